@@ -1,0 +1,137 @@
+//! A visitor's click, and what is known of the customer behind it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::ClickId;
+use crate::domain::time::Time;
+
+/// One thing known about a customer; ad platforms match people by these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Trait {
+    Email,
+    Phone,
+    FirstName,
+    LastName,
+    City,
+    State,
+    Zip,
+    Country,
+    Gender,
+    Birthdate,
+    ExternalId,
+    Ip,
+    UserAgent,
+}
+
+impl Trait {
+    /// Every trait with the name that templates and the API use.
+    pub const NAMES: [(Trait, &'static str); 13] = [
+        (Trait::Email, "email"),
+        (Trait::Phone, "phone"),
+        (Trait::FirstName, "first_name"),
+        (Trait::LastName, "last_name"),
+        (Trait::City, "city"),
+        (Trait::State, "state"),
+        (Trait::Zip, "zip"),
+        (Trait::Country, "country"),
+        (Trait::Gender, "gender"),
+        (Trait::Birthdate, "birthdate"),
+        (Trait::ExternalId, "external_id"),
+        (Trait::Ip, "ip"),
+        (Trait::UserAgent, "user_agent"),
+    ];
+
+    pub fn parse(name: &str) -> Option<Trait> {
+        Trait::NAMES.iter().find(|(_, known)| *known == name).map(|(found, _)| *found)
+    }
+
+    pub fn name(self) -> &'static str {
+        Trait::NAMES.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// The known traits of one customer, as told (not normalised, not hashed).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traits(pub BTreeMap<Trait, String>);
+
+impl Traits {
+    pub fn get(&self, name: Trait) -> Option<&str> {
+        self.0.get(&name).map(String::as_str)
+    }
+
+    /// Takes from `other` what is not known yet; says whether anything was.
+    pub fn fill(&mut self, other: &Traits) -> bool {
+        let before = self.0.len();
+        for (name, value) in &other.0 {
+            self.0.entry(*name).or_insert_with(|| value.clone());
+        }
+        self.0.len() != before
+    }
+}
+
+/// Names and values in the order they came. Names are unique.
+pub type Pairs = Vec<(String, String)>;
+
+/// A click as recorded: what the ad platform needs later and the network never knew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Click {
+    pub id: ClickId,
+    /// When the visitor clicked; never after `recorded_at`.
+    pub at: Time,
+    /// When it was recorded here.
+    pub recorded_at: Time,
+    pub landing_url: Option<String>,
+    pub referrer: Option<String>,
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    /// Landing parameters: `fbclid`, `gclid`, `utm_source`…
+    pub params: Pairs,
+    /// First-party cookies: `_fbp`, `_fbc`…
+    pub cookies: Pairs,
+    /// `s1`…`s5` and their like.
+    pub sub_ids: Pairs,
+    pub customer: Traits,
+}
+
+impl Click {
+    /// Takes from `other` only what this click lacks; what a click already has is never changed.
+    /// Says whether anything was taken.
+    pub fn fill(&mut self, other: &Click) -> bool {
+        let mut changed = false;
+        changed |= fill_one(&mut self.landing_url, &other.landing_url);
+        changed |= fill_one(&mut self.referrer, &other.referrer);
+        changed |= fill_one(&mut self.ip, &other.ip);
+        changed |= fill_one(&mut self.user_agent, &other.user_agent);
+        changed |= fill_pairs(&mut self.params, &other.params);
+        changed |= fill_pairs(&mut self.cookies, &other.cookies);
+        changed |= fill_pairs(&mut self.sub_ids, &other.sub_ids);
+        changed |= self.customer.fill(&other.customer);
+        changed
+    }
+}
+
+fn fill_one<T: Clone>(mine: &mut Option<T>, other: &Option<T>) -> bool {
+    if mine.is_none() && other.is_some() {
+        mine.clone_from(other);
+        return true;
+    }
+    false
+}
+
+fn fill_pairs(mine: &mut Pairs, other: &Pairs) -> bool {
+    let before = mine.len();
+    for (name, value) in other {
+        if !mine.iter().any(|(known, _)| known == name) {
+            mine.push((name.clone(), value.clone()));
+        }
+    }
+    mine.len() != before
+}
+
+/// Looks a name up among pairs.
+pub fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,339 @@
+//! Deliveries: which a conversion causes, the states they pass through, and each attempt.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::conversion::{Conversion, Dedup, Status};
+use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
+use crate::domain::time::Time;
+
+/// One conversion on its way to one destination, for one occasion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub destination: DestinationId,
+    pub occasion: Occasion,
+    pub state: DeliveryState,
+    /// Attempts that counted: what left and was answered, or failed on the way. A parked
+    /// destination's probes do not count.
+    pub attempts: u32,
+}
+
+impl Delivery {
+    pub fn id(&self, conversion: ConversionId) -> DeliveryId {
+        DeliveryId { conversion, destination: self.destination.clone(), occasion: self.occasion }
+    }
+}
+
+/// Where a delivery stands. It ends only as delivered, dead or skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeliveryState {
+    /// Waits for its click; skipped when the click has not come by `until`.
+    Held {
+        until: Time,
+    },
+    /// Sent when `due` has come. While an attempt runs it stays waiting, leased to the sender.
+    Waiting {
+        due: Time,
+    },
+    Delivered {
+        at: Time,
+    },
+    /// Gave up, with the reason; the last attempt keeps request and response. Can be retried.
+    Dead {
+        at: Time,
+        reason: String,
+    },
+    /// Never to be sent as things stand, with the reason.
+    Skipped {
+        at: Time,
+        reason: String,
+    },
+}
+
+impl DeliveryState {
+    pub fn word(&self) -> &'static str {
+        match self {
+            DeliveryState::Held { .. } => "held",
+            DeliveryState::Waiting { .. } => "waiting",
+            DeliveryState::Delivered { .. } => "delivered",
+            DeliveryState::Dead { .. } => "dead",
+            DeliveryState::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// Held or waiting: its conversion may not be purged.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self, DeliveryState::Held { .. } | DeliveryState::Waiting { .. })
+    }
+}
+
+/// What to do with a conversion whose click is not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unmatched {
+    /// Wait for the click this many hours, then skip.
+    Hold { hours: u32 },
+    /// Send it without the click.
+    Forward,
+    /// Keep it, send it nowhere.
+    Drop,
+}
+
+/// What a source wants done with its conversions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePolicy {
+    pub source: SourceId,
+    pub dedup: Dedup,
+    pub forward_status: Vec<Status>,
+    pub unmatched: Unmatched,
+}
+
+/// Which conversions one destination takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub destination: DestinationId,
+    /// Sources it takes; empty: all.
+    pub sources: Vec<SourceId>,
+    /// Events it takes, by our name; empty: all.
+    pub events: Vec<String>,
+    /// Whether it hears of changes after it was told the conversion once.
+    pub changes: Changes,
+}
+
+/// Whether a destination can express that a conversion it knows has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    Ignore,
+    Send,
+}
+
+impl Route {
+    fn takes(&self, conversion: &Conversion) -> bool {
+        let source = self.sources.is_empty() || self.sources.contains(&conversion.source);
+        let event =
+            self.events.is_empty() || self.events.iter().any(|event| event == conversion.event.as_str());
+        source && event
+    }
+}
+
+/// The deliveries of a conversion after it came, changed or was matched. Pure, and the whole rule:
+///
+/// - Only a status in `forward_status` is sent on first telling.
+/// - Without its click a delivery is held, sent or skipped, as the source says.
+/// - A click that arrives frees what is held.
+/// - After a change, a destination that was never told (or was skipped) gets a delivery for that
+///   occasion; one that waits will be sent the current values; one that was told hears of it only
+///   where its route says so. A second approval never sends twice.
+pub fn plan(
+    conversion: &Conversion,
+    earlier: &[Delivery],
+    policy: &SourcePolicy,
+    routes: &[Route],
+    now: Time,
+) -> Vec<Delivery> {
+    let mut deliveries = earlier.to_vec();
+    let first = first_state(conversion, policy, now);
+    if conversion.attribution.click().is_some() {
+        release_held(&mut deliveries, now);
+    }
+    let occasion =
+        conversion.history.last().map_or(Occasion::First, |change| Occasion::Change(change.number));
+    let forwardable = is_forwardable(conversion, policy);
+    for route in routes.iter().filter(|route| route.takes(conversion)) {
+        let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
+        let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
+        let told =
+            mine().any(|d| matches!(d.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. }));
+        let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
+        let wanted = match (unfinished || dropped_before, told) {
+            (true, _) => false,
+            (false, true) => route.changes == Changes::Send,
+            (false, false) => forwardable,
+        };
+        if wanted {
+            deliveries.push(Delivery {
+                destination: route.destination.clone(),
+                occasion,
+                state: first.clone(),
+                attempts: 0,
+            });
+        }
+    }
+    deliveries
+}
+
+/// Whether the conversion's status is one that its source forwards.
+pub fn is_forwardable(conversion: &Conversion, policy: &SourcePolicy) -> bool {
+    policy.forward_status.contains(&conversion.status)
+}
+
+fn first_state(conversion: &Conversion, policy: &SourcePolicy, now: Time) -> DeliveryState {
+    if conversion.attribution.click().is_some() {
+        return DeliveryState::Waiting { due: now };
+    }
+    match policy.unmatched {
+        Unmatched::Hold { hours } => DeliveryState::Held { until: now.plus_hours(i64::from(hours)) },
+        Unmatched::Forward => DeliveryState::Waiting { due: now },
+        Unmatched::Drop => DeliveryState::Skipped { at: now, reason: NO_CLICK.to_owned() },
+    }
+}
+
+/// Frees held deliveries: their click has come.
+pub fn release_held(deliveries: &mut [Delivery], now: Time) {
+    for delivery in deliveries {
+        if matches!(delivery.state, DeliveryState::Held { .. }) {
+            delivery.state = DeliveryState::Waiting { due: now };
+        }
+    }
+}
+
+/// Why a conversion without its click was not sent.
+pub const NO_CLICK: &str = "no click: none recorded with the id that came; record the click, then retry";
+
+/// Turns every hold that has ended into a skip; says whether any had.
+pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
+    let mut any = false;
+    for delivery in deliveries {
+        if matches!(delivery.state, DeliveryState::Held { until } if until <= now) {
+            delivery.state = DeliveryState::Skipped { at: now, reason: NO_CLICK.to_owned() };
+            any = true;
+        }
+    }
+    any
+}
+
+/// An HTTP request that is ready to leave. Secrets are in it: it is never stored, only its
+/// [`SentRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// Texts to mask wherever the request is shown or stored.
+    pub secrets: Vec<String>,
+}
+
+impl OutgoingRequest {
+    /// What may be stored and shown: every secret replaced by `***`.
+    pub fn masked(&self) -> SentRequest {
+        SentRequest {
+            method: self.method.clone(),
+            url: self.mask(&self.url),
+            headers: self.headers.iter().map(|(name, value)| (name.clone(), self.mask(value))).collect(),
+            body: self.mask(&String::from_utf8_lossy(&self.body)),
+        }
+    }
+
+    /// `text` with every secret of this request replaced; also where it stands percent-encoded.
+    pub fn mask(&self, text: &str) -> String {
+        let mut masked = text.to_owned();
+        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
+            masked = masked.replace(secret.as_str(), "***");
+            let encoded = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
+            masked = masked.replace(&encoded.to_string(), "***");
+        }
+        masked
+    }
+}
+
+/// A request as it left, secrets masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// What came back, before anybody judged it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Answer(Answer),
+    /// No answer: refused, reset, timed out. The text names no URL.
+    Failed(String),
+    /// The address may not be reached from here (private, or not a web address). Not worth a retry.
+    Forbidden(String),
+}
+
+/// An HTTP answer; at most the first 64 KiB of its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    #[serde(with = "serde_bytes_vec")]
+    pub body: Vec<u8>,
+    pub truncated: bool,
+}
+
+mod serde_bytes_vec {
+    pub use crate::domain::postback::bytes_as_bytes::{deserialize, serialize};
+}
+
+impl Answer {
+    /// The value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a reply means to the delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Judgement {
+    Delivered {
+        warnings: Vec<String>,
+    },
+    /// Try again by the schedule, and not before `after_ms` where the platform asked for it.
+    Retry {
+        reason: String,
+        after_ms: Option<i64>,
+    },
+    Dead {
+        reason: String,
+    },
+    /// The account, not the event, is refused: the destination waits, the delivery is not charged.
+    Park {
+        reason: String,
+    },
+    /// Not sent, and not to be.
+    Skipped {
+        reason: String,
+    },
+}
+
+impl Judgement {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Judgement::Delivered { .. } => "delivered",
+            Judgement::Retry { .. } => "retry",
+            Judgement::Dead { .. } => "dead",
+            Judgement::Park { .. } => "park",
+            Judgement::Skipped { .. } => "skipped",
+        }
+    }
+}
+
+/// One try at a delivery, kept for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub at: Time,
+    pub took_ms: u32,
+    /// Absent when nothing left: skipped, or the payload could not be made.
+    pub request: Option<SentRequest>,
+    pub answer: Option<Answer>,
+    pub judgement: Judgement,
+}
+
+/// Why a delivery cannot be retried now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RetryRefused {
+    #[error("no such delivery")]
+    Unknown,
+    #[error("it was delivered; sending again would count twice")]
+    Delivered,
+    #[error("the event is older than the platform takes")]
+    TooOld,
+    #[error("it is waiting already")]
+    Waiting,
+}

@@ -1,0 +1,278 @@
+//! Every id, each its own type, built only by parsing or derivation.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+/// Why a text is not an id. `Display` says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    #[error("a click id is 1–100 characters of A–Z a–z 0–9 . _ ~ -")]
+    Click,
+    #[error(
+        "an id in the configuration is 1–64 characters of a–z A–Z 0–9 _ - : and begins with a letter or digit"
+    )]
+    Config,
+    #[error("a conversion id is 32 hexadecimal digits")]
+    Conversion,
+    #[error("a delivery id is a conversion id, a destination and an occasion joined by `~`")]
+    Delivery,
+    #[error("a postback id is a whole number from 1 to 9007199254740991")]
+    Sequence,
+}
+
+/// The id that travels with a visitor: minted here or given by the caller, case kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClickId(String);
+
+impl ClickId {
+    /// 1–100 characters of `[A-Za-z0-9._~-]`, which no URL encoder changes.
+    pub fn parse(text: &str) -> Result<ClickId, IdError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
+        if (1..=100).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(ClickId(text.to_owned()))
+        } else {
+            Err(IdError::Click)
+        }
+    }
+
+    /// A fresh id: 9 digits of time (base 36 milliseconds, good until the year 5188) and 20 of
+    /// `entropy`, 29 characters of `[0-9a-z]`; it fits the 50 characters that CAKE's `s1` carries.
+    pub fn mint(millis: i64, entropy: [u8; 16]) -> ClickId {
+        let mut text = base36(u128::from(millis.max(0).unsigned_abs()), 9);
+        // 36^20 is about 2^103: the id keeps 103 of the 128 bits.
+        text.push_str(&base36(u128::from_be_bytes(entropy) % 36u128.pow(20), 20));
+        ClickId(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn base36(mut number: u128, width: usize) -> String {
+    let mut digits = Vec::with_capacity(width);
+    for _ in 0..width {
+        let digit = u32::try_from(number % 36).unwrap_or(0);
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        number /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+impl fmt::Display for ClickId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! config_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// 1–64 characters of `[A-Za-z0-9_:-]`, the first a letter or digit.
+            pub fn parse(text: &str) -> Result<$name, IdError> {
+                let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-');
+                let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+                if first && text.len() <= 64 && text.bytes().all(allowed) {
+                    Ok($name(Arc::from(text)))
+                } else {
+                    Err(IdError::Config)
+                }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+config_id!(
+    /// The id of one configured network, as in `/{key}/collect/{source}`.
+    SourceId
+);
+config_id!(
+    /// The id of one configured ad account, or of one outgoing postback.
+    DestinationId
+);
+
+/// The number of a postback in the order of arrival: 1 and up, below 2^53 so that JSON keeps it whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Seq(u64);
+
+impl Seq {
+    pub const MAX: u64 = (1 << 53) - 1;
+
+    pub fn new(number: u64) -> Option<Seq> {
+        (1..=Seq::MAX).contains(&number).then_some(Seq(number))
+    }
+
+    pub fn parse(text: &str) -> Result<Seq, IdError> {
+        text.parse().ok().and_then(Seq::new).ok_or(IdError::Sequence)
+    }
+
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Derived from (source, event, identity): the same sale has the same id, however often it is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConversionId([u8; 16]);
+
+impl ConversionId {
+    /// The first 128 bits of SHA-256 over the length-prefixed parts.
+    pub fn derive(source: &SourceId, event: &str, identity: &str) -> ConversionId {
+        ConversionId(digest(&["conversion", source.as_str(), event, identity]))
+    }
+
+    pub fn parse(text: &str) -> Result<ConversionId, IdError> {
+        let bytes = text.as_bytes();
+        if bytes.len() != 32 {
+            return Err(IdError::Conversion);
+        }
+        let mut id = [0u8; 16];
+        for (byte, pair) in id.iter_mut().zip(bytes.chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| IdError::Conversion)?;
+            if !pair.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(IdError::Conversion);
+            }
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| IdError::Conversion)?;
+        }
+        Ok(ConversionId(id))
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The id that the ad platforms deduplicate on: the same over retries, replays and re-imports.
+    pub fn event_id(&self) -> EventId {
+        EventId(digest(&["event", &self.to_string()]))
+    }
+}
+
+/// What a platform is told so that it counts an event once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventId([u8; 16]);
+
+fn digest(parts: &[&str]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let full: [u8; 32] = hash.finalize().into();
+    let mut short = [0u8; 16];
+    for (to, from) in short.iter_mut().zip(full) {
+        *to = from;
+    }
+    short
+}
+
+macro_rules! hex_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}
+hex_id!(ConversionId);
+hex_id!(EventId);
+
+impl Serialize for ConversionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ConversionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConversionId, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            ConversionId::parse(&text).map_err(serde::de::Error::custom)
+        } else {
+            <[u8; 16]>::deserialize(deserializer).map(ConversionId)
+        }
+    }
+}
+
+/// What caused a delivery: the conversion's arrival, or the change with this number (1 and up).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Occasion {
+    First,
+    Change(u32),
+}
+
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Occasion::First => f.write_str("first"),
+            Occasion::Change(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// Conversion × destination × occasion. Written `9f…3c~meta-main~first`; it says itself where to look.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId {
+    pub conversion: ConversionId,
+    pub destination: DestinationId,
+    pub occasion: Occasion,
+}
+
+impl DeliveryId {
+    pub fn parse(text: &str) -> Result<DeliveryId, IdError> {
+        let mut parts = text.split('~');
+        let (Some(conversion), Some(destination), Some(occasion), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(IdError::Delivery);
+        };
+        let occasion = match occasion {
+            "first" => Occasion::First,
+            number => Occasion::Change(number.parse().map_err(|_| IdError::Delivery)?),
+        };
+        Ok(DeliveryId {
+            conversion: ConversionId::parse(conversion).map_err(|_| IdError::Delivery)?,
+            destination: DestinationId::parse(destination).map_err(|_| IdError::Delivery)?,
+            occasion,
+        })
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}~{}~{}", self.conversion, self.destination, self.occasion)
+    }
+}

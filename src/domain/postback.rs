@@ -1,0 +1,113 @@
+//! A request from a network as it came, and what became of it. Every one leaves a record.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{ConversionId, Seq, SourceId};
+use crate::domain::time::Time;
+
+/// The bytes that arrived, before anybody understood them. Secrets are masked: the first path
+/// segment and the value of `api_key`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawRequest {
+    /// The request line without its line end, byte for byte: `GET /***/collect/cake-test?s1=#s1# HTTP/1.1`.
+    #[serde(with = "bytes_as_bytes")]
+    pub line: Vec<u8>,
+    pub content_type: Option<String>,
+    #[serde(with = "bytes_as_bytes")]
+    pub body: Vec<u8>,
+    /// The sender's address: the peer's, or what a trusted proxy says.
+    pub peer: Option<IpAddr>,
+}
+
+/// Serde writes a `Vec<u8>` element by element; this writes it as one run of bytes.
+pub(crate) mod bytes_as_bytes {
+    use serde::{Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl<'de> de::Visitor<'de> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// Why something was not taken as it came, and the mend. Both are sentences for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    pub reason: String,
+    pub hint: String,
+}
+
+impl Fault {
+    pub fn new(reason: impl Into<String>, hint: impl Into<String>) -> Fault {
+        Fault { reason: reason.into(), hint: hint.into() }
+    }
+}
+
+/// What became of a postback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// A conversion of its own.
+    Accepted { conversion: ConversionId },
+    /// A change to a conversion that was known.
+    Updated { conversion: ConversionId },
+    /// A repeat: same ids, nothing sent.
+    Duplicate { conversion: ConversionId },
+    /// Kept and understood to be wrong; it can be mapped again.
+    Quarantined(Fault),
+    /// Turned away: a bad key, an unknown source, or bytes that are no request. Not a postback.
+    Refused(Fault),
+}
+
+impl Verdict {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Accepted { .. } => "accepted",
+            Verdict::Updated { .. } => "updated",
+            Verdict::Duplicate { .. } => "duplicate",
+            Verdict::Quarantined(_) => "quarantined",
+            Verdict::Refused(_) => "refused",
+        }
+    }
+
+    pub fn conversion(&self) -> Option<ConversionId> {
+        match self {
+            Verdict::Accepted { conversion }
+            | Verdict::Updated { conversion }
+            | Verdict::Duplicate { conversion } => Some(*conversion),
+            Verdict::Quarantined(_) | Verdict::Refused(_) => None,
+        }
+    }
+}
+
+/// One record of the raw log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postback {
+    pub seq: Seq,
+    pub received_at: Time,
+    /// Absent when the source is unknown or the request was refused before it was read.
+    pub source: Option<SourceId>,
+    /// Absent once `keep_postbacks_days` have passed.
+    pub raw: Option<RawRequest>,
+    pub verdict: Verdict,
+    /// What was odd but did not stop it: values left out, a differing click id, a missing identity.
+    pub note: Option<String>,
+    /// The earlier record that this one maps again with today's template.
+    pub again: Option<Seq>,
+}

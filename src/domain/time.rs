@@ -1,0 +1,90 @@
+//! Moments in UTC, to the millisecond: RFC 3339 for people, one integer in the store.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z, within the years 0000–9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+const FIRST: i64 = -62_167_219_200_000;
+const LAST: i64 = 253_402_207_200_000;
+
+/// One hour in milliseconds.
+pub const HOUR_MS: i64 = 3_600_000;
+/// One day in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+impl Time {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Time = Time(0);
+
+    /// The moment `millis` after the epoch, if it lies in the years 0000–9999.
+    pub fn from_millis(millis: i64) -> Option<Time> {
+        (FIRST..=LAST).contains(&millis).then_some(Time(millis))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Parses RFC 3339, the form every page and API writes.
+    pub fn parse(text: &str) -> Option<Time> {
+        let stamp: jiff::Timestamp = text.trim().parse().ok()?;
+        Time::from_millis(stamp.as_millisecond())
+    }
+
+    /// This moment moved by `millis`, held within the years 0000–9999.
+    pub fn plus_millis(self, millis: i64) -> Time {
+        Time(self.0.saturating_add(millis).clamp(FIRST, LAST))
+    }
+
+    /// This moment moved by whole hours.
+    pub fn plus_hours(self, hours: i64) -> Time {
+        self.plus_millis(hours.saturating_mul(HOUR_MS))
+    }
+
+    /// Milliseconds from `earlier` to this moment; negative when it lies before.
+    pub fn millis_since(self, earlier: Time) -> i64 {
+        self.0 - earlier.0
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(stamp) => write!(f, "{stamp:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        use serde::de::Error;
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            Time::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not an RFC 3339 time")))
+        } else {
+            let millis = i64::deserialize(deserializer)?;
+            Time::from_millis(millis).ok_or_else(|| D::Error::custom("time out of range"))
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a person reads when something is wrong: what happened, where, and how to mend it.
+
+use std::fmt;
+
+/// One fault in a configuration, a template or a command, worded for the person who can mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What happened, naming the value that came: ``payout `7,50` is not a decimal``.
+    pub what: String,
+    /// Where: a file and, where it is known, a line (`postbridge.toml:12`). Empty for a command line.
+    pub at: String,
+    /// How to mend it: an imperative sentence.
+    pub hint: String,
+}
+
+impl Problem {
+    /// A problem without a place; [`Problem::at`] adds one.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Problem {
+        Problem { what: what.into(), at: String::new(), hint: hint.into() }
+    }
+
+    /// The same problem, placed at a file and line (1-based).
+    pub fn at(mut self, file: &str, line: usize) -> Problem {
+        self.at = format!("{file}:{line}");
+        self
+    }
+
+    /// The same problem, placed in a file whose line is not known.
+    pub fn in_file(mut self, file: &str) -> Problem {
+        self.at = file.to_owned();
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.at.is_empty() {
+            write!(f, "{}: ", self.at)?;
+        }
+        write!(f, "{}", self.what)?;
+        if !self.hint.is_empty() {
+            write!(f, "\n  hint: {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The word of `known` nearest to `typed`, if it is near enough to be meant.
+pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|word| (strsim::osa_distance(typed, word), word))
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}

@@ -1,0 +1,305 @@
+//! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::domain::attribution::Reading;
+use crate::domain::click::Click;
+use crate::domain::conversion::{Conversion, Draft};
+use crate::domain::delivery::{Attempt, Delivery, RetryRefused, Route, SourcePolicy};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::time::Time;
+
+/// The answer of a store operation, some time later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// The store failed. After [`StoreError::Broken`] every later operation fails too: the process
+/// must end and start again, which recovers by itself.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Reading or writing failed; what was asked for did not become durable.
+    #[error("the store failed while it tried to {doing}: {cause}")]
+    Broken { doing: &'static str, cause: String },
+    /// The store is closing.
+    #[error("the store is closed")]
+    Closed,
+    /// A stored record cannot be read.
+    #[error("the record {key} cannot be read: {cause}")]
+    Corrupt { key: String, cause: String },
+}
+
+/// Something that arrived on a postback URL.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub raw: RawRequest,
+    pub received_at: Time,
+    pub source: Option<SourceId>,
+    pub finding: Finding,
+    /// The quarantined record that this one maps again.
+    pub again: Option<Seq>,
+}
+
+/// What the template made of an arrival.
+#[derive(Debug, Clone)]
+pub enum Finding {
+    Mapped(Box<MappedArrival>),
+    Quarantined(Fault),
+    Refused(Fault),
+}
+
+/// A mapped arrival and all that the decision about it needs.
+#[derive(Debug, Clone)]
+pub struct MappedArrival {
+    pub draft: Draft,
+    pub policy: Arc<SourcePolicy>,
+    pub routes: Arc<Vec<Route>>,
+    /// The click that was found before the commit. When `None`, the commit looks again.
+    pub click: Option<(ClickId, Reading)>,
+}
+
+/// What became of an arrival, after it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub postback: Seq,
+    pub verdict: Verdict,
+    /// Whether the conversion is joined to a click. `None` without a conversion.
+    pub matched: Option<bool>,
+    pub note: Option<String>,
+}
+
+/// What became of a recorded click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClickRecorded {
+    New,
+    /// The id was known; absent fields were filled from what came.
+    Filled,
+    /// The id was known and nothing new came.
+    Known,
+}
+
+/// What a destination asks for when it has room.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    pub destination: DestinationId,
+    pub now: Time,
+    /// The most first attempts to hand out.
+    pub fresh: usize,
+    /// The most later attempts to hand out.
+    pub retries: usize,
+}
+
+/// Work that is leased to the caller until it is recorded or released.
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    pub work: Vec<Claimed>,
+    /// When the next delivery of this destination falls due, if none is now. A hint.
+    pub next_due: Option<Time>,
+}
+
+/// One leased delivery with its conversion as it is now, and the click if it is matched and kept.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub id: DeliveryId,
+    pub conversion: Conversion,
+    pub delivery: Delivery,
+    pub click: Option<Arc<Click>>,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub id: DeliveryId,
+    pub attempt: Attempt,
+    /// The delivery after the attempt: its state, and how many attempts have counted.
+    pub state: crate::domain::delivery::DeliveryState,
+    pub attempts: u32,
+}
+
+/// A conversion end to end.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    pub conversion: Conversion,
+    pub click: Option<Arc<Click>>,
+    /// The deliveries, each with its attempts in order.
+    pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
+    /// The postbacks that made and changed it, in order, while they are kept.
+    pub postbacks: Vec<Postback>,
+}
+
+/// Which conversions to list. Every field given must fit.
+#[derive(Debug, Clone, Default)]
+pub struct ConversionFilter {
+    pub source: Option<SourceId>,
+    pub event: Option<String>,
+    pub status: Option<crate::domain::conversion::Status>,
+    pub transaction_id: Option<String>,
+    pub click_id: Option<String>,
+    /// By arrival, inclusive.
+    pub since: Option<Time>,
+    /// By arrival, exclusive.
+    pub until: Option<Time>,
+    /// With a delivery in this state (`held`, `waiting`, `delivered`, `dead`, `skipped`).
+    pub state: Option<String>,
+}
+
+/// Which postbacks to list.
+#[derive(Debug, Clone, Default)]
+pub struct PostbackFilter {
+    pub source: Option<SourceId>,
+    /// The verdict's word: `accepted`, `quarantined`…
+    pub verdict: Option<String>,
+    /// Leave out quarantined records that a later record maps again.
+    pub open_only: bool,
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub destination: Option<DestinationId>,
+    pub source: Option<SourceId>,
+    pub state: Option<String>,
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+}
+
+/// Where a page begins, and how long it is.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// As an earlier [`Page`] gave it.
+    pub cursor: Option<String>,
+    /// 1–1000.
+    pub limit: usize,
+}
+
+/// Newest first. `next_cursor` is set when there may be more, even after an empty page: a read looks
+/// at a bounded number of records.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+/// A line of the delivery list.
+#[derive(Debug, Clone)]
+pub struct ListedDelivery {
+    pub id: DeliveryId,
+    pub conversion: Conversion,
+    pub delivery: Delivery,
+    pub last_attempt: Option<Attempt>,
+}
+
+/// How much one destination has before it. Counted as things happen, never scanned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    pub destination: Option<DestinationId>,
+    pub held: u64,
+    pub waiting: u64,
+    /// Waiting and due at the time asked for, leased ones included.
+    pub due: u64,
+    pub oldest_due: Option<Time>,
+}
+
+/// The dates before which records may be purged.
+#[derive(Debug, Clone, Copy)]
+pub struct PurgeBefore {
+    pub postbacks: Time,
+    pub conversions: Time,
+    pub clicks: Time,
+}
+
+/// What one purge step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub records: u64,
+    /// Whether another step may find more.
+    pub more: bool,
+}
+
+/// What Postbridge remembers. Guarantees, proved by the conformance suite in `tests/`:
+///
+/// 1. When a writing operation answers `Ok`, its effect survives the death of the process and of
+///    the machine's power. When it answers `Err`, nothing of it is visible, now or later.
+/// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
+/// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
+///    however close they come. A click and the postback that names it always meet.
+/// 4. A claimed delivery is handed to nobody else until it is recorded or released. Leases of an
+///    embedded store end with the process.
+/// 5. Dropping the future of a writing operation does not undo the operation.
+pub trait Store: Send + Sync + 'static {
+    /// Decides what an arrival is and remembers it with all it causes.
+    fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
+
+    /// Records a click, or fills what a known one lacks, and frees what waited for it.
+    fn record_click(&self, click: Click) -> Later<'_, ClickRecorded>;
+
+    /// The recorded click with this id.
+    fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>>;
+
+    /// The click that one of the readings of `given` names.
+    fn find_click(&self, given: &str) -> Later<'_, Option<(ClickId, Reading)>>;
+
+    /// Leases what is due, oldest first, first attempts apart from retries.
+    fn claim(&self, request: ClaimRequest) -> Later<'_, Claim>;
+
+    /// Leases the destination's oldest waiting delivery, due or not: the probe of a parked one.
+    fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>>;
+
+    /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
+    /// changed meanwhile keeps its attempt and takes the state told.
+    fn record(&self, outcome: Outcome) -> Later<'_, ()>;
+
+    /// Gives leases back untouched.
+    fn release(&self, ids: Vec<DeliveryId>) -> Later<'_, ()>;
+
+    /// Wakes when `destination` may have new work. A hint: the claim is the truth.
+    fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
+
+    /// Makes a dead or skipped delivery due now. `oldest_event` is the oldest event time that the
+    /// platform still takes.
+    fn retry(
+        &self,
+        id: DeliveryId,
+        now: Time,
+        oldest_event: Option<Time>,
+    ) -> Later<'_, Result<Delivery, RetryRefused>>;
+
+    /// Skips, with the reason, what waits for a destination that is no longer configured. Answers
+    /// how many.
+    fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64>;
+
+    /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
+    fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64>;
+
+    /// Deletes a bounded number of records that are past their time. A conversion with an
+    /// unfinished delivery stays, and so do its deliveries and attempts.
+    fn purge(&self, before: PurgeBefore) -> Later<'_, Purged>;
+
+    fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>>;
+
+    fn conversions(
+        &self,
+        filter: ConversionFilter,
+        page: PageRequest,
+    ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>>;
+
+    fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>>;
+
+    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> Later<'_, Page<Postback>>;
+
+    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>>;
+
+    /// What every destination with unfinished deliveries has before it.
+    fn backlog(&self, now: Time) -> Vec<Backlog>;
+
+    /// Makes a small write durable: the answer to "could you take a postback now?".
+    fn probe(&self) -> Later<'_, ()>;
+
+    /// Finishes what is queued and refuses what comes later.
+    fn close(&self) -> Later<'_, ()>;
+}
