@@ -337,3 +337,17 @@ pub enum RetryRefused {
     #[error("it is waiting already")]
     Waiting,
 }
+
+/// How one destination is doing, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneState {
+    pub destination: DestinationId,
+    /// Since when and why the destination's queue waits: its account was refused.
+    pub parked: Option<(Time, String)>,
+    /// Until when the breaker keeps attempts back after too many failures.
+    pub open_until: Option<Time>,
+    pub in_flight: u64,
+    pub delivered: u64,
+    /// The latest failure: when, and the reason.
+    pub last_error: Option<(Time, String)>,
+}

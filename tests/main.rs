@@ -1,0 +1,1 @@
+//! The one integration-test binary: every file beside this one is a module of it.
