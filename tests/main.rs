@@ -3,4 +3,6 @@
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;
+mod wire_limits;
+mod wire_listen;
 mod wire_smuggling;

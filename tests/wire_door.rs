@@ -70,7 +70,7 @@ impl Handler for Recorder {
         let RawHead { number, line, target, handed } = head;
         self.seen.lock().push(Seen { number, line, target, handed, uri, headers, body: body.to_vec() });
         self.finished.notify_one();
-        let answer = if parts.uri.path() == "/large" { vec![b'x'; 3_000_000] } else { b"ok".to_vec() };
+        let answer = if parts.uri.path() == "/large" { vec![b'x'; 30_000_000] } else { b"ok".to_vec() };
         Response::new(Full::new(Bytes::from(answer)))
     }
 
@@ -261,8 +261,7 @@ pub async fn play_bare(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     let connection = http1::Builder::new().half_close(true).serve_connection(Plain(script), service);
     // What hyper makes of bad bytes is its own affair; what it saw before them is what counts.
     let _ended = tokio::time::timeout(Duration::from_secs(20), connection).await.expect("hyper ends too");
-    let seen = seen.lock().clone();
-    seen
+    std::mem::take(&mut *seen.lock())
 }
 
 /// The script for hyper without a wire between.
