@@ -21,6 +21,19 @@ pub struct RawRequest {
     pub peer: Option<IpAddr>,
 }
 
+impl RawRequest {
+    /// The raw bytes after the target's first `?`, up to the line's last space; empty without one.
+    pub fn query(&self) -> &[u8] {
+        let after = self
+            .line
+            .iter()
+            .position(|b| *b == b'?')
+            .map_or(&[][..], |at| self.line.get(at + 1..).unwrap_or(&[]));
+        let end = after.iter().rposition(|b| *b == b' ').unwrap_or(after.len());
+        after.get(..end).unwrap_or(&[])
+    }
+}
+
 /// Serde writes a `Vec<u8>` element by element; this writes it as one run of bytes.
 pub(crate) mod bytes_as_bytes {
     use serde::{Deserializer, Serializer, de};
