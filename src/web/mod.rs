@@ -8,6 +8,7 @@ pub mod health;
 pub mod listen;
 pub mod postback;
 pub mod target;
+pub mod tls;
 pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
