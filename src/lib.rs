@@ -26,4 +26,6 @@ pub mod ambient;
 
 pub mod domain;
 
+pub mod template;
+
 pub mod store;
