@@ -1,5 +1,11 @@
 //! Durable postbacks a second through the built `serve`, against a bare hyper server, round by round.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 mod support;
 
@@ -17,7 +23,10 @@ fn main() {
     let (rounds, seconds) = (setting("POSTBRIDGE_BENCH_ROUNDS", 5), setting("POSTBRIDGE_BENCH_SECONDS", 3));
     let bare = Process::role("bare");
     let relay = Relay::start(None);
-    println!("ingest: {rounds} rounds of {seconds} s, alternating; {}", machine::describe(relay.folder.path()));
+    println!(
+        "ingest: {rounds} rounds of {seconds} s, alternating; {}",
+        machine::describe(relay.folder.path())
+    );
     for connections in [64, 256] {
         warm(&bare, &relay, connections);
         let (mut bares, mut ours) = (Vec::new(), Vec::new());
@@ -25,10 +34,20 @@ fn main() {
         for round in 0..rounds {
             let until = Until::Time(Duration::from_secs(seconds));
             bares.push(measured(&bare, &mut bare_cpu, connections, until, 0));
-            ours.push(measured(&relay.process, &mut our_cpu, connections, until, connections as u64 * 1000 + round));
+            ours.push(measured(
+                &relay.process,
+                &mut our_cpu,
+                connections,
+                until,
+                connections as u64 * 1000 + round,
+            ));
         }
         report(connections, &bares, &ours);
-        println!("     server CPU µs/request: bare {:.1}, durable {:.1}", median(&bare_cpu), median(&our_cpu));
+        println!(
+            "     server CPU µs/request: bare {:.1}, durable {:.1}",
+            median(&bare_cpu),
+            median(&our_cpu)
+        );
     }
 }
 
@@ -48,7 +67,8 @@ fn measured(process: &Process, cpu: &mut Vec<f64>, connections: usize, until: Un
 
 fn report(connections: usize, bares: &[Figures], ours: &[Figures]) {
     let of = |all: &[Figures], pick: fn(&Figures) -> f64| median(&all.iter().map(pick).collect::<Vec<_>>());
-    let ratios: Vec<f64> = bares.iter().zip(ours).map(|(bare, our)| our.per_second / bare.per_second).collect();
+    let ratios: Vec<f64> =
+        bares.iter().zip(ours).map(|(bare, our)| our.per_second / bare.per_second).collect();
     let p99: Vec<f64> = bares.iter().zip(ours).map(|(bare, our)| our.p99_ms / bare.p99_ms).collect();
     println!(
         "{connections:>4} connections: bare {:>7.0}/s (p50 {:.2} ms, p99 {:.2} ms); durable {:>7.0}/s (p50 {:.2} ms, p99 {:.2} ms); ratio {:.3}, p99 ratio {:.2}",

@@ -1,5 +1,11 @@
 //! The whole way: postbacks accepted and delivered to a sink while accepting goes on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 mod support;
 
@@ -16,7 +22,8 @@ fn main() {
         Ok("sink") => return support::bare::serve_sink(),
         _ => {}
     }
-    let (rounds, count) = (setting("POSTBRIDGE_BENCH_ROUNDS", 3), setting("POSTBRIDGE_BENCH_EVENTS", 100_000));
+    let (rounds, count) =
+        (setting("POSTBRIDGE_BENCH_ROUNDS", 3), setting("POSTBRIDGE_BENCH_EVENTS", 100_000));
     let bare = Process::role("bare");
     let sink = Process::role("sink");
     let relay = Relay::start(Some(sink.port));
@@ -61,7 +68,9 @@ fn wait_for(relay: &Relay, count: u64) {
         let metrics = load::get_once(relay.process.port, "/metrics").unwrap_or_default();
         let delivered: f64 = metrics
             .lines()
-            .filter(|line| line.starts_with("postbridge_attempts_total") && line.contains("class=\"delivered\""))
+            .filter(|line| {
+                line.starts_with("postbridge_attempts_total") && line.contains("class=\"delivered\"")
+            })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum();
         if delivered >= count as f64 {

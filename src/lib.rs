@@ -30,4 +30,8 @@ pub mod template;
 
 pub mod store;
 
+pub mod ingest;
+
+pub mod upkeep;
+
 pub mod web;

@@ -29,7 +29,8 @@ where
     F: Fn(Request<Incoming>) -> R + Copy + Send + 'static,
     R: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap().port());
@@ -39,7 +40,8 @@ where
             stream.set_nodelay(true).unwrap();
             tokio::spawn(async move {
                 let io = hyper_util::rt::TokioIo::new(stream);
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service_fn(answer)).await;
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(io, service_fn(answer)).await;
             });
         }
     });

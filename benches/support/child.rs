@@ -36,7 +36,8 @@ impl Process {
             .unwrap();
         let process = Process { child, port };
         for _ in 0..600 {
-            if super::load::get_once(port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if super::load::get_once(port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+            {
                 return process;
             }
             std::thread::sleep(Duration::from_millis(50));

@@ -39,7 +39,13 @@ pub fn run(
         let started = Instant::now();
         let mut tasks = Vec::new();
         for _ in 0..connections {
-            tasks.push(tokio::spawn(connection(port, until, started, Arc::clone(&next), Arc::clone(&request))));
+            tasks.push(tokio::spawn(connection(
+                port,
+                until,
+                started,
+                Arc::clone(&next),
+                Arc::clone(&request),
+            )));
         }
         let (mut times, mut failed) = (Vec::new(), 0);
         for task in tasks {
@@ -49,7 +55,9 @@ pub fn run(
         }
         let took = started.elapsed().as_secs_f64();
         times.sort_unstable();
-        let at = |part: f64| times.get((times.len() as f64 * part) as usize).map_or(f64::NAN, |us| f64::from(*us) / 1000.0);
+        let at = |part: f64| {
+            times.get((times.len() as f64 * part) as usize).map_or(f64::NAN, |us| f64::from(*us) / 1000.0)
+        };
         Figures {
             per_second: times.len() as f64 / took,
             p50_ms: at(0.50),
