@@ -174,8 +174,8 @@ impl Site {
         let direct = asked.peer.is_loopback()
             && asked.client == asked.peer
             && !asked.headers.contains_key("x-forwarded-for");
-        if !direct && let Err(refused) = self.tokens.check(&asked.headers) {
-            return refused;
+        if !direct && self.tokens.bearer(&asked.headers).is_none() {
+            return self.tokens.unauthorized();
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
