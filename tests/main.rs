@@ -1,1 +1,6 @@
 //! The one integration-test binary: every file beside this one is a module of it.
+
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;
