@@ -2,3 +2,7 @@
 
 mod wire_bytes;
 mod wire_door;
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;
