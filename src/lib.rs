@@ -27,3 +27,5 @@ pub mod ambient;
 pub mod domain;
 
 pub mod store;
+
+pub mod template;
