@@ -1,3 +1,7 @@
 //! The one integration-test binary: every file beside this one is a module of it.
 
 mod destination_stories;
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;
