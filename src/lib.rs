@@ -26,4 +26,8 @@ pub mod ambient;
 
 pub mod domain;
 
+pub mod template;
+
 pub mod store;
+
+pub mod config;

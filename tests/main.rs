@@ -1,1 +1,6 @@
 //! The one integration-test binary: every file beside this one is a module of it.
+
+mod cli_commands;
+mod config_file;
+mod config_problems;
+mod house_rules;
