@@ -31,3 +31,5 @@ pub mod template;
 pub mod store;
 
 pub mod config;
+
+pub mod cli;

@@ -67,7 +67,8 @@ fn err(output: &Output) -> String {
 }
 
 fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }
 
 #[test]
@@ -161,8 +162,10 @@ fn url_of_an_unknown_source_or_parameter_is_bad_usage() {
 #[test]
 fn preview_shows_the_exact_request_with_its_secrets_masked() {
     let folder = folder(CONFIG);
-    let preview =
-        postbridge(folder.path(), &["preview", "--source", "cake-test", "--click", "click.json", "--json", QUERY]);
+    let preview = postbridge(
+        folder.path(),
+        &["preview", "--source", "cake-test", "--click", "click.json", "--json", QUERY],
+    );
     assert_eq!(preview.status.code(), Some(0), "{}", err(&preview));
     let document = json_of(&preview);
     assert_eq!(document["postback"]["status"], "accepted");
@@ -186,7 +189,8 @@ fn preview_shows_the_exact_request_with_its_secrets_masked() {
 fn preview_in_words_tells_the_same_and_no_secret() {
     let folder = folder(CONFIG);
     let url = format!("https://t.example.com/hBtoE3hN-k3y/collect/cake-test?{QUERY}");
-    let preview = postbridge(folder.path(), &["preview", "--source", "cake-test", "--click", "click.json", &url]);
+    let preview =
+        postbridge(folder.path(), &["preview", "--source", "cake-test", "--click", "click.json", &url]);
     let said = out(&preview);
     for text in ["Purchase", "7.50 USD", "matched", "meta-main, mode live", "POST https://", "565"] {
         assert!(said.contains(text), "no `{text}` in {said}");
@@ -196,11 +200,22 @@ fn preview_in_words_tells_the_same_and_no_secret() {
 
 #[test]
 fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_request() {
-    let folder = folder(CONFIG);
+    let hook = r#"
+        [[destination]]
+        id = "hook"
+        template = "webhook"
+        settings.url = "https://hook.example.com/in"
+        settings.secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+    "#;
+    let folder = folder(&format!("{CONFIG}{hook}"));
     let preview = postbridge(folder.path(), &["preview", "--source", "cake-test", "--json", QUERY]);
     let document = json_of(&preview);
     assert_eq!(document["attribution"]["state"], "unmatched");
-    assert_eq!(document["requests"][0]["state"], "held", "{document:#}");
+    let hook = &document["requests"][0];
+    assert_eq!((&hook["destination"], &hook["state"]), (&json!("hook"), &json!("held")), "{document:#}");
+    let skipped = &document["skipped"][0];
+    assert_eq!(skipped["destination"], "meta-main");
+    assert!(skipped["reason"].as_str().unwrap().contains("user_agent"), "{document:#}");
 }
 
 #[test]
@@ -224,7 +239,8 @@ fn a_preview_for_an_unknown_destination_or_with_a_wrong_click_is_bad_usage() {
     assert_eq!(unknown.status.code(), Some(2));
     assert!(err(&unknown).contains("did you mean `meta-main`?"), "{}", err(&unknown));
     fs::write(folder.path().join("click.json"), "{\"adress\": 1}").unwrap();
-    let wrong = postbridge(folder.path(), &["preview", "--source", "cake-test", "--click", "click.json", QUERY]);
+    let wrong =
+        postbridge(folder.path(), &["preview", "--source", "cake-test", "--click", "click.json", QUERY]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(err(&wrong).contains("click.json: ") && err(&wrong).contains("adress"), "{}", err(&wrong));
 }
@@ -233,7 +249,8 @@ fn a_preview_for_an_unknown_destination_or_with_a_wrong_click_is_bad_usage() {
 fn preview_makes_no_data_folder() {
     let folder = folder(CONFIG);
     postbridge(folder.path(), &["preview", "--source", "cake-test", QUERY]);
-    let mut there: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut there: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     there.sort();
     assert_eq!(there, ["click.json", "postbridge.toml"]);
 }

@@ -65,7 +65,7 @@ fn every_problem_names_a_place_and_a_mend() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let Err(problems) = Config::parse(path.to_str().unwrap(), &text, &env) else { continue };
         for problem in problems {
-            assert!(problem.at.contains(".toml"), "no place: {problem}");
+            assert!(problem.at.contains(".toml:"), "no place: {problem}");
             assert!(!problem.hint.is_empty(), "no mend: {problem}");
         }
     }

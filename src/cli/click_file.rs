@@ -43,7 +43,8 @@ pub fn read(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Problem
 
 fn parse(text: &str, otherwise: ClickId, now: Time) -> Result<Click, Problem> {
     let file: ClickFile = serde_json::from_str(text).map_err(|error| {
-        let hint = "write it as for POST /api/v1/clicks: {\"click_id\": …, \"ip\": …, \"params\": {\"fbclid\": …}}";
+        let hint =
+            "write it as for POST /api/v1/clicks: {\"click_id\": …, \"ip\": …, \"params\": {\"fbclid\": …}}";
         Problem::new(format!("the click is not understood: {error}"), hint)
     })?;
     let id = match &file.click_id {
@@ -67,7 +68,9 @@ fn parse(text: &str, otherwise: ClickId, now: Time) -> Result<Click, Problem> {
 }
 
 fn pairs(name: &str, map: Map<String, Value>) -> Result<Pairs, Problem> {
-    map.into_iter().filter_map(|(key, value)| Some(text(name, &key, value).transpose()?.map(|text| (key, text)))).collect()
+    map.into_iter()
+        .filter_map(|(key, value)| Some(text(name, &key, value).transpose()?.map(|text| (key, text))))
+        .collect()
 }
 
 fn traits(map: Map<String, Value>) -> Result<Traits, Problem> {

@@ -11,7 +11,7 @@ pub mod url;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -48,6 +48,16 @@ enum Command {
 pub struct Serve {
     #[command(flatten)]
     pub config: ConfigPath,
+    /// How log lines are written; RUST_LOG says which.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// For people or for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 /// The arguments of `postbridge demo`.
@@ -72,6 +82,11 @@ impl ConfigPath {
         let from_env = || std::env::var_os("POSTBRIDGE_CONFIG").filter(|path| !path.is_empty());
         let chosen = self.config.clone().or_else(|| from_env().map(PathBuf::from));
         chosen.unwrap_or_else(|| PathBuf::from("postbridge.toml"))
+    }
+
+    /// Whether the command line or the environment names the file.
+    pub fn is_given(&self) -> bool {
+        self.config.is_some() || std::env::var_os("POSTBRIDGE_CONFIG").is_some_and(|path| !path.is_empty())
     }
 
     /// The configuration, or all its problems as bad usage.

@@ -68,9 +68,8 @@ impl Preview {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
         let usage = |problem| Failure::usage(vec![problem]);
-        let source = config
-            .source(&self.source)
-            .ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
+        let source =
+            config.source(&self.source).ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
         let chosen = self.chosen(&config).map_err(usage)?;
         let outlook = self.outlook(source, &chosen, Clock::system().now()).map_err(usage)?;
         if self.json {
@@ -82,7 +81,8 @@ impl Preview {
 
     fn chosen<'a>(&self, config: &'a Config) -> Result<Vec<&'a Destination>, Problem> {
         let Some(id) = &self.destination else { return Ok(config.destinations.iter().collect()) };
-        let known = || config.destinations.iter().map(|known| known.account.id().as_str()).collect::<Vec<_>>();
+        let known =
+            || config.destinations.iter().map(|known| known.account.id().as_str()).collect::<Vec<_>>();
         let found = config.destination(id).ok_or_else(|| unknown("destination", id, &known()))?;
         Ok(vec![found])
     }
@@ -172,11 +172,8 @@ fn sending(
     let state = planned?.state;
     let account = &to.account;
     let destination = account.id().clone();
-    let id = DeliveryId {
-        conversion: conversion.id,
-        destination: destination.clone(),
-        occasion: Occasion::First,
-    };
+    let id =
+        DeliveryId { conversion: conversion.id, destination: destination.clone(), occasion: Occasion::First };
     let input = RenderInput { conversion, click, delivery: &id, now };
     let request = match account.render(&input) {
         Ok(Rendered::Request(request)) => Ok(request.masked()),

@@ -28,7 +28,8 @@ pub fn as_json(outlook: &Outlook) -> Value {
     });
     let skipped = outlook.sendings.iter().filter_map(|sending| {
         let reason = sending.request.as_ref().err()?;
-        Some(json!({ "destination": sending.destination, "reason": reason }))
+        let state = sending.state.as_ref().map(DeliveryState::word);
+        Some(json!({ "destination": sending.destination, "state": state, "reason": reason }))
     });
     json!({
         "postback": postback_json(outlook),
@@ -154,8 +155,12 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
     line(text, "event id", &conversion.id.event_id().to_string());
     let attribution = match &conversion.attribution {
         Attribution::NoClickId => "unmatched: no click id came".to_owned(),
-        Attribution::Unmatched { given } => format!("unmatched: no click `{given}` was supplied (--click FILE)"),
-        Attribution::Matched { click, reading, .. } => format!("matched: click {click}, read {}", reading.word()),
+        Attribution::Unmatched { given } => {
+            format!("unmatched: no click `{given}` was supplied (--click FILE)")
+        }
+        Attribution::Matched { click, reading, .. } => {
+            format!("matched: click {click}, read {}", reading.word())
+        }
     };
     line(text, "attribution", &attribution);
 }

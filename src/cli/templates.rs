@@ -84,3 +84,31 @@ fn as_json(catalog: &Catalog) -> Value {
     });
     json!({ "sources": sources.collect::<Vec<_>>(), "destinations": destinations.collect::<Vec<_>>() })
 }
+
+fn in_words(catalog: &Catalog) -> String {
+    let mut text = String::from("sources\n");
+    for template in catalog.source_names().into_iter().filter_map(|name| catalog.source(name)) {
+        let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
+        line(&mut text, template.name(), currency);
+    }
+    text.push_str("\ndestinations\n");
+    for template in catalog.destination_names().into_iter().filter_map(|name| catalog.destination(name)) {
+        line(&mut text, template.name(), template.label());
+        for setting in template.settings() {
+            let needed = match (setting.required, &setting.default) {
+                (true, None) => "required",
+                _ => "optional",
+            };
+            let secret = if setting.secret { ", secret" } else { "" };
+            line(&mut text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
+        }
+        let events: Vec<&str> = template.events().keys().map(String::as_str).collect();
+        line(&mut text, "  events", &events.join(", "));
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{}", format!("  {name:<20} {value}").trim_end());
+}

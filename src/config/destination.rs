@@ -52,7 +52,7 @@ fn read(
     let template = given.then(|| section.parsed("template", |text| find_template(text, catalog))).flatten();
     let modes = [("live", Mode::Live), ("test", Mode::Test), ("shadow", Mode::Shadow), ("off", Mode::Off)];
     let mode = section.parsed("mode", |text| one_of(text, &modes));
-    let endpoint = section.parsed("endpoint", |text| endpoint(text));
+    let endpoint = section.parsed("endpoint", endpoint);
     let allow_private_network = section.flag("allow_private_network");
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
     let max_in_flight = section.number("max_in_flight", 1..=10_000);
@@ -65,30 +65,33 @@ fn read(
     let events = section.section("events", Some(&[]));
     let reader = section.reader();
     let places = Places::of(&section, settings.as_ref(), events.as_ref());
-    section.finish();
-    let (id, template) = (id?, template?);
+    let (settings, events) =
+        (settings.map(|table| read_settings(&table)), events.map(|table| renamed(&table)));
+    section.finish_knowing(|key| is_setting(key, template.as_deref()));
+    let (template, settings) = (template?, settings?);
     let spec = AccountSpec {
-        id: id.clone(),
+        // An id that is wrong has been told; the settings are checked all the same.
+        id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
         template: template.clone(),
         mode: mode?,
         endpoint: endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
-        settings: settings?.free_texts().into_iter().map(|(name, text)| (name, text.value)).collect(),
-        events: renamed(&events?),
+        settings: settings.read,
+        events: events?,
     };
-    let account = Account::build(spec)
-        .map_err(|problems| {
-            problems.into_iter().for_each(|problem| reader.problem(places.line(&problem), problem));
-        })
-        .ok()?;
-    let only = only?;
+    let account = match Account::build(spec) {
+        Ok(account) => account,
+        Err(problems) => {
+            let told = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
+            let new = problems.into_iter().filter(|problem| !told(problem));
+            new.for_each(|problem| reader.problem(places.line(&problem), problem));
+            return None;
+        }
+    };
+    let (id, only) = (id?, only?);
+    let changes = template.changes();
     Some(Destination {
         account: Arc::new(account),
-        route: Route {
-            destination: id,
-            sources: only.sources,
-            events: only.events,
-            changes: template.changes(),
-        },
+        route: Route { destination: id, sources: only.sources, events: only.events, changes },
         max_per_second,
         max_in_flight: max_in_flight?,
         allow_private_network: allow_private_network?,
@@ -177,18 +180,29 @@ fn read_only(section: Section<'_>, known: &[SourceId]) -> Only {
     Only { sources, events: events.iter().map(|event| event.as_str().to_owned()).collect() }
 }
 
+struct Settings {
+    read: BTreeMap<String, String>,
+    /// Those whose value could not be read, in the quotes of a message: told already.
+    unread: Vec<String>,
+}
+
+fn read_settings(section: &Section<'_>) -> Settings {
+    let read: BTreeMap<String, String> =
+        section.free_texts().into_iter().map(|(name, text)| (name, text.value)).collect();
+    let unread = section.keys().filter(|name| !read.contains_key(*name));
+    Settings { unread: unread.map(|name| format!("`{name}`")).collect(), read }
+}
+
+fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<String> {
+    let known = template?.settings().iter().any(|setting| setting.name == key);
+    known.then(|| "it is a setting of the template: write it below [destination.settings]".to_owned())
+}
+
 /// Ours = theirs, with ours in its standard spelling.
 fn renamed(events: &Section<'_>) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    for (ours, theirs) in events.free_texts() {
-        let standard = EventName::parse(&ours).map_or(ours.clone(), |name| name.as_str().to_owned());
-        if theirs.value.trim().is_empty() {
-            let hint = "write their name of it; to send it no more, leave it out of [destination.only] event";
-            events.problem(&ours, format!("`{ours}` in [destination.events] has no name of theirs"), hint);
-        }
-        names.insert(standard, theirs.value);
-    }
-    names
+    let standard =
+        |ours: String| EventName::parse(&ours).map_or(ours, |standard| standard.as_str().to_owned());
+    events.free_texts().into_iter().map(|(ours, theirs)| (standard(ours), theirs.value)).collect()
 }
 
 /// Where in the file each setting stands, to place what the template says about it.

@@ -78,7 +78,8 @@ impl Config {
         let mut refusals = Vec::new();
         let mut refuse = |key: &str, had: String, now: String| {
             if had != now {
-                let what = format!("{key} was changed from {had} to {now}, which a running program cannot do");
+                let what =
+                    format!("{key} was changed from {had} to {now}, which a running program cannot do");
                 refusals.push(Problem::new(what, hint));
             }
         };
@@ -181,7 +182,10 @@ fn warn_of_nothing(root: &Section<'_>, api: Option<&Api>) {
         warn("there is no [[source]]: every postback will be refused", "add one for each network");
     }
     if !root.has("destination") {
-        warn("there is no [[destination]]: conversions are kept and sent nowhere", "add one for each account");
+        warn(
+            "there is no [[destination]]: conversions are kept and sent nowhere",
+            "add one for each account",
+        );
     }
     if api.is_some_and(|api| api.tokens.is_empty()) {
         warn(

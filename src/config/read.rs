@@ -78,13 +78,12 @@ impl<'a> Reader<'a> {
         for error in &errors {
             let line = error.span().map_or(0, |span| self.line(span.start));
             let message = error.message().trim().replace('\n', ", ");
-            self.problem(
-                line,
-                Problem::new(
-                    format!("this is not TOML: {message}"),
-                    "see https://toml.io/en/v1.0.0 for the syntax; texts stand in double quotes",
-                ),
-            );
+            let hint = if message.contains("duplicate key") {
+                "keep one of the two; only tables headed in double brackets, such as [[source]], repeat"
+            } else {
+                "see https://toml.io for the syntax: texts stand in double quotes, lists in brackets"
+            };
+            self.problem(line, Problem::new(format!("this is not TOML: {message}"), hint));
         }
         errors.is_empty().then(|| table.into_inner())
     }
@@ -130,7 +129,7 @@ struct Found<'a> {
 impl<'a> Section<'a> {
     /// The file's outermost table.
     pub fn root(reader: &'a Reader<'a>, table: &'a DeTable<'a>, defaults: &'a DeTable<'a>) -> Section<'a> {
-        Section::new(reader, String::new(), 0, Some(table), Some(defaults), None)
+        Section::new(reader, "the file".to_owned(), 0, Some(table), Some(defaults), None)
     }
 
     fn new(
@@ -209,9 +208,7 @@ impl<'a> Section<'a> {
     fn read_text(&self, key: &str, found: &Found<'_>) -> Option<Text> {
         let resolved = match found.value {
             DeValue::String(text) => Ok((text.to_string(), Origin::Literal)),
-            DeValue::Table(table) => {
-                secrets::resolve(table, self.reader.env, &|path| self.reader.path(path))
-            }
+            DeValue::Table(table) => secrets::resolve(table, self.reader.env, &|path| self.reader.path(path)),
             other => {
                 self.wrong_type(key, found.line, other, "a text in quotes");
                 return None;
@@ -228,11 +225,7 @@ impl<'a> Section<'a> {
     }
 
     /// A text put through `parse`, whose problem is kept with the key's name and place.
-    pub fn parsed<T>(
-        &self,
-        key: &'static str,
-        parse: impl FnOnce(&Text) -> Result<T, Problem>,
-    ) -> Option<T> {
+    pub fn parsed<T>(&self, key: &'static str, parse: impl FnOnce(&Text) -> Result<T, Problem>) -> Option<T> {
         let text = self.text(key)?;
         match parse(&text) {
             Ok(value) => Some(value),
@@ -318,9 +311,17 @@ impl<'a> Section<'a> {
     ) -> Option<Section<'a>> {
         self.asked.borrow_mut().insert(key);
         let name = self.inner_name(key);
-        let defaults = self.defaults.and_then(|all| all.get(key)).and_then(|value| value.get_ref().as_table());
+        let defaults =
+            self.defaults.and_then(|all| all.get(key)).and_then(|value| value.get_ref().as_table());
         let Some(value) = self.table.and_then(|table| table.get(key)) else {
-            return Some(Section::new(self.reader, format!("[{name}]"), self.line, None, defaults, defaulted));
+            return Some(Section::new(
+                self.reader,
+                format!("[{name}]"),
+                self.line,
+                None,
+                defaults,
+                defaulted,
+            ));
         };
         let line = self.line_of(key);
         let Some(table) = value.get_ref().as_table() else {
@@ -335,7 +336,8 @@ impl<'a> Section<'a> {
     pub fn sections(&self, key: &'static str, defaulted: &'static [&'static str]) -> Vec<Section<'a>> {
         self.asked.borrow_mut().insert(key);
         let name = self.inner_name(key);
-        let first = |value: &'a Spanned<DeValue<'a>>| value.get_ref().as_array()?.get(0)?.get_ref().as_table();
+        let first =
+            |value: &'a Spanned<DeValue<'a>>| value.get_ref().as_array()?.first()?.get_ref().as_table();
         let defaults = self.defaults.and_then(|all| all.get(key)).and_then(first);
         let Some(value) = self.table.and_then(|table| table.get(key)) else { return Vec::new() };
         let line = self.line_of(key);
@@ -396,21 +398,28 @@ impl<'a> Section<'a> {
 
     /// Ends the reading: every key that nobody asked for is unknown.
     pub fn finish(self) {
+        self.finish_knowing(|_| None);
+    }
+
+    /// As [`Section::finish`]; `belongs` may say where a key that is unknown here has its place.
+    pub fn finish_knowing(self, belongs: impl Fn(&str) -> Option<String>) {
         let asked = self.asked.borrow();
         for name in self.keys().filter(|name| !asked.contains(name)) {
-            let place = if self.name.is_empty() { "the file".to_owned() } else { self.name.clone() };
             let known: Vec<&str> = asked.iter().copied().collect();
-            let hint = match did_you_mean(name, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("{place} may have: {}", known.join(", ")),
-            };
-            self.problem(name, format!("unknown key `{name}` in {place}"), hint);
+            let without_unit = || known.iter().find(|key| key.starts_with(&format!("{name}_"))).copied();
+            let near = did_you_mean(name, known.iter().copied()).or_else(without_unit);
+            let hint = belongs(name).or_else(|| near.map(|near| format!("did you mean `{near}`?")));
+            let hint = hint.unwrap_or_else(|| format!("{} may have: {}", self.name, known.join(", ")));
+            self.problem(name, format!("unknown key `{name}` in {}", self.name), hint);
         }
     }
 
     fn inner_name(&self, key: &str) -> String {
-        let outer = self.name.trim_matches(['[', ']']);
-        if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") }
+        // Only the outermost table has no brackets around its name.
+        match self.name.strip_prefix('[') {
+            Some(outer) => format!("{}.{key}", outer.trim_matches(['[', ']'])),
+            None => key.to_owned(),
+        }
     }
 }
 

@@ -80,7 +80,8 @@ fn read_tls(server: &Section<'_>) -> Option<Tls> {
     let section = server.section("tls", None)?;
     let readable = |key: &'static str| {
         let named = section.require(key, "\"….pem\"");
-        let path = named.then(|| section.text(key)).flatten().map(|text| section.reader().path(&text.value))?;
+        let path =
+            named.then(|| section.text(key)).flatten().map(|text| section.reader().path(&text.value))?;
         match std::fs::File::open(&path) {
             Ok(_) => Some(path),
             Err(error) => {

@@ -71,7 +71,11 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
     let given = section.require("key", "{ env = \"POSTBACK_KEY\" }");
     let keys = given.then(|| section.all_parsed("key", postback_key)).flatten();
     if keys.as_ref().is_some_and(Vec::is_empty) {
-        section.problem("key", "`key` in [[source]] is empty: nobody could reach it", "name at least one key");
+        section.problem(
+            "key",
+            "`key` in [[source]] is empty: nobody could reach it",
+            "name at least one key",
+        );
     }
     let currency = read_currency(&section, template.as_deref());
     let event = |key: &'static str| section.parsed(key, event_name);
