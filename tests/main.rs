@@ -4,3 +4,7 @@ mod cli_commands;
 mod config_file;
 mod config_problems;
 mod house_rules;
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;

@@ -71,6 +71,11 @@ pub(crate) fn left_out(param: &Param, why: &Judged) -> String {
     }
 }
 
+/// ``` `S2`, which this network writes `s2` ```
+pub(crate) fn other_case(param: &Param, name: &str) -> String {
+    format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))
+}
+
 /// ``` `s3` came as `null`, which stands for nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
     format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, param.value.trim()))
