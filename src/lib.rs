@@ -28,6 +28,8 @@ pub mod domain;
 
 pub mod template;
 
+pub mod config;
+
 pub mod store;
 
 pub mod ingest;
@@ -35,3 +37,5 @@ pub mod ingest;
 pub mod upkeep;
 
 pub mod web;
+
+pub mod cli;

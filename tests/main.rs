@@ -3,6 +3,10 @@
 mod wire_bytes;
 mod wire_door;
 mod destination_stories;
+mod cli_commands;
+mod config_file;
+mod config_problems;
+mod house_rules;
 mod source_params;
 mod source_stories;
 mod source_template;

@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 /// segment and the value of `api_key`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRequest {
-    /// The request line without its line end, byte for byte: `GET /***/collect/cake-test?s1=#s1# HTTP/1.1`.
+    /// The request line without its line end, byte for byte: `GET /***/collect/my-network?s1=#s1# HTTP/1.1`.
     #[serde(with = "bytes_as_bytes")]
     pub line: Vec<u8>,
     pub content_type: Option<String>,
