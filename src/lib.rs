@@ -29,5 +29,3 @@ pub mod domain;
 pub mod template;
 
 pub mod store;
-
-pub mod template;

@@ -1,4 +1,4 @@
-//! Outside words to nouns and back: what networks say becomes a conversion, a conversion what platforms want.
+//! Outside words ↔ nouns: what networks call things becomes ours, and ours becomes the platforms'.
 
 pub mod account;
 mod bytes;
@@ -9,7 +9,9 @@ mod engine;
 mod expression;
 mod fields;
 mod formats;
+pub mod json_body;
 mod normalise;
+pub mod params;
 mod payload;
 mod places;
 pub mod reply;
@@ -18,17 +20,13 @@ mod requirement;
 pub mod retry_after;
 mod sheet;
 mod signature;
-pub mod stories;
-mod story;
-//! Outside words ↔ nouns: what networks call things becomes ours, and ours becomes the platforms'.
-
-pub mod json_body;
-pub mod params;
 pub mod source;
 pub mod source_fault;
 pub mod source_file;
 pub mod source_map;
 pub mod source_story;
 pub mod source_time;
+pub mod stories;
+mod story;
 pub mod toml_reader;
 pub mod values;
