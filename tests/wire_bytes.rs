@@ -1,6 +1,6 @@
 //! Every byte of a request line arrives, or is refused with our own answer.
 
-use crate::wire_door::{count, door, is_own_refusal, read_answer, read_to_end};
+use crate::wire_door::{count, door, is_own_refusal, play, read_answer};
 use tokio::io::AsyncWriteExt;
 
 const CAKE: &[u8] = b"GET /k/collect/cake-test?s1=#s1#&s2=abc&tid=1 HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -123,22 +123,20 @@ async fn pipelined_requests_arrive_whole_and_in_order() {
 
 #[tokio::test]
 async fn a_request_cut_in_two_pieces_anywhere_is_the_same_request() {
-    let door = door().await;
     let chunked: &[u8] = b"POST /p?a=#b# HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n\
-        2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
-    for request in [CAKE, chunked] {
-        for at in 1..request.len() {
-            let mut stream = door.connect().await;
-            let (first, second) = request.split_at(at);
-            stream.write_all(first).await.unwrap();
-            tokio::task::yield_now().await;
-            stream.write_all(second).await.unwrap();
-            stream.shutdown().await.unwrap();
-            let answer = read_to_end(&mut stream).await;
-            let seen = door.seen();
-            assert_eq!((count(&answer, 200), seen.len()), (1, 1), "cut at {at}");
-            assert!(request.starts_with(&seen[0].line), "cut at {at}");
+        2\r\nhe\r\n3\r\nllo\r\n0\r\nT: v\r\n\r\n";
+    let counted: &[u8] = b"POST /p?a=#b# HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello";
+    for (request, body) in [(CAKE, ""), (chunked, "hello"), (counted, "hello")] {
+        let twice = [request, request].concat();
+        for at in 1..twice.len() {
+            let played = play(vec![twice[..at].to_vec(), twice[at..].to_vec()]).await;
+            assert_eq!((count(&played.answers, 200), played.seen.len()), (2, 2), "cut at {at}");
+            for seen in played.seen {
+                assert!(request.starts_with(&seen.line), "cut at {at}");
+                assert_eq!(seen.body, body.as_bytes(), "cut at {at}");
+            }
         }
+        let bytes = twice.iter().map(|byte| vec![*byte]).collect();
+        assert_eq!(play(bytes).await.seen.len(), 2, "byte by byte");
     }
-    assert_eq!(door.refusals(), []);
 }

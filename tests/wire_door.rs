@@ -1,17 +1,24 @@
 //! What the wire tests share: a real listener with a handler that keeps what it sees, and a raw client.
 
+use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper::{Request, Response};
 use parking_lot::Mutex;
 use postbridge::web::listen::{ListenSettings, serve};
-use postbridge::web::wire::{Handler, Limits, RawHead, Refusal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use postbridge::web::wire::{Handler, Limits, RawHead, Refusal, exchange};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -63,7 +70,7 @@ impl Handler for Recorder {
         let RawHead { number, line, target, handed } = head;
         self.seen.lock().push(Seen { number, line, target, handed, uri, headers, body: body.to_vec() });
         self.finished.notify_one();
-        let answer = if parts.uri.path() == "/large" { vec![b'x'; 3_000_000] } else { b"ok".to_vec() };
+        let answer = if parts.uri.path() == "/large" { vec![b'x'; 30_000_000] } else { b"ok".to_vec() };
         Response::new(Full::new(Bytes::from(answer)))
     }
 
@@ -168,4 +175,122 @@ pub fn is_own_refusal(answer: &[u8], status: u16) -> bool {
     head.starts_with(&format!("HTTP/1.1 {status} "))
         && head.contains("Connection: close")
         && ["code", "message", "hint"].iter().all(|key| error[key].is_string())
+}
+
+/// A stream that yields its pieces one read at a time, with a pause before each, then ends.
+pub struct Script {
+    pieces: VecDeque<Vec<u8>>,
+    paused: bool,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Script {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let script = self.get_mut();
+        script.paused = !script.paused;
+        if script.paused {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(mut piece) = script.pieces.pop_front() {
+            let rest = piece.split_off(piece.len().min(into.remaining()));
+            into.put_slice(&piece);
+            if !rest.is_empty() {
+                script.pieces.push_front(rest);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.written.lock().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What came of a script: the requests seen, the refusals, and what was answered.
+pub struct Played {
+    pub seen: Vec<Seen>,
+    pub refusals: Vec<Refusal>,
+    pub answers: Vec<u8>,
+}
+
+/// Plays pieces of bytes to one connection, without a socket.
+pub async fn play(pieces: Vec<Vec<u8>>) -> Played {
+    let recorder = Arc::new(Recorder::default());
+    let door = exchange::Door {
+        handler: Arc::clone(&recorder),
+        limits: Arc::new(Limits::default()),
+        stopping: Arc::new(AtomicBool::new(false)),
+        stopped: Notify::new(),
+    };
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let script = Script { pieces: pieces.into(), paused: false, written: Arc::clone(&written) };
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    tokio::time::timeout(Duration::from_secs(20), exchange::converse(Arc::new(door), script, peer))
+        .await
+        .expect("a connection ends when its client does");
+    let (seen, refusals) = (recorder.seen.lock().clone(), recorder.refusals.lock().clone());
+    Played { seen, refusals, answers: written.lock().clone() }
+}
+
+/// Plays the same pieces to hyper alone; the targets and bodies it saw.
+pub async fn play_bare(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let script = Script { pieces: pieces.into(), paused: false, written: Arc::default() };
+    let kept = Arc::clone(&seen);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes().to_vec();
+            kept.lock().push((parts.uri.to_string(), body));
+            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from_static(b"ok"))))
+        }
+    });
+    let connection = http1::Builder::new().half_close(true).serve_connection(Plain(script), service);
+    // What hyper makes of bad bytes is its own affair; what it saw before them is what counts.
+    let _ended = tokio::time::timeout(Duration::from_secs(20), connection).await.expect("hyper ends too");
+    std::mem::take(&mut *seen.lock())
+}
+
+/// The script for hyper without a wire between.
+struct Plain(Script);
+
+impl hyper::rt::Read for Plain {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut into: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut bytes = vec![0u8; into.remaining()];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let read = Pin::new(&mut self.0).poll_read(cx, &mut buffer);
+        into.put_slice(buffer.filled());
+        read
+    }
+}
+
+impl hyper::rt::Write for Plain {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }

@@ -247,11 +247,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// The answer is written: the next request may come.
-    fn turn(&mut self, cx: &Context<'_>) {
+    fn turn(&mut self, cx: &mut Context<'_>) {
         self.phase = Phase::Head(Search::default());
         self.skipped_blank = false;
-        // hyper was told to wait; for bytes that are here already, no readiness of the socket will come.
-        if self.at_end || !self.unread().is_empty() {
+        // hyper was told to wait and may not ask again before it is woken: by the socket, by the alarm,
+        // or, where bytes are here already, by us.
+        let idle = !self.at_end && self.unread().is_empty();
+        if !idle || self.timer.poll(cx, Waiting::Next, &self.limits).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
@@ -292,17 +294,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             }
             let waiting = self.waiting();
             let nothing_came = matches!(waiting, Waiting::First | Waiting::Next);
-            if nothing_came && (self.at_end || self.slot.is_stopping()) {
-                return self.end();
-            }
             if self.at_end {
-                return self.refuse(Fault::CUT_OFF);
+                return if nothing_came { self.end() } else { self.refuse(Fault::CUT_OFF) };
             }
             if let Poll::Ready(Err(error)) = self.poll_interim(cx) {
                 return Poll::Ready(Err(error));
             }
             if self.fill(cx).is_ready() {
                 continue;
+            }
+            if nothing_came && self.slot.is_stopping() {
+                return self.end();
             }
             ready!(self.timer.poll(cx, waiting, &self.limits));
             return match waiting {
