@@ -3,6 +3,7 @@
 mod cli_commands;
 mod config_file;
 mod config_problems;
+mod destination_stories;
 mod house_rules;
 mod source_params;
 mod source_stories;
