@@ -154,6 +154,10 @@ fn json_that_is_no_object_is_quarantined() {
     }
     let deep = format!("{}1{}", "{\"a\":".repeat(40), "}".repeat(40));
     assert!(json(&deep).unwrap_err().reason.contains("nested"));
+    let abyss = "{\"a\":".repeat(10_000);
+    assert!(json(&abyss).is_err());
+    assert!(json(&format!("{abyss}1{}", "}".repeat(10_000))).is_err());
+    assert!(json(&format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000))).is_err());
     assert!(json("{} trailing").is_err());
 }
 
