@@ -269,6 +269,75 @@ fn templates_list_names_the_built_in_ones() {
     assert!(words.contains("cake") && words.contains("pixel_id"), "{words}");
 }
 
+/// A folder with a copy of one built-in source template and its stories, as a user would have it.
+fn own_templates() -> TempDir {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = tempfile::tempdir().unwrap();
+    fs::create_dir_all(own.path().join("sources")).unwrap();
+    fs::copy(repository.join("templates/sources/cake.toml"), own.path().join("sources/cake.toml")).unwrap();
+    copy_folder(&repository.join("fixtures/sources/cake"), &own.path().join("fixtures/sources/cake"));
+    own
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn templates_test_runs_the_stories_of_ones_own_templates() {
+    let own = own_templates();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert_eq!(ran.status.code(), Some(0), "{}{}", out(&ran), err(&ran));
+    assert!(out(&ran).contains("ok cake/a-purchase-as-fired"), "{}", out(&ran));
+    assert!(out(&ran).contains("1 template, "), "{}", out(&ran));
+}
+
+#[test]
+fn templates_test_fails_on_a_story_that_ends_otherwise_and_on_a_template_without_stories() {
+    let own = own_templates();
+    let expected = own.path().join("fixtures/sources/cake/a-purchase-as-fired/expected.json");
+    let text = fs::read_to_string(&expected).unwrap();
+    fs::write(&expected, text.replace("\"565\"", "\"566\"")).unwrap();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(
+        err(&ran).contains("a-purchase-as-fired/expected.json:") && err(&ran).contains("566"),
+        "{}",
+        err(&ran)
+    );
+
+    fs::remove_dir_all(own.path().join("fixtures")).unwrap();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(err(&ran).contains("no story of `cake` ends quarantined"), "{}", err(&ran));
+}
+
+#[test]
+fn a_template_of_ones_own_is_found_through_the_configuration() {
+    let own = own_templates();
+    let text = fs::read_to_string(own.path().join("sources/cake.toml")).unwrap();
+    let renamed = text.replace("name = \"cake\"", "name = \"my-network\"");
+    fs::write(own.path().join("sources/my-network.toml"), renamed).unwrap();
+    let config = format!("[templates]\npath = \".\"\n{}", CONFIG.replace("\"cake\"", "\"my-network\""));
+    fs::write(own.path().join("postbridge.toml"), config).unwrap();
+    let checked = postbridge(own.path(), &["check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
+    let listed = postbridge(own.path(), &["templates", "list"]);
+    assert!(out(&listed).contains("my-network"), "{}{}", out(&listed), err(&listed));
+    let tested = postbridge(own.path(), &["templates", "test"]);
+    assert_eq!(tested.status.code(), Some(1), "a template without stories");
+    assert!(err(&tested).contains("no story of `my-network` ends accepted"), "{}", err(&tested));
+}
+
 #[test]
 fn bad_usage_ends_with_2_and_help_with_0() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::{ConfigPath, Failure, print, print_json};
+use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config::Config;
 use crate::problem::Problem;
 
@@ -46,16 +46,12 @@ fn in_words(file: &str, config: Option<&Config>, problems: &[Problem], warnings:
     match config {
         Some(config) => text.push_str(&format!(
             "{file} is fine: {}, {}\n",
-            count(config.sources.len(), "source"),
-            count(config.destinations.len(), "destination")
+            count(config.sources.len(), "source", "sources"),
+            count(config.destinations.len(), "destination", "destinations")
         )),
-        None => text.push_str(&format!("{}\n", count(problems.len(), "problem"))),
+        None => text.push_str(&format!("{}\n", count(problems.len(), "problem", "problems"))),
     }
     text
-}
-
-fn count(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 /// A problem with its place taken apart: the line is null where it is not known.

@@ -148,3 +148,8 @@ pub fn print(text: &str) -> Result<(), Failure> {
 pub fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{document:#}\n"))
 }
+
+/// A number of things, in words: `1 source`, `2 sources`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

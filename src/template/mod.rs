@@ -1,4 +1,5 @@
 //! Outside words ↔ nouns: what networks say becomes a conversion, a conversion what platforms want.
+//! Outside words ↔ nouns: what networks call things becomes ours, and ours becomes the platforms'.
 
 pub mod account;
 mod bytes;
@@ -24,6 +25,7 @@ pub mod source;
 pub mod source_fault;
 pub mod source_file;
 pub mod source_map;
+pub mod source_stories;
 pub mod source_story;
 pub mod source_time;
 pub mod stories;
