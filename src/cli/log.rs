@@ -2,17 +2,9 @@
 
 use std::io::IsTerminal;
 
-use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-/// How a line of the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// A sentence and its fields.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
+use crate::cli::LogFormat;
 
 /// Starts logging: at `info` where `RUST_LOG` says nothing.
 pub fn start(format: LogFormat) {
