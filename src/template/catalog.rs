@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
@@ -31,70 +31,32 @@ impl Catalog {
     /// Every problem of every template at once.
     pub fn load(user_directory: Option<&Path>) -> Result<Catalog, Vec<Problem>> {
         let mut problems = Vec::new();
-        if let Some(directory) = user_directory.filter(|directory| !directory.is_dir()) {
-            let what = format!("the templates' directory {} is not there", directory.display());
-            problems.push(Problem::new(what, "mend `path` under [templates], or make the directory"));
+        let mut found = Found::built_in();
+        if let Some(directory) = user_directory {
+            found.take_directory(directory, &mut problems);
         }
         let mut catalog = Catalog::default();
-        catalog.load_sources(user_directory, &mut problems);
-        catalog.load_destinations(user_directory, &mut problems);
+        for (name, (place, text)) in &found.sources {
+            match SourceTemplate::parse(place, text) {
+                Ok(template) if template.name() == name => {
+                    catalog.sources.insert(name.clone(), Arc::new(template));
+                }
+                Ok(template) => {
+                    let what = format!("its name is `{}` and the file's is `{name}`", template.name());
+                    problems.push(Problem::new(what, "give both the same name").in_file(place));
+                }
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        for (name, (place, files)) in &found.destinations {
+            match DestinationTemplate::parse_at(name, place, files) {
+                Ok(template) => {
+                    catalog.destinations.insert(name.clone(), Arc::new(template));
+                }
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
         if problems.is_empty() { Ok(catalog) } else { Err(problems) }
-    }
-
-    fn load_sources(&mut self, user_directory: Option<&Path>, problems: &mut Vec<Problem>) {
-        let mut texts: BTreeMap<String, (String, String)> = built_in_sources().into_iter().collect();
-        let own = user_directory.map(|directory| directory.join("sources"));
-        for path in own.map(|own| entries(&own, problems)).unwrap_or_default() {
-            if path.extension().is_none_or(|kind| kind != "toml") || !path.is_file() {
-                continue;
-            }
-            let Some(name) = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) else {
-                continue;
-            };
-            match fs::read_to_string(&path) {
-                Ok(text) => {
-                    texts.insert(name, (path.display().to_string(), text));
-                }
-                Err(error) => problems.push(unreadable(&path, &error)),
-            }
-        }
-        for (name, (place, text)) in texts {
-            match SourceTemplate::parse(&place, &text) {
-                Ok(template) if template.name() != name => {
-                    let what = format!("the file of the template `{}` is named {name}.toml", template.name());
-                    problems.push(Problem::new(what, "give file and template the same name").in_file(&place));
-                }
-                Ok(template) => {
-                    self.sources.insert(name, Arc::new(template));
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
-    }
-
-    fn load_destinations(&mut self, user_directory: Option<&Path>, problems: &mut Vec<Problem>) {
-        let mut folders: BTreeMap<String, (String, Files)> = BTreeMap::new();
-        for (name, files) in built_in_destinations() {
-            folders.insert(name.clone(), (format!("templates/destinations/{name}"), files));
-        }
-        if let Some(directory) = user_directory {
-            for folder in entries(&directory.join("destinations"), problems) {
-                if !folder.is_dir() {
-                    continue;
-                }
-                let Some(name) = file_name(&folder) else { continue };
-                let files = read_files(&folder, problems);
-                folders.insert(name, (folder.display().to_string(), files));
-            }
-        }
-        for (name, (place, files)) in folders {
-            match DestinationTemplate::parse_at(&name, &place, &files) {
-                Ok(template) => {
-                    self.destinations.insert(name, Arc::new(template));
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
     }
 
     pub fn source(&self, name: &str) -> Option<Arc<SourceTemplate>> {
@@ -116,33 +78,65 @@ impl Catalog {
     }
 }
 
-/// Name, and where it stands with its text.
-fn built_in_sources() -> Vec<(String, (String, String))> {
-    let files = BUILT_IN.get_dir("sources").into_iter().flat_map(Dir::files);
-    let source = |file: &include_dir::File<'_>| {
-        let name = file.path().file_stem()?.to_string_lossy().into_owned();
-        let text = file.contents_utf8()?.to_owned();
-        Some((name.clone(), (format!("templates/sources/{name}.toml"), text)))
-    };
-    files
-        .filter(|file| file.path().extension().is_some_and(|kind| kind == "toml"))
-        .filter_map(source)
-        .collect()
+/// The texts of all templates by name, each with the place that problems name.
+struct Found {
+    sources: BTreeMap<String, (String, String)>,
+    destinations: BTreeMap<String, (String, Files)>,
 }
 
-fn built_in_destinations() -> Vec<(String, Files)> {
-    let folders = BUILT_IN.get_dir("destinations").into_iter().flat_map(Dir::dirs);
-    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let folder = |dir: &Dir<'_>| {
-        let files = dir.files();
-        let files = files.filter_map(|file| Some((name(file.path())?, file.contents_utf8()?.to_owned())));
-        Some((name(dir.path())?, files.collect()))
-    };
-    folders.filter_map(folder).collect()
+impl Found {
+    fn built_in() -> Found {
+        let mut found = Found { sources: BTreeMap::new(), destinations: BTreeMap::new() };
+        for file in BUILT_IN.get_dir("sources").into_iter().flat_map(Dir::files) {
+            if let (Some(name), Some(text)) = (template_name(file.path()), file.contents_utf8()) {
+                let place = format!("templates/{}", file.path().display());
+                found.sources.insert(name, (place, text.to_owned()));
+            }
+        }
+        for folder in BUILT_IN.get_dir("destinations").into_iter().flat_map(Dir::dirs) {
+            let texts = folder.files();
+            let texts = texts.filter_map(|f| Some((file_name(f.path())?, f.contents_utf8()?.to_owned())));
+            if let Some(name) = file_name(folder.path()) {
+                let place = format!("templates/{}", folder.path().display());
+                found.destinations.insert(name, (place, texts.collect()));
+            }
+        }
+        found
+    }
+
+    /// A user's own templates: each takes the place of a built-in one of its name, as a whole.
+    fn take_directory(&mut self, directory: &Path, problems: &mut Vec<Problem>) {
+        if !directory.is_dir() {
+            let what = format!("the templates' directory {} is not there", directory.display());
+            problems.push(Problem::new(what, "mend `path` under [templates], or make the directory"));
+        }
+        for path in entries(&directory.join("sources"), problems) {
+            let Some(name) = template_name(&path) else { continue };
+            let place = path.display().to_string();
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    self.sources.insert(name, (place, text));
+                }
+                Err(error) => problems.push(unreadable(&path, &error)),
+            }
+        }
+        for folder in entries(&directory.join("destinations"), problems) {
+            if let Some(name) = file_name(&folder).filter(|_| folder.is_dir()) {
+                let files = read_files(&folder, problems);
+                self.destinations.insert(name, (folder.display().to_string(), files));
+            }
+        }
+    }
+}
+
+/// `name.toml` → `name`; other files are not templates of a source.
+fn template_name(path: &Path) -> Option<String> {
+    let toml = path.extension().is_some_and(|kind| kind == "toml");
+    path.file_stem().filter(|_| toml).map(|name| name.to_string_lossy().into_owned())
 }
 
 /// What lies in a directory, in order; nothing if it is not there. Hidden files are passed over.
-fn entries(directory: &Path, problems: &mut Vec<Problem>) -> Vec<std::path::PathBuf> {
+fn entries(directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     if !directory.exists() {
         return Vec::new();
     }

@@ -199,11 +199,9 @@ fn bodies(
     }
     for (file_name, text) in event_files(files) {
         let file_place = format!("{place}/{file_name}");
-        if let Some(event) = own_event(file_name) {
-            if !file.events.contains_key(event) {
-                let what = format!("`{event}` is not among the template's [events]");
-                problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
-            }
+        if let Some(event) = own_event(file_name).filter(|event| !file.events.contains_key(*event)) {
+            let what = format!("`{event}` is not among the template's [events]");
+            problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
         }
         let source = Source { file: &file_place, first_line: 1, settings: &settings };
         let Some(mut payload) = keep(Payload::parse(&source, text), problems) else { continue };
