@@ -34,8 +34,14 @@ pub mod store;
 
 pub mod ingest;
 
+pub mod send;
+
+pub mod dispatch;
+
 pub mod upkeep;
 
 pub mod web;
+
+pub mod app;
 
 pub mod cli;
