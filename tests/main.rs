@@ -15,3 +15,5 @@ mod wire_door;
 mod wire_limits;
 mod wire_listen;
 mod wire_smuggling;
+mod store_conformance;
+mod store_ground;
