@@ -27,3 +27,7 @@ pub mod ambient;
 pub mod domain;
 
 pub mod store;
+
+pub mod send;
+
+pub mod dispatch;

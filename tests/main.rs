@@ -1,1 +1,7 @@
 //! The one integration-test binary: every file beside this one is a module of it.
+
+mod dispatch_breaker;
+mod dispatch_schedule;
+mod send_client;
+mod send_guard;
+mod standin;
