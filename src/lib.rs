@@ -26,6 +26,8 @@ pub mod ambient;
 
 pub mod domain;
 
+pub mod template;
+
 pub mod store;
 
 pub mod send;
