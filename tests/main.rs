@@ -16,3 +16,5 @@ mod source_stories;
 mod source_template;
 mod source_values;
 mod standin;
+mod store_conformance;
+mod store_ground;
