@@ -64,6 +64,11 @@ impl Tokens {
         found
     }
 
+    /// Whether a token with this digest is configured: a session ends with the token that opened it.
+    pub fn knows(&self, token: &SecretDigest) -> bool {
+        self.0.iter().fold(false, |found, (_, digest)| found | digest.is(token))
+    }
+
     /// Lets a request with a good `Authorization: Bearer …` through, else words the 401.
     pub fn check(&self, headers: &HeaderMap) -> Result<&str, Answer> {
         let bearer = headers
