@@ -26,4 +26,12 @@ pub mod ambient;
 
 pub mod domain;
 
+pub mod template;
+
 pub mod store;
+
+pub mod ingest;
+
+pub mod upkeep;
+
+pub mod web;

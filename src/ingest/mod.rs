@@ -2,4 +2,4 @@
 
 pub mod click;
 pub mod postback;
-pub mod preview;
+// pub mod preview;

@@ -69,18 +69,19 @@ impl Tokens {
         self.0.iter().fold(false, |found, (_, digest)| found | digest.is(token))
     }
 
-    /// Lets a request with a good `Authorization: Bearer …` through, else words the 401.
-    pub fn check(&self, headers: &HeaderMap) -> Result<&str, Answer> {
+    /// The name of the token in `Authorization: Bearer …`, if it is one of these.
+    pub fn bearer(&self, headers: &HeaderMap) -> Option<&str> {
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
-        bearer.and_then(|token| self.name_of(token)).ok_or_else(|| self.unauthorized())
+        bearer.and_then(|token| self.name_of(token))
     }
 
-    fn unauthorized(&self) -> Answer {
+    /// The 401, with the mend.
+    pub fn unauthorized(&self) -> Answer {
         let (message, hint) = if self.is_empty() {
             (
                 "no token is configured, so nobody may ask",

@@ -8,6 +8,7 @@ pub mod health;
 pub mod listen;
 pub mod postback;
 pub mod target;
+pub mod tls;
 pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -107,13 +108,24 @@ impl wire::Handler for Web {
                 Ok(body) => body.to_bytes(),
                 // The wire has answered (too large, too slow) or the sender is gone.
                 Err(_) => {
-                    return answer::error(StatusCode::BAD_REQUEST, "bad_body", "the body did not arrive whole", "send it again");
+                    return answer::error(
+                        StatusCode::BAD_REQUEST,
+                        "bad_body",
+                        "the body did not arrive whole",
+                        "send it again",
+                    );
                 }
             }
         };
         let client = auth::client_address(peer.ip(), &parts.headers, &site.trusted_proxies);
-        let asked =
-            Asked { method: parts.method, headers: parts.headers, head, body, client, peer: peer.ip().to_canonical() };
+        let asked = Asked {
+            method: parts.method,
+            headers: parts.headers,
+            head,
+            body,
+            client,
+            peer: peer.ip().to_canonical(),
+        };
         let path = String::from_utf8_lossy(target::path(&asked.head.target)).into_owned();
         site.answer(self.side, &path, asked).await
     }
@@ -130,7 +142,11 @@ impl Site {
         match path {
             "/livez" => return self.operations.health.livez(&self.operations.clock),
             "/readyz" => {
-                return self.operations.health.readyz(self.operations.store.as_ref(), &self.operations.clock).await;
+                return self
+                    .operations
+                    .health
+                    .readyz(self.operations.store.as_ref(), &self.operations.clock)
+                    .await;
             }
             _ => {}
         }
@@ -155,16 +171,18 @@ impl Site {
             return answer::method_not_allowed("GET");
         }
         // A proxy on the same machine is not the operator: only a direct loopback peer is free.
-        let direct = asked.peer.is_loopback() && asked.client == asked.peer && !asked.headers.contains_key("x-forwarded-for");
-        if !direct && let Err(refused) = self.tokens.check(&asked.headers) {
-            return refused;
+        let direct = asked.peer.is_loopback()
+            && asked.client == asked.peer
+            && !asked.headers.contains_key("x-forwarded-for");
+        if !direct && self.tokens.bearer(&asked.headers).is_none() {
+            return self.tokens.unauthorized();
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
 
     async fn api(&self, path: &str, asked: &Asked) -> Answer {
-        if let Err(refused) = self.tokens.check(&asked.headers) {
-            return refused;
+        if self.tokens.bearer(&asked.headers).is_none() {
+            return self.tokens.unauthorized();
         }
         let parts: Vec<&str> = path.split('/').collect();
         let query = match Query::read(target::query(&asked.head.target)) {

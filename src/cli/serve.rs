@@ -1,0 +1,90 @@
+//! `postbridge serve`: runs the relay until it is told to stop, and says where it listens.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::ambient::Clock;
+use crate::app::App;
+use crate::config::Config;
+use crate::problem::Problem;
+
+/// Runs until SIGTERM, SIGINT or a failure. SIGHUP reloads the configuration.
+///
+/// # Errors
+/// Every problem of the configuration, or the one that kept it from starting.
+pub async fn run(path: &Path) -> Result<ExitCode, Vec<Problem>> {
+    let config = Config::load(path)?;
+    let app = App::start(config, Clock::system()).await.map_err(|problem| vec![problem])?;
+    announce(&app);
+    let mut signals = Signals::new().map_err(|problem| vec![problem])?;
+    loop {
+        tokio::select! {
+            _ = signals.reload.recv() => reload(&app, path).await,
+            () = signals.stop() => break,
+            reason = app.failed() => {
+                eprintln!("error: {reason}\n  hint: look at the disk; start again and the store recovers by itself");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    info!("stopping: finishing what is on its way; a second signal exits at once");
+    tokio::select! {
+        () = app.stop() => Ok(ExitCode::SUCCESS),
+        // Safe at any moment: what was acknowledged is durable, leases end with the process.
+        () = signals.stop() => Ok(ExitCode::FAILURE),
+    }
+}
+
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Problem> {
+        let listen = |kind| signal(kind).map_err(|error| Problem::new(format!("cannot listen for signals: {error}"), ""));
+        Ok(Signals {
+            reload: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn reload(app: &App, path: &Path) {
+    let outcome = match Config::load(path) {
+        Ok(config) => app.reload(config).await,
+        Err(problems) => Err(problems),
+    };
+    for problem in outcome.err().into_iter().flatten() {
+        warn!(%problem, "the configuration was not reloaded; the old one stays");
+    }
+}
+
+fn announce(app: &App) {
+    let config = app.config();
+    println!("postbridge listens on {}", app.address);
+    if let Some(admin) = app.admin_address {
+        println!("pages, API and metrics on {admin}");
+    }
+    for source in &config.sources {
+        println!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
+    }
+    for destination in &config.destinations {
+        println!("destination {}: {} ({})", destination.account.id(), destination.account.template().name(), destination.account.mode().word());
+    }
+    if config.api.tokens.is_empty() {
+        println!("no [api] tokens are configured: pages and API answer 401");
+    }
+}
