@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::config::Config;
@@ -23,9 +23,11 @@ use crate::store::embedded::Embedded;
 use crate::upkeep::{self, Keep, Signals};
 use crate::web::auth::{Keys, Tokens};
 use crate::web::health::Health;
-use crate::web::listen::{self, Limits, TlsSettings};
+use crate::web::listen::{self, ListenSettings};
 use crate::web::pages::{Pages, Sessions};
 use crate::web::postback::{Door, Postbacks, RefusalBudget};
+use crate::web::tls::TlsSettings;
+use crate::web::wire::Limits;
 use crate::web::{Operations, Side, Site, Web, api, click};
 
 pub mod measure;
@@ -41,7 +43,7 @@ pub struct App {
     web: Web,
     config: Mutex<Arc<Config>>,
     dispatch: Dispatch,
-    tls: Option<Arc<TlsSettings>>,
+    tls: Option<TlsSettings>,
     keep: watch::Sender<Keep>,
     stop_listening: watch::Sender<bool>,
     stop_upkeep: watch::Sender<bool>,
@@ -84,15 +86,16 @@ impl App {
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
         let web = Web::new(site(&shared, &config, metrics), side);
         let tls = tls(&config)?;
+        let settings = listen_settings(&config, tls.clone());
         let (stop_listening, stopping) = watch::channel(false);
         let mut listeners = Vec::new();
         let (listener, address) = bind(config.server.listen).await?;
-        listeners.push(listen_on(listener, web.clone(), &config, tls.clone(), stopping.clone()));
+        listeners.push(listen_on(listener, web.clone(), settings.clone(), stopping.clone()));
         let mut admin_address = None;
         if let Some(admin) = config.server.admin_listen {
             let (listener, address) = bind(admin).await?;
             admin_address = Some(address);
-            listeners.push(listen_on(listener, web.on_side(Side::Admin), &config, tls.clone(), stopping));
+            listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
         }
         let (keep, keep_changes) = watch::channel(keep_of(&config));
         let (stop_upkeep, upkeep_stopping) = watch::channel(false);
@@ -232,11 +235,11 @@ fn site(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
     let networks = Arc::new(networks(config));
     let doors = config.sources.iter().filter_map(|source| {
         let network = networks.get(&source.id)?.clone();
-        let keys = Keys::new(source.keys.iter().map(|key| key.expose()));
+        let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
     let tokens =
-        Tokens::new(config.api.tokens.iter().map(|token| (token.name.as_str(), token.token.expose())));
+        Tokens::new(config.api.tokens.iter().map(|token| (token.name.as_str(), token.token.reveal())));
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()
@@ -278,7 +281,10 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
     let urls: BTreeMap<String, String> = config
         .sources
         .iter()
-        .filter_map(|source| Some((source.id.to_string(), config.postback_url(source, &[]).ok()?)))
+        .filter_map(|source| {
+            let url = crate::cli::url::postback_url(config, source.id.as_str(), &[]).ok()?;
+            Some((source.id.to_string(), url))
+        })
         .collect();
     let lanes = Arc::clone(&shared.lanes);
     Pages {
@@ -296,9 +302,8 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
     }
 }
 
-fn tls(config: &Config) -> Result<Option<Arc<TlsSettings>>, Problem> {
-    let Some(tls) = &config.server.tls else { return Ok(None) };
-    TlsSettings::load(&tls.certificate, &tls.key).map(|settings| Some(Arc::new(settings)))
+fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {
+    config.server.tls.as_ref().map(|tls| TlsSettings::load(&tls.certificate, &tls.key)).transpose()
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Problem> {
@@ -316,14 +321,20 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Problem>
 fn listen_on(
     listener: TcpListener,
     web: Web,
-    config: &Config,
-    tls: Option<Arc<TlsSettings>>,
+    settings: ListenSettings,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let limits = Limits { max_body_bytes: config.server.max_body_bytes, ..Limits::default() };
-    tokio::spawn(async move {
-        if let Err(error) = listen::serve(listener, web, limits, tls, stop).await {
-            error!(%error, "a listener ended");
-        }
-    })
+    tokio::spawn(async move { listen::serve(listener, settings, Arc::new(web), stop).await })
+}
+
+fn listen_settings(config: &Config, tls: Option<TlsSettings>) -> ListenSettings {
+    let server = &config.server;
+    let limits = Limits {
+        body_bytes: server.max_body_bytes,
+        head: Duration::from_millis(server.head_timeout_ms),
+        body: Duration::from_millis(server.body_timeout_ms),
+        idle: Duration::from_millis(server.idle_timeout_ms),
+        ..Limits::default()
+    };
+    ListenSettings { limits, connections: server.max_connections, tls, grace: GRACE }
 }

@@ -2,3 +2,8 @@
 
 mod wire_bytes;
 mod wire_door;
+mod destination_stories;
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;

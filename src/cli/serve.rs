@@ -1,40 +1,40 @@
 //! `postbridge serve`: runs the relay until it is told to stop, and says where it listens.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::app::App;
+use crate::cli::Failure;
 use crate::config::Config;
 use crate::problem::Problem;
 
 /// Runs until SIGTERM, SIGINT or a failure. SIGHUP reloads the configuration.
 ///
 /// # Errors
-/// Every problem of the configuration, or the one that kept it from starting.
-pub async fn run(path: &Path) -> Result<ExitCode, Vec<Problem>> {
-    let config = Config::load(path)?;
-    let app = App::start(config, Clock::system()).await.map_err(|problem| vec![problem])?;
+/// Every problem of the configuration, the one that kept it from starting, or the store's failure.
+pub async fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path).map_err(Failure::usage)?;
+    let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
+    let mut signals = Signals::new().map_err(Failure::running)?;
     announce(&app);
-    let mut signals = Signals::new().map_err(|problem| vec![problem])?;
     loop {
         tokio::select! {
             _ = signals.reload.recv() => reload(&app, path).await,
             () = signals.stop() => break,
             reason = app.failed() => {
-                eprintln!("error: {reason}\n  hint: look at the disk; start again and the store recovers by itself");
-                return Ok(ExitCode::FAILURE);
+                let hint = "look at the disk; start again and the store recovers by itself";
+                return Err(Failure::running(Problem::new(reason, hint)));
             }
         }
     }
     info!("stopping: finishing what is on its way; a second signal exits at once");
     tokio::select! {
-        () = app.stop() => Ok(ExitCode::SUCCESS),
+        () = app.stop() => Ok(()),
         // Safe at any moment: what was acknowledged is durable, leases end with the process.
-        () = signals.stop() => Ok(ExitCode::FAILURE),
+        () = signals.stop() => Err(Failure::running(Problem::new("stopped at once by a second signal", ""))),
     }
 }
 

@@ -71,6 +71,11 @@ pub(crate) fn left_out(param: &Param, why: &Judged) -> String {
     }
 }
 
+/// ``` `S2`, which this network writes `s2` ```
+pub(crate) fn other_case(param: &Param, name: &str) -> String {
+    format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))
+}
+
 /// ``` `s3` came as `null`, which stands for nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
     format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, param.value.trim()))
@@ -156,9 +161,12 @@ pub(crate) fn no_event(template: &SourceTemplate) -> Fault {
 /// A value that the event needs and that did not come, or came empty.
 pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplate, params: &Params) -> Fault {
     let name = first_param(field, template).unwrap_or(field.name());
-    let empty =
-        params.pairs.iter().any(|param| template.names.find(&param.name) == template.names.find(name));
-    let lack = if empty { "came empty" } else { "is missing" };
+    let index = template.names.find(name);
+    let lack = match params.pairs.iter().find(|param| template.names.find(&param.name) == index) {
+        None => format!("`{name}` is missing"),
+        Some(param) if param.value.trim().is_empty() => format!("`{}` came empty", param.name),
+        Some(param) => nothing(param),
+    };
     let why = match event {
         EventClaim::ByValue { .. } => "the event is told from it".to_owned(),
         EventClaim::Named(event) => format!("a {event} needs it"),
@@ -169,7 +177,7 @@ pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplat
         Some(near) => format!("`{near}` came instead: name it `{name}` in the postback URL"),
         None => format!("the postback URL must carry `{}`; it is never taken for 0", entry(name, template)),
     };
-    Fault::new(format!("`{name}` {lack}, and {why}"), hint)
+    Fault::new(format!("{lack}, and {why}"), hint)
 }
 
 /// `price=#price#`, as the URL to paste writes it.

@@ -39,14 +39,15 @@ const KEYS: [&str; 18] = [
 pub(crate) fn compile(file: &str, text: &str) -> Result<SourceTemplate, Vec<Problem>> {
     let mut reader = TomlReader::new(file, text);
     let root = reader.parse();
-    let template = if reader.problems.is_empty() { build(&mut reader, root.get_ref()) } else { None };
-    match template {
-        Some(template) if reader.problems.is_empty() => Ok(template),
-        _ => Err(reader.problems),
+    if !reader.problems.is_empty() {
+        return Err(reader.problems);
     }
+    let template = build(&mut reader, root.get_ref());
+    if reader.problems.is_empty() { Ok(template) } else { Err(reader.problems) }
 }
 
-fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<SourceTemplate> {
+/// Reads everything there is, however much of it is wrong, so that all problems are told at once.
+fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
     reader.only(root, &KEYS, "");
     let name = name(reader, root);
     let macro_marks = macro_marks(reader, root);
@@ -58,9 +59,9 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<SourceTempla
     let statuses = statuses(reader, root, &fields);
     let (times, zone) = source_time::read(reader, root);
     let template = SourceTemplate {
-        name: name?,
+        name: name.unwrap_or_default(),
         docs: reader.text(root, "docs").map(Spanned::into_inner).unwrap_or_default(),
-        macro_marks: macro_marks?,
+        macro_marks: macro_marks.unwrap_or_default(),
         names,
         postback,
         extra,
@@ -79,7 +80,7 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<SourceTempla
     };
     verify(reader, root);
     whole(reader, root, &template);
-    Some(template)
+    template
 }
 
 /// What only the whole can show: something must tell the event, and the URL must exist.
@@ -329,13 +330,20 @@ fn events(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> EventRules {
     reader.only(table, &["by_value", "value_required", "names", "by_status"], "event");
     let by_value = reader.table(table, "by_value").and_then(|pair| {
         reader.only(pair, &["positive", "zero"], "event.by_value");
+        for key in ["positive", "zero"] {
+            if !pair.contains_key(key) {
+                let span = table.get("by_value").map_or(0..0, Spanned::span);
+                reader.problem(
+                    &span,
+                    format!("`by_value` lacks `{key}`"),
+                    "write by_value = { positive = \"Purchase\", zero = \"Lead\" }",
+                );
+            }
+        }
         let positive = event_under(reader, pair, "positive");
         let zero = event_under(reader, pair, "zero");
         positive.zip(zero)
     });
-    if table.contains_key("by_value") && by_value.is_none() && reader.problems.is_empty() {
-        missing(reader, "event.by_value", "by_value = { positive = \"Purchase\", zero = \"Lead\" }");
-    }
     let required = reader.texts(table, "value_required");
     EventRules {
         names: event_words(reader, table, "names"),

@@ -15,7 +15,7 @@ use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::template::params::{Param, Params};
-use crate::template::source::{Field, Piece, Reading, SourceBinding, SourceTemplate};
+use crate::template::source::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source_fault as fault;
 use crate::template::source_time;
 use crate::template::values::{Judged, Use, judge};
@@ -33,11 +33,29 @@ impl SourceTemplate {
         let came = Came::index(self, params)?;
         let mut mapping =
             Mapping { template: self, binding, params, came, faults: Vec::new(), left_out: Vec::new() };
+        mapping.left_out.append(&mut mapping.came.other_case);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
             _ => Err(fault::merged(mapping.faults)),
         }
+    }
+
+    /// Judges a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
+    /// of a URL for an empty fragment leaves `#price`.
+    pub(crate) fn judge(&self, index: usize, param: &Param, used: Use) -> Judged {
+        let verdict = judge(&param.value, &param.raw, used);
+        let (before, behind) = &self.macro_marks;
+        let Some(inner) = param.value.trim().strip_prefix(before.as_str()) else { return verdict };
+        let mut entries = self.postback.iter().chain(&self.extra);
+        let own = |entry: &Entry| {
+            entry.param == index
+                && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
+        };
+        if verdict == Judged::Sound && !before.is_empty() && entries.any(own) {
+            return Judged::Macro(param.value.trim().to_owned());
+        }
+        verdict
     }
 }
 
@@ -45,6 +63,8 @@ impl SourceTemplate {
 struct Came<'a> {
     by_index: Vec<Option<&'a Param>>,
     pairs: Vec<(usize, &'a Param)>,
+    /// Names that came in another case than the template's, which reads them exactly.
+    other_case: Vec<String>,
 }
 
 impl<'a> Came<'a> {
@@ -52,9 +72,14 @@ impl<'a> Came<'a> {
         let mut came = Came {
             by_index: vec![None; template.names.list.len()],
             pairs: Vec::with_capacity(params.pairs.len()),
+            other_case: Vec::new(),
         };
         for param in &params.pairs {
-            let Some(index) = template.names.find(&param.name) else { continue };
+            let Some(index) = template.names.find(&param.name) else {
+                let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
+                came.other_case.extend(near.map(|name| fault::other_case(param, name)));
+                continue;
+            };
             let Some(slot) = came.by_index.get_mut(index) else { continue };
             match slot {
                 Some(known) if known.value != param.value => return Err(fault::two_spellings(known, param)),
@@ -150,7 +175,7 @@ impl<'a> Mapping<'a> {
 
     fn one(&mut self, index: usize, used: Use) -> Found<'a> {
         let Some(param) = self.came.get(index) else { return Found::Absent };
-        match judge(&param.value, &param.raw, used) {
+        match self.template.judge(index, param, used) {
             Judged::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
             Judged::Empty => Found::Absent,
             Judged::Nothing => {
@@ -372,7 +397,7 @@ impl<'a> Mapping<'a> {
             if !template.keep.contains(index) {
                 continue;
             }
-            match judge(&param.value, &param.raw, Use::Text) {
+            match template.judge(*index, param, Use::Text) {
                 Judged::Sound => {
                     pairs.push((template.names.name(*index).to_owned(), param.value.trim().to_owned()));
                 }

@@ -9,7 +9,7 @@ use crate::domain::postback::Fault;
 use crate::template::params::{self, Param, Params, shown};
 use crate::template::source::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source_time;
-use crate::template::values::{Judged, Use, judge};
+use crate::template::values::{Judged, Use};
 
 /// A request's way through [`params::read`] and [`SourceTemplate::map`]: `{"accepted": draft}` or
 /// `{"quarantined": {"reason", "hint"}}`.
@@ -78,9 +78,9 @@ impl SourceTemplate {
         let index = self.names.find(&param.name);
         let field = index.and_then(|index| self.field_of(index));
         let kept = index.is_some_and(|index| self.keep.contains(&index));
-        let verdict = match (field, kept) {
-            (None, false) => "not read by this template".to_owned(),
-            (field, _) => self.verdict(field, param),
+        let verdict = match index {
+            Some(index) if kept || field.is_some() => self.verdict(index, field, param),
+            _ => "not read by this template".to_owned(),
         };
         Explained {
             param: param.name.clone(),
@@ -98,14 +98,14 @@ impl SourceTemplate {
         self.fields.iter().find(|(_, readings)| readings.iter().any(reads)).map(|(field, _)| *field)
     }
 
-    fn verdict(&self, field: Option<Field>, param: &Param) -> String {
+    fn verdict(&self, index: usize, field: Option<Field>, param: &Param) -> String {
         let used = match field {
             Some(Field::TransactionId | Field::ClickId | Field::ItemId) => Use::Id,
             Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => Use::Amount,
             _ => Use::Text,
         };
         let text = param.value.trim();
-        let wrong = match judge(&param.value, &param.raw, used) {
+        let wrong = match self.judge(index, param, used) {
             Judged::Empty => Some("empty"),
             Judged::Nothing => Some("stands for nothing"),
             Judged::Macro(_) => Some("a macro that was not filled in"),

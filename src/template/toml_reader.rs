@@ -40,11 +40,6 @@ impl<'t> TomlReader<'t> {
         self.problems.push(Problem::new(what, hint).at(self.file, line));
     }
 
-    /// The 1-based line of `span`.
-    pub fn line(&self, span: &Range<usize>) -> usize {
-        1 + self.text.get(..span.start).unwrap_or(self.text).bytes().filter(|byte| *byte == b'\n').count()
-    }
-
     /// Notes each key of `table` that is not `known`; `place` is the table's name, empty at the top.
     pub fn only(&mut self, table: &DeTable<'_>, known: &[&str], place: &str) {
         for (key, _) in table {
@@ -79,7 +74,7 @@ impl<'t> TomlReader<'t> {
                 let kind = value.get_ref().type_str();
                 self.problem(
                     &value.span(),
-                    format!("`{key}` is {kind}, not text"),
+                    format!("`{key}` is of the type {kind}, not text"),
                     format!("write {key} = \"…\""),
                 );
                 None
