@@ -64,6 +64,11 @@ impl Tokens {
         found
     }
 
+    /// Whether a token with this digest is configured: a session ends with the token that opened it.
+    pub fn knows(&self, token: &SecretDigest) -> bool {
+        self.0.iter().fold(false, |found, (_, digest)| found | digest.is(token))
+    }
+
     /// The name of the token in `Authorization: Bearer …`, if it is one of these.
     pub fn bearer(&self, headers: &HeaderMap) -> Option<&str> {
         let bearer = headers
