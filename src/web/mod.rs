@@ -6,6 +6,7 @@ pub mod auth;
 pub mod click;
 pub mod health;
 pub mod listen;
+pub mod pages;
 pub mod postback;
 pub mod target;
 pub mod tls;
@@ -32,6 +33,7 @@ pub struct Site {
     pub postbacks: postback::Postbacks,
     pub clicks: click::Clicks,
     pub api: api::Api,
+    pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub trusted_proxies: Vec<IpNet>,
     pub operations: Operations,
@@ -137,7 +139,7 @@ impl wire::Handler for Web {
 }
 
 impl Site {
-    /// The route table. Operators' paths first, then the API, then the postback path.
+    /// The route table. Operators' paths first, then the API, the postback path and the pages.
     async fn answer(&self, side: Side, path: &str, asked: Asked) -> Answer {
         match path {
             "/livez" => return self.operations.health.livez(&self.operations.clock),
@@ -163,7 +165,22 @@ impl Site {
         {
             return self.postback(key, source, asked).await;
         }
+        if side != Side::Public {
+            return self.page(path, asked).await.unwrap_or_else(answer::not_found);
+        }
         answer::not_found()
+    }
+
+    async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
+        let request = pages::PageRequest {
+            method: asked.method,
+            path: path.to_owned(),
+            query: target::query(&asked.head.target).to_vec(),
+            headers: asked.headers,
+            body: asked.body,
+            client: asked.client,
+        };
+        self.pages.answer(request).await
     }
 
     fn metrics(&self, asked: &Asked) -> Answer {

@@ -39,7 +39,7 @@ pub fn next_step(
                 .to_owned()
         }
         DeliveryState::Skipped { reason, .. } if reason == NO_CLICK => match conversion.attribution.given() {
-            Some(given) => format!("Record the click {given} (POST /api/v1/clicks), then retry."),
+            Some(given) => format!("Record the click `{given}` (`POST /api/v1/clicks`), then retry."),
             None => "See that the network sends the click id: the URL under Sources carries it.".to_owned(),
         },
         DeliveryState::Skipped { .. } => {
@@ -51,7 +51,7 @@ pub fn next_step(
 fn held(conversion: &Conversion) -> String {
     match conversion.attribution.given() {
         Some(given) => format!(
-            "It leaves at once when the click {given} is recorded; after the time above it is skipped and can be retried."
+            "It leaves at once when the click `{given}` is recorded; after the time above it is skipped and can be retried."
         ),
         None => "The postback named no click, so it is skipped after the time above. See that the network sends the click id: the URL under Sources carries it."
             .to_owned(),

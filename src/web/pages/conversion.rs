@@ -24,11 +24,15 @@ impl Pages {
             Stop::Refused(
                 StatusCode::NOT_FOUND,
                 "No conversion with this id is kept".to_owned(),
-                "It may be past keep_conversions_days. Look for its transaction id under Conversions."
+                "It may be past `keep_conversions_days`. Look for its transaction id under Conversions."
                     .to_owned(),
             )
         })?;
-        let title = format!("{} {}", trace.conversion.event, trace.conversion.transaction_id.as_deref().unwrap_or(""));
+        let title = format!(
+            "{} {}",
+            trace.conversion.event,
+            trace.conversion.transaction_id.as_deref().unwrap_or("")
+        );
         Ok(Sheet::new("conversion", title.trim(), self.trace(&trace)))
     }
 
@@ -54,11 +58,10 @@ impl Pages {
     /// One postback of the sale: its bytes, and the mapping by today's template.
     fn telling(&self, postback: &Postback) -> Value {
         let network = postback.source.as_ref().and_then(|source| self.networks.get(source));
-        let mapped = network.zip(postback.raw.as_ref()).map(|(network, raw)| mapping::of_stored(network, raw));
+        let mapped =
+            network.zip(postback.raw.as_ref()).map(|(network, raw)| mapping::of_stored(network, raw));
         let (reason, hint) = match &postback.verdict {
-            Verdict::Quarantined(fault) | Verdict::Refused(fault) => {
-                (Some(&fault.reason), Some(&fault.hint))
-            }
+            Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
             _ => (None, postback.note.as_ref()),
         };
         json!({
@@ -76,7 +79,9 @@ impl Pages {
     /// Makes a dead or skipped delivery due now, and words what came of it.
     pub(super) async fn retry(&self, id: &str) -> Result<Flash, Stop> {
         let (good, text, hint) = match self.api().retry(id).await {
-            Ok(_) => (true, "The delivery is due now".to_owned(), "Load this page again to see what came of it."),
+            Ok(_) => {
+                (true, "The delivery is due now".to_owned(), "Load this page again to see what came of it.")
+            }
             Err(Refused::Asked(_, _, message, hint)) => (false, format!("Not retried: {message}"), hint),
             Err(Refused::Store(error)) => return Err(error.into()),
         };

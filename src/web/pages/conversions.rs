@@ -122,7 +122,9 @@ impl Pages {
     }
 
     fn filter_view(&self, filters: &Filters) -> Value {
+        let further = ["source", "event", "status", "since", "until"];
         json!({
+            "more": further.iter().any(|name| !filters.get(name).is_empty()),
             "sources": options(self.source_ids(), filters.get("source")),
             "states": options(["held", "waiting", "delivered", "dead", "skipped"], filters.get("state")),
             "statuses": options(Status::ALL.map(Status::word), filters.get("status")),

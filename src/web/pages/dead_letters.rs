@@ -1,7 +1,5 @@
 //! Deliveries that gave up: what left, what came back, why, and the retry.
 
-use std::slice;
-
 use serde_json::{Value, json};
 
 use crate::domain::delivery::LaneState;
@@ -34,7 +32,7 @@ impl Pages {
 
 fn letter(listed: &ListedDelivery, lanes: &[LaneState], now: Time) -> Value {
     let conversion = &listed.conversion;
-    let attempts = listed.last_attempt.as_ref().map_or(&[][..], slice::from_ref);
+    let attempts = listed.last_attempt.as_slice();
     json!({
         "path": format!("/conversions/{}", conversion.id),
         "source": conversion.source.as_str(),

@@ -49,6 +49,7 @@ fn compile() -> Result<Handlebars<'static>, String> {
     engine.register_escape_fn(html_escape);
     engine.register_helper("badge", Box::new(badge));
     engine.register_helper("time", Box::new(time));
+    engine.register_helper("words", Box::new(words));
     for (name, text) in TEMPLATES {
         engine.register_template_string(name, text).map_err(|error| format!("{name}: {error}"))?;
     }
@@ -153,4 +154,28 @@ fn time(
     let (stamp, plain) = (html_escape(stamp), html_escape(&plain));
     out.write(&format!("<time datetime=\"{stamp}\" title=\"{stamp}\">{plain} <small>UTC</small></time>"))?;
     Ok(())
+}
+
+/// `{{words reason}}`: a sentence, what stands between backticks set as code.
+fn words(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let mut rest = text(helper).unwrap_or_default();
+    while let Some((before, quoted, after)) = quotation(rest) {
+        out.write(&format!("{}<code>{}</code>", html_escape(before), html_escape(quoted)))?;
+        rest = after;
+    }
+    out.write(&html_escape(rest))?;
+    Ok(())
+}
+
+/// The text before the first pair of backticks, between them, and behind.
+fn quotation(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, behind) = text.split_once('`')?;
+    let (quoted, after) = behind.split_once('`')?;
+    Some((before, quoted, after))
 }

@@ -49,7 +49,8 @@ impl Pages {
             PreviewOutcome::Quarantined(fault) => quarantined(fault),
             PreviewOutcome::Conversion(previewed) => would_be(previewed, &clicks, now),
         };
-        let view = json!({"mapping": mapping::of(network, &found.params), "outcome": outcome, "source": source});
+        let view =
+            json!({"mapping": mapping::of(network, &found.params), "outcome": outcome, "source": source});
         Ok(Shown {
             source: source.to_owned(),
             pasted: pasted.to_owned(),
@@ -59,7 +60,11 @@ impl Pages {
     }
 
     /// The recorded clicks that the pasted click id may mean.
-    async fn clicks(&self, network: &Network, asked: Pasted<'_>) -> Result<HashMap<String, Click>, StoreError> {
+    async fn clicks(
+        &self,
+        network: &Network,
+        asked: Pasted<'_>,
+    ) -> Result<HashMap<String, Click>, StoreError> {
         let draft = params::read(asked.query, asked.content_type, asked.body)
             .and_then(|params| network.template.map(&network.binding, &params));
         let given = draft.ok().and_then(|draft| draft.click_id).unwrap_or_default();

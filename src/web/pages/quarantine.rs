@@ -31,12 +31,16 @@ impl Pages {
 
     fn quarantined(&self, postback: &Postback, now: Time) -> Value {
         let (reason, hint) = match &postback.verdict {
-            Verdict::Quarantined(fault) | Verdict::Refused(fault) => (fault.reason.as_str(), fault.hint.as_str()),
+            Verdict::Quarantined(fault) | Verdict::Refused(fault) => {
+                (fault.reason.as_str(), fault.hint.as_str())
+            }
             other => (other.word(), ""),
         };
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
         let hindrance = match (&postback.raw, configured) {
-            (None, _) => Some("Its bytes were purged after keep_postbacks_days, so it cannot be mapped again."),
+            (None, _) => {
+                Some("Its bytes were purged after `keep_postbacks_days`, so it cannot be mapped again.")
+            }
             (_, false) => Some("Its source is not configured any more, so it cannot be mapped again."),
             _ => None,
         };

@@ -27,7 +27,8 @@ fn line(bytes: &[u8]) -> Value {
     let mut marked = Marked::default();
     marked.read(bytes.get(..start).unwrap_or(&[]), |letter| letter != ' ' && !letter.is_ascii_graphic());
     marked.read(bytes.get(start..end).unwrap_or(&[]), |letter| {
-        !letter.is_ascii_graphic() || matches!(letter, '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
+        !letter.is_ascii_graphic()
+            || matches!(letter, '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
     });
     marked.read(bytes.get(end..).unwrap_or(&[]), |letter| letter != ' ' && !letter.is_ascii_graphic());
     marked.view()

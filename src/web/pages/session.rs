@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tracing::error;
 
-use crate::ambient;
+use crate::ambient::{self, Clock};
 use crate::domain::time::{HOUR_MS, Time};
 use crate::web::auth::SecretDigest;
 
@@ -85,17 +86,22 @@ pub struct Flash {
 }
 
 impl Sessions {
-    /// A path that signs in whoever opens it first, within ten minutes: `/sign-in?once=…`.
-    ///
-    /// # Errors
-    /// When the operating system has no entropy to give.
-    pub fn link(&self, now: Time) -> Result<String, getrandom::Error> {
-        let secret = secret()?;
+    /// A path that signs in whoever opens it first, within ten minutes: `/sign-in?once=…`. Where the
+    /// operating system has no entropy to give, it is the form for a token: `/sign-in`.
+    pub fn link(&self, clock: &Clock) -> String {
+        let secret = match secret() {
+            Ok(secret) => secret,
+            Err(error) => {
+                error!(%error, "the operating system gave no entropy for a sign-in link");
+                return "/sign-in".to_owned();
+            }
+        };
+        let now = clock.now();
         let mut inner = self.0.lock();
         inner.links.retain(|_, ends| *ends > now);
         drop_oldest(&mut inner.links, MOST_LINKS, |ends| *ends);
         inner.links.insert(digest(&secret), now.plus_millis(LINK_MS));
-        Ok(format!("/sign-in?once={secret}"))
+        format!("/sign-in?once={secret}")
     }
 
     /// Uses up a one-time link; says whether it was good.
@@ -181,9 +187,7 @@ impl Sessions {
 /// One subscriber holds a whole /64 of IPv6 and would else have endless tries.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
     }
 }

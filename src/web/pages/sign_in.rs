@@ -18,9 +18,8 @@ impl Pages {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
         let now = self.clock.now();
-        let mut found = pairs
-            .filter(|(name, _)| *name == wanted)
-            .filter_map(|(_, id)| self.sessions.visitor(id, now));
+        let mut found =
+            pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, now));
         found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.knows(token)))
     }
 
@@ -139,7 +138,7 @@ impl Pages {
     fn no_tokens(&self) -> Answer {
         let data = json!({
             "what": "No token is configured, so nobody can sign in",
-            "hint": "Add a token to postbridge.toml, set the variable it names to a long random text, and start or reload Postbridge:",
+            "hint": "Add a token to `postbridge.toml`, set the variable it names to a long random text, and start or reload Postbridge:",
             "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
         });
         let title = "No token is configured".to_owned();

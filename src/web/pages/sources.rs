@@ -89,7 +89,9 @@ fn web_address(text: &str) -> Option<&str> {
 
 fn dedup(mode: Dedup) -> &'static str {
     match mode {
-        Dedup::Transaction => "transaction: one conversion per transaction id; without one, per click id and event",
+        Dedup::Transaction => {
+            "transaction: one conversion per transaction id; without one, per click id and event"
+        }
         Dedup::Click => "click: one conversion per click id; without one, per transaction id",
         Dedup::Each => "each: every postback is a conversion of its own",
     }
