@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,18 +13,23 @@ use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::config::Config;
+use crate::config::destination::Destination;
+use crate::config::source::Source;
 use crate::dispatch::{Dispatch, DispatchPlan, Lane};
 use crate::domain::delivery::Route;
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::problem::Problem;
 use crate::store::Store;
-use crate::store::embedded::Embedded;
+use crate::store::embedded::{Embedded, Settings};
+use crate::template::account::Mode;
 use crate::upkeep::{self, Keep, Signals};
 use crate::web::auth::{Keys, Tokens};
 use crate::web::health::Health;
 use crate::web::listen::{self, ListenSettings};
-use crate::web::pages::{Pages, Sessions};
+use crate::web::pages::Pages;
+use crate::web::pages::session::Sessions;
 use crate::web::postback::{Door, Postbacks, RefusalBudget};
 use crate::web::tls::TlsSettings;
 use crate::web::wire::Limits;
@@ -37,18 +42,15 @@ pub const GRACE: Duration = Duration::from_secs(25);
 
 /// A relay that runs.
 pub struct App {
-    pub address: SocketAddr,
-    pub admin_address: Option<SocketAddr>,
+    doors: Doors,
     shared: Shared,
     web: Web,
     config: Mutex<Arc<Config>>,
-    dispatch: Dispatch,
-    tls: Option<TlsSettings>,
+    dispatch: Arc<Dispatch>,
     keep: watch::Sender<Keep>,
-    stop_listening: watch::Sender<bool>,
     stop_upkeep: watch::Sender<bool>,
-    listeners: Vec<JoinHandle<()>>,
     upkeep: JoinHandle<()>,
+    drain: JoinHandle<()>,
 }
 
 /// What outlives a reload.
@@ -59,7 +61,8 @@ struct Shared {
     health: Arc<Health>,
     sessions: Arc<Sessions>,
     budget: Arc<RefusalBudget>,
-    lanes: Arc<Mutex<Option<crate::dispatch::StateReader>>>,
+    /// Weak: the pages ask it how it does, and must not keep it from stopping.
+    dispatch: Weak<Dispatch>,
 }
 
 impl App {
@@ -69,54 +72,37 @@ impl App {
     /// A problem with a place and a mend: the store is held by another process, an address is taken…
     pub async fn start(config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
-        let store: Arc<dyn Store> = Arc::new(
-            Embedded::open_sled(&config.store.path, measure::commit_reporter()).map_err(|error| error.problem())?,
-        );
+        let store = open(&config)?;
+        withdraw_removed(store.as_ref(), &config, clock.now()).await?;
+        let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let shared = Shared {
             store,
-            clock: clock.clone(),
-            health: Arc::new(Health::default()),
-            sessions: Arc::new(Sessions::default()),
-            budget: Arc::new(RefusalBudget::default()),
-            lanes: Arc::default(),
+            clock,
+            health: Arc::default(),
+            sessions: Arc::default(),
+            budget: Arc::default(),
+            dispatch: Arc::downgrade(&dispatch),
         };
-        withdraw_removed(&shared, &config).await?;
-        let dispatch = Dispatch::start(Arc::clone(&shared.store), dispatch_plan(&config), clock.clone());
-        *shared.lanes.lock() = Some(dispatch.reader());
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
-        let web = Web::new(site(&shared, &config, metrics), side);
-        let tls = tls(&config)?;
-        let settings = listen_settings(&config, tls.clone());
-        let (stop_listening, stopping) = watch::channel(false);
-        let mut listeners = Vec::new();
-        let (listener, address) = bind(config.server.listen).await?;
-        listeners.push(listen_on(listener, web.clone(), settings.clone(), stopping.clone()));
-        let mut admin_address = None;
-        if let Some(admin) = config.server.admin_listen {
-            let (listener, address) = bind(admin).await?;
-            admin_address = Some(address);
-            listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
-        }
+        let web = Web::new(site(&shared, &config, metrics.clone()), side);
+        let doors = Doors::open(&config, &web).await?;
         let (keep, keep_changes) = watch::channel(keep_of(&config));
-        let (stop_upkeep, upkeep_stopping) = watch::channel(false);
-        let signals =
-            Signals { keep: keep_changes, stop: upkeep_stopping, heartbeat: Arc::clone(&shared.health.heartbeat) };
+        let (stop_upkeep, stop) = watch::channel(false);
+        let signals = Signals { keep: keep_changes, stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
+        let drain = tokio::spawn(measure::drain(metrics));
         let config = Mutex::new(Arc::new(config));
-        Ok(App {
-            address,
-            admin_address,
-            shared,
-            web,
-            config,
-            dispatch,
-            tls,
-            keep,
-            stop_listening,
-            stop_upkeep,
-            listeners,
-            upkeep,
-        })
+        Ok(App { doors, shared, web, config, dispatch, keep, stop_upkeep, upkeep, drain })
+    }
+
+    /// Where networks and visitors come in.
+    pub fn address(&self) -> SocketAddr {
+        self.doors.address
+    }
+
+    /// Where pages, API and metrics are, if they are elsewhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.doors.admin_address
     }
 
     /// A path that signs one person in, once, for the pages.
@@ -138,13 +124,14 @@ impl App {
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &self.doors.tls {
             tls.reload().map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        withdraw_removed(&self.shared, &new).await.map_err(|problem| vec![problem])?;
-        self.dispatch.reload(dispatch_plan(&new));
         self.web.swap(site(&self.shared, &new, metrics));
+        self.dispatch.reload(dispatch_plan(&new));
+        let now = self.shared.clock.now();
+        withdraw_removed(self.shared.store.as_ref(), &new, now).await.map_err(|problem| vec![problem])?;
         self.keep.send_replace(keep_of(&new));
         *self.config.lock() = Arc::new(new);
         info!("the configuration was reloaded");
@@ -153,25 +140,71 @@ impl App {
 
     /// Resolves when the relay cannot go on, with the reason.
     pub async fn failed(&self) -> String {
+        let mut faults = self.dispatch.faults();
         tokio::select! {
             reason = self.shared.health.failed() => reason,
-            error = self.dispatch.failed() => error.to_string(),
+            Ok(fault) = faults.wait_for(Option::is_some) => {
+                fault.as_ref().map(ToString::to_string).unwrap_or_default()
+            }
         }
     }
 
     /// Stops in order: unready, accept nothing, finish or release what is out, close the store.
     pub async fn stop(self) {
         self.shared.health.stopping();
-        self.stop_listening.send_replace(true);
+        self.doors.close().await;
+        match Arc::into_inner(self.dispatch) {
+            Some(dispatch) => dispatch.stop(GRACE).await,
+            None => warn!("somebody still looks at the dispatch; its leases end with the process"),
+        }
+        self.stop_upkeep.send_replace(true);
+        // A loop that panicked has nothing left to finish.
+        let _ = self.upkeep.await;
+        self.drain.abort();
+        if let Err(error) = self.shared.store.close().await {
+            warn!(%error, "the store did not close cleanly; the next start recovers");
+        }
+    }
+}
+
+fn open(config: &Config) -> Result<Arc<dyn Store>, Problem> {
+    let settings = Settings { watch: Some(measure::commits()), ..Settings::default() };
+    match Embedded::open_sled_with(&config.store.path, settings) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(Problem::new(error.to_string(), "`[store] path` names the data folder")),
+    }
+}
+
+/// The listeners.
+struct Doors {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    tls: Option<TlsSettings>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Doors {
+    async fn open(config: &Config, web: &Web) -> Result<Doors, Problem> {
+        let tls = tls(config)?;
+        let settings = listen_settings(config, tls.clone());
+        let (stop, stopping) = watch::channel(false);
+        let (listener, address) = bind(config.server.listen).await?;
+        let mut listeners = vec![listen_on(listener, web.clone(), settings.clone(), stopping.clone())];
+        let mut admin_address = None;
+        if let Some(admin) = config.server.admin_listen {
+            let (listener, address) = bind(admin).await?;
+            admin_address = Some(address);
+            listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
+        }
+        Ok(Doors { address, admin_address, tls, stop, listeners })
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
         for listener in self.listeners {
             // A listener that panicked has nothing left to finish.
             let _ = listener.await;
-        }
-        self.dispatch.stop(GRACE).await;
-        self.stop_upkeep.send_replace(true);
-        let _ = self.upkeep.await;
-        if let Err(error) = self.shared.store.close().await {
-            warn!(%error, "the store did not close cleanly; the next start recovers");
         }
     }
 }
@@ -191,16 +224,18 @@ fn keep_of(config: &Config) -> Keep {
 }
 
 /// Deliveries that wait for a destination nobody configures any more end skipped, and say so.
-async fn withdraw_removed(shared: &Shared, config: &Config) -> Result<(), Problem> {
-    let now = shared.clock.now();
-    for backlog in shared.store.backlog(now) {
+async fn withdraw_removed(store: &dyn Store, config: &Config, now: Time) -> Result<(), Problem> {
+    for backlog in store.backlog(now) {
         let Some(id) = backlog.destination else { continue };
         if config.destinations.iter().any(|destination| *destination.account.id() == id) {
             continue;
         }
         let reason = format!("the destination `{id}` is not configured any more");
-        let count = shared.store.withdraw(id.clone(), reason, now).await.map_err(|error| {
-            Problem::new(error.to_string(), "look at the disk, then start again: the store recovers by itself")
+        let count = store.withdraw(id.clone(), reason, now).await.map_err(|error| {
+            Problem::new(
+                error.to_string(),
+                "look at the disk, then start again: the store recovers by itself",
+            )
         })?;
         info!(destination = %id, count, "deliveries of a removed destination were skipped");
     }
@@ -219,10 +254,16 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
     DispatchPlan { lanes: lanes.collect(), policies: policies.collect() }
 }
 
+/// A destination that is off takes nothing new.
+fn is_on(destination: &&Destination) -> bool {
+    destination.account.mode() != Mode::Off
+}
+
 fn networks(config: &Config) -> HashMap<SourceId, Network> {
-    let routes: Arc<Vec<Route>> =
-        Arc::new(config.destinations.iter().filter_map(|destination| destination.active_route()).collect());
-    let network = |source: &crate::config::Source| Network {
+    let routes: Arc<Vec<Route>> = Arc::new(
+        config.destinations.iter().filter(is_on).map(|destination| destination.route.clone()).collect(),
+    );
+    let network = |source: &Source| Network {
         template: Arc::clone(&source.template),
         binding: source.binding.clone(),
         policy: Arc::clone(&source.policy),
@@ -286,7 +327,7 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
             Some((source.id.to_string(), url))
         })
         .collect();
-    let lanes = Arc::clone(&shared.lanes);
+    let dispatch = shared.dispatch.clone();
     Pages {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
@@ -294,10 +335,12 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
         tokens,
         sessions: Arc::clone(&shared.sessions),
         networks,
-        accounts: Arc::new(config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect()),
+        accounts: Arc::new(
+            config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect(),
+        ),
         urls: Arc::new(urls),
         max_age_ms,
-        lanes: Arc::new(move || lanes.lock().as_ref().map(|reader| reader.states()).unwrap_or_default()),
+        lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),
         secure_cookies: config.server.public_url.starts_with("https://"),
     }
 }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use postbridge::cli::{self, Cli};
 
+/// Many small, short-lived texts on several threads: what the system's allocator is slowest at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,13 +38,23 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     );
     assert_eq!((recorded.status, recorded.json()), (200, json!({"click_id": click})));
 
-    let told = relay.postback("cake-test", format!("s1=yes&s2={click}&s3=&oid={oid}&affid=200&campid=8599&cid=761&tid={tid}&price={price}").as_bytes());
+    let told = relay.postback(
+        "cake-test",
+        format!("s1=yes&s2={click}&s3=&oid={oid}&affid=200&campid=8599&cid=761&tid={tid}&price={price}")
+            .as_bytes(),
+    );
     let told = told.json();
     assert_eq!(told["status"], "accepted");
     assert_eq!(told["attribution"], "matched");
-    assert_eq!(told.as_object().unwrap().keys().collect::<Vec<_>>(), ["status", "conversion_id", "event_id", "attribution", "reason", "hint"]);
+    assert_eq!(
+        told.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["status", "conversion_id", "event_id", "attribution", "reason", "hint"]
+    );
 
-    assert!(wait_until(Duration::from_secs(10), || platform.count() == 1), "the event arrives at the platform");
+    assert!(
+        wait_until(Duration::from_secs(10), || platform.count() == 1),
+        "the event arrives at the platform"
+    );
     let received = platform.received().remove(0);
     assert!(received.line.starts_with("POST /v"), "{}", received.line);
     assert!(received.line.contains("/1234567890/events"), "{}", received.line);
@@ -70,10 +80,14 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     assert!(body.contains(&format!("\"value\":{price}")), "the price leaves with its digits: {body}");
 
     let id = told["conversion_id"].as_str().unwrap();
-    let delivered = || relay.api(&format!("/api/v1/conversions/{id}"))["deliveries"][0]["state"] == "delivered";
+    let delivered =
+        || relay.api(&format!("/api/v1/conversions/{id}"))["deliveries"][0]["state"] == "delivered";
     assert!(wait_until(Duration::from_secs(5), delivered));
     let trace = relay.api(&format!("/api/v1/conversions/{id}"));
-    assert_eq!(trace["postbacks"][0]["raw"]["line"].as_str().unwrap().split(' ').nth(1).unwrap().split('?').next(), Some("/***/collect/cake-test"));
+    assert_eq!(
+        trace["postbacks"][0]["raw"]["line"].as_str().unwrap().split(' ').nth(1).unwrap().split('?').next(),
+        Some("/***/collect/cake-test")
+    );
     let attempt = &trace["deliveries"][0]["attempt_log"][0];
     assert_eq!(attempt["response"]["status"], 200);
     assert_eq!(attempt["outcome"], "delivered");
@@ -112,7 +126,9 @@ fn a_client_that_hangs_up_after_its_request_does_not_cancel_the_write() {
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     for number in 0..50 {
         let mut stream = TcpStream::connect(relay.address).unwrap();
-        let request = format!("GET /{KEY}/collect/cake-test?s2=gone{number}&tid=hang{number}&price=1 HTTP/1.1\r\nHost: t\r\n\r\n");
+        let request = format!(
+            "GET /{KEY}/collect/cake-test?s2=gone{number}&tid=hang{number}&price=1 HTTP/1.1\r\nHost: t\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).unwrap();
         drop(stream);
     }
@@ -124,10 +140,18 @@ fn a_client_that_hangs_up_after_its_request_does_not_cancel_the_write() {
 fn bad_keys_and_unknown_sources_are_turned_away_and_leave_at_most_ten_records_a_second() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
-    let get = |path: &str| ask(relay.address, format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    let get = |path: &str| {
+        ask(relay.address, format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap()
+    };
     assert_eq!(get("/wrong-key-000/collect/cake-test?tid=1&price=1").status, 403);
     assert_eq!(get("/wrong-key-000/collect/nobody?tid=1&price=1").status, 404);
-    let head = ask(relay.address, format!("HEAD /{KEY}/collect/cake-test?tid=1 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    let head = ask(
+        relay.address,
+        format!("HEAD /{KEY}/collect/cake-test?tid=1 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            .as_bytes(),
+    )
+    .unwrap();
     assert_eq!(head.status, 405);
     let started = std::time::Instant::now();
     let statuses: Vec<u16> = (0..60).map(|_| get("/wrong-key-000/collect/cake-test?tid=1").status).collect();
@@ -143,14 +167,21 @@ fn bad_keys_and_unknown_sources_are_turned_away_and_leave_at_most_ten_records_a_
 fn a_dead_letter_keeps_request_and_response_and_can_be_retried() {
     let platform = Platform::scripted(|number, _| {
         if number == 0 {
-            answer(400, "", r#"{"error":{"message":"Invalid parameter","code":100,"error_subcode":2804007,"fbtrace_id":"X"}}"#)
+            answer(
+                400,
+                "",
+                r#"{"error":{"message":"Invalid parameter","code":100,"error_subcode":2804007,"fbtrace_id":"X"}}"#,
+            )
         } else {
             answer(200, "", r#"{"events_received":1}"#)
         }
     });
     let folder = tempfile::tempdir().unwrap();
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
-    relay.post("/api/v1/clicks", r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#);
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
     relay.postback("cake-test", b"s2=c1&tid=dead1&price=3");
     let dead = || relay.api("/api/v1/deliveries?state=dead")["items"].as_array().unwrap().clone();
     assert!(wait_until(Duration::from_secs(10), || dead().len() == 1));
@@ -164,7 +195,8 @@ fn a_dead_letter_keeps_request_and_response_and_can_be_retried() {
     let again = || relay.post(&format!("/api/v1/deliveries/{id}/retry"), "");
     assert!(wait_until(Duration::from_secs(5), || again().json()["error"]["code"] == "delivered"));
     assert_eq!(again().status, 409);
-    let ids: Vec<Value> = platform.received().iter().map(|r| r.json()["data"][0]["event_id"].clone()).collect();
+    let ids: Vec<Value> =
+        platform.received().iter().map(|r| r.json()["data"][0]["event_id"].clone()).collect();
     assert_eq!(ids[0], ids[1], "a retry carries the same event id");
 }
 
@@ -175,7 +207,10 @@ fn a_sale_that_waits_for_its_click_is_sent_when_the_click_arrives() {
     let told = relay.postback("cake-test", b"s2=late1&tid=L1&price=5").json();
     assert_eq!((&told["status"], &told["attribution"]), (&json!("accepted"), &json!("unmatched")));
     assert_eq!(relay.api("/api/v1/deliveries?state=held")["items"].as_array().unwrap().len(), 1);
-    relay.post("/api/v1/clicks", r#"{"click_id":"late1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#);
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"late1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
     assert!(wait_until(Duration::from_secs(10), || platform.count() == 1));
     assert_eq!(platform.received()[0].json()["data"][0]["user_data"]["client_user_agent"], "UA");
 }

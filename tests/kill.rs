@@ -23,7 +23,12 @@ const KILLS: usize = 54;
 /// Transaction id → event id, for every postback that was answered 200.
 type Acknowledged = Arc<Mutex<HashMap<String, String>>>;
 
-fn load(address: SocketAddr, round: usize, acknowledged: &Acknowledged, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
+fn load(
+    address: SocketAddr,
+    round: usize,
+    acknowledged: &Acknowledged,
+    stop: &Arc<AtomicBool>,
+) -> Vec<std::thread::JoinHandle<()>> {
     (0..6)
         .map(|thread| {
             let (acknowledged, stop) = (Arc::clone(acknowledged), Arc::clone(stop));
@@ -34,7 +39,10 @@ fn load(address: SocketAddr, round: usize, acknowledged: &Acknowledged, stop: &A
                         return;
                     }
                     let tid = format!("r{round}-{thread}-{number}");
-                    let path = format!("/{KEY}/collect/cake-test?s2=click{}&oid=1&tid={tid}&price=2.50", number % 20);
+                    let path = format!(
+                        "/{KEY}/collect/cake-test?s2=click{}&oid=1&tid={tid}&price=2.50",
+                        number % 20
+                    );
                     let Ok(answer) = connection.get(&path) else { return };
                     if answer.status != 200 {
                         return;
@@ -54,7 +62,9 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
     let setup = || Setup::cake_to_meta(folder.path(), platform.address);
     let relay = setup().start();
     for number in 0..20 {
-        let click = format!(r#"{{"click_id":"click{number}","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}}"#);
+        let click = format!(
+            r#"{{"click_id":"click{number}","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}}"#
+        );
         assert_eq!(relay.post("/api/v1/clicks", &click).status, 200);
     }
     relay.kill();
@@ -76,7 +86,10 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
         let threads = load(relay.address, round, &acknowledged, &stop);
         if point.is_some() {
             let ended = relay.wait(Duration::from_secs(10));
-            assert!(ended.is_some_and(|status| !status.success()), "the point {point:?} was reached under load");
+            assert!(
+                ended.is_some_and(|status| !status.success()),
+                "the point {point:?} was reached under load"
+            );
             at_points += 1;
         } else {
             std::thread::sleep(Duration::from_millis(40 + u64::from(seed[1]) * 2));
@@ -89,7 +102,10 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
         }
     }
     let acknowledged = acknowledged.lock().unwrap().clone();
-    println!("{at_points} kills at named points, {at_random} at random; {} postbacks acknowledged", acknowledged.len());
+    println!(
+        "{at_points} kills at named points, {at_random} at random; {} postbacks acknowledged",
+        acknowledged.len()
+    );
     assert!(at_points + at_random >= 50 && acknowledged.len() > 500);
 
     let relay = setup().start();
@@ -99,14 +115,29 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
     });
     let sent = sent(&platform);
     let lost: Vec<&String> = acknowledged.keys().filter(|tid| !sent.contains_key(*tid)).collect();
-    assert!(settled && lost.is_empty(), "{} acknowledged postbacks never reached the platform: {lost:?}", lost.len());
+    assert!(
+        settled && lost.is_empty(),
+        "{} acknowledged postbacks never reached the platform: {lost:?}",
+        lost.len()
+    );
     for (tid, event_id) in &acknowledged {
-        assert_eq!(sent[tid], HashSet::from([event_id.clone()]), "{tid} always has the event id that was answered");
+        assert_eq!(
+            sent[tid],
+            HashSet::from([event_id.clone()]),
+            "{tid} always has the event id that was answered"
+        );
     }
     let mut again = Connection::open(relay.address).unwrap();
     for (tid, event_id) in acknowledged.iter().take(300) {
-        let told = again.get(&format!("/{KEY}/collect/cake-test?s2=click1&oid=1&tid={tid}&price=2.5")).unwrap().json();
-        assert_eq!((told["status"].as_str(), told["event_id"].as_str()), (Some("duplicate"), Some(event_id.as_str())), "{tid}");
+        let told = again
+            .get(&format!("/{KEY}/collect/cake-test?s2=click1&oid=1&tid={tid}&price=2.5"))
+            .unwrap()
+            .json();
+        assert_eq!(
+            (told["status"].as_str(), told["event_id"].as_str()),
+            (Some("duplicate"), Some(event_id.as_str())),
+            "{tid}"
+        );
     }
 }
 

@@ -29,7 +29,10 @@ fn nginx_program() -> Option<&'static str> {
 #[test]
 fn the_readmes_nginx_hands_postbacks_on_byte_for_byte() {
     let Some(program) = nginx_program() else {
-        assert!(std::env::var_os("CI").is_none(), "nginx must be installed in CI: apt-get install nginx-light");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "nginx must be installed in CI: apt-get install nginx-light"
+        );
         eprintln!("skipped: nginx is not installed");
         return;
     };
@@ -45,9 +48,13 @@ fn the_readmes_nginx_hands_postbacks_on_byte_for_byte() {
     );
     let path = folder.path().join("nginx.conf");
     std::fs::write(&path, text).unwrap();
-    let _nginx = Nginx(Command::new(program).arg("-c").arg(&path).arg("-p").arg(folder.path()).spawn().unwrap());
+    let _nginx =
+        Nginx(Command::new(program).arg("-c").arg(&path).arg("-p").arg(folder.path()).spawn().unwrap());
     let proxy = ([127, 0, 0, 1], port).into();
-    assert!(wait_until(Duration::from_secs(10), || std::net::TcpStream::connect(proxy).is_ok()), "nginx listens");
+    assert!(
+        wait_until(Duration::from_secs(10), || std::net::TcpStream::connect(proxy).is_ok()),
+        "nginx listens"
+    );
 
     let send = |query: &[u8]| {
         let mut request = format!("GET /{KEY}/collect/cake-test?").into_bytes();

@@ -71,7 +71,8 @@ access_token = "meta-secret-token"
             self.extra
         );
         std::fs::write(&config, text).unwrap();
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("serve.log")).unwrap();
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.folder.join("serve.log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_postbridge"))
             .args(["serve", "--config"])
             .arg(&config)
@@ -118,7 +119,8 @@ impl Relay {
 
     /// Sends a signal, by its number.
     pub fn signal(&self, number: i32) {
-        let sent = Command::new("kill").arg(format!("-{number}")).arg(self.child.id().to_string()).status().unwrap();
+        let sent =
+            Command::new("kill").arg(format!("-{number}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 

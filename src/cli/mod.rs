@@ -2,9 +2,12 @@
 
 pub mod check;
 mod click_file;
+mod demo;
 pub mod init;
+mod log;
 pub mod preview;
 mod preview_report;
+mod serve;
 pub mod templates;
 pub mod url;
 
@@ -12,6 +15,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -127,10 +131,27 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Url(command) => command.run(),
         Command::Preview(command) => command.run(),
         Command::Templates(command) => command.run(),
-        Command::Serve(_) | Command::Demo(_) => {
-            Err(Failure::running(Problem::new("this build has no server in it", "build it from a release")))
+        Command::Serve(command) => {
+            log::start(command.log_format, "info");
+            runtime()?.block_on(serve::run(&command.config.path()))
+        }
+        Command::Demo(command) => {
+            // The demo tells its story itself; only what is wrong is logged.
+            log::start(LogFormat::Text, "warn");
+            let after = if command.once { demo::After::Exit } else { demo::After::Serve };
+            runtime()?.block_on(demo::run(after)).map_err(Failure::running)
         }
     }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let failed = |error| {
+        Failure::running(Problem::new(
+            format!("cannot start threads: {error}"),
+            "raise the limit of processes",
+        ))
+    };
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)
 }
 
 /// Writes a command's result to standard output. A reader that has gone away (`| head`) is no fault.

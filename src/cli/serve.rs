@@ -22,8 +22,10 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     announce(&app);
     loop {
         tokio::select! {
-            _ = signals.reload.recv() => reload(&app, path).await,
-            () = signals.stop() => break,
+            signal = signals.next() => match signal {
+                Told::Reload => reload(&app, path).await,
+                Told::Stop => break,
+            },
             reason = app.failed() => {
                 let hint = "look at the disk; start again and the store recovers by itself";
                 return Err(Failure::running(Problem::new(reason, hint)));
@@ -34,8 +36,15 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     tokio::select! {
         () = app.stop() => Ok(()),
         // Safe at any moment: what was acknowledged is durable, leases end with the process.
-        () = signals.stop() => Err(Failure::running(Problem::new("stopped at once by a second signal", ""))),
+        () = signals.second_stop() => Err(Failure::running(Problem::new("stopped at once by a second signal", ""))),
     }
+}
+
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Reload,
+    Stop,
 }
 
 struct Signals {
@@ -46,7 +55,9 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Signals, Problem> {
-        let listen = |kind| signal(kind).map_err(|error| Problem::new(format!("cannot listen for signals: {error}"), ""));
+        let listen = |kind| {
+            signal(kind).map_err(|error| Problem::new(format!("cannot listen for signals: {error}"), ""))
+        };
         Ok(Signals {
             reload: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
@@ -54,11 +65,16 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.reload.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
         }
+    }
+
+    async fn second_stop(&mut self) {
+        while self.next().await != Told::Stop {}
     }
 }
 
@@ -74,15 +90,20 @@ async fn reload(app: &App, path: &Path) {
 
 fn announce(app: &App) {
     let config = app.config();
-    println!("postbridge listens on {}", app.address);
-    if let Some(admin) = app.admin_address {
+    println!("postbridge listens on {}", app.address());
+    if let Some(admin) = app.admin_address() {
         println!("pages, API and metrics on {admin}");
     }
     for source in &config.sources {
         println!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
     }
     for destination in &config.destinations {
-        println!("destination {}: {} ({})", destination.account.id(), destination.account.template().name(), destination.account.mode().word());
+        println!(
+            "destination {}: {} ({})",
+            destination.account.id(),
+            destination.account.template().name(),
+            destination.account.mode().word()
+        );
     }
     if config.api.tokens.is_empty() {
         println!("no [api] tokens are configured: pages and API answer 401");

@@ -61,13 +61,14 @@ pub async fn run(after: After) -> Result<(), Problem> {
     let folder = tempfile::tempdir().map_err(|error| failed("make a temporary folder", error))?;
     let story: Story = toml::from_str(STORY).map_err(|error| failed("read the demo's story", error))?;
     let names = Names::fresh()?;
-    let stand_in = StandIn::start(story.reply.clone()).await.map_err(|error| failed("start the stand-in", error))?;
+    let stand_in =
+        StandIn::start(story.reply.clone()).await.map_err(|error| failed("start the stand-in", error))?;
     let text = names.fill(CONFIG, folder.path(), stand_in.address);
     let config = Config::parse("demo", &text, &|_| None).map_err(first)?;
     let app = App::start(config, Clock::system()).await?;
-    println!("Postbridge demo: the relay listens on http://{}", app.address);
+    println!("Postbridge demo: the relay listens on http://{}", app.address());
     println!("A stand-in for {} listens on http://{}\n", story.platform, stand_in.address);
-    let journey = journey(&story, &names, app.address, &stand_in).await;
+    let journey = journey(&story, &names, app.address(), &stand_in).await;
     let ended = match (&journey, after) {
         (Ok(()), After::Serve) => serve_until_interrupted(&app).await,
         _ => Ok(()),
@@ -97,7 +98,8 @@ async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &Sta
     );
     let answer = exchange(relay, &asked).await?;
     println!("   → {answer}   (durable before it was answered)\n");
-    let receipt: Value = serde_json::from_str(&answer).map_err(|error| failed("read the relay's answer", error))?;
+    let receipt: Value =
+        serde_json::from_str(&answer).map_err(|error| failed("read the relay's answer", error))?;
     expect("the postback's status", receipt.get("status"), "accepted")?;
     expect("the postback's attribution", receipt.get("attribution"), "matched")?;
 
@@ -107,17 +109,23 @@ async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &Sta
         .map_err(|_| Problem::new("nothing arrived at the stand-in", "run it again with RUST_LOG=debug"))?;
     let payload: Value = serde_json::from_str(&payload).map_err(|error| failed("read the payload", error))?;
     let pretty = serde_json::to_string_pretty(&payload).unwrap_or_default();
-    println!("{}\n", pretty.lines().map(|line| format!("   {line}\n")).collect::<String>().trim_end_matches('\n'));
+    println!(
+        "{}\n",
+        pretty.lines().map(|line| format!("   {line}\n")).collect::<String>().trim_end_matches('\n')
+    );
     for (pointer, wanted) in &story.expect {
         expect(pointer, payload.pointer(pointer), &names.replace(wanted))?;
     }
     expect("/data/0/event_id", payload.pointer("/data/0/event_id"), &text_of(receipt.get("event_id")))?;
-    println!("Every field is where it belongs: {} were compared. The journey is complete.", story.expect.len() + 1);
+    println!(
+        "Every field is where it belongs: {} were compared. The journey is complete.",
+        story.expect.len() + 1
+    );
     Ok(())
 }
 
 async fn serve_until_interrupted(app: &App) -> Result<(), Problem> {
-    println!("\nLook around: http://{}{}", app.address, app.sign_in_path());
+    println!("\nLook around: http://{}{}", app.address(), app.sign_in_path());
     println!("(the link signs you in once; Ctrl-C ends the demo and deletes its folder)");
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| failed("wait for Ctrl-C", error)),
@@ -166,7 +174,10 @@ async fn exchange(relay: SocketAddr, request: &str) -> Result<String, Problem> {
     let answer = talk.await.map_err(|error| failed("talk to the relay", error))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     if !head.starts_with("HTTP/1.1 200") {
-        return Err(Problem::new(format!("the relay answered: {answer}"), "run it again with RUST_LOG=debug"));
+        return Err(Problem::new(
+            format!("the relay answered: {answer}"),
+            "run it again with RUST_LOG=debug",
+        ));
     }
     Ok(body.to_owned())
 }
@@ -184,7 +195,10 @@ fn expect(what: &str, came: Option<&Value>, wanted: &str) -> Result<(), Problem>
     if came == wanted {
         return Ok(());
     }
-    Err(Problem::new(format!("{what} is `{came}`, not `{wanted}`"), "this is a fault of Postbridge: please report it"))
+    Err(Problem::new(
+        format!("{what} is `{came}`, not `{wanted}`"),
+        "this is a fault of Postbridge: please report it",
+    ))
 }
 
 fn compact(json: &str) -> String {
@@ -196,5 +210,8 @@ fn failed(doing: &str, error: impl std::fmt::Display) -> Problem {
 }
 
 fn first(problems: Vec<Problem>) -> Problem {
-    problems.into_iter().next().unwrap_or_else(|| Problem::new("the demo's configuration is wrong", "please report it"))
+    problems
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Problem::new("the demo's configuration is wrong", "please report it"))
 }
