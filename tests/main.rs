@@ -18,6 +18,7 @@ mod kill;
 mod nginx;
 mod pages_act;
 mod pages_ground;
+mod pages_in_chromium;
 mod pages_show;
 mod pages_sign_in;
 mod platform;
