@@ -1,5 +1,37 @@
 //! The one integration-test binary: every file beside this one is a module of it.
 
+mod cli_commands;
+mod config_file;
+mod config_problems;
+mod destination_stories;
+mod dispatch_breaker;
+mod dispatch_decide;
+mod dispatch_health;
+mod dispatch_lanes;
+mod dispatch_platforms;
+mod dispatch_schedule;
+mod dispatch_shares;
+mod dispatch_world;
+mod house_rules;
+mod journey;
+mod kill;
+mod nginx;
+mod pages_act;
+mod pages_ground;
+mod pages_in_chromium;
+mod pages_show;
+mod pages_sign_in;
+mod platform;
+mod relay;
+mod send_client;
+mod send_guard;
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;
+mod standin;
+mod store_conformance;
+mod store_ground;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;

@@ -1,0 +1,180 @@
+//! Every template there is: those compiled in, and a user's own, which add to them or override them by name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use include_dir::{Dir, include_dir};
+
+use crate::problem::Problem;
+use crate::template::destination::DestinationTemplate;
+use crate::template::source::SourceTemplate;
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// The templates by name. Nothing registers itself: files and folders are discovered.
+#[derive(Default)]
+pub struct Catalog {
+    sources: BTreeMap<String, Arc<SourceTemplate>>,
+    destinations: BTreeMap<String, Arc<DestinationTemplate>>,
+}
+
+/// The texts of one folder, by file name.
+type Files = BTreeMap<String, String>;
+
+impl Catalog {
+    /// Reads the built-in templates and, over them, `user_directory`: `destinations/<name>/` and
+    /// `sources/<name>.toml`.
+    ///
+    /// # Errors
+    /// Every problem of every template at once.
+    pub fn load(user_directory: Option<&Path>) -> Result<Catalog, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut found = Found::built_in();
+        if let Some(directory) = user_directory {
+            found.take_directory(directory, &mut problems);
+        }
+        let mut catalog = Catalog::default();
+        for (name, (place, text)) in &found.sources {
+            match SourceTemplate::parse(place, text) {
+                Ok(template) if template.name() == name => {
+                    catalog.sources.insert(name.clone(), Arc::new(template));
+                }
+                Ok(template) => {
+                    let what = format!("its name is `{}` and the file's is `{name}`", template.name());
+                    problems.push(Problem::new(what, "give both the same name").in_file(place));
+                }
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        for (name, (place, files)) in &found.destinations {
+            match DestinationTemplate::parse_at(name, place, files) {
+                Ok(template) => {
+                    catalog.destinations.insert(name.clone(), Arc::new(template));
+                }
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        if problems.is_empty() { Ok(catalog) } else { Err(problems) }
+    }
+
+    pub fn source(&self, name: &str) -> Option<Arc<SourceTemplate>> {
+        self.sources.get(name).cloned()
+    }
+
+    /// In alphabetical order.
+    pub fn source_names(&self) -> Vec<&str> {
+        self.sources.keys().map(String::as_str).collect()
+    }
+
+    pub fn destination(&self, name: &str) -> Option<Arc<DestinationTemplate>> {
+        self.destinations.get(name).cloned()
+    }
+
+    /// In alphabetical order.
+    pub fn destination_names(&self) -> Vec<&str> {
+        self.destinations.keys().map(String::as_str).collect()
+    }
+}
+
+/// The texts of all templates by name, each with the place that problems name.
+struct Found {
+    sources: BTreeMap<String, (String, String)>,
+    destinations: BTreeMap<String, (String, Files)>,
+}
+
+impl Found {
+    fn built_in() -> Found {
+        let mut found = Found { sources: BTreeMap::new(), destinations: BTreeMap::new() };
+        for file in BUILT_IN.get_dir("sources").into_iter().flat_map(Dir::files) {
+            if let (Some(name), Some(text)) = (template_name(file.path()), file.contents_utf8()) {
+                let place = format!("templates/{}", file.path().display());
+                found.sources.insert(name, (place, text.to_owned()));
+            }
+        }
+        for folder in BUILT_IN.get_dir("destinations").into_iter().flat_map(Dir::dirs) {
+            let texts = folder.files();
+            let texts = texts.filter_map(|f| Some((file_name(f.path())?, f.contents_utf8()?.to_owned())));
+            if let Some(name) = file_name(folder.path()) {
+                let place = format!("templates/{}", folder.path().display());
+                found.destinations.insert(name, (place, texts.collect()));
+            }
+        }
+        found
+    }
+
+    /// A user's own templates: each takes the place of a built-in one of its name, as a whole.
+    fn take_directory(&mut self, directory: &Path, problems: &mut Vec<Problem>) {
+        if !directory.is_dir() {
+            let what = format!("the templates' directory {} is not there", directory.display());
+            problems.push(Problem::new(what, "mend `path` under [templates], or make the directory"));
+        }
+        for path in entries(&directory.join("sources"), problems) {
+            let Some(name) = template_name(&path) else { continue };
+            let place = path.display().to_string();
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    self.sources.insert(name, (place, text));
+                }
+                Err(error) => problems.push(unreadable(&path, &error)),
+            }
+        }
+        for folder in entries(&directory.join("destinations"), problems) {
+            if let Some(name) = file_name(&folder).filter(|_| folder.is_dir()) {
+                let files = read_files(&folder, problems);
+                self.destinations.insert(name, (folder.display().to_string(), files));
+            }
+        }
+    }
+}
+
+/// `name.toml` → `name`; other files are not templates of a source.
+fn template_name(path: &Path) -> Option<String> {
+    let toml = path.extension().is_some_and(|kind| kind == "toml");
+    path.file_stem().filter(|_| toml).map(|name| name.to_string_lossy().into_owned())
+}
+
+/// What lies in a directory, in order; nothing if it is not there. Hidden files are passed over.
+fn entries(directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    if !directory.exists() {
+        return Vec::new();
+    }
+    match fs::read_dir(directory) {
+        Ok(found) => {
+            let mut paths: Vec<_> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            paths.retain(|path| file_name(path).is_some_and(|name| !name.starts_with('.')));
+            paths.sort();
+            paths
+        }
+        Err(error) => {
+            problems.push(unreadable(directory, &error));
+            Vec::new()
+        }
+    }
+}
+
+fn read_files(folder: &Path, problems: &mut Vec<Problem>) -> Files {
+    let mut files = Files::new();
+    for path in entries(folder, problems) {
+        let known = path.extension().is_some_and(|kind| kind == "toml" || kind == "hbs" || kind == "md");
+        if !known || !path.is_file() {
+            continue;
+        }
+        match fs::read_to_string(&path) {
+            Ok(text) => files.extend(file_name(&path).map(|name| (name, text))),
+            Err(error) => problems.push(unreadable(&path, &error)),
+        }
+    }
+    files
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    let what = format!("it cannot be read: {error}");
+    Problem::new(what, "a template is text in UTF-8 that the relay may read")
+        .in_file(&path.display().to_string())
+}
+
+fn file_name(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
+}

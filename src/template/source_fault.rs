@@ -1,0 +1,201 @@
+//! What is said about a postback that a template cannot read: the parameter, what came, the mend.
+
+use crate::domain::conversion::EventClaim;
+use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::postback::Fault;
+use crate::problem::did_you_mean;
+use crate::template::params::{Param, Params, quoted, shown};
+use crate::template::source::{Field, Piece, Reading, SourceTemplate};
+use crate::template::values::Judged;
+
+/// Several faults as one; each hint once.
+pub(crate) fn merged(faults: Vec<Fault>) -> Fault {
+    let mut reasons: Vec<String> = Vec::new();
+    let mut hints: Vec<String> = Vec::new();
+    for fault in faults {
+        reasons.push(fault.reason);
+        if !hints.contains(&fault.hint) {
+            hints.push(fault.hint);
+        }
+    }
+    Fault { reason: reasons.join("; "), hint: hints.join("; ") }
+}
+
+pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {
+    let (before, behind) = &template.macro_marks;
+    Fault::new(
+        format!(
+            "the query was cut at `#`: `{name}` came empty and every parameter behind it is missing, for the sender took `#…` for the URL's fragment and kept it"
+        ),
+        format!(
+            "the URL was called with its macros not filled in (`{before}{name}{behind}`): let the network fire it, or put values in their place; to send them as they are, write `%23` for `#`"
+        ),
+    )
+}
+
+pub(crate) fn two_spellings(first: &Param, second: &Param) -> Fault {
+    Fault::new(
+        format!(
+            "`{}` and `{}` are the same parameter and came with different values, `{}` and `{}`",
+            first.name,
+            second.name,
+            shown(&first.name, &first.value),
+            shown(&second.name, &second.value)
+        ),
+        format!("leave only one `{}` in the postback", first.name),
+    )
+}
+
+/// An essential parameter whose macro or placeholder arrived instead of a value.
+pub(crate) fn unfilled(param: &Param, why: &Judged) -> Fault {
+    let hint = match why {
+        Judged::Macro(_) => {
+            "check that the network knows this macro in just this spelling and that the event was no test: a network that knows it never sends the macro itself"
+        }
+        _ => "put the network's macro in its place in the postback URL, or take the parameter out of it",
+    };
+    Fault::new(left_out(param, why), hint)
+}
+
+/// ``` `s1` came as `#s1#`, a macro that was not filled in ```
+pub(crate) fn left_out(param: &Param, why: &Judged) -> String {
+    let came = shown(&param.name, &param.value);
+    match why {
+        Judged::Macro(read) if *read != param.value.trim() => format!(
+            "`{}` came as `{came}`, which is `{}` encoded once more, a macro that was not filled in",
+            param.name,
+            shown(&param.name, read)
+        ),
+        Judged::Macro(_) => format!("`{}` came as `{came}`, a macro that was not filled in", param.name),
+        _ => format!("`{}` came as `{came}`, a placeholder that nobody replaced", param.name),
+    }
+}
+
+/// ``` `S2`, which this network writes `s2` ```
+pub(crate) fn other_case(param: &Param, name: &str) -> String {
+    format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))
+}
+
+/// ``` `s3` came as `null`, which stands for nothing ```
+pub(crate) fn nothing(param: &Param) -> String {
+    format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, param.value.trim()))
+}
+
+pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) -> Fault {
+    let known: Vec<&str> = template.statuses.iter().map(|(word, _)| word.as_str()).collect();
+    Fault::new(
+        format!(
+            "`{name}` came as `{}`, a status word that the template `{}` does not know",
+            shown(name, word),
+            template.name
+        ),
+        format!(
+            "add the word under [status] in the template, with what it means (known: {})",
+            quoted(&known)
+        ),
+    )
+}
+
+pub(crate) fn no_currency_code(param: &Param) -> Fault {
+    Fault::new(
+        format!(
+            "`{}` came as `{}`, which is no currency code of ISO 4217",
+            param.name,
+            shown(&param.name, &param.value)
+        ),
+        "send a code of three letters such as `USD`, or take the parameter out of the URL and set `currency` at the source",
+    )
+}
+
+pub(crate) fn no_currency(name: &str, template: &SourceTemplate) -> Fault {
+    let param = first_param(Field::Currency, template);
+    Fault::new(
+        format!("`{name}` came without a currency: neither the postback nor the source names one"),
+        match param {
+            Some(param) => format!("set `currency` at the source, or send `{param}=USD` with the postback"),
+            None => "set `currency` at the source".to_owned(),
+        },
+    )
+}
+
+pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> Fault {
+    let (wanted, other) = match mark {
+        DecimalMark::Dot => ("dot", DecimalMark::Comma),
+        DecimalMark::Comma => ("comma", DecimalMark::Dot),
+    };
+    let hint = match (parse_decimal(&param.value, other), mark) {
+        (Some(_), DecimalMark::Dot) => {
+            "if this network writes a decimal comma, set decimal = \"comma\" under [number] in its template; it is not guessed, for `1,234` may be either"
+        }
+        (Some(_), DecimalMark::Comma) => {
+            "if this network writes a decimal dot, set decimal = \"dot\" under [number] in its template"
+        }
+        _ => "let the network send plain digits, such as `7` or `7.00`: no currency sign, no grouping",
+    };
+    Fault::new(
+        format!(
+            "`{}` came as `{}`, which is no decimal with a {wanted}",
+            param.name,
+            shown(&param.name, &param.value)
+        ),
+        hint,
+    )
+}
+
+pub(crate) fn no_time(param: &Param) -> String {
+    format!(
+        "`{}` came as `{}`, a time in no format of the template",
+        param.name,
+        shown(&param.name, &param.value)
+    )
+}
+
+pub(crate) fn no_event(template: &SourceTemplate) -> Fault {
+    let param = first_param(Field::Event, template).unwrap_or("event");
+    Fault::new(
+        "nothing in the postback tells which event it is".to_owned(),
+        format!("send `{param}` with the event's name, or set `event` under [default] in the template"),
+    )
+}
+
+/// A value that the event needs and that did not come, or came empty.
+pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplate, params: &Params) -> Fault {
+    let name = first_param(field, template).unwrap_or(field.name());
+    let index = template.names.find(name);
+    let lack = match params.pairs.iter().find(|param| template.names.find(&param.name) == index) {
+        None => format!("`{name}` is missing"),
+        Some(param) if param.value.trim().is_empty() => format!("`{}` came empty", param.name),
+        Some(param) => nothing(param),
+    };
+    let why = match event {
+        EventClaim::ByValue { .. } => "the event is told from it".to_owned(),
+        EventClaim::Named(event) => format!("a {event} needs it"),
+    };
+    let unread = params.pairs.iter().filter(|param| template.names.find(&param.name).is_none());
+    let near = did_you_mean(name, unread.map(|param| param.name.as_str()));
+    let hint = match near {
+        Some(near) => format!("`{near}` came instead: name it `{name}` in the postback URL"),
+        None => format!("the postback URL must carry `{}`; it is never taken for 0", entry(name, template)),
+    };
+    Fault::new(format!("{lack}, and {why}"), hint)
+}
+
+/// `price=#price#`, as the URL to paste writes it.
+fn entry(name: &str, template: &SourceTemplate) -> String {
+    let index = template.names.find(name);
+    let (before, behind) = &template.macro_marks;
+    let known = template.postback.iter().chain(&template.extra).find(|entry| Some(entry.param) == index);
+    known.map_or_else(|| name.to_owned(), |entry| format!("{name}={before}{}{behind}", entry.macro_name))
+}
+
+/// The parameter a person would expect the field in.
+fn first_param(field: Field, template: &SourceTemplate) -> Option<&str> {
+    let (_, readings) = template.fields.iter().find(|(known, _)| *known == field)?;
+    readings.iter().find_map(|reading| match reading {
+        Reading::One(index) => Some(template.names.name(*index)),
+        Reading::Join(pieces) => pieces.iter().find_map(|piece| match piece {
+            Piece::Param(index) => Some(template.names.name(*index)),
+            Piece::Text(_) => None,
+        }),
+    })
+}

@@ -1,0 +1,427 @@
+//! Reading a postback by its source template: parameters in, a [`Draft`] out, or the reason why not.
+//!
+//! A bad value stops the postback only where the event cannot be right without it: the value it is
+//! told from or needs, and a transaction id, click id, status or currency that came and is none.
+//! Anywhere else it counts as absent and is named in the note.
+
+use std::borrow::Cow;
+
+use percent_encoding::{CONTROLS, percent_encode};
+use rust_decimal::Decimal;
+
+use crate::domain::click::{Pairs, Trait, Traits};
+use crate::domain::conversion::{Draft, EventClaim, EventName, Status};
+use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::postback::Fault;
+use crate::domain::time::Time;
+use crate::template::params::{Param, Params};
+use crate::template::source::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
+use crate::template::source_fault as fault;
+use crate::template::source_time;
+use crate::template::values::{Judged, Use, judge};
+
+impl SourceTemplate {
+    /// What a postback reports, by this template and what its source says over it. The note holds
+    /// what was repaired in the parameters and what was left out.
+    ///
+    /// # Errors
+    /// The postback is to be quarantined; the fault names each parameter, what came, and the mend.
+    pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<Draft, Fault> {
+        if let Some(name) = self.cut_at(params) {
+            return Err(fault::cut(name, self));
+        }
+        let came = Came::index(self, params)?;
+        let mut mapping =
+            Mapping { template: self, binding, params, came, faults: Vec::new(), left_out: Vec::new() };
+        mapping.left_out.append(&mut mapping.came.other_case);
+        let draft = mapping.draft();
+        match draft {
+            Some(draft) if mapping.faults.is_empty() => Ok(draft),
+            _ => Err(fault::merged(mapping.faults)),
+        }
+    }
+
+    /// Judges a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
+    /// of a URL for an empty fragment leaves `#price`.
+    pub(crate) fn judge(&self, index: usize, param: &Param, used: Use) -> Judged {
+        let verdict = judge(&param.value, &param.raw, used);
+        let (before, behind) = &self.macro_marks;
+        let Some(inner) = param.value.trim().strip_prefix(before.as_str()) else { return verdict };
+        let mut entries = self.postback.iter().chain(&self.extra);
+        let own = |entry: &Entry| {
+            entry.param == index
+                && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
+        };
+        if verdict == Judged::Sound && !before.is_empty() && entries.any(own) {
+            return Judged::Macro(param.value.trim().to_owned());
+        }
+        verdict
+    }
+}
+
+/// Which of the template's parameters came, and where each pair belongs.
+struct Came<'a> {
+    by_index: Vec<Option<&'a Param>>,
+    pairs: Vec<(usize, &'a Param)>,
+    /// Names that came in another case than the template's, which reads them exactly.
+    other_case: Vec<String>,
+}
+
+impl<'a> Came<'a> {
+    fn index(template: &SourceTemplate, params: &'a Params) -> Result<Came<'a>, Fault> {
+        let mut came = Came {
+            by_index: vec![None; template.names.list.len()],
+            pairs: Vec::with_capacity(params.pairs.len()),
+            other_case: Vec::new(),
+        };
+        for param in &params.pairs {
+            let Some(index) = template.names.find(&param.name) else {
+                let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
+                came.other_case.extend(near.map(|name| fault::other_case(param, name)));
+                continue;
+            };
+            let Some(slot) = came.by_index.get_mut(index) else { continue };
+            match slot {
+                Some(known) if known.value != param.value => return Err(fault::two_spellings(known, param)),
+                Some(_) => {}
+                None => {
+                    *slot = Some(param);
+                    came.pairs.push((index, param));
+                }
+            }
+        }
+        Ok(came)
+    }
+
+    fn get(&self, index: usize) -> Option<&'a Param> {
+        self.by_index.get(index).copied().flatten()
+    }
+}
+
+/// What a field's parameters hold.
+enum Found<'a> {
+    Absent,
+    /// The parameter by the name it came under, and its value, decoded once and not trimmed.
+    Sound {
+        param: &'a Param,
+        text: Cow<'a, str>,
+    },
+    Bad {
+        param: &'a Param,
+        why: Judged,
+    },
+}
+
+struct Mapping<'a> {
+    template: &'a SourceTemplate,
+    binding: &'a SourceBinding,
+    params: &'a Params,
+    came: Came<'a>,
+    faults: Vec<Fault>,
+    /// What did not stop the postback.
+    left_out: Vec<String>,
+}
+
+impl<'a> Mapping<'a> {
+    /// `None` when a fault was noted that leaves nothing to draft.
+    fn draft(&mut self) -> Option<Draft> {
+        let (status, status_word) = self.status();
+        let currency = self.currency();
+        let event = self.event(status_word.as_deref());
+        let needs_value = match &event {
+            Some(EventClaim::ByValue { .. }) => true,
+            Some(EventClaim::Named(name)) => self.template.events.value_required.contains(name),
+            None => false,
+        };
+        let value =
+            self.money(Field::Value, currency, needs_value.then_some(&event).and_then(Option::as_ref));
+        let transaction_id = self.identity(Field::TransactionId).map(|(param, text)| lossless(param, text));
+        let click_id = self.identity(Field::ClickId).map(|(_, text)| text.into_owned());
+        Some(Draft {
+            source: self.binding.source.clone(),
+            event: event?,
+            status,
+            transaction_id,
+            click_id,
+            item_id: self.optional(Field::ItemId, Use::Id),
+            value,
+            payout: self.money(Field::Payout, currency, None),
+            revenue: self.money(Field::Revenue, currency, None),
+            sale_amount: self.money(Field::SaleAmount, currency, None),
+            event_time: self.event_time(),
+            traits: self.traits(),
+            params: self.kept(),
+            note: self.note(),
+        })
+    }
+
+    /// The first of a field's readings that holds anything.
+    fn find(&mut self, field: Field, used: Use) -> Found<'a> {
+        let template = self.template;
+        let Some((_, readings)) = template.fields.iter().find(|(known, _)| *known == field) else {
+            return Found::Absent;
+        };
+        for reading in readings {
+            let found = match reading {
+                Reading::One(index) => self.one(*index, used),
+                Reading::Join(pieces) => self.join(pieces, used),
+            };
+            if !matches!(found, Found::Absent) {
+                return found;
+            }
+        }
+        Found::Absent
+    }
+
+    fn one(&mut self, index: usize, used: Use) -> Found<'a> {
+        let Some(param) = self.came.get(index) else { return Found::Absent };
+        match self.template.judge(index, param, used) {
+            Judged::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
+            Judged::Empty => Found::Absent,
+            Judged::Nothing => {
+                self.left_out.push(fault::nothing(param));
+                Found::Absent
+            }
+            why @ (Judged::Macro(_) | Judged::Skeleton) => Found::Bad { param, why },
+        }
+    }
+
+    /// Sound parts joined; absent when every parameter is.
+    fn join(&mut self, pieces: &[Piece], used: Use) -> Found<'a> {
+        let mut joined = String::new();
+        let mut first = None;
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => joined.push_str(text),
+                Piece::Param(index) => match self.one(*index, used) {
+                    Found::Sound { param, text } => {
+                        joined.push_str(text.trim());
+                        first.get_or_insert(param);
+                    }
+                    Found::Absent => {}
+                    bad => return bad,
+                },
+            }
+        }
+        first.map_or(Found::Absent, |param| Found::Sound { param, text: Cow::Owned(joined) })
+    }
+
+    fn default(&self, field: Field) -> Option<&'a str> {
+        self.template.defaults.get(&field).map(String::as_str)
+    }
+
+    /// A transaction or click id: one that came and is a macro stops the postback, for every other
+    /// such postback would carry the same.
+    fn identity(&mut self, field: Field) -> Option<(&'a Param, Cow<'a, str>)> {
+        match self.find(field, Use::Id) {
+            Found::Absent => None,
+            Found::Sound { param, text } => Some((param, text)),
+            Found::Bad { param, why } => {
+                self.faults.push(fault::unfilled(param, &why));
+                None
+            }
+        }
+    }
+
+    /// A field that no event needs.
+    fn optional(&mut self, field: Field, used: Use) -> Option<String> {
+        match self.find(field, used) {
+            Found::Sound { text, .. } => Some(text.trim().to_owned()),
+            Found::Absent => self.default(field).map(str::to_owned),
+            Found::Bad { param, why } => {
+                self.left_out.push(fault::left_out(param, &why));
+                None
+            }
+        }
+    }
+
+    /// Our status, and the network's word for it in lower case.
+    fn status(&mut self) -> (Status, Option<String>) {
+        let (param, word) = match self.find(Field::Status, Use::Text) {
+            Found::Sound { param, text } => (Some(param), text),
+            Found::Absent => match self.default(Field::Status) {
+                Some(word) => (None, Cow::Borrowed(word)),
+                None => return (Status::Approved, None),
+            },
+            Found::Bad { param, why } => {
+                self.faults.push(fault::unfilled(param, &why));
+                return (Status::Approved, None);
+            }
+        };
+        let word = word.trim().to_lowercase();
+        match self.template.statuses.iter().find(|(known, _)| *known == word) {
+            Some((_, status)) => (*status, Some(word)),
+            None => {
+                let name = param.map_or("status", |param| param.name.as_str());
+                self.faults.push(fault::unknown_status(name, &word, self.template));
+                (Status::Approved, Some(word))
+            }
+        }
+    }
+
+    /// The postback's own currency, else the source's, else the template's.
+    fn currency(&mut self) -> Option<Currency> {
+        match self.find(Field::Currency, Use::Text) {
+            Found::Sound { param, text } => {
+                let currency = Currency::parse(&text);
+                if currency.is_none() {
+                    self.faults.push(fault::no_currency_code(param));
+                }
+                currency
+            }
+            Found::Bad { param, why } => {
+                self.faults.push(fault::unfilled(param, &why));
+                None
+            }
+            Found::Absent => {
+                self.binding.currency.or_else(|| self.default(Field::Currency).and_then(Currency::parse))
+            }
+        }
+    }
+
+    /// Named by the postback, else by its status, else by default, else told from the value.
+    fn event(&mut self, status_word: Option<&str>) -> Option<EventClaim> {
+        let rules = &self.template.events;
+        let named = match self.find(Field::Event, Use::Text) {
+            Found::Sound { param, text } => {
+                let named = self.event_named(&text);
+                if named.is_none() {
+                    self.left_out.push(format!("`{}` is too long for an event name", param.name));
+                }
+                named
+            }
+            Found::Bad { param, why } => {
+                self.left_out.push(fault::left_out(param, &why));
+                None
+            }
+            Found::Absent => None,
+        };
+        let by_status = || {
+            let word = status_word?;
+            rules.by_status.iter().find(|(known, _)| known == word).map(|(_, event)| event.clone())
+        };
+        let default = || self.default(Field::Event).and_then(EventName::parse);
+        if let Some(name) = named.or_else(by_status).or_else(default) {
+            return Some(EventClaim::Named(name));
+        }
+        let Some((positive, zero)) = &rules.by_value else {
+            self.faults.push(fault::no_event(self.template));
+            return None;
+        };
+        Some(EventClaim::ByValue {
+            positive: self.binding.positive_event.as_ref().unwrap_or(positive).clone(),
+            zero: self.binding.zero_event.as_ref().unwrap_or(zero).clone(),
+        })
+    }
+
+    fn event_named(&self, text: &str) -> Option<EventName> {
+        let word = text.trim();
+        let names = &self.template.events.names;
+        let known = if names.is_empty() {
+            None
+        } else {
+            let word = word.to_lowercase();
+            names.iter().find(|(known, _)| *known == word).map(|(_, event)| event.clone())
+        };
+        known.or_else(|| EventName::parse(word))
+    }
+
+    /// An amount with its currency. Where an event needs it, each lack is a fault; else a remark.
+    fn money(
+        &mut self,
+        field: Field,
+        currency: Option<Currency>,
+        needed_by: Option<&EventClaim>,
+    ) -> Option<Money> {
+        let wrong = match (self.amount(field), currency) {
+            (Ok(Some((_, amount))), Some(currency)) => return Some(Money::new(amount, currency)),
+            // It stops for another reason, which may be the currency that came.
+            (Ok(Some(_)), None) if !self.faults.is_empty() => return None,
+            (Ok(Some((name, _))), None) => fault::no_currency(name, self.template),
+            (Ok(None), _) => fault::missing(field, needed_by?, self.template, self.params),
+            (Err(unreadable), _) => unreadable,
+        };
+        match needed_by {
+            Some(_) => self.faults.push(wrong),
+            None => self.left_out.push(wrong.reason),
+        }
+        None
+    }
+
+    fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, Fault> {
+        match self.find(field, Use::Amount) {
+            Found::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
+                Some(amount) => Ok(Some((param.name.as_str(), amount))),
+                None => Err(fault::no_decimal(param, self.template.decimal)),
+            },
+            Found::Bad { param, why } => Err(fault::unfilled(param, &why)),
+            Found::Absent => Ok(self
+                .default(field)
+                .and_then(|text| parse_decimal(text, DecimalMark::Dot))
+                .map(|amount| (field.name(), amount))),
+        }
+    }
+
+    fn event_time(&mut self) -> Option<Time> {
+        match self.find(Field::EventTime, Use::Text) {
+            Found::Sound { param, text } => {
+                let moment = source_time::moment(self.template, &text);
+                if moment.is_none() {
+                    self.left_out.push(fault::no_time(param));
+                }
+                moment
+            }
+            Found::Bad { param, why } => {
+                self.left_out.push(fault::left_out(param, &why));
+                None
+            }
+            Found::Absent => None,
+        }
+    }
+
+    fn traits(&mut self) -> Traits {
+        let mut traits = Traits::default();
+        for (name, _) in Trait::NAMES {
+            if let Some(value) = self.optional(Field::Trait(name), Use::Text) {
+                traits.0.insert(name, value);
+            }
+        }
+        traits
+    }
+
+    /// The parameters kept under their own names, in the order they came.
+    fn kept(&mut self) -> Pairs {
+        let template = self.template;
+        let mut pairs = Pairs::with_capacity(self.came.pairs.len());
+        for (index, param) in &self.came.pairs {
+            if !template.keep.contains(index) {
+                continue;
+            }
+            match template.judge(*index, param, Use::Text) {
+                Judged::Sound => {
+                    pairs.push((template.names.name(*index).to_owned(), param.value.trim().to_owned()));
+                }
+                Judged::Empty => {}
+                Judged::Nothing => self.left_out.push(fault::nothing(param)),
+                why => self.left_out.push(fault::left_out(param, &why)),
+            }
+        }
+        pairs
+    }
+
+    fn note(&self) -> Option<String> {
+        let left_out = (!self.left_out.is_empty()).then(|| format!("left out: {}", self.left_out.join(", ")));
+        let notes: Vec<&str> =
+            self.params.notes.iter().map(String::as_str).chain(left_out.as_deref()).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+}
+
+/// A transaction id whose bytes were not UTF-8 keeps them percent-encoded: with them replaced, two
+/// sales could come to carry the same id.
+fn lossless(param: &Param, text: Cow<'_, str>) -> String {
+    if text.contains('\u{fffd}') {
+        return percent_encode(&param.raw, CONTROLS).to_string();
+    }
+    text.trim().to_owned()
+}

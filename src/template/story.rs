@@ -1,0 +1,277 @@
+//! One fixture story of a destination, as its story.toml tells it: settings, a conversion and its click, or a reply.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::domain::attribution::{Attribution, Reading};
+use crate::domain::click::{Click, Pairs, Trait, Traits};
+use crate::domain::conversion::{Conversion, EventName, Status};
+use crate::domain::delivery::{Answer, Reply};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::time::Time;
+use crate::problem::Problem;
+use crate::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
+use crate::template::destination::DestinationTemplate;
+
+/// A story whose words have become nouns.
+pub(crate) struct Story {
+    mode: Mode,
+    endpoint: Option<String>,
+    settings: BTreeMap<String, String>,
+    events: BTreeMap<String, String>,
+    now: Time,
+    delivery: DeliveryId,
+    conversion: Conversion,
+    click: Option<Click>,
+    reply: Option<Reply>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoryFile {
+    /// RFC 3339.
+    now: Option<String>,
+    mode: Option<String>,
+    endpoint: Option<String>,
+    /// The number of the change that is told; absent: the first telling.
+    change: Option<u32>,
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+    #[serde(default)]
+    events: BTreeMap<String, String>,
+    #[serde(default)]
+    conversion: ConversionPart,
+    click: Option<ClickPart>,
+    reply: Option<ReplyPart>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ConversionPart {
+    source: Option<String>,
+    event: Option<String>,
+    status: Option<String>,
+    transaction_id: Option<String>,
+    /// The click id that the postback named; by itself it finds no click.
+    click_id: Option<String>,
+    item_id: Option<String>,
+    value: Option<String>,
+    payout: Option<String>,
+    revenue: Option<String>,
+    sale_amount: Option<String>,
+    currency: Option<String>,
+    event_time: Option<String>,
+    received_at: Option<String>,
+    #[serde(default)]
+    traits: BTreeMap<String, String>,
+    #[serde(default)]
+    params: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClickPart {
+    id: String,
+    time: Option<String>,
+    landing_url: Option<String>,
+    referrer: Option<String>,
+    ip: Option<IpAddr>,
+    user_agent: Option<String>,
+    #[serde(default)]
+    params: BTreeMap<String, String>,
+    #[serde(default)]
+    cookies: BTreeMap<String, String>,
+    #[serde(default)]
+    sub_ids: BTreeMap<String, String>,
+    #[serde(default)]
+    customer: BTreeMap<String, String>,
+}
+
+/// An answer, or `failed` / `forbidden` with the reason that the client gave.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplyPart {
+    status: Option<u16>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    truncated: bool,
+    failed: Option<String>,
+    forbidden: Option<String>,
+}
+
+impl Story {
+    /// Reads a story.toml.
+    ///
+    /// # Errors
+    /// The first thing that cannot be read, with its line where TOML knows it.
+    pub(crate) fn parse(place: &str, text: &str) -> Result<Story, Problem> {
+        let file: StoryFile = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            Problem::new(error.message(), "fixtures/README.md lists the keys of a story").at(place, line)
+        })?;
+        file.build().map_err(|problem| problem.in_file(place))
+    }
+
+    pub(crate) fn event(&self) -> &str {
+        self.conversion.event.as_str()
+    }
+
+    pub(crate) fn reply(&self) -> Option<(Reply, Time)> {
+        self.reply.clone().map(|reply| (reply, self.now))
+    }
+
+    pub(crate) fn account(&self, template: &Arc<DestinationTemplate>) -> Result<Account, Problem> {
+        let spec = AccountSpec {
+            id: self.delivery.destination.clone(),
+            template: template.clone(),
+            mode: self.mode,
+            endpoint: self.endpoint.clone(),
+            settings: self.settings.clone(),
+            events: self.events.clone(),
+        };
+        Account::build(spec).map_err(|problems| {
+            let all: Vec<String> = problems.into_iter().map(|problem| problem.what).collect();
+            Problem::new(all.join("; "), "mend the story's settings")
+        })
+    }
+
+    pub(crate) fn render(&self, account: &Account) -> Result<Rendered, Problem> {
+        account.render(&RenderInput {
+            conversion: &self.conversion,
+            click: self.click.as_ref(),
+            delivery: &self.delivery,
+            now: self.now,
+        })
+    }
+}
+
+impl StoryFile {
+    fn build(self) -> Result<Story, Problem> {
+        let now = time("now", self.now.as_deref())?.unwrap_or(Time::EPOCH);
+        let click = self.click.map(|click| click.build(now)).transpose()?;
+        let conversion = self.conversion.build(now, click.as_ref())?;
+        let word = self.mode.as_deref().unwrap_or("live");
+        let mode = Mode::parse(word).ok_or_else(|| wrong("mode", word, "write live, test, shadow or off"))?;
+        let delivery = DeliveryId {
+            conversion: conversion.id,
+            destination: DestinationId::parse("story")
+                .map_err(|error| wrong("id", "story", &error.to_string()))?,
+            occasion: self.change.map_or(Occasion::First, Occasion::Change),
+        };
+        let reply = self.reply.map(ReplyPart::build).transpose()?;
+        let Self { endpoint, settings, events, .. } = self;
+        Ok(Story { mode, endpoint, settings, events, now, delivery, conversion, click, reply })
+    }
+}
+
+impl ConversionPart {
+    fn build(self, now: Time, click: Option<&Click>) -> Result<Conversion, Problem> {
+        let source = self.source.as_deref().unwrap_or("story-source");
+        let source = SourceId::parse(source).map_err(|error| wrong("source", source, &error.to_string()))?;
+        let event = self.event.as_deref().unwrap_or("Purchase");
+        let event = EventName::parse(event).ok_or_else(|| wrong("event", event, "1 to 64 characters"))?;
+        let status = self.status.as_deref().unwrap_or("approved");
+        let status = Status::parse(status).ok_or_else(|| wrong("status", status, "approved, pending…"))?;
+        let identity = self.transaction_id.clone().unwrap_or_else(|| "story".to_owned());
+        let money = |amount: &Option<String>| money(amount.as_deref(), self.currency.as_deref());
+        let received_at = time("received_at", self.received_at.as_deref())?.unwrap_or(now);
+        let attribution = match (click, self.click_id) {
+            (Some(click), given) => Attribution::Matched {
+                given: given.unwrap_or_else(|| click.id.to_string()),
+                click: click.id.clone(),
+                reading: Reading::Exact,
+            },
+            (None, Some(given)) => Attribution::Unmatched { given },
+            (None, None) => Attribution::NoClickId,
+        };
+        Ok(Conversion {
+            id: ConversionId::derive(&source, event.as_str(), &format!("transaction:{identity}")),
+            seq: Seq::new(1).ok_or_else(|| wrong("seq", "1", ""))?,
+            source,
+            event,
+            status,
+            attribution,
+            value: money(&self.value)?,
+            payout: money(&self.payout)?,
+            revenue: money(&self.revenue)?,
+            sale_amount: money(&self.sale_amount)?,
+            event_time: time("event_time", self.event_time.as_deref())?.unwrap_or(received_at),
+            received_at,
+            transaction_id: self.transaction_id,
+            item_id: self.item_id,
+            traits: traits(self.traits)?,
+            params: self.params.into_iter().collect::<Pairs>(),
+            history: Vec::new(),
+        })
+    }
+}
+
+impl ClickPart {
+    fn build(self, now: Time) -> Result<Click, Problem> {
+        let at = time("click.time", self.time.as_deref())?.unwrap_or(now);
+        Ok(Click {
+            id: ClickId::parse(&self.id).map_err(|error| wrong("click.id", &self.id, &error.to_string()))?,
+            at,
+            recorded_at: at,
+            landing_url: self.landing_url,
+            referrer: self.referrer,
+            ip: self.ip,
+            user_agent: self.user_agent,
+            params: self.params.into_iter().collect(),
+            cookies: self.cookies.into_iter().collect(),
+            sub_ids: self.sub_ids.into_iter().collect(),
+            customer: traits(self.customer)?,
+        })
+    }
+}
+
+impl ReplyPart {
+    fn build(self) -> Result<Reply, Problem> {
+        match (self.status, self.failed, self.forbidden) {
+            (Some(status), None, None) => Ok(Reply::Answer(Answer {
+                status,
+                headers: self.headers.into_iter().collect(),
+                body: self.body.into_bytes(),
+                truncated: self.truncated,
+            })),
+            (None, Some(reason), None) => Ok(Reply::Failed(reason)),
+            (None, None, Some(reason)) => Ok(Reply::Forbidden(reason)),
+            _ => Err(Problem::new("a reply is one thing", "give it one of status, failed, forbidden")),
+        }
+    }
+}
+
+fn traits(told: BTreeMap<String, String>) -> Result<Traits, Problem> {
+    let one = |(name, value): (String, String)| match Trait::parse(&name) {
+        Some(name) => Ok((name, value)),
+        None => Err(wrong("trait", &name, "email, phone, first_name…")),
+    };
+    told.into_iter().map(one).collect::<Result<_, _>>().map(Traits)
+}
+
+fn money(amount: Option<&str>, currency: Option<&str>) -> Result<Option<Money>, Problem> {
+    let Some(amount) = amount else { return Ok(None) };
+    let number = parse_decimal(amount, DecimalMark::Dot);
+    let number = number.ok_or_else(|| wrong("amount", amount, "write a plain decimal"))?;
+    let currency = currency.unwrap_or("USD");
+    let currency =
+        Currency::parse(currency).ok_or_else(|| wrong("currency", currency, "a code of ISO 4217"))?;
+    Ok(Some(Money::new(number, currency)))
+}
+
+fn time(key: &str, text: Option<&str>) -> Result<Option<Time>, Problem> {
+    let read = |text| Time::parse(text).ok_or_else(|| wrong(key, text, "write RFC 3339"));
+    text.map(read).transpose()
+}
+
+fn wrong(key: &str, text: &str, hint: &str) -> Problem {
+    Problem::new(format!("`{key}` is `{text}`"), hint)
+}
