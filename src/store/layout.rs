@@ -265,6 +265,9 @@ pub struct StoredAttempt {
     pub attempt: Attempt,
 }
 
+/// A block of attempts; a purged one is `None`.
+pub type Attempts = Vec<Option<StoredAttempt>>;
+
 /// Numbers that go on even when everything that bore them is purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbers {

@@ -12,7 +12,7 @@ use crate::store::group::Group;
 use crate::store::index::Index;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{
-    self, Block, ClickHead, EntryHead, Marks, Numbers, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, ClickHead, EntryHead, Marks, Numbers, Sketch, Standing, StoredAttempt, key,
 };
 use crate::store::shelf::{Found, corrupt};
 use crate::store::{PurgeBefore, Purged, StoreError};
@@ -39,7 +39,7 @@ pub struct Purging {
     /// Blocks as they become, with the pieces they had; an empty one is removed.
     rewritten: Vec<(Block, u16)>,
     marks: Vec<(u64, Found<Marks>)>,
-    attempts: BTreeMap<u64, Found<Vec<Option<StoredAttempt>>>>,
+    attempts: BTreeMap<u64, Found<Attempts>>,
     /// Conversions: number, appearance, pieces of the overlay.
     conversions: Vec<(u64, Sketch, Option<u16>)>,
     clicks: Vec<(ClickId, u16)>,

@@ -14,9 +14,9 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Attempt;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
-use crate::store::kv::{Direction, Kv, KvError, Span};
+use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
-    self, Block, EntryHead, LayoutError, Marks, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, EntryHead, LayoutError, Marks, Sketch, Standing, StoredAttempt, key,
 };
 
 /// Clicks kept at hand.
@@ -74,11 +74,7 @@ impl Shelf {
     }
 
     /// Visits values upwards or downwards, as [`Kv::scan`].
-    pub fn scan(
-        &self,
-        span: Span<'_>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    pub fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), StoreError> {
         self.check()?;
         self.kv.scan(span, visit).map_err(|error| self.fail("read", &error))
     }
@@ -190,10 +186,7 @@ impl Shelf {
     }
 
     /// The block of attempts that holds attempt `number`: its first number, and the attempts.
-    pub fn attempt_block(
-        &self,
-        number: u64,
-    ) -> Result<Option<(u64, Found<Vec<Option<StoredAttempt>>>)>, StoreError> {
+    pub fn attempt_block(&self, number: u64) -> Result<Option<(u64, Found<Attempts>)>, StoreError> {
         let mut first = None;
         let (from, to) = (key::attempts(0), key::attempts(number.saturating_add(1)));
         let span = Span { from: &from, to: &to, direction: Direction::Down };
