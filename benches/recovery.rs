@@ -61,7 +61,12 @@ fn measure() -> Outcome<()> {
     let disk = size(&data)?;
     let (mut opened, mut resident, mut flat_read) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let told = run(&["open", &text(&data)])?;
+        // Every round opens what the kill left: sled writes a snapshot when it opens, and a second
+        // opening would begin from that.
+        let copy = folder.path().join("copy");
+        copy_folder(&data, &copy)?;
+        let told = run(&["open", &text(&copy)])?;
+        std::fs::remove_dir_all(&copy)?;
         let mut told = told.split_whitespace();
         opened.push(told.next().unwrap_or_default().parse::<f64>()?);
         resident.push(told.next().unwrap_or_default().parse::<f64>()?);
@@ -271,6 +276,20 @@ fn size(path: &Path) -> Outcome<u64> {
         total += if about.is_dir() { size(&entry.path())? } else { about.len() };
     }
     Ok(total)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Outcome<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.metadata()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// In MiB, from `/proc/self/status`.

@@ -9,8 +9,8 @@ use crate::store::StoreError;
 use crate::store::group::{Born, Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, Mark, Marks, Sketch, StoredAttempt,
-    VerdictWord, key,
+    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, Mark, Marks, Pieces, Sketch,
+    StoredAttempt, VerdictWord, key,
 };
 use crate::store::shelf::corrupt;
 
@@ -66,7 +66,7 @@ impl Group<'_> {
             blocks.push(block);
         }
         for block in &blocks {
-            put_block(batch, block, 0)?;
+            put_block(batch, block, Pieces::default())?;
         }
         Ok(blocks.into_iter().map(Arc::new).collect())
     }
@@ -147,11 +147,14 @@ impl Group<'_> {
     }
 }
 
-/// Puts a block over an earlier one with `had` further pieces.
-pub fn put_block(batch: &mut Batch, block: &Block, had: u16) -> Result<(), StoreError> {
+/// Puts a block over an earlier one with this many further pieces.
+pub fn put_block(batch: &mut Batch, block: &Block, had: Pieces) -> Result<(), StoreError> {
     let key = key::block(block.first);
-    let packed = layout::pack(&block.heads, &block.entries).map_err(|error| corrupt(&key, &error))?;
-    layout::put(batch, key, packed, had);
+    let packed = layout::pack(&(), &block.entries).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, had.entries);
+    let key = key::heads(block.first);
+    let packed = layout::pack(&block.heads, &()).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, had.heads);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
-    self, Attempts, Block, EntryHead, LayoutError, Marks, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,
 };
 
 /// Clicks kept at hand.
@@ -113,27 +113,28 @@ impl Shelf {
         if let Some(block) = self.blocks.get(&first) {
             return Ok(Some(block.heads.clone()));
         }
-        let key = key::block(first);
+        let key = key::heads(first);
         self.get(&key)?.map(|bytes| self.head(&key, bytes)).transpose()
     }
 
     /// The block that begins at `first`.
     pub fn block(&self, first: u64) -> Result<Option<Arc<Block>>, StoreError> {
         self.blocks.get_or_read(&first, || {
-            self.block_afresh(first).map(|found| found.map(|found| Arc::new(found.value)))
+            self.block_afresh(first).map(|found| found.map(|(block, _)| Arc::new(block)))
         })
     }
 
     /// The block as stored, past the cache.
-    pub fn block_afresh(&self, first: u64) -> Result<Option<Found<Block>>, StoreError> {
-        let key = key::block(first);
-        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
-        let unpack = || {
-            let heads = layout::head(&bytes.value)?.ok_or(LayoutError::Short)?;
-            Ok(Block { first, heads, entries: layout::body(&bytes.value)? })
-        };
-        let value = unpack().map_err(|error| corrupt(&key, &error))?;
-        Ok(Some(Found { value, pieces: bytes.pieces }))
+    pub fn block_afresh(&self, first: u64) -> Result<Option<(Block, Pieces)>, StoreError> {
+        let (key, heads_key) = (key::block(first), key::heads(first));
+        let Some(heads) = self.record_bytes(&heads_key)? else { return Ok(None) };
+        let Some(entries) = self.record_bytes(&key)? else { return Ok(None) };
+        let pieces = Pieces { heads: heads.pieces, entries: entries.pieces };
+        let heads = layout::head(&heads.value)
+            .and_then(|heads| heads.ok_or(LayoutError::Short))
+            .map_err(|error| corrupt(&heads_key, &error))?;
+        let entries = layout::body(&entries.value).map_err(|error| corrupt(&key, &error))?;
+        Ok(Some((Block { first, heads, entries }, pieces)))
     }
 
     /// The marks beside the block that begins at `first`.
