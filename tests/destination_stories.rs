@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination_stories::run_destination_stories;
-use postbridge::template::stories::{Expectations, run_own_stories};
+use postbridge::template::stories::{Expectations, run_destination_stories};
 
 /// Whether this run compares or rewrites.
 pub fn expectations() -> Expectations {
@@ -22,15 +21,11 @@ pub fn folders_of(place: &str) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-pub fn names(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
 #[test]
 fn every_destination_template_tells_its_stories_as_expected() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/destinations");
     let catalog = Catalog::load(None).unwrap();
-    let names = names(&catalog.destination_names());
+    let names = catalog.destination_names();
     let report = run_destination_stories(&catalog, &names, &directory, expectations());
     let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -49,8 +44,7 @@ fn a_folder_of_stories_belongs_to_a_destination_template() {
 fn a_destination_template_without_stories_fails() {
     let empty = tempfile::tempdir().unwrap();
     let catalog = Catalog::load(None).unwrap();
-    let wanted = ["webhook".to_owned()];
-    let report = run_destination_stories(&catalog, &wanted, empty.path(), Expectations::Check);
+    let report = run_destination_stories(&catalog, &["webhook"], empty.path(), Expectations::Check);
     assert_eq!(report.problems.len(), catalog.destination("webhook").unwrap().events().len() + 4);
 }
 
@@ -70,14 +64,23 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
         let story = format!("[reply]\nstatus = {status}\n");
         write(&format!("fixtures/destinations/mine/{outcome}/story.toml"), &story);
     }
-    let first = run_own_stories(directory.path(), Expectations::Check).unwrap();
+    let run = |expectations| {
+        let catalog = Catalog::load(Some(directory.path())).unwrap();
+        run_destination_stories(
+            &catalog,
+            &["mine"],
+            &directory.path().join("fixtures/destinations"),
+            expectations,
+        )
+    };
+    let first = run(Expectations::Check);
     assert!(first.problems.iter().any(|problem| problem.hint.contains("BLESS=1")), "{:?}", first.problems);
-    let written = run_own_stories(directory.path(), Expectations::Rewrite).unwrap();
+    let written = run(Expectations::Rewrite);
     assert!(written.problems.is_empty(), "{:?}", written.problems);
-    let checked = run_own_stories(directory.path(), Expectations::Check).unwrap();
+    let checked = run(Expectations::Check);
     assert_eq!((checked.passed.len(), checked.problems.len()), (5, 0), "{:?}", checked.problems);
     write("destinations/mine/event.json.hbs", "{\"value\": {{text value}}}");
-    let changed = run_own_stories(directory.path(), Expectations::Check).unwrap();
+    let changed = run(Expectations::Check);
     let shown = changed.problems.iter().map(ToString::to_string).collect::<String>();
     assert!(
         shown.contains("expected.json:8: expected `\"value\": 7.00`, found `\"value\": \"7.00\"`"),

@@ -6,13 +6,13 @@ use postbridge::template::catalog::Catalog;
 use postbridge::template::source_stories::run_source_stories;
 use postbridge::template::stories::Expectations;
 
-use crate::destination_stories::{expectations, folders_of, names};
+use crate::destination_stories::{expectations, folders_of};
 
 #[test]
 fn every_story_of_a_source_template_ends_as_written() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sources");
     let catalog = Catalog::load(None).unwrap();
-    let names = names(&catalog.source_names());
+    let names = catalog.source_names();
     let report = run_source_stories(&catalog, &names, &directory, expectations());
     let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -23,7 +23,7 @@ fn every_story_of_a_source_template_ends_as_written() {
 fn a_source_template_needs_an_accepted_and_a_quarantined_story() {
     let empty = tempfile::tempdir().unwrap();
     let catalog = Catalog::load(None).unwrap();
-    let report = run_source_stories(&catalog, &["cake".to_owned()], empty.path(), Expectations::Check);
+    let report = run_source_stories(&catalog, &["cake"], empty.path(), Expectations::Check);
     assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
 }
 

@@ -1,5 +1,25 @@
 //! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
 
+mod chunk;
+mod command;
+mod commit;
+pub mod crash;
+pub mod embedded;
+mod group;
+mod index;
+pub mod kv;
+mod layout;
+pub mod memory;
+pub mod open;
+mod purge;
+mod queues;
+mod read;
+mod shelf;
+pub mod sled;
+mod steps;
+mod walk;
+pub mod writer;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -78,21 +78,6 @@ impl Catalog {
     }
 }
 
-impl Catalog {
-    /// The names of the source and destination templates that lie in a user's own directory.
-    pub fn names_in(directory: &Path) -> (Vec<String>, Vec<String>) {
-        // What cannot be read was reported when the catalog was loaded.
-        let mut reported = Vec::new();
-        let sources = entries(&directory.join("sources"), &mut reported);
-        let destinations = entries(&directory.join("destinations"), &mut reported);
-        let folders = destinations.iter().filter(|path| path.is_dir());
-        (
-            sources.iter().filter_map(|path| template_name(path)).collect(),
-            folders.filter_map(|path| file_name(path)).collect(),
-        )
-    }
-}
-
 /// The texts of all templates by name, each with the place that problems name.
 struct Found {
     sources: BTreeMap<String, (String, String)>,

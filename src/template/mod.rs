@@ -5,7 +5,6 @@ mod bytes;
 pub mod catalog;
 pub mod destination;
 mod destination_file;
-pub mod destination_stories;
 mod engine;
 mod expression;
 mod fields;

@@ -1,15 +1,18 @@
-//! Fixture stories of templates: what goes in, and exactly what must come out. For our tests and for a user's own.
+//! Runs the fixture stories of destination templates: what goes in, and exactly what must come out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
+use crate::domain::delivery::{Judgement, OutgoingRequest};
 use crate::problem::Problem;
+use crate::template::account::Rendered;
 use crate::template::catalog::Catalog;
-use crate::template::destination_stories::run_destination_stories;
-use crate::template::source_stories::run_source_stories;
+use crate::template::destination::DestinationTemplate;
+use crate::template::story::Story;
 
 /// What to do with `expected.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,20 +32,134 @@ pub struct StoryReport {
     pub problems: Vec<Problem>,
 }
 
-/// Runs the stories of a user's own templates: those of `directory/sources` and
-/// `directory/destinations`, told in `directory/fixtures` as the built-in ones are.
-///
-/// # Errors
-/// What is wrong with the templates themselves.
-pub fn run_own_stories(directory: &Path, expectations: Expectations) -> Result<StoryReport, Vec<Problem>> {
-    let catalog = Catalog::load(Some(directory))?;
-    let (sources, destinations) = Catalog::names_in(directory);
-    let fixtures = directory.join("fixtures");
-    let mut report = run_source_stories(&catalog, &sources, &fixtures.join("sources"), expectations);
-    let told = run_destination_stories(&catalog, &destinations, &fixtures.join("destinations"), expectations);
-    report.passed.extend(told.passed);
-    report.problems.extend(told.problems);
-    Ok(report)
+/// Runs `directory/<template>/<story>/` for every destination template of the catalog that `wanted`
+/// names. A template lacks stories until there is one for each event it lists and one for each
+/// outcome of a reply.
+pub fn run_destination_stories(
+    catalog: &Catalog,
+    wanted: &[&str],
+    directory: &Path,
+    expectations: Expectations,
+) -> StoryReport {
+    let mut report = StoryReport::default();
+    for name in wanted {
+        let Some(template) = catalog.destination(name) else {
+            let what = format!("there is no destination template `{name}`");
+            report.problems.push(Problem::new(what, "name one of the catalog"));
+            continue;
+        };
+        let mut told = Told::default();
+        for folder in folders(&directory.join(name)) {
+            match run(&template, &folder, expectations) {
+                Ok(outcome) => {
+                    report.passed.push(format!("{name}/{}", file_name(&folder)));
+                    told.take(outcome);
+                }
+                Err(problem) => report.problems.push(problem),
+            }
+        }
+        told.missing(&template, &directory.join(name), &mut report.problems);
+    }
+    report
+}
+
+/// What a template's stories cover.
+#[derive(Default)]
+struct Told {
+    events: BTreeSet<String>,
+    replies: BTreeSet<&'static str>,
+}
+
+enum Outcome {
+    Sent { event: String },
+    Skipped,
+    Judged(&'static str),
+}
+
+impl Told {
+    fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Sent { event } => {
+                self.events.insert(event);
+            }
+            Outcome::Judged(word) => {
+                self.replies.insert(word);
+            }
+            Outcome::Skipped => {}
+        }
+    }
+
+    fn missing(&self, template: &DestinationTemplate, directory: &Path, problems: &mut Vec<Problem>) {
+        let mut lacks = |what: String, hint: &str| {
+            problems.push(Problem::new(what, hint).in_file(&directory.display().to_string()));
+        };
+        for event in template.events().keys().filter(|event| !self.events.contains(*event)) {
+            lacks(
+                format!("`{}` lists the event {event} and no story sends it", template.name()),
+                "add a folder with story.toml and run with BLESS=1",
+            );
+        }
+        for outcome in ["delivered", "retry", "dead", "park"].iter().filter(|o| !self.replies.contains(*o)) {
+            lacks(
+                format!("no story of `{}` has a reply that is judged {outcome}", template.name()),
+                "add a folder whose story.toml has a [reply] and run with BLESS=1",
+            );
+        }
+    }
+}
+
+fn run(
+    template: &Arc<DestinationTemplate>,
+    folder: &Path,
+    expectations: Expectations,
+) -> Result<Outcome, Problem> {
+    let place = folder.join("story.toml").display().to_string();
+    let text = fs::read_to_string(folder.join("story.toml"))
+        .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
+    let story = Story::parse(&place, &text)?;
+    let account = story.account(template).map_err(|problem| problem.in_file(&place))?;
+    let (found, outcome) = match story.reply() {
+        Some((reply, now)) => {
+            let judgement = account.judge(&reply, now);
+            (judged(&judgement), Outcome::Judged(judgement.word()))
+        }
+        None => match story.render(&account).map_err(|problem| problem.in_file(&place))? {
+            Rendered::Request(request) => {
+                let event = story.event().to_owned();
+                (sent(&request).map_err(|problem| problem.in_file(&place))?, Outcome::Sent { event })
+            }
+            Rendered::Skip { reason } => (json!({ "skip": reason }), Outcome::Skipped),
+        },
+    };
+    compare(folder, &found, expectations)?;
+    Ok(outcome)
+}
+
+fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
+    let headers: Map<String, Json> =
+        request.headers.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect();
+    let mut shown = json!({ "method": request.method, "url": request.url, "headers": headers });
+    if !request.body.is_empty() {
+        let body: Json = serde_json::from_slice(&request.body)
+            .map_err(|error| Problem::new(format!("the body is not JSON: {error}"), "mend the template"))?;
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("body".to_owned(), body);
+        }
+    }
+    Ok(shown)
+}
+
+fn judged(judgement: &Judgement) -> Json {
+    let word = judgement.word();
+    match judgement {
+        Judgement::Delivered { warnings } => json!({ "judgement": word, "warnings": warnings }),
+        Judgement::Retry { reason, after_ms } => {
+            json!({ "judgement": word, "reason": reason, "after_ms": after_ms })
+        }
+        Judgement::Dead { reason } | Judgement::Park { reason } | Judgement::Skipped { reason } => {
+            json!({ "judgement": word, "reason": reason })
+        }
+    }
 }
 
 /// Compares with `expected.json`, text by text: even the order of members and the digits of numbers.

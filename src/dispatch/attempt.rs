@@ -1,0 +1,376 @@
+//! One attempt: decide, render, send, judge, record.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::ambient::{Clock, stopwatch};
+use crate::dispatch::decide::{self, Class, Rules, Settled};
+use crate::dispatch::health::{Health, Standing};
+use crate::dispatch::meters::Meters;
+use crate::dispatch::schedule::Schedule;
+use crate::dispatch::{Fault, Faults};
+use crate::domain::delivery::{
+    Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest, SourcePolicy,
+};
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::time::Time;
+use crate::send::client::Client;
+use crate::store::{Claimed, Outcome, Store, crash};
+use crate::template::account::{Account, Mode, RenderInput, Rendered};
+
+/// What a lane sends with. Replaced whole by a reload; attempts under way keep theirs.
+pub struct Setup {
+    pub account: Arc<Account>,
+    pub client: Client,
+    pub policies: Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
+    pub schedule: Arc<Schedule>,
+    pub max_in_flight: usize,
+    pub max_per_second: Option<std::num::NonZeroU32>,
+    /// Rises with every reload.
+    pub generation: u64,
+}
+
+impl Setup {
+    /// Whether anything is ever sent.
+    pub fn sends(&self) -> bool {
+        matches!(self.account.mode(), Mode::Live | Mode::Test)
+    }
+
+    fn rules(&self, source: &SourceId) -> Rules<'_> {
+        Rules {
+            mode: self.account.mode(),
+            changes: self.account.template().changes(),
+            max_age_ms: self.account.max_age_ms(),
+            policy: self.policies.get(source).map(Arc::as_ref),
+        }
+    }
+
+    /// What ends this delivery without an attempt, if anything does.
+    pub fn ended_before(&self, claimed: &Claimed, now: Time) -> Option<Settled> {
+        decide::before(&self.rules(&claimed.conversion.source), claimed, now)
+    }
+}
+
+/// What a lane and its attempts share.
+pub struct Shared {
+    pub destination: DestinationId,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub faults: Faults,
+    pub meters: Meters,
+    pub health: Mutex<Health>,
+    pub notes: Mutex<Notes>,
+    pub in_flight: AtomicUsize,
+    pub retrying: AtomicUsize,
+    pub delivered: AtomicU64,
+    pub generation: AtomicU64,
+    /// The destination was taken out of the configuration: what would wait ends skipped.
+    pub leaving: AtomicBool,
+    /// Wakes the lane: a place is free, a probe was answered, a retry has its time.
+    pub poke: Notify,
+    /// How many attempts may be waiting for their record to become durable. Beyond that, places
+    /// stay taken: a slow disk slows sending, it does not pile up answers.
+    pub recording: Semaphore,
+}
+
+/// Small things a lane remembers.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The earliest retry that this lane has scheduled.
+    pub next_retry: Option<Time>,
+    pub last_error: Option<(Time, String)>,
+}
+
+/// A place among the destination's attempts in flight; free again when this is dropped.
+pub struct Place {
+    shared: Arc<Shared>,
+    retry: bool,
+}
+
+impl Place {
+    pub fn take(shared: &Arc<Shared>, retry: bool) -> Place {
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        shared.retrying.fetch_add(usize::from(retry), Ordering::Relaxed);
+        shared.meters.sending(true);
+        Place { shared: Arc::clone(shared), retry }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shared.retrying.fetch_sub(usize::from(self.retry), Ordering::Relaxed);
+        self.shared.meters.sending(false);
+        self.shared.poke.notify_one();
+    }
+}
+
+/// Whether an attempt is a probe, and that its end is noticed even when nothing was judged.
+pub struct Probing {
+    shared: Arc<Shared>,
+    open: bool,
+}
+
+impl Probing {
+    pub fn begin(shared: &Arc<Shared>, probe: bool) -> Probing {
+        if probe {
+            shared.health.lock().probe_begins();
+        }
+        Probing { shared: Arc::clone(shared), open: probe }
+    }
+
+    fn judged(&mut self, judgement: &Judgement, generation: u64, now: Time) {
+        let current = generation == self.shared.generation.load(Ordering::Acquire);
+        let standing = Standing { probe: std::mem::take(&mut self.open), current };
+        let mut health = self.shared.health.lock();
+        let before = (health.parked().is_some(), health.open_until().is_some());
+        health.judged(judgement, standing, now);
+        let after = (health.parked().is_some(), health.open_until().is_some());
+        drop(health);
+        if before != after {
+            self.shared.tell_health(before, after);
+        }
+        if before != after || standing.probe {
+            self.shared.poke.notify_one();
+        }
+    }
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        if self.open {
+            self.shared.health.lock().probe_is_void();
+            self.shared.poke.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    /// Logs and counts a change of (parked, breaker open).
+    fn tell_health(&self, before: (bool, bool), after: (bool, bool)) {
+        self.meters.health(after.0, after.1);
+        let destination = self.destination.as_str();
+        match (before.0, after.0) {
+            (false, true) => tracing::warn!(destination, "the account is refused: the destination is parked"),
+            (true, false) => tracing::info!(destination, "the account is taken again: sending goes on"),
+            _ => {}
+        }
+        match (before.1, after.1) {
+            (false, true) => tracing::warn!(destination, "most attempts fail: sending pauses"),
+            (true, false) => tracing::info!(destination, "the platform is back: sending goes on"),
+            _ => {}
+        }
+    }
+
+    /// Remembers an outcome for good; a store that fails ends the process.
+    pub async fn record(&self, outcome: Outcome) -> bool {
+        match self.store.record(outcome).await {
+            Ok(()) => true,
+            Err(cause) => {
+                self.faults.raise(Fault::Store(cause));
+                false
+            }
+        }
+    }
+}
+
+/// What one attempt needs.
+pub struct Job {
+    pub shared: Arc<Shared>,
+    pub setup: Arc<Setup>,
+    pub claimed: Claimed,
+    pub place: Place,
+    pub probing: Probing,
+}
+
+/// What an attempt came to, before it is recorded.
+struct Done {
+    settled: Settled,
+    request: Option<SentRequest>,
+    answer: Option<Answer>,
+}
+
+/// Runs one attempt to its durable end. The place is freed when the answer is in.
+pub async fn run(mut job: Job) {
+    let at = job.shared.clock.now();
+    let began = stopwatch();
+    let done = match prepare(&job, at) {
+        Prepared::Ended(done) => *done,
+        Prepared::Ready(request) => send(&mut job, request).await,
+    };
+    let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let Job { shared, claimed, place, probing, .. } = job;
+    drop(probing);
+    // Never closed, so never refused; a closed one would only mean no bound.
+    let bound = shared.recording.acquire().await.ok();
+    drop(place);
+    crash::point("dispatch.before_record");
+    settle(&shared, claimed, done, (at, took_ms)).await;
+    drop(bound);
+}
+
+enum Prepared {
+    Ended(Box<Done>),
+    Ready(OutgoingRequest),
+}
+
+fn prepare(job: &Job, now: Time) -> Prepared {
+    let (setup, claimed) = (&job.setup, &job.claimed);
+    let ended = |settled, request| Prepared::Ended(Box::new(Done { settled, request, answer: None }));
+    if let Some(settled) = setup.ended_before(claimed, now) {
+        return ended(settled, None);
+    }
+    let input = RenderInput {
+        conversion: &claimed.conversion,
+        click: claimed.click.as_deref(),
+        delivery: &claimed.id,
+        now,
+    };
+    // A helper that panics must cost one delivery, not the lane with all its leases.
+    match catch_unwind(AssertUnwindSafe(|| setup.account.render(&input))) {
+        Ok(Ok(Rendered::Skip { reason })) => {
+            ended(Settled::skipped(claimed, Class::Unfit, reason, now), None)
+        }
+        Ok(Ok(Rendered::Request(request))) if setup.account.mode() == Mode::Shadow => {
+            let reason = "shadow: rendered, not sent".to_owned();
+            ended(Settled::skipped(claimed, Class::Shadow, reason, now), Some(request.masked()))
+        }
+        Ok(Ok(Rendered::Request(request))) => Prepared::Ready(request),
+        Ok(Err(problem)) => {
+            ended(Settled::dead_unsent(claimed, Class::Unrendered, problem.to_string(), now), None)
+        }
+        Err(_) => {
+            let reason = "the template's rendering failed inside; the log says where".to_owned();
+            ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now), None)
+        }
+    }
+}
+
+async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
+    let reply = job.setup.client.send(&request).await;
+    crash::point("dispatch.after_send");
+    let now = job.shared.clock.now();
+    let setup = &job.setup;
+    let (judgement, shown) = judge(&setup.account, &request, &reply, now);
+    job.probing.judged(&judgement, setup.generation, now);
+    let mut settled =
+        decide::after(judgement, &job.claimed, setup.account.max_age_ms(), &setup.schedule, now);
+    if matches!(reply, Reply::Forbidden(_)) && settled.class == Class::Rejected {
+        settled.class = Class::Forbidden;
+    }
+    let answer = match shown.unwrap_or(reply) {
+        Reply::Answer(answer) => Some(answer),
+        Reply::Failed(_) | Reply::Forbidden(_) => None,
+    };
+    Done { settled, request: Some(request.masked()), answer }
+}
+
+/// Judges a reply. A platform may repeat what it was sent: where it does, the reply without secrets
+/// comes back too, and the reason is read from that, so that not even a part of one is kept.
+fn judge(
+    account: &Account,
+    request: &OutgoingRequest,
+    reply: &Reply,
+    now: Time,
+) -> (Judgement, Option<Reply>) {
+    let judge = |reply: &Reply| {
+        catch_unwind(AssertUnwindSafe(|| account.judge(reply, now))).unwrap_or_else(|_| Judgement::Retry {
+            reason: "judging the answer failed inside; the log says where".to_owned(),
+            after_ms: None,
+        })
+    };
+    let judgement = judge(reply);
+    let Some(shown) = without_secrets(request, reply) else { return (judgement, None) };
+    let told = judge(&shown);
+    // Only the words are taken from the masked reply: a mask must not decide what an answer means.
+    let judgement = if told.word() == judgement.word() { told } else { bare(judgement) };
+    (judgement, Some(shown))
+}
+
+/// The reply with every secret masked; `None` where it holds none.
+fn without_secrets(request: &OutgoingRequest, reply: &Reply) -> Option<Reply> {
+    let Reply::Answer(answer) = reply else { return None };
+    if request.secrets.iter().all(String::is_empty) {
+        return None;
+    }
+    let body = String::from_utf8_lossy(&answer.body);
+    let shown_body = request.mask(&body);
+    let shown_headers: Vec<(String, String)> =
+        answer.headers.iter().map(|(name, value)| (name.clone(), request.mask(value))).collect();
+    if shown_body == body && shown_headers == answer.headers {
+        return None;
+    }
+    let shown = Answer { headers: shown_headers, body: shown_body.into_bytes(), ..answer.clone() };
+    Some(Reply::Answer(shown))
+}
+
+/// The judgement without any word of the platform's.
+fn bare(judgement: Judgement) -> Judgement {
+    let reason = "the answer repeats a secret, so its words are not kept".to_owned();
+    match judgement {
+        Judgement::Delivered { .. } => Judgement::Delivered { warnings: Vec::new() },
+        Judgement::Retry { after_ms, .. } => Judgement::Retry { reason, after_ms },
+        Judgement::Dead { .. } => Judgement::Dead { reason },
+        Judgement::Park { .. } => Judgement::Park { reason },
+        Judgement::Skipped { .. } => Judgement::Skipped { reason },
+    }
+}
+
+/// Makes a settled delivery durable, then counts it.
+async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms): (Time, u32)) {
+    let now = shared.clock.now();
+    if shared.leaving.load(Ordering::Acquire) && matches!(done.settled.state, DeliveryState::Waiting { .. }) {
+        done.settled.state = DeliveryState::Skipped { at: now, reason: WITHDRAWN.to_owned() };
+        done.settled.class = Class::Off;
+    }
+    let Done { settled, request, answer } = done;
+    shared.note(&settled, now);
+    let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone() };
+    let state = settled.state.clone();
+    let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts };
+    if !shared.record(outcome).await {
+        return;
+    }
+    shared.meters.recorded(&settled, took_ms, now.millis_since(claimed.conversion.received_at));
+    match settled.state {
+        DeliveryState::Delivered { .. } => {
+            shared.delivered.fetch_add(1, Ordering::Relaxed);
+        }
+        DeliveryState::Waiting { due } => {
+            let mut notes = shared.notes.lock();
+            notes.next_retry = Some(notes.next_retry.map_or(due, |earlier| earlier.min(due)));
+            drop(notes);
+            shared.poke.notify_one();
+        }
+        _ => {}
+    }
+}
+
+/// Why a delivery ends whose destination is no longer there.
+pub const WITHDRAWN: &str = "the destination was taken out of the configuration";
+
+impl Shared {
+    fn note(&self, settled: &Settled, now: Time) {
+        let reason = match &settled.judgement {
+            Judgement::Retry { reason, .. } | Judgement::Dead { reason } | Judgement::Park { reason } => {
+                reason
+            }
+            Judgement::Delivered { .. } | Judgement::Skipped { .. } => return,
+        };
+        self.notes.lock().last_error = Some((now, reason.clone()));
+    }
+
+    /// Records deliveries that end without an attempt, all in one go.
+    pub async fn settle_unsent(&self, ended: Vec<(Claimed, Settled)>) {
+        let at = self.clock.now();
+        let one = |(claimed, settled): (Claimed, Settled)| {
+            settle(self, claimed, Done { settled, request: None, answer: None }, (at, 0))
+        };
+        futures_util::future::join_all(ended.into_iter().map(one)).await;
+    }
+}

@@ -1,0 +1,201 @@
+//! What becomes of a delivery, before anything is sent and after an answer came. Pure.
+
+use crate::dispatch::schedule::{Limit, LimitKind, PATIENCE_MS, Schedule};
+use crate::domain::conversion::Status;
+use crate::domain::delivery::{Changes, DeliveryState, Judgement, SourcePolicy, is_forwardable};
+use crate::domain::ids::Occasion;
+use crate::domain::time::{DAY_MS, HOUR_MS, Time};
+use crate::store::Claimed;
+use crate::template::account::Mode;
+
+/// What a decision needs to know of the destination and of the conversion's source.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    pub mode: Mode,
+    pub changes: Changes,
+    /// The oldest event that the platform takes, counted from when it happened.
+    pub max_age_ms: Option<i64>,
+    /// Absent when the source is no longer configured.
+    pub policy: Option<&'a SourcePolicy>,
+}
+
+/// Why a delivery stands where it stands, in few words: a label to count by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    Delivered,
+    Retry,
+    Parked,
+    /// The platform said that it will never take the event.
+    Rejected,
+    /// The event grew too old before an attempt could be made.
+    TooOld,
+    /// The next attempt would come too late.
+    GaveUp,
+    /// The request could not be made from the template.
+    Unrendered,
+    /// The address may not be reached from here.
+    Forbidden,
+    NotForwarded,
+    Off,
+    Shadow,
+    /// The template says that the platform certainly refuses it.
+    Unfit,
+}
+
+impl Class {
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::Delivered => "delivered",
+            Class::Retry => "retry",
+            Class::Parked => "parked",
+            Class::Rejected => "rejected",
+            Class::TooOld => "too_old",
+            Class::GaveUp => "gave_up",
+            Class::Unrendered => "unrendered",
+            Class::Forbidden => "forbidden_address",
+            Class::NotForwarded => "not_forwarded",
+            Class::Off => "off",
+            Class::Shadow => "shadow",
+            Class::Unfit => "unfit",
+        }
+    }
+}
+
+/// What is to be recorded: the attempt's judgement, and the delivery after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub judgement: Judgement,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub class: Class,
+}
+
+impl Settled {
+    /// Not sent, and not to be.
+    pub fn skipped(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
+        Settled {
+            judgement: Judgement::Skipped { reason: reason.clone() },
+            state: DeliveryState::Skipped { at: now, reason },
+            attempts: claimed.delivery.attempts,
+            class,
+        }
+    }
+
+    /// A dead letter that never left.
+    pub fn dead_unsent(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
+        Settled {
+            judgement: Judgement::Dead { reason: reason.clone() },
+            state: DeliveryState::Dead { at: now, reason },
+            attempts: claimed.delivery.attempts,
+            class,
+        }
+    }
+}
+
+/// What ends a delivery before it is rendered; `None`: render and send it.
+///
+/// - A destination that is off takes nothing.
+/// - A status that the source no longer forwards is not sent, except where the delivery tells a
+///   change to a destination that hears of changes. For a source that is no longer configured,
+///   `approved` is what is forwarded, as by default.
+/// - An event that was too old for the platform when its delivery first fell due is skipped: it
+///   could never have been sent. One that grew too old while it waited here is dead.
+pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
+    if rules.mode == Mode::Off {
+        let reason = "the destination is off".to_owned();
+        return Some(Settled::skipped(claimed, Class::Off, reason, now));
+    }
+    let conversion = &claimed.conversion;
+    let tells_change =
+        rules.changes == Changes::Send && matches!(claimed.delivery.occasion, Occasion::Change(_));
+    let forwardable = rules
+        .policy
+        .map_or(conversion.status == Status::Approved, |policy| is_forwardable(conversion, policy));
+    if !forwardable && !tells_change {
+        let reason =
+            format!("the status is `{}` now, which its source does not forward", conversion.status.word());
+        return Some(Settled::skipped(claimed, Class::NotForwarded, reason, now));
+    }
+    too_old(rules, claimed, now)
+}
+
+fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
+    let conversion = &claimed.conversion;
+    let max_age = rules.max_age_ms?;
+    let limit = Limit::of(Some(max_age), conversion.event_time, conversion.received_at);
+    if !limit.is_over(now) {
+        return None;
+    }
+    let never_in_time = match claimed.delivery.state {
+        DeliveryState::Waiting { due } => claimed.delivery.attempts == 0 && limit.is_over(due),
+        _ => claimed.delivery.attempts == 0,
+    };
+    let told = format!("event_time {} is more than {} ago", conversion.event_time, duration_words(max_age));
+    Some(if never_in_time {
+        let reason = format!("too old: {told}, and the platform takes no older event");
+        Settled::skipped(claimed, Class::TooOld, reason, now)
+    } else {
+        let reason = format!("too old: {told}; it waited here until the platform would no longer take it");
+        Settled::dead_unsent(claimed, Class::TooOld, reason, now)
+    })
+}
+
+fn duration_words(millis: i64) -> String {
+    match millis {
+        whole if whole > 0 && whole % DAY_MS == 0 => format!("{} days", whole / DAY_MS),
+        whole if whole > 0 && whole % HOUR_MS == 0 => format!("{} hours", whole / HOUR_MS),
+        other => format!("{} s", other / 1_000),
+    }
+}
+
+/// What an answer makes of a delivery. A park charges no attempt and keeps the delivery's place in
+/// the queue; a retry that would come after the limit is a dead letter now.
+pub fn after(
+    judgement: Judgement,
+    claimed: &Claimed,
+    max_age_ms: Option<i64>,
+    schedule: &Schedule,
+    now: Time,
+) -> Settled {
+    let attempts = claimed.delivery.attempts.saturating_add(1);
+    let (state, attempts, class) = match &judgement {
+        Judgement::Delivered { .. } => (DeliveryState::Delivered { at: now }, attempts, Class::Delivered),
+        Judgement::Dead { reason } => {
+            (DeliveryState::Dead { at: now, reason: reason.clone() }, attempts, Class::Rejected)
+        }
+        Judgement::Skipped { reason } => {
+            (DeliveryState::Skipped { at: now, reason: reason.clone() }, attempts, Class::Unfit)
+        }
+        Judgement::Park { .. } => {
+            let due = match claimed.delivery.state {
+                DeliveryState::Waiting { due } => due,
+                _ => now,
+            };
+            (DeliveryState::Waiting { due }, claimed.delivery.attempts, Class::Parked)
+        }
+        Judgement::Retry { reason, after_ms } => {
+            let due = schedule.next(&claimed.id, attempts, now, *after_ms);
+            let conversion = &claimed.conversion;
+            let limit = Limit::of(max_age_ms, conversion.event_time, conversion.received_at);
+            if due <= limit.until {
+                (DeliveryState::Waiting { due }, attempts, Class::Retry)
+            } else {
+                let reason = gave_up(&limit, due, attempts, reason);
+                (DeliveryState::Dead { at: now, reason }, attempts, Class::GaveUp)
+            }
+        }
+    };
+    Settled { judgement, state, attempts, class }
+}
+
+fn gave_up(limit: &Limit, due: Time, attempts: u32, reason: &str) -> String {
+    let end = match limit.kind {
+        LimitKind::PlatformAge(age) => {
+            format!("the platform takes no event older than {}", duration_words(age))
+        }
+        LimitKind::Patience => {
+            format!("a delivery is tried for {}", duration_words(PATIENCE_MS))
+        }
+    };
+    format!("gave up after attempt {attempts}: the next would be due {due} and {end}; last: {reason}")
+}

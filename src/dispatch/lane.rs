@@ -1,0 +1,385 @@
+//! The loop of one destination: claims what is due while there is room, and starts an attempt for each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::{Notify, watch};
+use tokio::task::{Id, JoinSet};
+
+use crate::dispatch::Fault;
+use crate::dispatch::attempt::{self, Job, Place, Probing, Setup, Shared};
+use crate::dispatch::health::{Gate, Probe};
+use crate::dispatch::shares::{Ask, Shares};
+use crate::domain::delivery::{Attempt, DeliveryState, Judgement};
+use crate::domain::ids::DeliveryId;
+use crate::domain::time::Time;
+use crate::store::{ClaimRequest, Claimed, Outcome};
+
+/// The longest a lane sleeps without looking: a clock that was set is noticed by then.
+const LONGEST_SLEEP_MS: i64 = 60_000;
+/// How many deliveries one sweep looks at in a step.
+const SWEEP: usize = 64;
+/// What one claim hands out at most: leases that wait for their turn are kept few.
+const CLAIM: usize = 256;
+
+/// What a lane is told from outside.
+#[derive(Clone)]
+pub enum Order {
+    /// Send with this.
+    Run(Arc<Setup>),
+    /// Claim no more; end when what is in flight has ended.
+    Finish,
+    /// End now: give back what is in flight.
+    Cut,
+}
+
+/// The running loop of one destination.
+pub struct LaneTask {
+    shared: Arc<Shared>,
+    setup: Arc<Setup>,
+    orders: watch::Receiver<Order>,
+    wakeup: Arc<Notify>,
+    shares: Shares,
+    limiter: Option<Limiter>,
+    attempts: JoinSet<()>,
+    /// What each attempt works on, for the case that it must be given back.
+    leased: HashMap<Id, (DeliveryId, u32)>,
+    next_due: Option<Time>,
+}
+
+struct Limiter {
+    inner: DefaultDirectRateLimiter,
+    per_second: std::num::NonZeroU32,
+    burst: std::num::NonZeroU32,
+    /// A permission that was taken and not yet used.
+    held: bool,
+}
+
+impl Limiter {
+    fn new(per_second: std::num::NonZeroU32) -> Limiter {
+        // A twentieth of a second's worth may go at once: below that a timer's grain would be the
+        // limit, above it the first second would see far more than was asked for.
+        let burst = std::num::NonZeroU32::new(per_second.get() / 20).unwrap_or(std::num::NonZeroU32::MIN);
+        let inner = RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst));
+        Limiter { inner, per_second, burst, held: false }
+    }
+
+    /// How long until one more may leave; takes the permission when that is now.
+    fn take(&mut self) -> Option<Duration> {
+        if self.held {
+            return None;
+        }
+        match self.inner.check() {
+            Ok(()) => {
+                self.held = true;
+                None
+            }
+            Err(not_yet) => Some(not_yet.wait_time_from(self.inner.clock().now())),
+        }
+    }
+}
+
+enum Next {
+    /// Look again at once.
+    Again,
+    /// Sleep until this moment or until something happens; whether arrivals matter.
+    Sleep {
+        until: Option<Time>,
+        arrivals: bool,
+    },
+    /// The rate limit says how long.
+    Pause(Duration),
+    End,
+}
+
+impl LaneTask {
+    pub fn new(shared: Arc<Shared>, setup: Arc<Setup>, orders: watch::Receiver<Order>) -> LaneTask {
+        let wakeup = shared.store.wakeup(&shared.destination);
+        let shares = Shares::new(setup.max_in_flight);
+        let limiter = setup.max_per_second.map(Limiter::new);
+        LaneTask {
+            shared,
+            setup,
+            orders,
+            wakeup,
+            shares,
+            limiter,
+            attempts: JoinSet::new(),
+            leased: HashMap::new(),
+            next_due: None,
+        }
+    }
+
+    /// Runs until it is told to end, or until the store fails.
+    pub async fn run(mut self) {
+        loop {
+            self.reap().await;
+            match self.step().await {
+                Next::Again => {}
+                Next::Sleep { until, arrivals } => self.sleep(until, arrivals).await,
+                Next::Pause(span) => self.pause(span).await,
+                Next::End => break,
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn step(&mut self) -> Next {
+        if self.shared.faults.any() || !self.obey() {
+            return Next::End;
+        }
+        let now = self.shared.clock.now();
+        let gate = self.shared.health.lock().gate(now);
+        match gate {
+            Gate::Free => self.claim(now, CLAIM, None).await,
+            Gate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
+            Gate::Probe(probe) => {
+                self.sweep(now).await;
+                match probe {
+                    Probe::Parked if self.is_full() => Next::Sleep { until: None, arrivals: false },
+                    Probe::Parked => self.probe_oldest().await,
+                    other => self.claim(now, 1, Some(other)).await,
+                }
+            }
+            Gate::Shut(until) => Next::Sleep { until, arrivals: false },
+        }
+    }
+
+    /// Takes the latest order; false when it is to end.
+    fn obey(&mut self) -> bool {
+        let orders_end = self.orders.has_changed().is_err();
+        let order = self.orders.borrow_and_update().clone();
+        let Order::Run(setup) = order else { return false };
+        if setup.generation != self.setup.generation {
+            self.shares.resize(setup.max_in_flight);
+            if setup.max_per_second != self.limiter.as_ref().map(|limiter| limiter.per_second) {
+                self.limiter = setup.max_per_second.map(Limiter::new);
+            }
+            self.setup = setup;
+            self.shares.news();
+        }
+        !orders_end
+    }
+
+    async fn claim(&mut self, now: Time, most: usize, probe: Option<Probe>) -> Next {
+        let mut most = most;
+        if let Some(limiter) = &mut self.limiter {
+            if let Some(wait) = limiter.take() {
+                return Next::Pause(wait);
+            }
+            most = most.min(usize::try_from(limiter.burst.get()).unwrap_or(usize::MAX));
+        }
+        let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
+        let retrying = self.shared.retrying.load(Ordering::Relaxed);
+        let Some(asked) = self.shares.ask(in_flight, retrying, most, now) else {
+            let full = self.is_full();
+            return Next::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
+        };
+        let request = ClaimRequest {
+            destination: self.shared.destination.clone(),
+            now,
+            fresh: asked.fresh,
+            retries: asked.retries,
+        };
+        let claim = match self.shared.store.claim(request).await {
+            Ok(claim) => claim,
+            Err(cause) => return self.broken(cause),
+        };
+        let retries = claim.work.iter().filter(|claimed| claimed.delivery.attempts > 0).count();
+        let got = Ask { fresh: claim.work.len() - retries, retries };
+        self.shares.got(asked, got, claim.next_due, now);
+        self.next_due = claim.next_due.filter(|due| *due > now);
+        if !self.obey() {
+            self.release(claim.work.into_iter().map(|claimed| claimed.id).collect()).await;
+            return Next::End;
+        }
+        for claimed in claim.work {
+            while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
+                tokio::time::sleep(wait).await;
+            }
+            self.start(claimed, probe.is_some());
+        }
+        Next::Again
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared.in_flight.load(Ordering::Relaxed) >= self.setup.max_in_flight
+    }
+
+    fn start(&mut self, claimed: Claimed, probe: bool) {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.held = false;
+        }
+        let (id, attempts) = (claimed.id.clone(), claimed.delivery.attempts);
+        let job = Job {
+            place: Place::take(&self.shared, attempts > 0),
+            probing: Probing::begin(&self.shared, probe),
+            shared: Arc::clone(&self.shared),
+            setup: Arc::clone(&self.setup),
+            claimed,
+        };
+        let task = self.attempts.spawn(attempt::run(job));
+        self.leased.insert(task.id(), (id, attempts));
+    }
+
+    async fn probe_oldest(&mut self) -> Next {
+        match self.shared.store.claim_oldest(self.shared.destination.clone()).await {
+            Ok(Some(claimed)) => {
+                self.start(claimed, true);
+                Next::Again
+            }
+            Ok(None) => Next::Sleep { until: None, arrivals: true },
+            Err(cause) => self.broken(cause),
+        }
+    }
+
+    /// Ends what can no longer be sent while nothing is sent: the oldest due first, until one is
+    /// found that can still wait.
+    async fn sweep(&mut self, now: Time) {
+        loop {
+            let request = ClaimRequest {
+                destination: self.shared.destination.clone(),
+                now,
+                fresh: SWEEP,
+                retries: SWEEP,
+            };
+            let work = match self.shared.store.claim(request).await {
+                Ok(claim) => claim.work,
+                Err(cause) => {
+                    self.broken(cause);
+                    return;
+                }
+            };
+            let (mut ended, mut waiting) = (Vec::new(), Vec::new());
+            for claimed in work {
+                match self.setup.ended_before(&claimed, now) {
+                    Some(settled) => ended.push((claimed, settled)),
+                    None => waiting.push(claimed.id),
+                }
+            }
+            let go_on = waiting.is_empty() && !ended.is_empty();
+            self.shared.settle_unsent(ended).await;
+            self.release(waiting).await;
+            if !go_on || self.shared.faults.any() {
+                return;
+            }
+        }
+    }
+
+    async fn release(&self, ids: Vec<DeliveryId>) {
+        if ids.is_empty() {
+            return;
+        }
+        if let Err(cause) = self.shared.store.release(ids).await {
+            self.broken(cause);
+        }
+    }
+
+    fn broken(&self, cause: crate::store::StoreError) -> Next {
+        self.shared.faults.raise(Fault::Store(cause));
+        Next::End
+    }
+
+    /// When to look again although nothing woke the lane.
+    fn next_look(&self) -> Option<Time> {
+        let retry = self.shared.notes.lock().next_retry;
+        match (self.next_due, retry) {
+            (Some(due), Some(retry)) => Some(due.min(retry)),
+            (due, retry) => due.or(retry),
+        }
+    }
+
+    async fn sleep(&mut self, until: Option<Time>, arrivals: bool) {
+        let now = self.shared.clock.now();
+        let span = until.map_or(LONGEST_SLEEP_MS, |until| until.millis_since(now));
+        let span = Duration::from_millis(span.clamp(0, LONGEST_SLEEP_MS).unsigned_abs());
+        tokio::select! {
+            biased;
+            // What the order is, the next step reads.
+            _ = self.orders.changed() => {}
+            () = self.shared.poke.notified() => self.look_for_retries(),
+            () = self.wakeup.notified(), if arrivals => self.shares.news(),
+            () = tokio::time::sleep(span) => {
+                self.shares.news();
+                self.look_for_retries();
+            }
+        }
+    }
+
+    /// A retry that this lane scheduled and whose time has come is news.
+    fn look_for_retries(&mut self) {
+        let now = self.shared.clock.now();
+        let mut notes = self.shared.notes.lock();
+        if notes.next_retry.is_some_and(|due| due <= now) {
+            notes.next_retry = None;
+            drop(notes);
+            self.shares.news();
+        }
+    }
+
+    async fn pause(&mut self, span: Duration) {
+        tokio::select! {
+            biased;
+            _ = self.orders.changed() => {}
+            () = tokio::time::sleep(span) => {}
+        }
+    }
+
+    /// Clears what has ended. An attempt that failed inside is tried again by the schedule.
+    async fn reap(&mut self) {
+        while let Some(ended) = self.attempts.try_join_next_with_id() {
+            self.ended(ended).await;
+        }
+    }
+
+    async fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let fault = match ended {
+            Ok((id, ())) => {
+                self.leased.remove(&id);
+                return;
+            }
+            Err(fault) => fault,
+        };
+        let Some((id, attempts)) = self.leased.remove(&fault.id()) else { return };
+        if fault.is_cancelled() {
+            self.release(vec![id]).await;
+            return;
+        }
+        tracing::error!(delivery.id = %id, "an attempt failed inside; it is tried again by the schedule");
+        let (at, attempts) = (self.shared.clock.now(), attempts.saturating_add(1));
+        let judgement = Judgement::Retry {
+            reason: "the attempt failed inside; the log says where".to_owned(),
+            after_ms: None,
+        };
+        let due = self.setup.schedule.next(&id, attempts, at, None);
+        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement };
+        self.shared.record(Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts }).await;
+    }
+
+    /// Waits for what is in flight, unless it is cut off; then gives it back.
+    async fn finish(&mut self) {
+        while !self.attempts.is_empty() && !matches!(*self.orders.borrow(), Order::Cut) {
+            tokio::select! {
+                biased;
+                ended = self.attempts.join_next_with_id() => {
+                    if let Some(ended) = ended {
+                        self.ended(ended).await;
+                    }
+                }
+                changed = self.orders.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.attempts.abort_all();
+        while let Some(ended) = self.attempts.join_next_with_id().await {
+            self.ended(ended).await;
+        }
+    }
+}

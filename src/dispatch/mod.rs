@@ -1,0 +1,292 @@
+//! What is due goes out: claim, render, limit, send, judge, record. One lane a destination.
+
+mod attempt;
+pub mod breaker;
+pub mod decide;
+pub mod health;
+mod lane;
+mod meters;
+pub mod schedule;
+pub mod shares;
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::ambient::Clock;
+use crate::dispatch::attempt::{Setup, Shared};
+use crate::dispatch::breaker::BreakerRule;
+use crate::dispatch::health::Health;
+use crate::dispatch::lane::{LaneTask, Order};
+use crate::dispatch::meters::Meters;
+use crate::dispatch::schedule::Schedule;
+use crate::domain::delivery::{LaneState, SourcePolicy};
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::send::client::{Client, ClientError, SendPolicy};
+use crate::store::{Store, StoreError};
+use crate::template::account::Account;
+
+/// How one destination is sent to.
+#[derive(Clone)]
+pub struct Lane {
+    pub account: Arc<Account>,
+    pub max_per_second: Option<NonZeroU32>,
+    /// Attempts under way at once; at least 1.
+    pub max_in_flight: usize,
+    pub allow_private_network: bool,
+    /// The whole of one attempt.
+    pub timeout_ms: u64,
+}
+
+/// Every destination, and what the sources forward.
+#[derive(Clone, Default)]
+pub struct DispatchPlan {
+    pub lanes: Vec<Lane>,
+    pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
+}
+
+/// The waits of dispatch. The default is what is promised; tests make them short.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    pub schedule: Schedule,
+    pub breaker: BreakerRule,
+    /// How often a parked destination is probed, in milliseconds.
+    pub probe_every_ms: i64,
+}
+
+impl Default for Pace {
+    /// A parked destination is probed every 15 minutes.
+    fn default() -> Pace {
+        Pace { schedule: Schedule::default(), breaker: BreakerRule::default(), probe_every_ms: 15 * 60_000 }
+    }
+}
+
+/// Why dispatch cannot go on: the process must end and start again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Store(StoreError),
+    #[error(transparent)]
+    Client(ClientError),
+    #[error("the loop of the destination {0} ended by itself")]
+    Lane(DestinationId),
+}
+
+/// Where faults are raised; the first one stays.
+#[derive(Clone)]
+pub struct Faults(watch::Sender<Option<Fault>>);
+
+impl Faults {
+    pub fn raise(&self, fault: Fault) {
+        self.0.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                tracing::error!("dispatch stops: {fault}");
+                *known = Some(fault);
+            }
+            first
+        });
+    }
+
+    pub fn any(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+}
+
+/// The running dispatch. Dropping it cuts every lane off; [`Dispatch::stop`] ends it in order.
+pub struct Dispatch {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    pace: Pace,
+    schedule: Arc<Schedule>,
+    faults: Faults,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    clients: HashMap<SendPolicy, Client>,
+    lanes: HashMap<DestinationId, Running>,
+    /// Lanes of destinations that are no longer configured, until their attempts have ended.
+    leaving: Vec<Running>,
+    generation: u64,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    orders: watch::Sender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Dispatch {
+    /// Starts a lane for every destination of the plan. Within a tokio runtime, and after the
+    /// metrics recorder is installed.
+    pub fn start(store: Arc<dyn Store>, plan: DispatchPlan, clock: Clock) -> Dispatch {
+        Dispatch::start_at_pace(store, plan, clock, Pace::default())
+    }
+
+    /// The same with other waits.
+    pub fn start_at_pace(store: Arc<dyn Store>, plan: DispatchPlan, clock: Clock, pace: Pace) -> Dispatch {
+        let dispatch = Dispatch {
+            store,
+            clock,
+            schedule: Arc::new(pace.schedule.clone()),
+            pace,
+            faults: Faults(watch::channel(None).0),
+            inside: Mutex::default(),
+        };
+        dispatch.reload(plan);
+        dispatch
+    }
+
+    /// Turns to a new plan: lanes are added, changed and ended; what is in flight ends as it began.
+    /// A destination that is gone claims no more when this returns but for one claim that may be
+    /// under way, which is given back.
+    pub fn reload(&self, plan: DispatchPlan) {
+        let mut inside = self.inside.lock();
+        inside.generation += 1;
+        inside.leaving.retain(|running| !running.task.is_finished());
+        let policies = Arc::new(plan.policies);
+        let mut before = std::mem::take(&mut inside.lanes);
+        for lane in plan.lanes {
+            let setup = match self.setup(&mut inside, &lane, &policies) {
+                Ok(setup) => Arc::new(setup),
+                Err(cause) => {
+                    self.faults.raise(Fault::Client(cause));
+                    continue;
+                }
+            };
+            let id = lane.account.id().clone();
+            let running = match before.remove(&id) {
+                Some(running) => running.turn_to(setup, &self.clock),
+                None => self.spawn(&id, setup),
+            };
+            inside.lanes.insert(id, running);
+        }
+        for (_, running) in before {
+            running.shared.leaving.store(true, Ordering::Release);
+            running.orders.send_replace(Order::Finish);
+            inside.leaving.push(running);
+        }
+    }
+
+    fn setup(
+        &self,
+        inside: &mut Inside,
+        lane: &Lane,
+        policies: &Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
+    ) -> Result<Setup, ClientError> {
+        let policy = SendPolicy {
+            allow_private_network: lane.allow_private_network,
+            timeout_ms: lane.timeout_ms,
+            ..SendPolicy::default()
+        };
+        let client = match inside.clients.get(&policy) {
+            Some(client) => client.clone(),
+            None => {
+                let client = Client::new(policy)?;
+                inside.clients.insert(policy, client.clone());
+                client
+            }
+        };
+        Ok(Setup {
+            account: Arc::clone(&lane.account),
+            client,
+            policies: Arc::clone(policies),
+            schedule: Arc::clone(&self.schedule),
+            max_in_flight: lane.max_in_flight.max(1),
+            max_per_second: lane.max_per_second,
+            generation: inside.generation,
+        })
+    }
+
+    fn spawn(&self, id: &DestinationId, setup: Arc<Setup>) -> Running {
+        let shared = Arc::new(Shared {
+            destination: id.clone(),
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            faults: self.faults.clone(),
+            meters: Meters::new(id),
+            health: Mutex::new(Health::new(self.pace.breaker, self.pace.probe_every_ms, !setup.sends())),
+            notes: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            retrying: AtomicUsize::new(0),
+            delivered: AtomicU64::new(0),
+            generation: AtomicU64::new(setup.generation),
+            leaving: AtomicBool::new(false),
+            poke: Notify::new(),
+            recording: Semaphore::new(4 * setup.max_in_flight),
+        });
+        let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
+        let lane = tokio::spawn(LaneTask::new(Arc::clone(&shared), setup, receiver).run());
+        let (faults, id) = (self.faults.clone(), id.clone());
+        let task = tokio::spawn(async move {
+            if lane.await.is_err() {
+                faults.raise(Fault::Lane(id));
+            }
+        });
+        Running { shared, orders, task }
+    }
+
+    /// Tells of the first fault. The process must end when one is there.
+    pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
+        self.faults.0.subscribe()
+    }
+
+    /// How every configured destination is doing, by id.
+    pub fn states(&self) -> Vec<LaneState> {
+        let inside = self.inside.lock();
+        let mut states: Vec<LaneState> = inside.lanes.values().map(|running| running.state()).collect();
+        states.sort_by(|one, other| one.destination.cmp(&other.destination));
+        states
+    }
+
+    /// Claims no more, waits at most `grace` for what is in flight, then gives the rest back.
+    pub async fn stop(self, grace: Duration) {
+        let inside = self.inside.into_inner();
+        let mut all: Vec<Running> = inside.lanes.into_values().chain(inside.leaving).collect();
+        for running in &all {
+            running.orders.send_replace(Order::Finish);
+        }
+        let ended = futures_util::future::join_all(all.iter_mut().map(|running| &mut running.task));
+        if tokio::time::timeout(grace, ended).await.is_ok() {
+            return;
+        }
+        for running in &all {
+            running.orders.send_replace(Order::Cut);
+        }
+        // Those that had ended in time were awaited already, which may be done once only.
+        for running in all.into_iter().filter(|running| !running.task.is_finished()) {
+            // A lane that failed inside has raised its fault by now.
+            let _ = running.task.await;
+        }
+    }
+}
+
+impl Running {
+    fn turn_to(self, setup: Arc<Setup>, clock: &Clock) -> Running {
+        self.shared.generation.store(setup.generation, Ordering::Release);
+        self.shared.health.lock().renewed(!setup.sends(), clock.now());
+        self.orders.send_replace(Order::Run(setup));
+        self
+    }
+
+    fn state(&self) -> LaneState {
+        let shared = &self.shared;
+        let health = shared.health.lock();
+        LaneState {
+            destination: shared.destination.clone(),
+            parked: health.parked(),
+            open_until: health.open_until(),
+            in_flight: u64::try_from(shared.in_flight.load(Ordering::Relaxed)).unwrap_or(u64::MAX),
+            delivered: shared.delivered.load(Ordering::Relaxed),
+            last_error: shared.notes.lock().last_error.clone(),
+        }
+    }
+}

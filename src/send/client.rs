@@ -1,0 +1,190 @@
+//! Sends one request and brings back what came, whatever it is. It never follows, repeats or decides.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Response, redirect, retry};
+
+use crate::domain::delivery::{Answer, OutgoingRequest, Reply};
+use crate::send::guard::{Refused, Resolver, check_url};
+
+/// The most of an answer's body that is kept, in bytes. The rest is not read.
+pub const KEPT_BODY: usize = 64 * 1024;
+/// The most of an answer's headers that is kept, in bytes of names and values.
+const KEPT_HEADERS: usize = 16 * 1024;
+
+/// What holds for every request of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SendPolicy {
+    /// Whether addresses outside the public internet may be reached.
+    pub allow_private_network: bool,
+    /// Resolving the name and connecting, TLS included, together.
+    pub connect_timeout_ms: u64,
+    /// The whole attempt, from the look-up to the last byte kept.
+    pub timeout_ms: u64,
+}
+
+impl Default for SendPolicy {
+    fn default() -> SendPolicy {
+        SendPolicy { allow_private_network: false, connect_timeout_ms: 5_000, timeout_ms: 30_000 }
+    }
+}
+
+/// The HTTP client could not be made: the system offers no usable TLS roots.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the HTTP client could not be made: {0}")]
+pub struct ClientError(String);
+
+/// An HTTP client with one policy and its own pool of connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    policy: SendPolicy,
+}
+
+impl Client {
+    /// A client for one policy.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up on this machine.
+    pub fn new(policy: SendPolicy) -> Result<Client, ClientError> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("postbridge/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            // Our log of attempts must equal what left, so nothing is sent twice behind it.
+            .retry(retry::never())
+            // A proxy from the environment would resolve names past our check.
+            .no_proxy()
+            .dns_resolver(Resolver::new(policy.allow_private_network))
+            .connect_timeout(Duration::from_millis(policy.connect_timeout_ms))
+            // Shorter than the idle time of common load balancers: a connection they have closed
+            // already would turn an attempt into one whose outcome nobody knows.
+            .pool_idle_timeout(Duration::from_secs(15))
+            .pool_max_idle_per_host(128)
+            .http1_only()
+            .referer(false)
+            .build()
+            .map_err(|cause| ClientError(innermost(&cause)))?;
+        Ok(Client { http, policy })
+    }
+
+    /// Sends the request and waits for the answer or the deadline, whichever is first.
+    pub async fn send(&self, request: &OutgoingRequest) -> Reply {
+        let request = match self.build(request) {
+            Ok(request) => request,
+            Err(reason) => return Reply::Forbidden(reason),
+        };
+        let deadline = Duration::from_millis(self.policy.timeout_ms);
+        let exchange = async {
+            match self.http.execute(request).await {
+                Ok(response) => read(response).await,
+                Err(cause) => failed(cause),
+            }
+        };
+        match tokio::time::timeout(deadline, exchange).await {
+            Ok(reply) => reply,
+            Err(_) => Reply::Failed(format!("no whole answer within {} ms", self.policy.timeout_ms)),
+        }
+    }
+
+    fn build(&self, request: &OutgoingRequest) -> Result<Request, String> {
+        let url =
+            check_url(&request.url, self.policy.allow_private_network).map_err(|why| why.to_string())?;
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| format!("`{}` is not an HTTP method", request.method))?;
+        let mut built = Request::new(method, url);
+        *built.headers_mut() = headers(&request.headers)?;
+        if !request.body.is_empty() {
+            *built.body_mut() = Some(request.body.clone().into());
+        }
+        Ok(built)
+    }
+}
+
+/// The value of a header may be a secret: a fault names the header only.
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let fault = |what: &str| format!("the header `{name}` cannot be sent: {what}");
+        let parsed =
+            HeaderName::try_from(name.as_str()).map_err(|_| fault("its name is not a header name"))?;
+        let value = HeaderValue::try_from(value.as_str())
+            .map_err(|_| fault("its value holds characters that HTTP forbids"))?;
+        headers.append(parsed, value);
+    }
+    Ok(headers)
+}
+
+async fn read(mut response: Response) -> Reply {
+    let status = response.status().as_u16();
+    let headers = kept_headers(response.headers());
+    let mut body: Vec<u8> = Vec::new();
+    let mut truncated = false;
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let room = KEPT_BODY.saturating_sub(body.len());
+                if chunk.len() > room {
+                    body.extend(chunk.iter().take(room));
+                    truncated = true;
+                    break;
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) => break,
+            Err(cause) => {
+                let why = innermost(&cause.without_url());
+                return Reply::Failed(format!("the answer {status} broke off: {why}"));
+            }
+        }
+    }
+    Reply::Answer(Answer { status, headers, body, truncated })
+}
+
+fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut room = KEPT_HEADERS;
+    let mut kept = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let size = name.as_str().len() + value.len();
+        if size > room {
+            break;
+        }
+        room -= size;
+        kept.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    }
+    kept
+}
+
+fn failed(cause: reqwest::Error) -> Reply {
+    let cause = cause.without_url();
+    if let Some(refused) = refusal(&cause) {
+        return Reply::Forbidden(refused.to_string());
+    }
+    let why = innermost(&cause);
+    Reply::Failed(match (cause.is_timeout(), cause.is_connect()) {
+        (true, _) => "no connection in time".to_owned(),
+        (false, true) => format!("no connection: {why}"),
+        (false, false) => format!("the connection ended before the answer: {why}"),
+    })
+}
+
+fn refusal(cause: &reqwest::Error) -> Option<&Refused> {
+    let mut link: Option<&(dyn Error + 'static)> = Some(cause);
+    while let Some(error) = link {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return Some(refused);
+        }
+        link = error.source();
+    }
+    None
+}
+
+/// The cause at the bottom: the layers above it only say that there is one.
+fn innermost(error: &dyn Error) -> String {
+    let mut deepest: &dyn Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}

@@ -1,0 +1,112 @@
+//! The heads of many neighbouring blocks at once, brought up to date: for opening and for lists.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use serde::de::DeserializeOwned;
+
+use crate::store::StoreError;
+use crate::store::kv::{Direction, Span};
+use crate::store::layout::{self, EntryHead, Marks, Sketch, key};
+use crate::store::shelf::{Shelf, corrupt, standing_in};
+
+/// Blocks by first number, ascending. Their sketches are as of now: marks and overlays are in them.
+pub struct Chunk {
+    pub blocks: Vec<(u64, Vec<EntryHead>)>,
+}
+
+impl Chunk {
+    /// Up to `most` blocks that begin in `from..to`.
+    pub fn read(shelf: &Shelf, from: u64, to: u64, most: usize) -> Result<Chunk, StoreError> {
+        let mut blocks: Vec<(u64, Vec<EntryHead>)> =
+            collect(shelf, (&key::block(from), &key::block(to)), most, Part::Head)?;
+        let Some((last, heads)) = blocks.last() else { return Ok(Chunk { blocks }) };
+        let end = last + heads.len() as u64;
+        let all = usize::MAX;
+        let marks: Vec<(u64, Marks)> =
+            collect(shelf, (&key::marks(from), &key::marks(end)), all, Part::Body)?;
+        let overlays: Vec<(u64, Sketch)> =
+            collect(shelf, (&key::overlay(from), &key::overlay(end)), all, Part::Head)?;
+        let marks: HashMap<u64, Marks> = marks.into_iter().collect();
+        let mut overlays: HashMap<u64, Sketch> = overlays.into_iter().collect();
+        for (first, heads) in &mut blocks {
+            let marks = marks.get(first);
+            if marks.is_none() && overlays.is_empty() {
+                continue;
+            }
+            for (at, head) in (0u64..).zip(heads) {
+                if let Some(overlay) = overlays.remove(&(*first + at)) {
+                    head.sketch = Some(overlay);
+                } else if let Some(standing) = marks.and_then(|marks| standing_in(head, marks, at))
+                    && let Some(sketch) = &mut head.sketch
+                {
+                    sketch.standing = standing;
+                }
+            }
+        }
+        Ok(Chunk { blocks })
+    }
+
+    /// The first number after the last block.
+    pub fn end(&self) -> Option<u64> {
+        self.blocks.last().map(|(first, heads)| first + heads.len() as u64)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Head,
+    Body,
+}
+
+/// One part of every record in a span, by number.
+fn collect<T: DeserializeOwned>(
+    shelf: &Shelf,
+    (from, to): (&[u8], &[u8]),
+    most: usize,
+    part: Part,
+) -> Result<Vec<(u64, T)>, StoreError> {
+    let mut found: Vec<(u64, Result<T, Vec<u8>>)> = Vec::new();
+    let mut failed = None;
+    let read = |bytes: &[u8]| match part {
+        Part::Head => layout::head(bytes),
+        Part::Body if layout::further(bytes)? > 0 => Ok(None),
+        Part::Body => layout::body(bytes).map(Some),
+    };
+    shelf.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
+        let Some(number) = key::number(key) else { return ControlFlow::Continue(()) };
+        match read(bytes) {
+            Ok(value) => found.push((number, value.ok_or_else(|| bytes.to_vec()))),
+            Err(error) => failed = Some(corrupt(key, &error)),
+        }
+        let full = found.len() >= most || failed.is_some();
+        if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let prefix = from.first().copied().unwrap_or_default();
+    found
+        .into_iter()
+        .map(|(number, value)| Ok((number, whole(shelf, prefix, number, value, part)?)))
+        .collect()
+}
+
+/// The part, from all pieces where the first was not enough.
+fn whole<T: DeserializeOwned>(
+    shelf: &Shelf,
+    prefix: u8,
+    number: u64,
+    value: Result<T, Vec<u8>>,
+    part: Part,
+) -> Result<T, StoreError> {
+    let first = match value {
+        Ok(value) => return Ok(value),
+        Err(first) => first,
+    };
+    let key = [&[prefix][..], &number.to_be_bytes()].concat();
+    if part == Part::Head {
+        return shelf.head(&key, first);
+    }
+    layout::body(&shelf.join(&key, first)?.value).map_err(|error| corrupt(&key, &error))
+}

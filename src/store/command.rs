@@ -1,0 +1,81 @@
+//! What the writer is asked to do.
+
+use tokio::sync::oneshot;
+
+use crate::domain::click::Click;
+use crate::domain::delivery::{Delivery, RetryRefused};
+use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
+use crate::domain::time::Time;
+use crate::store::{Arrival, ClickRecorded, Outcome, PurgeBefore, Purged, Receipt, StoreError};
+
+/// Where the answer to a command goes. A caller who no longer listens changes nothing.
+pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// One command, with the way back to who gave it.
+pub enum Command {
+    Arrive(Box<Arrival>, Answer<Receipt>),
+    Click(Box<Click>, Answer<ClickRecorded>),
+    /// Goes on matching conversions after number `after` with a click that is stored.
+    Match {
+        click: ClickId,
+        after: u64,
+    },
+    Record(Box<Outcome>, Answer<()>),
+    Retry(Retry, Answer<Result<Delivery, RetryRefused>>),
+    Withdraw(Withdraw, Answer<u64>),
+    Expire {
+        now: Time,
+        limit: usize,
+        answer: Answer<u64>,
+    },
+    Purge(PurgeBefore, Answer<Purged>),
+    Probe(Answer<()>),
+    Close(Answer<()>),
+}
+
+impl Command {
+    /// Purging rewrites what other commands read, so it has a group of its own.
+    pub fn is_alone(&self) -> bool {
+        matches!(self, Command::Purge(..))
+    }
+
+    /// Bytes that the command brings along, roughly.
+    pub fn weight(&self) -> usize {
+        match self {
+            Command::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
+            _ => 0,
+        }
+    }
+
+    /// Tells whoever waits that it was not done.
+    pub fn refuse(self, error: StoreError) {
+        // A dropped receiver is a caller that went away: nobody is left to tell.
+        match self {
+            Command::Arrive(_, answer) => drop(answer.send(Err(error))),
+            Command::Click(_, answer) => drop(answer.send(Err(error))),
+            Command::Match { .. } => {}
+            Command::Record(_, answer) | Command::Probe(answer) | Command::Close(answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Command::Retry(_, answer) => drop(answer.send(Err(error))),
+            Command::Withdraw(_, answer) | Command::Expire { answer, .. } => drop(answer.send(Err(error))),
+            Command::Purge(_, answer) => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+/// A person wants a delivery sent.
+pub struct Retry {
+    pub id: DeliveryId,
+    pub now: Time,
+    pub oldest_event: Option<Time>,
+}
+
+/// A destination is gone; done in steps.
+pub struct Withdraw {
+    pub destination: DestinationId,
+    pub reason: String,
+    pub now: Time,
+    /// How many earlier steps have skipped.
+    pub done: u64,
+}

@@ -1,0 +1,227 @@
+//! From a decided group to one batch, and from the committed batch to what everyone sees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::attribution::Attribution;
+use crate::store::StoreError;
+use crate::store::group::{Born, Changed, Group};
+use crate::store::kv::Batch;
+use crate::store::layout::{
+    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, Entry, EntryHead, Mark, Marks, Sketch, StoredAttempt,
+    VerdictWord, key,
+};
+use crate::store::shelf::corrupt;
+
+/// A group's batch, with what becomes visible once it is durable.
+pub struct Ready {
+    pub batch: Batch,
+    blocks: Vec<Arc<Block>>,
+}
+
+impl Group<'_> {
+    /// Packs everything the group brings into one batch. Reads the marks it has to write over.
+    pub fn pack(&mut self) -> Result<Ready, StoreError> {
+        let mut batch = Batch::default();
+        let blocks = self.pack_blocks(&mut batch)?;
+        self.pack_changes(&mut batch, &blocks)?;
+        self.pack_attempts(&mut batch)?;
+        for (id, clicked) in &self.clicks {
+            let key = key::click(id);
+            let record = layout::pack(&ClickHead::of(&clicked.click), &*clicked.click);
+            layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
+        }
+        for (id, begins) in &self.matching {
+            match begins {
+                true => batch.put(key::matching(id), vec![layout::VERSION]),
+                false => batch.remove(key::matching(id)),
+            }
+        }
+        if self.probe {
+            batch.put(key::PROBE.to_vec(), vec![layout::VERSION]);
+        }
+        self.purging.pack(&mut batch, self.numbers)?;
+        Ok(Ready { batch, blocks })
+    }
+
+    fn pack_blocks(&mut self, batch: &mut Batch) -> Result<Vec<Arc<Block>>, StoreError> {
+        let mut blocks = Vec::new();
+        let mut first = self.first;
+        let mut block = Block { first, heads: Vec::new(), entries: Vec::new() };
+        let mut bytes = 0;
+        for born in &mut self.born {
+            let size = plain_size(&born.entry);
+            if block.heads.len() == BLOCK_ENTRIES || (bytes + size > BLOCK_BYTES && !block.heads.is_empty()) {
+                first += block.heads.len() as u64;
+                let next = Block { first, heads: Vec::new(), entries: Vec::new() };
+                blocks.push(std::mem::replace(&mut block, next));
+                bytes = 0;
+            }
+            bytes += size;
+            block.heads.push(head_of(born));
+            block.entries.push(Some(born.entry.clone()));
+        }
+        if !block.heads.is_empty() {
+            blocks.push(block);
+        }
+        for block in &blocks {
+            put_block(batch, block, 0)?;
+        }
+        Ok(blocks.into_iter().map(Arc::new).collect())
+    }
+
+    fn pack_changes(&self, batch: &mut Batch, blocks: &[Arc<Block>]) -> Result<(), StoreError> {
+        let mut marks: BTreeMap<u64, (Marks, u16)> = BTreeMap::new();
+        for (number, changed) in &self.changed {
+            let record = &changed.record;
+            if changed.whole || record.overlay.is_some() {
+                let key = key::overlay(*number);
+                let sketch = Sketch::of(&record.conversion, record.standing.clone());
+                let packed = layout::pack(&sketch, &record.conversion).map_err(|e| corrupt(&key, &e))?;
+                layout::put(batch, key, packed, record.overlay.unwrap_or(0));
+                continue;
+            }
+            let new = blocks.iter().rev().find(|block| block.first <= *number).map(|block| block.first);
+            let Some(first) = new.or_else(|| self.shared.index.lock().block_of(*number)) else { continue };
+            if !marks.contains_key(&first) {
+                let found = self.shared.shelf.marks(first)?;
+                marks.insert(first, (found.value, found.pieces));
+            }
+            if let Some((marks, _)) = marks.get_mut(&first) {
+                mark(marks, number - first, changed);
+            }
+        }
+        for (first, (mut marks, had)) in marks {
+            marks.sort_by_key(|mark| (mark.entry, mark.delivery));
+            let key = key::marks(first);
+            let packed = layout::pack(&(), &marks).map_err(|error| corrupt(&key, &error))?;
+            layout::put(batch, key, packed, had);
+        }
+        Ok(())
+    }
+
+    fn pack_attempts(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        let mut first = self.numbers.next_attempt - self.attempts.len() as u64;
+        for block in split_attempts(&self.attempts) {
+            let key = key::attempts(first);
+            let block: Vec<Option<&StoredAttempt>> = block.iter().map(Some).collect();
+            let packed = layout::pack(&(), &block).map_err(|error| corrupt(&key, &error))?;
+            layout::put(batch, key, packed, 0);
+            first += block.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Shows the committed group to everyone, and rings the bells of destinations with new work.
+    pub fn publish(&self, ready: &Ready) {
+        let blocks = ready.blocks.iter().map(|block| (block.first, Some(Arc::clone(block))));
+        let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
+        let shelf = &self.shared.shelf;
+        shelf.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks()));
+        let mut woken = BTreeSet::new();
+        let mut index = self.shared.index.lock();
+        for block in &ready.blocks {
+            index.add_block(block.first, block.heads.len());
+        }
+        for (number, born) in (self.first..).zip(&self.born) {
+            if let Some(again) = born.entry.postback.again {
+                index.note_again(again.get());
+            }
+            if let Some(sketch) = born.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
+                woken.extend(index.apply(number, None, Some(sketch), &self.asked));
+            }
+        }
+        for (destination, slot) in &self.ended {
+            index.lane(destination).release(*slot);
+        }
+        for (number, changed) in &self.changed {
+            let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
+            woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.asked));
+        }
+        self.purging.publish(&mut index);
+        for destination in woken {
+            index.notify(&destination).notify_one();
+        }
+    }
+}
+
+/// Puts a block over an earlier one with `had` further pieces.
+pub fn put_block(batch: &mut Batch, block: &Block, had: u16) -> Result<(), StoreError> {
+    let key = key::block(block.first);
+    let packed = layout::pack(&block.heads, &block.entries).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, had);
+    Ok(())
+}
+
+/// Writes down every delivery that no longer stands as it did.
+fn mark(marks: &mut Marks, entry: u64, changed: &Changed) {
+    let entry = u16::try_from(entry).unwrap_or(u16::MAX);
+    let now = changed.record.standing.deliveries.iter().zip(&changed.record.standing.last_attempts);
+    let was = changed.was.deliveries.iter().zip(&changed.was.last_attempts);
+    for (place, (now, _)) in (0u32..).zip(now.zip(was)).filter(|(_, (now, was))| now != was) {
+        let (delivery, last_attempt) = now;
+        marks.retain(|mark| (mark.entry, mark.delivery) != (entry, place));
+        marks.push(Mark {
+            entry,
+            delivery: place,
+            state: delivery.state.clone(),
+            attempts: delivery.attempts,
+            last_attempt: *last_attempt,
+        });
+    }
+}
+
+fn head_of(born: &mut Born) -> EntryHead {
+    let postback = &born.entry.postback;
+    EntryHead {
+        at: postback.received_at,
+        word: VerdictWord::of(&postback.verdict),
+        again: postback.again,
+        raw: postback.raw.is_some(),
+        gone: false,
+        sketch: born.sketch.clone(),
+    }
+}
+
+/// About how many bytes an entry brings to its block.
+fn plain_size(entry: &Entry) -> usize {
+    let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
+    let pairs = entry.conversion.as_ref().map_or(0, |conversion| {
+        let given = conversion.attribution.given().map_or(0, str::len);
+        let matched = matches!(conversion.attribution, Attribution::Matched { .. });
+        let params: usize = conversion.params.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let traits: usize = conversion.traits.0.values().map(String::len).sum();
+        128 + params + traits + given * if matched { 2 } else { 1 }
+    });
+    96 + raw + pairs
+}
+
+/// Cuts attempts into blocks of bounded number and size.
+fn split_attempts(attempts: &[StoredAttempt]) -> Vec<&[StoredAttempt]> {
+    let mut blocks = Vec::new();
+    let mut rest = attempts;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |stored: &&StoredAttempt| {
+            bytes += attempt_size(stored);
+            bytes <= BLOCK_BYTES
+        };
+        let length = rest.iter().take(BLOCK_ENTRIES).take_while(fits).count().max(1);
+        let (block, after) = rest.split_at(length);
+        blocks.push(block);
+        rest = after;
+    }
+    blocks
+}
+
+fn attempt_size(stored: &StoredAttempt) -> usize {
+    let pairs = |headers: &[(String, String)]| -> usize {
+        headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum()
+    };
+    let request = stored.attempt.request.as_ref();
+    let request =
+        request.map_or(0, |request| request.url.len() + request.body.len() + pairs(&request.headers));
+    let answer = stored.attempt.answer.as_ref();
+    let answer = answer.map_or(0, |answer| answer.body.len() + pairs(&answer.headers));
+    64 + request + answer
+}

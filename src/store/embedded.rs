@@ -1,0 +1,279 @@
+//! The store inside the process: readers on their own threads, one writer on its own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::domain::attribution::{Reading, candidates};
+use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
+use crate::domain::postback::Postback;
+use crate::domain::time::Time;
+use crate::store::command::{Answer, Command, Retry, Withdraw};
+use crate::store::group::Shared;
+use crate::store::kv::Kv;
+use crate::store::open::{OpenError, rebuild};
+use crate::store::queues::Slot;
+use crate::store::shelf::Shelf;
+use crate::store::sled::Sled;
+use crate::store::writer::{self, Queue, Watch};
+use crate::store::{
+    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickRecorded, ConversionFilter, DeliveryFilter, Later,
+    ListedDelivery, Outcome, Page, PageRequest, PostbackFilter, PurgeBefore, Purged, Receipt, Store,
+    StoreError, Trace, read,
+};
+
+/// How an embedded store is opened.
+#[derive(Clone)]
+pub struct Settings {
+    /// Who hears of every commit.
+    pub watch: Option<Watch>,
+    /// Bits of the hash by which conversions are looked up. All of them, except in tests of what
+    /// happens when two hashes are the same.
+    pub dedup_mask: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { watch: None, dedup_mask: u64::MAX }
+    }
+}
+
+/// The embedded store. Dropping it finishes what is queued.
+pub struct Embedded {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Embedded {
+    /// Opens the data folder, or begins one (mode 0700).
+    pub fn open_sled(path: &Path) -> Result<Embedded, OpenError> {
+        Embedded::open_sled_with(path, Settings::default())
+    }
+
+    /// As [`Embedded::open_sled`].
+    pub fn open_sled_with(path: &Path, settings: Settings) -> Result<Embedded, OpenError> {
+        Embedded::open_with(Arc::new(Sled::open(path)?), settings)
+    }
+
+    /// Opens what `kv` holds.
+    pub fn open(kv: Arc<dyn Kv>) -> Result<Embedded, OpenError> {
+        Embedded::open_with(kv, Settings::default())
+    }
+
+    /// As [`Embedded::open`].
+    pub fn open_with(kv: Arc<dyn Kv>, settings: Settings) -> Result<Embedded, OpenError> {
+        let shelf = Shelf::new(kv);
+        let opened = rebuild(&shelf, settings.dedup_mask)?;
+        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index) });
+        let queue = Arc::new(Queue::default());
+        for click in opened.matching {
+            queue.push(Command::Match { click, after: 0 });
+        }
+        let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
+            .map_err(|error| OpenError::Thread(error.to_string()))?;
+        Ok(Embedded { shared, queue, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Queues a command now, so that it happens even when nobody waits for the answer.
+    fn write<T: Send + 'static>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Later<'_, T> {
+        let (answer, done) = oneshot::channel();
+        self.queue.push(command(answer));
+        Box::pin(async move { done.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+
+    /// The work behind leased slots. What has changed under the lease is left out.
+    fn work(&self, slots: Vec<Slot>) -> Result<Vec<Claimed>, StoreError> {
+        let mut work = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let Some(record) = read::record(&self.shared, slot.seq())? else { continue };
+            let Some(delivery) = record.standing.deliveries.into_iter().nth(slot.place()) else { continue };
+            if !matches!(delivery.state, DeliveryState::Waiting { .. }) {
+                continue;
+            }
+            let click = match record.conversion.attribution.click() {
+                Some(click) => self.shared.shelf.click(click)?,
+                None => None,
+            };
+            let id = delivery.id(record.conversion.id);
+            work.push(Claimed { id, conversion: record.conversion, delivery, click });
+        }
+        Ok(work)
+    }
+
+    fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        self.shared.shelf.check()?;
+        let ClaimRequest { destination, now, fresh, retries } = request;
+        let mut index = self.shared.index.lock();
+        let lane = index.lane(destination);
+        let mut slots = lane.lease_due(*now, *fresh, true);
+        slots.extend(lane.lease_due(*now, *retries, false));
+        let next_due = lane.next_due(*now);
+        drop(index);
+        let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
+        Ok(Claim { work, next_due })
+    }
+
+    fn claim_oldest_now(&self, destination: &DestinationId) -> Result<Option<Claimed>, StoreError> {
+        self.shared.shelf.check()?;
+        let slot = self.shared.index.lock().lane(destination).lease_oldest();
+        let slots: Vec<Slot> = slot.into_iter().collect();
+        let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
+        Ok(work.into_iter().next())
+    }
+
+    fn unlease(&self, destination: &DestinationId, slots: &[Slot]) {
+        let mut index = self.shared.index.lock();
+        let lane = index.lane(destination);
+        slots.iter().for_each(|slot| lane.release(*slot));
+    }
+
+    fn release_now(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
+        for id in ids {
+            let Some((number, record)) = read::find(&self.shared, &id.conversion)? else { continue };
+            let is_it = |delivery: &Delivery| {
+                delivery.destination == id.destination && delivery.occasion == id.occasion
+            };
+            let place = record.standing.deliveries.iter().position(is_it);
+            let slot = place.and_then(|place| Slot::new(number, place));
+            self.unlease(&id.destination, slot.as_slice());
+        }
+        Ok(())
+    }
+
+    fn find_click_now(&self, given: &str) -> Result<Option<(ClickId, Reading)>, StoreError> {
+        for (id, reading) in candidates(given) {
+            if self.shared.shelf.click(&id)?.is_some() {
+                return Ok(Some((id, reading)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn join(&self) {
+        let writer = self.writer.lock().take();
+        // A writer that panicked has refused its commands by dropping them.
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the store's writer ended by a panic");
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.join();
+    }
+}
+
+/// A read, done at once.
+fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
+    Box::pin(std::future::ready(done))
+}
+
+impl Store for Embedded {
+    fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt> {
+        self.write(|answer| Command::Arrive(Box::new(arrival), answer))
+    }
+
+    fn record_click(&self, click: Click) -> Later<'_, ClickRecorded> {
+        self.write(|answer| Command::Click(Box::new(click), answer))
+    }
+
+    fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>> {
+        now(self.shared.shelf.click(id))
+    }
+
+    fn find_click(&self, given: &str) -> Later<'_, Option<(ClickId, Reading)>> {
+        now(self.find_click_now(given))
+    }
+
+    fn claim(&self, request: ClaimRequest) -> Later<'_, Claim> {
+        now(self.claim_now(&request))
+    }
+
+    fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>> {
+        now(self.claim_oldest_now(&destination))
+    }
+
+    fn record(&self, outcome: Outcome) -> Later<'_, ()> {
+        self.write(|answer| Command::Record(Box::new(outcome), answer))
+    }
+
+    fn release(&self, ids: Vec<DeliveryId>) -> Later<'_, ()> {
+        now(self.release_now(&ids))
+    }
+
+    fn wakeup(&self, destination: &DestinationId) -> Arc<Notify> {
+        self.shared.index.lock().notify(destination)
+    }
+
+    fn retry(
+        &self,
+        id: DeliveryId,
+        now: Time,
+        oldest_event: Option<Time>,
+    ) -> Later<'_, Result<Delivery, RetryRefused>> {
+        self.write(|answer| Command::Retry(Retry { id, now, oldest_event }, answer))
+    }
+
+    fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64> {
+        let withdraw = Withdraw { destination, reason, now, done: 0 };
+        self.write(|answer| Command::Withdraw(withdraw, answer))
+    }
+
+    fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64> {
+        self.write(|answer| Command::Expire { now, limit, answer })
+    }
+
+    fn purge(&self, before: PurgeBefore) -> Later<'_, Purged> {
+        self.write(|answer| Command::Purge(before, answer))
+    }
+
+    fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>> {
+        now(read::trace(&self.shared, id))
+    }
+
+    fn conversions(
+        &self,
+        filter: ConversionFilter,
+        page: PageRequest,
+    ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>> {
+        now(read::conversions(&self.shared, &filter, &page))
+    }
+
+    fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>> {
+        now(read::postback(&self.shared, seq))
+    }
+
+    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> Later<'_, Page<Postback>> {
+        now(read::postbacks(&self.shared, &filter, &page))
+    }
+
+    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>> {
+        now(read::deliveries(&self.shared, &filter, &page))
+    }
+
+    fn backlog(&self, now: Time) -> Vec<Backlog> {
+        self.shared.index.lock().backlog(now)
+    }
+
+    fn probe(&self) -> Later<'_, ()> {
+        self.write(Command::Probe)
+    }
+
+    fn close(&self) -> Later<'_, ()> {
+        let closed = self.write(Command::Close);
+        Box::pin(async move {
+            let done = closed.await;
+            self.join();
+            done
+        })
+    }
+}

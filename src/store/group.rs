@@ -1,0 +1,354 @@
+//! One group of commands, decided in order against what is stored and what the group itself brings.
+//! Nothing here is visible before the commit.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::domain::attribution::{Attribution, Reading, candidates};
+use crate::domain::click::Click;
+use crate::domain::conversion::{Arrived, Conversion, Decision, decide};
+use crate::domain::delivery::{Delivery, plan};
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
+use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::time::Time;
+use crate::store::command::{Answer, Command};
+use crate::store::index::Index;
+use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt};
+use crate::store::purge::{self, Cursor, Purging};
+use crate::store::queues::{MAX_DELIVERIES, Slot};
+use crate::store::shelf::{Record, Shelf};
+use crate::store::steps::Withdrawn;
+use crate::store::{Arrival, Finding, MappedArrival, Receipt, StoreError};
+
+/// The most changes one conversion can go through. Each change rewrites it whole.
+const MAX_CHANGES: usize = 500;
+
+/// What reading and writing share.
+pub struct Shared {
+    pub shelf: Shelf,
+    pub index: Mutex<Index>,
+}
+
+/// A postback that the group brings, with the conversion it makes.
+pub struct Born {
+    pub entry: Entry,
+    pub sketch: Option<Sketch>,
+}
+
+/// A conversion that the group changes.
+pub struct Changed {
+    /// As the index knows it; `None` when the group brings it.
+    pub before: Option<Sketch>,
+    /// Its deliveries before the group.
+    pub was: Standing,
+    pub record: Record,
+    /// More than the deliveries' standing has changed: it needs an overlay.
+    pub whole: bool,
+}
+
+/// A click that the group writes.
+pub struct Clicked {
+    pub click: Arc<Click>,
+    /// Further pieces of the record it replaces.
+    pub had: u16,
+}
+
+type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// The pending state of one group.
+pub struct Group<'a> {
+    pub shared: &'a Shared,
+    pub numbers: Numbers,
+    pub first: u64,
+    pub born: Vec<Born>,
+    born_ids: HashMap<ConversionId, u64>,
+    /// Conversions that wait for a click because of this group.
+    pub awaiting: HashMap<ClickId, Vec<u64>>,
+    pub changed: BTreeMap<u64, Changed>,
+    pub clicks: HashMap<ClickId, Clicked>,
+    /// Clicks with conversions left to match: `true` begins, `false` ends.
+    pub matching: BTreeMap<ClickId, bool>,
+    pub attempts: Vec<StoredAttempt>,
+    /// Leases that end with the group.
+    pub ended: Vec<(DestinationId, Slot)>,
+    /// Deliveries that a person asked for.
+    pub asked: HashSet<Slot>,
+    pub purging: Purging,
+    pub probe: bool,
+    promises: Vec<Promise>,
+    /// What is left of long commands.
+    pub again: Vec<Command>,
+}
+
+impl<'a> Group<'a> {
+    pub fn new(shared: &'a Shared, numbers: Numbers) -> Group<'a> {
+        Group {
+            shared,
+            numbers,
+            first: numbers.next_postback,
+            born: Vec::new(),
+            born_ids: HashMap::new(),
+            awaiting: HashMap::new(),
+            changed: BTreeMap::new(),
+            clicks: HashMap::new(),
+            matching: BTreeMap::new(),
+            attempts: Vec::new(),
+            ended: Vec::new(),
+            asked: HashSet::new(),
+            purging: Purging::default(),
+            probe: false,
+            promises: Vec::new(),
+            again: Vec::new(),
+        }
+    }
+
+    /// Decides one command. What cannot be decided is answered at once and leaves nothing behind.
+    pub fn take(&mut self, command: Command, cursor: &mut Cursor) {
+        match command {
+            Command::Arrive(arrival, answer) => {
+                let decided = self.arrive(*arrival);
+                self.promise(decided, answer);
+            }
+            Command::Click(click, answer) => {
+                let decided = self.click(*click);
+                self.promise(decided, answer);
+            }
+            Command::Match { click, after } => {
+                if let Err(error) = self.go_on_matching(&click, after) {
+                    tracing::error!(%error, "conversions that wait for a click could not be matched");
+                }
+            }
+            Command::Record(outcome, answer) => {
+                let decided = self.record(*outcome);
+                self.promise(decided, answer);
+            }
+            Command::Retry(retry, answer) => {
+                let decided = self.retry(&retry);
+                self.promise(decided, answer);
+            }
+            Command::Withdraw(withdraw, answer) => match self.withdraw(withdraw) {
+                Ok(Withdrawn::All(count)) => self.promise(Ok(count), answer),
+                Ok(Withdrawn::Some(rest)) => self.again.push(Command::Withdraw(rest, answer)),
+                Err(error) => self.promise(Err(error), answer),
+            },
+            Command::Expire { now, limit, answer } => {
+                let decided = self.expire(now, limit);
+                self.promise(decided, answer);
+            }
+            Command::Purge(before, answer) => {
+                let decided = purge::step(self, before, cursor);
+                self.promise(decided, answer);
+            }
+            Command::Probe(answer) => {
+                self.probe = true;
+                self.promise(Ok(()), answer);
+            }
+            Command::Close(answer) => self.promise(Ok(()), answer),
+        }
+    }
+
+    fn promise<T: Send + 'static>(&mut self, decided: Result<T, StoreError>, answer: Answer<T>) {
+        match decided {
+            Ok(value) => self.promises.push(Box::new(move |done| {
+                // A dropped receiver is a caller that went away; the operation holds all the same.
+                drop(answer.send(done.map(|()| value)));
+            })),
+            Err(error) => drop(answer.send(Err(error))),
+        }
+    }
+
+    /// Tells everyone how the commit went.
+    pub fn answer(self, done: &Result<(), StoreError>) {
+        for promise in self.promises {
+            promise(done.clone());
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) -> Result<Receipt, StoreError> {
+        let number = self.numbers.next_postback;
+        let exhausted =
+            || StoreError::Broken { doing: "number a postback", cause: "2^53 were given".to_owned() };
+        let seq = Seq::new(number).ok_or_else(exhausted)?;
+        let Arrival { raw, received_at, source, finding, again } = arrival;
+        let (made, note) = match finding {
+            Finding::Quarantined(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
+            Finding::Refused(fault) => (Made::Nothing(Verdict::Refused(fault)), None),
+            Finding::Mapped(mapped) => self.map(&mapped, Arrived { seq, at: received_at })?,
+        };
+        let (verdict, matched) = made.outcome();
+        let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
+        let told = Told { seq, received_at, source, raw, again };
+        self.remember(told, verdict, note, made);
+        Ok(receipt)
+    }
+
+    /// Decides a mapped arrival. Reads only.
+    fn map(&self, mapped: &MappedArrival, arrived: Arrived) -> Result<(Made, Option<String>), StoreError> {
+        let mut found = None;
+        let known = |id: &ConversionId| {
+            found = self.find(id)?;
+            Ok(found.as_ref().map(|(_, record): &(u64, Record)| record.conversion.clone()))
+        };
+        let click = |given: &str| match &mapped.click {
+            Some(click) => Ok(Some(click.clone())),
+            None => self.find_click(given),
+        };
+        let decision = decide(&mapped.draft, mapped.policy.dedup, arrived, known, click)?;
+        let plan = |conversion: &Conversion, earlier: &[Delivery]| {
+            plan(conversion, earlier, &mapped.policy, &mapped.routes, arrived.at)
+        };
+        Ok(match (decision, found) {
+            (Decision::New { conversion, note }, _) => {
+                let standing = Standing::new(plan(&conversion, &[]));
+                (Made::New(Box::new(conversion), standing), note)
+            }
+            (Decision::Update { conversion, note }, Some((number, mut record))) => {
+                let planned = plan(&conversion, &record.standing.deliveries);
+                if conversion.history.len() > MAX_CHANGES || planned.len() > MAX_DELIVERIES {
+                    return Ok((Made::Nothing(Verdict::Quarantined(too_often(&conversion))), note));
+                }
+                let old = Box::new(record.clone());
+                record.conversion = conversion;
+                record.standing.replan(planned);
+                (Made::Update { number, old, new: Box::new(record) }, note)
+            }
+            (Decision::Update { conversion, note } | Decision::Duplicate { conversion, note }, _) => {
+                (Made::Duplicate(Box::new(conversion)), note)
+            }
+            (Decision::Quarantine(fault), _) => (Made::Nothing(Verdict::Quarantined(fault)), None),
+        })
+    }
+
+    fn remember(&mut self, told: Told, verdict: Verdict, note: Option<String>, made: Made) {
+        let number = told.seq.get();
+        let mut conversion = None;
+        let mut sketch = None;
+        match made {
+            Made::New(new, standing) => {
+                self.born_ids.insert(new.id, number);
+                self.await_click(&new, number);
+                sketch = Some(Sketch::of(&new, standing));
+                conversion = Some(*new);
+            }
+            Made::Update { number, old, new } => {
+                self.await_click(&new.conversion, number);
+                self.change(number, &old, *new, true);
+            }
+            Made::Duplicate(_) | Made::Nothing(_) => {}
+        }
+        let postback = Postback {
+            seq: told.seq,
+            received_at: told.received_at,
+            source: told.source,
+            raw: Some(told.raw),
+            verdict,
+            note,
+            again: told.again,
+        };
+        self.numbers.next_postback = number + 1;
+        self.born.push(Born { entry: Entry { postback, conversion }, sketch });
+    }
+
+    /// A click later in this group finds the conversion here.
+    fn await_click(&mut self, conversion: &Conversion, number: u64) {
+        if let Attribution::Unmatched { given } = &conversion.attribution {
+            for (id, _) in candidates(given) {
+                self.awaiting.entry(id).or_default().push(number);
+            }
+        }
+    }
+
+    /// A conversion by its id, confirmed on the record.
+    pub fn find(&self, id: &ConversionId) -> Result<Option<(u64, Record)>, StoreError> {
+        let numbers = match self.born_ids.get(id) {
+            Some(number) => vec![*number],
+            None => self.shared.index.lock().candidates(id),
+        };
+        for number in numbers {
+            if let Some(record) = self.peek(number)?.filter(|record| record.conversion.id == *id) {
+                return Ok(Some((number, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_click(&self, given: &str) -> Result<Option<(ClickId, Reading)>, StoreError> {
+        for (id, reading) in candidates(given) {
+            if self.clicks.contains_key(&id) || self.shared.shelf.click(&id)?.is_some() {
+                return Ok(Some((id, reading)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A conversion as it is after the commands so far.
+    pub fn peek(&self, number: u64) -> Result<Option<Record>, StoreError> {
+        if let Some(changed) = self.changed.get(&number) {
+            return Ok(Some(changed.record.clone()));
+        }
+        if number >= self.first {
+            return Ok(self.born(number));
+        }
+        let first = self.shared.index.lock().block_of(number);
+        first.map_or(Ok(None), |first| self.shared.shelf.record(first, number))
+    }
+
+    fn born(&self, number: u64) -> Option<Record> {
+        let born = self.born.get(usize::try_from(number - self.first).ok()?)?;
+        let standing = born.sketch.as_ref()?.standing.clone();
+        Some(Record { conversion: born.entry.conversion.clone()?, standing, overlay: None })
+    }
+
+    /// Replaces a conversion that [`Group::peek`] answered as `old`.
+    pub fn change(&mut self, number: u64, old: &Record, record: Record, whole: bool) {
+        let stored = number < self.first;
+        let changed = self.changed.entry(number).or_insert_with(|| Changed {
+            before: stored.then(|| Sketch::of(&old.conversion, old.standing.clone())),
+            was: old.standing.clone(),
+            record: old.clone(),
+            whole: false,
+        });
+        changed.record = record;
+        changed.whole |= whole;
+    }
+}
+
+/// What an arrival turned out to be.
+enum Made {
+    New(Box<Conversion>, Standing),
+    Update { number: u64, old: Box<Record>, new: Box<Record> },
+    Duplicate(Box<Conversion>),
+    Nothing(Verdict),
+}
+
+impl Made {
+    fn outcome(&self) -> (Verdict, Option<bool>) {
+        let matched = |conversion: &Conversion| Some(conversion.attribution.click().is_some());
+        match self {
+            Made::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
+            Made::Update { new, .. } => {
+                (Verdict::Updated { conversion: new.conversion.id }, matched(&new.conversion))
+            }
+            Made::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
+            Made::Nothing(verdict) => (verdict.clone(), None),
+        }
+    }
+}
+
+/// What an arrival brings whatever it turns out to be.
+struct Told {
+    seq: Seq,
+    received_at: Time,
+    source: Option<SourceId>,
+    raw: RawRequest,
+    again: Option<Seq>,
+}
+
+fn too_often(conversion: &Conversion) -> Fault {
+    Fault::new(
+        format!("the conversion {} has changed {MAX_CHANGES} times already", conversion.id),
+        "look at what the network sends for this transaction: its status or amounts go back and forth",
+    )
+}

@@ -1,0 +1,324 @@
+//! What is kept in memory so that nothing has to be searched on disk: rebuilt at open, moved on by
+//! each commit.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::ids::{ConversionId, DestinationId};
+use crate::domain::time::Time;
+use crate::store::Backlog;
+use crate::store::layout::{Sketch, Standing};
+use crate::store::queues::{Lane, Slot};
+
+const SHARDS: usize = 64;
+
+/// Hashes that are random already hash to themselves.
+#[derive(Default)]
+pub struct Plain(u64);
+
+impl Hasher for Plain {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+/// From a 64-bit hash to every postback number that has it. At most 39 bytes for each number, as the
+/// tables are between 7/16 and 7/8 full; in shards, so that growing copies little at a time.
+pub struct SeqMap {
+    shards: Vec<HashMap<u64, u64, BuildHasherDefault<Plain>>>,
+    /// The further numbers where a hash has several.
+    more: HashMap<u64, BTreeSet<u64>>,
+}
+
+impl Default for SeqMap {
+    fn default() -> SeqMap {
+        SeqMap { shards: (0..SHARDS).map(|_| HashMap::default()).collect(), more: HashMap::new() }
+    }
+}
+
+impl SeqMap {
+    fn shard(hash: u64) -> usize {
+        // Not the lowest bits, which choose the place in the table, nor the highest, its tag.
+        usize::try_from((hash >> 40) % SHARDS as u64).unwrap_or(0)
+    }
+
+    pub fn insert(&mut self, hash: u64, seq: u64) {
+        let Some(shard) = self.shards.get_mut(SeqMap::shard(hash)) else { return };
+        let first = *shard.entry(hash).or_insert(seq);
+        if first != seq {
+            self.more.entry(hash).or_default().insert(seq);
+        }
+    }
+
+    pub fn remove(&mut self, hash: u64, seq: u64) {
+        let further = self.more.get_mut(&hash);
+        let Some(shard) = self.shards.get_mut(SeqMap::shard(hash)) else { return };
+        let Some(further) = further else {
+            if shard.get(&hash) == Some(&seq) {
+                shard.remove(&hash);
+            }
+            return;
+        };
+        if !further.remove(&seq)
+            && shard.get(&hash) == Some(&seq)
+            && let Some(next) = further.pop_first()
+        {
+            shard.insert(hash, next);
+        }
+        if further.is_empty() {
+            self.more.remove(&hash);
+        }
+    }
+
+    /// Every number with this hash.
+    pub fn find(&self, hash: u64) -> impl Iterator<Item = u64> + '_ {
+        let first = self.shards.get(SeqMap::shard(hash)).and_then(|shard| shard.get(&hash));
+        first.into_iter().chain(self.more.get(&hash).into_iter().flatten()).copied()
+    }
+
+    /// Up to `most` numbers above `after` with this hash, ascending.
+    pub fn find_after(&self, hash: u64, after: u64, most: usize) -> Vec<u64> {
+        let first = self.shards.get(SeqMap::shard(hash)).and_then(|shard| shard.get(&hash)).copied();
+        let further = self.more.get(&hash).into_iter().flat_map(|more| more.range(after + 1..)).copied();
+        let mut found: Vec<u64> = first.filter(|seq| *seq > after).into_iter().collect();
+        found.extend(further.take(most));
+        found.sort_unstable();
+        found.truncate(most);
+        found
+    }
+}
+
+/// Everything kept in memory. One lock guards it; nothing in it waits or reads the disk.
+pub struct Index {
+    /// Bits of a conversion id's hash that count. All of them but in tests of collisions.
+    pub mask: u64,
+    conversions: SeqMap,
+    /// Unmatched conversions by the hash of a click id they wait for.
+    unmatched: SeqMap,
+    /// The first number of every block, ascending.
+    starts: Vec<u64>,
+    /// The first number that no block has yet.
+    end: u64,
+    lanes: HashMap<DestinationId, Lane>,
+    /// Holds by the time they end.
+    holds: BTreeSet<(i64, u64)>,
+    dead: BTreeSet<Slot>,
+    /// Quarantined postbacks that a later one maps again.
+    mapped_again: HashSet<u64>,
+    notify: HashMap<DestinationId, Arc<Notify>>,
+}
+
+impl Index {
+    pub fn new(mask: u64) -> Index {
+        Index {
+            mask,
+            conversions: SeqMap::default(),
+            unmatched: SeqMap::default(),
+            starts: Vec::new(),
+            end: 1,
+            lanes: HashMap::new(),
+            holds: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            mapped_again: HashSet::new(),
+            notify: HashMap::new(),
+        }
+    }
+
+    /// The hash that the dedup map keeps: the id is one already.
+    pub fn hash(&self, id: &ConversionId) -> u64 {
+        id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) & self.mask
+    }
+
+    /// The numbers that may be this conversion's; each has to be confirmed on its record.
+    pub fn candidates(&self, id: &ConversionId) -> Vec<u64> {
+        self.conversions.find(self.hash(id)).collect()
+    }
+
+    /// Up to `most` unmatched conversions after `after`, ascending, that may wait for the click with
+    /// this hash; to be confirmed.
+    pub fn waiting_for(&self, click: u64, after: u64, most: usize) -> Vec<u64> {
+        self.unmatched.find_after(click, after, most)
+    }
+
+    /// Takes note of a block of `length` entries.
+    pub fn add_block(&mut self, first: u64, length: usize) {
+        self.starts.push(first);
+        self.end = first + length as u64;
+    }
+
+    pub fn remove_block(&mut self, first: u64) {
+        if let Ok(at) = self.starts.binary_search(&first) {
+            self.starts.remove(at);
+        }
+    }
+
+    /// The first number of the block that holds `seq`.
+    pub fn block_of(&self, seq: u64) -> Option<u64> {
+        let after = self.starts.partition_point(|first| *first <= seq);
+        (seq < self.end).then(|| self.starts.get(after.checked_sub(1)?)).flatten().copied()
+    }
+
+    /// Up to `most` blocks that begin below `seq`, newest first.
+    pub fn blocks_below(&self, seq: u64, most: usize) -> Vec<u64> {
+        let after = self.starts.partition_point(|first| *first < seq);
+        self.starts.iter().take(after).rev().take(most).copied().collect()
+    }
+
+    /// Up to `most` blocks that begin at `seq` or later, oldest first.
+    pub fn blocks_from(&self, seq: u64, most: usize) -> Vec<u64> {
+        let before = self.starts.partition_point(|first| *first < seq);
+        self.starts.iter().skip(before).take(most).copied().collect()
+    }
+
+    /// The first number not yet given to a visible postback.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Sets the first number not yet given, where the last blocks are purged.
+    pub fn set_end(&mut self, end: u64) {
+        self.end = end;
+    }
+
+    pub fn note_again(&mut self, of: u64) {
+        self.mapped_again.insert(of);
+    }
+
+    pub fn is_mapped_again(&self, seq: u64) -> bool {
+        self.mapped_again.contains(&seq)
+    }
+
+    pub fn forget_again(&mut self, seq: u64) {
+        self.mapped_again.remove(&seq);
+    }
+
+    /// Moves a conversion from one appearance to another. Deliveries that stand as before keep their
+    /// lease. `asked` names those that a person wants sent. Answers who has new work.
+    pub fn apply(
+        &mut self,
+        seq: u64,
+        before: Option<&Sketch>,
+        after: Option<&Sketch>,
+        asked: &HashSet<Slot>,
+    ) -> Vec<DestinationId> {
+        if before.map(|sketch| sketch.id) != after.map(|sketch| sketch.id) {
+            before.map(|sketch| self.conversions.remove(self.hash(&sketch.id), seq));
+            after.map(|sketch| self.conversions.insert(self.hash(&sketch.id), seq));
+        }
+        for click in before.into_iter().flat_map(|sketch| &sketch.waits_for) {
+            self.unmatched.remove(*click, seq);
+        }
+        for click in after.into_iter().flat_map(|sketch| &sketch.waits_for) {
+            self.unmatched.insert(*click, seq);
+        }
+        let nothing = Standing::default();
+        let before = before.map_or(&nothing, |sketch| &sketch.standing);
+        let after = after.map_or(&nothing, |sketch| &sketch.standing);
+        self.apply_holds(seq, before, after);
+        self.apply_deliveries(seq, &before.deliveries, &after.deliveries, asked)
+    }
+
+    fn apply_holds(&mut self, seq: u64, before: &Standing, after: &Standing) {
+        let until = |delivery: &Delivery| match delivery.state {
+            DeliveryState::Held { until } => Some((until.as_millis(), seq)),
+            _ => None,
+        };
+        for hold in before.deliveries.iter().filter_map(until) {
+            self.holds.remove(&hold);
+        }
+        self.holds.extend(after.deliveries.iter().filter_map(until));
+    }
+
+    fn apply_deliveries(
+        &mut self,
+        seq: u64,
+        before: &[Delivery],
+        after: &[Delivery],
+        asked: &HashSet<Slot>,
+    ) -> Vec<DestinationId> {
+        let mut woken = Vec::new();
+        for place in 0..before.len().max(after.len()) {
+            let (old, new) = (before.get(place), after.get(place));
+            let Some(slot) = Slot::new(seq, place).filter(|_| old != new) else { continue };
+            if let Some(old) = old {
+                self.lane(&old.destination).take_away(slot, old);
+                self.dead.remove(&slot);
+            }
+            if let Some(new) = new {
+                self.lane(&new.destination).add(slot, new, asked.contains(&slot));
+                match new.state {
+                    DeliveryState::Waiting { .. } => woken.push(new.destination.clone()),
+                    DeliveryState::Dead { .. } => {
+                        self.dead.insert(slot);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        woken
+    }
+
+    /// A destination's queues.
+    pub fn lane(&mut self, destination: &DestinationId) -> &mut Lane {
+        if !self.lanes.contains_key(destination) {
+            self.lanes.insert(destination.clone(), Lane::default());
+        }
+        self.lanes.entry(destination.clone()).or_default()
+    }
+
+    /// Up to `most` conversions with a hold that has ended, the longest ended first.
+    pub fn ended_holds(&self, now: Time, most: usize) -> Vec<u64> {
+        let ended = self.holds.iter().take_while(|(until, _)| *until <= now.as_millis());
+        let mut found: Vec<u64> = Vec::new();
+        for (_, seq) in ended {
+            if found.len() == most {
+                break;
+            }
+            if found.last() != Some(seq) {
+                found.push(*seq);
+            }
+        }
+        found
+    }
+
+    /// Up to `most` dead deliveries below a postback number and a place there, newest first.
+    pub fn dead_below(&self, (seq, place): (u64, usize), most: usize) -> Vec<Slot> {
+        let Some(end) = Slot::new(seq.min(1 << 53), place) else { return Vec::new() };
+        self.dead.range(..end).rev().take(most).copied().collect()
+    }
+
+    /// The destination's bell.
+    pub fn notify(&mut self, destination: &DestinationId) -> Arc<Notify> {
+        self.notify.entry(destination.clone()).or_default().clone()
+    }
+
+    /// What every destination with unfinished deliveries has before it, by name.
+    pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
+        let busy = self.lanes.iter_mut().filter(|(_, lane)| lane.waiting() + lane.held() > 0);
+        let mut backlog: Vec<Backlog> = busy
+            .map(|(destination, lane)| Backlog {
+                destination: Some(destination.clone()),
+                held: lane.held(),
+                waiting: lane.waiting(),
+                due: lane.due(now),
+                oldest_due: lane.oldest_due(now),
+            })
+            .collect();
+        backlog.sort_by(|a, b| a.destination.cmp(&b.destination));
+        backlog
+    }
+}

@@ -1,0 +1,85 @@
+//! The small ordered key-value interface under the embedded store: get, scan, one durable batch.
+
+use std::ops::ControlFlow;
+
+/// The longest value an implementation has to take. sled puts a page above a quarter of its segment
+/// into a file that no sync of ours reaches; its leaves hold up to 17 values.
+pub const MAX_VALUE: usize = 7 * 1024;
+
+/// Reading or writing failed. After a failed commit the engine is not used again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KvError(pub String);
+
+/// Writes that appear together or not at all. Of two writes to one key the later one holds.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// `None` removes the key.
+    pub writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.writes.push((key, Some(value)));
+    }
+
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.writes.push((key, None));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// The first write whose value is longer than [`MAX_VALUE`], as an error.
+    pub fn check(&self) -> Result<(), KvError> {
+        let too_long = |(_, value): &&(Vec<u8>, Option<Vec<u8>>)| {
+            value.as_ref().is_some_and(|value| value.len() > MAX_VALUE)
+        };
+        match self.writes.iter().find(too_long) {
+            None => Ok(()),
+            Some((key, value)) => Err(KvError(format!(
+                "the value of {} has {} bytes; {MAX_VALUE} is the most",
+                key.escape_ascii(),
+                value.as_ref().map_or(0, Vec::len)
+            ))),
+        }
+    }
+}
+
+/// Which way a scan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Up,
+    Down,
+}
+
+/// The keys from `from` (inclusive) to `to` (exclusive).
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    pub from: &'a [u8],
+    pub to: &'a [u8],
+    pub direction: Direction,
+}
+
+/// How far a commit has come; told while it runs, for measuring and for crash tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Handed to the operating system: survives the process.
+    Written,
+    /// On stable storage: survives the machine.
+    Synced,
+}
+
+/// Sees one key and its value; breaks to end the scan.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// An ordered key-value engine with one writer.
+pub trait Kv: Send + Sync + 'static {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
+
+    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError>;
+
+    /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step.
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError>;
+}

@@ -1,0 +1,370 @@
+//! Every key and record of the embedded store, format 1. Written once, here.
+//!
+//! One prefix byte, then the key proper; numbers are big-endian, so that keys sort as numbers do.
+//!
+//! | key | record | written |
+//! |---|---|---|
+//! | `A` first attempt number | up to 16 attempts; each names its delivery and the delivery's attempt before it | once; attempts of purged conversions are blanked |
+//! | `B` first postback number | up to 16 postbacks in order of arrival, each with the conversion it made and that conversion's first deliveries | once; stripped and removed by purging |
+//! | `C` postback number | a conversion that changed, whole, with all its deliveries: overrides `B` and `X` | at each change |
+//! | `J` click id | a click whose waiting conversions are not all matched yet | with the click; removed when done |
+//! | `K` click id | a click | when recorded or filled |
+//! | `M` name | what the store knows of itself | rarely |
+//! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
+//! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
+//!
+//! The order serves two readers: opening walks `B`, `C` and `X` side by side by number, and a list
+//! walks `B` backwards. Many small facts share a key because the engine's cost is by the key.
+//!
+//! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
+//! body (lz4 block of postcard, preceded by its plain length). The head is what opening needs, so that
+//! a million conversions are indexed without unpacking one.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::attribution::{Attribution, candidates};
+use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
+use crate::domain::ids::{ClickId, ConversionId, Seq};
+use crate::domain::postback::{Postback, Verdict};
+use crate::domain::time::Time;
+use crate::store::kv::{Batch, MAX_VALUE};
+
+/// The format that this program writes.
+pub const VERSION: u8 = 1;
+/// The most arrivals, or attempts, in one record.
+pub const BLOCK_ENTRIES: usize = 16;
+/// The most plain bytes that go together into one block; a longer entry has a block of its own.
+pub const BLOCK_BYTES: usize = 20 * 1024;
+/// Version, pieces, head length.
+const PREAMBLE: usize = 7;
+/// No record unpacks to more than this.
+const MAX_PLAIN: usize = 256 * 1024 * 1024;
+
+/// Why stored bytes are not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    #[error("it has format {0}; this program reads up to format {VERSION}")]
+    Version(u8),
+    #[error("it ends too early")]
+    Short,
+    #[error("{0}")]
+    Content(String),
+}
+
+/// Makes keys.
+pub mod key {
+    use crate::domain::ids::ClickId;
+
+    /// The name under `M` where the format is told.
+    pub const FORMAT: &[u8] = b"Mformat";
+    /// The name under `M` of the numbers that must not be given twice.
+    pub const NUMBERS: &[u8] = b"Mnumbers";
+    /// The name under `M` that a readiness probe writes.
+    pub const PROBE: &[u8] = b"Mprobe";
+
+    fn numbered(prefix: u8, number: u64) -> Vec<u8> {
+        let mut key = Vec::with_capacity(9);
+        key.push(prefix);
+        key.extend_from_slice(&number.to_be_bytes());
+        key
+    }
+
+    pub fn attempts(first: u64) -> Vec<u8> {
+        numbered(b'A', first)
+    }
+
+    pub fn block(first: u64) -> Vec<u8> {
+        numbered(b'B', first)
+    }
+
+    pub fn overlay(seq: u64) -> Vec<u8> {
+        numbered(b'C', seq)
+    }
+
+    pub fn marks(first: u64) -> Vec<u8> {
+        numbered(b'X', first)
+    }
+
+    pub fn click(id: &ClickId) -> Vec<u8> {
+        [b"K", id.as_str().as_bytes()].concat()
+    }
+
+    pub fn matching(id: &ClickId) -> Vec<u8> {
+        [b"J", id.as_str().as_bytes()].concat()
+    }
+
+    pub fn piece(of: &[u8], number: u16) -> Vec<u8> {
+        [b"P", of, &number.to_be_bytes()].concat()
+    }
+
+    /// The number in a key of `A`, `B`, `C` or `X`.
+    pub fn number(key: &[u8]) -> Option<u64> {
+        Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
+    }
+}
+
+/// A conversion's deliveries as they stand, with the number of each one's latest attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub deliveries: Vec<Delivery>,
+    /// As long as `deliveries`.
+    pub last_attempts: Vec<Option<u64>>,
+}
+
+impl Standing {
+    pub fn new(deliveries: Vec<Delivery>) -> Standing {
+        let last_attempts = vec![None; deliveries.len()];
+        Standing { deliveries, last_attempts }
+    }
+
+    /// Takes a later plan: the same deliveries in the same order, perhaps more.
+    pub fn replan(&mut self, deliveries: Vec<Delivery>) {
+        self.last_attempts.resize(deliveries.len(), None);
+        self.deliveries = deliveries;
+    }
+
+    pub fn is_unfinished(&self) -> bool {
+        self.deliveries.iter().any(|delivery| delivery.state.is_unfinished())
+    }
+}
+
+/// What the index needs of a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch {
+    pub id: ConversionId,
+    /// Hashes of the click ids it waits for; empty when it is matched or names none.
+    pub waits_for: Vec<u64>,
+    /// Low halves of the hashes of transaction id and click id, to pass over a record unread.
+    pub transaction: Option<u32>,
+    pub click: Option<u32>,
+    pub standing: Standing,
+}
+
+impl Sketch {
+    pub fn of(conversion: &Conversion, standing: Standing) -> Sketch {
+        let waits_for = match &conversion.attribution {
+            Attribution::Unmatched { given } => {
+                candidates(given).iter().map(|(id, _)| hash(id.as_str())).collect()
+            }
+            _ => Vec::new(),
+        };
+        let click = conversion.attribution.click().map(ClickId::as_str).or(conversion.attribution.given());
+        Sketch {
+            id: conversion.id,
+            waits_for,
+            transaction: conversion.transaction_id.as_deref().map(tag),
+            click: click.map(tag),
+            standing,
+        }
+    }
+}
+
+/// FNV-1a, 64 bits. It is stored, so it never changes.
+pub fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The half of [`hash`] that a [`Sketch`] keeps.
+pub fn tag(text: &str) -> u32 {
+    u32::try_from(hash(text.trim()) & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+/// Head of one entry of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryHead {
+    pub at: Time,
+    pub word: VerdictWord,
+    pub again: Option<Seq>,
+    /// Whether the raw bytes are still kept.
+    pub raw: bool,
+    /// Nothing of the entry is kept any more.
+    pub gone: bool,
+    /// The conversion that this postback made, as it was then.
+    pub sketch: Option<Sketch>,
+}
+
+/// [`Verdict::word`] in a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VerdictWord {
+    Accepted,
+    Updated,
+    Duplicate,
+    Quarantined,
+    Refused,
+}
+
+impl VerdictWord {
+    pub fn of(verdict: &Verdict) -> VerdictWord {
+        match verdict {
+            Verdict::Accepted { .. } => VerdictWord::Accepted,
+            Verdict::Updated { .. } => VerdictWord::Updated,
+            Verdict::Duplicate { .. } => VerdictWord::Duplicate,
+            Verdict::Quarantined(_) => VerdictWord::Quarantined,
+            Verdict::Refused(_) => VerdictWord::Refused,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            VerdictWord::Accepted => "accepted",
+            VerdictWord::Updated => "updated",
+            VerdictWord::Duplicate => "duplicate",
+            VerdictWord::Quarantined => "quarantined",
+            VerdictWord::Refused => "refused",
+        }
+    }
+}
+
+/// Body of one entry of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub postback: Postback,
+    pub conversion: Option<Conversion>,
+}
+
+/// A block, unpacked. Entry `i` is postback `first + i`; `None` is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    pub first: u64,
+    pub heads: Vec<EntryHead>,
+    pub entries: Vec<Option<Entry>>,
+}
+
+impl Block {
+    pub fn entry(&self, seq: u64) -> Option<(&EntryHead, &Entry)> {
+        let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        Some((self.heads.get(at)?, self.entries.get(at)?.as_ref()?))
+    }
+}
+
+/// Where one delivery of a block stands now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub entry: u16,
+    pub delivery: u32,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub last_attempt: Option<u64>,
+}
+
+/// The marks beside a block, by entry and delivery.
+pub type Marks = Vec<Mark>;
+
+/// One attempt as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAttempt {
+    /// The postback number of the conversion, and the delivery's place in it.
+    pub seq: u64,
+    pub delivery: u32,
+    /// The attempt before this one at the same delivery.
+    pub previous: Option<u64>,
+    pub attempt: Attempt,
+}
+
+/// Numbers that go on even when everything that bore them is purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    pub next_postback: u64,
+    pub next_attempt: u64,
+}
+
+/// Head of a click's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClickHead {
+    pub recorded_at: Time,
+}
+
+impl ClickHead {
+    pub fn of(click: &Click) -> ClickHead {
+        ClickHead { recorded_at: click.recorded_at }
+    }
+}
+
+/// A record ready to be written.
+pub struct Packed(Vec<u8>);
+
+/// Packs a record.
+pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Packed, LayoutError> {
+    let content = |error: postcard::Error| LayoutError::Content(error.to_string());
+    let head = postcard::to_stdvec(head).map_err(content)?;
+    let body = postcard::to_stdvec(body).map_err(content)?;
+    let body = lz4_flex::compress_prepend_size(&body);
+    let length = PREAMBLE + head.len() + body.len();
+    let further = u16::try_from(length.saturating_sub(1) / MAX_VALUE)
+        .map_err(|_| LayoutError::Content(format!("{length} bytes are too many for one record")))?;
+    let head_length = u32::try_from(head.len()).map_err(|_| LayoutError::Short)?;
+    let mut bytes = Vec::with_capacity(length);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&further.to_be_bytes());
+    bytes.extend_from_slice(&head_length.to_be_bytes());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&body);
+    Ok(Packed(bytes))
+}
+
+/// Puts a record under `key`, over an earlier one that had `had` further pieces.
+pub fn put(batch: &mut Batch, key: Vec<u8>, record: Packed, had: u16) {
+    let mut pieces = 0;
+    for (number, bytes) in (1u16..).zip(record.0.chunks(MAX_VALUE).skip(1)) {
+        batch.put(key::piece(&key, number), bytes.to_vec());
+        pieces = number;
+    }
+    for number in pieces.saturating_add(1)..=had {
+        batch.remove(key::piece(&key, number));
+    }
+    let mut first = record.0;
+    first.truncate(MAX_VALUE);
+    batch.put(key, first);
+}
+
+/// Removes a record that has `had` further pieces.
+pub fn remove(batch: &mut Batch, key: Vec<u8>, had: u16) {
+    for number in 1..=had {
+        batch.remove(key::piece(&key, number));
+    }
+    batch.remove(key);
+}
+
+/// How many further pieces the record has whose first piece this is.
+pub fn further(first: &[u8]) -> Result<u16, LayoutError> {
+    match first {
+        [VERSION, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
+        [version, ..] if *version != VERSION => Err(LayoutError::Version(*version)),
+        _ => Err(LayoutError::Short),
+    }
+}
+
+/// The head of a record; `None` when `bytes` is only a first piece and the head goes beyond it.
+pub fn head<H: DeserializeOwned>(bytes: &[u8]) -> Result<Option<H>, LayoutError> {
+    further(bytes)?;
+    let (length, rest) = split(bytes)?;
+    match rest.get(..length) {
+        None => Ok(None),
+        Some(head) => {
+            postcard::from_bytes(head).map(Some).map_err(|error| LayoutError::Content(error.to_string()))
+        }
+    }
+}
+
+/// The body of a record, all pieces joined.
+pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
+    further(bytes)?;
+    let (length, rest) = split(bytes)?;
+    let packed = rest.get(length..).ok_or(LayoutError::Short)?;
+    let plain_length = packed.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    if usize::try_from(plain_length).unwrap_or(usize::MAX) > MAX_PLAIN {
+        return Err(LayoutError::Content(format!("it claims {plain_length} bytes")));
+    }
+    let plain = lz4_flex::decompress_size_prepended(packed)
+        .map_err(|error| LayoutError::Content(error.to_string()))?;
+    postcard::from_bytes(&plain).map_err(|error| LayoutError::Content(error.to_string()))
+}
+
+fn split(bytes: &[u8]) -> Result<(usize, &[u8]), LayoutError> {
+    let [_, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
+    Ok((usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX), rest))
+}

@@ -1,0 +1,126 @@
+//! Opening: rebuilds from the stored records what is kept in memory.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use crate::domain::ids::ClickId;
+use crate::store::StoreError;
+use crate::store::chunk::Chunk;
+use crate::store::index::Index;
+use crate::store::kv::{Batch, Direction, Span};
+use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, key};
+use crate::store::shelf::{Shelf, corrupt};
+
+/// How many blocks are read at a time.
+const BLOCKS: usize = 512;
+
+/// Why a store cannot be opened. `Display` says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "another process has the data folder {} open: stop it first, or give this one its own folder",
+        path.display()
+    )]
+    Locked { path: PathBuf },
+    #[error(
+        "the data folder {} cannot be used: {cause}. See that it exists, belongs to this user and has room",
+        path.display()
+    )]
+    Folder { path: PathBuf, cause: String },
+    #[error(
+        "the data in {} cannot be opened: {cause}. Nothing was changed; restore the folder from a backup, \
+         or move it away to begin anew",
+        path.display()
+    )]
+    Broken { path: PathBuf, cause: String },
+    #[error("the stored data cannot be read: {0}")]
+    Records(#[from] StoreError),
+    #[error("the writer thread cannot be started: {0}")]
+    Thread(String),
+}
+
+/// What opening found.
+pub struct Opened {
+    pub index: Index,
+    pub numbers: Numbers,
+    /// Clicks whose waiting conversions were not all matched when the process ended.
+    pub matching: Vec<ClickId>,
+}
+
+/// Reads everything that the index needs, and marks a new store with its format.
+pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, StoreError> {
+    check_format(shelf)?;
+    let mut index = Index::new(dedup_mask);
+    let asked = HashSet::new();
+    let mut next = 0;
+    loop {
+        let chunk = Chunk::read(shelf, next, u64::MAX, BLOCKS)?;
+        let Some(end) = chunk.end() else { break };
+        for (first, heads) in &chunk.blocks {
+            index.add_block(*first, heads.len());
+            for (number, head) in (*first..).zip(heads) {
+                if let Some(again) = head.again {
+                    index.note_again(again.get());
+                }
+                if let Some(sketch) = &head.sketch {
+                    index.apply(number, None, Some(sketch), &asked);
+                }
+            }
+        }
+        next = end;
+    }
+    let numbers = numbers(shelf, next)?;
+    index.set_end(numbers.next_postback);
+    Ok(Opened { index, numbers, matching: matching(shelf)? })
+}
+
+fn check_format(shelf: &Shelf) -> Result<(), StoreError> {
+    let mut found = None;
+    let span = Span { from: key::FORMAT, to: b"Mformat\0", direction: Direction::Up };
+    shelf.scan(span, &mut |_, bytes| {
+        found = Some(bytes.first().copied().unwrap_or_default());
+        ControlFlow::Break(())
+    })?;
+    match found {
+        Some(format) if (1..=VERSION).contains(&format) => Ok(()),
+        Some(format) => Err(corrupt(key::FORMAT, &LayoutError::Version(format))),
+        None => {
+            let mut batch = Batch::default();
+            batch.put(key::FORMAT.to_vec(), vec![VERSION]);
+            shelf.kv().commit(batch, &mut |_| {}).map_err(|error| shelf.fail("write", &error))
+        }
+    }
+}
+
+/// The next numbers: after everything stored, and after everything purged.
+fn numbers(shelf: &Shelf, next_postback: u64) -> Result<Numbers, StoreError> {
+    let mut numbers = Numbers { next_postback: next_postback.max(1), next_attempt: 1 };
+    let mut kept = None;
+    let span = Span { from: key::NUMBERS, to: b"Mnumbers\0", direction: Direction::Up };
+    shelf.scan(span, &mut |_, bytes| {
+        kept = Some(bytes.to_vec());
+        ControlFlow::Break(())
+    })?;
+    if let Some(kept) = kept {
+        let kept: Numbers = shelf.head(key::NUMBERS, kept)?;
+        numbers.next_postback = numbers.next_postback.max(kept.next_postback);
+        numbers.next_attempt = numbers.next_attempt.max(kept.next_attempt);
+    }
+    if let Some((first, block)) = shelf.attempt_block(u64::MAX - 1)? {
+        let block: Vec<Option<StoredAttempt>> = block.value;
+        numbers.next_attempt = numbers.next_attempt.max(first + block.len() as u64);
+    }
+    Ok(numbers)
+}
+
+fn matching(shelf: &Shelf) -> Result<Vec<ClickId>, StoreError> {
+    let mut found = Vec::new();
+    let span = Span { from: b"J", to: b"K", direction: Direction::Up };
+    shelf.scan(span, &mut |key, _| {
+        let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
+        found.extend(id.and_then(|id| ClickId::parse(id).ok()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,277 @@
+//! Deletes what is past its time, a bounded number of records at a step. What a purged conversion
+//! leaves behind goes with it: overlay, marks, attempts, its place in the index.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::domain::click::Click;
+use crate::domain::ids::ClickId;
+use crate::store::commit::put_block;
+use crate::store::group::Group;
+use crate::store::index::Index;
+use crate::store::kv::{Batch, Direction, Span};
+use crate::store::layout::{
+    self, Block, ClickHead, EntryHead, Marks, Numbers, Sketch, Standing, StoredAttempt, key,
+};
+use crate::store::shelf::{Found, corrupt};
+use crate::store::{PurgeBefore, Purged, StoreError};
+
+/// How many blocks one step looks at, and how many it rewrites.
+const LOOKED_AT: usize = 256;
+const REWRITTEN: usize = 32;
+/// How many clicks one step looks at.
+const CLICKS: usize = 512;
+
+/// How far the present pass has come. A pass is over when both parts are.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    block: u64,
+    blocks_done: bool,
+    /// The key after which clicks are looked at next.
+    click: Vec<u8>,
+    clicks_done: bool,
+}
+
+/// What a step deletes.
+#[derive(Default)]
+pub struct Purging {
+    /// Blocks as they become, with the pieces they had; an empty one is removed.
+    rewritten: Vec<(Block, u16)>,
+    marks: Vec<(u64, Found<Marks>)>,
+    attempts: BTreeMap<u64, Found<Vec<Option<StoredAttempt>>>>,
+    /// Conversions: number, appearance, pieces of the overlay.
+    conversions: Vec<(u64, Sketch, Option<u16>)>,
+    clicks: Vec<(ClickId, u16)>,
+    forgotten: Vec<u64>,
+    records: u64,
+}
+
+/// Decides one step.
+pub fn step(group: &mut Group<'_>, before: PurgeBefore, cursor: &mut Cursor) -> Result<Purged, StoreError> {
+    let mut purging = Purging::default();
+    if !cursor.blocks_done {
+        step_blocks(group, before, cursor, &mut purging)?;
+    }
+    if !cursor.clicks_done {
+        step_clicks(group, before, cursor, &mut purging)?;
+    }
+    let more = !(cursor.blocks_done && cursor.clicks_done);
+    if !more {
+        *cursor = Cursor::default();
+    }
+    let purged = Purged { records: purging.records, more };
+    group.purging = purging;
+    Ok(purged)
+}
+
+fn step_blocks(
+    group: &Group<'_>,
+    before: PurgeBefore,
+    cursor: &mut Cursor,
+    purging: &mut Purging,
+) -> Result<(), StoreError> {
+    let blocks = group.shared.index.lock().blocks_from(cursor.block, LOOKED_AT);
+    let mut due_by_time = false;
+    for first in &blocks {
+        if purging.rewritten.len() == REWRITTEN {
+            cursor.block = *first;
+            return Ok(());
+        }
+        let Some(heads) = group.shared.shelf.block_heads(*first)? else { continue };
+        if heads.iter().any(|head| is_due(head, before)) {
+            due_by_time = true;
+            purging.block(group, before, *first)?;
+        }
+        cursor.block = first + 1;
+    }
+    // Blocks lie in order of arrival: after many that are all too young come only younger ones.
+    cursor.blocks_done = blocks.len() < LOOKED_AT || !due_by_time;
+    Ok(())
+}
+
+fn is_due(head: &EntryHead, before: PurgeBefore) -> bool {
+    let raw = head.raw && head.at < before.postbacks;
+    let conversion = head.sketch.is_some() && head.at < before.conversions;
+    !head.gone && (raw || conversion || (head.at < before.postbacks && head.at < before.conversions))
+}
+
+fn step_clicks(
+    group: &Group<'_>,
+    before: PurgeBefore,
+    cursor: &mut Cursor,
+    purging: &mut Purging,
+) -> Result<(), StoreError> {
+    let from = if cursor.click.is_empty() { b"K".to_vec() } else { [&cursor.click[..], &[0]].concat() };
+    let mut looked_at = Vec::new();
+    let span = Span { from: &from, to: b"L", direction: Direction::Up };
+    group.shared.shelf.scan(span, &mut |key, first| {
+        looked_at.push((key.to_vec(), first.to_vec()));
+        if looked_at.len() < CLICKS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    cursor.clicks_done = looked_at.len() < CLICKS;
+    for (key, first) in looked_at {
+        let pieces = layout::further(&first).map_err(|error| corrupt(&key, &error))?;
+        let head: ClickHead = group.shared.shelf.head(&key, first)?;
+        let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
+        if let Some(id) =
+            id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks)
+        {
+            purging.clicks.push((id, pieces));
+            purging.records += 1;
+        }
+        cursor.click = key;
+    }
+    Ok(())
+}
+
+impl Purging {
+    /// Whether there is anything to write.
+    pub fn is_empty(&self) -> bool {
+        self.rewritten.is_empty() && self.clicks.is_empty()
+    }
+
+    fn block(&mut self, group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<(), StoreError> {
+        let Some(Found { value: mut block, pieces }) = group.shared.shelf.block_afresh(first)? else {
+            return Ok(());
+        };
+        let mut marks = group.shared.shelf.marks(first)?;
+        let mut changed = false;
+        let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
+        for ((number, head), slot) in heads {
+            let Some(entry) = slot else { continue };
+            if head.sketch.is_some() && head.at < before.conversions {
+                changed |= self.conversion(group, number)?;
+                if self.conversions.last().is_some_and(|(last, ..)| *last == number) {
+                    (head.sketch, entry.conversion) = (None, None);
+                    marks.value.retain(|mark| u64::from(mark.entry) != number - first);
+                }
+            }
+            if head.raw && head.at < before.postbacks {
+                (head.raw, entry.postback.raw) = (false, None);
+                self.records += 1;
+                changed = true;
+            }
+            if head.sketch.is_none() && head.at < before.postbacks && head.at < before.conversions {
+                (head.gone, *slot) = (true, None);
+                self.forgotten.push(number);
+                changed = true;
+            }
+        }
+        if changed {
+            self.rewritten.push((block, pieces));
+            self.marks.push((first, marks));
+        }
+        Ok(())
+    }
+
+    /// Takes conversion `number` out, unless a delivery of it is unfinished.
+    fn conversion(&mut self, group: &Group<'_>, number: u64) -> Result<bool, StoreError> {
+        let Some(record) = group.peek(number)? else { return Ok(false) };
+        if record.standing.is_unfinished() {
+            return Ok(false);
+        }
+        self.attempts(group, &record.standing)?;
+        self.records += 1;
+        let sketch = Sketch::of(&record.conversion, record.standing);
+        self.conversions.push((number, sketch, record.overlay));
+        Ok(true)
+    }
+
+    /// Blanks every attempt of these deliveries.
+    fn attempts(&mut self, group: &Group<'_>, standing: &Standing) -> Result<(), StoreError> {
+        for last in &standing.last_attempts {
+            let mut next = *last;
+            while let Some(number) = next {
+                let Some(attempt) = self.attempt(group, number)? else { break };
+                next = attempt.previous.filter(|previous| *previous < number);
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, group: &Group<'_>, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
+        let near = self.attempts.range(..=number).next_back();
+        let known = near.filter(|(first, block)| number - **first < block.value.len() as u64);
+        let first = match known.map(|(first, _)| *first) {
+            Some(first) => first,
+            None => match group.shared.shelf.attempt_block(number)? {
+                Some((first, block)) => {
+                    self.attempts.insert(first, block);
+                    first
+                }
+                None => return Ok(None),
+            },
+        };
+        let at = usize::try_from(number - first).unwrap_or(usize::MAX);
+        Ok(self.attempts.get_mut(&first).and_then(|block| block.value.get_mut(at)).and_then(Option::take))
+    }
+
+    /// Adds the deletions to a batch.
+    pub fn pack(&self, batch: &mut Batch, numbers: Numbers) -> Result<(), StoreError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        for (block, had) in &self.rewritten {
+            match is_gone(block) {
+                true => layout::remove(batch, key::block(block.first), *had),
+                false => put_block(batch, block, *had)?,
+            }
+        }
+        for (first, marks) in &self.marks {
+            let key = key::marks(*first);
+            if marks.value.is_empty() {
+                layout::remove(batch, key, marks.pieces);
+            } else {
+                let packed = layout::pack(&(), &marks.value).map_err(|error| corrupt(&key, &error))?;
+                layout::put(batch, key, packed, marks.pieces);
+            }
+        }
+        for (first, attempts) in &self.attempts {
+            let key = key::attempts(*first);
+            if attempts.value.iter().all(Option::is_none) {
+                layout::remove(batch, key, attempts.pieces);
+            } else {
+                let packed = layout::pack(&(), &attempts.value).map_err(|error| corrupt(&key, &error))?;
+                layout::put(batch, key, packed, attempts.pieces);
+            }
+        }
+        for (number, _, overlay) in &self.conversions {
+            if let Some(had) = overlay {
+                layout::remove(batch, key::overlay(*number), *had);
+            }
+        }
+        for (id, had) in &self.clicks {
+            layout::remove(batch, key::click(id), *had);
+        }
+        let packed = layout::pack(&numbers, &()).map_err(|error| corrupt(key::NUMBERS, &error))?;
+        layout::put(batch, key::NUMBERS.to_vec(), packed, 0);
+        Ok(())
+    }
+
+    /// What the caches have to forget.
+    pub fn blocks(&self) -> impl Iterator<Item = (u64, Option<Arc<Block>>)> + '_ {
+        self.rewritten.iter().map(|(block, _)| (block.first, None))
+    }
+
+    pub fn clicks(&self) -> impl Iterator<Item = (ClickId, Option<Arc<Click>>)> + '_ {
+        self.clicks.iter().map(|(id, _)| (id.clone(), None))
+    }
+
+    /// Takes what is gone out of the index.
+    pub fn publish(&self, index: &mut Index) {
+        for (number, sketch, _) in &self.conversions {
+            index.apply(*number, Some(sketch), None, &Default::default());
+        }
+        for (block, _) in self.rewritten.iter().filter(|(block, _)| is_gone(block)) {
+            index.remove_block(block.first);
+        }
+        for number in &self.forgotten {
+            index.forget_again(*number);
+        }
+    }
+}
+
+fn is_gone(block: &Block) -> bool {
+    block.heads.iter().all(|head| head.gone)
+}

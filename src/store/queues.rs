@@ -1,0 +1,240 @@
+//! What waits in memory, per destination: due deliveries in order, leases, holds. Rebuilt at open.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::time::Time;
+
+/// The most deliveries one conversion can have.
+pub const MAX_DELIVERIES: usize = 1 << 11;
+
+/// One delivery: its conversion's postback number and its place there, in 8 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u64);
+
+impl Slot {
+    /// `None` for a place at or above [`MAX_DELIVERIES`].
+    pub fn new(seq: u64, place: usize) -> Option<Slot> {
+        let place = u64::try_from(place).ok().filter(|place| *place < MAX_DELIVERIES as u64)?;
+        Some(Slot((seq << 11) | place))
+    }
+
+    pub fn seq(self) -> u64 {
+        self.0 >> 11
+    }
+
+    pub fn place(self) -> usize {
+        usize::try_from(self.0 & (MAX_DELIVERIES as u64 - 1)).unwrap_or(0)
+    }
+}
+
+type Due = (i64, Slot);
+
+/// Deliveries by due time; what a person asked for goes first.
+#[derive(Debug, Default)]
+struct Queue {
+    asked: BTreeSet<Due>,
+    due: BTreeSet<Due>,
+}
+
+impl Queue {
+    fn insert(&mut self, due: Due, asked: bool) {
+        if asked {
+            self.asked.insert(due)
+        } else {
+            self.due.insert(due)
+        };
+    }
+
+    /// Whether it was there, and whether a person had asked for it.
+    fn remove(&mut self, due: &Due) -> Option<bool> {
+        if self.due.remove(due) {
+            return Some(false);
+        }
+        self.asked.remove(due).then_some(true)
+    }
+
+    fn next_due(&self, now: i64) -> Option<(Due, bool)> {
+        let ready = |set: &BTreeSet<Due>| set.first().copied().filter(|(due, _)| *due <= now);
+        ready(&self.asked).map(|due| (due, true)).or_else(|| ready(&self.due).map(|due| (due, false)))
+    }
+
+    fn oldest(&self) -> Option<Due> {
+        self.asked.first().into_iter().chain(self.due.first()).min().copied()
+    }
+
+    /// The earliest due time after `now`.
+    fn after(&self, now: i64) -> Option<i64> {
+        let later = (Bound::Included((now.saturating_add(1), Slot(0))), Bound::Unbounded);
+        let first = |set: &BTreeSet<Due>| set.range(later).next().map(|(due, _)| *due);
+        first(&self.asked).into_iter().chain(first(&self.due)).min()
+    }
+
+    fn between(&self, from: i64, to: i64) -> u64 {
+        let bounds =
+            (Bound::Included((from.saturating_add(1), Slot(0))), Bound::Included((to, Slot(u64::MAX))));
+        (self.asked.range(bounds).count() + self.due.range(bounds).count()) as u64
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    due: i64,
+    fresh: bool,
+    asked: bool,
+}
+
+/// One destination's queues.
+#[derive(Debug)]
+pub struct Lane {
+    fresh: Queue,
+    retries: Queue,
+    leased: HashMap<Slot, Lease>,
+    held: BTreeSet<Slot>,
+    waiting: u64,
+    /// `passed` of the queued ones are due at `horizon`; both move with time.
+    horizon: i64,
+    passed: u64,
+}
+
+impl Default for Lane {
+    fn default() -> Lane {
+        Lane {
+            fresh: Queue::default(),
+            retries: Queue::default(),
+            leased: HashMap::new(),
+            held: BTreeSet::new(),
+            waiting: 0,
+            horizon: i64::MIN,
+            passed: 0,
+        }
+    }
+}
+
+impl Lane {
+    /// Takes note of a delivery in this state.
+    pub fn add(&mut self, slot: Slot, delivery: &Delivery, asked: bool) {
+        match delivery.state {
+            DeliveryState::Held { .. } => {
+                self.held.insert(slot);
+            }
+            DeliveryState::Waiting { due } => {
+                self.waiting += 1;
+                self.enqueue((due.as_millis(), slot), delivery.attempts == 0, asked);
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets a delivery that is no longer in this state; a lease on it ends.
+    pub fn take_away(&mut self, slot: Slot, delivery: &Delivery) {
+        match delivery.state {
+            DeliveryState::Held { .. } => {
+                self.held.remove(&slot);
+            }
+            DeliveryState::Waiting { due } => {
+                self.waiting = self.waiting.saturating_sub(1);
+                if self.leased.remove(&slot).is_none() {
+                    self.dequeue(&(due.as_millis(), slot), delivery.attempts == 0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a lease; the delivery is claimable again.
+    pub fn release(&mut self, slot: Slot) {
+        if let Some(lease) = self.leased.remove(&slot) {
+            self.enqueue((lease.due, slot), lease.fresh, lease.asked);
+        }
+    }
+
+    /// Leases the next due first attempts, or retries.
+    pub fn lease_due(&mut self, now: Time, most: usize, fresh: bool) -> Vec<Slot> {
+        let now = now.as_millis();
+        let mut leased = Vec::new();
+        while leased.len() < most {
+            let queue = if fresh { &self.fresh } else { &self.retries };
+            let Some((due, _)) = queue.next_due(now) else { break };
+            self.lease(due, fresh);
+            leased.push(due.1);
+        }
+        leased
+    }
+
+    /// Leases the one that waits longest, due or not.
+    pub fn lease_oldest(&mut self) -> Option<Slot> {
+        let fresh = self.fresh.oldest().map(|due| (due, true));
+        let retry = self.retries.oldest().map(|due| (due, false));
+        let (due, fresh) = fresh.into_iter().chain(retry).min()?;
+        self.lease(due, fresh);
+        Some(due.1)
+    }
+
+    fn lease(&mut self, due: Due, fresh: bool) {
+        if let Some(asked) = self.dequeue(&due, fresh) {
+            self.leased.insert(due.1, Lease { due: due.0, fresh, asked });
+        }
+    }
+
+    /// The earliest due time after `now` of what is not leased.
+    pub fn next_due(&self, now: Time) -> Option<Time> {
+        let now = now.as_millis();
+        let next = self.fresh.after(now).into_iter().chain(self.retries.after(now)).min();
+        next.and_then(Time::from_millis)
+    }
+
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    pub fn held(&self) -> u64 {
+        self.held.len() as u64
+    }
+
+    /// How many are due at `now`, leased ones included. Costs what time has moved, not what waits.
+    pub fn due(&mut self, now: Time) -> u64 {
+        let now = now.as_millis();
+        let count = |from, to| self.fresh.between(from, to) + self.retries.between(from, to);
+        if now >= self.horizon {
+            self.passed += count(self.horizon, now);
+        } else {
+            self.passed = self.passed.saturating_sub(count(now, self.horizon));
+        }
+        self.horizon = now;
+        self.passed + self.leased.values().filter(|lease| lease.due <= now).count() as u64
+    }
+
+    /// The earliest due time at or before `now`, leased ones included.
+    pub fn oldest_due(&self, now: Time) -> Option<Time> {
+        let queued = self.fresh.oldest().into_iter().chain(self.retries.oldest()).map(|(due, _)| due);
+        let leased = self.leased.values().map(|lease| lease.due);
+        let oldest = queued.chain(leased).min()?;
+        Time::from_millis(oldest).filter(|due| *due <= now)
+    }
+
+    /// Up to `most` unfinished deliveries, for withdrawing them.
+    pub fn unfinished(&self, most: usize) -> Vec<Slot> {
+        let queued = [&self.fresh.asked, &self.fresh.due, &self.retries.asked, &self.retries.due];
+        let queued = queued.into_iter().flatten().map(|(_, slot)| *slot);
+        self.held.iter().copied().chain(queued).chain(self.leased.keys().copied()).take(most).collect()
+    }
+
+    fn enqueue(&mut self, due: Due, fresh: bool, asked: bool) {
+        if due.0 <= self.horizon {
+            self.passed += 1;
+        }
+        let queue = if fresh { &mut self.fresh } else { &mut self.retries };
+        queue.insert(due, asked);
+    }
+
+    fn dequeue(&mut self, due: &Due, fresh: bool) -> Option<bool> {
+        let queue = if fresh { &mut self.fresh } else { &mut self.retries };
+        let asked = queue.remove(due)?;
+        if due.0 <= self.horizon {
+            self.passed = self.passed.saturating_sub(1);
+        }
+        Some(asked)
+    }
+}

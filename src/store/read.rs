@@ -1,0 +1,217 @@
+//! Traces and lists. A list looks at a bounded number of records and says where to go on.
+
+use crate::domain::attribution::candidates;
+use crate::domain::conversion::{Cause, Conversion};
+use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::ids::{ConversionId, Seq};
+use crate::domain::postback::Postback;
+use crate::domain::time::Time;
+use crate::store::group::Shared;
+use crate::store::layout::{Sketch, VerdictWord, tag};
+use crate::store::shelf::Record;
+use crate::store::walk::{UNPACK, Walk, show};
+use crate::store::{
+    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, StoreError, Trace,
+};
+
+/// How many dead letters one call looks at.
+const DEAD: usize = 1000;
+
+/// A conversion as it is now, by its id.
+pub fn find(shared: &Shared, id: &ConversionId) -> Result<Option<(u64, Record)>, StoreError> {
+    let numbers = shared.index.lock().candidates(id);
+    for number in numbers {
+        if let Some(record) = record(shared, number)?.filter(|record| record.conversion.id == *id) {
+            return Ok(Some((number, record)));
+        }
+    }
+    Ok(None)
+}
+
+/// A conversion as it is now, by the number of the postback that made it.
+pub fn record(shared: &Shared, number: u64) -> Result<Option<Record>, StoreError> {
+    let first = shared.index.lock().block_of(number);
+    first.map_or(Ok(None), |first| shared.shelf.record(first, number))
+}
+
+pub fn postback(shared: &Shared, seq: Seq) -> Result<Option<Postback>, StoreError> {
+    shared.shelf.check()?;
+    let Some(first) = shared.index.lock().block_of(seq.get()) else { return Ok(None) };
+    let block = shared.shelf.block(first)?;
+    Ok(block.and_then(|block| block.entry(seq.get()).map(|(_, entry)| entry.postback.clone())))
+}
+
+pub fn trace(shared: &Shared, id: ConversionId) -> Result<Option<Trace>, StoreError> {
+    shared.shelf.check()?;
+    let Some((_, record)) = find(shared, &id)? else { return Ok(None) };
+    let Record { conversion, standing, .. } = record;
+    let click = match conversion.attribution.click() {
+        Some(click) => shared.shelf.click(click)?,
+        None => None,
+    };
+    let mut deliveries = Vec::new();
+    for (delivery, last) in standing.deliveries.into_iter().zip(standing.last_attempts) {
+        deliveries.push((delivery, shared.shelf.attempts(last)?));
+    }
+    let changes = conversion.history.iter().filter_map(|change| match change.cause {
+        Cause::Postback(seq) => Some(seq),
+        Cause::Click(_) => None,
+    });
+    let mut postbacks = Vec::new();
+    for seq in std::iter::once(conversion.seq).chain(changes) {
+        postbacks.extend(postback(shared, seq)?);
+    }
+    Ok(Some(Trace { conversion, click, deliveries, postbacks }))
+}
+
+pub fn postbacks(
+    shared: &Shared,
+    filter: &PostbackFilter,
+    page: &PageRequest,
+) -> Result<Page<Postback>, StoreError> {
+    let Some(walk) = Walk::begin(shared, page)? else { return Ok(nothing()) };
+    walk.run(|number, head, spent| {
+        let mapped_again = || shared.index.lock().is_mapped_again(number);
+        let open = !filter.open_only || head.word != VerdictWord::Quarantined || !mapped_again();
+        let verdict = filter.verdict.as_deref().is_none_or(|verdict| verdict == head.word.word());
+        if !(verdict && open && within(head.at, filter.since, filter.until)) {
+            return Ok(Vec::new());
+        }
+        *spent += UNPACK;
+        let found = Seq::new(number).map(|seq| postback(shared, seq)).transpose()?.flatten();
+        let fits = |postback: &Postback| filter.source.is_none() || postback.source == filter.source;
+        Ok(found.filter(fits).map(|postback| (0, postback)).into_iter().collect())
+    })
+}
+
+pub fn conversions(
+    shared: &Shared,
+    filter: &ConversionFilter,
+    page: &PageRequest,
+) -> Result<Page<(Conversion, Vec<Delivery>)>, StoreError> {
+    let Some(walk) = Walk::begin(shared, page)? else { return Ok(nothing()) };
+    let transaction = filter.transaction_id.as_deref().map(tag);
+    let clicks = filter.click_id.as_deref().map(click_tags);
+    walk.run(|number, head, spent| {
+        let Some(sketch) = &head.sketch else { return Ok(Vec::new()) };
+        let click = |tags: &Vec<u32>| sketch.click.is_some_and(|click| tags.contains(&click));
+        let tags =
+            (transaction.is_none() || sketch.transaction == transaction) && clicks.as_ref().is_none_or(click);
+        let state = filter.state.as_deref().is_none_or(|state| has_state(sketch, state));
+        if !(tags && state && within(head.at, filter.since, filter.until)) {
+            return Ok(Vec::new());
+        }
+        *spent += UNPACK;
+        let found = record(shared, number)?.filter(|record| fits(&record.conversion, filter));
+        Ok(found.map(|record| (0, (record.conversion, record.standing.deliveries))).into_iter().collect())
+    })
+}
+
+/// The tags of every click id that the text may mean.
+fn click_tags(text: &str) -> Vec<u32> {
+    let ids = candidates(text);
+    ids.iter().map(|(id, _)| tag(id.as_str())).chain(std::iter::once(tag(text))).collect()
+}
+
+fn fits(conversion: &Conversion, filter: &ConversionFilter) -> bool {
+    let attribution = &conversion.attribution;
+    let click = |wanted: &String| {
+        let given = attribution.given().is_some_and(|given| given.trim() == wanted.trim());
+        given || attribution.click().is_some_and(|click| click.as_str() == wanted)
+    };
+    let transaction = |wanted: &String| conversion.transaction_id.as_ref() == Some(wanted);
+    filter.source.as_ref().is_none_or(|source| conversion.source == *source)
+        && filter.event.as_deref().is_none_or(|event| conversion.event.as_str() == event)
+        && filter.status.is_none_or(|status| conversion.status == status)
+        && filter.transaction_id.as_ref().is_none_or(transaction)
+        && filter.click_id.as_ref().is_none_or(click)
+}
+
+fn has_state(sketch: &Sketch, state: &str) -> bool {
+    sketch.standing.deliveries.iter().any(|delivery| delivery.state.word() == state)
+}
+
+fn within(at: Time, since: Option<Time>, until: Option<Time>) -> bool {
+    since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
+}
+
+fn nothing<T>() -> Page<T> {
+    Page { items: Vec::new(), next_cursor: None }
+}
+
+pub fn deliveries(
+    shared: &Shared,
+    filter: &DeliveryFilter,
+    page: &PageRequest,
+) -> Result<Page<ListedDelivery>, StoreError> {
+    let Some(walk) = Walk::begin(shared, page)? else { return Ok(nothing()) };
+    if filter.state.as_deref() == Some("dead") {
+        return dead(&walk, filter);
+    }
+    let wanted = |delivery: &Delivery| {
+        filter.destination.as_ref().is_none_or(|destination| delivery.destination == *destination)
+            && filter.state.as_deref().is_none_or(|state| delivery.state.word() == state)
+    };
+    walk.run(|number, head, spent| {
+        let Some(sketch) = &head.sketch else { return Ok(Vec::new()) };
+        let any = sketch.standing.deliveries.iter().any(wanted);
+        if !any || !within(head.at, filter.since, filter.until) {
+            return Ok(Vec::new());
+        }
+        *spent += UNPACK;
+        let Some(record) = record(shared, number)? else { return Ok(Vec::new()) };
+        if filter.source.as_ref().is_some_and(|source| record.conversion.source != *source) {
+            return Ok(Vec::new());
+        }
+        let mut items = Vec::new();
+        for (place, delivery) in record.standing.deliveries.iter().enumerate().rev() {
+            if wanted(delivery) {
+                items.extend(listed(shared, &record, place)?.map(|listed| (place, listed)));
+            }
+        }
+        Ok(items)
+    })
+}
+
+/// Dead letters are few and looked for among many: the index knows them.
+fn dead(walk: &Walk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>, StoreError> {
+    let mut items = Vec::new();
+    let slots = walk.shared.index.lock().dead_below(walk.below, DEAD);
+    let more = slots.len() == DEAD;
+    let mut last = None;
+    for slot in slots {
+        last = Some((slot.seq(), slot.place()));
+        let Some(record) = record(walk.shared, slot.seq())? else { continue };
+        let Some(listed) = listed(walk.shared, &record, slot.place())? else { continue };
+        let conversion = &listed.conversion;
+        let fits = matches!(listed.delivery.state, DeliveryState::Dead { .. })
+            && within(conversion.received_at, filter.since, filter.until)
+            && filter.source.as_ref().is_none_or(|source| conversion.source == *source)
+            && filter.destination.as_ref().is_none_or(|name| listed.delivery.destination == *name);
+        if fits {
+            items.push(listed);
+        }
+        if items.len() == walk.limit {
+            return Ok(Page { items, next_cursor: last.map(show) });
+        }
+    }
+    Ok(Page { items, next_cursor: last.filter(|_| more).map(show) })
+}
+
+fn listed(shared: &Shared, record: &Record, place: usize) -> Result<Option<ListedDelivery>, StoreError> {
+    let standing = &record.standing;
+    let (Some(delivery), Some(last)) = (standing.deliveries.get(place), standing.last_attempts.get(place))
+    else {
+        return Ok(None);
+    };
+    let last_attempt = match last {
+        Some(number) => shared.shelf.attempt(*number)?.map(|stored| stored.attempt),
+        None => None,
+    };
+    Ok(Some(ListedDelivery {
+        id: delivery.id(record.conversion.id),
+        conversion: record.conversion.clone(),
+        delivery: delivery.clone(),
+        last_attempt,
+    }))
+}

@@ -1,0 +1,327 @@
+//! Reads records by what they are, through caches that never serve what a commit has replaced.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use serde::de::DeserializeOwned;
+
+use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Attempt;
+use crate::domain::ids::ClickId;
+use crate::store::StoreError;
+use crate::store::kv::{Direction, Kv, KvError, Span};
+use crate::store::layout::{
+    self, Block, EntryHead, LayoutError, Marks, Sketch, Standing, StoredAttempt, key,
+};
+
+/// Clicks kept at hand.
+const CLICKS: usize = 16 * 1024;
+/// Blocks kept unpacked.
+const BLOCKS: usize = 256;
+const STRIPES: usize = 64;
+
+/// A conversion as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub conversion: Conversion,
+    pub standing: Standing,
+    /// The further pieces of its overlay, if it has one.
+    pub overlay: Option<u16>,
+}
+
+/// A record with the number of its further pieces, which whoever replaces it has to know.
+pub struct Found<T> {
+    pub value: T,
+    pub pieces: u16,
+}
+
+/// All reading of the embedded store.
+pub struct Shelf {
+    kv: Arc<dyn Kv>,
+    failed: OnceLock<StoreError>,
+    blocks: Coherent<u64, Arc<Block>>,
+    clicks: Coherent<ClickId, Arc<Click>>,
+}
+
+impl Shelf {
+    pub fn new(kv: Arc<dyn Kv>) -> Shelf {
+        Shelf { kv, failed: OnceLock::new(), blocks: Coherent::new(BLOCKS), clicks: Coherent::new(CLICKS) }
+    }
+
+    pub fn kv(&self) -> &dyn Kv {
+        self.kv.as_ref()
+    }
+
+    /// The failure that ended this store, if one did.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Ends the store: every later operation fails as this one did.
+    pub fn fail(&self, doing: &'static str, error: &KvError) -> StoreError {
+        let broken = StoreError::Broken { doing, cause: error.0.clone() };
+        self.failed.get_or_init(|| broken).clone()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.check()?;
+        self.kv.get(key).map_err(|error| self.fail("read", &error))
+    }
+
+    /// Visits values upwards or downwards, as [`Kv::scan`].
+    pub fn scan(
+        &self,
+        span: Span<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.check()?;
+        self.kv.scan(span, visit).map_err(|error| self.fail("read", &error))
+    }
+
+    /// Joins the pieces of a record.
+    pub fn join(&self, key: &[u8], mut bytes: Vec<u8>) -> Result<Found<Vec<u8>>, StoreError> {
+        let pieces = layout::further(&bytes).map_err(|error| corrupt(key, &error))?;
+        for number in 1..=pieces {
+            let piece = self.get(&key::piece(key, number))?;
+            let missing = || corrupt(key, &LayoutError::Content(format!("its piece {number} is missing")));
+            bytes.extend_from_slice(&piece.ok_or_else(missing)?);
+        }
+        Ok(Found { value: bytes, pieces })
+    }
+
+    fn record_bytes(&self, key: &[u8]) -> Result<Option<Found<Vec<u8>>>, StoreError> {
+        match self.get(key)? {
+            None => Ok(None),
+            Some(bytes) => self.join(key, bytes).map(Some),
+        }
+    }
+
+    /// The head of the record at `key`, whose first piece may be at hand.
+    pub fn head<H: DeserializeOwned>(&self, key: &[u8], first: Vec<u8>) -> Result<H, StoreError> {
+        if let Some(head) = layout::head(&first).map_err(|error| corrupt(key, &error))? {
+            return Ok(head);
+        }
+        let whole = self.join(key, first)?.value;
+        layout::head(&whole)
+            .and_then(|head| head.ok_or(LayoutError::Short))
+            .map_err(|error| corrupt(key, &error))
+    }
+
+    /// The heads of the block that begins at `first`.
+    pub fn block_heads(&self, first: u64) -> Result<Option<Vec<EntryHead>>, StoreError> {
+        if let Some(block) = self.blocks.get(&first) {
+            return Ok(Some(block.heads.clone()));
+        }
+        let key = key::block(first);
+        self.get(&key)?.map(|bytes| self.head(&key, bytes)).transpose()
+    }
+
+    /// The block that begins at `first`.
+    pub fn block(&self, first: u64) -> Result<Option<Arc<Block>>, StoreError> {
+        self.blocks.get_or_read(&first, || {
+            self.block_afresh(first).map(|found| found.map(|found| Arc::new(found.value)))
+        })
+    }
+
+    /// The block as stored, past the cache.
+    pub fn block_afresh(&self, first: u64) -> Result<Option<Found<Block>>, StoreError> {
+        let key = key::block(first);
+        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
+        let unpack = || {
+            let heads = layout::head(&bytes.value)?.ok_or(LayoutError::Short)?;
+            Ok(Block { first, heads, entries: layout::body(&bytes.value)? })
+        };
+        let value = unpack().map_err(|error| corrupt(&key, &error))?;
+        Ok(Some(Found { value, pieces: bytes.pieces }))
+    }
+
+    /// The marks beside the block that begins at `first`.
+    pub fn marks(&self, first: u64) -> Result<Found<Marks>, StoreError> {
+        let key = key::marks(first);
+        match self.record_bytes(&key)? {
+            None => Ok(Found { value: Marks::new(), pieces: 0 }),
+            Some(bytes) => {
+                let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
+                Ok(Found { value, pieces: bytes.pieces })
+            }
+        }
+    }
+
+    /// What replaced conversion `seq` of its block.
+    pub fn overlay(&self, seq: u64) -> Result<Option<Record>, StoreError> {
+        let key = key::overlay(seq);
+        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
+        let unpack = || {
+            let sketch: Sketch = layout::head(&bytes.value)?.ok_or(LayoutError::Short)?;
+            let conversion = layout::body(&bytes.value)?;
+            Ok(Record { conversion, standing: sketch.standing, overlay: Some(bytes.pieces) })
+        };
+        unpack().map(Some).map_err(|error| corrupt(&key, &error))
+    }
+
+    /// Conversion `seq` of the block that begins at `first`, as it is now.
+    pub fn record(&self, first: u64, seq: u64) -> Result<Option<Record>, StoreError> {
+        if let Some(record) = self.overlay(seq)? {
+            return Ok(Some(record));
+        }
+        let Some(block) = self.block(first)? else { return Ok(None) };
+        let marks = self.marks(first)?.value;
+        Ok(record_in(&block, &marks, seq))
+    }
+
+    /// The click with this id.
+    pub fn click(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
+        self.check()?;
+        self.clicks
+            .get_or_read(id, || self.click_afresh(id).map(|found| found.map(|found| Arc::new(found.value))))
+    }
+
+    /// The click as stored, past the cache.
+    pub fn click_afresh(&self, id: &ClickId) -> Result<Option<Found<Click>>, StoreError> {
+        let key = key::click(id);
+        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
+        let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
+        Ok(Some(Found { value, pieces: bytes.pieces }))
+    }
+
+    /// The block of attempts that holds attempt `number`: its first number, and the attempts.
+    pub fn attempt_block(
+        &self,
+        number: u64,
+    ) -> Result<Option<(u64, Found<Vec<Option<StoredAttempt>>>)>, StoreError> {
+        let mut first = None;
+        let (from, to) = (key::attempts(0), key::attempts(number.saturating_add(1)));
+        let span = Span { from: &from, to: &to, direction: Direction::Down };
+        self.scan(span, &mut |key, bytes| {
+            first = key::number(key).map(|number| (number, bytes.to_vec()));
+            ControlFlow::Break(())
+        })?;
+        let Some((first, bytes)) = first else { return Ok(None) };
+        let key = key::attempts(first);
+        let bytes = self.join(&key, bytes)?;
+        let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
+        Ok(Some((first, Found { value, pieces: bytes.pieces })))
+    }
+
+    /// Attempt `number` of delivery `delivery` of conversion `seq`; `None` when it is purged.
+    pub fn attempt(&self, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
+        let Some((first, mut block)) = self.attempt_block(number)? else { return Ok(None) };
+        let at = usize::try_from(number - first).unwrap_or(usize::MAX);
+        Ok(block.value.get_mut(at).and_then(Option::take))
+    }
+
+    /// The attempts that end with number `last`, in order.
+    pub fn attempts(&self, last: Option<u64>) -> Result<Vec<Attempt>, StoreError> {
+        let mut found = VecDeque::new();
+        let mut next = last;
+        while let Some(number) = next {
+            let Some(stored) = self.attempt(number)? else { break };
+            found.push_front(stored.attempt);
+            // A chain leads back in time; anything else would be a circle.
+            next = stored.previous.filter(|previous| *previous < number);
+        }
+        Ok(found.into())
+    }
+
+    /// What a commit replaced: `None` is removed.
+    pub fn replaced(
+        &self,
+        blocks: impl IntoIterator<Item = (u64, Option<Arc<Block>>)>,
+        clicks: impl IntoIterator<Item = (ClickId, Option<Arc<Click>>)>,
+    ) {
+        for (first, block) in blocks {
+            self.blocks.replace(first, block);
+        }
+        for (id, click) in clicks {
+            self.clicks.replace(id, click);
+        }
+    }
+}
+
+/// Conversion `seq` of a block under the marks beside it; an overlay is not looked for.
+pub fn record_in(block: &Block, marks: &Marks, seq: u64) -> Option<Record> {
+    let (head, entry) = block.entry(seq)?;
+    let conversion = entry.conversion.clone()?;
+    let standing = standing_in(head, marks, seq - block.first)?;
+    Some(Record { conversion, standing, overlay: None })
+}
+
+/// The deliveries of entry number `at` of a block under the marks beside it.
+pub fn standing_in(head: &EntryHead, marks: &Marks, at: u64) -> Option<Standing> {
+    let mut standing = head.sketch.as_ref()?.standing.clone();
+    for mark in marks.iter().filter(|mark| u64::from(mark.entry) == at) {
+        let place = usize::try_from(mark.delivery).unwrap_or(usize::MAX);
+        if let (Some(delivery), Some(last)) =
+            (standing.deliveries.get_mut(place), standing.last_attempts.get_mut(place))
+        {
+            delivery.state = mark.state.clone();
+            delivery.attempts = mark.attempts;
+            *last = mark.last_attempt;
+        }
+    }
+    Some(standing)
+}
+
+/// A stored record that cannot be read.
+pub fn corrupt(key: &[u8], error: &LayoutError) -> StoreError {
+    StoreError::Corrupt { key: key.escape_ascii().to_string(), cause: error.to_string() }
+}
+
+/// A cache of fixed size in front of the engine. A reader that was overtaken by a commit does not put
+/// its old value back: it finds its stripe's number moved.
+struct Coherent<K, V> {
+    cache: Cache<K, V>,
+    stripes: Vec<Mutex<u64>>,
+    hasher: RandomState,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V> {
+    fn new(capacity: usize) -> Coherent<K, V> {
+        Coherent {
+            cache: Cache::new(capacity),
+            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.cache.get(key)
+    }
+
+    fn get_or_read<E>(&self, key: &K, read: impl FnOnce() -> Result<Option<V>, E>) -> Result<Option<V>, E> {
+        if let Some(value) = self.cache.get(key) {
+            return Ok(Some(value));
+        }
+        let before = self.stripe(key).map(|stripe| *stripe.lock());
+        let read = read()?;
+        if let (Some(value), Some(stripe)) = (&read, self.stripe(key)) {
+            let now = stripe.lock();
+            if Some(*now) == before {
+                self.cache.insert(key.clone(), value.clone());
+            }
+        }
+        Ok(read)
+    }
+
+    fn replace(&self, key: K, value: Option<V>) {
+        let Some(stripe) = self.stripe(&key) else { return };
+        let mut number = stripe.lock();
+        *number = number.wrapping_add(1);
+        match value {
+            Some(value) => self.cache.insert(key, value),
+            None => {
+                self.cache.remove(&key);
+            }
+        }
+    }
+
+    fn stripe(&self, key: &K) -> Option<&Mutex<u64>> {
+        let at = self.hasher.hash_one(key) % STRIPES as u64;
+        self.stripes.get(usize::try_from(at).unwrap_or(0))
+    }
+}

@@ -1,0 +1,167 @@
+//! The key-value interface on sled 0.34, with its traps closed: one batch per commit, `flush`, then our
+//! own `fdatasync`, because sled's flush on Linux leaves data in the disk's and the kernel's caches.
+
+use std::any::Any;
+use std::fs::{self, DirBuilder, File};
+use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use crate::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
+use crate::store::open::OpenError;
+
+/// A page above a quarter of this goes to a file of its own that `fdatasync` of the data file does not
+/// reach. A leaf has at most 17 values of at most 7 KiB, which is less than half of that quarter.
+const SEGMENT_BYTES: usize = 1024 * 1024;
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// One sled database, opened by nobody else.
+pub struct Sled {
+    db: sled::Db,
+    /// Our own handle on the data file: syncing acts on the file, whoever wrote it.
+    data: File,
+}
+
+impl Sled {
+    /// Opens the folder, or makes it. A snapshot that sled cannot read is moved aside once: the log
+    /// alone has everything.
+    pub fn open(path: &Path) -> Result<Sled, OpenError> {
+        let made = make_folder(path).map_err(|error| folder(path, &error))?;
+        let db = match open_db(path) {
+            Ok(db) => db,
+            Err(cause) if is_lock(&cause) => return Err(OpenError::Locked { path: path.to_owned() }),
+            Err(first) => {
+                let moved = set_snapshots_aside(path).map_err(|error| folder(path, &error))?;
+                tracing::warn!(cause = %first, moved, "the data could not be opened; trying without snapshots");
+                open_db(path).map_err(|cause| OpenError::Broken { path: path.to_owned(), cause })?
+            }
+        };
+        let data = File::open(path.join("db")).map_err(|error| folder(path, &error))?;
+        if made {
+            sync_new(path).map_err(|error| folder(path, &error))?;
+        }
+        Ok(Sled { db, data })
+    }
+}
+
+fn folder(path: &Path, error: &std::io::Error) -> OpenError {
+    OpenError::Folder { path: path.to_owned(), cause: error.to_string() }
+}
+
+fn is_lock(cause: &str) -> bool {
+    cause.contains("could not acquire lock")
+}
+
+/// Makes the folder if it is not there, for this user only. Says whether a database is to be made.
+fn make_folder(path: &Path) -> std::io::Result<bool> {
+    if !path.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    }
+    Ok(!path.join("db").exists())
+}
+
+/// Makes the names of a new database durable: its files, its folder, and the folder's own name.
+fn sync_new(path: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    File::open(path)?.sync_all()?;
+    let absolute = path.canonicalize()?;
+    absolute.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+fn open_db(path: &Path) -> Result<sled::Db, String> {
+    let open = || {
+        sled::Config::new()
+            .path(path)
+            .segment_size(SEGMENT_BYTES)
+            .cache_capacity(CACHE_BYTES)
+            .mode(sled::Mode::HighThroughput)
+            .open()
+    };
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(opened) => opened.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("it panicked: {}", words(panic.as_ref()))),
+    }
+}
+
+/// Renames every snapshot, so that sled reads its log from the beginning. Answers how many.
+fn set_snapshots_aside(path: &Path) -> std::io::Result<usize> {
+    let mut moved = 0;
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with("snap.")) else { continue };
+        let mut aside: PathBuf = path.join(format!("broken-{name}"));
+        for number in 1.. {
+            if !aside.exists() {
+                break;
+            }
+            aside = path.join(format!("broken-{number}-{name}"));
+        }
+        fs::rename(path.join(name), aside)?;
+        moved += 1;
+    }
+    Ok(moved)
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
+}
+
+/// sled panics where it cannot go on; that is an error like any other.
+fn guarded<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, KvError> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(done) => done.map_err(KvError),
+        Err(panic) => Err(KvError(format!("the engine panicked: {}", words(panic.as_ref())))),
+    }
+}
+
+impl Kv for Sled {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        guarded(|| match self.db.get(key) {
+            Ok(value) => Ok(value.map(|value| value.to_vec())),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+        guarded(|| {
+            if span.from >= span.to {
+                return Ok(());
+            }
+            let mut range = self.db.range(span.from..span.to);
+            loop {
+                let next = match span.direction {
+                    Direction::Up => range.next(),
+                    Direction::Down => range.next_back(),
+                };
+                let Some(pair) = next else { return Ok(()) };
+                let (key, value) = pair.map_err(|error| error.to_string())?;
+                if let ControlFlow::Break(()) = visit(&key, &value) {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        batch.check()?;
+        guarded(|| {
+            let mut writes = sled::Batch::default();
+            for (key, value) in batch.writes {
+                match value {
+                    Some(value) => writes.insert(key, value),
+                    None => writes.remove(key),
+                }
+            }
+            self.db.apply_batch(writes).map_err(|error| error.to_string())?;
+            self.db.flush().map_err(|error| error.to_string())?;
+            passed(Step::Written);
+            self.data.sync_data().map_err(|error| format!("fdatasync: {error}"))?;
+            passed(Step::Synced);
+            Ok(())
+        })
+    }
+}

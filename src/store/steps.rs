@@ -1,0 +1,206 @@
+//! The commands that change what is stored already: clicks, attempts, retries, ended holds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::domain::click::Click;
+use crate::domain::conversion::matched_by;
+use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused, release_held};
+use crate::domain::ids::{ClickId, DeliveryId};
+use crate::domain::time::Time;
+use crate::store::command::{Command, Retry, Withdraw};
+use crate::store::group::{Clicked, Group};
+use crate::store::layout::{StoredAttempt, hash};
+use crate::store::queues::Slot;
+use crate::store::shelf::Record;
+use crate::store::{ClickRecorded, Outcome, StoreError};
+
+/// How many conversions one step of a long command changes.
+const STEP: usize = 1024;
+
+/// How far withdrawing a destination has come.
+pub enum Withdrawn {
+    All(u64),
+    Some(Withdraw),
+}
+
+impl Group<'_> {
+    /// Records a click, or fills a known one, and matches what waits for it.
+    pub fn click(&mut self, click: Click) -> Result<ClickRecorded, StoreError> {
+        let known = match self.clicks.get(&click.id) {
+            Some(pending) => Some((Click::clone(&pending.click), pending.had)),
+            None => self.shared.shelf.click_afresh(&click.id)?.map(|found| (found.value, found.pieces)),
+        };
+        let (done, click, had) = match known {
+            None => (ClickRecorded::New, click, 0),
+            Some((mut known, had)) => {
+                let filled = known.fill(&click);
+                (if filled { ClickRecorded::Filled } else { ClickRecorded::Known }, known, had)
+            }
+        };
+        let step = self.step_of_matching(&click, 0)?;
+        let (id, at) = (click.id.clone(), click.recorded_at);
+        if done != ClickRecorded::Known {
+            self.clicks.insert(id.clone(), Clicked { click: Arc::new(click), had });
+        }
+        self.match_all(&id, at, step.found);
+        if let Some(after) = step.rest {
+            self.matching.insert(id.clone(), true);
+            self.again.push(Command::Match { click: id, after });
+        }
+        Ok(done)
+    }
+
+    /// The next step of matching a click that has very many conversions waiting.
+    pub fn go_on_matching(&mut self, id: &ClickId, after: u64) -> Result<(), StoreError> {
+        let Some(click) = self.shared.shelf.click(id)? else {
+            self.matching.insert(id.clone(), false);
+            return Ok(());
+        };
+        let step = self.step_of_matching(&click, after)?;
+        self.match_all(id, click.recorded_at, step.found);
+        match step.rest {
+            Some(after) => self.again.push(Command::Match { click: id.clone(), after }),
+            None => {
+                self.matching.insert(id.clone(), false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the click frees. Changes nothing, so that a failed read leaves nothing half done.
+    fn step_of_matching(&self, click: &Click, after: u64) -> Result<Matching, StoreError> {
+        let stored = self.shared.index.lock().waiting_for(hash(click.id.as_str()), after, STEP);
+        let rest = (stored.len() == STEP).then(|| stored.last().copied()).flatten();
+        let here = self.awaiting.get(&click.id).into_iter().flatten().copied();
+        let numbers: BTreeSet<u64> = stored.into_iter().chain(here).collect();
+        let mut found = Vec::new();
+        for number in numbers {
+            if let Some(record) = self.peek(number)? {
+                found.push((number, record));
+            }
+        }
+        Ok(Matching { found, rest })
+    }
+
+    fn match_all(&mut self, click: &ClickId, at: Time, found: Vec<(u64, Record)>) {
+        for (number, old) in found {
+            if let Some(conversion) = matched_by(&old.conversion, click, at) {
+                let mut record = old.clone();
+                record.conversion = conversion;
+                release_held(&mut record.standing.deliveries, at);
+                self.change(number, &old, record, true);
+            }
+        }
+    }
+
+    /// Remembers an attempt and where it leads.
+    pub fn record(&mut self, outcome: Outcome) -> Result<(), StoreError> {
+        let Some((number, old, place)) = self.find_delivery(&outcome.id)? else {
+            tracing::warn!(delivery.id = %outcome.id, "an attempt at a delivery that is not kept was left out");
+            return Ok(());
+        };
+        let mut record = old.clone();
+        let attempt = self.numbers.next_attempt;
+        let mut previous = None;
+        if let Some(last) = record.standing.last_attempts.get_mut(place) {
+            previous = last.replace(attempt);
+        }
+        if let Some(delivery) = record.standing.deliveries.get_mut(place) {
+            delivery.state = outcome.state;
+            delivery.attempts = outcome.attempts;
+        }
+        self.numbers.next_attempt += 1;
+        let delivery = u32::try_from(place).unwrap_or(u32::MAX);
+        self.attempts.push(StoredAttempt { seq: number, delivery, previous, attempt: outcome.attempt });
+        self.ended.extend(Slot::new(number, place).map(|slot| (outcome.id.destination, slot)));
+        self.change(number, &old, record, false);
+        Ok(())
+    }
+
+    /// Makes a delivery due because a person asked.
+    pub fn retry(&mut self, retry: &Retry) -> Result<Result<Delivery, RetryRefused>, StoreError> {
+        let Some((number, old, place)) = self.find_delivery(&retry.id)? else {
+            return Ok(Err(RetryRefused::Unknown));
+        };
+        let mut record = old.clone();
+        let too_old = retry.oldest_event.is_some_and(|oldest| record.conversion.event_time < oldest);
+        let Some(delivery) = record.standing.deliveries.get_mut(place) else {
+            return Ok(Err(RetryRefused::Unknown));
+        };
+        match delivery.state {
+            DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
+            DeliveryState::Waiting { .. } => return Ok(Err(RetryRefused::Waiting)),
+            _ if too_old => return Ok(Err(RetryRefused::TooOld)),
+            _ => delivery.state = DeliveryState::Waiting { due: retry.now },
+        }
+        let delivery = delivery.clone();
+        self.asked.extend(Slot::new(number, place));
+        self.change(number, &old, record, false);
+        Ok(Ok(delivery))
+    }
+
+    /// Skips up to [`STEP`] deliveries of a destination that is gone.
+    pub fn withdraw(&mut self, mut withdraw: Withdraw) -> Result<Withdrawn, StoreError> {
+        let slots = self.shared.index.lock().lane(&withdraw.destination).unfinished(STEP);
+        let mut records = Vec::new();
+        for slot in &slots {
+            if let Some(record) = self.peek(slot.seq())? {
+                records.push((slot.seq(), record));
+            }
+        }
+        records.sort_by_key(|(number, _)| *number);
+        records.dedup_by_key(|(number, _)| *number);
+        for (number, old) in records {
+            let mut record = old.clone();
+            let mine = record.standing.deliveries.iter_mut().filter(|delivery| {
+                delivery.destination == withdraw.destination && delivery.state.is_unfinished()
+            });
+            let mut count = 0;
+            for delivery in mine {
+                let reason = withdraw.reason.clone();
+                delivery.state = DeliveryState::Skipped { at: withdraw.now, reason };
+                count += 1;
+            }
+            if count > 0 {
+                withdraw.done += count;
+                self.change(number, &old, record, false);
+            }
+        }
+        Ok(if slots.len() == STEP { Withdrawn::Some(withdraw) } else { Withdrawn::All(withdraw.done) })
+    }
+
+    /// Skips what was held too long. Answers of how many conversions.
+    pub fn expire(&mut self, now: Time, limit: usize) -> Result<u64, StoreError> {
+        let numbers = self.shared.index.lock().ended_holds(now, limit.min(STEP));
+        let mut records = Vec::new();
+        for number in numbers {
+            if let Some(record) = self.peek(number)? {
+                records.push((number, record));
+            }
+        }
+        let mut expired = 0;
+        for (number, old) in records {
+            let mut record = old.clone();
+            if delivery::expire_holds(&mut record.standing.deliveries, now) {
+                expired += 1;
+                self.change(number, &old, record, false);
+            }
+        }
+        Ok(expired)
+    }
+
+    fn find_delivery(&self, id: &DeliveryId) -> Result<Option<(u64, Record, usize)>, StoreError> {
+        let Some((number, record)) = self.find(&id.conversion)? else { return Ok(None) };
+        let is_it =
+            |delivery: &Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;
+        let place = record.standing.deliveries.iter().position(is_it);
+        Ok(place.map(|place| (number, record, place)))
+    }
+}
+
+struct Matching {
+    found: Vec<(u64, Record)>,
+    /// Where the next step begins, if there is one.
+    rest: Option<u64>,
+}

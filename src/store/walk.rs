@@ -1,0 +1,89 @@
+//! How a list goes through the store: newest first, a bounded way at a time.
+
+use crate::store::chunk::Chunk;
+use crate::store::group::Shared;
+use crate::store::layout::EntryHead;
+use crate::store::{Page, PageRequest, StoreError};
+
+/// Blocks read together.
+const CHUNK: usize = 64;
+/// What one list call may spend: 1 for a block whose head is looked at, [`UNPACK`] for a record read.
+const BUDGET: usize = 6000;
+/// What reading one whole record costs of the budget.
+pub const UNPACK: usize = 6;
+
+/// A place in a list: a postback number and, below it, a delivery's place. Lists run downwards.
+pub type Position = (u64, usize);
+
+/// What a record is turned into: items with their place in the record, highest first.
+pub type Items<T> = Vec<(usize, T)>;
+
+/// One list call.
+pub struct Walk<'a> {
+    pub shared: &'a Shared,
+    pub limit: usize,
+    /// Only what lies below is listed.
+    pub below: Position,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins at the cursor, or at the newest. `None` for a cursor that no list gave.
+    pub fn begin(shared: &'a Shared, page: &PageRequest) -> Result<Option<Walk<'a>>, StoreError> {
+        shared.shelf.check()?;
+        let end = shared.index.lock().end();
+        let below = match &page.cursor {
+            None => Some((end, 0)),
+            Some(cursor) => parse(cursor).map(|below| below.min((end, 0))),
+        };
+        Ok(below.map(|below| Walk { shared, limit: page.limit.clamp(1, 1000), below }))
+    }
+
+    /// Shows every record to `visit`, newest first, until the page is full or the budget is spent.
+    pub fn run<T>(
+        self,
+        mut visit: impl FnMut(u64, &EntryHead, &mut usize) -> Result<Items<T>, StoreError>,
+    ) -> Result<Page<T>, StoreError> {
+        let mut items = Vec::new();
+        let mut spent = 0;
+        let mut next = if self.below.1 > 0 { self.below.0 + 1 } else { self.below.0 };
+        loop {
+            let firsts = self.shared.index.lock().blocks_below(next, CHUNK);
+            let Some(from) = firsts.last() else { return Ok(Page { items, next_cursor: None }) };
+            let chunk = Chunk::read(&self.shared.shelf, *from, next, CHUNK)?;
+            for (first, heads) in chunk.blocks.iter().rev() {
+                spent += 1;
+                for (at, head) in heads.iter().enumerate().rev() {
+                    let number = first + at as u64;
+                    if head.gone || number > self.below.0 {
+                        continue;
+                    }
+                    for (place, item) in visit(number, head, &mut spent)? {
+                        if (number, place) >= self.below {
+                            continue;
+                        }
+                        items.push(item);
+                        if items.len() == self.limit {
+                            return Ok(Page { items, next_cursor: Some(show((number, place))) });
+                        }
+                    }
+                }
+                if spent >= BUDGET {
+                    return Ok(Page { items, next_cursor: Some(show((*first, 0))) });
+                }
+            }
+            next = *from;
+        }
+    }
+}
+
+/// A position as a cursor.
+pub fn show((number, place): Position) -> String {
+    if place == 0 { number.to_string() } else { format!("{number}.{place}") }
+}
+
+fn parse(cursor: &str) -> Option<Position> {
+    match cursor.split_once('.') {
+        None => Some((cursor.parse().ok()?, 0)),
+        Some((number, place)) => Some((number.parse().ok()?, place.parse().ok()?)),
+    }
+}

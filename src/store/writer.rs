@@ -1,0 +1,202 @@
+//! The one thread that writes: takes everything queued, decides it in order, commits once, answers.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::store::StoreError;
+use crate::store::command::Command;
+use crate::store::crash;
+use crate::store::group::{Group, Shared};
+use crate::store::kv::{KvError, Step};
+use crate::store::layout::Numbers;
+use crate::store::purge::Cursor;
+
+/// The most commands in one group, and the most bytes they bring along.
+const GROUP_COMMANDS: usize = 4096;
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
+/// How one commit went.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitReport {
+    /// Commands decided together.
+    pub commands: usize,
+    /// From the first decision to the last answer.
+    pub took: Duration,
+    /// Making the written bytes durable; a part of `took`.
+    pub sync: Duration,
+}
+
+/// Who hears of every commit, and by which clock it is measured.
+#[derive(Clone)]
+pub struct Watch {
+    /// A monotonic clock.
+    pub clock: fn() -> Instant,
+    pub report: Arc<dyn Fn(CommitReport) + Send + Sync>,
+}
+
+/// Where commands wait for the writer.
+#[derive(Default)]
+pub struct Queue {
+    waiting: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    commands: Vec<Command>,
+    closed: bool,
+}
+
+impl Queue {
+    /// Queues a command; one that comes after the close is refused.
+    pub fn push(&self, command: Command) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            drop(waiting);
+            command.refuse(StoreError::Closed);
+            return;
+        }
+        waiting.closed = matches!(command, Command::Close(_));
+        waiting.commands.push(command);
+        drop(waiting);
+        self.bell.notify_one();
+    }
+
+    /// Nothing more is taken; what is queued is still done.
+    pub fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.bell.notify_one();
+    }
+
+    /// Everything queued, once there is anything; `None` when nothing will ever come.
+    fn take(&self) -> Option<Vec<Command>> {
+        let mut waiting = self.waiting.lock();
+        while waiting.commands.is_empty() && !waiting.closed {
+            self.bell.wait(&mut waiting);
+        }
+        Some(std::mem::take(&mut waiting.commands)).filter(|commands| !commands.is_empty())
+    }
+}
+
+/// Whatever ends the writer, nobody waits for it in vain: dropped commands answer "closed".
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.queue.waiting.lock().commands.clear();
+    }
+}
+
+/// Starts the writer.
+///
+/// # Errors
+/// When the operating system gives no thread.
+pub fn start(
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    numbers: Numbers,
+    watch: Option<Watch>,
+) -> std::io::Result<JoinHandle<()>> {
+    let writer = Writer { shared, queue, numbers, watch, cursor: Cursor::default() };
+    std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    numbers: Numbers,
+    watch: Option<Watch>,
+    cursor: Cursor,
+}
+
+impl Writer {
+    fn run(mut self) {
+        while let Some(commands) = self.queue.take() {
+            let mut rest = commands.into_iter().peekable();
+            let mut again = Vec::new();
+            while rest.peek().is_some() || !again.is_empty() {
+                let mut group = std::mem::take(&mut again);
+                let mut bytes = 0;
+                while let Some(next) = rest.peek() {
+                    let alone = next.is_alone() || group.iter().any(Command::is_alone);
+                    if (alone && !group.is_empty()) || group.len() >= GROUP_COMMANDS || bytes > GROUP_BYTES {
+                        break;
+                    }
+                    bytes += next.weight();
+                    group.extend(rest.next());
+                }
+                again = self.commit(group);
+            }
+        }
+    }
+
+    /// Decides and commits one group; answers what is left of long commands.
+    fn commit(&mut self, commands: Vec<Command>) -> Vec<Command> {
+        if let Err(error) = self.shared.shelf.check() {
+            commands.into_iter().for_each(|command| command.refuse(error.clone()));
+            return Vec::new();
+        }
+        let count = commands.len();
+        let began = self.watch.as_ref().map(|watch| (watch.clock)());
+        let mut group = Group::new(&self.shared, self.numbers);
+        for command in commands {
+            group.take(command, &mut self.cursor);
+        }
+        let mut sync = Duration::ZERO;
+        let done = write(&mut group, self.watch.as_ref(), &mut sync);
+        if done.is_ok() {
+            self.numbers = group.numbers;
+        }
+        crash::point("commit.before_answer");
+        let again = std::mem::take(&mut group.again);
+        group.answer(&done);
+        if let (Some(watch), Some(began)) = (&self.watch, began) {
+            let took = (watch.clock)().saturating_duration_since(began);
+            (watch.report)(CommitReport { commands: count, took, sync });
+        }
+        again
+    }
+}
+
+fn write(group: &mut Group<'_>, watch: Option<&Watch>, sync: &mut Duration) -> Result<(), StoreError> {
+    let shelf = &group.shared.shelf;
+    // A read that failed while the group was decided ends the store; nothing of the group counts.
+    shelf.check()?;
+    let mut ready = match group.pack() {
+        Ok(ready) => ready,
+        Err(StoreError::Corrupt { key, cause }) => {
+            let cause = KvError(format!("the record {key} cannot be packed: {cause}"));
+            return Err(shelf.fail("write", &cause));
+        }
+        Err(error) => return Err(error),
+    };
+    if !ready.batch.is_empty() {
+        let purges = !group.purging.is_empty();
+        crash::point("commit.before_write");
+        if purges {
+            crash::point("purge.before_write");
+        }
+        let mut written = None;
+        let mut passed = |step| match step {
+            Step::Written => {
+                crash::point("commit.after_write");
+                written = watch.map(|watch| (watch.clock)());
+            }
+            Step::Synced => {
+                if let (Some(watch), Some(written)) = (watch, written) {
+                    *sync = (watch.clock)().saturating_duration_since(written);
+                }
+                crash::point("commit.after_sync");
+            }
+        };
+        let batch = std::mem::take(&mut ready.batch);
+        shelf.kv().commit(batch, &mut passed).map_err(|error| shelf.fail("write", &error))?;
+        if purges {
+            crash::point("purge.after_sync");
+        }
+    }
+    group.publish(&ready);
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! What becomes of a delivery before it is sent, and after an answer came.
+
+use postbridge::dispatch::decide::{Class, Rules, after, before};
+use postbridge::dispatch::schedule::Schedule;
+use postbridge::domain::attribution::Attribution;
+use postbridge::domain::click::Traits;
+use postbridge::domain::conversion::{Conversion, Dedup, EventName, Status};
+use postbridge::domain::delivery::{Changes, Delivery, DeliveryState, Judgement, SourcePolicy, Unmatched};
+use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
+use postbridge::store::Claimed;
+use postbridge::template::account::Mode;
+
+const WEEK: i64 = 7 * DAY_MS;
+
+fn at(millis: i64) -> Time {
+    Time::from_millis(1_790_000_000_000 + millis).unwrap()
+}
+
+/// A waiting delivery, due at 0, of an event that happened at 0.
+fn claimed() -> Claimed {
+    let source = SourceId::parse("s").unwrap();
+    let conversion = Conversion {
+        id: ConversionId::derive(&source, "Purchase", "1"),
+        seq: Seq::new(1).unwrap(),
+        source,
+        event: EventName::parse("Purchase").unwrap(),
+        status: Status::Approved,
+        transaction_id: None,
+        attribution: Attribution::NoClickId,
+        item_id: None,
+        value: None,
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: at(0),
+        received_at: at(0),
+        traits: Traits::default(),
+        params: Vec::new(),
+        history: Vec::new(),
+    };
+    let delivery = Delivery {
+        destination: DestinationId::parse("d").unwrap(),
+        occasion: Occasion::First,
+        state: DeliveryState::Waiting { due: at(0) },
+        attempts: 0,
+    };
+    let id: DeliveryId = delivery.id(conversion.id);
+    Claimed { id, conversion, delivery, click: None }
+}
+
+fn policy() -> SourcePolicy {
+    SourcePolicy {
+        source: SourceId::parse("s").unwrap(),
+        dedup: Dedup::Transaction,
+        forward_status: vec![Status::Approved, Status::Pending],
+        unmatched: Unmatched::Forward,
+    }
+}
+
+fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
+    Rules { mode: Mode::Live, changes: Changes::Ignore, max_age_ms: Some(WEEK), policy }
+}
+
+fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, Class)> {
+    before(rules, claimed, now).map(|settled| {
+        assert_eq!(settled.attempts, claimed.delivery.attempts, "nothing left, nothing is charged");
+        (settled.state.word(), settled.class)
+    })
+}
+
+#[test]
+fn what_its_source_forwards_is_sent() {
+    let policy = policy();
+    assert_eq!(ended(&rules(Some(&policy)), &claimed(), at(0)), None);
+}
+
+#[test]
+fn a_status_that_is_no_longer_forwarded_is_skipped() {
+    let (policy, mut claimed) = (policy(), claimed());
+    claimed.conversion.status = Status::Rejected;
+    assert_eq!(ended(&rules(Some(&policy)), &claimed, at(0)), Some(("skipped", Class::NotForwarded)));
+}
+
+#[test]
+fn a_destination_that_hears_of_changes_is_told_of_the_rejection() {
+    let (policy, mut claimed) = (policy(), claimed());
+    claimed.conversion.status = Status::Rejected;
+    let rules = Rules { changes: Changes::Send, ..rules(Some(&policy)) };
+    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", Class::NotForwarded)), "it never knew");
+    claimed.delivery.occasion = Occasion::Change(1);
+    assert_eq!(ended(&rules, &claimed, at(0)), None);
+}
+
+#[test]
+fn of_a_source_that_is_no_longer_configured_what_is_approved_is_sent() {
+    let mut claimed = claimed();
+    assert_eq!(ended(&rules(None), &claimed, at(0)), None);
+    claimed.conversion.status = Status::Pending;
+    assert_eq!(ended(&rules(None), &claimed, at(0)), Some(("skipped", Class::NotForwarded)));
+}
+
+#[test]
+fn a_destination_that_is_off_takes_nothing() {
+    let policy = policy();
+    let rules = Rules { mode: Mode::Off, ..rules(Some(&policy)) };
+    assert_eq!(ended(&rules, &claimed(), at(0)), Some(("skipped", Class::Off)));
+}
+
+#[test]
+fn an_event_that_was_too_old_from_the_first_is_skipped_naming_the_field() {
+    let (policy, mut claimed) = (policy(), claimed());
+    claimed.delivery.state = DeliveryState::Waiting { due: at(WEEK + 1) };
+    let settled = before(&rules(Some(&policy)), &claimed, at(WEEK + 2)).unwrap();
+    match settled.state {
+        DeliveryState::Skipped { reason, .. } => assert!(reason.contains("event_time"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_event_that_grew_too_old_while_it_waited_is_dead() {
+    let (policy, mut claimed) = (policy(), claimed());
+    let rules = rules(Some(&policy));
+    assert_eq!(ended(&rules, &claimed, at(WEEK)), None);
+    assert_eq!(ended(&rules, &claimed, at(WEEK + 1)), Some(("dead", Class::TooOld)));
+    claimed.delivery.attempts = 3;
+    claimed.delivery.state = DeliveryState::Waiting { due: at(WEEK + 5) };
+    assert_eq!(ended(&rules, &claimed, at(WEEK + 6)), Some(("dead", Class::TooOld)));
+}
+
+#[test]
+fn without_an_age_limit_nothing_is_too_old() {
+    let policy = policy();
+    let rules = Rules { max_age_ms: None, ..rules(Some(&policy)) };
+    assert_eq!(ended(&rules, &claimed(), at(400 * DAY_MS)), None);
+}
+
+fn retry(after_ms: Option<i64>) -> Judgement {
+    Judgement::Retry { reason: "status 503".to_owned(), after_ms }
+}
+
+#[test]
+fn a_retry_waits_by_the_schedule_and_is_charged() {
+    let settled = after(retry(None), &claimed(), Some(WEEK), &Schedule::default(), at(0));
+    assert_eq!((settled.attempts, settled.class), (1, Class::Retry));
+    match settled.state {
+        DeliveryState::Waiting { due } => assert!((5_000..=6_250).contains(&due.millis_since(at(0)))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
+    let mut claimed = claimed();
+    claimed.delivery.attempts = 20;
+    let settled = after(retry(None), &claimed, Some(WEEK), &Schedule::default(), at(WEEK - HOUR_MS));
+    assert_eq!((settled.attempts, settled.class), (21, Class::GaveUp));
+    assert_eq!(settled.judgement, retry(None), "the attempt keeps what the answer meant");
+    match settled.state {
+        DeliveryState::Dead { reason, .. } => {
+            assert!(reason.contains("status 503") && reason.contains("7 days"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_platform_that_asks_for_more_time_than_is_left_ends_it_too() {
+    let claimed = claimed();
+    let late = at(WEEK - 2 * HOUR_MS);
+    let plain = after(retry(None), &claimed, Some(WEEK), &Schedule::default(), late);
+    assert_eq!(plain.class, Class::Retry);
+    let asked = after(retry(Some(3 * HOUR_MS)), &claimed, Some(WEEK), &Schedule::default(), late);
+    assert_eq!(asked.class, Class::GaveUp);
+}
+
+#[test]
+fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
+    let mut claimed = claimed();
+    claimed.delivery.attempts = 2;
+    claimed.delivery.state = DeliveryState::Waiting { due: at(77) };
+    let judgement = Judgement::Park { reason: "token".to_owned() };
+    let settled = after(judgement, &claimed, Some(WEEK), &Schedule::default(), at(1_000));
+    assert_eq!(settled.state, DeliveryState::Waiting { due: at(77) });
+    assert_eq!((settled.attempts, settled.class), (2, Class::Parked));
+}
+
+#[test]
+fn delivered_dead_and_skipped_end_a_delivery() {
+    for (judgement, word, class) in [
+        (Judgement::Delivered { warnings: Vec::new() }, "delivered", Class::Delivered),
+        (Judgement::Dead { reason: "no".to_owned() }, "dead", Class::Rejected),
+        (Judgement::Skipped { reason: "no".to_owned() }, "skipped", Class::Unfit),
+    ] {
+        let settled = after(judgement, &claimed(), Some(WEEK), &Schedule::default(), at(1));
+        assert_eq!((settled.state.word(), settled.class, settled.attempts), (word, class, 1));
+    }
+}

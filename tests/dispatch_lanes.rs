@@ -1,0 +1,275 @@
+//! Lanes: what is no longer wanted is not sent, refused accounts are parked, starts and stops lose nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postbridge::domain::conversion::Status;
+use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::ids::DestinationId;
+use postbridge::domain::time::DAY_MS;
+use postbridge::store::ClaimRequest;
+
+use crate::dispatch_world::{TAKEN, Target, World, plan, until};
+use crate::standin::{Act, Standin};
+
+async fn taking() -> Standin {
+    Standin::start(|_| Act::ok(TAKEN)).await
+}
+
+/// Takes events from those who know the good token.
+async fn guarded() -> Standin {
+    Standin::start(|received| match received.header("authorization") {
+        Some("Bearer good") => Act::ok(TAKEN),
+        _ => Act::status(401, "who are you?"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_conversion_that_is_rejected_before_it_was_sent_is_skipped() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let sale = world.sale("t").await;
+    assert_eq!(world.tell("t", Status::Rejected, None).await, sale);
+    let dispatch = world.dispatch(&targets);
+    let (delivery, _) = world.reaches(sale, "skipped").await;
+    assert!(matches!(delivery.state, DeliveryState::Skipped { reason, .. } if reason.contains("rejected")));
+    assert_eq!(platform.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_second_approval_never_sends_twice() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sale = world.sale("t").await;
+    world.reaches(sale, "delivered").await;
+    for status in [Status::Rejected, Status::Approved, Status::Pending, Status::Approved] {
+        world.tell("t", status, None).await;
+    }
+    // Another sale goes through the same lane after all that.
+    let marker = world.sale("marker").await;
+    world.reaches(marker, "delivered").await;
+    let told = platform.received();
+    assert_eq!(told.iter().filter(|request| request.json()["transaction"] == "t").count(), 1);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_before_it_knew() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sale = world.sale("t").await;
+    world.reaches(sale, "delivered").await;
+    world.tell("t", Status::Rejected, None).await;
+    platform.wait_for(2).await;
+    let ids: HashSet<String> =
+        platform.received().iter().map(|request| request.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "one event id over all occasions");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn two_claims_never_hand_out_the_same_delivery() {
+    let targets = [Target::new("a", "http://127.0.0.1:1".to_owned())];
+    let world = World::new(&targets);
+    world.sales("t", 200).await;
+    let claim = || {
+        let request = ClaimRequest {
+            destination: DestinationId::parse("a").unwrap(),
+            now: world.clock.now().plus_millis(1),
+            fresh: 30,
+            retries: 30,
+        };
+        world.store.claim(request)
+    };
+    let claims = futures_util::future::join_all((0..10).map(|_| claim())).await;
+    let handed: Vec<String> =
+        claims.into_iter().flat_map(|claim| claim.unwrap().work).map(|work| work.id.to_string()).collect();
+    assert_eq!(handed.len(), 200);
+    assert_eq!(handed.iter().collect::<HashSet<_>>().len(), 200);
+}
+
+#[tokio::test]
+async fn two_dispatches_over_one_store_send_every_delivery_once() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let sales = world.sales("t", 200).await;
+    let (one, other) = (world.dispatch(&targets), world.dispatch(&targets));
+    world.all_reach(&sales, "delivered").await;
+    assert_eq!(platform.count(), 200);
+    one.stop(Duration::from_secs(5)).await;
+    other.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_refused_account_parks_the_queue_burns_no_attempts_and_a_probe_frees_it() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sales = world.sales("t", 20).await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    // At least two probes, one at a time; the rest of the queue stays untouched.
+    platform.wait_for(3).await;
+    for sale in &sales {
+        let (delivery, _) = world.delivery(*sale).await;
+        assert_eq!((delivery.state.word(), delivery.attempts), ("waiting", 0));
+    }
+    let asked: HashSet<String> =
+        platform.received().iter().map(|request| request.json()["transaction"].to_string()).collect();
+    assert_eq!(asked.len(), 1, "the oldest asks: {asked:?}");
+    platform.script(|_| Act::ok(TAKEN));
+    world.all_reach(&sales, "delivered").await;
+    assert_eq!(dispatch.states()[0].parked, None);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_reload_with_a_good_token_probes_a_parked_destination_at_once() {
+    let platform = guarded().await;
+    let bad = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&bad);
+    let mut pace = crate::dispatch_world::quick();
+    pace.probe_every_ms = DAY_MS;
+    let dispatch = postbridge::dispatch::Dispatch::start_at_pace(
+        Arc::clone(&world.store),
+        plan(&bad),
+        world.clock.clone(),
+        pace,
+    );
+    let sale = world.sale("t").await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    dispatch.reload(plan(&[Target { token: "good", ..bad[0].clone() }]));
+    let (delivery, attempts) = world.reaches(sale, "delivered").await;
+    assert_eq!((delivery.attempts, attempts.len()), (1, 2), "the refused attempt is kept, not counted");
+    until("unparked", || dispatch.states()[0].parked.is_none()).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_waits_at_a_parked_destination_still_dies_of_age() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let soon_old = world.clock.now().plus_millis(1_000 - 7 * DAY_MS);
+    let mut sales = Vec::new();
+    for n in 0..100 {
+        sales.push(world.tell(&format!("t{n}"), Status::Approved, Some(soon_old)).await);
+    }
+    world.all_reach(&sales, "dead").await;
+    let young = world.sale("young").await;
+    assert_eq!(world.delivery(young).await.0.state.word(), "waiting");
+    assert!(dispatch.states()[0].parked.is_some());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_in_flight() {
+    let wait = Duration::from_millis(80);
+    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sales = world.sales("t", 5).await;
+    platform.wait_for(1).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+    let mut words = Vec::new();
+    for sale in sales {
+        words.push(world.delivery(sale).await.0.state.word());
+    }
+    assert_eq!(words.iter().filter(|word| **word == "delivered").count(), 1, "{words:?}");
+    assert_eq!(words.iter().filter(|word| **word == "waiting").count(), 4, "{words:?}");
+    assert_eq!(platform.count(), 1, "nothing more was claimed");
+}
+
+#[tokio::test]
+async fn a_stop_whose_grace_ends_gives_the_rest_back() {
+    let platform = Standin::start(|_| Act::Hang).await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sale = world.sale("t").await;
+    platform.wait_for(1).await;
+    dispatch.stop(Duration::from_millis(20)).await;
+    assert_eq!(world.delivery(sale).await.0.attempts, 0);
+    platform.script(|_| Act::ok(TAKEN));
+    let again = world.dispatch(&targets);
+    world.reaches(sale, "delivered").await;
+    let ids: HashSet<String> = platform.received().iter().map(|r| r.json()["id"].to_string()).collect();
+    assert_eq!((platform.count(), ids.len()), (2, 1));
+    again.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight() {
+    let wait = Duration::from_millis(60);
+    let slow = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let (fine, moved) = (taking().await, taking().await);
+    let targets = [
+        Target::new("slow", slow.url("")),
+        Target::new("fine", fine.url("")),
+        Target::new("new", moved.url("")),
+    ];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets[..2]);
+    let sale = world.sale("one").await;
+    slow.wait_for(1).await;
+    fine.wait_for(1).await;
+    // `slow` is taken out while it answers, `fine` moves, `new` comes.
+    dispatch.reload(plan(&[Target::new("fine", moved.url("")), targets[2].clone()]));
+    let names: Vec<String> = dispatch.states().iter().map(|state| state.destination.to_string()).collect();
+    assert_eq!(names, ["fine", "new"]);
+    world.sale("two").await;
+    moved.wait_for(3).await;
+    assert_eq!(fine.count(), 1);
+    assert_eq!(slow.count(), 1);
+    let delivered = || async {
+        let all = world.deliveries(sale).await;
+        all.iter().filter(|(delivery, _)| delivery.state.word() == "delivered").count()
+    };
+    for _ in 0..1_000 {
+        if delivered().await == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(delivered().await, 3, "what was in flight at `slow` was recorded");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_would_be_tried_again_at_a_destination_that_is_gone_ends_skipped() {
+    let wait = Duration::from_millis(60);
+    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::status(503, "")))).await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sale = world.sale("t").await;
+    platform.wait_for(1).await;
+    dispatch.reload(plan(&[]));
+    let (delivery, attempts) = world.reaches(sale, "skipped").await;
+    assert_eq!((delivery.attempts, attempts[0].judgement.word()), (1, "retry"));
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_lane_claims_by_itself_what_was_waiting_before_it_started() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let sales = world.sales("t", 500).await;
+    let dispatch = world.dispatch(&targets);
+    world.all_reach(&sales, "delivered").await;
+    assert_eq!(platform.count(), 500);
+    until("counted", || dispatch.states()[0].delivered == 500).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}

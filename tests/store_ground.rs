@@ -1,0 +1,287 @@
+//! What the store's tests stand on: stores that can be opened again, and arrivals and clicks to put in.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use postbridge::domain::attribution::Reading;
+use postbridge::domain::click::{Click, Trait, Traits};
+use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
+use postbridge::domain::delivery::{
+    Answer, Attempt, Changes, DeliveryState, Judgement, Route, SentRequest, SourcePolicy, Unmatched,
+};
+use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
+use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::postback::{Fault, RawRequest};
+use postbridge::domain::time::Time;
+use postbridge::store::embedded::{Embedded, Settings};
+use postbridge::store::memory::Memory;
+use postbridge::store::{
+    Arrival, ClaimRequest, Claimed, Finding, MappedArrival, Outcome, PageRequest, Receipt, Store,
+};
+
+/// A place where a store lies and can be opened again and again.
+pub struct Ground {
+    open: Box<dyn Fn() -> Arc<Embedded>>,
+}
+
+impl Ground {
+    pub fn memory() -> Ground {
+        let memory = Memory::new();
+        Ground { open: Box::new(move || Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap())) }
+    }
+
+    /// A dedup map so narrow that nearly every look-up meets a foreign hash.
+    pub fn colliding() -> Ground {
+        let memory = Memory::new();
+        let settings = Settings { dedup_mask: 1, ..Settings::default() };
+        let open = move || Arc::new(Embedded::open_with(Arc::new(memory.clone()), settings.clone()).unwrap());
+        Ground { open: Box::new(open) }
+    }
+
+    pub fn sled() -> Ground {
+        let folder = tempfile::tempdir().unwrap();
+        Ground { open: Box::new(move || Arc::new(Embedded::open_sled(&folder.path().join("data")).unwrap())) }
+    }
+
+    /// Opens the store; the one opened before has to be dropped.
+    pub fn open(&self) -> Arc<Embedded> {
+        (self.open)()
+    }
+}
+
+/// Runs a future to its end on this thread.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Milliseconds after a fixed beginning.
+pub fn at(millis: i64) -> Time {
+    Time::parse("2026-01-01T00:00:00Z").unwrap().plus_millis(millis)
+}
+
+pub const HOUR: i64 = 3_600_000;
+pub const DAY: i64 = 24 * HOUR;
+
+pub fn source() -> SourceId {
+    SourceId::parse("network").unwrap()
+}
+
+pub fn destination(name: &str) -> DestinationId {
+    DestinationId::parse(name).unwrap()
+}
+
+pub fn usd(amount: &str) -> Money {
+    Money::new(parse_decimal(amount, DecimalMark::Dot).unwrap(), Currency::parse("USD").unwrap())
+}
+
+pub fn route(name: &str) -> Route {
+    Route { destination: destination(name), sources: vec![], events: vec![], changes: Changes::Ignore }
+}
+
+/// A postback to be told, changed by the methods below.
+#[derive(Clone)]
+pub struct Sale {
+    pub draft: Draft,
+    pub policy: SourcePolicy,
+    pub routes: Vec<Route>,
+    pub at: Time,
+    pub body: Vec<u8>,
+    pub found: Option<(ClickId, Reading)>,
+}
+
+/// A sale of 7 USD, held for 72 hours when it names a click nobody recorded.
+pub fn sale(transaction: &str) -> Sale {
+    Sale {
+        draft: Draft {
+            source: source(),
+            event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+            status: Status::Approved,
+            transaction_id: Some(transaction.to_owned()),
+            click_id: None,
+            item_id: Some("book".to_owned()),
+            value: Some(usd("7.00")),
+            payout: None,
+            revenue: None,
+            sale_amount: None,
+            event_time: None,
+            traits: Traits::default(),
+            params: vec![("affid".to_owned(), "12".to_owned())],
+            note: None,
+        },
+        policy: SourcePolicy {
+            source: source(),
+            dedup: Dedup::Transaction,
+            forward_status: vec![Status::Approved],
+            unmatched: Unmatched::Hold { hours: 72 },
+        },
+        routes: vec![route("ads")],
+        at: at(0),
+        body: Vec::new(),
+        found: None,
+    }
+}
+
+impl Sale {
+    pub fn click(mut self, id: &str) -> Sale {
+        self.draft.click_id = Some(id.to_owned());
+        self
+    }
+
+    pub fn at(mut self, time: Time) -> Sale {
+        self.at = time;
+        self
+    }
+
+    pub fn value(mut self, amount: &str) -> Sale {
+        self.draft.value = Some(usd(amount));
+        self
+    }
+
+    pub fn status(mut self, status: Status) -> Sale {
+        self.draft.status = status;
+        self
+    }
+
+    pub fn unmatched(mut self, unmatched: Unmatched) -> Sale {
+        self.policy.unmatched = unmatched;
+        self
+    }
+
+    /// Sent whether or not its click is known.
+    pub fn forward(self) -> Sale {
+        self.unmatched(Unmatched::Forward)
+    }
+
+    pub fn to(mut self, destinations: &[&str]) -> Sale {
+        self.routes = destinations.iter().map(|name| route(name)).collect();
+        self
+    }
+
+    pub fn body(mut self, bytes: usize) -> Sale {
+        // Bytes that do not compress.
+        let mut state = 0x9e37_79b9_u32;
+        self.body = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(bytes)
+        .collect();
+        self
+    }
+
+    pub fn arrival(self) -> Arrival {
+        Arrival {
+            raw: raw(&self.draft, self.body),
+            received_at: self.at,
+            source: Some(self.draft.source.clone()),
+            finding: Finding::Mapped(Box::new(MappedArrival {
+                draft: self.draft,
+                policy: Arc::new(self.policy),
+                routes: Arc::new(self.routes),
+                click: self.found,
+            })),
+            again: None,
+        }
+    }
+
+    pub fn tell(self, store: &dyn Store) -> Receipt {
+        wait(store.arrive(self.arrival())).unwrap()
+    }
+}
+
+fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
+    let line = format!(
+        "GET /***/collect/network?s1=abc&s2={}&tid={}&price=7.00 HTTP/1.1",
+        draft.click_id.as_deref().unwrap_or_default(),
+        draft.transaction_id.as_deref().unwrap_or_default()
+    );
+    RawRequest { line: line.into_bytes(), content_type: None, body, peer: Some("192.0.2.7".parse().unwrap()) }
+}
+
+/// A postback that nobody understands.
+pub fn quarantined(reason: &str, time: Time) -> Arrival {
+    let mut arrival = sale("none").at(time).arrival();
+    arrival.finding = Finding::Quarantined(Fault::new(reason, "mend it"));
+    arrival
+}
+
+pub fn click_id(id: &str) -> ClickId {
+    ClickId::parse(id).unwrap()
+}
+
+pub fn click(id: &str) -> Click {
+    Click {
+        id: click_id(id),
+        at: at(-1000),
+        recorded_at: at(0),
+        landing_url: Some("https://shop.example/landing?fbclid=abc".to_owned()),
+        referrer: None,
+        ip: Some("203.0.113.9".parse().unwrap()),
+        user_agent: Some("Mozilla/5.0".to_owned()),
+        params: vec![("fbclid".to_owned(), "abc".to_owned())],
+        cookies: vec![],
+        sub_ids: vec![],
+        customer: Traits([(Trait::Email, "a@example.com".to_owned())].into()),
+    }
+}
+
+pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
+    claim_some(store, name, now, 100, 100)
+}
+
+pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
+    let request = ClaimRequest { destination: destination(name), now, fresh, retries };
+    wait(store.claim(request)).unwrap().work
+}
+
+/// What an attempt leaves, with a body that tells attempts apart.
+pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
+    Attempt {
+        at: time,
+        took_ms: 12,
+        request: Some(SentRequest {
+            method: "POST".to_owned(),
+            url: "https://graph.example/events".to_owned(),
+            headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
+            body: body.to_owned(),
+        }),
+        answer: Some(Answer {
+            status: 200,
+            headers: vec![],
+            body: b"{\"events_received\":1}".to_vec(),
+            truncated: false,
+        }),
+        judgement,
+    }
+}
+
+pub fn delivered(work: &Claimed, time: Time) -> Outcome {
+    Outcome {
+        id: work.id.clone(),
+        attempt: attempt(time, "body", Judgement::Delivered { warnings: vec![] }),
+        state: DeliveryState::Delivered { at: time },
+        attempts: work.delivery.attempts + 1,
+    }
+}
+
+pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
+    Outcome {
+        id: work.id.clone(),
+        attempt: attempt(time, "body", Judgement::Retry { reason: "503".to_owned(), after_ms: None }),
+        state: DeliveryState::Waiting { due },
+        attempts: work.delivery.attempts + 1,
+    }
+}
+
+pub fn dead(work: &Claimed, time: Time) -> Outcome {
+    Outcome {
+        id: work.id.clone(),
+        attempt: attempt(time, "body", Judgement::Dead { reason: "bad token".to_owned() }),
+        state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },
+        attempts: work.delivery.attempts + 1,
+    }
+}
+
+pub fn first_page(limit: usize) -> PageRequest {
+    PageRequest { cursor: None, limit }
+}
