@@ -72,7 +72,7 @@ where
     if let Err(error) = &ended {
         // By design hyper has nothing to refuse; where it does, the two parsers differ.
         if error.is_parse() {
-            error!(%error, "hyper refused a head that the wire had let through");
+            let _hyper_has_answered = upper.refuse(upper.slot.take()).await;
         } else {
             debug!(%error, "connection ended early");
         }
@@ -90,12 +90,13 @@ async fn take_leave<H: Handler, T: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
 ) {
     let linger = unread || refused.is_some();
+    let mut answer = Vec::new();
+    if let Some((fault, refusal)) = refused {
+        answer = fault.answer(refusal.line.starts_with(b"HEAD "));
+        handler.refused(refusal, peer).await;
+    }
     let last_words = async {
-        if let Some((fault, refusal)) = refused {
-            let answer = fault.answer(refusal.line.starts_with(b"HEAD "));
-            handler.refused(refusal, peer).await;
-            io.write_all(&answer).await?;
-        }
+        io.write_all(&answer).await?;
         io.shutdown().await?;
         let mut read = 0;
         let mut bin = [0u8; 4096];
@@ -141,7 +142,7 @@ impl<H: Handler> Upper<H> {
     }
 
     async fn refuse(&self, head: Option<RawHead>) -> Response<Full<Bytes>> {
-        error!("hyper read another request than the wire handed on");
+        error!("hyper does not read a request as the wire handed it on");
         let fault = Fault::NOT_AS_READ;
         let line = head.map(|head| head.line).unwrap_or_default().into_iter().take(REFUSED_BYTES).collect();
         let refusal = Refusal { status: fault.status, reason: fault.message.to_owned(), line };
