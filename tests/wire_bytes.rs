@@ -56,6 +56,23 @@ async fn every_byte_in_a_path_arrives_or_is_refused_by_us() {
 }
 
 #[tokio::test]
+async fn every_byte_in_a_method_arrives_or_is_refused_by_us() {
+    let door = door().await;
+    for byte in 0..=255u8 {
+        let line = [b"G".as_slice(), &[byte], b"T / HTTP/1.1"].concat();
+        let answer = door.send(&[&line[..], b"\r\nHost: t\r\n\r\n"].concat()).await;
+        let (seen, refusals) = (door.seen(), door.refusals());
+        if byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte) {
+            assert_eq!((count(&answer, 200), refusals.len()), (1, 0), "{byte:#x}");
+            assert_eq!(seen[0].line, line, "{byte:#x}");
+        } else {
+            assert!(is_own_refusal(&answer, 400), "{byte:#x}: {}", String::from_utf8_lossy(&answer));
+            assert!(seen.is_empty() && refusals.len() == 1, "{byte:#x}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_byte_in_a_header_value_or_name_arrives_or_is_refused_by_us() {
     let door = door().await;
     for byte in 0..=255u8 {
@@ -119,6 +136,24 @@ async fn pipelined_requests_arrive_whole_and_in_order() {
         assert_eq!(one.body, if number % 3 == 2 { b"".to_vec() } else { b"hello".to_vec() });
     }
     assert_eq!(door.refusals(), []);
+}
+
+#[tokio::test]
+async fn the_next_request_waits_until_the_answer_before_it_is_written() {
+    let door = door().await;
+    let mut stream = door.connect().await;
+    let two =
+        |first: &str| format!("GET {first} HTTP/1.1\r\nHost: t\r\n\r\nGET /next HTTP/1.1\r\nHost: t\r\n\r\n");
+    stream.write_all(two("/large").as_bytes()).await.unwrap();
+    door.recorder.finished.notified().await;
+    // Another client's whole exchange gives the server every chance to read on.
+    assert_eq!(count(&door.send(CAKE).await, 200), 1);
+    let targets: Vec<_> = door.seen().into_iter().map(|seen| seen.uri).collect();
+    assert!(!targets.contains(&"/next".to_owned()), "{targets:?}");
+    for _ in 0..2 {
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(door.seen()[0].uri, "/next");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tracing::{debug, error};
 
 use super::fault::Fault;
-use super::io::Wire;
+use super::io::{REFUSED_BYTES, Wire};
 use super::slot::Slot;
 use super::{Handler, Limits, RawHead, Refusal};
 
@@ -51,9 +51,11 @@ where
 {
     let slot = Arc::new(Slot::new(Arc::clone(&door.stopping)));
     let wire = Wire::new(io, Arc::clone(&door.limits), Arc::clone(&slot));
+    // Counted for this connection alone: the door's own count would be fought over by every request.
+    let upper = Arc::new(Upper { handler: Arc::clone(&door.handler), slot, peer });
     let service = service_fn(|request| {
-        let (door, slot) = (Arc::clone(&door), Arc::clone(&slot));
-        async move { Ok::<_, Infallible>(answer(&door, &slot, request, peer).await) }
+        let upper = Arc::clone(&upper);
+        async move { Ok::<_, Infallible>(upper.answer(request).await) }
     });
     let mut connection = http1::Builder::new().header_read_timeout(None).serve_connection(wire, service);
     let mut stopped = pin!(door.stopped.notified());
@@ -70,7 +72,7 @@ where
     if let Err(error) = &ended {
         // By design hyper has nothing to refuse; where it does, the two parsers differ.
         if error.is_parse() {
-            error!(%error, "hyper refused a head that the wire had let through");
+            let _hyper_has_answered = upper.refuse(upper.slot.take()).await;
         } else {
             debug!(%error, "connection ended early");
         }
@@ -88,12 +90,13 @@ async fn take_leave<H: Handler, T: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
 ) {
     let linger = unread || refused.is_some();
+    let mut answer = Vec::new();
+    if let Some((fault, refusal)) = refused {
+        answer = fault.answer(refusal.line.starts_with(b"HEAD "));
+        handler.refused(refusal, peer).await;
+    }
     let last_words = async {
-        if let Some((fault, refusal)) = refused {
-            let answer = fault.answer(refusal.line.starts_with(b"HEAD "));
-            handler.refused(refusal, peer).await;
-            io.write_all(&answer).await?;
-        }
+        io.write_all(&answer).await?;
         io.shutdown().await?;
         let mut read = 0;
         let mut bin = [0u8; 4096];
@@ -111,35 +114,41 @@ async fn take_leave<H: Handler, T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Answers one request that hyper read, if it is the one that was handed on.
-async fn answer<H: Handler>(
-    door: &Door<H>,
-    slot: &Slot,
-    request: Request<Incoming>,
+/// The half of a connection above hyper.
+struct Upper<H> {
+    handler: Arc<H>,
+    slot: Arc<Slot>,
     peer: SocketAddr,
-) -> Response<Full<Bytes>> {
-    let mut response = match slot.take() {
-        Some(head) if is_same(&request, &head) => {
-            let handled = AssertUnwindSafe(door.handler.handle(request, head, peer)).catch_unwind().await;
-            handled.unwrap_or_else(|_panic| {
-                error!("a request's handler panicked");
-                Fault::BROKEN.response()
-            })
+}
+
+impl<H: Handler> Upper<H> {
+    /// Answers one request that hyper read, if it is the one that was handed on.
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let mut response = match self.slot.take() {
+            Some(head) if is_same(&request, &head) => {
+                let handled = AssertUnwindSafe(self.handler.handle(request, head, self.peer));
+                handled.catch_unwind().await.unwrap_or_else(|_panic| {
+                    error!("a request's handler panicked");
+                    Fault::BROKEN.response()
+                })
+            }
+            head => self.refuse(head).await,
+        };
+        if self.slot.is_stopping() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        head => {
-            error!("hyper read another request than the wire handed on");
-            let fault = Fault::NOT_AS_READ;
-            let line = head.map(|head| head.line).unwrap_or_default().into_iter().take(2048).collect();
-            let refusal = Refusal { status: fault.status, reason: fault.message.to_owned(), line };
-            door.handler.refused(refusal, peer).await;
-            fault.response()
-        }
-    };
-    if slot.is_stopping() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        self.slot.answer();
+        response
     }
-    slot.answer();
-    response
+
+    async fn refuse(&self, head: Option<RawHead>) -> Response<Full<Bytes>> {
+        error!("hyper does not read a request as the wire handed it on");
+        let fault = Fault::NOT_AS_READ;
+        let line = head.map(|head| head.line).unwrap_or_default().into_iter().take(REFUSED_BYTES).collect();
+        let refusal = Refusal { status: fault.status, reason: fault.message.to_owned(), line };
+        self.handler.refused(refusal, self.peer).await;
+        fault.response()
+    }
 }
 
 /// Whether hyper's target is, byte for byte, the one it was handed.

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 4096;
 /// A buffer that grew beyond this is given back when the connection falls idle.
 const KEEP_BYTES: usize = 16 * 1024;
 /// How much of a refused request is kept.
-const REFUSED_BYTES: usize = 2048;
+pub(super) const REFUSED_BYTES: usize = 2048;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Where the current request stands.

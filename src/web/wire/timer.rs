@@ -41,6 +41,8 @@ impl Waiting {
 #[derive(Default)]
 pub struct Timer {
     alarm: Option<Pin<Box<Sleep>>>,
+    /// When the alarm rings; it holds the waker of the connection's task, which stays the same.
+    rings_at: Option<Instant>,
     waiting: Option<(Waiting, Instant)>,
 }
 
@@ -50,16 +52,25 @@ impl Timer {
         let deadline = match self.waiting {
             Some((since, deadline)) if since == waiting => deadline,
             _ => {
-                let deadline = ambient::stopwatch() + waiting.limit(limits);
+                let now = ambient::stopwatch();
+                let deadline = now + waiting.limit(limits);
                 self.waiting = Some((waiting, deadline));
+                if self.rings_at.is_some_and(|at| now < at && at <= deadline) {
+                    return Poll::Pending;
+                }
                 deadline
             }
         };
+        self.poll_alarm(cx, deadline)
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
         if alarm.deadline() > deadline.into() {
             alarm.as_mut().reset(deadline.into());
         }
         loop {
+            self.rings_at = Some(alarm.deadline().into());
             ready!(alarm.as_mut().poll(cx));
             if alarm.deadline() >= deadline.into() {
                 return Poll::Ready(());
