@@ -307,6 +307,7 @@ fn site(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
         pages: pages(shared, config, (networks, max_age_ms, tokens.clone())),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        fallback_url: config.server.fallback_url.clone(),
         operations: Operations {
             store: Arc::clone(store),
             clock: clock.clone(),

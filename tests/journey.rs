@@ -224,3 +224,24 @@ fn a_stop_finishes_what_is_on_its_way_and_exits_0() {
     let status = relay.wait(Duration::from_secs(30)).expect("it ends");
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn a_click_without_an_offer_goes_to_the_fallback_url() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.server = "fallback_url = \"https://example.com/elsewhere\"\n".to_owned();
+    let relay = setup.start();
+    let get = |path: &str| {
+        ask(relay.address, format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap()
+    };
+    for link in ["/c/8599?s1=x", "/?a=200&c=761&s1=x"] {
+        let answer = get(link);
+        assert_eq!(answer.status, 302);
+        assert!(
+            answer.head.to_ascii_lowercase().contains("location: https://example.com/elsewhere"),
+            "{}",
+            answer.head
+        );
+    }
+}

@@ -22,6 +22,8 @@ pub struct Relay {
 /// How to start one.
 pub struct Setup {
     pub folder: PathBuf,
+    /// Further lines of `[server]`.
+    pub server: String,
     /// Appended to the configuration: sources and destinations.
     pub extra: String,
     pub env: Vec<(String, String)>,
@@ -48,7 +50,7 @@ pixel_id = "1234567890"
 access_token = "meta-secret-token"
 "#
         );
-        Setup { folder: folder.to_path_buf(), extra, env: Vec::new() }
+        Setup { folder: folder.to_path_buf(), server: String::new(), extra, env: Vec::new() }
     }
 
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Setup {
@@ -66,7 +68,8 @@ access_token = "meta-secret-token"
         let config = self.folder.join("postbridge.toml");
         let data = self.folder.join("data");
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1\"\n[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+            "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1\"\n{}[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+            self.server,
             data.display(),
             self.extra
         );

@@ -1,8 +1,8 @@
 //! `postbridge preview`: what a postback would become and what would be sent, by the code that does
 //! it, without a store and without sending.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -14,13 +14,15 @@ use crate::config::destination::Destination;
 use crate::config::source::Source;
 use crate::domain::attribution::candidates;
 use crate::domain::click::Click;
-use crate::domain::conversion::{Arrived, Conversion, Decision, Draft, decide};
-use crate::domain::delivery::{self, Delivery, DeliveryState, SentRequest};
-use crate::domain::ids::{ClickId, DeliveryId, Occasion, Seq};
+use crate::domain::conversion::{Conversion, Draft};
+use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::ids::ClickId;
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
+use crate::ingest::postback::Network;
+use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview};
 use crate::problem::Problem;
-use crate::template::account::{Mode, RenderInput, Rendered};
+use crate::template::account::{Account, Mode};
 use crate::template::params::{self, Param};
 
 #[derive(Args)]
@@ -88,36 +90,20 @@ impl Preview {
     }
 
     fn outlook(&self, source: &Source, chosen: &[&Destination], now: Time) -> Result<Outlook, Problem> {
-        let mut outlook = Outlook {
-            params: Vec::new(),
-            notes: Vec::new(),
-            verdict: Err(Fault::new("", "")),
-            sendings: Vec::new(),
+        let network = Network {
+            template: Arc::clone(&source.template),
+            binding: source.binding.clone(),
+            policy: Arc::clone(&source.policy),
+            routes: Arc::new(chosen.iter().map(|to| to.route.clone()).collect()),
         };
-        let draft = match params::read(query_of(&self.query).as_bytes(), None, &[]) {
-            Ok(params) => {
-                let draft = source.template.map(&source.binding, &params);
-                outlook.params = params.pairs;
-                outlook.notes = params.notes;
-                draft
-            }
-            Err(fault) => Err(fault),
-        };
+        let accounts: Vec<Arc<Account>> = chosen.iter().map(|to| Arc::clone(&to.account)).collect();
+        let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };
+        let draft = params::read(pasted.query, None, &[])
+            .and_then(|params| source.template.map(&source.binding, &params));
         let click = self.read_click(draft.as_ref().ok(), now)?;
-        outlook.verdict = draft.and_then(|draft| {
-            let (conversion, note) = convert(&draft, source, click.as_ref(), now)?;
-            outlook.notes.extend(note);
-            Ok(conversion)
-        });
-        if let Ok(conversion) = &outlook.verdict {
-            let click = click.as_ref().filter(|click| conversion.attribution.click() == Some(&click.id));
-            outlook.sendings =
-                chosen.iter().filter_map(|to| sending(to, conversion, source, click, now)).collect();
-            if outlook.sendings.is_empty() {
-                outlook.notes.push(why_nothing(conversion, source));
-            }
-        }
-        Ok(outlook)
+        let find = |id: &str| click.clone().filter(|click| click.id.as_str() == id);
+        let found = preview(&network, &accounts, pasted, now, find);
+        Ok(Outlook::of(found, &accounts))
     }
 
     /// The click of `--click`; even when the postback is wrong, so that a wrong file is told too.
@@ -136,61 +122,27 @@ fn query_of(pasted: &str) -> &str {
     query.strip_prefix('?').unwrap_or(query)
 }
 
-/// What the postback is when nothing is known yet, and the note about it.
-fn convert(
-    draft: &Draft,
-    source: &Source,
-    click: Option<&Click>,
-    now: Time,
-) -> Result<(Conversion, Option<String>), Fault> {
-    let Some(seq) = Seq::new(1) else { return Err(Fault::new("no sequence number", "")) };
-    let find = |given: &str| {
-        let known = |(id, _): &(ClickId, _)| click.is_some_and(|click| click.id == *id);
-        Ok::<_, Infallible>(candidates(given).into_iter().find(known))
-    };
-    let decision = decide(draft, source.policy.dedup, Arrived { seq, at: now }, |_| Ok(None), find);
-    let Ok(decision) = decision;
-    match decision {
-        Decision::New { conversion, note }
-        | Decision::Update { conversion, note }
-        | Decision::Duplicate { conversion, note } => Ok((conversion, note)),
-        Decision::Quarantine(fault) => Err(fault),
+impl Outlook {
+    fn of(found: ingest::Preview, accounts: &[Arc<Account>]) -> Outlook {
+        let (params, mut notes) = found.params.map(|params| (params.pairs, params.notes)).unwrap_or_default();
+        let previewed = match found.outcome {
+            PreviewOutcome::Quarantined(fault) => {
+                return Outlook { params, notes, verdict: Err(fault), sendings: Vec::new() };
+            }
+            PreviewOutcome::Conversion(previewed) => *previewed,
+        };
+        notes.extend(previewed.note);
+        notes.extend(previewed.nothing_sent);
+        let sending = |(delivery, request): (Delivery, PreviewedRequest)| {
+            let account = accounts.iter().find(|account| *account.id() == delivery.destination)?;
+            let request = match request {
+                PreviewedRequest::Request(request) => Ok(request),
+                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => Err(reason),
+            };
+            let destination = delivery.destination.to_string();
+            Some(Sending { destination, mode: account.mode(), state: Some(delivery.state), request })
+        };
+        let sendings = previewed.deliveries.into_iter().filter_map(sending).collect();
+        Outlook { params, notes, verdict: Ok(previewed.conversion), sendings }
     }
-}
-
-/// What `to` would get; `None` when it does not take the conversion.
-fn sending(
-    to: &Destination,
-    conversion: &Conversion,
-    source: &Source,
-    click: Option<&Click>,
-    now: Time,
-) -> Option<Sending> {
-    let routes = std::slice::from_ref(&to.route);
-    let planned: Option<Delivery> =
-        delivery::plan(conversion, &[], &source.policy, routes, now).into_iter().next();
-    let state = planned?.state;
-    let account = &to.account;
-    let destination = account.id().clone();
-    let id =
-        DeliveryId { conversion: conversion.id, destination: destination.clone(), occasion: Occasion::First };
-    let input = RenderInput { conversion, click, delivery: &id, now };
-    let request = match account.render(&input) {
-        Ok(Rendered::Request(request)) => Ok(request.masked()),
-        Ok(Rendered::Skip { reason }) => Err(reason),
-        Err(problem) => Err(problem.to_string()),
-    };
-    Some(Sending { destination: destination.to_string(), mode: account.mode(), state: Some(state), request })
-}
-
-fn why_nothing(conversion: &Conversion, source: &Source) -> String {
-    if delivery::is_forwardable(conversion, &source.policy) {
-        return format!("no destination takes the event {} of this source", conversion.event);
-    }
-    let forwarded: Vec<&str> = source.policy.forward_status.iter().map(|status| status.word()).collect();
-    format!(
-        "the status is {}, and this source forwards {}: kept, not sent",
-        conversion.status.word(),
-        if forwarded.is_empty() { "none".to_owned() } else { forwarded.join(", ") }
-    )
 }

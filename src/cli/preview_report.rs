@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::preview::{Outlook, Sending};
 use crate::domain::attribution::Attribution;
-use crate::domain::click::Pairs;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{DeliveryState, SentRequest};
 use crate::domain::money::Money;
+use crate::web::api::views;
 
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
 pub fn as_json(outlook: &Outlook) -> Value {
@@ -34,7 +34,7 @@ pub fn as_json(outlook: &Outlook) -> Value {
     json!({
         "postback": postback_json(outlook),
         "conversion": conversion.map(conversion_json),
-        "attribution": conversion.map(|conversion| attribution_json(&conversion.attribution)),
+        "attribution": conversion.map(|conversion| views::attribution(&conversion.attribution)),
         "requests": made.collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
     })
@@ -53,7 +53,6 @@ fn postback_json(outlook: &Outlook) -> Value {
 }
 
 fn conversion_json(conversion: &Conversion) -> Value {
-    let traits = conversion.traits.0.iter().map(|(name, value)| (name.name().to_owned(), json!(value)));
     json!({
         "conversion_id": conversion.id.to_string(),
         "event_id": conversion.id.event_id().to_string(),
@@ -63,35 +62,14 @@ fn conversion_json(conversion: &Conversion) -> Value {
         "transaction_id": conversion.transaction_id,
         "click_id": conversion.attribution.given(),
         "item_id": conversion.item_id,
-        "value": conversion.value.map(money_json),
-        "payout": conversion.payout.map(money_json),
-        "revenue": conversion.revenue.map(money_json),
-        "sale_amount": conversion.sale_amount.map(money_json),
+        "value": views::money(conversion.value),
+        "payout": views::money(conversion.payout),
+        "revenue": views::money(conversion.revenue),
+        "sale_amount": views::money(conversion.sale_amount),
         "event_time": conversion.event_time.to_string(),
-        "traits": traits.collect::<Map<_, _>>(),
-        "params": pairs_json(&conversion.params),
+        "traits": views::traits(&conversion.traits),
+        "params": views::pairs(&conversion.params),
     })
-}
-
-fn attribution_json(attribution: &Attribution) -> Value {
-    let (click, reading) = match attribution {
-        Attribution::Matched { click, reading, .. } => (Some(click.as_str()), Some(reading.word())),
-        _ => (None, None),
-    };
-    json!({
-        "state": attribution.word(),
-        "given": attribution.given(),
-        "click_id": click,
-        "reading": reading,
-    })
-}
-
-fn money_json(money: Money) -> Value {
-    json!({ "amount": money.amount.to_string(), "currency": money.currency.as_str() })
-}
-
-fn pairs_json(pairs: &Pairs) -> Map<String, Value> {
-    pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
 }
 
 fn headers(request: &SentRequest) -> Map<String, Value> {

@@ -24,6 +24,25 @@ pub struct ClickDraft {
     pub customer: Traits,
 }
 
+impl ClickDraft {
+    /// The click as it is recorded `now`. Its id is the draft's, else `otherwise`.
+    pub fn into_click(self, otherwise: ClickId, now: Time) -> Click {
+        Click {
+            id: self.id.unwrap_or(otherwise),
+            at: self.at.map_or(now, |told| told.min(now)),
+            recorded_at: now,
+            landing_url: self.landing_url,
+            referrer: self.referrer,
+            ip: self.ip,
+            user_agent: self.user_agent,
+            params: self.params,
+            cookies: self.cookies,
+            sub_ids: self.sub_ids,
+            customer: self.customer,
+        }
+    }
+}
+
 /// Records a click and answers its id when it is durable. A known id only gains what it lacked.
 ///
 /// # Errors
@@ -34,20 +53,8 @@ pub async fn record(
     now: Time,
     entropy: [u8; 16],
 ) -> Result<(ClickId, ClickRecorded), StoreError> {
-    let id = draft.id.unwrap_or_else(|| ClickId::mint(now.as_millis(), entropy));
-    let click = Click {
-        id: id.clone(),
-        at: draft.at.map_or(now, |told| told.min(now)),
-        recorded_at: now,
-        landing_url: draft.landing_url,
-        referrer: draft.referrer,
-        ip: draft.ip,
-        user_agent: draft.user_agent,
-        params: draft.params,
-        cookies: draft.cookies,
-        sub_ids: draft.sub_ids,
-        customer: draft.customer,
-    };
+    let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
+    let id = click.id.clone();
     let recorded = store.record_click(click).await?;
     Ok((id, recorded))
 }

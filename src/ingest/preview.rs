@@ -33,6 +33,8 @@ pub struct Previewed {
     pub conversion: Conversion,
     pub note: Option<String>,
     pub deliveries: Vec<(Delivery, PreviewedRequest)>,
+    /// Why no destination would get it, where none would.
+    pub nothing_sent: Option<String>,
 }
 
 /// What a destination would be sent.
@@ -69,7 +71,8 @@ pub fn preview(
                 let (conversion, note) = decided;
                 let click = conversion.attribution.click().and_then(|id| find(id.as_str()));
                 let deliveries = requests(network, accounts, &conversion, click.as_ref(), now);
-                PreviewOutcome::Conversion(Box::new(Previewed { conversion, note, deliveries }))
+                let nothing_sent = deliveries.is_empty().then(|| why_nothing(&conversion, network));
+                PreviewOutcome::Conversion(Box::new(Previewed { conversion, note, deliveries, nothing_sent }))
             })
         }
     };
@@ -124,4 +127,17 @@ fn requests(
         previewed.push((delivery, request));
     }
     previewed
+}
+
+fn why_nothing(conversion: &Conversion, network: &Network) -> String {
+    let policy = &network.policy;
+    if delivery::is_forwardable(conversion, policy) {
+        return format!("no destination takes the event {} of this source", conversion.event);
+    }
+    let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.word()).collect();
+    format!(
+        "the status is {}, and this source forwards {}: kept, not sent",
+        conversion.status.word(),
+        if forwarded.is_empty() { "none".to_owned() } else { forwarded.join(", ") }
+    )
 }

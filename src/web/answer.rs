@@ -66,3 +66,16 @@ pub fn method_not_allowed(allowed: &'static str) -> Answer {
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer
 }
+
+/// 302 to a configured address; nothing of the request goes into it.
+pub fn redirect(to: &str) -> Answer {
+    let mut answer = text(StatusCode::FOUND, "");
+    match HeaderValue::from_str(to) {
+        Ok(location) => {
+            answer.headers_mut().insert(header::LOCATION, location);
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            answer
+        }
+        Err(_) => not_found(),
+    }
+}

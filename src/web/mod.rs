@@ -36,6 +36,8 @@ pub struct Site {
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub trusted_proxies: Vec<IpNet>,
+    /// Where a click without an offer goes.
+    pub fallback_url: Option<String>,
     pub operations: Operations,
 }
 
@@ -165,6 +167,11 @@ impl Site {
         {
             return self.postback(key, source, asked).await;
         }
+        if side != Side::Admin
+            && let Some(fallback) = self.fallback_url.as_deref().filter(|_| is_tracking_link(path, &asked))
+        {
+            return answer::redirect(fallback);
+        }
         if side != Side::Public {
             return self.page(path, asked).await.unwrap_or_else(answer::not_found);
         }
@@ -243,6 +250,14 @@ impl Site {
             Err(turned) => self.postbacks.turn_away(turned, call).await,
         }
     }
+}
+
+/// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
+fn is_tracking_link(path: &str, asked: &Asked) -> bool {
+    let named = |name: &str| {
+        form_urlencoded::parse(target::query(&asked.head.target)).any(|(known, _)| known == name)
+    };
+    asked.method == Method::GET && (path.starts_with("/c/") || (path == "/" && named("a") && named("c")))
 }
 
 fn decoded(segment: &str) -> String {

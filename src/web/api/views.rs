@@ -16,11 +16,13 @@ pub fn page<T>(page: &Page<T>, view: impl Fn(&T) -> Value) -> Value {
     json!({"items": page.items.iter().map(view).collect::<Vec<_>>(), "next_cursor": page.next_cursor})
 }
 
-fn money(money: Option<Money>) -> Value {
+/// As every document of ours writes it.
+pub fn money(money: Option<Money>) -> Value {
     money.map_or(Value::Null, |m| json!({"amount": m.amount.to_string(), "currency": m.currency.as_str()}))
 }
 
-fn pairs(pairs: &Pairs) -> Value {
+/// As every document of ours writes it.
+pub fn pairs(pairs: &Pairs) -> Value {
     pairs
         .iter()
         .map(|(name, value)| (name.clone(), Value::from(value.clone())))
@@ -28,7 +30,8 @@ fn pairs(pairs: &Pairs) -> Value {
         .into()
 }
 
-fn traits(traits: &Traits) -> Value {
+/// As every document of ours writes it.
+pub fn traits(traits: &Traits) -> Value {
     traits
         .0
         .iter()
@@ -61,7 +64,8 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
     })
 }
 
-fn attribution(attribution: &Attribution) -> Value {
+/// As every document of ours writes it.
+pub fn attribution(attribution: &Attribution) -> Value {
     let (click, reading) = match attribution {
         Attribution::Matched { click, reading, .. } => (Some(click.as_str()), Some(reading.word())),
         _ => (None, None),
