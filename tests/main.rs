@@ -3,6 +3,9 @@
 mod cli_commands;
 mod config_file;
 mod config_problems;
+mod destination_payloads;
+mod destination_problems;
+mod destination_replies;
 mod destination_stories;
 mod dispatch_breaker;
 mod dispatch_decide;

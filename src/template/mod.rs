@@ -1,4 +1,3 @@
-//! Outside words ↔ nouns: what networks say becomes a conversion, a conversion what platforms want.
 //! Outside words ↔ nouns: what networks call things becomes ours, and ours becomes the platforms'.
 
 pub mod account;
