@@ -129,6 +129,12 @@ async fn a_session_outlives_a_reload_but_not_the_token_that_opened_it() {
 async fn a_link_signs_in_once_and_for_ten_minutes() {
     let world = World::new();
     let link = world.sessions.link(&world.clock);
+    let looked = world.ask(Method::HEAD, &link, String::new(), "192.0.2.1").await.unwrap();
+    assert_eq!(
+        (looked.status, looked.header("set-cookie")),
+        (StatusCode::OK, ""),
+        "only looking uses nothing up"
+    );
     let first = world.get(&format!("{link}&next=%2Fquarantine")).await;
     assert_eq!((first.status, first.header("location")), (StatusCode::SEE_OTHER, "/quarantine"));
     let second = world.get(&link).await;

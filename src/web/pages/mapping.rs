@@ -23,7 +23,7 @@ pub fn of(network: &Network, params: &Result<Params, Fault>) -> Value {
                     json!({
                         "param": line.param,
                         "came": line.came,
-                        "field": line.field,
+                        "field": line.field.map(|field| if field == "params" { "kept under its name" } else { field }),
                         "taken": line.verdict == "taken",
                         "verdict": line.verdict,
                     })

@@ -33,8 +33,11 @@ impl Pages {
             "" if self.visitor(&request.headers).is_some() => {
                 engine::redirect(own_path(query.get("next")).unwrap_or(FIRST_PAGE))
             }
-            "" => self.sign_in_form(StatusCode::OK, query.get("next"), None),
-            once => self.redeem(request, once, query.get("next")),
+            // A program that only looks whether the link is alive (HEAD) does not use it up.
+            once if !once.is_empty() && request.method == Method::GET => {
+                self.redeem(request, once, query.get("next"))
+            }
+            _ => self.sign_in_form(StatusCode::OK, query.get("next"), None),
         }
     }
 

@@ -26,10 +26,14 @@ impl Pages {
             items.push(self.source(id, network).await?);
         }
         let shown = preview.unwrap_or_default();
+        let ids = self.source_ids();
+        // Where there is only one source, nobody needs to choose it.
+        let chosen =
+            if let ([only], "") = (ids.as_slice(), shown.source.as_str()) { only } else { &*shown.source };
         let data = json!({
             "items": items,
             "form": {
-                "sources": options(self.source_ids(), &shown.source),
+                "sources": options(ids.iter().copied(), chosen),
                 "pasted": shown.pasted,
                 "body": shown.body,
             },
