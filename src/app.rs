@@ -70,7 +70,7 @@ impl App {
     ///
     /// # Errors
     /// A problem with a place and a mend: the store is held by another process, an address is taken…
-    pub async fn start(config: Config, clock: Clock) -> Result<App, Problem> {
+    pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
         let store = open(&config)?;
         withdraw_removed(store.as_ref(), &config, clock.now()).await?;
@@ -83,9 +83,10 @@ impl App {
             budget: Arc::default(),
             dispatch: Arc::downgrade(&dispatch),
         };
+        let bound = Bound::bind(&mut config).await?;
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
         let web = Web::new(site(&shared, &config, metrics.clone()), side);
-        let doors = Doors::open(&config, &web).await?;
+        let doors = bound.open(&config, &web)?;
         let (keep, keep_changes) = watch::channel(keep_of(&config));
         let (stop_upkeep, stop) = watch::channel(false);
         let signals = Signals { keep: keep_changes, stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
@@ -184,22 +185,42 @@ struct Doors {
     listeners: Vec<JoinHandle<()>>,
 }
 
-impl Doors {
-    async fn open(config: &Config, web: &Web) -> Result<Doors, Problem> {
+/// Listeners that are bound and not yet served.
+struct Bound {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+}
+
+impl Bound {
+    /// Binds what is configured. Where the system chose the port (0), printed URLs name it.
+    async fn bind(config: &mut Config) -> Result<Bound, Problem> {
+        let listener = bind(config.server.listen).await?;
+        if let Some(host) = config.server.public_url.strip_suffix(":0") {
+            config.server.public_url = format!("{host}:{}", address_of(&listener)?.port());
+        }
+        let admin = match config.server.admin_listen {
+            Some(admin) => Some(bind(admin).await?),
+            None => None,
+        };
+        Ok(Bound { listener, admin })
+    }
+
+    fn open(self, config: &Config, web: &Web) -> Result<Doors, Problem> {
         let tls = tls(config)?;
         let settings = listen_settings(config, tls.clone());
         let (stop, stopping) = watch::channel(false);
-        let (listener, address) = bind(config.server.listen).await?;
-        let mut listeners = vec![listen_on(listener, web.clone(), settings.clone(), stopping.clone())];
+        let address = address_of(&self.listener)?;
+        let mut listeners = vec![listen_on(self.listener, web.clone(), settings.clone(), stopping.clone())];
         let mut admin_address = None;
-        if let Some(admin) = config.server.admin_listen {
-            let (listener, address) = bind(admin).await?;
-            admin_address = Some(address);
+        if let Some(listener) = self.admin {
+            admin_address = Some(address_of(&listener)?);
             listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
         }
         Ok(Doors { address, admin_address, tls, stop, listeners })
     }
+}
 
+impl Doors {
     async fn close(self) {
         self.stop.send_replace(true);
         for listener in self.listeners {
@@ -350,16 +371,16 @@ fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {
     config.server.tls.as_ref().map(|tls| TlsSettings::load(&tls.certificate, &tls.key)).transpose()
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Problem> {
-    let taken = |error: std::io::Error| {
-        Problem::new(
-            format!("cannot listen on {address}: {error}"),
-            "stop what listens there, or change `[server] listen`",
-        )
-    };
-    let listener = TcpListener::bind(address).await.map_err(taken)?;
-    let address = listener.local_addr().map_err(taken)?;
-    Ok((listener, address))
+async fn bind(address: SocketAddr) -> Result<TcpListener, Problem> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = "stop what listens there, or change `[server] listen`";
+        Problem::new(format!("cannot listen on {address}: {error}"), hint)
+    })
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, Problem> {
+    let unknown = |error| Problem::new(format!("the listener has no address: {error}"), "start again");
+    listener.local_addr().map_err(unknown)
 }
 
 fn listen_on(
