@@ -46,22 +46,14 @@ fn main() {
         bench.bare(&sink, deliveries / 4).await;
         bench.whole(&sink, deliveries / 4, "warm").await;
         for round in 0..rounds {
-            let (one, spent) = measured(bench.bare(&sink, deliveries)).await;
-            bare.push(one);
-            let bare_cpu = spent;
-            let (one, spent) = measured(bench.whole(&sink, deliveries, &format!("r{round}"))).await;
-            ours.push(one);
-            cpu.push((spent, bare_cpu));
+            let (took, bare_cpu) = bench.bare(&sink, deliveries).await;
+            bare.push(took);
+            let (took, our_cpu) = bench.whole(&sink, deliveries, &format!("r{round}")).await;
+            ours.push(took);
+            cpu.push((our_cpu, bare_cpu));
         }
         report(deliveries, &mut ours, &mut bare, &cpu);
     });
-}
-
-/// Runs something that answers its own duration; adds the CPU time of the process meanwhile.
-async fn measured(work: impl Future<Output = Duration>) -> (Duration, Duration) {
-    let before = cpu_time();
-    let took = work.await;
-    (took, cpu_time() - before)
 }
 
 fn report(deliveries: usize, ours: &mut [Duration], bare: &mut [Duration], cpu: &[(Duration, Duration)]) {
@@ -197,8 +189,9 @@ impl Bench {
         Bench { store, account, policy: Arc::new(policy), routes: Arc::new(vec![route]), bare }
     }
 
-    /// The whole way, from waiting deliveries in the store to their durable ends.
-    async fn whole(&self, sink: &Sink, count: usize, name: &str) -> Duration {
+    /// The whole way, from waiting deliveries in the store to their durable ends. Answers how long
+    /// it took, and the CPU time of the process meanwhile.
+    async fn whole(&self, sink: &Sink, count: usize, name: &str) -> (Duration, Duration) {
         let turn = |part: usize| async move {
             let mut at = part;
             while at < count {
@@ -217,23 +210,23 @@ impl Bench {
         };
         let policies = HashMap::from([(self.policy.source.clone(), Arc::clone(&self.policy))]);
         let plan = DispatchPlan { lanes: vec![lane], policies };
-        let began = stopwatch();
+        let (began, spent) = (stopwatch(), cpu_time());
         let dispatch = Dispatch::start(Arc::clone(&self.store), plan, Clock::system());
         while dispatch.states().iter().map(|lane| lane.delivered).sum::<u64>() < count as u64 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let took = began.elapsed();
+        let took = (began.elapsed(), cpu_time() - spent);
         dispatch.stop(Duration::from_secs(10)).await;
         assert_eq!(sink.taken.load(Ordering::Relaxed) - before, count, "each event left once");
         took
     }
 
     /// The same requests, rendered beforehand, from a bare client.
-    async fn bare(&self, sink: &Sink, count: usize) -> Duration {
+    async fn bare(&self, sink: &Sink, count: usize) -> (Duration, Duration) {
         let request = self.rendered().await;
         let before = sink.taken.load(Ordering::Relaxed);
         let left = Arc::new(AtomicUsize::new(count));
-        let began = stopwatch();
+        let (began, spent) = (stopwatch(), cpu_time());
         let loops = (0..IN_FLIGHT).map(|_| {
             let (client, request, left) = (self.bare.clone(), request.clone(), Arc::clone(&left));
             tokio::spawn(async move {
@@ -250,7 +243,7 @@ impl Bench {
         for task in loops.collect::<Vec<_>>() {
             task.await.expect("a loop");
         }
-        let took = began.elapsed();
+        let took = (began.elapsed(), cpu_time() - spent);
         assert_eq!(sink.taken.load(Ordering::Relaxed) - before, count);
         took
     }

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postbridge::ambient::Clock;
 use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::DAY_MS;
 use postbridge::store::ClaimRequest;
+use postbridge::store::embedded::Embedded;
+use postbridge::store::memory::{FaultAt, Memory};
 
 use crate::dispatch_world::{TAKEN, Target, World, plan, until};
 use crate::standin::{Act, Standin};
@@ -158,13 +161,12 @@ async fn a_reload_with_a_good_token_probes_a_parked_destination_at_once() {
 async fn what_waits_at_a_parked_destination_still_dies_of_age() {
     let platform = guarded().await;
     let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
-    let world = World::new(&targets);
+    let clock = Clock::fixed(Clock::system().now());
+    let world = World { clock: clock.clone(), ..World::new(&targets) };
     let dispatch = world.dispatch(&targets);
-    let soon_old = world.clock.now().plus_millis(1_000 - 7 * DAY_MS);
-    let mut sales = Vec::new();
-    for n in 0..100 {
-        sales.push(world.tell(&format!("t{n}"), Status::Approved, Some(soon_old)).await);
-    }
+    let sales = world.sales("t", 100).await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    clock.set(clock.now().plus_millis(7 * DAY_MS + 1));
     world.all_reach(&sales, "dead").await;
     let young = world.sale("young").await;
     assert_eq!(world.delivery(young).await.0.state.word(), "waiting");
@@ -272,4 +274,55 @@ async fn a_lane_claims_by_itself_what_was_waiting_before_it_started() {
     assert_eq!(platform.count(), 500);
     until("counted", || dispatch.states()[0].delivered == 500).await;
     dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_and_ends_every_lane() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url("")), Target::new("b", platform.url(""))];
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let world = World { store: Arc::new(store), ..World::new(&targets) };
+    world.sale("t").await;
+    memory.fail(FaultAt::BeforeWrite, 0, "no space left on device");
+    let dispatch = world.dispatch(&targets);
+    let mut faults = dispatch.faults();
+    let fault = tokio::time::timeout(Duration::from_secs(5), faults.wait_for(Option::is_some)).await;
+    let told = fault.unwrap().unwrap().clone().unwrap().to_string();
+    assert!(told.contains("no space left on device"), "{told}");
+    let begun = postbridge::ambient::stopwatch();
+    dispatch.stop(Duration::from_secs(5)).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "the lanes had ended by themselves");
+}
+
+#[tokio::test]
+async fn counters_say_what_happened_by_destination_and_class() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _bound = metrics::set_default_local_recorder(&recorder);
+    let platform = Standin::start(|received| match received.number {
+        0 => Act::status(503, "busy"),
+        1 => Act::ok(TAKEN),
+        _ => Act::status(400, "a reason of many words"),
+    })
+    .await;
+    let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let first = world.sale("t").await;
+    world.reaches(first, "delivered").await;
+    let second = world.sale("u").await;
+    world.reaches(second, "dead").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+    let text = recorder.handle().render();
+    for line in [
+        "postbridge_attempts_total{destination=\"a\",class=\"retry\"} 1",
+        "postbridge_attempts_total{destination=\"a\",class=\"delivered\"} 1",
+        "postbridge_attempts_total{destination=\"a\",class=\"rejected\"} 1",
+        "postbridge_dead_total{destination=\"a\",reason=\"rejected\"} 1",
+        "postbridge_delivery_seconds_count{destination=\"a\",try=\"retry\"} 1",
+        "postbridge_in_flight{destination=\"a\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("many words"));
 }

@@ -158,7 +158,7 @@ pub fn open_store() -> Arc<dyn Store> {
 pub struct World {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    routes: Arc<Vec<Route>>,
+    pub routes: Arc<Vec<Route>>,
 }
 
 impl World {

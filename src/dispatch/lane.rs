@@ -19,7 +19,9 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::store::{ClaimRequest, Claimed, Outcome};
 
-/// The longest a lane sleeps without looking: a clock that was set is noticed by then.
+/// An idle lane looks by itself after a second, then less and less often: a wake-up that was missed
+/// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
+const FIRST_LOOK_MS: i64 = 1_000;
 const LONGEST_SLEEP_MS: i64 = 60_000;
 /// How many deliveries one sweep looks at in a step.
 const SWEEP: usize = 64;
@@ -49,6 +51,8 @@ pub struct LaneTask {
     /// What each attempt works on, for the case that it must be given back.
     leased: HashMap<Id, (DeliveryId, u32)>,
     next_due: Option<Time>,
+    /// How many looks in a row found nothing.
+    idle: u32,
 }
 
 struct Limiter {
@@ -111,6 +115,7 @@ impl LaneTask {
             attempts: JoinSet::new(),
             leased: HashMap::new(),
             next_due: None,
+            idle: 0,
         }
     }
 
@@ -193,6 +198,9 @@ impl LaneTask {
         let got = Ask { fresh: claim.work.len() - retries, retries };
         self.shares.got(asked, got, claim.next_due, now);
         self.next_due = claim.next_due.filter(|due| *due > now);
+        if !claim.work.is_empty() {
+            self.idle = 0;
+        }
         if !self.obey() {
             self.release(claim.work.into_iter().map(|claimed| claimed.id).collect()).await;
             return Next::End;
@@ -295,8 +303,9 @@ impl LaneTask {
 
     async fn sleep(&mut self, until: Option<Time>, arrivals: bool) {
         let now = self.shared.clock.now();
-        let span = until.map_or(LONGEST_SLEEP_MS, |until| until.millis_since(now));
-        let span = Duration::from_millis(span.clamp(0, LONGEST_SLEEP_MS).unsigned_abs());
+        let longest = (FIRST_LOOK_MS << self.idle.min(6)).min(LONGEST_SLEEP_MS);
+        let span = until.map_or(longest, |until| until.millis_since(now));
+        let span = Duration::from_millis(span.clamp(0, longest).unsigned_abs());
         tokio::select! {
             biased;
             // What the order is, the next step reads.
@@ -304,6 +313,7 @@ impl LaneTask {
             () = self.shared.poke.notified() => self.look_for_retries(),
             () = self.wakeup.notified(), if arrivals => self.shares.news(),
             () = tokio::time::sleep(span) => {
+                self.idle = self.idle.saturating_add(1);
                 self.shares.news();
                 self.look_for_retries();
             }

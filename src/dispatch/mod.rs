@@ -221,7 +221,7 @@ impl Dispatch {
             generation: AtomicU64::new(setup.generation),
             leaving: AtomicBool::new(false),
             poke: Notify::new(),
-            recording: Semaphore::new(4 * setup.max_in_flight),
+            recording: Semaphore::new(8 * setup.max_in_flight),
         });
         let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
         let lane = tokio::spawn(LaneTask::new(Arc::clone(&shared), setup, receiver).run());

@@ -227,11 +227,21 @@ impl OutgoingRequest {
     pub fn mask(&self, text: &str) -> String {
         let mut masked = text.to_owned();
         for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
-            masked = masked.replace(secret.as_str(), "***");
-            let encoded = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
-            masked = masked.replace(&encoded.to_string(), "***");
+            replace(&mut masked, secret);
+            // A secret of letters and digits is its own encoding.
+            if !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                let all = percent_encoding::NON_ALPHANUMERIC;
+                replace(&mut masked, &percent_encoding::utf8_percent_encode(secret, all).to_string());
+            }
         }
         masked
+    }
+}
+
+/// Most texts are shorter than a secret or do not hold it: those are neither searched nor copied.
+fn replace(text: &mut String, secret: &str) {
+    if text.len() >= secret.len() && text.contains(secret) {
+        *text = text.replace(secret, "***");
     }
 }
 
