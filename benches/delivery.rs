@@ -17,7 +17,8 @@ use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{Arrival, Finding, MappedArrival, Store};
+use postbridge::store::memory::Memory;
+use postbridge::store::{Arrival, Finding, MappedArrival, PageRequest, Store};
 use postbridge::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
 use postbridge::template::catalog::Catalog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -196,50 +197,12 @@ impl Bench {
         Bench { store, account, policy: Arc::new(policy), routes: Arc::new(vec![route]), bare }
     }
 
-    async fn arrive(&self, transaction: String) {
-        let draft = Draft {
-            source: self.policy.source.clone(),
-            event: EventClaim::Named(EventName::parse("Purchase").expect("an event")),
-            status: Status::Approved,
-            transaction_id: Some(transaction.clone()),
-            click_id: Some(CLICK.to_owned()),
-            item_id: Some("sku-77".to_owned()),
-            value: Some(Money::new(
-                parse_decimal("49.90", DecimalMark::Dot).expect("a decimal"),
-                Currency::parse("USD").expect("a currency"),
-            )),
-            payout: None,
-            revenue: None,
-            sale_amount: None,
-            event_time: None,
-            traits: Traits::default(),
-            params: vec![("affid".to_owned(), "12".to_owned()), ("campid".to_owned(), "345".to_owned())],
-            note: None,
-        };
-        let mapped = MappedArrival {
-            draft,
-            policy: Arc::clone(&self.policy),
-            routes: Arc::clone(&self.routes),
-            click: None,
-        };
-        let line =
-            format!("GET /***/collect/bench?tid={transaction}&s2={CLICK}&price=49.90&oid=sku-77 HTTP/1.1");
-        let arrival = Arrival {
-            raw: RawRequest { line: line.into_bytes(), content_type: None, body: Vec::new(), peer: None },
-            received_at: Clock::system().now(),
-            source: Some(self.policy.source.clone()),
-            finding: Finding::Mapped(Box::new(mapped)),
-            again: None,
-        };
-        self.store.arrive(arrival).await.expect("a durable arrival");
-    }
-
     /// The whole way, from waiting deliveries in the store to their durable ends.
     async fn whole(&self, sink: &Sink, count: usize, name: &str) -> Duration {
         let turn = |part: usize| async move {
             let mut at = part;
             while at < count {
-                self.arrive(format!("{name}-{at}")).await;
+                arrive(self.store.as_ref(), &self.policy, &self.routes, format!("{name}-{at}")).await;
                 at += 256;
             }
         };
@@ -294,9 +257,10 @@ impl Bench {
 
     /// One of the requests that the whole way sends.
     async fn rendered(&self) -> OutgoingRequest {
-        self.arrive("sample".to_owned()).await;
-        let page = postbridge::store::PageRequest { cursor: None, limit: 1 };
-        let page = self.store.conversions(Default::default(), page).await.expect("a conversion");
+        let memory = Embedded::open(Arc::new(Memory::new())).expect("a store in memory");
+        arrive(&memory, &self.policy, &self.routes, "r0-1000".to_owned()).await;
+        let page = PageRequest { cursor: None, limit: 1 };
+        let page = memory.conversions(Default::default(), page).await.expect("a conversion");
         let (conversion, deliveries) = &page.items[0];
         let id = deliveries[0].id(conversion.id);
         let click = click();
@@ -307,6 +271,44 @@ impl Bench {
             Rendered::Skip { reason } => panic!("{reason}"),
         }
     }
+}
+
+/// A sale, made durable with its one waiting delivery.
+async fn arrive(
+    store: &dyn Store,
+    policy: &Arc<SourcePolicy>,
+    routes: &Arc<Vec<Route>>,
+    transaction: String,
+) {
+    let draft = Draft {
+        source: policy.source.clone(),
+        event: EventClaim::Named(EventName::parse("Purchase").expect("an event")),
+        status: Status::Approved,
+        transaction_id: Some(transaction.clone()),
+        click_id: Some(CLICK.to_owned()),
+        item_id: Some("sku-77".to_owned()),
+        value: Some(Money::new(
+            parse_decimal("49.90", DecimalMark::Dot).expect("a decimal"),
+            Currency::parse("USD").expect("a currency"),
+        )),
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: None,
+        traits: Traits::default(),
+        params: vec![("affid".to_owned(), "12".to_owned()), ("campid".to_owned(), "345".to_owned())],
+        note: None,
+    };
+    let mapped = MappedArrival { draft, policy: Arc::clone(policy), routes: Arc::clone(routes), click: None };
+    let line = format!("GET /***/collect/bench?tid={transaction}&s2={CLICK}&price=49.90&oid=sku-77 HTTP/1.1");
+    let arrival = Arrival {
+        raw: RawRequest { line: line.into_bytes(), content_type: None, body: Vec::new(), peer: None },
+        received_at: Clock::system().now(),
+        source: Some(policy.source.clone()),
+        finding: Finding::Mapped(Box::new(mapped)),
+        again: None,
+    };
+    store.arrive(arrival).await.expect("a durable arrival");
 }
 
 const CLICK: &str = "0lq3k9x2a7f5d8g1h4j6k0m2n9p3q";

@@ -25,6 +25,9 @@ pub enum Until {
     Count(u64),
 }
 
+/// Writes the n-th request into a buffer.
+type Writes = Arc<dyn Fn(u64, &mut Vec<u8>) + Send + Sync>;
+
 /// Runs `connections` against a loopback port. `request` writes the n-th request into a buffer.
 pub fn run(
     port: u16,
@@ -33,7 +36,7 @@ pub fn run(
     request: impl Fn(u64, &mut Vec<u8>) + Send + Sync + 'static,
 ) -> Figures {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let request: Arc<dyn Fn(u64, &mut Vec<u8>) + Send + Sync> = Arc::new(request);
+    let request: Writes = Arc::new(request);
     runtime.block_on(async {
         let next = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
@@ -73,7 +76,7 @@ async fn connection(
     until: Until,
     started: Instant,
     next: Arc<AtomicU64>,
-    request: Arc<dyn Fn(u64, &mut Vec<u8>) + Send + Sync>,
+    request: Writes,
 ) -> (Vec<u32>, u64) {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.set_nodelay(true).unwrap();

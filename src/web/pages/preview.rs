@@ -122,7 +122,7 @@ fn query_of(pasted: &str) -> &str {
     }
 }
 
-/// The source that a pasted postback URL names: `…/collect/cake-test?…`.
+/// The source that a pasted postback URL names: `…/collect/{source}?…`.
 fn named_source(pasted: &str) -> Option<&str> {
     let (_, rest) = pasted.split_once("/collect/")?;
     rest.split(['?', ' ', '#', '/']).next()

@@ -1,7 +1,7 @@
 //! Reading a chunked body strictly: sizes, data and trailers, each within its bounds. Pure.
 
 use super::fault::Fault;
-use super::head::{TOKEN, VALUE, is};
+use super::head::{is_token, is_value};
 
 /// The longest chunk-size line in bytes, extensions included.
 const SIZE_LINE_BYTES: usize = 256;
@@ -111,7 +111,7 @@ impl Chunked {
             (At::Size, b';') if has_digits => Ok(At::Extension),
             (At::Size, b'\r') if has_digits => Ok(At::SizeLf),
             (At::Extension, b'\r') => Ok(At::SizeLf),
-            (At::Extension, byte) if is(byte, VALUE) => Ok(At::Extension),
+            (At::Extension, byte) if is_value(byte) => Ok(At::Extension),
             (At::Size, byte) => {
                 let digit = char::from(byte).to_digit(16).ok_or(CHUNK_SIZE)?;
                 let sized = self.left.checked_mul(16).and_then(|size| size.checked_add(digit as usize));
@@ -130,10 +130,10 @@ impl Chunked {
         }
         match (self.at, byte) {
             (At::TrailerStart, b'\r') => Ok(At::EndLf),
-            (At::TrailerStart | At::TrailerName, byte) if is(byte, TOKEN) => Ok(At::TrailerName),
+            (At::TrailerStart | At::TrailerName, byte) if is_token(byte) => Ok(At::TrailerName),
             (At::TrailerName, b':') => Ok(At::TrailerValue),
             (At::TrailerValue, b'\r') => Ok(At::TrailerLf),
-            (At::TrailerValue, byte) if is(byte, VALUE) => Ok(At::TrailerValue),
+            (At::TrailerValue, byte) if is_value(byte) => Ok(At::TrailerValue),
             (At::TrailerLf, _) => Ok(At::TrailerStart),
             _ => Err(TRAILER),
         }

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memrchr};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
 use super::Limits;
 use super::fault::Fault;
 
@@ -45,10 +48,10 @@ impl Search {
     /// # Errors
     /// As soon as the head is longer than the limits, or a line does not end in CRLF.
     pub fn find(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
-        if bytes.first().is_some_and(|first| !is(*first, TOKEN)) {
+        if bytes.first().is_some_and(|first| !is_token(*first)) {
             return Err(METHOD);
         }
-        while let Some(found) = bytes.get(self.seen..).and_then(|new| new.iter().position(|b| *b == b'\n')) {
+        while let Some(found) = bytes.get(self.seen..).and_then(|new| memchr(b'\n', new)) {
             let newline = self.seen + found;
             let Some(line) = bytes.get(self.line_start..newline).and_then(|line| line.strip_suffix(b"\r"))
             else {
@@ -90,16 +93,17 @@ impl Search {
 /// # Errors
 /// Whatever two parsers could read in two ways, and what this server does not speak: always 400.
 pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
-    let mut lines = bytes.split_inclusive(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r\n"));
-    let line = lines.next().flatten().ok_or(BARE_NEWLINE)?;
+    let (line, mut rest) = split_line(bytes)?;
     let (target, version) = request_line(line)?;
     let needs_repair = check_target(line.get(target.clone()).unwrap_or_default())?;
     let mut seen = Seen::default();
-    for line in lines {
-        match line.ok_or(BARE_NEWLINE)? {
-            [] => break,
-            line => seen.header(line, version)?,
+    loop {
+        let (line, after) = split_line(rest)?;
+        if line.is_empty() {
+            break;
         }
+        seen.header(line, version)?;
+        rest = after;
     }
     Ok(Head {
         length: bytes.len(),
@@ -111,6 +115,13 @@ pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
     })
 }
 
+/// The first line without its CRLF, and what follows.
+fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let newline = memchr(b'\n', bytes).ok_or(BARE_NEWLINE)?;
+    let (line, rest) = bytes.split_at_checked(newline + 1).ok_or(BARE_NEWLINE)?;
+    line.strip_suffix(b"\r\n").map(|line| (line, rest)).ok_or(BARE_NEWLINE)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     Zero,
@@ -119,13 +130,13 @@ enum Version {
 
 /// Method = up to the first space, version = after the last, target = between.
 fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
-    if line.contains(&b'\r') {
+    if memchr(b'\r', line).is_some() {
         return Err(BARE_NEWLINE);
     }
-    let first = line.iter().position(|b| *b == b' ').ok_or(REQUEST_LINE)?;
-    let last = line.iter().rposition(|b| *b == b' ').ok_or(REQUEST_LINE)?;
+    let first = memchr(b' ', line).ok_or(REQUEST_LINE)?;
+    let last = memrchr(b' ', line).ok_or(REQUEST_LINE)?;
     let method = line.get(..first).unwrap_or_default();
-    if method.is_empty() || !method.iter().all(|b| is(*b, TOKEN)) {
+    if method.is_empty() || !method.iter().all(|b| is_token(*b)) {
         return Err(METHOD);
     }
     if method == b"CONNECT" {
@@ -147,29 +158,22 @@ fn check_target(target: &[u8]) -> Result<bool, Fault> {
     if target.first() != Some(&b'/') {
         return Err(TARGET_FORM);
     }
-    let path = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
-    if !target.get(..path).unwrap_or_default().iter().all(|b| is(*b, PATH)) {
+    let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
+    if !all(path, |b| is_plain(b) && b != b'`') {
         return Err(PATH_BYTE);
     }
-    Ok(!target.get(path..).unwrap_or_default().iter().all(|b| is(*b, PLAIN)))
+    Ok(!all(query, is_plain))
 }
 
 /// The target as hyper may see it: after the first `?`, every byte that hyper or `http` would refuse or
 /// cut at is percent-encoded. A literal `%` stays, so decoding gives the bytes that came.
 pub fn repair(target: &[u8]) -> String {
-    const HEX: [u8; 16] = *b"0123456789ABCDEF";
-    let digit = |nibble: u8| char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-    let mut handed = String::with_capacity(target.len() + 16);
-    for byte in target {
-        if is(*byte, PLAIN) {
-            handed.push(char::from(*byte));
-        } else {
-            handed.push('%');
-            handed.push(digit(byte >> 4));
-            handed.push(digit(byte & 15));
-        }
+    const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+    match std::str::from_utf8(target) {
+        // Most targets are plain, and a plain one is copied in one go.
+        Ok(plain) if all(target, is_plain) => plain.to_owned(),
+        _ => percent_encode(target, UNSAFE).to_string(),
     }
-    handed
 }
 
 /// Writes the head that hyper gets in place of `bytes`: the handed target, no `Expect` (the wire has
@@ -203,7 +207,7 @@ struct Seen {
 
 impl Seen {
     fn header(&mut self, line: &[u8], version: Version) -> Result<(), Fault> {
-        let length = line.iter().position(|b| !is(*b, TOKEN)).ok_or(NO_COLON)?;
+        let length = line.iter().position(|b| !is_token(*b)).ok_or(NO_COLON)?;
         let (name, rest) = line.split_at_checked(length).ok_or(NO_COLON)?;
         let value = match rest {
             [b':', value @ ..] if !name.is_empty() => value,
@@ -211,7 +215,7 @@ impl Seen {
             [b' ' | b'\t', ..] => return Err(SPACE_BEFORE_COLON),
             _ => return Err(HEADER_NAME),
         };
-        if !value.iter().all(|b| is(*b, VALUE)) {
+        if !all(value, is_value) {
             return Err(HEADER_VALUE);
         }
         self.judge(name, trim(value), version)
@@ -269,40 +273,38 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// A byte of a method or a header name (RFC 9110 §5.6.2 `tchar`).
-pub(super) const TOKEN: u8 = 1;
-/// A byte of a header's value: anything but control bytes, tab excepted (RFC 9110 §5.5).
-pub(super) const VALUE: u8 = 2;
-/// A byte of a query that hyper and `http` take as it is.
-const PLAIN: u8 = 4;
-/// A byte of a path that they take as it is.
-const PATH: u8 = 8;
-
-/// Whether a byte belongs to a class.
-pub(super) fn is(byte: u8, class: u8) -> bool {
-    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
+/// Whether all bytes are of a kind. It looks at every one of them, which lets the compiler compare
+/// sixteen at a time; heads are short, and nearly all of them are in order.
+fn all(bytes: &[u8], kind: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |so_far, byte| so_far & kind(*byte))
 }
 
-static CLASSES: [u8; 256] = classes();
+/// A byte of a query that hyper and `http` take as it is, and that [`repair`] leaves alone.
+fn is_plain(byte: u8) -> bool {
+    (byte > 0x20) & (byte < 0x7F) & (byte != b'"') & (byte != b'#') & (byte != b'<') & (byte != b'>')
+}
+
+/// A byte of a header's value: anything but control bytes, tab excepted (RFC 9110 §5.5).
+pub(super) fn is_value(byte: u8) -> bool {
+    (byte >= 0x20) & (byte != 0x7F) | (byte == b'\t')
+}
+
+/// A byte of a method or a header's name (RFC 9110 §5.6.2 `tchar`).
+pub(super) fn is_token(byte: u8) -> bool {
+    TOKENS.get(usize::from(byte)).is_some_and(|is_token| *is_token)
+}
+
+static TOKENS: [bool; 256] = tokens();
 
 #[allow(clippy::indexing_slicing)] // Evaluated when compiling: a wrong index does not build.
-const fn classes() -> [u8; 256] {
-    let mut table = [0u8; 256];
+const fn tokens() -> [bool; 256] {
+    let mut table = [false; 256];
     let mut byte = 0usize;
     while byte < 256 {
         let b = byte as u8;
-        if b.is_ascii_alphanumeric()
+        table[byte] = b.is_ascii_alphanumeric()
             || matches!(b, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.')
-            || matches!(b, b'^' | b'_' | b'`' | b'|' | b'~')
-        {
-            table[byte] |= TOKEN;
-        }
-        if b == b'\t' || (b >= 0x20 && b != 0x7F) {
-            table[byte] |= VALUE;
-        }
-        if b > 0x20 && b < 0x7F && !matches!(b, b'"' | b'#' | b'<' | b'>') {
-            table[byte] |= if b == b'`' { PLAIN } else { PLAIN | PATH };
-        }
+            || matches!(b, b'^' | b'_' | b'`' | b'|' | b'~');
         byte += 1;
     }
     table
