@@ -1,4 +1,6 @@
 //! The one integration-test binary: every file beside this one is a module of it.
 
-mod store_conformance;
+mod store_arrivals;
+mod store_deliveries;
 mod store_ground;
+mod store_keeping;
