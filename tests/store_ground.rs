@@ -9,19 +9,36 @@ use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status
 use postbridge::domain::delivery::{
     Answer, Attempt, Changes, DeliveryState, Judgement, Route, SentRequest, SourcePolicy, Unmatched,
 };
-use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
+use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::postback::{Fault, RawRequest};
+use postbridge::domain::postback::{Fault, RawRequest, Verdict};
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::memory::Memory;
 use postbridge::store::{
-    Arrival, ClaimRequest, Claimed, Finding, MappedArrival, Outcome, PageRequest, Receipt, Store,
+    Arrival, Backlog, ClaimRequest, Claimed, ConversionFilter, Finding, MappedArrival, Outcome, PageRequest,
+    PurgeBefore, Receipt, Store, Trace,
 };
+
+/// Every rule here is a test on every implementation.
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[test] fn $name() { super::$name(&crate::store_ground::Ground::memory()); })*
+        }
+        mod on_sled {
+            $(#[test] fn $name() { super::$name(&crate::store_ground::Ground::sled()); })*
+        }
+        mod with_colliding_hashes {
+            $(#[test] fn $name() { super::$name(&crate::store_ground::Ground::colliding()); })*
+        }
+    };
+}
+pub(crate) use conformance;
 
 /// A place where a store lies and can be opened again and again.
 pub struct Ground {
-    open: Box<dyn Fn() -> Arc<Embedded>>,
+    open: Box<dyn Fn() -> Arc<dyn Store>>,
 }
 
 impl Ground {
@@ -34,8 +51,8 @@ impl Ground {
     pub fn colliding() -> Ground {
         let memory = Memory::new();
         let settings = Settings { dedup_mask: 1, ..Settings::default() };
-        let open = move || Arc::new(Embedded::open_with(Arc::new(memory.clone()), settings.clone()).unwrap());
-        Ground { open: Box::new(open) }
+        let open = move || Embedded::open_with(Arc::new(memory.clone()), settings.clone()).unwrap();
+        Ground { open: Box::new(move || Arc::new(open())) }
     }
 
     pub fn sled() -> Ground {
@@ -44,9 +61,17 @@ impl Ground {
     }
 
     /// Opens the store; the one opened before has to be dropped.
-    pub fn open(&self) -> Arc<Embedded> {
+    pub fn open(&self) -> Arc<dyn Store> {
         (self.open)()
     }
+}
+
+/// Checks the same twice: as it is, and once the store was closed and opened again (`true`).
+pub fn before_and_after_reopening(ground: &Ground, store: Arc<dyn Store>, check: impl Fn(&dyn Store, bool)) {
+    check(&*store, false);
+    wait(store.close()).unwrap();
+    drop(store);
+    check(&*ground.open(), true);
 }
 
 /// Runs a future to its end on this thread.
@@ -280,6 +305,50 @@ pub fn dead(work: &Claimed, time: Time) -> Outcome {
         state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },
         attempts: work.delivery.attempts + 1,
     }
+}
+
+pub fn conversion_of(verdict: &Verdict) -> ConversionId {
+    verdict.conversion().unwrap()
+}
+
+pub fn trace(store: &dyn Store, receipt: &Receipt) -> Trace {
+    wait(store.conversion(conversion_of(&receipt.verdict))).unwrap().unwrap()
+}
+
+pub fn states(store: &dyn Store, receipt: &Receipt) -> Vec<DeliveryState> {
+    trace(store, receipt).deliveries.into_iter().map(|(delivery, _)| delivery.state).collect()
+}
+
+pub fn delivery_id(receipt: &Receipt, name: &str) -> DeliveryId {
+    DeliveryId {
+        conversion: conversion_of(&receipt.verdict),
+        destination: destination(name),
+        occasion: Occasion::First,
+    }
+}
+
+pub fn transactions(store: &dyn Store, filter: ConversionFilter) -> Vec<String> {
+    let page = wait(store.conversions(filter, first_page(100))).unwrap();
+    page.items.into_iter().filter_map(|(conversion, _)| conversion.transaction_id).collect()
+}
+
+pub fn backlog(store: &dyn Store, name: &str, now: Time) -> Option<Backlog> {
+    store.backlog(now).into_iter().find(|backlog| backlog.destination == Some(destination(name)))
+}
+
+pub fn purge_all(store: &dyn Store, before: PurgeBefore) -> u64 {
+    let mut records = 0;
+    loop {
+        let purged = wait(store.purge(before)).unwrap();
+        records += purged.records;
+        if !purged.more {
+            return records;
+        }
+    }
+}
+
+pub fn never() -> PurgeBefore {
+    PurgeBefore { postbacks: at(-DAY), conversions: at(-DAY), clicks: at(-DAY) }
 }
 
 pub fn first_page(limit: usize) -> PageRequest {

@@ -19,7 +19,7 @@ impl Chunk {
     /// Up to `most` blocks that begin in `from..to`.
     pub fn read(shelf: &Shelf, from: u64, to: u64, most: usize) -> Result<Chunk, StoreError> {
         let mut blocks: Vec<(u64, Vec<EntryHead>)> =
-            collect(shelf, (&key::block(from), &key::block(to)), most, Part::Head)?;
+            collect(shelf, (&key::heads(from), &key::heads(to)), most, Part::Head)?;
         let Some((last, heads)) = blocks.last() else { return Ok(Chunk { blocks }) };
         let end = last + heads.len() as u64;
         let all = usize::MAX;

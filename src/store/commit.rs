@@ -1,5 +1,6 @@
 //! From a decided group to one batch, and from the committed batch to what everyone sees.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use crate::store::StoreError;
 use crate::store::group::{Born, Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, Entry, EntryHead, Mark, Marks, Sketch, StoredAttempt,
-    VerdictWord, key,
+    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, Mark, Marks, Pieces, Sketch,
+    StoredAttempt, VerdictWord, key,
 };
 use crate::store::shelf::corrupt;
 
@@ -65,7 +66,7 @@ impl Group<'_> {
             blocks.push(block);
         }
         for block in &blocks {
-            put_block(batch, block, 0)?;
+            put_block(batch, block, Pieces::default())?;
         }
         Ok(blocks.into_iter().map(Arc::new).collect())
     }
@@ -83,13 +84,14 @@ impl Group<'_> {
             }
             let new = blocks.iter().rev().find(|block| block.first <= *number).map(|block| block.first);
             let Some(first) = new.or_else(|| self.shared.index.lock().block_of(*number)) else { continue };
-            if !marks.contains_key(&first) {
-                let found = self.shared.shelf.marks(first)?;
-                marks.insert(first, (found.value, found.pieces));
-            }
-            if let Some((marks, _)) = marks.get_mut(&first) {
-                mark(marks, number - first, changed);
-            }
+            let beside = match marks.entry(first) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let found = self.shared.shelf.marks(first)?;
+                    unknown.insert((found.value, found.pieces))
+                }
+            };
+            mark(&mut beside.0, number - first, changed);
         }
         for (first, (mut marks, had)) in marks {
             marks.sort_by_key(|mark| (mark.entry, mark.delivery));
@@ -145,11 +147,14 @@ impl Group<'_> {
     }
 }
 
-/// Puts a block over an earlier one with `had` further pieces.
-pub fn put_block(batch: &mut Batch, block: &Block, had: u16) -> Result<(), StoreError> {
+/// Puts a block over an earlier one with this many further pieces.
+pub fn put_block(batch: &mut Batch, block: &Block, had: Pieces) -> Result<(), StoreError> {
     let key = key::block(block.first);
-    let packed = layout::pack(&block.heads, &block.entries).map_err(|error| corrupt(&key, &error))?;
-    layout::put(batch, key, packed, had);
+    let packed = layout::pack(&(), &block.entries).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, had.entries);
+    let key = key::heads(block.first);
+    let packed = layout::pack(&block.heads, &()).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, had.heads);
     Ok(())
 }
 
@@ -184,7 +189,7 @@ fn head_of(born: &mut Born) -> EntryHead {
 }
 
 /// About how many bytes an entry brings to its block.
-fn plain_size(entry: &Entry) -> usize {
+fn plain_size(entry: &layout::Entry) -> usize {
     let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
     let pairs = entry.conversion.as_ref().map_or(0, |conversion| {
         let given = conversion.attribution.given().map_or(0, str::len);

@@ -216,8 +216,12 @@ impl Index {
         asked: &HashSet<Slot>,
     ) -> Vec<DestinationId> {
         if before.map(|sketch| sketch.id) != after.map(|sketch| sketch.id) {
-            before.map(|sketch| self.conversions.remove(self.hash(&sketch.id), seq));
-            after.map(|sketch| self.conversions.insert(self.hash(&sketch.id), seq));
+            if let Some(sketch) = before {
+                self.conversions.remove(self.hash(&sketch.id), seq);
+            }
+            if let Some(sketch) = after {
+                self.conversions.insert(self.hash(&sketch.id), seq);
+            }
         }
         for click in before.into_iter().flat_map(|sketch| &sketch.waits_for) {
             self.unmatched.remove(*click, seq);

@@ -5,20 +5,21 @@
 //! | key | record | written |
 //! |---|---|---|
 //! | `A` first attempt number | up to 16 attempts; each names its delivery and the delivery's attempt before it | once; attempts of purged conversions are blanked |
-//! | `B` first postback number | up to 16 postbacks in order of arrival, each with the conversion it made and that conversion's first deliveries | once; stripped and removed by purging |
-//! | `C` postback number | a conversion that changed, whole, with all its deliveries: overrides `B` and `X` | at each change |
+//! | `B` first postback number | up to 16 postbacks in order of arrival, each with the conversion it made | once; stripped and removed by purging |
+//! | `C` postback number | a conversion that changed, whole, with all its deliveries: overrides `B`, `H` and `X` | at each change |
+//! | `H` first postback number | for each entry of the block `B`: time, verdict, the conversion's id and its first deliveries | with its block |
 //! | `J` click id | a click whose waiting conversions are not all matched yet | with the click; removed when done |
 //! | `K` click id | a click | when recorded or filled |
 //! | `M` name | what the store knows of itself | rarely |
 //! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
 //! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
 //!
-//! The order serves two readers: opening walks `B`, `C` and `X` side by side by number, and a list
-//! walks `B` backwards. Many small facts share a key because the engine's cost is by the key.
+//! The order serves two readers: opening walks `H`, `C` and `X` side by side by number, and a list
+//! walks the same backwards. Many small facts share a key because the engine's cost is by the key; `H`
+//! lies apart from `B` so that a million conversions are indexed without reading one of them.
 //!
 //! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
-//! body (lz4 block of postcard, preceded by its plain length). The head is what opening needs, so that
-//! a million conversions are indexed without unpacking one.
+//! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,10 @@ pub mod key {
         numbered(b'B', first)
     }
 
+    pub fn heads(first: u64) -> Vec<u8> {
+        numbered(b'H', first)
+    }
+
     pub fn overlay(seq: u64) -> Vec<u8> {
         numbered(b'C', seq)
     }
@@ -100,7 +105,7 @@ pub mod key {
         [b"P", of, &number.to_be_bytes()].concat()
     }
 
-    /// The number in a key of `A`, `B`, `C` or `X`.
+    /// The number in a key of `A`, `B`, `C`, `H` or `X`.
     pub fn number(key: &[u8]) -> Option<u64> {
         Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
     }
@@ -234,6 +239,13 @@ pub struct Block {
     pub entries: Vec<Option<Entry>>,
 }
 
+/// How many further pieces the two records of a block have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pieces {
+    pub heads: u16,
+    pub entries: u16,
+}
+
 impl Block {
     pub fn entry(&self, seq: u64) -> Option<(&EntryHead, &Entry)> {
         let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
@@ -264,6 +276,9 @@ pub struct StoredAttempt {
     pub previous: Option<u64>,
     pub attempt: Attempt,
 }
+
+/// A block of attempts; a purged one is `None`.
+pub type Attempts = Vec<Option<StoredAttempt>>;
 
 /// Numbers that go on even when everything that bore them is purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

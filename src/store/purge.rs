@@ -12,7 +12,7 @@ use crate::store::group::Group;
 use crate::store::index::Index;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{
-    self, Block, ClickHead, EntryHead, Marks, Numbers, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, ClickHead, EntryHead, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt, key,
 };
 use crate::store::shelf::{Found, corrupt};
 use crate::store::{PurgeBefore, Purged, StoreError};
@@ -37,9 +37,9 @@ pub struct Cursor {
 #[derive(Default)]
 pub struct Purging {
     /// Blocks as they become, with the pieces they had; an empty one is removed.
-    rewritten: Vec<(Block, u16)>,
+    rewritten: Vec<(Block, Pieces)>,
     marks: Vec<(u64, Found<Marks>)>,
-    attempts: BTreeMap<u64, Found<Vec<Option<StoredAttempt>>>>,
+    attempts: BTreeMap<u64, Found<Attempts>>,
     /// Conversions: number, appearance, pieces of the overlay.
     conversions: Vec<(u64, Sketch, Option<u16>)>,
     clicks: Vec<(ClickId, u16)>,
@@ -132,9 +132,7 @@ impl Purging {
     }
 
     fn block(&mut self, group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<(), StoreError> {
-        let Some(Found { value: mut block, pieces }) = group.shared.shelf.block_afresh(first)? else {
-            return Ok(());
-        };
+        let Some((mut block, pieces)) = group.shared.shelf.block_afresh(first)? else { return Ok(()) };
         let mut marks = group.shared.shelf.marks(first)?;
         let mut changed = false;
         let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
@@ -213,9 +211,11 @@ impl Purging {
             return Ok(());
         }
         for (block, had) in &self.rewritten {
-            match is_gone(block) {
-                true => layout::remove(batch, key::block(block.first), *had),
-                false => put_block(batch, block, *had)?,
+            if is_gone(block) {
+                layout::remove(batch, key::block(block.first), had.entries);
+                layout::remove(batch, key::heads(block.first), had.heads);
+            } else {
+                put_block(batch, block, *had)?;
             }
         }
         for (first, marks) in &self.marks {

@@ -71,7 +71,11 @@ impl Queue {
         first(&self.asked).into_iter().chain(first(&self.due)).min()
     }
 
+    /// How many are due after `from` and not after `to`.
     fn between(&self, from: i64, to: i64) -> u64 {
+        if from >= to {
+            return 0;
+        }
         let bounds =
             (Bound::Included((from.saturating_add(1), Slot(0))), Bound::Included((to, Slot(u64::MAX))));
         (self.asked.range(bounds).count() + self.due.range(bounds).count()) as u64

@@ -14,9 +14,9 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Attempt;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
-use crate::store::kv::{Direction, Kv, KvError, Span};
+use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
-    self, Block, EntryHead, LayoutError, Marks, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,
 };
 
 /// Clicks kept at hand.
@@ -74,11 +74,7 @@ impl Shelf {
     }
 
     /// Visits values upwards or downwards, as [`Kv::scan`].
-    pub fn scan(
-        &self,
-        span: Span<'_>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    pub fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), StoreError> {
         self.check()?;
         self.kv.scan(span, visit).map_err(|error| self.fail("read", &error))
     }
@@ -117,27 +113,28 @@ impl Shelf {
         if let Some(block) = self.blocks.get(&first) {
             return Ok(Some(block.heads.clone()));
         }
-        let key = key::block(first);
+        let key = key::heads(first);
         self.get(&key)?.map(|bytes| self.head(&key, bytes)).transpose()
     }
 
     /// The block that begins at `first`.
     pub fn block(&self, first: u64) -> Result<Option<Arc<Block>>, StoreError> {
         self.blocks.get_or_read(&first, || {
-            self.block_afresh(first).map(|found| found.map(|found| Arc::new(found.value)))
+            self.block_afresh(first).map(|found| found.map(|(block, _)| Arc::new(block)))
         })
     }
 
     /// The block as stored, past the cache.
-    pub fn block_afresh(&self, first: u64) -> Result<Option<Found<Block>>, StoreError> {
-        let key = key::block(first);
-        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
-        let unpack = || {
-            let heads = layout::head(&bytes.value)?.ok_or(LayoutError::Short)?;
-            Ok(Block { first, heads, entries: layout::body(&bytes.value)? })
-        };
-        let value = unpack().map_err(|error| corrupt(&key, &error))?;
-        Ok(Some(Found { value, pieces: bytes.pieces }))
+    pub fn block_afresh(&self, first: u64) -> Result<Option<(Block, Pieces)>, StoreError> {
+        let (key, heads_key) = (key::block(first), key::heads(first));
+        let Some(heads) = self.record_bytes(&heads_key)? else { return Ok(None) };
+        let Some(entries) = self.record_bytes(&key)? else { return Ok(None) };
+        let pieces = Pieces { heads: heads.pieces, entries: entries.pieces };
+        let heads = layout::head(&heads.value)
+            .and_then(|heads| heads.ok_or(LayoutError::Short))
+            .map_err(|error| corrupt(&heads_key, &error))?;
+        let entries = layout::body(&entries.value).map_err(|error| corrupt(&key, &error))?;
+        Ok(Some((Block { first, heads, entries }, pieces)))
     }
 
     /// The marks beside the block that begins at `first`.
@@ -190,10 +187,7 @@ impl Shelf {
     }
 
     /// The block of attempts that holds attempt `number`: its first number, and the attempts.
-    pub fn attempt_block(
-        &self,
-        number: u64,
-    ) -> Result<Option<(u64, Found<Vec<Option<StoredAttempt>>>)>, StoreError> {
+    pub fn attempt_block(&self, number: u64) -> Result<Option<(u64, Found<Attempts>)>, StoreError> {
         let mut first = None;
         let (from, to) = (key::attempts(0), key::attempts(number.saturating_add(1)));
         let span = Span { from: &from, to: &to, direction: Direction::Down };

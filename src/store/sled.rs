@@ -15,6 +15,11 @@ use crate::store::open::OpenError;
 /// reach. A leaf has at most 17 values of at most 7 KiB, which is less than half of that quarter.
 const SEGMENT_BYTES: usize = 1024 * 1024;
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// sled looks at a shard of its cache only at every 64th access, whatever has come in meanwhile: reading
+/// many blocks once each would keep 64 leaves of 100 KiB in each of 256 shards. Reading a large value a
+/// few times over, which costs little once it is there, makes it look in time.
+const LARGE: usize = 1024;
+const TOUCHES: usize = 12;
 
 /// One sled database, opened by nobody else.
 pub struct Sled {
@@ -120,9 +125,14 @@ fn guarded<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, KvError> {
 
 impl Kv for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        guarded(|| match self.db.get(key) {
-            Ok(value) => Ok(value.map(|value| value.to_vec())),
-            Err(error) => Err(error.to_string()),
+        guarded(|| {
+            let value = self.db.get(key).map_err(|error| error.to_string())?;
+            if value.as_ref().is_some_and(|value| value.len() > LARGE) {
+                for _ in 0..TOUCHES {
+                    self.db.get(key).map_err(|error| error.to_string())?;
+                }
+            }
+            Ok(value.map(|value| value.to_vec()))
         })
     }
 

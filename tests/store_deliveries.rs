@@ -1,0 +1,303 @@
+//! The store's guarantees about deliveries, leases and attempts, for every implementation.
+
+use postbridge::domain::delivery::{DeliveryState, Judgement, NO_CLICK, RetryRefused, Unmatched};
+use postbridge::domain::ids::DeliveryId;
+use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt};
+
+use crate::store_ground::*;
+
+conformance! {
+    a_hold_that_ends_is_skipped_and_can_be_retried,
+    expiring_stops_at_its_limit,
+    a_claimed_delivery_goes_to_nobody_else_until_it_is_released,
+    leases_end_with_the_process,
+    due_work_comes_oldest_first_and_retries_apart,
+    a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next,
+    the_oldest_waiting_delivery_can_be_claimed_before_it_is_due,
+    attempts_are_kept_in_order_with_what_was_sent_and_answered,
+    a_parked_attempt_ends_the_lease_and_charges_nothing,
+    a_delivery_withdrawn_under_its_lease_takes_the_state_told,
+    retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
+    a_persons_retry_goes_before_older_retries,
+    withdrawing_a_destination_skips_what_waits_and_what_is_held,
+    a_wakeup_rings_when_work_arrives,
+    the_backlog_counts_held_waiting_and_due,
+}
+
+fn a_hold_that_ends_is_skipped_and_can_be_retried(ground: &Ground) {
+    let store = ground.open();
+    let held = sale("t1").click("c1").tell(&*store);
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR - 1), 10)).unwrap(), 0);
+    drop(store);
+    let store = ground.open();
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
+    let skipped = DeliveryState::Skipped { at: at(72 * HOUR), reason: NO_CLICK.to_owned() };
+    assert_eq!(states(&*store, &held), [skipped.clone()]);
+    wait(store.record_click(click("c1"))).unwrap();
+    assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
+    assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
+    let retried = wait(store.retry(delivery_id(&held, "ads"), at(73 * HOUR), None)).unwrap().unwrap();
+    assert_eq!(retried.state, DeliveryState::Waiting { due: at(73 * HOUR) });
+    assert_eq!(claim(&*store, "ads", at(73 * HOUR))[0].click.as_ref().unwrap().id, click_id("c1"));
+}
+
+fn expiring_stops_at_its_limit(ground: &Ground) {
+    let store = ground.open();
+    for n in 0..5 {
+        sale(&format!("t{n}")).tell(&*store);
+    }
+    let expire = |limit| wait(store.expire_holds(at(100 * HOUR), limit)).unwrap();
+    assert_eq!((expire(2), expire(2), expire(2), expire(2)), (2, 2, 1, 0));
+}
+
+fn a_claimed_delivery_goes_to_nobody_else_until_it_is_released(ground: &Ground) {
+    let store = ground.open();
+    sale("t1").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0));
+    assert_eq!(work.len(), 1);
+    assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0);
+    assert!(wait(store.claim_oldest(destination("ads"))).unwrap().is_none());
+    wait(store.release(vec![work[0].id.clone()])).unwrap();
+    let again = claim(&*store, "ads", at(0));
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].delivery, work[0].delivery, "untouched");
+    wait(store.record(delivered(&again[0], at(1)))).unwrap();
+    wait(store.release(vec![again[0].id.clone()])).unwrap();
+    assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "releasing what is done changes nothing");
+    assert_eq!(store.backlog(at(0)), vec![]);
+}
+
+fn leases_end_with_the_process(ground: &Ground) {
+    let store = ground.open();
+    sale("t1").forward().tell(&*store);
+    assert_eq!(claim(&*store, "ads", at(0)).len(), 1);
+    drop(store);
+    assert_eq!(claim(&*ground.open(), "ads", at(0)).len(), 1);
+}
+
+fn due_work_comes_oldest_first_and_retries_apart(ground: &Ground) {
+    let store = ground.open();
+    for (name, time) in [("t3", 30), ("t1", 10), ("t4", 40), ("t2", 20)] {
+        sale(name).forward().at(at(time)).tell(&*store);
+    }
+    let name = |work: &[Claimed]| -> Vec<String> {
+        work.iter().filter_map(|work| work.conversion.transaction_id.clone()).collect()
+    };
+    let work = claim_some(&*store, "ads", at(35), 2, 9);
+    assert_eq!(name(&work), ["t1", "t2"]);
+    wait(store.record(failed(&work[0], at(36), at(90)))).unwrap();
+    wait(store.record(failed(&work[1], at(36), at(80)))).unwrap();
+    assert_eq!(name(&claim_some(&*store, "ads", at(79), 0, 9)), Vec::<String>::new());
+    assert_eq!(name(&claim_some(&*store, "ads", at(100), 9, 0)), ["t3", "t4"]);
+    assert_eq!(name(&claim_some(&*store, "ads", at(100), 0, 9)), ["t2", "t1"]);
+}
+
+fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(ground: &Ground) {
+    let store = ground.open();
+    for n in 0..5 {
+        sale(&format!("t{n}")).forward().tell(&*store);
+    }
+    let ask = |fresh, retries, now| {
+        let request = ClaimRequest { destination: destination("ads"), now, fresh, retries };
+        wait(store.claim(request)).unwrap()
+    };
+    let claim = ask(3, 0, at(0));
+    assert_eq!(claim.work.len(), 3);
+    for work in &claim.work {
+        wait(store.record(failed(work, at(1), at(5000)))).unwrap();
+    }
+    assert_eq!(ask(9, 9, at(10)).work.len(), 2);
+    let nothing = ask(9, 9, at(10));
+    assert_eq!((nothing.work.len(), nothing.next_due), (0, Some(at(5000))));
+    assert_eq!(ask(0, 2, at(5000)).work.len(), 2);
+    assert_eq!(ask(9, 9, at(5000)).work.len(), 1);
+    assert_eq!(ask(9, 9, at(5000)).next_due, None);
+}
+
+fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(ground: &Ground) {
+    let store = ground.open();
+    sale("t1").forward().tell(&*store);
+    sale("t2").forward().tell(&*store);
+    for work in claim(&*store, "ads", at(0)) {
+        let due = if work.conversion.transaction_id.as_deref() == Some("t1") { DAY } else { HOUR };
+        wait(store.record(failed(&work, at(1), at(due)))).unwrap();
+    }
+    let oldest = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("t2"));
+    let next = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    assert_eq!(next.conversion.transaction_id.as_deref(), Some("t1"));
+    assert!(wait(store.claim_oldest(destination("ads"))).unwrap().is_none());
+}
+
+fn attempts_are_kept_in_order_with_what_was_sent_and_answered(ground: &Ground) {
+    let store = ground.open();
+    let receipts: Vec<Receipt> = (0..20).map(|n| sale(&format!("t{n}")).forward().tell(&*store)).collect();
+    for round in 0..4i64 {
+        for work in claim(&*store, "ads", at(1000 * round)) {
+            let mut outcome = failed(&work, at(1000 * round), at(1000 * (round + 1)));
+            let body = format!("{}: {round} {}", work.id, "x".repeat(3000 * round as usize));
+            outcome.attempt.request.as_mut().unwrap().body = body;
+            wait(store.record(outcome)).unwrap();
+        }
+    }
+    drop(store);
+    let store = ground.open();
+    for work in claim(&*store, "ads", at(4000)) {
+        assert_eq!(work.delivery.attempts, 4);
+        wait(store.record(delivered(&work, at(4001)))).unwrap();
+    }
+    for receipt in &receipts {
+        let trace = trace(&*store, receipt);
+        let (delivery, attempts) = &trace.deliveries[0];
+        assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4001) });
+        assert_eq!(delivery.attempts, 5);
+        let id = delivery_id(receipt, "ads");
+        for (round, attempt) in attempts[..4].iter().enumerate() {
+            let body = &attempt.request.as_ref().unwrap().body;
+            assert!(body.starts_with(&format!("{id}: {round} ")), "{body}");
+        }
+        assert_eq!(attempts.len(), 5);
+        assert_eq!(attempts[4].judgement, Judgement::Delivered { warnings: vec![] });
+    }
+}
+
+fn a_parked_attempt_ends_the_lease_and_charges_nothing(ground: &Ground) {
+    let store = ground.open();
+    sale("t1").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    let parked = Outcome {
+        id: work.id.clone(),
+        attempt: attempt(at(1), "body", Judgement::Park { reason: "token".to_owned() }),
+        state: work.delivery.state.clone(),
+        attempts: 0,
+    };
+    wait(store.record(parked)).unwrap();
+    let again = claim_some(&*store, "ads", at(2), 1, 0);
+    assert_eq!(again[0].delivery, work.delivery);
+    assert_eq!(wait(store.conversion(work.id.conversion)).unwrap().unwrap().deliveries[0].1.len(), 1);
+}
+
+fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(ground: &Ground) {
+    let store = ground.open();
+    let receipt = sale("t1").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    assert_eq!(wait(store.withdraw(destination("ads"), "gone".to_owned(), at(1))).unwrap(), 1);
+    assert_eq!(store.backlog(at(9)), vec![]);
+    wait(store.record(delivered(&work, at(2)))).unwrap();
+    assert_eq!(states(&*store, &receipt), [DeliveryState::Delivered { at: at(2) }]);
+    assert_eq!(trace(&*store, &receipt).deliveries[0].1.len(), 1);
+    assert_eq!(store.backlog(at(9)), vec![]);
+}
+
+fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(ground: &Ground) {
+    let store = ground.open();
+    let receipt = sale("t1").forward().tell(&*store);
+    let id = delivery_id(&receipt, "ads");
+    let retry = |now, oldest| wait(store.retry(id.clone(), now, oldest)).unwrap();
+    assert_eq!(retry(at(1), None), Err(RetryRefused::Waiting));
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(dead(&work, at(5)))).unwrap();
+    assert_eq!(retry(at(10), Some(at(1))), Err(RetryRefused::TooOld));
+    let due = retry(at(10), Some(at(0))).unwrap();
+    assert_eq!((due.state, due.attempts), (DeliveryState::Waiting { due: at(10) }, 1));
+    let work = claim_some(&*store, "ads", at(10), 0, 1).remove(0);
+    wait(store.record(delivered(&work, at(11)))).unwrap();
+    assert_eq!(retry(at(20), None), Err(RetryRefused::Delivered));
+    let unknown = DeliveryId { destination: destination("nobody"), ..id.clone() };
+    assert_eq!(wait(store.retry(unknown, at(1), None)).unwrap(), Err(RetryRefused::Unknown));
+    let held = sale("t2").tell(&*store);
+    let now = wait(store.retry(delivery_id(&held, "ads"), at(30), None)).unwrap().unwrap();
+    assert_eq!(now.state, DeliveryState::Waiting { due: at(30) }, "a held one need not wait");
+    assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
+    let dropped = sale("t3").unmatched(Unmatched::Drop).tell(&*store);
+    assert!(matches!(states(&*store, &dropped)[0], DeliveryState::Skipped { .. }));
+    assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), None)).unwrap().is_ok());
+    assert_eq!(claim_some(&*store, "ads", at(30), 9, 0).len(), 2);
+}
+
+fn a_persons_retry_goes_before_older_retries(ground: &Ground) {
+    let store = ground.open();
+    for n in 0..10 {
+        sale(&format!("t{n}")).forward().tell(&*store);
+    }
+    let mut work = claim(&*store, "ads", at(0));
+    let last = work.pop().unwrap();
+    for work in &work {
+        wait(store.record(failed(work, at(1), at(100)))).unwrap();
+    }
+    wait(store.record(dead(&last, at(1)))).unwrap();
+    wait(store.retry(last.id.clone(), at(5000), None)).unwrap().unwrap();
+    assert_eq!(claim_some(&*store, "ads", at(5000), 0, 1)[0].id, last.id);
+    assert_eq!(backlog(&*store, "ads", at(5000)).unwrap().oldest_due, Some(at(100)));
+}
+
+fn withdrawing_a_destination_skips_what_waits_and_what_is_held(ground: &Ground) {
+    let store = ground.open();
+    let held = sale("held").to(&["ads", "other"]).tell(&*store);
+    let waits = sale("waits").forward().to(&["ads", "other"]).tell(&*store);
+    let many: Vec<_> = (0..1500).map(|n| store.arrive(sale(&format!("t{n}")).forward().arrival())).collect();
+    for receipt in many {
+        wait(receipt).unwrap();
+    }
+    let skipped = wait(store.withdraw(destination("ads"), "not configured".to_owned(), at(9))).unwrap();
+    assert_eq!(skipped, 1502);
+    before_and_after_reopening(ground, store, |store, _| {
+        let gone = DeliveryState::Skipped { at: at(9), reason: "not configured".to_owned() };
+        assert_eq!(states(store, &held), [gone.clone(), DeliveryState::Held { until: at(72 * HOUR) }]);
+        assert_eq!(states(store, &waits), [gone, DeliveryState::Waiting { due: at(0) }]);
+        assert_eq!(backlog(store, "ads", at(9)), None);
+        assert!(backlog(store, "other", at(9)).is_some());
+    });
+}
+
+fn a_wakeup_rings_when_work_arrives(ground: &Ground) {
+    let store = ground.open();
+    let bell = store.wakeup(&destination("ads"));
+    sale("t1").to(&["other"]).forward().tell(&*store);
+    sale("t2").tell(&*store);
+    let rung = |bell: &tokio::sync::Notify| {
+        let mut future = std::pin::pin!(bell.notified());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::future::Future::poll(future.as_mut(), &mut context).is_ready()
+    };
+    assert!(!rung(&bell), "other work, or held");
+    sale("t3").forward().tell(&*store);
+    assert!(rung(&bell));
+    sale("t4").click("c1").tell(&*store);
+    wait(store.record_click(click("c1"))).unwrap();
+    assert!(rung(&bell), "freed by its click");
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(dead(&work, at(1)))).unwrap();
+    assert!(!rung(&bell));
+    wait(store.retry(work.id, at(2), None)).unwrap().unwrap();
+    assert!(rung(&bell), "asked for by a person");
+}
+
+fn the_backlog_counts_held_waiting_and_due(ground: &Ground) {
+    let store = ground.open();
+    for n in 0..6i64 {
+        sale(&format!("t{n}")).forward().at(at(n * 10)).tell(&*store);
+    }
+    sale("held").tell(&*store);
+    before_and_after_reopening(ground, store, |store, reopened| {
+        let counted = |now| {
+            let backlog = backlog(store, "ads", now).unwrap();
+            (backlog.held, backlog.waiting, backlog.due, backlog.oldest_due)
+        };
+        assert_eq!(counted(at(-1)), (1, 6, 0, None));
+        assert_eq!(counted(at(25)), (1, 6, 3, Some(at(0))));
+        assert_eq!(counted(at(5)), (1, 6, 1, Some(at(0))), "time may be asked backwards");
+        assert_eq!(counted(at(100)), (1, 6, 6, Some(at(0))));
+        if reopened {
+            let work = claim_some(store, "ads", at(100), 2, 0);
+            assert_eq!(counted(at(100)), (1, 6, 6, Some(at(0))), "leased ones included");
+            wait(store.record(delivered(&work[0], at(101)))).unwrap();
+            wait(store.record(failed(&work[1], at(101), at(500)))).unwrap();
+            assert_eq!(counted(at(100)), (1, 5, 4, Some(at(20))));
+            assert_eq!(counted(at(500)), (1, 5, 5, Some(at(20))));
+            sale("late").forward().at(at(15)).tell(store);
+            assert_eq!(counted(at(100)), (1, 6, 5, Some(at(15))));
+        }
+    });
+}
