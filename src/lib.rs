@@ -28,8 +28,20 @@ pub mod domain;
 
 pub mod template;
 
+pub mod config;
+
 pub mod store;
+
+pub mod ingest;
 
 pub mod send;
 
 pub mod dispatch;
+
+pub mod upkeep;
+
+pub mod web;
+
+pub mod app;
+
+pub mod cli;

@@ -1,16 +1,24 @@
-//! Every destination template has its stories, and every story comes out as it says.
+//! Every destination template has its stories, and every story comes out as it says. `BLESS=1` rewrites.
 
 use std::path::Path;
 
 use postbridge::template::catalog::Catalog;
 use postbridge::template::stories::{Expectations, run_destination_stories};
 
-fn expectations() -> Expectations {
+/// Whether this run compares or rewrites.
+pub fn expectations() -> Expectations {
     if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
         Expectations::Rewrite
     } else {
         Expectations::Check
     }
+}
+
+/// The names of the folders in one of the repository's.
+pub fn folders_of(place: &str) -> Vec<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -25,19 +33,57 @@ fn every_destination_template_tells_its_stories_as_expected() {
 }
 
 #[test]
-fn a_folder_of_stories_belongs_to_a_template() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/destinations");
+fn a_folder_of_stories_belongs_to_a_destination_template() {
     let catalog = Catalog::load(None).unwrap();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
+    for name in folders_of("fixtures/destinations") {
         assert!(catalog.destination(&name).is_some(), "fixtures/destinations/{name} has no template");
     }
 }
 
 #[test]
-fn a_template_without_stories_fails() {
+fn a_destination_template_without_stories_fails() {
     let empty = tempfile::tempdir().unwrap();
     let catalog = Catalog::load(None).unwrap();
     let report = run_destination_stories(&catalog, &["webhook"], empty.path(), Expectations::Check);
     assert_eq!(report.problems.len(), catalog.destination("webhook").unwrap().events().len() + 4);
+}
+
+#[test]
+fn a_users_own_stories_run_with_the_users_own_templates() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let toml = "label = \"Mine\"\n[events]\nPurchase = \"buy\"\n[request]\nurl = \"https://a.example/\"\n";
+    write("destinations/mine/destination.toml", toml);
+    write("destinations/mine/event.json.hbs", "{\"value\": {{number value}}}");
+    write("fixtures/destinations/mine/sale/story.toml", "[conversion]\nvalue = \"7.00\"\n");
+    for (outcome, status) in [("delivered", 200), ("retry", 500), ("dead", 400), ("park", 401)] {
+        let story = format!("[reply]\nstatus = {status}\n");
+        write(&format!("fixtures/destinations/mine/{outcome}/story.toml"), &story);
+    }
+    let run = |expectations| {
+        let catalog = Catalog::load(Some(directory.path())).unwrap();
+        run_destination_stories(
+            &catalog,
+            &["mine"],
+            &directory.path().join("fixtures/destinations"),
+            expectations,
+        )
+    };
+    let first = run(Expectations::Check);
+    assert!(first.problems.iter().any(|problem| problem.hint.contains("BLESS=1")), "{:?}", first.problems);
+    let written = run(Expectations::Rewrite);
+    assert!(written.problems.is_empty(), "{:?}", written.problems);
+    let checked = run(Expectations::Check);
+    assert_eq!((checked.passed.len(), checked.problems.len()), (5, 0), "{:?}", checked.problems);
+    write("destinations/mine/event.json.hbs", "{\"value\": {{text value}}}");
+    let changed = run(Expectations::Check);
+    let shown = changed.problems.iter().map(ToString::to_string).collect::<String>();
+    assert!(
+        shown.contains("expected.json:8: expected `\"value\": 7.00`, found `\"value\": \"7.00\"`"),
+        "{shown}"
+    );
 }

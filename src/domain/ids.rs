@@ -39,7 +39,7 @@ impl ClickId {
     }
 
     /// A fresh id: 9 digits of time (base 36 milliseconds, good until the year 5188) and 20 of
-    /// `entropy`, 29 characters of `[0-9a-z]`; it fits the 50 characters that CAKE's `s1` carries.
+    /// `entropy`, 29 characters of `[0-9a-z]`; it fits the 50 characters that the narrowest sub id carries.
     pub fn mint(millis: i64, entropy: [u8; 16]) -> ClickId {
         let mut text = base36(u128::from(millis.max(0).unsigned_abs()), 9);
         // 36^20 is about 2^103: the id keeps 103 of the 128 bits.
@@ -243,7 +243,7 @@ impl fmt::Display for Occasion {
     }
 }
 
-/// Conversion × destination × occasion. Written `9f…3c~meta-main~first`; it says itself where to look.
+/// Conversion × destination × occasion. Written `9f…3c~ads-main~first`; it says itself where to look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId {
     pub conversion: ConversionId,

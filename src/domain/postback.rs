@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 /// segment and the value of `api_key`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRequest {
-    /// The request line without its line end, byte for byte: `GET /***/collect/cake-test?s1=#s1# HTTP/1.1`.
+    /// The request line without its line end, byte for byte: `GET /***/collect/my-network?s1=#s1# HTTP/1.1`.
     #[serde(with = "bytes_as_bytes")]
     pub line: Vec<u8>,
     pub content_type: Option<String>,
@@ -19,6 +19,19 @@ pub struct RawRequest {
     pub body: Vec<u8>,
     /// The sender's address: the peer's, or what a trusted proxy says.
     pub peer: Option<IpAddr>,
+}
+
+impl RawRequest {
+    /// The raw bytes after the target's first `?`, up to the line's last space; empty without one.
+    pub fn query(&self) -> &[u8] {
+        let after = self
+            .line
+            .iter()
+            .position(|b| *b == b'?')
+            .map_or(&[][..], |at| self.line.get(at + 1..).unwrap_or(&[]));
+        let end = after.iter().rposition(|b| *b == b' ').unwrap_or(after.len());
+        after.get(..end).unwrap_or(&[])
+    }
 }
 
 /// Serde writes a `Vec<u8>` element by element; this writes it as one run of bytes.

@@ -71,7 +71,7 @@ impl Queue {
         first(&self.asked).into_iter().chain(first(&self.due)).min()
     }
 
-    /// How many are due after `from` and not after `to`.
+    /// How many fall due after `from` and not after `to`.
     fn between(&self, from: i64, to: i64) -> u64 {
         if from >= to {
             return 0;

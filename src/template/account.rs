@@ -118,7 +118,7 @@ impl Account {
             return Err(problems);
         }
         let secret = |(known, value): (&SettingSpec, &Option<String>)| value.clone().filter(|_| known.secret);
-        let secrets = specs.iter().zip(&settings).filter_map(secret).collect();
+        let secrets = specs.iter().zip(&settings).filter_map(secret).flat_map(spellings).collect();
         let signing_keys = signing_keys(spec.template.auth(), &settings);
         let AccountSpec { id, template, mode, .. } = spec;
         Ok(Account { id, template, mode, endpoint, settings, events, secrets, signing_keys })
@@ -254,6 +254,13 @@ impl Account {
             None => Ok(headers),
         }
     }
+}
+
+/// A secret as it is, and as it stands inside a JSON text where that differs.
+fn spellings(secret: String) -> Vec<String> {
+    let quoted = serde_json::Value::from(secret.as_str()).to_string();
+    let escaped = quoted.trim_matches('"').to_owned();
+    if escaped == secret { vec![secret] } else { vec![secret, escaped] }
 }
 
 fn check_size(written: Written) -> Result<Vec<u8>, Problem> {

@@ -33,25 +33,40 @@ pub(crate) enum Piece {
     Value { expression: Expression, line: usize, bare: bool },
 }
 
-/// Cuts a text into pieces; every unknown name and every construct that is not allowed is reported.
-pub(crate) fn pieces(source: &Source<'_>, text: &str) -> Result<Vec<Piece>, Vec<Problem>> {
-    check_size(source, text).map_err(|problem| vec![problem])?;
-    let template = Template::compile(text).map_err(|error| {
-        let line = error.pos().map_or(1, |(line, _)| line);
-        let what = format!("the template cannot be read: {}", error.reason());
-        vec![source.problem(line, what, "write values as `{{helper name}}`")]
-    })?;
+/// Cuts a text into pieces. Every unknown name and every construct that is not allowed is reported,
+/// and an empty text stands in its place, so that what is around it can be checked too.
+pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Problem>) {
+    let template = check_size(source, text).and_then(|()| {
+        Template::compile(text).map_err(|error| {
+            let line = error.pos().map_or(1, |(line, _)| line);
+            let what = format!("the template cannot be read: {}", error.reason());
+            source.problem(line, what, "write values as `{{helper name}}`")
+        })
+    });
+    let template = match template {
+        Ok(template) => template,
+        Err(problem) => return (Vec::new(), vec![problem]),
+    };
     let mut pieces = Vec::with_capacity(template.elements.len());
     let mut problems = Vec::new();
+    // The parser tells where an expression begins, but not where the white space before a text does.
+    let mut line = 1;
     for (index, element) in template.elements.iter().enumerate() {
-        let line = template.mapping.get(index).map_or(1, |at| at.0);
+        if let TemplateElement::RawString(text) = element {
+            pieces.push(Piece::Text { text: text.clone(), line });
+            line += text.matches('\n').count();
+            continue;
+        }
+        line = template.mapping.get(index).map_or(line, |at| at.0);
         match piece(source, element, line) {
-            Ok(Some(piece)) => pieces.push(piece),
-            Ok(None) => {}
-            Err(problem) => problems.push(problem),
+            Ok(piece) => pieces.extend(piece),
+            Err(problem) => {
+                problems.push(problem);
+                pieces.push(Piece::Value { expression: Expression::Text(String::new()), line, bare: false });
+            }
         }
     }
-    if problems.is_empty() { Ok(pieces) } else { Err(problems) }
+    (pieces, problems)
 }
 
 fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
@@ -82,7 +97,6 @@ fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
 
 fn piece(source: &Source<'_>, element: &TemplateElement, line: usize) -> Result<Option<Piece>, Problem> {
     match element {
-        TemplateElement::RawString(text) => Ok(Some(Piece::Text { text: text.clone(), line })),
         TemplateElement::Comment(_) => Ok(None),
         TemplateElement::Expression(expression) => {
             let bare = expression.params.is_empty() && expression.hash.is_empty();
@@ -260,7 +274,12 @@ impl Line {
             }
             Piece::Value { expression, .. } => Part::Value(expression),
         };
-        Ok(Line { parts: pieces(source, text)?.into_iter().map(part).collect(), encoding })
+        let (pieces, problems) = pieces(source, text);
+        if problems.is_empty() {
+            Ok(Line { parts: pieces.into_iter().map(part).collect(), encoding })
+        } else {
+            Err(problems)
+        }
     }
 
     pub(crate) fn render(&self, scope: &Scope<'_>) -> String {

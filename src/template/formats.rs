@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::click::find;
+use crate::domain::click::{Click, find};
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::time::Time;
 use crate::template::bytes::{HexDigest, already_hashed};
@@ -31,7 +31,10 @@ const fn normal(name: &'static str, options: &'static [&'static str], run: Run) 
 pub(crate) static HELPERS: &[Helper] = &[
     // Look up: what is open-ended is null where it is absent.
     look_up("param", |call, scope| look(call, scope, |s, name| find(&s.conversion.params, name))),
-    look_up("click_param", |call, scope| look(call, scope, |s, name| find(&s.click?.params, name))),
+    look_up("click_param", |call, scope| match (scope.click, call.text(0, scope)) {
+        (Some(click), Some(name)) => landing_parameter(click, &name).map_or(Value::Null, Value::Text),
+        _ => Value::Null,
+    }),
     look_up("cookie", |call, scope| look(call, scope, |s, name| find(&s.click?.cookies, name))),
     look_up("sub_id", |call, scope| look(call, scope, |s, name| find(&s.click?.sub_ids, name))),
     // Default and join.
@@ -159,17 +162,27 @@ fn sha256<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
 fn click_cookie_or_stamp<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
     let Some(click) = scope.click else { return Value::Null };
     let named = |index| call.option(index, scope).into_text();
+    let prefix = named(2).unwrap_or_default();
+    let platform = prefix.split('.').next().unwrap_or_default();
     let cookie = named(0).and_then(|name| find(&click.cookies, &name)).map(str::trim);
-    let param = named(1).and_then(|name| find(&click.params, &name));
+    let cookie = cookie.filter(|text| normalise::stamped_payload(text, platform).is_some());
+    let param = named(1).and_then(|name| landing_parameter(click, &name));
     let param = param.filter(|text| normalise::is_click_parameter(text));
-    let cookie = cookie.filter(|text| normalise::stamped_payload(text).is_some());
     match (cookie, param) {
         (Some(cookie), None) => Value::text(cookie),
-        (Some(cookie), Some(param)) if normalise::stamps(cookie, param) => Value::text(cookie),
-        (_, Some(param)) => {
-            let prefix = named(2).unwrap_or_default();
-            Value::owned(Some(format!("{prefix}.{}.{param}", click.at.as_millis())))
-        }
+        (Some(cookie), Some(param)) if normalise::stamps(cookie, platform, &param) => Value::text(cookie),
+        (_, Some(param)) => Value::owned(Some(format!("{prefix}.{}.{param}", click.at.as_millis()))),
         (None, None) => Value::Null,
     }
+}
+
+/// A landing parameter as it was recorded; where it was not, from the landing URL itself.
+fn landing_parameter<'a>(click: &'a Click, name: &str) -> Option<Cow<'a, str>> {
+    if let Some(text) = find(&click.params, name) {
+        return Some(Cow::Borrowed(text));
+    }
+    let (_, query) = click.landing_url.as_deref()?.split_once('?')?;
+    let query = query.split('#').next().unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(known, text)| known == name && !text.is_empty()).map(|(_, text)| text)
 }

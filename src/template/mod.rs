@@ -24,6 +24,7 @@ pub mod source;
 pub mod source_fault;
 pub mod source_file;
 pub mod source_map;
+pub mod source_stories;
 pub mod source_story;
 pub mod source_time;
 pub mod stories;

@@ -164,17 +164,17 @@ pub(crate) fn is_click_parameter(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) && !is_skeleton(text)
 }
 
-/// The last part of `xx.{number}.{milliseconds}.{payload}`, with whatever is appended to it.
-pub(crate) fn stamped_payload(cookie: &str) -> Option<&str> {
+/// The last part of `{platform}.{number}.{milliseconds}.{payload}`, with whatever is appended to it.
+pub(crate) fn stamped_payload<'c>(cookie: &'c str, platform: &str) -> Option<&'c str> {
     let mut parts = cookie.splitn(4, '.');
-    let (prefix, index, millis, payload) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (first, index, millis, payload) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    (!prefix.is_empty() && digits(index) && digits(millis) && is_click_parameter(payload)).then_some(payload)
+    (first == platform && digits(index) && digits(millis) && is_click_parameter(payload)).then_some(payload)
 }
 
 /// Whether the cookie speaks of this click parameter; a fifth part may follow it.
-pub(crate) fn stamps(cookie: &str, param: &str) -> bool {
-    stamped_payload(cookie)
+pub(crate) fn stamps(cookie: &str, platform: &str, param: &str) -> bool {
+    stamped_payload(cookie, platform)
         .and_then(|payload| payload.strip_prefix(param))
         .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.').is_some_and(|end| !end.contains('.')))
 }

@@ -55,35 +55,15 @@ impl Payload {
     /// Reads a JSON template. A value is a typed helper and stands where a JSON value stands.
     pub(crate) fn parse(source: &Source<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
         let mut reading = Reading::default();
-        let mut problems = Vec::new();
-        for piece in pieces(source, text)? {
-            if let Err(problem) = reading.take(source, piece) {
-                problems.push(problem);
-            }
+        let (pieces, mut problems) = pieces(source, text);
+        for piece in pieces {
+            problems.extend(reading.take(source, piece).err());
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let json: Json = serde_json::from_str(&reading.json).map_err(|error| {
-            let line = reading.line_of(error.line(), error.column());
-            vec![
-                Problem::new(
-                    format!("the template is not JSON: {error}"),
-                    "compare it with the platform's example",
-                )
-                .at(source.file, source.first_line + line - 1),
-            ]
-        })?;
-        let mut expressions = reading.expressions;
-        let root = node(json, &mut expressions).map_err(|what| {
-            vec![Problem::new(what, "write the name of a member as text").in_file(source.file)]
-        })?;
-        match root.shape {
-            Shape::Object(_) | Shape::Array(_) => Ok(Payload { root, watched: 0 }),
-            _ => Err(vec![
-                Problem::new("the payload is neither an object nor an array", "begin it with `{`")
-                    .at(source.file, source.first_line),
-            ]),
+        // A value in the wrong place also breaks the structure: said once is enough.
+        if problems.is_empty() {
+            Ok(Payload { root: reading.root(source)?, watched: 0 })
+        } else {
+            Err(problems)
         }
     }
 
@@ -252,6 +232,26 @@ impl Reading {
         }
     }
 
+    /// The tree, once everything is taken.
+    fn root(mut self, source: &Source<'_>) -> Result<Node, Vec<Problem>> {
+        let json: Json = serde_json::from_str(&self.json).map_err(|error| {
+            let line = self.line_of(error.line(), error.column());
+            let what = format!("the template is not JSON: {}", without_place(&error));
+            let hint = "compare it with the platform's example";
+            vec![Problem::new(what, hint).at(source.file, source.first_line + line - 1)]
+        })?;
+        let root = node(json, &mut self.expressions).map_err(|what| {
+            vec![Problem::new(what, "write the name of a member as text").in_file(source.file)]
+        })?;
+        match root.shape {
+            Shape::Object(_) | Shape::Array(_) => Ok(root),
+            _ => {
+                let what = "the payload is neither an object nor an array";
+                Err(vec![Problem::new(what, "begin it with `{`").at(source.file, source.first_line)])
+            }
+        }
+    }
+
     /// The line in the file of a place in `json`.
     fn line_of(&self, line: usize, column: usize) -> usize {
         let before: usize = self.json.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
@@ -261,6 +261,12 @@ impl Reading {
         let passed = self.json.get(start..at.min(self.json.len())).unwrap_or_default();
         line + passed.matches('\n').count()
     }
+}
+
+/// The error's words; its own line counts in a text that nobody has seen.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
 fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &'static str)> {

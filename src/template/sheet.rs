@@ -1,11 +1,12 @@
-//! Reads a TOML file key by key and collects every problem with its line, instead of stopping at the first.
+//! Reads a TOML file table by table: whoever reads one asks for its keys, and what nobody asked for is unknown.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::Problem;
+use crate::template::toml_reader::TomlReader;
 
 /// One file being read, and what is wrong with it so far.
 pub(crate) struct Sheet<'t> {
@@ -21,14 +22,7 @@ impl<'t> Sheet<'t> {
 
     /// Reads the file by `read`, which asks for each key it knows; a key it never asked for is unknown.
     pub(crate) fn read<T>(self, read: impl FnOnce(&Table<'_>) -> T) -> Result<T, Vec<Problem>> {
-        let document = match DeTable::parse(self.text) {
-            Ok(document) => document,
-            Err(error) => {
-                let at = error.span().unwrap_or(0..0);
-                self.report(at, format!("this is not TOML: {}", error.message()), "mend the line");
-                return Err(self.problems.into_inner());
-            }
-        };
+        let document = self.reading(TomlReader::parse);
         let table = Table::new(&self, document.get_ref(), 0..0, String::new());
         let found = read(&table);
         table.finish();
@@ -37,7 +31,15 @@ impl<'t> Sheet<'t> {
     }
 
     fn report(&self, at: Range<usize>, what: impl Into<String>, hint: impl Into<String>) {
-        self.problems.borrow_mut().push(Problem::new(what, hint).at(self.file, self.line(at.start)));
+        self.reading(|reader| reader.problem(&at, what, hint));
+    }
+
+    /// Borrows the reader that words problems, and keeps what it found.
+    fn reading<T>(&self, with: impl FnOnce(&mut TomlReader<'t>) -> T) -> T {
+        let mut reader = TomlReader::new(self.file, self.text);
+        let found = with(&mut reader);
+        self.problems.borrow_mut().append(&mut reader.problems);
+        found
     }
 
     fn line(&self, at: usize) -> usize {
@@ -230,13 +232,7 @@ impl<'t> Table<'t> {
     /// Reports every key that nobody asked for.
     pub(crate) fn finish(&self) {
         let asked = self.asked.borrow();
-        for (name, _) in self.table.iter().filter(|(name, _)| !asked.contains(&name.get_ref().as_ref())) {
-            let hint = match did_you_mean(name.get_ref(), asked.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("keys here: {}", asked.join(", ")),
-            };
-            self.sheet.report(name.span(), format!("unknown key `{}`", self.path(name.get_ref())), hint);
-        }
+        self.sheet.reading(|reader| reader.only(self.table, &asked, &self.name));
     }
 }
 

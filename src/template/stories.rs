@@ -163,7 +163,7 @@ fn judged(judgement: &Judgement) -> Json {
 }
 
 /// Compares with `expected.json`, text by text: even the order of members and the digits of numbers.
-fn compare(folder: &Path, found: &Json, expectations: Expectations) -> Result<(), Problem> {
+pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -> Result<(), Problem> {
     let path = folder.join("expected.json");
     let text = format!("{found:#}\n");
     let place = path.display().to_string();
@@ -194,13 +194,13 @@ fn compare(folder: &Path, found: &Json, expectations: Expectations) -> Result<()
 }
 
 /// The folders of a directory in alphabetical order; none if it is not there.
-fn folders(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(directory: &Path) -> Vec<PathBuf> {
     let found = fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let folders: BTreeMap<String, PathBuf> =
         found.filter(|path| path.is_dir()).map(|path| (file_name(&path), path)).collect();
     folders.into_values().collect()
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -1,0 +1,103 @@
+//! A relay to press: its configuration, its clicks, and the postbacks that name them.
+
+use std::path::{Path, PathBuf};
+
+use super::child::{Process, free_port};
+use super::load::{self, Until};
+
+/// How many clicks are recorded before the postbacks come.
+pub const CLICKS: u64 = 65_536;
+
+/// A `postbridge serve` with one source, and a sink if there is a port for it.
+pub struct Relay {
+    pub process: Process,
+    pub folder: tempfile::TempDir,
+}
+
+impl Relay {
+    /// Starts one on the disk of the checkout.
+    pub fn start(sink: Option<u16>) -> Relay {
+        let folder = tempfile::tempdir_in(checkout()).unwrap();
+        let port = free_port();
+        let config = folder.path().join("postbridge.toml");
+        std::fs::write(&config, configuration(port, folder.path(), sink)).unwrap();
+        let process = Process::serve(&config, port);
+        let relay = Relay { process, folder };
+        relay.record_clicks();
+        relay
+    }
+
+    fn record_clicks(&self) {
+        let figures = load::run(self.process.port, 256, Until::Count(CLICKS), |number, out| {
+            let body = format!(
+                r#"{{"click_id":"c{number:08}","landing_url":"https://shop.example/lp?n={number}","ip":"203.0.113.9","user_agent":"Mozilla/5.0 (X11; Linux x86_64) Bench","params":{{"fbclid":"IwAR0bench{number:08}"}},"cookies":{{"_fbp":"fb.1.1789980000000.{number}"}}}}"#
+            );
+            out.extend_from_slice(
+                format!(
+                    "POST /api/v1/clicks HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer bench-token-0123456789\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .as_bytes(),
+            );
+        });
+        assert_eq!(figures.failed, 0, "every click is recorded");
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+}
+
+/// The checkout's own folder for built things: on the disk that matters, and ignored by git.
+pub fn checkout() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The n-th postback of a run: CAKE's parameters, a transaction id of its own, one of the clicks.
+pub fn postback(run: u64) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync {
+    move |number, out| {
+        let click = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % CLICKS;
+        out.extend_from_slice(
+            format!(
+                "GET /bench-key-0123456789/collect/cake-bench?s1=yes&s2=c{click:08}&s3=&s4=&s5=&oid=565&affid=200&campid=8599&cid=761&tid=r{run}t{number:012}&price=7.25 HTTP/1.1\r\nHost: bench\r\nUser-Agent: CAKE\r\nAccept: */*\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+}
+
+fn configuration(port: u16, folder: &Path, sink: Option<u16>) -> String {
+    let destination = sink.map_or(String::new(), |sink| {
+        format!(
+            r#"
+[[destination]]
+id = "sink"
+template = "meta"
+endpoint = "http://127.0.0.1:{sink}"
+allow_private_network = true
+[destination.settings]
+pixel_id = "1234567890"
+access_token = "bench-access-token"
+"#
+        )
+    });
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+[store]
+path = "{}"
+[api]
+tokens = [{{ name = "bench", token = "bench-token-0123456789" }}]
+[[source]]
+id = "cake-bench"
+template = "cake"
+key = "bench-key-0123456789"
+currency = "USD"
+{destination}"#,
+        folder.join("data").display()
+    )
+}

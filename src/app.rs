@@ -1,0 +1,405 @@
+//! Wiring: builds the parts from a configuration, starts the loops, and stops them in order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::ambient::Clock;
+use crate::config::Config;
+use crate::config::destination::Destination;
+use crate::config::source::Source;
+use crate::dispatch::{Dispatch, DispatchPlan, Lane};
+use crate::domain::delivery::Route;
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::time::Time;
+use crate::ingest::postback::Network;
+use crate::problem::Problem;
+use crate::store::Store;
+use crate::store::embedded::{Embedded, Settings};
+use crate::template::account::Mode;
+use crate::upkeep::{self, Keep, Signals};
+use crate::web::auth::{Keys, Tokens};
+use crate::web::health::Health;
+use crate::web::listen::{self, ListenSettings};
+use crate::web::pages::Pages;
+use crate::web::pages::session::Sessions;
+use crate::web::postback::{Door, Postbacks, RefusalBudget};
+use crate::web::tls::TlsSettings;
+use crate::web::wire::Limits;
+use crate::web::{Operations, Side, Site, Web, api, click};
+
+pub mod measure;
+
+/// How long a stop waits for requests and deliveries on their way.
+pub const GRACE: Duration = Duration::from_secs(25);
+
+/// A relay that runs.
+pub struct App {
+    doors: Doors,
+    shared: Shared,
+    web: Web,
+    config: Mutex<Arc<Config>>,
+    dispatch: Arc<Dispatch>,
+    keep: watch::Sender<Keep>,
+    stop_upkeep: watch::Sender<bool>,
+    upkeep: JoinHandle<()>,
+    drain: JoinHandle<()>,
+}
+
+/// What outlives a reload.
+#[derive(Clone)]
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    health: Arc<Health>,
+    sessions: Arc<Sessions>,
+    budget: Arc<RefusalBudget>,
+    /// Weak: the pages ask it how it does, and must not keep it from stopping.
+    dispatch: Weak<Dispatch>,
+}
+
+impl App {
+    /// Opens the store, binds the listeners and starts the loops.
+    ///
+    /// # Errors
+    /// A problem with a place and a mend: the store is held by another process, an address is taken…
+    pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
+        let metrics = measure::recorder()?;
+        let store = open(&config)?;
+        withdraw_removed(store.as_ref(), &config, clock.now()).await?;
+        let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
+        let shared = Shared {
+            store,
+            clock,
+            health: Arc::default(),
+            sessions: Arc::default(),
+            budget: Arc::default(),
+            dispatch: Arc::downgrade(&dispatch),
+        };
+        let bound = Bound::bind(&mut config).await?;
+        let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
+        let web = Web::new(site(&shared, &config, metrics.clone()), side);
+        let doors = bound.open(&config, &web)?;
+        let (keep, keep_changes) = watch::channel(keep_of(&config));
+        let (stop_upkeep, stop) = watch::channel(false);
+        let signals = Signals { keep: keep_changes, stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
+        let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
+        let drain = tokio::spawn(measure::drain(metrics));
+        let config = Mutex::new(Arc::new(config));
+        Ok(App { doors, shared, web, config, dispatch, keep, stop_upkeep, upkeep, drain })
+    }
+
+    /// Where networks and visitors come in.
+    pub fn address(&self) -> SocketAddr {
+        self.doors.address
+    }
+
+    /// Where pages, API and metrics are, if they are elsewhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.doors.admin_address
+    }
+
+    /// A path that signs one person in, once, for the pages.
+    pub fn sign_in_path(&self) -> String {
+        self.shared.sessions.link(&self.shared.clock)
+    }
+
+    /// What is configured now.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock())
+    }
+
+    /// Takes a new configuration whole, or refuses it and keeps the old one.
+    ///
+    /// # Errors
+    /// What cannot change while it runs, or cannot be loaded.
+    pub async fn reload(&self, new: Config) -> Result<(), Vec<Problem>> {
+        let refusals = self.config().reload_refusals(&new);
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        if let Some(tls) = &self.doors.tls {
+            tls.reload().map_err(|problem| vec![problem])?;
+        }
+        let metrics = measure::recorder().map_err(|problem| vec![problem])?;
+        self.web.swap(site(&self.shared, &new, metrics));
+        self.dispatch.reload(dispatch_plan(&new));
+        let now = self.shared.clock.now();
+        withdraw_removed(self.shared.store.as_ref(), &new, now).await.map_err(|problem| vec![problem])?;
+        self.keep.send_replace(keep_of(&new));
+        *self.config.lock() = Arc::new(new);
+        info!("the configuration was reloaded");
+        Ok(())
+    }
+
+    /// Resolves when the relay cannot go on, with the reason.
+    pub async fn failed(&self) -> String {
+        let mut faults = self.dispatch.faults();
+        tokio::select! {
+            reason = self.shared.health.failed() => reason,
+            Ok(fault) = faults.wait_for(Option::is_some) => {
+                fault.as_ref().map(ToString::to_string).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Stops in order: unready, accept nothing, finish or release what is out, close the store.
+    pub async fn stop(self) {
+        self.shared.health.stopping();
+        self.doors.close().await;
+        match Arc::into_inner(self.dispatch) {
+            Some(dispatch) => dispatch.stop(GRACE).await,
+            None => warn!("somebody still looks at the dispatch; its leases end with the process"),
+        }
+        self.stop_upkeep.send_replace(true);
+        // A loop that panicked has nothing left to finish.
+        let _ = self.upkeep.await;
+        self.drain.abort();
+        if let Err(error) = self.shared.store.close().await {
+            warn!(%error, "the store did not close cleanly; the next start recovers");
+        }
+    }
+}
+
+fn open(config: &Config) -> Result<Arc<dyn Store>, Problem> {
+    let settings = Settings { watch: Some(measure::commits()), ..Settings::default() };
+    match Embedded::open_sled_with(&config.store.path, settings) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(Problem::new(error.to_string(), "`[store] path` names the data folder")),
+    }
+}
+
+/// The listeners.
+struct Doors {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    tls: Option<TlsSettings>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+/// Listeners that are bound and not yet served.
+struct Bound {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+}
+
+impl Bound {
+    /// Binds what is configured. Where the system chose the port (0), printed URLs name it.
+    async fn bind(config: &mut Config) -> Result<Bound, Problem> {
+        let listener = bind(config.server.listen).await?;
+        if let Some(host) = config.server.public_url.strip_suffix(":0") {
+            config.server.public_url = format!("{host}:{}", address_of(&listener)?.port());
+        }
+        let admin = match config.server.admin_listen {
+            Some(admin) => Some(bind(admin).await?),
+            None => None,
+        };
+        Ok(Bound { listener, admin })
+    }
+
+    fn open(self, config: &Config, web: &Web) -> Result<Doors, Problem> {
+        let tls = tls(config)?;
+        let settings = listen_settings(config, tls.clone());
+        let (stop, stopping) = watch::channel(false);
+        let address = address_of(&self.listener)?;
+        let mut listeners = vec![listen_on(self.listener, web.clone(), settings.clone(), stopping.clone())];
+        let mut admin_address = None;
+        if let Some(listener) = self.admin {
+            admin_address = Some(address_of(&listener)?);
+            listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
+        }
+        Ok(Doors { address, admin_address, tls, stop, listeners })
+    }
+}
+
+impl Doors {
+    async fn close(self) {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            // A listener that panicked has nothing left to finish.
+            let _ = listener.await;
+        }
+    }
+}
+
+async fn run_upkeep(shared: Shared, signals: Signals) {
+    if let Err(error) = upkeep::run(Arc::clone(&shared.store), shared.clock, signals).await {
+        shared.health.store_failed(&error);
+    }
+}
+
+fn keep_of(config: &Config) -> Keep {
+    Keep {
+        conversions_days: config.store.keep_conversions_days,
+        postbacks_days: config.store.keep_postbacks_days,
+        clicks_days: config.store.keep_clicks_days,
+    }
+}
+
+/// Deliveries that wait for a destination nobody configures any more end skipped, and say so.
+async fn withdraw_removed(store: &dyn Store, config: &Config, now: Time) -> Result<(), Problem> {
+    for backlog in store.backlog(now) {
+        let Some(id) = backlog.destination else { continue };
+        if config.destinations.iter().any(|destination| *destination.account.id() == id) {
+            continue;
+        }
+        let reason = format!("the destination `{id}` is not configured any more");
+        let count = store.withdraw(id.clone(), reason, now).await.map_err(|error| {
+            Problem::new(
+                error.to_string(),
+                "look at the disk, then start again: the store recovers by itself",
+            )
+        })?;
+        info!(destination = %id, count, "deliveries of a removed destination were skipped");
+    }
+    Ok(())
+}
+
+fn dispatch_plan(config: &Config) -> DispatchPlan {
+    let lanes = config.destinations.iter().map(|destination| Lane {
+        account: Arc::clone(&destination.account),
+        max_per_second: destination.max_per_second,
+        max_in_flight: destination.max_in_flight,
+        allow_private_network: destination.allow_private_network,
+        timeout_ms: destination.timeout_ms,
+    });
+    let policies = config.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
+    DispatchPlan { lanes: lanes.collect(), policies: policies.collect() }
+}
+
+/// A destination that is off takes nothing new.
+fn is_on(destination: &&Destination) -> bool {
+    destination.account.mode() != Mode::Off
+}
+
+fn networks(config: &Config) -> HashMap<SourceId, Network> {
+    let routes: Arc<Vec<Route>> = Arc::new(
+        config.destinations.iter().filter(is_on).map(|destination| destination.route.clone()).collect(),
+    );
+    let network = |source: &Source| Network {
+        template: Arc::clone(&source.template),
+        binding: source.binding.clone(),
+        policy: Arc::clone(&source.policy),
+        routes: Arc::clone(&routes),
+    };
+    config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
+}
+
+fn site(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
+    let networks = Arc::new(networks(config));
+    let doors = config.sources.iter().filter_map(|source| {
+        let network = networks.get(&source.id)?.clone();
+        let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
+        Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
+    });
+    let tokens =
+        Tokens::new(config.api.tokens.iter().map(|token| (token.name.as_str(), token.token.reveal())));
+    let max_age_ms: HashMap<DestinationId, i64> = config
+        .destinations
+        .iter()
+        .filter_map(|destination| Some((destination.account.id().clone(), destination.account.max_age_ms()?)))
+        .collect();
+    let max_age_ms = Arc::new(max_age_ms);
+    let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
+    Site {
+        postbacks: Postbacks {
+            doors: Arc::new(doors.collect()),
+            store: Arc::clone(store),
+            clock: clock.clone(),
+            health: Arc::clone(health),
+            budget: Arc::clone(&shared.budget),
+        },
+        clicks: click::Clicks { store: Arc::clone(store), clock: clock.clone(), health: Arc::clone(health) },
+        api: api::Api {
+            store: Arc::clone(store),
+            clock: clock.clone(),
+            health: Arc::clone(health),
+            networks: Arc::clone(&networks),
+            max_age_ms: Arc::clone(&max_age_ms),
+        },
+        pages: pages(shared, config, (networks, max_age_ms, tokens.clone())),
+        tokens,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        fallback_url: config.server.fallback_url.clone(),
+        operations: Operations {
+            store: Arc::clone(store),
+            clock: clock.clone(),
+            health: Arc::clone(health),
+            metrics: measure::renderer(metrics, Arc::clone(store), clock.clone()),
+        },
+    }
+}
+
+type PageParts = (Arc<HashMap<SourceId, Network>>, Arc<HashMap<DestinationId, i64>>, Tokens);
+
+fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageParts) -> Pages {
+    let urls: BTreeMap<String, String> = config
+        .sources
+        .iter()
+        .filter_map(|source| {
+            let url = crate::cli::url::postback_url(config, source.id.as_str(), &[]).ok()?;
+            Some((source.id.to_string(), url))
+        })
+        .collect();
+    let dispatch = shared.dispatch.clone();
+    Pages {
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        health: Arc::clone(&shared.health),
+        tokens,
+        sessions: Arc::clone(&shared.sessions),
+        networks,
+        accounts: Arc::new(
+            config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect(),
+        ),
+        urls: Arc::new(urls),
+        max_age_ms,
+        lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),
+        secure_cookies: config.server.public_url.starts_with("https://"),
+    }
+}
+
+fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {
+    config.server.tls.as_ref().map(|tls| TlsSettings::load(&tls.certificate, &tls.key)).transpose()
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Problem> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = "stop what listens there, or change `[server] listen`";
+        Problem::new(format!("cannot listen on {address}: {error}"), hint)
+    })
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, Problem> {
+    let unknown = |error| Problem::new(format!("the listener has no address: {error}"), "start again");
+    listener.local_addr().map_err(unknown)
+}
+
+fn listen_on(
+    listener: TcpListener,
+    web: Web,
+    settings: ListenSettings,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move { listen::serve(listener, settings, Arc::new(web), stop).await })
+}
+
+fn listen_settings(config: &Config, tls: Option<TlsSettings>) -> ListenSettings {
+    let server = &config.server;
+    let limits = Limits {
+        body_bytes: server.max_body_bytes,
+        head: Duration::from_millis(server.head_timeout_ms),
+        body: Duration::from_millis(server.body_timeout_ms),
+        idle: Duration::from_millis(server.idle_timeout_ms),
+        ..Limits::default()
+    };
+    ListenSettings { limits, connections: server.max_connections, tls, grace: GRACE }
+}

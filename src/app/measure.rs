@@ -1,0 +1,122 @@
+//! The numbers operators watch: names, buckets, and what is read only when they are asked for.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::ambient::{Clock, stopwatch};
+use crate::problem::Problem;
+use crate::store::Store;
+use crate::store::writer::{CommitReport, Watch};
+
+/// Renders what was counted.
+pub type Recorder = PrometheusHandle;
+
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 60.0, 3600.0];
+const GROUP: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
+
+/// The process's one recorder, installed at first use.
+///
+/// # Errors
+/// When another recorder was installed before.
+pub fn recorder() -> Result<Recorder, Problem> {
+    static RECORDER: OnceLock<Result<Recorder, String>> = OnceLock::new();
+    RECORDER
+        .get_or_init(install)
+        .clone()
+        .map_err(|error| Problem::new(error, "start the relay once per process"))
+}
+
+fn install() -> Result<Recorder, String> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &GROUP))
+        .map_err(|error| error.to_string())?
+        .install_recorder()
+        .map_err(|error| error.to_string())?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict");
+    describe_counter!("postbridge_refused_total", "Requests turned away, by reason");
+    describe_histogram!(
+        "postbridge_ack_seconds",
+        Unit::Seconds,
+        "From the whole request to its durable answer"
+    );
+    describe_histogram!(
+        "postbridge_commit_seconds",
+        Unit::Seconds,
+        "One group commit, its fdatasync included"
+    );
+    describe_histogram!("postbridge_fsync_seconds", Unit::Seconds, "The fdatasync of one group commit");
+    describe_histogram!("postbridge_commit_group_size", "Operations made durable by one commit");
+    describe_gauge!("postbridge_held_deliveries", "Deliveries that wait for their click");
+    describe_gauge!("postbridge_waiting_deliveries", "Deliveries that wait to be sent");
+    describe_gauge!("postbridge_due_deliveries", "Deliveries that are due now");
+    describe_gauge!(
+        "postbridge_oldest_due_age_seconds",
+        Unit::Seconds,
+        "How long the oldest due delivery has been due"
+    );
+    describe_counter!("postbridge_attempts_total", "Attempts, by destination and class");
+    describe_histogram!(
+        "postbridge_delivery_seconds",
+        Unit::Seconds,
+        "From acceptance to delivery, first tries and retries apart"
+    );
+    describe_counter!("postbridge_dead_total", "Deliveries that died, by destination and reason");
+}
+
+/// What the store tells of each commit, counted.
+pub fn commits() -> Watch {
+    let commit = metrics::histogram!("postbridge_commit_seconds");
+    let fsync = metrics::histogram!("postbridge_fsync_seconds");
+    let group = metrics::histogram!("postbridge_commit_group_size");
+    let report = move |report: CommitReport| {
+        commit.record(report.took);
+        fsync.record(report.sync);
+        #[allow(clippy::cast_precision_loss)] // A group is far smaller than 2^52.
+        group.record(report.commands as f64);
+    };
+    Watch { clock: stopwatch, report: Arc::new(report) }
+}
+
+/// Folds what was recorded into its buckets now and then: unfolded samples would pile up.
+pub async fn drain(recorder: Recorder) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        recorder.run_upkeep();
+    }
+}
+
+/// Renders all numbers; the backlog is read from the store's own counts, never scanned.
+#[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
+pub fn renderer(
+    recorder: Recorder,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> Arc<dyn Fn() -> String + Send + Sync> {
+    Arc::new(move || {
+        let now = clock.now();
+        for backlog in store.backlog(now) {
+            let Some(destination) = backlog.destination else { continue };
+            let destination = destination.to_string();
+            let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
+            metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
+                .set(backlog.held as f64);
+            metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
+                .set(backlog.waiting as f64);
+            metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
+                .set(backlog.due as f64);
+            metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination)
+                .set(age as f64 / 1000.0);
+        }
+        recorder.render()
+    })
+}

@@ -1,0 +1,64 @@
+//! `postbridge check`: every problem of configuration and templates at once, each with place and mend.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::{ConfigPath, Failure, count, print, print_json};
+use crate::config::Config;
+use crate::problem::Problem;
+
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Print one JSON document: {"ok","problems","warnings"}.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Result<(), Failure> {
+        let path = self.config.path();
+        let result = Config::load(&path);
+        let (problems, warnings) = match &result {
+            Ok(config) => (&[][..], config.warnings.as_slice()),
+            Err(problems) => (problems.as_slice(), &[][..]),
+        };
+        if self.json {
+            print_json(&json!({
+                "ok": problems.is_empty(),
+                "problems": problems.iter().map(as_json).collect::<Vec<Value>>(),
+                "warnings": warnings.iter().map(as_json).collect::<Vec<Value>>(),
+            }))?;
+        } else {
+            print(&in_words(&path.display().to_string(), result.as_ref().ok(), problems, warnings))?;
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Failure::usage(Vec::new())) }
+    }
+}
+
+fn in_words(file: &str, config: Option<&Config>, problems: &[Problem], warnings: &[Problem]) -> String {
+    let mut text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    for Problem { at, what, hint } in warnings {
+        let warning = Problem { what: format!("warning: {what}"), at: at.clone(), hint: hint.clone() };
+        text.push_str(&format!("{warning}\n"));
+    }
+    match config {
+        Some(config) => text.push_str(&format!(
+            "{file} is fine: {}, {}\n",
+            count(config.sources.len(), "source", "sources"),
+            count(config.destinations.len(), "destination", "destinations")
+        )),
+        None => text.push_str(&format!("{}\n", count(problems.len(), "problem", "problems"))),
+    }
+    text
+}
+
+/// A problem with its place taken apart: the line is null where it is not known.
+fn as_json(problem: &Problem) -> Value {
+    let (file, line) = match problem.at.rsplit_once(':') {
+        Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => (file, line.parse::<u64>().ok()),
+        _ => (problem.at.as_str(), None),
+    };
+    json!({ "message": problem.what, "file": file, "line": line, "hint": problem.hint })
+}

@@ -1,0 +1,217 @@
+//! `postbridge demo`: the main job before your eyes, on real sockets and the real store.
+
+mod stand_in;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::ambient::{self, Clock};
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::ids::ClickId;
+use crate::problem::Problem;
+
+use stand_in::StandIn;
+
+const CONFIG: &str = include_str!("postbridge.toml");
+const STORY: &str = include_str!("story.toml");
+/// How long the demo waits for the payload before it calls the journey failed.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether to stop after the journey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    Serve,
+    Exit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Story {
+    source: String,
+    network: String,
+    platform: String,
+    reply: String,
+    click: String,
+    query: String,
+    expect: BTreeMap<String, String>,
+}
+
+/// The texts that differ in every run.
+struct Names {
+    click_id: String,
+    transaction_id: String,
+    token: String,
+    key: String,
+    access_token: String,
+}
+
+/// Runs the demo. The folder is deleted when it ends.
+///
+/// # Errors
+/// The step that failed, and what to look at.
+pub async fn run(after: After) -> Result<(), Problem> {
+    let folder = tempfile::tempdir().map_err(|error| failed("make a temporary folder", error))?;
+    let story: Story = toml::from_str(STORY).map_err(|error| failed("read the demo's story", error))?;
+    let names = Names::fresh()?;
+    let stand_in =
+        StandIn::start(story.reply.clone()).await.map_err(|error| failed("start the stand-in", error))?;
+    let text = names.fill(CONFIG, folder.path(), stand_in.address);
+    let config = Config::parse("demo", &text, &|_| None).map_err(first)?;
+    let app = App::start(config, Clock::system()).await?;
+    println!("Postbridge demo: the relay listens on http://{}", app.address());
+    println!("A stand-in for {} listens on http://{}\n", story.platform, stand_in.address);
+    let journey = journey(&story, &names, app.address(), &stand_in).await;
+    let ended = match (&journey, after) {
+        (Ok(()), After::Serve) => serve_until_interrupted(&app).await,
+        _ => Ok(()),
+    };
+    app.stop().await;
+    journey.and(ended)
+}
+
+async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &StandIn) -> Result<(), Problem> {
+    println!("1. A visitor clicks an ad and lands on the shop. The shop's server records the click:");
+    let click = names.replace(&story.click);
+    println!("   POST /api/v1/clicks {}", compact(&click));
+    let asked = format!(
+        "POST /api/v1/clicks HTTP/1.1\r\nHost: demo\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{click}",
+        names.token,
+        click.len()
+    );
+    let answer = exchange(relay, &asked).await?;
+    println!("   → {answer}\n");
+
+    println!("2. The visitor buys. {} fires its postback:", story.network);
+    let query = names.replace(&story.query);
+    println!("   GET /***/collect/{}?{query}", story.source);
+    let asked = format!(
+        "GET /{}/collect/{}?{query} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n",
+        names.key, story.source
+    );
+    let answer = exchange(relay, &asked).await?;
+    println!("   → {answer}   (durable before it was answered)\n");
+    let receipt: Value =
+        serde_json::from_str(&answer).map_err(|error| failed("read the relay's answer", error))?;
+    expect("the postback's status", receipt.get("status"), "accepted")?;
+    expect("the postback's attribution", receipt.get("attribution"), "matched")?;
+
+    println!("3. Postbridge joined the two and sent {} this:", story.platform);
+    let payload = tokio::time::timeout(PATIENCE, stand_in.payload())
+        .await
+        .map_err(|_| Problem::new("nothing arrived at the stand-in", "run it again with RUST_LOG=debug"))?;
+    let payload: Value = serde_json::from_str(&payload).map_err(|error| failed("read the payload", error))?;
+    let pretty = serde_json::to_string_pretty(&payload).unwrap_or_default();
+    println!(
+        "{}\n",
+        pretty.lines().map(|line| format!("   {line}\n")).collect::<String>().trim_end_matches('\n')
+    );
+    for (pointer, wanted) in &story.expect {
+        expect(pointer, payload.pointer(pointer), &names.replace(wanted))?;
+    }
+    expect("/data/0/event_id", payload.pointer("/data/0/event_id"), &text_of(receipt.get("event_id")))?;
+    println!(
+        "Every field is where it belongs: {} were compared. The journey is complete.",
+        story.expect.len() + 1
+    );
+    Ok(())
+}
+
+async fn serve_until_interrupted(app: &App) -> Result<(), Problem> {
+    println!("\nLook around: http://{}{}", app.address(), app.sign_in_path());
+    println!("(the link signs you in once; Ctrl-C ends the demo and deletes its folder)");
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| failed("wait for Ctrl-C", error)),
+        reason = app.failed() => Err(Problem::new(reason, "look at the log above")),
+    }
+}
+
+impl Names {
+    fn fresh() -> Result<Names, Problem> {
+        let random = || ambient::entropy::<16>().map_err(|error| failed("draw random bytes", error));
+        let word = |bytes: [u8; 16]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let now = Clock::system().now();
+        Ok(Names {
+            click_id: ClickId::mint(now.as_millis(), random()?).as_str().to_owned(),
+            transaction_id: word(random()?),
+            token: word(random()?),
+            key: word(random()?),
+            access_token: word(random()?),
+        })
+    }
+
+    fn fill(&self, text: &str, folder: &Path, stand_in: SocketAddr) -> String {
+        self.replace(text)
+            .replace("{folder}", &folder.join("data").display().to_string())
+            .replace("{stand_in}", &stand_in.to_string())
+    }
+
+    fn replace(&self, text: &str) -> String {
+        text.replace("{click_id}", &self.click_id)
+            .replace("{transaction_id}", &self.transaction_id)
+            .replace("{token}", &self.token)
+            .replace("{key}", &self.key)
+            .replace("{access_token}", &self.access_token)
+    }
+}
+
+/// Sends a whole request and answers the body of a 200.
+async fn exchange(relay: SocketAddr, request: &str) -> Result<String, Problem> {
+    let talk = async {
+        let mut stream = TcpStream::connect(relay).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = talk.await.map_err(|error| failed("talk to the relay", error))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if !head.starts_with("HTTP/1.1 200") {
+        return Err(Problem::new(
+            format!("the relay answered: {answer}"),
+            "run it again with RUST_LOG=debug",
+        ));
+    }
+    Ok(body.to_owned())
+}
+
+fn text_of(value: Option<&Value>) -> String {
+    match value {
+        None => "nothing".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn expect(what: &str, came: Option<&Value>, wanted: &str) -> Result<(), Problem> {
+    let came = text_of(came);
+    if came == wanted {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!("{what} is `{came}`, not `{wanted}`"),
+        "this is a fault of Postbridge: please report it",
+    ))
+}
+
+fn compact(json: &str) -> String {
+    serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |value| value.to_string())
+}
+
+fn failed(doing: &str, error: impl std::fmt::Display) -> Problem {
+    Problem::new(format!("could not {doing}: {error}"), "see the message above")
+}
+
+fn first(problems: Vec<Problem>) -> Problem {
+    problems
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Problem::new("the demo's configuration is wrong", "please report it"))
+}

@@ -1,0 +1,176 @@
+//! The command line: what may be typed, and which file does it.
+
+pub mod check;
+mod click_file;
+mod demo;
+pub mod init;
+mod log;
+pub mod preview;
+mod preview_report;
+mod serve;
+pub mod templates;
+pub mod url;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::problem::Problem;
+
+/// Self-hosted, bidirectional postback relay and attribution bridge.
+#[derive(Parser)]
+#[command(name = "postbridge", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a commented postbridge.toml to start from.
+    Init(init::Init),
+    /// Name every problem of the configuration and the templates, with its line and the mend.
+    Check(check::Check),
+    /// Print the postback URL to paste at the network, macros in place.
+    Url(url::Url),
+    /// Show what a postback would become and what would be sent; sends and stores nothing.
+    Preview(preview::Preview),
+    /// List the templates, or run the stories of your own.
+    #[command(subcommand)]
+    Templates(templates::Templates),
+    /// Run the relay.
+    Serve(Serve),
+    /// Show the main job end to end, on a relay in a temporary folder and a stand-in platform.
+    Demo(Demo),
+}
+
+/// The arguments of `postbridge serve`.
+#[derive(Args)]
+pub struct Serve {
+    #[command(flatten)]
+    pub config: ConfigPath,
+    /// How log lines are written; RUST_LOG says which.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// For people or for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The arguments of `postbridge demo`.
+#[derive(Args)]
+pub struct Demo {
+    /// End after the journey: with 0, or with 1 if any step failed.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Which configuration a command reads.
+#[derive(Args)]
+pub struct ConfigPath {
+    /// The configuration file [default: $POSTBRIDGE_CONFIG, else ./postbridge.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigPath {
+    /// `--config`, else `$POSTBRIDGE_CONFIG`, else `postbridge.toml` here.
+    pub fn path(&self) -> PathBuf {
+        let from_env = || std::env::var_os("POSTBRIDGE_CONFIG").filter(|path| !path.is_empty());
+        let chosen = self.config.clone().or_else(|| from_env().map(PathBuf::from));
+        chosen.unwrap_or_else(|| PathBuf::from("postbridge.toml"))
+    }
+
+    /// Whether the command line or the environment names the file.
+    pub fn is_given(&self) -> bool {
+        self.config.is_some() || std::env::var_os("POSTBRIDGE_CONFIG").is_some_and(|path| !path.is_empty())
+    }
+
+    /// The configuration, or all its problems as bad usage.
+    pub fn load(&self) -> Result<Config, Failure> {
+        Config::load(&self.path()).map_err(Failure::usage)
+    }
+}
+
+/// Why a command ends with another code than 0.
+#[derive(Debug)]
+pub struct Failure {
+    /// 1: failed while running. 2: bad usage or configuration.
+    pub code: u8,
+    /// What to print on standard error; empty where the command has said it all.
+    pub problems: Vec<Problem>,
+}
+
+impl Failure {
+    /// The command line or the configuration is wrong.
+    pub fn usage(problems: Vec<Problem>) -> Failure {
+        Failure { code: 2, problems }
+    }
+
+    /// Something failed while the command ran.
+    pub fn running(problem: Problem) -> Failure {
+        Failure { code: 1, problems: vec![problem] }
+    }
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// With what to print on standard error, and the exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Init(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Url(command) => command.run(),
+        Command::Preview(command) => command.run(),
+        Command::Templates(command) => command.run(),
+        Command::Serve(command) => {
+            log::start(command.log_format, "info");
+            runtime()?.block_on(serve::run(&command.config.path()))
+        }
+        Command::Demo(command) => {
+            // The demo tells its story itself; only what is wrong is logged.
+            log::start(LogFormat::Text, "warn");
+            let after = if command.once { demo::After::Exit } else { demo::After::Serve };
+            runtime()?.block_on(demo::run(after)).map_err(Failure::running)
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let failed = |error| {
+        Failure::running(Problem::new(
+            format!("cannot start threads: {error}"),
+            "raise the limit of processes",
+        ))
+    };
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)
+}
+
+/// Writes a command's result to standard output. A reader that has gone away (`| head`) is no fault.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::running(Problem::new(format!("cannot write the result: {error}"), "")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON document to standard output.
+pub fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
+    print(&format!("{document:#}\n"))
+}
+
+/// A number of things, in words: `1 source`, `2 sources`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,148 @@
+//! `postbridge preview`: what a postback would become and what would be sent, by the code that does
+//! it, without a store and without sending.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::ambient::Clock;
+use crate::cli::url::{unknown, unknown_source};
+use crate::cli::{ConfigPath, Failure, click_file, preview_report, print, print_json};
+use crate::config::Config;
+use crate::config::destination::Destination;
+use crate::config::source::Source;
+use crate::domain::attribution::candidates;
+use crate::domain::click::Click;
+use crate::domain::conversion::{Conversion, Draft};
+use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::ids::ClickId;
+use crate::domain::postback::Fault;
+use crate::domain::time::Time;
+use crate::ingest::postback::Network;
+use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview};
+use crate::problem::Problem;
+use crate::template::account::{Account, Mode};
+use crate::template::params::{self, Param};
+
+#[derive(Args)]
+pub struct Preview {
+    /// The id of the [[source]] that the postback comes to.
+    #[arg(long, value_name = "SOURCE")]
+    source: String,
+    /// Only this [[destination]]; else every one that takes the conversion.
+    #[arg(long, value_name = "DESTINATION")]
+    destination: Option<String>,
+    /// A JSON file with the click it belongs to, as for POST /api/v1/clicks. Without a click_id in it,
+    /// it is the click that the postback names.
+    #[arg(long, value_name = "FILE")]
+    click: Option<PathBuf>,
+    /// Print one JSON document: {"postback","conversion","attribution","requests","skipped"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigPath,
+    /// The postback's parameters: the part after the `?`, or the whole URL.
+    #[arg(value_name = "QUERY")]
+    query: String,
+}
+
+/// What would happen, from the parameters to the requests.
+pub struct Outlook {
+    pub params: Vec<Param>,
+    /// What was repaired or left out.
+    pub notes: Vec<String>,
+    pub verdict: Result<Conversion, Fault>,
+    pub sendings: Vec<Sending>,
+}
+
+/// What one destination would get.
+pub struct Sending {
+    pub destination: String,
+    pub mode: Mode,
+    /// The state its delivery would begin in; absent where there would be no delivery.
+    pub state: Option<DeliveryState>,
+    /// The request with its secrets masked, or why there is none.
+    pub request: Result<SentRequest, String>,
+}
+
+impl Preview {
+    pub fn run(self) -> Result<(), Failure> {
+        let config = self.config.load()?;
+        let usage = |problem| Failure::usage(vec![problem]);
+        let source =
+            config.source(&self.source).ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
+        let chosen = self.chosen(&config).map_err(usage)?;
+        let outlook = self.outlook(source, &chosen, Clock::system().now()).map_err(usage)?;
+        if self.json {
+            print_json(&preview_report::as_json(&outlook))
+        } else {
+            print(&preview_report::in_words(&outlook))
+        }
+    }
+
+    fn chosen<'a>(&self, config: &'a Config) -> Result<Vec<&'a Destination>, Problem> {
+        let Some(id) = &self.destination else { return Ok(config.destinations.iter().collect()) };
+        let known =
+            || config.destinations.iter().map(|known| known.account.id().as_str()).collect::<Vec<_>>();
+        let found = config.destination(id).ok_or_else(|| unknown("destination", id, &known()))?;
+        Ok(vec![found])
+    }
+
+    fn outlook(&self, source: &Source, chosen: &[&Destination], now: Time) -> Result<Outlook, Problem> {
+        let network = Network {
+            template: Arc::clone(&source.template),
+            binding: source.binding.clone(),
+            policy: Arc::clone(&source.policy),
+            routes: Arc::new(chosen.iter().map(|to| to.route.clone()).collect()),
+        };
+        let accounts: Vec<Arc<Account>> = chosen.iter().map(|to| Arc::clone(&to.account)).collect();
+        let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };
+        let draft = params::read(pasted.query, None, &[])
+            .and_then(|params| source.template.map(&source.binding, &params));
+        let click = self.read_click(draft.as_ref().ok(), now)?;
+        let find = |id: &str| click.clone().filter(|click| click.id.as_str() == id);
+        let found = preview(&network, &accounts, pasted, now, find);
+        Ok(Outlook::of(found, &accounts))
+    }
+
+    /// The click of `--click`; even when the postback is wrong, so that a wrong file is told too.
+    fn read_click(&self, draft: Option<&Draft>, now: Time) -> Result<Option<Click>, Problem> {
+        let Some(path) = &self.click else { return Ok(None) };
+        let named = draft.and_then(|draft| candidates(draft.click_id.as_deref()?).into_iter().next());
+        let id = named.map_or_else(|| ClickId::mint(now.as_millis(), [0; 16]), |(id, _)| id);
+        click_file::read(path, id, now).map(Some)
+    }
+}
+
+/// The query of what was pasted: a whole URL, a `?query`, or the bare query.
+fn query_of(pasted: &str) -> &str {
+    let is_url = pasted.starts_with('/') || pasted.starts_with("http://") || pasted.starts_with("https://");
+    let query = if is_url { pasted.split_once('?').map_or("", |(_, query)| query) } else { pasted };
+    query.strip_prefix('?').unwrap_or(query)
+}
+
+impl Outlook {
+    fn of(found: ingest::Preview, accounts: &[Arc<Account>]) -> Outlook {
+        let (params, mut notes) = found.params.map(|params| (params.pairs, params.notes)).unwrap_or_default();
+        let previewed = match found.outcome {
+            PreviewOutcome::Quarantined(fault) => {
+                return Outlook { params, notes, verdict: Err(fault), sendings: Vec::new() };
+            }
+            PreviewOutcome::Conversion(previewed) => *previewed,
+        };
+        notes.extend(previewed.note);
+        notes.extend(previewed.nothing_sent);
+        let sending = |(delivery, request): (Delivery, PreviewedRequest)| {
+            let account = accounts.iter().find(|account| *account.id() == delivery.destination)?;
+            let request = match request {
+                PreviewedRequest::Request(request) => Ok(request),
+                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => Err(reason),
+            };
+            let destination = delivery.destination.to_string();
+            Some(Sending { destination, mode: account.mode(), state: Some(delivery.state), request })
+        };
+        let sendings = previewed.deliveries.into_iter().filter_map(sending).collect();
+        Outlook { params, notes, verdict: Ok(previewed.conversion), sendings }
+    }
+}

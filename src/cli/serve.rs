@@ -1,0 +1,111 @@
+//! `postbridge serve`: runs the relay until it is told to stop, and says where it listens.
+
+use std::path::Path;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::ambient::Clock;
+use crate::app::App;
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::problem::Problem;
+
+/// Runs until SIGTERM, SIGINT or a failure. SIGHUP reloads the configuration.
+///
+/// # Errors
+/// Every problem of the configuration, the one that kept it from starting, or the store's failure.
+pub async fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path).map_err(Failure::usage)?;
+    let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
+    let mut signals = Signals::new().map_err(Failure::running)?;
+    announce(&app);
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Told::Reload => reload(&app, path).await,
+                Told::Stop => break,
+            },
+            reason = app.failed() => {
+                let hint = "look at the disk; start again and the store recovers by itself";
+                return Err(Failure::running(Problem::new(reason, hint)));
+            }
+        }
+    }
+    info!("stopping: finishing what is on its way; a second signal exits at once");
+    tokio::select! {
+        () = app.stop() => Ok(()),
+        // Safe at any moment: what was acknowledged is durable, leases end with the process.
+        () = signals.second_stop() => Err(Failure::running(Problem::new("stopped at once by a second signal", ""))),
+    }
+}
+
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Problem> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Problem::new(format!("cannot listen for signals: {error}"), ""))
+        };
+        Ok(Signals {
+            reload: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.reload.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+        }
+    }
+
+    async fn second_stop(&mut self) {
+        while self.next().await != Told::Stop {}
+    }
+}
+
+async fn reload(app: &App, path: &Path) {
+    let outcome = match Config::load(path) {
+        Ok(config) => app.reload(config).await,
+        Err(problems) => Err(problems),
+    };
+    for problem in outcome.err().into_iter().flatten() {
+        warn!(%problem, "the configuration was not reloaded; the old one stays");
+    }
+}
+
+fn announce(app: &App) {
+    let config = app.config();
+    println!("postbridge listens on {}", app.address());
+    if let Some(admin) = app.admin_address() {
+        println!("pages, API and metrics on {admin}");
+    }
+    for source in &config.sources {
+        println!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
+    }
+    for destination in &config.destinations {
+        println!(
+            "destination {}: {} ({})",
+            destination.account.id(),
+            destination.account.template().name(),
+            destination.account.mode().word()
+        );
+    }
+    if config.api.tokens.is_empty() {
+        println!("no [api] tokens are configured: pages and API answer 401");
+    }
+}

@@ -1,0 +1,176 @@
+//! `postbridge templates list|test`: the catalog, and the stories of a user's own templates.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::{ConfigPath, Failure, count, print, print_json};
+use crate::config;
+use crate::problem::Problem;
+use crate::template::catalog::Catalog;
+use crate::template::source_stories::run_source_stories;
+use crate::template::stories::{Expectations, run_destination_stories};
+
+#[derive(Subcommand)]
+pub enum Templates {
+    /// Name every template: the built-in ones and your own.
+    List(List),
+    /// Run the fixture stories of your own templates.
+    Test(Test),
+}
+
+#[derive(Args)]
+pub struct List {
+    /// A folder of your own templates [default: the one that the configuration names, if any]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Print one JSON document: {"sources","destinations"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigPath,
+}
+
+#[derive(Args)]
+pub struct Test {
+    /// A folder with sources/ or destinations/, and their stories in fixtures/sources/<name>/ and
+    /// fixtures/destinations/<name>/ [default: the one that the configuration names]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigPath,
+}
+
+impl Templates {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Templates::List(command) => command.run(),
+            Templates::Test(command) => command.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), Failure> {
+        let folder = own_folder(self.folder, &self.config)?;
+        let catalog = Catalog::load(folder.as_deref()).map_err(Failure::usage)?;
+        if self.json { print_json(&as_json(&catalog)) } else { print(&in_words(&catalog)) }
+    }
+}
+
+impl Test {
+    fn run(self) -> Result<(), Failure> {
+        let Some(folder) = own_folder(self.folder, &self.config)? else {
+            let what = "there is no folder of your own templates";
+            let hint = "name one: postbridge templates test DIR, or set [templates] path";
+            return Err(Failure::usage(vec![Problem::new(what, hint)]));
+        };
+        let catalog = Catalog::load(Some(&folder)).map_err(Failure::usage)?;
+        let bless = std::env::var_os("BLESS").is_some_and(|bless| bless == "1");
+        let expectations = if bless { Expectations::Rewrite } else { Expectations::Check };
+        let (sources, destinations) =
+            (own_names(&folder.join("sources")), own_names(&folder.join("destinations")));
+        let fixtures = folder.join("fixtures");
+        let wanted: Vec<&str> = sources.iter().map(String::as_str).collect();
+        let mut report = run_source_stories(&catalog, &wanted, &fixtures.join("sources"), expectations);
+        let wanted: Vec<&str> = destinations.iter().map(String::as_str).collect();
+        let more = run_destination_stories(&catalog, &wanted, &fixtures.join("destinations"), expectations);
+        report.passed.extend(more.passed);
+        report.problems.extend(more.problems);
+        let templates = sources.len() + destinations.len();
+        if templates == 0 {
+            let what = format!("there is no template in {}", folder.display());
+            report.problems.push(Problem::new(what, "put them into sources/*.toml or destinations/<name>/"));
+        }
+        let passed: String = report.passed.iter().map(|story| format!("ok {story}\n")).collect();
+        print(&format!(
+            "{passed}{}, {} as expected, {}\n",
+            count(templates, "template", "templates"),
+            count(report.passed.len(), "story", "stories"),
+            count(report.problems.len(), "problem", "problems")
+        ))?;
+        if report.problems.is_empty() { Ok(()) } else { Err(Failure { code: 1, problems: report.problems }) }
+    }
+}
+
+/// The templates of a folder: its TOML files, or its folders, by name without an ending.
+fn own_names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_template =
+        |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|ending| ending == "toml");
+    let name = |path: PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
+    let mut names: Vec<String> = entries.filter(is_template).filter_map(name).collect();
+    names.sort();
+    names
+}
+
+/// The folder typed, else the one that the configuration names. A missing file names none, unless it
+/// was asked for.
+fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<PathBuf>, Failure> {
+    let path = config.path();
+    if typed.is_some() || (!config.is_given() && !path.exists()) {
+        return Ok(typed);
+    }
+    config::templates_folder(&path).map_err(Failure::usage)
+}
+
+fn as_json(catalog: &Catalog) -> Value {
+    let sources = catalog.source_names().into_iter().filter_map(|name| catalog.source(name)).map(|template| {
+        json!({
+            "name": template.name(),
+            "docs": template.docs(),
+            "currency": if template.maps_currency() { "from the postback" } else { "from the configuration" },
+            "extra_parameters": template.extra_params(),
+        })
+    });
+    let names = catalog.destination_names().into_iter();
+    let destinations = names.filter_map(|name| catalog.destination(name)).map(|template| {
+        let settings = template.settings().iter().map(|setting| {
+            json!({
+                "name": setting.name,
+                "label": setting.label,
+                "required": setting.required,
+                "secret": setting.secret,
+            })
+        });
+        json!({
+            "name": template.name(),
+            "label": template.label(),
+            "docs": template.docs(),
+            "settings": settings.collect::<Vec<_>>(),
+            "events": template.events(),
+            "has_test_mode": template.has_test_mode(),
+        })
+    });
+    json!({ "sources": sources.collect::<Vec<_>>(), "destinations": destinations.collect::<Vec<_>>() })
+}
+
+fn in_words(catalog: &Catalog) -> String {
+    let mut text = String::from("sources\n");
+    for template in catalog.source_names().into_iter().filter_map(|name| catalog.source(name)) {
+        let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
+        line(&mut text, template.name(), currency);
+    }
+    text.push_str("\ndestinations\n");
+    for template in catalog.destination_names().into_iter().filter_map(|name| catalog.destination(name)) {
+        line(&mut text, template.name(), template.label());
+        for setting in template.settings() {
+            let needed = match (setting.required, &setting.default) {
+                (true, None) => "required",
+                _ => "optional",
+            };
+            let secret = if setting.secret { ", secret" } else { "" };
+            line(&mut text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
+        }
+        let events: Vec<&str> = template.events().keys().map(String::as_str).collect();
+        line(&mut text, "  events", &events.join(", "));
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{}", format!("  {name:<20} {value}").trim_end());
+}

@@ -1,0 +1,231 @@
+//! `[[destination]]`: one configured ad account or webhook, and which conversions it takes.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use url::{Host, Url};
+
+use crate::config::read::{Section, Text};
+use crate::config::server::web_url;
+use crate::config::source::{event_name, one_of, unknown_template};
+use crate::domain::conversion::EventName;
+use crate::domain::delivery::Route;
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::problem::{Problem, did_you_mean};
+use crate::template::account::{Account, AccountSpec, Mode};
+use crate::template::catalog::Catalog;
+use crate::template::destination::DestinationTemplate;
+
+/// One destination as configured, ready to render and send.
+#[derive(Clone)]
+pub struct Destination {
+    pub account: Arc<Account>,
+    pub route: Route,
+    pub max_per_second: Option<NonZeroU32>,
+    pub max_in_flight: usize,
+    /// Whether it may live at a private or loopback address.
+    pub allow_private_network: bool,
+    /// How long one request may take in all.
+    pub timeout_ms: u64,
+}
+
+/// The keys whose default is that of the default file's example.
+const DEFAULTED: &[&str] = &["mode", "allow_private_network", "max_in_flight", "timeout_ms"];
+
+/// Reads every `[[destination]]`; one with a problem is left out, its problems kept. `sources` are the
+/// ids of all sources, also of those left out.
+pub fn read_all(root: &Section<'_>, catalog: &Catalog, sources: &[SourceId]) -> Vec<Destination> {
+    let mut ids = Vec::new();
+    let sections = root.sections("destination", DEFAULTED);
+    sections.into_iter().filter_map(|section| read(section, catalog, sources, &mut ids)).collect()
+}
+
+fn read(
+    section: Section<'_>,
+    catalog: &Catalog,
+    sources: &[SourceId],
+    ids: &mut Vec<DestinationId>,
+) -> Option<Destination> {
+    let id = read_id(&section, ids);
+    let given = section.require("template", "\"webhook\"");
+    let template = given.then(|| section.parsed("template", |text| find_template(text, catalog))).flatten();
+    let modes = [("live", Mode::Live), ("test", Mode::Test), ("shadow", Mode::Shadow), ("off", Mode::Off)];
+    let mode = section.parsed("mode", |text| one_of(text, &modes));
+    let endpoint = section.parsed("endpoint", endpoint);
+    let allow_private_network = section.flag("allow_private_network");
+    let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
+    let max_in_flight = section.number("max_in_flight", 1..=10_000);
+    let timeout_ms = section.number("timeout_ms", 100..=600_000);
+    if let (Some(endpoint), Some(false)) = (&endpoint, allow_private_network) {
+        warn_of_private_endpoint(&section, endpoint);
+    }
+    let only = section.section("only", Some(&[])).map(|only| read_only(only, sources));
+    let settings = section.section("settings", Some(&[]));
+    let events = section.section("events", Some(&[]));
+    let reader = section.reader();
+    let places = Places::of(&section, settings.as_ref(), events.as_ref());
+    let (settings, events) =
+        (settings.map(|table| read_settings(&table)), events.map(|table| renamed(&table)));
+    section.finish_knowing(|key| is_setting(key, template.as_deref()));
+    let (template, settings) = (template?, settings?);
+    let spec = AccountSpec {
+        // An id that is wrong has been told; the settings are checked all the same.
+        id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
+        template: template.clone(),
+        mode: mode?,
+        endpoint: endpoint.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        settings: settings.read,
+        events: events?,
+    };
+    let account = match Account::build(spec) {
+        Ok(account) => account,
+        Err(problems) => {
+            let told = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
+            let new = problems.into_iter().filter(|problem| !told(problem));
+            new.for_each(|problem| reader.problem(places.line(&problem), problem));
+            return None;
+        }
+    };
+    let (id, only) = (id?, only?);
+    let changes = template.changes();
+    Some(Destination {
+        account: Arc::new(account),
+        route: Route { destination: id, sources: only.sources, events: only.events, changes },
+        max_per_second,
+        max_in_flight: max_in_flight?,
+        allow_private_network: allow_private_network?,
+        timeout_ms: timeout_ms?,
+    })
+}
+
+fn read_id(section: &Section<'_>, ids: &mut Vec<DestinationId>) -> Option<DestinationId> {
+    let given = section.require("id", "\"my-account\"");
+    let id = given.then(|| section.parsed("id", destination_id)).flatten()?;
+    if ids.contains(&id) {
+        let what = format!("two destinations have the id `{id}`");
+        section.problem("id", what, "give each its own: deliveries are kept under it");
+    }
+    ids.push(id.clone());
+    Some(id)
+}
+
+fn destination_id(text: &Text) -> Result<DestinationId, Problem> {
+    DestinationId::parse(&text.value).map_err(|error| {
+        Problem::new(format!("{} is not an id", text.shown()), format!("{error}; such as \"my-account\""))
+    })
+}
+
+fn find_template(text: &Text, catalog: &Catalog) -> Result<Arc<DestinationTemplate>, Problem> {
+    let unknown =
+        || unknown_template("destination", text, catalog.destination_names(), catalog.source_names());
+    catalog.destination(&text.value).ok_or_else(unknown)
+}
+
+fn endpoint(text: &Text) -> Result<Url, Problem> {
+    let url = web_url(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Problem::new(
+            format!("{} has a query or a fragment", text.shown()),
+            "end it after the host or a path: the template's own path and query follow",
+        ));
+    }
+    Ok(url)
+}
+
+/// An address that the guard will refuse is better said now than found in the dead letters.
+fn warn_of_private_endpoint(section: &Section<'_>, endpoint: &Url) {
+    let private = match endpoint.host() {
+        Some(Host::Ipv4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    if private {
+        section.warning(
+            "endpoint",
+            format!("`endpoint` is {endpoint}, a private address: every delivery to it will be refused"),
+            "add allow_private_network = true if it is yours",
+        );
+    }
+}
+
+#[derive(Default)]
+struct Only {
+    sources: Vec<SourceId>,
+    events: Vec<String>,
+}
+
+fn read_only(section: Section<'_>, known: &[SourceId]) -> Only {
+    let source = |text: &Text| match SourceId::parse(&text.value) {
+        Ok(id) if known.contains(&id) => Ok(id),
+        _ => {
+            let near = did_you_mean(&text.value, known.iter().map(SourceId::as_str));
+            let hint = near.map_or_else(
+                || "name the id of a [[source]] of this file".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Err(Problem::new(format!("there is no source {}", text.shown()), hint))
+        }
+    };
+    let sources = section.all_parsed("source", source).unwrap_or_default();
+    let events = section.all_parsed("event", event_name).unwrap_or_default();
+    for key in ["source", "event"] {
+        if section.has(key) && section.is_empty_list(key) {
+            let what = format!("`{key}` in [destination.only] is an empty list");
+            section.problem(key, what, format!("name at least one {key}, or leave the key out to take all"));
+        }
+    }
+    section.finish();
+    Only { sources, events: events.iter().map(|event| event.as_str().to_owned()).collect() }
+}
+
+struct Settings {
+    read: BTreeMap<String, String>,
+    /// Those whose value could not be read, in the quotes of a message: told already.
+    unread: Vec<String>,
+}
+
+fn read_settings(section: &Section<'_>) -> Settings {
+    let read: BTreeMap<String, String> =
+        section.free_texts().into_iter().map(|(name, text)| (name, text.value)).collect();
+    let unread = section.keys().filter(|name| !read.contains_key(*name));
+    Settings { unread: unread.map(|name| format!("`{name}`")).collect(), read }
+}
+
+fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<String> {
+    let known = template?.settings().iter().any(|setting| setting.name == key);
+    known.then(|| "it is a setting of the template: write it below [destination.settings]".to_owned())
+}
+
+/// Ours = theirs, with ours in its standard spelling.
+fn renamed(events: &Section<'_>) -> BTreeMap<String, String> {
+    let standard =
+        |ours: String| EventName::parse(&ours).map_or(ours, |standard| standard.as_str().to_owned());
+    events.free_texts().into_iter().map(|(ours, theirs)| (standard(ours), theirs.value)).collect()
+}
+
+/// Where in the file each setting stands, to place what the template says about it.
+struct Places {
+    head: usize,
+    lines: Vec<(String, usize)>,
+}
+
+impl Places {
+    fn of(head: &Section<'_>, settings: Option<&Section<'_>>, events: Option<&Section<'_>>) -> Places {
+        let mut lines = Vec::new();
+        for section in [settings, events].into_iter().flatten() {
+            lines.extend(section.keys().map(|key| (format!("`{key}`"), section.line_of(key))));
+        }
+        if head.has("mode") {
+            lines.push(("mode".to_owned(), head.line_of("mode")));
+        }
+        Places { head: settings.map_or(head.line(), Section::line), lines }
+    }
+
+    /// The line of the first name that the problem quotes; else of the settings, or the destination.
+    fn line(&self, problem: &Problem) -> usize {
+        let named = self.lines.iter().find(|(name, _)| problem.what.contains(name.as_str()));
+        named.map_or(self.head, |(_, line)| *line)
+    }
+}

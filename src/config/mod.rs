@@ -1,0 +1,196 @@
+//! `postbridge.toml` → a validated [`Config`], or every problem at once, each with its line and mend.
+
+pub mod destination;
+pub mod read;
+pub mod secrets;
+pub mod server;
+pub mod source;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use crate::config::destination::Destination;
+use crate::config::read::{Env, Reader, Section};
+use crate::config::server::{Api, Server, StoreSettings};
+use crate::config::source::Source;
+use crate::problem::Problem;
+use crate::template::catalog::Catalog;
+
+/// The shipped default file: every key, explained. Its values are the defaults, and `init` writes it.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// A configuration in which everything named exists and fits together.
+#[derive(Clone)]
+pub struct Config {
+    pub server: Server,
+    pub store: StoreSettings,
+    pub api: Api,
+    pub sources: Vec<Source>,
+    pub destinations: Vec<Destination>,
+    pub catalog: Arc<Catalog>,
+    /// What is allowed but surely not meant: to be printed by `check` and at start.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads the file at `path`, its secrets from the process's environment and from files.
+    ///
+    /// # Errors
+    /// Every problem of the file, of what it names and of its templates.
+    pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let hint = "write one with `postbridge init`, or name yours with --config or $POSTBRIDGE_CONFIG";
+            vec![Problem::new(format!("the configuration cannot be read: {error}"), hint).in_file(&file)]
+        })?;
+        Config::parse(&file, &text, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads `text` as if it stood in `file`. Looks at nothing outside but the files it names:
+    /// secrets, certificates and the folder of templates.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(file: &str, text: &str, env: Env<'_>) -> Result<Config, Vec<Problem>> {
+        let reader = Reader::new(file, text, env);
+        let defaults = Reader::new("default.toml", DEFAULT, env);
+        let config = match (reader.table(), defaults.table()) {
+            (Some(table), Some(default)) => read(Section::root(&reader, &table, &default)),
+            _ => None,
+        };
+        let (mut problems, warnings) = reader.into_findings();
+        problems.extend(defaults.into_findings().0);
+        match config {
+            Some(config) if problems.is_empty() => Ok(Config { warnings, ..config }),
+            None if problems.is_empty() => Err(vec![
+                Problem::new("the configuration was not understood", "please report this file").in_file(file),
+            ]),
+            _ => Err(problems),
+        }
+    }
+
+    /// What keeps `new` from taking this configuration's place while the program runs: addresses
+    /// and the store are fixed at start.
+    pub fn reload_refusals(&self, new: &Config) -> Vec<Problem> {
+        let hint = "undo the change, or restart the program";
+        let mut refusals = Vec::new();
+        let mut refuse = |key: &str, had: String, now: String| {
+            if had != now {
+                let what =
+                    format!("{key} was changed from {had} to {now}, which a running program cannot do");
+                refusals.push(Problem::new(what, hint));
+            }
+        };
+        let none = || "none".to_owned();
+        let (had, now) = (&self.server, &new.server);
+        refuse("[server] listen", had.listen.to_string(), now.listen.to_string());
+        let admin = |server: &Server| server.admin_listen.map_or_else(none, |address| address.to_string());
+        refuse("[server] admin_listen", admin(had), admin(now));
+        let tls = |server: &Server| if server.tls.is_some() { "present" } else { "absent" }.to_owned();
+        refuse("[server.tls]", tls(had), tls(now));
+        let (had, now) = (&self.store, &new.store);
+        refuse("[store] engine", format!("{:?}", had.engine), format!("{:?}", now.engine));
+        refuse("[store] path", had.path.display().to_string(), now.path.display().to_string());
+        for (key, had, now) in [
+            ("[store] keep_conversions_days", had.keep_conversions_days, now.keep_conversions_days),
+            ("[store] keep_postbacks_days", had.keep_postbacks_days, now.keep_postbacks_days),
+            ("[store] keep_clicks_days", had.keep_clicks_days, now.keep_clicks_days),
+        ] {
+            refuse(key, had.to_string(), now.to_string());
+        }
+        refusals
+    }
+
+    /// The source with this id.
+    pub fn source(&self, id: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.id.as_str() == id)
+    }
+
+    /// The destination with this id.
+    pub fn destination(&self, id: &str) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| destination.account.id().as_str() == id)
+    }
+}
+
+/// The folder of the user's own templates that the file at `path` names; nothing else is checked.
+///
+/// # Errors
+/// When the file cannot be read as TOML, or the folder is none.
+pub fn templates_folder(path: &Path) -> Result<Option<PathBuf>, Vec<Problem>> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![Problem::new(format!("it cannot be read: {error}"), "").in_file(&file)])?;
+    let env = |name: &str| std::env::var(name).ok();
+    let reader = Reader::new(&file, &text, &env);
+    let empty = DeTable::new();
+    let folder = reader.table().and_then(|table| templates_path(&Section::root(&reader, &table, &empty)));
+    let problems = reader.into_findings().0;
+    if problems.is_empty() { Ok(folder) } else { Err(problems) }
+}
+
+/// The folder of the user's own templates.
+fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
+    let section = root.section("templates", Some(&[]))?;
+    let path = section.parsed("path", |text| {
+        let path = section.reader().path(&text.value);
+        if path.is_dir() {
+            return Ok(path);
+        }
+        Err(Problem::new(
+            format!("{} is not a folder", path.display()),
+            "name a folder with sources/ or destinations/ in it; relative paths start from this file's folder",
+        ))
+    });
+    section.finish();
+    path
+}
+
+fn read(root: Section<'_>) -> Option<Config> {
+    let server = root.section("server", None).and_then(Server::read);
+    let store = root.section("store", None).and_then(StoreSettings::read);
+    let api = root.section("api", Some(&[])).map(Api::read);
+    let catalog = match Catalog::load(templates_path(&root).as_deref()) {
+        Ok(catalog) => Some(Arc::new(catalog)),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| root.reader().elsewhere(problem));
+            None
+        }
+    };
+    // With broken templates of one's own, the built-in ones still let the rest be checked.
+    let known = catalog.clone().or_else(|| Catalog::load(None).ok().map(Arc::new))?;
+    let sources = source::read_all(&root, &known);
+    let destinations = destination::read_all(&root, &known, &sources.ids);
+    warn_of_nothing(&root, api.as_ref());
+    root.finish();
+    Some(Config {
+        server: server?,
+        store: store?,
+        api: api?,
+        sources: sources.whole,
+        destinations,
+        catalog: catalog?,
+        warnings: Vec::new(),
+    })
+}
+
+/// A file that is right and does nothing is surely not finished.
+fn warn_of_nothing(root: &Section<'_>, api: Option<&Api>) {
+    let warn = |what: &str, hint: &str| root.reader().warning(0, Problem::new(what, hint));
+    if !root.has("source") {
+        warn("there is no [[source]]: every postback will be refused", "add one for each network");
+    }
+    if !root.has("destination") {
+        warn(
+            "there is no [[destination]]: conversions are kept and sent nowhere",
+            "add one for each account",
+        );
+    }
+    if api.is_some_and(|api| api.tokens.is_empty()) {
+        warn(
+            "there is no API token: API and pages will answer 401",
+            "add one: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+        );
+    }
+}

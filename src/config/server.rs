@@ -1,0 +1,265 @@
+//! `[server]`, `[store]`, `[templates]` and `[api]`: where it listens, what it keeps, who may ask.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::config::read::{Section, Text};
+use crate::config::secrets::Secret;
+use crate::problem::{Problem, did_you_mean};
+
+/// How the program is reached.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// What printed URLs begin with; without a slash at its end. Where the file names none, it is
+    /// made of `listen`.
+    pub public_url: String,
+    /// Where pages, API and metrics move to, away from the postbacks.
+    pub admin_listen: Option<SocketAddr>,
+    /// Only these peers may say `X-Forwarded-For`.
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_body_bytes: usize,
+    /// Where a click without an offer goes.
+    pub fallback_url: Option<String>,
+    pub max_connections: usize,
+    /// From a connection's first byte (or a request's) to the end of its head.
+    pub head_timeout_ms: u64,
+    /// From the end of the head to the end of the body.
+    pub body_timeout_ms: u64,
+    /// How long a connection may stay silent between two requests.
+    pub idle_timeout_ms: u64,
+    pub tls: Option<Tls>,
+}
+
+/// The certificate chain and its key, both PEM files; read when the server starts and on reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Server {
+    /// Reads `[server]`; `None` when a problem was kept.
+    pub fn read(section: Section<'_>) -> Option<Server> {
+        let tls = read_tls(&section);
+        let listen = section.parsed("listen", address);
+        let server = Server {
+            public_url: public_url(&section, listen, tls.is_some()),
+            admin_listen: section.parsed("admin_listen", address),
+            trusted_proxies: section.all_parsed("trusted_proxies", network).unwrap_or_default(),
+            max_body_bytes: section.number("max_body_bytes", 1024..=16 * 1024 * 1024).unwrap_or_default(),
+            fallback_url: section.parsed("fallback_url", |text| web_url(text).map(String::from)),
+            max_connections: section.number("max_connections", 1..=1_000_000).unwrap_or_default(),
+            head_timeout_ms: section.number("head_timeout_ms", 100..=600_000).unwrap_or_default(),
+            body_timeout_ms: section.number("body_timeout_ms", 100..=600_000).unwrap_or_default(),
+            idle_timeout_ms: section.number("idle_timeout_ms", 100..=3_600_000).unwrap_or_default(),
+            listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+            tls,
+        };
+        if server.admin_listen == Some(server.listen) && server.listen.port() != 0 {
+            section.problem(
+                "admin_listen",
+                format!("`admin_listen` is {}, the same as `listen`", server.listen),
+                "give the pages another port, or leave `admin_listen` out to serve all on one",
+            );
+        }
+        section.finish();
+        listen.map(|_| server)
+    }
+}
+
+fn read_tls(server: &Section<'_>) -> Option<Tls> {
+    if !server.has("tls") {
+        // Asked for all the same, so that it is known.
+        let _absent = server.section("tls", None);
+        return None;
+    }
+    let section = server.section("tls", None)?;
+    let readable = |key: &'static str| {
+        let named = section.require(key, "\"….pem\"");
+        let path =
+            named.then(|| section.text(key)).flatten().map(|text| section.reader().path(&text.value))?;
+        match std::fs::File::open(&path) {
+            Ok(_) => Some(path),
+            Err(error) => {
+                section.problem(
+                    key,
+                    format!("`{key}` in [server.tls]: {} cannot be read: {error}", path.display()),
+                    "name a PEM file; relative paths start from the configuration's folder",
+                );
+                None
+            }
+        }
+    };
+    let (certificate, key) = (readable("certificate"), readable("key"));
+    section.finish();
+    Some(Tls { certificate: certificate?, key: key? })
+}
+
+fn public_url(section: &Section<'_>, listen: Option<SocketAddr>, tls: bool) -> String {
+    let given = section.parsed("public_url", |text| {
+        let url = web_url(text)?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(Problem::new(
+                format!("{} has a query or a fragment", text.shown()),
+                "end it after the host or a path",
+            ));
+        }
+        Ok(url.as_str().trim_end_matches('/').to_owned())
+    });
+    let scheme = if tls { "https" } else { "http" };
+    if !section.has("public_url") && listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+        section.warning(
+            "listen",
+            "[server] has no `public_url`: printed URLs begin with `listen`, which networks cannot reach",
+            "add the address that networks use: public_url = \"https://t.example.com\"",
+        );
+    }
+    given.unwrap_or_else(|| listen.map(|listen| format!("{scheme}://{listen}")).unwrap_or_default())
+}
+
+fn address(text: &Text) -> Result<SocketAddr, Problem> {
+    text.value.parse().map_err(|_| {
+        Problem::new(
+            format!("{} is not an address with a port", text.shown()),
+            "write an IP address and a port: \"127.0.0.1:8080\", or \"0.0.0.0:8080\" for every IPv4 interface",
+        )
+    })
+}
+
+fn network(text: &Text) -> Result<IpNet, Problem> {
+    let single = || text.value.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+    text.value.parse().ok().or_else(single).ok_or_else(|| {
+        Problem::new(
+            format!("{} is not an address or a network", text.shown()),
+            "write \"10.0.0.0/8\" or one address such as \"10.1.2.3\"",
+        )
+    })
+}
+
+/// An `http` or `https` URL with a host and without a name or password in it.
+pub fn web_url(text: &Text) -> Result<Url, Problem> {
+    let hint = "write a whole URL such as \"https://t.example.com\"";
+    let url = Url::parse(&text.value)
+        .map_err(|error| Problem::new(format!("{} is not a URL: {error}", text.shown()), hint))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(Problem::new(format!("{} is not a web address", text.shown()), hint));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Problem::new(
+            "the URL carries a user name or a password",
+            "take the part before `@` out; secrets have their own settings",
+        ));
+    }
+    Ok(url)
+}
+
+/// What keeps the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded store: one folder, no other program.
+    Embedded,
+}
+
+/// Where data lies and how long it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    pub engine: Engine,
+    /// The data folder; seen from the configuration's folder when relative.
+    pub path: PathBuf,
+    pub keep_conversions_days: u32,
+    pub keep_postbacks_days: u32,
+    pub keep_clicks_days: u32,
+}
+
+impl StoreSettings {
+    /// Reads `[store]`; `None` when a problem was kept.
+    pub fn read(section: Section<'_>) -> Option<StoreSettings> {
+        let engine = section.parsed("engine", |text| match text.value.as_str() {
+            "sled" => Ok(Engine::Embedded),
+            "postgres" => Err(Problem::new(
+                "the `postgres` engine is not built into this version",
+                "write engine = \"sled\": the embedded store needs no other program",
+            )),
+            other => Err(Problem::new(
+                format!("there is no engine `{other}`"),
+                match did_you_mean(other, ["sled"]) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "write engine = \"sled\"".to_owned(),
+                },
+            )),
+        });
+        let path = section.parsed("path", |text| match text.value.as_str() {
+            "" => Err(Problem::new("it is empty", "name the folder that keeps the data: path = \"data\"")),
+            path => Ok(section.reader().path(path)),
+        });
+        let days = 1..=36_500;
+        let keep_conversions_days = section.number("keep_conversions_days", days.clone());
+        let keep_postbacks_days = section.number("keep_postbacks_days", days.clone());
+        let keep_clicks_days = section.number("keep_clicks_days", days);
+        section.finish();
+        Some(StoreSettings {
+            engine: engine?,
+            path: path?,
+            keep_conversions_days: keep_conversions_days?,
+            keep_postbacks_days: keep_postbacks_days?,
+            keep_clicks_days: keep_clicks_days?,
+        })
+    }
+}
+
+/// Who may use the API and sign in to the pages.
+#[derive(Debug, Clone, Default)]
+pub struct Api {
+    pub tokens: Vec<ApiToken>,
+}
+
+/// One token with the name of whoever holds it.
+#[derive(Debug, Clone)]
+pub struct ApiToken {
+    pub name: String,
+    pub token: Secret,
+}
+
+/// Fewer characters than this can be guessed.
+pub const MIN_SECRET_CHARS: usize = 8;
+
+impl Api {
+    /// Reads `[api]`.
+    pub fn read(section: Section<'_>) -> Api {
+        let mut tokens: Vec<ApiToken> = Vec::new();
+        for entry in section.sections("tokens", &[]) {
+            let name = entry.require("name", "\"ops\"").then(|| entry.text("name")).flatten();
+            let there = entry.require("token", "{ env = \"POSTBRIDGE_TOKEN\" }");
+            let token = there.then(|| entry.parsed("token", api_token)).flatten();
+            if let (Some(name), Some(token)) = (name, token) {
+                if tokens.iter().any(|known| known.name == name.value) {
+                    let what = format!("two tokens are named {}", name.shown());
+                    entry.problem("name", what, "give each token the name of who holds it");
+                }
+                if tokens.iter().any(|known| known.token == token) {
+                    let what = format!("the token of {} is another's too", name.shown());
+                    entry.problem("token", what, "give each its own, so that one can be taken back");
+                }
+                tokens.push(ApiToken { name: name.value, token });
+            }
+            entry.finish();
+        }
+        section.finish();
+        Api { tokens }
+    }
+}
+
+fn api_token(text: &Text) -> Result<Secret, Problem> {
+    let sane = text.value.bytes().all(|byte| byte.is_ascii_graphic());
+    if !sane || text.value.len() < MIN_SECRET_CHARS {
+        return Err(Problem::new(
+            format!("a token has at least {MIN_SECRET_CHARS} visible ASCII characters and no spaces"),
+            "make one that cannot be guessed: openssl rand -hex 24",
+        ));
+    }
+    Ok(Secret::new(&text.value))
+}

@@ -1,0 +1,60 @@
+//! A click on its way in: its id is given or minted, its time clamped, and it is durable when answered.
+
+use std::net::IpAddr;
+
+use crate::domain::click::{Click, Pairs, Traits};
+use crate::domain::ids::ClickId;
+use crate::domain::time::Time;
+use crate::store::{ClickRecorded, Store, StoreError};
+
+/// A click as its recorder tells it.
+#[derive(Debug, Clone, Default)]
+pub struct ClickDraft {
+    /// Minted when absent.
+    pub id: Option<ClickId>,
+    /// Now when absent; a time to come is taken as now.
+    pub at: Option<Time>,
+    pub landing_url: Option<String>,
+    pub referrer: Option<String>,
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    pub params: Pairs,
+    pub cookies: Pairs,
+    pub sub_ids: Pairs,
+    pub customer: Traits,
+}
+
+impl ClickDraft {
+    /// The click as it is recorded `now`. Its id is the draft's, else `otherwise`.
+    pub fn into_click(self, otherwise: ClickId, now: Time) -> Click {
+        Click {
+            id: self.id.unwrap_or(otherwise),
+            at: self.at.map_or(now, |told| told.min(now)),
+            recorded_at: now,
+            landing_url: self.landing_url,
+            referrer: self.referrer,
+            ip: self.ip,
+            user_agent: self.user_agent,
+            params: self.params,
+            cookies: self.cookies,
+            sub_ids: self.sub_ids,
+            customer: self.customer,
+        }
+    }
+}
+
+/// Records a click and answers its id when it is durable. A known id only gains what it lacked.
+///
+/// # Errors
+/// Only the store's.
+pub async fn record(
+    store: &dyn Store,
+    draft: ClickDraft,
+    now: Time,
+    entropy: [u8; 16],
+) -> Result<(ClickId, ClickRecorded), StoreError> {
+    let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
+    let id = click.id.clone();
+    let recorded = store.record_click(click).await?;
+    Ok((id, recorded))
+}

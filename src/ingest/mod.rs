@@ -1,0 +1,5 @@
+//! The verb for what arrives: a postback or a click becomes one durable write. No HTTP here.
+
+pub mod click;
+pub mod postback;
+pub mod preview;

@@ -1,0 +1,127 @@
+//! A postback on its way in: parameters → draft → click → one write → receipt.
+
+use std::sync::Arc;
+
+use crate::domain::delivery::{Route, SourcePolicy};
+use crate::domain::ids::{Seq, SourceId};
+use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::time::Time;
+use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::template::params;
+use crate::template::source::{SourceBinding, SourceTemplate};
+
+/// One configured network, as ingest needs it.
+#[derive(Clone)]
+pub struct Network {
+    pub template: Arc<SourceTemplate>,
+    pub binding: SourceBinding,
+    pub policy: Arc<SourcePolicy>,
+    /// Every destination's route; the decision picks those that fit.
+    pub routes: Arc<Vec<Route>>,
+}
+
+/// A request with a valid key, secrets masked in `raw`.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    pub raw: RawRequest,
+    pub received_at: Time,
+    /// The raw bytes after the target's first `?`.
+    pub query: Vec<u8>,
+}
+
+/// Maps the request, decides what it is, and answers when that is durable.
+///
+/// # Errors
+/// Only the store's: whatever the network sent is data.
+pub async fn receive(
+    store: &dyn Store,
+    network: &Network,
+    incoming: Incoming,
+) -> Result<Receipt, StoreError> {
+    let finding = find(store, network, &incoming).await?;
+    let source = Some(network.policy.source.clone());
+    store
+        .arrive(Arrival {
+            raw: incoming.raw,
+            received_at: incoming.received_at,
+            source,
+            finding,
+            again: None,
+        })
+        .await
+}
+
+/// Keeps a request that was turned away.
+///
+/// # Errors
+/// Only the store's.
+pub async fn refuse(
+    store: &dyn Store,
+    raw: RawRequest,
+    received_at: Time,
+    source: Option<SourceId>,
+    fault: Fault,
+) -> Result<Receipt, StoreError> {
+    store.arrive(Arrival { raw, received_at, source, finding: Finding::Refused(fault), again: None }).await
+}
+
+/// Why a record cannot be mapped again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AgainRefused {
+    #[error("no such postback")]
+    Unknown,
+    #[error("only a quarantined postback can be mapped again; this one is {0}")]
+    NotQuarantined(&'static str),
+    #[error("its bytes were purged after `keep_postbacks_days`")]
+    Purged,
+    #[error("its source `{0}` is not configured any more")]
+    NoSource(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Maps a quarantined record again with today's template. It keeps the time it first arrived.
+///
+/// # Errors
+/// When there is nothing to map again, or the store fails.
+pub async fn again(
+    store: &dyn Store,
+    network: impl FnOnce(&SourceId) -> Option<Network>,
+    seq: Seq,
+) -> Result<Receipt, AgainRefused> {
+    let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
+    if !matches!(record.verdict, Verdict::Quarantined(_)) {
+        return Err(AgainRefused::NotQuarantined(record.verdict.word()));
+    }
+    let raw = record.raw.ok_or(AgainRefused::Purged)?;
+    let source = record.source.ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
+    let network = network(&source).ok_or_else(|| AgainRefused::NoSource(source.to_string()))?;
+    let query = raw.query().to_vec();
+    let incoming = Incoming { raw, received_at: record.received_at, query };
+    let finding = find(store, &network, &incoming).await?;
+    let arrival = Arrival {
+        raw: incoming.raw,
+        received_at: incoming.received_at,
+        source: Some(source),
+        finding,
+        again: Some(seq),
+    };
+    Ok(store.arrive(arrival).await?)
+}
+
+async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {
+    let raw = &incoming.raw;
+    let draft = params::read(&incoming.query, raw.content_type.as_deref(), &raw.body)
+        .and_then(|params| network.template.map(&network.binding, &params));
+    let draft = match draft {
+        Ok(draft) => draft,
+        Err(fault) => return Ok(Finding::Quarantined(fault)),
+    };
+    // Looked up here so that the one writer thread need not; it looks again only for what is missing.
+    let click = match draft.click_id.as_deref() {
+        Some(given) => store.find_click(given).await?,
+        None => None,
+    };
+    let (policy, routes) = (Arc::clone(&network.policy), Arc::clone(&network.routes));
+    Ok(Finding::Mapped(Box::new(MappedArrival { draft, policy, routes, click })))
+}

@@ -1,0 +1,143 @@
+//! What would happen to a postback: parameters → conversion → the exact outgoing requests. Sends
+//! nothing, writes nothing.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use crate::domain::attribution;
+use crate::domain::click::Click;
+use crate::domain::conversion::{self, Arrived, Conversion, Decision};
+use crate::domain::delivery::{self, Delivery, SentRequest};
+use crate::domain::ids::Seq;
+use crate::domain::postback::Fault;
+use crate::domain::time::Time;
+use crate::ingest::postback::Network;
+use crate::template::account::{Account, RenderInput, Rendered};
+use crate::template::params::{self, Params};
+
+/// What would happen, each step as far as it gets.
+pub struct Preview {
+    /// The parameters as they were read; the fault when they could not be.
+    pub params: Result<Params, Fault>,
+    pub outcome: PreviewOutcome,
+}
+
+/// Where the postback would end.
+pub enum PreviewOutcome {
+    Quarantined(Fault),
+    Conversion(Box<Previewed>),
+}
+
+/// The conversion that would be made, and what would be sent for it.
+pub struct Previewed {
+    pub conversion: Conversion,
+    pub note: Option<String>,
+    pub deliveries: Vec<(Delivery, PreviewedRequest)>,
+    /// Why no destination would get it, where none would.
+    pub nothing_sent: Option<String>,
+}
+
+/// What a destination would be sent.
+pub enum PreviewedRequest {
+    /// Secrets masked.
+    Request(SentRequest),
+    Skipped(String),
+    /// The template fails on this event.
+    Broken(String),
+}
+
+/// A pasted postback: its raw query, and a body if it has one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pasted<'a> {
+    pub query: &'a [u8],
+    pub content_type: Option<&'a str>,
+    pub body: &'a [u8],
+}
+
+/// Runs the whole way on paper. `find` looks up the click a reading names; without a store it
+/// answers from a file, or `None`.
+pub fn preview(
+    network: &Network,
+    accounts: &[Arc<Account>],
+    pasted: Pasted<'_>,
+    now: Time,
+    find: impl Fn(&str) -> Option<Click>,
+) -> Preview {
+    let params = params::read(pasted.query, pasted.content_type, pasted.body);
+    let outcome = match &params {
+        Err(fault) => PreviewOutcome::Quarantined(fault.clone()),
+        Ok(params) => {
+            decide(network, params, now, &find).map_or_else(PreviewOutcome::Quarantined, |decided| {
+                let (conversion, note) = decided;
+                let click = conversion.attribution.click().and_then(|id| find(id.as_str()));
+                let deliveries = requests(network, accounts, &conversion, click.as_ref(), now);
+                let nothing_sent = deliveries.is_empty().then(|| why_nothing(&conversion, network));
+                PreviewOutcome::Conversion(Box::new(Previewed { conversion, note, deliveries, nothing_sent }))
+            })
+        }
+    };
+    Preview { params, outcome }
+}
+
+fn decide(
+    network: &Network,
+    params: &Params,
+    now: Time,
+    find: &impl Fn(&str) -> Option<Click>,
+) -> Result<(Conversion, Option<String>), Fault> {
+    let draft = network.template.map(&network.binding, params)?;
+    let click = |given: &str| {
+        let found = attribution::candidates(given).into_iter().find(|(id, _)| find(id.as_str()).is_some());
+        Ok::<_, Infallible>(found)
+    };
+    let Some(seq) = Seq::new(1) else {
+        return Err(Fault::new("no sequence number", ""));
+    };
+    let arrived = Arrived { seq, at: now };
+    match conversion::decide(&draft, network.policy.dedup, arrived, |_| Ok(None), click) {
+        Ok(Decision::Quarantine(fault)) => Err(fault),
+        Ok(
+            Decision::New { conversion, note }
+            | Decision::Update { conversion, note }
+            | Decision::Duplicate { conversion, note },
+        ) => Ok((conversion, note)),
+        Err(never) => match never {},
+    }
+}
+
+fn requests(
+    network: &Network,
+    accounts: &[Arc<Account>],
+    conversion: &Conversion,
+    click: Option<&Click>,
+    now: Time,
+) -> Vec<(Delivery, PreviewedRequest)> {
+    let planned = delivery::plan(conversion, &[], &network.policy, &network.routes, now);
+    let mut previewed = Vec::with_capacity(planned.len());
+    for delivery in planned {
+        let Some(account) = accounts.iter().find(|account| *account.id() == delivery.destination) else {
+            continue;
+        };
+        let id = delivery.id(conversion.id);
+        let request = match account.render(&RenderInput { conversion, click, delivery: &id, now }) {
+            Ok(Rendered::Request(request)) => PreviewedRequest::Request(request.masked()),
+            Ok(Rendered::Skip { reason }) => PreviewedRequest::Skipped(reason),
+            Err(problem) => PreviewedRequest::Broken(problem.to_string()),
+        };
+        previewed.push((delivery, request));
+    }
+    previewed
+}
+
+fn why_nothing(conversion: &Conversion, network: &Network) -> String {
+    let policy = &network.policy;
+    if delivery::is_forwardable(conversion, policy) {
+        return format!("no destination takes the event {} of this source", conversion.event);
+    }
+    let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.word()).collect();
+    format!(
+        "the status is {}, and this source forwards {}: kept, not sent",
+        conversion.status.word(),
+        if forwarded.is_empty() { "none".to_owned() } else { forwarded.join(", ") }
+    )
+}

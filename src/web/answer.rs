@@ -1,0 +1,81 @@
+//! Answers: JSON, text, errors in the house's one form.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+/// Every answer's type: small and whole, so that it is written at once.
+pub type Answer = Response<Full<Bytes>>;
+
+/// An answer with a body of the given type.
+pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// A JSON document. Never cached: it is about now.
+pub fn json(status: StatusCode, value: &Value) -> Answer {
+    let mut answer = body(status, "application/json", value.to_string());
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A plain text.
+pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    body(status, "text/plain; charset=utf-8", text)
+}
+
+/// `{"error":{"code","message","hint"}}`: what is wrong and how to mend it.
+pub fn error(status: StatusCode, code: &str, message: impl AsRef<str>, hint: &str) -> Answer {
+    json(status, &json!({"error": {"code": code, "message": message.as_ref(), "hint": hint}}))
+}
+
+/// 503 with `Retry-After`: nothing was kept, send it again.
+pub fn unavailable() -> Answer {
+    let mut answer = error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_durable",
+        "the request could not be stored durably and was not taken",
+        "send it again in a few seconds",
+    );
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// 404 for a path that nothing answers.
+pub fn not_found() -> Answer {
+    error(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "nothing answers at this path",
+        "see the README's table of paths",
+    )
+}
+
+/// 405, naming what is allowed.
+pub fn method_not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path does not take that method",
+        allowed,
+    );
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// 302 to a configured address; nothing of the request goes into it.
+pub fn redirect(to: &str) -> Answer {
+    let mut answer = text(StatusCode::FOUND, "");
+    match HeaderValue::from_str(to) {
+        Ok(location) => {
+            answer.headers_mut().insert(header::LOCATION, location);
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            answer
+        }
+        Err(_) => not_found(),
+    }
+}

@@ -1,0 +1,299 @@
+//! `/api/v1`: the event log, the raw log and the deliveries, for people's scripts.
+
+pub mod views;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::ambient::Clock;
+use crate::domain::conversion::Status;
+use crate::domain::delivery::RetryRefused;
+use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::time::Time;
+use crate::ingest::postback::{self, AgainRefused, Network};
+use crate::store::{ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter, Store, StoreError};
+use crate::web::answer::{self, Answer};
+use crate::web::health::Health;
+use crate::web::postback::receipt_json;
+
+/// The parts the API works with.
+#[derive(Clone)]
+pub struct Api {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub health: Arc<Health>,
+    /// The configured networks, by source id.
+    pub networks: Arc<HashMap<SourceId, Network>>,
+    /// The age past which each destination's platform refuses an event, in ms.
+    pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
+}
+
+/// What a read or a change came to: a document, or a worded error.
+type Outcome = Result<Value, Refused>;
+
+/// Why the API does not do what was asked.
+pub enum Refused {
+    /// The caller's mistake: status, code, message, hint.
+    Asked(StatusCode, &'static str, String, &'static str),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Refused {
+        Refused::Store(error)
+    }
+}
+
+impl Api {
+    /// Words what came out.
+    pub fn answer(&self, outcome: Outcome) -> Answer {
+        match outcome {
+            Ok(value) => answer::json(StatusCode::OK, &value),
+            Err(Refused::Asked(status, code, message, hint)) => answer::error(status, code, message, hint),
+            Err(Refused::Store(error @ StoreError::Corrupt { .. })) => answer::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "corrupt_record",
+                error.to_string(),
+                "the record is damaged on disk; the rest of the store goes on",
+            ),
+            Err(Refused::Store(error)) => {
+                self.health.store_failed(&error);
+                answer::unavailable()
+            }
+        }
+    }
+
+    /// `GET /api/v1/conversions`.
+    pub async fn conversions(&self, query: &Query) -> Outcome {
+        let page = self.store.conversions(query.conversion_filter()?, query.page()?).await?;
+        Ok(views::page(&page, |(conversion, deliveries)| views::conversion(conversion, deliveries)))
+    }
+
+    /// `GET /api/v1/conversions/{id}`: one sale's way, end to end.
+    pub async fn conversion(&self, id: &str) -> Outcome {
+        let id = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        let trace = self.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
+        Ok(views::trace(&trace))
+    }
+
+    /// `GET /api/v1/postbacks`.
+    pub async fn postbacks(&self, query: &Query) -> Outcome {
+        let page = self.store.postbacks(query.postback_filter()?, query.page()?).await?;
+        Ok(views::page(&page, views::postback))
+    }
+
+    /// `GET /api/v1/postbacks/{id}`.
+    pub async fn postback(&self, id: &str) -> Outcome {
+        let seq = Seq::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        let record = self.store.postback(seq).await?.ok_or_else(|| missing("postback"))?;
+        Ok(views::postback(&record))
+    }
+
+    /// `POST /api/v1/postbacks/{id}/retry`: maps a quarantined one again with today's template.
+    pub async fn map_again(&self, id: &str) -> Outcome {
+        let seq = Seq::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        let again =
+            postback::again(self.store.as_ref(), |source| self.networks.get(source).cloned(), seq).await;
+        match again {
+            Ok(receipt) => {
+                let mut view = receipt_json(&receipt);
+                if let Value::Object(members) = &mut view {
+                    members.insert("postback_id".to_owned(), receipt.postback.to_string().into());
+                }
+                Ok(view)
+            }
+            Err(AgainRefused::Store(error)) => Err(error.into()),
+            Err(AgainRefused::Unknown) => Err(missing("postback")),
+            Err(refused) => Err(Refused::Asked(
+                StatusCode::CONFLICT,
+                "cannot_map_again",
+                refused.to_string(),
+                "see GET /api/v1/postbacks?status=quarantined",
+            )),
+        }
+    }
+
+    /// `GET /api/v1/deliveries`.
+    pub async fn deliveries(&self, query: &Query) -> Outcome {
+        let page = self.store.deliveries(query.delivery_filter()?, query.page()?).await?;
+        Ok(views::page(&page, views::listed_delivery))
+    }
+
+    /// `POST /api/v1/deliveries/{id}/retry`.
+    pub async fn retry(&self, id: &str) -> Outcome {
+        let id = DeliveryId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        let now = self.clock.now();
+        let oldest = self.max_age_ms.get(&id.destination).map(|age| now.plus_millis(-age));
+        match self.store.retry(id.clone(), now, oldest).await? {
+            Ok(delivery) => Ok(views::delivery(id.conversion, &delivery)),
+            Err(RetryRefused::Unknown) => Err(missing("delivery")),
+            Err(refused) => Err(Refused::Asked(
+                StatusCode::CONFLICT,
+                retry_code(&refused),
+                refused.to_string(),
+                "see the conversion's deliveries",
+            )),
+        }
+    }
+}
+
+fn retry_code(refused: &RetryRefused) -> &'static str {
+    match refused {
+        RetryRefused::Unknown => "not_found",
+        RetryRefused::Delivered => "delivered",
+        RetryRefused::TooOld => "too_old",
+        RetryRefused::Waiting => "waiting",
+    }
+}
+
+fn missing(what: &'static str) -> Refused {
+    Refused::Asked(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        format!("no such {what} is kept"),
+        "ids come from the lists",
+    )
+}
+
+fn bad(name: &str, came: &str, allowed: &str) -> Refused {
+    let message = format!("`{name}` is `{came}`: {allowed}");
+    Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, "see the README's table of the API")
+}
+
+/// The query of a list, its names checked.
+pub struct Query(Vec<(String, String)>);
+
+const NAMES: [&str; 12] = [
+    "source",
+    "state",
+    "event",
+    "status",
+    "transaction_id",
+    "click_id",
+    "since",
+    "until",
+    "limit",
+    "cursor",
+    "destination",
+    "open",
+];
+
+impl Query {
+    /// Reads a raw query. Empty values count as absent, so that a form can send all its fields.
+    ///
+    /// # Errors
+    /// An unknown name, or one that comes twice.
+    pub fn read(query: &[u8]) -> Result<Query, Refused> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query) {
+            if !NAMES.contains(&name.as_ref()) {
+                return Err(bad(&name, &value, "no filter has this name"));
+            }
+            if pairs.iter().any(|(known, _)| *known == name) {
+                return Err(bad(&name, &value, "it comes twice"));
+            }
+            if !value.trim().is_empty() {
+                pairs.push((name.into_owned(), value.trim().to_owned()));
+            }
+        }
+        Ok(Query(pairs))
+    }
+
+    /// The value of a name, if it came.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &str,
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Refused> {
+        self.get(name).map(|came| parse(came).ok_or_else(|| bad(name, came, allowed))).transpose()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    fn time(&self, name: &str) -> Result<Option<Time>, Refused> {
+        self.parsed(name, "a time is written 2026-11-20T10:00:00Z", Time::parse)
+    }
+
+    fn source(&self) -> Result<Option<SourceId>, Refused> {
+        self.parsed("source", "no source can have this id", |came| SourceId::parse(came).ok())
+    }
+
+    fn state(&self) -> Result<Option<String>, Refused> {
+        const STATES: [&str; 5] = ["held", "waiting", "delivered", "dead", "skipped"];
+        self.parsed("state", "a state is held, waiting, delivered, dead or skipped", |came| {
+            STATES.contains(&came).then(|| came.to_owned())
+        })
+    }
+
+    /// Limit and cursor.
+    ///
+    /// # Errors
+    /// A limit outside 1–1000.
+    pub fn page(&self) -> Result<PageRequest, Refused> {
+        let limit = self.parsed("limit", "a limit is 1 to 1000", |came| {
+            came.parse().ok().filter(|n| (1..=1000).contains(n))
+        })?;
+        Ok(PageRequest { cursor: self.text("cursor"), limit: limit.unwrap_or(100) })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn conversion_filter(&self) -> Result<ConversionFilter, Refused> {
+        Ok(ConversionFilter {
+            source: self.source()?,
+            event: self.text("event"),
+            status: self.parsed(
+                "status",
+                "a status is approved, pending, rejected or scrubbed",
+                Status::parse,
+            )?,
+            transaction_id: self.text("transaction_id"),
+            click_id: self.text("click_id"),
+            since: self.time("since")?,
+            until: self.time("until")?,
+            state: self.state()?,
+        })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn postback_filter(&self) -> Result<PostbackFilter, Refused> {
+        const VERDICTS: [&str; 5] = ["accepted", "updated", "duplicate", "quarantined", "refused"];
+        let verdict = |came: &str| VERDICTS.contains(&came).then(|| came.to_owned());
+        Ok(PostbackFilter {
+            source: self.source()?,
+            verdict: self.parsed(
+                "status",
+                "a postback is accepted, updated, duplicate, quarantined or refused",
+                verdict,
+            )?,
+            open_only: self.get("open") == Some("true"),
+            since: self.time("since")?,
+            until: self.time("until")?,
+        })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn delivery_filter(&self) -> Result<DeliveryFilter, Refused> {
+        Ok(DeliveryFilter {
+            destination: self.parsed("destination", "no destination can have this id", |came| {
+                DestinationId::parse(came).ok()
+            })?,
+            source: self.source()?,
+            state: self.state()?,
+            since: self.time("since")?,
+            until: self.time("until")?,
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! The API's wire shapes: times RFC 3339, money as decimal strings with a currency.
+
+use serde_json::{Value, json};
+
+use crate::domain::attribution::Attribution;
+use crate::domain::click::{Click, Pairs, Trait, Traits};
+use crate::domain::conversion::{Cause, Change, Conversion};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement};
+use crate::domain::ids::ConversionId;
+use crate::domain::money::Money;
+use crate::domain::postback::{Postback, Verdict};
+use crate::store::{ListedDelivery, Page, Trace};
+
+/// `{"items":[…],"next_cursor":…}`.
+pub fn page<T>(page: &Page<T>, view: impl Fn(&T) -> Value) -> Value {
+    json!({"items": page.items.iter().map(view).collect::<Vec<_>>(), "next_cursor": page.next_cursor})
+}
+
+/// As every document of ours writes it.
+pub fn money(money: Option<Money>) -> Value {
+    money.map_or(Value::Null, |m| json!({"amount": m.amount.to_string(), "currency": m.currency.as_str()}))
+}
+
+/// As every document of ours writes it.
+pub fn pairs(pairs: &Pairs) -> Value {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::from(value.clone())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// As every document of ours writes it.
+pub fn traits(traits: &Traits) -> Value {
+    traits
+        .0
+        .iter()
+        .map(|(name, value)| (Trait::name(*name).to_owned(), Value::from(value.clone())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// A conversion with its deliveries, as lists show it.
+pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
+    json!({
+        "id": conversion.id.to_string(),
+        "event_id": conversion.id.event_id().to_string(),
+        "sequence": conversion.seq.get(),
+        "source": conversion.source.as_str(),
+        "event": conversion.event.as_str(),
+        "status": conversion.status.word(),
+        "transaction_id": conversion.transaction_id,
+        "attribution": attribution(&conversion.attribution),
+        "item_id": conversion.item_id,
+        "value": money(conversion.value),
+        "payout": money(conversion.payout),
+        "revenue": money(conversion.revenue),
+        "sale_amount": money(conversion.sale_amount),
+        "event_time": conversion.event_time.to_string(),
+        "received_at": conversion.received_at.to_string(),
+        "traits": traits(&conversion.traits),
+        "params": pairs(&conversion.params),
+        "deliveries": deliveries.iter().map(|d| delivery(conversion.id, d)).collect::<Vec<_>>(),
+    })
+}
+
+/// As every document of ours writes it.
+pub fn attribution(attribution: &Attribution) -> Value {
+    let (click, reading) = match attribution {
+        Attribution::Matched { click, reading, .. } => (Some(click.as_str()), Some(reading.word())),
+        _ => (None, None),
+    };
+    json!({"state": attribution.word(), "given": attribution.given(), "click_id": click, "reading": reading})
+}
+
+/// A delivery without its attempts.
+pub fn delivery(conversion: ConversionId, delivery: &Delivery) -> Value {
+    let (at, reason) = match &delivery.state {
+        DeliveryState::Held { until } => (until, None),
+        DeliveryState::Waiting { due } => (due, None),
+        DeliveryState::Delivered { at } => (at, None),
+        DeliveryState::Dead { at, reason } | DeliveryState::Skipped { at, reason } => (at, Some(reason)),
+    };
+    let time_name = match &delivery.state {
+        DeliveryState::Held { .. } => "until",
+        DeliveryState::Waiting { .. } => "due",
+        _ => "at",
+    };
+    let mut view = json!({
+        "id": delivery.id(conversion).to_string(),
+        "destination": delivery.destination.as_str(),
+        "occasion": delivery.occasion.to_string(),
+        "state": delivery.state.word(),
+        "attempts": delivery.attempts,
+        "reason": reason,
+    });
+    if let Value::Object(members) = &mut view {
+        members.insert(time_name.to_owned(), at.to_string().into());
+    }
+    view
+}
+
+/// One attempt with what left and what came back.
+pub fn attempt(attempt: &Attempt) -> Value {
+    let request = attempt.request.as_ref().map(|request| {
+        json!({"method": request.method, "url": request.url, "headers": header_list(&request.headers), "body": request.body})
+    });
+    let response = attempt.answer.as_ref().map(|answer| {
+        json!({
+            "status": answer.status,
+            "headers": header_list(&answer.headers),
+            "body": String::from_utf8_lossy(&answer.body),
+            "truncated": answer.truncated,
+        })
+    });
+    let (reason, warnings) = judged(&attempt.judgement);
+    json!({
+        "at": attempt.at.to_string(),
+        "took_ms": attempt.took_ms,
+        "outcome": attempt.judgement.word(),
+        "reason": reason,
+        "warnings": warnings,
+        "request": request,
+        "response": response,
+    })
+}
+
+fn header_list(headers: &[(String, String)]) -> Value {
+    headers.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>().into()
+}
+
+/// The reason for, and the warnings beside, a judgement.
+pub fn judged(judgement: &Judgement) -> (Option<&str>, &[String]) {
+    match judgement {
+        Judgement::Delivered { warnings } => (None, warnings),
+        Judgement::Retry { reason, .. }
+        | Judgement::Dead { reason }
+        | Judgement::Park { reason }
+        | Judgement::Skipped { reason } => (Some(reason), &[]),
+    }
+}
+
+/// One change in a conversion's history.
+pub fn change(change: &Change) -> Value {
+    let cause = match &change.cause {
+        Cause::Postback(seq) => json!({"postback": seq.to_string()}),
+        Cause::Click(click) => json!({"click": click.as_str()}),
+    };
+    json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})
+}
+
+/// A conversion end to end.
+pub fn trace(trace: &Trace) -> Value {
+    let mut view = conversion(&trace.conversion, &[]);
+    if let Value::Object(members) = &mut view {
+        let deliveries: Vec<Value> = trace
+            .deliveries
+            .iter()
+            .map(|(one, attempts)| {
+                let mut view = delivery(trace.conversion.id, one);
+                if let Value::Object(members) = &mut view {
+                    let list: Vec<Value> = attempts.iter().map(attempt).collect();
+                    members.insert("attempt_log".to_owned(), list.into());
+                }
+                view
+            })
+            .collect();
+        members.insert("deliveries".to_owned(), deliveries.into());
+        members.insert(
+            "history".to_owned(),
+            trace.conversion.history.iter().map(change).collect::<Vec<_>>().into(),
+        );
+        members.insert("click".to_owned(), trace.click.as_deref().map_or(Value::Null, click));
+        members
+            .insert("postbacks".to_owned(), trace.postbacks.iter().map(postback).collect::<Vec<_>>().into());
+    }
+    view
+}
+
+/// A recorded click.
+pub fn click(click: &Click) -> Value {
+    json!({
+        "click_id": click.id.as_str(),
+        "time": click.at.to_string(),
+        "recorded_at": click.recorded_at.to_string(),
+        "landing_url": click.landing_url,
+        "referrer": click.referrer,
+        "ip": click.ip.map(|ip| ip.to_string()),
+        "user_agent": click.user_agent,
+        "params": pairs(&click.params),
+        "cookies": pairs(&click.cookies),
+        "sub_ids": pairs(&click.sub_ids),
+        "customer": traits(&click.customer),
+    })
+}
+
+/// A record of the raw log. Bytes that are not UTF-8 are shown as `\xNN`; `raw_base64` has them all.
+pub fn postback(postback: &Postback) -> Value {
+    use base64::Engine;
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let raw = postback.raw.as_ref().map(|raw| {
+        json!({
+            "line": shown(&raw.line),
+            "line_base64": base64(&raw.line),
+            "content_type": raw.content_type,
+            "body": shown(&raw.body),
+            "body_base64": base64(&raw.body),
+            "peer": raw.peer.map(|peer| peer.to_string()),
+        })
+    });
+    let (reason, hint) = match &postback.verdict {
+        Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
+        _ => (None, postback.note.as_ref()),
+    };
+    json!({
+        "id": postback.seq.to_string(),
+        "received_at": postback.received_at.to_string(),
+        "source": postback.source.as_ref().map(|source| source.as_str()),
+        "status": postback.verdict.word(),
+        "conversion_id": postback.verdict.conversion().map(|id| id.to_string()),
+        "reason": reason,
+        "hint": hint,
+        "maps_again": postback.again.map(|seq| seq.to_string()),
+        "raw": raw,
+    })
+}
+
+/// Bytes as a person reads them: text as it is, everything else as `\xNN`.
+pub fn shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if letter.is_control() && letter != '\n' {
+                text.push_str(&format!("\\x{:02x}", u32::from(letter)));
+            } else {
+                text.push(letter);
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// A delivery as lists show it, with its conversion's cornerstones and the last attempt.
+pub fn listed_delivery(listed: &ListedDelivery) -> Value {
+    let mut view = delivery(listed.conversion.id, &listed.delivery);
+    if let Value::Object(members) = &mut view {
+        members.insert("conversion_id".to_owned(), listed.conversion.id.to_string().into());
+        members.insert("event_id".to_owned(), listed.conversion.id.event_id().to_string().into());
+        members.insert("source".to_owned(), listed.conversion.source.as_str().into());
+        members.insert("event".to_owned(), listed.conversion.event.as_str().into());
+        members.insert("transaction_id".to_owned(), listed.conversion.transaction_id.clone().into());
+        members.insert("value".to_owned(), money(listed.conversion.value));
+        members.insert("last_attempt".to_owned(), listed.last_attempt.as_ref().map_or(Value::Null, attempt));
+    }
+    view
+}

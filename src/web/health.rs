@@ -1,0 +1,110 @@
+//! Is it alive, is it ready, and its numbers: `/livez`, `/readyz`, `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use http::StatusCode;
+use tokio::sync::{Mutex, watch};
+use tracing::error;
+
+use crate::ambient::Clock;
+use crate::domain::time::Time;
+use crate::store::{Store, StoreError};
+use crate::web::answer::{self, Answer};
+
+/// What the process knows of its own state.
+pub struct Health {
+    /// The time (ms) of the upkeep loop's last step.
+    pub heartbeat: Arc<AtomicI64>,
+    stopping: AtomicBool,
+    /// Set once, with the reason, when the store failed: the process must end.
+    failure: watch::Sender<Option<String>>,
+    /// When the last probe was made, and whether it became durable.
+    probed: Mutex<Option<(Time, bool)>>,
+}
+
+/// How long the loops may be silent before the process counts as stuck.
+const SILENCE_MS: i64 = 30_000;
+/// A probe's answer is good for this long: readiness writes at most once a second.
+const PROBE_EVERY_MS: i64 = 1_000;
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            heartbeat: Arc::new(AtomicI64::new(0)),
+            stopping: AtomicBool::new(false),
+            failure: watch::Sender::new(None),
+            probed: Mutex::new(None),
+        }
+    }
+}
+
+impl Health {
+    /// Notes that the store failed. Everything after is answered 503, and the process will end.
+    pub fn store_failed(&self, error: &StoreError) {
+        let first = self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert_with(|| error.to_string());
+            first
+        });
+        if first {
+            error!(%error, "the store failed; nothing more is accepted and the process will end");
+        }
+    }
+
+    /// Resolves, with the reason, when the store has failed.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Turns readiness off: the process is about to stop.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// `/livez`: whether the loops tick.
+    pub fn livez(&self, clock: &Clock) -> Answer {
+        let last = self.heartbeat.load(Ordering::Relaxed);
+        let silent = clock.now().as_millis() - last;
+        if last == 0 || silent < SILENCE_MS {
+            return answer::text(StatusCode::OK, "ok\n");
+        }
+        answer::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the upkeep loop has been silent for {silent} ms\n"),
+        )
+    }
+
+    /// `/readyz`: whether a write can be made durable now.
+    pub async fn readyz(&self, store: &dyn Store, clock: &Clock) -> Answer {
+        if self.stopping.load(Ordering::SeqCst) {
+            return answer::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+        }
+        if self.failure.borrow().is_some() {
+            return answer::text(StatusCode::SERVICE_UNAVAILABLE, "the store failed\n");
+        }
+        let mut probed = self.probed.lock().await;
+        let now = clock.now();
+        let fresh = probed.filter(|(at, _)| (0..PROBE_EVERY_MS).contains(&now.millis_since(*at)));
+        let durable = match fresh {
+            Some((_, durable)) => durable,
+            None => {
+                let result = store.probe().await;
+                if let Err(error) = &result {
+                    self.store_failed(error);
+                }
+                *probed = Some((now, result.is_ok()));
+                result.is_ok()
+            }
+        };
+        if durable {
+            answer::text(StatusCode::OK, "ready\n")
+        } else {
+            answer::text(StatusCode::SERVICE_UNAVAILABLE, "a write could not be made durable\n")
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The doors for HTTP: one page that says who answers which path, and what each may use.
+
+pub mod answer;
+pub mod api;
+pub mod auth;
+pub mod click;
+pub mod health;
+pub mod listen;
+pub mod pages;
+pub mod postback;
+pub mod target;
+pub mod tls;
+pub mod wire;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use ipnet::IpNet;
+use parking_lot::RwLock;
+
+use crate::ambient::Clock;
+use crate::store::Store;
+use crate::web::answer::Answer;
+use crate::web::api::Query;
+use crate::web::wire::{RawHead, Refusal};
+
+/// Everything that answers, as configured now. Reloading swaps it whole.
+pub struct Site {
+    pub postbacks: postback::Postbacks,
+    pub clicks: click::Clicks,
+    pub api: api::Api,
+    pub pages: pages::Pages,
+    pub tokens: auth::Tokens,
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where a click without an offer goes.
+    pub fallback_url: Option<String>,
+    pub operations: Operations,
+}
+
+/// What operators' paths read.
+#[derive(Clone)]
+pub struct Operations {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub health: Arc<health::Health>,
+    /// Renders the metrics as Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// Which paths a listener answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Everything: no `admin_listen` is configured.
+    Whole,
+    /// What networks and visitors need.
+    Public,
+    /// Pages, API and metrics.
+    Admin,
+}
+
+/// One listener's answers.
+#[derive(Clone)]
+pub struct Web {
+    site: Arc<RwLock<Arc<Site>>>,
+    side: Side,
+}
+
+impl Web {
+    pub fn new(site: Site, side: Side) -> Web {
+        Web { site: Arc::new(RwLock::new(Arc::new(site))), side }
+    }
+
+    /// The same answers for another listener; a swap reaches both.
+    pub fn on_side(&self, side: Side) -> Web {
+        Web { site: Arc::clone(&self.site), side }
+    }
+
+    /// Swaps everything that answers; requests on their way keep what they began with.
+    pub fn swap(&self, site: Site) {
+        *self.site.write() = Arc::new(site);
+    }
+
+    fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site.read())
+    }
+}
+
+/// A request, read whole.
+struct Asked {
+    method: Method,
+    headers: HeaderMap,
+    head: RawHead,
+    body: Bytes,
+    /// The visitor's address, proxies seen through.
+    client: IpAddr,
+    /// The connection's address.
+    peer: IpAddr,
+}
+
+impl wire::Handler for Web {
+    async fn handle(&self, request: Request<Incoming>, head: RawHead, peer: SocketAddr) -> Answer {
+        let site = self.site();
+        let (parts, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            Bytes::new()
+        } else {
+            match body.collect().await {
+                Ok(body) => body.to_bytes(),
+                // The wire has answered (too large, too slow) or the sender is gone.
+                Err(_) => {
+                    return answer::error(
+                        StatusCode::BAD_REQUEST,
+                        "bad_body",
+                        "the body did not arrive whole",
+                        "send it again",
+                    );
+                }
+            }
+        };
+        let client = auth::client_address(peer.ip(), &parts.headers, &site.trusted_proxies);
+        let asked = Asked {
+            method: parts.method,
+            headers: parts.headers,
+            head,
+            body,
+            client,
+            peer: peer.ip().to_canonical(),
+        };
+        let path = String::from_utf8_lossy(target::path(&asked.head.target)).into_owned();
+        site.answer(self.side, &path, asked).await
+    }
+
+    async fn refused(&self, refusal: Refusal, peer: SocketAddr) {
+        let site = self.site();
+        site.postbacks.keep_unread(&refusal.line, peer.ip().to_canonical(), &refusal.reason).await;
+    }
+}
+
+impl Site {
+    /// The route table. Operators' paths first, then the API, the postback path and the pages.
+    async fn answer(&self, side: Side, path: &str, asked: Asked) -> Answer {
+        match path {
+            "/livez" => return self.operations.health.livez(&self.operations.clock),
+            "/readyz" => {
+                return self
+                    .operations
+                    .health
+                    .readyz(self.operations.store.as_ref(), &self.operations.clock)
+                    .await;
+            }
+            _ => {}
+        }
+        if side != Side::Public {
+            if path == "/metrics" {
+                return self.metrics(&asked);
+            }
+            if let Some(rest) = path.strip_prefix("/api/v1/") {
+                return self.api(rest, &asked).await;
+            }
+        }
+        if side != Side::Admin
+            && let Some((key, source)) = postback::split_path(path)
+        {
+            return self.postback(key, source, asked).await;
+        }
+        if side != Side::Admin
+            && let Some(fallback) = self.fallback_url.as_deref().filter(|_| is_tracking_link(path, &asked))
+        {
+            return answer::redirect(fallback);
+        }
+        if side != Side::Public {
+            return self.page(path, asked).await.unwrap_or_else(answer::not_found);
+        }
+        answer::not_found()
+    }
+
+    async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
+        let request = pages::PageRequest {
+            method: asked.method,
+            path: path.to_owned(),
+            query: target::query(&asked.head.target).to_vec(),
+            headers: asked.headers,
+            body: asked.body,
+            client: asked.client,
+        };
+        self.pages.answer(request).await
+    }
+
+    fn metrics(&self, asked: &Asked) -> Answer {
+        if asked.method != Method::GET {
+            return answer::method_not_allowed("GET");
+        }
+        // A proxy on the same machine is not the operator: only a direct loopback peer is free.
+        let direct = asked.peer.is_loopback()
+            && asked.client == asked.peer
+            && !asked.headers.contains_key("x-forwarded-for");
+        if !direct && self.tokens.bearer(&asked.headers).is_none() {
+            return self.tokens.unauthorized();
+        }
+        answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
+    }
+
+    async fn api(&self, path: &str, asked: &Asked) -> Answer {
+        if self.tokens.bearer(&asked.headers).is_none() {
+            return self.tokens.unauthorized();
+        }
+        let parts: Vec<&str> = path.split('/').collect();
+        let query = match Query::read(target::query(&asked.head.target)) {
+            Ok(query) => query,
+            Err(refused) => return self.api.answer(Err(refused)),
+        };
+        let (get, post) = (asked.method == Method::GET, asked.method == Method::POST);
+        let outcome = match parts.as_slice() {
+            ["clicks"] if post => return self.clicks.record(&asked.body).await,
+            ["clicks"] => return answer::method_not_allowed("POST"),
+            ["conversions"] if get => self.api.conversions(&query).await,
+            ["conversions", id] if get => self.api.conversion(id).await,
+            ["postbacks"] if get => self.api.postbacks(&query).await,
+            ["postbacks", id] if get => self.api.postback(id).await,
+            ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
+            ["deliveries"] if get => self.api.deliveries(&query).await,
+            ["deliveries", id, "retry"] if post => self.api.retry(&decoded(id)).await,
+            ["conversions" | "postbacks" | "deliveries"] | ["conversions" | "postbacks", _] => {
+                return answer::method_not_allowed("GET");
+            }
+            ["postbacks" | "deliveries", _, "retry"] => return answer::method_not_allowed("POST"),
+            _ => return answer::not_found(),
+        };
+        self.api.answer(outcome)
+    }
+
+    async fn postback(&self, key: &str, source: &str, asked: Asked) -> Answer {
+        if asked.method != Method::GET && asked.method != Method::POST {
+            return answer::method_not_allowed("GET, POST");
+        }
+        let content_type = asked.headers.get(header::CONTENT_TYPE);
+        let call = postback::Call {
+            query: target::query(&asked.head.target).to_vec(),
+            line: asked.head.line,
+            content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            body: asked.body,
+            peer: asked.client,
+        };
+        match self.postbacks.enter(key, source) {
+            Ok(door) => self.postbacks.receive(door, call).await,
+            Err(turned) => self.postbacks.turn_away(turned, call).await,
+        }
+    }
+}
+
+/// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
+fn is_tracking_link(path: &str, asked: &Asked) -> bool {
+    let named = |name: &str| {
+        form_urlencoded::parse(target::query(&asked.head.target)).any(|(known, _)| known == name)
+    };
+    asked.method == Method::GET && (path.starts_with("/c/") || (path == "/" && named("a") && named("c")))
+}
+
+fn decoded(segment: &str) -> String {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}

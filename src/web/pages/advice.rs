@@ -1,0 +1,71 @@
+//! The words beside a state: how long ago, and what to do next. Pure.
+
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, LaneState, NO_CLICK};
+use crate::domain::time::{DAY_MS, HOUR_MS, Time};
+
+/// `3 min ago`, `in 4 h`, `now`: a distance a person can hold, rounded down.
+pub fn distance(at: Time, now: Time) -> String {
+    let millis = at.millis_since(now);
+    let size = millis.abs();
+    let text = match size {
+        0..1_000 => return "now".to_owned(),
+        1_000..60_000 => format!("{} s", size / 1_000),
+        60_000..HOUR_MS => format!("{} min", size / 60_000),
+        HOUR_MS..DAY_MS => format!("{} h", size / HOUR_MS),
+        _ => format!("{} d", size / DAY_MS),
+    };
+    if millis < 0 { format!("{text} ago") } else { format!("in {text}") }
+}
+
+/// What comes next for a delivery, and what a person can do for it.
+pub fn next_step(
+    conversion: &Conversion,
+    delivery: &Delivery,
+    last: Option<&Attempt>,
+    lane: Option<&LaneState>,
+) -> String {
+    match &delivery.state {
+        DeliveryState::Held { .. } => held(conversion),
+        DeliveryState::Waiting { .. } => waiting(delivery, lane),
+        DeliveryState::Delivered { .. } => match last.map(|attempt| &attempt.judgement) {
+            Some(Judgement::Delivered { warnings }) if !warnings.is_empty() => {
+                "The platform took it and added the remarks below; look whether they concern you.".to_owned()
+            }
+            _ => "Nothing to do: the platform took it.".to_owned(),
+        },
+        DeliveryState::Dead { .. } => {
+            "Mend what the reason names, then retry. It carries the same event id, so the platform counts it once."
+                .to_owned()
+        }
+        DeliveryState::Skipped { reason, .. } if reason == NO_CLICK => match conversion.attribution.given() {
+            Some(given) => format!("Record the click `{given}` (`POST /api/v1/clicks`), then retry."),
+            None => "See that the network sends the click id: the URL under Sources carries it.".to_owned(),
+        },
+        DeliveryState::Skipped { .. } => {
+            "Nothing was sent. When the reason no longer holds, retry.".to_owned()
+        }
+    }
+}
+
+fn held(conversion: &Conversion) -> String {
+    match conversion.attribution.given() {
+        Some(given) => format!(
+            "It leaves at once when the click `{given}` is recorded; after the time above it is skipped and can be retried."
+        ),
+        None => "The postback named no click, so it is skipped after the time above. See that the network sends the click id: the URL under Sources carries it."
+            .to_owned(),
+    }
+}
+
+fn waiting(delivery: &Delivery, lane: Option<&LaneState>) -> String {
+    if lane.is_some_and(|lane| lane.parked.is_some()) {
+        return "The destination is parked: its account was refused. See Destinations; it is tried again every 15 minutes."
+            .to_owned();
+    }
+    if delivery.attempts == 0 {
+        "Nothing to do: it leaves when its turn comes.".to_owned()
+    } else {
+        "Nothing to do: it is tried again at the time above, with growing pauses.".to_owned()
+    }
+}

@@ -1,0 +1,166 @@
+//! One sale's way: the bytes that came, what they became, whose click it was, and who was told.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::domain::attribution::Attribution;
+use crate::domain::click::{Click, Pairs, Trait, Traits};
+use crate::domain::conversion::{Cause, Change, Conversion};
+use crate::domain::ids::ConversionId;
+use crate::domain::postback::{Postback, Verdict};
+use crate::store::Trace;
+use crate::web::api::Refused;
+use crate::web::pages::session::Flash;
+use crate::web::pages::{Pages, Sheet, Stop, advice, exchange, mapping, raw};
+
+impl Pages {
+    /// `/conversions/{id}`.
+    pub(super) async fn conversion(&self, id: &str) -> Result<Sheet, Stop> {
+        let found = match ConversionId::parse(id) {
+            Ok(id) => self.store.conversion(id).await?,
+            Err(_) => None,
+        };
+        let trace = found.ok_or_else(|| {
+            Stop::Refused(
+                StatusCode::NOT_FOUND,
+                "No conversion with this id is kept".to_owned(),
+                "It may be past `keep_conversions_days`. Look for its transaction id under Conversions."
+                    .to_owned(),
+            )
+        })?;
+        let title = format!(
+            "{} {}",
+            trace.conversion.event,
+            trace.conversion.transaction_id.as_deref().unwrap_or("")
+        );
+        Ok(Sheet::new("conversion", title.trim(), self.trace(&trace)))
+    }
+
+    fn trace(&self, trace: &Trace) -> Value {
+        let (conversion, now, lanes) = (&trace.conversion, self.clock.now(), (self.lanes)());
+        let deliveries: Vec<Value> = trace
+            .deliveries
+            .iter()
+            .map(|(one, attempts)| exchange::delivery(conversion, one, attempts, &lanes, now))
+            .collect();
+        json!({
+            "path": format!("/conversions/{}", conversion.id),
+            "conversion": facts(conversion),
+            "distance": advice::distance(conversion.received_at, now),
+            "postbacks": trace.postbacks.iter().map(|one| self.telling(one)).collect::<Vec<_>>(),
+            "attribution": attribution(&conversion.attribution),
+            "click": trace.click.as_deref().map(click),
+            "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
+            "deliveries": deliveries,
+        })
+    }
+
+    /// One postback of the sale: its bytes, and the mapping by today's template.
+    fn telling(&self, postback: &Postback) -> Value {
+        let network = postback.source.as_ref().and_then(|source| self.networks.get(source));
+        let mapped =
+            network.zip(postback.raw.as_ref()).map(|(network, raw)| mapping::of_stored(network, raw));
+        let (reason, hint) = match &postback.verdict {
+            Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
+            _ => (None, postback.note.as_ref()),
+        };
+        json!({
+            "seq": postback.seq.to_string(),
+            "received_at": postback.received_at.to_string(),
+            "verdict": postback.verdict.word(),
+            "reason": reason,
+            "note": hint,
+            "again": postback.again.map(|seq| seq.to_string()),
+            "raw": postback.raw.as_ref().map(raw::request),
+            "mapping": mapped,
+        })
+    }
+
+    /// Makes a dead or skipped delivery due now, and words what came of it.
+    pub(super) async fn retry(&self, id: &str) -> Result<Flash, Stop> {
+        let (good, text, hint) = match self.api().retry(id).await {
+            Ok(_) => {
+                (true, "The delivery is due now".to_owned(), "Load this page again to see what came of it.")
+            }
+            Err(Refused::Asked(_, _, message, hint)) => (false, format!("Not retried: {message}"), hint),
+            Err(Refused::Store(error)) => return Err(error.into()),
+        };
+        Ok(Flash { good, text, hint: hint.to_owned(), link: None })
+    }
+}
+
+/// What the conversion says of itself.
+pub fn facts(conversion: &Conversion) -> Value {
+    let money = [
+        ("Value", conversion.value),
+        ("Payout", conversion.payout),
+        ("Revenue", conversion.revenue),
+        ("Sale amount", conversion.sale_amount),
+    ];
+    let money: Vec<Value> = money
+        .iter()
+        .filter_map(|(name, amount)| amount.map(|amount| json!({"name": name, "value": amount.to_string()})))
+        .collect();
+    json!({
+        "id": conversion.id.to_string(),
+        "event_id": conversion.id.event_id().to_string(),
+        "source": conversion.source.as_str(),
+        "event": conversion.event.as_str(),
+        "status": conversion.status.word(),
+        "transaction_id": conversion.transaction_id,
+        "item_id": conversion.item_id,
+        "money": money,
+        "value": conversion.value.map(|value| value.to_string()),
+        "event_time": conversion.event_time.to_string(),
+        "received_at": conversion.received_at.to_string(),
+        "params": pairs(&conversion.params),
+        "traits": traits(&conversion.traits),
+    })
+}
+
+/// How the click was found, or why not.
+pub fn attribution(attribution: &Attribution) -> Value {
+    let reading = match attribution {
+        Attribution::Matched { reading, .. } => Some(reading.word()),
+        _ => None,
+    };
+    json!({
+        "word": attribution.word(),
+        "given": attribution.given(),
+        "click": attribution.click().map(|click| click.as_str()),
+        "reading": reading,
+    })
+}
+
+/// A click with all that it carries.
+pub fn click(click: &Click) -> Value {
+    json!({
+        "id": click.id.as_str(),
+        "at": click.at.to_string(),
+        "recorded_at": click.recorded_at.to_string(),
+        "landing_url": click.landing_url,
+        "referrer": click.referrer,
+        "ip": click.ip.map(|ip| ip.to_string()),
+        "user_agent": click.user_agent,
+        "params": pairs(&click.params),
+        "cookies": pairs(&click.cookies),
+        "sub_ids": pairs(&click.sub_ids),
+        "customer": traits(&click.customer),
+    })
+}
+
+fn pairs(pairs: &Pairs) -> Value {
+    pairs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+}
+
+fn traits(traits: &Traits) -> Value {
+    traits.0.iter().map(|(name, value)| json!({"name": Trait::name(*name), "value": value})).collect()
+}
+
+fn change(change: &Change) -> Value {
+    let cause = match &change.cause {
+        Cause::Postback(seq) => format!("postback {seq}"),
+        Cause::Click(click) => format!("the click {click} arrived"),
+    };
+    json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})
+}

@@ -1,0 +1,166 @@
+//! The list of conversions with its filters: is my sale here, and where does it stand?
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::domain::conversion::{Conversion, EventName, Status};
+use crate::domain::delivery::Delivery;
+use crate::domain::time::Time;
+use crate::web::api::{Query, Refused};
+use crate::web::pages::{Pages, Sheet, Stop, advice};
+
+/// Lines on one page, where the query does not say.
+const LINES: &str = "50";
+
+/// What the address of a list says, times made whole: a form's `2026-11-20T10:00` is meant in UTC.
+pub struct Filters(Vec<(String, String)>);
+
+impl Filters {
+    pub fn read(query: &[u8]) -> Filters {
+        let pairs = form_urlencoded::parse(query).map(|(name, value)| {
+            let value = value.trim();
+            let whole = match name.as_ref() {
+                "since" | "until" => utc(value).unwrap_or_else(|| value.to_owned()),
+                _ => value.to_owned(),
+            };
+            (name.into_owned(), whole)
+        });
+        Filters(pairs.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// The same as the API reads it.
+    ///
+    /// # Errors
+    /// A name that no filter has.
+    pub fn query(&self) -> Result<Query, Refused> {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        text.extend_pairs(&self.0);
+        if self.get("limit").is_empty() {
+            text.append_pair("limit", LINES);
+        }
+        Query::read(text.finish().as_bytes())
+    }
+
+    /// The value of a name; empty when it did not come.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether anything narrows the list.
+    pub fn narrow(&self) -> bool {
+        self.0.iter().any(|(name, _)| name != "cursor" && name != "limit")
+    }
+
+    /// The links to newer and older lines, for the template `older`.
+    pub fn links(&self, path: &str, next_cursor: Option<&str>) -> Value {
+        let kept = || self.0.iter().filter(|(name, _)| name != "cursor");
+        let link = |cursor: Option<&str>| {
+            let mut text = form_urlencoded::Serializer::new(String::new());
+            text.extend_pairs(kept());
+            text.extend_pairs(cursor.map(|cursor| ("cursor", cursor)));
+            let query = text.finish();
+            if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+        };
+        json!({
+            "older": next_cursor.map(|cursor| link(Some(cursor))),
+            "newest": (!self.get("cursor").is_empty()).then(|| link(None)),
+        })
+    }
+
+    /// A time as a form's field wants it: to the minute, in UTC.
+    fn minute(&self, name: &str) -> String {
+        self.get(name).get(..16).unwrap_or_default().to_owned()
+    }
+}
+
+/// A time without an offset is UTC; a day begins at midnight.
+fn utc(text: &str) -> Option<String> {
+    let whole = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    };
+    Time::parse(&whole).map(|time| time.to_string())
+}
+
+/// The options of a choice, the one that is set marked.
+pub fn options<'a>(all: impl IntoIterator<Item = &'a str>, set: &str) -> Value {
+    all.into_iter().map(|value| json!({"value": value, "set": value == set})).collect()
+}
+
+impl Pages {
+    /// `/conversions`.
+    pub(super) async fn conversions(&self, query: &[u8]) -> Result<Sheet, Stop> {
+        let filters = Filters::read(query);
+        let asked = filters.query().and_then(|query| Ok((query.conversion_filter()?, query.page()?)));
+        let (page, fault) = match asked {
+            Ok((filter, page)) => (Some(self.store.conversions(filter, page).await?), None),
+            Err(Refused::Asked(_, _, message, _)) => (None, Some(message)),
+            Err(Refused::Store(error)) => return Err(error.into()),
+        };
+        let now = self.clock.now();
+        let next = page.as_ref().and_then(|page| page.next_cursor.clone());
+        let items: Vec<Value> = page
+            .iter()
+            .flat_map(|page| &page.items)
+            .map(|(conversion, deliveries)| line(conversion, deliveries, now))
+            .collect();
+        let data = json!({
+            "items": items,
+            "fault": fault,
+            "narrow": filters.narrow(),
+            "more": next.is_some(),
+            "links": filters.links("/conversions", next.as_deref()),
+            "filter": self.filter_view(&filters),
+        });
+        let mut sheet = Sheet::new("conversions", "Conversions", data);
+        if fault.is_some() {
+            sheet.status = StatusCode::BAD_REQUEST;
+        }
+        Ok(sheet)
+    }
+
+    fn filter_view(&self, filters: &Filters) -> Value {
+        let further = ["source", "event", "status", "since", "until"];
+        json!({
+            "more": further.iter().any(|name| !filters.get(name).is_empty()),
+            "sources": options(self.source_ids(), filters.get("source")),
+            "states": options(["held", "waiting", "delivered", "dead", "skipped"], filters.get("state")),
+            "statuses": options(Status::ALL.map(Status::word), filters.get("status")),
+            "events": EventName::STANDARD,
+            "event": filters.get("event"),
+            "transaction_id": filters.get("transaction_id"),
+            "click_id": filters.get("click_id"),
+            "since": filters.minute("since"),
+            "until": filters.minute("until"),
+        })
+    }
+
+    /// The configured sources, in the order of their ids.
+    pub(super) fn source_ids(&self) -> Vec<&str> {
+        let mut ids: Vec<&str> = self.networks.keys().map(|id| id.as_str()).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+fn line(conversion: &Conversion, deliveries: &[Delivery], now: Time) -> Value {
+    let deliveries: Vec<Value> = deliveries
+        .iter()
+        .map(|one| json!({"destination": one.destination.as_str(), "state": one.state.word()}))
+        .collect();
+    json!({
+        "path": format!("/conversions/{}", conversion.id),
+        "received_at": conversion.received_at.to_string(),
+        "distance": advice::distance(conversion.received_at, now),
+        "source": conversion.source.as_str(),
+        "event": conversion.event.as_str(),
+        "status": conversion.status.word(),
+        "value": conversion.value.map(|money| money.to_string()),
+        "transaction_id": conversion.transaction_id,
+        "attribution": conversion.attribution.word(),
+        "given": conversion.attribution.given(),
+        "deliveries": deliveries,
+    })
+}

@@ -1,0 +1,88 @@
+//! A delivery for the pages: its state, each attempt's request and response, and the next step.
+
+use serde_json::{Value, json};
+
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Answer, Attempt, Delivery, DeliveryState, LaneState, SentRequest};
+use crate::domain::time::Time;
+use crate::web::api::views::{judged, shown};
+use crate::web::pages::advice;
+
+/// A delivery with the attempts given, as the templates `conversion` and `dead-letters` show it.
+pub fn delivery(
+    conversion: &Conversion,
+    delivery: &Delivery,
+    attempts: &[Attempt],
+    lanes: &[LaneState],
+    now: Time,
+) -> Value {
+    let lane = lanes.iter().find(|lane| lane.destination == delivery.destination);
+    let (label, at, reason) = match &delivery.state {
+        DeliveryState::Held { until } => ("Held until", until, None),
+        DeliveryState::Waiting { due } => ("Due", due, None),
+        DeliveryState::Delivered { at } => ("Delivered", at, None),
+        DeliveryState::Dead { at, reason } => ("Dead since", at, Some(reason)),
+        DeliveryState::Skipped { at, reason } => ("Skipped", at, Some(reason)),
+    };
+    let occasion = delivery.occasion.to_string();
+    let listed = attempts.iter().enumerate();
+    json!({
+        "id": delivery.id(conversion.id).to_string(),
+        "destination": delivery.destination.as_str(),
+        "occasion": if occasion == "first" { "first telling".to_owned() } else { format!("change {occasion}") },
+        "state": delivery.state.word(),
+        "count": delivery.attempts,
+        "when": label,
+        "at": at.to_string(),
+        "distance": advice::distance(*at, now),
+        "reason": reason,
+        "next_step": advice::next_step(conversion, delivery, attempts.last(), lane),
+        "can_retry": matches!(delivery.state, DeliveryState::Dead { .. } | DeliveryState::Skipped { .. }),
+        "attempts": listed.map(|(index, one)| attempt(one, index + 1 == attempts.len())).collect::<Vec<_>>(),
+    })
+}
+
+fn attempt(attempt: &Attempt, open: bool) -> Value {
+    let (reason, warnings) = judged(&attempt.judgement);
+    json!({
+        "at": attempt.at.to_string(),
+        "took_ms": attempt.took_ms,
+        "outcome": attempt.judgement.word(),
+        "reason": reason,
+        "warnings": warnings,
+        "open": open,
+        "request": attempt.request.as_ref().map(request),
+        "response": attempt.answer.as_ref().map(response),
+    })
+}
+
+/// A request as it left, its secrets masked.
+pub fn request(request: &SentRequest) -> Value {
+    json!({
+        "method": request.method,
+        "url": request.url,
+        "headers": headers(&request.headers),
+        "body": (!request.body.is_empty()).then(|| pretty(&request.body)),
+    })
+}
+
+fn response(answer: &Answer) -> Value {
+    let body = shown(&answer.body);
+    json!({
+        "status": answer.status,
+        "headers": headers(&answer.headers),
+        "body": (!body.is_empty()).then(|| pretty(&body)),
+        "truncated": answer.truncated,
+    })
+}
+
+fn headers(headers: &[(String, String)]) -> Value {
+    headers.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+}
+
+/// JSON with its members on lines of their own; any other text as it is.
+fn pretty(text: &str) -> String {
+    let is_nested = text.trim_start().starts_with(['{', '[']);
+    let parsed = is_nested.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
+    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| text.to_owned())
+}

@@ -1,0 +1,354 @@
+//! The pages: server-rendered, signed in by token, whole without JavaScript. Who may see which.
+
+mod advice;
+mod conversion;
+mod conversions;
+mod dead_letters;
+mod destinations;
+mod engine;
+mod exchange;
+mod mapping;
+mod preview;
+mod quarantine;
+mod raw;
+pub mod session;
+mod sign_in;
+mod sources;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::ambient::Clock;
+use crate::domain::delivery::LaneState;
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::ingest::postback::Network;
+use crate::store::{Store, StoreError};
+use crate::template::account::Account;
+use crate::web::answer::Answer;
+use crate::web::api::{Api, Refused};
+use crate::web::auth::Tokens;
+use crate::web::health::Health;
+use crate::web::pages::session::{Flash, Sessions, Visitor};
+
+/// The parts the pages work with.
+#[derive(Clone)]
+pub struct Pages {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub health: Arc<Health>,
+    pub tokens: Tokens,
+    /// Outlives a reload of the configuration.
+    pub sessions: Arc<Sessions>,
+    /// The configured networks, by source id.
+    pub networks: Arc<HashMap<SourceId, Network>>,
+    pub accounts: Arc<Vec<Arc<Account>>>,
+    /// Each source's whole postback URL, its key shown.
+    pub urls: Arc<BTreeMap<String, String>>,
+    /// The age past which each destination's platform refuses an event, in ms.
+    pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
+    /// How each destination is doing now.
+    pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
+    /// Whether people reach the pages by https: cookies are then sent by https only.
+    pub secure_cookies: bool,
+}
+
+/// A request for a page.
+pub struct PageRequest {
+    pub method: Method,
+    /// The path as it came, up to the `?`.
+    pub path: String,
+    /// The raw query.
+    pub query: Vec<u8>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The visitor's address, proxies seen through.
+    pub client: IpAddr,
+}
+
+/// What is asked for. Every path of the pages is here.
+#[derive(Debug, PartialEq, Eq)]
+enum Route {
+    Style,
+    Home,
+    SignIn,
+    SignOut,
+    Conversions,
+    Conversion(String),
+    Retry(String),
+    Quarantine,
+    MapAgain(String),
+    DeadLetters,
+    Sources,
+    Destinations,
+}
+
+impl Route {
+    fn of(path: &str, query: &[u8]) -> Option<Route> {
+        let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        Some(match parts.as_slice() {
+            [""] if !is_tracking_link(query) => Route::Home,
+            ["sign-in"] => Route::SignIn,
+            ["sign-out"] => Route::SignOut,
+            ["conversions"] => Route::Conversions,
+            ["conversions", id] => Route::Conversion(decoded(id)),
+            ["deliveries", id, "retry"] => Route::Retry(decoded(id)),
+            ["quarantine"] => Route::Quarantine,
+            ["postbacks", id, "map-again"] => Route::MapAgain(decoded(id)),
+            ["dead-letters"] => Route::DeadLetters,
+            ["sources"] => Route::Sources,
+            ["destinations"] => Route::Destinations,
+            [_] if path == engine::STYLE_PATH.as_str() => Route::Style,
+            _ => return None,
+        })
+    }
+
+    /// The methods it takes, as the `Allow` header writes them.
+    fn allowed(&self) -> &'static str {
+        match self {
+            Route::SignIn | Route::Sources => "GET, HEAD, POST",
+            Route::SignOut | Route::Retry(_) | Route::MapAgain(_) => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+/// Why something other than the page comes back.
+enum Stop {
+    /// Nobody is signed in.
+    SignIn,
+    /// Status, what is wrong, and how to mend it.
+    Refused(StatusCode, String, String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Store(error)
+    }
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Stop {
+        match refused {
+            Refused::Asked(status, _, message, hint) => Stop::Refused(status, message, hint.to_owned()),
+            Refused::Store(error) => Stop::Store(error),
+        }
+    }
+}
+
+/// One page to make: its template, its title (which is also its place in the navigation), its data.
+struct Sheet {
+    status: StatusCode,
+    template: &'static str,
+    title: String,
+    data: Value,
+}
+
+impl Sheet {
+    fn new(template: &'static str, title: &str, data: Value) -> Sheet {
+        Sheet { status: StatusCode::OK, template, title: title.to_owned(), data }
+    }
+}
+
+impl Pages {
+    /// Answers what is one of the pages' paths; `None` for every other.
+    pub async fn answer(&self, request: PageRequest) -> Option<Answer> {
+        let route = Route::of(&request.path, &request.query)?;
+        if !route.allowed().split(", ").any(|method| method == request.method.as_str()) {
+            let mut refused = self.message(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This address does not take that method",
+                "Go on from one of the pages.",
+            );
+            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.allowed()));
+            return Some(refused);
+        }
+        match route {
+            Route::Style => return Some(engine::style()),
+            Route::SignIn => return Some(self.sign_in(&request)),
+            Route::Home => return Some(engine::redirect("/conversions")),
+            _ => {}
+        }
+        let visitor = self.visitor(&request.headers);
+        let outcome = match (&visitor, request.method == Method::POST) {
+            (None, _) => Err(Stop::SignIn),
+            (Some(visitor), true) => self.act(visitor, &route, &request).await,
+            (Some(visitor), false) => {
+                self.show(&route, &request).await.map(|sheet| self.sheet(Some(visitor), sheet))
+            }
+        };
+        Some(outcome.unwrap_or_else(|stop| self.stopped(visitor.as_ref(), stop, &request)))
+    }
+
+    async fn show(&self, route: &Route, request: &PageRequest) -> Result<Sheet, Stop> {
+        match route {
+            Route::Conversion(id) => self.conversion(id).await,
+            Route::Quarantine => self.quarantine(&request.query).await,
+            Route::DeadLetters => self.dead_letters(&request.query).await,
+            Route::Sources => self.sources(None).await,
+            Route::Destinations => Ok(self.destinations()),
+            _ => self.conversions(&request.query).await,
+        }
+    }
+
+    /// Does what a form asks for. Only a form of this very session is heard.
+    async fn act(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Answer, Stop> {
+        let form = Form::read(&request.body);
+        if is_cross_site(&request.headers) || !visitor.sent(form.get("csrf")) {
+            return Err(Stop::Refused(
+                StatusCode::FORBIDDEN,
+                "This form is not from a page of your session".to_owned(),
+                "Open the page again and press the button there: nothing was done.".to_owned(),
+            ));
+        }
+        match route {
+            Route::SignOut => {
+                self.sessions.close(visitor);
+                Ok(self.signed_out())
+            }
+            Route::Retry(id) => {
+                let flash = self.retry(id).await?;
+                self.sessions.leave(visitor, flash);
+                Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
+            }
+            Route::MapAgain(id) => {
+                let flash = self.map_again(id).await?;
+                self.sessions.leave(visitor, flash);
+                Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
+            }
+            _ => {
+                let preview = self.preview(&form).await?;
+                Ok(self.sheet(Some(visitor), self.sources(Some(preview)).await?))
+            }
+        }
+    }
+
+    /// The API over the same parts: the pages ask what scripts ask.
+    fn api(&self) -> Api {
+        Api {
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            health: Arc::clone(&self.health),
+            networks: Arc::clone(&self.networks),
+            max_age_ms: Arc::clone(&self.max_age_ms),
+        }
+    }
+
+    /// Lays a page out. The data's members stand beside `layout`.
+    fn sheet(&self, visitor: Option<&Visitor>, sheet: Sheet) -> Answer {
+        let flash = visitor.and_then(|visitor| self.sessions.take(visitor));
+        let mut data = sheet.data;
+        if let Value::Object(members) = &mut data {
+            let layout = json!({
+                "title": sheet.title,
+                "style": engine::STYLE_PATH.as_str(),
+                "visitor": visitor.map(|visitor| &visitor.name),
+                "csrf": visitor.map(|visitor| &visitor.csrf),
+                "places": visitor.map(|_| places(&sheet.title)),
+                "flash": flash.map(|flash| told(&flash)),
+            });
+            members.insert("layout".to_owned(), layout);
+        }
+        engine::page(sheet.status, sheet.template, &data)
+    }
+
+    /// A page that only says something.
+    fn message(&self, status: StatusCode, what: &str, hint: &str) -> Answer {
+        self.said(None, status, what, hint)
+    }
+
+    fn said(&self, visitor: Option<&Visitor>, status: StatusCode, what: &str, hint: &str) -> Answer {
+        let data = json!({"what": what, "hint": hint, "code": Value::Null});
+        let title = status.canonical_reason().unwrap_or("Message");
+        self.sheet(visitor, Sheet { status, template: "message", title: title.to_owned(), data })
+    }
+
+    fn stopped(&self, visitor: Option<&Visitor>, stop: Stop, request: &PageRequest) -> Answer {
+        match stop {
+            Stop::SignIn => self.ask_to_sign_in(request),
+            Stop::Refused(status, what, hint) => self.said(visitor, status, &what, &hint),
+            Stop::Store(error @ StoreError::Corrupt { .. }) => self.said(
+                visitor,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &error.to_string(),
+                "The record is damaged on disk; the rest of the store goes on.",
+            ),
+            Stop::Store(error) => {
+                self.health.store_failed(&error);
+                let mut answer = self.said(
+                    visitor,
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The store failed; Postbridge stops and starts again",
+                    "Try again in a few seconds. The log names the cause.",
+                );
+                answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                answer
+            }
+        }
+    }
+}
+
+/// The places of the navigation; the one whose title is shown is the current one.
+fn places(title: &str) -> Value {
+    [
+        ("/conversions", "Conversions"),
+        ("/quarantine", "Quarantine"),
+        ("/dead-letters", "Dead letters"),
+        ("/sources", "Sources"),
+        ("/destinations", "Destinations"),
+    ]
+    .iter()
+    .map(|(path, name)| json!({"path": path, "name": name, "current": *name == title}))
+    .collect()
+}
+
+fn told(flash: &Flash) -> Value {
+    json!({
+        "good": flash.good,
+        "text": flash.text,
+        "hint": flash.hint,
+        "link": flash.link.as_ref().map(|(path, words)| json!({"path": path, "words": words})),
+    })
+}
+
+/// The fields of a posted form.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn read(body: &[u8]) -> Form {
+        Form(form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// The first value of a name; empty when it did not come.
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// `/` with both `a` and `c` is a tracking link of the network's side, not a page.
+fn is_tracking_link(query: &[u8]) -> bool {
+    let has = |wanted: &str| form_urlencoded::parse(query).any(|(name, _)| name == wanted);
+    has("a") && has("c")
+}
+
+/// Whether the browser says that another site made this request.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+}
+
+/// The text, if it is the path of one of the pages here: nothing leads a visitor elsewhere.
+fn own_path(text: &str) -> Option<&str> {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let route = Route::of(path, query.as_bytes()).filter(|route| route.allowed().starts_with("GET"));
+    (plain && !matches!(route, None | Some(Route::SignIn | Route::Style))).then_some(text)
+}
+
+fn decoded(segment: &str) -> String {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}

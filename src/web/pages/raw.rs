@@ -1,0 +1,115 @@
+//! Raw bytes as a person reads them: every byte there, the odd ones marked and named.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::domain::postback::RawRequest;
+use crate::web::api::views::shown;
+
+/// The most kinds of odd bytes that are named below a text; all are marked in it.
+const MOST_NAMED: usize = 8;
+
+/// A raw request for the template `raw`: its line, its body, and from whom.
+pub fn request(raw: &RawRequest) -> Value {
+    json!({
+        "line": line(&raw.line),
+        "body": (!raw.body.is_empty()).then(|| body(&raw.body)),
+        "content_type": raw.content_type,
+        "peer": raw.peer.map(|peer| peer.to_string()),
+    })
+}
+
+/// A request line: what a URL may not carry raw is odd, but for the two spaces that divide it.
+fn line(bytes: &[u8]) -> Value {
+    let start = bytes.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
+    let end = bytes.iter().rposition(|b| *b == b' ').filter(|end| *end >= start).unwrap_or(bytes.len());
+    let mut marked = Marked::default();
+    marked.read(bytes.get(..start).unwrap_or(&[]), |letter| letter != ' ' && !letter.is_ascii_graphic());
+    marked.read(bytes.get(start..end).unwrap_or(&[]), |letter| {
+        !letter.is_ascii_graphic()
+            || matches!(letter, '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
+    });
+    marked.read(bytes.get(end..).unwrap_or(&[]), |letter| letter != ' ' && !letter.is_ascii_graphic());
+    marked.view()
+}
+
+fn body(bytes: &[u8]) -> Value {
+    let mut marked = Marked::default();
+    marked.read(bytes, |letter| letter.is_control() && letter != '\n');
+    marked.view()
+}
+
+/// A text in runs, plain and odd by turns.
+#[derive(Default)]
+struct Marked {
+    runs: Vec<(bool, String)>,
+    /// Each kind of odd byte with how often it came.
+    kinds: Vec<(String, usize)>,
+}
+
+impl Marked {
+    fn read(&mut self, bytes: &[u8], is_odd: impl Fn(char) -> bool) {
+        for chunk in bytes.utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                let odd = is_odd(letter);
+                let mut room = [0u8; 4];
+                let text = shown(letter.encode_utf8(&mut room).as_bytes());
+                if odd {
+                    self.count(named(letter));
+                }
+                self.push(odd, &text);
+            }
+            for byte in chunk.invalid() {
+                self.count(format!("byte {byte:02x}, which is not UTF-8"));
+                self.push(true, &shown(&[*byte]));
+            }
+        }
+    }
+
+    fn push(&mut self, odd: bool, text: &str) {
+        match self.runs.last_mut() {
+            Some((kind, run)) if *kind == odd => run.push_str(text),
+            _ => self.runs.push((odd, text.to_owned())),
+        }
+    }
+
+    fn count(&mut self, kind: String) {
+        match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, times)) => *times += 1,
+            None => self.kinds.push((kind, 1)),
+        }
+    }
+
+    fn view(&self) -> Value {
+        let runs: Vec<Value> =
+            self.runs.iter().map(|(odd, text)| json!({"odd": odd, "text": text})).collect();
+        json!({"runs": runs, "odd": self.legend()})
+    }
+
+    /// `#, raw (2 times) · byte e9, which is not UTF-8`; `None` when nothing is odd.
+    fn legend(&self) -> Option<String> {
+        let mut legend = String::new();
+        for (kind, times) in self.kinds.iter().take(MOST_NAMED) {
+            let gap = if legend.is_empty() { "" } else { " · " };
+            let often = if *times > 1 { format!(" ({times} times)") } else { String::new() };
+            // Writing to a String cannot fail.
+            let _ = write!(legend, "{gap}{kind}{often}");
+        }
+        let more = self.kinds.len().saturating_sub(MOST_NAMED);
+        if more > 0 {
+            let _ = write!(legend, " · and {more} more kinds");
+        }
+        (!legend.is_empty()).then_some(legend)
+    }
+}
+
+fn named(letter: char) -> String {
+    match letter {
+        ' ' => "a raw space".to_owned(),
+        '#' => "a raw #: most HTTP servers cut the query there".to_owned(),
+        control if control.is_control() => format!("control byte {:02x}", u32::from(control)),
+        plain if plain.is_ascii() => format!("a raw {plain}"),
+        letter => format!("{letter} (raw UTF-8)"),
+    }
+}

@@ -1,0 +1,164 @@
+//! Signing in by one of the API's tokens, or by a one-time link, and signing out.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+
+use crate::web::answer::{self, Answer};
+use crate::web::auth::SecretDigest;
+use crate::web::pages::session::{SESSION_MS, Visitor};
+use crate::web::pages::{Form, PageRequest, Pages, Sheet, engine, is_cross_site, own_path};
+
+/// Where a sign-in leads when nothing else was asked for.
+const FIRST_PAGE: &str = "/conversions";
+
+impl Pages {
+    /// Who sent this request, if they are signed in by a token that is still configured.
+    pub(super) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
+        let wanted = self.cookie_name();
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let now = self.clock.now();
+        let mut found =
+            pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, now));
+        found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.knows(token)))
+    }
+
+    /// `/sign-in`: the form, the form sent, or a one-time link.
+    pub(super) fn sign_in(&self, request: &PageRequest) -> Answer {
+        let query = Form::read(&request.query);
+        if request.method == Method::POST {
+            return self.try_token(request);
+        }
+        match query.get("once") {
+            "" if self.visitor(&request.headers).is_some() => {
+                engine::redirect(own_path(query.get("next")).unwrap_or(FIRST_PAGE))
+            }
+            // A program that only looks whether the link is alive (HEAD) does not use it up.
+            once if !once.is_empty() && request.method == Method::GET => {
+                self.redeem(request, once, query.get("next"))
+            }
+            _ => self.sign_in_form(StatusCode::OK, query.get("next"), None),
+        }
+    }
+
+    fn redeem(&self, request: &PageRequest, once: &str, next: &str) -> Answer {
+        let now = self.clock.now();
+        if let Err(seconds) = self.sessions.count_try(request.client, now) {
+            return self.too_many(next, seconds);
+        }
+        if !self.sessions.redeem(once, now) {
+            let fault = "This sign-in link was used already, or its ten minutes are over.";
+            return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
+        }
+        self.let_in("one-time link", None, next)
+    }
+
+    fn try_token(&self, request: &PageRequest) -> Answer {
+        let form = Form::read(&request.body);
+        let next = form.get("next");
+        if self.tokens.is_empty() {
+            return self.no_tokens();
+        }
+        if is_cross_site(&request.headers) {
+            let fault = "The form came from another site. Sign in here.";
+            return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
+        }
+        if let Err(seconds) = self.sessions.count_try(request.client, self.clock.now()) {
+            return self.too_many(next, seconds);
+        }
+        let token = form.get("token").trim();
+        match self.tokens.name_of(token) {
+            Some(name) => self.let_in(name, Some(SecretDigest::of(token)), next),
+            None => {
+                let fault = "This is none of the configured tokens.";
+                self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault))
+            }
+        }
+    }
+
+    fn let_in(&self, name: &str, token: Option<SecretDigest>, next: &str) -> Answer {
+        let id = match self.sessions.open(name, token, self.clock.now()) {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::error!(%error, "the operating system gave no entropy for a session");
+                return answer::unavailable();
+            }
+        };
+        let mut answer = engine::redirect(own_path(next).unwrap_or(FIRST_PAGE));
+        self.set_cookie(&mut answer, &id, SESSION_MS / 1000);
+        answer
+    }
+
+    /// Back to the form, the cookie gone.
+    pub(super) fn signed_out(&self) -> Answer {
+        let mut answer = engine::redirect("/sign-in");
+        self.set_cookie(&mut answer, "", 0);
+        answer
+    }
+
+    /// What somebody without a session gets: a page leads to the form and back, an action is refused.
+    pub(super) fn ask_to_sign_in(&self, request: &PageRequest) -> Answer {
+        if self.tokens.is_empty() {
+            return self.no_tokens();
+        }
+        if request.method == Method::POST {
+            return self.message(
+                StatusCode::FORBIDDEN,
+                "Your session has ended; nothing was done",
+                "Sign in, open the page again and press the button there.",
+            );
+        }
+        let mut next = request.path.clone();
+        if !request.query.is_empty() {
+            next.push('?');
+            next.push_str(&String::from_utf8_lossy(&request.query));
+        }
+        match own_path(&next) {
+            Some(next) if next != FIRST_PAGE => {
+                let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+                engine::redirect(&format!("/sign-in?next={next}"))
+            }
+            _ => engine::redirect("/sign-in"),
+        }
+    }
+
+    fn sign_in_form(&self, status: StatusCode, next: &str, fault: Option<&str>) -> Answer {
+        if self.tokens.is_empty() && fault.is_none() {
+            return self.no_tokens();
+        }
+        let next = own_path(next).unwrap_or(FIRST_PAGE);
+        let data = json!({"next": next, "fault": fault, "usable": !self.tokens.is_empty()});
+        self.sheet(None, Sheet { status, template: "sign-in", title: "Sign in".to_owned(), data })
+    }
+
+    fn too_many(&self, next: &str, seconds: i64) -> Answer {
+        let fault = format!("Too many tries. Wait {seconds} seconds, then try again.");
+        let mut answer = self.sign_in_form(StatusCode::TOO_MANY_REQUESTS, next, Some(&fault));
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        answer
+    }
+
+    fn no_tokens(&self) -> Answer {
+        let data = json!({
+            "what": "No token is configured, so nobody can sign in",
+            "hint": "Add a token to `postbridge.toml`, set the variable it names to a long random text, and start or reload Postbridge:",
+            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+        });
+        let title = "No token is configured".to_owned();
+        self.sheet(None, Sheet { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
+    }
+
+    /// `__Host-` makes the browser refuse the cookie from anybody but this very host, by https.
+    fn cookie_name(&self) -> &'static str {
+        if self.secure_cookies { "__Host-postbridge" } else { "postbridge" }
+    }
+
+    fn set_cookie(&self, answer: &mut Answer, id: &str, seconds: i64) {
+        let secure = if self.secure_cookies { "; Secure" } else { "" };
+        let name = self.cookie_name();
+        let cookie = format!("{name}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        if let Ok(value) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().insert(header::SET_COOKIE, value);
+        }
+    }
+}

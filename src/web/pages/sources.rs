@@ -1,0 +1,110 @@
+//! Each source: the URL to paste, how it is set up, what came lately; and the preview's form.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::domain::conversion::{Dedup, Status};
+use crate::domain::delivery::Unmatched;
+use crate::domain::ids::SourceId;
+use crate::ingest::postback::Network;
+use crate::store::{PageRequest, PostbackFilter};
+use crate::web::pages::conversions::options;
+use crate::web::pages::preview::Shown;
+use crate::web::pages::{Pages, Sheet, Stop, advice};
+
+/// How many of a source's latest postbacks are counted: a bounded read, not a scan.
+const LATEST: usize = 100;
+
+impl Pages {
+    /// `/sources`, with what a preview came to when one was asked for.
+    pub(super) async fn sources(&self, preview: Option<Shown>) -> Result<Sheet, Stop> {
+        let mut networks: Vec<(&SourceId, &Network)> = self.networks.iter().collect();
+        networks.sort_unstable_by_key(|(id, _)| id.as_str());
+        let mut items = Vec::with_capacity(networks.len());
+        for (id, network) in networks {
+            items.push(self.source(id, network).await?);
+        }
+        let shown = preview.unwrap_or_default();
+        let ids = self.source_ids();
+        // Where there is only one source, nobody needs to choose it.
+        let chosen =
+            if let ([only], "") = (ids.as_slice(), shown.source.as_str()) { only } else { &*shown.source };
+        let data = json!({
+            "items": items,
+            "form": {
+                "sources": options(ids.iter().copied(), chosen),
+                "pasted": shown.pasted,
+                "body": shown.body,
+            },
+            "preview": shown.preview,
+        });
+        Ok(Sheet::new("sources", "Sources", data))
+    }
+
+    async fn source(&self, id: &SourceId, network: &Network) -> Result<Value, Stop> {
+        let template = &network.template;
+        let policy = &network.policy;
+        let forwarded: Vec<&str> = policy.forward_status.iter().copied().map(Status::word).collect();
+        let events = template.default_events().map(|(positive, zero)| {
+            let positive = network.binding.positive_event.clone().unwrap_or(positive);
+            let zero = network.binding.zero_event.clone().unwrap_or(zero);
+            json!({"positive": positive.as_str(), "zero": zero.as_str()})
+        });
+        Ok(json!({
+            "id": id.as_str(),
+            "template": template.name(),
+            "docs": web_address(template.docs()),
+            "url": self.urls.get(id.as_str()),
+            "extra": template.extra_params().join(", "),
+            "link_param": template.link_param(),
+            "currency": network.binding.currency.map(|currency| currency.to_string()),
+            "dedup": dedup(policy.dedup),
+            "forwarded": forwarded.join(", "),
+            "unmatched": unmatched(policy.unmatched),
+            "events": events,
+            "latest": self.latest(id).await?,
+        }))
+    }
+
+    /// The verdicts of the latest postbacks, and when the last one came.
+    async fn latest(&self, id: &SourceId) -> Result<Value, Stop> {
+        let filter = PostbackFilter { source: Some(id.clone()), ..PostbackFilter::default() };
+        let page = self.store.postbacks(filter, PageRequest { cursor: None, limit: LATEST }).await?;
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for postback in &page.items {
+            *counts.entry(postback.verdict.word()).or_default() += 1;
+        }
+        let now = self.clock.now();
+        let last = page.items.first().map(|postback| {
+            let at = postback.received_at;
+            json!({"at": at.to_string(), "distance": advice::distance(at, now)})
+        });
+        let counts: Vec<Value> =
+            counts.iter().map(|(word, count)| json!({"word": word, "count": count})).collect();
+        Ok(json!({"total": page.items.len(), "counts": counts, "last": last}))
+    }
+}
+
+/// Only an address that a browser may follow becomes a link.
+fn web_address(text: &str) -> Option<&str> {
+    (text.starts_with("https://") || text.starts_with("http://")).then_some(text)
+}
+
+fn dedup(mode: Dedup) -> &'static str {
+    match mode {
+        Dedup::Transaction => {
+            "transaction: one conversion per transaction id; without one, per click id and event"
+        }
+        Dedup::Click => "click: one conversion per click id; without one, per transaction id",
+        Dedup::Each => "each: every postback is a conversion of its own",
+    }
+}
+
+fn unmatched(rule: Unmatched) -> String {
+    match rule {
+        Unmatched::Hold { hours } => format!("hold: waits {hours} hours for its click, then is skipped"),
+        Unmatched::Forward => "forward: sent without the click".to_owned(),
+        Unmatched::Drop => "drop: kept here, sent nowhere".to_owned(),
+    }
+}

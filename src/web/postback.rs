@@ -1,0 +1,316 @@
+//! The door for networks: `GET|POST /{key}/collect/{source}`. 200 once durable, whatever the verdict.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use http::StatusCode;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::ambient::{self, Clock};
+use crate::domain::ids::SourceId;
+use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::ingest::postback::{self, Incoming, Network};
+use crate::store::{Receipt, Store, StoreError};
+use crate::web::answer::{self, Answer};
+use crate::web::auth::Keys;
+use crate::web::health::Health;
+use crate::web::target;
+
+/// One configured network's door.
+pub struct Door {
+    pub network: Network,
+    pub keys: Keys,
+    limiter: Option<DefaultDirectRateLimiter>,
+    counters: Counters,
+}
+
+/// Handles made once, so that counting costs no look-up.
+struct Counters {
+    by_verdict: HashMap<&'static str, metrics::Counter>,
+    ack_seconds: metrics::Histogram,
+}
+
+impl Door {
+    pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> Door {
+        let source = network.policy.source.to_string();
+        let by_verdict = ["accepted", "updated", "duplicate", "quarantined"]
+            .into_iter()
+            .map(|verdict| {
+                let counter =
+                    metrics::counter!("postbridge_postbacks_total", "source" => source.clone(), "verdict" => verdict);
+                (verdict, counter)
+            })
+            .collect();
+        let ack_seconds = metrics::histogram!("postbridge_ack_seconds", "source" => source);
+        Door {
+            network,
+            keys,
+            limiter: max_per_second.map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            counters: Counters { by_verdict, ack_seconds },
+        }
+    }
+}
+
+/// What keeps requests that nobody is entitled to from filling the disk: at most ten records a
+/// second in all, of at most 2 KiB each; the rest are counted.
+pub struct RefusalBudget {
+    limiter: DefaultDirectRateLimiter,
+    by_peer: Mutex<PeerWindow>,
+}
+
+/// The most refused requests that leave a record in a second.
+const RECORDS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(10) {
+    Some(ten) => ten,
+    None => NonZeroU32::MIN,
+};
+/// The most bytes of a refused request that are kept.
+const REFUSED_BYTES: usize = 2048;
+/// Bad keys from one address in a second before it is told 429.
+const BAD_KEYS_PER_SECOND: u32 = 20;
+/// Addresses counted in one second; beyond, an address is not counted.
+const PEERS_COUNTED: usize = 4096;
+
+#[derive(Default)]
+struct PeerWindow {
+    second: i64,
+    tries: HashMap<IpAddr, u32>,
+}
+
+impl Default for RefusalBudget {
+    fn default() -> RefusalBudget {
+        let limiter = RateLimiter::direct(Quota::per_second(RECORDS_PER_SECOND));
+        RefusalBudget { limiter, by_peer: Mutex::default() }
+    }
+}
+
+impl RefusalBudget {
+    /// Whether this address has shown too many bad keys in this second.
+    fn is_guessing(&self, peer: IpAddr, second: i64) -> bool {
+        let mut window = self.by_peer.lock();
+        if window.second != second {
+            window.second = second;
+            window.tries.clear();
+        }
+        if window.tries.len() >= PEERS_COUNTED && !window.tries.contains_key(&peer) {
+            return false;
+        }
+        let tries = window.tries.entry(peer).or_default();
+        *tries += 1;
+        *tries > BAD_KEYS_PER_SECOND
+    }
+}
+
+/// The parts this door works with.
+#[derive(Clone)]
+pub struct Postbacks {
+    pub doors: Arc<HashMap<String, Arc<Door>>>,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub health: Arc<Health>,
+    pub budget: Arc<RefusalBudget>,
+}
+
+/// A request on a postback path, as the wire gave it.
+pub struct Call {
+    /// The raw request line.
+    pub line: Vec<u8>,
+    /// The raw query.
+    pub query: Vec<u8>,
+    pub content_type: Option<String>,
+    pub body: Bytes,
+    pub peer: IpAddr,
+}
+
+impl Call {
+    /// The record's raw bytes, secrets masked.
+    fn raw(&self) -> RawRequest {
+        RawRequest {
+            line: target::masked_line(&self.line, true),
+            content_type: self.content_type.clone(),
+            body: target::masked_body(&self.body),
+            peer: Some(self.peer),
+        }
+    }
+}
+
+/// The key and source that a path names, if it is a postback path.
+pub fn split_path(path: &str) -> Option<(&str, &str)> {
+    let mut parts = path.strip_prefix('/')?.splitn(3, '/');
+    let (key, word, source) = (parts.next()?, parts.next()?, parts.next()?);
+    (word == "collect" && !source.contains('/')).then_some((key, source))
+}
+
+impl Postbacks {
+    /// Lets the request in by its key, or says why not. `Err` is the answer.
+    pub fn enter(&self, key: &str, source: &str) -> Result<Arc<Door>, Turned> {
+        let Some(door) = self.doors.get(source) else { return Err(Turned::UnknownSource) };
+        let key = percent_encoding::percent_decode_str(key);
+        if door.keys.open_for(&std::borrow::Cow::<[u8]>::from(key)) {
+            Ok(Arc::clone(door))
+        } else {
+            Err(Turned::BadKey)
+        }
+    }
+
+    /// Takes a postback in. Runs to its end even when the sender hangs up.
+    pub async fn receive(&self, door: Arc<Door>, call: Call) -> Answer {
+        if door.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
+            let source = door.network.policy.source.clone();
+            let fault = Fault::new(
+                "more postbacks a second than the source's `max_per_second`",
+                "raise it, or send slower",
+            );
+            self.keep_refused(call.raw(), Some(source), fault.clone()).await;
+            let mut answer =
+                answer::error(StatusCode::TOO_MANY_REQUESTS, "too_many", fault.reason, &fault.hint);
+            answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+            return answer;
+        }
+        let started = ambient::stopwatch();
+        let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
+        // On a task of its own: a client that hangs up drops this future, not the write.
+        let task = tokio::spawn(async move {
+            let incoming = Incoming { raw: call.raw(), received_at: now, query: call.query };
+            let receipt = postback::receive(store.as_ref(), &door.network, incoming).await;
+            match receipt {
+                Ok(receipt) => {
+                    door.counters.ack_seconds.record(started.elapsed());
+                    if let Some(counter) = door.counters.by_verdict.get(receipt.verdict.word()) {
+                        counter.increment(1);
+                    }
+                    told(&door, &receipt)
+                }
+                Err(error) => {
+                    health.store_failed(&error);
+                    answer::unavailable()
+                }
+            }
+        });
+        task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+
+    /// Turns a request away, keeping a record of it within the budget.
+    pub async fn turn_away(&self, turned: Turned, call: Call) -> Answer {
+        let now = self.clock.now();
+        if matches!(turned, Turned::BadKey) && self.budget.is_guessing(call.peer, now.as_seconds()) {
+            metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
+            return answer::error(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many",
+                "too many wrong keys from this address",
+                "wait a second",
+            );
+        }
+        let (status, code, fault) = turned.worded();
+        self.keep_refused(call.raw(), None, fault.clone()).await;
+        answer::error(status, code, fault.reason, &fault.hint)
+    }
+
+    /// Keeps bytes that were refused before they were a request. With a valid key in its path the
+    /// record is always kept; otherwise within the budget.
+    pub async fn keep_unread(&self, line: &[u8], peer: IpAddr, reason: &str) {
+        let start = line.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
+        let path = target::path(line.get(start..).unwrap_or(&[]));
+        let path = String::from_utf8_lossy(path.split(|b| *b == b' ').next().unwrap_or(&[])).into_owned();
+        let door = split_path(&path).and_then(|(key, source)| self.enter(key, source).ok());
+        let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
+        let raw = RawRequest {
+            line: target::masked_line(kept, split_path(&path).is_some()),
+            content_type: None,
+            body: Vec::new(),
+            peer: Some(peer),
+        };
+        let fault =
+            Fault::new(reason, "the sender must send a well-formed HTTP/1.1 request; nothing was taken");
+        match door {
+            Some(door) => self.write_refused(raw, Some(door.network.policy.source.clone()), fault).await,
+            None => self.keep_refused(raw, None, fault).await,
+        }
+    }
+
+    async fn keep_refused(&self, mut raw: RawRequest, source: Option<SourceId>, fault: Fault) {
+        metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
+        if source.is_none() && self.budget.limiter.check().is_err() {
+            return;
+        }
+        if source.is_none() {
+            raw.line.truncate(REFUSED_BYTES);
+            raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
+            raw.content_type = raw.content_type.filter(|kind| kind.len() <= 128);
+        }
+        self.write_refused(raw, source, fault).await;
+    }
+
+    async fn write_refused(&self, raw: RawRequest, source: Option<SourceId>, fault: Fault) {
+        if let Err(error) = postback::refuse(self.store.as_ref(), raw, self.clock.now(), source, fault).await
+        {
+            self.health.store_failed(&error);
+        }
+    }
+}
+
+/// Why a request may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    UnknownSource,
+    BadKey,
+}
+
+impl Turned {
+    fn worded(self) -> (StatusCode, &'static str, Fault) {
+        match self {
+            Turned::UnknownSource => (
+                StatusCode::NOT_FOUND,
+                "unknown_source",
+                Fault::new(
+                    "no source with this id is configured",
+                    "copy the postback URL from `postbridge url SOURCE`",
+                ),
+            ),
+            Turned::BadKey => (
+                StatusCode::FORBIDDEN,
+                "bad_key",
+                Fault::new(
+                    "the key in the path is not this source's",
+                    "copy the postback URL from `postbridge url SOURCE`",
+                ),
+            ),
+        }
+    }
+}
+
+/// The 200: the template's own text where it sets one, else every field, null when not known.
+fn told(door: &Door, receipt: &Receipt) -> Answer {
+    match door.network.template.reply_text() {
+        Some(text) => answer::text(StatusCode::OK, text.to_owned()),
+        None => answer::json(StatusCode::OK, &receipt_json(receipt)),
+    }
+}
+
+/// A receipt as the API tells it.
+pub fn receipt_json(receipt: &Receipt) -> Value {
+    let conversion = receipt.verdict.conversion();
+    let (reason, hint) = match &receipt.verdict {
+        Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
+        _ => (None, receipt.note.as_ref()),
+    };
+    json!({
+        "status": receipt.verdict.word(),
+        "conversion_id": conversion.map(|id| id.to_string()),
+        "event_id": conversion.map(|id| id.event_id().to_string()),
+        "attribution": receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
+        "reason": reason,
+        "hint": hint,
+    })
+}
+
+/// The answer to a failed store, noted where the whole process sees it.
+pub fn store_failed(health: &Health, error: &StoreError) -> Answer {
+    health.store_failed(error);
+    answer::unavailable()
+}

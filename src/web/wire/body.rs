@@ -1,0 +1,150 @@
+//! Reading a chunked body strictly: sizes, data and trailers, each within its bounds. Pure.
+
+use super::fault::Fault;
+use super::head::{is_token, is_value};
+
+/// The longest chunk-size line in bytes, extensions included.
+const SIZE_LINE_BYTES: usize = 256;
+/// The most bytes of trailers.
+const TRAILER_BYTES: usize = 4096;
+
+/// Where in a chunked body the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Size,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+    End,
+}
+
+/// A chunked body being read; it takes its bytes in pieces of any size.
+#[derive(Debug, Clone)]
+pub struct Chunked {
+    at: At,
+    /// Bytes of the current chunk that are still to come; while its size is read, the size so far.
+    left: usize,
+    /// Bytes of the current size line, or of all trailers.
+    line: usize,
+    body: Vec<u8>,
+    limit: usize,
+}
+
+/// What a piece of input meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fed {
+    /// All of it belongs to the body, and more must come.
+    More,
+    /// The body is complete; this many bytes of the piece belong to it.
+    Complete(usize),
+}
+
+impl Chunked {
+    /// A body of at most `limit` bytes, framing not counted.
+    pub fn new(limit: usize) -> Chunked {
+        Chunked { at: At::Size, left: 0, line: 0, body: Vec::new(), limit }
+    }
+
+    /// The data so far; the whole body once it is complete.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Reads a piece of the body.
+    ///
+    /// # Errors
+    /// 400 where the framing is not exactly as RFC 9112 §7.1 writes it, 413 as soon as a chunk's size
+    /// shows that the body will be too large, 431 for too many trailers.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<Fed, Fault> {
+        let mut rest = piece;
+        while let [byte, after @ ..] = rest {
+            if self.at == At::Data {
+                let (data, after) = rest.split_at(self.left.min(rest.len()));
+                self.body.extend_from_slice(data);
+                self.left -= data.len();
+                rest = after;
+                if self.left == 0 {
+                    self.at = At::DataCr;
+                }
+                continue;
+            }
+            self.at = self.step(*byte)?;
+            rest = after;
+            if self.at == At::End {
+                return Ok(Fed::Complete(piece.len() - rest.len()));
+            }
+        }
+        Ok(Fed::More)
+    }
+
+    fn step(&mut self, byte: u8) -> Result<At, Fault> {
+        match self.at {
+            At::Size | At::Extension => self.size_line(byte),
+            At::SizeLf | At::DataLf | At::TrailerLf | At::EndLf if byte != b'\n' => Err(NEWLINE),
+            At::SizeLf => {
+                let last = self.left == 0;
+                self.line = 0;
+                Ok(if last { At::TrailerStart } else { At::Data })
+            }
+            At::DataCr if byte == b'\r' => Ok(At::DataLf),
+            At::Data | At::DataCr => Err(CHUNK_END),
+            At::DataLf => Ok(At::Size),
+            At::EndLf | At::End => Ok(At::End),
+            At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLf => self.trailer(byte),
+        }
+    }
+
+    fn size_line(&mut self, byte: u8) -> Result<At, Fault> {
+        self.line += 1;
+        if self.line > SIZE_LINE_BYTES {
+            return Err(CHUNK_SIZE);
+        }
+        let has_digits = self.line > 1;
+        match (self.at, byte) {
+            (At::Size, b';') if has_digits => Ok(At::Extension),
+            (At::Size, b'\r') if has_digits => Ok(At::SizeLf),
+            (At::Extension, b'\r') => Ok(At::SizeLf),
+            (At::Extension, byte) if is_value(byte) => Ok(At::Extension),
+            (At::Size, byte) => {
+                let digit = char::from(byte).to_digit(16).ok_or(CHUNK_SIZE)?;
+                let sized = self.left.checked_mul(16).and_then(|size| size.checked_add(digit as usize));
+                self.left = sized.ok_or(Fault::BODY_TOO_LARGE)?;
+                let fits = self.left <= self.limit.saturating_sub(self.body.len());
+                if fits { Ok(At::Size) } else { Err(Fault::BODY_TOO_LARGE) }
+            }
+            _ => Err(CHUNK_SIZE),
+        }
+    }
+
+    fn trailer(&mut self, byte: u8) -> Result<At, Fault> {
+        self.line += 1;
+        if self.line > TRAILER_BYTES {
+            return Err(Fault::HEAD_TOO_LARGE);
+        }
+        match (self.at, byte) {
+            (At::TrailerStart, b'\r') => Ok(At::EndLf),
+            (At::TrailerStart | At::TrailerName, byte) if is_token(byte) => Ok(At::TrailerName),
+            (At::TrailerName, b':') => Ok(At::TrailerValue),
+            (At::TrailerValue, b'\r') => Ok(At::TrailerLf),
+            (At::TrailerValue, byte) if is_value(byte) => Ok(At::TrailerValue),
+            (At::TrailerLf, _) => Ok(At::TrailerStart),
+            _ => Err(TRAILER),
+        }
+    }
+}
+
+const CHUNK_SIZE: Fault =
+    Fault::bad("a chunk's size line cannot be read", "write the size in hexadecimal digits, then CRLF");
+const CHUNK_END: Fault =
+    Fault::bad("a chunk is longer than its size says", "end each chunk with CRLF after exactly its size");
+const NEWLINE: Fault =
+    Fault::bad("a line of the chunked body does not end in CRLF", "end every line with CR and LF");
+const TRAILER: Fault =
+    Fault::bad("a trailer after the chunked body cannot be read", "write trailers as `Name: value`");

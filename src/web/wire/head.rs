@@ -1,0 +1,357 @@
+//! Reading and repairing one request head. Pure: bytes in, a verdict out.
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+use super::Limits;
+use super::fault::Fault;
+
+/// How the body after a head is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// By `Content-Length`, in bytes; 0 where no header says anything.
+    Length(u64),
+    /// By `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// One head that may be handed on. All positions are offsets into its own bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The length of the whole head in bytes, its blank line included.
+    pub length: usize,
+    /// The request line, without its CRLF.
+    pub line: Range<usize>,
+    /// The target in that line.
+    pub target: Range<usize>,
+    /// How the body is framed.
+    pub framing: Framing,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// Whether hyper needs another text than the one that came, apart from the framing.
+    pub needs_rewrite: bool,
+}
+
+/// How far the search for a head's end has come; kept between reads, so no byte is looked at twice.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    seen: usize,
+    line_start: usize,
+    lines: usize,
+}
+
+impl Search {
+    /// Looks at the bytes that are new since the last call; the head's length once it is complete.
+    ///
+    /// # Errors
+    /// As soon as the head is longer than the limits, or a line does not end in CRLF.
+    pub fn find(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
+        if bytes.first().is_some_and(|first| !is_token(*first)) {
+            return Err(METHOD);
+        }
+        while let Some(found) = bytes.get(self.seen..).and_then(|new| memchr(b'\n', new)) {
+            let newline = self.seen + found;
+            let Some(line) = bytes.get(self.line_start..newline).and_then(|line| line.strip_suffix(b"\r"))
+            else {
+                return Err(BARE_NEWLINE);
+            };
+            (self.seen, self.line_start) = (newline + 1, newline + 1);
+            if self.lines > 0 && line.is_empty() {
+                let fits = self.seen <= limits.head_bytes;
+                return if fits { Ok(Some(self.seen)) } else { Err(Fault::HEAD_TOO_LARGE) };
+            }
+            self.count_line(line.len(), limits)?;
+        }
+        self.seen = bytes.len();
+        self.within(limits).map(|()| None)
+    }
+
+    fn count_line(&mut self, length: usize, limits: &Limits) -> Result<(), Fault> {
+        if self.lines == 0 && length > limits.line_bytes {
+            return Err(Fault::LINE_TOO_LONG);
+        }
+        if self.lines > limits.headers {
+            return Err(Fault::HEAD_TOO_LARGE);
+        }
+        self.lines += 1;
+        Ok(())
+    }
+
+    /// The limits on what has come of a head that is not complete.
+    fn within(&self, limits: &Limits) -> Result<(), Fault> {
+        if self.lines == 0 && self.seen > limits.line_bytes + 1 {
+            return Err(Fault::LINE_TOO_LONG);
+        }
+        if self.seen > limits.head_bytes { Err(Fault::HEAD_TOO_LARGE) } else { Ok(()) }
+    }
+}
+
+/// Reads a complete head, from its first byte to its blank line, as [`Search`] delimited it.
+///
+/// # Errors
+/// Whatever two parsers could read in two ways, and what this server does not speak: always 400.
+pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
+    let (line, mut rest) = split_line(bytes)?;
+    let (target, version) = request_line(line)?;
+    let needs_repair = check_target(line.get(target.clone()).unwrap_or_default())?;
+    let mut seen = Seen::default();
+    loop {
+        let (line, after) = split_line(rest)?;
+        if line.is_empty() {
+            break;
+        }
+        seen.header(line, version)?;
+        rest = after;
+    }
+    Ok(Head {
+        length: bytes.len(),
+        line: 0..line.len(),
+        target,
+        framing: seen.framing(version)?,
+        expects_continue: seen.expects_continue && version == Version::One,
+        needs_rewrite: needs_repair || seen.expects_continue,
+    })
+}
+
+/// The first line without its CRLF, and what follows.
+fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let newline = memchr(b'\n', bytes).ok_or(BARE_NEWLINE)?;
+    let (line, rest) = bytes.split_at_checked(newline + 1).ok_or(BARE_NEWLINE)?;
+    line.strip_suffix(b"\r\n").map(|line| (line, rest)).ok_or(BARE_NEWLINE)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Zero,
+    One,
+}
+
+/// Method = up to the first space, version = after the last, target = between.
+fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
+    if memchr(b'\r', line).is_some() {
+        return Err(BARE_NEWLINE);
+    }
+    let first = memchr(b' ', line).ok_or(REQUEST_LINE)?;
+    let last = memrchr(b' ', line).ok_or(REQUEST_LINE)?;
+    let method = line.get(..first).unwrap_or_default();
+    if method.is_empty() || !method.iter().all(|b| is_token(*b)) {
+        return Err(METHOD);
+    }
+    if method == b"CONNECT" {
+        return Err(CONNECT);
+    }
+    let version = match line.get(last + 1..) {
+        Some(b"HTTP/1.1") => Version::One,
+        Some(b"HTTP/1.0") => Version::Zero,
+        _ => return Err(VERSION),
+    };
+    if first >= last { Err(REQUEST_LINE) } else { Ok((first + 1..last, version)) }
+}
+
+/// Whether the target's query must be repaired before hyper may see it.
+fn check_target(target: &[u8]) -> Result<bool, Fault> {
+    if target == b"*" {
+        return Ok(false);
+    }
+    if target.first() != Some(&b'/') {
+        return Err(TARGET_FORM);
+    }
+    let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
+    if !all(path, |b| is_plain(b) && b != b'`') {
+        return Err(PATH_BYTE);
+    }
+    Ok(!all(query, is_plain))
+}
+
+/// The target as hyper may see it: after the first `?`, every byte that hyper or `http` would refuse or
+/// cut at is percent-encoded. A literal `%` stays, so decoding gives the bytes that came.
+pub fn repair(target: &[u8]) -> String {
+    const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+    match std::str::from_utf8(target) {
+        // Most targets are plain, and a plain one is copied in one go.
+        Ok(plain) if all(target, is_plain) => plain.to_owned(),
+        _ => percent_encode(target, UNSAFE).to_string(),
+    }
+}
+
+/// Writes the head that hyper gets in place of `bytes`: the handed target, no `Expect` (the wire has
+/// answered it), and, where the body came in chunks, its length in place of `Transfer-Encoding`.
+pub fn rewrite(bytes: &[u8], head: &Head, handed: &str, chunked: Option<usize>, into: &mut Vec<u8>) {
+    into.reserve(bytes.len() + handed.len() + 32);
+    into.extend_from_slice(bytes.get(..head.target.start).unwrap_or_default());
+    into.extend_from_slice(handed.as_bytes());
+    into.extend_from_slice(bytes.get(head.target.end..head.line.end + 2).unwrap_or_default());
+    if let Some(length) = chunked {
+        into.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
+    }
+    for line in bytes.get(head.line.end + 2..head.length).unwrap_or_default().split_inclusive(|b| *b == b'\n')
+    {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        let dropped = name.eq_ignore_ascii_case(b"expect") || name.eq_ignore_ascii_case(b"transfer-encoding");
+        if !dropped {
+            into.extend_from_slice(line);
+        }
+    }
+}
+
+/// What the header lines read so far say about the message.
+#[derive(Default)]
+struct Seen {
+    length: Option<u64>,
+    chunked: bool,
+    hosts: usize,
+    expects_continue: bool,
+}
+
+impl Seen {
+    fn header(&mut self, line: &[u8], version: Version) -> Result<(), Fault> {
+        let length = line.iter().position(|b| !is_token(*b)).ok_or(NO_COLON)?;
+        let (name, rest) = line.split_at_checked(length).ok_or(NO_COLON)?;
+        let value = match rest {
+            [b':', value @ ..] if !name.is_empty() => value,
+            [b' ' | b'\t', ..] if name.is_empty() => return Err(FOLDED),
+            [b' ' | b'\t', ..] => return Err(SPACE_BEFORE_COLON),
+            _ => return Err(HEADER_NAME),
+        };
+        if !all(value, is_value) {
+            return Err(HEADER_VALUE);
+        }
+        self.judge(name, trim(value), version)
+    }
+
+    fn judge(&mut self, name: &[u8], value: &[u8], version: Version) -> Result<(), Fault> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            7 if name.eq_ignore_ascii_case(b"upgrade") => return Err(UPGRADE),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                let length = digits(value).ok_or(CONTENT_LENGTH)?;
+                if self.length.replace(length).is_some() {
+                    return Err(CONTENT_LENGTH_TWICE);
+                }
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                let only = !self.chunked && value.eq_ignore_ascii_case(b"chunked");
+                if !only || version == Version::Zero {
+                    return Err(TRANSFER_ENCODING);
+                }
+                self.chunked = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn framing(&self, version: Version) -> Result<Framing, Fault> {
+        if self.hosts > 1 || (self.hosts == 0 && version == Version::One) {
+            return Err(HOST);
+        }
+        match (self.length, self.chunked) {
+            (Some(_), true) => Err(TWO_FRAMINGS),
+            (length, false) => Ok(Framing::Length(length.unwrap_or(0))),
+            (None, true) => Ok(Framing::Chunked),
+        }
+    }
+}
+
+/// Decimal digits only: no sign, no space, no list; `None` also where the number is absurd.
+fn digits(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Whether all bytes are of a kind. It looks at every one of them, which lets the compiler compare
+/// sixteen at a time; heads are short, and nearly all of them are in order.
+fn all(bytes: &[u8], kind: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |so_far, byte| so_far & kind(*byte))
+}
+
+/// A byte of a query that hyper and `http` take as it is, and that [`repair`] leaves alone.
+fn is_plain(byte: u8) -> bool {
+    (byte > 0x20) & (byte < 0x7F) & (byte != b'"') & (byte != b'#') & (byte != b'<') & (byte != b'>')
+}
+
+/// A byte of a header's value: anything but control bytes, tab excepted (RFC 9110 §5.5).
+pub(super) fn is_value(byte: u8) -> bool {
+    (byte >= 0x20) & (byte != 0x7F) | (byte == b'\t')
+}
+
+/// A byte of a method or a header's name (RFC 9110 §5.6.2 `tchar`).
+pub(super) fn is_token(byte: u8) -> bool {
+    TOKENS.get(usize::from(byte)).is_some_and(|is_token| *is_token)
+}
+
+static TOKENS: [bool; 256] = tokens();
+
+#[allow(clippy::indexing_slicing)] // Evaluated when compiling: a wrong index does not build.
+const fn tokens() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric()
+            || matches!(b, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.')
+            || matches!(b, b'^' | b'_' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+}
+
+const REQUEST_LINE: Fault = Fault::bad(
+    "the request line is not `METHOD target HTTP/1.1`",
+    "put one space after the method and one before the version",
+);
+const METHOD: Fault =
+    Fault::bad("the request does not begin with a method", "send plain HTTP/1.1 to this port");
+const CONNECT: Fault = Fault::bad("CONNECT is not served here", "send the request itself; this is no proxy");
+const VERSION: Fault =
+    Fault::bad("the version is not HTTP/1.0 or HTTP/1.1", "end the request line with ` HTTP/1.1`");
+const TARGET_FORM: Fault = Fault::bad(
+    "the request target does not begin with `/`",
+    "send the path alone, and the host in the `Host` header",
+);
+const PATH_BYTE: Fault = Fault::bad(
+    "the path, before the first `?`, holds a byte that must be percent-encoded",
+    "percent-encode the path; raw bytes are understood after the `?` only",
+);
+const BARE_NEWLINE: Fault = Fault::bad(
+    "a line of the head does not end in CRLF",
+    "end every line with CR and LF, and use them nowhere else",
+);
+const NO_COLON: Fault = Fault::bad("a header line has no colon", "write headers as `Name: value`");
+const HEADER_NAME: Fault = Fault::bad(
+    "a header's name is empty or holds an illegal byte",
+    "use letters, digits and `-` in header names",
+);
+const HEADER_VALUE: Fault =
+    Fault::bad("a header's value holds a control byte", "remove control bytes from header values");
+const SPACE_BEFORE_COLON: Fault =
+    Fault::bad("a header has a space before its colon", "put the colon right after the header's name");
+const FOLDED: Fault = Fault::bad("a header is folded over two lines", "write each header in one line");
+const UPGRADE: Fault = Fault::bad("this server does not switch protocols", "leave the `Upgrade` header away");
+const CONTENT_LENGTH: Fault =
+    Fault::bad("the Content-Length is not a plain number", "send the body's length in decimal digits");
+const CONTENT_LENGTH_TWICE: Fault =
+    Fault::bad("there is more than one Content-Length", "send exactly one Content-Length");
+const TRANSFER_ENCODING: Fault = Fault::bad(
+    "the Transfer-Encoding is not exactly `chunked`, given once in HTTP/1.1",
+    "send a Content-Length, or the one word `chunked`",
+);
+const TWO_FRAMINGS: Fault = Fault::bad(
+    "there is a Content-Length and a Transfer-Encoding",
+    "send one of them; both together can be read in two ways",
+);
+const HOST: Fault = Fault::bad("the request has no Host header, or several", "send exactly one Host header");

@@ -1,0 +1,418 @@
+//! The stream hyper reads and writes: it lets one whole request through at a time, and no other byte.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::body::{Chunked, Fed};
+use super::fault::Fault;
+use super::head::{self, Framing, Head, Search};
+use super::slot::Slot;
+use super::timer::{Timer, Waiting};
+use super::{Limits, RawHead, Refusal};
+
+/// Read at least this much at a time.
+const READ_BYTES: usize = 4096;
+/// A buffer that grew beyond this is given back when the connection falls idle.
+const KEEP_BYTES: usize = 16 * 1024;
+/// How much of a refused request is kept.
+pub(super) const REFUSED_BYTES: usize = 2048;
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Where the current request stands.
+enum Phase {
+    /// Its head is being collected, or nothing of it has come.
+    Head(Search),
+    /// Its head is read; the body is being collected.
+    Body(Head, Framer),
+    /// It is whole and on its way to hyper.
+    Handing(Source),
+    /// hyper has it; nothing more is handed on until the answer is written.
+    Answering,
+    /// Nothing will be handed on any more.
+    Ended,
+}
+
+/// How much of the body is still to come.
+enum Framer {
+    /// This many bytes in all.
+    Length(usize),
+    Chunked(Chunked),
+}
+
+/// Which bytes hyper is given.
+enum Source {
+    /// The ones that came, up to this offset of the inbox.
+    AsCame(usize),
+    /// The rewritten message in the outbox; this much of it is handed on.
+    Rewritten(usize),
+}
+
+/// A stream between the client and hyper. See the room's first page for what it is for.
+pub struct Wire<T> {
+    io: T,
+    limits: Arc<Limits>,
+    slot: Arc<Slot>,
+    /// What the client has sent; what lies before `start` is done with.
+    inbox: Vec<u8>,
+    start: usize,
+    outbox: Vec<u8>,
+    phase: Phase,
+    number: u64,
+    /// What is still to be sent of `100 Continue`.
+    interim: &'static [u8],
+    /// The client has sent its last byte.
+    at_end: bool,
+    /// One empty line before a request line has been skipped.
+    skipped_blank: bool,
+    timer: Timer,
+    refused: Option<(Fault, Refusal)>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
+    /// A wire over a stream on which no byte has been read.
+    pub fn new(io: T, limits: Arc<Limits>, slot: Arc<Slot>) -> Wire<T> {
+        Wire {
+            io,
+            limits,
+            slot,
+            inbox: Vec::new(),
+            start: 0,
+            outbox: Vec::new(),
+            phase: Phase::Head(Search::default()),
+            number: 0,
+            interim: &[],
+            at_end: false,
+            skipped_blank: false,
+            timer: Timer::default(),
+            refused: None,
+        }
+    }
+
+    /// What is left when hyper has let go of the wire: the stream, what was refused, and whether the
+    /// client may have sent bytes that nobody read.
+    pub fn into_rest(self) -> (T, Option<(Fault, Refusal)>, bool) {
+        let unhanded = matches!(self.phase, Phase::Body(..) | Phase::Handing(_));
+        let unread = unhanded || self.start < self.inbox.len();
+        (self.io, self.refused, unread && !self.at_end)
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.inbox.get(self.start..).unwrap_or_default()
+    }
+
+    /// Moves on as far as the bytes at hand allow; true once a whole request is ready for hyper.
+    fn advance(&mut self) -> Result<bool, Fault> {
+        if let Phase::Head(_) = self.phase {
+            self.skip_blank();
+        }
+        let unread = self.inbox.get(self.start..).unwrap_or_default();
+        if let Phase::Head(search) = &mut self.phase {
+            if unread.is_empty() || (unread == b"\r" && !self.skipped_blank) {
+                return Ok(false);
+            }
+            let Some(length) = search.find(unread, &self.limits)? else {
+                return Ok(false);
+            };
+            let head = head::read(unread.get(..length).unwrap_or_default())?;
+            let framer = framer(&head, &self.limits)?;
+            if head.expects_continue && unread.len() == length {
+                self.interim = CONTINUE;
+            }
+            self.phase = Phase::Body(head, framer);
+        }
+        self.collect_body()
+    }
+
+    /// Old clients end a body with an empty line that is not part of it (RFC 9112 §2.2).
+    fn skip_blank(&mut self) {
+        if !self.skipped_blank && self.unread().starts_with(b"\r\n") {
+            self.skipped_blank = true;
+            self.start += 2;
+        }
+    }
+
+    fn collect_body(&mut self) -> Result<bool, Fault> {
+        let Phase::Body(head, framer) = &mut self.phase else {
+            return Ok(false);
+        };
+        let body_at = self.start + head.length;
+        match framer {
+            Framer::Length(length) => {
+                if self.inbox.len() < body_at + *length {
+                    return Ok(false);
+                }
+            }
+            Framer::Chunked(chunked) => {
+                let Fed::Complete(used) = chunked.feed(self.inbox.get(body_at..).unwrap_or_default())? else {
+                    self.inbox.truncate(body_at);
+                    return Ok(false);
+                };
+                self.inbox.drain(body_at..body_at + used);
+            }
+        }
+        self.hand_on()
+    }
+
+    /// The request is whole: leaves its head in the slot and lays out the bytes for hyper.
+    fn hand_on(&mut self) -> Result<bool, Fault> {
+        let Phase::Body(head, framer) = std::mem::replace(&mut self.phase, Phase::Answering) else {
+            return Ok(false);
+        };
+        let unread = self.inbox.get(self.start..).unwrap_or_default();
+        let bytes = unread.get(..head.length).unwrap_or_default();
+        let target = bytes.get(head.target.clone()).unwrap_or_default();
+        let handed = head::repair(target);
+        self.number += 1;
+        let line = bytes.get(head.line.clone()).unwrap_or_default().to_vec();
+        let source = match (&framer, head.needs_rewrite) {
+            (Framer::Length(length), false) => Source::AsCame(self.start + head.length + length),
+            (framer, _) => {
+                self.outbox.clear();
+                let (chunked, body) = match framer {
+                    Framer::Length(length) => (None, unread.get(head.length..head.length + length)),
+                    Framer::Chunked(chunked) => (Some(chunked.body().len()), Some(chunked.body())),
+                };
+                head::rewrite(bytes, &head, &handed, chunked, &mut self.outbox);
+                self.outbox.extend_from_slice(body.unwrap_or_default());
+                self.start += head.length + if chunked.is_some() { 0 } else { body.map_or(0, <[u8]>::len) };
+                Source::Rewritten(0)
+            }
+        };
+        self.slot.put(RawHead { number: self.number, line, target: target.to_vec(), handed });
+        self.phase = Phase::Handing(source);
+        self.timer.stop();
+        Ok(true)
+    }
+
+    /// Gives hyper the next bytes of the message it is to read.
+    fn hand(&mut self, cursor: &mut ReadBufCursor<'_>) {
+        let room = cursor.remaining();
+        let Phase::Handing(source) = &mut self.phase else {
+            return;
+        };
+        let rest = match source {
+            Source::AsCame(end) => self.inbox.get(self.start..*end),
+            Source::Rewritten(at) => self.outbox.get(*at..),
+        }
+        .unwrap_or_default();
+        let piece = rest.get(..room).unwrap_or(rest);
+        cursor.put_slice(piece);
+        let done = piece.len() == rest.len();
+        match source {
+            Source::AsCame(_) => self.start += piece.len(),
+            Source::Rewritten(at) => *at += piece.len(),
+        }
+        if done {
+            self.phase = Phase::Answering;
+            self.tidy();
+        }
+    }
+
+    /// Forgets bytes that are done with; cheap where nothing lies behind them.
+    fn tidy(&mut self) {
+        if self.start >= self.inbox.len() {
+            self.inbox.clear();
+        } else {
+            self.inbox.drain(..self.start);
+        }
+        self.start = 0;
+        self.inbox.shrink_to(KEEP_BYTES);
+        self.outbox.clear();
+        self.outbox.shrink_to(KEEP_BYTES);
+    }
+
+    /// Reads from the client; zero bytes at its end.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.inbox.reserve(READ_BYTES);
+        let read = ready!(pin!(self.io.read_buf(&mut self.inbox)).poll(cx));
+        if matches!(read, Ok(0) | Err(_)) {
+            self.at_end = true;
+        }
+        Poll::Ready(read)
+    }
+
+    /// While hyper waits for the handler: notes what the client does, and tells hyper nothing. A client
+    /// that hangs up must not cancel a write that is under way, and its next request must wait.
+    fn watch(&mut self, cx: &mut Context<'_>) {
+        while !self.at_end && self.unread().is_empty() {
+            if self.fill(cx).is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// The answer is written: the next request may come.
+    fn turn(&mut self, cx: &mut Context<'_>) {
+        self.phase = Phase::Head(Search::default());
+        self.skipped_blank = false;
+        // hyper was told to wait and may not ask again before it is woken: by the socket, by the alarm,
+        // or, where bytes are here already, by us.
+        let idle = !self.at_end && self.unread().is_empty();
+        if !idle || self.timer.poll(cx, Waiting::Next, &self.limits).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Keeps the refusal for whoever closes the connection; hyper only sees the stream end.
+    fn refuse(&mut self, fault: Fault) -> Poll<io::Result<()>> {
+        let came = self.unread();
+        let end = came.iter().position(|b| *b == b'\n').unwrap_or(came.len()).min(REFUSED_BYTES);
+        let line = came.get(..end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+        self.refused =
+            Some((fault, Refusal { status: fault.status, reason: fault.message.to_owned(), line }));
+        self.end()
+    }
+
+    fn end(&mut self) -> Poll<io::Result<()>> {
+        self.phase = Phase::Ended;
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is waited for now, by what has come so far.
+    fn waiting(&self) -> Waiting {
+        match &self.phase {
+            Phase::Body(..) => Waiting::Body,
+            _ if !self.unread().is_empty() => Waiting::Head,
+            _ if self.number == 0 => Waiting::First,
+            _ => Waiting::Next,
+        }
+    }
+
+    /// Collects the next request; ready when it is whole, or when none will come.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.advance() {
+                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(false) => {}
+                Err(fault) => return self.refuse(fault),
+            }
+            let waiting = self.waiting();
+            let nothing_came = matches!(waiting, Waiting::First | Waiting::Next);
+            if self.at_end {
+                return if nothing_came { self.end() } else { self.refuse(Fault::CUT_OFF) };
+            }
+            if let Poll::Ready(Err(error)) = self.poll_interim(cx) {
+                return Poll::Ready(Err(error));
+            }
+            if self.fill(cx).is_ready() {
+                continue;
+            }
+            if nothing_came && self.slot.is_stopping() {
+                return self.end();
+            }
+            ready!(self.timer.poll(cx, waiting, &self.limits));
+            return match waiting {
+                Waiting::Head => self.refuse(SLOW_HEAD),
+                Waiting::Body => self.refuse(SLOW_BODY),
+                _ => self.end(),
+            };
+        }
+    }
+
+    /// Sends what is left of `100 Continue`. hyper writes nothing while a request is being collected.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.interim.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim = self.interim.get(written..).unwrap_or_default();
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// A write that makes no progress ends the connection: an unread answer costs no more than its time.
+    fn patient<V>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<V>>) -> Poll<io::Result<V>> {
+        if write.is_ready() {
+            self.timer.stop_writing();
+            return write;
+        }
+        self.timer.poll(cx, Waiting::Write, &self.limits).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+const SLOW_HEAD: Fault = Fault::slow("the request's head did not arrive in time");
+const SLOW_BODY: Fault = Fault::slow("the request's body did not arrive in time");
+
+fn framer(head: &Head, limits: &Limits) -> Result<Framer, Fault> {
+    match head.framing {
+        Framing::Chunked => Ok(Framer::Chunked(Chunked::new(limits.body_bytes))),
+        Framing::Length(length) => match usize::try_from(length) {
+            Ok(length) if length <= limits.body_bytes => Ok(Framer::Length(length)),
+            _ => Err(Fault::BODY_TOO_LARGE),
+        },
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        if let Phase::Head(_) | Phase::Body(..) = wire.phase {
+            ready!(wire.poll_request(cx))?;
+        }
+        match wire.phase {
+            Phase::Handing(_) => {
+                wire.hand(&mut cursor);
+                Poll::Ready(Ok(()))
+            }
+            Phase::Answering => {
+                wire.watch(cx);
+                Poll::Pending
+            }
+            Phase::Head(_) | Phase::Body(..) | Phase::Ended => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let written = Pin::new(&mut wire.io).poll_write(cx, bytes);
+        wire.patient(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let written = Pin::new(&mut wire.io).poll_write_vectored(cx, pieces);
+        wire.patient(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// hyper flushes only when it has written all it has, so after an answer this is the turn.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let flushed = Pin::new(&mut wire.io).poll_flush(cx);
+        ready!(wire.patient(cx, flushed))?;
+        if let Phase::Answering = wire.phase
+            && wire.slot.take_answered()
+        {
+            wire.turn(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// hyper never shuts the stream: the connection's last words are not hyper's to say.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+}

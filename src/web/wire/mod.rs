@@ -1,0 +1,110 @@
+//! The request line as it came, below hyper: every head is read by us first, and by the stricter rules.
+//!
+//! hyper cuts a query at a raw `#` without a word and refuses raw spaces, quotes, angle brackets,
+//! control bytes and Latin-1 before any of our code runs. A postback with such a byte is a lost sale,
+//! so this room sits between the socket and hyper. It reads one whole request (head and body), keeps
+//! the request line byte for byte, and hands hyper a message that both sides can only read one way:
+//! the query percent-encoded where it must be, the body always framed by one `Content-Length`. The
+//! bytes after that message stay here until the answer is written.
+//!
+//! What it refuses it answers itself, with the status of [`Fault`](fault::Fault), and closes.
+//! Its rules, where they are a choice:
+//!
+//! - Only the path form (`/path?query`) and `*` are taken as targets; the absolute form is refused.
+//! - Before the first `?`: no byte above 0x7E, no control, space, backtick, `"`, `#`, `<` or `>`.
+//! - `Transfer-Encoding` must be the one word `chunked` in one header; letter case does not matter.
+//! - Chunk extensions and trailers are checked, bounded and dropped.
+//! - One empty line before a request line is skipped (old clients send it after a body).
+//! - A client that shuts down its sending side after a request still gets its answer, and a client
+//!   that hangs up does not cancel the handler.
+
+pub mod body;
+pub mod exchange;
+pub mod fault;
+pub mod head;
+pub mod io;
+pub mod slot;
+pub mod timer;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+
+/// The request line of one request as it came, given to the handler beside hyper's view of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawHead {
+    /// The request's number on its connection, from 1.
+    pub number: u64,
+    /// The request line byte for byte, without its CRLF.
+    pub line: Vec<u8>,
+    /// The target of that line byte for byte: between the first space and the last.
+    pub target: Vec<u8>,
+    /// The target hyper was given: the same, percent-encoded after the first `?` where it had to be.
+    pub handed: String,
+}
+
+/// A request that was not handed on: what it was told, and the beginning of what it sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status it was answered.
+    pub status: u16,
+    /// The reason in a sentence, as in the answer's body.
+    pub reason: String,
+    /// The first bytes of what came, at most 2 KiB: the request line where one was found.
+    pub line: Vec<u8>,
+}
+
+/// Whoever answers the requests of a listener.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. The body is whole before this is called; hanging up does not cancel it.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        head: RawHead,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+
+    /// Told of every request the wire refused, before the client is answered.
+    fn refused(&self, refusal: Refusal, peer: SocketAddr) -> impl Future<Output = ()> + Send;
+}
+
+/// What one connection may ask for, in bytes and in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest request line in bytes, CRLF not counted; beyond it 414.
+    pub line_bytes: usize,
+    /// The largest head in bytes, request line and blank line counted; beyond it 431.
+    pub head_bytes: usize,
+    /// The most header lines; beyond it 431.
+    pub headers: usize,
+    /// The largest body in bytes, chunk framing not counted; beyond it 413.
+    pub body_bytes: usize,
+    /// From a head's first byte to its last; also how long a new connection may stay silent. Then 408.
+    pub head: Duration,
+    /// From the end of a head to the end of its body; then 408.
+    pub body: Duration,
+    /// Between two requests; then the connection is closed without a word.
+    pub idle: Duration,
+    /// How long the client may take none of an answer's bytes; then the connection is dropped.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            line_bytes: 16 * 1024,
+            head_bytes: 32 * 1024,
+            headers: 64,
+            body_bytes: 64 * 1024,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+        }
+    }
+}

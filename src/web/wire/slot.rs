@@ -1,0 +1,47 @@
+//! What a connection's two halves tell each other: the wire below hyper and the service above it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::RawHead;
+
+/// One connection's slot. Both halves run in the same task; nothing here is ever waited for.
+pub struct Slot {
+    head: Mutex<Option<RawHead>>,
+    answered: AtomicBool,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Slot {
+    /// A slot of a connection whose listener stops when `stopping` turns true.
+    pub fn new(stopping: Arc<AtomicBool>) -> Slot {
+        Slot { head: Mutex::new(None), answered: AtomicBool::new(false), stopping }
+    }
+
+    /// The wire leaves the head of the request it is about to hand on.
+    pub fn put(&self, head: RawHead) {
+        *self.head.lock() = Some(head);
+    }
+
+    /// The service takes the head of its own request; there is none if hyper saw a request we did not.
+    pub fn take(&self) -> Option<RawHead> {
+        self.head.lock().take()
+    }
+
+    /// The service has made its answer; hyper writes it next.
+    pub fn answer(&self) {
+        self.answered.store(true, Ordering::Release);
+    }
+
+    /// Whether an answer was made since the last call.
+    pub fn take_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire) && self.answered.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the listener is stopping: the next answer is the connection's last.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

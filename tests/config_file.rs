@@ -1,0 +1,198 @@
+//! `postbridge.toml`: the shipped file is the default and shows every key; secrets stay secret.
+
+use std::fs;
+use std::path::Path;
+
+use postbridge::config::secrets::Secret;
+use postbridge::config::{Config, DEFAULT};
+use postbridge::domain::delivery::Unmatched;
+use postbridge::problem::Problem;
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "CAKE_KEY" => Some("k3y-of-the-network".to_owned()),
+        "META_ACCESS_TOKEN" => Some("EAAB-token-of-the-account".to_owned()),
+        "POSTBRIDGE_TOKEN" => Some("t0ken-of-the-operators".to_owned()),
+        "LISTEN" => Some("127.0.0.1:9090".to_owned()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Config {
+    Config::parse("postbridge.toml", text, &env).unwrap_or_else(|problems| panic!("{}", told(&problems)))
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    Config::parse("postbridge.toml", text, &env).err().expect("a configuration with problems")
+}
+
+fn told(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+/// The shipped file with every optional line switched on.
+fn with_every_key() -> String {
+    let is_key = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        line.starts_with('[')
+            || (line.contains(" = ") && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    };
+    let lines = DEFAULT.lines().map(|line| match line.strip_prefix("# ") {
+        Some(key) if is_key(key) => format!("{key}\n"),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+const SOURCE: &str = r#"
+[[source]]
+id = "cake-test"
+template = "cake"
+key = { env = "CAKE_KEY" }
+currency = "USD"
+"#;
+
+#[test]
+fn the_shipped_file_is_valid_and_is_the_default() {
+    let shipped = parse(DEFAULT);
+    assert_eq!(told(&shipped.warnings), "");
+    let empty = parse("");
+    assert_eq!(format!("{:?}", shipped.server), format!("{:?}", empty.server));
+    assert_eq!(shipped.store, empty.store);
+
+    let bare = parse(SOURCE);
+    let (bare, shipped) = (&bare.sources[0], &shipped.sources[0]);
+    assert_eq!(bare.policy, shipped.policy);
+    assert_eq!(bare.policy.unmatched, Unmatched::Hold { hours: 72 });
+    assert_eq!(bare.max_per_second, shipped.max_per_second);
+}
+
+#[test]
+fn a_destination_that_says_only_what_it_must_is_as_the_shipped_example() {
+    let shipped = parse(DEFAULT);
+    let bare = parse(
+        r#"
+        [[destination]]
+        id = "meta-main"
+        template = "meta"
+        settings = { pixel_id = 1234567890, access_token = { env = "META_ACCESS_TOKEN" } }
+        "#,
+    );
+    let (bare, shipped) = (&bare.destinations[0], &shipped.destinations[0]);
+    assert_eq!(bare.route, shipped.route);
+    assert_eq!(bare.max_in_flight, shipped.max_in_flight);
+    assert_eq!(bare.timeout_ms, shipped.timeout_ms);
+    assert_eq!(bare.allow_private_network, shipped.allow_private_network);
+    assert_eq!(bare.account.mode(), shipped.account.mode());
+}
+
+#[test]
+fn every_key_that_the_shipped_file_shows_is_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cert.pem"), "a certificate").unwrap();
+    fs::write(folder.path().join("key.pem"), "a key").unwrap();
+    fs::create_dir(folder.path().join("templates")).unwrap();
+    let file = folder.path().join("postbridge.toml");
+    let text = with_every_key();
+    assert!(text.contains("\n[server.tls]\ncertificate"), "{text}");
+    let config = Config::parse(file.to_str().unwrap(), &text, &env)
+        .unwrap_or_else(|problems| panic!("{}", told(&problems)));
+    assert_eq!(config.server.public_url, "https://t.example.com");
+    assert_eq!(config.server.tls.unwrap().certificate, folder.path().join("cert.pem"));
+    assert_eq!(config.store.path, folder.path().join("data"));
+    assert_eq!(config.sources[0].max_per_second.unwrap().get(), 200);
+    assert_eq!(config.destinations[0].route.events, ["Purchase"]);
+    assert_eq!(config.destinations[0].route.sources[0].as_str(), "cake-test");
+}
+
+#[test]
+fn every_key_that_is_understood_stands_in_the_shipped_file() {
+    let shown = with_every_key();
+    let tables =
+        ["[server]", "[server.tls]", "[store]", "[templates]", "[api]", "[[source]]", "[[destination]]"];
+    let unknown: String = tables.iter().map(|table| format!("{table}\nqqqqqq = 1\n")).collect();
+    let text = format!("qqqqqq = 1\n{unknown}[destination.only]\nqqqqqq = 1\n");
+    let mut lists = 0;
+    for problem in problems(&text).iter().filter(|problem| problem.what.contains("unknown key")) {
+        let (_, known) = problem.hint.split_once(" may have: ").expect("a list of keys");
+        for key in known.split(", ") {
+            let heads = [format!("[{key}]"), format!(".{key}]")];
+            let shows = |line: &str| {
+                line.starts_with(&format!("{key} = ")) || heads.iter().any(|head| line.contains(head))
+            };
+            let there = shown.lines().any(shows);
+            assert!(there, "`{key}` is not in the shipped file");
+        }
+        lists += 1;
+    }
+    assert_eq!(lists, 9);
+}
+
+#[test]
+fn a_problem_stands_at_the_line_of_its_key() {
+    let found = problems("[server]\nlisten = \"127.0.0.1:8080\"\n\n# why\nmax_body_bytes = 1\n");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].at, "postbridge.toml:5");
+}
+
+#[test]
+fn all_problems_of_a_file_are_told_at_once_in_its_order() {
+    let found =
+        problems("[server]\nlisten = \"x\"\npublic_url = \"y\"\n[store]\nengine = \"postgres\"\nz = 1\n");
+    let places: Vec<&str> = found.iter().map(|problem| problem.at.as_str()).collect();
+    assert_eq!(places, ["postbridge.toml:2", "postbridge.toml:3", "postbridge.toml:5", "postbridge.toml:6"]);
+}
+
+#[test]
+fn any_text_may_come_from_the_environment_or_a_file_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("key"), "key-from-a-file\n").unwrap();
+    let file = folder.path().join("postbridge.toml");
+    let text = SOURCE.replace("{ env = \"CAKE_KEY\" }", "[{ file = \"key\" }, { env = \"CAKE_KEY\" }]");
+    let text = format!("[server]\nlisten = {{ env = \"LISTEN\" }}\n{text}");
+    let config = Config::parse(file.to_str().unwrap(), &text, &env).map_err(|p| told(&p)).unwrap();
+    assert_eq!(config.server.listen.port(), 9090);
+    let source = config.source("cake-test").unwrap();
+    assert_eq!(source.keys[0].reveal(), "key-from-a-file");
+    assert!(source.has_key(b"key-from-a-file") && source.has_key(b"k3y-of-the-network"));
+    assert!(!source.has_key(b"key-from-a-fil") && !source.has_key(b""));
+}
+
+#[test]
+fn without_a_public_url_printed_urls_begin_with_the_listening_address() {
+    let config = parse("[server]\nlisten = \"127.0.0.1:7000\"\n");
+    assert_eq!(config.server.public_url, "http://127.0.0.1:7000");
+    let config = parse("[server]\npublic_url = \"https://t.example.com/in/\"\n");
+    assert_eq!(config.server.public_url, "https://t.example.com/in");
+}
+
+#[test]
+fn a_secret_never_prints_itself() {
+    let secret = Secret::new("open sesame");
+    assert!(!format!("{secret} {secret:?}").contains("sesame"));
+    let config = parse(DEFAULT);
+    let shown = format!("{:?} {:?}", config.api, config.server);
+    assert!(!shown.contains("t0ken-of-the-operators"), "{shown}");
+}
+
+#[test]
+fn a_running_program_refuses_another_address_or_store_and_takes_the_rest() {
+    let running = parse(DEFAULT);
+    let same = parse(&DEFAULT.replace("max_body_bytes = 65536", "max_body_bytes = 1024"));
+    assert_eq!(running.reload_refusals(&same), []);
+    let moved = DEFAULT.replace("\nlisten = \"127.0.0.1:8080\"", "\nlisten = \"127.0.0.1:8090\"");
+    let moved = moved
+        .replace("# admin_listen", "admin_listen")
+        .replace("keep_clicks_days = 120", "keep_clicks_days = 12");
+    let told: Vec<String> = running.reload_refusals(&parse(&moved)).iter().map(|p| p.what.clone()).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].contains("listen") && told[0].contains("127.0.0.1:8090"), "{told:?}");
+    assert!(told[1].contains("admin_listen") && told[2].contains("keep_clicks_days"), "{told:?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_problem_that_says_how_to_make_one() {
+    let problems = Config::load(Path::new("/nowhere/postbridge.toml")).err().unwrap();
+    assert_eq!(problems[0].at, "/nowhere/postbridge.toml");
+    assert!(problems[0].hint.contains("postbridge init"));
+}

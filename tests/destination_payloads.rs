@@ -1,0 +1,341 @@
+//! Payloads: normalised and hashed as the platforms want, money digit for digit, nothing empty, nothing made up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use postbridge::domain::attribution::{Attribution, Reading};
+use postbridge::domain::click::{Click, Trait, Traits};
+use postbridge::domain::conversion::{Conversion, EventName, Status};
+use postbridge::domain::delivery::OutgoingRequest;
+use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::time::Time;
+use postbridge::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
+use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::DestinationTemplate;
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn time(text: &str) -> Time {
+    Time::parse(text).unwrap()
+}
+
+pub fn click() -> Click {
+    Click {
+        id: ClickId::parse("jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t").unwrap(),
+        at: time("2026-09-21T14:00:00.123Z"),
+        recorded_at: time("2026-09-21T14:00:00.123Z"),
+        landing_url: Some("https://shop.example/lp".to_owned()),
+        referrer: None,
+        ip: Some("203.0.113.9".parse().unwrap()),
+        user_agent: Some("Mozilla/5.0 X".to_owned()),
+        params: vec![("fbclid".to_owned(), "IwAR0AbC".to_owned())],
+        cookies: Vec::new(),
+        sub_ids: Vec::new(),
+        customer: Traits::default(),
+    }
+}
+
+pub fn conversion() -> Conversion {
+    let source = SourceId::parse("cake-test").unwrap();
+    let click = click().id;
+    Conversion {
+        id: ConversionId::derive(&source, "Purchase", "transaction:1"),
+        seq: Seq::new(1).unwrap(),
+        source,
+        event: EventName::parse("Purchase").unwrap(),
+        status: Status::Approved,
+        transaction_id: Some("1".to_owned()),
+        attribution: Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact },
+        item_id: Some("565".to_owned()),
+        value: Some(Money::new("7.00".parse().unwrap(), Currency::parse("USD").unwrap())),
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: time("2026-09-21T14:13:20Z"),
+        received_at: time("2026-09-21T14:13:20Z"),
+        traits: Traits::default(),
+        params: vec![("affid".to_owned(), "200".to_owned())],
+        history: Vec::new(),
+    }
+}
+
+fn delivery(conversion: &Conversion) -> DeliveryId {
+    let destination = DestinationId::parse("main").unwrap();
+    DeliveryId { conversion: conversion.id, destination, occasion: Occasion::First }
+}
+
+fn account(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> Account {
+    Account::build(AccountSpec {
+        id: DestinationId::parse("main").unwrap(),
+        template,
+        mode: Mode::Live,
+        endpoint: None,
+        settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        events: BTreeMap::new(),
+    })
+    .unwrap()
+}
+
+fn built_in(name: &str) -> Arc<DestinationTemplate> {
+    Catalog::load(None).unwrap().destination(name).unwrap()
+}
+
+fn meta() -> &'static Account {
+    static META: LazyLock<Account> =
+        LazyLock::new(|| account(built_in("meta"), &[("pixel_id", "12"), ("access_token", "secret-token")]));
+    &META
+}
+
+fn render(account: &Account, conversion: &Conversion, click: Option<&Click>) -> Rendered {
+    let now = time("2026-09-21T14:20:00Z");
+    account.render(&RenderInput { conversion, click, delivery: &delivery(conversion), now }).unwrap()
+}
+
+fn request(account: &Account, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
+    match render(account, conversion, click) {
+        Rendered::Request(request) => request,
+        Rendered::Skip { reason } => panic!("skipped: {reason}"),
+    }
+}
+
+/// What the Meta template makes of one trait: the member of `user_data`, or null.
+fn user_data(name: Trait, told: &str, member: &str) -> Value {
+    let mut conversion = conversion();
+    conversion.traits.0.insert(name, told.to_owned());
+    let request = request(meta(), &conversion, Some(&click()));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    body["data"][0]["user_data"][member].clone()
+}
+
+fn hashed(text: &str) -> Value {
+    let hex: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    serde_json::json!([hex])
+}
+
+#[test]
+fn traits_are_normalised_before_they_are_hashed() {
+    for (name, member, told, normal) in [
+        (Trait::Email, "em", " Ann.Lee+x@GMail.com ", "ann.lee+x@gmail.com"),
+        (Trait::Email, "em", "john.d@googlemail.com", "john.d@googlemail.com"),
+        (Trait::Phone, "ph", "+1 (415) 555-0100", "14155550100"),
+        (Trait::Phone, "ph", "0049 170 1234567", "491701234567"),
+        (Trait::Phone, "ph", "14155550100", "14155550100"),
+        (Trait::FirstName, "fn", "Ann-Marie", "annmarie"),
+        (Trait::FirstName, "fn", "王", "王"),
+        (Trait::LastName, "ln", " O'Neil ", "oneil"),
+        (Trait::City, "ct", "São Paulo", "sãopaulo"),
+        (Trait::City, "ct", "北京", "北京"),
+        (Trait::City, "ct", "Newark 3", "newark"),
+        (Trait::State, "st", "California", "ca"),
+        (Trait::State, "st", "CA", "ca"),
+        (Trait::State, "st", "Nordrhein-Westfalen", "nordrheinwestfalen"),
+        (Trait::Zip, "zp", "94105-1234", "94105"),
+        (Trait::Zip, "zp", "SW1A 1AA", "sw1a1aa"),
+        (Trait::Country, "country", "US", "us"),
+        (Trait::Country, "country", "United States", "us"),
+        (Trait::Country, "country", "DEU", "de"),
+        (Trait::Gender, "ge", "Female", "f"),
+        (Trait::Gender, "ge", "M", "m"),
+        (Trait::Birthdate, "db", "1984-02-29", "19840229"),
+        (Trait::Birthdate, "db", "1984/02/29", "19840229"),
+        (Trait::Birthdate, "db", "19840229", "19840229"),
+        (Trait::Birthdate, "db", "1984-02-29T00:00:00Z", "19840229"),
+    ] {
+        assert_eq!(user_data(name, told, member), hashed(normal), "{told}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_and_never_hashed() {
+    for (name, member, told) in [
+        (Trait::Email, "em", ""),
+        (Trait::Email, "em", "  "),
+        (Trait::Email, "em", "ann"),
+        (Trait::Email, "em", "@example.com"),
+        (Trait::Email, "em", "ann lee@example.com"),
+        (Trait::Email, "em", "a@b@c"),
+        (Trait::Email, "em", "null"),
+        (Trait::Email, "em", "{email}"),
+        (Trait::Phone, "ph", "0170 1234567"),
+        (Trait::Phone, "ph", "none"),
+        (Trait::Phone, "ph", "123"),
+        (Trait::Phone, "ph", "1234567890123456"),
+        (Trait::FirstName, "fn", "-"),
+        (Trait::FirstName, "fn", "undefined"),
+        (Trait::City, "ct", "12345"),
+        (Trait::Country, "country", "Neverland"),
+        (Trait::Gender, "ge", "x"),
+        (Trait::Birthdate, "db", "02/03/1984"),
+        (Trait::Birthdate, "db", "1984-02-30"),
+        (Trait::Birthdate, "db", "1984"),
+    ] {
+        assert_eq!(user_data(name, told, member), Value::Null, "{told}");
+    }
+}
+
+#[test]
+fn a_hash_passes_through_in_lower_case() {
+    let hash = "B4C9A289323B21A01C3E940F150EB9B8C542587F1ABFD8F0E1CC1FFC5E475514";
+    let expected = serde_json::json!([hash.to_lowercase()]);
+    for (name, member) in
+        [(Trait::Email, "em"), (Trait::Phone, "ph"), (Trait::FirstName, "fn"), (Trait::Zip, "zp")]
+    {
+        assert_eq!(user_data(name, hash, member), expected, "{member}");
+    }
+    let appended = format!("{hash}.AQYBAQMA");
+    let expected = serde_json::json!([format!("{}.AQYBAQMA", hash.to_lowercase())]);
+    assert_eq!(user_data(Trait::Email, &appended, "em"), expected);
+}
+
+#[test]
+fn a_click_id_that_looks_like_a_hash_is_hashed_all_the_same() {
+    let id = "a".repeat(64);
+    let mut conversion = conversion();
+    conversion.attribution = Attribution::Unmatched { given: id.clone() };
+    conversion.traits.0.insert(Trait::UserAgent, "Mozilla/5.0 X".to_owned());
+    let request = request(meta(), &conversion, None);
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["data"][0]["user_data"]["external_id"], hashed(&id));
+}
+
+#[test]
+fn a_secret_is_masked_wherever_the_request_is_shown() {
+    let request = request(meta(), &conversion(), Some(&click()));
+    let token = ("authorization".to_owned(), "Bearer secret-token".to_owned());
+    assert!(request.headers.contains(&token));
+    let shown = request.masked();
+    assert!(!format!("{shown:?}").contains("secret-token"));
+    assert!(shown.headers.contains(&("authorization".to_owned(), "Bearer ***".to_owned())));
+}
+
+/// Python made the expected signature:
+///
+/// ```python
+/// message = b'591e960b058ab6bd650abd41c2f4918c~main~first.1790000400.{"v":7.00,"t":"7.00"}'
+/// base64.b64encode(hmac.new(b'012345678901234567890123', message, hashlib.sha256).digest())
+/// ```
+#[test]
+fn a_signature_is_the_one_that_another_language_makes() {
+    let auth = "[request.auth]\nkind = \"standard-webhooks\"\nkeys = [\"key\"]\n[[setting]]\nname = \"key\"\nlabel = \"Key\"\nkind = \"signing-key\"\n";
+    let account = number_template(auth, &[("key", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")]);
+    let request = request(&account, &conversion(), None);
+    assert_eq!(String::from_utf8(request.body).unwrap(), r#"{"v":7.00,"t":"7.00"}"#);
+    let expected =
+        ("webhook-signature".to_owned(), "v1,c5nMq2i6f+j025D9vc+XWQp3QBUMHtuagDC/jN+sOUI=".to_owned());
+    assert!(request.headers.contains(&expected), "{:?}", request.headers);
+}
+
+#[test]
+fn a_webhook_is_signed_over_id_time_and_exact_body() {
+    use base64::Engine;
+    use hmac::{Hmac, Mac};
+    let engine = base64::engine::general_purpose::STANDARD;
+    let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let previous = "OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg=";
+    let settings = [("url", "https://hooks.example/x"), ("secret", secret), ("previous_secret", previous)];
+    let webhook = account(built_in("webhook"), &settings);
+    let conversion = conversion();
+    let request = request(&webhook, &conversion, None);
+    let header = |name: &str| request.headers.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    assert_eq!(header("webhook-id"), delivery(&conversion).to_string());
+    assert!(!header("webhook-id").contains('.'));
+    assert_eq!(header("webhook-timestamp"), "1790000400");
+    let signature = |key: &[u8]| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(format!("{}.1790000400.", header("webhook-id")).as_bytes());
+        mac.update(&request.body);
+        format!("v1,{}", engine.encode(mac.finalize().into_bytes()))
+    };
+    let new = signature(b"012345678901234567890123");
+    let old = signature(b"98765432109876543210987654321098");
+    assert_eq!(header("webhook-signature"), format!("{new} {old}"));
+}
+
+#[test]
+fn a_retry_carries_the_same_bytes() {
+    let meta = meta();
+    let (conversion, click) = (conversion(), click());
+    let first = request(meta, &conversion, Some(&click));
+    let later = time("2026-09-25T00:00:00Z");
+    let id = delivery(&conversion);
+    let input = RenderInput { conversion: &conversion, click: Some(&click), delivery: &id, now: later };
+    let Rendered::Request(second) = meta.render(&input).unwrap() else { panic!("skipped") };
+    assert_eq!(first, second);
+}
+
+/// A template of one number, for what happens to numbers.
+fn number_template(more: &str, settings: &[(&str, &str)]) -> Account {
+    let toml = "label = \"N\"\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://n.example/\"\n";
+    let files = [
+        ("destination.toml", format!("{toml}{more}")),
+        (
+            "event.json.hbs",
+            r#"{"v": {{number value}}, "t": {{text value}}, "p": {{json (param "p")}}, "o": {"a": [{{json (param "none")}}, {}]}}"#.to_owned(),
+        ),
+    ];
+    let files = files.map(|(name, text)| (name.to_owned(), text)).into_iter().collect();
+    account(Arc::new(DestinationTemplate::parse("numbers", &files).unwrap()), settings)
+}
+
+proptest! {
+    #[test]
+    fn a_value_leaves_with_exactly_its_digits(digits in -79_228_162_514_264_337_593_543_950_335i128..=79_228_162_514_264_337_593_543_950_335, scale in 0u32..=28) {
+        let amount = Decimal::from_i128_with_scale(digits, scale);
+        let mut conversion = conversion();
+        conversion.value = Some(Money::new(amount, Currency::parse("USD").unwrap()));
+        let request = request(&number_template("", &[]), &conversion, None);
+        let expected = format!(r#"{{"v":{amount},"t":"{amount}"}}"#);
+        prop_assert_eq!(String::from_utf8(request.body).unwrap(), expected);
+    }
+
+    #[test]
+    fn no_text_breaks_the_document(text in any::<String>()) {
+        let mut conversion = conversion();
+        conversion.params = vec![("p".to_owned(), text.clone())];
+        let request = request(&number_template("", &[]), &conversion, None);
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        prop_assert_eq!(body["p"].as_str().unwrap_or_default(), text);
+    }
+
+    #[test]
+    fn every_trait_whatever_it_holds_is_a_hash_or_absent(text in any::<String>()) {
+        for (name, member) in [
+            (Trait::Email, "em"), (Trait::Phone, "ph"), (Trait::FirstName, "fn"), (Trait::City, "ct"),
+            (Trait::State, "st"), (Trait::Zip, "zp"), (Trait::Country, "country"), (Trait::Gender, "ge"),
+            (Trait::Birthdate, "db"),
+        ] {
+            match user_data(name, &text, member) {
+                Value::Null => {}
+                found => {
+                    let hash = found[0].as_str().unwrap();
+                    prop_assert!(hash.bytes().take(64).all(|b| b.is_ascii_hexdigit()), "{}", hash);
+                    prop_assert_ne!(hash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_phone_number_is_the_same_however_it_is_written(digits in "[1-9][0-9]{7,13}") {
+        let plain = user_data(Trait::Phone, &digits, "ph");
+        prop_assert_eq!(&plain, &hashed(&digits));
+        for written in [format!("+{digits}"), format!("00{digits}"), format!(" +{} {}", &digits[..2], &digits[2..]), format!("({}) {}", &digits[..3], &digits[3..])] {
+            prop_assert_eq!(&user_data(Trait::Phone, &written, "ph"), &plain, "{}", written);
+        }
+    }
+
+    #[test]
+    fn a_click_parameter_is_never_changed(fbclid in "[A-Za-z0-9_-]{1,200}") {
+        let mut click = click();
+        click.params = vec![("fbclid".to_owned(), fbclid.clone())];
+        let request = request(meta(), &conversion(), Some(&click));
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let expected = format!("fb.1.1789999200123.{fbclid}");
+        let found = body["data"][0]["user_data"]["fbc"].as_str();
+        let skeleton = ["null", "undefined", "none"].iter().any(|word| fbclid.eq_ignore_ascii_case(word));
+        prop_assert_eq!(found, (!skeleton).then_some(expected.as_str()));
+    }
+}

@@ -1,0 +1,220 @@
+//! What the pages show: everything that came, inert, with the reason and the next step.
+
+use http::StatusCode;
+use postbridge::store::memory::FaultAt;
+
+use crate::pages_ground::{CLICK, World};
+
+const PLACES: [&str; 5] = ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"];
+
+#[tokio::test]
+async fn every_page_carries_the_headers_that_keep_it_to_itself() {
+    let world = World::busy().await;
+    let sale = world.path_of("A-1001").await;
+    let missing = format!("/conversions/{}", "0".repeat(32));
+    for place in PLACES.into_iter().chain([sale.as_str(), "/sign-in", "/", missing.as_str()]) {
+        let answer = world.get(place).await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{place}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert!(!answer.text.contains("<script") && !answer.text.contains(" style="), "{place}");
+    }
+    let page = world.get("/conversions").await.text;
+    let style = page.split("href=\"").find(|part| part.starts_with("/pages-")).unwrap();
+    let style = world.get(style.split('"').next().unwrap()).await;
+    assert_eq!((style.status, style.header("content-type")), (StatusCode::OK, "text/css; charset=utf-8"));
+    assert!(style.header("cache-control").contains("immutable"));
+}
+
+#[tokio::test]
+async fn with_nothing_there_every_page_says_what_to_do_next() {
+    let world = World::new();
+    world.sign_in().await;
+    for (place, wanted) in [
+        ("/conversions", "No conversion has arrived yet"),
+        ("/conversions?state=dead", "No conversion fits these filters"),
+        ("/quarantine", "Nothing is in quarantine"),
+        ("/dead-letters", "No dead letters"),
+        ("/sources", "none has arrived yet"),
+        ("/destinations", "No error since start"),
+    ] {
+        let page = world.get(place).await;
+        assert_eq!(page.status, StatusCode::OK, "{place}");
+        page.shows(wanted);
+    }
+}
+
+#[tokio::test]
+async fn with_nothing_configured_the_pages_show_what_to_configure() {
+    let mut world = World::new();
+    world.pages.networks = Default::default();
+    world.pages.accounts = Default::default();
+    world.sign_in().await;
+    world.get("/sources").await.shows("No source is configured").shows("[[source]]");
+    world.get("/destinations").await.shows("No destination is configured").shows("postbridge check");
+}
+
+#[tokio::test]
+async fn a_sale_is_shown_from_its_raw_bytes_to_each_response() {
+    let world = World::busy().await;
+    let page = world.get(&world.path_of("A-1001").await).await;
+    page.shows("s1&#x3D;<mark>#</mark>s1<mark>#</mark>&amp;s2&#x3D;");
+    page.shows("caf<mark>\\xe9</mark>").shows("byte e9, which is not UTF-8").shows("a raw #");
+    page.shows("transaction_id").shows("left out: a macro that was not filled in");
+    page.shows(CLICK).shows("https://shop.example.com/?fbclid&#x3D;IwAR2xyz").shows("198.51.100.7");
+    page.shows("7.50 USD").shows("meta-main").shows("shop-hook");
+    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("Mend what the reason names, then retry");
+    page.shows("&quot;value&quot;: 7.50").shows("Bearer ***").shows("HTTP 400");
+    page.shows("look at <code>fbp</code>").shows("<time datetime=\"2026-11-20T12:00:00.000Z\"");
+    assert_eq!(page.text.matches("Retry now").count(), 1, "only the dead one can be retried");
+}
+
+#[tokio::test]
+async fn what_a_network_sent_is_inert_wherever_it_stands() {
+    let world = World::busy().await;
+    let sale = world.path_of("A-1001").await;
+    let filtered = "/conversions?transaction_id=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    for place in PLACES.into_iter().chain([sale.as_str(), filtered]) {
+        let page = world.get(place).await;
+        page.hides("<script").hides("<b>order_id</b>").hides("\" onmouseover=\"x");
+    }
+    let page = world.get(&sale).await;
+    page.shows("&lt;script&gt;alert(1)&lt;/script&gt;").shows("&quot; onmouseover&#x3D;&quot;x");
+    world.get(filtered).await.shows("value=\"&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;\"");
+    let pasted = [("source", "cake-test"), ("pasted", "tid=</textarea><script>alert(1)</script>&price=1")];
+    let page = world.post("/sources", &pasted).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.hides("<script").shows("&lt;/textarea&gt;&lt;script&gt;");
+}
+
+#[tokio::test]
+async fn the_list_can_be_narrowed_and_says_so_when_a_filter_is_wrong() {
+    let world = World::busy().await;
+    world.get("/conversions").await.shows("A-1001").shows("A-1000");
+    for (query, shown, hidden) in [
+        ("state=held", "A-1000", "A-1001"),
+        ("state=dead", "A-1001", "A-1000"),
+        ("event=Lead", "A-1000", "A-1001"),
+        ("click_id=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t", "A-1001", "A-1000"),
+        ("source=cake-test&status=approved&transaction_id=A-1000", "A-1000", "A-1001"),
+        ("since=2026-11-20T12%3A00&until=2026-11-20T12%3A01&event=Lead", "A-1000", "A-1001"),
+    ] {
+        world.get(&format!("/conversions?{query}")).await.shows(shown).hides(hidden);
+    }
+    world.get("/conversions?since=2026-11-20T12%3A01").await.shows("No conversion fits").hides("A-1001");
+    let wrong = world.get("/conversions?since=yesterday").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    wrong.shows("a time is written 2026-11-20T10:00:00Z");
+    assert_eq!(world.get("/quarantine?since=yesterday").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_long_list_goes_on_by_the_older_link() {
+    let world = World::busy().await;
+    let first = world.get("/conversions?limit=1").await;
+    let older = first.text.split("href=\"").find(|part| part.contains("cursor")).expect("an Older link");
+    let older = older.split('"').next().unwrap().replace("&amp;", "&").replace("&#x3D;", "=");
+    let second = world.get(&older).await;
+    assert_ne!(first.text.contains("A-1001"), second.text.contains("A-1001"));
+    second.shows("Newest").shows("limit&#x3D;1");
+}
+
+#[tokio::test]
+async fn the_quarantine_shows_bytes_reason_and_mend() {
+    let world = World::busy().await;
+    let page = world.get("/quarantine").await;
+    page.shows("cake-test?s1&#x3D; HTTP/1.1").shows("caf<mark>\\xe9</mark>");
+    page.shows("is below 0 and no earlier conversion has the transaction id <code>R-1</code>");
+    page.shows("map this postback again").shows("Map again with today");
+    assert_eq!(page.text.matches("Map again with today").count(), 2);
+}
+
+#[tokio::test]
+async fn a_dead_letter_shows_request_response_reason_and_next_step() {
+    let world = World::busy().await;
+    let page = world.get("/dead-letters?destination=meta-main").await;
+    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("https://graph.example.com/events");
+    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Mend what the reason names").shows("Retry now");
+    world.get("/dead-letters?destination=shop-hook").await.shows("No dead letters");
+}
+
+#[tokio::test]
+async fn only_the_sources_page_shows_a_key_and_no_page_a_secret() {
+    let world = World::busy().await;
+    let sale = world.path_of("A-1001").await;
+    let pasted = [("source", "cake-test"), ("pasted", "tid=1&price=7&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t")];
+    let preview = world.post("/sources", &pasted).await;
+    preview.shows("Bearer ***").hides("meta-secret-token").hides("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    for place in PLACES.into_iter().chain([sale.as_str()]) {
+        let page = world.get(place).await;
+        page.hides("meta-secret-token").hides("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        assert_eq!(page.text.contains("the-key"), place == "/sources", "{place}");
+    }
+    world
+        .get("/sources")
+        .await
+        .shows("s1&#x3D;#s1#&amp;s2&#x3D;#s2#&amp;tid&#x3D;#tid#&amp;price&#x3D;#price#");
+}
+
+#[tokio::test]
+async fn a_parked_destination_says_since_when_why_and_what_to_do() {
+    let world = World::busy().await;
+    let page = world.get("/destinations").await;
+    page.shows("Parked since").shows("code 190: the token has expired").shows("Mend it");
+    page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("How to set it up");
+}
+
+#[tokio::test]
+async fn a_preview_shows_the_exact_request_and_stores_nothing() {
+    let world = World::busy().await;
+    let url = "https://t.example.com/the-key/collect/cake-test?s1=#s1#&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&tid=P-7&price=7.50&oid=12";
+    for pasted in [url, &url[url.find('?').unwrap() + 1..], &format!("GET {} HTTP/1.1", &url[21..])] {
+        let source = if pasted == url { "" } else { "cake-test" };
+        let page = world.post("/sources", &[("pasted", pasted), ("source", source)]).await;
+        assert_eq!(page.status, StatusCode::OK, "{pasted}");
+        page.shows("This would be sent").hides("It would be kept in quarantine");
+        page.shows("&quot;value&quot;: 7.50").shows("IwAR2xyz").shows("https://hooks.example.com/in");
+    }
+    world.get("/conversions?transaction_id=P-7").await.shows("No conversion fits");
+}
+
+#[tokio::test]
+async fn a_preview_says_why_a_postback_would_be_quarantined() {
+    let world = World::busy().await;
+    let page = world.post("/sources", &[("pasted", "tid=1&price=#price#"), ("source", "cake-test")]).await;
+    page.shows("It would be kept in quarantine").shows("<code>price</code>");
+    let lost = world.post("/sources", &[("pasted", "tid=1&price=1"), ("source", "")]).await;
+    assert_eq!(lost.status, StatusCode::BAD_REQUEST);
+    lost.shows("names no configured source");
+}
+
+#[tokio::test]
+async fn a_preview_reads_a_body_too() {
+    let world = World::busy().await;
+    let fields = [("pasted", ""), ("source", "cake-test"), ("body", "{\"tid\":\"B-1\",\"price\":\"3\"}")];
+    world.post("/sources", &fields).await.shows("B-1").shows("3 USD");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_page_that_says_so() {
+    let world = World::busy().await;
+    for id in ["0".repeat(32), "nonsense".to_owned(), "%3Cscript%3E".to_owned()] {
+        let page = world.get(&format!("/conversions/{id}")).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+        page.shows("No conversion with this id is kept").shows("keep_conversions_days");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_a_503_with_words() {
+    let world = World::busy().await;
+    world.receive(b"tid=X-1&price=-1").await;
+    world.memory.fail(FaultAt::BeforeSync, 0, "no space left on device");
+    let answer = world.post("/postbacks/3/map-again", &[]).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    answer.shows("The store failed");
+    assert_eq!(answer.header("retry-after"), "5");
+}

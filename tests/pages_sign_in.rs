@@ -1,0 +1,216 @@
+//! Who may see the pages: tokens, one-time links, sessions, and forms that nobody can forge.
+
+use http::{Method, StatusCode};
+use postbridge::web::auth::Tokens;
+use postbridge::web::pages::session::{LINK_MS, SESSION_MS, TRIES_IN_ALL, TRIES_OF_ONE};
+
+use crate::pages_ground::{TOKEN, World, noon};
+
+const PLACES: [&str; 6] =
+    ["/conversions", "/conversions/00", "/quarantine", "/dead-letters", "/sources", "/destinations"];
+
+#[tokio::test]
+async fn every_page_leads_a_stranger_to_the_sign_in_and_back() {
+    let world = World::new();
+    for place in PLACES {
+        let answer = world.get(place).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{place}");
+        assert!(answer.header("location").starts_with("/sign-in"), "{place}");
+        assert!(answer.text.is_empty());
+    }
+    let answer = world.get("/dead-letters?destination=meta-main").await;
+    assert_eq!(answer.header("location"), "/sign-in?next=%2Fdead-letters%3Fdestination%3Dmeta-main");
+    let form = world.get(answer.header("location")).await;
+    form.shows("name=\"token\"").shows("value=\"/dead-letters?destination&#x3D;meta-main\"");
+    let fields = [("token", TOKEN), ("next", "/dead-letters?destination=meta-main")];
+    let entered = world.post_only("/sign-in", &fields).await;
+    assert_eq!(entered.header("location"), "/dead-letters?destination=meta-main");
+    world.keep_cookie(&entered);
+    assert_eq!(world.get("/dead-letters?destination=meta-main").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_wrong_token_opens_nothing() {
+    let world = World::new();
+    for token in ["", "wrong", "a-token-for-tests-012345678"] {
+        let answer = world.post_only("/sign-in", &[("token", token)]).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert_eq!(answer.header("set-cookie"), "");
+        answer.shows("none of the configured tokens");
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_this_host_only_and_secure_behind_https() {
+    let mut world = World::new();
+    let plain = world.post_only("/sign-in", &[("token", TOKEN)]).await;
+    let cookie = plain.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("postbridge=") && cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert!(cookie.contains("Path=/; Max-Age=43200"), "{cookie}");
+
+    world.pages.secure_cookies = true;
+    let secure = world.post_only("/sign-in", &[("token", TOKEN)]).await;
+    let cookie = secure.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("__Host-postbridge=") && cookie.ends_with("SameSite=Lax; Secure"), "{cookie}");
+    world.keep_cookie(&plain);
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "a cookie of http does not count");
+    world.keep_cookie(&secure);
+    assert_eq!(world.get("/sources").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn tries_are_limited_for_one_address_and_in_all() {
+    let world = World::new();
+    let form = || format!("token={TOKEN}");
+    for _ in 0..TRIES_OF_ONE {
+        world.ask(Method::POST, "/sign-in", "token=guess".to_owned(), "192.0.2.1").await.unwrap();
+    }
+    let late = world.ask(Method::POST, "/sign-in", form(), "192.0.2.1").await.unwrap();
+    assert_eq!(late.status, StatusCode::TOO_MANY_REQUESTS, "even the right token waits");
+    assert!(late.header("retry-after").parse::<u32>().unwrap() > 0);
+    let link = world.sessions.link(&world.clock);
+    let linked = world.ask(Method::GET, &link, String::new(), "192.0.2.1").await.unwrap();
+    assert_eq!(linked.status, StatusCode::TOO_MANY_REQUESTS);
+    let other = world.ask(Method::POST, "/sign-in", form(), "192.0.2.2").await.unwrap();
+    assert_eq!(other.status, StatusCode::SEE_OTHER, "another address is free");
+
+    for n in 0..TRIES_IN_ALL {
+        let client = format!("198.18.{}.{}", n / 200, n % 200);
+        world.ask(Method::POST, "/sign-in", "token=guess".to_owned(), &client).await.unwrap();
+    }
+    let late = world.ask(Method::POST, "/sign-in", form(), "192.0.2.3").await.unwrap();
+    assert_eq!(late.status, StatusCode::TOO_MANY_REQUESTS);
+    world.clock.set(noon().plus_millis(60_000));
+    let later = world.ask(Method::POST, "/sign-in", form(), "192.0.2.1").await.unwrap();
+    assert_eq!(later.status, StatusCode::SEE_OTHER, "a minute later all are free");
+}
+
+#[tokio::test]
+async fn one_subscriber_of_ipv6_is_one_address() {
+    let world = World::new();
+    for n in 0..TRIES_OF_ONE {
+        let client = format!("2001:db8:1:2:{n:x}::1");
+        world.ask(Method::POST, "/sign-in", "token=guess".to_owned(), &client).await.unwrap();
+    }
+    let form = || format!("token={TOKEN}");
+    let same = world.ask(Method::POST, "/sign-in", form(), "2001:db8:1:2:ffff::9").await.unwrap();
+    assert_eq!(same.status, StatusCode::TOO_MANY_REQUESTS);
+    let other = world.ask(Method::POST, "/sign-in", form(), "2001:db8:1:3::9").await.unwrap();
+    assert_eq!(other.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
+    let world = World::busy().await;
+    world.clock.set(noon().plus_millis(SESSION_MS - 1));
+    assert_eq!(world.get("/sources").await.status, StatusCode::OK);
+    world.clock.set(noon().plus_millis(SESSION_MS));
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER);
+
+    world.forget_cookie();
+    world.sign_in().await;
+    let out = world.post("/sign-out", &[]).await;
+    assert_eq!(out.header("location"), "/sign-in");
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "the id itself is void");
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_reload_but_not_the_token_that_opened_it() {
+    let mut world = World::new();
+    world.keep_cookie(&world.post_only("/sign-in", &[("token", TOKEN)]).await);
+    world.pages.tokens = Tokens::new([("new", "another"), ("ops", TOKEN)]);
+    assert_eq!(world.get("/sources").await.status, StatusCode::OK);
+    world.pages.tokens = Tokens::new([("ops", "another")]);
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_link_signs_in_once_and_for_ten_minutes() {
+    let world = World::new();
+    let link = world.sessions.link(&world.clock);
+    let looked = world.ask(Method::HEAD, &link, String::new(), "192.0.2.1").await.unwrap();
+    assert_eq!(
+        (looked.status, looked.header("set-cookie")),
+        (StatusCode::OK, ""),
+        "only looking uses nothing up"
+    );
+    let first = world.get(&format!("{link}&next=%2Fquarantine")).await;
+    assert_eq!((first.status, first.header("location")), (StatusCode::SEE_OTHER, "/quarantine"));
+    let second = world.get(&link).await;
+    assert_eq!((second.status, second.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+    second.shows("was used already");
+
+    let stale = world.sessions.link(&world.clock);
+    world.clock.set(noon().plus_millis(LINK_MS));
+    assert_eq!(world.get(&stale).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.get("/sign-in?once=").await.status, StatusCode::OK, "an empty one is no link");
+}
+
+#[tokio::test]
+async fn signing_in_leads_only_to_pages_of_our_own() {
+    let world = World::new();
+    for elsewhere in [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "/conversions\r\nX: y",
+        "/livez",
+        "/sign-in",
+        "javascript:alert(1)",
+    ] {
+        let entered = world.post_only("/sign-in", &[("token", TOKEN), ("next", elsewhere)]).await;
+        assert_eq!(entered.header("location"), "/conversions", "{elsewhere:?}");
+        world.clock.set(world.clock.now().plus_millis(60_000));
+    }
+}
+
+#[tokio::test]
+async fn without_tokens_the_pages_say_how_to_set_one() {
+    let mut world = World::new();
+    world.pages.tokens = Tokens::default();
+    for place in PLACES.into_iter().chain(["/sign-in"]) {
+        let answer = world.get(place).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{place}");
+        answer.shows("No token is configured").shows("POSTBRIDGE_TOKEN");
+    }
+    let tried = world.post_only("/sign-in", &[("token", "")]).await;
+    assert_eq!(tried.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_form_without_the_sessions_token_does_nothing() {
+    let world = World::busy().await;
+    let sale = world.path_of("A-1001").await;
+    let id = sale.trim_start_matches("/conversions/").to_owned();
+    let retry = format!("/deliveries/{id}~meta-main~first/retry");
+    for path in [retry.as_str(), "/postbacks/3/map-again", "/sources", "/sign-out"] {
+        for csrf in ["", "0000"] {
+            let answer = world.post_only(path, &[("csrf", csrf), ("pasted", "tid=1")]).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+            answer.shows("nothing was done");
+        }
+    }
+    world.get(&sale).await.shows("dead</span>");
+    world.forget_cookie();
+    let answer = world.post(&retry, &[]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "the token alone is no session");
+}
+
+#[tokio::test]
+async fn a_path_takes_only_its_methods() {
+    let world = World::busy().await;
+    for (method, path, allowed) in [
+        (Method::DELETE, "/conversions", "GET, HEAD"),
+        (Method::POST, "/quarantine", "GET, HEAD"),
+        (Method::GET, "/sign-out", "POST"),
+        (Method::GET, "/postbacks/1/map-again", "POST"),
+    ] {
+        let answer = world.ask(method, path, String::new(), "192.0.2.9").await.unwrap();
+        assert_eq!((answer.status, answer.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, allowed));
+    }
+    for path in ["/conversion", "/conversions/1/2", "/pages-00.css", "/api/v1/conversions", "/?a=1&c=2"] {
+        assert!(world.ask(Method::GET, path, String::new(), "192.0.2.9").await.is_none(), "{path}");
+    }
+    assert_eq!(world.get("/?a=1").await.header("location"), "/conversions", "`a` alone is no tracking link");
+}
