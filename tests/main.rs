@@ -34,8 +34,6 @@ mod source_template;
 mod source_values;
 mod standin;
 mod store_arrivals;
-mod store_conformance;
-mod store_arrivals;
 mod store_deliveries;
 mod store_ground;
 mod store_keeping;
