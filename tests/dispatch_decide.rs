@@ -5,7 +5,9 @@ use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Conversion, Dedup, EventName, Status};
-use postbridge::domain::delivery::{Changes, Delivery, DeliveryState, Judgement, SourcePolicy, Unmatched};
+use postbridge::domain::delivery::{
+    Changes, Delivery, DeliveryState, Judgement, OutgoingRequest, SourcePolicy, Unmatched,
+};
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
@@ -196,4 +198,19 @@ fn delivered_dead_and_skipped_end_a_delivery() {
         let settled = after(judgement, &claimed(), Some(WEEK), &Schedule::default(), at(1));
         assert_eq!((settled.state.word(), settled.class, settled.attempts), (word, class, 1));
     }
+}
+
+#[test]
+fn a_request_is_shown_without_its_secrets_plain_or_encoded() {
+    let request = OutgoingRequest {
+        method: "GET".to_owned(),
+        url: "https://p.example/?key=t%2F0p%20s&k2=alnum99&x=alnum9".to_owned(),
+        headers: vec![("authorization".to_owned(), "Bearer t/0p s".to_owned())],
+        body: "t/0p st/0p s alnum99 tt/0p s \u{e9}t/0p s".as_bytes().to_vec(),
+        secrets: vec!["t/0p s".to_owned(), "alnum99".to_owned(), String::new()],
+    };
+    let shown = request.masked();
+    assert_eq!(shown.url, "https://p.example/?key=***&k2=***&x=alnum9");
+    assert_eq!(shown.headers[0].1, "Bearer ***");
+    assert_eq!(shown.body, "****** *** t*** \u{e9}***");
 }

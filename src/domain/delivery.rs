@@ -238,9 +238,12 @@ impl OutgoingRequest {
     }
 }
 
-/// Most texts are shorter than a secret or do not hold it: those are neither searched nor copied.
+/// Most texts are shorter than a secret or do not hold it: those are not copied, and searched by the
+/// secret's first character, which is several times as fast as preparing a search for all of it.
 fn replace(text: &mut String, secret: &str) {
-    if text.len() >= secret.len() && text.contains(secret) {
+    let Some(first) = secret.chars().next().filter(|_| text.len() >= secret.len()) else { return };
+    let begins_at = |(at, _): (usize, &str)| text.get(at..).is_some_and(|rest| rest.starts_with(secret));
+    if text.match_indices(first).any(begins_at) {
         *text = text.replace(secret, "***");
     }
 }
