@@ -1,6 +1,9 @@
 //! The one integration-test binary: every file beside this one is a module of it.
 
 mod store_arrivals;
+mod store_child;
 mod store_deliveries;
 mod store_ground;
 mod store_keeping;
+mod store_kill;
+mod store_power_cut;
