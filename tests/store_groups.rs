@@ -41,6 +41,7 @@ impl Kv for Gate {
 /// A store behind a gate.
 struct Gated {
     store: Arc<Embedded>,
+    memory: Memory,
     reached: Receiver<()>,
     pass: Sender<()>,
     groups: Arc<Mutex<Vec<usize>>>,
@@ -50,7 +51,8 @@ impl Gated {
     fn open() -> Gated {
         let (reached_here, reached) = channel();
         let (pass, let_go) = channel();
-        let gate = Gate { memory: Memory::new(), reached: reached_here, pass: Mutex::new(let_go) };
+        let memory = Memory::new();
+        let gate = Gate { memory: memory.clone(), reached: reached_here, pass: Mutex::new(let_go) };
         let groups: Arc<Mutex<Vec<usize>>> = Arc::default();
         let seen = Arc::clone(&groups);
         let watch = Watch {
@@ -61,7 +63,7 @@ impl Gated {
         let settings = Settings { watch: Some(watch), ..Settings::default() };
         let store = Arc::new(Embedded::open_with(Arc::new(gate), settings).unwrap());
         reached.recv().unwrap();
-        Gated { store, reached, pass, groups }
+        Gated { store, memory, reached, pass, groups }
     }
 
     /// Runs `tell` while a commit is held back, lets it and one more pass, and gives what `tell` gave.
@@ -142,6 +144,30 @@ fn a_sale_is_changed_and_matched_within_the_group_that_brings_it() {
     assert_eq!(shown.conversion.history.len(), 2);
     assert_eq!(shown.conversion.value, Some(usd("8")));
     assert_eq!(shown.deliveries[0].0.state, DeliveryState::Waiting { due: at(0) });
+}
+
+#[test]
+fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_between() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    gated.one_group(|_| {
+        for n in 0..2500 {
+            drop(store.arrive(sale(&format!("t{n}")).click("c1").arrival()));
+        }
+    });
+    let recorded = store.record_click(click("c1"));
+    gated.reached.recv().unwrap();
+    gated.pass.send(()).unwrap();
+    assert_eq!(wait(recorded).unwrap(), ClickRecorded::New);
+    gated.reached.recv().unwrap();
+    let left = Embedded::open(Arc::new(gated.memory.after_power_cut())).unwrap();
+    wait(left.probe()).unwrap();
+    wait(left.probe()).unwrap();
+    let backlog = backlog(&left, "ads", at(1)).unwrap();
+    assert_eq!((backlog.held, backlog.waiting), (0, 2500));
+    for _ in 0..3 {
+        gated.pass.send(()).unwrap();
+    }
 }
 
 fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
