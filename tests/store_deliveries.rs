@@ -33,7 +33,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(ground: &Ground) {
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
     let skipped = DeliveryState::Skipped { at: at(72 * HOUR), reason: NO_CLICK.to_owned() };
-    assert_eq!(states(&*store, &held), [skipped.clone()]);
+    assert_eq!(states(&*store, &held)[0], skipped);
     wait(store.record_click(click("c1"))).unwrap();
     assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
     assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
