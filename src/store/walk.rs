@@ -30,19 +30,22 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins at the cursor, or at the newest. `None` for a cursor that no list gave.
+    /// Begins at the cursor, or at the newest.
+    ///
+    /// # Errors
+    /// A cursor that no list gave, or the store's failure.
     pub fn begin(
         shared: &'a Shared,
         page: &PageRequest,
         since: Option<Time>,
-    ) -> Result<Option<Walk<'a>>, StoreError> {
+    ) -> Result<Walk<'a>, StoreError> {
         shared.shelf.check()?;
         let end = shared.index.lock().end();
         let below = match &page.cursor {
-            None => Some((end, 0)),
-            Some(cursor) => parse(cursor).map(|below| below.min((end, 0))),
+            None => (end, 0),
+            Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?.min((end, 0)),
         };
-        Ok(below.map(|below| Walk { shared, limit: page.limit.clamp(1, 1000), below, since }))
+        Ok(Walk { shared, limit: page.limit.clamp(1, 1000), below, since })
     }
 
     /// Shows every record to `visit`, newest first, until the page is full or the budget is spent.
