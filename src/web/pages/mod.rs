@@ -235,6 +235,7 @@ impl Pages {
             clock: self.clock.clone(),
             health: Arc::clone(&self.health),
             networks: Arc::clone(&self.networks),
+            destinations: Arc::new(self.accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&self.max_age_ms),
         }
     }
