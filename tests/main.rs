@@ -31,6 +31,7 @@ mod pages_in_chromium;
 mod pages_show;
 mod pages_sign_in;
 mod platform;
+mod readme;
 mod relay;
 mod send_client;
 mod send_guard;
