@@ -17,7 +17,7 @@ use crate::ingest::postback::{self, AgainRefused, Network};
 use crate::store::{ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter, Store, StoreError};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
-use crate::web::postback::receipt_json;
+use crate::web::postback::ReceiptView;
 
 /// The parts the API works with.
 #[derive(Clone)]
@@ -107,7 +107,7 @@ impl Api {
             postback::again(self.store.as_ref(), |source| self.networks.get(source).cloned(), seq).await;
         match again {
             Ok(receipt) => {
-                let mut view = receipt_json(&receipt);
+                let mut view = serde_json::to_value(ReceiptView::of(&receipt)).unwrap_or_default();
                 if let Value::Object(members) = &mut view {
                     members.insert("postback_id".to_owned(), receipt.postback.to_string().into());
                 }
