@@ -315,10 +315,29 @@ fn templates_test_fails_on_a_story_that_ends_otherwise_and_on_a_template_without
         err(&ran)
     );
 
+    assert!(!err(&ran).contains("no story of"), "{}", err(&ran));
+
+    fs::remove_dir_all(own.path().join("fixtures/sources/cake")).unwrap();
+    let only = own.path().join("fixtures/sources/cake/only");
+    fs::create_dir_all(&only).unwrap();
+    fs::write(only.join("query.txt"), QUERY).unwrap();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert!(err(&ran).contains("run with BLESS=1 to write it"), "{}", err(&ran));
+    assert!(!err(&ran).contains("no story of"), "{}", err(&ran));
+
     fs::remove_dir_all(own.path().join("fixtures")).unwrap();
     let ran = postbridge(own.path(), &["templates", "test", "."]);
     assert_eq!(ran.status.code(), Some(1));
     assert!(err(&ran).contains("no story of `cake` ends quarantined"), "{}", err(&ran));
+}
+
+#[test]
+fn templates_test_of_a_folder_that_is_not_there_speaks_of_what_was_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = postbridge(folder.path(), &["templates", "test", "nodir"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(err(&ran).contains("there is no folder nodir"), "{}", err(&ran));
+    assert!(!err(&ran).contains("[templates]"), "{}", err(&ran));
 }
 
 #[test]
