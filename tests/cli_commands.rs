@@ -199,6 +199,25 @@ fn preview_in_words_tells_the_same_and_no_secret() {
 }
 
 #[test]
+fn preview_reads_a_request_line_a_url_a_path_and_a_bare_query_alike() {
+    let folder = folder(CONFIG);
+    let path = format!("/***/collect/cake-test?{QUERY}");
+    for pasted in [
+        format!("GET {path} HTTP/1.1"),
+        format!(" GET {path}\n"),
+        format!("https://t.example.com{path}"),
+        path.clone(),
+        format!("?{QUERY}"),
+        QUERY.to_owned(),
+    ] {
+        let preview =
+            json_of(&postbridge(folder.path(), &["preview", "--source", "cake-test", "--json", &pasted]));
+        assert_eq!(preview["conversion"]["value"]["amount"], "7.50", "{pasted}: {preview:#}");
+        assert_eq!(preview["postback"]["parameters"].as_array().unwrap().len(), 11, "{pasted}: {preview:#}");
+    }
+}
+
+#[test]
 fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_request() {
     let hook = r#"
         [[destination]]
