@@ -18,6 +18,7 @@ mod dispatch_world;
 mod house_rules;
 mod journey;
 mod kill;
+mod metrics_page;
 mod nginx;
 mod pages_act;
 mod pages_ground;
