@@ -84,8 +84,14 @@ fn built_in(name: &str) -> Arc<DestinationTemplate> {
 }
 
 fn meta() -> &'static Account {
-    static META: LazyLock<Account> =
-        LazyLock::new(|| account(built_in("meta"), &[("pixel_id", "12"), ("access_token", "secret-token")]));
+    static META: LazyLock<Account> = LazyLock::new(|| {
+        let settings = [
+            ("pixel_id", "12"),
+            ("access_token", "secret-token"),
+            ("event_source_url", "https://shop.example/"),
+        ];
+        account(built_in("meta"), &settings)
+    });
     &META
 }
 
