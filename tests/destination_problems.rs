@@ -276,6 +276,13 @@ fn a_setting_has_the_form_it_should_and_a_secret_is_never_repeated() {
 }
 
 #[test]
+fn only_an_address_has_a_path_to_keep_secret() {
+    let wrong = format!("{TOML}secret_path = true\n");
+    one(&toml_problems(&wrong), &["test/destination.toml:", "`account` has no path to keep secret"]);
+    assert_eq!(toml_problems(&format!("{TOML}secret_path = true\nkind = \"url\"\n")), Vec::<String>::new());
+}
+
+#[test]
 fn a_users_directory_adds_and_overrides_by_name() {
     let directory = tempfile::tempdir().unwrap();
     for (name, label) in [("mine", "Mine"), ("meta", "My own Meta")] {

@@ -133,6 +133,7 @@ fn as_json(catalog: &Catalog) -> Value {
                 "label": setting.label,
                 "required": setting.required,
                 "secret": setting.secret,
+                "secret_path": setting.secret_path,
             })
         });
         json!({
@@ -161,7 +162,11 @@ fn in_words(catalog: &Catalog) -> String {
                 (true, None) => "required",
                 _ => "optional",
             };
-            let secret = if setting.secret { ", secret" } else { "" };
+            let secret = match (setting.secret, setting.secret_path) {
+                (true, _) => ", secret",
+                (false, true) => ", secret behind the host",
+                (false, false) => "",
+            };
             line(&mut text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
         }
         let events: Vec<&str> = template.events().keys().map(String::as_str).collect();

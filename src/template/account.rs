@@ -117,8 +117,8 @@ impl Account {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let secret = |(known, value): (&SettingSpec, &Option<String>)| value.clone().filter(|_| known.secret);
-        let secrets = specs.iter().zip(&settings).filter_map(secret).flat_map(spellings).collect();
+        let given = specs.iter().zip(&settings).filter_map(|(known, value)| Some((known, value.as_deref()?)));
+        let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
         let signing_keys = signing_keys(spec.template.auth(), &settings);
         let AccountSpec { id, template, mode, .. } = spec;
         Ok(Account { id, template, mode, endpoint, settings, events, secrets, signing_keys })
@@ -254,6 +254,32 @@ impl Account {
             None => Ok(headers),
         }
     }
+}
+
+/// The fewest characters behind a host that are kept secret: fewer are no key, and to mask such a word
+/// wherever it stands would spoil what is shown.
+const SHORTEST_SECRET_PATH: usize = 8;
+
+/// What of a setting's value is never shown. Of an address with a secret path all that stands behind
+/// the host; its path and the values of its query by themselves too, for answers name them like that.
+fn secrets_of(spec: &SettingSpec, value: &str) -> Vec<String> {
+    if spec.secret {
+        return vec![value.to_owned()];
+    }
+    if !spec.secret_path {
+        return Vec::new();
+    }
+    let after_scheme = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let (authority, behind) = match after_scheme.find(['/', '?', '#']) {
+        Some(at) => after_scheme.split_at(at),
+        None => (after_scheme, ""),
+    };
+    let behind = behind.trim_start_matches('/');
+    let (path, query) = behind.split_once(['?', '#']).unwrap_or((behind, ""));
+    let values = query.split(['&', '#']).map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let login = authority.rsplit_once('@').map(|(login, _)| login);
+    let long = [behind, path].into_iter().chain(values).filter(|text| text.len() >= SHORTEST_SECRET_PATH);
+    long.chain(login).map(str::to_owned).collect()
 }
 
 /// A secret as it is, and as it stands inside a JSON text where that differs.

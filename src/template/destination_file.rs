@@ -115,10 +115,17 @@ fn setting(table: &Table<'_>) -> SettingSpec {
         label: table.needed_text("label").value,
         required: table.truth("required").unwrap_or(false),
         secret: table.truth("secret").unwrap_or(false),
+        secret_path: table.truth("secret_path").unwrap_or(false),
         hint: table.text("hint").map(|hint| hint.value).unwrap_or_default(),
         default: table.text("default").map(|default| default.value),
         kind: choice(table, "kind", &kinds).unwrap_or(SettingKind::Text),
     };
+    if spec.secret_path && spec.kind != SettingKind::Url {
+        table.wrong(
+            format!("`{}` has no path to keep secret", spec.name),
+            "write kind = \"url\" with `secret_path`",
+        );
+    }
     table.finish();
     spec
 }
