@@ -234,7 +234,10 @@ fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_re
     assert_eq!((&hook["destination"], &hook["state"]), (&json!("hook"), &json!("held")), "{document:#}");
     let skipped = &document["skipped"][0];
     assert_eq!(skipped["destination"], "meta-main");
-    assert!(skipped["reason"].as_str().unwrap().contains("user_agent"), "{document:#}");
+    let reason = skipped["reason"].as_str().unwrap();
+    for text in ["user_agent", "record", "landing parameter `fbclid`", "cookies `_fbc`, `_fbp`"] {
+        assert!(reason.contains(text), "no `{text}` in {document:#}");
+    }
 }
 
 #[test]
@@ -286,6 +289,26 @@ fn templates_list_names_the_built_in_ones() {
     assert!(names("destinations").contains(&"meta".to_owned()), "{listed:#}");
     let words = out(&postbridge(folder.path(), &["templates", "list"]));
     assert!(words.contains("cake") && words.contains("pixel_id"), "{words}");
+}
+
+#[test]
+fn templates_list_tells_what_a_click_is_to_keep_and_where_facts_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = json_of(&postbridge(folder.path(), &["templates", "list", "--json"]));
+    let named = |kind: &str, name: &str| {
+        listed[kind].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap().clone()
+    };
+    let meta = named("destinations", "meta");
+    assert_eq!(meta["landing_params"], json!(["fbclid"]));
+    assert_eq!(meta["cookies"], json!(["_fbc", "_fbp"]));
+    let fact = &named("sources", "cake")["provenance"][0];
+    for key in ["what", "source", "date"] {
+        assert!(!fact[key].as_str().unwrap().is_empty(), "{fact:#}");
+    }
+    let words = out(&postbridge(folder.path(), &["templates", "list"]));
+    for text in ["fbclid (to be recorded", "_fbc, _fbp (to be recorded", "known from"] {
+        assert!(words.contains(text), "no `{text}` in {words}");
+    }
 }
 
 /// A folder with a copy of one built-in source template and its stories, as a user would have it.

@@ -169,8 +169,10 @@ impl Account {
         let mut body = Vec::new();
         if let Some(template) = self.template.body(event.as_str()) {
             let written = template.payload.write(&scope);
-            let refusal = template.requirements.iter().find_map(|rule| rule.refusal(event_name, &written));
-            if let Some(reason) = refusal {
+            for rule in &template.requirements {
+                let Some(reason) = rule.refusal(event_name, &written) else { continue };
+                let no_click = input.click.is_none() && rule.from_click();
+                let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
                 return Ok(Rendered::Skip { reason });
             }
             body = check_size(written)?;
@@ -200,6 +202,23 @@ impl Account {
     fn event_name<'a>(&'a self, event: &'a EventName) -> Option<&'a str> {
         let own = self.events.get(event).map(String::as_str);
         own.or_else(|| self.template.event_name(event.as_str()))
+    }
+
+    /// What to record, for an event that lacks what only its click can tell.
+    fn without_click(&self) -> String {
+        let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        let mut wanted = vec!["landing URL, IP address and user agent".to_owned()];
+        for (kind, names) in [
+            ("landing parameter", quoted(self.template.landing_params())),
+            ("cookie", quoted(self.template.cookies())),
+        ] {
+            match names.as_slice() {
+                [] => {}
+                [one] => wanted.push(format!("the {kind} {one}")),
+                several => wanted.push(format!("the {kind}s {}", several.join(", "))),
+            }
+        }
+        format!("no click was found: record each with its {}", wanted.join(", "))
     }
 
     fn too_old(&self, input: &RenderInput<'_>) -> Option<String> {

@@ -236,6 +236,7 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
     let least = table.text("at_least").map(|least| least.value);
     let events = plain(table.texts("events"));
     let why = table.needed_text("why").value;
+    let from_click = table.truth("from_click").unwrap_or(false);
     table.finish();
     let test = match (any.is_empty(), all.is_empty(), number, least) {
         (false, true, None, None) => RequirementTest::Any(any),
@@ -255,5 +256,5 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
             return None;
         }
     };
-    Some(Requirement { events, test, why, line: table.line() })
+    Some(Requirement { events, test, why, from_click, line: table.line() })
 }
