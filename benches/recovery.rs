@@ -8,8 +8,8 @@ use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
+use postbridge::ambient::stopwatch;
 use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
 use postbridge::domain::delivery::{Changes, Route, SourcePolicy, Unmatched};
@@ -46,7 +46,7 @@ fn measure() -> Outcome<()> {
     let data = folder.path().join("data");
     let flat = folder.path().join("flat");
     println!("recovery: {events} conversions, each with a waiting delivery, in {}", folder.path().display());
-    let began = Instant::now();
+    let began = stopwatch();
     run(&["fill", &text(&data), &events.to_string()])?;
     println!("filled in {:.1} s (and ended without closing)", began.elapsed().as_secs_f64());
     let mut raw = std::fs::File::create(&flat)?;
@@ -120,7 +120,7 @@ fn fill(path: &Path, events: usize) -> Outcome<()> {
 }
 
 fn open(path: &Path) -> Outcome<()> {
-    let began = Instant::now();
+    let began = stopwatch();
     let store = Embedded::open_sled(path)?;
     let took = began.elapsed().as_secs_f64();
     let peak = peak_resident()?;
@@ -132,7 +132,7 @@ fn open(path: &Path) -> Outcome<()> {
 
 fn read(path: &Path) -> Outcome<()> {
     use std::hash::{DefaultHasher, Hash, Hasher};
-    let began = Instant::now();
+    let began = stopwatch();
     let bytes = std::fs::read(path)?;
     let hashes: std::collections::HashSet<u64> = bytes
         .split(|byte| *byte == b'\n')

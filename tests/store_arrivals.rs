@@ -15,6 +15,7 @@ conformance! {
     of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate,
     of_64_parallel_equal_arrivals_exactly_one_is_accepted,
     a_change_is_an_update_and_replaces_what_is_shown,
+    a_sale_that_changes_without_end_is_quarantined,
     a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again,
     a_large_body_is_kept_byte_for_byte,
     a_click_frees_what_was_held_for_it,
@@ -103,6 +104,16 @@ fn a_change_is_an_update_and_replaces_what_is_shown(ground: &Ground) {
     assert_eq!(claim(&*store, "ads", at(60))[0].conversion.value, Some(usd("9")));
     let third = sale("t1").forward().value("9.00").tell(&*store);
     assert!(matches!(third.verdict, Verdict::Duplicate { .. }), "9 is 9.00");
+}
+
+fn a_sale_that_changes_without_end_is_quarantined(ground: &Ground) {
+    let store = ground.open();
+    let told: Vec<_> =
+        (0..510).map(|n| store.arrive(sale("t1").forward().value(&n.to_string()).arrival())).collect();
+    let verdicts: Vec<Verdict> = told.into_iter().map(|told| wait(told).unwrap().verdict).collect();
+    let count = |word: &str| verdicts.iter().filter(|verdict| verdict.word() == word).count();
+    assert_eq!((count("accepted"), count("updated"), count("quarantined")), (1, 500, 9));
+    assert_eq!(claim(&*store, "ads", at(0))[0].conversion.value, Some(usd("500")));
 }
 
 fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again(ground: &Ground) {

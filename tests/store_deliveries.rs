@@ -33,7 +33,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(ground: &Ground) {
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
     let skipped = DeliveryState::Skipped { at: at(72 * HOUR), reason: NO_CLICK.to_owned() };
-    assert_eq!(states(&*store, &held), [skipped.clone()]);
+    assert_eq!(states(&*store, &held)[0], skipped);
     wait(store.record_click(click("c1"))).unwrap();
     assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
     assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
@@ -195,7 +195,11 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(ground: &Gro
     let receipt = sale("t1").forward().tell(&*store);
     let id = delivery_id(&receipt, "ads");
     let retry = |now, oldest| wait(store.retry(id.clone(), now, oldest)).unwrap();
-    assert_eq!(retry(at(1), None), Err(RetryRefused::Waiting));
+    let waiting = retry(at(1), None).unwrap();
+    assert!(
+        matches!(waiting.state, DeliveryState::Waiting { .. }),
+        "one that waits is due no later than now"
+    );
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(dead(&work, at(5)))).unwrap();
     assert_eq!(retry(at(10), Some(at(1))), Err(RetryRefused::TooOld));

@@ -347,8 +347,6 @@ pub enum RetryRefused {
     Delivered,
     #[error("the event is older than the platform takes")]
     TooOld,
-    #[error("it is waiting already")]
-    Waiting,
 }
 
 /// How one destination is doing, for people to look at.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::attribution::Attribution;
+use crate::domain::postback::Postback;
 use crate::store::StoreError;
-use crate::store::group::{Born, Changed, Group};
+use crate::store::group::{Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{
     self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, Mark, Marks, Pieces, Sketch,
@@ -21,7 +22,7 @@ pub struct Ready {
 }
 
 impl Group<'_> {
-    /// Packs everything the group brings into one batch. Reads the marks it has to write over.
+    /// Packs everything the group brings into one batch; what it brings new moves on into blocks. Reads the marks it has to write over.
     pub fn pack(&mut self) -> Result<Ready, StoreError> {
         let mut batch = Batch::default();
         let blocks = self.pack_blocks(&mut batch)?;
@@ -50,7 +51,7 @@ impl Group<'_> {
         let mut first = self.first;
         let mut block = Block { first, heads: Vec::new(), entries: Vec::new() };
         let mut bytes = 0;
-        for born in &mut self.born {
+        for born in std::mem::take(&mut self.born) {
             let size = plain_size(&born.entry);
             if block.heads.len() == BLOCK_ENTRIES || (bytes + size > BLOCK_BYTES && !block.heads.is_empty()) {
                 first += block.heads.len() as u64;
@@ -59,8 +60,8 @@ impl Group<'_> {
                 bytes = 0;
             }
             bytes += size;
-            block.heads.push(head_of(born));
-            block.entries.push(Some(born.entry.clone()));
+            block.heads.push(head_of(&born.entry.postback, born.sketch));
+            block.entries.push(Some(born.entry));
         }
         if !block.heads.is_empty() {
             blocks.push(block);
@@ -125,11 +126,12 @@ impl Group<'_> {
         for block in &ready.blocks {
             index.add_block(block.first, block.heads.len());
         }
-        for (number, born) in (self.first..).zip(&self.born) {
-            if let Some(again) = born.entry.postback.again {
+        let heads = ready.blocks.iter().flat_map(|block| &block.heads);
+        for (number, head) in (self.first..).zip(heads) {
+            if let Some(again) = head.again {
                 index.note_again(again.get());
             }
-            if let Some(sketch) = born.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
+            if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
                 woken.extend(index.apply(number, None, Some(sketch), &self.asked));
             }
         }
@@ -176,15 +178,14 @@ fn mark(marks: &mut Marks, entry: u64, changed: &Changed) {
     }
 }
 
-fn head_of(born: &mut Born) -> EntryHead {
-    let postback = &born.entry.postback;
+fn head_of(postback: &Postback, sketch: Option<Sketch>) -> EntryHead {
     EntryHead {
         at: postback.received_at,
         word: VerdictWord::of(&postback.verdict),
         again: postback.again,
         raw: postback.raw.is_some(),
         gone: false,
-        sketch: born.sketch.clone(),
+        sketch,
     }
 }
 

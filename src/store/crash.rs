@@ -19,6 +19,8 @@ pub fn point(name: &str) {
         && planned == name
         && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count
     {
+        // Time for an answer that was sent too early to reach whoever it would deceive.
+        std::thread::sleep(std::time::Duration::from_millis(20));
         std::process::abort();
     }
 }

@@ -45,6 +45,10 @@ impl Default for Settings {
 }
 
 /// The embedded store. Dropping it finishes what is queued.
+///
+/// New postbacks, and what they make, are shown once they are durable. A change to a conversion that was
+/// there before may be read a moment earlier, while its commit is being synced; should the sync fail, no
+/// read is answered any more.
 pub struct Embedded {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
@@ -88,23 +92,33 @@ impl Embedded {
         Box::pin(async move { done.await.unwrap_or(Err(StoreError::Closed)) })
     }
 
-    /// The work behind leased slots. What has changed under the lease is left out.
+    /// The work behind leased slots. What has changed under the lease is left out; so is a record that
+    /// cannot be read, which stays leased until the next start and stands in nobody's way.
     fn work(&self, slots: Vec<Slot>) -> Result<Vec<Claimed>, StoreError> {
         let mut work = Vec::with_capacity(slots.len());
         for slot in slots {
-            let Some(record) = read::record(&self.shared, slot.seq())? else { continue };
-            let Some(delivery) = record.standing.deliveries.into_iter().nth(slot.place()) else { continue };
-            if !matches!(delivery.state, DeliveryState::Waiting { .. }) {
-                continue;
+            match self.claimed(slot) {
+                Ok(claimed) => work.extend(claimed),
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is left out");
+                }
+                Err(error) => return Err(error),
             }
-            let click = match record.conversion.attribution.click() {
-                Some(click) => self.shared.shelf.click(click)?,
-                None => None,
-            };
-            let id = delivery.id(record.conversion.id);
-            work.push(Claimed { id, conversion: record.conversion, delivery, click });
         }
         Ok(work)
+    }
+
+    fn claimed(&self, slot: Slot) -> Result<Option<Claimed>, StoreError> {
+        let Some(record) = read::record(&self.shared, slot.seq())? else { return Ok(None) };
+        let delivery = record.standing.deliveries.into_iter().nth(slot.place());
+        let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
+        let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
+        let click = match record.conversion.attribution.click() {
+            Some(click) => self.shared.shelf.click(click)?,
+            None => None,
+        };
+        let id = delivery.id(record.conversion.id);
+        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click }))
     }
 
     fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {

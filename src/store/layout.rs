@@ -305,8 +305,8 @@ pub struct Packed(Vec<u8>);
 /// Packs a record.
 pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Packed, LayoutError> {
     let content = |error: postcard::Error| LayoutError::Content(error.to_string());
-    let head = postcard::to_stdvec(head).map_err(content)?;
-    let body = postcard::to_stdvec(body).map_err(content)?;
+    let head = postcard::to_extend(head, Vec::with_capacity(1024)).map_err(content)?;
+    let body = postcard::to_extend(body, Vec::with_capacity(BLOCK_BYTES)).map_err(content)?;
     let body = lz4_flex::compress_prepend_size(&body);
     let length = PREAMBLE + head.len() + body.len();
     let further = u16::try_from(length.saturating_sub(1) / MAX_VALUE)

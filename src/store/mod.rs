@@ -47,6 +47,9 @@ pub enum StoreError {
     /// The store is closing.
     #[error("the store is closed")]
     Closed,
+    /// The caller's mistake: no list gave this cursor.
+    #[error("the cursor `{0}` was not given by a list")]
+    Cursor(String),
     /// A stored record cannot be read.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },
@@ -280,7 +283,7 @@ pub trait Store: Send + Sync + 'static {
     /// Wakes when `destination` may have new work. A hint: the claim is the truth.
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
 
-    /// Makes a dead or skipped delivery due now. `oldest_event` is the oldest event time that the
+    /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
     /// platform still takes.
     fn retry(
         &self,

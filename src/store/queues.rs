@@ -182,6 +182,11 @@ impl Lane {
         }
     }
 
+    /// Whether somebody has it in hand.
+    pub fn is_leased(&self, slot: Slot) -> bool {
+        self.leased.contains_key(&slot)
+    }
+
     /// The earliest due time after `now` of what is not leased.
     pub fn next_due(&self, now: Time) -> Option<Time> {
         let now = now.as_millis();

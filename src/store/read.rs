@@ -69,7 +69,7 @@ pub fn postbacks(
     filter: &PostbackFilter,
     page: &PageRequest,
 ) -> Result<Page<Postback>, StoreError> {
-    let Some(walk) = Walk::begin(shared, page)? else { return Ok(nothing()) };
+    let walk = Walk::begin(shared, page, filter.since)?;
     walk.run(|number, head, spent| {
         let mapped_again = || shared.index.lock().is_mapped_again(number);
         let open = !filter.open_only || head.word != VerdictWord::Quarantined || !mapped_again();
@@ -89,7 +89,7 @@ pub fn conversions(
     filter: &ConversionFilter,
     page: &PageRequest,
 ) -> Result<Page<(Conversion, Vec<Delivery>)>, StoreError> {
-    let Some(walk) = Walk::begin(shared, page)? else { return Ok(nothing()) };
+    let walk = Walk::begin(shared, page, filter.since)?;
     let transaction = filter.transaction_id.as_deref().map(tag);
     let clicks = filter.click_id.as_deref().map(click_tags);
     walk.run(|number, head, spent| {
@@ -135,16 +135,12 @@ fn within(at: Time, since: Option<Time>, until: Option<Time>) -> bool {
     since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
 }
 
-fn nothing<T>() -> Page<T> {
-    Page { items: Vec::new(), next_cursor: None }
-}
-
 pub fn deliveries(
     shared: &Shared,
     filter: &DeliveryFilter,
     page: &PageRequest,
 ) -> Result<Page<ListedDelivery>, StoreError> {
-    let Some(walk) = Walk::begin(shared, page)? else { return Ok(nothing()) };
+    let walk = Walk::begin(shared, page, filter.since)?;
     if filter.state.as_deref() == Some("dead") {
         return dead(&walk, filter);
     }

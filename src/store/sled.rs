@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
 use crate::store::open::OpenError;
@@ -21,6 +22,10 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const LARGE: usize = 1024;
 const TOUCHES: usize = 12;
 
+/// A process that has just ended, or is ending, may hold the lock a moment longer.
+const LOCK_TRIES: usize = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// One sled database, opened by nobody else.
 pub struct Sled {
     db: sled::Db,
@@ -33,7 +38,15 @@ impl Sled {
     /// alone has everything.
     pub fn open(path: &Path) -> Result<Sled, OpenError> {
         let made = make_folder(path).map_err(|error| folder(path, &error))?;
-        let db = match open_db(path) {
+        let mut opened = open_db(path);
+        for _ in 0..LOCK_TRIES {
+            if !opened.as_ref().is_err_and(|cause| is_lock(cause)) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            opened = open_db(path);
+        }
+        let db = match opened {
             Ok(db) => db,
             Err(cause) if is_lock(&cause) => return Err(OpenError::Locked { path: path.to_owned() }),
             Err(first) => {

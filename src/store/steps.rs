@@ -128,9 +128,12 @@ impl Group<'_> {
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
+        let leased = Slot::new(number, place)
+            .is_some_and(|slot| self.shared.index.lock().lane(&retry.id.destination).is_leased(slot));
         match delivery.state {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
-            DeliveryState::Waiting { .. } => return Ok(Err(RetryRefused::Waiting)),
+            // Due already, or on its way this very moment: nothing to hurry.
+            DeliveryState::Waiting { due } if due <= retry.now || leased => return Ok(Ok(delivery.clone())),
             _ if too_old => return Ok(Err(RetryRefused::TooOld)),
             _ => delivery.state = DeliveryState::Waiting { due: retry.now },
         }

@@ -1,5 +1,6 @@
 //! How a list goes through the store: newest first, a bounded way at a time.
 
+use crate::domain::time::{DAY_MS, Time};
 use crate::store::chunk::Chunk;
 use crate::store::group::Shared;
 use crate::store::layout::EntryHead;
@@ -7,7 +8,7 @@ use crate::store::{Page, PageRequest, StoreError};
 
 /// Blocks read together.
 const CHUNK: usize = 64;
-/// What one list call may spend: 1 for a block whose head is looked at, [`UNPACK`] for a record read.
+/// What one list call may spend: 1 for a block whose heads are looked at, [`UNPACK`] for a record read.
 const BUDGET: usize = 6000;
 /// What reading one whole record costs of the budget.
 pub const UNPACK: usize = 6;
@@ -24,18 +25,27 @@ pub struct Walk<'a> {
     pub limit: usize,
     /// Only what lies below is listed.
     pub below: Position,
+    /// Only what arrived then or later is wanted: the walk ends a day before it.
+    since: Option<Time>,
 }
 
 impl<'a> Walk<'a> {
-    /// Begins at the cursor, or at the newest. `None` for a cursor that no list gave.
-    pub fn begin(shared: &'a Shared, page: &PageRequest) -> Result<Option<Walk<'a>>, StoreError> {
+    /// Begins at the cursor, or at the newest.
+    ///
+    /// # Errors
+    /// A cursor that no list gave, or the store's failure.
+    pub fn begin(
+        shared: &'a Shared,
+        page: &PageRequest,
+        since: Option<Time>,
+    ) -> Result<Walk<'a>, StoreError> {
         shared.shelf.check()?;
         let end = shared.index.lock().end();
         let below = match &page.cursor {
-            None => Some((end, 0)),
-            Some(cursor) => parse(cursor).map(|below| below.min((end, 0))),
+            None => (end, 0),
+            Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?.min((end, 0)),
         };
-        Ok(below.map(|below| Walk { shared, limit: page.limit.clamp(1, 1000), below }))
+        Ok(Walk { shared, limit: page.limit.clamp(1, 1000), below, since })
     }
 
     /// Shows every record to `visit`, newest first, until the page is full or the budget is spent.
@@ -45,6 +55,8 @@ impl<'a> Walk<'a> {
     ) -> Result<Page<T>, StoreError> {
         let mut items = Vec::new();
         let mut spent = 0;
+        // Arrivals lie nearly in order of time; a day is more than clocks are wrong by.
+        let since = self.since.map(|since| since.plus_millis(-DAY_MS));
         let mut next = if self.below.1 > 0 { self.below.0 + 1 } else { self.below.0 };
         loop {
             let firsts = self.shared.index.lock().blocks_below(next, CHUNK);
@@ -52,6 +64,9 @@ impl<'a> Walk<'a> {
             let chunk = Chunk::read(&self.shared.shelf, *from, next, CHUNK)?;
             for (first, heads) in chunk.blocks.iter().rev() {
                 spent += 1;
+                if since.is_some_and(|since| heads.iter().all(|head| head.at < since)) {
+                    return Ok(Page { items, next_cursor: None });
+                }
                 for (at, head) in heads.iter().enumerate().rev() {
                     let number = first + at as u64;
                     if head.gone || number > self.below.0 {

@@ -120,12 +120,15 @@ impl Writer {
                 let mut group = std::mem::take(&mut again);
                 let mut bytes = 0;
                 while let Some(next) = rest.peek() {
-                    let alone = next.is_alone() || group.iter().any(Command::is_alone);
+                    let alone = next.is_alone();
                     if (alone && !group.is_empty()) || group.len() >= GROUP_COMMANDS || bytes > GROUP_BYTES {
                         break;
                     }
                     bytes += next.weight();
                     group.extend(rest.next());
+                    if alone {
+                        break;
+                    }
                 }
                 again = self.commit(group);
             }

@@ -53,6 +53,12 @@ impl Api {
         match outcome {
             Ok(value) => answer::json(StatusCode::OK, &value),
             Err(Refused::Asked(status, code, message, hint)) => answer::error(status, code, message, hint),
+            Err(Refused::Store(error @ StoreError::Cursor(_))) => answer::error(
+                StatusCode::BAD_REQUEST,
+                "bad_parameter",
+                error.to_string(),
+                "send the `next_cursor` of the page before, unchanged, or none",
+            ),
             Err(Refused::Store(error @ StoreError::Corrupt { .. })) => answer::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "corrupt_record",
@@ -145,7 +151,6 @@ fn retry_code(refused: &RetryRefused) -> &'static str {
         RetryRefused::Unknown => "not_found",
         RetryRefused::Delivered => "delivered",
         RetryRefused::TooOld => "too_old",
-        RetryRefused::Waiting => "waiting",
     }
 }
 

@@ -272,7 +272,7 @@ impl Pages {
         match stop {
             Stop::SignIn => self.ask_to_sign_in(request),
             Stop::Refused(status, what, hint) => self.said(visitor, status, &what, &hint),
-            Stop::Store(error @ StoreError::Corrupt { .. }) => self.said(
+            Stop::Store(error @ (StoreError::Corrupt { .. } | StoreError::Cursor(_))) => self.said(
                 visitor,
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &error.to_string(),
