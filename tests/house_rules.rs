@@ -54,7 +54,6 @@ const NAMES: &[&str] = &[
     "hubspot",
     "klaviyo",
     "woocommerce",
-    "stripe",
     "impactradius",
 ];
 
