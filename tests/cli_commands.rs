@@ -254,6 +254,25 @@ fn a_preview_of_a_quarantined_postback_says_why_and_ends_with_0() {
 }
 
 #[test]
+fn a_value_below_0_without_its_sale_is_told_by_its_parameter_and_what_came() {
+    let folder = folder(CONFIG);
+    let reason = |query: &str| {
+        let preview = postbridge(folder.path(), &["preview", "--source", "cake-test", "--json", query]);
+        let document = json_of(&preview);
+        assert_eq!(document["postback"]["status"], "quarantined");
+        document["postback"]["reason"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        reason("s2=c1&tid=t1&price=-5.0"),
+        "`price` came as `-5.0`: the value -5.0 USD is below 0 and no earlier conversion has the transaction id `t1`"
+    );
+    assert_eq!(
+        reason("price=-5"),
+        "`price` came as `-5`: the value -5 USD is below 0 and no transaction id came that could name an earlier conversion"
+    );
+}
+
+#[test]
 fn a_preview_for_an_unknown_destination_or_with_a_wrong_click_is_bad_usage() {
     let folder = folder(CONFIG);
     let unknown =

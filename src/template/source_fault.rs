@@ -76,6 +76,11 @@ pub(crate) fn other_case(param: &Param, name: &str) -> String {
     format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))
 }
 
+/// ``` `price` came as `-5` ```
+pub(crate) fn came(param: &Param) -> String {
+    format!("`{}` came as `{}`", param.name, shown(&param.name, param.value.trim()))
+}
+
 /// ``` `s3` came as `null`, which stands for nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
     format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, param.value.trim()))
