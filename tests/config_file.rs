@@ -196,3 +196,21 @@ fn a_file_that_is_not_there_is_a_problem_that_says_how_to_make_one() {
     assert_eq!(problems[0].at, "/nowhere/postbridge.toml");
     assert!(problems[0].hint.contains("postbridge init"));
 }
+
+#[test]
+fn a_secrets_file_is_read_anew_and_a_variable_that_is_not_set_says_that_a_restart_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("postbridge.toml");
+    let source =
+        |key: &str| format!("[[source]]\nid = \"a\"\ntemplate = \"cake\"\ncurrency = \"USD\"\nkey = {key}\n");
+    let none = |_: &str| None;
+    let load = |key: &str| Config::parse(file.to_str().unwrap(), &source(key), &none);
+    for secret in ["first-k3y-of-all", "second-k3y-of-all"] {
+        fs::write(folder.path().join("key"), secret).unwrap();
+        let config = load("{ file = \"key\" }").unwrap_or_else(|problems| panic!("{}", told(&problems)));
+        assert_eq!(config.sources[0].keys[0].reveal(), secret);
+    }
+    let problems = load("{ env = \"NEW_KEY\" }").err().unwrap();
+    assert!(problems[0].hint.contains("restart it, or use { file = "), "{}", told(&problems));
+    assert!(DEFAULT.contains("needs a restart") && DEFAULT.contains("do not record clicks yet"));
+}
