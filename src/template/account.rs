@@ -171,7 +171,7 @@ impl Account {
             let written = template.payload.write(&scope);
             for rule in &template.requirements {
                 let Some(reason) = rule.refusal(event_name, &written) else { continue };
-                let no_click = input.click.is_none() && rule.from_click();
+                let no_click = input.click.is_none() && rule.is_told_by_click();
                 let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
                 return Ok(Rendered::Skip { reason });
             }

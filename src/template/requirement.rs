@@ -66,7 +66,7 @@ pub(crate) fn bind(
 
 impl Bound {
     /// Whether a recorded click would tell what is required.
-    pub(crate) fn from_click(&self) -> bool {
+    pub(crate) fn is_told_by_click(&self) -> bool {
         self.requirement.from_click
     }
 
