@@ -4,6 +4,8 @@
 //! `POSTBRIDGE_BENCH_EVENTS` makes it smaller. The parent fills the store and ends without closing it, as
 //! a killed process does; each opening happens in a fresh process.
 
+#![allow(clippy::disallowed_methods)] // A bench reads the clock.
+
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};

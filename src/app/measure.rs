@@ -1,15 +1,19 @@
 //! The numbers operators watch: names, buckets, and what is read only when they are asked for.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 
 use crate::ambient::{Clock, stopwatch};
+use crate::domain::ids::DestinationId;
+use crate::domain::time::Time;
 use crate::problem::Problem;
-use crate::store::Store;
 use crate::store::writer::{CommitReport, Watch};
+use crate::store::{Backlog, Store};
 
 /// Renders what was counted.
 pub type Recorder = PrometheusHandle;
@@ -119,28 +123,38 @@ pub async fn drain(recorder: Recorder) {
     }
 }
 
-/// Renders all numbers; the backlog is read from the store's own counts, never scanned.
-#[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
+/// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
+/// that has nothing left is told as 0: what it last had would alarm for ever.
 pub fn renderer(
     recorder: Recorder,
     store: Arc<dyn Store>,
     clock: Clock,
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let known: Mutex<BTreeSet<DestinationId>> = Mutex::default();
     Arc::new(move || {
         let now = clock.now();
-        for backlog in store.backlog(now) {
-            let Some(destination) = backlog.destination else { continue };
-            let destination = destination.to_string();
-            let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
-            metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
-                .set(backlog.held as f64);
-            metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
-                .set(backlog.waiting as f64);
-            metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
-                .set(backlog.due as f64);
-            metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination)
-                .set(age as f64 / 1000.0);
+        let backlogs = store.backlog(now);
+        let mut known = known.lock();
+        known.extend(backlogs.iter().filter_map(|backlog| backlog.destination.clone()));
+        for id in known.iter() {
+            let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(id));
+            set_backlog(id, &backlog.cloned().unwrap_or_default(), now);
         }
+        drop(known);
         recorder.render()
     })
+}
+
+#[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
+fn set_backlog(id: &DestinationId, backlog: &Backlog, now: Time) {
+    let destination = id.to_string();
+    let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
+    metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
+        .set(backlog.held as f64);
+    metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
+        .set(backlog.waiting as f64);
+    metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
+        .set(backlog.due as f64);
+    metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination)
+        .set(age as f64 / 1000.0);
 }

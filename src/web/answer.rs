@@ -61,7 +61,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Answer {
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "this path does not take that method",
-        allowed,
+        &format!("use {allowed}"),
     );
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer

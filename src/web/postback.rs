@@ -220,7 +220,7 @@ impl Postbacks {
         let door = split_path(&path).and_then(|(key, source)| self.enter(key, source).ok());
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
         let raw = RawRequest {
-            line: target::masked_line(kept, split_path(&path).is_some()),
+            line: target::masked_unread(kept),
             content_type: None,
             body: Vec::new(),
             peer: Some(peer),
