@@ -214,6 +214,7 @@ fn arrival(number: usize) -> Arrival {
         value: value("price")
             .and_then(|price| parse_decimal(&price, DecimalMark::Dot))
             .and_then(|price| Currency::parse("USD").map(|currency| Money::new(price, currency))),
+        negative_came: None,
         payout: None,
         revenue: None,
         sale_amount: None,

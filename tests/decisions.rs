@@ -63,6 +63,7 @@ fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
         click_id: click.map(str::to_owned),
         item_id: None,
         value: money(value),
+        negative_came: None,
         payout: None,
         revenue: None,
         sale_amount: None,

@@ -23,6 +23,7 @@ mod house_rules;
 mod journey;
 mod kill;
 mod masking;
+mod metrics_page;
 mod nginx;
 mod operations;
 mod pages_act;

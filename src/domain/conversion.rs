@@ -115,6 +115,8 @@ pub struct Draft {
     pub item_id: Option<String>,
     /// What the ad platform is told the event is worth. Always there for [`EventClaim::ByValue`].
     pub value: Option<Money>,
+    /// Of a value below 0, how it came, for a person who must mend it: ``` `price` came as `-5` ```.
+    pub negative_came: Option<String>,
     pub payout: Option<Money>,
     pub revenue: Option<Money>,
     pub sale_amount: Option<Money>,
@@ -279,11 +281,13 @@ fn identity_events(draft: &Draft) -> Vec<&EventName> {
 }
 
 fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
-    let transaction = draft.transaction_id.as_deref().unwrap_or("none");
+    let came = draft.negative_came.as_deref().map(|came| format!("{came}: ")).unwrap_or_default();
+    let unknown = match draft.transaction_id.as_deref() {
+        Some(transaction) => format!("no earlier conversion has the transaction id `{transaction}`"),
+        None => "no transaction id came that could name an earlier conversion".to_owned(),
+    };
     Fault::new(
-        format!(
-            "the value {value} is below 0 and no earlier conversion has the transaction id `{transaction}`"
-        ),
+        format!("{came}the value {value} is below 0 and {unknown}"),
         "a reversal must name the transaction it takes back; when that sale is known, map this postback again",
     )
 }
