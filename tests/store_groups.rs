@@ -1,7 +1,9 @@
 //! What happens inside one commit group: commands that meet before anything of them is stored.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 
@@ -11,7 +13,7 @@ use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
-use postbridge::store::{ClickRecorded, ConversionFilter, Store};
+use postbridge::store::{ClickRecorded, ConversionFilter, Later, Store};
 
 use crate::store_ground::*;
 
@@ -168,6 +170,38 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
     for _ in 0..3 {
         gated.pass.send(()).unwrap();
     }
+}
+
+#[test]
+fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    gated.one_group(|_| {
+        for n in 0..3500 {
+            drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
+        }
+    });
+    let withdrawn = store.withdraw(destination("ads"), "not configured".to_owned(), at(1));
+    gated.reached.recv().unwrap();
+    // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
+    let purged = store.purge(never());
+    let told = store.arrive(sale("meanwhile").to(&["other"]).arrival());
+    for _ in 0..2 {
+        gated.pass.send(()).unwrap();
+        gated.reached.recv().unwrap();
+    }
+    // The third step is held back now, so the second group has been answered.
+    assert!(is_done(purged));
+    assert!(is_done(told), "it waits for the end of the long command");
+    for _ in 0..2 {
+        gated.pass.send(()).unwrap();
+    }
+    assert_eq!(wait(withdrawn).unwrap(), 3500);
+}
+
+/// Whether the answer is there already.
+fn is_done<T>(mut answer: Later<'_, T>) -> bool {
+    answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {

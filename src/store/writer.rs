@@ -1,5 +1,6 @@
 //! The one thread that writes: takes everything queued, decides it in order, commits once, answers.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -79,6 +80,11 @@ impl Queue {
         }
         Some(std::mem::take(&mut waiting.commands)).filter(|commands| !commands.is_empty())
     }
+
+    /// Everything queued by now, perhaps nothing.
+    fn take_now(&self) -> Vec<Command> {
+        std::mem::take(&mut self.waiting.lock().commands)
+    }
 }
 
 /// Whatever ends the writer, nobody waits for it in vain: dropped commands answer "closed".
@@ -113,25 +119,19 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        while let Some(commands) = self.queue.take() {
-            let mut rest = commands.into_iter().peekable();
-            let mut again = Vec::new();
-            while rest.peek().is_some() || !again.is_empty() {
-                let mut group = std::mem::take(&mut again);
-                let mut bytes = 0;
-                while let Some(next) = rest.peek() {
-                    let alone = next.is_alone();
-                    if (alone && !group.is_empty()) || group.len() >= GROUP_COMMANDS || bytes > GROUP_BYTES {
-                        break;
-                    }
-                    bytes += next.weight();
-                    group.extend(rest.next());
-                    if alone {
-                        break;
-                    }
-                }
-                again = self.commit(group);
+        let mut rest = VecDeque::new();
+        let mut again = VecDeque::new();
+        loop {
+            // A long command takes many groups; what comes meanwhile goes along with its next step.
+            if !rest.is_empty() || !again.is_empty() {
+                rest.extend(self.queue.take_now());
+            } else if let Some(commands) = self.queue.take() {
+                rest = VecDeque::from(commands);
+            } else {
+                return;
             }
+            let group = next_group(&mut rest, &mut again);
+            again.extend(self.commit(group));
         }
     }
 
@@ -161,6 +161,22 @@ impl Writer {
         }
         again
     }
+}
+
+/// The commands to be decided together: one step of a long one, then what waits, in order. A command that
+/// must be alone does not wait for the long ones to end.
+fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Vec<Command> {
+    if rest.front().is_some_and(Command::is_alone) {
+        return rest.pop_front().into_iter().collect();
+    }
+    let mut group: Vec<Command> = again.pop_front().into_iter().collect();
+    let mut bytes = 0;
+    while group.len() < GROUP_COMMANDS && bytes <= GROUP_BYTES {
+        let Some(next) = rest.pop_front_if(|next| !next.is_alone()) else { break };
+        bytes += next.weight();
+        group.push(next);
+    }
+    group
 }
 
 fn write(group: &mut Group<'_>, watch: Option<&Watch>, sync: &mut Duration) -> Result<(), StoreError> {
