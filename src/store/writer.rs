@@ -30,7 +30,7 @@ pub struct CommitReport {
     pub sync: Duration,
 }
 
-/// Who hears of every commit, and by which clock it is measured.
+/// Who hears of every commit that wrote, and by which clock it is measured.
 #[derive(Clone)]
 pub struct Watch {
     /// A monotonic clock.
@@ -147,7 +147,7 @@ impl Writer {
         for command in commands {
             group.take(command, &mut self.cursor);
         }
-        let mut sync = Duration::ZERO;
+        let mut sync = None;
         let done = write(&mut group, self.watch.as_ref(), &mut sync);
         if done.is_ok() {
             self.numbers = group.numbers;
@@ -155,7 +155,8 @@ impl Writer {
         crash::point("commit.before_answer");
         let again = std::mem::take(&mut group.again);
         group.answer(&done);
-        if let (Some(watch), Some(began)) = (&self.watch, began) {
+        // A group that wrote nothing, as when no hold has ended, says nothing about the disk.
+        if let (Some(watch), Some(began), Some(sync)) = (&self.watch, began, sync) {
             let took = (watch.clock)().saturating_duration_since(began);
             (watch.report)(CommitReport { commands: count, took, sync });
         }
@@ -179,7 +180,12 @@ fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Ve
     group
 }
 
-fn write(group: &mut Group<'_>, watch: Option<&Watch>, sync: &mut Duration) -> Result<(), StoreError> {
+/// Writes the group, if it has anything to write: then `sync` tells how long the disk took.
+fn write(
+    group: &mut Group<'_>,
+    watch: Option<&Watch>,
+    sync: &mut Option<Duration>,
+) -> Result<(), StoreError> {
     let shelf = &group.shared.shelf;
     // A read that failed while the group was decided ends the store; nothing of the group counts.
     shelf.check()?;
@@ -205,7 +211,7 @@ fn write(group: &mut Group<'_>, watch: Option<&Watch>, sync: &mut Duration) -> R
             }
             Step::Synced => {
                 if let (Some(watch), Some(written)) = (watch, written) {
-                    *sync = (watch.clock)().saturating_duration_since(written);
+                    *sync = Some((watch.clock)().saturating_duration_since(written));
                 }
                 crash::point("commit.after_sync");
             }
