@@ -15,6 +15,7 @@ conformance! {
     lists_obey_their_filters,
     dead_letters_are_listed_with_their_last_attempt,
     purging_strips_raw_bytes_and_keeps_the_conversion,
+    purging_goes_past_any_number_of_records_that_are_stripped_already,
     purging_removes_a_finished_conversion_with_all_it_left,
     purging_never_takes_a_conversion_with_an_unfinished_delivery,
     purging_takes_clicks_past_their_time_only,
@@ -136,6 +137,27 @@ fn purging_strips_raw_bytes_and_keeps_the_conversion(ground: &Ground) {
         }
         assert!(trace(store, &young).postbacks[0].raw.is_some());
     });
+}
+
+fn purging_goes_past_any_number_of_records_that_are_stripped_already(ground: &Ground) {
+    let store = ground.open();
+    // Bodies so long that each has a block of its own, as postbacks have that come one at a time.
+    let tell = |day: i64, count: i64| {
+        let told = (0..count).map(|n| {
+            let name = format!("d{day}-{n}");
+            store.arrive(sale(&name).at(at(day * DAY)).body(15_000).arrival())
+        });
+        let told: Vec<_> = told.collect();
+        told.into_iter().map(|told| wait(told).unwrap()).collect::<Vec<Receipt>>()
+    };
+    tell(0, 300);
+    let second = tell(1, 10);
+    tell(2, 100);
+    assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(DAY), ..never() }), 300);
+    assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(2 * DAY), ..never() }), 10);
+    for receipt in &second {
+        assert_eq!(trace(&*store, receipt).postbacks[0].raw, None);
+    }
 }
 
 fn purging_removes_a_finished_conversion_with_all_it_left(ground: &Ground) {

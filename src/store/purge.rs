@@ -77,13 +77,14 @@ fn step_blocks(
             cursor.block = *first;
             return Ok(());
         }
+        cursor.block = first + 1;
         let Some(heads) = group.shared.shelf.block_heads(*first)? else { continue };
         if heads.iter().any(|head| is_due(head, before)) {
             purging.block(group, before, *first)?;
         }
-        cursor.block = first + 1;
     }
-    // To the very end: blocks lie in order of arrival, but not of time when a clock was once wrong.
+    // To the very end, past blocks with nothing due: those at the beginning are stripped already, and
+    // blocks lie in order of arrival, but not of time when a clock was once wrong.
     cursor.blocks_done = blocks.len() < LOOKED_AT;
     Ok(())
 }
