@@ -6,7 +6,7 @@ use postbridge::domain::conversion::{Cause, Status};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
-use postbridge::store::{ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError};
+use postbridge::store::{Again, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError};
 
 use crate::store_ground::*;
 
@@ -17,6 +17,7 @@ conformance! {
     a_change_is_an_update_and_replaces_what_is_shown,
     a_sale_that_changes_without_end_is_quarantined,
     a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again,
+    what_a_postback_that_is_mapped_again_causes_counts_from_then,
     a_large_body_is_kept_byte_for_byte,
     a_click_frees_what_was_held_for_it,
     a_click_frees_what_only_an_update_named,
@@ -129,7 +130,7 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_aga
     assert_eq!(list(&*store).len(), 1);
     assert!(matches!(&list(&*store)[0].verdict, Verdict::Quarantined(fault) if fault.reason == "no price"));
     let mut again = sale("t1").arrival();
-    again.again = Some(bad.postback);
+    again.again = Some(Again { of: bad.postback, now: at(2) });
     let mapped = wait(store.arrive(again)).unwrap();
     assert_eq!(list(&*store), vec![]);
     drop(store);
@@ -137,6 +138,25 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_aga
     assert_eq!(list(&*store), vec![], "after reopening");
     assert_eq!(wait(store.postback(mapped.postback)).unwrap().unwrap().again, Some(bad.postback));
     assert!(wait(store.postback(bad.postback)).unwrap().unwrap().raw.is_some());
+}
+
+fn what_a_postback_that_is_mapped_again_causes_counts_from_then(ground: &Ground) {
+    let store = ground.open();
+    let map_again = |told: Sale| {
+        let bad = wait(store.arrive(quarantined("no price", told.at))).unwrap();
+        let mut arrival = told.arrival();
+        arrival.again = Some(Again { of: bad.postback, now: at(100 * HOUR) });
+        wait(store.arrive(arrival)).unwrap()
+    };
+    let held = map_again(sale("held").click("c1"));
+    assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(172 * HOUR) }]);
+    assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
+    let sent = map_again(sale("sent").forward());
+    assert_eq!(states(&*store, &sent), [DeliveryState::Waiting { due: at(100 * HOUR) }]);
+    let conversion = trace(&*store, &sent).conversion;
+    assert_eq!((conversion.event_time, conversion.received_at), (at(0), at(0)), "it happened when it came");
+    let changed = map_again(sale("sent").forward().value("9").at(at(5)));
+    assert_eq!(trace(&*store, &changed).conversion.history[0].at, at(100 * HOUR));
 }
 
 fn a_large_body_is_kept_byte_for_byte(ground: &Ground) {

@@ -175,11 +175,14 @@ impl<'a> Group<'a> {
         let (made, note) = match finding {
             Finding::Quarantined(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
             Finding::Refused(fault) => (Made::Nothing(Verdict::Refused(fault)), None),
-            Finding::Mapped(mapped) => self.map(&mapped, Arrived { seq, at: received_at })?,
+            Finding::Mapped(mapped) => {
+                let now = again.map_or(received_at, |again| again.now);
+                self.map(&mapped, Arrived { seq, at: received_at, now })?
+            }
         };
         let (verdict, matched) = made.outcome();
         let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
-        let told = Told { seq, received_at, source, raw, again };
+        let told = Told { seq, received_at, source, raw, again: again.map(|again| again.of) };
         self.remember(told, verdict, note, made);
         Ok(receipt)
     }
@@ -197,7 +200,7 @@ impl<'a> Group<'a> {
         };
         let decision = decide(&mapped.draft, mapped.policy.dedup, arrived, known, click)?;
         let plan = |conversion: &Conversion, earlier: &[Delivery]| {
-            plan(conversion, earlier, &mapped.policy, &mapped.routes, arrived.at)
+            plan(conversion, earlier, &mapped.policy, &mapped.routes, arrived.now)
         };
         Ok(match (decision, found) {
             (Decision::New { conversion, note }, _) => {

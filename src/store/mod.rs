@@ -62,8 +62,17 @@ pub struct Arrival {
     pub received_at: Time,
     pub source: Option<SourceId>,
     pub finding: Finding,
-    /// The quarantined record that this one maps again.
-    pub again: Option<Seq>,
+    /// Set when an earlier arrival is mapped again.
+    pub again: Option<Again>,
+}
+
+/// A quarantined record is mapped again: the arrival keeps the time at which it came, what it causes
+/// counts from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// The record.
+    pub of: Seq,
+    pub now: Time,
 }
 
 /// What the template made of an arrival.
