@@ -5,7 +5,8 @@ use postbridge::domain::delivery::{DeliveryState, Judgement};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore, Receipt,
+    Again, ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore,
+    Receipt,
 };
 
 use crate::store_ground::*;
@@ -13,6 +14,7 @@ use crate::store_ground::*;
 conformance! {
     lists_go_newest_first_page_by_page,
     lists_obey_their_filters,
+    a_list_goes_on_past_an_old_record_that_was_mapped_again_lately,
     dead_letters_are_listed_with_their_last_attempt,
     purging_strips_raw_bytes_and_keeps_the_conversion,
     purging_goes_past_any_number_of_records_that_are_stripped_already,
@@ -94,6 +96,17 @@ fn lists_obey_their_filters(ground: &Ground) {
     assert_eq!(postbacks(shop), 1);
     let waiting = DeliveryFilter { state: Some("waiting".to_owned()), ..DeliveryFilter::default() };
     assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
+}
+
+fn a_list_goes_on_past_an_old_record_that_was_mapped_again_lately(ground: &Ground) {
+    let store = ground.open();
+    let bad = wait(store.arrive(quarantined("no price", at(0)))).unwrap();
+    sale("young").at(at(9 * DAY)).tell(&*store);
+    let mut again = sale("old").arrival();
+    again.again = Some(Again { of: bad.postback, now: at(9 * DAY) });
+    wait(store.arrive(again)).unwrap();
+    let since = ConversionFilter { since: Some(at(8 * DAY)), ..ConversionFilter::default() };
+    assert_eq!(transactions(&*store, since), ["young"]);
 }
 
 fn dead_letters_are_listed_with_their_last_attempt(ground: &Ground) {
