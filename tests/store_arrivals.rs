@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Cause, Status};
+use postbridge::domain::conversion::{Cause, Dedup, Status};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
-use postbridge::store::{Again, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError};
+use postbridge::store::{
+    Again, Arrival, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError,
+};
 
 use crate::store_ground::*;
 
@@ -17,6 +19,7 @@ conformance! {
     a_change_is_an_update_and_replaces_what_is_shown,
     a_sale_that_changes_without_end_is_quarantined,
     a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again,
+    the_bytes_of_one_postback_become_a_conversion_once_only,
     what_a_postback_that_is_mapped_again_causes_counts_from_then,
     a_large_body_is_kept_byte_for_byte,
     a_click_frees_what_was_held_for_it,
@@ -138,6 +141,35 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_aga
     assert_eq!(list(&*store), vec![], "after reopening");
     assert_eq!(wait(store.postback(mapped.postback)).unwrap().unwrap().again, Some(bad.postback));
     assert!(wait(store.postback(bad.postback)).unwrap().unwrap().raw.is_some());
+}
+
+fn the_bytes_of_one_postback_become_a_conversion_once_only(ground: &Ground) {
+    let store = ground.open();
+    let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
+    let mapping = |of: Seq, mut arrival: Arrival| {
+        arrival.again = Some(Again { of, now: at(9) });
+        arrival
+    };
+    // Every postback its own conversion: no transaction id would tell the second from the first.
+    let mut each = sale("t1").forward();
+    each.policy.dedup = Dedup::Each;
+    let still = wait(store.arrive(mapping(bad.postback, quarantined("no price", at(1))))).unwrap();
+    let queued = [bad.postback, still.postback, bad.postback]
+        .map(|of| store.arrive(mapping(of, each.clone().arrival())));
+    let told = queued.map(wait);
+    let made = told[0].as_ref().unwrap();
+    assert!(matches!(made.verdict, Verdict::Accepted { .. }));
+    let is_refused = |told: &Result<Receipt, StoreError>| matches!(told, Err(StoreError::MappedAlready { by }) if *by == made.postback);
+    assert!(told[1..].iter().all(is_refused), "{told:?}");
+    before_and_after_reopening(ground, store, |store, _| {
+        for of in [bad.postback, still.postback] {
+            assert!(is_refused(&wait(store.arrive(mapping(of, each.clone().arrival())))));
+            assert!(is_refused(&wait(store.arrive(mapping(of, quarantined("no price", at(1)))))));
+        }
+        let kept = wait(store.postbacks(PostbackFilter::default(), first_page(9))).unwrap().items;
+        assert_eq!(kept.len(), 3, "a refused mapping leaves no record");
+        assert_eq!(transactions(store, ConversionFilter::default()), ["t1"]);
+    });
 }
 
 fn what_a_postback_that_is_mapped_again_causes_counts_from_then(ground: &Ground) {

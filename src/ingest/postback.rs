@@ -74,6 +74,8 @@ pub enum AgainRefused {
     NotQuarantined(&'static str),
     #[error("its bytes were purged after `keep_postbacks_days`")]
     Purged,
+    #[error("postback {by} has mapped it again already; once more would count it twice")]
+    MappedAlready { by: Seq },
     #[error("its source `{0}` is not configured any more")]
     NoSource(String),
     #[error(transparent)]
@@ -108,7 +110,10 @@ pub async fn again(
         finding,
         again: Some(Again { of: seq, now }),
     };
-    Ok(store.arrive(arrival).await?)
+    store.arrive(arrival).await.map_err(|error| match error {
+        StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
+        error => AgainRefused::Store(error),
+    })
 }
 
 async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {

@@ -102,6 +102,17 @@ impl SeqMap {
     }
 }
 
+/// Which postbacks map which earlier ones again. A chain is a postback and all that map its bytes again.
+#[derive(Default)]
+struct Remapped {
+    /// Postbacks that a later one maps again.
+    again: HashSet<u64>,
+    /// From a postback that maps another again, and is quarantined still, to the first of its chain.
+    chain: HashMap<u64, u64>,
+    /// From the first of a chain to the postback that became a conversion, or a part of one.
+    taken: HashMap<u64, u64>,
+}
+
 /// Everything kept in memory. One lock guards it; nothing in it waits or reads the disk.
 pub struct Index {
     /// Bits of a conversion id's hash that count. All of them but in tests of collisions.
@@ -117,8 +128,7 @@ pub struct Index {
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<Slot>,
-    /// Quarantined postbacks that a later one maps again.
-    mapped_again: HashSet<u64>,
+    remapped: Remapped,
     notify: HashMap<DestinationId, Arc<Notify>>,
 }
 
@@ -133,7 +143,7 @@ impl Index {
             lanes: HashMap::new(),
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
-            mapped_again: HashSet::new(),
+            remapped: Remapped::default(),
             notify: HashMap::new(),
         }
     }
@@ -194,16 +204,35 @@ impl Index {
         self.end = end;
     }
 
-    pub fn note_again(&mut self, of: u64) {
-        self.mapped_again.insert(of);
+    /// Takes note that postback `seq` maps `of` again, and whether it is of a conversion now.
+    pub fn note_again(&mut self, seq: u64, of: u64, is_conversion: bool) {
+        let first = self.first_of(of);
+        self.remapped.again.insert(of);
+        if is_conversion {
+            self.remapped.taken.entry(first).or_insert(seq);
+        } else {
+            self.remapped.chain.insert(seq, first);
+        }
     }
 
     pub fn is_mapped_again(&self, seq: u64) -> bool {
-        self.mapped_again.contains(&seq)
+        self.remapped.again.contains(&seq)
+    }
+
+    /// The postback whose bytes `seq` has, through however many mappings; itself when it maps none.
+    pub fn first_of(&self, seq: u64) -> u64 {
+        self.remapped.chain.get(&seq).copied().unwrap_or(seq)
+    }
+
+    /// The postback by which the bytes of `first` became part of a conversion.
+    pub fn taken_by(&self, first: u64) -> Option<u64> {
+        self.remapped.taken.get(&first).copied()
     }
 
     pub fn forget_again(&mut self, seq: u64) {
-        self.mapped_again.remove(&seq);
+        self.remapped.again.remove(&seq);
+        self.remapped.chain.remove(&seq);
+        self.remapped.taken.remove(&seq);
     }
 
     /// Moves a conversion from one appearance to another. Deliveries that stand as before keep their

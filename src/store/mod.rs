@@ -50,6 +50,10 @@ pub enum StoreError {
     /// The caller's mistake: no list gave this cursor.
     #[error("the cursor `{0}` was not given by a list")]
     Cursor(String),
+    /// The caller's mistake: the record was mapped again already, and postback `by` made of it what it
+    /// is. Once more would count it twice.
+    #[error("postback {by} has mapped it again already")]
+    MappedAlready { by: Seq },
     /// A stored record cannot be read.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },
@@ -264,7 +268,8 @@ pub struct Purged {
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
-    /// Decides what an arrival is and remembers it with all it causes.
+    /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,
+    /// or maps, one that became a conversion is refused as [`StoreError::MappedAlready`].
     fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
 
     /// Records a click, or fills what a known one lacks, and frees what waited for it.
