@@ -21,6 +21,7 @@ conformance! {
     purging_removes_a_finished_conversion_with_all_it_left,
     purging_never_takes_a_conversion_with_an_unfinished_delivery,
     purging_takes_clicks_past_their_time_only,
+    purging_never_takes_a_click_that_a_delivery_still_needs,
     numbers_are_not_given_twice_after_everything_was_purged,
 }
 
@@ -240,6 +241,41 @@ fn purging_takes_clicks_past_their_time_only(ground: &Ground) {
     assert_eq!(wait(store.click(&click_id("c999"))).unwrap(), None);
     assert!(wait(store.click(&click_id("c1000"))).unwrap().is_some());
     assert_eq!(sale("t1").click("c5").tell(&*store).matched, Some(false));
+}
+
+fn purging_never_takes_a_click_that_a_delivery_still_needs(ground: &Ground) {
+    let store = ground.open();
+    for id in ["c1", "c2", "c3", "c4"] {
+        wait(store.record_click(click(id))).unwrap();
+    }
+    let all = PurgeBefore { clicks: at(DAY), ..never() };
+    // Two sales of one click, a sale whose click comes by an update, and one that is done already.
+    sale("t1").click("c1").to(&["ads", "other"]).tell(&*store);
+    sale("t2").click("c1").tell(&*store);
+    sale("t3").forward().to(&["other"]).tell(&*store);
+    sale("t3").forward().to(&["other"]).click("c2").tell(&*store);
+    sale("t4").click("c4").to(&["third"]).tell(&*store);
+    let work = claim(&*store, "third", at(0)).remove(0);
+    wait(store.record(delivered(&work, at(1)))).unwrap();
+    assert_eq!(purge_all(&*store, all), 2, "nobody needs c3 and c4");
+    before_and_after_reopening(ground, store, |store, reopened| {
+        assert_eq!(purge_all(store, all), 0);
+        if reopened {
+            for work in claim(store, "ads", at(2)) {
+                assert!(work.click.is_some(), "it is sent with its click");
+                wait(store.record(delivered(&work, at(2)))).unwrap();
+            }
+            assert_eq!(purge_all(store, all), 0, "c1 is needed elsewhere");
+            let work = claim(store, "other", at(2));
+            wait(store.record(failed(&work[0], at(2), at(3)))).unwrap();
+            wait(store.record(delivered(&work[1], at(2)))).unwrap();
+            assert_eq!(purge_all(store, all), 1);
+            for work in claim(store, "other", at(3)) {
+                wait(store.record(delivered(&work, at(3)))).unwrap();
+            }
+            assert_eq!(purge_all(store, all), 1);
+        }
+    });
 }
 
 fn numbers_are_not_given_twice_after_everything_was_purged(ground: &Ground) {

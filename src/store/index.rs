@@ -12,6 +12,7 @@ use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::store::layout::{Sketch, Standing};
+use crate::store::needed::Needed;
 use crate::store::queues::{Lane, Slot};
 
 const SHARDS: usize = 64;
@@ -129,6 +130,7 @@ pub struct Index {
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<Slot>,
     remapped: Remapped,
+    needed: Needed,
     notify: HashMap<DestinationId, Arc<Notify>>,
 }
 
@@ -144,6 +146,7 @@ impl Index {
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
+            needed: Needed::default(),
             notify: HashMap::new(),
         }
     }
@@ -235,6 +238,11 @@ impl Index {
         self.remapped.taken.remove(&seq);
     }
 
+    /// Whether an unfinished delivery may be sent with the click of this id.
+    pub fn needs_click(&self, id: &str) -> bool {
+        self.needed.contains(id)
+    }
+
     /// Moves a conversion from one appearance to another. Deliveries that stand as before keep their
     /// lease. `asked` names those that a person wants sent. Answers who has new work.
     pub fn apply(
@@ -258,6 +266,7 @@ impl Index {
         for click in after.into_iter().flat_map(|sketch| &sketch.waits_for) {
             self.unmatched.insert(*click, seq);
         }
+        self.needed.apply(before, after);
         let nothing = Standing::default();
         let before = before.map_or(&nothing, |sketch| &sketch.standing);
         let after = after.map_or(&nothing, |sketch| &sketch.standing);

@@ -10,6 +10,7 @@ mod index;
 pub mod kv;
 mod layout;
 pub mod memory;
+mod needed;
 pub mod open;
 mod purge;
 mod queues;
@@ -314,7 +315,7 @@ pub trait Store: Send + Sync + 'static {
     fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64>;
 
     /// Deletes a bounded number of records that are past their time. A conversion with an
-    /// unfinished delivery stays, and so do its deliveries and attempts.
+    /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
     fn purge(&self, before: PurgeBefore) -> Later<'_, Purged>;
 
     fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>>;

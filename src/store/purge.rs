@@ -113,9 +113,8 @@ fn step_clicks(
         let pieces = layout::further(&first).map_err(|error| corrupt(&key, &error))?;
         let head: ClickHead = group.shared.shelf.head(&key, first)?;
         let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
-        if let Some(id) =
-            id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks)
-        {
+        let id = id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks);
+        if let Some(id) = id.filter(|id| !group.shared.index.lock().needs_click(id.as_str())) {
             purging.clicks.push((id, pieces));
             purging.records += 1;
         }
