@@ -51,6 +51,7 @@ mod store_groups;
 mod store_keeping;
 mod store_kill;
 mod store_power_cut;
+mod store_reads;
 mod store_sled;
 mod wire_boundaries;
 mod wire_bytes;

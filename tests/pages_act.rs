@@ -53,6 +53,11 @@ async fn a_postback_is_mapped_again_when_the_cause_is_mended() {
         .shows("See the conversion")
         .hides("transaction id <code>R-1");
     let sale = world.get(&world.path_of("R-1").await).await;
+    for taken in ["4", "5"] {
+        world.post(&format!("/postbacks/{taken}/map-again"), &[]).await;
+        let page = world.get("/quarantine").await;
+        page.shows(&format!("Postback {taken} was not mapped again: postback 7 has mapped it again already"));
+    }
     sale.shows("rejected</span>").shows("status: approved → rejected").shows("maps postback 5 again");
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Cause, Status};
+use postbridge::domain::conversion::{Cause, Dedup, Status};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
-use postbridge::store::{ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError};
+use postbridge::store::{
+    Again, Arrival, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError,
+};
 
 use crate::store_ground::*;
 
@@ -17,6 +19,8 @@ conformance! {
     a_change_is_an_update_and_replaces_what_is_shown,
     a_sale_that_changes_without_end_is_quarantined,
     a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again,
+    the_bytes_of_one_postback_become_a_conversion_once_only,
+    what_a_postback_that_is_mapped_again_causes_counts_from_then,
     a_large_body_is_kept_byte_for_byte,
     a_click_frees_what_was_held_for_it,
     a_click_frees_what_only_an_update_named,
@@ -129,7 +133,7 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_aga
     assert_eq!(list(&*store).len(), 1);
     assert!(matches!(&list(&*store)[0].verdict, Verdict::Quarantined(fault) if fault.reason == "no price"));
     let mut again = sale("t1").arrival();
-    again.again = Some(bad.postback);
+    again.again = Some(Again { of: bad.postback, now: at(2) });
     let mapped = wait(store.arrive(again)).unwrap();
     assert_eq!(list(&*store), vec![]);
     drop(store);
@@ -137,6 +141,54 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_aga
     assert_eq!(list(&*store), vec![], "after reopening");
     assert_eq!(wait(store.postback(mapped.postback)).unwrap().unwrap().again, Some(bad.postback));
     assert!(wait(store.postback(bad.postback)).unwrap().unwrap().raw.is_some());
+}
+
+fn the_bytes_of_one_postback_become_a_conversion_once_only(ground: &Ground) {
+    let store = ground.open();
+    let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
+    let mapping = |of: Seq, mut arrival: Arrival| {
+        arrival.again = Some(Again { of, now: at(9) });
+        arrival
+    };
+    // Every postback its own conversion: no transaction id would tell the second from the first.
+    let mut each = sale("t1").forward();
+    each.policy.dedup = Dedup::Each;
+    let still = wait(store.arrive(mapping(bad.postback, quarantined("no price", at(1))))).unwrap();
+    let queued = [bad.postback, still.postback, bad.postback]
+        .map(|of| store.arrive(mapping(of, each.clone().arrival())));
+    let told = queued.map(wait);
+    let made = told[0].as_ref().unwrap();
+    assert!(matches!(made.verdict, Verdict::Accepted { .. }));
+    let is_refused = |told: &Result<Receipt, StoreError>| matches!(told, Err(StoreError::MappedAlready { by }) if *by == made.postback);
+    assert!(told[1..].iter().all(is_refused), "{told:?}");
+    before_and_after_reopening(ground, store, |store, _| {
+        for of in [bad.postback, still.postback] {
+            assert!(is_refused(&wait(store.arrive(mapping(of, each.clone().arrival())))));
+            assert!(is_refused(&wait(store.arrive(mapping(of, quarantined("no price", at(1)))))));
+        }
+        let kept = wait(store.postbacks(PostbackFilter::default(), first_page(9))).unwrap().items;
+        assert_eq!(kept.len(), 3, "a refused mapping leaves no record");
+        assert_eq!(transactions(store, ConversionFilter::default()), ["t1"]);
+    });
+}
+
+fn what_a_postback_that_is_mapped_again_causes_counts_from_then(ground: &Ground) {
+    let store = ground.open();
+    let map_again = |told: Sale| {
+        let bad = wait(store.arrive(quarantined("no price", told.at))).unwrap();
+        let mut arrival = told.arrival();
+        arrival.again = Some(Again { of: bad.postback, now: at(100 * HOUR) });
+        wait(store.arrive(arrival)).unwrap()
+    };
+    let held = map_again(sale("held").click("c1"));
+    assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(172 * HOUR) }]);
+    assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
+    let sent = map_again(sale("sent").forward());
+    assert_eq!(states(&*store, &sent), [DeliveryState::Waiting { due: at(100 * HOUR) }]);
+    let conversion = trace(&*store, &sent).conversion;
+    assert_eq!((conversion.event_time, conversion.received_at), (at(0), at(0)), "it happened when it came");
+    let changed = map_again(sale("sent").forward().value("9").at(at(5)));
+    assert_eq!(trace(&*store, &changed).conversion.history[0].at, at(100 * HOUR));
 }
 
 fn a_large_body_is_kept_byte_for_byte(ground: &Ground) {

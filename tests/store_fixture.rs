@@ -8,7 +8,7 @@ use postbridge::domain::delivery::{DeliveryState, Judgement, NO_CLICK, Unmatched
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{Finding, Outcome, PostbackFilter, PurgeBefore, Store};
+use postbridge::store::{Again, Finding, Outcome, PostbackFilter, PurgeBefore, Store};
 
 use crate::store_ground::*;
 
@@ -58,7 +58,7 @@ fn fill(store: &dyn Store) {
     refused.finding = Finding::Refused(fault);
     wait(store.arrive(refused)).unwrap();
     let mut again = sale("again").arrival();
-    again.again = Seq::new(9);
+    again.again = Some(Again { of: Seq::new(9).unwrap(), now: at(0) });
     wait(store.arrive(again)).unwrap();
     sale("again").tell(store);
 }

@@ -1,7 +1,9 @@
 //! What happens inside one commit group: commands that meet before anything of them is stored.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 
@@ -11,7 +13,7 @@ use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
-use postbridge::store::{ClickRecorded, ConversionFilter, Store};
+use postbridge::store::{ClickRecorded, ConversionFilter, Later, Store};
 
 use crate::store_ground::*;
 
@@ -170,6 +172,38 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
     }
 }
 
+#[test]
+fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    gated.one_group(|_| {
+        for n in 0..3500 {
+            drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
+        }
+    });
+    let withdrawn = store.withdraw(destination("ads"), "not configured".to_owned(), at(1));
+    gated.reached.recv().unwrap();
+    // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
+    let purged = store.purge(never());
+    let told = store.arrive(sale("meanwhile").to(&["other"]).arrival());
+    for _ in 0..2 {
+        gated.pass.send(()).unwrap();
+        gated.reached.recv().unwrap();
+    }
+    // The third step is held back now, so the second group has been answered.
+    assert!(is_done(purged));
+    assert!(is_done(told), "it waits for the end of the long command");
+    for _ in 0..2 {
+        gated.pass.send(()).unwrap();
+    }
+    assert_eq!(wait(withdrawn).unwrap(), 3500);
+}
+
+/// Whether the answer is there already.
+fn is_done<T>(mut answer: Later<'_, T>) -> bool {
+    answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
 fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
     runtime.block_on(async {
@@ -209,7 +243,7 @@ fn a_thousand_clicks_and_sales_that_arrive_together_all_meet_on_disk() {
 }
 
 #[test]
-fn every_commit_is_reported_with_its_size_and_times() {
+fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let reports: Arc<Mutex<Vec<CommitReport>>> = Arc::default();
     let seen = Arc::clone(&reports);
     let watch = Watch {
@@ -219,9 +253,12 @@ fn every_commit_is_reported_with_its_size_and_times() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { watch: Some(watch), ..Settings::default() };
     let store = Embedded::open_sled_with(&folder.path().join("data"), settings).unwrap();
+    assert_eq!(wait(store.expire_holds(at(DAY), 9)).unwrap(), 0);
     sale("t1").tell(&store);
+    assert_eq!(wait(store.purge(never())).unwrap().records, 0);
     wait(store.close()).unwrap();
     let reports = reports.lock();
+    assert_eq!(reports.len(), 1, "what wrote nothing is no commit: {reports:?}");
     assert_eq!(reports[0].commands, 1);
     assert!(reports[0].sync.as_nanos() > 0 && reports[0].sync <= reports[0].took);
     assert_eq!(transactions(&store, ConversionFilter::default()), ["t1"], "a closed store can be read");

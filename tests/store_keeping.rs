@@ -5,8 +5,8 @@ use postbridge::domain::delivery::{DeliveryState, Judgement};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore, Receipt,
-    StoreError,
+    Again, ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore,
+    Receipt, StoreError,
 };
 
 use crate::store_ground::*;
@@ -14,11 +14,14 @@ use crate::store_ground::*;
 conformance! {
     lists_go_newest_first_page_by_page,
     lists_obey_their_filters,
+    a_list_goes_on_past_an_old_record_that_was_mapped_again_lately,
     dead_letters_are_listed_with_their_last_attempt,
     purging_strips_raw_bytes_and_keeps_the_conversion,
+    purging_goes_past_any_number_of_records_that_are_stripped_already,
     purging_removes_a_finished_conversion_with_all_it_left,
     purging_never_takes_a_conversion_with_an_unfinished_delivery,
     purging_takes_clicks_past_their_time_only,
+    purging_never_takes_a_click_that_a_delivery_still_needs,
     numbers_are_not_given_twice_after_everything_was_purged,
 }
 
@@ -97,6 +100,17 @@ fn lists_obey_their_filters(ground: &Ground) {
     assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
 }
 
+fn a_list_goes_on_past_an_old_record_that_was_mapped_again_lately(ground: &Ground) {
+    let store = ground.open();
+    let bad = wait(store.arrive(quarantined("no price", at(0)))).unwrap();
+    sale("young").at(at(9 * DAY)).tell(&*store);
+    let mut again = sale("old").arrival();
+    again.again = Some(Again { of: bad.postback, now: at(9 * DAY) });
+    wait(store.arrive(again)).unwrap();
+    let since = ConversionFilter { since: Some(at(8 * DAY)), ..ConversionFilter::default() };
+    assert_eq!(transactions(&*store, since), ["young"]);
+}
+
 fn dead_letters_are_listed_with_their_last_attempt(ground: &Ground) {
     let store = ground.open();
     for n in 0..30 {
@@ -138,6 +152,27 @@ fn purging_strips_raw_bytes_and_keeps_the_conversion(ground: &Ground) {
         }
         assert!(trace(store, &young).postbacks[0].raw.is_some());
     });
+}
+
+fn purging_goes_past_any_number_of_records_that_are_stripped_already(ground: &Ground) {
+    let store = ground.open();
+    // Bodies so long that each has a block of its own, as postbacks have that come one at a time.
+    let tell = |day: i64, count: i64| {
+        let told = (0..count).map(|n| {
+            let name = format!("d{day}-{n}");
+            store.arrive(sale(&name).at(at(day * DAY)).body(15_000).arrival())
+        });
+        let told: Vec<_> = told.collect();
+        told.into_iter().map(|told| wait(told).unwrap()).collect::<Vec<Receipt>>()
+    };
+    tell(0, 300);
+    let second = tell(1, 10);
+    tell(2, 100);
+    assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(DAY), ..never() }), 300);
+    assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(2 * DAY), ..never() }), 10);
+    for receipt in &second {
+        assert_eq!(trace(&*store, receipt).postbacks[0].raw, None);
+    }
 }
 
 fn purging_removes_a_finished_conversion_with_all_it_left(ground: &Ground) {
@@ -207,6 +242,41 @@ fn purging_takes_clicks_past_their_time_only(ground: &Ground) {
     assert_eq!(wait(store.click(&click_id("c999"))).unwrap(), None);
     assert!(wait(store.click(&click_id("c1000"))).unwrap().is_some());
     assert_eq!(sale("t1").click("c5").tell(&*store).matched, Some(false));
+}
+
+fn purging_never_takes_a_click_that_a_delivery_still_needs(ground: &Ground) {
+    let store = ground.open();
+    for id in ["c1", "c2", "c3", "c4"] {
+        wait(store.record_click(click(id))).unwrap();
+    }
+    let all = PurgeBefore { clicks: at(DAY), ..never() };
+    // Two sales of one click, a sale whose click comes by an update, and one that is done already.
+    sale("t1").click("c1").to(&["ads", "other"]).tell(&*store);
+    sale("t2").click("c1").tell(&*store);
+    sale("t3").forward().to(&["other"]).tell(&*store);
+    sale("t3").forward().to(&["other"]).click("c2").tell(&*store);
+    sale("t4").click("c4").to(&["third"]).tell(&*store);
+    let work = claim(&*store, "third", at(0)).remove(0);
+    wait(store.record(delivered(&work, at(1)))).unwrap();
+    assert_eq!(purge_all(&*store, all), 2, "nobody needs c3 and c4");
+    before_and_after_reopening(ground, store, |store, reopened| {
+        assert_eq!(purge_all(store, all), 0);
+        if reopened {
+            for work in claim(store, "ads", at(2)) {
+                assert!(work.click.is_some(), "it is sent with its click");
+                wait(store.record(delivered(&work, at(2)))).unwrap();
+            }
+            assert_eq!(purge_all(store, all), 0, "c1 is needed elsewhere");
+            let work = claim(store, "other", at(2));
+            wait(store.record(failed(&work[0], at(2), at(3)))).unwrap();
+            wait(store.record(delivered(&work[1], at(2)))).unwrap();
+            assert_eq!(purge_all(store, all), 1);
+            for work in claim(store, "other", at(3)) {
+                wait(store.record(delivered(&work, at(3)))).unwrap();
+            }
+            assert_eq!(purge_all(store, all), 1);
+        }
+    });
 }
 
 fn numbers_are_not_given_twice_after_everything_was_purged(ground: &Ground) {

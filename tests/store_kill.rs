@@ -23,6 +23,18 @@ fn nothing_acknowledged_is_lost_to_kills_at_random_moments() {
     assert_eq!(std::fs::read_dir(data.join("blobs")).unwrap().count(), 0);
 }
 
+/// A process may die between making its files and syncing their names: the next one has to do it.
+#[cfg(debug_assertions)]
+#[test]
+fn every_open_syncs_the_data_folder_and_not_only_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for round in 0..3 {
+        let acks = Loader::start(&data, 200 + round, Some("open.after_sync:1")).ended();
+        assert_eq!(acks, [], "it ends where the folder is synced, before it takes anything");
+    }
+}
+
 /// Only debug builds have the points; a release build of the tests has nothing to check here.
 #[cfg(debug_assertions)]
 #[test]

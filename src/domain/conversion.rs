@@ -196,6 +196,8 @@ pub enum Decision {
 pub struct Arrived {
     pub seq: Seq,
     pub at: Time,
+    /// When it is decided: later than `at` where a postback is mapped again.
+    pub now: Time,
 }
 
 /// Decides what `draft` is. `known` finds a stored conversion; `click` finds the click that one of
@@ -398,7 +400,7 @@ fn repeat<E>(
     if now.transaction_id.is_none() {
         now.transaction_id.clone_from(&draft.transaction_id);
     }
-    push_change(&mut now, arrived.at, Cause::Postback(arrived.seq), what);
+    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
     Ok(Decision::Update { conversion: now, note })
 }
 

@@ -6,7 +6,7 @@ use crate::domain::delivery::{Route, SourcePolicy};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::time::Time;
-use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
 use crate::template::params;
 use crate::template::source::{SourceBinding, SourceTemplate};
 
@@ -74,13 +74,16 @@ pub enum AgainRefused {
     NotQuarantined(&'static str),
     #[error("its bytes were purged after `keep_postbacks_days`")]
     Purged,
+    #[error("postback {by} has mapped it again already; once more would count it twice")]
+    MappedAlready { by: Seq },
     #[error("its source `{0}` is not configured any more")]
     NoSource(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Maps a quarantined record again with today's template. It keeps the time it first arrived.
+/// Maps a quarantined record again with today's template. It keeps the time it first arrived; what it
+/// causes counts from `now`.
 ///
 /// # Errors
 /// When there is nothing to map again, or the store fails.
@@ -88,6 +91,7 @@ pub async fn again(
     store: &dyn Store,
     network: impl FnOnce(&SourceId) -> Option<Network>,
     seq: Seq,
+    now: Time,
 ) -> Result<Receipt, AgainRefused> {
     let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
     if !matches!(record.verdict, Verdict::Quarantined(_)) {
@@ -104,9 +108,12 @@ pub async fn again(
         received_at: incoming.received_at,
         source: Some(source),
         finding,
-        again: Some(seq),
+        again: Some(Again { of: seq, now }),
     };
-    Ok(store.arrive(arrival).await?)
+    store.arrive(arrival).await.map_err(|error| match error {
+        StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
+        error => AgainRefused::Store(error),
+    })
 }
 
 async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {

@@ -109,7 +109,7 @@ fn decide(
     let Some(seq) = Seq::new(1) else {
         return Err(Fault::new("no sequence number", ""));
     };
-    let arrived = Arrived { seq, at: now };
+    let arrived = Arrived { seq, at: now, now };
     match conversion::decide(&draft, network.policy.dedup, arrived, |_| Ok(None), click) {
         Ok(Decision::Quarantine(fault)) => Err(fault),
         Ok(

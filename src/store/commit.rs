@@ -129,7 +129,7 @@ impl Group<'_> {
         let heads = ready.blocks.iter().flat_map(|block| &block.heads);
         for (number, head) in (self.first..).zip(heads) {
             if let Some(again) = head.again {
-                index.note_again(again.get());
+                index.note_again(number, again.get(), head.word.is_conversion());
             }
             if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
                 woken.extend(index.apply(number, None, Some(sketch), &self.asked));

@@ -1,11 +1,12 @@
 //! The store inside the process: readers on their own threads, one writer on its own.
 
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::domain::attribution::{Reading, candidates};
 use crate::domain::click::Click;
@@ -27,6 +28,9 @@ use crate::store::{
     ListedDelivery, Outcome, Page, PageRequest, PostbackFilter, PurgeBefore, Purged, Receipt, Store,
     StoreError, Trace, read,
 };
+
+/// How many lists and traces are read at a time.
+const LONG_READS: usize = 2;
 
 /// How an embedded store is opened.
 #[derive(Clone)]
@@ -51,6 +55,8 @@ impl Default for Settings {
 /// read is answered any more.
 pub struct Embedded {
     shared: Arc<Shared>,
+    /// Permits to look at many records.
+    long_reads: Arc<Semaphore>,
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -82,7 +88,30 @@ impl Embedded {
         }
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
-        Ok(Embedded { shared, queue, writer: Mutex::new(Some(writer)) })
+        let long_reads = Arc::new(Semaphore::new(LONG_READS));
+        Ok(Embedded { shared, long_reads, queue, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// A read of many records, on a thread where waiting for the disk holds up nobody. Whoever no longer
+    /// wants its answer does not free its permit before it has ended.
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Later<'_, T> {
+        Box::pin(async move {
+            let permit = Arc::clone(&self.long_reads).acquire_owned().await;
+            let permit = permit.map_err(|_| StoreError::Closed)?;
+            let shared = Arc::clone(&self.shared);
+            let reading = tokio::task::spawn_blocking(move || {
+                let done = read(&shared);
+                drop(permit);
+                done
+            });
+            reading.await.unwrap_or_else(|ended| match ended.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(StoreError::Closed),
+            })
+        })
     }
 
     /// Queues a command now, so that it happens even when nobody waits for the answer.
@@ -186,7 +215,7 @@ impl Drop for Embedded {
     }
 }
 
-/// A read, done at once.
+/// A read of one record, or of none, done at once.
 fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
     Box::pin(std::future::ready(done))
 }
@@ -251,7 +280,7 @@ impl Store for Embedded {
     }
 
     fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>> {
-        now(read::trace(&self.shared, id))
+        self.read(move |shared| read::trace(shared, id))
     }
 
     fn conversions(
@@ -259,7 +288,7 @@ impl Store for Embedded {
         filter: ConversionFilter,
         page: PageRequest,
     ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>> {
-        now(read::conversions(&self.shared, &filter, &page))
+        self.read(move |shared| read::conversions(shared, &filter, &page))
     }
 
     fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>> {
@@ -267,11 +296,11 @@ impl Store for Embedded {
     }
 
     fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> Later<'_, Page<Postback>> {
-        now(read::postbacks(&self.shared, &filter, &page))
+        self.read(move |shared| read::postbacks(shared, &filter, &page))
     }
 
     fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>> {
-        now(read::deliveries(&self.shared, &filter, &page))
+        self.read(move |shared| read::deliveries(shared, &filter, &page))
     }
 
     fn backlog(&self, now: Time) -> Vec<Backlog> {

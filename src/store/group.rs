@@ -64,6 +64,8 @@ pub struct Group<'a> {
     pub first: u64,
     pub born: Vec<Born>,
     born_ids: HashMap<ConversionId, u64>,
+    /// From the first of a chain of mappings to what this group made of it.
+    taken: HashMap<u64, Seq>,
     /// Conversions that wait for a click because of this group.
     pub awaiting: HashMap<ClickId, Vec<u64>>,
     pub changed: BTreeMap<u64, Changed>,
@@ -90,6 +92,7 @@ impl<'a> Group<'a> {
             first: numbers.next_postback,
             born: Vec::new(),
             born_ids: HashMap::new(),
+            taken: HashMap::new(),
             awaiting: HashMap::new(),
             changed: BTreeMap::new(),
             clicks: HashMap::new(),
@@ -172,16 +175,29 @@ impl<'a> Group<'a> {
             || StoreError::Broken { doing: "number a postback", cause: "2^53 were given".to_owned() };
         let seq = Seq::new(number).ok_or_else(exhausted)?;
         let Arrival { raw, received_at, source, finding, again } = arrival;
+        if let Some(by) = again.and_then(|again| self.taken_by(again.of)) {
+            return Err(StoreError::MappedAlready { by });
+        }
         let (made, note) = match finding {
             Finding::Quarantined(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
             Finding::Refused(fault) => (Made::Nothing(Verdict::Refused(fault)), None),
-            Finding::Mapped(mapped) => self.map(&mapped, Arrived { seq, at: received_at })?,
+            Finding::Mapped(mapped) => {
+                let now = again.map_or(received_at, |again| again.now);
+                self.map(&mapped, Arrived { seq, at: received_at, now })?
+            }
         };
         let (verdict, matched) = made.outcome();
         let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
-        let told = Told { seq, received_at, source, raw, again };
+        let told = Told { seq, received_at, source, raw, again: again.map(|again| again.of) };
         self.remember(told, verdict, note, made);
         Ok(receipt)
+    }
+
+    /// The postback by which the bytes of `of` are part of a conversion already.
+    fn taken_by(&self, of: Seq) -> Option<Seq> {
+        let index = self.shared.index.lock();
+        let first = index.first_of(of.get());
+        self.taken.get(&first).copied().or_else(|| Seq::new(index.taken_by(first)?))
     }
 
     /// Decides a mapped arrival. Reads only.
@@ -197,7 +213,7 @@ impl<'a> Group<'a> {
         };
         let decision = decide(&mapped.draft, mapped.policy.dedup, arrived, known, click)?;
         let plan = |conversion: &Conversion, earlier: &[Delivery]| {
-            plan(conversion, earlier, &mapped.policy, &mapped.routes, arrived.at)
+            plan(conversion, earlier, &mapped.policy, &mapped.routes, arrived.now)
         };
         Ok(match (decision, found) {
             (Decision::New { conversion, note }, _) => {
@@ -237,6 +253,10 @@ impl<'a> Group<'a> {
                 self.change(number, &old, *new, true);
             }
             Made::Duplicate(_) | Made::Nothing(_) => {}
+        }
+        if let Some(of) = told.again.filter(|_| verdict.conversion().is_some()) {
+            let first = self.shared.index.lock().first_of(of.get());
+            self.taken.insert(first, told.seq);
         }
         let postback = Postback {
             seq: told.seq,

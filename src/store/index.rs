@@ -12,6 +12,7 @@ use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::store::layout::{Sketch, Standing};
+use crate::store::needed::Needed;
 use crate::store::queues::{Lane, Slot};
 
 const SHARDS: usize = 64;
@@ -102,6 +103,17 @@ impl SeqMap {
     }
 }
 
+/// Which postbacks map which earlier ones again. A chain is a postback and all that map its bytes again.
+#[derive(Default)]
+struct Remapped {
+    /// Postbacks that a later one maps again.
+    again: HashSet<u64>,
+    /// From a postback that maps another again, and is quarantined still, to the first of its chain.
+    chain: HashMap<u64, u64>,
+    /// From the first of a chain to the postback that became a conversion, or a part of one.
+    taken: HashMap<u64, u64>,
+}
+
 /// Everything kept in memory. One lock guards it; nothing in it waits or reads the disk.
 pub struct Index {
     /// Bits of a conversion id's hash that count. All of them but in tests of collisions.
@@ -117,8 +129,8 @@ pub struct Index {
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<Slot>,
-    /// Quarantined postbacks that a later one maps again.
-    mapped_again: HashSet<u64>,
+    remapped: Remapped,
+    needed: Needed,
     notify: HashMap<DestinationId, Arc<Notify>>,
 }
 
@@ -133,7 +145,8 @@ impl Index {
             lanes: HashMap::new(),
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
-            mapped_again: HashSet::new(),
+            remapped: Remapped::default(),
+            needed: Needed::default(),
             notify: HashMap::new(),
         }
     }
@@ -194,16 +207,40 @@ impl Index {
         self.end = end;
     }
 
-    pub fn note_again(&mut self, of: u64) {
-        self.mapped_again.insert(of);
+    /// Takes note that postback `seq` maps `of` again, and whether it is of a conversion now.
+    pub fn note_again(&mut self, seq: u64, of: u64, is_conversion: bool) {
+        let first = self.first_of(of);
+        self.remapped.again.insert(of);
+        if is_conversion {
+            self.remapped.taken.entry(first).or_insert(seq);
+        } else {
+            self.remapped.chain.insert(seq, first);
+        }
     }
 
     pub fn is_mapped_again(&self, seq: u64) -> bool {
-        self.mapped_again.contains(&seq)
+        self.remapped.again.contains(&seq)
+    }
+
+    /// The postback whose bytes `seq` has, through however many mappings; itself when it maps none.
+    pub fn first_of(&self, seq: u64) -> u64 {
+        self.remapped.chain.get(&seq).copied().unwrap_or(seq)
+    }
+
+    /// The postback by which the bytes of `first` became part of a conversion.
+    pub fn taken_by(&self, first: u64) -> Option<u64> {
+        self.remapped.taken.get(&first).copied()
     }
 
     pub fn forget_again(&mut self, seq: u64) {
-        self.mapped_again.remove(&seq);
+        self.remapped.again.remove(&seq);
+        self.remapped.chain.remove(&seq);
+        self.remapped.taken.remove(&seq);
+    }
+
+    /// Whether an unfinished delivery may be sent with the click of this id.
+    pub fn needs_click(&self, id: &str) -> bool {
+        self.needed.contains(id)
     }
 
     /// Moves a conversion from one appearance to another. Deliveries that stand as before keep their
@@ -229,6 +266,7 @@ impl Index {
         for click in after.into_iter().flat_map(|sketch| &sketch.waits_for) {
             self.unmatched.insert(*click, seq);
         }
+        self.needed.apply(before, after);
         let nothing = Standing::default();
         let before = before.map_or(&nothing, |sketch| &sketch.standing);
         let after = after.map_or(&nothing, |sketch| &sketch.standing);

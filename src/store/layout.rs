@@ -213,6 +213,11 @@ impl VerdictWord {
         }
     }
 
+    /// Whether a conversion was made of it, changed by it or known before it.
+    pub fn is_conversion(self) -> bool {
+        matches!(self, VerdictWord::Accepted | VerdictWord::Updated | VerdictWord::Duplicate)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             VerdictWord::Accepted => "accepted",

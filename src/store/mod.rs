@@ -10,6 +10,7 @@ mod index;
 pub mod kv;
 mod layout;
 pub mod memory;
+mod needed;
 pub mod open;
 mod purge;
 mod queues;
@@ -50,6 +51,10 @@ pub enum StoreError {
     /// The caller's mistake: no list gave this cursor.
     #[error("the cursor `{0}` was not given by a list")]
     Cursor(String),
+    /// The caller's mistake: the record was mapped again already, and postback `by` made of it what it
+    /// is. Once more would count it twice.
+    #[error("postback {by} has mapped it again already")]
+    MappedAlready { by: Seq },
     /// A stored record cannot be read.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },
@@ -62,8 +67,17 @@ pub struct Arrival {
     pub received_at: Time,
     pub source: Option<SourceId>,
     pub finding: Finding,
-    /// The quarantined record that this one maps again.
-    pub again: Option<Seq>,
+    /// Set when an earlier arrival is mapped again.
+    pub again: Option<Again>,
+}
+
+/// A quarantined record is mapped again: the arrival keeps the time at which it came, what it causes
+/// counts from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// The record.
+    pub of: Seq,
+    pub now: Time,
 }
 
 /// What the template made of an arrival.
@@ -255,7 +269,8 @@ pub struct Purged {
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
-    /// Decides what an arrival is and remembers it with all it causes.
+    /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,
+    /// or maps, one that became a conversion is refused as [`StoreError::MappedAlready`].
     fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
 
     /// Records a click, or fills what a known one lacks, and frees what waited for it.
@@ -300,7 +315,7 @@ pub trait Store: Send + Sync + 'static {
     fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64>;
 
     /// Deletes a bounded number of records that are past their time. A conversion with an
-    /// unfinished delivery stays, and so do its deliveries and attempts.
+    /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
     fn purge(&self, before: PurgeBefore) -> Later<'_, Purged>;
 
     fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>>;

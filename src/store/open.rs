@@ -61,7 +61,7 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, StoreError> {
             index.add_block(*first, heads.len());
             for (number, head) in (*first..).zip(heads) {
                 if let Some(again) = head.again {
-                    index.note_again(again.get());
+                    index.note_again(number, again.get(), head.word.is_conversion());
                 }
                 if let Some(sketch) = &head.sketch {
                     index.apply(number, None, Some(sketch), &asked);

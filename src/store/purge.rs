@@ -77,13 +77,14 @@ fn step_blocks(
             cursor.block = *first;
             return Ok(());
         }
+        cursor.block = first + 1;
         let Some(heads) = group.shared.shelf.block_heads(*first)? else { continue };
         if heads.iter().any(|head| is_due(head, before)) {
             purging.block(group, before, *first)?;
         }
-        cursor.block = first + 1;
     }
-    // To the very end: blocks lie in order of arrival, but not of time when a clock was once wrong.
+    // To the very end, past blocks with nothing due: those at the beginning are stripped already, and
+    // blocks lie in order of arrival, but not of time when a clock was once wrong.
     cursor.blocks_done = blocks.len() < LOOKED_AT;
     Ok(())
 }
@@ -112,9 +113,8 @@ fn step_clicks(
         let pieces = layout::further(&first).map_err(|error| corrupt(&key, &error))?;
         let head: ClickHead = group.shared.shelf.head(&key, first)?;
         let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
-        if let Some(id) =
-            id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks)
-        {
+        let id = id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks);
+        if let Some(id) = id.filter(|id| !group.shared.index.lock().needs_click(id.as_str())) {
             purging.clicks.push((id, pieces));
             purging.records += 1;
         }

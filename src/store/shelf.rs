@@ -23,7 +23,7 @@ use crate::store::layout::{
 const CLICKS: usize = 16 * 1024;
 /// Blocks kept unpacked.
 const BLOCKS: usize = 256;
-const STRIPES: usize = 64;
+const BANDS: usize = 64;
 
 /// A conversion as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,10 +267,10 @@ pub fn corrupt(key: &[u8], error: &LayoutError) -> StoreError {
 }
 
 /// A cache of fixed size in front of the engine. A reader that was overtaken by a commit does not put
-/// its old value back: it finds its stripe's number moved.
+/// its old value back: it finds its band's number moved.
 struct Coherent<K, V> {
     cache: Cache<K, V>,
-    stripes: Vec<Mutex<u64>>,
+    bands: Vec<Mutex<u64>>,
     hasher: RandomState,
 }
 
@@ -278,7 +278,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V> {
     fn new(capacity: usize) -> Coherent<K, V> {
         Coherent {
             cache: Cache::new(capacity),
-            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            bands: (0..BANDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
         }
     }
@@ -291,10 +291,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V> {
         if let Some(value) = self.cache.get(key) {
             return Ok(Some(value));
         }
-        let before = self.stripe(key).map(|stripe| *stripe.lock());
+        let before = self.band(key).map(|band| *band.lock());
         let read = read()?;
-        if let (Some(value), Some(stripe)) = (&read, self.stripe(key)) {
-            let now = stripe.lock();
+        if let (Some(value), Some(band)) = (&read, self.band(key)) {
+            let now = band.lock();
             if Some(*now) == before {
                 self.cache.insert(key.clone(), value.clone());
             }
@@ -303,8 +303,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V> {
     }
 
     fn replace(&self, key: K, value: Option<V>) {
-        let Some(stripe) = self.stripe(&key) else { return };
-        let mut number = stripe.lock();
+        let Some(band) = self.band(&key) else { return };
+        let mut number = band.lock();
         *number = number.wrapping_add(1);
         match value {
             Some(value) => self.cache.insert(key, value),
@@ -314,8 +314,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V> {
         }
     }
 
-    fn stripe(&self, key: &K) -> Option<&Mutex<u64>> {
-        let at = self.hasher.hash_one(key) % STRIPES as u64;
-        self.stripes.get(usize::try_from(at).unwrap_or(0))
+    fn band(&self, key: &K) -> Option<&Mutex<u64>> {
+        let at = self.hasher.hash_one(key) % BANDS as u64;
+        self.bands.get(usize::try_from(at).unwrap_or(0))
     }
 }

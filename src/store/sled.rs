@@ -3,12 +3,14 @@
 
 use std::any::Any;
 use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::store::crash;
 use crate::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
 use crate::store::open::OpenError;
 
@@ -56,9 +58,9 @@ impl Sled {
             }
         };
         let data = File::open(path.join("db")).map_err(|error| folder(path, &error))?;
-        if made {
-            sync_new(path).map_err(|error| folder(path, &error))?;
-        }
+        // At every open: the process that made the files, or wrote to them last, may have died before it
+        // synced them.
+        sync_all(path, &data, made).map_err(|error| folder(path, &error))?;
         Ok(Sled { db, data })
     }
 }
@@ -71,22 +73,35 @@ fn is_lock(cause: &str) -> bool {
     cause.contains("could not acquire lock")
 }
 
-/// Makes the folder if it is not there, for this user only. Says whether a database is to be made.
+/// Makes the folder if it is not there, for this user only. Says whether it was made.
 fn make_folder(path: &Path) -> std::io::Result<bool> {
-    if !path.exists() {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    if path.exists() {
+        return Ok(false);
     }
-    Ok(!path.join("db").exists())
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    Ok(true)
 }
 
-/// Makes the names of a new database durable: its files, its folder, and the folder's own name.
-fn sync_new(path: &Path) -> std::io::Result<()> {
+/// Makes durable what lies in the files, their names, and the folder's own name.
+fn sync_all(path: &Path, data: &File, made: bool) -> std::io::Result<()> {
+    data.sync_all()?;
     for entry in fs::read_dir(path)? {
-        File::open(entry?.path())?.sync_all()?;
+        let entry = entry?;
+        let name = entry.file_name();
+        let ours = name == "conf" || name.to_str().is_some_and(|name| name.starts_with("snap."));
+        if ours && entry.file_type()?.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
     }
     File::open(path)?.sync_all()?;
     let absolute = path.canonicalize()?;
-    absolute.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    match absolute.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()) {
+        // The folder was given to this user by somebody who may open what it lies in.
+        Err(error) if !made && error.kind() == ErrorKind::PermissionDenied => {}
+        done => done?,
+    }
+    crash::point("open.after_sync");
+    Ok(())
 }
 
 fn open_db(path: &Path) -> Result<sled::Db, String> {

@@ -55,8 +55,10 @@ impl<'a> Walk<'a> {
     ) -> Result<Page<T>, StoreError> {
         let mut items = Vec::new();
         let mut spent = 0;
-        // Arrivals lie nearly in order of time; a day is more than clocks are wrong by.
+        // Arrivals lie nearly in order of time; a day is more than clocks are wrong by. What was mapped again
+        // keeps its time among younger ones.
         let since = self.since.map(|since| since.plus_millis(-DAY_MS));
+        let is_past = |head: &EntryHead| head.again.is_none() && since.is_some_and(|since| head.at < since);
         let mut next = if self.below.1 > 0 { self.below.0 + 1 } else { self.below.0 };
         loop {
             let firsts = self.shared.index.lock().blocks_below(next, CHUNK);
@@ -64,7 +66,7 @@ impl<'a> Walk<'a> {
             let chunk = Chunk::read(&self.shared.shelf, *from, next, CHUNK)?;
             for (first, heads) in chunk.blocks.iter().rev() {
                 spent += 1;
-                if since.is_some_and(|since| heads.iter().all(|head| head.at < since)) {
+                if heads.iter().all(is_past) {
                     return Ok(Page { items, next_cursor: None });
                 }
                 for (at, head) in heads.iter().enumerate().rev() {

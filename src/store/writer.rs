@@ -1,5 +1,6 @@
 //! The one thread that writes: takes everything queued, decides it in order, commits once, answers.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub struct CommitReport {
     pub sync: Duration,
 }
 
-/// Who hears of every commit, and by which clock it is measured.
+/// Who hears of every commit that wrote, and by which clock it is measured.
 #[derive(Clone)]
 pub struct Watch {
     /// A monotonic clock.
@@ -79,6 +80,11 @@ impl Queue {
         }
         Some(std::mem::take(&mut waiting.commands)).filter(|commands| !commands.is_empty())
     }
+
+    /// Everything queued by now, perhaps nothing.
+    fn take_now(&self) -> Vec<Command> {
+        std::mem::take(&mut self.waiting.lock().commands)
+    }
 }
 
 /// Whatever ends the writer, nobody waits for it in vain: dropped commands answer "closed".
@@ -113,25 +119,19 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        while let Some(commands) = self.queue.take() {
-            let mut rest = commands.into_iter().peekable();
-            let mut again = Vec::new();
-            while rest.peek().is_some() || !again.is_empty() {
-                let mut group = std::mem::take(&mut again);
-                let mut bytes = 0;
-                while let Some(next) = rest.peek() {
-                    let alone = next.is_alone();
-                    if (alone && !group.is_empty()) || group.len() >= GROUP_COMMANDS || bytes > GROUP_BYTES {
-                        break;
-                    }
-                    bytes += next.weight();
-                    group.extend(rest.next());
-                    if alone {
-                        break;
-                    }
-                }
-                again = self.commit(group);
+        let mut rest = VecDeque::new();
+        let mut again = VecDeque::new();
+        loop {
+            // A long command takes many groups; what comes meanwhile goes along with its next step.
+            if !rest.is_empty() || !again.is_empty() {
+                rest.extend(self.queue.take_now());
+            } else if let Some(commands) = self.queue.take() {
+                rest = VecDeque::from(commands);
+            } else {
+                return;
             }
+            let group = next_group(&mut rest, &mut again);
+            again.extend(self.commit(group));
         }
     }
 
@@ -147,7 +147,7 @@ impl Writer {
         for command in commands {
             group.take(command, &mut self.cursor);
         }
-        let mut sync = Duration::ZERO;
+        let mut sync = None;
         let done = write(&mut group, self.watch.as_ref(), &mut sync);
         if done.is_ok() {
             self.numbers = group.numbers;
@@ -155,7 +155,8 @@ impl Writer {
         crash::point("commit.before_answer");
         let again = std::mem::take(&mut group.again);
         group.answer(&done);
-        if let (Some(watch), Some(began)) = (&self.watch, began) {
+        // A group that wrote nothing, as when no hold has ended, says nothing about the disk.
+        if let (Some(watch), Some(began), Some(sync)) = (&self.watch, began, sync) {
             let took = (watch.clock)().saturating_duration_since(began);
             (watch.report)(CommitReport { commands: count, took, sync });
         }
@@ -163,7 +164,28 @@ impl Writer {
     }
 }
 
-fn write(group: &mut Group<'_>, watch: Option<&Watch>, sync: &mut Duration) -> Result<(), StoreError> {
+/// The commands to be decided together: one step of a long one, then what waits, in order. A command that
+/// must be alone does not wait for the long ones to end.
+fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Vec<Command> {
+    if rest.front().is_some_and(Command::is_alone) {
+        return rest.pop_front().into_iter().collect();
+    }
+    let mut group: Vec<Command> = again.pop_front().into_iter().collect();
+    let mut bytes = 0;
+    while group.len() < GROUP_COMMANDS && bytes <= GROUP_BYTES {
+        let Some(next) = rest.pop_front_if(|next| !next.is_alone()) else { break };
+        bytes += next.weight();
+        group.push(next);
+    }
+    group
+}
+
+/// Writes the group, if it has anything to write: then `sync` tells how long the disk took.
+fn write(
+    group: &mut Group<'_>,
+    watch: Option<&Watch>,
+    sync: &mut Option<Duration>,
+) -> Result<(), StoreError> {
     let shelf = &group.shared.shelf;
     // A read that failed while the group was decided ends the store; nothing of the group counts.
     shelf.check()?;
@@ -189,7 +211,7 @@ fn write(group: &mut Group<'_>, watch: Option<&Watch>, sync: &mut Duration) -> R
             }
             Step::Synced => {
                 if let (Some(watch), Some(written)) = (watch, written) {
-                    *sync = (watch.clock)().saturating_duration_since(written);
+                    *sync = Some((watch.clock)().saturating_duration_since(written));
                 }
                 crash::point("commit.after_sync");
             }

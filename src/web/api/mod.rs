@@ -103,9 +103,8 @@ impl Api {
     /// `POST /api/v1/postbacks/{id}/retry`: maps a quarantined one again with today's template.
     pub async fn map_again(&self, id: &str) -> Outcome {
         let seq = Seq::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
-        let again =
-            postback::again(self.store.as_ref(), |source| self.networks.get(source).cloned(), seq).await;
-        match again {
+        let network = |source: &SourceId| self.networks.get(source).cloned();
+        match postback::again(self.store.as_ref(), network, seq, self.clock.now()).await {
             Ok(receipt) => {
                 let mut view = serde_json::to_value(ReceiptView::of(&receipt)).unwrap_or_default();
                 if let Value::Object(members) = &mut view {
