@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use tokio::runtime::Handle;
+
 use crate::domain::attribution::{Attribution, Reading, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::{Arrived, Conversion, Decision, decide};
@@ -163,9 +165,17 @@ impl<'a> Group<'a> {
     }
 
     /// Tells everyone how the commit went.
-    pub fn answer(self, done: &Result<(), StoreError>) {
-        for promise in self.promises {
-            promise(done.clone());
+    ///
+    /// Each answer wakes a task. From a thread that is not the runtime's own that costs a lock and
+    /// often a system call each; from a task it is a push to a queue. So a group's answers are given
+    /// by one task, where there is a runtime.
+    pub fn answer(self, done: &Result<(), StoreError>, runtime: Option<&Handle>) {
+        let (promises, done) = (self.promises, done.clone());
+        let runtime = runtime.filter(|_| promises.len() > 1);
+        let tell = move || promises.into_iter().for_each(|promise| promise(done.clone()));
+        match runtime {
+            Some(runtime) => drop(runtime.spawn(async move { tell() })),
+            None => tell(),
         }
     }
 

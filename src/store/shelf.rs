@@ -20,7 +20,7 @@ use crate::store::layout::{
 };
 
 /// Clicks kept at hand.
-const CLICKS: usize = 16 * 1024;
+const CLICKS: usize = 64 * 1024;
 /// Blocks kept unpacked.
 const BLOCKS: usize = 256;
 const BANDS: usize = 64;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use tokio::runtime::Handle;
+
 use crate::store::StoreError;
 use crate::store::command::Command;
 use crate::store::crash;
@@ -105,7 +107,14 @@ pub fn start(
     numbers: Numbers,
     watch: Option<Watch>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let writer = Writer { shared, queue, numbers, watch, cursor: Cursor::default() };
+    let writer = Writer {
+        shared,
+        queue,
+        numbers,
+        watch,
+        cursor: Cursor::default(),
+        runtime: Handle::try_current().ok(),
+    };
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run())
 }
 
@@ -115,6 +124,8 @@ struct Writer {
     numbers: Numbers,
     watch: Option<Watch>,
     cursor: Cursor,
+    /// The runtime whose tasks wait for answers, if the store was opened within one.
+    runtime: Option<Handle>,
 }
 
 impl Writer {
@@ -154,7 +165,7 @@ impl Writer {
         }
         crash::point("commit.before_answer");
         let again = std::mem::take(&mut group.again);
-        group.answer(&done);
+        group.answer(&done, self.runtime.as_ref());
         // A group that wrote nothing, as when no hold has ended, says nothing about the disk.
         if let (Some(watch), Some(began), Some(sync)) = (&self.watch, began, sync) {
             let took = (watch.clock)().saturating_duration_since(began);
