@@ -284,6 +284,7 @@ async fn arrive(
             parse_decimal("49.90", DecimalMark::Dot).expect("a decimal"),
             Currency::parse("USD").expect("a currency"),
         )),
+        negative_came: None,
         payout: None,
         revenue: None,
         sale_amount: None,

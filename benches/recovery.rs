@@ -4,6 +4,8 @@
 //! `POSTBRIDGE_BENCH_EVENTS` makes it smaller. The parent fills the store and ends without closing it, as
 //! a killed process does; each opening happens in a fresh process.
 
+#![allow(clippy::disallowed_methods)] // A bench reads the clock.
+
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -212,6 +214,7 @@ fn arrival(number: usize) -> Arrival {
         value: value("price")
             .and_then(|price| parse_decimal(&price, DecimalMark::Dot))
             .and_then(|price| Currency::parse("USD").map(|currency| Money::new(price, currency))),
+        negative_came: None,
         payout: None,
         revenue: None,
         sale_amount: None,

@@ -21,8 +21,8 @@ use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::problem::Problem;
-use crate::store::Store;
 use crate::store::embedded::{Embedded, Settings};
+use crate::store::{Backlog, Store};
 use crate::template::account::Mode;
 use crate::upkeep::{self, Keep, Signals};
 use crate::web::auth::{Keys, Tokens};
@@ -39,6 +39,9 @@ pub mod measure;
 
 /// How long a stop waits for requests and deliveries on their way.
 pub const GRACE: Duration = Duration::from_secs(25);
+
+/// How long the answers 503 may take after the store failed.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A relay that runs.
 pub struct App {
@@ -106,6 +109,19 @@ impl App {
         self.doors.admin_address
     }
 
+    /// What the URL of a page begins with.
+    pub fn pages_url(&self) -> String {
+        match self.doors.admin_address {
+            Some(admin) => format!("http://{admin}"),
+            None => self.config().server.public_url.clone(),
+        }
+    }
+
+    /// What every destination has before it.
+    pub fn backlog(&self) -> Vec<Backlog> {
+        self.shared.store.backlog(self.shared.clock.now())
+    }
+
     /// A path that signs one person in, once, for the pages.
     pub fn sign_in_path(&self) -> String {
         self.shared.sessions.link(&self.shared.clock)
@@ -151,7 +167,10 @@ impl App {
     }
 
     /// Stops in order: unready, accept nothing, finish or release what is out, close the store.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// When the store failed meanwhile: what was acknowledged is durable, the rest was answered 503.
+    pub async fn stop(self) -> Result<(), Problem> {
         self.shared.health.stopping();
         self.doors.close().await;
         match Arc::into_inner(self.dispatch) {
@@ -162,9 +181,18 @@ impl App {
         // A loop that panicked has nothing left to finish.
         let _ = self.upkeep.await;
         self.drain.abort();
-        if let Err(error) = self.shared.store.close().await {
-            warn!(%error, "the store did not close cleanly; the next start recovers");
-        }
+        self.shared.store.close().await.map_err(|error| {
+            Problem::new(error.to_string(), "look at the disk; the next start recovers by itself")
+        })
+    }
+
+    /// After a failure: accepts nothing more and lets those who wait have their 503, briefly.
+    pub async fn abandon(self) {
+        self.shared.health.stopping();
+        // Whoever is not answered by then would not be: the process ends either way.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.doors.close()).await;
+        // Closing the store would wait for its disk, which is what failed.
+        std::mem::forget(self.shared);
     }
 }
 
@@ -323,6 +351,7 @@ fn site(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
             clock: clock.clone(),
             health: Arc::clone(health),
             networks: Arc::clone(&networks),
+            destinations: Arc::new(config.destinations.iter().map(|to| to.account.id().clone()).collect()),
             max_age_ms: Arc::clone(&max_age_ms),
         },
         pages: pages(shared, config, (networks, max_age_ms, tokens.clone())),

@@ -199,6 +199,25 @@ fn preview_in_words_tells_the_same_and_no_secret() {
 }
 
 #[test]
+fn preview_reads_a_request_line_a_url_a_path_and_a_bare_query_alike() {
+    let folder = folder(CONFIG);
+    let path = format!("/***/collect/cake-test?{QUERY}");
+    for pasted in [
+        format!("GET {path} HTTP/1.1"),
+        format!(" GET {path}\n"),
+        format!("https://t.example.com{path}"),
+        path.clone(),
+        format!("?{QUERY}"),
+        QUERY.to_owned(),
+    ] {
+        let preview =
+            json_of(&postbridge(folder.path(), &["preview", "--source", "cake-test", "--json", &pasted]));
+        assert_eq!(preview["conversion"]["value"]["amount"], "7.50", "{pasted}: {preview:#}");
+        assert_eq!(preview["postback"]["parameters"].as_array().unwrap().len(), 11, "{pasted}: {preview:#}");
+    }
+}
+
+#[test]
 fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_request() {
     let hook = r#"
         [[destination]]
@@ -215,7 +234,10 @@ fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_re
     assert_eq!((&hook["destination"], &hook["state"]), (&json!("hook"), &json!("held")), "{document:#}");
     let skipped = &document["skipped"][0];
     assert_eq!(skipped["destination"], "meta-main");
-    assert!(skipped["reason"].as_str().unwrap().contains("user_agent"), "{document:#}");
+    let reason = skipped["reason"].as_str().unwrap();
+    for text in ["user_agent", "record", "landing parameter `fbclid`", "cookies `_fbc`, `_fbp`"] {
+        assert!(reason.contains(text), "no `{text}` in {document:#}");
+    }
 }
 
 #[test]
@@ -229,6 +251,25 @@ fn a_preview_of_a_quarantined_postback_says_why_and_ends_with_0() {
     assert!(document["postback"]["reason"].as_str().unwrap().contains("price"), "{document:#}");
     assert_eq!(document["conversion"], Value::Null);
     assert_eq!(document["requests"], json!([]));
+}
+
+#[test]
+fn a_value_below_0_without_its_sale_is_told_by_its_parameter_and_what_came() {
+    let folder = folder(CONFIG);
+    let reason = |query: &str| {
+        let preview = postbridge(folder.path(), &["preview", "--source", "cake-test", "--json", query]);
+        let document = json_of(&preview);
+        assert_eq!(document["postback"]["status"], "quarantined");
+        document["postback"]["reason"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        reason("s2=c1&tid=t1&price=-5.0"),
+        "`price` came as `-5.0`: the value -5.0 USD is below 0 and no earlier conversion has the transaction id `t1`"
+    );
+    assert_eq!(
+        reason("price=-5"),
+        "`price` came as `-5`: the value -5 USD is below 0 and no transaction id came that could name an earlier conversion"
+    );
 }
 
 #[test]
@@ -267,6 +308,26 @@ fn templates_list_names_the_built_in_ones() {
     assert!(names("destinations").contains(&"meta".to_owned()), "{listed:#}");
     let words = out(&postbridge(folder.path(), &["templates", "list"]));
     assert!(words.contains("cake") && words.contains("pixel_id"), "{words}");
+}
+
+#[test]
+fn templates_list_tells_what_a_click_is_to_keep_and_where_facts_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = json_of(&postbridge(folder.path(), &["templates", "list", "--json"]));
+    let named = |kind: &str, name: &str| {
+        listed[kind].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap().clone()
+    };
+    let meta = named("destinations", "meta");
+    assert_eq!(meta["landing_params"], json!(["fbclid"]));
+    assert_eq!(meta["cookies"], json!(["_fbc", "_fbp"]));
+    let fact = &named("sources", "cake")["provenance"][0];
+    for key in ["what", "source", "date"] {
+        assert!(!fact[key].as_str().unwrap().is_empty(), "{fact:#}");
+    }
+    let words = out(&postbridge(folder.path(), &["templates", "list"]));
+    for text in ["fbclid (to be recorded", "_fbc, _fbp (to be recorded", "known from"] {
+        assert!(words.contains(text), "no `{text}` in {words}");
+    }
 }
 
 /// A folder with a copy of one built-in source template and its stories, as a user would have it.
@@ -315,10 +376,29 @@ fn templates_test_fails_on_a_story_that_ends_otherwise_and_on_a_template_without
         err(&ran)
     );
 
+    assert!(!err(&ran).contains("no story of"), "{}", err(&ran));
+
+    fs::remove_dir_all(own.path().join("fixtures/sources/cake")).unwrap();
+    let only = own.path().join("fixtures/sources/cake/only");
+    fs::create_dir_all(&only).unwrap();
+    fs::write(only.join("query.txt"), QUERY).unwrap();
+    let ran = postbridge(own.path(), &["templates", "test", "."]);
+    assert!(err(&ran).contains("run with BLESS=1 to write it"), "{}", err(&ran));
+    assert!(!err(&ran).contains("no story of"), "{}", err(&ran));
+
     fs::remove_dir_all(own.path().join("fixtures")).unwrap();
     let ran = postbridge(own.path(), &["templates", "test", "."]);
     assert_eq!(ran.status.code(), Some(1));
     assert!(err(&ran).contains("no story of `cake` ends quarantined"), "{}", err(&ran));
+}
+
+#[test]
+fn templates_test_of_a_folder_that_is_not_there_speaks_of_what_was_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = postbridge(folder.path(), &["templates", "test", "nodir"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(err(&ran).contains("there is no folder nodir"), "{}", err(&ran));
+    assert!(!err(&ran).contains("[templates]"), "{}", err(&ran));
 }
 
 #[test]

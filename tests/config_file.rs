@@ -91,7 +91,7 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("cert.pem"), "a certificate").unwrap();
     fs::write(folder.path().join("key.pem"), "a key").unwrap();
-    fs::create_dir(folder.path().join("templates")).unwrap();
+    fs::create_dir_all(folder.path().join("templates/sources")).unwrap();
     let file = folder.path().join("postbridge.toml");
     let text = with_every_key();
     assert!(text.contains("\n[server.tls]\ncertificate"), "{text}");
@@ -195,4 +195,22 @@ fn a_file_that_is_not_there_is_a_problem_that_says_how_to_make_one() {
     let problems = Config::load(Path::new("/nowhere/postbridge.toml")).err().unwrap();
     assert_eq!(problems[0].at, "/nowhere/postbridge.toml");
     assert!(problems[0].hint.contains("postbridge init"));
+}
+
+#[test]
+fn a_secrets_file_is_read_anew_and_a_variable_that_is_not_set_says_that_a_restart_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("postbridge.toml");
+    let source =
+        |key: &str| format!("[[source]]\nid = \"a\"\ntemplate = \"cake\"\ncurrency = \"USD\"\nkey = {key}\n");
+    let none = |_: &str| None;
+    let load = |key: &str| Config::parse(file.to_str().unwrap(), &source(key), &none);
+    for secret in ["first-k3y-of-all", "second-k3y-of-all"] {
+        fs::write(folder.path().join("key"), secret).unwrap();
+        let config = load("{ file = \"key\" }").unwrap_or_else(|problems| panic!("{}", told(&problems)));
+        assert_eq!(config.sources[0].keys[0].reveal(), secret);
+    }
+    let problems = load("{ env = \"NEW_KEY\" }").err().unwrap();
+    assert!(problems[0].hint.contains("restart it, or use { file = "), "{}", told(&problems));
+    assert!(DEFAULT.contains("needs a restart") && DEFAULT.contains("do not record clicks yet"));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use postbridge::domain::attribution::{Attribution, Reading};
 use postbridge::domain::click::{Click, Trait, Traits};
 use postbridge::domain::conversion::{Conversion, EventName, Status};
-use postbridge::domain::delivery::OutgoingRequest;
+use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::time::Time;
@@ -84,8 +84,14 @@ fn built_in(name: &str) -> Arc<DestinationTemplate> {
 }
 
 fn meta() -> &'static Account {
-    static META: LazyLock<Account> =
-        LazyLock::new(|| account(built_in("meta"), &[("pixel_id", "12"), ("access_token", "secret-token")]));
+    static META: LazyLock<Account> = LazyLock::new(|| {
+        let settings = [
+            ("pixel_id", "12"),
+            ("access_token", "secret-token"),
+            ("event_source_url", "https://shop.example/"),
+        ];
+        account(built_in("meta"), &settings)
+    });
     &META
 }
 
@@ -209,6 +215,36 @@ fn a_secret_is_masked_wherever_the_request_is_shown() {
     let shown = request.masked();
     assert!(!format!("{shown:?}").contains("secret-token"));
     assert!(shown.headers.contains(&("authorization".to_owned(), "Bearer ***".to_owned())));
+}
+
+#[test]
+fn of_a_webhooks_address_only_the_host_is_shown() {
+    let key = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let shown_of = |url: &str| {
+        let account = account(built_in("webhook"), &[("url", url), ("secret", key)]);
+        let request = request(&account, &conversion(), None);
+        assert_eq!(request.url, url, "what is sent is whole");
+        let echo = Answer {
+            status: 404,
+            headers: Vec::new(),
+            body: format!("Cannot POST {}", url.split_once(".example").unwrap().1).into_bytes(),
+            truncated: false,
+        };
+        let judged = format!("{:?}", account.judge(&Reply::Answer(echo), time("2026-09-21T14:20:00Z")));
+        (request.masked().url, judged)
+    };
+    let (shown, judged) = shown_of("https://hooks.example/services/T0AB/B1CD/x7Yz9Secret");
+    assert_eq!(shown, "https://hooks.example/***");
+    assert!(judged.contains("Cannot POST /***") && !judged.contains("x7Yz9Secret"), "{judged}");
+    let (shown, judged) = shown_of("https://hooks.example/in?token=abcdefgh12345678&v=1");
+    assert_eq!(shown, "https://hooks.example/***");
+    assert!(!judged.contains("abcdefgh12345678"), "{judged}");
+    let (shown, _) = shown_of("https://ann:pass-word@hooks.example/in");
+    assert_eq!(shown, "https://***@hooks.example/in");
+    let (shown, _) = shown_of("https://hooks.example/in");
+    assert_eq!(shown, "https://hooks.example/in", "too short for a key");
+    let (shown, _) = shown_of("https://hooks.example");
+    assert_eq!(shown, "https://hooks.example");
 }
 
 /// Python made the expected signature:

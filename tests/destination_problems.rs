@@ -1,6 +1,7 @@
 //! What is wrong with a destination template or an account is said at once, with file, line and the mend.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postbridge::domain::ids::DestinationId;
@@ -275,6 +276,13 @@ fn a_setting_has_the_form_it_should_and_a_secret_is_never_repeated() {
 }
 
 #[test]
+fn only_an_address_has_a_path_to_keep_secret() {
+    let wrong = format!("{TOML}secret_path = true\n");
+    one(&toml_problems(&wrong), &["test/destination.toml:", "`account` has no path to keep secret"]);
+    assert_eq!(toml_problems(&format!("{TOML}secret_path = true\nkind = \"url\"\n")), Vec::<String>::new());
+}
+
+#[test]
 fn a_users_directory_adds_and_overrides_by_name() {
     let directory = tempfile::tempdir().unwrap();
     for (name, label) in [("mine", "Mine"), ("meta", "My own Meta")] {
@@ -304,5 +312,35 @@ fn what_is_wrong_in_a_users_directory_is_placed_there() {
     let at = |part: &str| problems.iter().any(|problem| problem.at.contains(part));
     assert!(at("mine/destination.toml:10") && at("sources/odd.toml"), "{problems:#?}");
     let missing = Catalog::load(Some(&directory.path().join("nowhere"))).err().unwrap();
-    assert!(missing[0].what.contains("is not there"));
+    assert!(missing[0].what.contains("there is no folder"));
+}
+
+#[test]
+fn no_part_of_a_users_directory_is_passed_over_in_silence() {
+    let said = |make: &dyn Fn(&Path)| -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        make(directory.path());
+        let problems = Catalog::load(Some(directory.path())).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let folder = |path: PathBuf| std::fs::create_dir_all(path).unwrap();
+    one(&said(&|_| {}), &["holds neither sources/ nor destinations/"]);
+    one(&said(&|at| folder(at.join("source"))), &["source is not read", "name it `sources`"]);
+    let beside = |at: &Path| {
+        folder(at.join("sources"));
+        folder(at.join("Destination"));
+    };
+    one(&said(&beside), &["Destination is not read", "name it `destinations`"]);
+    // A link to itself can be read by nobody, not even by root: as a folder without permission is.
+    let closed = |at: &Path| std::os::unix::fs::symlink("sources", at.join("sources")).unwrap();
+    one(&said(&closed), &["/sources: it cannot be read"]);
+    let inside = |at: &Path| {
+        folder(at.join("destinations"));
+        std::os::unix::fs::symlink("mine", at.join("destinations/mine")).unwrap();
+    };
+    assert!(said(&inside)[0].contains("/destinations/mine: it cannot be read"), "{:?}", said(&inside));
+    assert_eq!(said(&|at| folder(at.join("sources"))), Vec::<String>::new());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let problems = Catalog::load(Some(file.path())).err().unwrap();
+    assert!(problems[0].what.ends_with("is not a folder"), "{problems:?}");
 }

@@ -87,3 +87,19 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
         "{shown}"
     );
 }
+
+#[test]
+fn the_sample_that_the_webhooks_setup_shows_is_what_its_story_sends() {
+    let catalog = Catalog::load(None).unwrap();
+    let setup = catalog.destination("webhook").unwrap().setup().to_owned();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/destinations/webhook/purchase");
+    let expected = std::fs::read_to_string(directory.join("expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    let sample = setup.split_once("```json\n").unwrap().1.split_once("```").unwrap().0;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(sample).unwrap(), expected["body"]);
+    assert_eq!(expected["body"]["data"]["traits"]["email"], "ann@shop.example");
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        let line = format!("{name}: {}\n", expected["headers"][name].as_str().unwrap());
+        assert!(setup.contains(&line), "{line} is not in\n{setup}");
+    }
+}

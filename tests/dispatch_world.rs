@@ -195,6 +195,7 @@ impl World {
             click_id: None,
             item_id: None,
             value: None,
+            negative_came: None,
             payout: None,
             revenue: None,
             sale_amount: None,

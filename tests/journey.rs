@@ -60,22 +60,32 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     assert!(received.line.contains("/1234567890/events"), "{}", received.line);
     assert_eq!(received.header("authorization"), Some("Bearer meta-secret-token"));
     let payload = received.json();
-    let event = &payload["data"][0];
-    assert_eq!(payload["data"].as_array().unwrap().len(), 1);
-    assert_eq!(event["event_name"], "Purchase");
-    assert_eq!(event["event_id"], told["event_id"]);
-    assert_eq!(event["action_source"], "website");
-    assert_eq!(event["event_source_url"], landing);
-    assert_eq!(event["user_data"]["external_id"], json!([sha256(&click)]));
-    assert_eq!(event["user_data"]["fbc"], format!("fb.1.1767607200123.{fbclid}"));
-    assert_eq!(event["user_data"]["fbp"], "fb.1.17899.42");
-    assert_eq!(event["user_data"]["client_ip_address"], "203.0.113.77");
-    assert_eq!(event["user_data"]["client_user_agent"], "Mozilla/5.0 Journey");
-    assert_eq!(event["user_data"]["em"], json!([sha256("ann.lee@example.com")]));
-    assert_eq!(event["user_data"]["ph"], json!([sha256("14155550100")]));
-    assert_eq!(event["custom_data"]["order_id"], tid);
-    assert_eq!(event["custom_data"]["content_ids"], json!([oid]));
-    assert_eq!(event["custom_data"]["currency"], "USD");
+    let sent_at = payload["data"][0]["event_time"].as_i64().unwrap();
+    let now = postbridge::ambient::Clock::system().now().as_seconds();
+    assert!((now - 60..=now).contains(&sent_at), "the postback named no time: it happened when it arrived");
+    let wanted = json!({"data": [{
+        "event_name": "Purchase",
+        "event_time": sent_at,
+        "event_id": told["event_id"],
+        "action_source": "website",
+        "event_source_url": landing,
+        "user_data": {
+            "em": [sha256("ann.lee@example.com")],
+            "ph": [sha256("14155550100")],
+            "external_id": [sha256(&click)],
+            "client_ip_address": "203.0.113.77",
+            "client_user_agent": "Mozilla/5.0 Journey",
+            "fbc": format!("fb.1.1767607200123.{fbclid}"),
+            "fbp": "fb.1.17899.42",
+        },
+        "custom_data": {
+            "value": serde_json::from_str::<Value>(&price).unwrap(),
+            "currency": "USD",
+            "order_id": tid,
+            "content_ids": [oid],
+        },
+    }]});
+    assert_eq!(payload, wanted);
     let body = String::from_utf8(received.body).unwrap();
     assert!(body.contains(&format!("\"value\":{price}")), "the price leaves with its digits: {body}");
 

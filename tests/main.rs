@@ -1,8 +1,12 @@
 //! The one integration-test binary: every file beside this one is a module of it.
 
+// Tests wait for other processes, and so look at the clock.
+#![allow(clippy::disallowed_methods)]
+
 mod cli_commands;
 mod config_file;
 mod config_problems;
+mod decisions;
 mod destination_payloads;
 mod destination_problems;
 mod destination_replies;
@@ -18,13 +22,17 @@ mod dispatch_world;
 mod house_rules;
 mod journey;
 mod kill;
+mod masking;
+mod metrics_page;
 mod nginx;
+mod operations;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
 mod pages_show;
 mod pages_sign_in;
 mod platform;
+mod readme;
 mod relay;
 mod send_client;
 mod send_guard;

@@ -127,10 +127,6 @@ impl Relay {
         assert!(sent.success());
     }
 
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
     /// A GET of the API with the token.
     pub fn api(&self, path: &str) -> Value {
         let answer = ask(

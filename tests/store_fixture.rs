@@ -132,11 +132,14 @@ fn a_store_of_format_1_opens_with_all_its_records() {
     check(&Embedded::open_sled(&data).unwrap());
 }
 
+/// Makes the fixture of a new format where `POSTBRIDGE_MAKE_FIXTURE` names a folder: see
+/// `fixtures/store/README.md`.
 #[test]
-#[ignore = "makes the fixture of a new format: see fixtures/store/README.md"]
-fn makes_a_small_store_for_the_fixtures() {
-    let Ok(folder) = std::env::var("POSTBRIDGE_MAKE_FIXTURE") else { return };
-    let store = Embedded::open_sled(Path::new(&folder)).unwrap();
+fn what_is_written_today_is_what_the_fixture_holds() {
+    let scratch = tempfile::tempdir().unwrap();
+    let asked = std::env::var_os("POSTBRIDGE_MAKE_FIXTURE").map(std::path::PathBuf::from);
+    let folder = asked.unwrap_or_else(|| scratch.path().join("data"));
+    let store = Embedded::open_sled(&folder).unwrap();
     fill(&store);
     check(&store);
 }

@@ -125,6 +125,7 @@ pub fn sale(transaction: &str) -> Sale {
             click_id: None,
             item_id: Some("book".to_owned()),
             value: Some(usd("7.00")),
+            negative_came: None,
             payout: None,
             revenue: None,
             sale_amount: None,

@@ -6,7 +6,7 @@ use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::{
     Again, ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore,
-    Receipt,
+    Receipt, StoreError,
 };
 
 use crate::store_ground::*;
@@ -62,7 +62,8 @@ fn lists_go_newest_first_page_by_page(ground: &Ground) {
     let numbers: Vec<u64> = postbacks.items.iter().map(|postback| postback.seq.get()).collect();
     assert_eq!(numbers, (1..=50).rev().collect::<Vec<u64>>());
     let nonsense = PageRequest { cursor: Some("nonsense".to_owned()), limit: 3 };
-    assert!(wait(store.conversions(ConversionFilter::default(), nonsense)).unwrap().items.is_empty());
+    let refused = wait(store.conversions(ConversionFilter::default(), nonsense));
+    assert!(matches!(refused, Err(StoreError::Cursor(cursor)) if cursor == "nonsense"));
 }
 
 fn lists_obey_their_filters(ground: &Ground) {

@@ -1,14 +1,19 @@
 //! The numbers operators watch: names, buckets, and what is read only when they are asked for.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 
 use crate::ambient::{Clock, stopwatch};
+use crate::domain::ids::DestinationId;
+use crate::domain::time::Time;
 use crate::problem::Problem;
-use crate::store::Store;
 use crate::store::writer::{CommitReport, Watch};
+use crate::store::{Backlog, Store};
 
 /// Renders what was counted.
 pub type Recorder = PrometheusHandle;
@@ -40,37 +45,60 @@ fn install() -> Result<Recorder, String> {
     Ok(handle)
 }
 
-fn describe() {
-    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-    describe_counter!("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict");
-    describe_counter!("postbridge_refused_total", "Requests turned away, by reason");
-    describe_histogram!(
-        "postbridge_ack_seconds",
-        Unit::Seconds,
-        "From the whole request to its durable answer"
-    );
-    describe_histogram!(
-        "postbridge_commit_seconds",
-        Unit::Seconds,
-        "One group commit, its fdatasync included"
-    );
-    describe_histogram!("postbridge_fsync_seconds", Unit::Seconds, "The fdatasync of one group commit");
-    describe_histogram!("postbridge_commit_group_size", "Operations made durable by one commit");
-    describe_gauge!("postbridge_held_deliveries", "Deliveries that wait for their click");
-    describe_gauge!("postbridge_waiting_deliveries", "Deliveries that wait to be sent");
-    describe_gauge!("postbridge_due_deliveries", "Deliveries that are due now");
-    describe_gauge!(
+/// What each counter counts.
+const COUNTERS: [(&str, &str); 5] = [
+    ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
+    ("postbridge_refused_total", "Requests turned away, by reason"),
+    ("postbridge_attempts_total", "Attempts, by destination and class"),
+    ("postbridge_dead_total", "Deliveries that died, by destination and reason"),
+    ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
+];
+
+/// What each gauge shows.
+const GAUGES: [(&str, &str); 7] = [
+    ("postbridge_held_deliveries", "Deliveries that wait for their click, by destination"),
+    ("postbridge_waiting_deliveries", "Deliveries that wait to be sent, by destination"),
+    ("postbridge_due_deliveries", "Deliveries that are due now, by destination"),
+    (
         "postbridge_oldest_due_age_seconds",
+        "How long the oldest due delivery has been due, in seconds, by destination",
+    ),
+    ("postbridge_in_flight", "Attempts under way, by destination"),
+    ("postbridge_parked", "1 while the destination is parked by a refusal that a person must mend, else 0"),
+    (
+        "postbridge_breaker_open",
+        "1 while the destination rests after failures, but for a trial now and then; else 0",
+    ),
+];
+
+/// What each histogram measures.
+const HISTOGRAMS: [(&str, Unit, &str); 6] = [
+    ("postbridge_ack_seconds", Unit::Seconds, "From the whole request to its durable answer, by source"),
+    ("postbridge_commit_seconds", Unit::Seconds, "One group commit, its fdatasync included"),
+    ("postbridge_fsync_seconds", Unit::Seconds, "The fdatasync of one group commit"),
+    ("postbridge_commit_group_size", Unit::Count, "Operations made durable by one commit"),
+    (
+        "postbridge_attempt_seconds",
         Unit::Seconds,
-        "How long the oldest due delivery has been due"
-    );
-    describe_counter!("postbridge_attempts_total", "Attempts, by destination and class");
-    describe_histogram!(
+        "One attempt, from its request to its answer, by destination",
+    ),
+    (
         "postbridge_delivery_seconds",
         Unit::Seconds,
-        "From acceptance to delivery, first tries and retries apart"
-    );
-    describe_counter!("postbridge_dead_total", "Deliveries that died, by destination and reason");
+        "From acceptance to delivery, by destination; first tries and retries apart",
+    ),
+];
+
+fn describe() {
+    for (name, text) in COUNTERS {
+        metrics::describe_counter!(name, text);
+    }
+    for (name, text) in GAUGES {
+        metrics::describe_gauge!(name, text);
+    }
+    for (name, unit, text) in HISTOGRAMS {
+        metrics::describe_histogram!(name, unit, text);
+    }
 }
 
 /// What the store tells of each commit, counted.
@@ -95,28 +123,38 @@ pub async fn drain(recorder: Recorder) {
     }
 }
 
-/// Renders all numbers; the backlog is read from the store's own counts, never scanned.
-#[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
+/// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
+/// that has nothing left is told as 0: what it last had would alarm for ever.
 pub fn renderer(
     recorder: Recorder,
     store: Arc<dyn Store>,
     clock: Clock,
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let known: Mutex<BTreeSet<DestinationId>> = Mutex::default();
     Arc::new(move || {
         let now = clock.now();
-        for backlog in store.backlog(now) {
-            let Some(destination) = backlog.destination else { continue };
-            let destination = destination.to_string();
-            let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
-            metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
-                .set(backlog.held as f64);
-            metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
-                .set(backlog.waiting as f64);
-            metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
-                .set(backlog.due as f64);
-            metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination)
-                .set(age as f64 / 1000.0);
+        let backlogs = store.backlog(now);
+        let mut known = known.lock();
+        known.extend(backlogs.iter().filter_map(|backlog| backlog.destination.clone()));
+        for id in known.iter() {
+            let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(id));
+            set_backlog(id, &backlog.cloned().unwrap_or_default(), now);
         }
+        drop(known);
         recorder.render()
     })
+}
+
+#[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
+fn set_backlog(id: &DestinationId, backlog: &Backlog, now: Time) {
+    let destination = id.to_string();
+    let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
+    metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
+        .set(backlog.held as f64);
+    metrics::gauge!("postbridge_waiting_deliveries", "destination" => destination.clone())
+        .set(backlog.waiting as f64);
+    metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
+        .set(backlog.due as f64);
+    metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination)
+        .set(age as f64 / 1000.0);
 }

@@ -20,7 +20,7 @@ use crate::domain::ids::ClickId;
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
-use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview};
+use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of};
 use crate::problem::Problem;
 use crate::template::account::{Account, Mode};
 use crate::template::params::{self, Param};
@@ -42,7 +42,7 @@ pub struct Preview {
     json: bool,
     #[command(flatten)]
     config: ConfigPath,
-    /// The postback's parameters: the part after the `?`, or the whole URL.
+    /// The postback's parameters: the part after the `?`, the whole URL, or a request line of a log.
     #[arg(value_name = "QUERY")]
     query: String,
 }
@@ -113,13 +113,6 @@ impl Preview {
         let id = named.map_or_else(|| ClickId::mint(now.as_millis(), [0; 16]), |(id, _)| id);
         click_file::read(path, id, now).map(Some)
     }
-}
-
-/// The query of what was pasted: a whole URL, a `?query`, or the bare query.
-fn query_of(pasted: &str) -> &str {
-    let is_url = pasted.starts_with('/') || pasted.starts_with("http://") || pasted.starts_with("https://");
-    let query = if is_url { pasted.split_once('?').map_or("", |(_, query)| query) } else { pasted };
-    query.strip_prefix('?').unwrap_or(query)
 }
 
 impl Outlook {

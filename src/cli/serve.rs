@@ -27,17 +27,24 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
                 Told::Stop => break,
             },
             reason = app.failed() => {
+                app.abandon().await;
                 let hint = "look at the disk; start again and the store recovers by itself";
-                return Err(Failure::running(Problem::new(reason, hint)));
+                leave_at_once(&Problem::new(reason, hint));
             }
         }
     }
     info!("stopping: finishing what is on its way; a second signal exits at once");
     tokio::select! {
-        () = app.stop() => Ok(()),
-        // Safe at any moment: what was acknowledged is durable, leases end with the process.
-        () = signals.second_stop() => Err(Failure::running(Problem::new("stopped at once by a second signal", ""))),
+        stopped = app.stop() => stopped.map_err(Failure::running),
+        () = signals.second_stop() => leave_at_once(&Problem::new("stopped at once by a second signal", "")),
     }
+}
+
+/// Ends the process without waiting for anything: a disk that hangs must not hold it. Safe at any
+/// moment: what was acknowledged is durable, and leases end with the process.
+fn leave_at_once(problem: &Problem) -> ! {
+    eprintln!("{problem}");
+    std::process::exit(1)
 }
 
 /// What a signal asks for.
@@ -97,14 +104,15 @@ fn announce(app: &App) {
     for source in &config.sources {
         println!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
     }
+    let backlogs = app.backlog();
     for destination in &config.destinations {
-        println!(
-            "destination {}: {} ({})",
-            destination.account.id(),
-            destination.account.template().name(),
-            destination.account.mode().word()
-        );
+        let account = &destination.account;
+        let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(account.id()));
+        let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
+        let (id, template, mode) = (account.id(), account.template().name(), account.mode().word());
+        println!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
     }
+    println!("pages: {}/conversions", app.pages_url());
     if config.api.tokens.is_empty() {
         println!("no [api] tokens are configured: pages and API answer 401");
     }

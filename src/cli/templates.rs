@@ -10,6 +10,7 @@ use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config;
 use crate::problem::Problem;
 use crate::template::catalog::Catalog;
+use crate::template::source::Provenance;
 use crate::template::source_stories::run_source_stories;
 use crate::template::stories::{Expectations, run_destination_stories};
 
@@ -123,6 +124,8 @@ fn as_json(catalog: &Catalog) -> Value {
             "docs": template.docs(),
             "currency": if template.maps_currency() { "from the postback" } else { "from the configuration" },
             "extra_parameters": template.extra_params(),
+            "link_parameter": template.link_param(),
+            "provenance": template.provenance().iter().map(provenance).collect::<Vec<_>>(),
         })
     });
     let names = catalog.destination_names().into_iter();
@@ -133,6 +136,7 @@ fn as_json(catalog: &Catalog) -> Value {
                 "label": setting.label,
                 "required": setting.required,
                 "secret": setting.secret,
+                "secret_path": setting.secret_path,
             })
         });
         json!({
@@ -141,10 +145,16 @@ fn as_json(catalog: &Catalog) -> Value {
             "docs": template.docs(),
             "settings": settings.collect::<Vec<_>>(),
             "events": template.events(),
+            "landing_params": template.landing_params(),
+            "cookies": template.cookies(),
             "has_test_mode": template.has_test_mode(),
         })
     });
     json!({ "sources": sources.collect::<Vec<_>>(), "destinations": destinations.collect::<Vec<_>>() })
+}
+
+fn provenance(fact: &Provenance) -> Value {
+    json!({ "what": fact.what, "source": fact.source, "date": fact.date })
 }
 
 fn in_words(catalog: &Catalog) -> String {
@@ -152,6 +162,9 @@ fn in_words(catalog: &Catalog) -> String {
     for template in catalog.source_names().into_iter().filter_map(|name| catalog.source(name)) {
         let currency = if template.maps_currency() { "" } else { "needs a currency in the configuration" };
         line(&mut text, template.name(), currency);
+        for fact in template.provenance() {
+            line(&mut text, "  known from", &format!("{} ({}): {}", fact.source, fact.date, fact.what));
+        }
     }
     text.push_str("\ndestinations\n");
     for template in catalog.destination_names().into_iter().filter_map(|name| catalog.destination(name)) {
@@ -161,11 +174,22 @@ fn in_words(catalog: &Catalog) -> String {
                 (true, None) => "required",
                 _ => "optional",
             };
-            let secret = if setting.secret { ", secret" } else { "" };
+            let secret = match (setting.secret, setting.secret_path) {
+                (true, _) => ", secret",
+                (false, true) => ", secret behind the host",
+                (false, false) => "",
+            };
             line(&mut text, &format!("  {}", setting.name), &format!("{} ({needed}{secret})", setting.label));
         }
         let events: Vec<&str> = template.events().keys().map(String::as_str).collect();
         line(&mut text, "  events", &events.join(", "));
+        for (name, kept) in
+            [("  landing params", template.landing_params()), ("  cookies", template.cookies())]
+        {
+            if !kept.is_empty() {
+                line(&mut text, name, &format!("{} (to be recorded with the click)", kept.join(", ")));
+            }
+        }
     }
     text
 }

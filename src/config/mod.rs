@@ -16,7 +16,7 @@ use crate::config::read::{Env, Reader, Section};
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source::Source;
 use crate::problem::Problem;
-use crate::template::catalog::Catalog;
+use crate::template::catalog::{Catalog, check_folder};
 
 /// The shipped default file: every key, explained. Its values are the defaults, and `init` writes it.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -135,13 +135,10 @@ fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
     let section = root.section("templates", Some(&[]))?;
     let path = section.parsed("path", |text| {
         let path = section.reader().path(&text.value);
-        if path.is_dir() {
-            return Ok(path);
-        }
-        Err(Problem::new(
-            format!("{} is not a folder", path.display()),
-            "name a folder with sources/ or destinations/ in it; relative paths start from this file's folder",
-        ))
+        check_folder(&path).map(|()| path).map_err(|problem| {
+            let hint = format!("{}; relative paths start from this file's folder", problem.hint);
+            Problem { hint, ..problem }
+        })
     });
     section.finish();
     path

@@ -50,6 +50,9 @@ pub enum Origin {
     File(String),
 }
 
+/// A process keeps the environment that it was started with, which surprises only at a reload.
+const NO_NEW_VARIABLE: &str = "a relay that runs already cannot see it: restart it, or use { file = \"…\" }, which is read again on SIGHUP";
+
 /// The most bytes that a secret's file may have: a token, not a document.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
@@ -93,11 +96,11 @@ fn from_env(name: &str, env: Env<'_>) -> Result<(String, Origin), Problem> {
         Some(text) if !text.is_empty() => Ok((text, Origin::Env(name.to_owned()))),
         Some(_) => Err(Problem::new(
             format!("the environment variable {name} is empty"),
-            format!("give {name} its value before starting, or name another variable"),
+            format!("give {name} its value before starting, or name another variable; {NO_NEW_VARIABLE}"),
         )),
         None => Err(Problem::new(
             format!("the environment variable {name} is not set"),
-            format!("set it before starting: export {name}=…"),
+            format!("set it before starting: export {name}=…; {NO_NEW_VARIABLE}"),
         )),
     }
 }

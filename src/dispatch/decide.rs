@@ -43,6 +43,27 @@ pub enum Class {
 }
 
 impl Class {
+    pub const ALL: [Class; 12] = [
+        Class::Delivered,
+        Class::Retry,
+        Class::Parked,
+        Class::Rejected,
+        Class::TooOld,
+        Class::GaveUp,
+        Class::Unrendered,
+        Class::Forbidden,
+        Class::NotForwarded,
+        Class::Off,
+        Class::Shadow,
+        Class::Unfit,
+    ];
+    /// Those that a delivery can die of.
+    pub const DEADLY: [Class; 5] =
+        [Class::Rejected, Class::TooOld, Class::GaveUp, Class::Unrendered, Class::Forbidden];
+    /// Those that a delivery can be skipped for.
+    pub const SKIPPING: [Class; 5] =
+        [Class::TooOld, Class::NotForwarded, Class::Off, Class::Shadow, Class::Unfit];
+
     pub fn word(self) -> &'static str {
         match self {
             Class::Delivered => "delivered",

@@ -9,9 +9,9 @@ use crate::domain::ids::DestinationId;
 /// The counters of one destination. Labels are the destination's id and a class of few values,
 /// never a reason's text.
 pub struct Meters {
-    destination: String,
-    delivered: Counter,
-    retried: Counter,
+    attempts: Vec<(Class, Counter)>,
+    dead: Vec<(Class, Counter)>,
+    skipped: Vec<(Class, Counter)>,
     attempt_seconds: Histogram,
     first_seconds: Histogram,
     later_seconds: Histogram,
@@ -25,9 +25,18 @@ impl Meters {
     pub fn new(destination: &DestinationId) -> Meters {
         let name = || destination.as_str().to_owned();
         Meters {
-            destination: name(),
-            delivered: counter!("postbridge_attempts_total", "destination" => name(), "class" => "delivered"),
-            retried: counter!("postbridge_attempts_total", "destination" => name(), "class" => "retry"),
+            attempts: each(
+                &Class::ALL,
+                |class| counter!("postbridge_attempts_total", "destination" => name(), "class" => class),
+            ),
+            dead: each(
+                &Class::DEADLY,
+                |class| counter!("postbridge_dead_total", "destination" => name(), "reason" => class),
+            ),
+            skipped: each(
+                &Class::SKIPPING,
+                |class| counter!("postbridge_skipped_total", "destination" => name(), "reason" => class),
+            ),
             attempt_seconds: histogram!("postbridge_attempt_seconds", "destination" => name()),
             first_seconds: histogram!("postbridge_delivery_seconds", "destination" => name(), "try" => "first"),
             later_seconds: histogram!("postbridge_delivery_seconds", "destination" => name(), "try" => "retry"),
@@ -39,11 +48,7 @@ impl Meters {
 
     /// Counts what was recorded. `since_arrival_ms`: from the conversion's arrival to now.
     pub fn recorded(&self, settled: &Settled, took_ms: u32, since_arrival_ms: i64) {
-        match settled.class {
-            Class::Delivered => self.delivered.increment(1),
-            Class::Retry => self.retried.increment(1),
-            class => self.by_class("postbridge_attempts_total", "class", class),
-        }
+        count(&self.attempts, settled.class);
         match &settled.state {
             DeliveryState::Delivered { .. } => {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
@@ -52,18 +57,12 @@ impl Meters {
                 let histogram = if first { &self.first_seconds } else { &self.later_seconds };
                 histogram.record(f64::from(whole) / 1e3);
             }
-            DeliveryState::Dead { .. } => self.by_class("postbridge_dead_total", "reason", settled.class),
-            DeliveryState::Skipped { .. } => {
-                self.by_class("postbridge_skipped_total", "reason", settled.class);
-            }
+            DeliveryState::Dead { .. } => count(&self.dead, settled.class),
+            DeliveryState::Skipped { .. } => count(&self.skipped, settled.class),
             DeliveryState::Waiting { .. } | DeliveryState::Held { .. } => {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
             }
         }
-    }
-
-    fn by_class(&self, name: &'static str, label: &'static str, class: Class) {
-        counter!(name, "destination" => self.destination.clone(), label => class.word()).increment(1);
     }
 
     pub fn sending(&self, begins: bool) {
@@ -73,5 +72,17 @@ impl Meters {
     pub fn health(&self, parked: bool, open: bool) {
         self.parked.set(f64::from(u8::from(parked)));
         self.open.set(f64::from(u8::from(open)));
+    }
+}
+
+/// A counter for each class, there from the start: one that first appears with its first count has no
+/// earlier value, and a monitor sees no increase.
+fn each(classes: &[Class], counter: impl Fn(&'static str) -> Counter) -> Vec<(Class, Counter)> {
+    classes.iter().map(|class| (*class, counter(class.word()))).collect()
+}
+
+fn count(counters: &[(Class, Counter)], class: Class) {
+    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == class) {
+        counter.increment(1);
     }
 }

@@ -115,6 +115,8 @@ pub struct Draft {
     pub item_id: Option<String>,
     /// What the ad platform is told the event is worth. Always there for [`EventClaim::ByValue`].
     pub value: Option<Money>,
+    /// Of a value below 0, how it came, for a person who must mend it: ``` `price` came as `-5` ```.
+    pub negative_came: Option<String>,
     pub payout: Option<Money>,
     pub revenue: Option<Money>,
     pub sale_amount: Option<Money>,
@@ -212,7 +214,8 @@ pub fn decide<E>(
     for event in identity_events(draft) {
         let id = ConversionId::derive(&draft.source, event.as_str(), &identity.text);
         if let Some(earlier) = known(&id)? {
-            return repeat(earlier, draft, arrived, note, &mut click);
+            let again = Again { draft, arrived, note, amounts: identity.amounts };
+            return repeat(earlier, again, &mut click);
         }
     }
     let event = match &draft.event {
@@ -233,6 +236,17 @@ pub fn decide<E>(
 struct Identity {
     text: String,
     note: Option<String>,
+    amounts: Amounts,
+}
+
+/// What another amount under the same identity means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Amounts {
+    /// The same sale, worth something else now.
+    Change,
+    /// Perhaps another sale of the same visitor; only the click id tells them apart, and it cannot:
+    /// the first wins.
+    FirstWins,
 }
 
 /// The dedup key, prefixed by its kind so that a transaction id never meets a click id.
@@ -240,20 +254,20 @@ fn identity(draft: &Draft, dedup: Dedup, seq: Seq) -> Identity {
     let transaction = draft.transaction_id.as_ref().map(|id| format!("transaction:{id}"));
     let click = draft.click_id.as_ref().map(|id| format!("click:{}", id.trim()));
     let chosen = match dedup {
-        Dedup::Transaction => transaction.or(click),
-        Dedup::Click => click.or(transaction),
-        Dedup::Each => return Identity { text: format!("each:{seq}"), note: None },
+        Dedup::Transaction => {
+            transaction.map(|text| (text, Amounts::Change)).or(click.map(|text| (text, Amounts::FirstWins)))
+        }
+        Dedup::Click => click.or(transaction).map(|text| (text, Amounts::Change)),
+        Dedup::Each => Some((format!("each:{seq}"), Amounts::Change)),
     };
-    chosen.map_or_else(
-        || Identity {
-            text: format!("each:{seq}"),
-            note: Some(
-                "neither a transaction id nor a click id came: a repeat of this postback would count again"
-                    .to_owned(),
-            ),
-        },
-        |text| Identity { text, note: None },
-    )
+    match chosen {
+        Some((text, amounts)) => Identity { text, note: None, amounts },
+        None => {
+            let note =
+                "neither a transaction id nor a click id came: a repeat of this postback would count again";
+            Identity { text: format!("each:{seq}"), note: Some(note.to_owned()), amounts: Amounts::Change }
+        }
+    }
 }
 
 /// The events under which an earlier telling of this sale may be known, most telling first.
@@ -269,11 +283,13 @@ fn identity_events(draft: &Draft) -> Vec<&EventName> {
 }
 
 fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
-    let transaction = draft.transaction_id.as_deref().unwrap_or("none");
+    let came = draft.negative_came.as_deref().map(|came| format!("{came}: ")).unwrap_or_default();
+    let unknown = match draft.transaction_id.as_deref() {
+        Some(transaction) => format!("no earlier conversion has the transaction id `{transaction}`"),
+        None => "no transaction id came that could name an earlier conversion".to_owned(),
+    };
     Fault::new(
-        format!(
-            "the value {value} is below 0 and no earlier conversion has the transaction id `{transaction}`"
-        ),
+        format!("{came}the value {value} is below 0 and {unknown}"),
         "a reversal must name the transaction it takes back; when that sale is known, map this postback again",
     )
 }
@@ -330,26 +346,36 @@ fn told_status(draft: &Draft) -> Status {
     }
 }
 
-fn repeat<E>(
-    earlier: Conversion,
-    draft: &Draft,
+/// Another telling of something known.
+struct Again<'a> {
+    draft: &'a Draft,
     arrived: Arrived,
     note: Option<String>,
+    amounts: Amounts,
+}
+
+fn repeat<E>(
+    earlier: Conversion,
+    again: Again<'_>,
     click: &mut impl FnMut(&str) -> Result<Option<(ClickId, Reading)>, E>,
 ) -> Result<Decision, E> {
+    let Again { draft, arrived, .. } = again;
     let mut now = earlier.clone();
     let mut what = Vec::new();
     change(&mut what, "status", &mut now.status, told_status(draft), Status::word);
-    for (name, mine, told) in [
-        ("value", &mut now.value, draft.value),
-        ("payout", &mut now.payout, draft.payout),
-        ("revenue", &mut now.revenue, draft.revenue),
-        ("sale_amount", &mut now.sale_amount, draft.sale_amount),
-    ] {
-        if told.is_some() {
-            change(&mut what, name, mine, told, |money| money.map_or("none".to_owned(), |m| m.to_string()));
-        }
-    }
+    let above_zero =
+        |money: Option<Money>| money.is_some_and(|m| m.amount.is_sign_positive() && !m.amount.is_zero());
+    let first_wins = again.amounts == Amounts::FirstWins
+        && above_zero(draft.value)
+        && above_zero(earlier.value)
+        && draft.value != earlier.value;
+    let note = if first_wins {
+        let kept = "without a transaction id another value cannot be told from a second sale: the first telling's is kept";
+        join(again.note, Some(kept.to_owned()))
+    } else {
+        change_amounts(&mut what, &mut now, draft);
+        again.note
+    };
     let note = match (earlier.attribution.given(), draft.click_id.as_deref()) {
         (None, Some(given)) => {
             what.push(format!("click id: none → {given}"));
@@ -376,6 +402,19 @@ fn repeat<E>(
     }
     push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
     Ok(Decision::Update { conversion: now, note })
+}
+
+fn change_amounts(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) {
+    for (name, mine, told) in [
+        ("value", &mut now.value, draft.value),
+        ("payout", &mut now.payout, draft.payout),
+        ("revenue", &mut now.revenue, draft.revenue),
+        ("sale_amount", &mut now.sale_amount, draft.sale_amount),
+    ] {
+        if told.is_some() {
+            change(what, name, mine, told, |money| money.map_or("none".to_owned(), |m| m.to_string()));
+        }
+    }
 }
 
 fn change<T: PartialEq + Copy, S: fmt::Display>(

@@ -223,29 +223,55 @@ impl OutgoingRequest {
         }
     }
 
-    /// `text` with every secret of this request replaced; also where it stands percent-encoded.
+    /// `text` with every secret of this request replaced, also where some or all of it stands
+    /// percent-encoded, in whatever case, or with `+` for a space.
     pub fn mask(&self, text: &str) -> String {
-        let mut masked = text.to_owned();
+        let mut masked = std::borrow::Cow::Borrowed(text);
         for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
-            replace(&mut masked, secret);
-            // A secret of letters and digits is its own encoding.
-            if !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                let all = percent_encoding::NON_ALPHANUMERIC;
-                replace(&mut masked, &percent_encoding::utf8_percent_encode(secret, all).to_string());
+            if let Some(without) = without(&masked, secret) {
+                masked = std::borrow::Cow::Owned(without);
             }
         }
-        masked
+        masked.into_owned()
     }
 }
 
-/// Most texts are shorter than a secret or do not hold it: those are not copied, and searched by the
-/// secret's first character, which is several times as fast as preparing a search for all of it.
-fn replace(text: &mut String, secret: &str) {
-    let Some(first) = secret.chars().next().filter(|_| text.len() >= secret.len()) else { return };
-    let begins_at = |(at, _): (usize, &str)| text.get(at..).is_some_and(|rest| rest.starts_with(secret));
-    if text.match_indices(first).any(begins_at) {
-        *text = text.replace(secret, "***");
+/// `text` with every spelling of `secret` replaced; `None` where it holds none, as most texts do.
+fn without(text: &str, secret: &str) -> Option<String> {
+    let first = secret.bytes().next()?;
+    let mut masked = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        let may_begin = *byte == first || *byte == b'%' || (*byte == b'+' && first == b' ');
+        let found =
+            if may_begin { spelled(text.as_bytes().get(at..).unwrap_or_default(), secret) } else { None };
+        match found {
+            Some(length) => {
+                masked.push_str(text.get(kept..at).unwrap_or_default());
+                masked.push_str("***");
+                at += length;
+                kept = at;
+            }
+            None => at += 1,
+        }
     }
+    (kept > 0).then(|| masked + text.get(kept..).unwrap_or_default())
+}
+
+/// How many bytes at the front of `text` spell `secret`, plain or percent-encoded.
+fn spelled(text: &[u8], secret: &str) -> Option<usize> {
+    let mut at = 0;
+    for wanted in secret.bytes() {
+        let byte = *text.get(at)?;
+        let hex = |offset: usize| char::from(*text.get(at + offset)?).to_digit(16);
+        at += match (byte, hex(1), hex(2)) {
+            _ if byte == wanted => 1,
+            (b'+', ..) if wanted == b' ' => 1,
+            (b'%', Some(high), Some(low)) if high * 16 + low == u32::from(wanted) => 3,
+            _ => return None,
+        };
+    }
+    Some(at)
 }
 
 /// A request as it left, secrets masked.

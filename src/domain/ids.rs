@@ -166,7 +166,7 @@ impl ConversionId {
 
     /// The id that the ad platforms deduplicate on: the same over retries, replays and re-imports.
     pub fn event_id(&self) -> EventId {
-        EventId(digest(&["event", &self.to_string()]))
+        EventId(digest(&["event", std::str::from_utf8(&hex(&self.0)).unwrap_or_default()]))
     }
 }
 
@@ -188,11 +188,22 @@ fn digest(parts: &[&str]) -> [u8; 16] {
     short
 }
 
+/// Lower-case hexadecimal digits, two a byte.
+fn hex(bytes: &[u8; 16]) -> [u8; 32] {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
+}
+
 macro_rules! hex_id {
     ($name:ident) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                // All of it is ASCII.
+                f.write_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
             }
         }
 
@@ -201,20 +212,20 @@ macro_rules! hex_id {
                 write!(f, concat!(stringify!($name), "({})"), self)
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.serialize_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
+                } else {
+                    self.0.serialize(serializer)
+                }
+            }
+        }
     };
 }
 hex_id!(ConversionId);
 hex_id!(EventId);
-
-impl Serialize for ConversionId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
 
 impl<'de> Deserialize<'de> for ConversionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConversionId, D::Error> {

@@ -54,6 +54,22 @@ pub struct Pasted<'a> {
     pub body: &'a [u8],
 }
 
+/// The query in what a person pasted: a whole request line, a URL, a path, or the query itself.
+pub fn query_of(pasted: &str) -> &str {
+    let pasted = pasted.trim();
+    let line = pasted.strip_prefix("GET ").or_else(|| pasted.strip_prefix("POST "));
+    let target = line.map_or(pasted, |rest| rest.split_once(" HTTP/1.").map_or(rest, |(target, _)| target));
+    let is_target = line.is_some()
+        || target.starts_with('/')
+        || target.starts_with("http://")
+        || target.starts_with("https://");
+    match target.split_once('?') {
+        Some((_, query)) if is_target => query,
+        _ if is_target => "",
+        _ => target.strip_prefix('?').unwrap_or(target),
+    }
+}
+
 /// Runs the whole way on paper. `find` looks up the click a reading names; without a store it
 /// answers from a file, or `None`.
 pub fn preview(

@@ -117,8 +117,8 @@ impl Account {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let secret = |(known, value): (&SettingSpec, &Option<String>)| value.clone().filter(|_| known.secret);
-        let secrets = specs.iter().zip(&settings).filter_map(secret).flat_map(spellings).collect();
+        let given = specs.iter().zip(&settings).filter_map(|(known, value)| Some((known, value.as_deref()?)));
+        let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
         let signing_keys = signing_keys(spec.template.auth(), &settings);
         let AccountSpec { id, template, mode, .. } = spec;
         Ok(Account { id, template, mode, endpoint, settings, events, secrets, signing_keys })
@@ -169,8 +169,10 @@ impl Account {
         let mut body = Vec::new();
         if let Some(template) = self.template.body(event.as_str()) {
             let written = template.payload.write(&scope);
-            let refusal = template.requirements.iter().find_map(|rule| rule.refusal(event_name, &written));
-            if let Some(reason) = refusal {
+            for rule in &template.requirements {
+                let Some(reason) = rule.refusal(event_name, &written) else { continue };
+                let no_click = input.click.is_none() && rule.is_told_by_click();
+                let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
                 return Ok(Rendered::Skip { reason });
             }
             body = check_size(written)?;
@@ -200,6 +202,23 @@ impl Account {
     fn event_name<'a>(&'a self, event: &'a EventName) -> Option<&'a str> {
         let own = self.events.get(event).map(String::as_str);
         own.or_else(|| self.template.event_name(event.as_str()))
+    }
+
+    /// What to record, for an event that lacks what only its click can tell.
+    fn without_click(&self) -> String {
+        let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        let mut wanted = vec!["landing URL, IP address and user agent".to_owned()];
+        for (kind, names) in [
+            ("landing parameter", quoted(self.template.landing_params())),
+            ("cookie", quoted(self.template.cookies())),
+        ] {
+            match names.as_slice() {
+                [] => {}
+                [one] => wanted.push(format!("the {kind} {one}")),
+                several => wanted.push(format!("the {kind}s {}", several.join(", "))),
+            }
+        }
+        format!("no click was found: record each with its {}", wanted.join(", "))
     }
 
     fn too_old(&self, input: &RenderInput<'_>) -> Option<String> {
@@ -254,6 +273,32 @@ impl Account {
             None => Ok(headers),
         }
     }
+}
+
+/// The fewest characters behind a host that are kept secret: fewer are no key, and to mask such a word
+/// wherever it stands would spoil what is shown.
+const SHORTEST_SECRET_PATH: usize = 8;
+
+/// What of a setting's value is never shown. Of an address with a secret path all that stands behind
+/// the host; its path and the values of its query by themselves too, for answers name them like that.
+fn secrets_of(spec: &SettingSpec, value: &str) -> Vec<String> {
+    if spec.secret {
+        return vec![value.to_owned()];
+    }
+    if !spec.secret_path {
+        return Vec::new();
+    }
+    let after_scheme = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let (authority, behind) = match after_scheme.find(['/', '?', '#']) {
+        Some(at) => after_scheme.split_at(at),
+        None => (after_scheme, ""),
+    };
+    let behind = behind.trim_start_matches('/');
+    let (path, query) = behind.split_once(['?', '#']).unwrap_or((behind, ""));
+    let values = query.split(['&', '#']).map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let login = authority.rsplit_once('@').map(|(login, _)| login);
+    let long = [behind, path].into_iter().chain(values).filter(|text| text.len() >= SHORTEST_SECRET_PATH);
+    long.chain(login).map(str::to_owned).collect()
 }
 
 /// A secret as it is, and as it stands inside a JSON text where that differs.

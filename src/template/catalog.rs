@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, did_you_mean};
 use crate::template::destination::DestinationTemplate;
 use crate::template::source::SourceTemplate;
 
@@ -106,9 +107,9 @@ impl Found {
 
     /// A user's own templates: each takes the place of a built-in one of its name, as a whole.
     fn take_directory(&mut self, directory: &Path, problems: &mut Vec<Problem>) {
-        if !directory.is_dir() {
-            let what = format!("the templates' directory {} is not there", directory.display());
-            problems.push(Problem::new(what, "mend `path` under [templates], or make the directory"));
+        if let Err(problem) = check_folder(directory) {
+            problems.push(problem);
+            return;
         }
         for path in entries(&directory.join("sources"), problems) {
             let Some(name) = template_name(&path) else { continue };
@@ -121,7 +122,10 @@ impl Found {
             }
         }
         for folder in entries(&directory.join("destinations"), problems) {
-            if let Some(name) = file_name(&folder).filter(|_| folder.is_dir()) {
+            if folder.is_file() {
+                continue;
+            }
+            if let Some(name) = file_name(&folder) {
                 let files = read_files(&folder, problems);
                 self.destinations.insert(name, (folder.display().to_string(), files));
             }
@@ -135,18 +139,56 @@ fn template_name(path: &Path) -> Option<String> {
     path.file_stem().filter(|_| toml).map(|name| name.to_string_lossy().into_owned())
 }
 
-/// What lies in a directory, in order; nothing if it is not there. Hidden files are passed over.
-fn entries(directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    if !directory.exists() {
-        return Vec::new();
-    }
-    match fs::read_dir(directory) {
-        Ok(found) => {
-            let mut paths: Vec<_> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
-            paths.retain(|path| file_name(path).is_some_and(|name| !name.starts_with('.')));
-            paths.sort();
-            paths
+/// Whether the folder of a user's own templates can be read and has something to read: what is in it
+/// would otherwise be passed over without a word.
+///
+/// # Errors
+/// It is not there, may not be read, or holds neither kind of template; or a folder in it is only
+/// nearly named as it must be.
+pub fn check_folder(directory: &Path) -> Result<(), Problem> {
+    let shown = directory.display();
+    let there = list(directory).map_err(|error| {
+        let what = match error.kind() {
+            ErrorKind::NotFound => format!("there is no folder {shown}"),
+            ErrorKind::NotADirectory => format!("{shown} is not a folder"),
+            _ => format!("the folder {shown} cannot be read: {error}"),
+        };
+        Problem::new(what, "name a folder with sources/ or destinations/ in it that the relay may read")
+    })?;
+    let names: Vec<String> = there.iter().filter_map(|path| file_name(path)).collect();
+    let absent = || FOLDERS.into_iter().filter(|folder| !names.iter().any(|name| name == folder));
+    for name in names.iter().filter(|name| !FOLDERS.contains(&name.as_str())) {
+        if let Some(meant) = did_you_mean(&name.to_lowercase(), absent()) {
+            let what = format!("{} is not read", directory.join(name).display());
+            return Err(Problem::new(what, format!("name it `{meant}`")));
         }
+    }
+    if absent().count() == FOLDERS.len() {
+        let what = format!("{shown} holds neither sources/ nor destinations/");
+        return Err(Problem::new(what, "put templates into sources/<name>.toml or destinations/<name>/"));
+    }
+    Ok(())
+}
+
+const FOLDERS: [&str; 2] = ["sources", "destinations"];
+
+/// What lies in a directory, in order. Hidden files are passed over.
+fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        paths.push(entry?.path());
+    }
+    paths.retain(|path| file_name(path).is_some_and(|name| !name.starts_with('.')));
+    paths.sort();
+    Ok(paths)
+}
+
+/// The same where an absent directory holds nothing. Whether it is there, reading it says: asking
+/// first would take a folder that may not be read for an absent one.
+fn entries(directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    match list(directory) {
+        Ok(paths) => paths,
+        Err(error) if error.kind() == ErrorKind::NotFound && !directory.is_symlink() => Vec::new(),
         Err(error) => {
             problems.push(unreadable(directory, &error));
             Vec::new()
@@ -158,7 +200,7 @@ fn read_files(folder: &Path, problems: &mut Vec<Problem>) -> Files {
     let mut files = Files::new();
     for path in entries(folder, problems) {
         let known = path.extension().is_some_and(|kind| kind == "toml" || kind == "hbs" || kind == "md");
-        if !known || !path.is_file() {
+        if !known || path.is_dir() {
             continue;
         }
         match fs::read_to_string(&path) {

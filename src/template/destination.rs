@@ -30,6 +30,8 @@ pub struct SettingSpec {
     pub required: bool,
     /// A secret is masked wherever a request is shown or stored.
     pub secret: bool,
+    /// Of an address, what stands behind the host is masked in the same way: it may hold a key.
+    pub secret_path: bool,
     /// Where to find it.
     pub hint: String,
     pub default: Option<String>,

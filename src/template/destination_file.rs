@@ -115,10 +115,17 @@ fn setting(table: &Table<'_>) -> SettingSpec {
         label: table.needed_text("label").value,
         required: table.truth("required").unwrap_or(false),
         secret: table.truth("secret").unwrap_or(false),
+        secret_path: table.truth("secret_path").unwrap_or(false),
         hint: table.text("hint").map(|hint| hint.value).unwrap_or_default(),
         default: table.text("default").map(|default| default.value),
         kind: choice(table, "kind", &kinds).unwrap_or(SettingKind::Text),
     };
+    if spec.secret_path && spec.kind != SettingKind::Url {
+        table.wrong(
+            format!("`{}` has no path to keep secret", spec.name),
+            "write kind = \"url\" with `secret_path`",
+        );
+    }
     table.finish();
     spec
 }
@@ -229,6 +236,7 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
     let least = table.text("at_least").map(|least| least.value);
     let events = plain(table.texts("events"));
     let why = table.needed_text("why").value;
+    let from_click = table.truth("from_click").unwrap_or(false);
     table.finish();
     let test = match (any.is_empty(), all.is_empty(), number, least) {
         (false, true, None, None) => RequirementTest::Any(any),
@@ -248,5 +256,5 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
             return None;
         }
     };
-    Some(Requirement { events, test, why, line: table.line() })
+    Some(Requirement { events, test, why, from_click, line: table.line() })
 }

@@ -12,6 +12,8 @@ pub(crate) struct Requirement {
     pub test: RequirementTest,
     /// Why the platform refuses it otherwise.
     pub why: String,
+    /// Whether it is a recorded click that tells what is required.
+    pub from_click: bool,
     pub line: usize,
 }
 
@@ -63,6 +65,11 @@ pub(crate) fn bind(
 }
 
 impl Bound {
+    /// Whether a recorded click would tell what is required.
+    pub(crate) fn is_told_by_click(&self) -> bool {
+        self.requirement.from_click
+    }
+
     /// Why this payload is not to be sent, if so. Names the field.
     pub(crate) fn refusal(&self, event_name: &str, written: &Written) -> Option<String> {
         let requirement = &self.requirement;

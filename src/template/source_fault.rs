@@ -76,6 +76,11 @@ pub(crate) fn other_case(param: &Param, name: &str) -> String {
     format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))
 }
 
+/// ``` `price` came as `-5` ```
+pub(crate) fn came(param: &Param) -> String {
+    format!("`{}` came as `{}`", param.name, shown(&param.name, param.value.trim()))
+}
+
 /// ``` `s3` came as `null`, which stands for nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
     format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, param.value.trim()))
@@ -90,7 +95,8 @@ pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) 
             template.name
         ),
         format!(
-            "add the word under [status] in the template, with what it means (known: {})",
+            "copy the template `{}` to your own `[templates] path` and add the word under [status] there, with what it means (known: {})",
+            template.name,
             quoted(&known)
         ),
     )
@@ -125,10 +131,10 @@ pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> Fault {
     };
     let hint = match (parse_decimal(&param.value, other), mark) {
         (Some(_), DecimalMark::Dot) => {
-            "if this network writes a decimal comma, set decimal = \"comma\" under [number] in its template; it is not guessed, for `1,234` may be either"
+            "if this network writes a decimal comma, copy its template to your own `[templates] path` and set decimal = \"comma\" under [number] there; it is not guessed, for `1,234` may be either"
         }
         (Some(_), DecimalMark::Comma) => {
-            "if this network writes a decimal dot, set decimal = \"dot\" under [number] in its template"
+            "if this network writes a decimal dot, copy its template to your own `[templates] path` and set decimal = \"dot\" under [number] there"
         }
         _ => "let the network send plain digits, such as `7` or `7.00`: no currency sign, no grouping",
     };
@@ -154,7 +160,9 @@ pub(crate) fn no_event(template: &SourceTemplate) -> Fault {
     let param = first_param(Field::Event, template).unwrap_or("event");
     Fault::new(
         "nothing in the postback tells which event it is".to_owned(),
-        format!("send `{param}` with the event's name, or set `event` under [default] in the template"),
+        format!(
+            "send `{param}` with the event's name, or copy the template to your own `[templates] path` and set `event` under [default] there"
+        ),
     )
 }
 

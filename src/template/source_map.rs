@@ -135,6 +135,8 @@ impl<'a> Mapping<'a> {
         };
         let value =
             self.money(Field::Value, currency, needs_value.then_some(&event).and_then(Option::as_ref));
+        let negative_came =
+            value.filter(|value| value.amount.is_sign_negative()).and_then(|_| self.value_came());
         let transaction_id = self.identity(Field::TransactionId).map(|(param, text)| lossless(param, text));
         let click_id = self.identity(Field::ClickId).map(|(_, text)| text.into_owned());
         Some(Draft {
@@ -145,6 +147,7 @@ impl<'a> Mapping<'a> {
             click_id,
             item_id: self.optional(Field::ItemId, Use::Id),
             value,
+            negative_came,
             payout: self.money(Field::Payout, currency, None),
             revenue: self.money(Field::Revenue, currency, None),
             sale_amount: self.money(Field::SaleAmount, currency, None),
@@ -359,6 +362,18 @@ impl<'a> Mapping<'a> {
                 .default(field)
                 .and_then(|text| parse_decimal(text, DecimalMark::Dot))
                 .map(|amount| (field.name(), amount))),
+        }
+    }
+
+    /// The value's parameter and what came in it.
+    fn value_came(&mut self) -> Option<String> {
+        // It was looked for before: what was left out on the way is noted already.
+        let noted = self.left_out.len();
+        let found = self.find(Field::Value, Use::Amount);
+        self.left_out.truncate(noted);
+        match found {
+            Found::Sound { param, .. } => Some(fault::came(param)),
+            Found::Absent | Found::Bad { .. } => None,
         }
     }
 

@@ -23,6 +23,9 @@ pub enum Expectations {
     Rewrite,
 }
 
+/// What a story must come to.
+const EXPECTED: &str = "expected.json";
+
 /// How the stories of one directory went.
 #[derive(Debug, Default)]
 pub struct StoryReport {
@@ -30,6 +33,20 @@ pub struct StoryReport {
     pub passed: Vec<String>,
     /// Each that did not, and each that a template lacks.
     pub problems: Vec<Problem>,
+}
+
+impl StoryReport {
+    pub(crate) fn take(&mut self, story: String, compared: Result<(), Problem>) {
+        match compared {
+            Ok(()) => self.passed.push(story),
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+/// Whether a story still waits for its expectation. What stories are lacking is said after that.
+pub(crate) fn any_unwritten(directory: &Path) -> bool {
+    folders(directory).iter().any(|folder| !folder.join(EXPECTED).exists())
 }
 
 /// Runs `directory/<template>/<story>/` for every destination template of the catalog that `wanted`
@@ -51,12 +68,15 @@ pub fn run_destination_stories(
         let mut told = Told::default();
         for folder in folders(&directory.join(name)) {
             match run(&template, &folder, expectations) {
-                Ok(outcome) => {
-                    report.passed.push(format!("{name}/{}", file_name(&folder)));
+                Ok((outcome, compared)) => {
                     told.take(outcome);
+                    report.take(format!("{name}/{}", file_name(&folder)), compared);
                 }
                 Err(problem) => report.problems.push(problem),
             }
+        }
+        if any_unwritten(&directory.join(name)) {
+            continue;
         }
         told.missing(&template, &directory.join(name), &mut report.problems);
     }
@@ -108,11 +128,12 @@ impl Told {
     }
 }
 
+/// How a story ends, and whether that is what was expected.
 fn run(
     template: &Arc<DestinationTemplate>,
     folder: &Path,
     expectations: Expectations,
-) -> Result<Outcome, Problem> {
+) -> Result<(Outcome, Result<(), Problem>), Problem> {
     let place = folder.join("story.toml").display().to_string();
     let text = fs::read_to_string(folder.join("story.toml"))
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
@@ -131,8 +152,7 @@ fn run(
             Rendered::Skip { reason } => (json!({ "skip": reason }), Outcome::Skipped),
         },
     };
-    compare(folder, &found, expectations)?;
-    Ok(outcome)
+    Ok((outcome, compare(folder, &found, expectations)))
 }
 
 fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
@@ -164,7 +184,7 @@ fn judged(judgement: &Judgement) -> Json {
 
 /// Compares with `expected.json`, text by text: even the order of members and the digits of numbers.
 pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -> Result<(), Problem> {
-    let path = folder.join("expected.json");
+    let path = folder.join(EXPECTED);
     let text = format!("{found:#}\n");
     let place = path.display().to_string();
     if expectations == Expectations::Rewrite {

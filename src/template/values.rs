@@ -106,7 +106,7 @@ fn holds_part(text: &str) -> bool {
                 (here.starts_with("[[[") && until(here, '[', "]]]").is_some_and(is_word))
                     || here
                         .strip_prefix("[=")
-                        .and_then(|inner| inner.split_once("=]"))
+                        .and_then(|inner| near(inner).split_once("=]"))
                         .is_some_and(|(name, _)| is_word(name))
             }
         };
@@ -119,9 +119,22 @@ fn holds_part(text: &str) -> bool {
     false
 }
 
-/// What stands between a run of `open` at the front and the next `close`.
+/// The longest macro that is looked for: what is longer is no name, and the look stays short whatever
+/// a visitor writes into a sub id.
+const LONGEST_MACRO: usize = 128;
+
+/// What stands between a run of `open` at the front and the next `close`, if that is near.
 fn until<'a>(text: &'a str, open: char, close: &str) -> Option<&'a str> {
-    text.trim_start_matches(open).split_once(close).map(|(inner, _)| inner)
+    near(text.trim_start_matches(open)).split_once(close).map(|(inner, _)| inner)
+}
+
+/// The front of a text, as far as a macro may reach.
+fn near(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_MACRO);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or(text)
 }
 
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {

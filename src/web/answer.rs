@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 /// Every answer's type: small and whole, so that it is written at once.
 pub type Answer = Response<Full<Bytes>>;
@@ -17,8 +18,10 @@ pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<Byte
 }
 
 /// A JSON document. Never cached: it is about now.
-pub fn json(status: StatusCode, value: &Value) -> Answer {
-    let mut answer = body(status, "application/json", value.to_string());
+pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    // Only a map whose keys are no texts cannot be written, and no answer has one.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    let mut answer = body(status, "application/json", text);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
@@ -61,7 +64,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Answer {
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "this path does not take that method",
-        allowed,
+        &format!("use {allowed}"),
     );
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer

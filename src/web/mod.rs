@@ -194,10 +194,12 @@ impl Site {
         if asked.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        // A proxy on the same machine is not the operator: only a direct loopback peer is free.
+        // A proxy on the same machine is not the operator: only who asks loopback itself is free.
+        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+        let host = asked.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let direct = asked.peer.is_loopback()
-            && asked.client == asked.peer
-            && !asked.headers.contains_key("x-forwarded-for");
+            && !forwarded.iter().any(|name| asked.headers.contains_key(*name))
+            && is_loopback_name(host);
         if !direct && self.tokens.bearer(&asked.headers).is_none() {
             return self.tokens.unauthorized();
         }
@@ -250,6 +252,14 @@ impl Site {
             Err(turned) => self.postbacks.turn_away(turned, call).await,
         }
     }
+}
+
+/// Whether a `Host` names this machine: `localhost`, `127.0.0.1:8080`, `[::1]`…
+fn is_loopback_name(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::ambient::{self, Clock};
-use crate::domain::ids::SourceId;
+use crate::domain::ids::{ConversionId, EventId, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::ingest::postback::{self, Incoming, Network};
-use crate::store::{Receipt, Store, StoreError};
+use crate::store::{Receipt, Store};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
 use crate::web::health::Health;
@@ -220,7 +220,7 @@ impl Postbacks {
         let door = split_path(&path).and_then(|(key, source)| self.enter(key, source).ok());
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
         let raw = RawRequest {
-            line: target::masked_line(kept, split_path(&path).is_some()),
+            line: target::masked_unread(kept),
             content_type: None,
             body: Vec::new(),
             peer: Some(peer),
@@ -288,29 +288,35 @@ impl Turned {
 fn told(door: &Door, receipt: &Receipt) -> Answer {
     match door.network.template.reply_text() {
         Some(text) => answer::text(StatusCode::OK, text.to_owned()),
-        None => answer::json(StatusCode::OK, &receipt_json(receipt)),
+        None => answer::json(StatusCode::OK, &ReceiptView::of(receipt)),
     }
 }
 
-/// A receipt as the API tells it.
-pub fn receipt_json(receipt: &Receipt) -> Value {
-    let conversion = receipt.verdict.conversion();
-    let (reason, hint) = match &receipt.verdict {
-        Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
-        _ => (None, receipt.note.as_ref()),
-    };
-    json!({
-        "status": receipt.verdict.word(),
-        "conversion_id": conversion.map(|id| id.to_string()),
-        "event_id": conversion.map(|id| id.event_id().to_string()),
-        "attribution": receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
-        "reason": reason,
-        "hint": hint,
-    })
+/// A receipt as the network and the API are told it: every member always there.
+#[derive(Serialize)]
+pub struct ReceiptView<'a> {
+    status: &'a str,
+    conversion_id: Option<ConversionId>,
+    event_id: Option<EventId>,
+    attribution: Option<&'a str>,
+    reason: Option<&'a str>,
+    hint: Option<&'a str>,
 }
 
-/// The answer to a failed store, noted where the whole process sees it.
-pub fn store_failed(health: &Health, error: &StoreError) -> Answer {
-    health.store_failed(error);
-    answer::unavailable()
+impl<'a> ReceiptView<'a> {
+    pub fn of(receipt: &'a Receipt) -> ReceiptView<'a> {
+        let conversion = receipt.verdict.conversion();
+        let (reason, hint) = match &receipt.verdict {
+            Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
+            _ => (None, receipt.note.as_ref()),
+        };
+        ReceiptView {
+            status: receipt.verdict.word(),
+            conversion_id: conversion,
+            event_id: conversion.map(|id| id.event_id()),
+            attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
+            reason: reason.map(String::as_str),
+            hint: hint.map(String::as_str),
+        }
+    }
 }

@@ -61,21 +61,52 @@ fn mask_target(out: &mut Vec<u8>, target: &[u8], key_in_path: bool) {
     } else {
         out.extend_from_slice(target.get(..path_end).unwrap_or(target));
     }
-    if find(rest, b"api_key").is_some() || rest.contains(&b'%') {
-        out.extend_from_slice(&mask_api_key(rest));
-    } else {
-        out.extend_from_slice(rest);
-    }
+    out.extend_from_slice(&mask_api_key(rest));
 }
 
-/// Masks the value of every pair named `api_key`, however its name is cased or encoded.
+/// A line that was refused before it was a request, with whatever may be its key masked: all of the
+/// target's first segment, wherever a reader of any taste would see it begin and end.
+pub fn masked_unread(line: &[u8]) -> Vec<u8> {
+    let blank = |b: &u8| b.is_ascii_whitespace();
+    let method = line.iter().position(blank).unwrap_or(0);
+    let mut start = method + line.get(method..).unwrap_or(&[]).iter().take_while(|b| blank(b)).count();
+    let target = line.get(start..).unwrap_or(&[]);
+    if let Some(scheme) =
+        find(target, b"://").filter(|at| target.iter().take(*at).all(u8::is_ascii_alphanumeric))
+    {
+        let host = target.get(scheme + 3..).unwrap_or(&[]);
+        start += scheme + 3 + host.iter().position(|b| *b == b'/').unwrap_or(host.len());
+    }
+    while let Some(length) = slash(line.get(start..).unwrap_or(&[])) {
+        start += length;
+    }
+    let segment = line.get(start..).unwrap_or(&[]);
+    let ends = |at: usize| {
+        let rest = segment.get(at..).unwrap_or(&[]);
+        rest.first().is_none_or(|b| blank(b) || matches!(b, b'?' | b'#')) || slash(rest).is_some()
+    };
+    let end = start + (0..=segment.len()).find(|at| ends(*at)).unwrap_or(segment.len());
+    let mut masked = line.get(..start).unwrap_or(&[]).to_vec();
+    if end > start {
+        masked.extend_from_slice(MASK);
+    }
+    masked.extend_from_slice(&mask_api_key(line.get(end..).unwrap_or(&[])));
+    masked
+}
+
+/// The length of a slash at the front, plain or percent-encoded.
+fn slash(text: &[u8]) -> Option<usize> {
+    let encoded = text.get(..3).is_some_and(|front| front.eq_ignore_ascii_case(b"%2f"));
+    if text.first() == Some(&b'/') { Some(1) } else { encoded.then_some(3) }
+}
+
+/// Masks the value of every pair named `api_key`, however its name is cased or encoded, also with the
+/// `amp;` that a URL copied from HTML leaves before it. Every other byte stays.
 fn mask_api_key(query: &[u8]) -> Vec<u8> {
     let mut masked = Vec::with_capacity(query.len());
-    for (index, pair) in query.split(|b| matches!(b, b'&' | b'?')).enumerate() {
-        if index > 0 {
-            // Keep the very separator that stood there.
-            masked.extend(query.get(offset(query, pair).saturating_sub(1)));
-        }
+    for piece in query.split_inclusive(|b| matches!(b, b'&' | b'?' | b';' | b' ')) {
+        let separated = piece.last().is_some_and(|b| matches!(b, b'&' | b'?' | b';' | b' '));
+        let (pair, separator) = piece.split_at(piece.len() - usize::from(separated));
         match pair.iter().position(|b| *b == b'=') {
             Some(at) if is_api_key(pair.get(..at).unwrap_or(&[])) => {
                 masked.extend_from_slice(pair.get(..=at).unwrap_or(&[]));
@@ -83,53 +114,73 @@ fn mask_api_key(query: &[u8]) -> Vec<u8> {
             }
             _ => masked.extend_from_slice(pair),
         }
+        masked.extend_from_slice(separator);
     }
     masked
 }
 
-fn offset(whole: &[u8], part: &[u8]) -> usize {
-    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
-}
-
 fn is_api_key(name: &[u8]) -> bool {
     let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode(name).into();
-    decoded.eq_ignore_ascii_case(b"api_key")
+    decoded.trim_ascii().eq_ignore_ascii_case(b"api_key")
 }
 
-/// A body with the value of every `api_key` masked, in a form or in JSON text.
+/// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
+/// own bytes change, so that the record stays as it came.
 pub fn masked_body(body: &[u8]) -> Vec<u8> {
-    let lower = body.to_ascii_lowercase();
-    if find(&lower, b"api_key").is_none() && !body.contains(&b'%') {
-        return body.to_vec();
+    if body.trim_ascii_start().first().is_some_and(|b| matches!(b, b'{' | b'[')) {
+        return mask_json(body);
     }
-    match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(mut value) => {
-            if mask_json(&mut value) {
-                return value.to_string().into_bytes();
-            }
-            body.to_vec()
-        }
-        Err(_) => mask_api_key(body),
-    }
+    mask_api_key(body)
 }
 
-fn mask_json(value: &mut serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::Object(members) => {
-            let mut masked = false;
-            for (name, member) in members.iter_mut() {
-                if name.eq_ignore_ascii_case("api_key") {
-                    *member = serde_json::Value::String("***".to_owned());
-                    masked = true;
-                } else {
-                    masked |= mask_json(member);
-                }
-            }
-            masked
+/// Masks what follows each JSON string that reads `api_key` and stands before a colon. Works on text
+/// that is no whole JSON too.
+fn mask_json(body: &[u8]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(body.len());
+    let mut at = 0;
+    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
+        let Some(length) = json_string(rest) else {
+            masked.push(rest.first().copied().unwrap_or_default());
+            at += 1;
+            continue;
+        };
+        let text = rest.get(..length).unwrap_or(rest);
+        masked.extend_from_slice(text);
+        at += length;
+        if !is_json_api_key(text) {
+            continue;
         }
-        serde_json::Value::Array(items) => {
-            items.iter_mut().fold(false, |masked, item| mask_json(item) | masked)
+        let after = body.get(at..).unwrap_or(&[]);
+        let gap = after.iter().take_while(|b| b.is_ascii_whitespace() || **b == b':').count();
+        masked.extend_from_slice(after.get(..gap).unwrap_or(&[]));
+        at += gap;
+        if after.get(..gap).is_some_and(|gap| gap.contains(&b':')) {
+            let value = body.get(at..).unwrap_or(&[]);
+            let plain = || value.iter().take_while(|b| !matches!(b, b',' | b'}' | b']')).count();
+            at += json_string(value).unwrap_or_else(plain);
+            masked.extend_from_slice(b"\"***\"");
         }
-        _ => false,
     }
+    masked
+}
+
+/// The length of a JSON string at the front, quotes included; to the end where it is not closed.
+fn json_string(text: &[u8]) -> Option<usize> {
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    let mut escaped = false;
+    for (at, byte) in text.iter().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    Some(text.len())
+}
+
+fn is_json_api_key(quoted: &[u8]) -> bool {
+    serde_json::from_slice::<String>(quoted).is_ok_and(|name| name.trim().eq_ignore_ascii_case("api_key"))
 }

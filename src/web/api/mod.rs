@@ -2,7 +2,7 @@
 
 pub mod views;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -17,7 +17,7 @@ use crate::ingest::postback::{self, AgainRefused, Network};
 use crate::store::{ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter, Store, StoreError};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
-use crate::web::postback::receipt_json;
+use crate::web::postback::ReceiptView;
 
 /// The parts the API works with.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Api {
     pub health: Arc<Health>,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
+    /// The configured destinations.
+    pub destinations: Arc<HashSet<DestinationId>>,
     /// The age past which each destination's platform refuses an event, in ms.
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
 }
@@ -104,7 +106,7 @@ impl Api {
         let network = |source: &SourceId| self.networks.get(source).cloned();
         match postback::again(self.store.as_ref(), network, seq, self.clock.now()).await {
             Ok(receipt) => {
-                let mut view = receipt_json(&receipt);
+                let mut view = serde_json::to_value(ReceiptView::of(&receipt)).unwrap_or_default();
                 if let Value::Object(members) = &mut view {
                     members.insert("postback_id".to_owned(), receipt.postback.to_string().into());
                 }
@@ -130,6 +132,18 @@ impl Api {
     /// `POST /api/v1/deliveries/{id}/retry`.
     pub async fn retry(&self, id: &str) -> Outcome {
         let id = DeliveryId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        if !self.destinations.contains(&id.destination) {
+            let what = format!(
+                "the destination `{}` is not configured (any more): nobody would send it",
+                id.destination
+            );
+            return Err(Refused::Asked(
+                StatusCode::CONFLICT,
+                "no_destination",
+                what,
+                "configure it again, reload, then retry",
+            ));
+        }
         let now = self.clock.now();
         let oldest = self.max_age_ms.get(&id.destination).map(|age| now.plus_millis(-age));
         match self.store.retry(id.clone(), now, oldest).await? {
@@ -164,38 +178,27 @@ fn missing(what: &'static str) -> Refused {
 
 fn bad(name: &str, came: &str, allowed: &str) -> Refused {
     let message = format!("`{name}` is `{came}`: {allowed}");
-    Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, "see the README's table of the API")
+    Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, "correct it, or leave it out")
 }
 
 /// The query of a list, its names checked.
 pub struct Query(Vec<(String, String)>);
 
-const NAMES: [&str; 12] = [
-    "source",
-    "state",
-    "event",
-    "status",
-    "transaction_id",
-    "click_id",
-    "since",
-    "until",
-    "limit",
-    "cursor",
-    "destination",
-    "open",
-];
+/// The filters that each list reads; another name is refused, so that nobody acts on a list that did
+/// not hear what was asked.
+const CONVERSIONS: &[&str] =
+    &["source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
+const POSTBACKS: &[&str] = &["source", "status", "open", "since", "until"];
+const DELIVERIES: &[&str] = &["destination", "source", "state", "since", "until"];
 
 impl Query {
     /// Reads a raw query. Empty values count as absent, so that a form can send all its fields.
     ///
     /// # Errors
-    /// An unknown name, or one that comes twice.
+    /// A name that comes twice.
     pub fn read(query: &[u8]) -> Result<Query, Refused> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query) {
-            if !NAMES.contains(&name.as_ref()) {
-                return Err(bad(&name, &value, "no filter has this name"));
-            }
             if pairs.iter().any(|(known, _)| *known == name) {
                 return Err(bad(&name, &value, "it comes twice"));
             }
@@ -204,6 +207,18 @@ impl Query {
             }
         }
         Ok(Query(pairs))
+    }
+
+    /// Refuses a name that the list does not read.
+    fn only(&self, filters: &[&str]) -> Result<(), Refused> {
+        let known = |name: &str| filters.contains(&name) || name == "limit" || name == "cursor";
+        match self.0.iter().find(|(name, _)| !known(name)) {
+            Some((name, value)) => {
+                let allowed = format!("this list has the filters {}, limit and cursor", filters.join(", "));
+                Err(bad(name, value, &allowed))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The value of a name, if it came.
@@ -253,6 +268,7 @@ impl Query {
     /// # Errors
     /// A value that its field cannot have.
     pub fn conversion_filter(&self) -> Result<ConversionFilter, Refused> {
+        self.only(CONVERSIONS)?;
         Ok(ConversionFilter {
             source: self.source()?,
             event: self.text("event"),
@@ -272,6 +288,7 @@ impl Query {
     /// # Errors
     /// A value that its field cannot have.
     pub fn postback_filter(&self) -> Result<PostbackFilter, Refused> {
+        self.only(POSTBACKS)?;
         const VERDICTS: [&str; 5] = ["accepted", "updated", "duplicate", "quarantined", "refused"];
         let verdict = |came: &str| VERDICTS.contains(&came).then(|| came.to_owned());
         Ok(PostbackFilter {
@@ -290,6 +307,7 @@ impl Query {
     /// # Errors
     /// A value that its field cannot have.
     pub fn delivery_filter(&self) -> Result<DeliveryFilter, Refused> {
+        self.only(DELIVERIES)?;
         Ok(DeliveryFilter {
             destination: self.parsed("destination", "no destination can have this id", |came| {
                 DestinationId::parse(came).ok()

@@ -158,7 +158,7 @@ impl Sheet {
 impl Pages {
     /// Answers what is one of the pages' paths; `None` for every other.
     pub async fn answer(&self, request: PageRequest) -> Option<Answer> {
-        let route = Route::of(&request.path, &request.query)?;
+        let Some(route) = Route::of(&request.path, &request.query) else { return self.lost(&request) };
         if !route.allowed().split(", ").any(|method| method == request.method.as_str()) {
             let mut refused = self.message(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -183,6 +183,15 @@ impl Pages {
             }
         };
         Some(outcome.unwrap_or_else(|stop| self.stopped(visitor.as_ref(), stop, &request)))
+    }
+
+    /// A person in a browser who mistyped is told as a person; a script gets the API's answer.
+    fn lost(&self, request: &PageRequest) -> Option<Answer> {
+        let accepts = request.headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
+        let reads_pages = request.method == Method::GET && accepts.is_some_and(|a| a.contains("text/html"));
+        let visitor = self.visitor(&request.headers).filter(|_| reads_pages)?;
+        let hint = "Go on from one of the pages above.";
+        Some(self.said(Some(&visitor), StatusCode::NOT_FOUND, "There is no such page", hint))
     }
 
     async fn show(&self, route: &Route, request: &PageRequest) -> Result<Sheet, Stop> {
@@ -235,6 +244,7 @@ impl Pages {
             clock: self.clock.clone(),
             health: Arc::clone(&self.health),
             networks: Arc::clone(&self.networks),
+            destinations: Arc::new(self.accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&self.max_age_ms),
         }
     }

@@ -39,7 +39,7 @@ impl Pages {
                 "Choose the source in the form on the Sources page.".to_owned(),
             ));
         };
-        let query = query_of(pasted);
+        let query = preview::query_of(pasted);
         let content_type = None;
         let asked = Pasted { query: query.as_bytes(), content_type, body: body.as_bytes() };
         let clicks = self.clicks(network, asked).await?;
@@ -105,21 +105,6 @@ fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -
         "deliveries": deliveries,
     });
     json!({"fault": null, "made": made})
-}
-
-/// The query in what was pasted: a whole request line, a URL, a path, or the query itself.
-fn query_of(pasted: &str) -> &str {
-    let line = pasted.strip_prefix("GET ").or_else(|| pasted.strip_prefix("POST "));
-    let target = line.map_or(pasted, |rest| rest.split_once(" HTTP/1.").map_or(rest, |(target, _)| target));
-    let is_target = line.is_some()
-        || target.starts_with('/')
-        || target.starts_with("http://")
-        || target.starts_with("https://");
-    match target.split_once('?') {
-        Some((_, query)) if is_target => query,
-        _ if is_target => "",
-        _ => target.strip_prefix('?').unwrap_or(target),
-    }
 }
 
 /// The source that a pasted postback URL names: `…/collect/{source}?…`.

@@ -120,7 +120,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             };
             let head = head::read(unread.get(..length).unwrap_or_default())?;
             let framer = framer(&head, &self.limits)?;
-            if head.expects_continue && unread.len() == length {
+            let awaits_body = !matches!(framer, Framer::Length(0));
+            if head.expects_continue && awaits_body && unread.len() == length {
                 self.interim = CONTINUE;
             }
             self.phase = Phase::Body(head, framer);

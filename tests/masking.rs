@@ -1,0 +1,86 @@
+//! Secrets never reach what is kept: keys in paths, `api_key` anywhere, tokens in requests and echoes.
+
+use postbridge::domain::delivery::OutgoingRequest;
+use postbridge::web::target::{masked_body, masked_line, masked_unread};
+
+fn line(came: &str) -> String {
+    String::from_utf8(masked_line(came.as_bytes(), true)).unwrap()
+}
+
+fn unread(came: &str) -> String {
+    String::from_utf8(masked_unread(came.as_bytes())).unwrap()
+}
+
+fn body(came: &str) -> String {
+    String::from_utf8(masked_body(came.as_bytes())).unwrap()
+}
+
+#[test]
+fn the_first_path_segment_and_every_api_key_are_masked_and_nothing_else() {
+    let rows = [
+        ("GET /KEY/collect/s?a=1&b=#b# HTTP/1.1", "GET /***/collect/s?a=1&b=#b# HTTP/1.1"),
+        ("GET http://h:1/KEY/collect/s?a=1 HTTP/1.1", "GET http://h:1/***/collect/s?a=1 HTTP/1.1"),
+        ("GET /KEY/collect/s?api_key=S&b=2 HTTP/1.1", "GET /***/collect/s?api_key=***&b=2 HTTP/1.1"),
+        ("GET /KEY/collect/s?b=2&API_KEY=S HTTP/1.1", "GET /***/collect/s?b=2&API_KEY=*** HTTP/1.1"),
+        ("GET /KEY/collect/s?b=2&amp;api_key=S HTTP/1.1", "GET /***/collect/s?b=2&amp;api_key=*** HTTP/1.1"),
+        ("GET /KEY/collect/s?api%5Fkey=S?x=1 HTTP/1.1", "GET /***/collect/s?api%5Fkey=***?x=1 HTTP/1.1"),
+        ("GET /KEY/collect/s?a=b=c&&d HTTP/1.1", "GET /***/collect/s?a=b=c&&d HTTP/1.1"),
+    ];
+    for (came, kept) in rows {
+        assert_eq!(line(came), kept);
+    }
+}
+
+#[test]
+fn a_line_that_was_refused_unread_shows_no_key_however_it_was_bent() {
+    for came in [
+        "GET /KEY/collect/s/ HTTP/1.1",
+        "GET /KEY/collect/s#a/b HTTP/1.1",
+        "GET\t/KEY/collect/s\tHTTP/1.1",
+        "GET //KEY/collect/s HTTP/1.1",
+        "GET /%2fKEY%2Fcollect%2fs HTTP/1.1",
+        "GET http://host/KEY/collect/s HTTP/1.1",
+        "GET /KEY HTTP/1.1",
+        "GET   /KEY?x=1 HTTP/1.1",
+        "/KEY/collect/s",
+        "GET /KEY",
+    ] {
+        let kept = unread(came);
+        assert!(!kept.contains("KEY") || came.starts_with("/KEY"), "{came:?} is kept as {kept:?}");
+        assert!(kept.contains("***") || came.starts_with("/KEY"), "{came:?} is kept as {kept:?}");
+    }
+    assert_eq!(unread("GET /KEY/collect/s?api_key=S HTTP/1.1"), "GET /***/collect/s?api_key=*** HTTP/1.1");
+}
+
+#[test]
+fn in_a_body_only_the_value_of_api_key_changes() {
+    let rows = [
+        ("a=1&api_key=S&b=2", "a=1&api_key=***&b=2"),
+        (r#"{"a": 1.10, "api_key" : "S\"x", "a": 2}"#, r#"{"a": 1.10, "api_key" : "***", "a": 2}"#),
+        (r#"{"Api_Key":123,"b":"api_key"}"#, r#"{"Api_Key":"***","b":"api_key"}"#),
+        (r#"{"api\u005fkey":"S"}"#, r#"{"api\u005fkey":"***"}"#),
+        (r#"{"api_key":"S", broken"#, r#"{"api_key":"***", broken"#),
+        (r#"[{"x":{"api_key":null}}]"#, r#"[{"x":{"api_key":"***"}}]"#),
+        ("{}", "{}"),
+    ];
+    for (came, kept) in rows {
+        assert_eq!(body(came), kept);
+    }
+}
+
+#[test]
+fn a_token_is_masked_in_every_spelling_of_a_url() {
+    let secret = "123|ab_c d";
+    let request = OutgoingRequest {
+        method: "POST".to_owned(),
+        url: format!("https://h.example/{}?t=123%7Cab_c+d&u=123%7cab%5fc%20d", "123%7Cab_c%20d"),
+        headers: vec![("authorization".to_owned(), format!("Bearer {secret}"))],
+        body: br#"{"t":"123|ab_c d","n":"123|ab"}"#.to_vec(),
+        secrets: vec![secret.to_owned()],
+    };
+    let kept = request.masked();
+    assert_eq!(kept.url, "https://h.example/***?t=***&u=***");
+    assert_eq!(kept.headers[0].1, "Bearer ***");
+    assert_eq!(kept.body, r#"{"t":"***","n":"123|ab"}"#);
+    assert_eq!(request.mask("nothing of it: é %zz %"), "nothing of it: é %zz %");
+}

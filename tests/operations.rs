@@ -1,0 +1,210 @@
+//! What operators rely on: health, metrics, reload, limits, and what happens when the disk is full.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::platform::Platform;
+use crate::relay::{Connection, KEY, Setup, TOKEN, ask, wait_until};
+
+fn get(address: std::net::SocketAddr, path: &str, headers: &str) -> crate::relay::Answer {
+    ask(address, format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").as_bytes()).unwrap()
+}
+
+#[test]
+fn metrics_count_what_happens_and_need_a_token_unless_asked_on_loopback_itself() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
+    relay.postback("cake-test", b"s2=c1&tid=M1&price=3");
+    relay.postback("cake-test", b"s2=c1&tid=M1&price=3");
+    relay.postback("cake-test", b"s2=c1&tid=M2&price=");
+    relay.postback("cake-test", b"s2=never&tid=M3&price=3");
+    let metrics = || get(relay.address, "/metrics", "Host: 127.0.0.1\r\n").text();
+    let has = |line: &str| metrics().lines().any(|known| known == line);
+    assert!(
+        wait_until(Duration::from_secs(10), || has(
+            r#"postbridge_attempts_total{destination="meta-main",class="delivered"} 1"#
+        )),
+        "{}",
+        metrics()
+    );
+    for (verdict, count) in [("accepted", 2), ("duplicate", 1), ("quarantined", 1)] {
+        let line = format!(r#"postbridge_postbacks_total{{source="cake-test",verdict="{verdict}"}} {count}"#);
+        assert!(has(&line), "{line} in {}", metrics());
+    }
+    assert!(has(r#"postbridge_held_deliveries{destination="meta-main"} 1"#), "{}", metrics());
+    for name in [
+        "postbridge_ack_seconds_count",
+        "postbridge_fsync_seconds_count",
+        "postbridge_commit_group_size_count",
+        "postbridge_oldest_due_age_seconds",
+    ] {
+        assert!(metrics().lines().any(|line| line.starts_with(name)), "{name}");
+    }
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"never","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
+    assert!(
+        wait_until(Duration::from_secs(10), || has(
+            r#"postbridge_held_deliveries{destination="meta-main"} 0"#
+        )),
+        "gauges come down again"
+    );
+
+    assert_eq!(
+        get(relay.address, "/metrics", "Host: t.example.com\r\n").status,
+        401,
+        "behind a proxy the name differs"
+    );
+    assert_eq!(
+        get(relay.address, "/metrics", "Host: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\n").status,
+        401
+    );
+    let token = format!("Host: t.example.com\r\nAuthorization: Bearer {TOKEN}\r\n");
+    assert_eq!(get(relay.address, "/metrics", &token).status, 200);
+}
+
+#[test]
+fn a_relay_that_runs_is_alive_and_ready() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    assert_eq!(get(relay.address, "/livez", "Host: t\r\n").status, 200);
+    assert_eq!(get(relay.address, "/readyz", "Host: t\r\n").status, 200);
+}
+
+#[test]
+fn a_source_with_a_limit_answers_429_and_says_when_to_come_back() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.extra = setup.extra.replace("currency = \"USD\"", "currency = \"USD\"\nmax_per_second = 2");
+    let relay = setup.start();
+    let answers: Vec<_> =
+        (0..12).map(|n| relay.postback("cake-test", format!("tid=L{n}&price=1").as_bytes())).collect();
+    let limited: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!(!limited.is_empty() && limited[0].head.to_ascii_lowercase().contains("retry-after"));
+    assert!(answers.iter().any(|answer| answer.status == 200));
+}
+
+#[test]
+fn sighup_takes_a_changed_key_from_its_file_and_refuses_a_broken_configuration() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    let key = folder.path().join("key.txt");
+    std::fs::write(&key, "the-old-key-1\n").unwrap();
+    setup.extra = setup.extra.replace(&format!("key = \"{KEY}\""), "key = { file = \"key.txt\" }");
+    let relay = setup.start();
+    let with = |key: &str| {
+        get(relay.address, &format!("/{key}/collect/cake-test?tid=S{key}&price=1"), "Host: t\r\n").status
+    };
+    assert_eq!((with("the-old-key-1"), with("the-new-key-2")), (200, 403));
+    std::fs::write(&key, "the-new-key-2\n").unwrap();
+    relay.signal(1);
+    assert!(wait_until(Duration::from_secs(10), || with("the-new-key-2") == 200), "the new key opens");
+    assert_eq!(with("the-old-key-1"), 403, "and the old one does not");
+
+    let config = folder.path().join("postbridge.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[nonsense]\nx = 1\n")).unwrap();
+    relay.signal(1);
+    let log = || std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    assert!(wait_until(Duration::from_secs(10), || log().contains("not reloaded")), "{}", log());
+    assert_eq!(with("the-new-key-2"), 200, "the old configuration stays");
+}
+
+#[test]
+fn a_destination_taken_out_of_the_configuration_ends_its_waiting_deliveries_and_says_so() {
+    let platform = Platform::scripted(|_, _| crate::platform::answer(503, "Retry-After: 3600\r\n", "{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::cake_to_meta(folder.path(), platform.address);
+    let relay = setup.start();
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
+    relay.postback("cake-test", b"s2=c1&tid=W1&price=3");
+    assert!(wait_until(Duration::from_secs(10), || platform.count() == 1));
+    let config = folder.path().join("postbridge.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.split("[[destination]]").next().unwrap()).unwrap();
+    relay.signal(1);
+    let skipped = || relay.api("/api/v1/deliveries?state=skipped")["items"].as_array().unwrap().clone();
+    assert!(wait_until(Duration::from_secs(10), || skipped().len() == 1), "it ends skipped");
+    assert!(skipped()[0]["reason"].as_str().unwrap().contains("not configured"));
+    let id = skipped()[0]["id"].as_str().unwrap().to_owned();
+    let retried = relay.post(&format!("/api/v1/deliveries/{id}/retry"), "");
+    assert_eq!((retried.status, retried.json()["error"]["code"].as_str()), (409, Some("no_destination")));
+}
+
+/// A file system of its own size, unmounted when dropped.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(at: &std::path::Path, size: &str) -> Option<Small> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(at)
+            .output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Small(at.to_path_buf()))
+    }
+
+    fn grow(&self, size: &str) {
+        let grown = Command::new("mount")
+            .args(["-o", &format!("remount,size={size}")])
+            .arg(&self.0)
+            .status()
+            .unwrap();
+        assert!(grown.success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_room_again() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let Some(disk) = Small::mount(&folder.path().join("data"), "12m") else {
+        assert!(std::env::var_os("CI").is_none(), "CI is root and can mount a tmpfs");
+        eprintln!("skipped: only root can mount a small file system");
+        return;
+    };
+    let setup = Setup::cake_to_meta(folder.path(), platform.address);
+    let relay = setup.start();
+    let mut connection = Connection::open(relay.address).unwrap();
+    let mut acknowledged = Vec::new();
+    let filler: String = (0..6000).map(|n| char::from(b'a' + (n * 7919 % 26) as u8)).collect();
+    let refused = (0..20_000).find_map(|number| {
+        let noise: String =
+            postbridge::ambient::entropy::<1024>().unwrap().iter().map(|b| format!("{b:02x}")).collect();
+        let path = format!("/{KEY}/collect/cake-test?s1={noise}{filler}&tid=F{number}&price=1");
+        match connection.get(&path) {
+            Ok(answer) if answer.status == 200 => {
+                acknowledged.push(number);
+                None
+            }
+            other => Some(other),
+        }
+    });
+    let refused = refused.expect("the disk fills up").expect("an answer, not a hang-up");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.head.to_ascii_lowercase().contains("retry-after"), "{}", refused.head);
+    let ended = relay.wait(Duration::from_secs(30)).expect("the process ends");
+    assert_eq!(ended.code(), Some(1));
+
+    disk.grow("256m");
+    let relay = setup.start();
+    let mut connection = Connection::open(relay.address).unwrap();
+    assert!(acknowledged.len() > 100, "{} were acknowledged", acknowledged.len());
+    for number in acknowledged {
+        let told = connection.get(&format!("/{KEY}/collect/cake-test?tid=F{number}&price=1")).unwrap().json();
+        assert_eq!(told["status"], "duplicate", "F{number} was acknowledged and is known: {told}");
+    }
+}
