@@ -26,10 +26,8 @@ impl Known {
     }
 
     fn tell(&mut self, draft: &Draft) -> Decision {
-        let arrived = Arrived {
-            seq: Seq::new(self.next).unwrap(),
-            at: Time::from_millis(self.next as i64 * 1000).unwrap(),
-        };
+        let now = Time::from_millis(self.next as i64 * 1000).unwrap();
+        let arrived = Arrived { seq: Seq::new(self.next).unwrap(), at: now, now };
         self.next += 1;
         let find = |given: &str| {
             let known = |(id, _): &(ClickId, Reading)| self.clicks.contains(&id.as_str());

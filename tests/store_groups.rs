@@ -1,6 +1,5 @@
 //! What happens inside one commit group: commands that meet before anything of them is stored.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
