@@ -184,7 +184,10 @@ fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Ve
     let mut group: Vec<Command> = again.pop_front().into_iter().collect();
     let mut bytes = 0;
     while group.len() < GROUP_COMMANDS && bytes <= GROUP_BYTES {
-        let Some(next) = rest.pop_front_if(|next| !next.is_alone()) else { break };
+        if rest.front().is_some_and(Command::is_alone) {
+            break;
+        }
+        let Some(next) = rest.pop_front() else { break };
         bytes += next.weight();
         group.push(next);
     }
