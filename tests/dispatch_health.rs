@@ -96,7 +96,11 @@ fn a_probe_that_failed_on_the_way_says_nothing_about_the_account() {
     health.probe_begins();
     health.renewed(false, at(20 * 900_000));
     health.judged(&retry(), Standing { probe: true, current: false }, at(20 * 900_000 + 5));
-    assert_eq!(health.gate(at(20 * 900_000 + 5)), Gate::Probe(Probe::Parked), "new settings are tried at once");
+    assert_eq!(
+        health.gate(at(20 * 900_000 + 5)),
+        Gate::Probe(Probe::Parked),
+        "new settings are tried at once"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use postbridge::ambient::Clock;
 use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::ids::DestinationId;
+use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::time::DAY_MS;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
@@ -75,6 +75,21 @@ async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_befo
     let ids: HashSet<String> =
         platform.received().iter().map(|request| request.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1, "one event id over all occasions");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_hears_of_changes_is_not_told_of_the_rejection_of_what_it_never_knew() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let sale = world.tell("t", Status::Pending, None).await;
+    world.tell("t", Status::Approved, None).await;
+    world.tell("t", Status::Rejected, None).await;
+    let dispatch = world.dispatch(&targets);
+    let (delivery, _) = world.reaches(sale, "skipped").await;
+    assert_eq!(delivery.occasion, Occasion::Change(1), "approved was the first that would be told");
+    assert_eq!(platform.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

@@ -1,7 +1,8 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
-use postbridge::domain::delivery::{DeliveryState, Judgement, NO_CLICK, RetryRefused, Unmatched};
-use postbridge::domain::ids::DeliveryId;
+use postbridge::domain::conversion::Status;
+use postbridge::domain::delivery::{Changes, DeliveryState, Judgement, NO_CLICK, RetryRefused, Unmatched};
+use postbridge::domain::ids::{DeliveryId, Occasion};
 use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt};
 
 use crate::store_ground::*;
@@ -16,6 +17,7 @@ conformance! {
     the_oldest_waiting_delivery_can_be_claimed_before_it_is_due,
     attempts_are_kept_in_order_with_what_was_sent_and_answered,
     a_parked_attempt_ends_the_lease_and_charges_nothing,
+    a_claim_says_whether_the_destination_was_told_before,
     a_delivery_withdrawn_under_its_lease_takes_the_state_told,
     retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
     a_persons_retry_goes_before_older_retries,
@@ -176,6 +178,28 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(ground: &Ground) {
     let again = claim_some(&*store, "ads", at(2), 1, 0);
     assert_eq!(again[0].delivery, work.delivery);
     assert_eq!(wait(store.conversion(work.id.conversion)).unwrap().unwrap().deliveries[0].1.len(), 1);
+}
+
+fn a_claim_says_whether_the_destination_was_told_before(ground: &Ground) {
+    let store = ground.open();
+    let told = |status, value: &str| {
+        let mut told = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
+        told.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
+        told.tell(&*store);
+    };
+    let claim = |name: &str, at| claim(&*store, name, at).remove(0);
+    told(Status::Pending, "7");
+    told(Status::Approved, "7");
+    let first = claim("ads", at(0));
+    assert_eq!((first.id.occasion, first.told_before), (Occasion::Change(1), false), "the first telling");
+    wait(store.record(delivered(&first, at(1)))).unwrap();
+    told(Status::Approved, "8");
+    let second = claim("ads", at(1));
+    assert_eq!((second.id.occasion, second.told_before), (Occasion::Change(2), true));
+    assert!(!claim("other", at(1)).told_before, "another destination's telling does not count");
+    wait(store.record(dead(&second, at(2)))).unwrap();
+    wait(store.retry(second.id, at(3), None)).unwrap().unwrap();
+    assert!(claim("ads", at(3)).told_before);
 }
 
 fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(ground: &Ground) {

@@ -21,6 +21,18 @@ impl Delivery {
     pub fn id(&self, conversion: ConversionId) -> DeliveryId {
         DeliveryId { conversion, destination: self.destination.clone(), occasion: self.occasion }
     }
+
+    /// Whether the destination knows the conversion by this delivery, or may know it.
+    pub fn has_told(&self) -> bool {
+        matches!(self.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. })
+    }
+}
+
+/// Whether the destination of `delivery` was told the conversion on an earlier occasion.
+pub fn told_before(all: &[Delivery], delivery: &Delivery) -> bool {
+    all.iter().any(|other| {
+        other.destination == delivery.destination && other.occasion < delivery.occasion && other.has_told()
+    })
 }
 
 /// Where a delivery stands. It ends only as delivered, dead or skipped.
@@ -140,8 +152,7 @@ pub fn plan(
     for route in routes.iter().filter(|route| route.takes(conversion)) {
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
-        let told =
-            mine().any(|d| matches!(d.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. }));
+        let told = mine().any(Delivery::has_told);
         let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
         let wanted = match (unfinished || dropped_before, told) {
             (true, _) => false,

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::domain::attribution::{Reading, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused};
+use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
@@ -110,15 +110,17 @@ impl Embedded {
 
     fn claimed(&self, slot: Slot) -> Result<Option<Claimed>, StoreError> {
         let Some(record) = read::record(&self.shared, slot.seq())? else { return Ok(None) };
-        let delivery = record.standing.deliveries.into_iter().nth(slot.place());
+        let deliveries = &record.standing.deliveries;
+        let delivery = deliveries.get(slot.place()).cloned();
         let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
         let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
         let click = match record.conversion.attribution.click() {
             Some(click) => self.shared.shelf.click(click)?,
             None => None,
         };
-        let id = delivery.id(record.conversion.id);
-        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click }))
+        let (id, told_before) =
+            (delivery.id(record.conversion.id), delivery::told_before(deliveries, &delivery));
+        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, told_before }))
     }
 
     fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {

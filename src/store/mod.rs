@@ -130,6 +130,8 @@ pub struct Claimed {
     pub conversion: Conversion,
     pub delivery: Delivery,
     pub click: Option<Arc<Click>>,
+    /// Whether the destination was told the conversion on an earlier occasion.
+    pub told_before: bool,
 }
 
 /// What an attempt came to.
