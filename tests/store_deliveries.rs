@@ -3,7 +3,7 @@
 use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::{Changes, DeliveryState, Judgement, NO_CLICK, RetryRefused, Unmatched};
 use postbridge::domain::ids::{DeliveryId, Occasion};
-use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt};
+use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt, Store};
 
 use crate::store_ground::*;
 
@@ -20,6 +20,7 @@ conformance! {
     a_claim_says_whether_the_destination_was_told_before,
     a_delivery_withdrawn_under_its_lease_takes_the_state_told,
     retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
+    a_retry_is_refused_where_another_delivery_tells_the_same,
     a_persons_retry_goes_before_older_retries,
     withdrawing_a_destination_skips_what_waits_and_what_is_held,
     a_wakeup_rings_when_work_arrives,
@@ -242,6 +243,43 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(ground: &Gro
     assert!(matches!(states(&*store, &dropped)[0], DeliveryState::Skipped { .. }));
     assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), None)).unwrap().is_ok());
     assert_eq!(claim_some(&*store, "ads", at(30), 9, 0).len(), 2);
+}
+
+fn a_retry_is_refused_where_another_delivery_tells_the_same(ground: &Ground) {
+    let store = ground.open();
+    let told = sale("t1").click("c1").tell(&*store);
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
+    let first = delivery_id(&told, "ads");
+    let second = DeliveryId { occasion: Occasion::Change(1), ..first.clone() };
+    let retry = |id: &DeliveryId| wait(store.retry(id.clone(), at(74 * HOUR), None)).unwrap();
+    // The skipped first telling is made up for by the change.
+    sale("t1").click("c1").value("8").forward().at(at(73 * HOUR)).tell(&*store);
+    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it waits to be told");
+    let work = claim(&*store, "ads", at(73 * HOUR)).remove(0);
+    assert_eq!(work.id, second);
+    wait(store.record(dead(&work, at(73 * HOUR)))).unwrap();
+    assert!(retry(&second).is_ok(), "the latest one can be retried");
+    let work = claim_some(&*store, "ads", at(74 * HOUR), 0, 9).remove(0);
+    wait(store.record(delivered(&work, at(74 * HOUR)))).unwrap();
+    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it was told");
+    assert_eq!(store.backlog(at(80 * HOUR)), vec![]);
+    // Neither was told: whichever is asked for first is the one that tells it.
+    let both = two_that_died(&*store);
+    assert!(retry(&both[0]).is_ok());
+    assert_eq!(retry(&both[1]), Err(RetryRefused::Superseded), "the other one is on its way");
+}
+
+/// The first delivery of a sale and that of its change, both dead.
+fn two_that_died(store: &dyn Store) -> [DeliveryId; 2] {
+    let told = |value: &str| {
+        let mut told = sale("t2").forward().value(value);
+        told.routes[0].changes = Changes::Send;
+        told.tell(store);
+        let work = claim(store, "ads", at(0)).remove(0);
+        wait(store.record(dead(&work, at(1)))).unwrap();
+        work.id
+    };
+    [told("7"), told("8")]
 }
 
 fn a_persons_retry_goes_before_older_retries(ground: &Ground) {

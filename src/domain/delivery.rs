@@ -211,6 +211,17 @@ pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
     any
 }
 
+/// Whether another delivery to the same destination is going to tell the conversion as it is, or a
+/// later one has.
+pub fn superseded(all: &[Delivery], id: &DeliveryId) -> bool {
+    all.iter().filter(|other| other.destination == id.destination && other.occasion != id.occasion).any(
+        |other| {
+            let told = matches!(other.state, DeliveryState::Delivered { .. });
+            other.state.is_unfinished() || (told && other.occasion > id.occasion)
+        },
+    )
+}
+
 /// An HTTP request that is ready to leave. Secrets are in it: it is never stored, only its
 /// [`SentRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -358,6 +369,8 @@ pub enum RetryRefused {
     Delivered,
     #[error("the event is older than the platform takes")]
     TooOld,
+    #[error("another delivery tells the destination the same event; sending this one too would count twice")]
+    Superseded,
 }
 
 /// How one destination is doing, for people to look at.

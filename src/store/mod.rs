@@ -286,7 +286,8 @@ pub trait Store: Send + Sync + 'static {
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
 
     /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
-    /// platform still takes.
+    /// platform still takes. Refused where another delivery is going to tell the destination, or a
+    /// later one has.
     fn retry(
         &self,
         id: DeliveryId,

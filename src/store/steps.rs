@@ -125,6 +125,7 @@ impl Group<'_> {
         };
         let mut record = old.clone();
         let too_old = retry.oldest_event.is_some_and(|oldest| record.conversion.event_time < oldest);
+        let superseded = delivery::superseded(&record.standing.deliveries, &retry.id);
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
@@ -134,6 +135,7 @@ impl Group<'_> {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
             // Due already, or on its way this very moment: nothing to hurry.
             DeliveryState::Waiting { due } if due <= retry.now || leased => return Ok(Ok(delivery.clone())),
+            _ if superseded => return Ok(Err(RetryRefused::Superseded)),
             _ if too_old => return Ok(Err(RetryRefused::TooOld)),
             _ => delivery.state = DeliveryState::Waiting { due: retry.now },
         }
