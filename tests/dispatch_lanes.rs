@@ -79,6 +79,23 @@ async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_befo
 }
 
 #[tokio::test]
+async fn a_change_that_comes_while_the_first_telling_is_out_is_told_after_it() {
+    let wait = Duration::from_millis(60);
+    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sale = world.sale("t").await;
+    platform.wait_for(1).await;
+    world.tell("t", Status::Rejected, None).await;
+    platform.wait_for(2).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+    let told: Vec<(Occasion, &str)> =
+        world.deliveries(sale).await.iter().map(|(one, _)| (one.occasion, one.state.word())).collect();
+    assert_eq!(told, [(Occasion::First, "delivered"), (Occasion::Change(1), "delivered")]);
+}
+
+#[tokio::test]
 async fn a_destination_that_hears_of_changes_is_not_told_of_the_rejection_of_what_it_never_knew() {
     let platform = taking().await;
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];

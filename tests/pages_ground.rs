@@ -241,7 +241,10 @@ impl World {
             };
             let attempt =
                 Attempt { at: now, took_ms: 182, request: Some(request), answer: Some(answer), judgement };
-            self.store.record(Outcome { id: work.id, attempt, state, attempts: 1 }).await.unwrap();
+            self.store
+                .record(Outcome { id: work.id, attempt, state, attempts: 1, knew: None })
+                .await
+                .unwrap();
         }
     }
 

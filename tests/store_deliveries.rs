@@ -3,6 +3,7 @@
 use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::{Changes, DeliveryState, Judgement, NO_CLICK, RetryRefused, Unmatched};
 use postbridge::domain::ids::{DeliveryId, Occasion};
+use postbridge::domain::time::Time;
 use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt, Store};
 
 use crate::store_ground::*;
@@ -18,6 +19,8 @@ conformance! {
     attempts_are_kept_in_order_with_what_was_sent_and_answered,
     a_parked_attempt_ends_the_lease_and_charges_nothing,
     a_claim_says_whether_the_destination_was_told_before,
+    a_change_that_came_during_an_attempt_is_told_where_changes_are_heard,
+    a_delivery_skipped_for_what_changed_meanwhile_waits_again,
     a_delivery_withdrawn_under_its_lease_takes_the_state_told,
     retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
     a_retry_is_refused_where_another_delivery_tells_the_same,
@@ -174,6 +177,7 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(ground: &Ground) {
         attempt: attempt(at(1), "body", Judgement::Park { reason: "token".to_owned() }),
         state: work.delivery.state.clone(),
         attempts: 0,
+        knew: knew(&work),
     };
     wait(store.record(parked)).unwrap();
     let again = claim_some(&*store, "ads", at(2), 1, 0);
@@ -201,6 +205,77 @@ fn a_claim_says_whether_the_destination_was_told_before(ground: &Ground) {
     wait(store.record(dead(&second, at(2)))).unwrap();
     wait(store.retry(second.id, at(3), None)).unwrap().unwrap();
     assert!(claim("ads", at(3)).told_before);
+}
+
+fn a_change_that_came_during_an_attempt_is_told_where_changes_are_heard(ground: &Ground) {
+    type End = fn(&Claimed, Time) -> Outcome;
+    let store = ground.open();
+    let ends: [(&str, End); 3] = [("delivered", delivered), ("dead", dead), ("gone", delivered)];
+    for (name, end) in ends {
+        let told = |value: &str| {
+            let mut told = sale(name).forward().value(value);
+            told.routes[0].changes = Changes::Send;
+            told.tell(&*store)
+        };
+        let receipt = told("7");
+        let work = claim(&*store, "ads", at(0)).remove(0);
+        told("8");
+        told("9");
+        let mut outcome = end(&work, at(5));
+        outcome.knew.as_mut().unwrap().hears = Changes::Send;
+        outcome.knew = outcome.knew.filter(|_| name != "gone");
+        wait(store.record(outcome)).unwrap();
+        let work = claim(&*store, "ads", at(5));
+        if name == "gone" {
+            assert_eq!(work.len(), 0, "nobody is there to be told");
+            continue;
+        }
+        assert_eq!(work.len(), 1, "{name}");
+        assert_eq!(work[0].id, DeliveryId { occasion: Occasion::Change(2), ..delivery_id(&receipt, "ads") });
+        assert_eq!((&work[0].conversion.value, work[0].told_before), (&Some(usd("9")), true));
+        let mut outcome = delivered(&work[0], at(6));
+        outcome.knew.as_mut().unwrap().hears = Changes::Send;
+        wait(store.record(outcome)).unwrap();
+        assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "once");
+    }
+    let ignored = sale("t4").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    sale("t4").forward().value("8").tell(&*store);
+    wait(store.record(delivered(&work, at(5)))).unwrap();
+    before_and_after_reopening(ground, store, |store, _| {
+        assert_eq!(states(store, &ignored), [DeliveryState::Delivered { at: at(5) }]);
+        let told = transactions_of_changes(store);
+        assert_eq!(told, ["delivered", "dead"], "with all its attempts, also once opened again");
+    });
+}
+
+/// The sales with a delivered second telling, oldest first.
+fn transactions_of_changes(store: &dyn Store) -> Vec<String> {
+    let page = wait(store.conversions(Default::default(), first_page(100))).unwrap();
+    let twice = page.items.into_iter().rev().filter(|(_, deliveries)| {
+        deliveries.len() == 2 && deliveries[1].state == DeliveryState::Delivered { at: at(6) }
+    });
+    twice.filter_map(|(conversion, _)| conversion.transaction_id).collect()
+}
+
+fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(ground: &Ground) {
+    let store = ground.open();
+    let receipt = sale("t1").forward().tell(&*store);
+    sale("t1").forward().status(Status::Rejected).tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    sale("t1").forward().tell(&*store);
+    let skipped = |work: &Claimed| {
+        let reason = "rejected".to_owned();
+        let judgement = Judgement::Skipped { reason: reason.clone() };
+        let state = DeliveryState::Skipped { at: at(5), reason };
+        Outcome { attempt: attempt(at(5), "", judgement), state, attempts: 0, ..delivered(work, at(5)) }
+    };
+    wait(store.record(skipped(&work))).unwrap();
+    let again = claim(&*store, "ads", at(5));
+    assert_eq!(again.len(), 1, "it is approved again, and nothing else would tell it");
+    assert_eq!(again[0].conversion.status, Status::Approved);
+    wait(store.record(skipped(&again[0]))).unwrap();
+    assert_eq!(states(&*store, &receipt)[0].word(), "skipped", "nothing is new");
 }
 
 fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(ground: &Ground) {

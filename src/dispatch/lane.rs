@@ -270,7 +270,7 @@ impl LaneTask {
                 }
             }
             let go_on = waiting.is_empty() && !ended.is_empty();
-            self.shared.settle_unsent(ended).await;
+            self.shared.settle_unsent(&self.setup, ended).await;
             self.release(waiting).await;
             if !go_on || self.shared.faults.any() {
                 return;
@@ -367,7 +367,9 @@ impl LaneTask {
         };
         let due = self.setup.schedule.next(&id, attempts, at, None);
         let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement };
-        self.shared.record(Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts }).await;
+        // It waits: whatever came meanwhile, the next attempt knows.
+        let outcome = Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, knew: None };
+        self.shared.record(outcome).await;
     }
 
     /// Waits for what is in flight, unless it is cut off; then gives it back.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::conversion::{Conversion, Dedup, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Status};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use crate::domain::time::Time;
 
@@ -209,6 +209,55 @@ pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
         }
     }
     any
+}
+
+/// What an attempt knew of its conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knew {
+    /// How many changes the conversion had gone through when the delivery was claimed.
+    pub changes: usize,
+    /// Whether the destination hears of changes.
+    pub hears: Changes,
+}
+
+/// What came of the delivery at `place` while an attempt was out that knew less than is known now.
+/// [`plan`] saw it waiting and left it to the attempt, which ended with what was so before:
+///
+/// - A destination that was told, and hears of changes, gets a delivery for the latest one. That
+///   its click came meanwhile is no news to it.
+/// - A delivery that was skipped waits again: what it was skipped for may be so no longer.
+///
+/// Answers whether a delivery was added.
+pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: usize, knew: Knew) -> bool {
+    let news = conversion.history.get(knew.changes..).unwrap_or_default();
+    let told_of = |change: &&Change| matches!(change.cause, Cause::Postback(_));
+    let others = |delivery: &Delivery| {
+        deliveries.iter().enumerate().any(|(at, other)| {
+            let same = at != place && other.destination == delivery.destination;
+            same && (other.state.is_unfinished() || other.occasion > delivery.occasion)
+        })
+    };
+    let Some(delivery) = deliveries.get(place).filter(|delivery| !news.is_empty() && !others(delivery))
+    else {
+        return false;
+    };
+    let destination = delivery.destination.clone();
+    match (delivery.state.clone(), news.iter().rfind(told_of)) {
+        (DeliveryState::Delivered { at } | DeliveryState::Dead { at, .. }, Some(change))
+            if knew.hears == Changes::Send =>
+        {
+            let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
+            deliveries.push(Delivery { destination, occasion, state, attempts: 0 });
+            true
+        }
+        (DeliveryState::Skipped { at, .. }, _) => {
+            if let Some(delivery) = deliveries.get_mut(place) {
+                delivery.state = DeliveryState::Waiting { due: at };
+            }
+            false
+        }
+        _ => false,
+    }
 }
 
 /// Whether another delivery to the same destination is going to tell the conversion as it is, or a

@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use crate::domain::attribution::Reading;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Draft};
-use crate::domain::delivery::{Attempt, Delivery, RetryRefused, Route, SourcePolicy};
+use crate::domain::delivery::{Attempt, Delivery, Knew, RetryRefused, Route, SourcePolicy};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::time::Time;
@@ -142,6 +142,9 @@ pub struct Outcome {
     /// The delivery after the attempt: its state, and how many attempts have counted.
     pub state: crate::domain::delivery::DeliveryState,
     pub attempts: u32,
+    /// What the attempt knew, so that what came meanwhile is not lost. `None` where the destination
+    /// is gone and nothing more is for it.
+    pub knew: Option<Knew>,
 }
 
 /// A conversion end to end.
@@ -276,7 +279,10 @@ pub trait Store: Send + Sync + 'static {
     fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>>;
 
     /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
-    /// changed meanwhile keeps its attempt and takes the state told.
+    /// changed meanwhile keeps its attempt and takes the state told. Changes to the conversion that
+    /// the attempt did not know of cause what [`delivery::catch_up`] says, in the same write.
+    ///
+    /// [`delivery::catch_up`]: crate::domain::delivery::catch_up
     fn record(&self, outcome: Outcome) -> Later<'_, ()>;
 
     /// Gives leases back untouched.

@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 use crate::store::command::{Command, Retry, Withdraw};
 use crate::store::group::{Clicked, Group};
 use crate::store::layout::{StoredAttempt, hash};
-use crate::store::queues::Slot;
+use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::Record;
 use crate::store::{ClickRecorded, Outcome, StoreError};
 
@@ -110,11 +110,17 @@ impl Group<'_> {
             delivery.state = outcome.state;
             delivery.attempts = outcome.attempts;
         }
+        let Record { conversion, standing, .. } = &mut record;
+        let added = outcome.knew.is_some_and(|knew| {
+            standing.deliveries.len() < MAX_DELIVERIES
+                && delivery::catch_up(conversion, &mut standing.deliveries, place, knew)
+        });
+        standing.last_attempts.resize(standing.deliveries.len(), None);
         self.numbers.next_attempt += 1;
         let delivery = u32::try_from(place).unwrap_or(u32::MAX);
         self.attempts.push(StoredAttempt { seq: number, delivery, previous, attempt: outcome.attempt });
         self.ended.extend(Slot::new(number, place).map(|slot| (outcome.id.destination, slot)));
-        self.change(number, &old, record, false);
+        self.change(number, &old, record, added);
         Ok(())
     }
 
