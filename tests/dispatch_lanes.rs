@@ -121,6 +121,7 @@ async fn two_claims_never_hand_out_the_same_delivery() {
             now: world.clock.now().plus_millis(1),
             fresh: 30,
             retries: 30,
+            due_from: None,
         };
         world.store.claim(request)
     };
@@ -203,6 +204,35 @@ async fn what_waits_at_a_parked_destination_still_dies_of_age() {
     let young = world.sale("young").await;
     assert_eq!(world.delivery(young).await.0.state.word(), "waiting");
     assert!(dispatch.states()[0].parked.is_some());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let clock = Clock::fixed(Clock::system().now());
+    let world = World { clock: clock.clone(), ..World::new(&targets) };
+    let dispatch = world.dispatch(&targets);
+    world.sale("parks").await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    // Two hundred of one moment and two hundred of as many, all young; then one about an old event.
+    let young = world.sales("young", 200).await;
+    for n in 0..200 {
+        clock.set(clock.now().plus_millis(1));
+        world.sale(&format!("younger-{n}")).await;
+    }
+    clock.set(clock.now().plus_millis(1));
+    let happened = clock.now().plus_millis(-6 * DAY_MS);
+    let old = world.tell("old", Status::Approved, Some(happened)).await;
+    clock.set(clock.now().plus_millis(DAY_MS + 1));
+    world.reaches(old, "dead").await;
+    assert_eq!(world.delivery(young[0]).await.0.state.word(), "waiting");
+    assert_eq!(world.store.backlog(clock.now())[0].waiting, 401);
+    // What was passed is free again: once the account is good, all of it leaves.
+    platform.script(|_| Act::ok(TAKEN));
+    clock.set(clock.now().plus_millis(1_000));
+    world.all_reach(&young, "delivered").await;
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

@@ -255,7 +255,7 @@ pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
 }
 
 pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { destination: destination(name), now, fresh, retries };
+    let request = ClaimRequest { destination: destination(name), now, fresh, retries, due_from: None };
     wait(store.claim(request)).unwrap().work
 }
 

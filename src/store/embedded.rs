@@ -125,11 +125,12 @@ impl Embedded {
 
     fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         self.shared.shelf.check()?;
-        let ClaimRequest { destination, now, fresh, retries } = request;
+        let ClaimRequest { destination, now, fresh, retries, due_from } = request;
+        let due = (*due_from, *now);
         let mut index = self.shared.index.lock();
         let lane = index.lane(destination);
-        let mut slots = lane.lease_due(*now, *fresh, true);
-        slots.extend(lane.lease_due(*now, *retries, false));
+        let mut slots = lane.lease_due(due, *fresh, true);
+        slots.extend(lane.lease_due(due, *retries, false));
         let next_due = lane.next_due(*now);
         drop(index);
         let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;

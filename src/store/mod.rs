@@ -113,6 +113,9 @@ pub struct ClaimRequest {
     pub fresh: usize,
     /// The most later attempts to hand out.
     pub retries: usize,
+    /// `None`: all that is due, what a person asked for first. Otherwise only what fell due then or
+    /// later, strictly in that order, so that a reader can go through a queue step by step.
+    pub due_from: Option<Time>,
 }
 
 /// Work that is leased to the caller until it is recorded or released.
