@@ -11,6 +11,7 @@ use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::time::DAY_MS;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Kv};
 use postbridge::store::memory::{FaultAt, Memory};
 
 use crate::dispatch_world::{TAKEN, Target, World, plan, until};
@@ -355,6 +356,31 @@ async fn a_store_that_fails_is_told_and_ends_every_lane() {
     let begun = postbridge::ambient::stopwatch();
     dispatch.stop(Duration::from_secs(5)).await;
     assert!(begun.elapsed() < Duration::from_secs(4), "the lanes had ended by themselves");
+}
+
+#[tokio::test]
+async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_lane() {
+    let memory = Memory::new();
+    let disk = memory.clone();
+    let platform = Standin::start(move |received| {
+        if received.number == 0 {
+            let mut batch = Batch::default();
+            batch.put([b"C", &1u64.to_be_bytes()[..]].concat(), b"\x01 not a conversion".to_vec());
+            disk.commit(batch, &mut |_| {}).unwrap();
+        }
+        Act::ok(TAKEN)
+    })
+    .await;
+    let targets = [Target::new("a", platform.url(""))];
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let world = World { store: Arc::new(store), ..World::new(&targets) };
+    let dispatch = world.dispatch(&targets);
+    world.sale("damaged").await;
+    platform.wait_for(1).await;
+    let sales = world.sales("t", 20).await;
+    world.all_reach(&sales, "delivered").await;
+    assert!(dispatch.faults().borrow().is_none());
+    dispatch.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::domain::delivery::{
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 use crate::send::client::Client;
-use crate::store::{Claimed, Outcome, Store, crash};
+use crate::store::{Claimed, Outcome, Store, StoreError, crash};
 use crate::template::account::{Account, Mode, RenderInput, Rendered};
 
 /// What a lane sends with. Replaced whole by a reload; attempts under way keep theirs.
@@ -172,10 +172,16 @@ impl Shared {
         }
     }
 
-    /// Remembers an outcome for good; a store that fails ends the process.
+    /// Remembers an outcome for good; a store that fails ends the process. A delivery whose record
+    /// is damaged keeps its lease: sending it again could not be remembered either.
     pub async fn record(&self, outcome: Outcome) -> bool {
+        let id = outcome.id.clone();
         match self.store.record(outcome).await {
             Ok(()) => true,
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(delivery.id = %id, %error, "an attempt could not be recorded");
+                false
+            }
             Err(cause) => {
                 self.faults.raise(Fault::Store(cause));
                 false

@@ -139,10 +139,15 @@ impl Embedded {
 
     fn claim_oldest_now(&self, destination: &DestinationId) -> Result<Option<Claimed>, StoreError> {
         self.shared.shelf.check()?;
-        let slot = self.shared.index.lock().lane(destination).lease_oldest();
-        let slots: Vec<Slot> = slot.into_iter().collect();
-        let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
-        Ok(work.into_iter().next())
+        let oldest = || self.shared.index.lock().lane(destination).lease_oldest();
+        // One that cannot be read stays leased, so the next round sees the next oldest.
+        while let Some(slot) = oldest() {
+            let work = self.work(vec![slot]).inspect_err(|_| self.unlease(destination, &[slot]))?;
+            if let Some(claimed) = work.into_iter().next() {
+                return Ok(Some(claimed));
+            }
+        }
+        Ok(None)
     }
 
     fn unlease(&self, destination: &DestinationId, slots: &[Slot]) {
@@ -153,7 +158,14 @@ impl Embedded {
 
     fn release_now(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
         for id in ids {
-            let Some((number, record)) = read::find(&self.shared, &id.conversion)? else { continue };
+            let found = match read::find(&self.shared, &id.conversion) {
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(delivery.id = %id, %error, "a lease cannot be given back and stays");
+                    continue;
+                }
+                found => found?,
+            };
+            let Some((number, record)) = found else { continue };
             let is_it = |delivery: &Delivery| {
                 delivery.destination == id.destination && delivery.occasion == id.occasion
             };

@@ -50,7 +50,7 @@ pub enum StoreError {
     /// The caller's mistake: no list gave this cursor.
     #[error("the cursor `{0}` was not given by a list")]
     Cursor(String),
-    /// A stored record cannot be read.
+    /// A stored record cannot be read. Only what needs it fails; the rest of the store goes on.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },
 }
@@ -275,7 +275,8 @@ pub trait Store: Send + Sync + 'static {
     /// The click that one of the readings of `given` names.
     fn find_click(&self, given: &str) -> Later<'_, Option<(ClickId, Reading)>>;
 
-    /// Leases what is due, oldest first, first attempts apart from retries.
+    /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
+    /// logged and set aside until the next start; so in every operation that goes through many.
     fn claim(&self, request: ClaimRequest) -> Later<'_, Claim>;
 
     /// Leases the destination's oldest waiting delivery, due or not: the probe of a parked one.

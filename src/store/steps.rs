@@ -76,7 +76,7 @@ impl Group<'_> {
         let numbers: BTreeSet<u64> = stored.into_iter().chain(here).collect();
         let mut found = Vec::new();
         for number in numbers {
-            if let Some(record) = self.peek(number)? {
+            if let Some(record) = self.readable(number)? {
                 found.push((number, record));
             }
         }
@@ -156,12 +156,13 @@ impl Group<'_> {
         let slots = self.shared.index.lock().lane(&withdraw.destination).unfinished(STEP);
         let mut records = Vec::new();
         for slot in &slots {
-            if let Some(record) = self.peek(slot.seq())? {
+            if let Some(record) = self.readable(slot.seq())? {
                 records.push((slot.seq(), record));
             }
         }
         records.sort_by_key(|(number, _)| *number);
         records.dedup_by_key(|(number, _)| *number);
+        let done_before = withdraw.done;
         for (number, old) in records {
             let mut record = old.clone();
             let mine = record.standing.deliveries.iter_mut().filter(|delivery| {
@@ -178,7 +179,9 @@ impl Group<'_> {
                 self.change(number, &old, record, false);
             }
         }
-        Ok(if slots.len() == STEP { Withdrawn::Some(withdraw) } else { Withdrawn::All(withdraw.done) })
+        // Where nothing was done, all that is left cannot be read.
+        let more = slots.len() == STEP && withdraw.done > done_before;
+        Ok(if more { Withdrawn::Some(withdraw) } else { Withdrawn::All(withdraw.done) })
     }
 
     /// Skips what was held too long. Answers of how many conversions.
@@ -186,8 +189,10 @@ impl Group<'_> {
         let numbers = self.shared.index.lock().ended_holds(now, limit.min(STEP));
         let mut records = Vec::new();
         for number in numbers {
-            if let Some(record) = self.peek(number)? {
-                records.push((number, record));
+            match self.readable(number)? {
+                Some(record) => records.push((number, record)),
+                // It would come first again and again.
+                None => self.shared.index.lock().forget_holds(number),
             }
         }
         let mut expired = 0;
@@ -199,6 +204,17 @@ impl Group<'_> {
             }
         }
         Ok(expired)
+    }
+
+    /// As [`Group::peek`], for commands that go through many: one that cannot be read stops nobody.
+    fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
+        self.peek(number).or_else(|error| match error {
+            StoreError::Corrupt { .. } => {
+                tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
+                Ok(None)
+            }
+            error => Err(error),
+        })
     }
 
     fn find_delivery(&self, id: &DeliveryId) -> Result<Option<(u64, Record, usize)>, StoreError> {
