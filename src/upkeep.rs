@@ -58,7 +58,8 @@ pub struct Signals {
     pub heartbeat: Arc<AtomicI64>,
 }
 
-/// Steps until `stop` turns true. Ends early, with the error, when the store fails.
+/// Steps until `stop` turns true. Ends early, with the error, when the store fails; a record that
+/// cannot be read is logged and ends nothing.
 ///
 /// # Errors
 /// Only the store's.
@@ -69,7 +70,14 @@ pub async fn run(store: Arc<dyn Store>, clock: Clock, signals: Signals) -> Resul
         let purge_now = since_purge >= PURGE_EVERY;
         let kept = purge_now.then(|| *keep.borrow());
         let now = clock.now();
-        let more = step(store.as_ref(), kept, now).await?;
+        let more = match step(store.as_ref(), kept, now).await {
+            // What is damaged must not end what keeps the rest in order.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "upkeep left out what cannot be read");
+                false
+            }
+            done => done?,
+        };
         heartbeat.store(now.as_millis(), Ordering::Relaxed);
         since_purge = match (purge_now, more) {
             // More to do: go on next tick, so that purging never crowds out what arrives.

@@ -48,7 +48,7 @@ fn claimed() -> Claimed {
         attempts: 0,
     };
     let id: DeliveryId = delivery.id(conversion.id);
-    Claimed { id, conversion, delivery, click: None }
+    Claimed { id, conversion, delivery, click: None, told_before: false }
 }
 
 fn policy() -> SourcePolicy {
@@ -91,6 +91,12 @@ fn a_destination_that_hears_of_changes_is_told_of_the_rejection() {
     let rules = Rules { changes: Changes::Send, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", Class::NotForwarded)), "it never knew");
     claimed.delivery.occasion = Occasion::Change(1);
+    assert_eq!(
+        ended(&rules, &claimed, at(0)),
+        Some(("skipped", Class::NotForwarded)),
+        "a change made it forwardable, and another took it back before anybody was told"
+    );
+    claimed.told_before = true;
     assert_eq!(ended(&rules, &claimed, at(0)), None);
 }
 

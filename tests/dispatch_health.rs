@@ -73,13 +73,34 @@ fn a_parked_destination_is_probed_every_fifteen_minutes() {
 }
 
 #[test]
-fn a_probe_that_is_not_refused_ends_the_parking() {
-    for judgement in [delivered(), retry(), Judgement::Dead { reason: "bad event".to_owned() }] {
+fn a_probe_whose_answer_is_about_the_event_ends_the_parking() {
+    for judgement in [delivered(), Judgement::Dead { reason: "bad event".to_owned() }] {
         let mut health = parked();
         health.probe_begins();
         health.judged(&judgement, PROBE, at(900_000));
         assert_eq!(health.gate(at(900_000)), Gate::Free, "{judgement:?}");
     }
+}
+
+#[test]
+fn a_probe_that_failed_on_the_way_says_nothing_about_the_account() {
+    let mut health = parked();
+    for turn in 1..20 {
+        let due = at(turn * 900_000);
+        assert_eq!(health.gate(due), Gate::Probe(Probe::Parked));
+        health.probe_begins();
+        health.judged(&retry(), PROBE, due);
+        assert_eq!(health.parked(), Some((at(0), "token expired".to_owned())));
+        assert_eq!(health.gate(due.plus_millis(899_999)), Gate::Shut(Some(due.plus_millis(900_000))));
+    }
+    health.probe_begins();
+    health.renewed(false, at(20 * 900_000));
+    health.judged(&retry(), Standing { probe: true, current: false }, at(20 * 900_000 + 5));
+    assert_eq!(
+        health.gate(at(20 * 900_000 + 5)),
+        Gate::Probe(Probe::Parked),
+        "new settings are tried at once"
+    );
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::time::Duration;
 use postbridge::ambient::Clock;
 use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::ids::DestinationId;
+use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::time::DAY_MS;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Kv};
 use postbridge::store::memory::{FaultAt, Memory};
 
 use crate::dispatch_world::{TAKEN, Target, World, plan, until};
@@ -79,6 +80,38 @@ async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_befo
 }
 
 #[tokio::test]
+async fn a_change_that_comes_while_the_first_telling_is_out_is_told_after_it() {
+    let wait = Duration::from_millis(60);
+    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let sale = world.sale("t").await;
+    platform.wait_for(1).await;
+    world.tell("t", Status::Rejected, None).await;
+    platform.wait_for(2).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+    let told: Vec<(Occasion, &str)> =
+        world.deliveries(sale).await.iter().map(|(one, _)| (one.occasion, one.state.word())).collect();
+    assert_eq!(told, [(Occasion::First, "delivered"), (Occasion::Change(1), "delivered")]);
+}
+
+#[tokio::test]
+async fn a_destination_that_hears_of_changes_is_not_told_of_the_rejection_of_what_it_never_knew() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let sale = world.tell("t", Status::Pending, None).await;
+    world.tell("t", Status::Approved, None).await;
+    world.tell("t", Status::Rejected, None).await;
+    let dispatch = world.dispatch(&targets);
+    let (delivery, _) = world.reaches(sale, "skipped").await;
+    assert_eq!(delivery.occasion, Occasion::Change(1), "approved was the first that would be told");
+    assert_eq!(platform.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn two_claims_never_hand_out_the_same_delivery() {
     let targets = [Target::new("a", "http://127.0.0.1:1".to_owned())];
     let world = World::new(&targets);
@@ -89,6 +122,7 @@ async fn two_claims_never_hand_out_the_same_delivery() {
             now: world.clock.now().plus_millis(1),
             fresh: 30,
             retries: 30,
+            due_from: None,
         };
         world.store.claim(request)
     };
@@ -171,6 +205,35 @@ async fn what_waits_at_a_parked_destination_still_dies_of_age() {
     let young = world.sale("young").await;
     assert_eq!(world.delivery(young).await.0.state.word(), "waiting");
     assert!(dispatch.states()[0].parked.is_some());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let clock = Clock::fixed(Clock::system().now());
+    let world = World { clock: clock.clone(), ..World::new(&targets) };
+    let dispatch = world.dispatch(&targets);
+    world.sale("parks").await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    // Two hundred of one moment and two hundred of as many, all young; then one about an old event.
+    let young = world.sales("young", 200).await;
+    for n in 0..200 {
+        clock.set(clock.now().plus_millis(1));
+        world.sale(&format!("younger-{n}")).await;
+    }
+    clock.set(clock.now().plus_millis(1));
+    let happened = clock.now().plus_millis(-6 * DAY_MS);
+    let old = world.tell("old", Status::Approved, Some(happened)).await;
+    clock.set(clock.now().plus_millis(DAY_MS + 1));
+    world.reaches(old, "dead").await;
+    assert_eq!(world.delivery(young[0]).await.0.state.word(), "waiting");
+    assert_eq!(world.store.backlog(clock.now())[0].waiting, 401);
+    // What was passed is free again: once the account is good, all of it leaves.
+    platform.script(|_| Act::ok(TAKEN));
+    clock.set(clock.now().plus_millis(1_000));
+    world.all_reach(&young, "delivered").await;
     dispatch.stop(Duration::from_secs(5)).await;
 }
 
@@ -293,6 +356,31 @@ async fn a_store_that_fails_is_told_and_ends_every_lane() {
     let begun = postbridge::ambient::stopwatch();
     dispatch.stop(Duration::from_secs(5)).await;
     assert!(begun.elapsed() < Duration::from_secs(4), "the lanes had ended by themselves");
+}
+
+#[tokio::test]
+async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_lane() {
+    let memory = Memory::new();
+    let disk = memory.clone();
+    let platform = Standin::start(move |received| {
+        if received.number == 0 {
+            let mut batch = Batch::default();
+            batch.put([b"C", &1u64.to_be_bytes()[..]].concat(), b"\x01 not a conversion".to_vec());
+            disk.commit(batch, &mut |_| {}).unwrap();
+        }
+        Act::ok(TAKEN)
+    })
+    .await;
+    let targets = [Target::new("a", platform.url(""))];
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let world = World { store: Arc::new(store), ..World::new(&targets) };
+    let dispatch = world.dispatch(&targets);
+    world.sale("damaged").await;
+    platform.wait_for(1).await;
+    let sales = world.sales("t", 20).await;
+    world.all_reach(&sales, "delivered").await;
+    assert!(dispatch.faults().borrow().is_none());
+    dispatch.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]

@@ -220,7 +220,8 @@ impl World {
     /// Gives every due delivery of a destination one attempt that ends as told.
     async fn work(&self, id: &str, end: impl Fn(Time) -> DeliveryState) {
         let now = self.clock.now();
-        let request = ClaimRequest { destination: destination(id), now, fresh: 10, retries: 10 };
+        let request =
+            ClaimRequest { destination: destination(id), now, fresh: 10, retries: 10, due_from: None };
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
             let judgement = match &state {
@@ -241,7 +242,10 @@ impl World {
             };
             let attempt =
                 Attempt { at: now, took_ms: 182, request: Some(request), answer: Some(answer), judgement };
-            self.store.record(Outcome { id: work.id, attempt, state, attempts: 1 }).await.unwrap();
+            self.store
+                .record(Outcome { id: work.id, attempt, state, attempts: 1, knew: None })
+                .await
+                .unwrap();
         }
     }
 

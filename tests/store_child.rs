@@ -173,7 +173,13 @@ async fn record_clicks(store: Arc<dyn Store>, name: String) {
 
 async fn deliver(store: Arc<dyn Store>) {
     loop {
-        let request = ClaimRequest { destination: destination("ads"), now: at(DAY), fresh: 8, retries: 8 };
+        let request = ClaimRequest {
+            destination: destination("ads"),
+            now: at(DAY),
+            fresh: 8,
+            retries: 8,
+            due_from: None,
+        };
         let Ok(claim) = store.claim(request).await else { return };
         if claim.work.is_empty() {
             tokio::task::yield_now().await;

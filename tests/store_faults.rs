@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use postbridge::domain::postback::Verdict;
 use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Kv};
 use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{ConversionFilter, Store, StoreError};
+use postbridge::upkeep::{self, Keep, Signals};
+use postbridge::web::health::Health;
+use tokio::sync::watch;
 
 use crate::store_ground::*;
 
@@ -87,4 +91,91 @@ fn a_store_that_cannot_be_read_does_not_open() {
     memory.fail(FaultAt::Scan, 0, "Input/output error (os error 5)");
     let Err(error) = Embedded::open(Arc::new(memory)) else { panic!("it opened") };
     assert!(error.to_string().contains("Input/output error"), "{error}");
+}
+
+/// Overwrites the block of postback `first` as a failing disk would.
+fn damage(memory: &Memory, first: u64) {
+    let mut batch = Batch::default();
+    batch.put([b"B", &first.to_be_bytes()[..]].concat(), b"\x01\x00\x00 not a block".to_vec());
+    memory.commit(batch, &mut |_| {}).unwrap();
+}
+
+fn is_corrupt<T: std::fmt::Debug>(done: Result<T, StoreError>) -> StoreError {
+    match done {
+        Err(error @ StoreError::Corrupt { .. }) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A store in which the first of three sales is damaged on disk.
+fn with_a_damaged_sale(tell: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    for name in ["damaged", "second", "third"] {
+        tell(name).tell(&store);
+    }
+    drop(store);
+    damage(&memory, 1);
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    (memory, store)
+}
+
+#[test]
+fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    let oldest = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("second"), "the oldest that can be read");
+    let work = claim(&store, "ads", at(0));
+    assert_eq!(work.len(), 1);
+    let gone = postbridge::domain::ids::DeliveryId {
+        conversion: postbridge::domain::ids::ConversionId::derive(
+            &source(),
+            "Purchase",
+            "transaction:damaged",
+        ),
+        ..work[0].id.clone()
+    };
+    wait(store.release(vec![gone.clone(), work[0].id.clone()])).unwrap();
+    assert_eq!(claim(&store, "ads", at(0)).len(), 1, "the other one was given back");
+    is_corrupt(wait(store.record(postbridge::store::Outcome { id: gone, ..delivered(&oldest, at(1)) })));
+    wait(store.record(delivered(&oldest, at(1)))).unwrap();
+}
+
+#[test]
+fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    let error = is_corrupt(wait(store.arrive(sale("damaged").value("8").arrival())));
+    assert!(matches!(sale("second").tell(&store).verdict, Verdict::Duplicate { .. }));
+    let health = Health::default();
+    health.store_failed(&error);
+    let clock = postbridge::ambient::Clock::fixed(at(0));
+    assert_eq!(wait(health.readyz(&store, &clock)).status(), 200, "it goes on");
+    health.store_failed(&StoreError::Closed);
+    assert_eq!(wait(health.readyz(&store, &clock)).status(), 503);
+}
+
+#[test]
+fn what_goes_through_many_leaves_a_damaged_one_out() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).click("c1"));
+    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 0, "the damaged one comes first");
+    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 1, "and is not met again");
+    wait(store.record_click(click("c1"))).unwrap();
+    assert_eq!(claim(&store, "ads", at(73 * HOUR)).len(), 1, "freed by its click");
+    assert_eq!(wait(store.withdraw(destination("ads"), "gone".to_owned(), at(1))).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn upkeep_goes_on_past_a_damaged_record() {
+    let (_memory, store) =
+        tokio::task::spawn_blocking(|| with_a_damaged_sale(|name| sale(name).forward())).await.unwrap();
+    let (_keep, keep) = watch::channel(Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1 });
+    let (stop, stopping) = watch::channel(false);
+    let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let clock = postbridge::ambient::Clock::fixed(at(9 * DAY));
+    let signals = Signals { keep, stop: stopping, heartbeat: Arc::clone(&heartbeat) };
+    let running = tokio::spawn(upkeep::run(Arc::new(store), clock, signals));
+    crate::dispatch_world::until("a step", || heartbeat.load(std::sync::atomic::Ordering::Relaxed) != 0)
+        .await;
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
 }

@@ -7,7 +7,7 @@ use postbridge::domain::attribution::Reading;
 use postbridge::domain::click::{Click, Trait, Traits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
 use postbridge::domain::delivery::{
-    Answer, Attempt, Changes, DeliveryState, Judgement, Route, SentRequest, SourcePolicy, Unmatched,
+    Answer, Attempt, Changes, DeliveryState, Judgement, Knew, Route, SentRequest, SourcePolicy, Unmatched,
 };
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
@@ -256,7 +256,7 @@ pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
 }
 
 pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
-    let request = ClaimRequest { destination: destination(name), now, fresh, retries };
+    let request = ClaimRequest { destination: destination(name), now, fresh, retries, due_from: None };
     wait(store.claim(request)).unwrap().work
 }
 
@@ -281,12 +281,18 @@ pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
     }
 }
 
+/// What an attempt knows of what was claimed, at a destination that does not hear of changes.
+pub fn knew(work: &Claimed) -> Option<Knew> {
+    Some(Knew { changes: work.conversion.history.len(), hears: Changes::Ignore })
+}
+
 pub fn delivered(work: &Claimed, time: Time) -> Outcome {
     Outcome {
         id: work.id.clone(),
         attempt: attempt(time, "body", Judgement::Delivered { warnings: vec![] }),
         state: DeliveryState::Delivered { at: time },
         attempts: work.delivery.attempts + 1,
+        knew: knew(work),
     }
 }
 
@@ -296,6 +302,7 @@ pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
         attempt: attempt(time, "body", Judgement::Retry { reason: "503".to_owned(), after_ms: None }),
         state: DeliveryState::Waiting { due },
         attempts: work.delivery.attempts + 1,
+        knew: knew(work),
     }
 }
 
@@ -305,6 +312,7 @@ pub fn dead(work: &Claimed, time: Time) -> Outcome {
         attempt: attempt(time, "body", Judgement::Dead { reason: "bad token".to_owned() }),
         state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },
         attempts: work.delivery.attempts + 1,
+        knew: knew(work),
     }
 }
 

@@ -15,12 +15,12 @@ use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::{Fault, Faults};
 use crate::domain::delivery::{
-    Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest, SourcePolicy,
+    Answer, Attempt, DeliveryState, Judgement, Knew, OutgoingRequest, Reply, SentRequest, SourcePolicy,
 };
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 use crate::send::client::Client;
-use crate::store::{Claimed, Outcome, Store, crash};
+use crate::store::{Claimed, Outcome, Store, StoreError, crash};
 use crate::template::account::{Account, Mode, RenderInput, Rendered};
 
 /// What a lane sends with. Replaced whole by a reload; attempts under way keep theirs.
@@ -48,6 +48,11 @@ impl Setup {
             max_age_ms: self.account.max_age_ms(),
             policy: self.policies.get(source).map(Arc::as_ref),
         }
+    }
+
+    /// What an attempt at this delivery knows.
+    pub fn knew(&self, claimed: &Claimed) -> Knew {
+        Knew { changes: claimed.conversion.history.len(), hears: self.account.template().changes() }
     }
 
     /// What ends this delivery without an attempt, if anything does.
@@ -167,10 +172,16 @@ impl Shared {
         }
     }
 
-    /// Remembers an outcome for good; a store that fails ends the process.
+    /// Remembers an outcome for good; a store that fails ends the process. A delivery whose record
+    /// is damaged keeps its lease: sending it again could not be remembered either.
     pub async fn record(&self, outcome: Outcome) -> bool {
+        let id = outcome.id.clone();
         match self.store.record(outcome).await {
             Ok(()) => true,
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(delivery.id = %id, %error, "an attempt could not be recorded");
+                false
+            }
             Err(cause) => {
                 self.faults.raise(Fault::Store(cause));
                 false
@@ -191,6 +202,7 @@ pub struct Job {
 /// What an attempt came to, before it is recorded.
 struct Done {
     settled: Settled,
+    knew: Knew,
     request: Option<SentRequest>,
     answer: Option<Answer>,
 }
@@ -221,7 +233,8 @@ enum Prepared {
 
 fn prepare(job: &Job, now: Time) -> Prepared {
     let (setup, claimed) = (&job.setup, &job.claimed);
-    let ended = |settled, request| Prepared::Ended(Box::new(Done { settled, request, answer: None }));
+    let knew = setup.knew(claimed);
+    let ended = |settled, request| Prepared::Ended(Box::new(Done { settled, knew, request, answer: None }));
     if let Some(settled) = setup.ended_before(claimed, now) {
         return ended(settled, None);
     }
@@ -267,7 +280,7 @@ async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    Done { settled, request: Some(request.masked()), answer }
+    Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer }
 }
 
 /// Judges a reply. A platform may repeat what it was sent: where it does, the reply without secrets
@@ -324,15 +337,17 @@ fn bare(judgement: Judgement) -> Judgement {
 /// Makes a settled delivery durable, then counts it.
 async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms): (Time, u32)) {
     let now = shared.clock.now();
-    if shared.leaving.load(Ordering::Acquire) && matches!(done.settled.state, DeliveryState::Waiting { .. }) {
+    let leaving = shared.leaving.load(Ordering::Acquire);
+    if leaving && matches!(done.settled.state, DeliveryState::Waiting { .. }) {
         done.settled.state = DeliveryState::Skipped { at: now, reason: WITHDRAWN.to_owned() };
         done.settled.class = Class::Off;
     }
-    let Done { settled, request, answer } = done;
+    let Done { settled, knew, request, answer } = done;
     shared.note(&settled, now);
     let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone() };
     let state = settled.state.clone();
-    let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts };
+    let knew = (!leaving).then_some(knew);
+    let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew };
     if !shared.record(outcome).await {
         return;
     }
@@ -366,10 +381,11 @@ impl Shared {
     }
 
     /// Records deliveries that end without an attempt, all in one go.
-    pub async fn settle_unsent(&self, ended: Vec<(Claimed, Settled)>) {
+    pub async fn settle_unsent(&self, setup: &Setup, ended: Vec<(Claimed, Settled)>) {
         let at = self.clock.now();
         let one = |(claimed, settled): (Claimed, Settled)| {
-            settle(self, claimed, Done { settled, request: None, answer: None }, (at, 0))
+            let knew = setup.knew(&claimed);
+            settle(self, claimed, Done { settled, knew, request: None, answer: None }, (at, 0))
         };
         futures_util::future::join_all(ended.into_iter().map(one)).await;
     }

@@ -3,7 +3,6 @@
 use crate::dispatch::schedule::{Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::conversion::Status;
 use crate::domain::delivery::{Changes, DeliveryState, Judgement, SourcePolicy, is_forwardable};
-use crate::domain::ids::Occasion;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
 use crate::template::account::Mode;
@@ -117,7 +116,7 @@ impl Settled {
 ///
 /// - A destination that is off takes nothing.
 /// - A status that the source no longer forwards is not sent, except where the delivery tells a
-///   change to a destination that hears of changes. For a source that is no longer configured,
+///   change to a destination that hears of changes and was told the conversion before. For a source that is no longer configured,
 ///   `approved` is what is forwarded, as by default.
 /// - An event that was too old for the platform when its delivery first fell due is skipped: it
 ///   could never have been sent. One that grew too old while it waited here is dead.
@@ -127,8 +126,7 @@ pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled
         return Some(Settled::skipped(claimed, Class::Off, reason, now));
     }
     let conversion = &claimed.conversion;
-    let tells_change =
-        rules.changes == Changes::Send && matches!(claimed.delivery.occasion, Occasion::Change(_));
+    let tells_change = rules.changes == Changes::Send && claimed.told_before;
     let forwardable = rules
         .policy
         .map_or(conversion.status == Status::Approved, |policy| is_forwardable(conversion, policy));

@@ -100,12 +100,23 @@ impl Health {
                 self.proven = true;
                 let failed = matches!(other, Judgement::Retry { .. });
                 if standing.probe {
-                    self.parked = None;
+                    self.probed_the_account(failed, standing.current, now);
                     self.breaker.note_probe(failed, now);
                 } else {
                     self.breaker.note(failed, now);
                 }
             }
+        }
+    }
+
+    /// An answer about the event says that the account is good. A failure on the way, or a platform
+    /// that is down, says nothing about it: the next probe asks again.
+    fn probed_the_account(&mut self, failed: bool, current: bool, now: Time) {
+        match &mut self.parked {
+            Some(park) if failed && current => park.next_probe = now.plus_millis(self.probe_every_ms),
+            // New settings came while the probe was out: they are tried at once.
+            Some(_) if failed => {}
+            _ => self.parked = None,
         }
     }
 

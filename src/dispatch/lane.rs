@@ -25,6 +25,8 @@ const FIRST_LOOK_MS: i64 = 1_000;
 const LONGEST_SLEEP_MS: i64 = 60_000;
 /// How many deliveries one sweep looks at in a step.
 const SWEEP: usize = 64;
+/// The least time between two sweeps: each reads the whole queue.
+const SWEEP_EVERY_MS: i64 = 60_000;
 /// What one claim hands out at most: leases that wait for their turn are kept few.
 const CLAIM: usize = 256;
 
@@ -53,6 +55,8 @@ pub struct LaneTask {
     next_due: Option<Time>,
     /// How many looks in a row found nothing.
     idle: u32,
+    /// When a sweep began last.
+    swept: Option<Time>,
 }
 
 struct Limiter {
@@ -87,6 +91,29 @@ impl Limiter {
     }
 }
 
+/// How far a sweep has come.
+struct Passed {
+    /// All that is due earlier was looked at.
+    due: Time,
+    /// What is due just then and can still wait: kept until the sweep is past it, or the next step
+    /// would be given the same again.
+    held: Vec<DeliveryId>,
+}
+
+impl Passed {
+    /// Goes past one that can wait; answers what need not be kept any more.
+    fn by(&mut self, claimed: Claimed) -> Vec<DeliveryId> {
+        let due = match claimed.delivery.state {
+            DeliveryState::Waiting { due } => due,
+            _ => self.due,
+        };
+        let behind = if due > self.due { std::mem::take(&mut self.held) } else { Vec::new() };
+        self.due = self.due.max(due);
+        self.held.push(claimed.id);
+        behind
+    }
+}
+
 enum Next {
     /// Look again at once.
     Again,
@@ -116,6 +143,7 @@ impl LaneTask {
             leased: HashMap::new(),
             next_due: None,
             idle: 0,
+            swept: None,
         }
     }
 
@@ -143,12 +171,13 @@ impl LaneTask {
             Gate::Free => self.claim(now, CLAIM, None).await,
             Gate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
             Gate::Probe(probe) => {
-                self.sweep(now).await;
-                match probe {
+                let next = match probe {
                     Probe::Parked if self.is_full() => Next::Sleep { until: None, arrivals: false },
                     Probe::Parked => self.probe_oldest().await,
                     other => self.claim(now, 1, Some(other)).await,
-                }
+                };
+                self.sweep(now).await;
+                next
             }
             Gate::Shut(until) => Next::Sleep { until, arrivals: false },
         }
@@ -189,6 +218,7 @@ impl LaneTask {
             now,
             fresh: asked.fresh,
             retries: asked.retries,
+            due_from: None,
         };
         let claim = match self.shared.store.claim(request).await {
             Ok(claim) => claim,
@@ -245,37 +275,54 @@ impl LaneTask {
         }
     }
 
-    /// Ends what can no longer be sent while nothing is sent: the oldest due first, until one is
-    /// found that can still wait.
+    /// Ends what can no longer be sent while nothing is sent. What falls due later may be about an
+    /// older event, so it goes through all that is due, a step at a time, while the probe is out.
     async fn sweep(&mut self, now: Time) {
-        loop {
-            let request = ClaimRequest {
-                destination: self.shared.destination.clone(),
-                now,
-                fresh: SWEEP,
-                retries: SWEEP,
-            };
-            let work = match self.shared.store.claim(request).await {
-                Ok(claim) => claim.work,
-                Err(cause) => {
-                    self.broken(cause);
-                    return;
-                }
-            };
-            let (mut ended, mut waiting) = (Vec::new(), Vec::new());
-            for claimed in work {
-                match self.setup.ended_before(&claimed, now) {
-                    Some(settled) => ended.push((claimed, settled)),
-                    None => waiting.push(claimed.id),
-                }
+        let lately = |swept: Time| (0..SWEEP_EVERY_MS).contains(&now.millis_since(swept));
+        if self.swept.is_some_and(lately) {
+            return;
+        }
+        self.swept = Some(now);
+        for fresh in [true, false] {
+            let mut passed = Passed { due: Time::EPOCH, held: Vec::new() };
+            while self.sweep_step(&mut passed, now, fresh).await
+                && !self.shared.faults.any()
+                && !self.orders.has_changed().unwrap_or(true)
+            {
+                // A long queue is read without waiting for anything: others come first.
+                tokio::task::yield_now().await;
             }
-            let go_on = waiting.is_empty() && !ended.is_empty();
-            self.shared.settle_unsent(ended).await;
-            self.release(waiting).await;
-            if !go_on || self.shared.faults.any() {
-                return;
+            self.release(passed.held).await;
+        }
+    }
+
+    /// One step of a sweep; false when nothing is left to look at.
+    async fn sweep_step(&self, passed: &mut Passed, now: Time, fresh: bool) -> bool {
+        let request = ClaimRequest {
+            destination: self.shared.destination.clone(),
+            now,
+            fresh: if fresh { SWEEP } else { 0 },
+            retries: if fresh { 0 } else { SWEEP },
+            due_from: Some(passed.due),
+        };
+        let work = match self.shared.store.claim(request).await {
+            Ok(claim) => claim.work,
+            Err(cause) => {
+                self.broken(cause);
+                return false;
+            }
+        };
+        let any = !work.is_empty();
+        let (mut ended, mut free) = (Vec::new(), Vec::new());
+        for claimed in work {
+            match self.setup.ended_before(&claimed, now) {
+                Some(settled) => ended.push((claimed, settled)),
+                None => free.extend(passed.by(claimed)),
             }
         }
+        self.shared.settle_unsent(&self.setup, ended).await;
+        self.release(free).await;
+        any
     }
 
     async fn release(&self, ids: Vec<DeliveryId>) {
@@ -367,7 +414,9 @@ impl LaneTask {
         };
         let due = self.setup.schedule.next(&id, attempts, at, None);
         let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement };
-        self.shared.record(Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts }).await;
+        // It waits: whatever came meanwhile, the next attempt knows.
+        let outcome = Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, knew: None };
+        self.shared.record(outcome).await;
     }
 
     /// Waits for what is in flight, unless it is cut off; then gives it back.

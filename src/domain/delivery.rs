@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::conversion::{Conversion, Dedup, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Status};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use crate::domain::time::Time;
 
@@ -21,6 +21,18 @@ impl Delivery {
     pub fn id(&self, conversion: ConversionId) -> DeliveryId {
         DeliveryId { conversion, destination: self.destination.clone(), occasion: self.occasion }
     }
+
+    /// Whether the destination knows the conversion by this delivery, or may know it.
+    pub fn has_told(&self) -> bool {
+        matches!(self.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. })
+    }
+}
+
+/// Whether the destination of `delivery` was told the conversion on an earlier occasion.
+pub fn told_before(all: &[Delivery], delivery: &Delivery) -> bool {
+    all.iter().any(|other| {
+        other.destination == delivery.destination && other.occasion < delivery.occasion && other.has_told()
+    })
 }
 
 /// Where a delivery stands. It ends only as delivered, dead or skipped.
@@ -140,8 +152,7 @@ pub fn plan(
     for route in routes.iter().filter(|route| route.takes(conversion)) {
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
-        let told =
-            mine().any(|d| matches!(d.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. }));
+        let told = mine().any(Delivery::has_told);
         let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
         let wanted = match (unfinished || dropped_before, told) {
             (true, _) => false,
@@ -198,6 +209,66 @@ pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
         }
     }
     any
+}
+
+/// What an attempt knew of its conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knew {
+    /// How many changes the conversion had gone through when the delivery was claimed.
+    pub changes: usize,
+    /// Whether the destination hears of changes.
+    pub hears: Changes,
+}
+
+/// What came of the delivery at `place` while an attempt was out that knew less than is known now.
+/// [`plan`] saw it waiting and left it to the attempt, which ended with what was so before:
+///
+/// - A destination that was told, and hears of changes, gets a delivery for the latest one. That
+///   its click came meanwhile is no news to it.
+/// - A delivery that was skipped waits again: what it was skipped for may be so no longer.
+///
+/// Answers whether a delivery was added.
+pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: usize, knew: Knew) -> bool {
+    let news = conversion.history.get(knew.changes..).unwrap_or_default();
+    let told_of = |change: &&Change| matches!(change.cause, Cause::Postback(_));
+    let others = |delivery: &Delivery| {
+        deliveries.iter().enumerate().any(|(at, other)| {
+            let same = at != place && other.destination == delivery.destination;
+            same && (other.state.is_unfinished() || other.occasion > delivery.occasion)
+        })
+    };
+    let Some(delivery) = deliveries.get(place).filter(|delivery| !news.is_empty() && !others(delivery))
+    else {
+        return false;
+    };
+    let destination = delivery.destination.clone();
+    match (delivery.state.clone(), news.iter().rfind(told_of)) {
+        (DeliveryState::Delivered { at } | DeliveryState::Dead { at, .. }, Some(change))
+            if knew.hears == Changes::Send =>
+        {
+            let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
+            deliveries.push(Delivery { destination, occasion, state, attempts: 0 });
+            true
+        }
+        (DeliveryState::Skipped { at, .. }, _) => {
+            if let Some(delivery) = deliveries.get_mut(place) {
+                delivery.state = DeliveryState::Waiting { due: at };
+            }
+            false
+        }
+        _ => false,
+    }
+}
+
+/// Whether another delivery to the same destination is going to tell the conversion as it is, or a
+/// later one has.
+pub fn superseded(all: &[Delivery], id: &DeliveryId) -> bool {
+    all.iter().filter(|other| other.destination == id.destination && other.occasion != id.occasion).any(
+        |other| {
+            let told = matches!(other.state, DeliveryState::Delivered { .. });
+            other.state.is_unfinished() || (told && other.occasion > id.occasion)
+        },
+    )
 }
 
 /// An HTTP request that is ready to leave. Secrets are in it: it is never stored, only its
@@ -373,6 +444,8 @@ pub enum RetryRefused {
     Delivered,
     #[error("the event is older than the platform takes")]
     TooOld,
+    #[error("another delivery tells the destination the same event; sending this one too would count twice")]
+    Superseded,
 }
 
 /// How one destination is doing, for people to look at.

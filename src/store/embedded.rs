@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::domain::attribution::{Reading, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused};
+use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
@@ -139,24 +139,27 @@ impl Embedded {
 
     fn claimed(&self, slot: Slot) -> Result<Option<Claimed>, StoreError> {
         let Some(record) = read::record(&self.shared, slot.seq())? else { return Ok(None) };
-        let delivery = record.standing.deliveries.into_iter().nth(slot.place());
+        let deliveries = &record.standing.deliveries;
+        let delivery = deliveries.get(slot.place()).cloned();
         let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
         let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
         let click = match record.conversion.attribution.click() {
             Some(click) => self.shared.shelf.click(click)?,
             None => None,
         };
-        let id = delivery.id(record.conversion.id);
-        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click }))
+        let (id, told_before) =
+            (delivery.id(record.conversion.id), delivery::told_before(deliveries, &delivery));
+        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, told_before }))
     }
 
     fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         self.shared.shelf.check()?;
-        let ClaimRequest { destination, now, fresh, retries } = request;
+        let ClaimRequest { destination, now, fresh, retries, due_from } = request;
+        let due = (*due_from, *now);
         let mut index = self.shared.index.lock();
         let lane = index.lane(destination);
-        let mut slots = lane.lease_due(*now, *fresh, true);
-        slots.extend(lane.lease_due(*now, *retries, false));
+        let mut slots = lane.lease_due(due, *fresh, true);
+        slots.extend(lane.lease_due(due, *retries, false));
         let next_due = lane.next_due(*now);
         drop(index);
         let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
@@ -165,10 +168,15 @@ impl Embedded {
 
     fn claim_oldest_now(&self, destination: &DestinationId) -> Result<Option<Claimed>, StoreError> {
         self.shared.shelf.check()?;
-        let slot = self.shared.index.lock().lane(destination).lease_oldest();
-        let slots: Vec<Slot> = slot.into_iter().collect();
-        let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
-        Ok(work.into_iter().next())
+        let oldest = || self.shared.index.lock().lane(destination).lease_oldest();
+        // One that cannot be read stays leased, so the next round sees the next oldest.
+        while let Some(slot) = oldest() {
+            let work = self.work(vec![slot]).inspect_err(|_| self.unlease(destination, &[slot]))?;
+            if let Some(claimed) = work.into_iter().next() {
+                return Ok(Some(claimed));
+            }
+        }
+        Ok(None)
     }
 
     fn unlease(&self, destination: &DestinationId, slots: &[Slot]) {
@@ -179,7 +187,14 @@ impl Embedded {
 
     fn release_now(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
         for id in ids {
-            let Some((number, record)) = read::find(&self.shared, &id.conversion)? else { continue };
+            let found = match read::find(&self.shared, &id.conversion) {
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(delivery.id = %id, %error, "a lease cannot be given back and stays");
+                    continue;
+                }
+                found => found?,
+            };
+            let Some((number, record)) = found else { continue };
             let is_it = |delivery: &Delivery| {
                 delivery.destination == id.destination && delivery.occasion == id.occasion
             };

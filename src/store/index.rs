@@ -337,6 +337,11 @@ impl Index {
         found
     }
 
+    /// Leaves a conversion's holds out until the next start: it cannot be read.
+    pub fn forget_holds(&mut self, seq: u64) {
+        self.holds.retain(|(_, held)| *held != seq);
+    }
+
     /// Up to `most` dead deliveries below a postback number and a place there, newest first.
     pub fn dead_below(&self, (seq, place): (u64, usize), most: usize) -> Vec<Slot> {
         let Some(end) = Slot::new(seq.min(1 << 53), place) else { return Vec::new() };

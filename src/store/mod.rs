@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 use crate::domain::attribution::Reading;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Draft};
-use crate::domain::delivery::{Attempt, Delivery, RetryRefused, Route, SourcePolicy};
+use crate::domain::delivery::{Attempt, Delivery, Knew, RetryRefused, Route, SourcePolicy};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::time::Time;
@@ -55,7 +55,7 @@ pub enum StoreError {
     /// is. Once more would count it twice.
     #[error("postback {by} has mapped it again already")]
     MappedAlready { by: Seq },
-    /// A stored record cannot be read.
+    /// A stored record cannot be read. Only what needs it fails; the rest of the store goes on.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },
 }
@@ -127,6 +127,9 @@ pub struct ClaimRequest {
     pub fresh: usize,
     /// The most later attempts to hand out.
     pub retries: usize,
+    /// `None`: all that is due, what a person asked for first. Otherwise only what fell due then or
+    /// later, strictly in that order, so that a reader can go through a queue step by step.
+    pub due_from: Option<Time>,
 }
 
 /// Work that is leased to the caller until it is recorded or released.
@@ -144,6 +147,8 @@ pub struct Claimed {
     pub conversion: Conversion,
     pub delivery: Delivery,
     pub click: Option<Arc<Click>>,
+    /// Whether the destination was told the conversion on an earlier occasion.
+    pub told_before: bool,
 }
 
 /// What an attempt came to.
@@ -154,6 +159,9 @@ pub struct Outcome {
     /// The delivery after the attempt: its state, and how many attempts have counted.
     pub state: crate::domain::delivery::DeliveryState,
     pub attempts: u32,
+    /// What the attempt knew, so that what came meanwhile is not lost. `None` where the destination
+    /// is gone and nothing more is for it.
+    pub knew: Option<Knew>,
 }
 
 /// A conversion end to end.
@@ -282,14 +290,18 @@ pub trait Store: Send + Sync + 'static {
     /// The click that one of the readings of `given` names.
     fn find_click(&self, given: &str) -> Later<'_, Option<(ClickId, Reading)>>;
 
-    /// Leases what is due, oldest first, first attempts apart from retries.
+    /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
+    /// logged and set aside until the next start; so in every operation that goes through many.
     fn claim(&self, request: ClaimRequest) -> Later<'_, Claim>;
 
     /// Leases the destination's oldest waiting delivery, due or not: the probe of a parked one.
     fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>>;
 
     /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
-    /// changed meanwhile keeps its attempt and takes the state told.
+    /// changed meanwhile keeps its attempt and takes the state told. Changes to the conversion that
+    /// the attempt did not know of cause what [`delivery::catch_up`] says, in the same write.
+    ///
+    /// [`delivery::catch_up`]: crate::domain::delivery::catch_up
     fn record(&self, outcome: Outcome) -> Later<'_, ()>;
 
     /// Gives leases back untouched.
@@ -299,7 +311,8 @@ pub trait Store: Send + Sync + 'static {
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
 
     /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
-    /// platform still takes.
+    /// platform still takes. Refused where another delivery is going to tell the destination, or a
+    /// later one has.
     fn retry(
         &self,
         id: DeliveryId,

@@ -55,9 +55,15 @@ impl Queue {
         self.asked.remove(due).then_some(true)
     }
 
-    fn next_due(&self, now: i64) -> Option<(Due, bool)> {
+    fn next_due(&self, now: i64) -> Option<Due> {
         let ready = |set: &BTreeSet<Due>| set.first().copied().filter(|(due, _)| *due <= now);
-        ready(&self.asked).map(|due| (due, true)).or_else(|| ready(&self.due).map(|due| (due, false)))
+        ready(&self.asked).or_else(|| ready(&self.due))
+    }
+
+    /// The first that is due at `now` and not before `from`, whoever asked for it.
+    fn due_from(&self, from: i64, now: i64) -> Option<Due> {
+        let first = |set: &BTreeSet<Due>| set.range((from, Slot(0))..).next().copied();
+        first(&self.asked).into_iter().chain(first(&self.due)).min().filter(|(due, _)| *due <= now)
     }
 
     fn oldest(&self) -> Option<Due> {
@@ -154,13 +160,17 @@ impl Lane {
         }
     }
 
-    /// Leases the next due first attempts, or retries.
-    pub fn lease_due(&mut self, now: Time, most: usize, fresh: bool) -> Vec<Slot> {
-        let now = now.as_millis();
+    /// Leases the next due first attempts, or retries; with `from`, strictly by due time from then on.
+    pub fn lease_due(&mut self, (from, now): (Option<Time>, Time), most: usize, fresh: bool) -> Vec<Slot> {
+        let (from, now) = (from.map(Time::as_millis), now.as_millis());
         let mut leased = Vec::new();
         while leased.len() < most {
             let queue = if fresh { &self.fresh } else { &self.retries };
-            let Some((due, _)) = queue.next_due(now) else { break };
+            let next = match from {
+                None => queue.next_due(now),
+                Some(from) => queue.due_from(from, now),
+            };
+            let Some(due) = next else { break };
             self.lease(due, fresh);
             leased.push(due.1);
         }

@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 use crate::store::command::{Command, Retry, Withdraw};
 use crate::store::group::{Clicked, Group};
 use crate::store::layout::{StoredAttempt, hash};
-use crate::store::queues::Slot;
+use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::Record;
 use crate::store::{ClickRecorded, Outcome, StoreError};
 
@@ -76,7 +76,7 @@ impl Group<'_> {
         let numbers: BTreeSet<u64> = stored.into_iter().chain(here).collect();
         let mut found = Vec::new();
         for number in numbers {
-            if let Some(record) = self.peek(number)? {
+            if let Some(record) = self.readable(number)? {
                 found.push((number, record));
             }
         }
@@ -110,11 +110,17 @@ impl Group<'_> {
             delivery.state = outcome.state;
             delivery.attempts = outcome.attempts;
         }
+        let Record { conversion, standing, .. } = &mut record;
+        let added = outcome.knew.is_some_and(|knew| {
+            standing.deliveries.len() < MAX_DELIVERIES
+                && delivery::catch_up(conversion, &mut standing.deliveries, place, knew)
+        });
+        standing.last_attempts.resize(standing.deliveries.len(), None);
         self.numbers.next_attempt += 1;
         let delivery = u32::try_from(place).unwrap_or(u32::MAX);
         self.attempts.push(StoredAttempt { seq: number, delivery, previous, attempt: outcome.attempt });
         self.ended.extend(Slot::new(number, place).map(|slot| (outcome.id.destination, slot)));
-        self.change(number, &old, record, false);
+        self.change(number, &old, record, added);
         Ok(())
     }
 
@@ -125,6 +131,7 @@ impl Group<'_> {
         };
         let mut record = old.clone();
         let too_old = retry.oldest_event.is_some_and(|oldest| record.conversion.event_time < oldest);
+        let superseded = delivery::superseded(&record.standing.deliveries, &retry.id);
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
@@ -134,6 +141,7 @@ impl Group<'_> {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
             // Due already, or on its way this very moment: nothing to hurry.
             DeliveryState::Waiting { due } if due <= retry.now || leased => return Ok(Ok(delivery.clone())),
+            _ if superseded => return Ok(Err(RetryRefused::Superseded)),
             _ if too_old => return Ok(Err(RetryRefused::TooOld)),
             _ => delivery.state = DeliveryState::Waiting { due: retry.now },
         }
@@ -148,12 +156,13 @@ impl Group<'_> {
         let slots = self.shared.index.lock().lane(&withdraw.destination).unfinished(STEP);
         let mut records = Vec::new();
         for slot in &slots {
-            if let Some(record) = self.peek(slot.seq())? {
+            if let Some(record) = self.readable(slot.seq())? {
                 records.push((slot.seq(), record));
             }
         }
         records.sort_by_key(|(number, _)| *number);
         records.dedup_by_key(|(number, _)| *number);
+        let done_before = withdraw.done;
         for (number, old) in records {
             let mut record = old.clone();
             let mine = record.standing.deliveries.iter_mut().filter(|delivery| {
@@ -170,7 +179,9 @@ impl Group<'_> {
                 self.change(number, &old, record, false);
             }
         }
-        Ok(if slots.len() == STEP { Withdrawn::Some(withdraw) } else { Withdrawn::All(withdraw.done) })
+        // Where nothing was done, all that is left cannot be read.
+        let more = slots.len() == STEP && withdraw.done > done_before;
+        Ok(if more { Withdrawn::Some(withdraw) } else { Withdrawn::All(withdraw.done) })
     }
 
     /// Skips what was held too long. Answers of how many conversions.
@@ -178,8 +189,10 @@ impl Group<'_> {
         let numbers = self.shared.index.lock().ended_holds(now, limit.min(STEP));
         let mut records = Vec::new();
         for number in numbers {
-            if let Some(record) = self.peek(number)? {
-                records.push((number, record));
+            match self.readable(number)? {
+                Some(record) => records.push((number, record)),
+                // It would come first again and again.
+                None => self.shared.index.lock().forget_holds(number),
             }
         }
         let mut expired = 0;
@@ -191,6 +204,17 @@ impl Group<'_> {
             }
         }
         Ok(expired)
+    }
+
+    /// As [`Group::peek`], for commands that go through many: one that cannot be read stops nobody.
+    fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
+        self.peek(number).or_else(|error| match error {
+            StoreError::Corrupt { .. } => {
+                tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
+                Ok(None)
+            }
+            error => Err(error),
+        })
     }
 
     fn find_delivery(&self, id: &DeliveryId) -> Result<Option<(u64, Record, usize)>, StoreError> {

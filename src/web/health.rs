@@ -40,8 +40,13 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Notes that the store failed. Everything after is answered 503, and the process will end.
+    /// Notes that the store failed. Everything after is answered 503, and the process will end. A
+    /// record that cannot be read fails only the request that needs it: a restart would not mend it.
     pub fn store_failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::Corrupt { .. } | StoreError::Cursor(_)) {
+            error!(%error, "a request failed; the rest of the store goes on");
+            return;
+        }
         let first = self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
             failure.get_or_insert_with(|| error.to_string());

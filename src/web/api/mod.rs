@@ -164,6 +164,7 @@ fn retry_code(refused: &RetryRefused) -> &'static str {
         RetryRefused::Unknown => "not_found",
         RetryRefused::Delivered => "delivered",
         RetryRefused::TooOld => "too_old",
+        RetryRefused::Superseded => "superseded",
     }
 }
 
