@@ -40,6 +40,7 @@ const NAMES: &[&str] = &[
     "clickbank",
     "anytrack",
     "shopify",
+    "stripe",
     "voluum",
     "redtrack",
     "taboola",
