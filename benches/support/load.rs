@@ -122,7 +122,7 @@ async fn answered_ok(stream: &mut tokio::net::TcpStream, input: &mut [u8]) -> bo
 
 /// One request on its own connection; the answer's text, if there was one.
 pub fn get_once(port: u16, path: &str) -> Option<String> {
-    ask_once(port, format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").as_bytes())
+    ask_once(port, format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").as_bytes())
 }
 
 /// Raw bytes on their own connection; the answer's text, if there was one.
