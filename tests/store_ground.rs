@@ -1,7 +1,9 @@
 //! What the store's tests stand on: stores that can be opened again, and arrivals and clicks to put in.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use tokio::runtime::Runtime;
 
 use postbridge::domain::attribution::Reading;
 use postbridge::domain::click::{Click, Trait, Traits};
@@ -76,7 +78,10 @@ pub fn before_and_after_reopening(ground: &Ground, store: Arc<dyn Store>, check:
 
 /// Runs a future to its end on this thread.
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    // One for all: a list reads on a thread of the runtime, which is kept for the next.
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
+    RUNTIME.block_on(future)
 }
 
 /// Milliseconds after a fixed beginning.

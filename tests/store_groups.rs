@@ -41,11 +41,12 @@ impl Kv for Gate {
 
 /// A store behind a gate.
 struct Gated {
-    store: Arc<Embedded>,
     memory: Memory,
     reached: Receiver<()>,
     pass: Sender<()>,
     groups: Arc<Mutex<Vec<usize>>>,
+    /// Dropped last: a writer that waits at the gate then ends, where a failed test would hang.
+    store: Arc<Embedded>,
 }
 
 impl Gated {
@@ -64,7 +65,7 @@ impl Gated {
         let settings = Settings { watch: Some(watch), ..Settings::default() };
         let store = Arc::new(Embedded::open_with(Arc::new(gate), settings).unwrap());
         reached.recv().unwrap();
-        Gated { store, memory, reached, pass, groups }
+        Gated { memory, reached, pass, groups, store }
     }
 
     /// Runs `tell` while a commit is held back, lets it and one more pass, and gives what `tell` gave.
