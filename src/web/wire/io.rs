@@ -275,7 +275,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// What is waited for now, by what has come so far.
+    /// What is waited for at this point, by what has come so far.
     fn waiting(&self) -> Waiting {
         match &self.phase {
             Phase::Body(..) => Waiting::Body,
