@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::platform::{Platform, answer};
-use crate::relay::{KEY, Setup, ask, wait_until};
+use crate::relay::{KEY, Setup, TOKEN, ask, wait_until};
 
 fn random(label: &str) -> String {
     let bytes = postbridge::ambient::entropy::<8>().unwrap();
@@ -216,7 +216,16 @@ fn a_sale_that_waits_for_its_click_is_sent_when_the_click_arrives() {
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     let told = relay.postback("cake-test", b"s2=late1&tid=L1&price=5").json();
     assert_eq!((&told["status"], &told["attribution"]), (&json!("accepted"), &json!("unmatched")));
-    assert_eq!(relay.api("/api/v1/deliveries?state=held")["items"].as_array().unwrap().len(), 1);
+    let held = |filter: &str| {
+        relay.api(&format!("/api/v1/deliveries?state=held{filter}"))["items"].as_array().unwrap().len()
+    };
+    assert_eq!((held(""), held("&transaction_id=L1&click_id=late1"), held("&transaction_id=L2")), (1, 1, 0));
+    let refused = ask(relay.address, format!("GET /api/v1/postbacks?click_id=x HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n").as_bytes());
+    assert_eq!(
+        refused.unwrap().json()["error"]["code"],
+        "bad_parameter",
+        "a filter that a list does not read"
+    );
     relay.post(
         "/api/v1/clicks",
         r#"{"click_id":"late1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,

@@ -203,14 +203,14 @@ pub struct PostbackFilter {
     pub until: Option<Time>,
 }
 
-/// Which deliveries to list.
+/// Which deliveries to list. Every field given must fit.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     pub destination: Option<DestinationId>,
-    pub source: Option<SourceId>,
+    /// The delivery's own state: `held`, `waiting`, `delivered`, `dead` or `skipped`.
     pub state: Option<String>,
-    pub since: Option<Time>,
-    pub until: Option<Time>,
+    /// Of which conversions; its `state` is not read.
+    pub of: ConversionFilter,
 }
 
 /// Where a page begins, and how long it is.

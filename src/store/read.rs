@@ -140,7 +140,7 @@ pub fn deliveries(
     filter: &DeliveryFilter,
     page: &PageRequest,
 ) -> Result<Page<ListedDelivery>, StoreError> {
-    let walk = Walk::begin(shared, page, filter.since)?;
+    let walk = Walk::begin(shared, page, filter.of.since)?;
     if filter.state.as_deref() == Some("dead") {
         return dead(&walk, filter);
     }
@@ -151,12 +151,12 @@ pub fn deliveries(
     walk.run(|number, head, spent| {
         let Some(sketch) = &head.sketch else { return Ok(Vec::new()) };
         let any = sketch.standing.deliveries.iter().any(wanted);
-        if !any || !within(head.at, filter.since, filter.until) {
+        if !any || !within(head.at, filter.of.since, filter.of.until) {
             return Ok(Vec::new());
         }
         *spent += UNPACK;
         let Some(record) = record(shared, number)? else { return Ok(Vec::new()) };
-        if filter.source.as_ref().is_some_and(|source| record.conversion.source != *source) {
+        if !fits(&record.conversion, &filter.of) {
             return Ok(Vec::new());
         }
         let mut items = Vec::new();
@@ -181,8 +181,8 @@ fn dead(walk: &Walk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>
         let Some(listed) = listed(walk.shared, &record, slot.place())? else { continue };
         let conversion = &listed.conversion;
         let fits = matches!(listed.delivery.state, DeliveryState::Dead { .. })
-            && within(conversion.received_at, filter.since, filter.until)
-            && filter.source.as_ref().is_none_or(|source| conversion.source == *source)
+            && within(conversion.received_at, filter.of.since, filter.of.until)
+            && fits(conversion, &filter.of)
             && filter.destination.as_ref().is_none_or(|name| listed.delivery.destination == *name);
         if fits {
             items.push(listed);

@@ -190,7 +190,8 @@ pub struct Query(Vec<(String, String)>);
 const CONVERSIONS: &[&str] =
     &["source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
 const POSTBACKS: &[&str] = &["source", "status", "open", "since", "until"];
-const DELIVERIES: &[&str] = &["destination", "source", "state", "since", "until"];
+const DELIVERIES: &[&str] =
+    &["destination", "source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
 
 impl Query {
     /// Reads a raw query. Empty values count as absent, so that a form can send all its fields.
@@ -270,6 +271,10 @@ impl Query {
     /// A value that its field cannot have.
     pub fn conversion_filter(&self) -> Result<ConversionFilter, Refused> {
         self.only(CONVERSIONS)?;
+        self.of_conversions()
+    }
+
+    fn of_conversions(&self) -> Result<ConversionFilter, Refused> {
         Ok(ConversionFilter {
             source: self.source()?,
             event: self.text("event"),
@@ -309,14 +314,8 @@ impl Query {
     /// A value that its field cannot have.
     pub fn delivery_filter(&self) -> Result<DeliveryFilter, Refused> {
         self.only(DELIVERIES)?;
-        Ok(DeliveryFilter {
-            destination: self.parsed("destination", "no destination can have this id", |came| {
-                DestinationId::parse(came).ok()
-            })?,
-            source: self.source()?,
-            state: self.state()?,
-            since: self.time("since")?,
-            until: self.time("until")?,
-        })
+        let any = "no destination can have this id";
+        let destination = self.parsed("destination", any, |came| DestinationId::parse(came).ok())?;
+        Ok(DeliveryFilter { destination, state: self.state()?, of: self.of_conversions()? })
     }
 }
