@@ -37,9 +37,18 @@ pub fn delivery(
         "distance": advice::distance(*at, now),
         "reason": reason,
         "next_step": advice::next_step(conversion, delivery, attempts.last(), lane),
-        "can_retry": matches!(delivery.state, DeliveryState::Dead { .. } | DeliveryState::Skipped { .. }),
+        "can_retry": can_retry(&delivery.state, now),
         "attempts": listed.map(|(index, one)| attempt(one, index + 1 == attempts.len())).collect::<Vec<_>>(),
     })
+}
+
+/// What a person can send now: what gave up, and what waits for a later time.
+fn can_retry(state: &DeliveryState, now: Time) -> bool {
+    match state {
+        DeliveryState::Dead { .. } | DeliveryState::Skipped { .. } => true,
+        DeliveryState::Waiting { due } => *due > now,
+        DeliveryState::Held { .. } | DeliveryState::Delivered { .. } => false,
+    }
 }
 
 fn attempt(attempt: &Attempt, open: bool) -> Value {
