@@ -22,7 +22,7 @@ use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::problem::Problem;
 use crate::store::embedded::{Embedded, Settings};
-use crate::store::{Backlog, Store};
+use crate::store::{Backlog, Store, StoreError};
 use crate::template::account::Mode;
 use crate::upkeep::{self, Keep, Signals};
 use crate::web::auth::{Keys, Tokens};
@@ -48,7 +48,7 @@ pub struct App {
     doors: Doors,
     shared: Shared,
     web: Web,
-    config: Mutex<Arc<Config>>,
+    config: Arc<Mutex<Arc<Config>>>,
     dispatch: Arc<Dispatch>,
     keep: watch::Sender<Keep>,
     stop_upkeep: watch::Sender<bool>,
@@ -64,6 +64,7 @@ struct Shared {
     health: Arc<Health>,
     sessions: Arc<Sessions>,
     budget: Arc<RefusalBudget>,
+    known: measure::Known,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
 }
@@ -84,6 +85,7 @@ impl App {
             health: Arc::default(),
             sessions: Arc::default(),
             budget: Arc::default(),
+            known: Arc::default(),
             dispatch: Arc::downgrade(&dispatch),
         };
         let bound = Bound::bind(&mut config).await?;
@@ -95,7 +97,7 @@ impl App {
         let signals = Signals { keep: keep_changes, stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
         let drain = tokio::spawn(measure::drain(metrics));
-        let config = Mutex::new(Arc::new(config));
+        let config = Arc::new(Mutex::new(Arc::new(config)));
         Ok(App { doors, shared, web, config, dispatch, keep, stop_upkeep, upkeep, drain })
     }
 
@@ -141,16 +143,16 @@ impl App {
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        if let Some(tls) = &self.doors.tls {
-            tls.reload().map_err(|problem| vec![problem])?;
+        if let (Some(tls), Some(files)) = (&self.doors.tls, &new.server.tls) {
+            tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         self.web.swap(site(&self.shared, &new, metrics));
         self.dispatch.reload(dispatch_plan(&new));
-        let now = self.shared.clock.now();
-        withdraw_removed(self.shared.store.as_ref(), &new, now).await.map_err(|problem| vec![problem])?;
         self.keep.send_replace(keep_of(&new));
+        let gone = self.config().removed_destinations(&new);
         *self.config.lock() = Arc::new(new);
+        tokio::spawn(withdraw(self.shared.clone(), Arc::clone(&self.config), gone));
         info!("the configuration was reloaded");
         Ok(())
     }
@@ -272,23 +274,53 @@ fn keep_of(config: &Config) -> Keep {
     }
 }
 
-/// Deliveries that wait for a destination nobody configures any more end skipped, and say so.
+/// At start: deliveries that wait for a destination nobody configures any more end skipped.
 async fn withdraw_removed(store: &dyn Store, config: &Config, now: Time) -> Result<(), Problem> {
     for backlog in store.backlog(now) {
-        let Some(id) = backlog.destination else { continue };
-        if config.destinations.iter().any(|destination| *destination.account.id() == id) {
+        let Some(id) = backlog.destination.filter(|id| config.destination(id.as_str()).is_none()) else {
             continue;
-        }
-        let reason = format!("the destination `{id}` is not configured any more");
-        let count = store.withdraw(id.clone(), reason, now).await.map_err(|error| {
+        };
+        withdraw_all(store, &id, now).await.map_err(|error| {
             Problem::new(
                 error.to_string(),
                 "look at the disk, then start again: the store recovers by itself",
             )
         })?;
-        info!(destination = %id, count, "deliveries of a removed destination were skipped");
     }
     Ok(())
+}
+
+/// How long a postback that began before a reload may still be on its way to its commit.
+const STRAGGLERS: Duration = Duration::from_secs(15);
+
+/// After a reload: the same for the destinations that it removed, and once more for postbacks that
+/// were planned with the old routes and committed after.
+async fn withdraw(shared: Shared, config: Arc<Mutex<Arc<Config>>>, gone: Vec<DestinationId>) {
+    for pause in [Duration::ZERO, STRAGGLERS] {
+        tokio::time::sleep(pause).await;
+        for id in &gone {
+            let is_back = config.lock().destination(id.as_str()).is_some();
+            if is_back {
+                continue;
+            }
+            if let Err(error) = withdraw_all(shared.store.as_ref(), id, shared.clock.now()).await {
+                return shared.health.store_failed(&error);
+            }
+        }
+    }
+}
+
+/// Withdraws until nothing is left: one that was committed together with the first try is seen by
+/// the next.
+async fn withdraw_all(store: &dyn Store, id: &DestinationId, now: Time) -> Result<(), StoreError> {
+    let reason = format!("the destination `{id}` is not configured any more");
+    loop {
+        let count = store.withdraw(id.clone(), reason.clone(), now).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        info!(destination = %id, count, "deliveries of a removed destination were skipped");
+    }
 }
 
 fn dispatch_plan(config: &Config) -> DispatchPlan {
@@ -362,7 +394,7 @@ fn site(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
             store: Arc::clone(store),
             clock: clock.clone(),
             health: Arc::clone(health),
-            metrics: measure::renderer(metrics, Arc::clone(store), clock.clone()),
+            metrics: measure::renderer(metrics, Arc::clone(store), clock.clone(), Arc::clone(&shared.known)),
         },
     }
 }

@@ -178,8 +178,11 @@ fn a_secret_never_prints_itself() {
 #[test]
 fn a_running_program_refuses_another_address_or_store_and_takes_the_rest() {
     let running = parse(DEFAULT);
-    let same = parse(&DEFAULT.replace("max_body_bytes = 65536", "max_body_bytes = 1024"));
-    assert_eq!(running.reload_refusals(&same), []);
+    let taken = parse(&DEFAULT.replace("public_url", "fallback_url = \"https://example.com/\"\npublic_url"));
+    assert_eq!(running.reload_refusals(&taken), []);
+    // What only new listeners would obey is refused rather than ignored.
+    let limited = parse(&DEFAULT.replace("max_body_bytes = 65536", "max_body_bytes = 1024"));
+    assert!(running.reload_refusals(&limited)[0].what.contains("max_body_bytes"));
     let moved = DEFAULT.replace("\nlisten = \"127.0.0.1:8080\"", "\nlisten = \"127.0.0.1:8090\"");
     let moved = moved
         .replace("# admin_listen", "admin_listen")

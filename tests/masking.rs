@@ -23,7 +23,8 @@ fn the_first_path_segment_and_every_api_key_are_masked_and_nothing_else() {
         ("GET /KEY/collect/s?api_key=S&b=2 HTTP/1.1", "GET /***/collect/s?api_key=***&b=2 HTTP/1.1"),
         ("GET /KEY/collect/s?b=2&API_KEY=S HTTP/1.1", "GET /***/collect/s?b=2&API_KEY=*** HTTP/1.1"),
         ("GET /KEY/collect/s?b=2&amp;api_key=S HTTP/1.1", "GET /***/collect/s?b=2&amp;api_key=*** HTTP/1.1"),
-        ("GET /KEY/collect/s?api%5Fkey=S?x=1 HTTP/1.1", "GET /***/collect/s?api%5Fkey=***?x=1 HTTP/1.1"),
+        ("GET /KEY/collect/s?api%5Fkey=S?x=1&y=2 HTTP/1.1", "GET /***/collect/s?api%5Fkey=***&y=2 HTTP/1.1"),
+        ("GET /KEY/collect/s?x=1?api_key=A;B HTTP/1.1", "GET /***/collect/s?x=1?api_key=*** HTTP/1.1"),
         ("GET /KEY/collect/s?a=b=c&&d HTTP/1.1", "GET /***/collect/s?a=b=c&&d HTTP/1.1"),
     ];
     for (came, kept) in rows {
@@ -42,6 +43,11 @@ fn a_line_that_was_refused_unread_shows_no_key_however_it_was_bent() {
         "GET http://host/KEY/collect/s HTTP/1.1",
         "GET /KEY HTTP/1.1",
         "GET   /KEY?x=1 HTTP/1.1",
+        "GET t.example.com:443/KEY/collect/s HTTP/1.1",
+        " GET /KEY/collect/s?a=1 HTTP/1.1",
+        "GET x /KEY/collect/s HTTP/1.1",
+        "CONNECT h:1/KEY/collect/s HTTP/1.1",
+        "GET x%2FKEY%2fcollect/s HTTP/1.1",
         "/KEY/collect/s",
         "GET /KEY",
     ] {
@@ -61,6 +67,7 @@ fn in_a_body_only_the_value_of_api_key_changes() {
         (r#"{"api\u005fkey":"S"}"#, r#"{"api\u005fkey":"***"}"#),
         (r#"{"api_key":"S", broken"#, r#"{"api_key":"***", broken"#),
         (r#"[{"x":{"api_key":null}}]"#, r#"[{"x":{"api_key":"***"}}]"#),
+        (r#"{"api_key":["A",{"b":"C]"}], "d":1}"#, r#"{"api_key":"***", "d":1}"#),
         ("{}", "{}"),
     ];
     for (came, kept) in rows {

@@ -139,6 +139,35 @@ fn a_destination_taken_out_of_the_configuration_ends_its_waiting_deliveries_and_
     assert_eq!((retried.status, retried.json()["error"]["code"].as_str()), (409, Some("no_destination")));
 }
 
+#[test]
+fn no_delivery_is_left_behind_when_its_destination_goes_under_load() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
+    let address = relay.address;
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(address).unwrap();
+                for number in 0..400 {
+                    let path = format!("/{KEY}/collect/cake-test?s2=c1&tid=G{thread}-{number}&price=1");
+                    assert_eq!(connection.get(&path).unwrap().status, 200);
+                }
+            })
+        })
+        .collect();
+    let config = folder.path().join("postbridge.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.split("[[destination]]").next().unwrap()).unwrap();
+    relay.signal(1);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let waiting = || relay.api("/api/v1/deliveries?state=waiting")["items"].as_array().unwrap().len();
+    assert!(wait_until(Duration::from_secs(30), || waiting() == 0), "{} wait for nobody", waiting());
+}
+
 /// A file system of its own size, unmounted when dropped.
 struct Small(std::path::PathBuf);
 

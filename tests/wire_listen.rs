@@ -54,7 +54,7 @@ async fn raw_bytes_arrive_over_tls_and_a_reload_changes_the_certificate() {
     assert!(read_answer(&mut before).await.starts_with("HTTP/1.1 200 "));
 
     let second = write_certificate(directory.path());
-    tls.reload().unwrap();
+    tls.reload(&directory.path().join("cert.pem"), &directory.path().join("key.pem")).unwrap();
     assert!(connect_tls(&door, &first).await.is_err(), "the old certificate is gone");
     let mut after = connect_tls(&door, &second).await.unwrap();
     for stream in [&mut after, &mut before] {
@@ -89,13 +89,16 @@ fn a_failed_reload_names_the_file_and_keeps_what_was_there() {
     write_certificate(directory.path());
     let tls = TlsSettings::load(&certificate, &key).unwrap();
     std::fs::write(&key, "nonsense").unwrap();
-    let unreadable = tls.reload().unwrap_err();
+    let unreadable = tls.reload(&certificate, &key).unwrap_err();
     assert!(unreadable.at.ends_with("key.pem"), "{unreadable}");
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(&key, other.key_pair.serialize_pem()).unwrap();
-    assert!(tls.reload().unwrap_err().what.contains("refused"), "a key that is not the certificate's");
+    assert!(
+        tls.reload(&certificate, &key).unwrap_err().what.contains("refused"),
+        "a key that is not the certificate's"
+    );
     std::fs::write(&certificate, "").unwrap();
-    assert!(tls.reload().unwrap_err().what.contains("no certificate"));
+    assert!(tls.reload(&certificate, &key).unwrap_err().what.contains("no certificate"));
 }
 
 #[tokio::test]

@@ -123,14 +123,17 @@ pub async fn drain(recorder: Recorder) {
     }
 }
 
+/// Every destination that ever had a backlog in this process, configured still or not.
+pub type Known = Arc<Mutex<BTreeSet<DestinationId>>>;
+
 /// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
 /// that has nothing left is told as 0: what it last had would alarm for ever.
 pub fn renderer(
     recorder: Recorder,
     store: Arc<dyn Store>,
     clock: Clock,
+    known: Known,
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
-    let known: Mutex<BTreeSet<DestinationId>> = Mutex::default();
     Arc::new(move || {
         let now = clock.now();
         let backlogs = store.backlog(now);

@@ -13,9 +13,9 @@ pub mod url;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tokio::runtime::Runtime;
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -133,25 +133,27 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Templates(command) => command.run(),
         Command::Serve(command) => {
             log::start(command.log_format, "info");
-            runtime()?.block_on(serve::run(&command.config.path()))
+            run_to_end(serve::run(&command.config.path()))
         }
         Command::Demo(command) => {
             // The demo tells its story itself; only what is wrong is logged.
             log::start(LogFormat::Text, "warn");
             let after = if command.once { demo::After::Exit } else { demo::After::Serve };
-            runtime()?.block_on(demo::run(after)).map_err(Failure::running)
+            run_to_end(async { demo::run(after).await.map_err(Failure::running) })
         }
     }
 }
 
-fn runtime() -> Result<Runtime, Failure> {
-    let failed = |error| {
-        Failure::running(Problem::new(
-            format!("cannot start threads: {error}"),
-            "raise the limit of processes",
-        ))
-    };
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)
+/// Runs on a runtime of its own. What still hangs at the end, as a look-up at a dead name server, is
+/// not waited for.
+fn run_to_end(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        let what = format!("cannot start threads: {error}");
+        Failure::running(Problem::new(what, "raise the limit of processes"))
+    })?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
 }
 
 /// Writes a command's result to standard output. A reader that has gone away (`| head`) is no fault.

@@ -17,8 +17,9 @@ use crate::problem::Problem;
 /// Every problem of the configuration, the one that kept it from starting, or the store's failure.
 pub async fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path).map_err(Failure::usage)?;
-    let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
+    // Before the store opens: a signal during a long recovery must not kill it.
     let mut signals = Signals::new().map_err(Failure::running)?;
+    let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
     announce(&app);
     loop {
         tokio::select! {

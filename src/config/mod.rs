@@ -15,6 +15,7 @@ use crate::config::destination::Destination;
 use crate::config::read::{Env, Reader, Section};
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source::Source;
+use crate::domain::ids::DestinationId;
 use crate::problem::Problem;
 use crate::template::catalog::{Catalog, check_folder};
 
@@ -71,8 +72,8 @@ impl Config {
         }
     }
 
-    /// What keeps `new` from taking this configuration's place while the program runs: addresses
-    /// and the store are fixed at start.
+    /// What keeps `new` from taking this configuration's place while the program runs: addresses, the
+    /// limits of connections and the store are fixed at start.
     pub fn reload_refusals(&self, new: &Config) -> Vec<Problem> {
         let hint = "undo the change, or restart the program";
         let mut refusals = Vec::new();
@@ -90,6 +91,15 @@ impl Config {
         refuse("[server] admin_listen", admin(had), admin(now));
         let tls = |server: &Server| if server.tls.is_some() { "present" } else { "absent" }.to_owned();
         refuse("[server.tls]", tls(had), tls(now));
+        for (key, had, now) in [
+            ("[server] max_body_bytes", had.max_body_bytes as u64, now.max_body_bytes as u64),
+            ("[server] max_connections", had.max_connections as u64, now.max_connections as u64),
+            ("[server] head_timeout_ms", had.head_timeout_ms, now.head_timeout_ms),
+            ("[server] body_timeout_ms", had.body_timeout_ms, now.body_timeout_ms),
+            ("[server] idle_timeout_ms", had.idle_timeout_ms, now.idle_timeout_ms),
+        ] {
+            refuse(key, had.to_string(), now.to_string());
+        }
         let (had, now) = (&self.store, &new.store);
         refuse("[store] engine", format!("{:?}", had.engine), format!("{:?}", now.engine));
         refuse("[store] path", had.path.display().to_string(), now.path.display().to_string());
@@ -101,6 +111,12 @@ impl Config {
             refuse(key, had.to_string(), now.to_string());
         }
         refusals
+    }
+
+    /// The destinations that are here and not in `new`.
+    pub fn removed_destinations(&self, new: &Config) -> Vec<DestinationId> {
+        let ids = self.destinations.iter().map(|destination| destination.account.id());
+        ids.filter(|id| new.destination(id.as_str()).is_none()).cloned().collect()
     }
 
     /// The source with this id.

@@ -288,6 +288,7 @@ impl LaneTask {
             while self.sweep_step(&mut passed, now, fresh).await
                 && !self.shared.faults.any()
                 && !self.orders.has_changed().unwrap_or(true)
+                && !matches!(self.shared.health.lock().gate(now), Gate::Free)
             {
                 // A long queue is read without waiting for anything: others come first.
                 tokio::task::yield_now().await;

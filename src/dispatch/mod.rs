@@ -226,10 +226,13 @@ impl Dispatch {
         let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
         let lane = tokio::spawn(LaneTask::new(Arc::clone(&shared), setup, receiver).run());
         let (faults, id) = (self.faults.clone(), id.clone());
+        let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             if lane.await.is_err() {
                 faults.raise(Fault::Lane(id));
             }
+            // A lane that is gone is neither parked nor broken: its alarm would stand for ever.
+            ended.meters.health(false, false);
         });
         Running { shared, orders, task }
     }

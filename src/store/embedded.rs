@@ -215,11 +215,16 @@ impl Embedded {
     }
 
     fn join(&self) {
-        let writer = self.writer.lock().take();
-        // A writer that panicked has refused its commands by dropping them.
-        if writer.is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!("the store's writer ended by a panic");
+        if let Some(writer) = self.writer.lock().take() {
+            ended(writer);
         }
+    }
+}
+
+/// Waits for the writer's end. One that panicked has refused its commands by dropping them.
+fn ended(writer: JoinHandle<()>) {
+    if writer.join().is_err() {
+        tracing::error!("the store's writer ended by a panic");
     }
 }
 
@@ -330,7 +335,15 @@ impl Store for Embedded {
         let closed = self.write(Command::Close);
         Box::pin(async move {
             let done = closed.await;
-            self.join();
+            // Long commands may be left, each step a commit: whoever closes can still be told to
+            // stop at once.
+            let writer = self.writer.lock().take();
+            if let Some(writer) = writer {
+                let joined = tokio::task::spawn_blocking(move || ended(writer)).await;
+                if joined.is_err() {
+                    tracing::error!("nobody could wait for the store's writer");
+                }
+            }
             done
         })
     }

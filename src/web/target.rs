@@ -90,8 +90,31 @@ pub fn masked_unread(line: &[u8]) -> Vec<u8> {
     if end > start {
         masked.extend_from_slice(MASK);
     }
-    masked.extend_from_slice(&mask_api_key(line.get(end..).unwrap_or(&[])));
-    masked
+    let rest = line.get(end..).unwrap_or(&[]);
+    let version = rest.iter().rposition(blank).unwrap_or(rest.len());
+    masked.extend_from_slice(&mask_api_key(rest.get(..version).unwrap_or(rest)));
+    masked.extend_from_slice(rest.get(version..).unwrap_or(&[]));
+    mask_before_collect(masked)
+}
+
+/// Masks whatever stands as a segment before `/collect/`: there the key is, wherever the line begins.
+fn mask_before_collect(line: Vec<u8>) -> Vec<u8> {
+    const WORD: &[u8] = b"collect";
+    let is_edge = |at: usize| slash(line.get(at..).unwrap_or(&[]));
+    let found = (0..line.len()).find_map(|at| {
+        let word = at + is_edge(at)?;
+        let is_word = line.get(word..word + WORD.len()).is_some_and(|text| text.eq_ignore_ascii_case(WORD));
+        is_edge(word + WORD.len()).filter(|_| is_word).map(|_| at)
+    });
+    let Some(end) = found else { return line };
+    let begins = |at: &usize| {
+        let before = line.get(..*at).unwrap_or(&[]);
+        before.last().is_none_or(|b| b.is_ascii_whitespace() || *b == b'/')
+            || before.to_ascii_lowercase().ends_with(b"%2f")
+    };
+    let start = (0..=end).rev().find(begins).unwrap_or(0);
+    let (before, after) = (line.get(..start).unwrap_or(&[]), line.get(end..).unwrap_or(&[]));
+    if start == end { line } else { [before, MASK, after].concat() }
 }
 
 /// The length of a slash at the front, plain or percent-encoded.
@@ -101,22 +124,35 @@ fn slash(text: &[u8]) -> Option<usize> {
 }
 
 /// Masks the value of every pair named `api_key`, however its name is cased or encoded, also with the
-/// `amp;` that a URL copied from HTML leaves before it. Every other byte stays.
+/// `amp;` that a URL copied from HTML leaves before it. A value ends at the next `&`. Every other byte
+/// stays.
 fn mask_api_key(query: &[u8]) -> Vec<u8> {
     let mut masked = Vec::with_capacity(query.len());
-    for piece in query.split_inclusive(|b| matches!(b, b'&' | b'?' | b';' | b' ')) {
-        let separated = piece.last().is_some_and(|b| matches!(b, b'&' | b'?' | b';' | b' '));
-        let (pair, separator) = piece.split_at(piece.len() - usize::from(separated));
-        match pair.iter().position(|b| *b == b'=') {
-            Some(at) if is_api_key(pair.get(..at).unwrap_or(&[])) => {
-                masked.extend_from_slice(pair.get(..=at).unwrap_or(&[]));
-                masked.extend_from_slice(MASK);
-            }
-            _ => masked.extend_from_slice(pair),
+    for (index, pair) in query.split(|b| *b == b'&').enumerate() {
+        if index > 0 {
+            masked.push(b'&');
         }
-        masked.extend_from_slice(separator);
+        let value = api_key_value(pair).unwrap_or(pair.len());
+        masked.extend_from_slice(pair.get(..value).unwrap_or(pair));
+        if value < pair.len() {
+            masked.extend_from_slice(MASK);
+        }
     }
     masked
+}
+
+/// Where the value of an `api_key` begins in a pair; what stands before a `?` or `;` is no part of its
+/// name.
+fn api_key_value(pair: &[u8]) -> Option<usize> {
+    let mut name = 0;
+    for (at, byte) in pair.iter().enumerate() {
+        match byte {
+            b'?' | b';' => name = at + 1,
+            b'=' if is_api_key(pair.get(name..at).unwrap_or(&[])) => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn is_api_key(name: &[u8]) -> bool {
@@ -156,12 +192,30 @@ fn mask_json(body: &[u8]) -> Vec<u8> {
         at += gap;
         if after.get(..gap).is_some_and(|gap| gap.contains(&b':')) {
             let value = body.get(at..).unwrap_or(&[]);
-            let plain = || value.iter().take_while(|b| !matches!(b, b',' | b'}' | b']')).count();
-            at += json_string(value).unwrap_or_else(plain);
+            at += json_value(value);
             masked.extend_from_slice(b"\"***\"");
         }
     }
     masked
+}
+
+/// The length of a JSON value at the front; to the end where it is not closed.
+fn json_value(text: &[u8]) -> usize {
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if let Some(length) = json_string(rest) {
+            at += length;
+        } else {
+            match rest.first() {
+                Some(b'{' | b'[') => depth += 1,
+                Some(b',' | b'}' | b']') if depth == 0 => return at,
+                Some(b'}' | b']') => depth -= 1,
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+    at
 }
 
 /// The length of a JSON string at the front, quotes included; to the end where it is not closed.

@@ -1,6 +1,6 @@
 //! The listener's certificate and key: read from PEM files, and read again while it serves.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -15,8 +15,6 @@ use crate::problem::Problem;
 /// TLS for one listener (HTTP/1.1 only). Clones share the certificate, so a reload reaches all of them.
 #[derive(Clone)]
 pub struct TlsSettings {
-    certificate: PathBuf,
-    key: PathBuf,
     current: Arc<RwLock<Arc<ServerConfig>>>,
 }
 
@@ -27,15 +25,15 @@ impl TlsSettings {
     /// A file that cannot be read, holds no certificate or key, or a key that is not the certificate's.
     pub fn load(certificate: &Path, key: &Path) -> Result<TlsSettings, Problem> {
         let current = Arc::new(RwLock::new(Arc::new(read(certificate, key)?)));
-        Ok(TlsSettings { certificate: certificate.to_owned(), key: key.to_owned(), current })
+        Ok(TlsSettings { current })
     }
 
-    /// Reads the same files again; connections accepted from now on get the new certificate.
+    /// Reads certificate and key anew; connections accepted from now on get the new certificate.
     ///
     /// # Errors
     /// As [`TlsSettings::load`]; the certificate that was in use stays in use.
-    pub fn reload(&self) -> Result<(), Problem> {
-        *self.current.write() = Arc::new(read(&self.certificate, &self.key)?);
+    pub fn reload(&self, certificate: &Path, key: &Path) -> Result<(), Problem> {
+        *self.current.write() = Arc::new(read(certificate, key)?);
         Ok(())
     }
 
