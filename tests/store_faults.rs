@@ -6,7 +6,7 @@ use postbridge::domain::postback::Verdict;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{ConversionFilter, PurgeBefore, Store, StoreError};
+use postbridge::store::{ConversionFilter, DeliveryFilter, PostbackFilter, PurgeBefore, Store, StoreError};
 use postbridge::upkeep::{self, Keep, Signals};
 use postbridge::web::health::Health;
 use tokio::sync::watch;
@@ -238,4 +238,38 @@ fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_rec
     };
     memory.scan(span, &mut count).unwrap();
     assert_eq!(left, 0);
+}
+
+#[test]
+fn a_list_leaves_a_damaged_record_out_and_goes_on() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["third", "second"]);
+    let postbacks = wait(store.postbacks(PostbackFilter::default(), first_page(9))).unwrap();
+    assert_eq!(postbacks.items.iter().map(|postback| postback.seq.get()).collect::<Vec<_>>(), [3, 2]);
+    let deliveries = wait(store.deliveries(DeliveryFilter::default(), first_page(9))).unwrap();
+    assert_eq!(deliveries.items.len(), 2);
+}
+
+#[test]
+fn dead_letters_are_listed_without_what_is_damaged() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    for name in ["damaged", "second", "third"] {
+        sale(name).forward().tell(&store);
+        let work = claim(&store, "ads", at(0)).remove(0);
+        wait(store.record(dead(&work, at(1)))).unwrap();
+    }
+    drop(store);
+    damage(&memory, 1);
+    overwrite(&memory, &[b"A", &2u64.to_be_bytes()[..]].concat());
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    for state in [Some("dead".to_owned()), None] {
+        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
+        let listed = wait(store.deliveries(filter, first_page(9))).unwrap().items;
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|listed| (listed.conversion.transaction_id.as_deref(), listed.last_attempt.is_some()))
+            .collect();
+        assert_eq!(shown, [(Some("third"), true), (Some("second"), false)]);
+    }
 }
