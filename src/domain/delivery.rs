@@ -231,14 +231,15 @@ pub struct Knew {
 pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: usize, knew: Knew) -> bool {
     let news = conversion.history.get(knew.changes..).unwrap_or_default();
     let told_of = |change: &&Change| matches!(change.cause, Cause::Postback(_));
+    let Some(latest) = news.iter().rfind(told_of).or(news.last()) else { return false };
     let others = |delivery: &Delivery| {
         deliveries.iter().enumerate().any(|(at, other)| {
             let same = at != place && other.destination == delivery.destination;
-            same && (other.state.is_unfinished() || other.occasion > delivery.occasion)
+            // One of an earlier change knows nothing of the latest, even where it is later than this.
+            same && (other.state.is_unfinished() || other.occasion >= Occasion::Change(latest.number))
         })
     };
-    let Some(delivery) = deliveries.get(place).filter(|delivery| !news.is_empty() && !others(delivery))
-    else {
+    let Some(delivery) = deliveries.get(place).filter(|delivery| !others(delivery)) else {
         return false;
     };
     let destination = delivery.destination.clone();
