@@ -7,6 +7,7 @@ use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
 use postbridge::domain::delivery::{
     Changes, Delivery, DeliveryState, Judgement, Knew, OutgoingRequest, SourcePolicy, Unmatched, catch_up,
+    superseded,
 };
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -252,5 +253,22 @@ fn a_change_that_came_during_a_retry_is_told_though_an_older_change_was_given_up
         let mut deliveries = vec![first, delivery(Occasion::Change(2), other)];
         assert!(!catch_up(&conversion, &mut deliveries, 0, knew), "another one tells it, or did");
         assert_eq!(deliveries.len(), 2);
+    }
+}
+
+#[test]
+fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
+    let told = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
+    let skipped = DeliveryState::Skipped { at: at(5), reason: "no click".to_owned() };
+    for ended in [died(5), skipped] {
+        let change = delivery(Occasion::Change(1), ended);
+        let id = change.id(claimed().conversion.id);
+        let is = |first: Delivery| superseded(&[first, change.clone()], &id);
+        assert!(is(told(9)), "a retry of the first told the sale as the change left it");
+        assert!(is(told(5)));
+        assert!(!is(told(4)), "the change is news to it");
+        assert!(!is(delivery(Occasion::First, died(9))), "nobody told it");
+        let elsewhere = Delivery { destination: DestinationId::parse("other").unwrap(), ..told(9) };
+        assert!(!is(elsewhere));
     }
 }
