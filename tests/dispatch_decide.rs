@@ -4,9 +4,10 @@ use postbridge::dispatch::decide::{Class, Rules, after, before};
 use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::click::Traits;
-use postbridge::domain::conversion::{Conversion, Dedup, EventName, Status};
+use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
 use postbridge::domain::delivery::{
-    Changes, Delivery, DeliveryState, Judgement, OutgoingRequest, SourcePolicy, Unmatched,
+    Changes, Delivery, DeliveryState, Judgement, Knew, OutgoingRequest, SourcePolicy, Unmatched, catch_up,
+    superseded,
 };
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -219,4 +220,55 @@ fn a_request_is_shown_without_its_secrets_plain_or_encoded() {
     assert_eq!(shown.url, "https://p.example/?key=***&k2=***&x=alnum9");
     assert_eq!(shown.headers[0].1, "Bearer ***");
     assert_eq!(shown.body, "****** *** t*** \u{e9}***");
+}
+
+fn delivery(occasion: Occasion, state: DeliveryState) -> Delivery {
+    Delivery { occasion, state, ..claimed().delivery }
+}
+
+fn died(millis: i64) -> DeliveryState {
+    DeliveryState::Dead { at: at(millis), reason: "bad token".to_owned() }
+}
+
+fn change(number: u32) -> Change {
+    let cause = Cause::Postback(Seq::new(u64::from(number) + 1).unwrap());
+    Change { number, at: at(i64::from(number)), cause, what: Vec::new() }
+}
+
+#[test]
+fn a_change_that_came_during_a_retry_is_told_though_an_older_change_was_given_up() {
+    let mut conversion = claimed().conversion;
+    conversion.history = vec![change(1), change(2)];
+    let knew = Knew { changes: 1, hears: Changes::Send };
+    let delivered = DeliveryState::Delivered { at: at(9) };
+    for end in [delivered.clone(), died(9)] {
+        let older = delivery(Occasion::Change(1), died(5));
+        let mut deliveries = vec![delivery(Occasion::First, end), older];
+        assert!(catch_up(&conversion, &mut deliveries, 0, knew));
+        let told = delivery(Occasion::Change(2), DeliveryState::Waiting { due: at(9) });
+        assert_eq!(deliveries[2..], [told]);
+    }
+    for other in [delivered, died(8), DeliveryState::Waiting { due: at(8) }] {
+        let first = delivery(Occasion::First, died(9));
+        let mut deliveries = vec![first, delivery(Occasion::Change(2), other)];
+        assert!(!catch_up(&conversion, &mut deliveries, 0, knew), "another one tells it, or did");
+        assert_eq!(deliveries.len(), 2);
+    }
+}
+
+#[test]
+fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
+    let told = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
+    let skipped = DeliveryState::Skipped { at: at(5), reason: "no click".to_owned() };
+    for ended in [died(5), skipped] {
+        let change = delivery(Occasion::Change(1), ended);
+        let id = change.id(claimed().conversion.id);
+        let is = |first: Delivery| superseded(&[first, change.clone()], &id);
+        assert!(is(told(9)), "a retry of the first told the sale as the change left it");
+        assert!(is(told(5)));
+        assert!(!is(told(4)), "the change is news to it");
+        assert!(!is(delivery(Occasion::First, died(9))), "nobody told it");
+        let elsewhere = Delivery { destination: DestinationId::parse("other").unwrap(), ..told(9) };
+        assert!(!is(elsewhere));
+    }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use postbridge::domain::postback::Verdict;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Kv};
+use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{ConversionFilter, Store, StoreError};
+use postbridge::store::{ConversionFilter, DeliveryFilter, PostbackFilter, PurgeBefore, Store, StoreError};
 use postbridge::upkeep::{self, Keep, Signals};
 use postbridge::web::health::Health;
 use tokio::sync::watch;
@@ -95,8 +95,13 @@ fn a_store_that_cannot_be_read_does_not_open() {
 
 /// Overwrites the block of postback `first` as a failing disk would.
 fn damage(memory: &Memory, first: u64) {
+    overwrite(memory, &[b"B", &first.to_be_bytes()[..]].concat());
+}
+
+fn overwrite(memory: &Memory, key: &[u8]) {
+    assert!(memory.get(key).unwrap().is_some(), "there is such a record");
     let mut batch = Batch::default();
-    batch.put([b"B", &first.to_be_bytes()[..]].concat(), b"\x01\x00\x00 not a block".to_vec());
+    batch.put(key.to_vec(), b"\x01\x00\x00 not a record".to_vec());
     memory.commit(batch, &mut |_| {}).unwrap();
 }
 
@@ -178,4 +183,93 @@ async fn upkeep_goes_on_past_a_damaged_record() {
         .await;
     stop.send_replace(true);
     running.await.unwrap().unwrap();
+}
+
+#[test]
+fn a_damaged_click_stops_no_purging_of_others() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    for id in ["c1", "c2", "c3"] {
+        wait(store.record_click(click(id))).unwrap();
+    }
+    wait(store.arrive(quarantined("no price", at(0)))).unwrap();
+    drop(store);
+    overwrite(&memory, b"Kc2");
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    assert_eq!(purge_all(&store, all), 3, "two clicks and the postback");
+    assert_eq!(wait(store.click(&click_id("c1"))).unwrap(), None);
+    assert_eq!(wait(store.click(&click_id("c3"))).unwrap(), None);
+    is_corrupt(wait(store.click(&click_id("c2"))));
+}
+
+#[test]
+fn a_damaged_block_stops_no_purging_of_those_around_it() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let [first, second, _] =
+        [1, 2, 3].map(|_| wait(store.arrive(quarantined("no price", at(0)))).unwrap().postback);
+    drop(store);
+    damage(&memory, second.get());
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    assert_eq!(purge_all(&store, all), 2, "the one before it and the one after");
+    assert_eq!(wait(store.postback(first)).unwrap(), None);
+    is_corrupt(wait(store.postback(second)));
+}
+
+#[test]
+fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_record() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    for n in 0..20 {
+        sale(&format!("t{n}")).forward().tell(&store);
+    }
+    let done: Vec<_> =
+        claim(&store, "ads", at(0)).iter().map(|work| store.record(delivered(work, at(1)))).collect();
+    done.into_iter().for_each(|done| wait(done).unwrap());
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    purge_all(&store, all);
+    let mut left = 0;
+    let span = Span { from: b"A", to: b"B", direction: Direction::Up };
+    let mut count = |_: &[u8], _: &[u8]| {
+        left += 1;
+        std::ops::ControlFlow::Continue(())
+    };
+    memory.scan(span, &mut count).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_list_leaves_a_damaged_record_out_and_goes_on() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["third", "second"]);
+    let postbacks = wait(store.postbacks(PostbackFilter::default(), first_page(9))).unwrap();
+    assert_eq!(postbacks.items.iter().map(|postback| postback.seq.get()).collect::<Vec<_>>(), [3, 2]);
+    let deliveries = wait(store.deliveries(DeliveryFilter::default(), first_page(9))).unwrap();
+    assert_eq!(deliveries.items.len(), 2);
+}
+
+#[test]
+fn dead_letters_are_listed_without_what_is_damaged() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    for name in ["damaged", "second", "third"] {
+        sale(name).forward().tell(&store);
+        let work = claim(&store, "ads", at(0)).remove(0);
+        wait(store.record(dead(&work, at(1)))).unwrap();
+    }
+    drop(store);
+    damage(&memory, 1);
+    overwrite(&memory, &[b"A", &2u64.to_be_bytes()[..]].concat());
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    for state in [Some("dead".to_owned()), None] {
+        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
+        let listed = wait(store.deliveries(filter, first_page(9))).unwrap().items;
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|listed| (listed.conversion.transaction_id.as_deref(), listed.last_attempt.is_some()))
+            .collect();
+        assert_eq!(shown, [(Some("third"), true), (Some("second"), false)]);
+    }
 }

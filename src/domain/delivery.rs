@@ -231,14 +231,15 @@ pub struct Knew {
 pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: usize, knew: Knew) -> bool {
     let news = conversion.history.get(knew.changes..).unwrap_or_default();
     let told_of = |change: &&Change| matches!(change.cause, Cause::Postback(_));
+    let Some(latest) = news.iter().rfind(told_of).or(news.last()) else { return false };
     let others = |delivery: &Delivery| {
         deliveries.iter().enumerate().any(|(at, other)| {
             let same = at != place && other.destination == delivery.destination;
-            same && (other.state.is_unfinished() || other.occasion > delivery.occasion)
+            // One of an earlier change knows nothing of the latest, even where it is later than this.
+            same && (other.state.is_unfinished() || other.occasion >= Occasion::Change(latest.number))
         })
     };
-    let Some(delivery) = deliveries.get(place).filter(|delivery| !news.is_empty() && !others(delivery))
-    else {
+    let Some(delivery) = deliveries.get(place).filter(|delivery| !others(delivery)) else {
         return false;
     };
     let destination = delivery.destination.clone();
@@ -260,15 +261,21 @@ pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: 
     }
 }
 
-/// Whether another delivery to the same destination is going to tell the conversion as it is, or a
-/// later one has.
+/// Whether another delivery to the same destination is going to tell the conversion as it is, or has:
+/// one of a later occasion, or any that was delivered after this one had ended.
 pub fn superseded(all: &[Delivery], id: &DeliveryId) -> bool {
-    all.iter().filter(|other| other.destination == id.destination && other.occasion != id.occasion).any(
-        |other| {
-            let told = matches!(other.state, DeliveryState::Delivered { .. });
-            other.state.is_unfinished() || (told && other.occasion > id.occasion)
-        },
-    )
+    let is_it =
+        |delivery: &&Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;
+    let ended = all.iter().find(is_it).and_then(|delivery| match delivery.state {
+        DeliveryState::Dead { at, .. } | DeliveryState::Skipped { at, .. } => Some(at),
+        _ => None,
+    });
+    let others =
+        all.iter().filter(|other| other.destination == id.destination && other.occasion != id.occasion);
+    others.map(|other| (other.occasion, &other.state)).any(|(occasion, state)| match state {
+        DeliveryState::Delivered { at } => occasion > id.occasion || ended.is_some_and(|ended| *at >= ended),
+        state => state.is_unfinished(),
+    })
 }
 
 /// An HTTP request that is ready to leave. Secrets are in it: it is never stored, only its

@@ -243,8 +243,8 @@ impl Index {
         self.needed.contains(id)
     }
 
-    /// Moves a conversion from one appearance to another. Deliveries that stand as before keep their
-    /// lease. `asked` names those that a person wants sent. Answers who has new work.
+    /// Moves a conversion from one appearance to another. Deliveries that stand as before, or wait
+    /// as before until another time, keep their lease. `asked` names those that a person wants sent. Answers who has new work.
     pub fn apply(
         &mut self,
         seq: u64,
@@ -296,6 +296,13 @@ impl Index {
         for place in 0..before.len().max(after.len()) {
             let (old, new) = (before.get(place), after.get(place));
             let Some(slot) = Slot::new(seq, place).filter(|_| old != new) else { continue };
+            // What somebody took between a change's decision and its commit stays in that one's hands.
+            if let (Some(old), Some(new)) = (old, new)
+                && old.destination == new.destination
+                && self.lane(&new.destination).keep_lease(slot, new, asked.contains(&slot))
+            {
+                continue;
+            }
             if let Some(old) = old {
                 self.lane(&old.destination).take_away(slot, old);
                 self.dead.remove(&slot);

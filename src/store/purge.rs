@@ -2,6 +2,7 @@
 //! leaves behind goes with it: overlay, marks, attempts, its place in the index.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -78,15 +79,35 @@ fn step_blocks(
             return Ok(());
         }
         cursor.block = first + 1;
-        let Some(heads) = group.shared.shelf.block_heads(*first)? else { continue };
-        if heads.iter().any(|head| is_due(head, before)) {
-            purging.block(group, before, *first)?;
+        if let Some(of_block) = unless_damaged(block_step(group, before, *first))? {
+            purging.merge(of_block);
         }
     }
     // To the very end, past blocks with nothing due: those at the beginning are stripped already, and
     // blocks lie in order of arrival, but not of time when a clock was once wrong.
     cursor.blocks_done = blocks.len() < LOOKED_AT;
     Ok(())
+}
+
+/// What is due of one block, apart from the others: it counts whole or not at all.
+fn block_step(group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<Purging, StoreError> {
+    let mut purging = Purging::default();
+    let heads = group.shared.shelf.block_heads(first)?.unwrap_or_default();
+    if heads.iter().any(|head| is_due(head, before)) {
+        purging.block(group, before, first)?;
+    }
+    Ok(purging)
+}
+
+/// What cannot be read stays where it is and holds up nothing behind it.
+fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    found.map(Some).or_else(|error| match error {
+        StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "a record cannot be read and is not purged");
+            Ok(None)
+        }
+        error => Err(error),
+    })
 }
 
 fn is_due(head: &EntryHead, before: PurgeBefore) -> bool {
@@ -110,23 +131,47 @@ fn step_clicks(
     })?;
     cursor.clicks_done = looked_at.len() < CLICKS;
     for (key, first) in looked_at {
-        let pieces = layout::further(&first).map_err(|error| corrupt(&key, &error))?;
-        let head: ClickHead = group.shared.shelf.head(&key, first)?;
+        cursor.click.clone_from(&key);
+        let Some((head, pieces)) = unless_damaged(click_head(group, &key, first))? else { continue };
         let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
         let id = id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks);
         if let Some(id) = id.filter(|id| !group.shared.index.lock().needs_click(id.as_str())) {
             purging.clicks.push((id, pieces));
             purging.records += 1;
         }
-        cursor.click = key;
     }
     Ok(())
+}
+
+fn click_head(group: &Group<'_>, key: &[u8], first: Vec<u8>) -> Result<(ClickHead, u16), StoreError> {
+    let pieces = layout::further(&first).map_err(|error| corrupt(key, &error))?;
+    Ok((group.shared.shelf.head(key, first)?, pieces))
 }
 
 impl Purging {
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
         self.rewritten.is_empty() && self.clicks.is_empty()
+    }
+
+    /// Adds what is due of another block.
+    fn merge(&mut self, other: Purging) {
+        self.rewritten.extend(other.rewritten);
+        self.marks.extend(other.marks);
+        for (first, attempts) in other.attempts {
+            match self.attempts.entry(first) {
+                Entry::Vacant(unknown) => drop(unknown.insert(attempts)),
+                // Conversions of both blocks have attempts in it: what either blanks is blank.
+                Entry::Occupied(mut known) => {
+                    let both = known.get_mut().value.iter_mut().zip(attempts.value);
+                    both.filter(|(_, other)| other.is_none()).for_each(|(attempt, _)| *attempt = None);
+                }
+            }
+        }
+        self.conversions.extend(other.conversions);
+        self.clicks.extend(other.clicks);
+        self.forgotten.extend(other.forgotten);
+        self.records += other.records;
     }
 
     fn block(&mut self, group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<(), StoreError> {

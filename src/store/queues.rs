@@ -153,6 +153,18 @@ impl Lane {
         }
     }
 
+    /// Where the delivery is leased and goes on waiting, notes in the lease how it waits from now on.
+    /// Answers whether it is so.
+    pub fn keep_lease(&mut self, slot: Slot, now: &Delivery, asked: bool) -> bool {
+        match (now.state.clone(), self.leased.get_mut(&slot)) {
+            (DeliveryState::Waiting { due }, Some(lease)) => {
+                *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, asked };
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Ends a lease; the delivery is claimable again.
     pub fn release(&mut self, slot: Slot) {
         if let Some(lease) = self.leased.remove(&slot) {

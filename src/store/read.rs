@@ -34,6 +34,22 @@ pub fn record(shared: &Shared, number: u64) -> Result<Option<Record>, StoreError
     first.map_or(Ok(None), |first| shared.shelf.record(first, number))
 }
 
+/// As [`record`], for lists.
+fn readable(shared: &Shared, number: u64) -> Result<Option<Record>, StoreError> {
+    unless_damaged(number, record(shared, number))
+}
+
+/// What cannot be read is left out of a list; what lies behind it is listed all the same.
+fn unless_damaged<T>(number: u64, found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    found.or_else(|error| match error {
+        StoreError::Corrupt { .. } => {
+            tracing::error!(postback = number, %error, "a record cannot be read and is left out of a list");
+            Ok(None)
+        }
+        error => Err(error),
+    })
+}
+
 pub fn postback(shared: &Shared, seq: Seq) -> Result<Option<Postback>, StoreError> {
     shared.shelf.check()?;
     let Some(first) = shared.index.lock().block_of(seq.get()) else { return Ok(None) };
@@ -78,7 +94,8 @@ pub fn postbacks(
             return Ok(Vec::new());
         }
         *spent += UNPACK;
-        let found = Seq::new(number).map(|seq| postback(shared, seq)).transpose()?.flatten();
+        let Some(seq) = Seq::new(number) else { return Ok(Vec::new()) };
+        let found = unless_damaged(number, postback(shared, seq))?;
         let fits = |postback: &Postback| filter.source.is_none() || postback.source == filter.source;
         Ok(found.filter(fits).map(|postback| (0, postback)).into_iter().collect())
     })
@@ -102,7 +119,7 @@ pub fn conversions(
             return Ok(Vec::new());
         }
         *spent += UNPACK;
-        let found = record(shared, number)?.filter(|record| fits(&record.conversion, filter));
+        let found = readable(shared, number)?.filter(|record| fits(&record.conversion, filter));
         Ok(found.map(|record| (0, (record.conversion, record.standing.deliveries))).into_iter().collect())
     })
 }
@@ -155,7 +172,7 @@ pub fn deliveries(
             return Ok(Vec::new());
         }
         *spent += UNPACK;
-        let Some(record) = record(shared, number)? else { return Ok(Vec::new()) };
+        let Some(record) = readable(shared, number)? else { return Ok(Vec::new()) };
         if !fits(&record.conversion, &filter.of) {
             return Ok(Vec::new());
         }
@@ -177,7 +194,7 @@ fn dead(walk: &Walk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>
     let mut last = None;
     for slot in slots {
         last = Some((slot.seq(), slot.place()));
-        let Some(record) = record(walk.shared, slot.seq())? else { continue };
+        let Some(record) = readable(walk.shared, slot.seq())? else { continue };
         let Some(listed) = listed(walk.shared, &record, slot.place())? else { continue };
         let conversion = &listed.conversion;
         let fits = matches!(listed.delivery.state, DeliveryState::Dead { .. })
@@ -200,14 +217,15 @@ fn listed(shared: &Shared, record: &Record, place: usize) -> Result<Option<Liste
     else {
         return Ok(None);
     };
+    // A delivery can be seen to, and retried, also where its attempt is damaged.
     let last_attempt = match last {
-        Some(number) => shared.shelf.attempt(*number)?.map(|stored| stored.attempt),
+        Some(number) => unless_damaged(record.conversion.seq.get(), shared.shelf.attempt(*number))?,
         None => None,
     };
     Ok(Some(ListedDelivery {
         id: delivery.id(record.conversion.id),
         conversion: record.conversion.clone(),
         delivery: delivery.clone(),
-        last_attempt,
+        last_attempt: last_attempt.map(|stored| stored.attempt),
     }))
 }
