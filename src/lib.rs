@@ -20,28 +20,41 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![deny(clippy::disallowed_methods)]
 
+// What a person reads when something is wrong.
 pub mod problem;
 
+// Clock and entropy: the only inputs that do not arrive in a request.
 pub mod ambient;
 
+// The nouns, and the pure decisions about them.
 pub mod domain;
 
+// Outside words to nouns, and nouns to payloads: every network and platform is a text file.
 pub mod template;
 
+// postbridge.toml, read whole: every problem at once, each with its line.
 pub mod config;
 
+// What is remembered: the contract by intent, and the embedded store behind it.
 pub mod store;
 
+// Something arrived: one durable write.
 pub mod ingest;
 
+// The door out: one request at a time, to public addresses only.
 pub mod send;
 
+// Something is due out: claim, render, limit, send, judge, record.
 pub mod dispatch;
 
+// Time passed: holds that end, records past their time.
 pub mod upkeep;
 
+// The doors in: the wire, postbacks, clicks, the API, the pages.
 pub mod web;
 
+// Wiring: build the parts, start the loops, stop them in order.
 pub mod app;
 
+// The command line, a short file a command.
 pub mod cli;
