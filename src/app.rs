@@ -50,7 +50,6 @@ pub struct App {
     web: Web,
     config: Arc<Mutex<Arc<Config>>>,
     dispatch: Arc<Dispatch>,
-    keep: watch::Sender<Keep>,
     stop_upkeep: watch::Sender<bool>,
     upkeep: JoinHandle<()>,
     drain: JoinHandle<()>,
@@ -92,13 +91,13 @@ impl App {
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
         let web = Web::new(site(&shared, &config, metrics.clone()), side);
         let doors = bound.open(&config, &web)?;
-        let (keep, keep_changes) = watch::channel(keep_of(&config));
         let (stop_upkeep, stop) = watch::channel(false);
-        let signals = Signals { keep: keep_changes, stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
+        let signals =
+            Signals { keep: keep_of(&config), stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
         let drain = tokio::spawn(measure::drain(metrics));
         let config = Arc::new(Mutex::new(Arc::new(config)));
-        Ok(App { doors, shared, web, config, dispatch, keep, stop_upkeep, upkeep, drain })
+        Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, drain })
     }
 
     /// Where networks and visitors come in.
@@ -114,6 +113,7 @@ impl App {
     /// What the URL of a page begins with.
     pub fn pages_url(&self) -> String {
         match self.doors.admin_address {
+            Some(admin) if self.doors.tls.is_some() => format!("https://{admin}"),
             Some(admin) => format!("http://{admin}"),
             None => self.config().server.public_url.clone(),
         }
@@ -149,7 +149,6 @@ impl App {
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         self.web.swap(site(&self.shared, &new, metrics));
         self.dispatch.reload(dispatch_plan(&new));
-        self.keep.send_replace(keep_of(&new));
         let gone = self.config().removed_destinations(&new);
         *self.config.lock() = Arc::new(new);
         tokio::spawn(withdraw(self.shared.clone(), Arc::clone(&self.config), gone));
@@ -405,10 +404,7 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
     let urls: BTreeMap<String, String> = config
         .sources
         .iter()
-        .filter_map(|source| {
-            let url = crate::cli::url::postback_url(config, source.id.as_str(), &[]).ok()?;
-            Some((source.id.to_string(), url))
-        })
+        .filter_map(|source| Some((source.id.to_string(), config.postback_url(source, &[]).ok()?)))
         .collect();
     let dispatch = shared.dispatch.clone();
     Pages {

@@ -52,7 +52,7 @@ pub async fn step(store: &dyn Store, keep: Option<Keep>, now: Time) -> Result<bo
 
 /// What the loop is told from outside, and tells.
 pub struct Signals {
-    pub keep: watch::Receiver<Keep>,
+    pub keep: Keep,
     pub stop: watch::Receiver<bool>,
     /// Set to the time (ms) of the last finished step: the loop's sign of life.
     pub heartbeat: Arc<AtomicI64>,
@@ -68,7 +68,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Clock, signals: Signals) -> Resul
     let mut since_purge = PURGE_EVERY;
     loop {
         let purge_now = since_purge >= PURGE_EVERY;
-        let kept = purge_now.then(|| *keep.borrow());
+        let kept = purge_now.then_some(keep);
         let now = clock.now();
         let more = match step(store.as_ref(), kept, now).await {
             // What is damaged must not end what keeps the rest in order.

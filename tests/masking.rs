@@ -4,7 +4,7 @@ use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::web::target::{masked_body, masked_line, masked_unread};
 
 fn line(came: &str) -> String {
-    String::from_utf8(masked_line(came.as_bytes(), true)).unwrap()
+    String::from_utf8(masked_line(came.as_bytes())).unwrap()
 }
 
 fn unread(came: &str) -> String {
@@ -90,4 +90,12 @@ fn a_token_is_masked_in_every_spelling_of_a_url() {
     assert_eq!(kept.headers[0].1, "Bearer ***");
     assert_eq!(kept.body, r#"{"t":"***","n":"123|ab"}"#);
     assert_eq!(request.mask("nothing of it: é %zz %"), "nothing of it: é %zz %");
+}
+
+#[test]
+fn a_door_opens_for_each_of_its_keys_and_for_nothing_else() {
+    let keys = postbridge::web::auth::Keys::new(["key-from-a-file", "k3y-of-the-network"]);
+    assert!(keys.open_for(b"key-from-a-file") && keys.open_for(b"k3y-of-the-network"));
+    assert!(!keys.open_for(b"key-from-a-fil") && !keys.open_for(b"key-from-a-file ") && !keys.open_for(b""));
+    assert!(!postbridge::web::auth::Keys::default().open_for(b""), "a door without keys stays shut");
 }

@@ -173,7 +173,7 @@ fn what_goes_through_many_leaves_a_damaged_one_out() {
 async fn upkeep_goes_on_past_a_damaged_record() {
     let (_memory, store) =
         tokio::task::spawn_blocking(|| with_a_damaged_sale(|name| sale(name).forward())).await.unwrap();
-    let (_keep, keep) = watch::channel(Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1 });
+    let keep = Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1 };
     let (stop, stopping) = watch::channel(false);
     let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
     let clock = postbridge::ambient::Clock::fixed(at(9 * DAY));

@@ -22,21 +22,12 @@ pub struct Url {
 impl Url {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
-        let url = postback_url(&config, &self.source, &self.with)
-            .map_err(|problem| Failure::usage(vec![problem]))?;
+        let usage = |problem| Failure::usage(vec![problem]);
+        let source =
+            config.source(&self.source).ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
+        let url = config.postback_url(source, &self.with).map_err(usage)?;
         print(&format!("{url}\n"))
     }
-}
-
-/// `{public_url}/{key}/collect/{id}?{macros}`, by the first of the source's keys.
-///
-/// # Errors
-/// When there is no such source, or its template has no such parameter.
-pub fn postback_url(config: &Config, source: &str, with: &[String]) -> Result<String, Problem> {
-    let source = config.source(source).ok_or_else(|| unknown_source(config, source))?;
-    let query = source.template.postback_query(with)?;
-    let key = source.keys.first().map(|key| key.reveal()).unwrap_or_default();
-    Ok(format!("{}/{key}/collect/{}?{query}", config.server.public_url, source.id))
 }
 
 /// Says which source was meant.

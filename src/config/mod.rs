@@ -113,6 +113,17 @@ impl Config {
         refusals
     }
 
+    /// `{public_url}/{key}/collect/{id}?{macros}`, by the first of the source's keys: what is pasted at
+    /// the network. `with` names further parameters of the template.
+    ///
+    /// # Errors
+    /// When the template has no such parameter.
+    pub fn postback_url(&self, source: &Source, with: &[String]) -> Result<String, Problem> {
+        let query = source.template.postback_query(with)?;
+        let key = source.keys.first().map(|key| key.reveal()).unwrap_or_default();
+        Ok(format!("{}/{key}/collect/{}?{query}", self.server.public_url, source.id))
+    }
+
     /// The destinations that are here and not in `new`.
     pub fn removed_destinations(&self, new: &Config) -> Vec<DestinationId> {
         let ids = self.destinations.iter().map(|destination| destination.account.id());

@@ -4,13 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use subtle::ConstantTimeEq;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::read::Env;
 use crate::problem::{Problem, did_you_mean};
 
-/// A text that nobody else may read. Printing it shows `***`.
+/// A text that nobody else may read. Printing it shows `***`. It is compared only as a digest, by the
+/// doors that it opens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
@@ -22,11 +22,6 @@ impl Secret {
     /// The text itself: for the one place that needs it, never for a message or a log.
     pub fn reveal(&self) -> &str {
         &self.0
-    }
-
-    /// Whether `given` is this secret, in a time that tells nothing but whether the lengths agree.
-    pub fn matches(&self, given: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(given).into()
     }
 }
 

@@ -27,13 +27,6 @@ pub struct Source {
     pub max_per_second: Option<NonZeroU32>,
 }
 
-impl Source {
-    /// Whether `given` is one of the keys; looks at all of them, whichever fits.
-    pub fn has_key(&self, given: &[u8]) -> bool {
-        self.keys.iter().fold(false, |found, key| key.matches(given) | found)
-    }
-}
-
 /// The longest key: it has to fit a URL that people paste.
 const MAX_KEY_CHARS: usize = 128;
 

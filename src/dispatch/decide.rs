@@ -116,8 +116,8 @@ impl Settled {
 ///
 /// - A destination that is off takes nothing.
 /// - A status that the source no longer forwards is not sent, except where the delivery tells a
-///   change to a destination that hears of changes and was told the conversion before. For a source that is no longer configured,
-///   `approved` is what is forwarded, as by default.
+///   change to a destination that hears of changes and was told the conversion before. For a source
+///   that is no longer configured, `approved` is what is forwarded, as by default.
 /// - An event that was too old for the platform when its delivery first fell due is skipped: it
 ///   could never have been sent. One that grew too old while it waited here is dead.
 pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {

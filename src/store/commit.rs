@@ -22,7 +22,8 @@ pub struct Ready {
 }
 
 impl Group<'_> {
-    /// Packs everything the group brings into one batch; what it brings new moves on into blocks. Reads the marks it has to write over.
+    /// Packs everything the group brings into one batch; what it brings new moves on into blocks. Reads
+    /// the marks it has to write over.
     pub fn pack(&mut self) -> Result<Ready, StoreError> {
         let mut batch = Batch::default();
         let blocks = self.pack_blocks(&mut batch)?;

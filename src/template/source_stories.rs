@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::template::catalog::Catalog;
 use crate::template::source::{SourceBinding, SourceTemplate};
 use crate::template::source_story;
-use crate::template::stories::{Expectations, StoryReport, any_unwritten, compare, file_name, folders};
+use crate::template::stories::{Expectations, StoryReport, compare, no_template, run_each};
 
 /// The files that may hold a story's body, and the content type that each stands for.
 const BODIES: [(&str, Option<&str>); 3] = [
@@ -32,30 +32,18 @@ pub fn run_source_stories(
     let mut report = StoryReport::default();
     for name in wanted {
         let Some(template) = catalog.source(name) else {
-            let what = format!("there is no source template `{name}`");
-            report.problems.push(Problem::new(what, "name one of the catalog"));
+            report.problems.push(no_template("source", name));
             continue;
         };
-        let mut endings = Vec::new();
-        for folder in folders(&directory.join(name)) {
-            match run(&template, &folder, expectations) {
-                Ok((ending, compared)) => {
-                    endings.push(ending);
-                    report.take(format!("{name}/{}", file_name(&folder)), compared);
-                }
-                Err(problem) => report.problems.push(problem),
-            }
-        }
-        if any_unwritten(&directory.join(name)) {
-            continue;
-        }
-        for ending in ["accepted", "quarantined"] {
-            if !endings.iter().any(|told| told == ending) {
-                let place = directory.join(name).display().to_string();
-                let what = format!("no story of `{name}` ends {ending}");
-                let hint = "add a folder with query.txt (or body.json) and run with BLESS=1";
-                report.problems.push(Problem::new(what, hint).in_file(&place));
-            }
+        let endings = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
+        let Some(endings) = endings else { continue };
+        for lacking in
+            ["accepted", "quarantined"].iter().filter(|word| !endings.iter().any(|end| end == **word))
+        {
+            let place = directory.join(name).display().to_string();
+            let what = format!("no story of `{name}` ends {lacking}");
+            let hint = "add a folder with query.txt (or body.json) and run with BLESS=1";
+            report.problems.push(Problem::new(what, hint).in_file(&place));
         }
     }
     report

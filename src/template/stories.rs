@@ -36,7 +36,7 @@ pub struct StoryReport {
 }
 
 impl StoryReport {
-    pub(crate) fn take(&mut self, story: String, compared: Result<(), Problem>) {
+    fn take(&mut self, story: String, compared: Result<(), Problem>) {
         match compared {
             Ok(()) => self.passed.push(story),
             Err(problem) => self.problems.push(problem),
@@ -44,9 +44,31 @@ impl StoryReport {
     }
 }
 
-/// Whether a story still waits for its expectation. What stories are lacking is said after that.
-pub(crate) fn any_unwritten(directory: &Path) -> bool {
-    folders(directory).iter().any(|folder| !folder.join(EXPECTED).exists())
+/// Runs each story of one template and takes note of it. Answers how they end; `None` while one still
+/// waits for its expectation: what stories are lacking is said after that.
+pub(crate) fn run_each<E>(
+    directory: &Path,
+    name: &str,
+    report: &mut StoryReport,
+    run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Problem>,
+) -> Option<Vec<E>> {
+    let folders = folders(&directory.join(name));
+    let mut endings = Vec::new();
+    for folder in &folders {
+        match run(folder) {
+            Ok((ending, compared)) => {
+                endings.push(ending);
+                report.take(format!("{name}/{}", file_name(folder)), compared);
+            }
+            Err(problem) => report.problems.push(problem),
+        }
+    }
+    folders.iter().all(|folder| folder.join(EXPECTED).exists()).then_some(endings)
+}
+
+/// A template that was asked for and is not there.
+pub(crate) fn no_template(kind: &str, name: &str) -> Problem {
+    Problem::new(format!("there is no {kind} template `{name}`"), "name one of the catalog")
 }
 
 /// Runs `directory/<template>/<story>/` for every destination template of the catalog that `wanted`
@@ -61,24 +83,15 @@ pub fn run_destination_stories(
     let mut report = StoryReport::default();
     for name in wanted {
         let Some(template) = catalog.destination(name) else {
-            let what = format!("there is no destination template `{name}`");
-            report.problems.push(Problem::new(what, "name one of the catalog"));
+            report.problems.push(no_template("destination", name));
             continue;
         };
-        let mut told = Told::default();
-        for folder in folders(&directory.join(name)) {
-            match run(&template, &folder, expectations) {
-                Ok((outcome, compared)) => {
-                    told.take(outcome);
-                    report.take(format!("{name}/{}", file_name(&folder)), compared);
-                }
-                Err(problem) => report.problems.push(problem),
-            }
+        let outcomes = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
+        if let Some(outcomes) = outcomes {
+            let mut told = Told::default();
+            outcomes.into_iter().for_each(|outcome| told.take(outcome));
+            told.missing(&template, &directory.join(name), &mut report.problems);
         }
-        if any_unwritten(&directory.join(name)) {
-            continue;
-        }
-        told.missing(&template, &directory.join(name), &mut report.problems);
     }
     report
 }
@@ -214,13 +227,13 @@ pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -
 }
 
 /// The folders of a directory in alphabetical order; none if it is not there.
-pub(crate) fn folders(directory: &Path) -> Vec<PathBuf> {
+fn folders(directory: &Path) -> Vec<PathBuf> {
     let found = fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let folders: BTreeMap<String, PathBuf> =
         found.filter(|path| path.is_dir()).map(|path| (file_name(&path), path)).collect();
     folders.into_values().collect()
 }
 
-pub(crate) fn file_name(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -130,7 +130,7 @@ impl Call {
     /// The record's raw bytes, secrets masked.
     fn raw(&self) -> RawRequest {
         RawRequest {
-            line: target::masked_line(&self.line, true),
+            line: target::masked_line(&self.line),
             content_type: self.content_type.clone(),
             body: target::masked_body(&self.body),
             peer: Some(self.peer),

@@ -32,9 +32,9 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 /// What replaces a secret.
 const MASK: &[u8] = b"***";
 
-/// The request line with its secrets masked: the first path segment where `key_in_path` (postback
-/// URLs carry their key there), and the value of every `api_key`. Every other byte stays.
-pub fn masked_line(line: &[u8], key_in_path: bool) -> Vec<u8> {
+/// The request line of a postback with its secrets masked: the first path segment, where its key is,
+/// and the value of every `api_key`. Every other byte stays.
+pub fn masked_line(line: &[u8]) -> Vec<u8> {
     let start = line.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
     let end = line.iter().rposition(|b| *b == b' ').filter(|end| *end >= start).unwrap_or(line.len());
     let (method, target, version) = (
@@ -44,17 +44,17 @@ pub fn masked_line(line: &[u8], key_in_path: bool) -> Vec<u8> {
     );
     let mut masked = Vec::with_capacity(line.len() + MASK.len());
     masked.extend_from_slice(method);
-    mask_target(&mut masked, target, key_in_path);
+    mask_target(&mut masked, target);
     masked.extend_from_slice(version);
     masked
 }
 
-fn mask_target(out: &mut Vec<u8>, target: &[u8], key_in_path: bool) {
+fn mask_target(out: &mut Vec<u8>, target: &[u8]) {
     let (path_start, path_end) = path_span(target);
     let path = target.get(path_start..path_end).unwrap_or(&[]);
     let first_segment_end = path.iter().skip(1).position(|b| *b == b'/').map_or(path.len(), |at| at + 1);
     let rest = target.get(path_end..).unwrap_or(&[]);
-    if key_in_path && path.len() > 1 {
+    if path.len() > 1 {
         out.extend_from_slice(target.get(..path_start + 1).unwrap_or(&[]));
         out.extend_from_slice(MASK);
         out.extend_from_slice(path.get(first_segment_end..).unwrap_or(&[]));
@@ -109,8 +109,8 @@ fn mask_before_collect(line: Vec<u8>) -> Vec<u8> {
     let Some(end) = found else { return line };
     let begins = |at: &usize| {
         let before = line.get(..*at).unwrap_or(&[]);
-        before.last().is_none_or(|b| b.is_ascii_whitespace() || *b == b'/')
-            || before.to_ascii_lowercase().ends_with(b"%2f")
+        let encoded = before.last_chunk::<3>().is_some_and(|tail| slash(tail) == Some(3));
+        encoded || before.last().is_none_or(|b| b.is_ascii_whitespace() || *b == b'/')
     };
     let start = (0..=end).rev().find(begins).unwrap_or(0);
     let (before, after) = (line.get(..start).unwrap_or(&[]), line.get(end..).unwrap_or(&[]));
