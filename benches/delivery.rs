@@ -1,6 +1,6 @@
 //! How fast deliveries leave: claim, render, send and record, against a bare client loop with the same requests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use postbridge::ambient::{Clock, stopwatch};
 use postbridge::dispatch::{Dispatch, DispatchPlan, Lane};
 use postbridge::domain::click::{Click, Traits};
-use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
-use postbridge::domain::delivery::{Changes, OutgoingRequest, Route, SourcePolicy, Unmatched};
+use postbridge::domain::conversion::{Draft, EventClaim, EventName, Status};
+use postbridge::domain::delivery::{OutgoingRequest, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
+use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
-use postbridge::store::{Arrival, Finding, MappedArrival, PageRequest, Store};
+use postbridge::store::{Arrival, ClickArrival, Finding, MappedArrival, PageRequest, Screening, Store};
 use postbridge::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
 use postbridge::template::catalog::Catalog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -151,8 +152,6 @@ fn body_length(head: &[u8]) -> usize {
 struct Bench {
     store: Arc<dyn Store>,
     account: Arc<Account>,
-    policy: Arc<SourcePolicy>,
-    routes: Arc<Vec<Route>>,
     bare: reqwest::Client,
 }
 
@@ -171,22 +170,12 @@ impl Bench {
             events: BTreeMap::new(),
         };
         let account = Arc::new(Account::build(spec).unwrap_or_else(|problems| panic!("{problems:?}")));
-        let policy = SourcePolicy {
-            source: SourceId::parse("bench").expect("an id"),
-            dedup: Dedup::Transaction,
-            forward_status: vec![Status::Approved],
-            unmatched: Unmatched::Forward,
-        };
-        let route = Route {
-            destination: DestinationId::parse("main").expect("an id"),
-            sources: Vec::new(),
-            events: Vec::new(),
-            changes: Changes::Ignore,
-        };
         let store = open(directory);
-        store.record_click(click()).await.expect("a recorded click");
+        store.govern(rules());
+        let arrival = ClickArrival { click: click(), screening: Screening::None };
+        store.record_click(arrival).await.expect("a recorded click");
         let bare = reqwest::Client::builder().no_proxy().http1_only().build().expect("a client");
-        Bench { store, account, policy: Arc::new(policy), routes: Arc::new(vec![route]), bare }
+        Bench { store, account, bare }
     }
 
     /// The whole way, from waiting deliveries in the store to their durable ends. Answers how long
@@ -195,7 +184,7 @@ impl Bench {
         let turn = |part: usize| async move {
             let mut at = part;
             while at < count {
-                arrive(self.store.as_ref(), &self.policy, &self.routes, format!("{name}-{at}")).await;
+                arrive(self.store.as_ref(), format!("{name}-{at}")).await;
                 at += 256;
             }
         };
@@ -208,7 +197,7 @@ impl Bench {
             allow_private_network: true,
             timeout_ms: 30_000,
         };
-        let policies = HashMap::from([(self.policy.source.clone(), Arc::clone(&self.policy))]);
+        let policies = rules().policies.clone();
         let plan = DispatchPlan { lanes: vec![lane], policies };
         let (began, spent) = (stopwatch(), cpu_time());
         let dispatch = Dispatch::start(Arc::clone(&self.store), plan, Clock::system());
@@ -251,7 +240,8 @@ impl Bench {
     /// One of the requests that the whole way sends.
     async fn rendered(&self) -> OutgoingRequest {
         let memory = Embedded::open(Arc::new(Memory::new())).expect("a store in memory");
-        arrive(&memory, &self.policy, &self.routes, "r0-1000".to_owned()).await;
+        memory.govern(rules());
+        arrive(&memory, "r0-1000".to_owned()).await;
         let page = PageRequest { cursor: None, limit: 1 };
         let page = memory.conversions(Default::default(), page).await.expect("a conversion");
         let (conversion, deliveries) = &page.items[0];
@@ -266,17 +256,22 @@ impl Bench {
     }
 }
 
+/// All of it goes to one destination.
+fn rules() -> Arc<Rulebook> {
+    let source = SourceId::parse("bench").expect("an id");
+    let policy = SourcePolicy { unmatched: Unmatched::Forward, ..usual(source.clone()) };
+    let route = Route::to(DestinationId::parse("main").expect("an id"));
+    let policies = [(source, Arc::new(policy))].into();
+    Arc::new(Rulebook { policies, routes: vec![route], ..Rulebook::default() })
+}
+
 /// A sale, made durable with its one waiting delivery.
-async fn arrive(
-    store: &dyn Store,
-    policy: &Arc<SourcePolicy>,
-    routes: &Arc<Vec<Route>>,
-    transaction: String,
-) {
+async fn arrive(store: &dyn Store, transaction: String) {
+    let source = SourceId::parse("bench").expect("an id");
     let draft = Draft {
-        source: policy.source.clone(),
+        source: source.clone(),
         event: EventClaim::Named(EventName::parse("Purchase").expect("an event")),
-        status: Status::Approved,
+        status: Some(Status::Approved),
         transaction_id: Some(transaction.clone()),
         click_id: Some(CLICK.to_owned()),
         item_id: Some("sku-77".to_owned()),
@@ -292,13 +287,14 @@ async fn arrive(
         traits: Traits::default(),
         params: vec![("affid".to_owned(), "12".to_owned()), ("campid".to_owned(), "345".to_owned())],
         note: None,
+        network: Default::default(),
     };
-    let mapped = MappedArrival { draft, policy: Arc::clone(policy), routes: Arc::clone(routes), click: None };
+    let mapped = MappedArrival { draft, click: None };
     let line = format!("GET /***/collect/bench?tid={transaction}&s2={CLICK}&price=49.90&oid=sku-77 HTTP/1.1");
     let arrival = Arrival {
         raw: RawRequest { line: line.into_bytes(), content_type: None, body: Vec::new(), peer: None },
         received_at: Clock::system().now(),
-        source: Some(policy.source.clone()),
+        source: Some(source),
         finding: Finding::Mapped(Box::new(mapped)),
         again: None,
     };
@@ -321,6 +317,7 @@ fn click() -> Click {
         cookies: vec![("_fbp".to_owned(), "fb.1.1700000000000.1234567890".to_owned())],
         sub_ids: Vec::new(),
         customer: Traits::default(),
+        passage: Default::default(),
     }
 }
 

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use postbridge::ambient::stopwatch;
 use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
-use postbridge::domain::delivery::{Changes, Route, SourcePolicy, Unmatched};
+use postbridge::domain::delivery::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ids::{DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
+use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{Arrival, Finding, MappedArrival, Store};
@@ -101,6 +102,7 @@ fn run(arguments: &[&str]) -> Outcome<String> {
 
 fn fill(path: &Path, events: usize) -> Outcome<()> {
     let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path)?);
+    store.govern(rules());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
@@ -207,7 +209,7 @@ fn arrival(number: usize) -> Arrival {
     let draft = Draft {
         source: source.clone(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
-        status: Status::Approved,
+        status: Some(Status::Approved),
         transaction_id: value("tid"),
         click_id: value("s2"),
         item_id: value("oid"),
@@ -222,15 +224,8 @@ fn arrival(number: usize) -> Arrival {
         traits: Traits::default(),
         params: params.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
         note: None,
+        network: Default::default(),
     };
-    let policy = SourcePolicy {
-        source: source.clone(),
-        dedup: Dedup::Transaction,
-        forward_status: vec![Status::Approved],
-        unmatched: Unmatched::Forward,
-    };
-    let route =
-        Route { destination: destination(), sources: vec![], events: vec![], changes: Changes::Ignore };
     Arrival {
         raw: RawRequest {
             line: line.into_bytes(),
@@ -240,14 +235,21 @@ fn arrival(number: usize) -> Arrival {
         },
         received_at: base().plus_millis(number as i64 / 50),
         source: Some(source),
-        finding: Finding::Mapped(Box::new(MappedArrival {
-            draft,
-            policy: Arc::new(policy),
-            routes: Arc::new(vec![route]),
-            click: None,
-        })),
+        finding: Finding::Mapped(Box::new(MappedArrival { draft, click: None })),
         again: None,
     }
+}
+
+/// All of it goes to one destination, with its click or without.
+fn rules() -> Arc<Rulebook> {
+    let policy = SourcePolicy {
+        source: source(),
+        dedup: Dedup::Transaction,
+        forward_status: vec![Status::Approved],
+        unmatched: Unmatched::Forward,
+    };
+    let policies = [(source(), Arc::new(policy))].into();
+    Arc::new(Rulebook { policies, routes: vec![Route::to(destination())], ..Rulebook::default() })
 }
 
 fn source() -> SourceId {

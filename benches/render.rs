@@ -157,6 +157,7 @@ fn click() -> Click {
         cookies: vec![("_fbp".to_owned(), "fb.1.1789980000000.1234567890".to_owned())],
         sub_ids: Vec::new(),
         customer: Traits::default(),
+        passage: Default::default(),
     }
 }
 
@@ -181,6 +182,11 @@ fn conversion(traits: Traits) -> Conversion {
         traits,
         params: Vec::new(),
         history: Vec::new(),
+        placement: None,
+        payout_from: None,
+        reason: None,
+        considered: vec![],
+        disposition: None,
     }
 }
 

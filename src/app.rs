@@ -1,6 +1,5 @@
 //! Wiring: builds the parts from a configuration, starts the loops, and stops them in order.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,29 +12,23 @@ use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::config::Config;
-use crate::config::destination::Destination;
-use crate::config::source::Source;
 use crate::dispatch::{Dispatch, DispatchPlan, Lane};
-use crate::domain::delivery::Route;
-use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
-use crate::ingest::postback::Network;
 use crate::problem::Problem;
 use crate::store::embedded::{Embedded, Settings};
 use crate::store::{Backlog, Store, StoreError};
-use crate::template::account::Mode;
 use crate::upkeep::{self, Keep, Signals};
-use crate::web::auth::{Keys, Tokens};
 use crate::web::health::Health;
 use crate::web::listen::{self, ListenSettings};
-use crate::web::pages::Pages;
 use crate::web::pages::session::Sessions;
-use crate::web::postback::{Door, Postbacks, RefusalBudget};
+use crate::web::postback::RefusalBudget;
 use crate::web::tls::TlsSettings;
 use crate::web::wire::Limits;
-use crate::web::{Operations, Side, Site, Web, api, click};
+use crate::web::{Side, Web};
 
 pub mod measure;
+mod site;
 
 /// How long a stop waits for requests and deliveries on their way.
 pub const GRACE: Duration = Duration::from_secs(25);
@@ -89,7 +82,7 @@ impl App {
         };
         let bound = Bound::bind(&mut config).await?;
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
-        let web = Web::new(site(&shared, &config, metrics.clone()), side);
+        let web = Web::new(site::build(&shared, &config, metrics.clone()), side);
         let doors = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
         let signals =
@@ -147,7 +140,7 @@ impl App {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        self.web.swap(site(&self.shared, &new, metrics));
+        self.web.swap(site::build(&self.shared, &new, metrics));
         self.dispatch.reload(dispatch_plan(&new));
         let gone = self.config().removed_destinations(&new);
         *self.config.lock() = Arc::new(new);
@@ -332,96 +325,6 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
     });
     let policies = config.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
     DispatchPlan { lanes: lanes.collect(), policies: policies.collect() }
-}
-
-/// A destination that is off takes nothing new.
-fn is_on(destination: &&Destination) -> bool {
-    destination.account.mode() != Mode::Off
-}
-
-fn networks(config: &Config) -> HashMap<SourceId, Network> {
-    let routes: Arc<Vec<Route>> = Arc::new(
-        config.destinations.iter().filter(is_on).map(|destination| destination.route.clone()).collect(),
-    );
-    let network = |source: &Source| Network {
-        template: Arc::clone(&source.template),
-        binding: source.binding.clone(),
-        policy: Arc::clone(&source.policy),
-        routes: Arc::clone(&routes),
-    };
-    config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
-}
-
-fn site(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
-    let networks = Arc::new(networks(config));
-    let doors = config.sources.iter().filter_map(|source| {
-        let network = networks.get(&source.id)?.clone();
-        let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
-        Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
-    });
-    let tokens =
-        Tokens::new(config.api.tokens.iter().map(|token| (token.name.as_str(), token.token.reveal())));
-    let max_age_ms: HashMap<DestinationId, i64> = config
-        .destinations
-        .iter()
-        .filter_map(|destination| Some((destination.account.id().clone(), destination.account.max_age_ms()?)))
-        .collect();
-    let max_age_ms = Arc::new(max_age_ms);
-    let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
-    Site {
-        postbacks: Postbacks {
-            doors: Arc::new(doors.collect()),
-            store: Arc::clone(store),
-            clock: clock.clone(),
-            health: Arc::clone(health),
-            budget: Arc::clone(&shared.budget),
-        },
-        clicks: click::Clicks { store: Arc::clone(store), clock: clock.clone(), health: Arc::clone(health) },
-        api: api::Api {
-            store: Arc::clone(store),
-            clock: clock.clone(),
-            health: Arc::clone(health),
-            networks: Arc::clone(&networks),
-            destinations: Arc::new(config.destinations.iter().map(|to| to.account.id().clone()).collect()),
-            max_age_ms: Arc::clone(&max_age_ms),
-        },
-        pages: pages(shared, config, (networks, max_age_ms, tokens.clone())),
-        tokens,
-        trusted_proxies: config.server.trusted_proxies.clone(),
-        fallback_url: config.server.fallback_url.clone(),
-        operations: Operations {
-            store: Arc::clone(store),
-            clock: clock.clone(),
-            health: Arc::clone(health),
-            metrics: measure::renderer(metrics, Arc::clone(store), clock.clone(), Arc::clone(&shared.known)),
-        },
-    }
-}
-
-type PageParts = (Arc<HashMap<SourceId, Network>>, Arc<HashMap<DestinationId, i64>>, Tokens);
-
-fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageParts) -> Pages {
-    let urls: BTreeMap<String, String> = config
-        .sources
-        .iter()
-        .filter_map(|source| Some((source.id.to_string(), config.postback_url(source, &[]).ok()?)))
-        .collect();
-    let dispatch = shared.dispatch.clone();
-    Pages {
-        store: Arc::clone(&shared.store),
-        clock: shared.clock.clone(),
-        health: Arc::clone(&shared.health),
-        tokens,
-        sessions: Arc::clone(&shared.sessions),
-        networks,
-        accounts: Arc::new(
-            config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect(),
-        ),
-        urls: Arc::new(urls),
-        max_age_ms,
-        lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),
-        secure_cookies: config.server.public_url.starts_with("https://"),
-    }
 }
 
 fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {

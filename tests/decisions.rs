@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use postbridge::domain::attribution::{Reading, candidates};
+use postbridge::domain::attribution::{FoundClick, Reading, candidates};
 use postbridge::domain::click::Traits;
-use postbridge::domain::conversion::{
-    Arrived, Conversion, Decision, Dedup, Draft, EventClaim, EventName, Status, decide,
-};
+use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim, EventName, Status};
+use postbridge::domain::decision::{Arrived, Decision, Facts, decide};
+use postbridge::domain::delivery::SourcePolicy;
 use postbridge::domain::ids::{ClickId, ConversionId, Seq, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 
 /// What is known so far, and the clicks that are recorded.
@@ -29,16 +31,31 @@ impl Known {
         let at = Time::from_millis(self.next as i64 * 1000).unwrap();
         let arrived = Arrived { seq: Seq::new(self.next).unwrap(), at, now: at };
         self.next += 1;
-        let find = |given: &str| {
-            let known = |(id, _): &(ClickId, Reading)| self.clicks.contains(&id.as_str());
-            Ok::<_, Infallible>(candidates(given).into_iter().find(known))
-        };
-        let Ok(decision) =
-            decide(draft, self.dedup, arrived, |id| Ok(self.conversions.get(id).cloned()), find);
+        let policy = SourcePolicy { dedup: self.dedup, ..usual(draft.source.clone()) };
+        let policies = [(draft.source.clone(), Arc::new(policy))].into();
+        let rules = Rulebook { policies, ..Rulebook::default() };
+        let Ok(decision) = decide(&rules, draft, arrived, &*self);
         if let Decision::New { conversion, .. } | Decision::Update { conversion, .. } = &decision {
             self.conversions.insert(conversion.id, conversion.clone());
         }
         decision
+    }
+}
+
+impl Facts for Known {
+    type Error = Infallible;
+
+    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, Infallible> {
+        Ok(self.conversions.get(id).cloned())
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {
+        let known = |(id, _): &(ClickId, Reading)| self.clicks.contains(&id.as_str());
+        let found = candidates(given).into_iter().find(known);
+        Ok(found.map(|(id, reading)| FoundClick {
+            click: Arc::new(crate::store_ground::click(id.as_str())),
+            reading,
+        }))
     }
 }
 
@@ -56,7 +73,7 @@ fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
     Draft {
         source: SourceId::parse("net").unwrap(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
-        status: Status::Approved,
+        status: Some(Status::Approved),
         transaction_id: tid.map(str::to_owned),
         click_id: click.map(str::to_owned),
         item_id: None,
@@ -69,6 +86,7 @@ fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
         traits: Traits::default(),
         params: Vec::new(),
         note: None,
+        network: Default::default(),
     }
 }
 
@@ -113,7 +131,7 @@ fn a_repeat_is_a_duplicate_when_the_numbers_and_the_currency_are_the_same() {
 #[test]
 fn another_status_is_an_update_and_the_same_again_a_duplicate() {
     let mut known = Known::new(Dedup::Transaction);
-    let pending = Draft { status: Status::Pending, ..by_value(Some("T"), None, "7 USD") };
+    let pending = Draft { status: Some(Status::Pending), ..by_value(Some("T"), None, "7 USD") };
     let first = new(known.tell(&pending));
     let approved = update(known.tell(&by_value(Some("T"), None, "7 USD")));
     assert_eq!((approved.id, approved.status), (first.id, Status::Approved));
@@ -129,7 +147,7 @@ fn without_a_transaction_id_the_click_and_event_decide_and_the_first_amount_wins
     assert_eq!((same.id, same.value), (first.id, money("7 USD")));
     assert!(note.unwrap().contains("the first telling's is kept"));
     let rejected =
-        update(known.tell(&Draft { status: Status::Rejected, ..by_value(None, Some("c"), "9 USD") }));
+        update(known.tell(&Draft { status: Some(Status::Rejected), ..by_value(None, Some("c"), "9 USD") }));
     assert_eq!((rejected.status, rejected.value), (Status::Rejected, money("7 USD")));
     assert_ne!(new(known.tell(&named("Lead", by_value(None, Some("c"), "7 USD")))).id, first.id);
 }

@@ -35,6 +35,7 @@ pub fn click() -> Click {
         cookies: Vec::new(),
         sub_ids: Vec::new(),
         customer: Traits::default(),
+        passage: Default::default(),
     }
 }
 
@@ -59,6 +60,11 @@ pub fn conversion() -> Conversion {
         traits: Traits::default(),
         params: vec![("affid".to_owned(), "200".to_owned())],
         history: Vec::new(),
+        placement: None,
+        payout_from: None,
+        reason: None,
+        considered: vec![],
+        disposition: None,
     }
 }
 

@@ -3,11 +3,11 @@
 use postbridge::dispatch::decide::{Class, Rules, after, before};
 use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
+use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
 use postbridge::domain::delivery::{
-    Changes, Delivery, DeliveryState, Judgement, Knew, OutgoingRequest, SourcePolicy, Unmatched, catch_up,
-    superseded,
+    Changes, Delivery, DeliveryState, Judgement, OutgoingRequest, SourcePolicy, Unmatched,
 };
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -41,6 +41,11 @@ fn claimed() -> Claimed {
         traits: Traits::default(),
         params: Vec::new(),
         history: Vec::new(),
+        placement: None,
+        payout_from: None,
+        reason: None,
+        considered: vec![],
+        disposition: None,
     };
     let delivery = Delivery {
         destination: DestinationId::parse("d").unwrap(),

@@ -12,6 +12,7 @@ use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status
 use postbridge::domain::delivery::{Attempt, Changes, Delivery, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
 use postbridge::domain::postback::{RawRequest, Verdict};
+use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
@@ -158,18 +159,18 @@ pub fn open_store() -> Arc<dyn Store> {
 pub struct World {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub routes: Arc<Vec<Route>>,
 }
 
 impl World {
     pub fn new(targets: &[Target]) -> World {
         let routes = targets.iter().map(|target| Route {
-            destination: DestinationId::parse(target.id).unwrap(),
-            sources: Vec::new(),
-            events: Vec::new(),
             changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
+            ..Route::to(DestinationId::parse(target.id).unwrap())
         });
-        World { store: open_store(), clock: Clock::system(), routes: Arc::new(routes.collect()) }
+        let policies = [(source(), policy())].into();
+        let store = open_store();
+        store.govern(Arc::new(Rulebook { policies, routes: routes.collect(), ..Rulebook::default() }));
+        World { store, clock: Clock::system() }
     }
 
     pub fn dispatch(&self, targets: &[Target]) -> Dispatch {
@@ -190,7 +191,7 @@ impl World {
         let draft = Draft {
             source: source(),
             event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
-            status,
+            status: Some(status),
             transaction_id: Some(transaction.to_owned()),
             click_id: None,
             item_id: None,
@@ -203,8 +204,9 @@ impl World {
             traits: Default::default(),
             params: Vec::new(),
             note: None,
+            network: Default::default(),
         };
-        let mapped = MappedArrival { draft, policy: policy(), routes: Arc::clone(&self.routes), click: None };
+        let mapped = MappedArrival { draft, click: None };
         let arrival = Arrival {
             raw: RawRequest {
                 line: b"GET / HTTP/1.1".to_vec(),

@@ -10,19 +10,18 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use postbridge::ambient::Clock;
 use postbridge::domain::click::{Click, Traits};
-use postbridge::domain::conversion::{Dedup, Status};
 use postbridge::domain::delivery::{
-    Answer, Attempt, Changes, DeliveryState, Judgement, LaneState, Route, SentRequest, SourcePolicy,
-    Unmatched,
+    Answer, Attempt, DeliveryState, Judgement, LaneState, Route, SentRequest,
 };
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
+use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
-use postbridge::store::{ClaimRequest, Outcome, Receipt, Store};
+use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening, Store};
 use postbridge::template::account::{Account, AccountSpec, Mode};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::source::SourceBinding;
@@ -85,23 +84,13 @@ pub fn destination(id: &str) -> DestinationId {
 }
 
 fn network(catalog: &Catalog) -> Network {
-    let route = |id| Route {
-        destination: destination(id),
-        sources: vec![],
-        events: vec![],
-        changes: Changes::Ignore,
-    };
+    let routes = ["meta-main", "shop-hook"].map(|id| Route::to(destination(id))).to_vec();
     let (currency, source) = (Currency::parse("USD"), source());
     Network {
         template: catalog.source("cake").unwrap(),
         binding: SourceBinding { source: source.clone(), currency, positive_event: None, zero_event: None },
-        policy: Arc::new(SourcePolicy {
-            source,
-            dedup: Dedup::Transaction,
-            forward_status: vec![Status::Approved],
-            unmatched: Unmatched::Hold { hours: 72 },
-        }),
-        routes: Arc::new(vec![route("meta-main"), route("shop-hook")]),
+        policy: Arc::new(usual(source)),
+        rules: Arc::new(Rulebook { routes, ..Rulebook::default() }),
     }
 }
 
@@ -126,6 +115,7 @@ impl World {
         let (memory, clock, sessions) = (Memory::new(), Clock::fixed(noon()), Arc::new(Sessions::default()));
         let store = Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap());
         let network = network(&catalog);
+        store.govern(Arc::clone(&network.rules));
         let accounts = vec![
             account(
                 &catalog,
@@ -204,8 +194,10 @@ impl World {
             cookies: vec![("_fbp".to_owned(), "fb.1.1795168000000.1234567890".to_owned())],
             sub_ids: vec![],
             customer: Traits::default(),
+            passage: Default::default(),
         };
-        self.store.record_click(click).await.unwrap();
+        let arrival = ClickArrival { click, screening: Screening::None };
+        self.store.record_click(arrival).await.unwrap();
     }
 
     /// A postback with this raw query, as ingest takes it in.
@@ -240,8 +232,14 @@ impl World {
                 headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
                 body: r#"{"data":[{"value":7.50}]}"#.to_owned(),
             };
-            let attempt =
-                Attempt { at: now, took_ms: 182, request: Some(request), answer: Some(answer), judgement };
+            let attempt = Attempt {
+                at: now,
+                took_ms: 182,
+                request: Some(request),
+                answer: Some(answer),
+                judgement,
+                remark: None,
+            };
             self.store
                 .record(Outcome { id: work.id, attempt, state, attempts: 1, knew: None })
                 .await

@@ -205,9 +205,9 @@ value = "2.50"
 item_id = "the-one"
 "#;
     let named = map(&template(text), "cid=a&ST=Reg");
-    assert_eq!((named.event, named.status), (claim("CompleteRegistration"), Status::Approved));
+    assert_eq!((named.event, named.status), (claim("CompleteRegistration"), Some(Status::Approved)));
     let silent = map(&template(text), "cid=a");
-    assert_eq!((silent.event, silent.status), (claim("Purchase"), Status::Pending));
+    assert_eq!((silent.event, silent.status), (claim("Purchase"), Some(Status::Pending)));
     assert_eq!(silent.value.unwrap().to_string(), "2.50 USD");
     assert_eq!(silent.item_id.as_deref(), Some("the-one"));
 }

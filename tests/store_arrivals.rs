@@ -35,7 +35,7 @@ conformance! {
 
 fn an_accepted_sale_is_stored_whole_and_survives_reopening(ground: &Ground) {
     let store = ground.open();
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     let told = sale("t1").click("c1").at(at(5));
     let receipt = told.clone().tell(&*store);
     assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
@@ -214,7 +214,7 @@ fn a_click_frees_what_was_held_for_it(ground: &Ground) {
     let store = ground.open();
     let mut came = click("c1");
     came.recorded_at = at(700);
-    assert_eq!(wait(store.record_click(came)).unwrap(), ClickRecorded::New);
+    assert_eq!(wait(store.record_click(unscreened(came))).unwrap().recorded, ClickRecorded::New);
     for _ in 0..2 {
         let due = DeliveryState::Waiting { due: at(700) };
         assert_eq!(states(&*store, &held), [due.clone(), due]);
@@ -234,14 +234,14 @@ fn a_click_frees_what_only_an_update_named(ground: &Ground) {
     let second = sale("t1").click("c1").tell(&*store);
     assert!(matches!(second.verdict, Verdict::Updated { .. }), "{second:?}");
     assert_eq!(second.matched, Some(false));
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(states(&*store, &first), [DeliveryState::Waiting { due: at(0) }]);
 }
 
 fn a_click_that_came_first_matches_at_once(ground: &Ground) {
     let store = ground.open();
-    wait(store.record_click(click("c1"))).unwrap();
-    let (id, _) = wait(store.find_click("c1 ")).unwrap().unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    let id = wait(store.find_click("c1 ")).unwrap().unwrap().click.id.clone();
     assert_eq!(id, click_id("c1"));
     assert_eq!(wait(store.find_click("c2")).unwrap(), None);
     assert_eq!(sale("t1").click("c1").tell(&*store).matched, Some(true));
@@ -255,7 +255,7 @@ fn a_click_matches_a_pending_sale_that_is_approved_later(ground: &Ground) {
     let store = ground.open();
     let pending = sale("t1").click("c1").status(Status::Pending).tell(&*store);
     assert_eq!(states(&*store, &pending), []);
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     let approved = sale("t1").click("c1").at(at(10)).tell(&*store);
     assert_eq!(approved.matched, Some(true));
     assert_eq!(states(&*store, &pending), [DeliveryState::Waiting { due: at(10) }]);
@@ -263,13 +263,13 @@ fn a_click_matches_a_pending_sale_that_is_approved_later(ground: &Ground) {
 
 fn a_known_click_only_fills_what_it_lacks(ground: &Ground) {
     let store = ground.open();
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     let mut more = click("c1");
     more.landing_url = Some("https://other.example/".to_owned());
-    assert_eq!(wait(store.record_click(more.clone())).unwrap(), ClickRecorded::Known);
+    assert_eq!(wait(store.record_click(unscreened(more.clone()))).unwrap().recorded, ClickRecorded::Known);
     more.referrer = Some("https://search.example/".to_owned());
     more.params.push(("gclid".to_owned(), "x".repeat(20_000)));
-    assert_eq!(wait(store.record_click(more)).unwrap(), ClickRecorded::Filled);
+    assert_eq!(wait(store.record_click(unscreened(more))).unwrap().recorded, ClickRecorded::Filled);
     let known = wait(store.click(&click_id("c1"))).unwrap().unwrap();
     assert_eq!(known.landing_url, click("c1").landing_url);
     assert_eq!(known.referrer.as_deref(), Some("https://search.example/"));
@@ -286,7 +286,7 @@ fn a_click_with_very_many_sales_waiting_frees_them_all(ground: &Ground) {
         wait(receipt).unwrap();
     }
     assert_eq!(backlog(&*store, "ads", at(0)).unwrap().held, 2500);
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     // The answer comes with the first step; each write after it goes along with one that follows.
     for _ in 0..2 {
         wait(store.probe()).unwrap();
@@ -298,7 +298,7 @@ fn a_click_with_very_many_sales_waiting_frees_them_all(ground: &Ground) {
 fn a_dropped_future_does_not_undo_the_operation(ground: &Ground) {
     let store = ground.open();
     drop(store.arrive(sale("t1").forward().arrival()));
-    drop(store.record_click(click("c1")));
+    drop(store.record_click(unscreened(click("c1"))));
     wait(store.probe()).unwrap();
     assert_eq!(transactions(&*store, ConversionFilter::default()), ["t1"]);
     assert!(wait(store.click(&click_id("c1"))).unwrap().is_some());

@@ -166,7 +166,7 @@ async fn tell_sales(store: Arc<dyn Store>, name: String) {
 async fn record_clicks(store: Arc<dyn Store>, name: String) {
     for number in 0.. {
         let id = format!("c-{name}-{number}");
-        let Ok(_) = store.record_click(click(&id)).await else { return };
+        let Ok(_) = store.record_click(unscreened(click(&id))).await else { return };
         say(&format!("ack-click {id}"));
     }
 }

@@ -41,7 +41,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(ground: &Ground) {
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
     let skipped = DeliveryState::Skipped { at: at(72 * HOUR), reason: NO_CLICK.to_owned() };
     assert_eq!(states(&*store, &held)[0], skipped);
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
     assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
     let retried = wait(store.retry(delivery_id(&held, "ads"), at(73 * HOUR), None)).unwrap().unwrap();
@@ -431,7 +431,7 @@ fn a_wakeup_rings_when_work_arrives(ground: &Ground) {
     sale("t3").forward().tell(&*store);
     assert!(rung(&bell));
     sale("t4").click("c1").tell(&*store);
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert!(rung(&bell), "freed by its click");
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(dead(&work, at(1)))).unwrap();

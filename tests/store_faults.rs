@@ -36,7 +36,7 @@ fn a_commit_that_fails_acknowledges_nothing_and_leaves_nothing_behind() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
         let (memory, store) = about_to_fail(step);
         let (sale_told, click_told) =
-            (store.arrive(sale("lost").forward().arrival()), store.record_click(click("lost")));
+            (store.arrive(sale("lost").forward().arrival()), store.record_click(unscreened(click("lost"))));
         is_broken(wait(sale_told));
         is_broken(wait(click_told));
         drop(store);
@@ -55,7 +55,7 @@ fn after_a_failed_commit_every_later_operation_fails() {
         is_broken(wait(store.probe()));
         is_broken(wait(store.probe()));
         is_broken(wait(store.arrive(sale("later").arrival())));
-        is_broken(wait(store.record_click(click("later"))));
+        is_broken(wait(store.record_click(unscreened(click("later")))));
         is_broken(wait(store.conversions(ConversionFilter::default(), first_page(9))));
         is_broken(wait(store.click(&click_id("acknowledged"))));
         is_broken(wait(store.claim_oldest(destination("ads"))));
@@ -164,7 +164,7 @@ fn what_goes_through_many_leaves_a_damaged_one_out() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).click("c1"));
     assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 0, "the damaged one comes first");
     assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 1, "and is not met again");
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(claim(&store, "ads", at(73 * HOUR)).len(), 1, "freed by its click");
     assert_eq!(wait(store.withdraw(destination("ads"), "gone".to_owned(), at(1))).unwrap(), 1);
 }
@@ -190,7 +190,7 @@ fn a_damaged_click_stops_no_purging_of_others() {
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
     for id in ["c1", "c2", "c3"] {
-        wait(store.record_click(click(id))).unwrap();
+        wait(store.record_click(unscreened(click(id)))).unwrap();
     }
     wait(store.arrive(quarantined("no price", at(0)))).unwrap();
     drop(store);

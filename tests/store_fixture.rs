@@ -34,12 +34,12 @@ fn fill(store: &dyn Store) {
     sale("stripped").at(at(-20 * DAY)).forward().tell(store);
     let before = PurgeBefore { postbacks: at(-10 * DAY), conversions: at(-10 * DAY), clicks: at(-10 * DAY) };
     purge_all(store, before);
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     // 3: matched and delivered at the second attempt. 4: matched by its click, later.
     sale("delivered").click("c1").tell(store);
     let held = sale("held").click("c%32 ").value("0.10").tell(store);
     assert_eq!(held.matched, Some(false));
-    wait(store.record_click(click("c2"))).unwrap();
+    wait(store.record_click(unscreened(click("c2")))).unwrap();
     for work in claim_some(store, "ads", at(1), 2, 0).into_iter().skip(1) {
         wait(store.record(failed(&work, at(2), at(3)))).unwrap();
         let work = claim_some(store, "ads", at(3), 0, 1).remove(0);

@@ -5,21 +5,23 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::runtime::Runtime;
 
-use postbridge::domain::attribution::Reading;
-use postbridge::domain::click::{Click, Trait, Traits};
-use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
+use postbridge::domain::attribution::FoundClick;
+use postbridge::domain::catch_up::Knew;
+use postbridge::domain::click::{Click, Passage, Trait, Traits};
+use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, NetworkClaim, Status};
 use postbridge::domain::delivery::{
-    Answer, Attempt, Changes, DeliveryState, Judgement, Knew, Route, SentRequest, SourcePolicy, Unmatched,
+    Answer, Attempt, Changes, DeliveryState, Judgement, Route, SentRequest, SourcePolicy, Unmatched,
 };
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{Fault, RawRequest, Verdict};
+use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::memory::Memory;
 use postbridge::store::{
-    Arrival, Backlog, ClaimRequest, Claimed, ConversionFilter, Finding, MappedArrival, Outcome, PageRequest,
-    PurgeBefore, Receipt, Store, Trace,
+    Arrival, Backlog, ClaimRequest, Claimed, ClickArrival, ConversionFilter, Finding, MappedArrival, Outcome,
+    PageRequest, PurgeBefore, Receipt, Screening, Store, Trace,
 };
 
 /// Every rule here is a test on every implementation.
@@ -64,7 +66,9 @@ impl Ground {
 
     /// Opens the store; the one opened before has to be dropped.
     pub fn open(&self) -> Arc<dyn Store> {
-        (self.open)()
+        let store = (self.open)();
+        store.govern(sale("any").rules());
+        store
     }
 }
 
@@ -105,7 +109,7 @@ pub fn usd(amount: &str) -> Money {
 }
 
 pub fn route(name: &str) -> Route {
-    Route { destination: destination(name), sources: vec![], events: vec![], changes: Changes::Ignore }
+    Route::to(destination(name))
 }
 
 /// A postback to be told, changed by the methods below.
@@ -116,7 +120,7 @@ pub struct Sale {
     pub routes: Vec<Route>,
     pub at: Time,
     pub body: Vec<u8>,
-    pub found: Option<(ClickId, Reading)>,
+    pub found: Option<FoundClick>,
 }
 
 /// A sale of 7 USD, held for 72 hours when it names a click nobody recorded.
@@ -125,7 +129,7 @@ pub fn sale(transaction: &str) -> Sale {
         draft: Draft {
             source: source(),
             event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
-            status: Status::Approved,
+            status: Some(Status::Approved),
             transaction_id: Some(transaction.to_owned()),
             click_id: None,
             item_id: Some("book".to_owned()),
@@ -138,6 +142,7 @@ pub fn sale(transaction: &str) -> Sale {
             traits: Traits::default(),
             params: vec![("affid".to_owned(), "12".to_owned())],
             note: None,
+            network: NetworkClaim::default(),
         },
         policy: SourcePolicy {
             source: source(),
@@ -169,7 +174,7 @@ impl Sale {
     }
 
     pub fn status(mut self, status: Status) -> Sale {
-        self.draft.status = status;
+        self.draft.status = Some(status);
         self
     }
 
@@ -205,17 +210,20 @@ impl Sale {
             raw: raw(&self.draft, self.body),
             received_at: self.at,
             source: Some(self.draft.source.clone()),
-            finding: Finding::Mapped(Box::new(MappedArrival {
-                draft: self.draft,
-                policy: Arc::new(self.policy),
-                routes: Arc::new(self.routes),
-                click: self.found,
-            })),
+            finding: Finding::Mapped(Box::new(MappedArrival { draft: self.draft, click: self.found })),
             again: None,
         }
     }
 
+    /// What the sale is to be decided by.
+    pub fn rules(&self) -> Arc<Rulebook> {
+        let policies = [(source(), Arc::new(self.policy.clone()))].into();
+        Arc::new(Rulebook { policies, routes: self.routes.clone(), ..Rulebook::default() })
+    }
+
+    /// Tells the sale to a store that goes by the sale's own rules.
     pub fn tell(self, store: &dyn Store) -> Receipt {
+        store.govern(self.rules());
         wait(store.arrive(self.arrival())).unwrap()
     }
 }
@@ -253,7 +261,13 @@ pub fn click(id: &str) -> Click {
         cookies: vec![],
         sub_ids: vec![],
         customer: Traits([(Trait::Email, "a@example.com".to_owned())].into()),
+        passage: Passage::default(),
     }
+}
+
+/// A click that no filter looks at.
+pub fn unscreened(click: Click) -> ClickArrival {
+    ClickArrival { click, screening: Screening::None }
 }
 
 pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
@@ -283,6 +297,7 @@ pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
             truncated: false,
         }),
         judgement,
+        remark: None,
     }
 }
 

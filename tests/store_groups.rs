@@ -111,15 +111,15 @@ fn a_click_and_its_sale_meet_in_one_group_in_either_order() {
         let store = Arc::clone(&gated.store);
         let (receipt, recorded) = gated.one_group(|_| {
             if click_first {
-                let recorded = store.record_click(click("c1"));
+                let recorded = store.record_click(unscreened(click("c1")));
                 (store.arrive(sale("t1").click("c1").arrival()), recorded)
             } else {
                 let receipt = store.arrive(sale("t1").click("c1").arrival());
-                (receipt, store.record_click(click("c1")))
+                (receipt, store.record_click(unscreened(click("c1"))))
             }
         });
         let receipt = wait(receipt).unwrap();
-        assert_eq!(wait(recorded).unwrap(), ClickRecorded::New);
+        assert_eq!(wait(recorded).unwrap().recorded, ClickRecorded::New);
         assert_eq!(receipt.matched, Some(click_first), "as it was when it was decided");
         assert_eq!(states(&*store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
         assert!(trace(&*store, &receipt).click.is_some());
@@ -136,7 +136,7 @@ fn a_sale_is_changed_and_matched_within_the_group_that_brings_it() {
     let (first, update, expired) = gated.one_group(|_| {
         let first = store.arrive(sale("t1").click("c1").arrival());
         let update = store.arrive(sale("t1").click("c1").value("8").arrival());
-        drop(store.record_click(click("c1")));
+        drop(store.record_click(unscreened(click("c1"))));
         (first, update, store.expire_holds(at(DAY * 9), 9))
     });
     let first = wait(first).unwrap();
@@ -157,10 +157,10 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
             drop(store.arrive(sale(&format!("t{n}")).click("c1").arrival()));
         }
     });
-    let recorded = store.record_click(click("c1"));
+    let recorded = store.record_click(unscreened(click("c1")));
     gated.reached.recv().unwrap();
     gated.pass.send(()).unwrap();
-    assert_eq!(wait(recorded).unwrap(), ClickRecorded::New);
+    assert_eq!(wait(recorded).unwrap().recorded, ClickRecorded::New);
     gated.reached.recv().unwrap();
     let left = Embedded::open(Arc::new(gated.memory.after_power_cut())).unwrap();
     wait(left.probe()).unwrap();
@@ -214,9 +214,9 @@ fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
             let told = sale(&format!("t{pair}")).click(&name);
             if pair % 2 == 0 {
                 tasks.spawn(async move { sales.arrive(told.arrival()).await.map(drop) });
-                tasks.spawn(async move { clicks.record_click(click(&name)).await.map(drop) });
+                tasks.spawn(async move { clicks.record_click(unscreened(click(&name))).await.map(drop) });
             } else {
-                tasks.spawn(async move { clicks.record_click(click(&name)).await.map(drop) });
+                tasks.spawn(async move { clicks.record_click(unscreened(click(&name))).await.map(drop) });
                 tasks.spawn(async move { sales.arrive(told.arrival()).await.map(drop) });
             }
         }

@@ -68,7 +68,7 @@ fn lists_go_newest_first_page_by_page(ground: &Ground) {
 
 fn lists_obey_their_filters(ground: &Ground) {
     let store = ground.open();
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     sale("a").click("c1").at(at(10)).tell(&*store);
     sale("b").status(Status::Pending).at(at(20)).tell(&*store);
     sale("c").click("unseen").at(at(30)).tell(&*store);
@@ -232,7 +232,7 @@ fn purging_takes_clicks_past_their_time_only(ground: &Ground) {
         .map(|n| {
             let mut click = click(&format!("c{n}"));
             click.recorded_at = at(n);
-            store.record_click(click)
+            store.record_click(unscreened(click))
         })
         .collect();
     for recorded in queued {
@@ -247,7 +247,7 @@ fn purging_takes_clicks_past_their_time_only(ground: &Ground) {
 fn purging_never_takes_a_click_that_a_delivery_still_needs(ground: &Ground) {
     let store = ground.open();
     for id in ["c1", "c2", "c3", "c4"] {
-        wait(store.record_click(click(id))).unwrap();
+        wait(store.record_click(unscreened(click(id)))).unwrap();
     }
     let all = PurgeBefore { clicks: at(DAY), ..never() };
     // Two sales of one click, a sale whose click comes by an update, and one that is done already.

@@ -163,7 +163,7 @@ fn purging_leaves_no_key_of_what_it_removed() {
         sale(&format!("t{n}")).forward().body(n * 1000).tell(&store);
     }
     sale("t7").forward().value("8").tell(&store);
-    wait(store.record_click(click("c1"))).unwrap();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
     for work in claim(&store, "ads", at(0)) {
         let mut outcome = failed(&work, at(1), at(2));
         outcome.attempt.answer.as_mut().unwrap().body = sale("x").body(30_000).body;

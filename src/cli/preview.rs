@@ -18,6 +18,7 @@ use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::ids::ClickId;
 use crate::domain::postback::Fault;
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of};
@@ -90,11 +91,13 @@ impl Preview {
     }
 
     fn outlook(&self, source: &Source, chosen: &[&Destination], now: Time) -> Result<Outlook, Problem> {
+        let routes = chosen.iter().map(|to| to.route.clone()).collect();
+        let policies = [(source.id.clone(), Arc::clone(&source.policy))].into();
         let network = Network {
             template: Arc::clone(&source.template),
             binding: source.binding.clone(),
             policy: Arc::clone(&source.policy),
-            routes: Arc::new(chosen.iter().map(|to| to.route.clone()).collect()),
+            rules: Arc::new(Rulebook { policies, routes, ..Rulebook::default() }),
         };
         let accounts: Vec<Arc<Account>> = chosen.iter().map(|to| Arc::clone(&to.account)).collect();
         let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };

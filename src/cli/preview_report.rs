@@ -139,6 +139,10 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
         Attribution::Matched { click, reading, .. } => {
             format!("matched: click {click}, read {}", reading.word())
         }
+        Attribution::Expired { click, .. } => format!("expired: the session of click {click} was over"),
+        Attribution::Visitor { click, model, .. } => {
+            format!("matched: click {click} of the same visitor, by {}", model.word())
+        }
     };
     line(text, "attribution", &attribution);
 }

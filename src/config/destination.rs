@@ -91,7 +91,7 @@ fn read(
     let changes = template.changes();
     Some(Destination {
         account: Arc::new(account),
-        route: Route { destination: id, sources: only.sources, events: only.events, changes },
+        route: Route { sources: only.sources, events: only.events, changes, ..Route::to(id) },
         max_per_second,
         max_in_flight: max_in_flight?,
         allow_private_network: allow_private_network?,

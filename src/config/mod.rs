@@ -16,7 +16,9 @@ use crate::config::read::{Env, Reader, Section};
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source::Source;
 use crate::domain::ids::DestinationId;
+use crate::domain::rulebook::Rulebook;
 use crate::problem::Problem;
+use crate::template::account::Mode;
 use crate::template::catalog::{Catalog, check_folder};
 
 /// The shipped default file: every key, explained. Its values are the defaults, and `init` writes it.
@@ -47,6 +49,25 @@ impl Config {
             vec![Problem::new(format!("the configuration cannot be read: {error}"), hint).in_file(&file)]
         })?;
         Config::parse(&file, &text, &|name| std::env::var(name).ok())
+    }
+
+    /// What decisions go by. A destination that is off takes nothing new.
+    pub fn rulebook(&self) -> Rulebook {
+        let is_on = |destination: &&Destination| destination.account.mode() != Mode::Off;
+        Rulebook {
+            policies: self
+                .sources
+                .iter()
+                .map(|source| (source.id.clone(), Arc::clone(&source.policy)))
+                .collect(),
+            routes: self
+                .destinations
+                .iter()
+                .filter(is_on)
+                .map(|destination| destination.route.clone())
+                .collect(),
+            ..Rulebook::default()
+        }
     }
 
     /// Reads `text` as if it stood in `file`. Looks at nothing outside but the files it names:

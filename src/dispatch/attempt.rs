@@ -14,8 +14,9 @@ use crate::dispatch::health::{Health, Standing};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::{Fault, Faults};
+use crate::domain::catch_up::Knew;
 use crate::domain::delivery::{
-    Answer, Attempt, DeliveryState, Judgement, Knew, OutgoingRequest, Reply, SentRequest, SourcePolicy,
+    Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest, SourcePolicy,
 };
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
@@ -344,7 +345,8 @@ async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms)
     }
     let Done { settled, knew, request, answer } = done;
     shared.note(&settled, now);
-    let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone() };
+    let attempt =
+        Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remark: None };
     let state = settled.state.clone();
     let knew = (!leaving).then_some(knew);
     let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew };

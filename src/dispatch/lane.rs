@@ -414,7 +414,7 @@ impl LaneTask {
             after_ms: None,
         };
         let due = self.setup.schedule.next(&id, attempts, at, None);
-        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement };
+        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement, remark: None };
         // It waits: whatever came meanwhile, the next attempt knows.
         let outcome = Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, knew: None };
         self.shared.record(outcome).await;

@@ -1,8 +1,29 @@
-//! Which click earned a conversion. Pure: the caller looks the candidates up.
+//! Which click earned a conversion, and which did not, and why. Pure: the caller looks the candidates up.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::ClickId;
+use crate::domain::click::Click;
+use crate::domain::ids::{ClickId, OfferId, VisitorId};
+use crate::domain::offer::Offer;
+use crate::domain::time::Time;
+
+/// Which of a visitor's clicks earns, where no click id is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Model {
+    LastTouch,
+    FirstTouch,
+}
+
+impl Model {
+    pub fn word(self) -> &'static str {
+        match self {
+            Model::LastTouch => "last_touch",
+            Model::FirstTouch => "first_touch",
+        }
+    }
+}
 
 /// How the click id that came was read before it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,30 +56,118 @@ pub enum Attribution {
     Unmatched { given: String },
     /// The click, and how the id was read.
     Matched { given: String, click: ClickId, reading: Reading },
+    /// No usable click id came; of the visitor's clicks on the offer the model chose this one.
+    Visitor { visitor: VisitorId, click: ClickId, model: Model },
+    /// The click is known, and its session was over before the conversion happened.
+    Expired { given: String, click: ClickId, reading: Reading },
 }
 
 impl Attribution {
+    /// The click that the conversion is joined to, also where it came too late for it.
     pub fn click(&self) -> Option<&ClickId> {
         match self {
-            Attribution::Matched { click, .. } => Some(click),
-            _ => None,
+            Attribution::Matched { click, .. }
+            | Attribution::Visitor { click, .. }
+            | Attribution::Expired { click, .. } => Some(click),
+            Attribution::NoClickId | Attribution::Unmatched { .. } => None,
         }
+    }
+
+    /// Whether a click earned it.
+    pub fn is_matched(&self) -> bool {
+        matches!(self, Attribution::Matched { .. } | Attribution::Visitor { .. })
     }
 
     /// The click id as the postback told it.
     pub fn given(&self) -> Option<&str> {
         match self {
-            Attribution::NoClickId => None,
-            Attribution::Unmatched { given } | Attribution::Matched { given, .. } => Some(given),
+            Attribution::NoClickId | Attribution::Visitor { .. } => None,
+            Attribution::Unmatched { given }
+            | Attribution::Matched { given, .. }
+            | Attribution::Expired { given, .. } => Some(given),
         }
     }
 
     pub fn word(&self) -> &'static str {
         match self {
-            Attribution::Matched { .. } => "matched",
-            _ => "unmatched",
+            Attribution::Matched { .. } | Attribution::Visitor { .. } => "matched",
+            Attribution::Expired { .. } => "expired",
+            Attribution::NoClickId | Attribution::Unmatched { .. } => "unmatched",
         }
     }
+}
+
+/// A click that was looked up by what a sender told, and how that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundClick {
+    pub click: Arc<Click>,
+    pub reading: Reading,
+}
+
+/// A visitor's earlier click, as far as attribution looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    pub click: ClickId,
+    pub at: Time,
+    pub offer: Option<OfferId>,
+    /// See [`crate::domain::click::Passage::is_billable`].
+    pub billable: bool,
+}
+
+/// A click that might have earned the conversion and did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Considered {
+    pub click: ClickId,
+    pub at: Time,
+    /// A sentence: why not.
+    pub why: String,
+}
+
+/// The most losing candidates that a conversion keeps: the likeliest.
+pub const MAX_CONSIDERED: usize = 16;
+
+/// Of a visitor's clicks, the one that earns a conversion of `offer` that happened at `at`; and those
+/// that lost, the latest first. Only clicks on this offer, made by a person, within the cookie's days
+/// and not after the conversion can earn.
+pub fn by_visitor(offer: &Offer, visits: &[Visit], at: Time) -> (Option<ClickId>, Vec<Considered>) {
+    let mut latest_first: Vec<&Visit> = visits.iter().collect();
+    latest_first.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| b.click.cmp(&a.click)));
+    let fits = |visit: &&&Visit| unfit(offer, visit, at).is_none();
+    let winner = match offer.model {
+        Model::LastTouch => latest_first.iter().find(fits),
+        Model::FirstTouch => latest_first.iter().rfind(fits),
+    };
+    let winner = winner.map(|visit| visit.click.clone());
+    let lost = latest_first.iter().filter(|visit| Some(&visit.click) != winner.as_ref());
+    let why = |visit: &Visit| match (unfit(offer, visit, at), offer.model) {
+        (Some(why), _) => why,
+        (None, Model::LastTouch) => "a later click of the visitor earns: last touch".to_owned(),
+        (None, Model::FirstTouch) => "an earlier click of the visitor earns: first touch".to_owned(),
+    };
+    let considered = lost.take(MAX_CONSIDERED).map(|visit| Considered {
+        click: visit.click.clone(),
+        at: visit.at,
+        why: why(visit),
+    });
+    let considered = considered.collect();
+    (winner, considered)
+}
+
+fn unfit(offer: &Offer, visit: &Visit, at: Time) -> Option<String> {
+    if visit.offer.as_ref() != Some(&offer.id) {
+        return Some(match &visit.offer {
+            Some(other) => format!("it is of the offer {other}"),
+            None => "it is of no offer".to_owned(),
+        });
+    }
+    if !visit.billable {
+        return Some("it was no visit, or a filter kept it from the offer".to_owned());
+    }
+    if visit.at > at {
+        return Some("it came after the conversion".to_owned());
+    }
+    let old = !offer.remembers(visit.at, at);
+    old.then(|| format!("it is older than the offer's {} days", offer.click_cookie_days))
 }
 
 /// The click ids that `given` may mean, likeliest first, without repeats. Only ids that can exist

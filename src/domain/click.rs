@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::ClickId;
+use crate::domain::filter::FilterVerdict;
+use crate::domain::ids::{ClickId, VisitorId};
+use crate::domain::offer::Placement;
 use crate::domain::time::Time;
 
 /// One thing known about a customer; ad platforms match people by these.
@@ -94,6 +96,114 @@ pub struct Click {
     /// `s1`…`s5` and their like.
     pub sub_ids: Pairs,
     pub customer: Traits,
+    pub passage: Passage,
+}
+
+/// How a click came by, and what was made of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    pub origin: Origin,
+    pub kind: ClickKind,
+    /// The campaign it came by, with its offer and affiliate as they were then.
+    pub placement: Option<Placement>,
+    /// The first-party cookie of the browser.
+    pub visitor: Option<VisitorId>,
+    pub agent: Option<Agent>,
+    /// Two capital letters of ISO 3166, where a country file is configured and knows the address.
+    pub country: Option<String>,
+    /// What each filter said, in order.
+    pub verdicts: Vec<FilterVerdict>,
+    pub consent: Option<Consent>,
+}
+
+/// By which door a click came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// An own server told it.
+    #[default]
+    Api,
+    /// A tracking link.
+    Link,
+    /// The tag on a landing page.
+    Tag,
+    /// The click pixel: a landing page without JavaScript.
+    Pixel,
+}
+
+impl Origin {
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Api => "api",
+            Origin::Link => "link",
+            Origin::Tag => "tag",
+            Origin::Pixel => "pixel",
+        }
+    }
+}
+
+/// Whether somebody clicked, or a program only looked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClickKind {
+    #[default]
+    Visit,
+    /// A HEAD request: somebody checks the link.
+    Head,
+    /// The browser fetched ahead (`Sec-Purpose: prefetch`).
+    Prefetch,
+    /// A messenger or social network drew a preview of the link.
+    Preview,
+}
+
+impl ClickKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            ClickKind::Visit => "visit",
+            ClickKind::Head => "head",
+            ClickKind::Prefetch => "prefetch",
+            ClickKind::Preview => "preview",
+        }
+    }
+}
+
+/// What the user agent says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// `desktop`, `mobile`, `tablet`, `tv`, `console`, `bot` or `other`.
+    pub device: String,
+    /// Name and version, as far as told: `Windows 10`, `iOS 18`.
+    pub system: Option<String>,
+    /// Name and version: `Chrome 131`.
+    pub browser: Option<String>,
+    /// The bot's name, where it is a known one.
+    pub bot: Option<String>,
+}
+
+/// What the visitor agreed to. `None` in a field: not asked, or not said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    pub ad_user_data: Option<bool>,
+    pub ad_personalization: Option<bool>,
+}
+
+impl Passage {
+    /// Whether the click counts: for caps, for duplicates and for a visitor's conversions.
+    pub fn is_billable(&self) -> bool {
+        self.kind == ClickKind::Visit && !self.is_blocked()
+    }
+
+    /// Whether an enforced filter keeps the click from the offer.
+    pub fn is_blocked(&self) -> bool {
+        self.verdicts.iter().any(FilterVerdict::blocks)
+    }
+
+    fn fill(&mut self, other: &Passage) -> bool {
+        let mut changed = fill_one(&mut self.placement, &other.placement);
+        changed |= fill_one(&mut self.visitor, &other.visitor);
+        changed |= fill_one(&mut self.agent, &other.agent);
+        changed |= fill_one(&mut self.country, &other.country);
+        changed |= fill_one(&mut self.consent, &other.consent);
+        changed
+    }
 }
 
 impl Click {
@@ -109,6 +219,7 @@ impl Click {
         changed |= fill_pairs(&mut self.cookies, &other.cookies);
         changed |= fill_pairs(&mut self.sub_ids, &other.sub_ids);
         changed |= self.customer.fill(&other.customer);
+        changed |= self.passage.fill(&other.passage);
         changed
     }
 }

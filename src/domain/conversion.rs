@@ -1,14 +1,14 @@
-//! A conversion, and the one decision about every postback: new, changed, repeated or wrong.
+//! A conversion, what a postback tells of one, and the history of its changes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::attribution::{self, Attribution, Reading};
+use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Pairs, Traits};
-use crate::domain::ids::{ClickId, ConversionId, Seq, SourceId};
+use crate::domain::ids::{ClickId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
-use crate::domain::postback::Fault;
+use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::time::Time;
 
 /// The name of an event: one of the industry's, or a custom one.
@@ -108,7 +108,8 @@ pub enum EventClaim {
 pub struct Draft {
     pub source: SourceId,
     pub event: EventClaim,
-    pub status: Status,
+    /// `None`: as the offer's disposition says, and no news in a repeat.
+    pub status: Option<Status>,
     pub transaction_id: Option<String>,
     /// As it came, decoded once: [`attribution::candidates`] reads it.
     pub click_id: Option<String>,
@@ -127,6 +128,22 @@ pub struct Draft {
     pub params: Pairs,
     /// What was left out and why.
     pub note: Option<String>,
+    /// What only the doors of the network's side tell.
+    pub network: NetworkClaim,
+}
+
+/// What a draft of the network's side tells beside: which offer, whose browser, and what is a repeat.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkClaim {
+    /// The offer that the caller names. Its click must be of this offer.
+    pub offer: Option<OfferId>,
+    /// The browser that told it; asked for its clicks where no usable click id came.
+    pub visitor: Option<VisitorId>,
+    /// What makes two tellings one, whatever else they say: the first wins. `None`: as the source's
+    /// dedup mode says.
+    pub key: Option<String>,
+    /// Whether a conversion without a recorded click is refused.
+    pub needs_click: bool,
 }
 
 /// A sale or other event, once, in its current state.
@@ -151,6 +168,23 @@ pub struct Conversion {
     pub traits: Traits,
     pub params: Pairs,
     pub history: Vec<Change>,
+    /// The offer, and whose click brought it; as it was when it was decided.
+    pub placement: Option<Placement>,
+    /// Where `payout` comes from. `None` without an offer.
+    pub payout_from: Option<PayoutFrom>,
+    /// Why it has the status it has, where there is more to say than that the network says so.
+    pub reason: Option<String>,
+    /// Clicks that might have earned it and did not; the latest first.
+    pub considered: Vec<Considered>,
+    /// The status it takes by itself, and when, while it is pending.
+    pub disposition: Option<(Time, Status)>,
+}
+
+impl Conversion {
+    /// The order it belongs to, as the advertiser told it.
+    pub fn order_id(&self) -> Option<&str> {
+        crate::domain::click::find(&self.params, "order_id")
+    }
 }
 
 /// One change to a conversion. Its number (1 and up) is the occasion of the deliveries it causes.
@@ -170,286 +204,8 @@ pub enum Cause {
     Postback(Seq),
     /// The click it waited for arrived.
     Click(ClickId),
-}
-
-/// What a postback is to what is already known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    New {
-        conversion: Conversion,
-        note: Option<String>,
-    },
-    /// The conversion after the change; the change is its history's last.
-    Update {
-        conversion: Conversion,
-        note: Option<String>,
-    },
-    Duplicate {
-        conversion: Conversion,
-        note: Option<String>,
-    },
-    Quarantine(Fault),
-}
-
-/// When and as what a postback arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrived {
-    pub seq: Seq,
-    pub at: Time,
-    /// When it is decided: later than `at` where a postback is mapped again.
-    pub now: Time,
-}
-
-/// Decides what `draft` is. `known` finds a stored conversion; `click` finds the click that one of
-/// the candidates names. Errors are only those of the two look-ups.
-pub fn decide<E>(
-    draft: &Draft,
-    dedup: Dedup,
-    arrived: Arrived,
-    mut known: impl FnMut(&ConversionId) -> Result<Option<Conversion>, E>,
-    mut click: impl FnMut(&str) -> Result<Option<(ClickId, Reading)>, E>,
-) -> Result<Decision, E> {
-    let identity = identity(draft, dedup, arrived.seq);
-    let note = join(draft.note.clone(), identity.note);
-    for event in identity_events(draft) {
-        let id = ConversionId::derive(&draft.source, event.as_str(), &identity.text);
-        if let Some(earlier) = known(&id)? {
-            let again = Again { draft, arrived, note, amounts: identity.amounts };
-            return repeat(earlier, again, &mut click);
-        }
-    }
-    let event = match &draft.event {
-        EventClaim::Named(name) => name.clone(),
-        EventClaim::ByValue { positive, zero } => match draft.value {
-            Some(value) if value.amount.is_sign_negative() && !value.amount.is_zero() => {
-                return Ok(Decision::Quarantine(unknown_reversal(draft, value)));
-            }
-            Some(value) if !value.amount.is_zero() => positive.clone(),
-            _ => zero.clone(),
-        },
-    };
-    let attribution = attribute(draft.click_id.as_deref(), &mut click)?;
-    let id = ConversionId::derive(&draft.source, event.as_str(), &identity.text);
-    Ok(Decision::New { conversion: fresh(draft, id, event, attribution, arrived), note })
-}
-
-struct Identity {
-    text: String,
-    note: Option<String>,
-    amounts: Amounts,
-}
-
-/// What another amount under the same identity means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Amounts {
-    /// The same sale, worth something else now.
-    Change,
-    /// Perhaps another sale of the same visitor; only the click id tells them apart, and it cannot:
-    /// the first wins.
-    FirstWins,
-}
-
-/// The dedup key, prefixed by its kind so that a transaction id never meets a click id.
-fn identity(draft: &Draft, dedup: Dedup, seq: Seq) -> Identity {
-    let transaction = draft.transaction_id.as_ref().map(|id| format!("transaction:{id}"));
-    let click = draft.click_id.as_ref().map(|id| format!("click:{}", id.trim()));
-    let chosen = match dedup {
-        Dedup::Transaction => {
-            transaction.map(|text| (text, Amounts::Change)).or(click.map(|text| (text, Amounts::FirstWins)))
-        }
-        Dedup::Click => click.or(transaction).map(|text| (text, Amounts::Change)),
-        Dedup::Each => Some((format!("each:{seq}"), Amounts::Change)),
-    };
-    match chosen {
-        Some((text, amounts)) => Identity { text, note: None, amounts },
-        None => {
-            let note =
-                "neither a transaction id nor a click id came: a repeat of this postback would count again";
-            Identity { text: format!("each:{seq}"), note: Some(note.to_owned()), amounts: Amounts::Change }
-        }
-    }
-}
-
-/// The events under which an earlier telling of this sale may be known, most telling first.
-/// A value above 0 never touches an earlier zero event: a Lead that rises becomes its own Purchase.
-fn identity_events(draft: &Draft) -> Vec<&EventName> {
-    match &draft.event {
-        EventClaim::Named(name) => vec![name],
-        EventClaim::ByValue { positive, zero } => match draft.value {
-            Some(value) if value.amount.is_sign_positive() && !value.amount.is_zero() => vec![positive],
-            _ => vec![positive, zero],
-        },
-    }
-}
-
-fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
-    let came = draft.negative_came.as_deref().map(|came| format!("{came}: ")).unwrap_or_default();
-    let unknown = match draft.transaction_id.as_deref() {
-        Some(transaction) => format!("no earlier conversion has the transaction id `{transaction}`"),
-        None => "no transaction id came that could name an earlier conversion".to_owned(),
-    };
-    Fault::new(
-        format!("{came}the value {value} is below 0 and {unknown}"),
-        "a reversal must name the transaction it takes back; when that sale is known, map this postback again",
-    )
-}
-
-/// The click that `given` names, if it is recorded.
-pub fn attribute<E>(
-    given: Option<&str>,
-    mut click: impl FnMut(&str) -> Result<Option<(ClickId, Reading)>, E>,
-) -> Result<Attribution, E> {
-    let Some(given) = given else { return Ok(Attribution::NoClickId) };
-    Ok(match click(given)? {
-        Some((click, reading)) => Attribution::Matched { given: given.to_owned(), click, reading },
-        None => Attribution::Unmatched { given: given.to_owned() },
-    })
-}
-
-fn fresh(
-    draft: &Draft,
-    id: ConversionId,
-    event: EventName,
-    attribution: Attribution,
-    arrived: Arrived,
-) -> Conversion {
-    Conversion {
-        id,
-        seq: arrived.seq,
-        source: draft.source.clone(),
-        event,
-        status: told_status(draft),
-        transaction_id: draft.transaction_id.clone(),
-        attribution,
-        item_id: draft.item_id.clone(),
-        value: draft.value,
-        payout: draft.payout,
-        revenue: draft.revenue,
-        sale_amount: draft.sale_amount,
-        event_time: draft.event_time.map_or(arrived.at, |told| told.min(arrived.at)),
-        received_at: arrived.at,
-        traits: draft.traits.clone(),
-        params: draft.params.clone(),
-        history: Vec::new(),
-    }
-}
-
-/// A value below 0 that came instead of an event name takes the sale back.
-fn told_status(draft: &Draft) -> Status {
-    match (&draft.event, draft.value) {
-        (EventClaim::ByValue { .. }, Some(value))
-            if value.amount.is_sign_negative() && !value.amount.is_zero() =>
-        {
-            Status::Rejected
-        }
-        _ => draft.status,
-    }
-}
-
-/// Another telling of something known.
-struct Again<'a> {
-    draft: &'a Draft,
-    arrived: Arrived,
-    note: Option<String>,
-    amounts: Amounts,
-}
-
-fn repeat<E>(
-    earlier: Conversion,
-    again: Again<'_>,
-    click: &mut impl FnMut(&str) -> Result<Option<(ClickId, Reading)>, E>,
-) -> Result<Decision, E> {
-    let Again { draft, arrived, .. } = again;
-    let mut now = earlier.clone();
-    let mut what = Vec::new();
-    change(&mut what, "status", &mut now.status, told_status(draft), Status::word);
-    let above_zero =
-        |money: Option<Money>| money.is_some_and(|m| m.amount.is_sign_positive() && !m.amount.is_zero());
-    let first_wins = again.amounts == Amounts::FirstWins
-        && above_zero(draft.value)
-        && above_zero(earlier.value)
-        && draft.value != earlier.value;
-    let note = if first_wins {
-        let kept = "without a transaction id another value cannot be told from a second sale: the first telling's is kept";
-        join(again.note, Some(kept.to_owned()))
-    } else {
-        change_amounts(&mut what, &mut now, draft);
-        again.note
-    };
-    let note = match (earlier.attribution.given(), draft.click_id.as_deref()) {
-        (None, Some(given)) => {
-            what.push(format!("click id: none → {given}"));
-            now.attribution = attribute(Some(given), click)?;
-            note
-        }
-        (Some(had), Some(given)) if had.trim() != given.trim() => join(
-            note,
-            Some(format!(
-                "it names another click id, `{given}`, than the first telling, `{had}`; the first is kept"
-            )),
-        ),
-        _ => note,
-    };
-    if what.is_empty() {
-        return Ok(Decision::Duplicate { conversion: earlier, note });
-    }
-    now.traits.fill(&draft.traits);
-    if now.item_id.is_none() {
-        now.item_id.clone_from(&draft.item_id);
-    }
-    if now.transaction_id.is_none() {
-        now.transaction_id.clone_from(&draft.transaction_id);
-    }
-    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
-    Ok(Decision::Update { conversion: now, note })
-}
-
-fn change_amounts(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) {
-    for (name, mine, told) in [
-        ("value", &mut now.value, draft.value),
-        ("payout", &mut now.payout, draft.payout),
-        ("revenue", &mut now.revenue, draft.revenue),
-        ("sale_amount", &mut now.sale_amount, draft.sale_amount),
-    ] {
-        if told.is_some() {
-            change(what, name, mine, told, |money| money.map_or("none".to_owned(), |m| m.to_string()));
-        }
-    }
-}
-
-fn change<T: PartialEq + Copy, S: fmt::Display>(
-    what: &mut Vec<String>,
-    name: &str,
-    mine: &mut T,
-    told: T,
-    word: impl Fn(T) -> S,
-) {
-    if *mine != told {
-        what.push(format!("{name}: {} → {}", word(*mine), word(told)));
-        *mine = told;
-    }
-}
-
-fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, what: Vec<String>) {
-    let number = u32::try_from(conversion.history.len()).unwrap_or(u32::MAX).saturating_add(1);
-    conversion.history.push(Change { number, at, cause, what });
-}
-
-/// Joins the click that a conversion waited for. `None` when it is matched already or waits for
-/// another click.
-pub fn matched_by(conversion: &Conversion, click: &ClickId, at: Time) -> Option<Conversion> {
-    let Attribution::Unmatched { given } = &conversion.attribution else { return None };
-    let (click, reading) = attribution::candidates(given).into_iter().find(|(id, _)| id == click)?;
-    let mut now = conversion.clone();
-    now.attribution = Attribution::Matched { given: given.clone(), click: click.clone(), reading };
-    push_change(&mut now, at, Cause::Click(click), vec!["attribution: unmatched → matched".to_owned()]);
-    Some(now)
-}
-
-/// Joins two remarks into one.
-pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
-    match (first, second) {
-        (Some(first), Some(second)) => Some(format!("{first}; {second}")),
-        (first, second) => first.or(second),
-    }
+    /// Somebody changed its status. The name of their token.
+    Person { name: String, note: Option<String> },
+    /// The offer's disposition fell due.
+    Disposition,
 }

@@ -1,9 +1,14 @@
 //! Deliveries: which a conversion causes, the states they pass through, and each attempt.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Status};
-use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
+use crate::domain::conversion::{Conversion, Dedup, Status};
+use crate::domain::ids::{
+    AffiliateId, CampaignId, ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId,
+};
+use crate::domain::mask;
+use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 
 /// One conversion on its way to one destination, for one occasion.
@@ -98,7 +103,7 @@ pub struct SourcePolicy {
     pub unmatched: Unmatched,
 }
 
-/// Which conversions one destination takes.
+/// Which conversions one destination takes, when, and how many of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     pub destination: DestinationId,
@@ -108,6 +113,24 @@ pub struct Route {
     pub events: Vec<String>,
     /// Whether it hears of changes after it was told the conversion once.
     pub changes: Changes,
+    pub scope: Scope,
+    /// The statuses it is told, of an outgoing postback. `None`: those that the source forwards.
+    pub on: Option<Vec<Status>>,
+    /// How long a delivery waits before it is sent.
+    pub delay_ms: i64,
+    /// How many of a hundred conversions it is told: 0–100, decided by the click id.
+    pub percent: u8,
+}
+
+/// Whose conversions a destination takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's: an ad account.
+    Any,
+    /// Those that some campaign brought: a postback for all.
+    AnyCampaign,
+    Affiliate(AffiliateId),
+    Campaign(CampaignId),
 }
 
 /// Whether a destination can express that a conversion it knows has changed.
@@ -118,12 +141,71 @@ pub enum Changes {
 }
 
 impl Route {
+    /// A route for all conversions, told once, at once.
+    pub fn to(destination: DestinationId) -> Route {
+        Route {
+            destination,
+            sources: Vec::new(),
+            events: Vec::new(),
+            changes: Changes::Ignore,
+            scope: Scope::Any,
+            on: None,
+            delay_ms: 0,
+            percent: 100,
+        }
+    }
+
     fn takes(&self, conversion: &Conversion) -> bool {
         let source = self.sources.is_empty() || self.sources.contains(&conversion.source);
         let event =
             self.events.is_empty() || self.events.iter().any(|event| event == conversion.event.as_str());
-        source && event
+        source && event && self.scope.covers(conversion)
     }
+
+    /// Whether it is told a conversion of this status on first telling.
+    fn forwards(&self, conversion: &Conversion, policy: &SourcePolicy) -> bool {
+        match &self.on {
+            Some(on) => on.contains(&conversion.status) && conversion.status != Status::Scrubbed,
+            None => is_forwardable(conversion, policy),
+        }
+    }
+
+    /// Whether the conversion is among those that it is told; the same answer for all its changes.
+    fn is_chosen(&self, conversion: &Conversion) -> bool {
+        if self.percent >= 100 {
+            return true;
+        }
+        let click = conversion.attribution.click().map(ClickId::as_str).or(conversion.attribution.given());
+        let share = match click {
+            Some(click) => share_of(click.trim().as_bytes()),
+            None => share_of(conversion.id.as_bytes()),
+        };
+        share < u64::from(self.percent)
+    }
+}
+
+impl Scope {
+    fn covers(&self, conversion: &Conversion) -> bool {
+        let placement = conversion.placement.as_ref();
+        // What the tag tells is no sale of a campaign's.
+        let earns = conversion.source.as_str() != built_in::TAG;
+        match self {
+            Scope::Any => true,
+            Scope::AnyCampaign => earns && placement.is_some_and(|placed| placed.campaign.is_some()),
+            Scope::Affiliate(id) => {
+                earns && placement.is_some_and(|placed| placed.affiliate.as_ref() == Some(id))
+            }
+            Scope::Campaign(id) => {
+                earns && placement.is_some_and(|placed| placed.campaign.as_ref() == Some(id))
+            }
+        }
+    }
+}
+
+/// 0–99, spread evenly over what is told. Part of what people were promised, so it never changes.
+fn share_of(text: &[u8]) -> u64 {
+    let digest = Sha256::digest(text);
+    digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) % 100
 }
 
 /// The deliveries of a conversion after it came, changed or was matched. Pure, and the whole rule:
@@ -142,28 +224,28 @@ pub fn plan(
     now: Time,
 ) -> Vec<Delivery> {
     let mut deliveries = earlier.to_vec();
-    let first = first_state(conversion, policy, now);
     if conversion.attribution.click().is_some() {
         release_held(&mut deliveries, now);
     }
     let occasion =
         conversion.history.last().map_or(Occasion::First, |change| Occasion::Change(change.number));
-    let forwardable = is_forwardable(conversion, policy);
     for route in routes.iter().filter(|route| route.takes(conversion)) {
+        let first = first_state(conversion, policy, route, now);
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
         let told = mine().any(Delivery::has_told);
         let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
+        let forwards = route.forwards(conversion, policy);
         let wanted = match (unfinished || dropped_before, told) {
             (true, _) => false,
-            (false, true) => route.changes == Changes::Send,
-            (false, false) => forwardable,
+            (false, true) => route.changes == Changes::Send && (route.on.is_none() || forwards),
+            (false, false) => forwards,
         };
         if wanted {
             deliveries.push(Delivery {
                 destination: route.destination.clone(),
                 occasion,
-                state: first.clone(),
+                state: first,
                 attempts: 0,
             });
         }
@@ -171,18 +253,23 @@ pub fn plan(
     deliveries
 }
 
-/// Whether the conversion's status is one that its source forwards.
+/// Whether the conversion's status is one that its source forwards. What is scrubbed never is.
 pub fn is_forwardable(conversion: &Conversion, policy: &SourcePolicy) -> bool {
-    policy.forward_status.contains(&conversion.status)
+    conversion.status != Status::Scrubbed && policy.forward_status.contains(&conversion.status)
 }
 
-fn first_state(conversion: &Conversion, policy: &SourcePolicy, now: Time) -> DeliveryState {
+fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, now: Time) -> DeliveryState {
+    if !route.is_chosen(conversion) {
+        let reason = format!("not among the {} % of conversions that this postback tells", route.percent);
+        return DeliveryState::Skipped { at: now, reason };
+    }
+    let due = now.plus_millis(route.delay_ms);
     if conversion.attribution.click().is_some() {
-        return DeliveryState::Waiting { due: now };
+        return DeliveryState::Waiting { due };
     }
     match policy.unmatched {
         Unmatched::Hold { hours } => DeliveryState::Held { until: now.plus_hours(i64::from(hours)) },
-        Unmatched::Forward => DeliveryState::Waiting { due: now },
+        Unmatched::Forward => DeliveryState::Waiting { due },
         Unmatched::Drop => DeliveryState::Skipped { at: now, reason: NO_CLICK.to_owned() },
     }
 }
@@ -209,73 +296,6 @@ pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
         }
     }
     any
-}
-
-/// What an attempt knew of its conversion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Knew {
-    /// How many changes the conversion had gone through when the delivery was claimed.
-    pub changes: usize,
-    /// Whether the destination hears of changes.
-    pub hears: Changes,
-}
-
-/// What came of the delivery at `place` while an attempt was out that knew less than is known now.
-/// [`plan`] saw it waiting and left it to the attempt, which ended with what was so before:
-///
-/// - A destination that was told, and hears of changes, gets a delivery for the latest one. That
-///   its click came meanwhile is no news to it.
-/// - A delivery that was skipped waits again: what it was skipped for may be so no longer.
-///
-/// Answers whether a delivery was added.
-pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: usize, knew: Knew) -> bool {
-    let news = conversion.history.get(knew.changes..).unwrap_or_default();
-    let told_of = |change: &&Change| matches!(change.cause, Cause::Postback(_));
-    let Some(latest) = news.iter().rfind(told_of).or(news.last()) else { return false };
-    let others = |delivery: &Delivery| {
-        deliveries.iter().enumerate().any(|(at, other)| {
-            let same = at != place && other.destination == delivery.destination;
-            // One of an earlier change knows nothing of the latest, even where it is later than this.
-            same && (other.state.is_unfinished() || other.occasion >= Occasion::Change(latest.number))
-        })
-    };
-    let Some(delivery) = deliveries.get(place).filter(|delivery| !others(delivery)) else {
-        return false;
-    };
-    let destination = delivery.destination.clone();
-    match (delivery.state.clone(), news.iter().rfind(told_of)) {
-        (DeliveryState::Delivered { at } | DeliveryState::Dead { at, .. }, Some(change))
-            if knew.hears == Changes::Send =>
-        {
-            let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
-            deliveries.push(Delivery { destination, occasion, state, attempts: 0 });
-            true
-        }
-        (DeliveryState::Skipped { at, .. }, _) => {
-            if let Some(delivery) = deliveries.get_mut(place) {
-                delivery.state = DeliveryState::Waiting { due: at };
-            }
-            false
-        }
-        _ => false,
-    }
-}
-
-/// Whether another delivery to the same destination is going to tell the conversion as it is, or has:
-/// one of a later occasion, or any that was delivered after this one had ended.
-pub fn superseded(all: &[Delivery], id: &DeliveryId) -> bool {
-    let is_it =
-        |delivery: &&Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;
-    let ended = all.iter().find(is_it).and_then(|delivery| match delivery.state {
-        DeliveryState::Dead { at, .. } | DeliveryState::Skipped { at, .. } => Some(at),
-        _ => None,
-    });
-    let others =
-        all.iter().filter(|other| other.destination == id.destination && other.occasion != id.occasion);
-    others.map(|other| (other.occasion, &other.state)).any(|(occasion, state)| match state {
-        DeliveryState::Delivered { at } => occasion > id.occasion || ended.is_some_and(|ended| *at >= ended),
-        state => state.is_unfinished(),
-    })
 }
 
 /// An HTTP request that is ready to leave. Secrets are in it: it is never stored, only its
@@ -306,50 +326,12 @@ impl OutgoingRequest {
     pub fn mask(&self, text: &str) -> String {
         let mut masked = std::borrow::Cow::Borrowed(text);
         for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
-            if let Some(without) = without(&masked, secret) {
+            if let Some(without) = mask::without(&masked, secret) {
                 masked = std::borrow::Cow::Owned(without);
             }
         }
         masked.into_owned()
     }
-}
-
-/// `text` with every spelling of `secret` replaced; `None` where it holds none, as most texts do.
-fn without(text: &str, secret: &str) -> Option<String> {
-    let first = secret.bytes().next()?;
-    let mut masked = String::new();
-    let (mut kept, mut at) = (0, 0);
-    while let Some(byte) = text.as_bytes().get(at) {
-        let may_begin = *byte == first || *byte == b'%' || (*byte == b'+' && first == b' ');
-        let found =
-            if may_begin { spelled(text.as_bytes().get(at..).unwrap_or_default(), secret) } else { None };
-        match found {
-            Some(length) => {
-                masked.push_str(text.get(kept..at).unwrap_or_default());
-                masked.push_str("***");
-                at += length;
-                kept = at;
-            }
-            None => at += 1,
-        }
-    }
-    (kept > 0).then(|| masked + text.get(kept..).unwrap_or_default())
-}
-
-/// How many bytes at the front of `text` spell `secret`, plain or percent-encoded.
-fn spelled(text: &[u8], secret: &str) -> Option<usize> {
-    let mut at = 0;
-    for wanted in secret.bytes() {
-        let byte = *text.get(at)?;
-        let hex = |offset: usize| char::from(*text.get(at + offset)?).to_digit(16);
-        at += match (byte, hex(1), hex(2)) {
-            _ if byte == wanted => 1,
-            (b'+', ..) if wanted == b' ' => 1,
-            (b'%', Some(high), Some(low)) if high * 16 + low == u32::from(wanted) => 3,
-            _ => return None,
-        };
-    }
-    Some(at)
 }
 
 /// A request as it left, secrets masked.
@@ -440,6 +422,8 @@ pub struct Attempt {
     pub request: Option<SentRequest>,
     pub answer: Option<Answer>,
     pub judgement: Judgement,
+    /// What the request says otherwise than the conversion: a payout that was scaled.
+    pub remark: Option<String>,
 }
 
 /// Why a delivery cannot be retried now.

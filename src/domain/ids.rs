@@ -21,6 +21,8 @@ pub enum IdError {
     Delivery,
     #[error("a postback id is a whole number from 1 to 9007199254740991")]
     Sequence,
+    #[error("a visitor id is 16–64 characters of A–Z a–z 0–9 _ -")]
+    Visitor,
 }
 
 /// The id that travels with a visitor: minted here or given by the caller, case kept.
@@ -108,6 +110,58 @@ config_id!(
     DestinationId
 );
 
+config_id!(
+    /// The id of one offer.
+    OfferId
+);
+config_id!(
+    /// The id of one campaign, as in `/c/{campaign}`.
+    CampaignId
+);
+config_id!(
+    /// The id of one affiliate.
+    AffiliateId
+);
+config_id!(
+    /// The id of one advertiser.
+    AdvertiserId
+);
+config_id!(
+    /// The id of one creative.
+    CreativeId
+);
+
+/// Who a browser says it is, by a first-party cookie that was minted here. It names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VisitorId(String);
+
+impl VisitorId {
+    /// 16–64 characters of `[A-Za-z0-9_-]`.
+    pub fn parse(text: &str) -> Result<VisitorId, IdError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if (16..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(VisitorId(text.to_owned()))
+        } else {
+            Err(IdError::Visitor)
+        }
+    }
+
+    /// A fresh id of 32 hexadecimal digits.
+    pub fn mint(entropy: [u8; 16]) -> VisitorId {
+        VisitorId(String::from_utf8_lossy(&hex(&entropy)).into_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VisitorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The number of a postback in the order of arrival: 1 and up, below 2^53 so that JSON keeps it whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Seq(u64);
@@ -142,6 +196,11 @@ impl ConversionId {
     /// The first 128 bits of SHA-256 over the length-prefixed parts.
     pub fn derive(source: &SourceId, event: &str, identity: &str) -> ConversionId {
         ConversionId(digest(&["conversion", source.as_str(), event, identity]))
+    }
+
+    /// For a sale whose identity says all, whatever its event is called: the doors of the network's side.
+    pub fn derive_keyed(source: &SourceId, key: &str) -> ConversionId {
+        ConversionId(digest(&["conversion", source.as_str(), "", "key", key]))
     }
 
     pub fn parse(text: &str) -> Result<ConversionId, IdError> {

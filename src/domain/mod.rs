@@ -1,10 +1,20 @@
 //! The nouns and the pure decisions about them: no IO, no async, no clock.
 
 pub mod attribution;
+pub mod catch_up;
 pub mod click;
 pub mod conversion;
+pub mod decision;
 pub mod delivery;
+pub mod earning;
+pub mod filter;
 pub mod ids;
+pub mod mask;
 pub mod money;
+pub mod offer;
 pub mod postback;
+pub mod rights;
+pub mod rulebook;
+pub mod status;
+pub mod suppression;
 pub mod time;

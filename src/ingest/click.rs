@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::domain::click::{Click, Pairs, Traits};
+use crate::domain::click::{Click, Pairs, Passage, Traits};
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
-use crate::store::{ClickRecorded, Store, StoreError};
+use crate::store::{ClickArrival, ClickRecorded, Screening, Store, StoreError};
 
 /// A click as its recorder tells it.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,7 @@ pub struct ClickDraft {
     pub cookies: Pairs,
     pub sub_ids: Pairs,
     pub customer: Traits,
+    pub passage: Passage,
 }
 
 impl ClickDraft {
@@ -39,6 +40,7 @@ impl ClickDraft {
             cookies: self.cookies,
             sub_ids: self.sub_ids,
             customer: self.customer,
+            passage: self.passage,
         }
     }
 }
@@ -55,6 +57,6 @@ pub async fn record(
 ) -> Result<(ClickId, ClickRecorded), StoreError> {
     let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
     let id = click.id.clone();
-    let recorded = store.record_click(click).await?;
-    Ok((id, recorded))
+    let receipt = store.record_click(ClickArrival { click, screening: Screening::None }).await?;
+    Ok((id, receipt.recorded))
 }

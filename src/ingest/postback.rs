@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::domain::delivery::{Route, SourcePolicy};
+use crate::domain::delivery::SourcePolicy;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
 use crate::template::params;
@@ -16,8 +17,8 @@ pub struct Network {
     pub template: Arc<SourceTemplate>,
     pub binding: SourceBinding,
     pub policy: Arc<SourcePolicy>,
-    /// Every destination's route; the decision picks those that fit.
-    pub routes: Arc<Vec<Route>>,
+    /// What decisions go by; the store is governed by the same.
+    pub rules: Arc<Rulebook>,
 }
 
 /// A request with a valid key, secrets masked in `raw`.
@@ -129,6 +130,5 @@ async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Resu
         Some(given) => store.find_click(given).await?,
         None => None,
     };
-    let (policy, routes) = (Arc::clone(&network.policy), Arc::clone(&network.routes));
-    Ok(Finding::Mapped(Box::new(MappedArrival { draft, policy, routes, click })))
+    Ok(Finding::Mapped(Box::new(MappedArrival { draft, click })))
 }

@@ -4,11 +4,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use crate::domain::attribution;
+use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
-use crate::domain::conversion::{self, Arrived, Conversion, Decision};
+use crate::domain::conversion::Conversion;
+use crate::domain::decision::{self, Arrived, Decision, Facts};
 use crate::domain::delivery::{self, Delivery, SentRequest};
-use crate::domain::ids::Seq;
+use crate::domain::ids::{ConversionId, Seq};
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
@@ -102,15 +103,11 @@ fn decide(
     find: &impl Fn(&str) -> Option<Click>,
 ) -> Result<(Conversion, Option<String>), Fault> {
     let draft = network.template.map(&network.binding, params)?;
-    let click = |given: &str| {
-        let found = attribution::candidates(given).into_iter().find(|(id, _)| find(id.as_str()).is_some());
-        Ok::<_, Infallible>(found)
-    };
     let Some(seq) = Seq::new(1) else {
         return Err(Fault::new("no sequence number", ""));
     };
     let arrived = Arrived { seq, at: now, now };
-    match conversion::decide(&draft, network.policy.dedup, arrived, |_| Ok(None), click) {
+    match decision::decide(&network.rules, &draft, arrived, &Paper(find)) {
         Ok(Decision::Quarantine(fault)) => Err(fault),
         Ok(
             Decision::New { conversion, note }
@@ -121,6 +118,24 @@ fn decide(
     }
 }
 
+/// What is known on paper: a click, perhaps, and no earlier conversion.
+struct Paper<'a, F>(&'a F);
+
+impl<F: Fn(&str) -> Option<Click>> Facts for Paper<'_, F> {
+    type Error = Infallible;
+
+    fn conversion(&self, _: &ConversionId) -> Result<Option<Conversion>, Infallible> {
+        Ok(None)
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {
+        let found = attribution::candidates(given).into_iter().find_map(|(id, reading)| {
+            (self.0)(id.as_str()).map(|click| FoundClick { click: Arc::new(click), reading })
+        });
+        Ok(found)
+    }
+}
+
 fn requests(
     network: &Network,
     accounts: &[Arc<Account>],
@@ -128,7 +143,7 @@ fn requests(
     click: Option<&Click>,
     now: Time,
 ) -> Vec<(Delivery, PreviewedRequest)> {
-    let planned = delivery::plan(conversion, &[], &network.policy, &network.routes, now);
+    let planned = delivery::plan(conversion, &[], &network.policy, &network.rules.routes, now);
     let mut previewed = Vec::with_capacity(planned.len());
     for delivery in planned {
         let Some(account) = accounts.iter().find(|account| *account.id() == delivery.destination) else {

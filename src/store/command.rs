@@ -2,11 +2,10 @@
 
 use tokio::sync::oneshot;
 
-use crate::domain::click::Click;
 use crate::domain::delivery::{Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
-use crate::store::{Arrival, ClickRecorded, Outcome, PurgeBefore, Purged, Receipt, StoreError};
+use crate::store::{Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
 pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -14,7 +13,7 @@ pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// One command, with the way back to who gave it.
 pub enum Command {
     Arrive(Box<Arrival>, Answer<Receipt>),
-    Click(Box<Click>, Answer<ClickRecorded>),
+    Click(Box<ClickArrival>, Answer<ClickReceipt>),
     /// Goes on matching conversions after number `after` with a click that is stored.
     Match {
         click: ClickId,

@@ -5,15 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use crate::domain::attribution::{Reading, candidates};
+use crate::domain::attribution::{FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
 use crate::domain::postback::Postback;
+use crate::domain::rulebook::Rulebook;
+use crate::domain::status::StatusMove;
+use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
 use crate::store::group::Shared;
@@ -24,9 +27,10 @@ use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
 use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
-    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickRecorded, ConversionFilter, DeliveryFilter, Later,
-    ListedDelivery, Outcome, Page, PageRequest, PostbackFilter, PurgeBefore, Purged, Receipt, Store,
-    StoreError, Trace, read,
+    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt,
+    ConversionFilter, ConversionRef, DeliveryFilter, Later, ListedDelivery, Outcome, Page, PageRequest,
+    PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, StatusChanged, Store, StoreError,
+    SuppressionOrder, Trace, read,
 };
 
 /// How many lists and traces are read at a time.
@@ -59,6 +63,9 @@ pub struct Embedded {
     long_reads: Arc<Semaphore>,
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Clicks whose waiting conversions were not all matched when the last process ended: they are
+    /// matched once there are rules to go by.
+    left: Mutex<Vec<ClickId>>,
 }
 
 impl Embedded {
@@ -81,15 +88,19 @@ impl Embedded {
     pub fn open_with(kv: Arc<dyn Kv>, settings: Settings) -> Result<Embedded, OpenError> {
         let shelf = Shelf::new(kv);
         let opened = rebuild(&shelf, settings.dedup_mask)?;
-        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index) });
+        let rules = RwLock::new(Arc::new(Rulebook::default()));
+        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index), rules });
         let queue = Arc::new(Queue::default());
-        for click in opened.matching {
-            queue.push(Command::Match { click, after: 0 });
-        }
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
-        Ok(Embedded { shared, long_reads, queue, writer: Mutex::new(Some(writer)) })
+        Ok(Embedded {
+            shared,
+            long_reads,
+            queue,
+            writer: Mutex::new(Some(writer)),
+            left: Mutex::new(opened.matching),
+        })
     }
 
     /// A read of many records, on a thread where waiting for the disk holds up nobody. Whoever no longer
@@ -205,10 +216,10 @@ impl Embedded {
         Ok(())
     }
 
-    fn find_click_now(&self, given: &str) -> Result<Option<(ClickId, Reading)>, StoreError> {
+    fn find_click_now(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
         for (id, reading) in candidates(given) {
-            if self.shared.shelf.click(&id)?.is_some() {
-                return Ok(Some((id, reading)));
+            if let Some(click) = self.shared.shelf.click(&id)? {
+                return Ok(Some(FoundClick { click, reading }));
             }
         }
         Ok(None)
@@ -241,20 +252,81 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
 }
 
 impl Store for Embedded {
+    fn govern(&self, rules: Arc<Rulebook>) {
+        *self.shared.rules.write() = rules;
+        for click in self.left.lock().drain(..) {
+            self.queue.push(Command::Match { click, after: 0 });
+        }
+    }
+
     fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt> {
         self.write(|answer| Command::Arrive(Box::new(arrival), answer))
     }
 
-    fn record_click(&self, click: Click) -> Later<'_, ClickRecorded> {
-        self.write(|answer| Command::Click(Box::new(click), answer))
+    fn record_click(&self, arrival: ClickArrival) -> Later<'_, ClickReceipt> {
+        self.write(|answer| Command::Click(Box::new(arrival), answer))
     }
 
     fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>> {
         now(self.shared.shelf.click(id))
     }
 
-    fn find_click(&self, given: &str) -> Later<'_, Option<(ClickId, Reading)>> {
+    fn find_click(&self, given: &str) -> Later<'_, Option<FoundClick>> {
         now(self.find_click_now(given))
+    }
+
+    fn clicks(&self, _filter: ClickFilter, _page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn dispose(&self, _now: Time, _limit: usize) -> Later<'_, u64> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn set_status(&self, _which: ConversionRef, _order: StatusMove, _now: Time) -> Later<'_, StatusChanged> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn suppress(&self, _order: SuppressionOrder) -> Later<'_, Vec<bool>> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn unsuppress(&self, _order: SuppressionOrder) -> Later<'_, Vec<bool>> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn remove_list(&self, _list: String) -> Later<'_, u64> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn lists(&self) -> Later<'_, Vec<ListSummary>> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn listed(&self, _list: String, _page: PageRequest) -> Later<'_, Page<ListedEntry>> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn keep_text(&self, _name: String, _text: String) -> Later<'_, ()> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn kept_text(&self, _name: String) -> Later<'_, Option<String>> {
+        now(Err(StoreError::Closed))
+    }
+
+    fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>> {
+        let found = match which {
+            ConversionRef::Id(id) => {
+                read::find(&self.shared, &id).map(|found| found.map(|(_, record)| record))
+            }
+            ConversionRef::Number(seq) => read::record(&self.shared, seq.get()),
+        };
+        now(found.map(|record| record.map(|record| record.conversion)))
+    }
+
+    fn report(&self, _query: ReportQuery) -> Later<'_, ReportPage> {
+        now(Err(StoreError::Closed))
     }
 
     fn claim(&self, request: ClaimRequest) -> Later<'_, Claim> {

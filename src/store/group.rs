@@ -1,19 +1,22 @@
 //! One group of commands, decided in order against what is stored and what the group itself brings.
 //! Nothing here is visible before the commit.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use tokio::runtime::Handle;
 
-use crate::domain::attribution::{Attribution, Reading, candidates};
+use crate::domain::attribution::{Attribution, FoundClick, candidates};
 use crate::domain::click::Click;
-use crate::domain::conversion::{Arrived, Conversion, Decision, decide};
+use crate::domain::conversion::Conversion;
+use crate::domain::decision::{Arrived, Decision, Facts, decide};
 use crate::domain::delivery::{Delivery, plan};
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::store::command::{Answer, Command};
 use crate::store::index::Index;
@@ -31,6 +34,8 @@ const MAX_CHANGES: usize = 500;
 pub struct Shared {
     pub shelf: Shelf,
     pub index: Mutex<Index>,
+    /// What decisions go by; see [`crate::store::Store::govern`].
+    pub rules: RwLock<Arc<Rulebook>>,
 }
 
 /// A postback that the group brings, with the conversion it makes.
@@ -62,6 +67,7 @@ type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// The pending state of one group.
 pub struct Group<'a> {
     pub shared: &'a Shared,
+    pub rules: Arc<Rulebook>,
     pub numbers: Numbers,
     pub first: u64,
     pub born: Vec<Born>,
@@ -90,6 +96,7 @@ impl<'a> Group<'a> {
     pub fn new(shared: &'a Shared, numbers: Numbers) -> Group<'a> {
         Group {
             shared,
+            rules: Arc::clone(&shared.rules.read()),
             numbers,
             first: numbers.next_postback,
             born: Vec::new(),
@@ -212,18 +219,12 @@ impl<'a> Group<'a> {
 
     /// Decides a mapped arrival. Reads only.
     fn map(&self, mapped: &MappedArrival, arrived: Arrived) -> Result<(Made, Option<String>), StoreError> {
-        let mut found = None;
-        let known = |id: &ConversionId| {
-            found = self.find(id)?;
-            Ok(found.as_ref().map(|(_, record): &(u64, Record)| record.conversion.clone()))
-        };
-        let click = |given: &str| match &mapped.click {
-            Some(click) => Ok(Some(click.clone())),
-            None => self.find_click(given),
-        };
-        let decision = decide(&mapped.draft, mapped.policy.dedup, arrived, known, click)?;
+        let memory = Memory { group: self, found: RefCell::new(None), click: mapped.click.as_ref() };
+        let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
+        let found = memory.found.into_inner();
+        let policy = self.rules.policy(&mapped.draft.source);
         let plan = |conversion: &Conversion, earlier: &[Delivery]| {
-            plan(conversion, earlier, &mapped.policy, &mapped.routes, arrived.now)
+            plan(conversion, earlier, &policy, &self.rules.routes, arrived.now)
         };
         Ok(match (decision, found) {
             (Decision::New { conversion, note }, _) => {
@@ -304,10 +305,12 @@ impl<'a> Group<'a> {
         Ok(None)
     }
 
-    fn find_click(&self, given: &str) -> Result<Option<(ClickId, Reading)>, StoreError> {
+    fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
         for (id, reading) in candidates(given) {
-            if self.clicks.contains_key(&id) || self.shared.shelf.click(&id)?.is_some() {
-                return Ok(Some((id, reading)));
+            let pending = self.clicks.get(&id).map(|clicked| Arc::clone(&clicked.click));
+            let found = pending.map_or_else(|| self.shared.shelf.click(&id), |click| Ok(Some(click)))?;
+            if let Some(click) = found {
+                return Ok(Some(FoundClick { click, reading }));
             }
         }
         Ok(None)
@@ -345,6 +348,33 @@ impl<'a> Group<'a> {
     }
 }
 
+/// What the group can tell a decision: all that is stored, and all that it brings itself.
+pub struct Memory<'a, 'g> {
+    pub group: &'a Group<'g>,
+    /// The record of the conversion that the decision asked for last, if there is one.
+    pub found: RefCell<Option<(u64, Record)>>,
+    /// The click that was looked up before.
+    pub click: Option<&'a FoundClick>,
+}
+
+impl Facts for Memory<'_, '_> {
+    type Error = StoreError;
+
+    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
+        let found = self.group.find(id)?;
+        let conversion = found.as_ref().map(|(_, record)| record.conversion.clone());
+        self.found.replace(found);
+        Ok(conversion)
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
+        match self.click {
+            Some(click) => Ok(Some(click.clone())),
+            None => self.group.find_click(given),
+        }
+    }
+}
+
 /// What an arrival turned out to be.
 enum Made {
     New(Box<Conversion>, Standing),
@@ -355,7 +385,7 @@ enum Made {
 
 impl Made {
     fn outcome(&self) -> (Verdict, Option<bool>) {
-        let matched = |conversion: &Conversion| Some(conversion.attribution.click().is_some());
+        let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
         match self {
             Made::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
             Made::Update { new, .. } => {

@@ -26,10 +26,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::attribution::{Attribution, candidates};
 use crate::domain::click::Click;
-use crate::domain::conversion::Conversion;
+use crate::domain::conversion::{Conversion, Status};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
-use crate::domain::ids::{ClickId, ConversionId, Seq};
+use crate::domain::ids::{AffiliateId, ClickId, ConversionId, OfferId, Seq};
 use crate::domain::postback::{Postback, Verdict};
+use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
 
@@ -146,6 +147,32 @@ pub struct Sketch {
     pub transaction: Option<u32>,
     pub click: Option<u32>,
     pub standing: Standing,
+    /// Its line in reports, where it is of an offer.
+    pub report: Option<ReportLine>,
+    /// When its status changes by itself.
+    pub disposition: Option<Time>,
+}
+
+/// What a report filters and orders by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportLine {
+    pub at: Time,
+    pub offer: OfferId,
+    pub affiliate: Option<AffiliateId>,
+    pub status: Status,
+}
+
+impl ReportLine {
+    /// Events of the tag are no conversions of an offer.
+    fn of(conversion: &Conversion) -> Option<ReportLine> {
+        let placed = conversion.placement.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
+        Some(ReportLine {
+            at: conversion.event_time,
+            offer: placed.offer.clone(),
+            affiliate: placed.affiliate.clone(),
+            status: conversion.status,
+        })
+    }
 }
 
 impl Sketch {
@@ -163,6 +190,8 @@ impl Sketch {
             transaction: conversion.transaction_id.as_deref().map(tag),
             click: click.map(tag),
             standing,
+            report: ReportLine::of(conversion),
+            disposition: conversion.disposition.map(|(due, _)| due),
         }
     }
 }

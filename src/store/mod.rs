@@ -27,12 +27,19 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::domain::attribution::Reading;
+use crate::domain::attribution::FoundClick;
+use crate::domain::catch_up::Knew;
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, Draft};
-use crate::domain::delivery::{Attempt, Delivery, Knew, RetryRefused, Route, SourcePolicy};
-use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::conversion::{Conversion, Draft, Status};
+use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
+use crate::domain::ids::{
+    AffiliateId, CampaignId, ClickId, ConversionId, DeliveryId, DestinationId, OfferId, Seq, SourceId,
+    VisitorId,
+};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::rulebook::Rulebook;
+use crate::domain::status::{MoveRefused, StatusMove};
+use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed};
 use crate::domain::time::Time;
 
 /// The answer of a store operation, some time later.
@@ -88,14 +95,12 @@ pub enum Finding {
     Refused(Fault),
 }
 
-/// A mapped arrival and all that the decision about it needs.
+/// A mapped arrival. What the decision about it goes by is the rulebook of [`Store::govern`].
 #[derive(Debug, Clone)]
 pub struct MappedArrival {
     pub draft: Draft,
-    pub policy: Arc<SourcePolicy>,
-    pub routes: Arc<Vec<Route>>,
     /// The click that was found before the commit. When `None`, the commit looks again.
-    pub click: Option<(ClickId, Reading)>,
+    pub click: Option<FoundClick>,
 }
 
 /// What became of an arrival, after it is durable.
@@ -103,9 +108,33 @@ pub struct MappedArrival {
 pub struct Receipt {
     pub postback: Seq,
     pub verdict: Verdict,
-    /// Whether the conversion is joined to a click. `None` without a conversion.
+    /// Whether a click earned the conversion. `None` without a conversion.
     pub matched: Option<bool>,
     pub note: Option<String>,
+}
+
+/// A click that arrived.
+#[derive(Debug, Clone)]
+pub struct ClickArrival {
+    pub click: Click,
+    pub screening: Screening,
+}
+
+/// Whether the click filters of the rulebook look at a click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screening {
+    /// They do, at the commit; the verdicts are kept with the click and answered.
+    Filters,
+    /// They do not: an own server told the click.
+    None,
+}
+
+/// What became of a recorded click, after it is durable.
+#[derive(Debug, Clone)]
+pub struct ClickReceipt {
+    pub recorded: ClickRecorded,
+    /// The click as it is kept now, with its verdicts.
+    pub click: Arc<Click>,
 }
 
 /// What became of a recorded click.
@@ -116,6 +145,77 @@ pub enum ClickRecorded {
     Filled,
     /// The id was known and nothing new came.
     Known,
+}
+
+/// Which clicks to list. Every field given must fit.
+#[derive(Debug, Clone, Default)]
+pub struct ClickFilter {
+    pub offer: Option<OfferId>,
+    pub campaign: Option<CampaignId>,
+    pub affiliate: Option<AffiliateId>,
+    pub visitor: Option<VisitorId>,
+    /// By when it was recorded, inclusive.
+    pub since: Option<Time>,
+    /// Exclusive.
+    pub until: Option<Time>,
+    /// Only clicks that some filter hit.
+    pub marked_only: bool,
+}
+
+/// A conversion by what one knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConversionRef {
+    Id(ConversionId),
+    /// The number of the postback that made it: what the network's API calls the conversion id.
+    Number(Seq),
+}
+
+/// A report over the conversions of offers. Every field given must fit. Events of the tag are not in it.
+#[derive(Debug, Clone, Default)]
+pub struct ReportQuery {
+    /// By `event_time`, inclusive.
+    pub from: Option<Time>,
+    /// Exclusive.
+    pub until: Option<Time>,
+    /// Any of these.
+    pub offers: Option<Vec<OfferId>>,
+    pub affiliate: Option<AffiliateId>,
+    pub status: Option<Status>,
+    /// How many rows to pass over.
+    pub skip: u64,
+    /// 1–500.
+    pub limit: usize,
+}
+
+/// Rows by `event_time`, then by number, ascending.
+#[derive(Debug, Clone)]
+pub struct ReportPage {
+    /// All that fit, not only this page's.
+    pub total: u64,
+    pub rows: Vec<Conversion>,
+}
+
+/// What became of a wish to change a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusChanged {
+    /// The conversion after the change.
+    Changed(Box<Conversion>),
+    /// It had the status already.
+    Already(Box<Conversion>),
+    Refused(MoveRefused),
+    Unknown,
+}
+
+/// Things to put on a suppression list, or to take off.
+#[derive(Debug, Clone)]
+pub struct SuppressionOrder {
+    /// As [`crate::domain::suppression::list_name`] allows.
+    pub list: String,
+    /// At most 10,000.
+    pub entries: Vec<Suppressed>,
+    /// The name of whoever wants it.
+    pub actor: String,
+    pub now: Time,
 }
 
 /// What a destination asks for when it has room.
@@ -180,7 +280,7 @@ pub struct Trace {
 pub struct ConversionFilter {
     pub source: Option<SourceId>,
     pub event: Option<String>,
-    pub status: Option<crate::domain::conversion::Status>,
+    pub status: Option<Status>,
     pub transaction_id: Option<String>,
     pub click_id: Option<String>,
     /// By arrival, inclusive.
@@ -277,18 +377,26 @@ pub struct Purged {
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
+    /// From now on decisions go by these rules. What was left to do when the process ended, and needs
+    /// them, goes on with the first call.
+    fn govern(&self, rules: Arc<Rulebook>);
+
     /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,
     /// or maps, one that became a conversion is refused as [`StoreError::MappedAlready`].
     fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
 
-    /// Records a click, or fills what a known one lacks, and frees what waited for it.
-    fn record_click(&self, click: Click) -> Later<'_, ClickRecorded>;
+    /// Records a click, or fills what a known one lacks, and frees what waited for it. A new one is
+    /// looked at by the click filters, which see every earlier answer: of two equal clicks one is a
+    /// duplicate, and a cap lets through exactly as many as it says.
+    fn record_click(&self, arrival: ClickArrival) -> Later<'_, ClickReceipt>;
 
     /// The recorded click with this id.
     fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>>;
 
     /// The click that one of the readings of `given` names.
-    fn find_click(&self, given: &str) -> Later<'_, Option<(ClickId, Reading)>>;
+    fn find_click(&self, given: &str) -> Later<'_, Option<FoundClick>>;
+
+    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> Later<'_, Page<Arc<Click>>>;
 
     /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
     /// logged and set aside until the next start; so in every operation that goes through many.
@@ -299,9 +407,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
     /// changed meanwhile keeps its attempt and takes the state told. Changes to the conversion that
-    /// the attempt did not know of cause what [`delivery::catch_up`] says, in the same write.
+    /// the attempt did not know of cause what [`catch_up`] says, in the same write.
     ///
-    /// [`delivery::catch_up`]: crate::domain::delivery::catch_up
+    /// [`catch_up`]: crate::domain::catch_up::catch_up
     fn record(&self, outcome: Outcome) -> Later<'_, ()>;
 
     /// Gives leases back untouched.
@@ -327,11 +435,46 @@ pub trait Store: Send + Sync + 'static {
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
     fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64>;
 
+    /// Gives pending conversions the status that their offer's disposition foresees, at most `limit` of
+    /// those that are due. Answers how many.
+    fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64>;
+
+    /// Changes a conversion's status, with all that it causes.
+    fn set_status(&self, which: ConversionRef, order: StatusMove, now: Time) -> Later<'_, StatusChanged>;
+
+    /// Puts entries on a suppression list, which begins with its first entry. Answers, in order, whether
+    /// each is new there.
+    fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
+
+    /// Takes entries off a suppression list. Answers, in order, whether each was there.
+    fn unsuppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
+
+    /// Removes a whole suppression list; answers how many entries it had.
+    fn remove_list(&self, list: String) -> Later<'_, u64>;
+
+    /// Every suppression list, by name.
+    fn lists(&self) -> Later<'_, Vec<ListSummary>>;
+
+    /// A list's entries, by kind and value; hashed ones last.
+    fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>>;
+
+    /// Keeps a text under its name for good: a version of a script that pages refer to by its hash.
+    fn keep_text(&self, name: String, text: String) -> Later<'_, ()>;
+
+    /// The text kept under this name.
+    fn kept_text(&self, name: String) -> Later<'_, Option<String>>;
+
     /// Deletes a bounded number of records that are past their time. A conversion with an
     /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
     fn purge(&self, before: PurgeBefore) -> Later<'_, Purged>;
 
     fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>>;
+
+    /// A conversion alone, as it is now: cheaper than its trace.
+    fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>>;
+
+    /// See [`ReportQuery`].
+    fn report(&self, query: ReportQuery) -> Later<'_, ReportPage>;
 
     fn conversions(
         &self,

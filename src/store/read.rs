@@ -71,7 +71,7 @@ pub fn trace(shared: &Shared, id: ConversionId) -> Result<Option<Trace>, StoreEr
     }
     let changes = conversion.history.iter().filter_map(|change| match change.cause {
         Cause::Postback(seq) => Some(seq),
-        Cause::Click(_) => None,
+        Cause::Click(_) | Cause::Person { .. } | Cause::Disposition => None,
     });
     let mut postbacks = Vec::new();
     for seq in std::iter::once(conversion.seq).chain(changes) {

@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use std::cell::RefCell;
+
+use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
-use crate::domain::conversion::matched_by;
-use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused, release_held};
+use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused, plan};
+use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::time::Time;
 use crate::store::command::{Command, Retry, Withdraw};
-use crate::store::group::{Clicked, Group};
+use crate::store::group::{Clicked, Group, Memory};
 use crate::store::layout::{StoredAttempt, hash};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::Record;
-use crate::store::{ClickRecorded, Outcome, StoreError};
+use crate::store::{ClickArrival, ClickReceipt, ClickRecorded, Outcome, StoreError};
 
 /// How many conversions one step of a long command changes.
 const STEP: usize = 1024;
@@ -26,7 +29,8 @@ pub enum Withdrawn {
 
 impl Group<'_> {
     /// Records a click, or fills a known one, and matches what waits for it.
-    pub fn click(&mut self, click: Click) -> Result<ClickRecorded, StoreError> {
+    pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
+        let ClickArrival { click, screening: _ } = arrival;
         let known = match self.clicks.get(&click.id) {
             Some(pending) => Some((Click::clone(&pending.click), pending.had)),
             None => self.shared.shelf.click_afresh(&click.id)?.map(|found| (found.value, found.pieces)),
@@ -39,16 +43,16 @@ impl Group<'_> {
             }
         };
         let step = self.step_of_matching(&click, 0)?;
-        let (id, at) = (click.id.clone(), click.recorded_at);
+        let click = Arc::new(click);
         if done != ClickRecorded::Known {
-            self.clicks.insert(id.clone(), Clicked { click: Arc::new(click), had });
+            self.clicks.insert(click.id.clone(), Clicked { click: Arc::clone(&click), had });
         }
-        self.match_all(&id, at, step.found);
+        self.match_all(&click, step.found)?;
         if let Some(after) = step.rest {
-            self.matching.insert(id.clone(), true);
-            self.again.push(Command::Match { click: id, after });
+            self.matching.insert(click.id.clone(), true);
+            self.again.push(Command::Match { click: click.id.clone(), after });
         }
-        Ok(done)
+        Ok(ClickReceipt { recorded: done, click })
     }
 
     /// The next step of matching a click that has very many conversions waiting.
@@ -58,7 +62,7 @@ impl Group<'_> {
             return Ok(());
         };
         let step = self.step_of_matching(&click, after)?;
-        self.match_all(id, click.recorded_at, step.found);
+        self.match_all(&click, step.found)?;
         match step.rest {
             Some(after) => self.again.push(Command::Match { click: id.clone(), after }),
             None => {
@@ -83,15 +87,24 @@ impl Group<'_> {
         Ok(Matching { found, rest })
     }
 
-    fn match_all(&mut self, click: &ClickId, at: Time, found: Vec<(u64, Record)>) {
+    fn match_all(&mut self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<(), StoreError> {
+        let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
+        let mut matched = Vec::new();
         for (number, old) in found {
-            if let Some(conversion) = matched_by(&old.conversion, click, at) {
-                let mut record = old.clone();
-                record.conversion = conversion;
-                release_held(&mut record.standing.deliveries, at);
-                self.change(number, &old, record, true);
+            let memory = Memory { group: self, found: RefCell::new(None), click: None };
+            if let Some(conversion) = matched_by(&rules, &old.conversion, click, at, &memory)? {
+                matched.push((number, old, conversion));
             }
         }
+        for (number, old, conversion) in matched {
+            let policy = rules.policy(&conversion.source);
+            let planned = plan(&conversion, &old.standing.deliveries, &policy, &rules.routes, at);
+            let mut record = old.clone();
+            record.conversion = conversion;
+            record.standing.replan(planned);
+            self.change(number, &old, record, true);
+        }
+        Ok(())
     }
 
     /// Remembers an attempt and where it leads.
@@ -113,7 +126,7 @@ impl Group<'_> {
         let Record { conversion, standing, .. } = &mut record;
         let added = outcome.knew.is_some_and(|knew| {
             standing.deliveries.len() < MAX_DELIVERIES
-                && delivery::catch_up(conversion, &mut standing.deliveries, place, knew)
+                && catch_up(conversion, &mut standing.deliveries, place, knew)
         });
         standing.last_attempts.resize(standing.deliveries.len(), None);
         self.numbers.next_attempt += 1;
@@ -131,7 +144,7 @@ impl Group<'_> {
         };
         let mut record = old.clone();
         let too_old = retry.oldest_event.is_some_and(|oldest| record.conversion.event_time < oldest);
-        let superseded = delivery::superseded(&record.standing.deliveries, &retry.id);
+        let superseded = superseded(&record.standing.deliveries, &retry.id);
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };

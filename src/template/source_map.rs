@@ -10,7 +10,7 @@ use percent_encoding::{CONTROLS, percent_encode};
 use rust_decimal::Decimal;
 
 use crate::domain::click::{Pairs, Trait, Traits};
-use crate::domain::conversion::{Draft, EventClaim, EventName, Status};
+use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim, Status};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
@@ -142,7 +142,7 @@ impl<'a> Mapping<'a> {
         Some(Draft {
             source: self.binding.source.clone(),
             event: event?,
-            status,
+            status: Some(status),
             transaction_id,
             click_id,
             item_id: self.optional(Field::ItemId, Use::Id),
@@ -155,6 +155,7 @@ impl<'a> Mapping<'a> {
             traits: self.traits(),
             params: self.kept(),
             note: self.note(),
+            network: NetworkClaim::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::click::Pairs;
-use crate::domain::conversion::{Draft, EventClaim};
+use crate::domain::conversion::{Draft, EventClaim, Status};
 use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::template::params::{self, Param, Params, shown};
@@ -44,7 +44,7 @@ pub fn draft_json(draft: &Draft) -> Value {
     json!({
         "source": draft.source,
         "event": event,
-        "status": draft.status.word(),
+        "status": draft.status.map(Status::word),
         "transaction_id": draft.transaction_id,
         "click_id": draft.click_id,
         "item_id": draft.item_id,

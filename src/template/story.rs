@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::domain::attribution::{Attribution, Reading};
-use crate::domain::click::{Click, Pairs, Trait, Traits};
+use crate::domain::click::{Click, Pairs, Passage, Trait, Traits};
 use crate::domain::conversion::{Conversion, EventName, Status};
 use crate::domain::delivery::{Answer, Reply};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
@@ -210,6 +210,11 @@ impl ConversionPart {
             traits: traits(self.traits)?,
             params: self.params.into_iter().collect::<Pairs>(),
             history: Vec::new(),
+            placement: None,
+            payout_from: None,
+            reason: None,
+            considered: Vec::new(),
+            disposition: None,
         })
     }
 }
@@ -229,6 +234,7 @@ impl ClickPart {
             cookies: self.cookies.into_iter().collect(),
             sub_ids: self.sub_ids.into_iter().collect(),
             customer: traits(self.customer)?,
+            passage: Passage::default(),
         })
     }
 }

@@ -145,6 +145,8 @@ pub fn change(change: &Change) -> Value {
     let cause = match &change.cause {
         Cause::Postback(seq) => json!({"postback": seq.to_string()}),
         Cause::Click(click) => json!({"click": click.as_str()}),
+        Cause::Person { name, note } => json!({"person": name, "note": note}),
+        Cause::Disposition => json!({"disposition": true}),
     };
     json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})
 }

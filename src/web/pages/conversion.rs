@@ -161,6 +161,9 @@ fn change(change: &Change) -> Value {
     let cause = match &change.cause {
         Cause::Postback(seq) => format!("postback {seq}"),
         Cause::Click(click) => format!("the click {click} arrived"),
+        Cause::Person { name, note: None } => format!("set by {name}"),
+        Cause::Person { name, note: Some(note) } => format!("set by {name}: {note}"),
+        Cause::Disposition => "the offer's disposition fell due".to_owned(),
     };
     json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})
 }

@@ -1,0 +1,357 @@
+//! The one decision about everything that reports a sale: new, changed, repeated or wrong. Pure but for
+//! the look-ups it is handed.
+
+use std::fmt;
+
+use crate::domain::attribution::{Attribution, FoundClick, Visit};
+use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, EventName, Status};
+use crate::domain::earning;
+use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
+use crate::domain::money::Money;
+use crate::domain::postback::Fault;
+use crate::domain::rulebook::Rulebook;
+use crate::domain::suppression::{Listed, Traces};
+use crate::domain::time::Time;
+
+/// What a postback is to what is already known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    New {
+        conversion: Conversion,
+        note: Option<String>,
+    },
+    /// The conversion after the change; the change is its history's last.
+    Update {
+        conversion: Conversion,
+        note: Option<String>,
+    },
+    Duplicate {
+        conversion: Conversion,
+        note: Option<String>,
+    },
+    Quarantine(Fault),
+}
+
+/// When and as what a postback arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    pub seq: Seq,
+    pub at: Time,
+    /// When it is decided: later than `at` where a postback is mapped again.
+    pub now: Time,
+}
+
+/// What a decision has to look up. A store answers from what it remembers; a preview knows no more
+/// than a click.
+pub trait Facts {
+    type Error;
+
+    /// The conversion with this id, if it is known.
+    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, Self::Error>;
+
+    /// The click that one of the readings of `given` names.
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, Self::Error>;
+
+    /// The clicks of one browser.
+    fn visits(&self, _visitor: &VisitorId) -> Result<Vec<Visit>, Self::Error> {
+        Ok(Vec::new())
+    }
+
+    /// The suppression list that one of these traces stands on.
+    fn suppressed(&self, _traces: &Traces) -> Result<Option<Listed>, Self::Error> {
+        Ok(None)
+    }
+
+    /// How many conversions of the offer came on this day, scrubbed ones left out. See
+    /// [`crate::domain::offer::day_of`].
+    fn conversions_on(&self, _offer: &OfferId, _day: i64) -> Result<u64, Self::Error> {
+        Ok(0)
+    }
+}
+
+/// Decides what `draft` is. Errors are only those of the look-ups.
+pub fn decide<F: Facts>(
+    rules: &Rulebook,
+    draft: &Draft,
+    arrived: Arrived,
+    facts: &F,
+) -> Result<Decision, F::Error> {
+    let identity = identity(draft, rules.policy(&draft.source).dedup, arrived.seq);
+    let note = join(draft.note.clone(), identity.note.clone());
+    for id in identity.ids(draft) {
+        if let Some(earlier) = facts.conversion(&id)? {
+            if draft.network.key.is_some() {
+                return Ok(Decision::Duplicate {
+                    note: told_otherwise(draft, &earlier, note),
+                    conversion: earlier,
+                });
+            }
+            let again = Again { draft, arrived, note, amounts: identity.amounts };
+            return repeat(rules, earlier, again, facts);
+        }
+    }
+    if let Some(value) = draft.value.filter(|value| is_below_zero(*value))
+        && matches!(draft.event, EventClaim::ByValue { .. })
+    {
+        return Ok(Decision::Quarantine(unknown_reversal(draft, value)));
+    }
+    let happened = draft.event_time.map_or(arrived.at, |told| told.min(arrived.at));
+    let joined = match earning::join_click(rules, draft, happened, facts)? {
+        Ok(joined) => joined,
+        Err(fault) => return Ok(Decision::Quarantine(fault)),
+    };
+    let note = join(note, joined.note.clone());
+    let mut conversion = fresh(draft, arrived, happened);
+    earning::settle(rules, &mut conversion, draft, joined, facts)?;
+    conversion.id = identity.id(draft, &conversion.event);
+    Ok(Decision::New { conversion, note })
+}
+
+/// What a repeat under a key says otherwise than the first telling, which stands.
+fn told_otherwise(draft: &Draft, earlier: &Conversion, note: Option<String>) -> Option<String> {
+    let differs = draft.value.is_some() && draft.value != earlier.value;
+    let kept = differs.then(|| "another value came than the first time; the first telling stands".to_owned());
+    join(note, kept)
+}
+
+fn is_below_zero(money: Money) -> bool {
+    money.amount.is_sign_negative() && !money.amount.is_zero()
+}
+
+pub fn is_above_zero(money: Money) -> bool {
+    money.amount.is_sign_positive() && !money.amount.is_zero()
+}
+
+struct Identity {
+    text: String,
+    note: Option<String>,
+    amounts: Amounts,
+}
+
+impl Identity {
+    /// The ids under which an earlier telling of this sale may be known, most telling first.
+    fn ids(&self, draft: &Draft) -> Vec<ConversionId> {
+        match &draft.network.key {
+            Some(_) => vec![ConversionId::derive_keyed(&draft.source, &self.text)],
+            None => identity_events(draft).into_iter().map(|event| self.id(draft, event)).collect(),
+        }
+    }
+
+    fn id(&self, draft: &Draft, event: &EventName) -> ConversionId {
+        match &draft.network.key {
+            Some(_) => ConversionId::derive_keyed(&draft.source, &self.text),
+            None => ConversionId::derive(&draft.source, event.as_str(), &self.text),
+        }
+    }
+}
+
+/// What another amount under the same identity means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Amounts {
+    /// The same sale, worth something else now.
+    Change,
+    /// Perhaps another sale of the same visitor; only the click id tells them apart, and it cannot:
+    /// the first wins.
+    FirstWins,
+}
+
+/// The dedup key, prefixed by its kind so that a transaction id never meets a click id.
+fn identity(draft: &Draft, dedup: Dedup, seq: Seq) -> Identity {
+    if let Some(key) = &draft.network.key {
+        return Identity { text: key.clone(), note: None, amounts: Amounts::FirstWins };
+    }
+    let transaction = draft.transaction_id.as_ref().map(|id| format!("transaction:{id}"));
+    let click = draft.click_id.as_ref().map(|id| format!("click:{}", id.trim()));
+    let chosen = match dedup {
+        Dedup::Transaction => {
+            transaction.map(|text| (text, Amounts::Change)).or(click.map(|text| (text, Amounts::FirstWins)))
+        }
+        Dedup::Click => click.or(transaction).map(|text| (text, Amounts::Change)),
+        Dedup::Each => Some((format!("each:{seq}"), Amounts::Change)),
+    };
+    match chosen {
+        Some((text, amounts)) => Identity { text, note: None, amounts },
+        None => {
+            let note =
+                "neither a transaction id nor a click id came: a repeat of this postback would count again";
+            Identity { text: format!("each:{seq}"), note: Some(note.to_owned()), amounts: Amounts::Change }
+        }
+    }
+}
+
+/// The events under which an earlier telling of this sale may be known, most telling first.
+/// A value above 0 never touches an earlier zero event: a Lead that rises becomes its own Purchase.
+fn identity_events(draft: &Draft) -> Vec<&EventName> {
+    match &draft.event {
+        EventClaim::Named(name) => vec![name],
+        EventClaim::ByValue { positive, zero } => match draft.value {
+            Some(value) if is_above_zero(value) => vec![positive],
+            _ => vec![positive, zero],
+        },
+    }
+}
+
+fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
+    let came = draft.negative_came.as_deref().map(|came| format!("{came}: ")).unwrap_or_default();
+    let unknown = match draft.transaction_id.as_deref() {
+        Some(transaction) => format!("no earlier conversion has the transaction id `{transaction}`"),
+        None => "no transaction id came that could name an earlier conversion".to_owned(),
+    };
+    Fault::new(
+        format!("{came}the value {value} is below 0 and {unknown}"),
+        "a reversal must name the transaction it takes back; when that sale is known, map this postback again",
+    )
+}
+
+/// The conversion as it was told. Its id, and what depends on its click and offer, is settled next.
+fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
+    let event = match &draft.event {
+        EventClaim::Named(name) => name,
+        EventClaim::ByValue { zero, .. } => zero,
+    };
+    Conversion {
+        id: ConversionId::derive(&draft.source, event.as_str(), ""),
+        seq: arrived.seq,
+        source: draft.source.clone(),
+        event: event.clone(),
+        status: told_status(draft).unwrap_or(Status::Approved),
+        transaction_id: draft.transaction_id.clone(),
+        attribution: Attribution::NoClickId,
+        item_id: draft.item_id.clone(),
+        value: draft.value,
+        payout: draft.payout,
+        revenue: draft.revenue,
+        sale_amount: draft.sale_amount,
+        event_time: happened,
+        received_at: arrived.at,
+        traits: draft.traits.clone(),
+        params: draft.params.clone(),
+        history: Vec::new(),
+        placement: None,
+        payout_from: None,
+        reason: None,
+        considered: Vec::new(),
+        disposition: None,
+    }
+}
+
+/// A value below 0 that came instead of an event name takes the sale back.
+pub fn told_status(draft: &Draft) -> Option<Status> {
+    let taken_back =
+        matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(is_below_zero);
+    if taken_back { Some(Status::Rejected) } else { draft.status }
+}
+
+/// Another telling of something known.
+struct Again<'a> {
+    draft: &'a Draft,
+    arrived: Arrived,
+    note: Option<String>,
+    amounts: Amounts,
+}
+
+fn repeat<F: Facts>(
+    rules: &Rulebook,
+    earlier: Conversion,
+    again: Again<'_>,
+    facts: &F,
+) -> Result<Decision, F::Error> {
+    let Again { draft, arrived, note, amounts } = again;
+    let mut now = earlier.clone();
+    let mut what = Vec::new();
+    let note = join(note, change_status(&mut what, &mut now, draft));
+    let differs = draft.value != earlier.value;
+    let both = draft.value.is_some_and(is_above_zero) && earlier.value.is_some_and(is_above_zero);
+    let note = if amounts == Amounts::FirstWins && both && differs {
+        let kept = "without a transaction id another value cannot be told from a second sale: the first telling's is kept";
+        join(note, Some(kept.to_owned()))
+    } else {
+        change_amounts(&mut what, &mut now, draft);
+        note
+    };
+    let note = match (&earlier.attribution, draft.click_id.as_deref()) {
+        (Attribution::NoClickId, Some(given)) => {
+            match earning::join_click(rules, draft, now.event_time, facts)? {
+                Ok(joined) => {
+                    what.push(format!("click id: none → {given}"));
+                    earning::rejoin(rules, &mut now, joined, facts)?;
+                    note
+                }
+                Err(fault) => join(note, Some(fault.reason)),
+            }
+        }
+        (had, Some(given)) => join(note, another_click(had, given)),
+        _ => note,
+    };
+    if what.is_empty() {
+        return Ok(Decision::Duplicate { conversion: earlier, note });
+    }
+    now.traits.fill(&draft.traits);
+    if now.item_id.is_none() {
+        now.item_id.clone_from(&draft.item_id);
+    }
+    if now.transaction_id.is_none() {
+        now.transaction_id.clone_from(&draft.transaction_id);
+    }
+    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
+    Ok(Decision::Update { conversion: now, note })
+}
+
+fn another_click(had: &Attribution, given: &str) -> Option<String> {
+    let had = had.given().filter(|had| had.trim() != given.trim())?;
+    Some(format!("it names another click id, `{given}`, than the first telling, `{had}`; the first is kept"))
+}
+
+/// Takes a status that is told. What was scrubbed here stays so: only a person takes it back.
+fn change_status(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) -> Option<String> {
+    let told = told_status(draft)?;
+    if now.status == Status::Scrubbed && told != Status::Scrubbed {
+        return Some(format!("it tells `{}`; the conversion is scrubbed and stays so", told.word()));
+    }
+    if now.status != told {
+        now.disposition = None;
+        now.reason = None;
+    }
+    change(what, "status", &mut now.status, told, Status::word);
+    None
+}
+
+fn change_amounts(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) {
+    for (name, mine, told) in [
+        ("value", &mut now.value, draft.value),
+        ("payout", &mut now.payout, draft.payout),
+        ("revenue", &mut now.revenue, draft.revenue),
+        ("sale_amount", &mut now.sale_amount, draft.sale_amount),
+    ] {
+        if told.is_some() {
+            change(what, name, mine, told, |money| money.map_or("none".to_owned(), |m| m.to_string()));
+        }
+    }
+}
+
+fn change<T: PartialEq + Copy, S: fmt::Display>(
+    what: &mut Vec<String>,
+    name: &str,
+    mine: &mut T,
+    told: T,
+    word: impl Fn(T) -> S,
+) {
+    if *mine != told {
+        what.push(format!("{name}: {} → {}", word(*mine), word(told)));
+        *mine = told;
+    }
+}
+
+/// Adds a change to a conversion's history.
+pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, what: Vec<String>) {
+    let number = u32::try_from(conversion.history.len()).unwrap_or(u32::MAX).saturating_add(1);
+    conversion.history.push(Change { number, at, cause, what });
+}
+
+/// Joins two remarks into one.
+pub fn join(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first}; {second}")),
+        (first, second) => first.or(second),
+    }
+}

@@ -1,0 +1,304 @@
+//! Whose click earned a conversion, what it pays, and whether it may convert at all. Pure but for the
+//! look-ups it is handed.
+
+use std::sync::Arc;
+
+use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
+use crate::domain::click::{Click, Trait};
+use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, Status};
+use crate::domain::decision::{Facts, is_above_zero, push_change, told_status};
+use crate::domain::filter::FilterMode;
+use crate::domain::ids::OfferId;
+use crate::domain::money::Money;
+use crate::domain::offer::{self, Offer, OfferStatus, Placement};
+use crate::domain::postback::Fault;
+use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::suppression::{SuppressedKind, Traces};
+use crate::domain::time::Time;
+
+/// A draft's click, or that it has none, and what else might have been.
+pub struct Joined {
+    pub attribution: Attribution,
+    pub considered: Vec<Considered>,
+    pub click: Option<Arc<Click>>,
+    pub note: Option<String>,
+}
+
+/// Finds the click of a draft whose conversion happened at `at`: by its click id, and only where that
+/// names no recorded click, by the visitor. Never by an address.
+///
+/// # Errors
+/// The outer ones are the look-ups'; the inner is the caller's fault: a click of another offer, or none
+/// where one is needed.
+pub fn join_click<F: Facts>(
+    rules: &Rulebook,
+    draft: &Draft,
+    at: Time,
+    facts: &F,
+) -> Result<Result<Joined, Fault>, F::Error> {
+    let given = draft.click_id.as_deref();
+    let found = match given {
+        Some(given) => facts.click(given)?,
+        None => None,
+    };
+    let wanted = draft.network.offer.as_ref();
+    if let (Some(given), Some(found)) = (given, found) {
+        let placement = found.click.passage.placement.as_ref();
+        if let (Some(wanted), Some(placed)) = (wanted, placement)
+            && *wanted != placed.offer
+        {
+            return Ok(Err(of_another_offer(given, &placed.offer, wanted)));
+        }
+        return Ok(Ok(by_click_id(rules, wanted, given, found, at)));
+    }
+    let visitor = draft.network.visitor.as_ref().zip(wanted.and_then(|offer| rules.offer(offer)));
+    if let Some((visitor, offer)) = visitor {
+        let (winner, considered) = by_visitor(offer, &facts.visits(visitor)?, at);
+        // Purged since: then nothing is known of it any more.
+        let click = match &winner {
+            Some(winner) => facts.click(winner.as_str())?.map(|found| found.click),
+            None => None,
+        };
+        if let (Some(winner), Some(click)) = (winner, click) {
+            let attribution =
+                Attribution::Visitor { visitor: visitor.clone(), click: winner, model: offer.model };
+            let note = given.map(|given| {
+                format!("no click is recorded with the id `{given}`; the visitor's own click was taken")
+            });
+            return Ok(Ok(Joined { attribution, considered, click: Some(click), note }));
+        }
+        if !draft.network.needs_click {
+            return Ok(Ok(Joined { considered, ..unmatched(given) }));
+        }
+    }
+    Ok(if draft.network.needs_click { Err(no_such_click(given)) } else { Ok(unmatched(given)) })
+}
+
+fn unmatched(given: Option<&str>) -> Joined {
+    let attribution =
+        given.map_or(Attribution::NoClickId, |given| Attribution::Unmatched { given: given.to_owned() });
+    Joined { attribution, considered: Vec::new(), click: None, note: None }
+}
+
+fn by_click_id(
+    rules: &Rulebook,
+    wanted: Option<&OfferId>,
+    given: &str,
+    found: FoundClick,
+    at: Time,
+) -> Joined {
+    let FoundClick { click, reading } = found;
+    let offer = click.passage.placement.as_ref().map(|placed| &placed.offer).or(wanted);
+    let over = offer.and_then(|id| rules.offer(id)).is_some_and(|offer| !offer.is_in_session(click.at, at));
+    let (given, id) = (given.to_owned(), click.id.clone());
+    let attribution = if over {
+        Attribution::Expired { given, click: id, reading }
+    } else {
+        Attribution::Matched { given, click: id, reading }
+    };
+    Joined { attribution, considered: Vec::new(), click: Some(click), note: None }
+}
+
+fn of_another_offer(given: &str, placed: &OfferId, wanted: &OfferId) -> Fault {
+    Fault::new(
+        format!("the click `{given}` is of the offer {placed}, not of {wanted}"),
+        "tell the conversion with the offer id of its own click",
+    )
+}
+
+fn no_such_click(given: Option<&str>) -> Fault {
+    let what = match given {
+        Some(given) => format!("no click with the id `{given}` is recorded"),
+        None => "no click id came".to_owned(),
+    };
+    Fault::new(what, "pass back the click id that the offer's URL carried when the visitor arrived")
+}
+
+/// Completes a new conversion: whose it is, what it pays, what it is called and how it stands.
+///
+/// # Errors
+/// Only those of the look-ups.
+pub fn settle<F: Facts>(
+    rules: &Rulebook,
+    conversion: &mut Conversion,
+    draft: &Draft,
+    joined: Joined,
+    facts: &F,
+) -> Result<(), F::Error> {
+    let told_offer = draft.network.offer.clone().map(Placement::of_offer);
+    let placed = joined.click.as_ref().and_then(|click| click.passage.placement.clone());
+    conversion.placement = placed.or(told_offer);
+    conversion.attribution = joined.attribution;
+    conversion.considered = joined.considered;
+    let offer = offer_of(rules, conversion).cloned();
+    if let Some(offer) = &offer {
+        price(conversion, offer);
+    }
+    if draft.network.offer.is_some() && conversion.value.is_none() {
+        conversion.value = conversion.revenue.or(conversion.payout);
+    }
+    if let EventClaim::ByValue { positive, zero } = &draft.event {
+        let event = if conversion.value.is_some_and(is_above_zero) { positive } else { zero };
+        conversion.event = event.clone();
+    }
+    if told_status(draft).is_none()
+        && let Some(offer) = &offer
+    {
+        dispose(conversion, offer);
+    }
+    let own_door = draft.network.offer.is_some();
+    screen(rules, conversion, joined.click.as_deref(), own_door, facts)
+}
+
+/// The offer's terms, where the conversion is one that earns: events of the tag are not.
+fn offer_of<'a>(rules: &'a Rulebook, conversion: &Conversion) -> Option<&'a Arc<Offer>> {
+    let earns = conversion.source.as_str() != built_in::TAG;
+    conversion.placement.as_ref().filter(|_| earns).and_then(|placed| rules.offer(&placed.offer))
+}
+
+fn price(conversion: &mut Conversion, offer: &Offer) {
+    if conversion.revenue.is_none() {
+        conversion.revenue = offer.revenue.map(|amount| Money::new(amount, offer.currency));
+    }
+    let sale = conversion.sale_amount.or(conversion.value);
+    if let Some((payout, from)) = offer::effective_payout(offer, conversion.payout, sale) {
+        conversion.payout = Some(payout);
+        conversion.payout_from = Some(from);
+    }
+}
+
+fn dispose(conversion: &mut Conversion, offer: &Offer) {
+    let disposition = offer.disposition;
+    if disposition.after_hours == 0 || disposition.status == Status::Pending {
+        conversion.status = disposition.status;
+        return;
+    }
+    conversion.status = Status::Pending;
+    let due = conversion.received_at.plus_hours(i64::from(disposition.after_hours));
+    conversion.disposition = Some((due, disposition.status));
+}
+
+/// Scrubs what may not convert, with the reason.
+fn screen<F: Facts>(
+    rules: &Rulebook,
+    conversion: &mut Conversion,
+    click: Option<&Click>,
+    own_door: bool,
+    facts: &F,
+) -> Result<(), F::Error> {
+    let offer = offer_of(rules, conversion).cloned();
+    let mut reason = too_late(conversion, click, offer.as_deref());
+    if reason.is_none() {
+        let listed = facts.suppressed(&traces(conversion, click))?;
+        reason = listed
+            .map(|listed| format!("its {} is on the suppression list `{}`", listed.kind.word(), listed.list));
+    }
+    if let Some(offer) =
+        offer.as_ref().filter(|offer| reason.is_none() && own_door && offer.status != OfferStatus::Active)
+    {
+        reason = Some(format!("the offer is {}", offer.status.word()));
+    }
+    if let Some((offer, cap)) =
+        offer.as_ref().and_then(|offer| Some((offer, offer.caps.conversions_per_day?)))
+        && reason.is_none()
+        && facts.conversions_on(&offer.id, offer::day_of(conversion.received_at))? >= cap
+    {
+        let over = format!("the offer has had its {cap} conversions of this UTC day");
+        match rules.filters.cap {
+            FilterMode::Enforce => reason = Some(over),
+            FilterMode::Observe => conversion.reason = Some(format!("{over} (observed)")),
+        }
+    }
+    if let Some(reason) = reason {
+        conversion.status = Status::Scrubbed;
+        conversion.disposition = None;
+        conversion.reason = Some(reason);
+    }
+    Ok(())
+}
+
+fn too_late(conversion: &Conversion, click: Option<&Click>, offer: Option<&Offer>) -> Option<String> {
+    let Attribution::Expired { click: id, .. } = &conversion.attribution else { return None };
+    let clicked = click.map(|click| format!(" of {}", click.at)).unwrap_or_default();
+    let hours = offer.map(|offer| format!(" of {} hours", offer.session_hours)).unwrap_or_default();
+    Some(format!("the click {id}{clicked} had expired: the offer's session{hours} was over"))
+}
+
+fn traces(conversion: &Conversion, click: Option<&Click>) -> Traces {
+    let mut traces = Traces::default();
+    let customer = click.map(|click| &click.customer);
+    for (kind, name) in [
+        (SuppressedKind::Email, Trait::Email),
+        (SuppressedKind::Phone, Trait::Phone),
+        (SuppressedKind::Ip, Trait::Ip),
+    ] {
+        traces.add(kind, conversion.traits.get(name));
+        traces.add(kind, customer.and_then(|customer| customer.get(name)));
+    }
+    traces.ip.extend(click.and_then(|click| click.ip));
+    traces.add(SuppressedKind::OrderId, conversion.order_id());
+    traces.add(SuppressedKind::OrderId, conversion.transaction_id.as_deref());
+    traces.add(
+        SuppressedKind::ClickId,
+        click.map(|click| click.id.as_str()).or(conversion.attribution.given()),
+    );
+    traces
+}
+
+/// Joins a conversion that was without a click to one that came later: with it comes the offer.
+///
+/// # Errors
+/// Only those of the look-ups.
+pub fn rejoin<F: Facts>(
+    rules: &Rulebook,
+    conversion: &mut Conversion,
+    joined: Joined,
+    facts: &F,
+) -> Result<(), F::Error> {
+    conversion.attribution = joined.attribution;
+    let placed = joined.click.as_ref().and_then(|click| click.passage.placement.clone());
+    if placed.is_some() {
+        conversion.placement = placed;
+    }
+    if conversion.payout_from.is_none()
+        && let Some(offer) = offer_of(rules, conversion).cloned()
+    {
+        price(conversion, &offer);
+    }
+    if conversion.status == Status::Scrubbed {
+        return Ok(());
+    }
+    screen(rules, conversion, joined.click.as_deref(), false, facts)
+}
+
+/// Joins the click that a conversion waited for. `None` when it is matched already or waits for
+/// another click.
+///
+/// # Errors
+/// Only those of the look-ups.
+pub fn matched_by<F: Facts>(
+    rules: &Rulebook,
+    conversion: &Conversion,
+    click: &Arc<Click>,
+    at: Time,
+    facts: &F,
+) -> Result<Option<Conversion>, F::Error> {
+    let Attribution::Unmatched { given } = &conversion.attribution else { return Ok(None) };
+    let reading = attribution::candidates(given).into_iter().find(|(id, _)| *id == click.id);
+    let Some((_, reading)) = reading else { return Ok(None) };
+    let wanted = conversion.placement.as_ref().map(|placed| placed.offer.clone());
+    let placed = click.passage.placement.as_ref();
+    if placed.is_some_and(|placed| wanted.as_ref().is_some_and(|wanted| *wanted != placed.offer)) {
+        return Ok(None);
+    }
+    let mut now = conversion.clone();
+    let found = FoundClick { click: Arc::clone(click), reading };
+    let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
+    let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.word())];
+    rejoin(rules, &mut now, joined, facts)?;
+    if now.status != conversion.status {
+        what.push(format!("status: {} → {}", conversion.status.word(), now.status.word()));
+    }
+    push_change(&mut now, at, Cause::Click(click.id.clone()), what);
+    Ok(Some(now))
+}

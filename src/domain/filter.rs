@@ -1,0 +1,211 @@
+//! Click filters: what is odd about a click, and whether that keeps it from the offer. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::click::Click;
+use crate::domain::ids::ClickId;
+use crate::domain::offer::{Offer, OfferStatus};
+
+/// What a filter looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Filter {
+    /// The same visitor on the same offer, shortly before.
+    Duplicate,
+    Bot,
+    Country,
+    Device,
+    Referrer,
+    /// The offer has all the clicks it takes today.
+    Cap,
+    /// The offer is paused or expired.
+    OfferStatus,
+}
+
+impl Filter {
+    pub fn word(self) -> &'static str {
+        match self {
+            Filter::Duplicate => "duplicate",
+            Filter::Bot => "bot",
+            Filter::Country => "country",
+            Filter::Device => "device",
+            Filter::Referrer => "referrer",
+            Filter::Cap => "cap",
+            Filter::OfferStatus => "offer status",
+        }
+    }
+}
+
+/// What a hit does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FilterMode {
+    /// The click is marked and goes on.
+    Observe,
+    /// The visitor is sent to the fallback URL; the click is kept and is not billable.
+    Enforce,
+}
+
+impl FilterMode {
+    pub fn word(self) -> &'static str {
+        match self {
+            FilterMode::Observe => "observe",
+            FilterMode::Enforce => "enforce",
+        }
+    }
+}
+
+/// What one filter said of one click.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterVerdict {
+    pub filter: Filter,
+    pub mode: FilterMode,
+    /// Why it hit; `None`: it passed.
+    pub hit: Option<String>,
+}
+
+impl FilterVerdict {
+    /// Whether it keeps the click from the offer.
+    pub fn blocks(&self) -> bool {
+        self.mode == FilterMode::Enforce && self.hit.is_some()
+    }
+}
+
+/// By what two clicks are told to be one visitor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicateBy {
+    /// The first-party visitor cookie.
+    Cookie,
+    Ip,
+    IpAndAgent,
+}
+
+/// `[filters] duplicate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DuplicateRule {
+    pub mode: FilterMode,
+    pub window_ms: i64,
+    pub by: DuplicateBy,
+}
+
+/// Values of which some are let through. An empty `allow` lets through all that `deny` does not name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRule {
+    pub mode: FilterMode,
+    /// Compared without regard to case.
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+}
+
+/// `[filters]`: a filter that is absent says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterRules {
+    pub duplicate: Option<DuplicateRule>,
+    pub bot: Option<FilterMode>,
+    /// Two-letter codes of ISO 3166. A country that is not known gives no verdict.
+    pub country: Option<ListRule>,
+    /// `desktop`, `mobile`, `tablet`… as [`crate::domain::click::Agent::device`].
+    pub device: Option<ListRule>,
+    /// Host names; a name covers its subdomains. `(none)` stands for a click without a referrer.
+    pub referrer: Option<ListRule>,
+    /// What the caps of offers do.
+    pub cap: FilterMode,
+}
+
+impl Default for FilterRules {
+    fn default() -> FilterRules {
+        FilterRules {
+            duplicate: None,
+            bot: None,
+            country: None,
+            device: None,
+            referrer: None,
+            cap: FilterMode::Enforce,
+        }
+    }
+}
+
+/// What only the store knows at the moment of the click.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClickFacts {
+    /// An earlier billable click of the same visitor on the same offer, within the window.
+    pub duplicate_of: Option<ClickId>,
+    /// Billable clicks of the offer so far today (UTC).
+    pub clicks_today: u64,
+}
+
+/// The word that stands for a click without a referrer.
+pub const NO_REFERRER: &str = "(none)";
+
+/// What every configured filter says of a click on an offer, in the order of [`Filter`].
+pub fn judge(
+    rules: &FilterRules,
+    offer: Option<&Offer>,
+    click: &Click,
+    facts: &ClickFacts,
+) -> Vec<FilterVerdict> {
+    let agent = click.passage.agent.as_ref();
+    let mut verdicts = Vec::new();
+    let mut add = |filter, mode, hit| verdicts.push(FilterVerdict { filter, mode, hit });
+    if let Some(rule) = &rules.duplicate {
+        let hit = facts.duplicate_of.as_ref().map(|earlier| {
+            format!(
+                "the click {earlier} came from the same visitor less than {} s before",
+                rule.window_ms / 1000
+            )
+        });
+        add(Filter::Duplicate, rule.mode, hit);
+    }
+    if let Some(mode) = rules.bot {
+        let bot = agent.and_then(|agent| agent.bot.as_deref());
+        add(Filter::Bot, mode, bot.map(|bot| format!("the user agent is of a bot: {bot}")));
+    }
+    if let (Some(rule), Some(country)) = (&rules.country, click.passage.country.as_deref()) {
+        add(
+            Filter::Country,
+            rule.mode,
+            listed(rule, "country", country, |known| known.eq_ignore_ascii_case(country)),
+        );
+    }
+    if let (Some(rule), Some(device)) = (&rules.device, agent.map(|agent| agent.device.as_str())) {
+        add(
+            Filter::Device,
+            rule.mode,
+            listed(rule, "device", device, |known| known.eq_ignore_ascii_case(device)),
+        );
+    }
+    if let Some(rule) = &rules.referrer {
+        let host = click.referrer.as_deref().map_or(NO_REFERRER.to_owned(), host_of);
+        add(Filter::Referrer, rule.mode, listed(rule, "referrer", &host, |known| covers(known, &host)));
+    }
+    if let Some(cap) = offer.and_then(|offer| offer.caps.clicks_per_day) {
+        let hit = (facts.clicks_today >= cap)
+            .then(|| format!("the offer has had its {cap} clicks of this UTC day"));
+        add(Filter::Cap, rules.cap, hit);
+    }
+    if let Some(status) = offer.map(|offer| offer.status).filter(|status| *status != OfferStatus::Active) {
+        add(Filter::OfferStatus, FilterMode::Enforce, Some(format!("the offer is {}", status.word())));
+    }
+    verdicts
+}
+
+fn listed(rule: &ListRule, what: &str, value: &str, is: impl Fn(&str) -> bool) -> Option<String> {
+    if rule.deny.iter().any(|known| is(known)) {
+        return Some(format!("the {what} is {value}, which is denied"));
+    }
+    let allowed = rule.allow.is_empty() || rule.allow.iter().any(|known| is(known));
+    (!allowed).then(|| format!("the {what} is {value}, which is not among those allowed"))
+}
+
+/// The host in a referrer, in lower case; the text itself where there is none.
+fn host_of(referrer: &str) -> String {
+    let after = referrer.split_once("://").map_or(referrer, |(_, after)| after);
+    let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or(host) };
+    host.to_ascii_lowercase()
+}
+
+/// Whether `name` is `host` or a domain above it.
+fn covers(name: &str, host: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    host == name || host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'))
+}

@@ -1,0 +1,171 @@
+//! The network's side: offers, and the campaigns and affiliates that bring them clicks.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::attribution::Model;
+use crate::domain::conversion::Status;
+use crate::domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::time::{DAY_MS, HOUR_MS, Time};
+
+/// What decides about an offer's clicks and conversions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub id: OfferId,
+    pub advertiser: Option<AdvertiserId>,
+    /// Of payout and revenue, and of every amount that a caller tells without one.
+    pub currency: Currency,
+    /// To the affiliate, per conversion.
+    pub payout: Option<Payout>,
+    /// From the advertiser, per conversion.
+    pub revenue: Option<Decimal>,
+    pub status: OfferStatus,
+    pub caps: Caps,
+    /// How long after a click its id converts.
+    pub session_hours: u32,
+    /// How long a visitor's click counts where no click id is told.
+    pub click_cookie_days: u32,
+    pub model: Model,
+    pub disposition: Disposition,
+    /// Whether a browser's word for the price counts.
+    pub accept_pixel_value: bool,
+}
+
+impl Offer {
+    /// Whether a click of `clicked` still converts by its id at `now`.
+    pub fn is_in_session(&self, clicked: Time, now: Time) -> bool {
+        now.millis_since(clicked) <= i64::from(self.session_hours).saturating_mul(HOUR_MS)
+    }
+
+    /// Whether a visitor's click of `clicked` still counts at `now`.
+    pub fn remembers(&self, clicked: Time, now: Time) -> bool {
+        now.millis_since(clicked) <= i64::from(self.click_cookie_days).saturating_mul(DAY_MS)
+    }
+}
+
+/// What an affiliate earns by a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payout {
+    Fixed(Decimal),
+    /// Of the sale's amount, in hundredths: 12.5 is 12.5 %.
+    Percent(Decimal),
+}
+
+/// Where an effective payout comes from. In this order the first that is there wins; 0 is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PayoutFrom {
+    /// The postback or the API call named it.
+    Told,
+    /// The offer's percentage of the sale.
+    Percent,
+    /// The offer's fixed payout.
+    Fixed,
+}
+
+impl PayoutFrom {
+    /// A sentence's end for pages and API.
+    pub fn word(self) -> &'static str {
+        match self {
+            PayoutFrom::Told => "told by the caller",
+            PayoutFrom::Percent => "the offer's percentage of the sale",
+            PayoutFrom::Fixed => "the offer's fixed payout",
+        }
+    }
+}
+
+/// The payout that counts, and why: told, else the offer's percentage of `sale`, else its fixed one.
+pub fn effective_payout(
+    offer: &Offer,
+    told: Option<Money>,
+    sale: Option<Money>,
+) -> Option<(Money, PayoutFrom)> {
+    if let Some(told) = told {
+        return Some((told, PayoutFrom::Told));
+    }
+    match offer.payout? {
+        Payout::Fixed(amount) => Some((Money::new(amount, offer.currency), PayoutFrom::Fixed)),
+        Payout::Percent(percent) => {
+            let sale = sale?;
+            let share = sale.amount.checked_mul(percent)?.checked_div(Decimal::ONE_HUNDRED)?;
+            Some((Money::new(share.normalize(), sale.currency), PayoutFrom::Percent))
+        }
+    }
+}
+
+/// Whether an offer takes traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfferStatus {
+    Active,
+    Paused,
+    Expired,
+}
+
+impl OfferStatus {
+    pub const ALL: [OfferStatus; 3] = [OfferStatus::Active, OfferStatus::Paused, OfferStatus::Expired];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            OfferStatus::Active => "active",
+            OfferStatus::Paused => "paused",
+            OfferStatus::Expired => "expired",
+        }
+    }
+}
+
+/// The most an offer takes on one UTC day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caps {
+    pub clicks_per_day: Option<u64>,
+    pub conversions_per_day: Option<u64>,
+}
+
+/// The status of a conversion whose caller names none: `status` once `after_hours` have passed,
+/// `pending` until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disposition {
+    pub status: Status,
+    pub after_hours: u32,
+}
+
+/// One affiliate's run of one offer. Its tracking link is `/c/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Campaign {
+    pub id: CampaignId,
+    pub offer: OfferId,
+    pub affiliate: AffiliateId,
+    pub creative: Option<CreativeId>,
+}
+
+impl Campaign {
+    pub fn placement(&self) -> Placement {
+        Placement {
+            offer: self.offer.clone(),
+            campaign: Some(self.id.clone()),
+            affiliate: Some(self.affiliate.clone()),
+            creative: self.creative.clone(),
+        }
+    }
+}
+
+/// Which offer a click or conversion belongs to, and who brought it. Kept as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    pub offer: OfferId,
+    /// Absent where nobody's click is known: a pixel names only the offer.
+    pub campaign: Option<CampaignId>,
+    pub affiliate: Option<AffiliateId>,
+    pub creative: Option<CreativeId>,
+}
+
+impl Placement {
+    /// An offer alone, without who brought it.
+    pub fn of_offer(offer: OfferId) -> Placement {
+        Placement { offer, campaign: None, affiliate: None, creative: None }
+    }
+}
+
+/// The UTC day that a cap counts: days since 1970-01-01.
+pub fn day_of(time: Time) -> i64 {
+    time.as_millis().div_euclid(DAY_MS)
+}

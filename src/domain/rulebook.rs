@@ -1,0 +1,52 @@
+//! What decisions go by: what each source wants, the offers, the routes, the filters. As configured now.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::domain::conversion::{Dedup, Status};
+use crate::domain::delivery::{Route, SourcePolicy, Unmatched};
+use crate::domain::filter::FilterRules;
+use crate::domain::ids::{OfferId, SourceId};
+use crate::domain::offer::Offer;
+
+/// The sources that are there without being configured: the doors of the network's side.
+pub mod built_in {
+    /// Conversions that advertisers report on the API of [`crate::web`]'s network door.
+    pub const API: &str = "cake-api";
+    /// Conversions of the pixels.
+    pub const PIXEL: &str = "pixel";
+    /// Events of the tag: clicks on outbound links, and what a page tells.
+    pub const TAG: &str = "tag";
+    pub const ALL: [&str; 3] = [API, PIXEL, TAG];
+}
+
+/// All that decisions read of the configuration. Swapped whole by a reload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rulebook {
+    pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
+    pub offers: HashMap<OfferId, Arc<Offer>>,
+    /// Every destination's route, those of outgoing postbacks included; the plan picks those that fit.
+    pub routes: Vec<Route>,
+    pub filters: FilterRules,
+}
+
+impl Rulebook {
+    /// What the source wants; for one that is no longer configured, what is usual.
+    pub fn policy(&self, source: &SourceId) -> Arc<SourcePolicy> {
+        self.policies.get(source).cloned().unwrap_or_else(|| Arc::new(usual(source.clone())))
+    }
+
+    pub fn offer(&self, id: &OfferId) -> Option<&Arc<Offer>> {
+        self.offers.get(id)
+    }
+}
+
+/// What a source wants that says nothing: approved sales are sent; one without its click waits 3 days.
+pub fn usual(source: SourceId) -> SourcePolicy {
+    SourcePolicy {
+        source,
+        dedup: Dedup::Transaction,
+        forward_status: vec![Status::Approved],
+        unmatched: Unmatched::Hold { hours: 72 },
+    }
+}

@@ -1,0 +1,83 @@
+//! How a conversion's status may change by hand or by time, and what is kept of it. Pure.
+
+use crate::domain::conversion::{Cause, Conversion, Status};
+use crate::domain::decision::push_change;
+use crate::domain::time::Time;
+
+/// Who wants a status changed, by the name of their token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// The network's own people: any status.
+    Network(String),
+    /// An advertiser, on conversions of its own offers.
+    Advertiser(String),
+}
+
+impl Actor {
+    pub fn name(&self) -> &str {
+        match self {
+            Actor::Network(name) | Actor::Advertiser(name) => name,
+        }
+    }
+}
+
+/// A status that somebody wants a conversion to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusMove {
+    pub to: Status,
+    pub by: Actor,
+    /// Why, in their words.
+    pub note: Option<String>,
+}
+
+/// Why a status may not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MoveRefused {
+    #[error("the conversion is scrubbed; only the network can take that back")]
+    Scrubbed,
+    #[error("only the network can scrub a conversion; an advertiser rejects it")]
+    MayNotScrub,
+}
+
+/// The conversion with another status; `None` when it has it already.
+///
+/// Approved, pending and rejected lead to each other. The network also scrubs, and takes it back; an
+/// advertiser does neither.
+///
+/// # Errors
+/// A move that this actor may not make.
+pub fn set_status(
+    conversion: &Conversion,
+    order: &StatusMove,
+    now: Time,
+) -> Result<Option<Conversion>, MoveRefused> {
+    if matches!(order.by, Actor::Advertiser(_)) {
+        if conversion.status == Status::Scrubbed && order.to != Status::Scrubbed {
+            return Err(MoveRefused::Scrubbed);
+        }
+        if order.to == Status::Scrubbed && conversion.status != Status::Scrubbed {
+            return Err(MoveRefused::MayNotScrub);
+        }
+    }
+    if conversion.status == order.to && conversion.disposition.is_none() {
+        return Ok(None);
+    }
+    let cause = Cause::Person { name: order.by.name().to_owned(), note: order.note.clone() };
+    Ok(Some(moved(conversion, order.to, cause, now)))
+}
+
+/// The conversion after its disposition fell due; `None` while it has not.
+pub fn dispose(conversion: &Conversion, now: Time) -> Option<Conversion> {
+    let (due, status) = conversion.disposition?;
+    (due <= now).then(|| moved(conversion, status, Cause::Disposition, now))
+}
+
+fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conversion {
+    let mut moved = conversion.clone();
+    let what = format!("status: {} → {}", conversion.status.word(), to.word());
+    moved.status = to;
+    moved.disposition = None;
+    moved.reason = None;
+    push_change(&mut moved, now, cause, vec![what]);
+    moved
+}

@@ -1,0 +1,187 @@
+//! Suppression lists: what must not convert. E-mail and phone are known only by a keyed hash.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::Time;
+
+/// What a list's entry names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SuppressedKind {
+    /// Kept as a keyed hash of the normalised address.
+    Email,
+    /// Kept as a keyed hash of the digits.
+    Phone,
+    /// An address or a network.
+    Ip,
+    OrderId,
+    ClickId,
+}
+
+impl SuppressedKind {
+    pub const ALL: [SuppressedKind; 5] = [
+        SuppressedKind::Email,
+        SuppressedKind::Phone,
+        SuppressedKind::Ip,
+        SuppressedKind::OrderId,
+        SuppressedKind::ClickId,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            SuppressedKind::Email => "email",
+            SuppressedKind::Phone => "phone",
+            SuppressedKind::Ip => "ip",
+            SuppressedKind::OrderId => "order_id",
+            SuppressedKind::ClickId => "click_id",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<SuppressedKind> {
+        SuppressedKind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// Whether only a keyed hash of it is kept.
+    pub fn is_hashed(self) -> bool {
+        matches!(self, SuppressedKind::Email | SuppressedKind::Phone)
+    }
+}
+
+/// One thing to suppress, normalised: an e-mail address trimmed and in lower case, a phone number as
+/// its digits, a network with its host bits cleared, the rest trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suppressed {
+    Email(String),
+    Phone(String),
+    Ip(IpNet),
+    OrderId(String),
+    ClickId(String),
+}
+
+impl Suppressed {
+    /// Reads `text` as an entry of this kind.
+    ///
+    /// # Errors
+    /// A sentence saying what is wrong with it.
+    pub fn parse(kind: SuppressedKind, text: &str) -> Result<Suppressed, String> {
+        let text = text.trim();
+        let plain = || match text.len() {
+            0 => Err("it is empty".to_owned()),
+            1..=200 => Ok(text.to_owned()),
+            length => Err(format!("it has {length} characters; at most 200 are kept")),
+        };
+        match kind {
+            SuppressedKind::Email => normal_email(text).map(Suppressed::Email),
+            SuppressedKind::Phone => normal_phone(text).map(Suppressed::Phone),
+            SuppressedKind::Ip => {
+                let single =
+                    || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
+                let net = text.parse::<IpNet>().ok().map(|net| net.trunc()).or_else(single);
+                net.map(Suppressed::Ip)
+                    .ok_or_else(|| "it is no IP address and no network such as 10.0.0.0/8".to_owned())
+            }
+            SuppressedKind::OrderId => plain().map(Suppressed::OrderId),
+            SuppressedKind::ClickId => plain().map(Suppressed::ClickId),
+        }
+    }
+
+    pub fn kind(&self) -> SuppressedKind {
+        match self {
+            Suppressed::Email(_) => SuppressedKind::Email,
+            Suppressed::Phone(_) => SuppressedKind::Phone,
+            Suppressed::Ip(_) => SuppressedKind::Ip,
+            Suppressed::OrderId(_) => SuppressedKind::OrderId,
+            Suppressed::ClickId(_) => SuppressedKind::ClickId,
+        }
+    }
+
+    /// The normalised text.
+    pub fn text(&self) -> String {
+        match self {
+            Suppressed::Email(text)
+            | Suppressed::Phone(text)
+            | Suppressed::OrderId(text)
+            | Suppressed::ClickId(text) => text.clone(),
+            Suppressed::Ip(net) => net.to_string(),
+        }
+    }
+}
+
+fn normal_email(text: &str) -> Result<String, String> {
+    let text = text.to_lowercase();
+    let sane = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+        && text.matches('@').count() == 1
+        && text.len() <= 254;
+    if sane { Ok(text) } else { Err("it is no e-mail address".to_owned()) }
+}
+
+/// Digits only; 7 to 15 of them, as E.164 allows.
+fn normal_phone(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '.' | '(' | ')' | '/');
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits.strip_prefix("00").map(str::to_owned).unwrap_or(digits);
+    if text.chars().all(allowed) && (7..=15).contains(&digits.len()) {
+        Ok(digits)
+    } else {
+        Err("it is no phone number of 7 to 15 digits".to_owned())
+    }
+}
+
+/// What of a conversion and its click may stand on a list. Normalised as the entries are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traces {
+    pub email: Vec<String>,
+    pub phone: Vec<String>,
+    pub ip: Vec<IpAddr>,
+    pub order_id: Vec<String>,
+    pub click_id: Vec<String>,
+}
+
+impl Traces {
+    pub fn add(&mut self, kind: SuppressedKind, text: Option<&str>) {
+        let Some(Ok(entry)) = text.map(|text| Suppressed::parse(kind, text)) else { return };
+        match entry {
+            Suppressed::Email(text) => self.email.push(text),
+            Suppressed::Phone(text) => self.phone.push(text),
+            Suppressed::Ip(net) => self.ip.push(net.addr()),
+            Suppressed::OrderId(text) => self.order_id.push(text),
+            Suppressed::ClickId(text) => self.click_id.push(text),
+        }
+    }
+}
+
+/// Where something was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub list: String,
+    pub kind: SuppressedKind,
+}
+
+/// The name of a list: 1–64 visible characters, spaces inside.
+pub fn list_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    let sane = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    sane.then(|| text.to_owned())
+}
+
+/// One list, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListSummary {
+    pub name: String,
+    pub entries: u64,
+    pub changed_at: Time,
+}
+
+/// One entry as it may be shown: a hashed one without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedEntry {
+    pub kind: SuppressedKind,
+    /// `None`: only its hash is kept.
+    pub value: Option<String>,
+    pub added_at: Time,
+    /// Who added it.
+    pub actor: String,
+}
