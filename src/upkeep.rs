@@ -38,7 +38,7 @@ const PURGE_EVERY: u32 = 600;
 /// The most conversions whose hold is ended in one write.
 const HOLDS_AT_ONCE: usize = 256;
 /// The most conversions that get the status foreseen for them in one write.
-const DISPOSED_AT_ONCE: usize = 256;
+const DISPOSED_AT_ONCE: usize = 1024;
 
 /// One step: ends holds, gives statuses that are due, and purges a little when it is time to. Says whether there is more to do.
 ///

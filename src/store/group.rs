@@ -229,8 +229,12 @@ impl<'a> Group<'a> {
 
     /// Decides a mapped arrival. Reads only.
     fn map(&self, mapped: &MappedArrival, arrived: Arrived) -> Result<(Made, Option<String>), StoreError> {
-        let memory =
-            Memory { group: self, tally: &self.tally, found: RefCell::new(None), click: mapped.click.as_ref() };
+        let memory = Memory {
+            group: self,
+            tally: &self.tally,
+            found: RefCell::new(None),
+            click: mapped.click.as_ref(),
+        };
         let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
         let found = memory.found.into_inner();
         let policy = self.rules.policy(&mapped.draft.source);

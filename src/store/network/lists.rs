@@ -317,4 +317,3 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     text.is_ascii().then(|| text.as_bytes().chunks(2).map(pair).collect()).flatten()
 }
-

@@ -73,11 +73,7 @@ pub struct Rows {
 
 impl Default for Rows {
     fn default() -> Rows {
-        Rows {
-            chunks: Vec::new(),
-            offers: Interned(HashMap::new()),
-            affiliates: Interned(HashMap::new()),
-        }
+        Rows { chunks: Vec::new(), offers: Interned(HashMap::new()), affiliates: Interned(HashMap::new()) }
     }
 }
 
@@ -108,7 +104,7 @@ impl Rows {
     }
 
     fn insert(&mut self, row: Row) {
-        let at = self.chunk_of(row.place());
+        let (at, chunks) = (self.chunk_of(row.place()), self.chunks.len());
         let Some(chunk) = self.chunks.get_mut(at) else {
             self.chunks.push(Arc::new(chunk_with(&[row])));
             return;
@@ -123,7 +119,10 @@ impl Rows {
             // What comes in order leaves full chunks behind.
             self.chunks.insert(at + 1, Arc::new(chunk_with(&[row])));
         } else {
-            let second = Arc::make_mut(chunk).split_off(CHUNK_ROWS / 2);
+            // At the end rows come nearly in order: what lies before this one is full enough.
+            let half = CHUNK_ROWS / 2;
+            let split = if at + 1 == chunks { place.max(half) } else { half };
+            let second = Arc::make_mut(chunk).split_off(split);
             self.chunks.insert(at + 1, Arc::new(chunk_with(&second)));
             self.insert(row);
         }

@@ -177,12 +177,7 @@ impl Group<'_> {
         Ok(answers)
     }
 
-    fn take_off(
-        &mut self,
-        list: &str,
-        gone: impl IntoIterator<Item = (Token, Class)>,
-        now: Option<Time>,
-    ) {
+    fn take_off(&mut self, list: &str, gone: impl IntoIterator<Item = (Token, Class)>, now: Option<Time>) {
         for (token, class) in gone {
             Arc::make_mut(&mut self.suppressing.lists).remove(list, class, now);
             self.suppressing.entries.insert((token, list.to_owned()), None);
@@ -250,7 +245,8 @@ impl Group<'_> {
             stored = Some(at.1);
             ControlFlow::Break(())
         })?;
-        let here = pending.range((token.clone(), String::new())..).take_while(|((known, _), _)| known == token);
+        let here =
+            pending.range((token.clone(), String::new())..).take_while(|((known, _), _)| known == token);
         let here = here.filter(|(_, added)| added.is_some()).map(|((_, list), _)| list.clone()).next();
         Ok(stored.into_iter().chain(here).min())
     }
