@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::names::Kind;
-use crate::config::offer::{Affiliate, Campaign};
+use crate::config::offer::{Affiliate, Campaign, OFFER};
 use crate::config::outgoing::{self, Outgoing};
 use crate::config::read::Section;
 use crate::domain::delivery::Scope;
@@ -32,9 +32,6 @@ const CAMPAIGN: Kind<CampaignId> = Kind {
     example: "8599",
     why_unique: "its tracking link is /c/ and the id",
 };
-
-const OFFER: Kind<OfferId> =
-    Kind { word: "offer", parse: OfferId::parse, example: "565", why_unique: "campaigns name it" };
 
 const CREATIVE: Kind<CreativeId> =
     Kind { word: "creative", parse: CreativeId::parse, example: "761", why_unique: "links name it" };

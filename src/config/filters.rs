@@ -21,7 +21,11 @@ pub fn read(section: Section<'_>) -> Filters {
     let country = read_list(&section, "country", country_code);
     if country.is_some() && !section.has("country_file") {
         let hint = "add country_file = \"GeoLite2-Country.mmdb\", a file in MaxMind's format";
-        section.warning("country", "without a `country_file` no country is known: the filter says nothing", hint);
+        section.warning(
+            "country",
+            "without a `country_file` no country is known: the filter says nothing",
+            hint,
+        );
     }
     let rules = FilterRules {
         duplicate: read_duplicate(&section),
@@ -82,7 +86,11 @@ fn read_list(
         filters.problem(key, what, "name what it lets through, allow = […], or what it does not, deny = […]");
     }
     section.finish();
-    lists.then_some(ListRule { mode: mode?, allow: allow.unwrap_or_default(), deny: deny.unwrap_or_default() })
+    lists.then_some(ListRule {
+        mode: mode?,
+        allow: allow.unwrap_or_default(),
+        deny: deny.unwrap_or_default(),
+    })
 }
 
 fn country_code(text: &Text) -> Result<String, Problem> {

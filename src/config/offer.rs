@@ -45,23 +45,17 @@ pub struct Affiliate {
 }
 
 /// The keys whose default is that of the default file's example.
-const DEFAULTED: &[&str] = &[
-    "status",
-    "session_hours",
-    "click_cookie_days",
-    "attribution",
-    "disposition",
-    "accept_pixel_value",
-];
+const DEFAULTED: &[&str] =
+    &["status", "session_hours", "click_cookie_days", "attribution", "disposition", "accept_pixel_value"];
 
-const OFFER: Kind<OfferId> = Kind {
+pub const OFFER: Kind<OfferId> = Kind {
     word: "offer",
     parse: OfferId::parse,
     example: "565",
     why_unique: "campaigns and conversions name it",
 };
 
-const ADVERTISER: Kind<AdvertiserId> =
+pub const ADVERTISER: Kind<AdvertiserId> =
     Kind { word: "advertiser", parse: AdvertiserId::parse, example: "31", why_unique: "tokens name it" };
 
 /// Every offer that was read whole, and the ids of all, also of those with a problem.
@@ -128,13 +122,14 @@ fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
 }
 
 fn landing(text: &Text) -> Result<MacroUrl, Problem> {
-    MacroUrl::compile(&text.value, &Grammar::braces(), LANDING_NAMES)
+    MacroUrl::compile(&text.value, &Grammar::braces(), LANDING_NAMES).map_err(|problem| text.told(problem))
 }
 
 /// A name of a parameter, or the beginning of names.
 fn passed(text: &Text) -> Result<String, Problem> {
     let name = text.value.strip_suffix('*').unwrap_or(&text.value);
-    let is_name = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '*' | '&' | '=' | '?' | '#');
+    let is_name =
+        |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '*' | '&' | '=' | '?' | '#');
     if text.value.is_empty() || !name.chars().all(is_name) {
         let hint = "write the name as it stands in the link, or its beginning with `*` at the end: \"utm_*\"";
         return Err(Problem::new(format!("{} is not a parameter's name", text.shown()), hint));

@@ -3,14 +3,13 @@
 use std::num::NonZeroU32;
 
 use rust_decimal::Decimal;
-use url::Host;
+use url::Url;
 
 use crate::config::destination::is_private;
 use crate::config::names::Kind;
 use crate::config::offer::amount;
 use crate::config::read::{Section, Text};
 use crate::config::source::{forwarded_status, one_of};
-use crate::domain::conversion::Status;
 use crate::domain::delivery::{Changes, Route, Scope};
 use crate::domain::ids::DestinationId;
 use crate::problem::Problem;
@@ -90,8 +89,7 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
     let given = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
     let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
     let url = match (given, &grammar) {
-        (true, Some(grammar)) => section
-            .parsed("url", |text| MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES)),
+        (true, Some(grammar)) => section.parsed("url", |text| compile(text, grammar)),
         _ => section.text("url").and(None),
     };
     let on = section.all_parsed("on", forwarded_status);
@@ -135,6 +133,10 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
     })
 }
 
+fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
+    MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.told(problem))
+}
+
 fn whole_id(section: &Section<'_>, id: &str) -> Option<DestinationId> {
     let parsed = DestinationId::parse(id).ok();
     if parsed.is_none() {
@@ -149,7 +151,8 @@ fn mode(text: &Text) -> Result<Mode, Problem> {
 }
 
 fn warn_of_private_host(section: &Section<'_>, host: &str) {
-    if Host::parse(host).is_ok_and(|host| is_private(&host)) {
+    let url = Url::parse(&format!("http://{host}/")).ok();
+    if url.and_then(|url| url.host().map(|host| is_private(&host.to_owned()))) == Some(true) {
         section.warning(
             "url",
             format!("`url` leads to {host}, a private address: every delivery to it will be refused"),

@@ -106,6 +106,16 @@ impl Text {
             Origin::File(path) => format!("the content of {path}"),
         }
     }
+
+    /// A problem that was worded by who knows only the text: it may quote it no more than [`Text::shown`].
+    pub fn told(&self, problem: Problem) -> Problem {
+        let shown = self.shown();
+        let mut what = problem.what;
+        for quoted in [self.value.trim().to_owned(), self.value.trim().escape_debug().to_string()] {
+            what = what.replace(&format!("`{quoted}`"), &shown);
+        }
+        Problem { what, ..problem }
+    }
 }
 
 /// One table of the file, asked key by key. What was never asked for is unknown, and an error.

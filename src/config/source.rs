@@ -121,12 +121,15 @@ fn read_links(
     section: &Section<'_>,
     template: Option<&SourceTemplate>,
 ) -> Option<(Vec<String>, Vec<String>)> {
-    let hosts = if section.has("link_hosts") { section.all_parsed("link_hosts", host_name)? } else { Vec::new() };
-    let paths = if section.has("link_paths") { section.all_parsed("link_paths", path_pattern)? } else { Vec::new() };
+    let hosts =
+        if section.has("link_hosts") { section.all_parsed("link_hosts", host_name)? } else { Vec::new() };
+    let paths =
+        if section.has("link_paths") { section.all_parsed("link_paths", path_pattern)? } else { Vec::new() };
     for key in ["link_hosts", "link_paths"] {
         let Some(template) = template.filter(|template| template.link_param().is_none()) else { continue };
         if section.has(key) {
-            let what = format!("`{key}` in [[source]]: the template `{}` has no `link_param`", template.name());
+            let what =
+                format!("`{key}` in [[source]]: the template `{}` has no `link_param`", template.name());
             let hint = "add link_param to a template of your own: the sub id that brings the click id back";
             section.problem(key, what, hint);
         }
