@@ -322,6 +322,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         max_in_flight: destination.max_in_flight,
         allow_private_network: destination.allow_private_network,
         timeout_ms: destination.timeout_ms,
+        outgoing: None,
     });
     let policies = config.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
     DispatchPlan { lanes: lanes.collect(), policies: policies.collect() }

@@ -110,7 +110,7 @@ fn announce(app: &App) {
         let account = &destination.account;
         let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(account.id()));
         let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
-        let (id, template, mode) = (account.id(), account.template().name(), account.mode().word());
+        let (id, template, mode) = (account.id(), account.template_name(), account.mode().word());
         println!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
     }
     println!("pages: {}/conversions", app.pages_url());
