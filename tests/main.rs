@@ -46,6 +46,7 @@ mod standin;
 mod store_arrivals;
 mod store_caps;
 mod store_child;
+mod store_clicks;
 mod store_deliveries;
 mod store_faults;
 mod store_fixture;

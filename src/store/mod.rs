@@ -1,6 +1,7 @@
 //! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
 
 mod chunk;
+mod clicks;
 mod command;
 mod commit;
 pub mod crash;
@@ -443,8 +444,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a conversion's status, with all that it causes.
     fn set_status(&self, which: ConversionRef, order: StatusMove, now: Time) -> Later<'_, StatusChanged>;
 
-    /// Puts entries on a suppression list, which begins with its first entry. Answers, in order, whether
-    /// each is new there.
+    /// Puts entries on a suppression list. Answers, in order, whether each is new there.
     fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
 
     /// Takes entries off a suppression list. Answers, in order, whether each was there.
@@ -453,7 +453,7 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a whole suppression list; answers how many entries it had.
     fn remove_list(&self, list: String) -> Later<'_, u64>;
 
-    /// Every suppression list, by name.
+    /// Every suppression list that has an entry, by name.
     fn lists(&self) -> Later<'_, Vec<ListSummary>>;
 
     /// A list's entries, by kind and value; hashed ones last.
