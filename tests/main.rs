@@ -45,6 +45,7 @@ mod source_values;
 mod standin;
 mod store_arrivals;
 mod store_child;
+mod store_click_lists;
 mod store_clicks;
 mod store_deliveries;
 mod store_faults;
