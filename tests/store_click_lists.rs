@@ -15,9 +15,9 @@ use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClickFilter, PageRequest, PurgeBefore, Store, StoreError};
 
-use crate::earning::offer;
 use crate::store_clicks::*;
 use crate::store_ground::*;
+use crate::store_offers::offer;
 
 conformance! {
     click_lists_go_newest_first_page_by_page,

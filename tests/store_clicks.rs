@@ -15,9 +15,9 @@ use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{ClickArrival, ClickFilter, ClickReceipt, ClickRecorded, Screening, Store};
 
-use crate::earning::offer;
 use crate::store_click_lists::listed;
 use crate::store_ground::*;
+use crate::store_offers::offer;
 
 conformance! {
     of_two_equal_clicks_that_come_at_once_one_is_a_duplicate,
@@ -239,14 +239,14 @@ fn verdicts_are_kept_and_a_second_telling_changes_none(ground: &Ground) {
         mode: FilterMode::Enforce,
         hit: Some("the user agent is of a bot: Examplebot".to_owned()),
     };
-    assert_eq!(told.click.passage.verdicts, [verdict.clone()]);
+    assert_eq!(told.click.passage.verdicts, std::slice::from_ref(&verdict));
     store.govern(rules(&[offer("565")], FilterRules::default()));
     let mut again = visit("a", at(9));
     again.passage.country = Some("DE".to_owned());
     assert_eq!(tell(&*store, again).recorded, ClickRecorded::Filled);
     before_and_after_reopening(ground, store, |store, _| {
         let kept = wait(store.click(&click_id("a"))).unwrap().unwrap();
-        assert_eq!(kept.passage.verdicts, [verdict.clone()]);
+        assert_eq!(kept.passage.verdicts, std::slice::from_ref(&verdict));
         assert_eq!(kept.passage.country.as_deref(), Some("DE"));
     });
 }

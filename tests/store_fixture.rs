@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{Attribution, Model, Reading};
-use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage};
+use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage, Trait, Traits};
 use postbridge::domain::conversion::{Cause, Status};
 use postbridge::domain::delivery::{DeliveryState, Judgement, NO_CLICK, Unmatched};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules};
@@ -12,13 +12,16 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq,
 use postbridge::domain::offer::{Caps, Disposition, Offer, Payout, PayoutFrom, Placement};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::{Actor, StatusMove};
+use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{
-    Again, ClickArrival, ClickFilter, Finding, Outcome, PostbackFilter, PurgeBefore, Screening, Store,
+    Again, ClickArrival, ClickFilter, ConversionRef, Finding, Outcome, PostbackFilter, PurgeBefore,
+    ReportQuery, Screening, Store, SuppressionOrder,
 };
 
-use crate::earning::offer;
 use crate::store_ground::*;
+use crate::store_offers::offer;
 
 const V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v1");
 const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v2");
@@ -181,15 +184,30 @@ fn fill_network(store: &dyn Store) {
     tell(visit("n1", ClickKind::Visit));
     tell(visit("n2", ClickKind::Visit));
     tell(visit("n3", ClickKind::Head));
+    let order = SuppressionOrder {
+        list: "refunds".to_owned(),
+        entries: [(SuppressedKind::Email, "eve@example.com"), (SuppressedKind::OrderId, "o-1")]
+            .map(|(kind, text)| Suppressed::parse(kind, text).unwrap())
+            .to_vec(),
+        actor: "ops".to_owned(),
+        now: at(150),
+    };
+    assert_eq!(wait(store.suppress(order)).unwrap(), [true, true]);
     // 13: by its visitor, pending until its disposition. 14: expired. 15 and 16: pending, then approved.
-    let mut pixel = sale("pixel").at(at(200));
-    (pixel.draft.status, pixel.draft.value) = (None, None);
-    pixel.draft.network.offer = OfferId::parse("565").ok();
-    pixel.draft.network.visitor = Some(visitor());
-    let expired = sale("expired").click("n2").at(at(30 * DAY));
+    // 17: pending until its disposition comes. 18: on a list.
+    let pixel = |name, time| {
+        let mut pixel = sale(name).at(at(time));
+        (pixel.draft.status, pixel.draft.value) = (None, None);
+        pixel.draft.network.offer = OfferId::parse("565").ok();
+        pixel.draft.network.visitor = Some(visitor());
+        pixel
+    };
+    let expired = sale("expired").click("n2").at(at(40 * DAY));
     let pending = sale("approved-later").click("n1").status(Status::Pending).at(at(201));
     let approved = sale("approved-later").click("n1").at(at(202));
-    for told in [pixel, expired, pending, approved] {
+    let mut listed = pixel("listed", 300);
+    listed.draft.traits = Traits([(Trait::Email, " Eve@Example.com".to_owned())].into());
+    for told in [pixel("pixel", 200), expired, pending, approved, pixel("disposed", 190), listed] {
         wait(store.arrive(told.arrival())).unwrap();
     }
     for work in claim(store, "ads", at(203)) {
@@ -201,6 +219,11 @@ fn fill_network(store: &dyn Store) {
             wait(store.release(vec![work.id])).unwrap();
         }
     }
+    assert_eq!(wait(store.dispose(at(190).plus_hours(24), 9)).unwrap(), 1);
+    let by = Actor::Advertiser("shop".to_owned());
+    let wanted = StatusMove { to: Status::Rejected, by, note: Some("returned".to_owned()) };
+    let which = ConversionRef::Number(Seq::new(15).unwrap());
+    wait(store.set_status(which, wanted, at(400))).unwrap();
     wait(store.keep_text("tag.abc.js".to_owned(), "(() => {})()".to_owned())).unwrap();
 }
 
@@ -239,6 +262,18 @@ fn check_network(store: &dyn Store) {
     let approved = trace(15);
     assert_eq!(approved.conversion.history[0].what, ["status: pending → approved"]);
     assert_eq!(approved.deliveries[0].1[0].remark.as_deref(), Some("payout 3.50 USD told"));
+    let cause = Cause::Person { name: "shop".to_owned(), note: Some("returned".to_owned()) };
+    assert_eq!(approved.conversion.history[1].cause, cause);
+    assert_eq!(approved.conversion.status, Status::Rejected);
+    let disposed = trace(17).conversion;
+    assert_eq!((disposed.status, &disposed.history[0].cause), (Status::Approved, &Cause::Disposition));
+    let listed = trace(18).conversion;
+    assert_eq!(listed.reason.as_deref(), Some("its email is on the suppression list `refunds`"));
+    let lists = wait(store.lists()).unwrap();
+    assert_eq!(lists.len(), 1);
+    let report = wait(store.report(ReportQuery { limit: 9, ..ReportQuery::default() })).unwrap();
+    let numbers: Vec<u64> = report.rows.iter().map(|row| row.seq.get()).collect();
+    assert_eq!((report.total, numbers), (5, vec![17, 13, 15, 18, 14]));
     let text = wait(store.kept_text("tag.abc.js".to_owned())).unwrap();
     assert_eq!(text.as_deref(), Some("(() => {})()"));
 }
