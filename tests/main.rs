@@ -23,6 +23,7 @@ mod earning;
 mod house_rules;
 mod journey;
 mod kill;
+mod macro_url;
 mod masking;
 mod metrics_page;
 mod nginx;
