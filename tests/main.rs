@@ -28,6 +28,7 @@ mod masking;
 mod metrics_page;
 mod nginx;
 mod operations;
+mod outgoing;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
