@@ -186,11 +186,11 @@ pub struct World {
 
 impl World {
     pub fn new(targets: &[Target]) -> World {
-        World::over(open_store(), targets)
+        World::on(open_store(), targets)
     }
 
-    /// The same over a store that the test holds in its hands.
-    pub fn over(store: Arc<dyn Store>, targets: &[Target]) -> World {
+    /// On a store that goes by the targets' rules from now on.
+    pub fn on(store: Arc<dyn Store>, targets: &[Target]) -> World {
         let routes = targets.iter().map(|target| Route {
             changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
             ..Route::to(DestinationId::parse(target.id).unwrap())

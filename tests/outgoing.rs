@@ -86,7 +86,7 @@ fn plan(told: &[Told]) -> DispatchPlan {
 
 /// A store governed by these postbacks' routes; a sale without its click waits for it.
 fn world(told: &[Told]) -> World {
-    let world = World::over(open_store(), &[]);
+    let world = World::on(open_store(), &[]);
     let waiting = postbridge::domain::delivery::SourcePolicy {
         unmatched: Unmatched::Hold { hours: 1 },
         ..policy().as_ref().clone()
