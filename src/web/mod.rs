@@ -26,6 +26,7 @@ use crate::ambient::Clock;
 use crate::store::Store;
 use crate::web::answer::Answer;
 use crate::web::api::Query;
+use crate::web::auth::Need;
 use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
@@ -200,15 +201,19 @@ impl Site {
         let direct = asked.peer.is_loopback()
             && !forwarded.iter().any(|name| asked.headers.contains_key(*name))
             && is_loopback_name(host);
-        if !direct && self.tokens.bearer(&asked.headers).is_none() {
-            return self.tokens.unauthorized();
+        if !direct {
+            let Some(holder) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
+            if let Err(forbidden) = holder.may(Need::Look) {
+                return *forbidden;
+            }
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
 
     async fn api(&self, path: &str, asked: &Asked) -> Answer {
-        if self.tokens.bearer(&asked.headers).is_none() {
-            return self.tokens.unauthorized();
+        let Some(holder) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
+        if let Err(forbidden) = holder.may(Need::of(&asked.method)) {
+            return *forbidden;
         }
         let parts: Vec<&str> = path.split('/').collect();
         let query = match Query::read(target::query(&asked.head.target)) {
@@ -221,6 +226,9 @@ impl Site {
             ["clicks"] => return answer::method_not_allowed("POST"),
             ["conversions"] if get => self.api.conversions(&query).await,
             ["conversions", id] if get => self.api.conversion(id).await,
+            ["conversions", id, "status"] if post => {
+                self.api.set_status(id, &asked.body, holder.name).await
+            }
             ["postbacks"] if get => self.api.postbacks(&query).await,
             ["postbacks", id] if get => self.api.postback(id).await,
             ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
@@ -229,7 +237,9 @@ impl Site {
             ["conversions" | "postbacks" | "deliveries"] | ["conversions" | "postbacks", _] => {
                 return answer::method_not_allowed("GET");
             }
-            ["postbacks" | "deliveries", _, "retry"] => return answer::method_not_allowed("POST"),
+            ["postbacks" | "deliveries", _, "retry"] | ["conversions", _, "status"] => {
+                return answer::method_not_allowed("POST");
+            }
             _ => return answer::not_found(),
         };
         self.api.answer(outcome)
