@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod cake_api;
+mod cake_calls;
 mod cake_ground;
 mod cli_commands;
 mod config_file;
