@@ -126,7 +126,7 @@ impl Caller {
     pub(super) fn may_only_look(&self) -> Fault {
         Fault::new(
             format!("the key `{}` may look at conversions, not report or change them", self.name),
-            "use a key with rights = [\"network\"] or the offer's advertiser's",
+            "use a key with `rights = [\"network\"]`, or the offer's advertiser's",
         )
     }
 }
