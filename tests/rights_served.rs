@@ -115,6 +115,21 @@ fn a_status_is_changed_by_the_api_with_note_and_actor() {
     assert_eq!(send(&relay, "GET", &path, NETWORK, "").status, 405);
 }
 
+#[test]
+fn a_call_that_was_told_its_fault_is_not_mapped_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = serve(folder.path());
+    network_api(&relay, &format!("conversion.json?api_key={NETWORK}&click_id=REPLACE&offer_id=565"));
+    let listed =
+        send(&relay, "GET", "/api/v1/postbacks?status=quarantined&source=cake-api", NETWORK, "").json();
+    let record = &listed["items"][0];
+    assert!(record["reason"].as_str().unwrap().contains("left as `REPLACE`"), "{record}");
+    let path = format!("/api/v1/postbacks/{}/retry", record["id"].as_str().unwrap());
+    let refused = send(&relay, "POST", &path, NETWORK, "");
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("its sender was told what is wrong"), "{}", refused.text());
+}
+
 /// Every byte under a folder.
 fn all_bytes(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();

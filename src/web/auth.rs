@@ -107,7 +107,7 @@ impl Tokens {
         let (message, hint) = if self.is_empty() {
             (
                 "no token is configured, so nobody may ask",
-                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
             )
         } else {
             ("a token is needed", "send `Authorization: Bearer …` with one of the tokens under [api]")

@@ -164,7 +164,7 @@ impl Pages {
         let data = json!({
             "what": "No token is configured, so nobody can sign in",
             "hint": "Add a token to `postbridge.toml`, set the variable it names to a long random text, and start or reload Postbridge:",
-            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
         });
         let title = "No token is configured".to_owned();
         self.sheet(None, Sheet { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
