@@ -5,11 +5,13 @@ pub mod api;
 pub mod auth;
 pub mod click;
 pub mod health;
+pub mod link;
 pub mod listen;
 pub mod pages;
 pub mod postback;
 pub mod target;
 pub mod tls;
+pub mod visitor;
 pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
