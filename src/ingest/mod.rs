@@ -6,3 +6,7 @@ pub mod country;
 pub mod postback;
 pub mod preview;
 pub mod visit;
+pub mod network;
+pub mod postback;
+pub mod preview;
+pub mod status;

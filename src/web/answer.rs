@@ -20,7 +20,11 @@ pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<Byte
 /// A JSON document. Never cached: it is about now.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     // Only a map whose keys are no texts cannot be written, and no answer has one.
-    let text = serde_json::to_vec(value).unwrap_or_default();
+    json_text(status, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A JSON document that is written already. Never cached.
+pub fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut answer = body(status, "application/json", text);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
