@@ -3,10 +3,9 @@
 pub mod agent;
 pub mod click;
 pub mod country;
-pub mod postback;
-pub mod preview;
-pub mod visit;
 pub mod network;
+pub mod pixel;
 pub mod postback;
 pub mod preview;
 pub mod status;
+pub mod visit;
