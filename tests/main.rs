@@ -3,6 +3,9 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod cake_api;
+mod cake_calls;
+mod cake_ground;
 mod cli_commands;
 mod config_file;
 mod config_problems;
@@ -32,11 +35,13 @@ mod operations;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
+mod pages_rights;
 mod pages_show;
 mod pages_sign_in;
 mod platform;
 mod readme;
 mod relay;
+mod rights_served;
 mod routes;
 mod send_client;
 mod send_guard;

@@ -159,11 +159,11 @@ impl Holder<'_> {
         match need {
             Need::Look => (
                 format!("the token `{}` reaches only the network's API", self.name),
-                "use a token with rights = [\"read\"] or [\"network\"]",
+                "use a token with `rights = [\"read\"]` or `[\"network\"]`",
             ),
             Need::Change => (
                 format!("the token `{}` may change nothing here", self.name),
-                "use a token with rights = [\"network\"]",
+                "use a token with `rights = [\"network\"]`",
             ),
         }
     }

@@ -85,7 +85,12 @@ pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fau
             let hint = "put the amount there, written like 12.00, or leave the parameter out";
             return Err(Fault::new(format!("`{name}` was left as `{value}`"), hint));
         }
-        Judged::Macro(_) | Judged::Sound => {}
+        Judged::Macro(unfilled) => {
+            let hint = "put the amount there, written like 12.00, or leave the parameter out";
+            let unfilled = shown(name, &unfilled);
+            return Err(Fault::new(format!("`{name}` came as `{unfilled}`, which nobody filled in"), hint));
+        }
+        Judged::Sound => {}
     }
     let parsed = parse_decimal(value, DecimalMark::Dot);
     let amount = parsed.ok_or_else(|| {
@@ -107,7 +112,7 @@ pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
     let Some(value) = came(params, name) else { return Ok(None) };
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|_| digits);
-    let wrong = || fault(name, value, "not a whole number", "write it in digits, or leave it out");
+    let wrong = || fault(name, value, "not a whole number", "write it in digits alone");
     number.map(Some).ok_or_else(wrong)
 }
 
@@ -167,8 +172,9 @@ fn parse_moment(value: &str, zone: &TimeZone) -> Option<Time> {
     Time::from_millis(local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
 }
 
-/// The first moment of a day.
-pub(super) fn start_of(day: Date, zone: &TimeZone) -> Option<Time> {
-    let start = day.to_zoned(zone.clone()).and_then(|midnight| midnight.start_of_day()).ok()?;
-    Time::from_millis(start.timestamp().as_millisecond())
+/// The first moment of a day; of a day beyond all times, the last moment there is.
+pub(super) fn start_of(day: Date, zone: &TimeZone) -> Time {
+    let start = day.to_zoned(zone.clone()).and_then(|midnight| midnight.start_of_day());
+    let millis = start.map_or(i64::MAX, |start| start.timestamp().as_millisecond());
+    Time::EPOCH.plus_millis(millis)
 }

@@ -36,7 +36,7 @@ impl Pages {
             return Ok(());
         }
         let (what, hint) = holder.lacks(need);
-        Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), capitalised(hint)))
+        Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
     }
 
     /// `/sign-in`: the form, the form sent, or a one-time link.
@@ -185,9 +185,9 @@ impl Pages {
     }
 }
 
-/// A sentence as a page begins it, with its full stop.
+/// A sentence as a page begins it.
 fn capitalised(sentence: &str) -> String {
     let mut letters = sentence.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    format!("{first}{}", letters.as_str())
 }
