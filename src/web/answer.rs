@@ -86,3 +86,16 @@ pub fn redirect(to: &str) -> Answer {
         Err(_) => not_found(),
     }
 }
+
+/// A transparent image of one pixel.
+const IMAGE: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+/// A pixel for pages of other sites: never cached, so that each showing is told.
+pub fn image() -> Answer {
+    let mut answer = body(StatusCode::OK, "image/gif", IMAGE);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let policy = http::HeaderName::from_static("cross-origin-resource-policy");
+    answer.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
+    answer
+}
