@@ -29,5 +29,6 @@ pub mod source_story;
 pub mod source_time;
 pub mod stories;
 mod story;
+pub mod tag_script;
 pub mod toml_reader;
 pub mod values;

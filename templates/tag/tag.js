@@ -3,20 +3,15 @@
 //   <script async src="https://t.example.com/tag.js" data-campaign="8599"></script>
 //
 // It is served without comments and indentation, with CONFIGURATION in place:
-//   endpoint  where the relay is
-//   params    landing parameters that the installed destinations need
-//   cookies   cookies that they need
+//   endpoint  where the relay takes clicks and events
+//   params    a pattern of the landing parameters that the installed destinations need
+//   cookies   a pattern of the cookies that they need
 //   groups    what AutoTag knows: { name, param, hosts, paths }, one for each kind of network
 //
 // It never throws into the page, waits for nothing, and runs wherever ES2017 does.
 (() => {
   const config = CONFIGURATION;
   const page = document;
-  const storage = 'postbridge';
-  // The parameter and the cookie that carry a click id. A landing URL that names one, as that of an
-  // offer may (`?pb_cid={click_id}`), makes its click the page's.
-  const carrier = 'pb_cid';
-  const placeholder = '--CLICK-ID--';
   // After 30 days an old click earns nothing more: the next page makes a new one.
   const life = 30 * 864e5;
   const options = (page.currentScript || page.documentElement).dataset;
@@ -34,6 +29,8 @@
     }
   };
 
+  const matches = (pattern, text) => new RegExp(pattern, 'i').test(text);
+
   const cookie = name => {
     const found = ('; ' + page.cookie).split('; ' + name + '=')[1];
     return found && found.split(';')[0];
@@ -42,14 +39,14 @@
   // On the widest domain that the browser allows, so that the relay's own host, a neighbour, sees it.
   const setCookie = (value, seconds) => {
     const labels = location.hostname.split('.');
-    for (let from = labels.length; from-- > -1 && cookie(carrier) !== value;) {
-      page.cookie = carrier + '=' + value + '; path=/; samesite=lax; max-age=' + seconds
+    for (let from = labels.length; from-- > -1 && cookie('pb_cid') !== value;) {
+      page.cookie = 'pb_cid=' + value + '; path=/; samesite=lax; max-age=' + seconds
         + (from < 0 ? '' : '; domain=' + labels.slice(from).join('.'))
         + (location.protocol === 'https:' ? '; secure' : '');
     }
   };
 
-  const save = guarded(() => localStorage.setItem(storage, JSON.stringify(state)));
+  const save = guarded(() => localStorage.postbridge = JSON.stringify(state));
 
   // As the relay mints it: 9 digits of time and 20 of chance, base 36.
   const mint = () => {
@@ -61,15 +58,13 @@
   // `now` beside a message's own `at`: the relay reads how long ago it was, whatever this clock says.
   const body = message => JSON.stringify(Object.assign({ now: Date.now() }, message));
 
-  const address = path => config.endpoint + '/t/' + path;
-
   // A beacon outlives the page but says nothing of what became of it.
   const beacon = (path, message) =>
-    navigator.onLine !== false && navigator.sendBeacon(address(path), body(message));
+    navigator.onLine !== false && navigator.sendBeacon(config.endpoint + path, body(message));
 
   // What an earlier page could not be sure of is sent until the relay answers for it. It knows a repeat.
   const confirm = (path, message, done) =>
-    fetch(address(path), { method: 'POST', body: body(message), keepalive: true, credentials: 'include' })
+    fetch(config.endpoint + path, { method: 'POST', body: body(message), keepalive: true, credentials: 'include' })
       .then(answer => {
         if (answer.status < 429) {
           done();
@@ -102,11 +97,11 @@
 
   // Cookies that other scripts set after this one ran.
   const readCookies = () => {
+    const kept = state.click.cookies;
     let news;
-    config.cookies.forEach(name => {
-      const value = cookie(name);
-      if (value && !state.click.cookies[name]) {
-        news = state.click.cookies[name] = value;
+    page.cookie.replace(/([^=; ]+)=([^;]+)/g, (pair, name, value) => {
+      if (matches(config.cookies, name) && !kept[name]) {
+        news = kept[name] = value;
       }
     });
     return news;
@@ -114,21 +109,21 @@
 
   const readLate = guarded(() => state && readCookies() && sendClick());
 
-  // The click of this page: the one that its URL names, the one that is kept, or a new one where the
-  // URL brings other landing parameters than the last.
+  // The click of this page: the one that its URL names, as that of an offer may (`?pb_cid={click_id}`);
+  // the one that is kept; or a new one where the URL brings other landing parameters than the last.
   const findClick = () => {
     const query = new URLSearchParams(location.search);
     const params = {};
-    config.params.forEach(name => {
-      if (query.get(name)) {
-        params[name] = query.get(name);
+    query.forEach((value, name) => {
+      if (value && matches(config.params, name)) {
+        params[name] = params[name] || value;
       }
     });
     const kept = state.click || { params: {} };
-    const named = /^[\w.~-]{1,100}$/.test(query.get(carrier)) && query.get(carrier);
     const fresh = Object.keys(params).some(name => params[name] !== kept.params[name])
       || Date.now() - kept.at > life;
-    const id = named || !fresh && (kept.click_id || cookie(carrier)) || mint();
+    const named = query.get('pb_cid') || !fresh && (kept.click_id || cookie('pb_cid'));
+    const id = matches('^[\\w.~-]{1,100}$', named) && named || mint();
     if (id !== kept.click_id) {
       state.pending && state.outbox.push(['click', kept]);
       state.click = {
@@ -162,7 +157,7 @@
     return config.groups.find(group => told ? told === group.name : link.relList.contains(group.name))
       || config.groups.find(group =>
         group.hosts.some(host => ('.' + link.hostname).endsWith('.' + host))
-        || link.host === location.host && group.paths.some(path => new RegExp(path).test(link.pathname)));
+        || link.host === location.host && group.paths.some(path => matches(path, link.pathname)));
   };
 
   // Puts the click id onto a link that leads to an offer, and says whether it is one.
@@ -173,8 +168,8 @@
     }
     const id = state.click.click_id;
     const group = /^http/.test(link.protocol) && groupOf(link);
-    const tagged = href.includes(placeholder)
-      ? href.split(placeholder).join(id)
+    const tagged = href.includes('--CLICK-ID--')
+      ? href.split('--CLICK-ID--').join(id)
       : group && withParam(href, group.param, id);
     if (tagged) {
       seen.set(link, tagged);
@@ -191,7 +186,7 @@
   // The last resort: also links in a shadow tree, and those that came this very moment.
   const clicked = guarded(event => {
     const link = event.composedPath().find(node => node.href && node.relList);
-    if (state && link && decorate(link) && event.button < 2 && event.type !== 'contextmenu') {
+    if (state && link && decorate(link) && event.button < 2) {
       sendEvent({ name: 'OutboundClick', link: link.href.slice(0, 2048) });
     }
   });
@@ -204,14 +199,15 @@
       childList: true,
       attributeFilter: ['href', 'rel', 'data-tracking-group'],
     });
-    ['click', 'auxclick', 'contextmenu'].forEach(kind => addEventListener(kind, clicked, true));
+    addEventListener('click', clicked, true);
+    addEventListener('auxclick', clicked, true);
     [1e3, 3e3, 9e3].forEach(pause => setTimeout(readLate, pause));
     addEventListener('pagehide', readLate);
   };
 
   const start = consent => {
     if (!state) {
-      guarded(() => state = JSON.parse(localStorage.getItem(storage)))();
+      guarded(() => state = JSON.parse(localStorage.postbridge))();
       state = state && state.outbox ? state : { outbox: [] };
       flush();
     }
@@ -230,7 +226,7 @@
   const stop = consent => {
     state && beacon('click', { click_id: state.click.click_id, at: Date.now(), consent });
     state = undefined;
-    guarded(() => localStorage.removeItem(storage))();
+    guarded(() => delete localStorage.postbridge)();
     setCookie('', 0);
   };
 
@@ -260,6 +256,9 @@
       return page.addEventListener('prerenderingchange', begin);
     }
     const early = window.postbridge;
+    if (early && early.clickId) {
+      return;
+    }
     window.postbridge = api;
     options.consent === 'wait' || start();
     Array.isArray(early) && early.forEach(api.push);
