@@ -10,6 +10,7 @@ use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::rulebook::Rulebook;
 use crate::ingest::postback::Network;
 use crate::web::auth::{Keys, Tokens};
+use crate::web::cake::NetworkApi;
 use crate::web::pages::Pages;
 use crate::web::postback::{Door, Postbacks};
 use crate::web::{Operations, Site, api, click};
@@ -34,8 +35,13 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
-    let tokens =
-        Tokens::new(config.api.tokens.iter().map(|token| (token.name.as_str(), token.token.reveal())));
+    let tokens = Tokens::new(
+        config
+            .api
+            .tokens
+            .iter()
+            .map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())),
+    );
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()
@@ -43,14 +49,24 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
         .collect();
     let max_age_ms = Arc::new(max_age_ms);
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
+    let postbacks = Postbacks {
+        doors: Arc::new(doors.collect()),
+        store: Arc::clone(store),
+        clock: clock.clone(),
+        health: Arc::clone(health),
+        budget: Arc::clone(&shared.budget),
+    };
     Site {
-        postbacks: Postbacks {
-            doors: Arc::new(doors.collect()),
+        network_api: NetworkApi {
             store: Arc::clone(store),
             clock: clock.clone(),
             health: Arc::clone(health),
-            budget: Arc::clone(&shared.budget),
+            tokens: tokens.clone(),
+            rules,
+            zone: config.network_api.time_zone.clone(),
+            postbacks: postbacks.clone(),
         },
+        postbacks,
         clicks: click::Clicks { store: Arc::clone(store), clock: clock.clone(), health: Arc::clone(health) },
         api: api::Api {
             store: Arc::clone(store),

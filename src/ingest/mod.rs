@@ -1,6 +1,13 @@
 //! The verb for what arrives: a postback or a click becomes one durable write. No HTTP here.
 
+pub mod agent;
 pub mod click;
+pub mod country;
 pub mod postback;
 pub mod preview;
 pub mod tag;
+pub mod visit;
+pub mod network;
+pub mod postback;
+pub mod preview;
+pub mod status;

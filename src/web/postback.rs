@@ -97,7 +97,7 @@ pub struct Postbacks {
     pub budget: Arc<RefusalBudget>,
 }
 
-/// A request on a postback path, as the wire gave it.
+/// A request that may become a record, as the wire gave it.
 pub struct Call {
     /// The raw request line.
     pub line: Vec<u8>,
@@ -178,19 +178,27 @@ impl Postbacks {
 
     /// Turns a request away, keeping a record of it within the budget.
     pub async fn turn_away(&self, turned: Turned, call: Call) -> Answer {
-        let now = self.clock.now();
-        if matches!(turned, Turned::BadKey) && self.budget.is_guessing(call.peer, now) {
-            metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
-            return answer::error(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many",
-                "too many wrong keys from this address",
-                "wait a second",
-            );
-        }
         let (status, code, fault) = turned.worded();
-        self.keep_refused(call.raw(), None, fault.clone()).await;
+        match turned {
+            Turned::UnknownSource => self.keep_refused(call.raw(), None, fault.clone()).await,
+            Turned::BadKey => {
+                if self.wrong_key(&call, &fault).await == WrongKeys::TooMany {
+                    let (reason, hint) = ("too many wrong keys from this address", "wait a second");
+                    return answer::error(StatusCode::TOO_MANY_REQUESTS, "too_many", reason, hint);
+                }
+            }
+        }
         answer::error(status, code, fault.reason, &fault.hint)
+    }
+
+    /// Counts a wrong key, and keeps a record of the request within the budget.
+    pub async fn wrong_key(&self, call: &Call, fault: &Fault) -> WrongKeys {
+        if self.budget.is_guessing(call.peer, self.clock.now()) {
+            metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
+            return WrongKeys::TooMany;
+        }
+        self.keep_refused(call.raw(), None, fault.clone()).await;
+        WrongKeys::Few
     }
 
     /// Keeps bytes that were refused before they were a request. With a valid key in its path the
@@ -234,6 +242,13 @@ impl Postbacks {
             self.health.store_failed(&error);
         }
     }
+}
+
+/// How many wrong keys an address has shown in this second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongKeys {
+    Few,
+    TooMany,
 }
 
 /// Why a request may not come in.
