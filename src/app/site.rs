@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure};
+use crate::app::{Shared, measure, tag};
 use crate::config::Config;
 use crate::config::source::Source;
 use crate::domain::ids::{DestinationId, SourceId};
@@ -76,6 +76,7 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
             destinations: Arc::new(config.destinations.iter().map(|to| to.account.id().clone()).collect()),
             max_age_ms: Arc::clone(&max_age_ms),
         },
+        tag: tag::door(shared, config, (&sight, cookie))?,
         pages: pages(shared, config, (networks, max_age_ms, tokens.clone())),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),

@@ -3,11 +3,9 @@
 pub mod agent;
 pub mod click;
 pub mod country;
-pub mod postback;
-pub mod preview;
-pub mod tag;
-pub mod visit;
 pub mod network;
 pub mod postback;
 pub mod preview;
 pub mod status;
+pub mod tag;
+pub mod visit;

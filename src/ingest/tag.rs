@@ -43,13 +43,16 @@ pub struct TagEvent {
 #[derive(Debug, Clone)]
 pub struct Whose {
     pub browser: Browser,
-    pub visitor: Option<VisitorId>,
+    pub visitor: VisitorId,
     /// The configured campaign that the page names.
     pub placement: Option<Placement>,
 }
 
 /// Records a click of the tag, or fills what a known one lacks. Of a visitor who did not agree nothing is
 /// recorded; that a consent was taken back is noted at the click it was given for.
+///
+/// Answers the visitor by whom the click is known from now on, if there is one: of several messages that
+/// are under way before the browser has its cookie the first decides.
 ///
 /// # Errors
 /// Only the store's.
@@ -58,14 +61,16 @@ pub async fn click(
     sight: &Sight,
     told: TagClick,
     (whose, now): (Whose, Time),
-) -> Result<(), StoreError> {
+) -> Result<Option<VisitorId>, StoreError> {
     let id = told.id.clone();
-    let refused = told.consent.is_some_and(|consent| consent.ad_user_data == Some(false));
-    if refused && store.click(&id).await?.is_none() {
-        return Ok(());
+    if told.consent.is_some_and(|consent| consent.ad_user_data == Some(false)) {
+        if store.click(&id).await?.is_some() {
+            visit::record(store, taken_back(told), now, id).await?;
+        }
+        return Ok(None);
     }
-    let draft = if refused { taken_back(told) } else { seen(sight, told, whose) };
-    visit::record(store, draft, now, id).await.map(|_| ())
+    let receipt = visit::record(store, seen(sight, told, whose), now, id).await?;
+    Ok(receipt.click.passage.visitor.clone())
 }
 
 /// That a consent is over, and nothing else.
@@ -93,7 +98,7 @@ fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
     draft.landing_url = told.landing_url;
     draft.referrer = told.referrer;
     draft.passage.placement = whose.placement;
-    draft.passage.visitor = whose.visitor;
+    draft.passage.visitor = Some(whose.visitor);
     draft.passage.consent = told.consent;
     draft
 }

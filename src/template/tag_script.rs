@@ -70,12 +70,11 @@ struct WrittenGroup<'a> {
 
 impl TagScript {
     pub fn new(config: &TagConfig) -> TagScript {
-        let group = |group: &'_ LinkGroup| -> WrittenGroup<'_> { written(group) };
         let written = Written {
             endpoint: format!("{}/t/", config.public_url.trim_end_matches('/')),
             params: pattern(&config.params),
             cookies: pattern(&config.cookies),
-            groups: config.groups.iter().map(group).collect(),
+            groups: config.groups.iter().map(written).collect(),
         };
         // Only a map whose keys are no texts cannot be written.
         let json = serde_json::to_string(&written).unwrap_or_default();

@@ -9,7 +9,9 @@ pub mod health;
 pub mod link;
 pub mod listen;
 pub mod pages;
+pub mod per_address;
 pub mod postback;
+pub mod tag;
 pub mod target;
 pub mod tls;
 pub mod visitor;
@@ -40,6 +42,7 @@ pub struct Site {
     pub api: api::Api,
     /// What advertisers and the network's own programs ask, at `/api/2/`.
     pub network_api: NetworkApi,
+    pub tag: tag::Tag,
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub trusted_proxies: Vec<IpNet>,
@@ -191,6 +194,17 @@ impl Site {
             return self.network_api.answer(&method, rest, call).await;
         }
         if side != Side::Admin
+            && let Some(telling) = tag::Telling::of_path(path)
+        {
+            return self.tell(telling, asked).await;
+        }
+        if side != Side::Admin
+            && asked.method == Method::GET
+            && let Some(script) = self.tag.script(path, &asked.headers).await
+        {
+            return script;
+        }
+        if side != Side::Admin
             && let Some((key, source)) = postback::split_path(path)
         {
             return self.postback(key, source, asked).await;
@@ -204,6 +218,15 @@ impl Site {
             return self.page(path, asked).await.unwrap_or_else(answer::not_found);
         }
         answer::not_found()
+    }
+
+    async fn tell(&self, telling: tag::Telling, asked: Asked) -> Answer {
+        if asked.method != Method::POST {
+            return answer::method_not_allowed("POST");
+        }
+        let headers = asked.headers.clone();
+        let (_, call) = asked.into_call();
+        self.tag.tell(telling, call, &headers).await
     }
 
     async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {

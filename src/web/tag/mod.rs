@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::ambient::Clock;
-use crate::domain::ids::SourceId;
+use crate::ambient::{self, Clock};
+use crate::domain::ids::{SourceId, VisitorId};
 use crate::domain::offer::Placement;
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
@@ -21,7 +21,7 @@ use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
 use crate::web::postback::Call;
-use crate::web::visitor;
+use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts this door works with.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub struct Tag {
     pub clock: Clock,
     pub health: Arc<Health>,
     pub sight: Arc<Sight>,
+    pub cookie: CookieRule,
     pub script: Arc<TagScript>,
     /// Whose pages may tell, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
@@ -161,15 +162,24 @@ impl Tag {
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
         let placement = told.campaign.as_ref().and_then(|id| self.campaigns.get(id)).cloned();
-        let visitor = visitor::known(&visitor::cookies(headers));
-        let browser = visitor::browser(&http::Method::POST, headers, call.peer);
-        let whose = (Whose { browser, visitor, placement }, now);
-        let (store, sight, health) =
-            (Arc::clone(&self.store), Arc::clone(&self.sight), Arc::clone(&self.health));
+        let request = Request { method: &Method::POST, headers, query: &[], client: call.peer };
+        let visitor = match visitor::known(&visitor::cookies(headers)) {
+            Some(known) => known,
+            None => match ambient::entropy::<16>() {
+                Ok(entropy) => VisitorId::mint(entropy),
+                Err(error) => {
+                    tracing::error!(%error, "the operating system gave no entropy for a visitor id");
+                    return answer::unavailable();
+                }
+            },
+        };
+        let whose = (Whose { browser: visitor::browser(request), visitor, placement }, now);
+        let (store, sight, health, cookie) =
+            (Arc::clone(&self.store), Arc::clone(&self.sight), Arc::clone(&self.health), self.cookie);
         // On a task of its own: a page that closes drops this future, not the write.
         let task = tokio::spawn(async move {
             match tag::click(store.as_ref(), &sight, told, whose).await {
-                Ok(()) => taken(),
+                Ok(visitor) => remembered(visitor.and_then(|visitor| cookie.set(&visitor))),
                 Err(error) => {
                     health.store_failed(&error);
                     answer::unavailable()
@@ -231,6 +241,14 @@ fn taken() -> Answer {
     let mut answer = Answer::new(http_body_util::Full::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn remembered(visitor: Option<HeaderValue>) -> Answer {
+    let mut answer = taken();
+    if let Some(visitor) = visitor {
+        answer.headers_mut().insert(header::SET_COOKIE, visitor);
+    }
     answer
 }
 
