@@ -5,9 +5,6 @@ use std::sync::Arc;
 
 use crate::app::Shared;
 use crate::config::Config;
-use crate::domain::ids::SourceId;
-use crate::domain::rulebook::built_in;
-use crate::problem::Problem;
 use crate::ingest::visit::{Landing, Sight};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
 use crate::web::per_address::PerAddress;
@@ -15,11 +12,7 @@ use crate::web::tag::Tag;
 use crate::web::visitor::CookieRule;
 
 /// Builds the door. Where the tag is on, today's version of the script is kept from now on.
-///
-/// # Errors
-/// Never in truth: only a built-in name that is no id.
-pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, CookieRule)) -> Result<Tag, Problem> {
-    let source = SourceId::parse(built_in::TAG).map_err(|error| Problem::new(error.to_string(), ""))?;
+pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, CookieRule)) -> Tag {
     let script = TagScript::new(&told(config, &sight.landing));
     let campaigns = config.campaigns.iter().map(|campaign| {
         let campaign = &campaign.campaign;
@@ -31,7 +24,6 @@ pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, Coo
         health: Arc::clone(&shared.health),
         sight: Arc::clone(sight),
         cookie,
-        source,
         script: Arc::new(script),
         origins: Arc::new(config.tag.origins.clone()),
         limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
@@ -41,7 +33,7 @@ pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, Coo
         let tag = tag.clone();
         tokio::spawn(async move { tag.keep_version().await });
     }
-    Ok(tag)
+    tag
 }
 
 /// What the script is told: the click parameters and cookies of every platform that is known, and which

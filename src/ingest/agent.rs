@@ -53,7 +53,10 @@ pub fn read(user_agent: Option<&str>) -> Told {
     let Some(text) = user_agent.filter(|text| !text.trim().is_empty()) else {
         // Every browser names itself.
         let bot = Some("a client that does not name itself".to_owned());
-        return Told { agent: Agent { device: "bot".into(), system: None, browser: None, bot }, preview: Preview::No };
+        return Told {
+            agent: Agent { device: "bot".into(), system: None, browser: None, bot },
+            preview: Preview::No,
+        };
     };
     let lower = text.to_lowercase();
     let has = |words: &[String]| words.iter().any(|word| lower.contains(word.as_str()));

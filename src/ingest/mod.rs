@@ -4,6 +4,7 @@ pub mod agent;
 pub mod click;
 pub mod country;
 pub mod network;
+pub mod pixel;
 pub mod postback;
 pub mod preview;
 pub mod status;

@@ -6,6 +6,7 @@ use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Browser, Carried, Sight};
@@ -105,7 +106,6 @@ fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
 
 /// An event as it arrived, read or not.
 pub struct Incoming {
-    pub source: SourceId,
     pub raw: RawRequest,
     pub received_at: Time,
     pub told: Result<TagEvent, Fault>,
@@ -116,26 +116,25 @@ pub struct Incoming {
 /// # Errors
 /// Only the store's.
 pub async fn event(store: &dyn Store, incoming: Incoming) -> Result<Receipt, StoreError> {
-    let Incoming { source, raw, received_at, told } = incoming;
-    let finding = match told {
-        Err(fault) => Finding::Quarantined(fault),
-        Ok(event) => {
-            let click = store.find_click(event.click.as_str()).await?;
-            let draft = draft(source.clone(), event);
-            Finding::Mapped(Box::new(MappedArrival { draft, click }))
+    let Incoming { raw, received_at, told } = incoming;
+    let (source, finding) = match told.and_then(draft) {
+        Err(fault) => (SourceId::parse(built_in::TAG).ok(), Finding::Quarantined(fault)),
+        Ok(draft) => {
+            let click = store.find_click(draft.click_id.as_deref().unwrap_or_default()).await?;
+            (Some(draft.source.clone()), Finding::Mapped(Box::new(MappedArrival { draft, click })))
         }
     };
-    store.arrive(Arrival { raw, received_at, source: Some(source), finding, again: None }).await
+    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
 }
 
 /// Once for a click id and link; an event that is no click on a link, once for a click id, its name and
 /// its transaction id.
-fn draft(source: SourceId, event: TagEvent) -> Draft {
+fn draft(event: TagEvent) -> Result<Draft, Fault> {
     let told_apart_by = event.link.as_deref().or(event.transaction_id.as_deref()).unwrap_or_default();
     // None of the three can hold a line end but the last.
     let key = format!("{}\n{}\n{told_apart_by}", event.click, event.name);
-    Draft {
-        source,
+    Ok(Draft {
+        source: SourceId::parse(built_in::TAG).map_err(|error| Fault::new(error.to_string(), ""))?,
         event: EventClaim::Named(event.name),
         status: None,
         transaction_id: event.transaction_id,
@@ -151,5 +150,5 @@ fn draft(source: SourceId, event: TagEvent) -> Draft {
         params: event.link.map(|link| ("link".to_owned(), link)).into_iter().collect(),
         note: event.note,
         network: NetworkClaim { key: Some(key), ..NetworkClaim::default() },
-    }
+    })
 }

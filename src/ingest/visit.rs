@@ -46,7 +46,13 @@ pub struct Browser {
 
 impl Sight {
     /// A click of this browser, with what its link and its cookies carry.
-    pub fn draft(&self, origin: Origin, browser: Browser, carried: &Carried, cookies: &Carried) -> ClickDraft {
+    pub fn draft(
+        &self,
+        origin: Origin,
+        browser: Browser,
+        carried: &Carried,
+        cookies: &Carried,
+    ) -> ClickDraft {
         ClickDraft {
             params: self.landing.params.pick(carried),
             cookies: self.landing.cookies.pick(cookies),

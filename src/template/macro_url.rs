@@ -160,7 +160,11 @@ impl MacroUrl {
 
     /// The same, with further parameters at the end of the query; one that the URL names itself wins. They
     /// are bytes: what a link carries need not be UTF-8, and is handed on as it is.
-    pub fn render_passing(&self, value: &dyn Fn(&str) -> Option<String>, passed: &[(&[u8], &[u8])]) -> String {
+    pub fn render_passing(
+        &self,
+        value: &dyn Fn(&str) -> Option<String>,
+        passed: &[(&[u8], &[u8])],
+    ) -> String {
         let mut url = String::with_capacity(self.written.len() + 64);
         for piece in &self.pieces {
             match piece {

@@ -88,7 +88,8 @@ pub fn redirect(to: &str) -> Answer {
 }
 
 /// A transparent image of one pixel.
-const IMAGE: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+const IMAGE: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 /// A pixel for pages of other sites: never cached, so that each showing is told.
 pub fn image() -> Answer {

@@ -110,6 +110,12 @@ struct Arriving {
     now: Time,
 }
 
+/// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
+pub fn is_link(path: &str, query: &[u8]) -> bool {
+    let names = |wanted: &str| Carried::of_query(query).get(wanted).is_some();
+    path.starts_with("/c/") || (path == "/" && names("a") && names("c"))
+}
+
 impl Links {
     /// `/c/{campaign}` and `/?a=&c=`: records the click, then sends the visitor on.
     pub async fn follow(&self, path: &str, request: Request<'_>) -> Answer {

@@ -10,6 +10,7 @@ pub mod link;
 pub mod listen;
 pub mod pages;
 pub mod per_address;
+pub mod pixel;
 pub mod postback;
 pub mod tag;
 pub mod target;
@@ -43,11 +44,11 @@ pub struct Site {
     /// What advertisers and the network's own programs ask, at `/api/2/`.
     pub network_api: NetworkApi,
     pub tag: tag::Tag,
+    pub links: link::Links,
+    pub pixels: pixel::Pixels,
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub trusted_proxies: Vec<IpNet>,
-    /// Where a click without an offer goes.
-    pub fallback_url: Option<String>,
     pub operations: Operations,
 }
 
@@ -199,20 +200,14 @@ impl Site {
             return self.tell(telling, asked).await;
         }
         if side != Side::Admin
-            && asked.method == Method::GET
-            && let Some(script) = self.tag.script(path, &asked.headers).await
-        {
-            return script;
-        }
-        if side != Side::Admin
             && let Some((key, source)) = postback::split_path(path)
         {
             return self.postback(key, source, asked).await;
         }
         if side != Side::Admin
-            && let Some(fallback) = self.fallback_url.as_deref().filter(|_| is_tracking_link(path, &asked))
+            && let Some(answer) = self.visitor(path, &asked).await
         {
-            return answer::redirect(fallback);
+            return answer;
         }
         if side != Side::Public {
             return self.page(path, asked).await.unwrap_or_else(answer::not_found);
@@ -227,6 +222,23 @@ impl Site {
         let headers = asked.headers.clone();
         let (_, call) = asked.into_call();
         self.tag.tell(telling, call, &headers).await
+    }
+
+    /// What visitors' browsers ask for: tracking links and pixels.
+    async fn visitor(&self, path: &str, asked: &Asked) -> Option<Answer> {
+        let request = visitor::Request {
+            method: &asked.method,
+            headers: &asked.headers,
+            query: target::query(&asked.head.target),
+            client: asked.client,
+        };
+        match path {
+            "/click.gif" => Some(self.links.pixel(request).await),
+            _ if tag::is_script(path) => self.tag.script(path, request).await,
+            _ if pixel::is_pixel(path) => Some(self.pixels.receive(path, request, &asked.head.line).await),
+            _ if link::is_link(path, request.query) => Some(self.links.follow(path, request).await),
+            _ => None,
+        }
     }
 
     async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
@@ -311,14 +323,6 @@ fn is_loopback_name(host: &str) -> bool {
     let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
-fn is_tracking_link(path: &str, asked: &Asked) -> bool {
-    let named = |name: &str| {
-        form_urlencoded::parse(target::query(&asked.head.target)).any(|(known, _)| known == name)
-    };
-    asked.method == Method::GET && (path.starts_with("/c/") || (path == "/" && named("a") && named("c")))
 }
 
 fn decoded(segment: &str) -> String {

@@ -64,6 +64,14 @@ fn mask_target(out: &mut Vec<u8>, target: &[u8]) {
     out.extend_from_slice(&mask_api_key(rest));
 }
 
+/// The request line of a path without a key: only the value of every `api_key` is masked.
+pub fn masked_values(line: &[u8]) -> Vec<u8> {
+    let query = line.iter().position(|b| *b == b'?').map_or(line.len(), |at| at + 1);
+    let end = line.iter().rposition(|b| *b == b' ').filter(|end| *end >= query).unwrap_or(line.len());
+    let (path, version) = (line.get(..query).unwrap_or(line), line.get(end..).unwrap_or(&[]));
+    [path, &mask_api_key(line.get(query..end).unwrap_or(&[])), version].concat()
+}
+
 /// A line that was refused before it was a request, with whatever may be its key masked: all of the
 /// target's first segment, wherever a reader of any taste would see it begin and end.
 pub fn masked_unread(line: &[u8]) -> Vec<u8> {

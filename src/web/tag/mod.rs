@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::ambient::{self, Clock};
-use crate::domain::ids::{SourceId, VisitorId};
+use crate::domain::ids::VisitorId;
 use crate::domain::offer::Placement;
 use crate::domain::postback::Fault;
+use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
 use crate::ingest::tag::{self, Incoming, Whose};
 use crate::ingest::visit::Sight;
@@ -37,8 +38,6 @@ pub struct Tag {
     pub limit: Arc<PerAddress>,
     /// The campaigns that a page may name.
     pub campaigns: Arc<HashMap<String, Placement>>,
-    /// The built-in source of events.
-    pub source: SourceId,
 }
 
 /// What the tag tells.
@@ -58,6 +57,17 @@ impl Telling {
     }
 }
 
+/// Whether the path is the script's, or that of one of its versions.
+pub fn is_script(path: &str) -> bool {
+    path == "/tag.js" || version_of(path).is_some()
+}
+
+/// The hash in `/tag.{hash}.js`.
+fn version_of(path: &str) -> Option<&str> {
+    let hash = path.strip_prefix("/tag.")?.strip_suffix(".js")?;
+    (hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
+}
+
 /// The largest message.
 const MOST_BYTES: usize = 8192;
 /// How often the script's own URL is asked again; that of a version never.
@@ -66,17 +76,14 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 
 impl Tag {
     /// `/tag.js`, or `/tag.{hash}.js` of today's version or of an earlier one.
-    pub async fn script(&self, path: &str, headers: &HeaderMap) -> Option<Answer> {
-        let name = path.strip_prefix('/')?;
-        let hash = name.strip_prefix("tag.")?.strip_suffix("js")?.trim_end_matches('.');
-        if hash.is_empty() {
-            return (name == "tag.js").then(|| self.today(headers));
+    pub async fn script(&self, path: &str, request: Request<'_>) -> Option<Answer> {
+        let headers = request.headers;
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return Some(answer::method_not_allowed("GET, HEAD"));
         }
+        let Some(hash) = version_of(path) else { return Some(self.today(headers)) };
         if hash == self.script.hash {
             return Some(served(&self.script, headers, IMMUTABLE));
-        }
-        if name != tag_script::file_name(hash) || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
         }
         match self.store.kept_text(tag_script::file_name(hash)).await {
             Ok(text) => text.map(|text| served(&TagScript::of(text), headers, IMMUTABLE)),
@@ -87,6 +94,7 @@ impl Tag {
         }
     }
 
+    /// `/tag.js`: today's version, asked again every hour.
     fn today(&self, headers: &HeaderMap) -> Answer {
         if self.origins.is_empty() {
             return answer::error(StatusCode::NOT_FOUND, "tag_off", OFF, NAME_IT);
@@ -195,14 +203,13 @@ impl Tag {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
         };
-        let incoming =
-            Incoming { source: self.source.clone(), raw: call.raw(), received_at: now, told };
+        let incoming = Incoming { raw: call.raw(), received_at: now, told };
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
             match tag::event(store.as_ref(), incoming).await {
                 Ok(receipt) => {
-                    let (source, verdict) = (SOURCE, receipt.verdict.word());
-                    metrics::counter!("postbridge_postbacks_total", "source" => source, "verdict" => verdict)
+                    let verdict = receipt.verdict.word();
+                    metrics::counter!("postbridge_postbacks_total", "source" => TAG, "verdict" => verdict)
                         .increment(1);
                     answer
                 }
@@ -216,7 +223,6 @@ impl Tag {
     }
 }
 
-const SOURCE: &str = crate::domain::rulebook::built_in::TAG;
 const OFF: &str = "the tag is off: no origins are configured";
 const NAME_IT: &str = "name the landing page's origin under `[tag] origins`: \"https://shop.example\"";
 const HINT: &str = "tell it as tag.js does; templates/README.md lists the members";

@@ -42,12 +42,11 @@ pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
 /// # Errors
 /// As [`click`].
 pub fn event(body: &[u8], now: Time) -> Result<TagEvent, String> {
-    let members = members(
-        body,
-        &["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"],
-    )?;
+    let members =
+        members(body, &["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"])?;
     let name = |text: &str| {
-        EventName::parse(text).ok_or("it must have 1–64 characters, none of them a control character".to_owned())
+        EventName::parse(text)
+            .ok_or("it must have 1–64 characters, none of them a control character".to_owned())
     };
     let link = optional("link", member(&members, "link"), |text| Ok(text.to_owned()))?;
     let (value, note) = value(&members)?;
