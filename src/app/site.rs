@@ -172,7 +172,6 @@ fn pixels(shared: &Shared, config: &Config, rules: &Arc<Rulebook>) -> Pixels {
     }
 }
 
-type PageParts = (Arc<HashMap<SourceId, Network>>, Arc<HashMap<DestinationId, i64>>, Tokens);
 /// Every destination: ad accounts, then outgoing postbacks.
 fn accounts(config: &Config) -> Vec<Arc<Account>> {
     let ad_accounts = config.destinations.iter().map(|destination| Arc::clone(&destination.account));
