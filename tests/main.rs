@@ -3,6 +3,9 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod cake_api;
+mod cake_calls;
+mod cake_ground;
 mod cli_commands;
 mod config_file;
 mod config_problems;

@@ -22,16 +22,16 @@ pub(super) struct Caller {
     rights: Rights,
 }
 
-/// Whose key came with the call. Where its parameters cannot be read, the query's keys still say who
+/// Whose key came with the call. Where its parameters cannot be read, the query's key still says who
 /// it is, so that what is wrong is told to them and kept.
 ///
 /// # Errors
-/// No key, two keys, or a wrong one.
+/// No key, two keys, or a wrong one; a body that cannot be read.
 pub(super) fn identify(
     tokens: &Tokens,
     endpoint: Endpoint,
     call: &Call,
-    params: Option<&Params>,
+    params: Result<&Params, &Fault>,
 ) -> Result<Caller, Fault> {
     let hint = match endpoint {
         Endpoint::Update => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
@@ -42,8 +42,11 @@ pub(super) fn identify(
         return Err(Fault::new("no key is configured, so nobody may ask", hint));
     }
     let key = match params {
-        Some(params) => params.get(KEY).map(|param| param.value.clone()),
-        None => only_key(&call.query),
+        Ok(params) => params.get(KEY).map(|param| param.value.clone()),
+        Err(fault) => match only_key(&call.query).filter(|_| endpoint != Endpoint::Update) {
+            Some(key) => Some(key),
+            None => return Err(fault.clone()),
+        },
     };
     let key = key.filter(|key| !key.trim().is_empty());
     let key = key.ok_or_else(|| Fault::new("`api_key` is missing", hint))?;

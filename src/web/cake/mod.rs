@@ -106,7 +106,7 @@ impl NetworkApi {
             Endpoint::Update => params::read(b"", call.content_type.as_deref(), &call.body),
             Endpoint::Record | Endpoint::List => params::read(&call.query, None, b""),
         };
-        let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref().ok()) {
+        let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {
             Ok(caller) => caller,
             Err(fault) => return self.wrong_key(call, fault).await,
         };

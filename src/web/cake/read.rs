@@ -85,7 +85,12 @@ pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fau
             let hint = "put the amount there, written like 12.00, or leave the parameter out";
             return Err(Fault::new(format!("`{name}` was left as `{value}`"), hint));
         }
-        Judged::Macro(_) | Judged::Sound => {}
+        Judged::Macro(unfilled) => {
+            let hint = "put the amount there, written like 12.00, or leave the parameter out";
+            let unfilled = shown(name, &unfilled);
+            return Err(Fault::new(format!("`{name}` came as `{unfilled}`, which nobody filled in"), hint));
+        }
+        Judged::Sound => {}
     }
     let parsed = parse_decimal(value, DecimalMark::Dot);
     let amount = parsed.ok_or_else(|| {
@@ -107,7 +112,7 @@ pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
     let Some(value) = came(params, name) else { return Ok(None) };
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|_| digits);
-    let wrong = || fault(name, value, "not a whole number", "write it in digits, or leave it out");
+    let wrong = || fault(name, value, "not a whole number", "write it in digits alone");
     number.map(Some).ok_or_else(wrong)
 }
 

@@ -33,6 +33,7 @@ impl NetworkApi {
                 let hint = match refused {
                     MoveRefused::Scrubbed => "ask the network to take it back",
                     MoveRefused::MayNotScrub => STATUS_HINT,
+                    MoveRefused::TooOften => "leave it as it is, and tell the network",
                 };
                 Err(Fault::new(refused.to_string(), hint).into())
             }
