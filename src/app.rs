@@ -29,6 +29,7 @@ use crate::web::{Side, Web};
 
 pub mod measure;
 mod site;
+mod tag;
 
 /// How long a stop waits for requests and deliveries on their way.
 pub const GRACE: Duration = Duration::from_secs(25);

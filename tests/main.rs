@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod browser;
 mod cake_api;
 mod cake_calls;
 mod cake_ground;
@@ -70,6 +71,10 @@ mod store_sled;
 mod store_statuses;
 mod store_suppression;
 mod visit;
+mod tag;
+mod tag_ground;
+mod tag_in_chromium;
+mod tag_script;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;

@@ -67,7 +67,8 @@ access_token = "meta-secret-token"
     pub fn try_start(&self) -> Option<Relay> {
         let data = self.folder.join("data");
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1\"\n{}[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+            "[server]\nlisten = \"127.0.0.1:0\"\n{}{}[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+            if self.server.contains("public_url") { "" } else { "public_url = \"http://127.0.0.1\"\n" },
             self.server,
             data.display(),
             self.extra

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure};
+use crate::app::{Shared, measure, tag};
 use crate::config::Config;
 use crate::config::offer::Campaign;
 use crate::config::source::Source;
@@ -37,6 +37,7 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
 
 /// Governs the store by the configuration, and builds all that answers by it.
 pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::Recorder) -> Site {
+    let (sight, cookie) = (Arc::new(sight), cookie_rule(config));
     let rules = Arc::new(config.rulebook());
     shared.store.govern(Arc::clone(&rules));
     let networks = Arc::new(networks(config, &rules));
@@ -68,7 +69,8 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         budget: Arc::clone(&shared.budget),
     };
     Site {
-        links: links(shared, config, Arc::new(sight)),
+        tag: tag::door(shared, config, (&sight, cookie)),
+        links: links(shared, config, (sight, cookie)),
         pixels: pixels(shared, config, &rules),
         network_api: NetworkApi {
             store: Arc::clone(store),
@@ -124,7 +126,16 @@ pub fn sight(config: &Config) -> Result<Sight, Problem> {
     Ok(Sight { countries, landing })
 }
 
-fn links(shared: &Shared, config: &Config, sight: Arc<Sight>) -> Links {
+fn cookie_rule(config: &Config) -> CookieRule {
+    let remembered = config.offers.iter().map(|offer| offer.terms.click_cookie_days).max();
+    let is_https = config.server.public_url.starts_with("https://");
+    CookieRule {
+        transport: if is_https { Transport::Https } else { Transport::Http },
+        max_age_days: remembered.unwrap_or(USUAL_COOKIE_DAYS),
+    }
+}
+
+fn links(shared: &Shared, config: &Config, (sight, cookie): (Arc<Sight>, CookieRule)) -> Links {
     let offer = |id: &OfferId| config.offers.iter().find(|offer| offer.terms.id == *id);
     let link = |campaign: &Campaign| {
         let offer = offer(&campaign.campaign.offer)?;
@@ -135,15 +146,10 @@ fn links(shared: &Shared, config: &Config, sight: Arc<Sight>) -> Links {
             fallback_url: offer.fallback_url.clone(),
         })
     };
-    let remembered = config.offers.iter().map(|offer| offer.terms.click_cookie_days).max();
-    let is_https = config.server.public_url.starts_with("https://");
     Links {
         table: LinkTable::new(config.campaigns.iter().filter_map(link)),
         sight,
-        cookie: CookieRule {
-            transport: if is_https { Transport::Https } else { Transport::Http },
-            max_age_days: remembered.unwrap_or(USUAL_COOKIE_DAYS),
-        },
+        cookie,
         fallback_url: config.server.fallback_url.clone(),
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),

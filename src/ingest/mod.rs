@@ -8,4 +8,5 @@ pub mod pixel;
 pub mod postback;
 pub mod preview;
 pub mod status;
+pub mod tag;
 pub mod visit;

@@ -12,6 +12,7 @@ pub mod pages;
 pub mod per_address;
 pub mod pixel;
 pub mod postback;
+pub mod tag;
 pub mod target;
 pub mod tls;
 pub mod visitor;
@@ -42,6 +43,7 @@ pub struct Site {
     pub api: api::Api,
     /// What advertisers and the network's own programs ask, at `/api/2/`.
     pub network_api: NetworkApi,
+    pub tag: tag::Tag,
     pub links: link::Links,
     pub pixels: pixel::Pixels,
     pub pages: pages::Pages,
@@ -193,6 +195,11 @@ impl Site {
             return self.network_api.answer(&method, rest, call).await;
         }
         if side != Side::Admin
+            && let Some(telling) = tag::Telling::of_path(path)
+        {
+            return self.tell(telling, asked).await;
+        }
+        if side != Side::Admin
             && let Some((key, source)) = postback::split_path(path)
         {
             return self.postback(key, source, asked).await;
@@ -208,6 +215,15 @@ impl Site {
         answer::not_found()
     }
 
+    async fn tell(&self, telling: tag::Telling, asked: Asked) -> Answer {
+        if asked.method != Method::POST {
+            return answer::method_not_allowed("POST");
+        }
+        let headers = asked.headers.clone();
+        let (_, call) = asked.into_call();
+        self.tag.tell(telling, call, &headers).await
+    }
+
     /// What visitors' browsers ask for: tracking links and pixels.
     async fn visitor(&self, path: &str, asked: &Asked) -> Option<Answer> {
         let request = visitor::Request {
@@ -218,6 +234,7 @@ impl Site {
         };
         match path {
             "/click.gif" => Some(self.links.pixel(request).await),
+            _ if tag::is_script(path) => self.tag.script(path, request).await,
             _ if pixel::is_pixel(path) => Some(self.pixels.receive(path, request, &asked.head.line).await),
             _ if link::is_link(path, request.query) => Some(self.links.follow(path, request).await),
             _ => None,
