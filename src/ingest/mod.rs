@@ -3,3 +3,4 @@
 pub mod click;
 pub mod postback;
 pub mod preview;
+pub mod suppression;
