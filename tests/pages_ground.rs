@@ -16,6 +16,7 @@ use postbridge::domain::delivery::{
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
+use postbridge::domain::rights::Rights;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
@@ -138,7 +139,7 @@ impl World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: clock.clone(),
             health: Arc::default(),
-            tokens: Tokens::new([("ops", TOKEN)]),
+            tokens: Tokens::new([("ops", TOKEN, Rights::everything())]),
             sessions: Arc::clone(&sessions),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
             accounts: Arc::new(accounts),

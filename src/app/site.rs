@@ -34,8 +34,9 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
-    let tokens =
-        Tokens::new(config.api.tokens.iter().map(|token| (token.name.as_str(), token.token.reveal())));
+    let tokens = Tokens::new(config.api.tokens.iter().map(|token| {
+        (token.name.as_str(), token.token.reveal(), crate::domain::rights::Rights::everything())
+    }));
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()

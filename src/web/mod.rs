@@ -28,6 +28,7 @@ use crate::store::Store;
 use crate::web::answer::Answer;
 use crate::web::api::Query;
 use crate::web::api::suppression::Told;
+use crate::web::auth::Need;
 use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
@@ -202,14 +203,20 @@ impl Site {
         let direct = asked.peer.is_loopback()
             && !forwarded.iter().any(|name| asked.headers.contains_key(*name))
             && is_loopback_name(host);
-        if !direct && self.tokens.bearer(&asked.headers).is_none() {
-            return self.tokens.unauthorized();
+        if !direct {
+            let Some(holder) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
+            if let Err(forbidden) = holder.may(Need::Look) {
+                return *forbidden;
+            }
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
 
     async fn api(&self, path: &str, asked: &Asked) -> Answer {
-        let Some(actor) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
+        let Some(holder) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
+        if let Err(forbidden) = holder.may(Need::of(&asked.method)) {
+            return *forbidden;
+        }
         let parts: Vec<&str> = path.split('/').collect();
         let query = match Query::read(target::query(&asked.head.target)) {
             Ok(query) => query,
@@ -221,9 +228,12 @@ impl Site {
             ["clicks"] if get => self.api.clicks(&query).await,
             ["clicks", id] if get => self.api.click(&decoded(id)).await,
             ["clicks"] => return answer::method_not_allowed("GET, POST"),
-            ["suppression", rest @ ..] => return self.suppression(rest, asked, (&query, actor)).await,
+            ["suppression", rest @ ..] => return self.suppression(rest, asked, (&query, holder.name)).await,
             ["conversions"] if get => self.api.conversions(&query).await,
             ["conversions", id] if get => self.api.conversion(id).await,
+            ["conversions", id, "status"] if post => {
+                self.api.set_status(id, &asked.body, holder.name).await
+            }
             ["postbacks"] if get => self.api.postbacks(&query).await,
             ["postbacks", id] if get => self.api.postback(id).await,
             ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
@@ -232,7 +242,9 @@ impl Site {
             ["conversions" | "postbacks" | "deliveries"] | ["conversions" | "postbacks" | "clicks", _] => {
                 return answer::method_not_allowed("GET");
             }
-            ["postbacks" | "deliveries", _, "retry"] => return answer::method_not_allowed("POST"),
+            ["postbacks" | "deliveries", _, "retry"] | ["conversions", _, "status"] => {
+                return answer::method_not_allowed("POST");
+            }
             _ => return answer::not_found(),
         };
         self.api.answer(outcome)
