@@ -143,6 +143,7 @@ impl World {
             sessions: Arc::clone(&sessions),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
             accounts: Arc::new(accounts),
+            program: Arc::default(),
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url.to_owned())])),
             max_age_ms: Arc::default(),
             lanes: Arc::new(Vec::new),

@@ -93,6 +93,7 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
         accounts: Arc::new(
             config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect(),
         ),
+        program: Arc::default(),
         urls: Arc::new(urls),
         max_age_ms,
         lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),
