@@ -269,7 +269,7 @@ fn keep_of(config: &Config) -> Keep {
 /// At start: deliveries that wait for a destination nobody configures any more end skipped.
 async fn withdraw_removed(store: &dyn Store, config: &Config, now: Time) -> Result<(), Problem> {
     for backlog in store.backlog(now) {
-        let Some(id) = backlog.destination.filter(|id| config.destination(id.as_str()).is_none()) else {
+        let Some(id) = backlog.destination.filter(|id| !config.has_destination(id)) else {
             continue;
         };
         withdraw_all(store, &id, now).await.map_err(|error| {
@@ -291,7 +291,7 @@ async fn withdraw(shared: Shared, config: Arc<Mutex<Arc<Config>>>, gone: Vec<Des
     for pause in [Duration::ZERO, STRAGGLERS] {
         tokio::time::sleep(pause).await;
         for id in &gone {
-            let is_back = config.lock().destination(id.as_str()).is_some();
+            let is_back = config.lock().has_destination(id);
             if is_back {
                 continue;
             }
@@ -323,8 +323,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         allow_private_network: destination.allow_private_network,
         timeout_ms: destination.timeout_ms,
     });
-    let policies = config.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
-    DispatchPlan { lanes: lanes.collect(), policies: policies.collect() }
+    DispatchPlan { lanes: lanes.collect(), policies: config.rulebook().policies }
 }
 
 fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {

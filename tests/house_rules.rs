@@ -61,6 +61,11 @@ const NAMES: &[&str] = &[
 /// The door that is named after the protocol it speaks.
 const NAMED_DOOR: &str = "src/web/cake";
 
+/// What people write to reach that door: its table in the configuration, and the id of the source that
+/// its conversions belong to. Both are part of the public surface and say which protocol is meant, so
+/// these two spellings, whole, may stand anywhere.
+const NAMED_KEYS: [&str; 2] = ["cake_api", "cake-api"];
+
 const MAX_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 70;
 
@@ -193,7 +198,9 @@ fn proper_names(path: &str, text: &str) -> Vec<String> {
     // The name of the door is said wherever it is opened; `meta` is also a word of Rust's macros.
     let text =
         text.replace("mod cake;", "").replace("web::cake", "").replace(":meta]", "").replace(":meta)", "");
-    let found = words(&text);
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let plain: Vec<&str> = text.split(|c| !is_part(c)).filter(|word| !NAMED_KEYS.contains(word)).collect();
+    let found = words(&plain.join(" "));
     NAMES
         .iter()
         .filter(|name| found.contains(**name))
@@ -318,6 +325,9 @@ fn the_name_check_finds_words_and_not_parts_of_words() {
     assert_eq!(find("CAKE's s1"), 1);
     assert_eq!(find("fs::metadata(path); pancake(); fortune();"), 0);
     assert_eq!(proper_names("src/web/cake.rs", "the CAKE-shaped door").len(), 0);
+    assert_eq!(find("const API: &str = \"cake-api\"; // [cake_api]"), 0);
+    assert_eq!(find("let cake_api_key = 1;"), 1);
+    assert_eq!(find("\"cake-apis\""), 1);
 }
 
 #[test]

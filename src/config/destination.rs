@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
+use crate::config::names::Kind;
+use crate::config::outgoing::ID_PREFIXES;
 use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
-use crate::config::source::{event_name, one_of, unknown_template};
+use crate::config::source::{SOURCE, event_name, one_of, unknown_template};
 use crate::domain::conversion::EventName;
 use crate::domain::delivery::Route;
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::problem::{Problem, did_you_mean};
+use crate::domain::rulebook::built_in;
+use crate::problem::Problem;
 use crate::template::account::{Account, AccountSpec, Mode};
 use crate::template::catalog::Catalog;
 use crate::template::destination::DestinationTemplate;
@@ -33,6 +36,13 @@ pub struct Destination {
 /// The keys whose default is that of the default file's example.
 const DEFAULTED: &[&str] = &["mode", "allow_private_network", "max_in_flight", "timeout_ms"];
 
+const DESTINATION: Kind<DestinationId> = Kind {
+    word: "destination",
+    parse: DestinationId::parse,
+    example: "my-account",
+    why_unique: "deliveries are kept under it",
+};
+
 /// Reads every `[[destination]]`; one with a problem is left out, its problems kept. `sources` are the
 /// ids of all sources, also of those left out.
 pub fn read_all(root: &Section<'_>, catalog: &Catalog, sources: &[SourceId]) -> Vec<Destination> {
@@ -47,7 +57,7 @@ fn read(
     sources: &[SourceId],
     ids: &mut Vec<DestinationId>,
 ) -> Option<Destination> {
-    let id = read_id(&section, ids);
+    let id = own_id(&section, ids);
     let given = section.require("template", "\"webhook\"");
     let template = given.then(|| section.parsed("template", |text| find_template(text, catalog))).flatten();
     let modes = [("live", Mode::Live), ("test", Mode::Test), ("shadow", Mode::Shadow), ("off", Mode::Off)];
@@ -99,21 +109,15 @@ fn read(
     })
 }
 
-fn read_id(section: &Section<'_>, ids: &mut Vec<DestinationId>) -> Option<DestinationId> {
-    let given = section.require("id", "\"my-account\"");
-    let id = given.then(|| section.parsed("id", destination_id)).flatten()?;
-    if ids.contains(&id) {
-        let what = format!("two destinations have the id `{id}`");
-        section.problem("id", what, "give each its own: deliveries are kept under it");
+/// An id that is not one of those that outgoing postbacks have.
+fn own_id(section: &Section<'_>, ids: &mut Vec<DestinationId>) -> Option<DestinationId> {
+    let id = DESTINATION.own(section, ids)?;
+    if let Some(prefix) = ID_PREFIXES.iter().find(|prefix| id.as_str().starts_with(**prefix)) {
+        let what = format!("`id` in [[destination]]: `{id}` begins with `{prefix}`");
+        section.problem("id", what, "choose another: outgoing postbacks have such ids");
+        return None;
     }
-    ids.push(id.clone());
     Some(id)
-}
-
-fn destination_id(text: &Text) -> Result<DestinationId, Problem> {
-    DestinationId::parse(&text.value).map_err(|error| {
-        Problem::new(format!("{} is not an id", text.shown()), format!("{error}; such as \"my-account\""))
-    })
 }
 
 fn find_template(text: &Text, catalog: &Catalog) -> Result<Arc<DestinationTemplate>, Problem> {
@@ -135,18 +139,21 @@ fn endpoint(text: &Text) -> Result<Url, Problem> {
 
 /// An address that the guard will refuse is better said now than found in the dead letters.
 fn warn_of_private_endpoint(section: &Section<'_>, endpoint: &Url) {
-    let private = match endpoint.host() {
-        Some(Host::Ipv4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    if private {
+    if endpoint.host().is_some_and(|host| is_private(&host.to_owned())) {
         section.warning(
             "endpoint",
             format!("`endpoint` is {endpoint}, a private address: every delivery to it will be refused"),
             "add allow_private_network = true if it is yours",
         );
+    }
+}
+
+/// Whether the host surely is at a private or loopback address, as far as its name tells.
+pub fn is_private(host: &Host) -> bool {
+    match host {
+        Host::Ipv4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
     }
 }
 
@@ -157,17 +164,9 @@ struct Only {
 }
 
 fn read_only(section: Section<'_>, known: &[SourceId]) -> Only {
-    let source = |text: &Text| match SourceId::parse(&text.value) {
-        Ok(id) if known.contains(&id) => Ok(id),
-        _ => {
-            let near = did_you_mean(&text.value, known.iter().map(SourceId::as_str));
-            let hint = near.map_or_else(
-                || "name the id of a [[source]] of this file".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            Err(Problem::new(format!("there is no source {}", text.shown()), hint))
-        }
-    };
+    let built_in = built_in::ALL.iter().filter_map(|id| SourceId::parse(id).ok());
+    let known: Vec<SourceId> = known.iter().cloned().chain(built_in).collect();
+    let source = |text: &Text| SOURCE.one_of(text, &known);
     let sources = section.all_parsed("source", source).unwrap_or_default();
     let events = section.all_parsed("event", event_name).unwrap_or_default();
     for key in ["source", "event"] {

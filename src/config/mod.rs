@@ -1,6 +1,12 @@
 //! `postbridge.toml` → a validated [`Config`], or every problem at once, each with its line and mend.
 
+pub mod campaign;
 pub mod destination;
+pub mod doors;
+pub mod filters;
+pub mod names;
+pub mod offer;
+pub mod outgoing;
 pub mod read;
 pub mod secrets;
 pub mod server;
@@ -11,12 +17,20 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use crate::config::campaign::Partners;
 use crate::config::destination::Destination;
+use crate::config::doors::{NetworkApi, PixelSettings, TagSettings};
+use crate::config::filters::Filters;
+use crate::config::offer::{Affiliate, Campaign, Offer};
+use crate::config::outgoing::Outgoing;
 use crate::config::read::{Env, Reader, Section};
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source::Source;
-use crate::domain::ids::DestinationId;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::conversion::Dedup;
+use crate::domain::delivery::SourcePolicy;
+use crate::domain::filter::FilterRules;
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::rulebook::{Rulebook, built_in, usual};
 use crate::problem::Problem;
 use crate::template::account::Mode;
 use crate::template::catalog::{Catalog, check_folder};
@@ -32,6 +46,17 @@ pub struct Config {
     pub api: Api,
     pub sources: Vec<Source>,
     pub destinations: Vec<Destination>,
+    pub affiliates: Vec<Affiliate>,
+    pub offers: Vec<Offer>,
+    pub campaigns: Vec<Campaign>,
+    /// The postbacks that tell affiliates of their conversions.
+    pub outgoing: Vec<Outgoing>,
+    pub filters: FilterRules,
+    /// Which country an address is in: a file in MaxMind's format.
+    pub country_file: Option<PathBuf>,
+    pub tag: TagSettings,
+    pub pixel: PixelSettings,
+    pub network_api: NetworkApi,
     pub catalog: Arc<Catalog>,
     /// What is allowed but surely not meant: to be printed by `check` and at start.
     pub warnings: Vec<Problem>,
@@ -53,21 +78,29 @@ impl Config {
 
     /// What decisions go by. A destination that is off takes nothing new.
     pub fn rulebook(&self) -> Rulebook {
-        let is_on = |destination: &&Destination| destination.account.mode() != Mode::Off;
+        let accounts = self.destinations.iter();
+        let accounts = accounts.filter(|to| to.account.mode() != Mode::Off).map(|to| &to.route);
+        let postbacks = self.outgoing.iter().filter(|to| to.mode != Mode::Off).map(|to| &to.route);
+        let policies = self.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
+        let offers = self.offers.iter().map(|offer| (offer.terms.id.clone(), Arc::clone(&offer.terms)));
         Rulebook {
-            policies: self
-                .sources
-                .iter()
-                .map(|source| (source.id.clone(), Arc::clone(&source.policy)))
-                .collect(),
-            routes: self
-                .destinations
-                .iter()
-                .filter(is_on)
-                .map(|destination| destination.route.clone())
-                .collect(),
-            ..Rulebook::default()
+            policies: policies.chain(built_in_policies()).collect(),
+            offers: offers.collect(),
+            routes: accounts.chain(postbacks).cloned().collect(),
+            filters: self.filters.clone(),
         }
+    }
+
+    /// The link that a campaign's affiliate sends visitors to.
+    pub fn tracking_link(&self, campaign: &Campaign) -> String {
+        format!("{}/c/{}", self.server.public_url, campaign.campaign.id)
+    }
+
+    /// The same link as affiliates of another platform know it: by affiliate and creative. A campaign
+    /// without a creative has none.
+    pub fn creative_link(&self, campaign: &Campaign) -> Option<String> {
+        let creative = campaign.campaign.creative.as_ref()?;
+        Some(format!("{}/?a={}&c={creative}", self.server.public_url, campaign.campaign.affiliate))
     }
 
     /// Reads `text` as if it stood in `file`. Looks at nothing outside but the files it names:
@@ -145,10 +178,16 @@ impl Config {
         Ok(format!("{}/{key}/collect/{}?{query}", self.server.public_url, source.id))
     }
 
-    /// The destinations that are here and not in `new`.
+    /// The destinations, outgoing postbacks included, that are here and not in `new`.
     pub fn removed_destinations(&self, new: &Config) -> Vec<DestinationId> {
-        let ids = self.destinations.iter().map(|destination| destination.account.id());
-        ids.filter(|id| new.destination(id.as_str()).is_none()).cloned().collect()
+        let accounts = self.destinations.iter().map(|destination| destination.account.id());
+        let all = accounts.chain(self.outgoing.iter().map(|outgoing| &outgoing.id));
+        all.filter(|id| !new.has_destination(id)).cloned().collect()
+    }
+
+    /// Whether an account or an outgoing postback has this id.
+    pub fn has_destination(&self, id: &DestinationId) -> bool {
+        self.destination(id.as_str()).is_some() || self.outgoing.iter().any(|outgoing| outgoing.id == *id)
     }
 
     /// The source with this id.
@@ -192,10 +231,18 @@ fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
     path
 }
 
+/// What the doors that need no `[[source]]` want done with their conversions. The identity of a sale is
+/// the door's own affair; where it names none, each telling is a sale.
+fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
+    let ids = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    ids.map(|id| (id.clone(), Arc::new(SourcePolicy { dedup: Dedup::Each, ..usual(id) })))
+}
+
 fn read(root: Section<'_>) -> Option<Config> {
     let server = root.section("server", None).and_then(Server::read);
     let store = root.section("store", None).and_then(StoreSettings::read);
-    let api = root.section("api", Some(&[])).map(Api::read);
+    let offers = offer::read_all(&root);
+    let api = root.section("api", Some(&[])).map(|section| Api::read(section, &offers.advertisers));
     let catalog = match Catalog::load(templates_path(&root).as_deref()) {
         Ok(catalog) => Some(Arc::new(catalog)),
         Err(problems) => {
@@ -207,6 +254,12 @@ fn read(root: Section<'_>) -> Option<Config> {
     let known = catalog.clone().or_else(|| Catalog::load(None).ok().map(Arc::new))?;
     let sources = source::read_all(&root, &known);
     let destinations = destination::read_all(&root, &known, &sources.ids);
+    let Partners { affiliates, campaigns, outgoing } = campaign::read_all(&root, &offers.ids);
+    let Filters { rules, country_file } =
+        root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
+    let tag = root.section("tag", None).and_then(TagSettings::read);
+    let pixel = root.section("pixel", None).and_then(PixelSettings::read);
+    let network_api = root.section("cake_api", None).and_then(NetworkApi::read);
     warn_of_nothing(&root, api.as_ref());
     root.finish();
     Some(Config {
@@ -215,6 +268,15 @@ fn read(root: Section<'_>) -> Option<Config> {
         api: api?,
         sources: sources.whole,
         destinations,
+        affiliates,
+        offers: offers.whole,
+        campaigns,
+        outgoing,
+        filters: rules,
+        country_file,
+        tag: tag?,
+        pixel: pixel?,
+        network_api: network_api?,
         catalog: catalog?,
         warnings: Vec::new(),
     })

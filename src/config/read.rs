@@ -106,6 +106,16 @@ impl Text {
             Origin::File(path) => format!("the content of {path}"),
         }
     }
+
+    /// A problem that was worded by who knows only the text: it may quote it no more than [`Text::shown`].
+    pub fn told(&self, problem: Problem) -> Problem {
+        let shown = self.shown();
+        let mut what = problem.what;
+        for quoted in [self.value.trim().to_owned(), self.value.trim().escape_debug().to_string()] {
+            what = what.replace(&format!("`{quoted}`"), &shown);
+        }
+        Problem { what, ..problem }
+    }
 }
 
 /// One table of the file, asked key by key. What was never asked for is unknown, and an error.
@@ -336,9 +346,7 @@ impl<'a> Section<'a> {
     pub fn sections(&self, key: &'static str, defaulted: &'static [&'static str]) -> Vec<Section<'a>> {
         self.asked.borrow_mut().insert(key);
         let name = self.inner_name(key);
-        let first =
-            |value: &'a Spanned<DeValue<'a>>| value.get_ref().as_array()?.first()?.get_ref().as_table();
-        let defaults = self.defaults.and_then(|all| all.get(key)).and_then(first);
+        let defaults = self.defaults.and_then(|all| first_of(all, key));
         let Some(value) = self.table.and_then(|table| table.get(key)) else { return Vec::new() };
         let line = self.line_of(key);
         let wanted = format!("a list of tables, each headed `[[{name}]]`");
@@ -362,6 +370,15 @@ impl<'a> Section<'a> {
             }
         }
         sections
+    }
+
+    /// The same table, whose defaults are those of another place of the default file: the table
+    /// `path.1` of its first example of `path.0`.
+    pub fn with_defaults_of(self, root: &Section<'a>, path: [&str; 2]) -> Section<'a> {
+        let [outer, inner] = path;
+        let first = root.defaults.and_then(|all| first_of(all, outer));
+        let defaults = first.and_then(|table| table.get(inner)).and_then(|value| value.get_ref().as_table());
+        Section { defaults, ..self }
     }
 
     /// The keys that the file itself has.
@@ -421,6 +438,11 @@ impl<'a> Section<'a> {
             None => key.to_owned(),
         }
     }
+}
+
+/// The first of the tables headed `[[key]]`.
+fn first_of<'a>(table: &'a DeTable<'a>, key: &str) -> Option<&'a DeTable<'a>> {
+    table.get(key)?.get_ref().as_array()?.first()?.get_ref().as_table()
 }
 
 fn with_article(word: &str) -> String {

@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::config::offer::ADVERTISER;
 use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
+use crate::config::source::one_of;
+use crate::domain::ids::AdvertiserId;
+use crate::domain::rights::{Right, Rights};
 use crate::problem::{Problem, did_you_mean};
 
 /// How the program is reached.
@@ -222,19 +226,22 @@ pub struct Api {
 pub struct ApiToken {
     pub name: String,
     pub token: Secret,
+    pub rights: Rights,
 }
 
 /// Fewer characters than this can be guessed.
 pub const MIN_SECRET_CHARS: usize = 8;
 
 impl Api {
-    /// Reads `[api]`.
-    pub fn read(section: Section<'_>) -> Api {
+    /// Reads `[api]`. `advertisers` are those that some offer names.
+    pub fn read(section: Section<'_>, advertisers: &[AdvertiserId]) -> Api {
         let mut tokens: Vec<ApiToken> = Vec::new();
         for entry in section.sections("tokens", &[]) {
             let name = entry.require("name", "\"ops\"").then(|| entry.text("name")).flatten();
             let there = entry.require("token", "{ env = \"POSTBRIDGE_TOKEN\" }");
             let token = there.then(|| entry.parsed("token", api_token)).flatten();
+            let shown = name.as_ref().map_or_else(|| "without a name".to_owned(), Text::shown);
+            let rights = read_rights(&entry, &shown, advertisers);
             if let (Some(name), Some(token)) = (name, token) {
                 if tokens.iter().any(|known| known.name == name.value) {
                     let what = format!("two tokens are named {}", name.shown());
@@ -244,7 +251,8 @@ impl Api {
                     let what = format!("the token of {} is another's too", name.shown());
                     entry.problem("token", what, "give each its own, so that one can be taken back");
                 }
-                tokens.push(ApiToken { name: name.value, token });
+                let rights = rights.unwrap_or_else(|| Rights::new(Vec::new()));
+                tokens.push(ApiToken { name: name.value, token, rights });
             }
             entry.finish();
         }
@@ -252,6 +260,49 @@ impl Api {
         Api { tokens }
     }
 }
+
+/// What a token may do; `None` when a problem was kept. One that says nothing may do everything, as it
+/// always might, and that is remarked.
+fn read_rights(entry: &Section<'_>, shown: &str, advertisers: &[AdvertiserId]) -> Option<Rights> {
+    let advertiser = entry.parsed("advertiser", |text| ADVERTISER.one_of(text, advertisers));
+    if !entry.has("rights") {
+        if entry.has("advertiser") {
+            let what = format!("the token {shown} names an `advertiser` and no `rights`");
+            entry.problem("advertiser", what, "add rights = [\"advertiser\"]");
+        }
+        let what =
+            format!("the token {shown} has no `rights`: it may do everything, also as the network's API");
+        let hint = "write which it needs: rights = [\"network\"] for everything, [\"read\"] for looking on";
+        entry.warning("token", what, hint);
+        return Some(Rights::everything());
+    }
+    let words = entry.all_parsed("rights", |text| {
+        one_of(text, &[NETWORK, READ, OF_ADVERTISER].map(|word| (word, word)))
+    })?;
+    let is_of_advertiser = words.contains(&OF_ADVERTISER);
+    if words.is_empty() {
+        entry.problem("rights", "`rights` is empty: the token could do nothing", "name one, or take it out");
+    }
+    if is_of_advertiser != entry.has("advertiser") {
+        let hint = "write both: rights = [\"advertiser\"], advertiser = \"31\"";
+        let what = match is_of_advertiser {
+            true => format!("the token {shown} has the right `advertiser` and does not say of which"),
+            false => format!("the token {shown} names an `advertiser` and has no right of one"),
+        };
+        entry.problem(if is_of_advertiser { "rights" } else { "advertiser" }, what, hint);
+        return None;
+    }
+    let right = |word: &&str| match *word {
+        NETWORK => Some(Right::Network),
+        READ => Some(Right::Read),
+        _ => advertiser.clone().map(Right::Advertiser),
+    };
+    words.iter().map(right).collect::<Option<Vec<Right>>>().map(Rights::new)
+}
+
+const NETWORK: &str = "network";
+const READ: &str = "read";
+const OF_ADVERTISER: &str = "advertiser";
 
 fn api_token(text: &Text) -> Result<Secret, Problem> {
     let sane = text.value.bytes().all(|byte| byte.is_ascii_graphic());

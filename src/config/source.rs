@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::config::names::Kind;
 use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
 use crate::config::server::MIN_SECRET_CHARS;
@@ -10,6 +11,7 @@ use crate::domain::conversion::{Dedup, EventName, Status};
 use crate::domain::delivery::{SourcePolicy, Unmatched};
 use crate::domain::ids::SourceId;
 use crate::domain::money::Currency;
+use crate::domain::rulebook::built_in;
 use crate::problem::{Problem, did_you_mean};
 use crate::template::catalog::Catalog;
 use crate::template::source::{SourceBinding, SourceTemplate};
@@ -25,6 +27,12 @@ pub struct Source {
     pub policy: Arc<SourcePolicy>,
     /// More postbacks a second than this are answered 429.
     pub max_per_second: Option<NonZeroU32>,
+    /// Hosts of the network's tracking links, to which the tag appends the click id; a name covers its
+    /// subdomains.
+    pub link_hosts: Vec<String>,
+    /// Paths of redirects on the landing page's own host that lead to such links; `*` at the end stands
+    /// for any ending.
+    pub link_paths: Vec<String>,
 }
 
 /// The longest key: it has to fit a URL that people paste.
@@ -32,6 +40,13 @@ const MAX_KEY_CHARS: usize = 128;
 
 /// The keys whose default is that of the default file's example.
 const DEFAULTED: &[&str] = &["forward_status", "unmatched", "hold_hours"];
+
+pub const SOURCE: Kind<SourceId> = Kind {
+    word: "source",
+    parse: SourceId::parse,
+    example: "my-network",
+    why_unique: "it is part of its postback URL",
+};
 
 /// Every source that was read whole, and the ids of all, also of those with a problem.
 #[derive(Default)]
@@ -58,7 +73,7 @@ pub fn read_all(root: &Section<'_>, catalog: &Catalog) -> Sources {
 }
 
 fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Option<Source> {
-    let id = read_id(&section, ids);
+    let id = own_id(&section, ids);
     let given = section.require("template", "\"generic\"");
     let template = given.then(|| section.parsed("template", |text| find_template(text, catalog))).flatten();
     let given = section.require("key", "{ env = \"POSTBACK_KEY\" }");
@@ -76,7 +91,7 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
     let dedup = section.parsed("dedup", |text| {
         one_of(text, &[("transaction", Dedup::Transaction), ("click", Dedup::Click), ("each", Dedup::Each)])
     });
-    let forward_status = section.all_parsed("forward_status", status);
+    let forward_status = section.all_parsed("forward_status", forwarded_status);
     let unmatched = read_unmatched(&section);
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
     if forward_status.as_ref().is_some_and(Vec::is_empty) {
@@ -86,6 +101,7 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
             "name at least \"approved\", or leave the key out",
         );
     }
+    let links = read_links(&section, template.as_deref());
     section.finish();
     let (id, template) = (id?, template?);
     let policy = SourcePolicy {
@@ -95,24 +111,63 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
         unmatched: unmatched?,
     };
     let binding = SourceBinding { source: id.clone(), currency, positive_event, zero_event };
-    Some(Source { id, template, keys: keys?, binding, policy: Arc::new(policy), max_per_second })
+    let (link_hosts, link_paths) = links?;
+    let policy = Arc::new(policy);
+    Some(Source { id, template, keys: keys?, binding, policy, max_per_second, link_hosts, link_paths })
 }
 
-fn read_id(section: &Section<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
-    let given = section.require("id", "\"my-network\"");
-    let id = given.then(|| section.parsed("id", source_id)).flatten()?;
-    if ids.contains(&id) {
-        let what = format!("two sources have the id `{id}`");
-        section.problem("id", what, "give each its own: it is part of its postback URL");
+/// Which links the tag gives the click id to. They need a parameter that the template names.
+fn read_links(
+    section: &Section<'_>,
+    template: Option<&SourceTemplate>,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let hosts =
+        if section.has("link_hosts") { section.all_parsed("link_hosts", host_name)? } else { Vec::new() };
+    let paths =
+        if section.has("link_paths") { section.all_parsed("link_paths", path_pattern)? } else { Vec::new() };
+    for key in ["link_hosts", "link_paths"] {
+        let Some(template) = template.filter(|template| template.link_param().is_none()) else { continue };
+        if section.has(key) {
+            let what =
+                format!("`{key}` in [[source]]: the template `{}` has no `link_param`", template.name());
+            let hint = "add link_param to a template of your own: the sub id that brings the click id back";
+            section.problem(key, what, hint);
+        }
     }
-    ids.push(id.clone());
-    Some(id)
+    Some((hosts, paths))
 }
 
-fn source_id(text: &Text) -> Result<SourceId, Problem> {
-    SourceId::parse(&text.value).map_err(|error| {
-        Problem::new(format!("{} is not an id", text.shown()), format!("{error}; such as \"my-network\""))
-    })
+/// A host's name alone, in lower case.
+pub fn host_name(text: &Text) -> Result<String, Problem> {
+    let name = text.value.to_ascii_lowercase();
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if name.len() > 253 || !name.split('.').all(is_part) {
+        let hint = "write the name alone, without scheme, port and path: \"track.example.com\"";
+        return Err(Problem::new(format!("{} is not a host's name", text.shown()), hint));
+    }
+    Ok(name)
+}
+
+fn path_pattern(text: &Text) -> Result<String, Problem> {
+    let path = text.value.strip_suffix('*').unwrap_or(&text.value);
+    if !path.starts_with('/') || path.contains(['*', '?', '#']) || path.contains(char::is_whitespace) {
+        let hint = "begin it with a slash; a `*` may stand at its end: \"/go/*\"";
+        return Err(Problem::new(format!("{} is not a path", text.shown()), hint));
+    }
+    Ok(text.value.clone())
+}
+
+/// An id that none of the sources has that are there without being configured.
+fn own_id(section: &Section<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
+    let id = SOURCE.own(section, ids)?;
+    if built_in::ALL.contains(&id.as_str()) {
+        let what = format!("`id` in [[source]]: `{id}` is the id of a built-in source");
+        section.problem("id", what, "choose another: conversions are kept under it");
+        return None;
+    }
+    Some(id)
 }
 
 fn find_template(text: &Text, catalog: &Catalog) -> Result<Arc<SourceTemplate>, Problem> {
@@ -149,15 +204,18 @@ fn postback_key(text: &Text) -> Result<Secret, Problem> {
     Err(Problem::new(what, hint))
 }
 
+/// A currency by its code.
+pub fn currency(text: &Text) -> Result<Currency, Problem> {
+    Currency::parse(&text.value).ok_or_else(|| {
+        Problem::new(
+            format!("{} is not a currency", text.shown()),
+            "write its three letters of ISO 4217: \"USD\", \"EUR\"",
+        )
+    })
+}
+
 fn read_currency(section: &Section<'_>, template: Option<&SourceTemplate>) -> Option<Currency> {
-    let currency = section.parsed("currency", |text| {
-        Currency::parse(&text.value).ok_or_else(|| {
-            Problem::new(
-                format!("{} is not a currency", text.shown()),
-                "write its three letters of ISO 4217: \"USD\", \"EUR\"",
-            )
-        })
-    });
+    let currency = section.parsed("currency", currency);
     if let Some(template) = template
         && !section.has("currency")
         && !template.maps_currency()
@@ -181,9 +239,16 @@ pub fn event_name(text: &Text) -> Result<EventName, Problem> {
     })
 }
 
-fn status(text: &Text) -> Result<Status, Problem> {
-    one_of(text, &Status::ALL.map(|status| (status.word(), status)))
+/// A status whose conversions may be told to somebody.
+pub fn forwarded_status(text: &Text) -> Result<Status, Problem> {
+    if text.value == Status::Scrubbed.word() {
+        let hint = format!("take it out: write some of {}", FORWARDED.map(Status::word).join(", "));
+        return Err(Problem::new("a scrubbed conversion is never sent anywhere", hint));
+    }
+    one_of(text, &FORWARDED.map(|status| (status.word(), status)))
 }
+
+const FORWARDED: [Status; 3] = [Status::Approved, Status::Pending, Status::Rejected];
 
 fn read_unmatched(section: &Section<'_>) -> Option<Unmatched> {
     // Two years: longer than clicks are kept by default, and than any platform looks back.

@@ -10,6 +10,8 @@ mod expression;
 mod fields;
 mod formats;
 pub mod json_body;
+pub mod macro_names;
+pub mod macro_url;
 mod normalise;
 pub mod params;
 mod payload;

@@ -1,0 +1,104 @@
+//! `[[affiliate]]` and `[[campaign]]`: who brings clicks to which offer, and the postbacks that tell them.
+
+use std::sync::Arc;
+
+use crate::config::names::Kind;
+use crate::config::offer::{Affiliate, Campaign, OFFER};
+use crate::config::outgoing::{self, Outgoing};
+use crate::config::read::Section;
+use crate::domain::delivery::Scope;
+use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
+use crate::domain::offer;
+
+/// Who brings clicks, and what tells them of conversions.
+#[derive(Default)]
+pub struct Partners {
+    pub affiliates: Vec<Affiliate>,
+    pub campaigns: Vec<Campaign>,
+    /// Postbacks of affiliates, of campaigns, and for all.
+    pub outgoing: Vec<Outgoing>,
+}
+
+const AFFILIATE: Kind<AffiliateId> = Kind {
+    word: "affiliate",
+    parse: AffiliateId::parse,
+    example: "200",
+    why_unique: "campaigns and conversions name it",
+};
+
+const CAMPAIGN: Kind<CampaignId> = Kind {
+    word: "campaign",
+    parse: CampaignId::parse,
+    example: "8599",
+    why_unique: "its tracking link is /c/ and the id",
+};
+
+const CREATIVE: Kind<CreativeId> =
+    Kind { word: "creative", parse: CreativeId::parse, example: "761", why_unique: "links name it" };
+
+/// Reads every `[[affiliate]]`, `[[campaign]]` and `[[postback]]`; what has a problem is left out, its
+/// problems kept. `offers` are the ids of all offers, also of those left out.
+pub fn read_all(root: &Section<'_>, offers: &[OfferId]) -> Partners {
+    let mut partners = Partners::default();
+    let (mut affiliates, mut campaigns) = (Vec::new(), Vec::new());
+    for section in root.sections("affiliate", &[]) {
+        read_affiliate(root, section, &mut affiliates, &mut partners);
+    }
+    for section in root.sections("campaign", &[]) {
+        read_campaign((root, section), (offers, &affiliates), &mut campaigns, &mut partners);
+    }
+    partners.outgoing.extend(outgoing::read_for_all(root));
+    partners
+}
+
+fn read_affiliate<'a>(
+    root: &Section<'a>,
+    section: Section<'a>,
+    ids: &mut Vec<AffiliateId>,
+    partners: &mut Partners,
+) {
+    let id = AFFILIATE.own(&section, ids);
+    let name = section.text("name").map(|text| text.value);
+    let scope = id.clone().map(Scope::Affiliate);
+    partners.outgoing.extend(outgoing::read_of(root, &section, scope));
+    section.finish();
+    if let Some(id) = id {
+        partners.affiliates.push(Affiliate { name: name.unwrap_or_else(|| id.to_string()), id });
+    }
+}
+
+fn read_campaign<'a>(
+    (root, section): (&Section<'a>, Section<'a>),
+    (offers, affiliates): (&[OfferId], &[AffiliateId]),
+    ids: &mut Vec<CampaignId>,
+    partners: &mut Partners,
+) {
+    let id = CAMPAIGN.own(&section, ids);
+    let name = section.text("name").map(|text| text.value);
+    let given = section.require("offer", "\"565\"");
+    let offer = given.then(|| section.parsed("offer", |text| OFFER.one_of(text, offers))).flatten();
+    let given = section.require("affiliate", "\"200\"");
+    let affiliate =
+        given.then(|| section.parsed("affiliate", |text| AFFILIATE.one_of(text, affiliates))).flatten();
+    let creative = section.parsed("creative", |text| CREATIVE.read(text));
+    let scope = id.clone().map(Scope::Campaign);
+    partners.outgoing.extend(outgoing::read_of(root, &section, scope));
+    if let (Some(affiliate), Some(creative)) = (&affiliate, &creative) {
+        let same = |known: &&Campaign| {
+            known.campaign.affiliate == *affiliate && known.campaign.creative.as_ref() == Some(creative)
+        };
+        if let Some(other) = partners.campaigns.iter().find(same) {
+            let what = format!(
+                "the campaign `{}` has the same affiliate and creative: the link /?a={affiliate}&c={creative} \
+                 could mean either",
+                other.campaign.id
+            );
+            section.problem("creative", what, "give each campaign of an affiliate its own creative");
+        }
+    }
+    section.finish();
+    if let (Some(id), Some(offer), Some(affiliate)) = (id, offer, affiliate) {
+        let campaign = offer::Campaign { id, offer, affiliate, creative };
+        partners.campaigns.push(Campaign { campaign: Arc::new(campaign), name });
+    }
+}

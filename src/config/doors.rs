@@ -1,0 +1,86 @@
+//! `[tag]`, `[pixel]` and `[cake_api]`: the doors of the network's side, as far as they can be set.
+
+use std::num::NonZeroU32;
+
+use jiff::tz::TimeZone;
+
+use crate::config::read::{Section, Text};
+use crate::config::server::web_url;
+use crate::problem::Problem;
+
+/// What the tag on landing pages may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagSettings {
+    /// The pages that may tell clicks and events, such as `https://shop.example`; none: no page.
+    pub origins: Vec<String>,
+    /// Clicks and events that one address may tell in a second.
+    pub max_per_second_per_ip: NonZeroU32,
+}
+
+/// How much the pixels take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PixelSettings {
+    /// Conversions that one address may tell in a second, or have looked at.
+    pub max_per_second_per_ip: NonZeroU32,
+}
+
+/// How the network's API reads dates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkApi {
+    /// Whose days its dates are.
+    pub time_zone: TimeZone,
+}
+
+impl TagSettings {
+    /// Reads `[tag]`; `None` when a problem was kept.
+    pub fn read(section: Section<'_>) -> Option<TagSettings> {
+        let origins = section.all_parsed("origins", origin);
+        let max_per_second_per_ip = per_ip(&section);
+        section.finish();
+        Some(TagSettings { origins: origins?, max_per_second_per_ip: max_per_second_per_ip? })
+    }
+}
+
+impl PixelSettings {
+    /// Reads `[pixel]`; `None` when a problem was kept.
+    pub fn read(section: Section<'_>) -> Option<PixelSettings> {
+        let max_per_second_per_ip = per_ip(&section);
+        section.finish();
+        Some(PixelSettings { max_per_second_per_ip: max_per_second_per_ip? })
+    }
+}
+
+impl NetworkApi {
+    /// Reads `[cake_api]`; `None` when a problem was kept.
+    pub fn read(section: Section<'_>) -> Option<NetworkApi> {
+        let time_zone = section.parsed("time_zone", time_zone);
+        section.finish();
+        Some(NetworkApi { time_zone: time_zone? })
+    }
+}
+
+fn per_ip(section: &Section<'_>) -> Option<NonZeroU32> {
+    section.number::<u32>("max_per_second_per_ip", 1..=1_000_000).and_then(NonZeroU32::new)
+}
+
+/// A page's origin as browsers tell it: scheme, host and, where it is not the usual one, port.
+fn origin(text: &Text) -> Result<String, Problem> {
+    let url = web_url(text)?;
+    let origin = url.origin().ascii_serialization();
+    let given = text.value.to_ascii_lowercase();
+    // A slash at the end is no path yet, and browsers never tell it.
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || given.contains('*') {
+        let hint = format!("end it after the host, or its port: \"{}\"", origin.replace('*', "shop"));
+        return Err(Problem::new(format!("{} is not an origin", text.shown()), hint));
+    }
+    Ok(origin)
+}
+
+fn time_zone(text: &Text) -> Result<TimeZone, Problem> {
+    TimeZone::get(&text.value).map_err(|_| {
+        Problem::new(
+            format!("{} is not a time zone", text.shown()),
+            "write its name in the IANA database: \"UTC\", \"America/New_York\"",
+        )
+    })
+}

@@ -1,0 +1,53 @@
+//! Ids in the configuration: each unique among its kind, and known where another table names it.
+
+use std::fmt::Display;
+
+use crate::config::read::{Section, Text};
+use crate::domain::ids::IdError;
+use crate::problem::{Problem, did_you_mean};
+
+/// A kind of thing that has ids: how messages call it, and how its ids are read.
+pub struct Kind<T> {
+    /// `offer`, as in `[[offer]]`.
+    pub word: &'static str,
+    pub parse: fn(&str) -> Result<T, IdError>,
+    /// An id that could be one.
+    pub example: &'static str,
+    /// Why two may not have the same, from the colon on.
+    pub why_unique: &'static str,
+}
+
+impl<T: Clone + PartialEq + Display> Kind<T> {
+    /// The `id` of the table; kept among `ids`, also where it stands there already, which is a problem.
+    pub fn own(&self, section: &Section<'_>, ids: &mut Vec<T>) -> Option<T> {
+        let given = section.require("id", &format!("\"{}\"", self.example));
+        let id = given.then(|| section.parsed("id", |text| self.read(text))).flatten()?;
+        if ids.contains(&id) {
+            let what = format!("two {}s have the id `{id}`", self.word);
+            section.problem("id", what, format!("give each its own: {}", self.why_unique));
+        }
+        ids.push(id.clone());
+        Some(id)
+    }
+
+    /// An id in the right form.
+    pub fn read(&self, text: &Text) -> Result<T, Problem> {
+        (self.parse)(&text.value).map_err(|error| {
+            let hint = format!("{error}; such as \"{}\"", self.example);
+            Problem::new(format!("{} is not an id", text.shown()), hint)
+        })
+    }
+
+    /// An id that is among `known`.
+    pub fn one_of(&self, text: &Text, known: &[T]) -> Result<T, Problem> {
+        if let Some(id) = known.iter().find(|id| id.to_string() == text.value) {
+            return Ok(id.clone());
+        }
+        let names: Vec<String> = known.iter().map(T::to_string).collect();
+        let hint = match did_you_mean(&text.value, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("name the id of a [[{}]] of this file", self.word),
+        };
+        Err(Problem::new(format!("there is no {} {}", self.word, text.shown()), hint))
+    }
+}

@@ -1,0 +1,192 @@
+//! `[[offer]]`: what visitors are sent to, what it pays, and what decides about its clicks and conversions.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use crate::config::names::Kind;
+use crate::config::read::{Section, Text};
+use crate::config::server::web_url;
+use crate::config::source::{currency, one_of};
+use crate::domain::attribution::Model;
+use crate::domain::conversion::Status;
+use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
+use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::offer::{self, Caps, Disposition, OfferStatus, Payout};
+use crate::problem::Problem;
+use crate::template::macro_url::{Grammar, LANDING_NAMES, MacroUrl};
+
+/// One offer as configured: what decides, and where its visitors go.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    pub terms: Arc<offer::Offer>,
+    /// For people; the id where none is given.
+    pub name: String,
+    pub landing: MacroUrl,
+    /// Parameters of the link that are handed on: names, or the beginning of names with `*` at the end.
+    pub pass: Vec<String>,
+    /// Where a visitor goes whom the offer does not take; else `[server] fallback_url`.
+    pub fallback_url: Option<String>,
+}
+
+/// One affiliate's run of one offer.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    pub campaign: Arc<offer::Campaign>,
+    pub name: Option<String>,
+}
+
+/// Who brings clicks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affiliate {
+    pub id: AffiliateId,
+    /// For people; the id where none is given.
+    pub name: String,
+}
+
+/// The keys whose default is that of the default file's example.
+const DEFAULTED: &[&str] =
+    &["status", "session_hours", "click_cookie_days", "attribution", "disposition", "accept_pixel_value"];
+
+pub const OFFER: Kind<OfferId> = Kind {
+    word: "offer",
+    parse: OfferId::parse,
+    example: "565",
+    why_unique: "campaigns and conversions name it",
+};
+
+pub const ADVERTISER: Kind<AdvertiserId> =
+    Kind { word: "advertiser", parse: AdvertiserId::parse, example: "31", why_unique: "tokens name it" };
+
+/// Every offer that was read whole, and the ids of all, also of those with a problem.
+#[derive(Default)]
+pub struct Offers {
+    pub whole: Vec<Offer>,
+    pub ids: Vec<OfferId>,
+    pub advertisers: Vec<AdvertiserId>,
+}
+
+/// Reads every `[[offer]]`; one with a problem is left out, its problems kept.
+pub fn read_all(root: &Section<'_>) -> Offers {
+    let mut offers = Offers::default();
+    for section in root.sections("offer", DEFAULTED) {
+        let whole = read(section, &mut offers);
+        offers.whole.extend(whole);
+    }
+    offers
+}
+
+fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
+    let id = OFFER.own(&section, &mut offers.ids);
+    let name = section.text("name").map(|text| text.value);
+    let advertiser = section.parsed("advertiser", |text| ADVERTISER.read(text));
+    let given = section.require("url", "\"https://advertiser.example/lp?cid={click_id}\"");
+    let landing = given.then(|| section.parsed("url", landing)).flatten();
+    let given = section.require("currency", "\"USD\"");
+    let currency = given.then(|| section.parsed("currency", currency)).flatten();
+    let payout = read_payout(&section);
+    let revenue = section.parsed("revenue", amount);
+    let statuses = OfferStatus::ALL.map(|status| (status.word(), status));
+    let status = section.parsed("status", |text| one_of(text, &statuses));
+    let caps = read_caps(&section);
+    // Ten years, as little as anybody could mean by "for ever".
+    let session_hours = section.number("session_hours", 1..=87_600);
+    let click_cookie_days = section.number("click_cookie_days", 1..=3_650);
+    let models = [Model::LastTouch, Model::FirstTouch].map(|model| (model.word(), model));
+    let model = section.parsed("attribution", |text| one_of(text, &models));
+    let disposition = read_disposition(&section);
+    let accept_pixel_value = section.flag("accept_pixel_value");
+    let pass = section.all_parsed("pass", passed).unwrap_or_default();
+    let fallback_url = section.parsed("fallback_url", |text| web_url(text).map(String::from));
+    section.finish();
+    if let Some(advertiser) = &advertiser {
+        offers.advertisers.push(advertiser.clone());
+    }
+    let id = id?;
+    let name = name.unwrap_or_else(|| id.to_string());
+    let terms = offer::Offer {
+        id,
+        advertiser,
+        currency: currency?,
+        payout,
+        revenue,
+        status: status?,
+        caps,
+        session_hours: session_hours?,
+        click_cookie_days: click_cookie_days?,
+        model: model?,
+        disposition: disposition?,
+        accept_pixel_value: accept_pixel_value?,
+    };
+    Some(Offer { terms: Arc::new(terms), name, landing: landing?, pass, fallback_url })
+}
+
+fn landing(text: &Text) -> Result<MacroUrl, Problem> {
+    MacroUrl::compile(&text.value, &Grammar::braces(), LANDING_NAMES).map_err(|problem| text.told(problem))
+}
+
+/// A name of a parameter, or the beginning of names.
+fn passed(text: &Text) -> Result<String, Problem> {
+    let name = text.value.strip_suffix('*').unwrap_or(&text.value);
+    let is_name =
+        |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '*' | '&' | '=' | '?' | '#');
+    if text.value.is_empty() || !name.chars().all(is_name) {
+        let hint = "write the name as it stands in the link, or its beginning with `*` at the end: \"utm_*\"";
+        return Err(Problem::new(format!("{} is not a parameter's name", text.shown()), hint));
+    }
+    Ok(text.value.clone())
+}
+
+fn read_payout(section: &Section<'_>) -> Option<Payout> {
+    let fixed = section.parsed("payout", amount);
+    let percent = section.parsed("payout_percent", percent);
+    if section.has("payout") && section.has("payout_percent") {
+        let what = "`payout` and `payout_percent` in [[offer]] exclude each other";
+        section.problem("payout_percent", what, "keep the one that the affiliate was promised");
+    }
+    fixed.map(Payout::Fixed).or(percent.map(Payout::Percent))
+}
+
+/// A decimal that is not below 0.
+pub fn amount(text: &Text) -> Result<Decimal, Problem> {
+    let hint = "write digits with a dot, in quotes and without a currency sign: \"7.00\"";
+    match parse_decimal(&text.value, DecimalMark::Dot) {
+        Some(amount) if amount.is_sign_negative() && !amount.is_zero() => {
+            Err(Problem::new(format!("{} is below 0", text.shown()), hint))
+        }
+        Some(amount) => Ok(amount),
+        None => Err(Problem::new(format!("{} is not a decimal", text.shown()), hint)),
+    }
+}
+
+fn percent(text: &Text) -> Result<Decimal, Problem> {
+    let percent = amount(text)?;
+    if percent > Decimal::ONE_HUNDRED {
+        let what = format!("{} is more than the whole sale", text.shown());
+        return Err(Problem::new(what, "write 0 to 100, in quotes and without a sign: \"12.5\""));
+    }
+    Ok(percent)
+}
+
+fn read_caps(section: &Section<'_>) -> Caps {
+    let Some(section) = section.section("caps", Some(&[])) else { return Caps::default() };
+    let most = 1..=1_000_000_000_000;
+    let caps = Caps {
+        clicks_per_day: section.number("clicks_per_day", most.clone()),
+        conversions_per_day: section.number("conversions_per_day", most),
+    };
+    section.finish();
+    caps
+}
+
+fn read_disposition(section: &Section<'_>) -> Option<Disposition> {
+    let section = section.section("disposition", None)?;
+    // Scrubbed is what comes of lists and of clicks that are too old; nobody is left to wait for it.
+    let statuses =
+        [Status::Approved, Status::Pending, Status::Rejected].map(|status| (status.word(), status));
+    let status = section.parsed("status", |text| one_of(text, &statuses));
+    // Two years, as long as a source may hold a conversion.
+    let after_hours = section.number("after_hours", 0..=17_520);
+    section.finish();
+    Some(Disposition { status: status?, after_hours: after_hours? })
+}

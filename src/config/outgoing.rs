@@ -1,0 +1,162 @@
+//! `[campaign.postback]`, `[affiliate.postback]`, `[[postback]]`: what tells partners of conversions.
+
+use std::num::NonZeroU32;
+
+use rust_decimal::Decimal;
+use url::Url;
+
+use crate::config::destination::is_private;
+use crate::config::names::Kind;
+use crate::config::offer::amount;
+use crate::config::read::{Section, Text};
+use crate::config::source::{forwarded_status, one_of};
+use crate::domain::delivery::{Changes, Route, Scope};
+use crate::domain::ids::DestinationId;
+use crate::problem::Problem;
+use crate::template::account::Mode;
+use crate::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
+
+/// One outgoing postback: a destination whose request is one URL with macros in it.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// `campaign:{id}`, `affiliate:{id}` or `postback:{id}`.
+    pub id: DestinationId,
+    pub route: Route,
+    pub url: MacroUrl,
+    /// Factor on the payout that is told; the conversion keeps its own.
+    pub scale: Decimal,
+    /// Never [`Mode::Test`]: nobody's tracker has one.
+    pub mode: Mode,
+    pub allow_private_network: bool,
+    pub max_per_second: Option<NonZeroU32>,
+    /// How long one request may take in all.
+    pub timeout_ms: u64,
+}
+
+/// What the ids of outgoing postbacks begin with; no `[[destination]]` may have such an id.
+pub const ID_PREFIXES: [&str; 3] = ["campaign:", "affiliate:", "postback:"];
+
+/// The keys whose default is that of the default file's example.
+const DEFAULTED: &[&str] = &[
+    "macro",
+    "on",
+    "when",
+    "delay_seconds",
+    "percent",
+    "scale",
+    "mode",
+    "allow_private_network",
+    "timeout_ms",
+];
+
+const POSTBACK: Kind<DestinationId> = Kind {
+    word: "postback",
+    parse: DestinationId::parse,
+    example: "all",
+    why_unique: "deliveries are kept under it",
+};
+
+/// The `postback` table of an affiliate or a campaign, if it has one and nothing is wrong with it.
+pub fn read_of<'a>(root: &Section<'a>, owner: &Section<'a>, scope: Option<Scope>) -> Option<Outgoing> {
+    let section = owner.section("postback", Some(DEFAULTED))?;
+    if !owner.has("postback") {
+        return None;
+    }
+    let id = match &scope {
+        Some(Scope::Campaign(id)) => Some(format!("campaign:{id}")),
+        Some(Scope::Affiliate(id)) => Some(format!("affiliate:{id}")),
+        Some(Scope::Any | Scope::AnyCampaign) | None => None,
+    };
+    read(with_defaults(root, section), id, scope)
+}
+
+/// All postbacks have the defaults that the default file shows at the one of its example campaign.
+fn with_defaults<'a>(root: &Section<'a>, section: Section<'a>) -> Section<'a> {
+    section.with_defaults_of(root, ["campaign", "postback"])
+}
+
+/// Every `[[postback]]` that nothing is wrong with.
+pub fn read_for_all<'a>(root: &Section<'a>) -> Vec<Outgoing> {
+    let mut ids = Vec::new();
+    let read = |section: Section<'a>| {
+        let id = POSTBACK.own(&section, &mut ids).map(|id| format!("postback:{id}"));
+        read(with_defaults(root, section), id, Some(Scope::AnyCampaign))
+    };
+    root.sections("postback", DEFAULTED).into_iter().filter_map(read).collect()
+}
+
+fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Option<Outgoing> {
+    let given = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
+    let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
+    let url = match (given, &grammar) {
+        (true, Some(grammar)) => section.parsed("url", |text| compile(text, grammar)),
+        _ => section.text("url").and(None),
+    };
+    let on = section.all_parsed("on", forwarded_status);
+    if on.as_ref().is_some_and(Vec::is_empty) {
+        let hint = "name at least \"approved\", or take the postback out";
+        section.problem("on", "`on` is empty: nothing would ever be told", hint);
+    }
+    let words = [("once", Changes::Ignore), ("each_change", Changes::Send)];
+    let changes = section.parsed("when", |text| one_of(text, &words));
+    // A month: longer than any network waits before it pays.
+    let delay = section.number::<i64>("delay_seconds", 0..=2_678_400);
+    let percent = section.number::<u8>("percent", 0..=100);
+    let scale = section.parsed("scale", amount);
+    let mode = section.parsed("mode", mode);
+    let allow_private_network = section.flag("allow_private_network");
+    let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
+    let timeout_ms = section.number("timeout_ms", 100..=600_000);
+    if let (Some(url), Some(false)) = (&url, allow_private_network) {
+        warn_of_private_host(&section, url.host());
+    }
+    let id = id.and_then(|id| whole_id(&section, &id));
+    section.finish();
+    let id = id?;
+    let route = Route {
+        changes: changes?,
+        scope: scope?,
+        on: Some(on?),
+        delay_ms: delay?.saturating_mul(1000),
+        percent: percent?,
+        ..Route::to(id.clone())
+    };
+    Some(Outgoing {
+        id,
+        route,
+        url: url?,
+        scale: scale?,
+        mode: mode?,
+        allow_private_network: allow_private_network?,
+        max_per_second,
+        timeout_ms: timeout_ms?,
+    })
+}
+
+fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
+    MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.told(problem))
+}
+
+fn whole_id(section: &Section<'_>, id: &str) -> Option<DestinationId> {
+    let parsed = DestinationId::parse(id).ok();
+    if parsed.is_none() {
+        let what = format!("`{id}`, under which its deliveries would be kept, is longer than 64 characters");
+        section.problem("id", what, "give what the postback belongs to a shorter id");
+    }
+    parsed
+}
+
+fn mode(text: &Text) -> Result<Mode, Problem> {
+    one_of(text, &[Mode::Live, Mode::Shadow, Mode::Off].map(|mode| (mode.word(), mode)))
+}
+
+fn warn_of_private_host(section: &Section<'_>, host: &str) {
+    let url = Url::parse(&format!("http://{host}/")).ok();
+    if url.and_then(|url| url.host().map(|host| is_private(&host.to_owned()))) == Some(true) {
+        section.warning(
+            "url",
+            format!("`url` leads to {host}, a private address: every delivery to it will be refused"),
+            "add allow_private_network = true if it is yours",
+        );
+    }
+}
