@@ -5,6 +5,8 @@ use tokio::sync::oneshot;
 use crate::domain::delivery::{Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
+use crate::store::network::statuses::StatusCommand;
+use crate::store::network::suppressed::SuppressionCommand;
 use crate::store::{Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
@@ -27,6 +29,8 @@ pub enum Command {
         limit: usize,
         answer: Answer<u64>,
     },
+    Status(StatusCommand),
+    Suppression(SuppressionCommand),
     Purge(PurgeBefore, Answer<Purged>),
     Probe(Answer<()>),
     Close(Answer<()>),
@@ -42,6 +46,7 @@ impl Command {
     pub fn weight(&self) -> usize {
         match self {
             Command::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
+            Command::Suppression(command) => command.weight(),
             _ => 0,
         }
     }
@@ -58,6 +63,8 @@ impl Command {
             }
             Command::Retry(_, answer) => drop(answer.send(Err(error))),
             Command::Withdraw(_, answer) | Command::Expire { answer, .. } => drop(answer.send(Err(error))),
+            Command::Status(command) => command.refuse(error),
+            Command::Suppression(command) => command.refuse(error),
             Command::Purge(_, answer) => drop(answer.send(Err(error))),
         }
     }

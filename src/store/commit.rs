@@ -43,6 +43,7 @@ impl Group<'_> {
         if self.probe {
             batch.put(key::PROBE.to_vec(), vec![layout::VERSION]);
         }
+        self.suppressing.pack(&mut batch)?;
         self.purging.pack(&mut batch, self.numbers)?;
         Ok(Ready { batch, blocks })
     }
@@ -142,6 +143,9 @@ impl Group<'_> {
         for (number, changed) in &self.changed {
             let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
             woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.asked));
+        }
+        if let Some(lists) = self.suppressing.changed() {
+            index.lists = lists;
         }
         self.purging.publish(&mut index);
         for destination in woken {

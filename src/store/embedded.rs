@@ -21,6 +21,9 @@ use crate::domain::time::Time;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
 use crate::store::group::Shared;
 use crate::store::kv::Kv;
+use crate::store::network::statuses::{StatusCommand, StatusOrder};
+use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
+use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
 use crate::store::queues::Slot;
 use crate::store::shelf::Shelf;
@@ -279,32 +282,35 @@ impl Store for Embedded {
         now(Err(StoreError::Closed))
     }
 
-    fn dispose(&self, _now: Time, _limit: usize) -> Later<'_, u64> {
-        now(Err(StoreError::Closed))
+    fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64> {
+        self.write(|answer| Command::Status(StatusCommand::Dispose { now, limit, answer }))
     }
 
-    fn set_status(&self, _which: ConversionRef, _order: StatusMove, _now: Time) -> Later<'_, StatusChanged> {
-        now(Err(StoreError::Closed))
+    fn set_status(&self, which: ConversionRef, wanted: StatusMove, now: Time) -> Later<'_, StatusChanged> {
+        let order = StatusOrder { which, wanted, now };
+        self.write(|answer| Command::Status(StatusCommand::Set(order, answer)))
     }
 
-    fn suppress(&self, _order: SuppressionOrder) -> Later<'_, Vec<bool>> {
-        now(Err(StoreError::Closed))
+    fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>> {
+        self.write(|answer| Command::Suppression(SuppressionCommand::Add(order, answer)))
     }
 
-    fn unsuppress(&self, _order: SuppressionOrder) -> Later<'_, Vec<bool>> {
-        now(Err(StoreError::Closed))
+    fn unsuppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>> {
+        self.write(|answer| Command::Suppression(SuppressionCommand::TakeOff(order, answer)))
     }
 
-    fn remove_list(&self, _list: String) -> Later<'_, u64> {
-        now(Err(StoreError::Closed))
+    fn remove_list(&self, list: String) -> Later<'_, u64> {
+        let remove = RemoveList { list, done: 0 };
+        self.write(|answer| Command::Suppression(SuppressionCommand::Remove(remove, answer)))
     }
 
     fn lists(&self) -> Later<'_, Vec<ListSummary>> {
-        now(Err(StoreError::Closed))
+        let lists = Arc::clone(&self.shared.index.lock().lists);
+        now(self.shared.shelf.check().map(|()| lists.summaries()))
     }
 
-    fn listed(&self, _list: String, _page: PageRequest) -> Later<'_, Page<ListedEntry>> {
-        now(Err(StoreError::Closed))
+    fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>> {
+        self.read(move |shared| lists::listed(shared, &list, &page))
     }
 
     fn keep_text(&self, _name: String, _text: String) -> Later<'_, ()> {
@@ -325,8 +331,8 @@ impl Store for Embedded {
         now(found.map(|record| record.map(|record| record.conversion)))
     }
 
-    fn report(&self, _query: ReportQuery) -> Later<'_, ReportPage> {
-        now(Err(StoreError::Closed))
+    fn report(&self, query: ReportQuery) -> Later<'_, ReportPage> {
+        self.read(move |shared| report::report(shared, &query))
     }
 
     fn claim(&self, request: ClaimRequest) -> Later<'_, Claim> {

@@ -10,8 +10,11 @@
 //! | `H` first postback number | for each entry of the block `B`: time, verdict, the conversion's id and its first deliveries | with its block |
 //! | `J` click id | a click whose waiting conversions are not all matched yet | with the click; removed when done |
 //! | `K` click id | a click | when recorded or filled |
+//! | `L` list, 0, kind and value | an entry of a suppression list | when it is put on; removed when taken off |
 //! | `M` name | what the store knows of itself | rarely |
+//! | `N` list | a suppression list: when it changed, how much of what is on it | with its entries |
 //! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
+//! | `S` length, kind and value, list | nothing: that the value stands on the list | with its `L` |
 //! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
 //!
 //! The order serves two readers: opening walks `H`, `C` and `X` side by side by number, and a list
@@ -29,6 +32,7 @@ use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Status};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{AffiliateId, ClickId, ConversionId, OfferId, Seq};
+use crate::domain::offer::day_of;
 use crate::domain::postback::{Postback, Verdict};
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
@@ -59,6 +63,7 @@ pub enum LayoutError {
 /// Makes keys.
 pub mod key {
     use crate::domain::ids::ClickId;
+    use crate::store::network::lists::Token;
 
     /// The name under `M` where the format is told.
     pub const FORMAT: &[u8] = b"Mformat";
@@ -66,6 +71,8 @@ pub mod key {
     pub const NUMBERS: &[u8] = b"Mnumbers";
     /// The name under `M` that a readiness probe writes.
     pub const PROBE: &[u8] = b"Mprobe";
+    /// The name under `M` of the key by which suppressed e-mail addresses and phone numbers are hashed.
+    pub const HASH_KEY: &[u8] = b"Mhashkey";
 
     fn numbered(prefix: u8, number: u64) -> Vec<u8> {
         let mut key = Vec::with_capacity(9);
@@ -100,6 +107,25 @@ pub mod key {
 
     pub fn matching(id: &ClickId) -> Vec<u8> {
         [b"J", id.as_str().as_bytes()].concat()
+    }
+
+    pub fn list(list: &str) -> Vec<u8> {
+        [b"N", list.as_bytes()].concat()
+    }
+
+    pub fn listed(list: &str, token: &Token) -> Vec<u8> {
+        [b"L", list.as_bytes(), &[0], token.as_bytes()].concat()
+    }
+
+    /// Where a list's entries lie. A list's name has no control characters.
+    pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
+        ([b"L", list.as_bytes(), &[0]].concat(), [b"L", list.as_bytes(), &[1]].concat())
+    }
+
+    /// The lists of a value lie side by side, by name; no value begins another, as the length comes first.
+    pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
+        let length = u8::try_from(token.as_bytes().len()).unwrap_or(u8::MAX);
+        [b"S", &[length][..], token.as_bytes(), list.as_bytes()].concat()
     }
 
     pub fn piece(of: &[u8], number: u16) -> Vec<u8> {
@@ -160,17 +186,20 @@ pub struct ReportLine {
     pub offer: OfferId,
     pub affiliate: Option<AffiliateId>,
     pub status: Status,
+    /// The UTC day on which it came: see [`day_of`].
+    pub day: i64,
 }
 
 impl ReportLine {
     /// Events of the tag are no conversions of an offer.
-    fn of(conversion: &Conversion) -> Option<ReportLine> {
+    pub fn of(conversion: &Conversion) -> Option<ReportLine> {
         let placed = conversion.placement.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
         Some(ReportLine {
             at: conversion.event_time,
             offer: placed.offer.clone(),
             affiliate: placed.affiliate.clone(),
             status: conversion.status,
+            day: day_of(conversion.received_at),
         })
     }
 }

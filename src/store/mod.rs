@@ -11,6 +11,7 @@ pub mod kv;
 mod layout;
 pub mod memory;
 mod needed;
+mod network;
 pub mod open;
 mod purge;
 mod queues;

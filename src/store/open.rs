@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
@@ -10,6 +11,7 @@ use crate::store::chunk::Chunk;
 use crate::store::index::Index;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, key};
+use crate::store::network::lists::Lists;
 use crate::store::shelf::{Shelf, corrupt};
 
 /// How many blocks are read at a time.
@@ -52,6 +54,7 @@ pub struct Opened {
 pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, StoreError> {
     check_format(shelf)?;
     let mut index = Index::new(dedup_mask);
+    index.lists = Arc::new(Lists::open(shelf)?);
     let asked = HashSet::new();
     let mut next = 0;
     loop {

@@ -90,6 +90,11 @@ impl Shelf {
         Ok(Found { value: bytes, pieces })
     }
 
+    /// The first piece of the record at `key`, often all of it.
+    pub fn first_piece(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(key)
+    }
+
     fn record_bytes(&self, key: &[u8]) -> Result<Option<Found<Vec<u8>>>, StoreError> {
         match self.get(key)? {
             None => Ok(None),

@@ -13,13 +13,14 @@ use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::time::Time;
 use crate::store::command::{Command, Retry, Withdraw};
 use crate::store::group::{Clicked, Group, Memory};
-use crate::store::layout::{StoredAttempt, hash};
+use crate::store::layout::{ReportLine, StoredAttempt, hash};
+use crate::store::network::tally::Tally;
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::Record;
 use crate::store::{ClickArrival, ClickReceipt, ClickRecorded, Outcome, StoreError};
 
 /// How many conversions one step of a long command changes.
-const STEP: usize = 1024;
+pub const STEP: usize = 1024;
 
 /// How far withdrawing a destination has come.
 pub enum Withdrawn {
@@ -90,9 +91,14 @@ impl Group<'_> {
     fn match_all(&mut self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<(), StoreError> {
         let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
         let mut matched = Vec::new();
+        // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
+        let mut tally = if found.is_empty() { Tally::default() } else { self.tally.clone() };
         for (number, old) in found {
-            let memory = Memory { group: self, found: RefCell::new(None), click: None };
+            let this = RefCell::new(Some((number, old.clone())));
+            let memory = Memory { group: self, tally: &tally, found: this, click: None };
             if let Some(conversion) = matched_by(&rules, &old.conversion, click, at, &memory)? {
+                let line = ReportLine::of;
+                tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
                 matched.push((number, old, conversion));
             }
         }
@@ -220,7 +226,7 @@ impl Group<'_> {
     }
 
     /// As [`Group::peek`], for commands that go through many: one that cannot be read stops nobody.
-    fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
+    pub fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
         self.peek(number).or_else(|error| match error {
             StoreError::Corrupt { .. } => {
                 tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
