@@ -163,12 +163,16 @@ pub struct World {
 
 impl World {
     pub fn new(targets: &[Target]) -> World {
+        World::on(open_store(), targets)
+    }
+
+    /// On a store that goes by the targets' rules from now on.
+    pub fn on(store: Arc<dyn Store>, targets: &[Target]) -> World {
         let routes = targets.iter().map(|target| Route {
             changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
             ..Route::to(DestinationId::parse(target.id).unwrap())
         });
         let policies = [(source(), policy())].into();
-        let store = open_store();
         store.govern(Arc::new(Rulebook { policies, routes: routes.collect(), ..Rulebook::default() }));
         World { store, clock: Clock::system() }
     }

@@ -104,7 +104,17 @@ impl Group<'_> {
         }
         for (number, old, conversion) in matched {
             let policy = rules.policy(&conversion.source);
-            let planned = plan(&conversion, &old.standing.deliveries, &policy, &rules.routes, at);
+            let earlier = &old.standing.deliveries;
+            let mut planned = plan(&conversion, earlier, &policy, &rules.routes, at);
+            if conversion.status == old.conversion.status {
+                // That a click came is no news to a destination that has a delivery already, whatever
+                // became of it: only those that the click's campaign brings are new.
+                let is_known = |added: &Delivery| {
+                    earlier.iter().any(|delivery| delivery.destination == added.destination)
+                };
+                let added = planned.split_off(earlier.len().min(planned.len()));
+                planned.extend(added.into_iter().filter(|added| !is_known(added)));
+            }
             let mut record = old.clone();
             record.conversion = conversion;
             record.standing.replan(planned);
