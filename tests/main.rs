@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod api_clicks;
 mod cli_commands;
 mod config_file;
 mod config_problems;
@@ -30,6 +31,7 @@ mod operations;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
+mod pages_network;
 mod pages_show;
 mod pages_sign_in;
 mod platform;
@@ -60,6 +62,7 @@ mod store_report;
 mod store_sled;
 mod store_statuses;
 mod store_suppression;
+mod suppression_import;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;

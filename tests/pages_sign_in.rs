@@ -120,7 +120,8 @@ async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
 async fn a_session_outlives_a_reload_but_not_the_token_that_opened_it() {
     let mut world = World::new();
     world.keep_cookie(&world.post_only("/sign-in", &[("token", TOKEN)]).await);
-    world.pages.tokens = Tokens::new([("new", "another", Rights::everything()), ("ops", TOKEN, Rights::everything())]);
+    world.pages.tokens =
+        Tokens::new([("new", "another", Rights::everything()), ("ops", TOKEN, Rights::everything())]);
     assert_eq!(world.get("/sources").await.status, StatusCode::OK);
     world.pages.tokens = Tokens::new([("ops", "another", Rights::everything())]);
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure};
+use crate::app::{Shared, measure, program};
 use crate::config::Config;
 use crate::config::source::Source;
 use crate::domain::ids::{DestinationId, SourceId};
@@ -93,7 +93,7 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
         accounts: Arc::new(
             config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect(),
         ),
-        program: Arc::default(),
+        program: Arc::new(program::build(config, None)),
         urls: Arc::new(urls),
         max_age_ms,
         lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),

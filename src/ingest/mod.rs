@@ -4,5 +4,5 @@ pub mod click;
 
 pub mod postback;
 pub mod preview;
-pub mod suppression;
 pub mod status;
+pub mod suppression;

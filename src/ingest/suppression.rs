@@ -139,8 +139,7 @@ fn recognise(text: &str) -> Result<Suppressed, String> {
 }
 
 fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
-    let mut rows =
-        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(mark).from_reader(text);
+    let mut rows = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(mark).from_reader(text);
     let mut columns: Option<Vec<(usize, Option<SuppressedKind>)>> = None;
     let mut found = Vec::new();
     let mut row = ByteRecord::new();

@@ -231,9 +231,7 @@ impl Site {
             ["suppression", rest @ ..] => return self.suppression(rest, asked, (&query, holder.name)).await,
             ["conversions"] if get => self.api.conversions(&query).await,
             ["conversions", id] if get => self.api.conversion(id).await,
-            ["conversions", id, "status"] if post => {
-                self.api.set_status(id, &asked.body, holder.name).await
-            }
+            ["conversions", id, "status"] if post => self.api.set_status(id, &asked.body, holder.name).await,
             ["postbacks"] if get => self.api.postbacks(&query).await,
             ["postbacks", id] if get => self.api.postback(id).await,
             ["postbacks", id, "retry"] if post => self.api.map_again(id).await,

@@ -28,9 +28,8 @@ impl Query {
             offer: self.parsed("offer", any, |came| OfferId::parse(came).ok())?,
             campaign: self.parsed("campaign", any, |came| CampaignId::parse(came).ok())?,
             affiliate: self.parsed("affiliate", any, |came| AffiliateId::parse(came).ok())?,
-            visitor: self.parsed("visitor", "no visitor can have this id", |came| {
-                VisitorId::parse(came).ok()
-            })?,
+            visitor: self
+                .parsed("visitor", "no visitor can have this id", |came| VisitorId::parse(came).ok())?,
             since: self.time("since")?,
             until: self.time("until")?,
             marked_only: marked.unwrap_or(false),

@@ -127,7 +127,8 @@ fn entry(entry: &ListedEntry) -> Value {
 
 /// The entries of a JSON body; a line's number is the entry's place, from 1.
 fn entries(body: &[u8], kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
     let Some(entries) = value.get("entries").and_then(Value::as_array) else {
         return Err("the body has no list `entries`".to_owned());
     };

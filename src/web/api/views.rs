@@ -44,9 +44,8 @@ pub fn traits(traits: &Traits) -> Value {
 
 /// A conversion with its deliveries, as lists show it.
 pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
-    let disposition = conversion
-        .disposition
-        .map(|(due, status)| json!({"status": status.word(), "due": due.to_string()}));
+    let disposition =
+        conversion.disposition.map(|(due, status)| json!({"status": status.word(), "due": due.to_string()}));
     json!({
         "id": conversion.id.to_string(),
         "event_id": conversion.id.event_id().to_string(),

@@ -69,7 +69,8 @@ impl Pages {
             Stop::Refused(
                 StatusCode::NOT_FOUND,
                 "No click with this id is kept".to_owned(),
-                "It may be past `keep_clicks_days`, or was never recorded. Look for it under Clicks.".to_owned(),
+                "It may be past `keep_clicks_days`, or was never recorded. Look for it under Clicks."
+                    .to_owned(),
             )
         })?;
         let page = PageRequest { cursor: None, limit: MOST_CONVERSIONS };

@@ -106,7 +106,8 @@ impl Pages {
             Ok(note) => note,
             Err(length) => {
                 let most = status::MAX_NOTE_CHARS;
-                let hint = format!("It has {length} characters; at most {most} are kept. Nothing was changed.");
+                let hint =
+                    format!("It has {length} characters; at most {most} are kept. Nothing was changed.");
                 return Ok(asked("The note is too long", &hint));
             }
         };

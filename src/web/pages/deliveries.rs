@@ -39,6 +39,7 @@ impl Pages {
         }
         let page = self.store.deliveries(filter, asked.page()?).await?;
         let (now, lanes) = (self.clock.now(), (self.lanes)());
+        let destinations = self.accounts.iter().map(|account| account.id().as_str());
         let states = ["held", "waiting", "delivered", "dead", "skipped"];
         let data = json!({
             "path": path,
@@ -50,15 +51,9 @@ impl Pages {
             "links": filters.links(path, page.next_cursor.as_deref()),
             "states": options(states, filters.get("state")),
             "sources": options(self.source_ids(), filters.get("source")),
-            "destinations": options(self.destination_ids(), filters.get("destination")),
+            "destinations": options(destinations, filters.get("destination")),
         });
         Ok(Sheet::new("deliveries", title, data))
-    }
-
-    /// The configured ad accounts and outgoing postbacks.
-    fn destination_ids(&self) -> impl Iterator<Item = &str> {
-        let accounts = self.accounts.iter().map(|account| account.id().as_str());
-        accounts.chain(self.program.postbacks.iter().map(|postback| postback.id.as_str()))
     }
 }
 

@@ -118,8 +118,8 @@ fn guarded(mut answer: Answer) -> Answer {
 /// How a state looks: its tone, and the shape that says the same without colour.
 fn look(word: &str) -> (&'static str, &'static str) {
     match word {
-        "accepted" | "delivered" | "approved" | "matched" | "live" | "sending" | "taken"
-        | "active" | "passed" | "added" | "removed" => ("good", "check"),
+        "accepted" | "delivered" | "approved" | "matched" | "live" | "sending" | "taken" | "active"
+        | "passed" | "added" | "removed" => ("good", "check"),
         "updated" => ("info", "loop"),
         "test" | "shadow" => ("info", "info"),
         "held" | "off" | "paused" => ("wait", "pause"),

@@ -225,26 +225,19 @@ impl Pages {
         }
     }
 
-    async fn changed_list(
-        &self,
-        visitor: &Visitor,
-        what: (Wish, &str),
-        form: &Form,
-    ) -> Result<Answer, Stop> {
+    async fn changed_list(&self, visitor: &Visitor, what: (Wish, &str), form: &Form) -> Result<Answer, Stop> {
         let sheet = self.change_list(visitor, what, form).await?;
         Ok(self.sheet(Some(visitor), sheet))
     }
 
     /// The API over the same parts: the pages ask what scripts ask.
     fn api(&self) -> Api {
-        let accounts = self.accounts.iter().map(|account| account.id());
-        let postbacks = self.program.postbacks.iter().map(|postback| &postback.id);
         Api {
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
             health: Arc::clone(&self.health),
             networks: Arc::clone(&self.networks),
-            destinations: Arc::new(accounts.chain(postbacks).cloned().collect()),
+            destinations: Arc::new(self.accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&self.max_age_ms),
         }
     }
@@ -321,7 +314,8 @@ fn places(title: &str) -> Value {
         ("/suppression", "Suppression"),
     ];
     let links = |places: &[(&str, &str)]| -> Value {
-        let link = |(path, name): &(&str, &str)| json!({"path": path, "name": name, "current": *name == title});
+        let link =
+            |(path, name): &(&str, &str)| json!({"path": path, "name": name, "current": *name == title});
         places.iter().map(link).collect()
     };
     json!([{"name": "What came", "links": links(CAME)}, {"name": "Set up", "links": links(SET_UP)}])

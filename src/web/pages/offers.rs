@@ -81,7 +81,8 @@ impl Pages {
             .iter()
             .map(|one| {
                 let id = one.campaign.id.as_str();
-                let image = format!("<img src=\"{base}/click.gif?campaign={id}\" width=\"1\" height=\"1\" alt=\"\">");
+                let image =
+                    format!("<img src=\"{base}/click.gif?campaign={id}\" width=\"1\" height=\"1\" alt=\"\">");
                 json!({"campaign": id, "name": one.name, "pixel": image})
             })
             .collect();
@@ -112,16 +113,12 @@ impl Pages {
     fn campaign_card(&self, card: &CampaignCard) -> Value {
         let program = &self.program;
         let campaign = &card.campaign;
-        let base = &program.public_url;
-        let by_creative = campaign.creative.as_ref().map(|creative| {
-            format!("{base}/?a={}&c={}&s1=", campaign.affiliate.as_str(), creative.as_str())
-        });
         let postbacks = program.postbacks.iter().filter(|postback| postback.tells_of(campaign));
         json!({
             "id": campaign.id.as_str(),
             "name": card.name,
             "link": card.link,
-            "by_creative": by_creative,
+            "by_creative": card.creative_link,
             "placement": program.placement(&campaign.placement()),
             "offer_path": format!("/offers/{}", segment(campaign.offer.as_str())),
             "postbacks": postbacks.map(|postback| postback.view()).collect::<Vec<_>>(),
@@ -141,7 +138,8 @@ impl Pages {
         let filter = ClickFilter { offer: Some(offer.clone()), since: midnight, ..ClickFilter::default() };
         let page = PageRequest { cursor: None, limit: MOST_COUNTED };
         let clicks = self.store.clicks(filter, page).await?;
-        let counted = clicks.items.iter().filter(|click: &&std::sync::Arc<Click>| click.passage.is_billable());
+        let counted =
+            clicks.items.iter().filter(|click: &&std::sync::Arc<Click>| click.passage.is_billable());
         Ok(json!({
             "conversions": conversions,
             "clicks": counted.count(),

@@ -44,6 +44,8 @@ pub struct CampaignCard {
     pub name: Option<String>,
     /// The tracking link, whole.
     pub link: String,
+    /// The same link by affiliate and creative, where the campaign has a creative.
+    pub creative_link: Option<String>,
 }
 
 /// One outgoing postback.

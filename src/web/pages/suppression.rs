@@ -56,7 +56,10 @@ impl Pages {
         form: &Form,
     ) -> Result<Sheet, Stop> {
         let list = list_name(name).ok_or_else(|| {
-            refused("The list has no usable name", "A name has 1 to 64 visible characters, such as `fraud 2026`.")
+            refused(
+                "The list has no usable name",
+                "A name has 1 to 64 visible characters, such as `fraud 2026`.",
+            )
         })?;
         let kind = match form.get("kind") {
             "" => None,
@@ -67,10 +70,15 @@ impl Pages {
         let mut lines = Vec::new();
         for (text, layout) in told(form) {
             let read = suppression::read(text, layout, kind);
-            lines.extend(read.map_err(|why| refused("Nothing was read, and nothing was changed", &sentence(&why)))?);
+            lines.extend(
+                read.map_err(|why| refused("Nothing was read, and nothing was changed", &sentence(&why)))?,
+            );
         }
         if lines.is_empty() {
-            return Err(refused("There is no entry in it", "Write one entry a line, or choose a file, and send it again."));
+            return Err(refused(
+                "There is no entry in it",
+                "Write one entry a line, or choose a file, and send it again.",
+            ));
         }
         let order = Order { wish, list, actor: visitor.name.clone(), now: self.clock.now() };
         let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
@@ -78,7 +86,12 @@ impl Pages {
     }
 
     /// Removes a whole list, if the form says that this is meant.
-    pub(super) async fn remove_list(&self, visitor: &Visitor, name: &str, form: &Form) -> Result<Answer, Stop> {
+    pub(super) async fn remove_list(
+        &self,
+        visitor: &Visitor,
+        name: &str,
+        form: &Form,
+    ) -> Result<Answer, Stop> {
         if form.get("sure") != "yes" {
             return Err(refused(
                 "The list was not removed: the box beside the button was not ticked",
