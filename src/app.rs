@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::config::Config;
-use crate::dispatch::{Dispatch, DispatchPlan, Lane};
+use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::problem::Problem;
@@ -323,8 +323,17 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         max_in_flight: destination.max_in_flight,
         allow_private_network: destination.allow_private_network,
         timeout_ms: destination.timeout_ms,
+        outgoing: None,
     });
-    DispatchPlan { lanes: lanes.collect(), policies: config.rulebook().policies }
+    let postbacks = config.outgoing.iter().map(|outgoing| Lane {
+        account: Arc::new(outgoing.account()),
+        max_per_second: outgoing.max_per_second,
+        max_in_flight: HOST_PLACES,
+        allow_private_network: outgoing.allow_private_network,
+        timeout_ms: outgoing.timeout_ms,
+        outgoing: Some(OutgoingLane { on: outgoing.route.on.clone(), host: outgoing.url.host().to_owned() }),
+    });
+    DispatchPlan { lanes: lanes.chain(postbacks).collect(), policies: config.rulebook().policies }
 }
 
 fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {

@@ -117,6 +117,7 @@ impl Target {
             max_in_flight: self.max_in_flight,
             allow_private_network: true,
             timeout_ms: self.timeout_ms,
+            outgoing: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::config::source::Source;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::rulebook::Rulebook;
 use crate::ingest::postback::Network;
+use crate::template::account::Account;
 use crate::web::auth::{Keys, Tokens};
 use crate::web::pages::Pages;
 use crate::web::postback::{Door, Postbacks};
@@ -43,6 +44,7 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
         .filter_map(|destination| Some((destination.account.id().clone(), destination.account.max_age_ms()?)))
         .collect();
     let max_age_ms = Arc::new(max_age_ms);
+    let accounts = Arc::new(accounts(config));
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     Site {
         postbacks: Postbacks {
@@ -58,10 +60,10 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
             clock: clock.clone(),
             health: Arc::clone(health),
             networks: Arc::clone(&networks),
-            destinations: Arc::new(config.destinations.iter().map(|to| to.account.id().clone()).collect()),
+            destinations: Arc::new(accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&max_age_ms),
         },
-        pages: pages(shared, config, (networks, max_age_ms, tokens.clone())),
+        pages: pages(shared, config, (networks, accounts, max_age_ms, tokens.clone())),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
         fallback_url: config.server.fallback_url.clone(),
@@ -74,9 +76,16 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
     }
 }
 
-type PageParts = (Arc<HashMap<SourceId, Network>>, Arc<HashMap<DestinationId, i64>>, Tokens);
+/// Every destination: ad accounts, then outgoing postbacks.
+fn accounts(config: &Config) -> Vec<Arc<Account>> {
+    let ad_accounts = config.destinations.iter().map(|destination| Arc::clone(&destination.account));
+    ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account()))).collect()
+}
 
-fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageParts) -> Pages {
+type PageParts =
+    (Arc<HashMap<SourceId, Network>>, Arc<Vec<Arc<Account>>>, Arc<HashMap<DestinationId, i64>>, Tokens);
+
+fn pages(shared: &Shared, config: &Config, (networks, accounts, max_age_ms, tokens): PageParts) -> Pages {
     let urls: BTreeMap<String, String> = config
         .sources
         .iter()
@@ -90,9 +99,7 @@ fn pages(shared: &Shared, config: &Config, (networks, max_age_ms, tokens): PageP
         tokens,
         sessions: Arc::clone(&shared.sessions),
         networks,
-        accounts: Arc::new(
-            config.destinations.iter().map(|destination| Arc::clone(&destination.account)).collect(),
-        ),
+        accounts,
         program: Arc::new(program::build(config, None)),
         urls: Arc::new(urls),
         max_age_ms,
