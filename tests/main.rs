@@ -34,6 +34,7 @@ mod pages_in_chromium;
 mod pages_network;
 mod pages_show;
 mod pages_sign_in;
+mod pages_trading;
 mod platform;
 mod readme;
 mod relay;

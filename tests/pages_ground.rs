@@ -9,37 +9,26 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use postbridge::ambient::Clock;
-use postbridge::domain::attribution::Model;
-use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage, Traits};
-use postbridge::domain::conversion::Status;
+use postbridge::domain::click::{Click, Traits};
 use postbridge::domain::delivery::{
-    Answer, Attempt, DeliveryState, Judgement, LaneState, Route, Scope, SentRequest,
+    Answer, Attempt, DeliveryState, Judgement, LaneState, Route, SentRequest,
 };
-use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
-use postbridge::domain::ids::{
-    AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId, DestinationId, OfferId, SourceId, VisitorId,
-};
+use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
-use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus, Payout};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::rights::Rights;
-use postbridge::domain::rulebook::{Rulebook, built_in, usual};
-use postbridge::domain::suppression::{Suppressed, SuppressedKind};
-use postbridge::domain::time::{HOUR_MS, Time};
+use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
-use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening, Store, SuppressionOrder};
+use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening, Store};
 use postbridge::template::account::{Account, AccountSpec, Mode};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::source::SourceBinding;
 use postbridge::web::auth::Tokens;
-use postbridge::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagScript};
 use postbridge::web::pages::session::Sessions;
 use postbridge::web::pages::{PageRequest, Pages};
-use rust_decimal::Decimal;
-
-use crate::store_ground::{self, sale};
 
 pub const TOKEN: &str = "a-token-for-tests-0123456789";
 pub const CLICK: &str = "jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t";
@@ -85,114 +74,6 @@ impl Answered {
 
 pub fn noon() -> Time {
     Time::parse("2026-11-20T12:00:00Z").unwrap()
-}
-
-pub const VISITOR: &str = "0123456789abcdef0123456789abcdef";
-pub const OLD: &str = "mh00000000old000000000000000a";
-pub const FIRST: &str = "mi00000000first0000000000000a";
-pub const SECOND: &str = "mi00000000second000000000000a";
-pub const BOT: &str = "mi00000000bot000000000000000a";
-/// A suppression list's name as people write them.
-pub const LIST: &str = "fraud / 2026";
-
-/// An offer of the network's side, paying 7 of 12 dollars.
-fn offer(id: &str, status: OfferStatus, payout: Payout) -> Offer {
-    Offer {
-        id: OfferId::parse(id).unwrap(),
-        advertiser: AdvertiserId::parse("31").ok(),
-        currency: Currency::parse("USD").unwrap(),
-        payout: Some(payout),
-        revenue: Some(Decimal::new(1200, 2)),
-        status,
-        caps: Caps { clicks_per_day: Some(10_000), conversions_per_day: Some(500) },
-        session_hours: 720,
-        click_cookie_days: 30,
-        model: Model::LastTouch,
-        disposition: Disposition { status: Status::Approved, after_hours: 0 },
-        accept_pixel_value: false,
-    }
-}
-
-/// Two offers, a campaign for each, one with a postback to its affiliate.
-pub fn program() -> Program {
-    let card = |terms: Offer, name: &str| OfferCard {
-        terms: Arc::new(terms),
-        name: name.to_owned(),
-        landing: "https://advertiser.example/lp?cid={click_id}&s1={s1}".to_owned(),
-        pass: vec!["utm_*".to_owned()],
-        fallback_url: None,
-    };
-    let campaign = |id: &str, offer: &str, creative: Option<&str>| CampaignCard {
-        campaign: Arc::new(Campaign {
-            id: CampaignId::parse(id).unwrap(),
-            offer: OfferId::parse(offer).unwrap(),
-            affiliate: AffiliateId::parse("200").unwrap(),
-            creative: creative.map(|id| CreativeId::parse(id).unwrap()),
-        }),
-        name: None,
-        link: format!("https://t.example.com/c/{id}"),
-        creative_link: creative.map(|creative| format!("https://t.example.com/?a=200&c={creative}")),
-    };
-    let mut route = Route::to(destination("campaign:8599"));
-    route.scope = Scope::Campaign(CampaignId::parse("8599").unwrap());
-    route.on = Some(vec![Status::Approved]);
-    route.percent = 80;
-    Program {
-        public_url: "https://t.example.com".to_owned(),
-        offers: vec![
-            card(offer("565", OfferStatus::Active, Payout::Fixed(Decimal::new(700, 2))), "Shoes & <boots>"),
-            card(offer("566", OfferStatus::Paused, Payout::Percent(Decimal::from(12))), "Lamps"),
-        ],
-        campaigns: vec![campaign("8599", "565", Some("761")), campaign("8600", "566", None)],
-        affiliates: vec![(AffiliateId::parse("200").unwrap(), "Example Media".to_owned())],
-        postbacks: vec![PostbackCard {
-            id: destination("campaign:8599"),
-            route,
-            url: "https://aff.example/pb?cid=#s2#&payout=#price#&tid=#tid#".to_owned(),
-            scale: Decimal::new(90, 2),
-            mode: Mode::Live,
-        }],
-        tag: Some(TagScript {
-            pinned_path: "/tag.0011223344556677.js".to_owned(),
-            integrity: "sha384-abcdef".to_owned(),
-            origins: vec!["https://shop.example".to_owned()],
-        }),
-        max_body_bytes: 65_536,
-    }
-}
-
-fn trading_rules(network: &Network) -> Arc<Rulebook> {
-    let program = program();
-    let mut rules = Rulebook::clone(&network.rules);
-    rules.routes.push(program.postbacks[0].route.clone());
-    rules.offers =
-        program.offers.iter().map(|card| (card.terms.id.clone(), Arc::clone(&card.terms))).collect();
-    rules.filters.duplicate =
-        Some(DuplicateRule { mode: FilterMode::Observe, window_ms: HOUR_MS, by: DuplicateBy::Cookie });
-    rules.filters.bot = Some(FilterMode::Enforce);
-    Arc::new(rules)
-}
-
-/// A visitor's click on the tracking link of the campaign 8599.
-fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
-    let mut click = store_ground::click(id);
-    (click.at, click.recorded_at) = (at, at);
-    click.passage = Passage {
-        origin: Origin::Link,
-        kind: ClickKind::Visit,
-        placement: Some(program().campaigns[0].campaign.placement()),
-        visitor: VisitorId::parse(VISITOR).ok().filter(|_| bot.is_none()),
-        agent: Some(Agent {
-            device: if bot.is_some() { "bot" } else { "desktop" }.to_owned(),
-            system: Some("Windows 10".to_owned()),
-            browser: Some("Chrome 131".to_owned()),
-            bot: bot.map(str::to_owned),
-        }),
-        country: Some("DE".to_owned()),
-        verdicts: Vec::new(),
-        consent: Some(Consent { ad_user_data: Some(true), ad_personalization: Some(false) }),
-    };
-    click
 }
 
 fn source() -> SourceId {
@@ -299,39 +180,6 @@ impl World {
         };
         world.pages.lanes = Arc::new(move || vec![lane.clone()]);
         world.sign_in().await;
-        world
-    }
-
-    /// A busy day, and beside it the network's side: offers, clicks with verdicts, conversions by a click
-    /// id, by a visitor and by a click that is too old, and a suppression list.
-    pub async fn trading() -> World {
-        let mut world = World::busy().await;
-        world.pages.program = Arc::new(program());
-        let rules = trading_rules(&world.network);
-        world.network.rules = Arc::clone(&rules);
-        world.store.govern(rules);
-        for (id, before_ms, bot) in [
-            (OLD, 800 * HOUR_MS, None),
-            (FIRST, 600_000, None),
-            (SECOND, 300_000, None),
-            (BOT, 60_000, Some("Examplebot")),
-        ] {
-            let click = visit(id, noon().plus_millis(-before_ms), bot);
-            world.store.record_click(ClickArrival { click, screening: Screening::Filters }).await.unwrap();
-        }
-        world.receive(format!("s2={FIRST}&tid=S-1&price=7.50").as_bytes()).await;
-        world.receive(format!("s2={OLD}&tid=X-1&price=7.50").as_bytes()).await;
-        let mut seen = sale("V-1").at(noon());
-        seen.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
-        seen.draft.network.offer = Some(OfferId::parse("565").unwrap());
-        seen.draft.network.visitor = Some(VisitorId::parse(VISITOR).unwrap());
-        world.store.arrive(seen.arrival()).await.unwrap();
-        let entries = vec![
-            Suppressed::parse(SuppressedKind::Email, "jo@example.com").unwrap(),
-            Suppressed::parse(SuppressedKind::OrderId, "ORD-<1>").unwrap(),
-        ];
-        let order = SuppressionOrder { list: LIST.to_owned(), entries, actor: "ops".to_owned(), now: noon() };
-        world.store.suppress(order).await.unwrap();
         world
     }
 

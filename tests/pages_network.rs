@@ -4,7 +4,8 @@ use http::StatusCode;
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::web::auth::Tokens;
 
-use crate::pages_ground::{BOT, FIRST, LIST, OLD, SECOND, TOKEN, VISITOR, World};
+use crate::pages_ground::{TOKEN, World};
+use crate::pages_trading::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
 
 const PLACES: [&str; 8] = [
     "/clicks",
@@ -100,6 +101,15 @@ async fn a_click_is_shown_with_every_verdict_and_what_it_came_to() {
 }
 
 #[tokio::test]
+async fn a_conversion_shows_what_its_campaigns_postback_would_say() {
+    let world = World::trading().await;
+    let page = world.get(&world.path_of("S-1").await).await;
+    page.shows("What the outgoing postbacks would say").shows("https://aff.example/pb?cid&#x3D;");
+    page.shows("told as 6.75 USD");
+    world.get(&world.path_of("A-1001").await).await.hides("What the outgoing postbacks");
+}
+
+#[tokio::test]
 async fn a_conversion_says_where_its_payout_comes_from_and_which_clicks_lost() {
     let world = World::trading().await;
     let seen = world.get(&world.path_of("V-1").await).await;
@@ -180,7 +190,7 @@ async fn a_list_shows_its_entries_and_never_what_is_hashed() {
     let world = World::trading().await;
     world.get("/suppression").await.shows(LIST).shows(&format!("href=\"{LIST_PATH}\""));
     let page = world.get(LIST_PATH).await;
-    page.shows("e-mail (hashed)").shows("ORD-&lt;1&gt;").shows("ops").hides("jo@example.com");
+    page.shows("e-mail (hashed)").shows("ORD-&lt;1&gt;").shows("ops").hides("eve@example.net");
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ impl Pages {
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
             "deliveries": deliveries,
+            "partners": self.partners(trace, now),
         })
     }
 

@@ -13,7 +13,7 @@ use tracing::error;
 use crate::web::answer::{self, Answer};
 
 /// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 30] = [
+const TEMPLATES: [(&str, &str); 31] = [
     ("layout", include_str!("../../../templates/pages/layout.hbs")),
     ("icons", include_str!("../../../templates/pages/icons.hbs")),
     ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
@@ -26,6 +26,7 @@ const TEMPLATES: [(&str, &str); 30] = [
     ("click", include_str!("../../../templates/pages/click.hbs")),
     ("click-facts", include_str!("../../../templates/pages/click-facts.hbs")),
     ("sale-lines", include_str!("../../../templates/pages/sale-lines.hbs")),
+    ("partners", include_str!("../../../templates/pages/partners.hbs")),
     ("status-form", include_str!("../../../templates/pages/status-form.hbs")),
     ("offers", include_str!("../../../templates/pages/offers.hbs")),
     ("offer", include_str!("../../../templates/pages/offer.hbs")),

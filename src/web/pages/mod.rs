@@ -11,6 +11,7 @@ mod exchange;
 mod form;
 mod mapping;
 mod offers;
+mod partners;
 mod preview;
 pub mod program;
 mod quarantine;
