@@ -28,7 +28,7 @@ fn usd(amount: &str) -> Money {
     Money::new(amount.parse().unwrap(), Currency::parse("USD").unwrap())
 }
 
-pub fn offer(id: &str) -> Offer {
+fn offer(id: &str) -> Offer {
     Offer {
         id: OfferId::parse(id).unwrap(),
         advertiser: None,

@@ -70,6 +70,7 @@ pub enum LayoutError {
 /// Makes keys.
 pub mod key {
     use crate::domain::ids::{ClickId, OfferId, VisitorId};
+    use crate::store::network::lists::Token;
 
     /// The name under `M` where the format is told.
     pub const FORMAT: &[u8] = b"Mformat";
@@ -77,6 +78,8 @@ pub mod key {
     pub const NUMBERS: &[u8] = b"Mnumbers";
     /// The name under `M` that a readiness probe writes.
     pub const PROBE: &[u8] = b"Mprobe";
+    /// The name under `M` of the key by which suppressed e-mail addresses and phone numbers are hashed.
+    pub const HASH_KEY: &[u8] = b"Mhashkey";
 
     fn numbered(prefix: u8, number: u64) -> Vec<u8> {
         let mut key = Vec::with_capacity(9);
@@ -130,6 +133,25 @@ pub mod key {
 
     pub fn matching(id: &ClickId) -> Vec<u8> {
         [b"J", id.as_str().as_bytes()].concat()
+    }
+
+    pub fn list(list: &str) -> Vec<u8> {
+        [b"N", list.as_bytes()].concat()
+    }
+
+    pub fn listed(list: &str, token: &Token) -> Vec<u8> {
+        [b"L", list.as_bytes(), &[0], token.as_bytes()].concat()
+    }
+
+    /// Where a list's entries lie. A list's name has no control characters.
+    pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
+        ([b"L", list.as_bytes(), &[0]].concat(), [b"L", list.as_bytes(), &[1]].concat())
+    }
+
+    /// The lists of a value lie side by side, by name; no value begins another, as the length comes first.
+    pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
+        let length = u8::try_from(token.as_bytes().len()).unwrap_or(u8::MAX);
+        [b"S", &[length][..], token.as_bytes(), list.as_bytes()].concat()
     }
 
     pub fn piece(of: &[u8], number: u16) -> Vec<u8> {

@@ -379,8 +379,7 @@ pub struct Purged {
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
-    /// From now on decisions go by these rules. What was left to do when the process ended, and needs
-    /// them, goes on with the first call.
+    /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn govern(&self, rules: Arc<Rulebook>);
 
     /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,
@@ -444,7 +443,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a conversion's status, with all that it causes.
     fn set_status(&self, which: ConversionRef, order: StatusMove, now: Time) -> Later<'_, StatusChanged>;
 
-    /// Puts entries on a suppression list. Answers, in order, whether each is new there.
+    /// Puts entries on a list, which begins with its first. Answers, in order, whether each is new there.
     fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
 
     /// Takes entries off a suppression list. Answers, in order, whether each was there.
@@ -453,7 +452,7 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a whole suppression list; answers how many entries it had.
     fn remove_list(&self, list: String) -> Later<'_, u64>;
 
-    /// Every suppression list that has an entry, by name.
+    /// Every suppression list, by name.
     fn lists(&self) -> Later<'_, Vec<ListSummary>>;
 
     /// A list's entries, by kind and value; hashed ones last.

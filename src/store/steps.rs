@@ -108,11 +108,10 @@ impl Group<'_> {
             let this = RefCell::new(Some((number, old.clone())));
             let memory = Memory { group: self, tally: &tally, found: this, click: None };
             let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
-            if let Some(conversion) = joined {
-                let line = ReportLine::of;
-                tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
-                matched.push((number, old, conversion));
-            }
+            let Some(conversion) = joined else { continue };
+            let line = ReportLine::of;
+            tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
+            matched.push((number, old, conversion));
         }
         Ok(matched)
     }

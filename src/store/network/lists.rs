@@ -14,36 +14,9 @@ use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, Suppresse
 use crate::domain::time::Time;
 use crate::store::group::Shared;
 use crate::store::kv::{Direction, Span};
-use crate::store::layout::unchanged;
+use crate::store::layout::{key, unchanged};
 use crate::store::shelf::Shelf;
 use crate::store::{Page, PageRequest, StoreError};
-
-/// Makes keys; see the table of the layout.
-pub mod key {
-    use crate::store::network::lists::Token;
-
-    /// The name under `M` of the key by which suppressed e-mail addresses and phone numbers are hashed.
-    pub const HASH_KEY: &[u8] = b"Mhashkey";
-
-    pub fn list(list: &str) -> Vec<u8> {
-        [b"N", list.as_bytes()].concat()
-    }
-
-    pub fn listed(list: &str, token: &Token) -> Vec<u8> {
-        [b"L", list.as_bytes(), &[0], token.as_bytes()].concat()
-    }
-
-    /// Where a list's entries lie. A list's name has no control characters.
-    pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
-        ([b"L", list.as_bytes(), &[0]].concat(), [b"L", list.as_bytes(), &[1]].concat())
-    }
-
-    /// The lists of a value lie side by side, by name; no value begins another, as the length comes first.
-    pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
-        let length = u8::try_from(token.as_bytes().len()).unwrap_or(u8::MAX);
-        [b"S", &[length][..], token.as_bytes(), list.as_bytes()].concat()
-    }
-}
 
 /// The key of the hashes that stand for e-mail addresses and phone numbers. Minted once for a store; a
 /// copy of the lists without it says nothing about anybody.
