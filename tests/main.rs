@@ -29,6 +29,7 @@ mod metrics_page;
 mod nginx;
 mod operations;
 mod outgoing;
+mod outgoing_hosts;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
