@@ -3,9 +3,14 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod browser;
+mod cake_api;
+mod cake_calls;
+mod cake_ground;
 mod cli_commands;
 mod config_file;
 mod config_problems;
+mod country_file;
 mod decisions;
 mod destination_payloads;
 mod destination_problems;
@@ -24,6 +29,7 @@ mod house_rules;
 mod journey;
 mod kill;
 mod macro_url;
+mod links;
 mod masking;
 mod metrics_page;
 mod nginx;
@@ -33,11 +39,13 @@ mod outgoing_hosts;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
+mod pages_rights;
 mod pages_show;
 mod pages_sign_in;
 mod platform;
 mod readme;
 mod relay;
+mod rights_served;
 mod routes;
 mod send_client;
 mod send_guard;
@@ -63,6 +71,11 @@ mod store_report;
 mod store_sled;
 mod store_statuses;
 mod store_suppression;
+mod visit;
+mod tag;
+mod tag_ground;
+mod tag_in_chromium;
+mod tag_script;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;

@@ -21,6 +21,13 @@ pub enum Command {
         click: ClickId,
         after: u64,
     },
+    /// Reads again what the click filters have to remember, where the rules ask for other things now.
+    Recall,
+    Keep {
+        name: String,
+        text: String,
+        answer: Answer<()>,
+    },
     Record(Box<Outcome>, Answer<()>),
     Retry(Retry, Answer<Result<Delivery, RetryRefused>>),
     Withdraw(Withdraw, Answer<u64>),
@@ -47,6 +54,7 @@ impl Command {
         match self {
             Command::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
             Command::Suppression(command) => command.weight(),
+            Command::Keep { text, .. } => text.len(),
             _ => 0,
         }
     }
@@ -57,8 +65,11 @@ impl Command {
         match self {
             Command::Arrive(_, answer) => drop(answer.send(Err(error))),
             Command::Click(_, answer) => drop(answer.send(Err(error))),
-            Command::Match { .. } => {}
-            Command::Record(_, answer) | Command::Probe(answer) | Command::Close(answer) => {
+            Command::Match { .. } | Command::Recall => {}
+            Command::Record(_, answer)
+            | Command::Keep { answer, .. }
+            | Command::Probe(answer)
+            | Command::Close(answer) => {
                 drop(answer.send(Err(error)));
             }
             Command::Retry(_, answer) => drop(answer.send(Err(error))),

@@ -34,6 +34,12 @@ impl Group<'_> {
             let record = layout::pack(&ClickHead::of(&clicked.click), &*clicked.click);
             layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
         }
+        self.trail.pack(&mut batch, self.numbers.next_click)?;
+        for (name, text) in &self.texts {
+            let key = key::text(name);
+            let packed = layout::pack(&(), text).map_err(|error| corrupt(&key, &error))?;
+            layout::put(&mut batch, key, packed, 0);
+        }
         for (id, begins) in &self.matching {
             match begins {
                 true => batch.put(key::matching(id), vec![layout::VERSION]),
@@ -122,7 +128,11 @@ impl Group<'_> {
         let blocks = ready.blocks.iter().map(|block| (block.first, Some(Arc::clone(block))));
         let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
         let shelf = &self.shared.shelf;
-        shelf.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks()));
+        shelf.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks.clicks()));
+        let mut lately = self.shared.lately.lock();
+        self.trail.publish(&mut lately);
+        self.purging.clicks.publish(&mut lately);
+        drop(lately);
         let mut woken = BTreeSet::new();
         let mut index = self.shared.index.lock();
         for block in &ready.blocks {

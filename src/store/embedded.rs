@@ -18,6 +18,8 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::status::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
+use crate::store::clicks::lately::Lately;
+use crate::store::clicks::log;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
 use crate::store::group::Shared;
 use crate::store::kv::Kv;
@@ -92,7 +94,8 @@ impl Embedded {
         let shelf = Shelf::new(kv);
         let opened = rebuild(&shelf, settings.dedup_mask)?;
         let rules = RwLock::new(Arc::new(Rulebook::default()));
-        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index), rules });
+        let lately = Mutex::new(Lately::new(opened.numbers.next_click));
+        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index), rules, lately });
         let queue = Arc::new(Queue::default());
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
@@ -257,6 +260,7 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
 impl Store for Embedded {
     fn govern(&self, rules: Arc<Rulebook>) {
         *self.shared.rules.write() = rules;
+        self.queue.push(Command::Recall);
         for click in self.left.lock().drain(..) {
             self.queue.push(Command::Match { click, after: 0 });
         }
@@ -278,8 +282,8 @@ impl Store for Embedded {
         now(self.find_click_now(given))
     }
 
-    fn clicks(&self, _filter: ClickFilter, _page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
-        now(Err(StoreError::Closed))
+    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
+        self.read(move |shared| log::clicks(shared, &filter, &page))
     }
 
     fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64> {
@@ -313,12 +317,12 @@ impl Store for Embedded {
         self.read(move |shared| lists::listed(shared, &list, &page))
     }
 
-    fn keep_text(&self, _name: String, _text: String) -> Later<'_, ()> {
-        now(Err(StoreError::Closed))
+    fn keep_text(&self, name: String, text: String) -> Later<'_, ()> {
+        self.write(|answer| Command::Keep { name, text, answer })
     }
 
-    fn kept_text(&self, _name: String) -> Later<'_, Option<String>> {
-        now(Err(StoreError::Closed))
+    fn kept_text(&self, name: String) -> Later<'_, Option<String>> {
+        now(self.shared.shelf.text(&name))
     }
 
     fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>> {

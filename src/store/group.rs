@@ -9,16 +9,18 @@ use parking_lot::{Mutex, RwLock};
 
 use tokio::runtime::Handle;
 
-use crate::domain::attribution::{Attribution, FoundClick, candidates};
+use crate::domain::attribution::{Attribution, FoundClick, Visit, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{Arrived, Decision, Facts, decide};
 use crate::domain::delivery::{Delivery, plan};
-use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId};
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rulebook::Rulebook;
 use crate::domain::suppression::{Listed, Traces};
 use crate::domain::time::Time;
+use crate::store::clicks::lately::Lately;
+use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
 use crate::store::index::Index;
 use crate::store::layout::{Entry, Numbers, ReportLine, Sketch, Standing, StoredAttempt};
@@ -39,6 +41,8 @@ pub struct Shared {
     pub index: Mutex<Index>,
     /// What decisions go by; see [`crate::store::Store::govern`].
     pub rules: RwLock<Arc<Rulebook>>,
+    /// Only the writer moves it on.
+    pub lately: Mutex<Lately>,
 }
 
 /// A postback that the group brings, with the conversion it makes.
@@ -81,6 +85,9 @@ pub struct Group<'a> {
     pub awaiting: HashMap<ClickId, Vec<u64>>,
     pub changed: BTreeMap<u64, Changed>,
     pub clicks: HashMap<ClickId, Clicked>,
+    pub trail: Trail,
+    /// Texts to keep, by name.
+    pub texts: BTreeMap<String, String>,
     /// Clicks with conversions left to match: `true` begins, `false` ends.
     pub matching: BTreeMap<ClickId, bool>,
     pub attempts: Vec<StoredAttempt>,
@@ -111,6 +118,8 @@ impl<'a> Group<'a> {
             awaiting: HashMap::new(),
             changed: BTreeMap::new(),
             clicks: HashMap::new(),
+            trail: Trail::default(),
+            texts: BTreeMap::new(),
             matching: BTreeMap::new(),
             attempts: Vec::new(),
             ended: Vec::new(),
@@ -139,6 +148,16 @@ impl<'a> Group<'a> {
                 if let Err(error) = self.go_on_matching(&click, after) {
                     tracing::error!(%error, "conversions that wait for a click could not be matched");
                 }
+            }
+            Command::Recall => {
+                let (shelf, rule) = (&self.shared.shelf, self.rules.filters.duplicate);
+                if let Err(error) = self.shared.lately.lock().go_by(shelf, rule) {
+                    tracing::error!(%error, "what the click filters remember could not be read");
+                }
+            }
+            Command::Keep { name, text, answer } => {
+                let decided = self.keep(name, text);
+                self.promise(decided, answer);
             }
             Command::Record(outcome, answer) => {
                 let decided = self.record(*outcome);
@@ -407,6 +426,10 @@ impl Facts for Memory<'_, '_> {
         let itself = itself.is_some_and(|line| tally::place(&line) == Some((offer, day)));
         let stored = self.group.shared.index.lock().tally.get(offer, day);
         Ok(u64::try_from(stored + self.tally.get(offer, day) - i64::from(itself)).unwrap_or(0))
+    }
+
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, StoreError> {
+        self.group.visits(visitor).map(|visits| visits.visits)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
 
 mod chunk;
+mod clicks;
 mod command;
 mod commit;
 pub mod crash;

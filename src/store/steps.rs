@@ -7,10 +7,12 @@ use std::cell::RefCell;
 
 use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused, plan};
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::time::Time;
+use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
 use crate::store::group::{Clicked, Group, Memory};
 use crate::store::layout::{ReportLine, StoredAttempt, hash};
@@ -31,24 +33,32 @@ pub enum Withdrawn {
 impl Group<'_> {
     /// Records a click, or fills a known one, and matches what waits for it.
     pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
-        let ClickArrival { click, screening: _ } = arrival;
+        let ClickArrival { mut click, screening } = arrival;
         let known = match self.clicks.get(&click.id) {
             Some(pending) => Some((Click::clone(&pending.click), pending.had)),
             None => self.shared.shelf.click_afresh(&click.id)?.map(|found| (found.value, found.pieces)),
         };
-        let (done, click, had) = match known {
-            None => (ClickRecorded::New, click, 0),
-            Some((mut known, had)) => {
-                let filled = known.fill(&click);
-                (if filled { ClickRecorded::Filled } else { ClickRecorded::Known }, known, had)
+        let (done, click, had, footprint) = match known {
+            None => {
+                let footprint = self.admit(&mut click, screening)?;
+                (ClickRecorded::New, click, 0, footprint)
             }
+            Some((mut known, had)) => match known.fill(&click) {
+                true => {
+                    let footprint = self.admit_again(&known)?;
+                    (ClickRecorded::Filled, known, had, footprint)
+                }
+                false => (ClickRecorded::Known, known, had, Footprint::default()),
+            },
         };
         let step = self.step_of_matching(&click, 0)?;
         let click = Arc::new(click);
+        let matched = self.matched(&click, step.found)?;
         if done != ClickRecorded::Known {
             self.clicks.insert(click.id.clone(), Clicked { click: Arc::clone(&click), had });
+            self.leave(footprint);
         }
-        self.match_all(&click, step.found)?;
+        self.match_all(&click, matched);
         if let Some(after) = step.rest {
             self.matching.insert(click.id.clone(), true);
             self.again.push(Command::Match { click: click.id.clone(), after });
@@ -63,7 +73,8 @@ impl Group<'_> {
             return Ok(());
         };
         let step = self.step_of_matching(&click, after)?;
-        self.match_all(&click, step.found)?;
+        let matched = self.matched(&click, step.found)?;
+        self.match_all(&click, matched);
         match step.rest {
             Some(after) => self.again.push(Command::Match { click: id.clone(), after }),
             None => {
@@ -88,20 +99,25 @@ impl Group<'_> {
         Ok(Matching { found, rest })
     }
 
-    fn match_all(&mut self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<(), StoreError> {
-        let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
+    /// Those of the found conversions that the click is joined to, as they become. Reads only.
+    fn matched(&self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<Vec<Matched>, StoreError> {
         let mut matched = Vec::new();
         // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
         let mut tally = if found.is_empty() { Tally::default() } else { self.tally.clone() };
         for (number, old) in found {
             let this = RefCell::new(Some((number, old.clone())));
             let memory = Memory { group: self, tally: &tally, found: this, click: None };
-            if let Some(conversion) = matched_by(&rules, &old.conversion, click, at, &memory)? {
-                let line = ReportLine::of;
-                tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
-                matched.push((number, old, conversion));
-            }
+            let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
+            let Some(conversion) = joined else { continue };
+            let line = ReportLine::of;
+            tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
+            matched.push((number, old, conversion));
         }
+        Ok(matched)
+    }
+
+    fn match_all(&mut self, click: &Click, matched: Vec<Matched>) {
+        let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
         for (number, old, conversion) in matched {
             let policy = rules.policy(&conversion.source);
             let earlier = &old.standing.deliveries;
@@ -119,6 +135,13 @@ impl Group<'_> {
             record.conversion = conversion;
             record.standing.replan(planned);
             self.change(number, &old, record, true);
+        }
+    }
+
+    /// Keeps a text for good. One that is kept already is not written again.
+    pub fn keep(&mut self, name: String, text: String) -> Result<(), StoreError> {
+        if self.shared.shelf.text(&name)?.is_none() {
+            self.texts.entry(name).or_insert(text);
         }
         Ok(())
     }
@@ -254,6 +277,9 @@ impl Group<'_> {
         Ok(place.map(|place| (number, record, place)))
     }
 }
+
+/// A conversion's number, what it was, and what it becomes with its click.
+type Matched = (u64, Record, Conversion);
 
 struct Matching {
     found: Vec<(u64, Record)>,

@@ -15,7 +15,7 @@
 //! `{}` alone has nothing around the name and is read as `{{}}`. Bare words (`REPLACE`) are no grammar:
 //! nothing tells them from text.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use url::Url;
 
 use crate::problem::{Problem, did_you_mean};
@@ -158,8 +158,13 @@ impl MacroUrl {
         self.render_passing(value, &[])
     }
 
-    /// The same, with further parameters at the end of the query; one that the URL names itself wins.
-    pub fn render_passing(&self, value: &dyn Fn(&str) -> Option<String>, passed: &[(&str, &str)]) -> String {
+    /// The same, with further parameters at the end of the query; one that the URL names itself wins. They
+    /// are bytes: what a link carries need not be UTF-8, and is handed on as it is.
+    pub fn render_passing(
+        &self,
+        value: &dyn Fn(&str) -> Option<String>,
+        passed: &[(&[u8], &[u8])],
+    ) -> String {
         let mut url = String::with_capacity(self.written.len() + 64);
         for piece in &self.pieces {
             match piece {
@@ -171,8 +176,8 @@ impl MacroUrl {
             }
         }
         let url = without_dots(url);
-        let new: Vec<_> =
-            passed.iter().filter(|(name, _)| !self.query_names.iter().any(|known| known == name)).collect();
+        let own = |name: &[u8]| self.query_names.iter().any(|known| known.as_bytes() == name);
+        let new: Vec<_> = passed.iter().filter(|(name, _)| !own(name)).collect();
         if new.is_empty() { url } else { with_query(&url, &new) }
     }
 
@@ -434,7 +439,7 @@ fn without_dots(url: String) -> String {
     format!("{origin}{}{query}", kept.join("/"))
 }
 
-fn with_query(url: &str, pairs: &[&(&str, &str)]) -> String {
+fn with_query(url: &str, pairs: &[&(&[u8], &[u8])]) -> String {
     let (whole, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
     let mut with = whole.to_owned();
     for (name, value) in pairs {
@@ -443,7 +448,7 @@ fn with_query(url: &str, pairs: &[&(&str, &str)]) -> String {
             _ if with.contains('?') => "&",
             _ => "?",
         };
-        let (name, value) = (utf8_percent_encode(name, ENCODED), utf8_percent_encode(value, ENCODED));
+        let (name, value) = (percent_encode(name, ENCODED), percent_encode(value, ENCODED));
         with.push_str(&format!("{mark}{name}={value}"));
     }
     with + fragment

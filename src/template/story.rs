@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::domain::attribution::{Attribution, Reading};
-use crate::domain::click::{Click, Pairs, Passage, Trait, Traits};
+use crate::domain::click::{Click, Consent, Pairs, Passage, Trait, Traits};
 use crate::domain::conversion::{Conversion, EventName, Status};
 use crate::domain::delivery::{Answer, Changes, Reply};
 use crate::domain::ids::{
@@ -118,6 +118,14 @@ struct ClickPart {
     sub_ids: BTreeMap<String, String>,
     #[serde(default)]
     customer: BTreeMap<String, String>,
+    consent: Option<ConsentPart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsentPart {
+    ad_user_data: Option<bool>,
+    ad_personalization: Option<bool>,
 }
 
 /// An answer, or `failed` / `forbidden` with the reason that the client gave.
@@ -288,6 +296,10 @@ impl ConversionPart {
 impl ClickPart {
     fn build(self, now: Time) -> Result<Click, Problem> {
         let at = time("click.time", self.time.as_deref())?.unwrap_or(now);
+        let consent = self.consent.map(|ConsentPart { ad_user_data, ad_personalization }| Consent {
+            ad_user_data,
+            ad_personalization,
+        });
         Ok(Click {
             id: ClickId::parse(&self.id).map_err(|error| wrong("click.id", &self.id, &error.to_string()))?,
             at,
@@ -300,7 +312,7 @@ impl ClickPart {
             cookies: self.cookies.into_iter().collect(),
             sub_ids: self.sub_ids.into_iter().collect(),
             customer: traits(self.customer)?,
-            passage: Passage::default(),
+            passage: Passage { consent, ..Passage::default() },
         })
     }
 }
