@@ -36,6 +36,7 @@ mod metrics_page;
 mod nginx;
 mod operations;
 mod outgoing;
+mod outgoing_hosts;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
