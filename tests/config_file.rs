@@ -92,6 +92,7 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
     fs::write(folder.path().join("cert.pem"), "a certificate").unwrap();
     fs::write(folder.path().join("key.pem"), "a key").unwrap();
     fs::create_dir_all(folder.path().join("templates/sources")).unwrap();
+    fs::write(folder.path().join("GeoLite2-Country.mmdb"), b"data\xab\xcd\xefMaxMind.comabout").unwrap();
     let file = folder.path().join("postbridge.toml");
     let text = with_every_key();
     assert!(text.contains("\n[server.tls]\ncertificate"), "{text}");
