@@ -1,0 +1,432 @@
+//! Whose click earned a conversion, what it pays and whether it converts at all: every rule as a story.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use postbridge::domain::attribution::{Attribution, FoundClick, Model, Visit, candidates};
+use postbridge::domain::click::{Click, ClickKind, Passage, Trait, Traits};
+use postbridge::domain::conversion::{Conversion, Draft, EventClaim, EventName, NetworkClaim, Status};
+use postbridge::domain::decision::{Arrived, Decision, Facts, decide};
+use postbridge::domain::earning::matched_by;
+use postbridge::domain::filter::FilterMode;
+use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
+use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom, Placement};
+use postbridge::domain::rulebook::{Rulebook, built_in};
+use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
+use postbridge::domain::time::Time;
+
+const HOUR: i64 = 3_600_000;
+const VISITOR: &str = "visitor-0123456789";
+
+fn noon(hours: i64) -> Time {
+    Time::parse("2026-11-20T12:00:00Z").unwrap().plus_millis(hours * HOUR)
+}
+
+fn usd(amount: &str) -> Money {
+    Money::new(amount.parse().unwrap(), Currency::parse("USD").unwrap())
+}
+
+fn offer(id: &str) -> Offer {
+    Offer {
+        id: OfferId::parse(id).unwrap(),
+        advertiser: None,
+        currency: Currency::parse("USD").unwrap(),
+        payout: None,
+        revenue: None,
+        status: OfferStatus::Active,
+        caps: Caps::default(),
+        session_hours: 24,
+        click_cookie_days: 30,
+        model: Model::LastTouch,
+        disposition: Disposition { status: Status::Approved, after_hours: 0 },
+        accept_pixel_value: false,
+    }
+}
+
+/// A click of `hours` before or after noon, on an offer.
+fn click(id: &str, hours: i64, offer: &str) -> Click {
+    let mut click = crate::store_ground::click(id);
+    click.at = noon(hours);
+    click.customer = Traits::default();
+    click.passage = Passage {
+        placement: Some(Placement {
+            offer: OfferId::parse(offer).unwrap(),
+            campaign: Some(CampaignId::parse("8599").unwrap()),
+            affiliate: Some(AffiliateId::parse("200").unwrap()),
+            creative: None,
+        }),
+        visitor: Some(VisitorId::parse(VISITOR).unwrap()),
+        ..Passage::default()
+    };
+    click
+}
+
+/// What is known: offers, clicks, lists, and how many conversions came today.
+struct World {
+    rules: Rulebook,
+    clicks: Vec<Click>,
+    listed: Option<(SuppressedKind, &'static str)>,
+    today: u64,
+    conversions: HashMap<ConversionId, Conversion>,
+}
+
+impl Facts for World {
+    type Error = Infallible;
+
+    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, Infallible> {
+        Ok(self.conversions.get(id).cloned())
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {
+        let known = |id: &str| self.clicks.iter().find(|click| click.id.as_str() == id).cloned();
+        Ok(candidates(given).into_iter().find_map(|(id, reading)| {
+            known(id.as_str()).map(|click| FoundClick { click: Arc::new(click), reading })
+        }))
+    }
+
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, Infallible> {
+        let theirs = self.clicks.iter().filter(|click| click.passage.visitor.as_ref() == Some(visitor));
+        Ok(theirs
+            .map(|click| Visit {
+                click: click.id.clone(),
+                at: click.at,
+                offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
+                billable: click.passage.is_billable(),
+            })
+            .collect())
+    }
+
+    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, Infallible> {
+        let Some((kind, value)) = self.listed else { return Ok(None) };
+        let theirs = match kind {
+            SuppressedKind::Email => traces.email.clone(),
+            SuppressedKind::Phone => traces.phone.clone(),
+            SuppressedKind::Ip => traces.ip.iter().map(ToString::to_string).collect(),
+            SuppressedKind::OrderId => traces.order_id.clone(),
+            SuppressedKind::ClickId => traces.click_id.clone(),
+        };
+        let found = theirs.iter().any(|theirs| theirs == value);
+        Ok(found.then(|| Listed { list: "fraud".to_owned(), kind }))
+    }
+
+    fn conversions_on(&self, _: &OfferId, _: i64) -> Result<u64, Infallible> {
+        Ok(self.today)
+    }
+}
+
+fn world(offers: Vec<Offer>, clicks: Vec<Click>) -> World {
+    let offers = offers.into_iter().map(|offer| (offer.id.clone(), Arc::new(offer))).collect();
+    let rules = Rulebook { offers, ..Rulebook::default() };
+    World { rules, clicks, listed: None, today: 0, conversions: HashMap::new() }
+}
+
+/// A conversion of offer 565 as a pixel tells it, at noon, naming neither click nor visitor.
+fn pixel() -> Draft {
+    let event = |name| EventName::parse(name).unwrap();
+    Draft {
+        source: SourceId::parse(built_in::PIXEL).unwrap(),
+        event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
+        status: None,
+        transaction_id: Some("T-1".to_owned()),
+        click_id: None,
+        item_id: None,
+        value: None,
+        negative_came: None,
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: None,
+        traits: Traits::default(),
+        params: Vec::new(),
+        note: None,
+        network: NetworkClaim { offer: Some(OfferId::parse("565").unwrap()), ..NetworkClaim::default() },
+    }
+}
+
+fn by_click(id: &str) -> Draft {
+    Draft { click_id: Some(id.to_owned()), ..pixel() }
+}
+
+fn by_visitor() -> Draft {
+    let mut draft = pixel();
+    draft.network.visitor = Some(VisitorId::parse(VISITOR).unwrap());
+    draft
+}
+
+fn tell(world: &World, draft: &Draft) -> Decision {
+    let arrived = Arrived { seq: Seq::new(1).unwrap(), at: noon(0), now: noon(0) };
+    let Ok(decision) = decide(&world.rules, draft, arrived, world);
+    decision
+}
+
+fn new(world: &World, draft: &Draft) -> Conversion {
+    match tell(world, draft) {
+        Decision::New { conversion, .. } => conversion,
+        other => panic!("not new: {other:?}"),
+    }
+}
+
+fn refused(world: &World, draft: &Draft) -> String {
+    match tell(world, draft) {
+        Decision::Quarantine(fault) => fault.reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn earned_by(conversion: &Conversion) -> Option<&str> {
+    conversion.attribution.click().map(|click| click.as_str())
+}
+
+#[test]
+fn a_click_id_converts_up_to_the_last_moment_of_its_session() {
+    let known = world(vec![offer("565")], vec![click("c1", -24, "565")]);
+    let conversion = new(&known, &by_click("c1"));
+    assert!(conversion.attribution.is_matched());
+    assert_eq!(conversion.status, Status::Approved);
+    assert_eq!(conversion.placement.unwrap().campaign.unwrap().as_str(), "8599");
+}
+
+#[test]
+fn an_expired_click_makes_the_conversion_scrubbed_with_the_reason() {
+    let known = world(vec![offer("565")], vec![click("c1", -25, "565")]);
+    let conversion = new(&known, &by_click("c1"));
+    assert!(matches!(conversion.attribution, Attribution::Expired { .. }));
+    assert_eq!(conversion.status, Status::Scrubbed);
+    let reason = conversion.reason.unwrap();
+    assert!(reason.contains("expired") && reason.contains("24 hours"), "{reason}");
+}
+
+#[test]
+fn the_session_is_measured_to_when_it_happened_not_to_when_it_was_told() {
+    let known = world(vec![offer("565")], vec![click("c1", -40, "565")]);
+    let happened = Draft { event_time: Some(noon(-20)), ..by_click("c1") };
+    assert!(new(&known, &happened).attribution.is_matched());
+}
+
+#[test]
+fn a_click_without_an_offer_never_expires_for_a_networks_postback() {
+    let mut plain = click("c1", -24 * 90, "565");
+    plain.passage = Passage::default();
+    let known = world(vec![offer("565")], vec![plain]);
+    let postback =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
+    let conversion = new(&known, &postback);
+    assert!(conversion.attribution.is_matched());
+    assert_eq!((conversion.placement, conversion.payout_from), (None, None));
+}
+
+#[test]
+fn of_a_visitors_clicks_the_last_earns_by_last_touch_and_the_others_say_why_not() {
+    let known = world(
+        vec![offer("565")],
+        vec![
+            click("early", -50, "565"),
+            click("late", -2, "565"),
+            click("other", -1, "566"),
+            click("after", 1, "565"),
+            click("ancient", -24 * 31, "565"),
+        ],
+    );
+    let conversion = new(&known, &by_visitor());
+    assert_eq!(earned_by(&conversion), Some("late"));
+    let why =
+        |id: &str| conversion.considered.iter().find(|lost| lost.click.as_str() == id).unwrap().why.clone();
+    assert!(why("early").contains("last touch"));
+    assert!(why("other").contains("offer 566"));
+    assert!(why("after").contains("after the conversion"));
+    assert!(why("ancient").contains("30 days"));
+}
+
+#[test]
+fn by_first_touch_the_earliest_click_that_still_counts_earns() {
+    let first = Offer { model: Model::FirstTouch, ..offer("565") };
+    let clicks =
+        vec![click("ancient", -24 * 31, "565"), click("early", -50, "565"), click("late", -2, "565")];
+    assert_eq!(earned_by(&new(&world(vec![first], clicks), &by_visitor())), Some("early"));
+}
+
+#[test]
+fn a_visitors_click_counts_by_cookie_days_although_its_session_is_over() {
+    let known = world(vec![offer("565")], vec![click("c1", -24 * 29, "565")]);
+    let conversion = new(&known, &by_visitor());
+    assert!(matches!(conversion.attribution, Attribution::Visitor { .. }));
+    assert_eq!(conversion.status, Status::Approved);
+}
+
+#[test]
+fn a_bots_look_and_a_click_that_a_filter_kept_away_earn_nothing() {
+    let mut looked = click("looked", -1, "565");
+    looked.passage.kind = ClickKind::Preview;
+    let known = world(vec![offer("565")], vec![looked, click("real", -3, "565")]);
+    assert_eq!(earned_by(&new(&known, &by_visitor())), Some("real"));
+}
+
+#[test]
+fn a_click_id_goes_before_the_visitor_and_an_expired_one_is_not_mended_by_it() {
+    let clicks = vec![click("told", -30, "565"), click("recent", -1, "565")];
+    let known = world(vec![offer("565")], clicks);
+    let both = Draft { click_id: Some("told".to_owned()), ..by_visitor() };
+    let conversion = new(&known, &both);
+    assert_eq!(earned_by(&conversion), Some("told"));
+    assert_eq!(conversion.status, Status::Scrubbed);
+}
+
+#[test]
+fn an_unknown_click_id_lets_the_visitor_earn_and_says_so() {
+    let known = world(vec![offer("565")], vec![click("recent", -1, "565")]);
+    let both = Draft { click_id: Some("nobody".to_owned()), ..by_visitor() };
+    let Decision::New { conversion, note } = tell(&known, &both) else { panic!("not new") };
+    assert_eq!(earned_by(&conversion), Some("recent"));
+    assert!(note.unwrap().contains("nobody"));
+}
+
+#[test]
+fn nothing_is_guessed_where_neither_click_nor_visitor_is_told() {
+    let known = world(vec![offer("565")], vec![click("c1", -1, "565")]);
+    let conversion = new(&known, &pixel());
+    assert_eq!(conversion.attribution, Attribution::NoClickId);
+    assert_eq!(conversion.placement.unwrap().campaign, None);
+}
+
+#[test]
+fn a_click_of_another_offer_is_refused_and_so_is_an_unknown_one_where_a_click_is_needed() {
+    let known = world(vec![offer("565"), offer("566")], vec![click("c1", -1, "566")]);
+    assert!(refused(&known, &by_click("c1")).contains("566"));
+    let mut needs = by_click("nobody");
+    needs.network.needs_click = true;
+    assert!(refused(&known, &needs).contains("nobody"));
+}
+
+#[test]
+fn under_a_key_the_first_telling_wins_whatever_a_repeat_says() {
+    let mut known = world(vec![offer("565")], vec![click("c1", -1, "565")]);
+    let mut first = by_click("c1");
+    first.network.key = Some("offer:565:unique:TXN-1".to_owned());
+    first.value = Some(usd("0"));
+    let conversion = new(&known, &first);
+    assert_eq!(conversion.event.as_str(), "Lead");
+    known.conversions.insert(conversion.id, conversion.clone());
+    let again = Draft { value: Some(usd("9.00")), ..first };
+    match tell(&known, &again) {
+        Decision::Duplicate { conversion: known, note } => {
+            assert_eq!(known, conversion);
+            assert!(note.unwrap().contains("first telling"));
+        }
+        other => panic!("not a duplicate: {other:?}"),
+    }
+}
+
+#[test]
+fn the_payout_is_what_was_told_else_the_percentage_else_the_fixed_one_and_0_is_told() {
+    let clicks = || vec![click("c1", -1, "565")];
+    let fixed = Offer { payout: Some(Payout::Fixed("7.00".parse().unwrap())), ..offer("565") };
+    let share = Offer { payout: Some(Payout::Percent("12.5".parse().unwrap())), ..offer("565") };
+    let paid = |offer: Offer, draft: &Draft| {
+        let conversion = new(&world(vec![offer], clicks()), draft);
+        (conversion.payout, conversion.payout_from)
+    };
+    let told = Draft { payout: Some(usd("0")), ..by_click("c1") };
+    assert_eq!(paid(fixed.clone(), &told), (Some(usd("0")), Some(PayoutFrom::Told)));
+    assert_eq!(paid(fixed, &by_click("c1")), (Some(usd("7.00")), Some(PayoutFrom::Fixed)));
+    let sold = Draft { sale_amount: Some(usd("40.00")), ..by_click("c1") };
+    assert_eq!(paid(share.clone(), &sold), (Some(usd("5")), Some(PayoutFrom::Percent)));
+    assert_eq!(paid(share, &by_click("c1")), (None, None), "a share of nothing told is nothing known");
+}
+
+#[test]
+fn ad_platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
+    let clicks = || vec![click("c1", -1, "565")];
+    let amounts = |revenue: Option<&str>, payout: Option<&str>| Offer {
+        revenue: revenue.map(|amount| amount.parse().unwrap()),
+        payout: payout.map(|amount| Payout::Fixed(amount.parse().unwrap())),
+        ..offer("565")
+    };
+    let both = || world(vec![amounts(Some("12.00"), Some("7.00"))], clicks());
+    let told = Draft { value: Some(usd("40")), ..by_click("c1") };
+    assert_eq!(new(&both(), &told).value, Some(usd("40")));
+    assert_eq!(new(&both(), &by_click("c1")).value, Some(usd("12")));
+    let payout = world(vec![amounts(None, Some("7.00"))], clicks());
+    let conversion = new(&payout, &by_click("c1"));
+    assert_eq!((conversion.value, conversion.event.as_str()), (Some(usd("7")), "Purchase"));
+    assert_eq!(new(&world(vec![offer("565")], clicks()), &by_click("c1")).event.as_str(), "Lead");
+}
+
+#[test]
+fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
+    let later = Disposition { status: Status::Approved, after_hours: 48 };
+    let known = world(vec![Offer { disposition: later, ..offer("565") }], vec![click("c1", -1, "565")]);
+    let conversion = new(&known, &by_click("c1"));
+    assert_eq!(conversion.status, Status::Pending);
+    assert_eq!(conversion.disposition, Some((noon(48), Status::Approved)));
+    let told = Draft { status: Some(Status::Rejected), ..by_click("c1") };
+    let conversion = new(&known, &told);
+    assert_eq!((conversion.status, conversion.disposition), (Status::Rejected, None));
+}
+
+#[test]
+fn what_stands_on_a_suppression_list_is_scrubbed_naming_the_list() {
+    let mut customer = click("c1", -1, "565");
+    customer.customer = Traits([(Trait::Email, " Ann@Example.com ".to_owned())].into());
+    customer.ip = Some("203.0.113.9".parse().unwrap());
+    let ordered = Draft { params: vec![("order_id".to_owned(), "ORD-9".to_owned())], ..by_click("c1") };
+    for (kind, value) in [
+        (SuppressedKind::Email, "ann@example.com"),
+        (SuppressedKind::Ip, "203.0.113.9"),
+        (SuppressedKind::OrderId, "ORD-9"),
+        (SuppressedKind::OrderId, "T-1"),
+        (SuppressedKind::ClickId, "c1"),
+    ] {
+        let mut known = world(vec![offer("565")], vec![customer.clone()]);
+        known.listed = Some((kind, value));
+        let conversion = new(&known, &ordered);
+        assert_eq!(conversion.status, Status::Scrubbed, "{kind:?}");
+        let reason = conversion.reason.unwrap();
+        assert!(reason.contains("`fraud`") && reason.contains(kind.word()), "{reason}");
+    }
+}
+
+#[test]
+fn beyond_the_days_cap_a_conversion_is_scrubbed_or_where_caps_only_observe_marked() {
+    let caps = Caps { conversions_per_day: Some(500), ..Caps::default() };
+    let mut known = world(vec![Offer { caps, ..offer("565") }], vec![click("c1", -1, "565")]);
+    known.today = 499;
+    assert_eq!(new(&known, &by_click("c1")).status, Status::Approved);
+    known.today = 500;
+    assert_eq!(new(&known, &by_click("c1")).status, Status::Scrubbed);
+    known.rules.filters.cap = FilterMode::Observe;
+    let marked = new(&known, &by_click("c1"));
+    assert_eq!(marked.status, Status::Approved);
+    assert!(marked.reason.unwrap().contains("500 conversions"));
+}
+
+#[test]
+fn a_paused_offer_converts_nothing_that_its_own_doors_tell_but_a_networks_sale_stays_a_sale() {
+    let paused = Offer { status: OfferStatus::Paused, ..offer("565") };
+    let known = world(vec![paused], vec![click("c1", -1, "565")]);
+    assert_eq!(new(&known, &by_click("c1")).status, Status::Scrubbed);
+    let postback =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
+    assert_eq!(new(&known, &postback).status, Status::Approved);
+}
+
+#[test]
+fn a_click_that_comes_later_brings_its_offer_and_its_session_counts_just_the_same() {
+    let fixed = Offer { payout: Some(Payout::Fixed("7.00".parse().unwrap())), ..offer("565") };
+    let mut known = world(vec![fixed], Vec::new());
+    let postback =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
+    let held = new(&known, &postback);
+    assert!(matches!(held.attribution, Attribution::Unmatched { .. }));
+    for (hours, status) in [(-2, Status::Approved), (-30, Status::Scrubbed)] {
+        let came = Arc::new(click("c1", hours, "565"));
+        known.clicks = vec![Click::clone(&came)];
+        let Ok(joined) = matched_by(&known.rules, &held, &came, noon(1), &known);
+        let joined = joined.unwrap();
+        assert_eq!(joined.status, status);
+        assert_eq!(joined.placement.unwrap().affiliate.unwrap().as_str(), "200");
+        assert_eq!(joined.payout, Some(usd("7")));
+        assert_eq!(joined.history.len(), 1);
+    }
+}
