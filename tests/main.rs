@@ -5,6 +5,7 @@
 
 mod cli_commands;
 mod config_file;
+mod config_network;
 mod config_problems;
 mod decisions;
 mod destination_payloads;
