@@ -196,6 +196,7 @@ impl Bench {
             max_in_flight: IN_FLIGHT,
             allow_private_network: true,
             timeout_ms: 30_000,
+            outgoing: None,
         };
         let policies = rules().policies.clone();
         let plan = DispatchPlan { lanes: vec![lane], policies };

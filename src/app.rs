@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::config::Config;
-use crate::dispatch::{Dispatch, DispatchPlan, Lane};
+use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::problem::Problem;
@@ -29,6 +29,7 @@ use crate::web::{Side, Web};
 
 pub mod measure;
 mod site;
+mod tag;
 
 /// How long a stop waits for requests and deliveries on their way.
 pub const GRACE: Duration = Duration::from_secs(25);
@@ -68,6 +69,7 @@ impl App {
     /// A problem with a place and a mend: the store is held by another process, an address is taken…
     pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
+        let sight = site::sight(&config)?;
         let store = open(&config)?;
         withdraw_removed(store.as_ref(), &config, clock.now()).await?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
@@ -82,7 +84,7 @@ impl App {
         };
         let bound = Bound::bind(&mut config).await?;
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
-        let web = Web::new(site::build(&shared, &config, metrics.clone()), side);
+        let web = Web::new(site::build(&shared, &config, sight, metrics.clone()), side);
         let doors = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
         let signals =
@@ -136,11 +138,12 @@ impl App {
         if !refusals.is_empty() {
             return Err(refusals);
         }
+        let sight = site::sight(&new).map_err(|problem| vec![problem])?;
         if let (Some(tls), Some(files)) = (&self.doors.tls, &new.server.tls) {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        self.web.swap(site::build(&self.shared, &new, metrics));
+        self.web.swap(site::build(&self.shared, &new, sight, metrics));
         self.dispatch.reload(dispatch_plan(&new));
         let gone = self.config().removed_destinations(&new);
         *self.config.lock() = Arc::new(new);
@@ -322,8 +325,17 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         max_in_flight: destination.max_in_flight,
         allow_private_network: destination.allow_private_network,
         timeout_ms: destination.timeout_ms,
+        outgoing: None,
     });
-    DispatchPlan { lanes: lanes.collect(), policies: config.rulebook().policies }
+    let postbacks = config.outgoing.iter().map(|outgoing| Lane {
+        account: Arc::new(outgoing.account()),
+        max_per_second: outgoing.max_per_second,
+        max_in_flight: HOST_PLACES,
+        allow_private_network: outgoing.allow_private_network,
+        timeout_ms: outgoing.timeout_ms,
+        outgoing: Some(OutgoingLane { on: outgoing.route.on.clone(), host: outgoing.url.host().to_owned() }),
+    });
+    DispatchPlan { lanes: lanes.chain(postbacks).collect(), policies: config.rulebook().policies }
 }
 
 fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {

@@ -1,4 +1,5 @@
-//! The verb for time that passes: holds that end and records past their time, in small steps.
+//! The verb for time that passes: holds that end, statuses that fall due, records past their time. In
+//! small steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -36,18 +37,21 @@ const TICK: Duration = Duration::from_secs(1);
 const PURGE_EVERY: u32 = 600;
 /// The most conversions whose hold is ended in one write.
 const HOLDS_AT_ONCE: usize = 256;
+/// The most conversions that get the status foreseen for them in one write.
+const DISPOSED_AT_ONCE: usize = 1024;
 
-/// One step: ends holds, and purges a little when it is time to. Says whether there is more to do.
+/// One step: ends holds, gives statuses that are due, and purges a little when it is time to. Says whether there is more to do.
 ///
 /// # Errors
 /// Only the store's.
 pub async fn step(store: &dyn Store, keep: Option<Keep>, now: Time) -> Result<bool, StoreError> {
     let ended = store.expire_holds(now, HOLDS_AT_ONCE).await?;
+    let disposed = store.dispose(now, DISPOSED_AT_ONCE).await?;
     let purged_more = match keep {
         Some(keep) => store.purge(keep.before(now)).await?.more,
         None => false,
     };
-    Ok(ended as usize >= HOLDS_AT_ONCE || purged_more)
+    Ok(ended as usize >= HOLDS_AT_ONCE || disposed as usize >= DISPOSED_AT_ONCE || purged_more)
 }
 
 /// What the loop is told from outside, and tells.

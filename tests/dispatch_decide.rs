@@ -67,7 +67,7 @@ fn policy() -> SourcePolicy {
 }
 
 fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
-    Rules { mode: Mode::Live, changes: Changes::Ignore, max_age_ms: Some(WEEK), policy }
+    Rules { mode: Mode::Live, changes: Changes::Ignore, max_age_ms: Some(WEEK), policy, on: None }
 }
 
 fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, Class)> {

@@ -345,7 +345,7 @@ async fn a_store_that_fails_is_told_and_ends_every_lane() {
     let targets = [Target::new("a", platform.url("")), Target::new("b", platform.url(""))];
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
-    let world = World { store: Arc::new(store), ..World::new(&targets) };
+    let world = World::on(Arc::new(store), &targets);
     world.sale("t").await;
     memory.fail(FaultAt::BeforeWrite, 0, "no space left on device");
     let dispatch = world.dispatch(&targets);
@@ -373,7 +373,7 @@ async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_lane() {
     .await;
     let targets = [Target::new("a", platform.url(""))];
     let store = Embedded::open(Arc::new(memory)).unwrap();
-    let world = World { store: Arc::new(store), ..World::new(&targets) };
+    let world = World::on(Arc::new(store), &targets);
     let dispatch = world.dispatch(&targets);
     world.sale("damaged").await;
     platform.wait_for(1).await;

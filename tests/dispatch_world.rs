@@ -117,6 +117,7 @@ impl Target {
             max_in_flight: self.max_in_flight,
             allow_private_network: true,
             timeout_ms: self.timeout_ms,
+            outgoing: None,
         }
     }
 }
@@ -132,6 +133,28 @@ pub fn policy() -> Arc<SourcePolicy> {
         forward_status: vec![Status::Approved],
         unmatched: Unmatched::Forward,
     })
+}
+
+/// What a postback with a status tells of a purchase.
+pub fn draft(transaction: &str, status: Status) -> Draft {
+    Draft {
+        source: source(),
+        event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+        status: Some(status),
+        transaction_id: Some(transaction.to_owned()),
+        click_id: None,
+        item_id: None,
+        value: None,
+        negative_came: None,
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: None,
+        traits: Default::default(),
+        params: Vec::new(),
+        note: None,
+        network: Default::default(),
+    }
 }
 
 pub fn plan(targets: &[Target]) -> DispatchPlan {
@@ -163,12 +186,16 @@ pub struct World {
 
 impl World {
     pub fn new(targets: &[Target]) -> World {
+        World::on(open_store(), targets)
+    }
+
+    /// On a store that goes by the targets' rules from now on.
+    pub fn on(store: Arc<dyn Store>, targets: &[Target]) -> World {
         let routes = targets.iter().map(|target| Route {
             changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
             ..Route::to(DestinationId::parse(target.id).unwrap())
         });
         let policies = [(source(), policy())].into();
-        let store = open_store();
         store.govern(Arc::new(Rulebook { policies, routes: routes.collect(), ..Rulebook::default() }));
         World { store, clock: Clock::system() }
     }
@@ -188,24 +215,11 @@ impl World {
 
     /// A postback with this status; `happened`: when it says that the event was.
     pub async fn tell(&self, transaction: &str, status: Status, happened: Option<Time>) -> ConversionId {
-        let draft = Draft {
-            source: source(),
-            event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
-            status: Some(status),
-            transaction_id: Some(transaction.to_owned()),
-            click_id: None,
-            item_id: None,
-            value: None,
-            negative_came: None,
-            payout: None,
-            revenue: None,
-            sale_amount: None,
-            event_time: happened,
-            traits: Default::default(),
-            params: Vec::new(),
-            note: None,
-            network: Default::default(),
-        };
+        self.arrive(Draft { event_time: happened, ..draft(transaction, status) }).await
+    }
+
+    /// A postback that was mapped to this.
+    pub async fn arrive(&self, draft: Draft) -> ConversionId {
         let mapped = MappedArrival { draft, click: None };
         let arrival = Arrival {
             raw: RawRequest {

@@ -16,6 +16,7 @@ use postbridge::domain::delivery::{
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
+use postbridge::domain::rights::Rights;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
@@ -138,7 +139,7 @@ impl World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: clock.clone(),
             health: Arc::default(),
-            tokens: Tokens::new([("ops", TOKEN)]),
+            tokens: Tokens::new([("ops", TOKEN, Rights::everything())]),
             sessions: Arc::clone(&sessions),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
             accounts: Arc::new(accounts),
@@ -251,6 +252,16 @@ impl World {
     pub async fn sign_in(&self) {
         let link = self.sessions.link(&self.clock);
         self.keep_cookie(&self.get(&link).await);
+        self.read_csrf().await;
+    }
+
+    /// Signs in by a token and keeps the cookie.
+    pub async fn sign_in_by(&self, token: &str) {
+        self.keep_cookie(&self.post_only("/sign-in", &[("token", token)]).await);
+        self.read_csrf().await;
+    }
+
+    async fn read_csrf(&self) {
         let page = self.get("/destinations").await.text;
         let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a page with a form");
         *self.csrf.lock() = rest.split('"').next().unwrap().to_owned();

@@ -1,6 +1,7 @@
 //! Who may see the pages: tokens, one-time links, sessions, and forms that nobody can forge.
 
 use http::{Method, StatusCode};
+use postbridge::domain::rights::Rights;
 use postbridge::web::auth::Tokens;
 use postbridge::web::pages::session::{LINK_MS, SESSION_MS, TRIES_IN_ALL, TRIES_OF_ONE};
 
@@ -119,9 +120,10 @@ async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
 async fn a_session_outlives_a_reload_but_not_the_token_that_opened_it() {
     let mut world = World::new();
     world.keep_cookie(&world.post_only("/sign-in", &[("token", TOKEN)]).await);
-    world.pages.tokens = Tokens::new([("new", "another"), ("ops", TOKEN)]);
+    world.pages.tokens =
+        Tokens::new([("new", "another", Rights::everything()), ("ops", TOKEN, Rights::everything())]);
     assert_eq!(world.get("/sources").await.status, StatusCode::OK);
-    world.pages.tokens = Tokens::new([("ops", "another")]);
+    world.pages.tokens = Tokens::new([("ops", "another", Rights::everything())]);
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER);
 }
 

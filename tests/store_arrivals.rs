@@ -112,8 +112,8 @@ fn a_change_is_an_update_and_replaces_what_is_shown(ground: &Ground) {
 
 fn a_sale_that_changes_without_end_is_quarantined(ground: &Ground) {
     let store = ground.open();
-    let told: Vec<_> =
-        (0..510).map(|n| store.arrive(sale("t1").forward().value(&n.to_string()).arrival())).collect();
+    store.govern(sale("any").forward().rules());
+    let told: Vec<_> = (0..510).map(|n| store.arrive(sale("t1").value(&n.to_string()).arrival())).collect();
     let verdicts: Vec<Verdict> = told.into_iter().map(|told| wait(told).unwrap().verdict).collect();
     let count = |word: &str| verdicts.iter().filter(|verdict| verdict.word() == word).count();
     assert_eq!((count("accepted"), count("updated"), count("quarantined")), (1, 500, 9));
@@ -176,6 +176,7 @@ fn what_a_postback_that_is_mapped_again_causes_counts_from_then(ground: &Ground)
     let store = ground.open();
     let map_again = |told: Sale| {
         let bad = wait(store.arrive(quarantined("no price", told.at))).unwrap();
+        store.govern(told.rules());
         let mut arrival = told.arrival();
         arrival.again = Some(Again { of: bad.postback, now: at(100 * HOUR) });
         wait(store.arrive(arrival)).unwrap()

@@ -119,7 +119,7 @@ fn a_store_of_format_1_opens_with_all_its_records() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     copy(Path::new(V1), &data);
-    let store = Embedded::open_sled(&data).unwrap();
+    let store = governed(Embedded::open_sled(&data).unwrap());
     check(&store);
     let again = sale("delivered").click("c1").tell(&store);
     assert!(matches!(again.verdict, Verdict::Duplicate { .. }));

@@ -72,6 +72,12 @@ impl Ground {
     }
 }
 
+/// The store, which goes from now on by the rules of a sale that is held without its click.
+pub fn governed(store: Embedded) -> Embedded {
+    store.govern(sale("any").rules());
+    store
+}
+
 /// Checks the same twice: as it is, and once the store was closed and opened again (`true`).
 pub fn before_and_after_reopening(ground: &Ground, store: Arc<dyn Store>, check: impl Fn(&dyn Store, bool)) {
     check(&*store, false);

@@ -63,7 +63,7 @@ impl Gated {
         };
         pass.send(()).unwrap();
         let settings = Settings { watch: Some(watch), ..Settings::default() };
-        let store = Arc::new(Embedded::open_with(Arc::new(gate), settings).unwrap());
+        let store = Arc::new(governed(Embedded::open_with(Arc::new(gate), settings).unwrap()));
         reached.recv().unwrap();
         Gated { memory, reached, pass, groups, store }
     }
@@ -85,6 +85,7 @@ impl Gated {
 fn repeats_within_one_group_are_duplicates() {
     let gated = Gated::open();
     let store = Arc::clone(&gated.store);
+    store.govern(sale("any").forward().rules());
     gated.one_group(|_| {
         for _ in 0..63 {
             drop(store.arrive(sale("t1").forward().arrival()));
@@ -162,7 +163,7 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
     gated.pass.send(()).unwrap();
     assert_eq!(wait(recorded).unwrap().recorded, ClickRecorded::New);
     gated.reached.recv().unwrap();
-    let left = Embedded::open(Arc::new(gated.memory.after_power_cut())).unwrap();
+    let left = governed(Embedded::open(Arc::new(gated.memory.after_power_cut())).unwrap());
     wait(left.probe()).unwrap();
     wait(left.probe()).unwrap();
     let backlog = backlog(&left, "ads", at(1)).unwrap();
@@ -176,6 +177,7 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
 fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
     let gated = Gated::open();
     let store = Arc::clone(&gated.store);
+    store.govern(sale("any").forward().rules());
     gated.one_group(|_| {
         for n in 0..3500 {
             drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
@@ -185,7 +187,9 @@ fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
     gated.reached.recv().unwrap();
     // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
     let purged = store.purge(never());
-    let told = store.arrive(sale("meanwhile").to(&["other"]).arrival());
+    let meanwhile = sale("meanwhile").to(&["other"]);
+    store.govern(meanwhile.rules());
+    let told = store.arrive(meanwhile.arrival());
     for _ in 0..2 {
         gated.pass.send(()).unwrap();
         gated.reached.recv().unwrap();
@@ -233,13 +237,13 @@ fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
 
 #[test]
 fn ten_thousand_clicks_and_sales_that_arrive_together_all_meet() {
-    pairs_meet(Arc::new(Embedded::open(Arc::new(Memory::new())).unwrap()), 10_000);
+    pairs_meet(Arc::new(governed(Embedded::open(Arc::new(Memory::new())).unwrap())), 10_000);
 }
 
 #[test]
 fn a_thousand_clicks_and_sales_that_arrive_together_all_meet_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    pairs_meet(Arc::new(Embedded::open_sled(&folder.path().join("data")).unwrap()), 1_000);
+    pairs_meet(Arc::new(governed(Embedded::open_sled(&folder.path().join("data")).unwrap())), 1_000);
 }
 
 #[test]

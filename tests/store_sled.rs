@@ -135,11 +135,12 @@ fn a_value_above_the_limit_is_an_error_and_writes_nothing() {
 fn however_large_the_records_no_value_is_above_the_limit() {
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let many: Vec<String> = (0..40).map(|n| format!("destination-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    store.govern(sale("any").forward().to(&many).rules());
     let told: Vec<_> = (0..64usize)
         .map(|n| {
-            let many: Vec<String> = (0..40).map(|n| format!("destination-{n}")).collect();
-            let many: Vec<&str> = many.iter().map(String::as_str).collect();
-            let mut told = sale(&format!("t{n}")).forward().to(&many).body(n * 3000);
+            let mut told = sale(&format!("t{n}")).body(n * 3000);
             told.draft.params.push(("long".to_owned(), "y".repeat(n * 400)));
             store.arrive(told.arrival())
         })

@@ -1,6 +1,6 @@
 //! The numbers operators watch: names, buckets, and what is read only when they are asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
 use crate::ambient::{Clock, stopwatch};
+use crate::config::outgoing::ID_PREFIXES;
+use crate::dispatch::OUTGOING;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::problem::Problem;
@@ -46,7 +48,8 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
+    ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
     ("postbridge_refused_total", "Requests turned away, by reason"),
     ("postbridge_attempts_total", "Attempts, by destination and class"),
@@ -123,8 +126,8 @@ pub async fn drain(recorder: Recorder) {
     }
 }
 
-/// Every destination that ever had a backlog in this process, configured still or not.
-pub type Known = Arc<Mutex<BTreeSet<DestinationId>>>;
+/// Every label that ever had a backlog in this process, its destination configured still or not.
+pub type Known = Arc<Mutex<BTreeSet<String>>>;
 
 /// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
 /// that has nothing left is told as 0: what it last had would alarm for ever.
@@ -136,21 +139,35 @@ pub fn renderer(
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
         let now = clock.now();
-        let backlogs = store.backlog(now);
+        let backlogs = by_label(store.backlog(now));
         let mut known = known.lock();
-        known.extend(backlogs.iter().filter_map(|backlog| backlog.destination.clone()));
-        for id in known.iter() {
-            let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(id));
-            set_backlog(id, &backlog.cloned().unwrap_or_default(), now);
+        known.extend(backlogs.keys().cloned());
+        for label in known.iter() {
+            set_backlog(label, &backlogs.get(label).cloned().unwrap_or_default(), now);
         }
         drop(known);
         recorder.render()
     })
 }
 
+/// The backlog of each destination; that of all outgoing postbacks together, as they are counted.
+fn by_label(backlogs: Vec<Backlog>) -> BTreeMap<String, Backlog> {
+    let mut labelled: BTreeMap<String, Backlog> = BTreeMap::new();
+    for backlog in backlogs {
+        let Some(id) = backlog.destination.as_ref().map(DestinationId::as_str) else { continue };
+        let outgoing = ID_PREFIXES.iter().any(|prefix| id.starts_with(prefix));
+        let sum = labelled.entry(if outgoing { OUTGOING } else { id }.to_owned()).or_default();
+        sum.held += backlog.held;
+        sum.waiting += backlog.waiting;
+        sum.due += backlog.due;
+        sum.oldest_due = [sum.oldest_due, backlog.oldest_due].into_iter().flatten().min();
+    }
+    labelled
+}
+
 #[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
-fn set_backlog(id: &DestinationId, backlog: &Backlog, now: Time) {
-    let destination = id.to_string();
+fn set_backlog(label: &str, backlog: &Backlog, now: Time) {
+    let destination = label.to_owned();
     let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
     metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
         .set(backlog.held as f64);

@@ -10,16 +10,16 @@ use crate::ambient::Clock;
 use crate::cli::url::{unknown, unknown_source};
 use crate::cli::{ConfigPath, Failure, click_file, preview_report, print, print_json};
 use crate::config::Config;
-use crate::config::destination::Destination;
 use crate::config::source::Source;
 use crate::domain::attribution::candidates;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Draft};
-use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::delivery::{Delivery, DeliveryState, Route, SentRequest};
 use crate::domain::ids::ClickId;
 use crate::domain::postback::Fault;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
+use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of};
 use crate::problem::Problem;
@@ -31,13 +31,17 @@ pub struct Preview {
     /// The id of the [[source]] that the postback comes to.
     #[arg(long, value_name = "SOURCE")]
     source: String,
-    /// Only this [[destination]]; else every one that takes the conversion.
+    /// Only this [[destination]] or outgoing postback (campaign:8599, affiliate:200, postback:all); else
+    /// every one that takes the conversion.
     #[arg(long, value_name = "DESTINATION")]
     destination: Option<String>,
     /// A JSON file with the click it belongs to, as for POST /api/v1/clicks. Without a click_id in it,
     /// it is the click that the postback names.
     #[arg(long, value_name = "FILE")]
     click: Option<PathBuf>,
+    /// The campaign whose link the click came by: its postbacks are previewed too.
+    #[arg(long, value_name = "CAMPAIGN")]
+    campaign: Option<String>,
     /// Print one JSON document: {"postback","conversion","attribution","requests","skipped"}.
     #[arg(long)]
     json: bool,
@@ -65,7 +69,12 @@ pub struct Sending {
     pub state: Option<DeliveryState>,
     /// The request with its secrets masked, or why there is none.
     pub request: Result<SentRequest, String>,
+    /// What the request says otherwise than the conversion.
+    pub remark: Option<String>,
 }
+
+/// A destination and what it takes.
+type Chosen = (Arc<Account>, Route);
 
 impl Preview {
     pub fn run(self) -> Result<(), Failure> {
@@ -74,7 +83,7 @@ impl Preview {
         let source =
             config.source(&self.source).ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
         let chosen = self.chosen(&config).map_err(usage)?;
-        let outlook = self.outlook(source, &chosen, Clock::system().now()).map_err(usage)?;
+        let outlook = self.outlook(&config, (source, chosen), Clock::system().now()).map_err(usage)?;
         if self.json {
             print_json(&preview_report::as_json(&outlook))
         } else {
@@ -82,40 +91,68 @@ impl Preview {
         }
     }
 
-    fn chosen<'a>(&self, config: &'a Config) -> Result<Vec<&'a Destination>, Problem> {
-        let Some(id) = &self.destination else { return Ok(config.destinations.iter().collect()) };
-        let known =
-            || config.destinations.iter().map(|known| known.account.id().as_str()).collect::<Vec<_>>();
-        let found = config.destination(id).ok_or_else(|| unknown("destination", id, &known()))?;
-        Ok(vec![found])
+    /// Every destination and outgoing postback, or the one that is asked for.
+    fn chosen(&self, config: &Config) -> Result<Vec<Chosen>, Problem> {
+        let accounts = config.destinations.iter().map(|to| (Arc::clone(&to.account), to.route.clone()));
+        let postbacks = config.outgoing.iter().map(|to| (Arc::new(to.account()), to.route.clone()));
+        let all: Vec<Chosen> = accounts.chain(postbacks).collect();
+        let Some(id) = &self.destination else { return Ok(all) };
+        match all.iter().find(|(account, _)| account.id().as_str() == id) {
+            Some(found) => Ok(vec![found.clone()]),
+            None => {
+                let known: Vec<&str> = all.iter().map(|(account, _)| account.id().as_str()).collect();
+                Err(unknown("destination", id, &known))
+            }
+        }
     }
 
-    fn outlook(&self, source: &Source, chosen: &[&Destination], now: Time) -> Result<Outlook, Problem> {
-        let routes = chosen.iter().map(|to| to.route.clone()).collect();
-        let policies = [(source.id.clone(), Arc::clone(&source.policy))].into();
+    fn outlook(
+        &self,
+        config: &Config,
+        (source, chosen): (&Source, Vec<Chosen>),
+        now: Time,
+    ) -> Result<Outlook, Problem> {
+        let (accounts, routes): (Vec<Arc<Account>>, Vec<Route>) = chosen.into_iter().unzip();
         let network = Network {
             template: Arc::clone(&source.template),
             binding: source.binding.clone(),
             policy: Arc::clone(&source.policy),
-            rules: Arc::new(Rulebook { policies, routes, ..Rulebook::default() }),
+            rules: Arc::new(Rulebook { routes, ..config.rulebook() }),
         };
-        let accounts: Vec<Arc<Account>> = chosen.iter().map(|to| Arc::clone(&to.account)).collect();
         let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };
         let draft = params::read(pasted.query, None, &[])
             .and_then(|params| source.template.map(&source.binding, &params));
-        let click = self.read_click(draft.as_ref().ok(), now)?;
+        let click = self.click(config, draft.as_ref().ok(), now)?;
         let find = |id: &str| click.clone().filter(|click| click.id.as_str() == id);
         let found = preview(&network, &accounts, pasted, now, find);
         Ok(Outlook::of(found, &accounts))
     }
 
+    /// The click of `--click`, with the campaign of `--campaign`; the campaign alone makes one of nothing
+    /// but that.
+    fn click(&self, config: &Config, draft: Option<&Draft>, now: Time) -> Result<Option<Click>, Problem> {
+        let click = self.read_click(draft, now)?;
+        let Some(id) = &self.campaign else { return Ok(click) };
+        let known = || config.campaigns.iter().map(|one| one.campaign.id.as_str()).collect::<Vec<_>>();
+        let found = config.campaigns.iter().find(|one| one.campaign.id.as_str() == id);
+        let found = found.ok_or_else(|| unknown("campaign", id, &known()))?;
+        let mut click =
+            click.unwrap_or_else(|| ClickDraft::default().into_click(named_click(draft, now), now));
+        click.passage.placement = Some(found.campaign.placement());
+        Ok(Some(click))
+    }
+
     /// The click of `--click`; even when the postback is wrong, so that a wrong file is told too.
     fn read_click(&self, draft: Option<&Draft>, now: Time) -> Result<Option<Click>, Problem> {
         let Some(path) = &self.click else { return Ok(None) };
-        let named = draft.and_then(|draft| candidates(draft.click_id.as_deref()?).into_iter().next());
-        let id = named.map_or_else(|| ClickId::mint(now.as_millis(), [0; 16]), |(id, _)| id);
-        click_file::read(path, id, now).map(Some)
+        click_file::read(path, named_click(draft, now), now).map(Some)
     }
+}
+
+/// The click that the postback names, else one that nothing names.
+fn named_click(draft: Option<&Draft>, now: Time) -> ClickId {
+    let named = draft.and_then(|draft| candidates(draft.click_id.as_deref()?).into_iter().next());
+    named.map_or_else(|| ClickId::mint(now.as_millis(), [0; 16]), |(id, _)| id)
 }
 
 impl Outlook {
@@ -136,7 +173,8 @@ impl Outlook {
                 PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => Err(reason),
             };
             let destination = delivery.destination.to_string();
-            Some(Sending { destination, mode: account.mode(), state: Some(delivery.state), request })
+            let remark = account.remark(&previewed.conversion);
+            Some(Sending { destination, mode: account.mode(), state: Some(delivery.state), request, remark })
         };
         let sendings = previewed.deliveries.into_iter().filter_map(sending).collect();
         Outlook { params, notes, verdict: Ok(previewed.conversion), sendings }

@@ -24,6 +24,7 @@ pub fn as_json(outlook: &Outlook) -> Value {
             "url": request.url,
             "headers": headers(request),
             "body": body(request),
+            "remark": sending.remark,
         }))
     });
     let skipped = outlook.sendings.iter().filter_map(|sending| {
@@ -169,6 +170,9 @@ fn sending_words(text: &mut String, sending: &Sending) {
             };
             for row in body.lines() {
                 text.push_str(&format!("  {row}\n"));
+            }
+            if let Some(remark) = &sending.remark {
+                line(text, "note", remark);
             }
         }
     }

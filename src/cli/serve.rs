@@ -9,6 +9,7 @@ use crate::ambient::Clock;
 use crate::app::App;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::domain::ids::DestinationId;
 use crate::problem::Problem;
 
 /// Runs until SIGTERM, SIGINT or a failure. SIGHUP reloads the configuration.
@@ -110,8 +111,15 @@ fn announce(app: &App) {
         let account = &destination.account;
         let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(account.id()));
         let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
-        let (id, template, mode) = (account.id(), account.template().name(), account.mode().word());
+        let (id, template, mode) = (account.id(), account.template_name(), account.mode().word());
         println!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
+    }
+    if !config.outgoing.is_empty() {
+        let outgoing = |id: &DestinationId| config.outgoing.iter().any(|one| one.id == *id);
+        let theirs = backlogs.iter().filter(|backlog| backlog.destination.as_ref().is_some_and(outgoing));
+        let (waiting, held) =
+            theirs.fold((0, 0), |(waiting, held), one| (waiting + one.waiting, held + one.held));
+        println!("outgoing postbacks: {}, {waiting} waiting, {held} held", config.outgoing.len());
     }
     println!("pages: {}/conversions", app.pages_url());
     if config.api.tokens.is_empty() {

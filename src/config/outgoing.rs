@@ -13,8 +13,9 @@ use crate::config::source::{forwarded_status, one_of};
 use crate::domain::delivery::{Changes, Route, Scope};
 use crate::domain::ids::DestinationId;
 use crate::problem::Problem;
-use crate::template::account::Mode;
+use crate::template::account::{Account, Mode};
 use crate::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use crate::template::outgoing::Postback;
 
 /// One outgoing postback: a destination whose request is one URL with macros in it.
 #[derive(Debug, Clone)]
@@ -31,6 +32,14 @@ pub struct Outgoing {
     pub max_per_second: Option<NonZeroU32>,
     /// How long one request may take in all.
     pub timeout_ms: u64,
+}
+
+impl Outgoing {
+    /// What renders it and judges the answers.
+    pub fn account(&self) -> Account {
+        let (url, scale, changes) = (self.url.clone(), self.scale, self.route.changes);
+        Account::of_postback(self.id.clone(), self.mode, Postback { url, scale, changes })
+    }
 }
 
 /// What the ids of outgoing postbacks begin with; no `[[destination]]` may have such an id.
@@ -135,7 +144,14 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
 }
 
 fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
-    MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.told(problem))
+    let url =
+        MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.told(problem))?;
+    if url.has_fragment() {
+        let what =
+            format!("{} has a `#` that begins no macro: what stands behind it is never sent", text.shown());
+        return Err(Problem::new(what, "take it out, or show in `macro` how macros are written: \"#{}#\""));
+    }
+    Ok(url)
 }
 
 fn whole_id(section: &Section<'_>, id: &str) -> Option<DestinationId> {

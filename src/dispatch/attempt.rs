@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::ambient::{Clock, stopwatch};
 use crate::dispatch::decide::{self, Class, Rules, Settled};
-use crate::dispatch::health::{Health, Standing};
+use crate::dispatch::health::Standing;
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
+use crate::dispatch::ward::{Doorway, Ward};
 use crate::dispatch::{Fault, Faults};
 use crate::domain::catch_up::Knew;
+use crate::domain::conversion::Status;
 use crate::domain::delivery::{
     Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest, SourcePolicy,
 };
@@ -32,6 +34,8 @@ pub struct Setup {
     pub schedule: Arc<Schedule>,
     pub max_in_flight: usize,
     pub max_per_second: Option<std::num::NonZeroU32>,
+    /// The statuses that an outgoing postback tells; `None`: as the source says.
+    pub on: Option<Vec<Status>>,
     /// Rises with every reload.
     pub generation: u64,
 }
@@ -45,15 +49,16 @@ impl Setup {
     fn rules(&self, source: &SourceId) -> Rules<'_> {
         Rules {
             mode: self.account.mode(),
-            changes: self.account.template().changes(),
+            changes: self.account.changes(),
             max_age_ms: self.account.max_age_ms(),
             policy: self.policies.get(source).map(Arc::as_ref),
+            on: self.on.as_deref(),
         }
     }
 
     /// What an attempt at this delivery knows.
     pub fn knew(&self, claimed: &Claimed) -> Knew {
-        Knew { changes: claimed.conversion.history.len(), hears: self.account.template().changes() }
+        Knew { changes: claimed.conversion.history.len(), hears: self.account.changes() }
     }
 
     /// What ends this delivery without an attempt, if anything does.
@@ -68,8 +73,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub faults: Faults,
-    pub meters: Meters,
-    pub health: Mutex<Health>,
+    pub meters: Arc<Meters>,
+    pub ward: Mutex<Arc<Ward>>,
     pub notes: Mutex<Notes>,
     pub in_flight: AtomicUsize,
     pub retrying: AtomicUsize,
@@ -92,18 +97,21 @@ pub struct Notes {
     pub last_error: Option<(Time, String)>,
 }
 
-/// A place among the destination's attempts in flight; free again when this is dropped.
+/// A place among the destination's attempts in flight, and among those of its host; free again when
+/// this is dropped.
 pub struct Place {
     shared: Arc<Shared>,
     retry: bool,
+    /// Kept for its drop alone.
+    _of_host: Option<OwnedSemaphorePermit>,
 }
 
 impl Place {
-    pub fn take(shared: &Arc<Shared>, retry: bool) -> Place {
+    pub fn take(shared: &Arc<Shared>, retry: bool, of_host: Option<OwnedSemaphorePermit>) -> Place {
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
         shared.retrying.fetch_add(usize::from(retry), Ordering::Relaxed);
         shared.meters.sending(true);
-        Place { shared: Arc::clone(shared), retry }
+        Place { shared: Arc::clone(shared), retry, _of_host: of_host }
     }
 }
 
@@ -118,59 +126,35 @@ impl Drop for Place {
 
 /// Whether an attempt is a probe, and that its end is noticed even when nothing was judged.
 pub struct Probing {
-    shared: Arc<Shared>,
+    ward: Arc<Ward>,
     open: bool,
 }
 
 impl Probing {
-    pub fn begin(shared: &Arc<Shared>, probe: bool) -> Probing {
-        if probe {
-            shared.health.lock().probe_begins();
-        }
-        Probing { shared: Arc::clone(shared), open: probe }
+    /// `None` where another lane probes already.
+    pub fn begin(ward: Arc<Ward>, probe: bool) -> Option<Probing> {
+        let may = !probe || ward.probe_begins();
+        may.then_some(Probing { ward, open: probe })
     }
 
-    fn judged(&mut self, judgement: &Judgement, generation: u64, now: Time) {
-        let current = generation == self.shared.generation.load(Ordering::Acquire);
+    fn judged(&mut self, judgement: &Judgement, current: bool, now: Time) {
         let standing = Standing { probe: std::mem::take(&mut self.open), current };
-        let mut health = self.shared.health.lock();
-        let before = (health.parked().is_some(), health.open_until().is_some());
-        health.judged(judgement, standing, now);
-        let after = (health.parked().is_some(), health.open_until().is_some());
-        drop(health);
-        if before != after {
-            self.shared.tell_health(before, after);
-        }
-        if before != after || standing.probe {
-            self.shared.poke.notify_one();
-        }
+        self.ward.judged(judgement, standing, now);
     }
 }
 
 impl Drop for Probing {
     fn drop(&mut self) {
         if self.open {
-            self.shared.health.lock().probe_is_void();
-            self.shared.poke.notify_one();
+            self.ward.probe_is_void();
         }
     }
 }
 
 impl Shared {
-    /// Logs and counts a change of (parked, breaker open).
-    fn tell_health(&self, before: (bool, bool), after: (bool, bool)) {
-        self.meters.health(after.0, after.1);
-        let destination = self.destination.as_str();
-        match (before.0, after.0) {
-            (false, true) => tracing::warn!(destination, "the account is refused: the destination is parked"),
-            (true, false) => tracing::info!(destination, "the account is taken again: sending goes on"),
-            _ => {}
-        }
-        match (before.1, after.1) {
-            (false, true) => tracing::warn!(destination, "most attempts fail: sending pauses"),
-            (true, false) => tracing::info!(destination, "the platform is back: sending goes on"),
-            _ => {}
-        }
+    /// The receiver as it is now; a reload may bring another.
+    pub fn ward(&self) -> Arc<Ward> {
+        Arc::clone(&self.ward.lock())
     }
 
     /// Remembers an outcome for good; a store that fails ends the process. A delivery whose record
@@ -198,6 +182,8 @@ pub struct Job {
     pub claimed: Claimed,
     pub place: Place,
     pub probing: Probing,
+    /// Where it leaves through, with others that send to the same host.
+    pub doorway: Option<Arc<Doorway>>,
 }
 
 /// What an attempt came to, before it is recorded.
@@ -206,10 +192,15 @@ struct Done {
     knew: Knew,
     request: Option<SentRequest>,
     answer: Option<Answer>,
+    /// What the request says otherwise than the conversion.
+    remark: Option<String>,
 }
 
 /// Runs one attempt to its durable end. The place is freed when the answer is in.
 pub async fn run(mut job: Job) {
+    if let Some(doorway) = &job.doorway {
+        doorway.turn().await;
+    }
     let at = job.shared.clock.now();
     let began = stopwatch();
     let done = match prepare(&job, at) {
@@ -235,7 +226,10 @@ enum Prepared {
 fn prepare(job: &Job, now: Time) -> Prepared {
     let (setup, claimed) = (&job.setup, &job.claimed);
     let knew = setup.knew(claimed);
-    let ended = |settled, request| Prepared::Ended(Box::new(Done { settled, knew, request, answer: None }));
+    let ended = |settled, request: Option<SentRequest>| {
+        let remark = request.as_ref().and_then(|_| setup.account.remark(&claimed.conversion));
+        Prepared::Ended(Box::new(Done { settled, knew, request, answer: None, remark }))
+    };
     if let Some(settled) = setup.ended_before(claimed, now) {
         return ended(settled, None);
     }
@@ -271,7 +265,8 @@ async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
     let now = job.shared.clock.now();
     let setup = &job.setup;
     let (judgement, shown) = judge(&setup.account, &request, &reply, now);
-    job.probing.judged(&judgement, setup.generation, now);
+    let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
+    job.probing.judged(&judgement, current, now);
     let mut settled =
         decide::after(judgement, &job.claimed, setup.account.max_age_ms(), &setup.schedule, now);
     if matches!(reply, Reply::Forbidden(_)) && settled.class == Class::Rejected {
@@ -281,7 +276,8 @@ async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer }
+    let remark = setup.account.remark(&job.claimed.conversion);
+    Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer, remark }
 }
 
 /// Judges a reply. A platform may repeat what it was sent: where it does, the reply without secrets
@@ -343,10 +339,9 @@ async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms)
         done.settled.state = DeliveryState::Skipped { at: now, reason: WITHDRAWN.to_owned() };
         done.settled.class = Class::Off;
     }
-    let Done { settled, knew, request, answer } = done;
+    let Done { settled, knew, request, answer, remark } = done;
     shared.note(&settled, now);
-    let attempt =
-        Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remark: None };
+    let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remark };
     let state = settled.state.clone();
     let knew = (!leaving).then_some(knew);
     let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew };
@@ -387,7 +382,8 @@ impl Shared {
         let at = self.clock.now();
         let one = |(claimed, settled): (Claimed, Settled)| {
             let knew = setup.knew(&claimed);
-            settle(self, claimed, Done { settled, knew, request: None, answer: None }, (at, 0))
+            let done = Done { settled, knew, request: None, answer: None, remark: None };
+            settle(self, claimed, done, (at, 0))
         };
         futures_util::future::join_all(ended.into_iter().map(one)).await;
     }

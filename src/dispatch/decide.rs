@@ -16,6 +16,8 @@ pub struct Rules<'a> {
     pub max_age_ms: Option<i64>,
     /// Absent when the source is no longer configured.
     pub policy: Option<&'a SourcePolicy>,
+    /// The statuses that an outgoing postback tells, whatever the source forwards.
+    pub on: Option<&'a [Status]>,
 }
 
 /// Why a delivery stands where it stands, in few words: a label to count by.
@@ -118,6 +120,8 @@ impl Settled {
 /// - A status that the source no longer forwards is not sent, except where the delivery tells a
 ///   change to a destination that hears of changes and was told the conversion before. For a source
 ///   that is no longer configured, `approved` is what is forwarded, as by default.
+/// - An outgoing postback has its own list of statuses, which holds for changes too. What is scrubbed
+///   it never tells.
 /// - An event that was too old for the platform when its delivery first fell due is skipped: it
 ///   could never have been sent. One that grew too old while it waited here is dead.
 pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
@@ -125,17 +129,29 @@ pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled
         let reason = "the destination is off".to_owned();
         return Some(Settled::skipped(claimed, Class::Off, reason, now));
     }
-    let conversion = &claimed.conversion;
-    let tells_change = rules.changes == Changes::Send && claimed.told_before;
-    let forwardable = rules
-        .policy
-        .map_or(conversion.status == Status::Approved, |policy| is_forwardable(conversion, policy));
-    if !forwardable && !tells_change {
-        let reason =
-            format!("the status is `{}` now, which its source does not forward", conversion.status.word());
-        return Some(Settled::skipped(claimed, Class::NotForwarded, reason, now));
+    if let Some(settled) = not_told(rules, claimed, now) {
+        return Some(settled);
     }
     too_old(rules, claimed, now)
+}
+
+fn not_told(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
+    let conversion = &claimed.conversion;
+    let status = conversion.status;
+    let skipped = |who: &str| {
+        let reason = format!("the status is `{}` now, which {who}", status.word());
+        Some(Settled::skipped(claimed, Class::NotForwarded, reason, now))
+    };
+    if let Some(on) = rules.on {
+        return match on.contains(&status) && status != Status::Scrubbed {
+            true => None,
+            false => skipped("is not among those that this postback tells"),
+        };
+    }
+    let tells_change = rules.changes == Changes::Send && claimed.told_before;
+    let forwardable =
+        rules.policy.map_or(status == Status::Approved, |policy| is_forwardable(conversion, policy));
+    if forwardable || tells_change { None } else { skipped("its source does not forward") }
 }
 
 fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {

@@ -77,9 +77,9 @@ impl Health {
         }
     }
 
-    /// A probe has left; no other may until it is answered.
-    pub fn probe_begins(&mut self) {
-        self.probing = true;
+    /// A probe leaves; no other may until it is answered. False where one is out already.
+    pub fn probe_begins(&mut self) -> bool {
+        !std::mem::replace(&mut self.probing, true)
     }
 
     /// The probe ended without an answer to judge (skipped, released): another may leave.

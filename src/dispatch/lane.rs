@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::dispatch::Fault;
 use crate::dispatch::attempt::{self, Job, Place, Probing, Setup, Shared};
 use crate::dispatch::health::{Gate, Probe};
 use crate::dispatch::shares::{Ask, Shares};
+use crate::dispatch::ward::Doorway;
 use crate::domain::delivery::{Attempt, DeliveryState, Judgement};
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
@@ -49,6 +50,8 @@ pub struct LaneTask {
     wakeup: Arc<Notify>,
     shares: Shares,
     limiter: Option<Limiter>,
+    /// Places of the host that were taken and not yet used.
+    room: Option<OwnedSemaphorePermit>,
     attempts: JoinSet<()>,
     /// What each attempt works on, for the case that it must be given back.
     leased: HashMap<Id, (DeliveryId, u32)>,
@@ -124,6 +127,8 @@ enum Next {
     },
     /// The rate limit says how long.
     Pause(Duration),
+    /// The host has no place free.
+    Queue(Arc<Doorway>),
     End,
 }
 
@@ -139,6 +144,7 @@ impl LaneTask {
             wakeup,
             shares,
             limiter,
+            room: None,
             attempts: JoinSet::new(),
             leased: HashMap::new(),
             next_due: None,
@@ -155,6 +161,7 @@ impl LaneTask {
                 Next::Again => {}
                 Next::Sleep { until, arrivals } => self.sleep(until, arrivals).await,
                 Next::Pause(span) => self.pause(span).await,
+                Next::Queue(doorway) => self.queue(&doorway).await,
                 Next::End => break,
             }
         }
@@ -166,7 +173,8 @@ impl LaneTask {
             return Next::End;
         }
         let now = self.shared.clock.now();
-        let gate = self.shared.health.lock().gate(now);
+        // Where nothing is ever sent, how the receiver does is no matter.
+        let gate = if self.setup.sends() { self.shared.ward().gate(now) } else { Gate::Free };
         match gate {
             Gate::Free => self.claim(now, CLAIM, None).await,
             Gate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
@@ -194,6 +202,7 @@ impl LaneTask {
                 self.limiter = setup.max_per_second.map(Limiter::new);
             }
             self.setup = setup;
+            self.room = None;
             self.shares.news();
         }
         !orders_end
@@ -201,6 +210,13 @@ impl LaneTask {
 
     async fn claim(&mut self, now: Time, most: usize, probe: Option<Probe>) -> Next {
         let mut most = most;
+        let doorway = self.doorway();
+        if let Some(doorway) = &doorway {
+            most = self.take_room(doorway, most);
+            if most == 0 {
+                return Next::Queue(Arc::clone(doorway));
+            }
+        }
         if let Some(limiter) = &mut self.limiter {
             if let Some(wait) = limiter.take() {
                 return Next::Pause(wait);
@@ -239,23 +255,49 @@ impl LaneTask {
             while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
                 tokio::time::sleep(wait).await;
             }
-            self.start(claimed, probe.is_some());
+            self.start(claimed, probe.is_some()).await;
         }
+        self.room = None;
         Next::Again
+    }
+
+    /// The way into the host that it shares with other lanes, where it sends through one.
+    fn doorway(&self) -> Option<Arc<Doorway>> {
+        if self.setup.sends() { self.shared.ward().doorway() } else { None }
+    }
+
+    /// How many places of the host it has now, at most `most`.
+    fn take_room(&mut self, doorway: &Doorway, most: usize) -> usize {
+        let held = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = doorway.try_places(most.saturating_sub(held));
+        match (&mut self.room, more) {
+            (Some(room), Some(more)) => room.merge(more),
+            (room @ None, more) => *room = more,
+            (Some(_), None) => {}
+        }
+        self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
     fn is_full(&self) -> bool {
         self.shared.in_flight.load(Ordering::Relaxed) >= self.setup.max_in_flight
     }
 
-    fn start(&mut self, claimed: Claimed, probe: bool) {
+    /// Starts an attempt; gives the delivery back where it would be a second probe.
+    async fn start(&mut self, claimed: Claimed, probe: bool) {
+        let ward = self.shared.ward();
+        let Some(probing) = Probing::begin(Arc::clone(&ward), probe) else {
+            return self.release(vec![claimed.id]).await;
+        };
+        let doorway = self.doorway();
+        let of_host = self.room.as_mut().and_then(|room| room.split(1));
         if let Some(limiter) = &mut self.limiter {
             limiter.held = false;
         }
         let (id, attempts) = (claimed.id.clone(), claimed.delivery.attempts);
         let job = Job {
-            place: Place::take(&self.shared, attempts > 0),
-            probing: Probing::begin(&self.shared, probe),
+            place: Place::take(&self.shared, attempts > 0, of_host),
+            probing,
+            doorway,
             shared: Arc::clone(&self.shared),
             setup: Arc::clone(&self.setup),
             claimed,
@@ -267,7 +309,7 @@ impl LaneTask {
     async fn probe_oldest(&mut self) -> Next {
         match self.shared.store.claim_oldest(self.shared.destination.clone()).await {
             Ok(Some(claimed)) => {
-                self.start(claimed, true);
+                self.start(claimed, true).await;
                 Next::Again
             }
             Ok(None) => Next::Sleep { until: None, arrivals: true },
@@ -288,7 +330,7 @@ impl LaneTask {
             while self.sweep_step(&mut passed, now, fresh).await
                 && !self.shared.faults.any()
                 && !self.orders.has_changed().unwrap_or(true)
-                && !matches!(self.shared.health.lock().gate(now), Gate::Free)
+                && !matches!(self.shared.ward().gate(now), Gate::Free)
             {
                 // A long queue is read without waiting for anything: others come first.
                 tokio::task::yield_now().await;
@@ -350,6 +392,7 @@ impl LaneTask {
     }
 
     async fn sleep(&mut self, until: Option<Time>, arrivals: bool) {
+        self.room = None;
         let now = self.shared.clock.now();
         let longest = (FIRST_LOOK_MS << self.idle.min(6)).min(LONGEST_SLEEP_MS);
         let span = until.map_or(longest, |until| until.millis_since(now));
@@ -376,6 +419,14 @@ impl LaneTask {
             notes.next_retry = None;
             drop(notes);
             self.shares.news();
+        }
+    }
+
+    async fn queue(&mut self, doorway: &Doorway) {
+        tokio::select! {
+            biased;
+            _ = self.orders.changed() => {}
+            place = doorway.place() => self.room = place,
         }
     }
 

@@ -1,10 +1,10 @@
-//! What is counted as deliveries happen. The handles of one destination, looked up once.
+//! What is counted as deliveries happen. The handles of one destination, looked up once; all outgoing
+//! postbacks are counted as one, for there may be thousands.
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::dispatch::decide::{Class, Settled};
 use crate::domain::delivery::DeliveryState;
-use crate::domain::ids::DestinationId;
 
 /// The counters of one destination. Labels are the destination's id and a class of few values,
 /// never a reason's text.
@@ -22,8 +22,8 @@ pub struct Meters {
 
 impl Meters {
     /// Made after the recorder is installed: handles bind to the recorder of their time.
-    pub fn new(destination: &DestinationId) -> Meters {
-        let name = || destination.as_str().to_owned();
+    pub fn new(destination: &str) -> Meters {
+        let name = || destination.to_owned();
         Meters {
             attempts: each(
                 &Class::ALL,
@@ -69,9 +69,19 @@ impl Meters {
         if begins { self.in_flight.increment(1.0) } else { self.in_flight.decrement(1.0) }
     }
 
-    pub fn health(&self, parked: bool, open: bool) {
-        self.parked.set(f64::from(u8::from(parked)));
-        self.open.set(f64::from(u8::from(open)));
+    /// A receiver turned from `before` to `after`: (parked, breaker open).
+    pub fn health(&self, before: (bool, bool), after: (bool, bool)) {
+        turn(&self.parked, before.0, after.0);
+        turn(&self.open, before.1, after.1);
+    }
+}
+
+/// Counted, not set: several receivers may stand behind one gauge.
+fn turn(gauge: &Gauge, before: bool, after: bool) {
+    match (before, after) {
+        (false, true) => gauge.increment(1.0),
+        (true, false) => gauge.decrement(1.0),
+        _ => {}
     }
 }
 

@@ -8,6 +8,7 @@ mod lane;
 mod meters;
 pub mod schedule;
 pub mod shares;
+mod ward;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -26,6 +27,8 @@ use crate::dispatch::health::Health;
 use crate::dispatch::lane::{LaneTask, Order};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
+use crate::dispatch::ward::Ward;
+use crate::domain::conversion::Status;
 use crate::domain::delivery::{LaneState, SourcePolicy};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::send::client::{Client, ClientError, SendPolicy};
@@ -42,7 +45,25 @@ pub struct Lane {
     pub allow_private_network: bool,
     /// The whole of one attempt.
     pub timeout_ms: u64,
+    /// Of an outgoing postback, what else holds for it.
+    pub outgoing: Option<OutgoingLane>,
 }
+
+/// What holds for an outgoing postback beside.
+#[derive(Debug, Clone)]
+pub struct OutgoingLane {
+    /// The statuses it tells; `None`: those that the source forwards.
+    pub on: Option<Vec<Status>>,
+    /// The host that it sends to, with the port where one is named. All postbacks to one host share
+    /// its places, its breaker and its rate: the lowest `max_per_second` that any of them names.
+    pub host: String,
+}
+
+/// Attempts under way at once to one host of outgoing postbacks, over all its lanes.
+pub const HOST_PLACES: usize = 32;
+
+/// What all outgoing postbacks are counted as: there may be thousands. No destination has such an id.
+pub const OUTGOING: &str = "outgoing:*";
 
 /// Every destination, and what the sources forward.
 #[derive(Clone, Default)]
@@ -113,6 +134,9 @@ pub struct Dispatch {
 struct Inside {
     clients: HashMap<SendPolicy, Client>,
     lanes: HashMap<DestinationId, Running>,
+    /// The hosts that outgoing postbacks are sent to.
+    hosts: HashMap<String, Arc<Ward>>,
+    outgoing_meters: Option<Arc<Meters>>,
     /// Lanes of destinations that are no longer configured, until their attempts have ended.
     leaving: Vec<Running>,
     generation: u64,
@@ -153,6 +177,7 @@ impl Dispatch {
         inside.generation += 1;
         inside.leaving.retain(|running| !running.task.is_finished());
         let policies = Arc::new(plan.policies);
+        self.hosts(&mut inside, &plan.lanes);
         let mut before = std::mem::take(&mut inside.lanes);
         for lane in plan.lanes {
             let setup = match self.setup(&mut inside, &lane, &policies) {
@@ -163,9 +188,10 @@ impl Dispatch {
                 }
             };
             let id = lane.account.id().clone();
+            let host = lane.outgoing.as_ref().and_then(|outgoing| inside.hosts.get(&outgoing.host)).cloned();
             let running = match before.remove(&id) {
-                Some(running) => running.turn_to(setup, &self.clock),
-                None => self.spawn(&id, setup),
+                Some(running) => running.turn_to(setup, host, &self.clock),
+                None => self.spawn(&id, setup, host),
             };
             inside.lanes.insert(id, running);
         }
@@ -173,6 +199,25 @@ impl Dispatch {
             running.shared.leaving.store(true, Ordering::Release);
             running.orders.send_replace(Order::Finish);
             inside.leaving.push(running);
+        }
+    }
+
+    /// Turns to the hosts of a plan: one that stays keeps what it knows.
+    fn hosts(&self, inside: &mut Inside, lanes: &[Lane]) {
+        let mut before = std::mem::take(&mut inside.hosts);
+        let mut limits: HashMap<&str, Option<NonZeroU32>> = HashMap::new();
+        for (lane, outgoing) in lanes.iter().filter_map(|lane| Some((lane, lane.outgoing.as_ref()?))) {
+            let limit = limits.entry(&outgoing.host).or_default();
+            *limit = [*limit, lane.max_per_second].into_iter().flatten().min();
+        }
+        for (host, limit) in limits {
+            let meters = inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING)));
+            let ward = before.remove(host).unwrap_or_else(|| {
+                let health = Health::new(self.pace.breaker, self.pace.probe_every_ms, false);
+                Arc::new(Ward::of_host(host.to_owned(), health, Arc::clone(meters)))
+            });
+            ward.limit(limit);
+            inside.hosts.insert(host.to_owned(), ward);
         }
     }
 
@@ -201,19 +246,25 @@ impl Dispatch {
             policies: Arc::clone(policies),
             schedule: Arc::clone(&self.schedule),
             max_in_flight: lane.max_in_flight.max(1),
-            max_per_second: lane.max_per_second,
+            // The host counts for all its lanes.
+            max_per_second: lane.max_per_second.filter(|_| lane.outgoing.is_none()),
+            on: lane.outgoing.as_ref().and_then(|outgoing| outgoing.on.clone()),
             generation: inside.generation,
         })
     }
 
-    fn spawn(&self, id: &DestinationId, setup: Arc<Setup>) -> Running {
+    fn spawn(&self, id: &DestinationId, setup: Arc<Setup>, host: Option<Arc<Ward>>) -> Running {
+        let ward = host.unwrap_or_else(|| {
+            let health = Health::new(self.pace.breaker, self.pace.probe_every_ms, !setup.sends());
+            Arc::new(Ward::of_account(id.to_string(), health, Arc::new(Meters::new(id.as_str()))))
+        });
         let shared = Arc::new(Shared {
             destination: id.clone(),
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
             faults: self.faults.clone(),
-            meters: Meters::new(id),
-            health: Mutex::new(Health::new(self.pace.breaker, self.pace.probe_every_ms, !setup.sends())),
+            meters: ward.meters(),
+            ward: Mutex::new(Arc::clone(&ward)),
             notes: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             retrying: AtomicUsize::new(0),
@@ -223,6 +274,7 @@ impl Dispatch {
             poke: Notify::new(),
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
+        ward.join(&shared);
         let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
         let lane = tokio::spawn(LaneTask::new(Arc::clone(&shared), setup, receiver).run());
         let (faults, id) = (self.faults.clone(), id.clone());
@@ -231,8 +283,7 @@ impl Dispatch {
             if lane.await.is_err() {
                 faults.raise(Fault::Lane(id));
             }
-            // A lane that is gone is neither parked nor broken: its alarm would stand for ever.
-            ended.meters.health(false, false);
+            ended.ward().leave(&ended);
         });
         Running { shared, orders, task }
     }
@@ -273,20 +324,29 @@ impl Dispatch {
 }
 
 impl Running {
-    fn turn_to(self, setup: Arc<Setup>, clock: &Clock) -> Running {
+    fn turn_to(self, setup: Arc<Setup>, host: Option<Arc<Ward>>, clock: &Clock) -> Running {
         self.shared.generation.store(setup.generation, Ordering::Release);
-        self.shared.health.lock().renewed(!setup.sends(), clock.now());
+        match host {
+            Some(host) => {
+                let before = std::mem::replace(&mut *self.shared.ward.lock(), Arc::clone(&host));
+                if !Arc::ptr_eq(&before, &host) {
+                    before.leave(&self.shared);
+                    host.join(&self.shared);
+                }
+            }
+            None => self.shared.ward().renewed(!setup.sends(), clock.now()),
+        }
         self.orders.send_replace(Order::Run(setup));
         self
     }
 
     fn state(&self) -> LaneState {
         let shared = &self.shared;
-        let health = shared.health.lock();
+        let ward = shared.ward();
         LaneState {
             destination: shared.destination.clone(),
-            parked: health.parked(),
-            open_until: health.open_until(),
+            parked: ward.parked(),
+            open_until: ward.open_until(),
             in_flight: u64::try_from(shared.in_flight.load(Ordering::Relaxed)).unwrap_or(u64::MAX),
             delivered: shared.delivered.load(Ordering::Relaxed),
             last_error: shared.notes.lock().last_error.clone(),

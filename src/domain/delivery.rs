@@ -185,7 +185,8 @@ impl Route {
 }
 
 impl Scope {
-    fn covers(&self, conversion: &Conversion) -> bool {
+    /// Whether the conversion is one of those that are meant at all.
+    pub fn covers(&self, conversion: &Conversion) -> bool {
         let placement = conversion.placement.as_ref();
         // What the tag tells is no sale of a campaign's.
         let earns = conversion.source.as_str() != built_in::TAG;

@@ -37,6 +37,8 @@ pub enum MoveRefused {
     Scrubbed,
     #[error("only the network can scrub a conversion; an advertiser rejects it")]
     MayNotScrub,
+    #[error("the conversion has changed too often already; find out what goes back and forth")]
+    TooOften,
 }
 
 /// The conversion with another status; `None` when it has it already.

@@ -8,12 +8,13 @@ use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{self, Arrived, Decision, Facts};
-use crate::domain::delivery::{self, Delivery, SentRequest};
-use crate::domain::ids::{ConversionId, Seq};
+use crate::domain::delivery::{self, Delivery, DeliveryState, Route, Scope, SentRequest};
+use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
+use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
-use crate::template::account::{Account, RenderInput, Rendered};
+use crate::template::account::{Account, Mode, RenderInput, Rendered};
 use crate::template::params::{self, Params};
 
 /// What would happen, each step as far as it gets.
@@ -149,15 +150,74 @@ fn requests(
         let Some(account) = accounts.iter().find(|account| *account.id() == delivery.destination) else {
             continue;
         };
-        let id = delivery.id(conversion.id);
-        let request = match account.render(&RenderInput { conversion, click, delivery: &id, now }) {
-            Ok(Rendered::Request(request)) => PreviewedRequest::Request(request.masked()),
-            Ok(Rendered::Skip { reason }) => PreviewedRequest::Skipped(reason),
-            Err(problem) => PreviewedRequest::Broken(problem.to_string()),
-        };
+        let request = rendered(account, conversion, click, now);
         previewed.push((delivery, request));
     }
     previewed
+}
+
+/// What an outgoing postback would tell of a conversion.
+pub struct PreviewedPostback {
+    pub destination: DestinationId,
+    pub request: PreviewedRequest,
+    /// What the request says otherwise than the conversion: a payout that is scaled.
+    pub remark: Option<String>,
+    /// Why it would not be sent as things stand, were the conversion new.
+    pub unsent: Option<String>,
+}
+
+/// Every outgoing postback that a conversion concerns, rendered as it would leave now, also where it
+/// would not: the campaign's, the affiliate's and those for all.
+pub fn preview_outgoing(
+    conversion: &Conversion,
+    click: Option<&Click>,
+    postbacks: &[(Arc<Account>, Route)],
+    now: Time,
+) -> Vec<PreviewedPostback> {
+    let concerned =
+        postbacks.iter().filter(|(_, route)| route.scope != Scope::Any && route.scope.covers(conversion));
+    let one = |(account, route): &(Arc<Account>, Route)| PreviewedPostback {
+        destination: account.id().clone(),
+        request: rendered(account, conversion, click, now),
+        remark: account.remark(conversion),
+        unsent: unsent(account, route, conversion, now),
+    };
+    concerned.map(one).collect()
+}
+
+fn unsent(account: &Account, route: &Route, conversion: &Conversion, now: Time) -> Option<String> {
+    if account.mode() == Mode::Off {
+        return Some("the postback is off".to_owned());
+    }
+    let policy = usual(conversion.source.clone());
+    let planned = delivery::plan(conversion, &[], &policy, std::slice::from_ref(route), now);
+    match planned.into_iter().next().map(|delivery| delivery.state) {
+        Some(DeliveryState::Skipped { reason, .. }) => Some(reason),
+        Some(_) => None,
+        None => {
+            let told: Vec<&str> = route.on.iter().flatten().map(|status| status.word()).collect();
+            let status = conversion.status.word();
+            Some(format!("the status is {status}, and this postback tells {}", told.join(", ")))
+        }
+    }
+}
+
+fn rendered(
+    account: &Account,
+    conversion: &Conversion,
+    click: Option<&Click>,
+    now: Time,
+) -> PreviewedRequest {
+    let delivery = DeliveryId {
+        conversion: conversion.id,
+        destination: account.id().clone(),
+        occasion: Occasion::First,
+    };
+    match account.render(&RenderInput { conversion, click, delivery: &delivery, now }) {
+        Ok(Rendered::Request(request)) => PreviewedRequest::Request(request.masked()),
+        Ok(Rendered::Skip { reason }) => PreviewedRequest::Skipped(reason),
+        Err(problem) => PreviewedRequest::Broken(problem.to_string()),
+    }
 }
 
 fn why_nothing(conversion: &Conversion, network: &Network) -> String {

@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use serde::de::DeserializeOwned;
-
 use crate::store::StoreError;
 use crate::store::kv::{Direction, Span};
-use crate::store::layout::{self, EntryHead, Marks, Sketch, key};
+use crate::store::layout::{self, EntryHead, Marks, Sketch, Stored, key};
 use crate::store::shelf::{Shelf, corrupt, standing_in};
 
 /// Blocks by first number, ascending. Their sketches are as of now: marks and overlays are in them.
@@ -60,7 +58,7 @@ enum Part {
 }
 
 /// One part of every record in a span, by number.
-fn collect<T: DeserializeOwned>(
+fn collect<T: Stored>(
     shelf: &Shelf,
     (from, to): (&[u8], &[u8]),
     most: usize,
@@ -93,7 +91,7 @@ fn collect<T: DeserializeOwned>(
 }
 
 /// The part, from all pieces where the first was not enough.
-fn whole<T: DeserializeOwned>(
+fn whole<T: Stored>(
     shelf: &Shelf,
     prefix: u8,
     number: u64,

@@ -5,6 +5,8 @@ use tokio::sync::oneshot;
 use crate::domain::delivery::{Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
+use crate::store::network::statuses::StatusCommand;
+use crate::store::network::suppressed::SuppressionCommand;
 use crate::store::{Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
@@ -19,6 +21,13 @@ pub enum Command {
         click: ClickId,
         after: u64,
     },
+    /// Reads again what the click filters have to remember, where the rules ask for other things now.
+    Recall,
+    Keep {
+        name: String,
+        text: String,
+        answer: Answer<()>,
+    },
     Record(Box<Outcome>, Answer<()>),
     Retry(Retry, Answer<Result<Delivery, RetryRefused>>),
     Withdraw(Withdraw, Answer<u64>),
@@ -27,6 +36,8 @@ pub enum Command {
         limit: usize,
         answer: Answer<u64>,
     },
+    Status(StatusCommand),
+    Suppression(SuppressionCommand),
     Purge(PurgeBefore, Answer<Purged>),
     Probe(Answer<()>),
     Close(Answer<()>),
@@ -42,6 +53,8 @@ impl Command {
     pub fn weight(&self) -> usize {
         match self {
             Command::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
+            Command::Suppression(command) => command.weight(),
+            Command::Keep { text, .. } => text.len(),
             _ => 0,
         }
     }
@@ -52,12 +65,17 @@ impl Command {
         match self {
             Command::Arrive(_, answer) => drop(answer.send(Err(error))),
             Command::Click(_, answer) => drop(answer.send(Err(error))),
-            Command::Match { .. } => {}
-            Command::Record(_, answer) | Command::Probe(answer) | Command::Close(answer) => {
+            Command::Match { .. } | Command::Recall => {}
+            Command::Record(_, answer)
+            | Command::Keep { answer, .. }
+            | Command::Probe(answer)
+            | Command::Close(answer) => {
                 drop(answer.send(Err(error)));
             }
             Command::Retry(_, answer) => drop(answer.send(Err(error))),
             Command::Withdraw(_, answer) | Command::Expire { answer, .. } => drop(answer.send(Err(error))),
+            Command::Status(command) => command.refuse(error),
+            Command::Suppression(command) => command.refuse(error),
             Command::Purge(_, answer) => drop(answer.send(Err(error))),
         }
     }

@@ -34,6 +34,12 @@ impl Group<'_> {
             let record = layout::pack(&ClickHead::of(&clicked.click), &*clicked.click);
             layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
         }
+        self.trail.pack(&mut batch, self.numbers.next_click)?;
+        for (name, text) in &self.texts {
+            let key = key::text(name);
+            let packed = layout::pack(&(), text).map_err(|error| corrupt(&key, &error))?;
+            layout::put(&mut batch, key, packed, 0);
+        }
         for (id, begins) in &self.matching {
             match begins {
                 true => batch.put(key::matching(id), vec![layout::VERSION]),
@@ -43,6 +49,7 @@ impl Group<'_> {
         if self.probe {
             batch.put(key::PROBE.to_vec(), vec![layout::VERSION]);
         }
+        self.suppressing.pack(&mut batch)?;
         self.purging.pack(&mut batch, self.numbers)?;
         Ok(Ready { batch, blocks })
     }
@@ -121,7 +128,11 @@ impl Group<'_> {
         let blocks = ready.blocks.iter().map(|block| (block.first, Some(Arc::clone(block))));
         let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
         let shelf = &self.shared.shelf;
-        shelf.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks()));
+        shelf.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks.clicks()));
+        let mut lately = self.shared.lately.lock();
+        self.trail.publish(&mut lately);
+        self.purging.clicks.publish(&mut lately);
+        drop(lately);
         let mut woken = BTreeSet::new();
         let mut index = self.shared.index.lock();
         for block in &ready.blocks {
@@ -142,6 +153,9 @@ impl Group<'_> {
         for (number, changed) in &self.changed {
             let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
             woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.asked));
+        }
+        if let Some(lists) = self.suppressing.changed() {
+            index.lists = lists;
         }
         self.purging.publish(&mut index);
         for destination in woken {

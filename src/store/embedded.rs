@@ -18,9 +18,14 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::status::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
+use crate::store::clicks::lately::Lately;
+use crate::store::clicks::log;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
 use crate::store::group::Shared;
 use crate::store::kv::Kv;
+use crate::store::network::statuses::{StatusCommand, StatusOrder};
+use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
+use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
 use crate::store::queues::Slot;
 use crate::store::shelf::Shelf;
@@ -89,7 +94,8 @@ impl Embedded {
         let shelf = Shelf::new(kv);
         let opened = rebuild(&shelf, settings.dedup_mask)?;
         let rules = RwLock::new(Arc::new(Rulebook::default()));
-        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index), rules });
+        let lately = Mutex::new(Lately::new(opened.numbers.next_click));
+        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index), rules, lately });
         let queue = Arc::new(Queue::default());
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
@@ -254,6 +260,7 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
 impl Store for Embedded {
     fn govern(&self, rules: Arc<Rulebook>) {
         *self.shared.rules.write() = rules;
+        self.queue.push(Command::Recall);
         for click in self.left.lock().drain(..) {
             self.queue.push(Command::Match { click, after: 0 });
         }
@@ -275,44 +282,47 @@ impl Store for Embedded {
         now(self.find_click_now(given))
     }
 
-    fn clicks(&self, _filter: ClickFilter, _page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
-        now(Err(StoreError::Closed))
+    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
+        self.read(move |shared| log::clicks(shared, &filter, &page))
     }
 
-    fn dispose(&self, _now: Time, _limit: usize) -> Later<'_, u64> {
-        now(Err(StoreError::Closed))
+    fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64> {
+        self.write(|answer| Command::Status(StatusCommand::Dispose { now, limit, answer }))
     }
 
-    fn set_status(&self, _which: ConversionRef, _order: StatusMove, _now: Time) -> Later<'_, StatusChanged> {
-        now(Err(StoreError::Closed))
+    fn set_status(&self, which: ConversionRef, wanted: StatusMove, now: Time) -> Later<'_, StatusChanged> {
+        let order = StatusOrder { which, wanted, now };
+        self.write(|answer| Command::Status(StatusCommand::Set(order, answer)))
     }
 
-    fn suppress(&self, _order: SuppressionOrder) -> Later<'_, Vec<bool>> {
-        now(Err(StoreError::Closed))
+    fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>> {
+        self.write(|answer| Command::Suppression(SuppressionCommand::Add(order, answer)))
     }
 
-    fn unsuppress(&self, _order: SuppressionOrder) -> Later<'_, Vec<bool>> {
-        now(Err(StoreError::Closed))
+    fn unsuppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>> {
+        self.write(|answer| Command::Suppression(SuppressionCommand::TakeOff(order, answer)))
     }
 
-    fn remove_list(&self, _list: String) -> Later<'_, u64> {
-        now(Err(StoreError::Closed))
+    fn remove_list(&self, list: String) -> Later<'_, u64> {
+        let remove = RemoveList { list, done: 0 };
+        self.write(|answer| Command::Suppression(SuppressionCommand::Remove(remove, answer)))
     }
 
     fn lists(&self) -> Later<'_, Vec<ListSummary>> {
-        now(Err(StoreError::Closed))
+        let lists = Arc::clone(&self.shared.index.lock().lists);
+        now(self.shared.shelf.check().map(|()| lists.summaries()))
     }
 
-    fn listed(&self, _list: String, _page: PageRequest) -> Later<'_, Page<ListedEntry>> {
-        now(Err(StoreError::Closed))
+    fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>> {
+        self.read(move |shared| lists::listed(shared, &list, &page))
     }
 
-    fn keep_text(&self, _name: String, _text: String) -> Later<'_, ()> {
-        now(Err(StoreError::Closed))
+    fn keep_text(&self, name: String, text: String) -> Later<'_, ()> {
+        self.write(|answer| Command::Keep { name, text, answer })
     }
 
-    fn kept_text(&self, _name: String) -> Later<'_, Option<String>> {
-        now(Err(StoreError::Closed))
+    fn kept_text(&self, name: String) -> Later<'_, Option<String>> {
+        now(self.shared.shelf.text(&name))
     }
 
     fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>> {
@@ -325,8 +335,8 @@ impl Store for Embedded {
         now(found.map(|record| record.map(|record| record.conversion)))
     }
 
-    fn report(&self, _query: ReportQuery) -> Later<'_, ReportPage> {
-        now(Err(StoreError::Closed))
+    fn report(&self, query: ReportQuery) -> Later<'_, ReportPage> {
+        self.read(move |shared| report::report(shared, &query))
     }
 
     fn claim(&self, request: ClaimRequest) -> Later<'_, Claim> {

@@ -9,18 +9,23 @@ use parking_lot::{Mutex, RwLock};
 
 use tokio::runtime::Handle;
 
-use crate::domain::attribution::{Attribution, FoundClick, candidates};
+use crate::domain::attribution::{Attribution, FoundClick, Visit, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{Arrived, Decision, Facts, decide};
 use crate::domain::delivery::{Delivery, plan};
-use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rulebook::Rulebook;
+use crate::domain::suppression::{Listed, Traces};
 use crate::domain::time::Time;
+use crate::store::clicks::lately::Lately;
+use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
 use crate::store::index::Index;
-use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt};
+use crate::store::layout::{Entry, Numbers, ReportLine, Sketch, Standing, StoredAttempt};
+use crate::store::network::suppressed::Suppressing;
+use crate::store::network::tally::{self, Tally};
 use crate::store::purge::{self, Cursor, Purging};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::{Record, Shelf};
@@ -28,7 +33,7 @@ use crate::store::steps::Withdrawn;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, StoreError};
 
 /// The most changes one conversion can go through. Each change rewrites it whole.
-const MAX_CHANGES: usize = 500;
+pub const MAX_CHANGES: usize = 500;
 
 /// What reading and writing share.
 pub struct Shared {
@@ -36,6 +41,8 @@ pub struct Shared {
     pub index: Mutex<Index>,
     /// What decisions go by; see [`crate::store::Store::govern`].
     pub rules: RwLock<Arc<Rulebook>>,
+    /// Only the writer moves it on.
+    pub lately: Mutex<Lately>,
 }
 
 /// A postback that the group brings, with the conversion it makes.
@@ -78,6 +85,9 @@ pub struct Group<'a> {
     pub awaiting: HashMap<ClickId, Vec<u64>>,
     pub changed: BTreeMap<u64, Changed>,
     pub clicks: HashMap<ClickId, Clicked>,
+    pub trail: Trail,
+    /// Texts to keep, by name.
+    pub texts: BTreeMap<String, String>,
     /// Clicks with conversions left to match: `true` begins, `false` ends.
     pub matching: BTreeMap<ClickId, bool>,
     pub attempts: Vec<StoredAttempt>,
@@ -85,6 +95,9 @@ pub struct Group<'a> {
     pub ended: Vec<(DestinationId, Slot)>,
     /// Deliveries that a person asked for.
     pub asked: HashSet<Slot>,
+    pub suppressing: Suppressing,
+    /// How many conversions the group adds where caps count them.
+    pub tally: Tally,
     pub purging: Purging,
     pub probe: bool,
     promises: Vec<Promise>,
@@ -105,10 +118,14 @@ impl<'a> Group<'a> {
             awaiting: HashMap::new(),
             changed: BTreeMap::new(),
             clicks: HashMap::new(),
+            trail: Trail::default(),
+            texts: BTreeMap::new(),
             matching: BTreeMap::new(),
             attempts: Vec::new(),
             ended: Vec::new(),
             asked: HashSet::new(),
+            suppressing: Suppressing::on(Arc::clone(&shared.index.lock().lists)),
+            tally: Tally::default(),
             purging: Purging::default(),
             probe: false,
             promises: Vec::new(),
@@ -132,6 +149,16 @@ impl<'a> Group<'a> {
                     tracing::error!(%error, "conversions that wait for a click could not be matched");
                 }
             }
+            Command::Recall => {
+                let (shelf, rule) = (&self.shared.shelf, self.rules.filters.duplicate);
+                if let Err(error) = self.shared.lately.lock().go_by(shelf, rule) {
+                    tracing::error!(%error, "what the click filters remember could not be read");
+                }
+            }
+            Command::Keep { name, text, answer } => {
+                let decided = self.keep(name, text);
+                self.promise(decided, answer);
+            }
             Command::Record(outcome, answer) => {
                 let decided = self.record(*outcome);
                 self.promise(decided, answer);
@@ -153,6 +180,8 @@ impl<'a> Group<'a> {
                 let decided = purge::step(self, before, cursor);
                 self.promise(decided, answer);
             }
+            Command::Status(command) => self.take_status(command),
+            Command::Suppression(command) => self.take_suppression(command),
             Command::Probe(answer) => {
                 self.probe = true;
                 self.promise(Ok(()), answer);
@@ -161,7 +190,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn promise<T: Send + 'static>(&mut self, decided: Result<T, StoreError>, answer: Answer<T>) {
+    pub fn promise<T: Send + 'static>(&mut self, decided: Result<T, StoreError>, answer: Answer<T>) {
         match decided {
             Ok(value) => self.promises.push(Box::new(move |done| {
                 // A dropped receiver is a caller that went away; the operation holds all the same.
@@ -219,7 +248,12 @@ impl<'a> Group<'a> {
 
     /// Decides a mapped arrival. Reads only.
     fn map(&self, mapped: &MappedArrival, arrived: Arrived) -> Result<(Made, Option<String>), StoreError> {
-        let memory = Memory { group: self, found: RefCell::new(None), click: mapped.click.as_ref() };
+        let memory = Memory {
+            group: self,
+            tally: &self.tally,
+            found: RefCell::new(None),
+            click: mapped.click.as_ref(),
+        };
         let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
         let found = memory.found.into_inner();
         let policy = self.rules.policy(&mapped.draft.source);
@@ -256,7 +290,9 @@ impl<'a> Group<'a> {
             Made::New(new, standing) => {
                 self.born_ids.insert(new.id, number);
                 self.await_click(&new, number);
-                sketch = Some(Sketch::of(&new, standing));
+                let new_sketch = Sketch::of(&new, standing);
+                self.tally.apply(None, new_sketch.report.as_ref());
+                sketch = Some(new_sketch);
                 conversion = Some(*new);
             }
             Made::Update { number, old, new } => {
@@ -343,6 +379,10 @@ impl<'a> Group<'a> {
             record: old.clone(),
             whole: false,
         });
+        if whole {
+            let line = |record: &Record| ReportLine::of(&record.conversion);
+            self.tally.apply(line(old).as_ref(), line(&record).as_ref());
+        }
         changed.record = record;
         changed.whole |= whole;
     }
@@ -351,6 +391,8 @@ impl<'a> Group<'a> {
 /// What the group can tell a decision: all that is stored, and all that it brings itself.
 pub struct Memory<'a, 'g> {
     pub group: &'a Group<'g>,
+    /// How many conversions the group adds where caps count them, those of this very step included.
+    pub tally: &'a Tally,
     /// The record of the conversion that the decision asked for last, if there is one.
     pub found: RefCell<Option<(u64, Record)>>,
     /// The click that was looked up before.
@@ -372,6 +414,22 @@ impl Facts for Memory<'_, '_> {
             Some(click) => Ok(Some(click.clone())),
             None => self.group.find_click(given),
         }
+    }
+
+    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
+        self.group.listed(traces)
+    }
+
+    /// See [`Tally`] for what counts. The conversion that is being decided about is none of the others.
+    fn conversions_on(&self, offer: &OfferId, day: i64) -> Result<u64, StoreError> {
+        let itself = self.found.borrow().as_ref().and_then(|(_, record)| ReportLine::of(&record.conversion));
+        let itself = itself.is_some_and(|line| tally::place(&line) == Some((offer, day)));
+        let stored = self.group.shared.index.lock().tally.get(offer, day);
+        Ok(u64::try_from(stored + self.tally.get(offer, day) - i64::from(itself)).unwrap_or(0))
+    }
+
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, StoreError> {
+        self.group.visits(visitor).map(|visits| visits.visits)
     }
 }
 

@@ -13,6 +13,10 @@ use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::store::layout::{Sketch, Standing};
 use crate::store::needed::Needed;
+use crate::store::network::lists::Lists;
+use crate::store::network::rows::Rows;
+use crate::store::network::statuses::Dispositions;
+use crate::store::network::tally::Tally;
 use crate::store::queues::{Lane, Slot};
 
 const SHARDS: usize = 64;
@@ -131,6 +135,10 @@ pub struct Index {
     dead: BTreeSet<Slot>,
     remapped: Remapped,
     needed: Needed,
+    pub rows: Rows,
+    pub tally: Tally,
+    pub dispositions: Dispositions,
+    pub lists: Arc<Lists>,
     notify: HashMap<DestinationId, Arc<Notify>>,
 }
 
@@ -147,6 +155,10 @@ impl Index {
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
             needed: Needed::default(),
+            rows: Rows::default(),
+            tally: Tally::default(),
+            dispositions: Dispositions::default(),
+            lists: Arc::default(),
             notify: HashMap::new(),
         }
     }
@@ -246,11 +258,11 @@ impl Index {
     /// Moves a conversion from one appearance to another. Deliveries that stand as before, or wait
     /// as before until another time, keep their lease. `asked` names those that a person wants sent.
     /// Answers who has new work.
-    pub fn apply(
+    pub fn apply<'a>(
         &mut self,
         seq: u64,
-        before: Option<&Sketch>,
-        after: Option<&Sketch>,
+        before: Option<&'a Sketch>,
+        after: Option<&'a Sketch>,
         asked: &HashSet<Slot>,
     ) -> Vec<DestinationId> {
         if before.map(|sketch| sketch.id) != after.map(|sketch| sketch.id) {
@@ -268,6 +280,10 @@ impl Index {
             self.unmatched.insert(*click, seq);
         }
         self.needed.apply(before, after);
+        self.dispositions.apply(seq, before, after);
+        let line = |sketch: Option<&'a Sketch>| sketch.and_then(|sketch| sketch.report.as_ref());
+        self.rows.apply(seq, line(before), line(after));
+        self.tally.apply(line(before), line(after));
         let nothing = Standing::default();
         let before = before.map_or(&nothing, |sketch| &sketch.standing);
         let after = after.map_or(&nothing, |sketch| &sketch.standing);

@@ -1,4 +1,5 @@
-//! Every key and record of the embedded store, format 1. Written once, here.
+//! Every key and record of the embedded store, format 2. Written once, here; what format 1 wrote
+//! otherwise is in `layout/format1.rs`.
 //!
 //! One prefix byte, then the key proper; numbers are big-endian, so that keys sort as numbers do.
 //!
@@ -7,11 +8,18 @@
 //! | `A` first attempt number | up to 16 attempts; each names its delivery and the delivery's attempt before it | once; attempts of purged conversions are blanked |
 //! | `B` first postback number | up to 16 postbacks in order of arrival, each with the conversion it made | once; stripped and removed by purging |
 //! | `C` postback number | a conversion that changed, whole, with all its deliveries: overrides `B`, `H` and `X` | at each change |
+//! | `D` UTC day, offer | how many clicks on the offer counted on that day | with each such click |
+//! | `G` first click number | up to 64 clicks in order of recording: id, time, and by what a repeat is known | once; purged clicks are blanked |
 //! | `H` first postback number | for each entry of the block `B`: time, verdict, the conversion's id and its first deliveries | with its block |
 //! | `J` click id | a click whose waiting conversions are not all matched yet | with the click; removed when done |
 //! | `K` click id | a click | when recorded or filled |
+//! | `L` list, 0, kind and value | an entry of a suppression list | when it is put on; removed when taken off |
 //! | `M` name | what the store knows of itself | rarely |
+//! | `N` list | a suppression list: when it changed, how much of what is on it | with its entries |
 //! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
+//! | `S` length, kind and value, list | nothing: that the value stands on the list | with its `L` |
+//! | `T` name | a text that is kept for good | once |
+//! | `V` visitor | the newest 64 clicks of a browser | with each of them |
 //! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
 //!
 //! The order serves two readers: opening walks `H`, `C` and `X` side by side by number, and a list
@@ -21,6 +29,8 @@
 //! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
 //! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
 
+mod format1;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +39,14 @@ use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Status};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{AffiliateId, ClickId, ConversionId, OfferId, Seq};
+use crate::domain::offer::day_of;
 use crate::domain::postback::{Postback, Verdict};
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
 
 /// The format that this program writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The most arrivals, or attempts, in one record.
 pub const BLOCK_ENTRIES: usize = 16;
 /// The most plain bytes that go together into one block; a longer entry has a block of its own.
@@ -58,7 +69,8 @@ pub enum LayoutError {
 
 /// Makes keys.
 pub mod key {
-    use crate::domain::ids::ClickId;
+    use crate::domain::ids::{ClickId, OfferId, VisitorId};
+    use crate::store::network::lists::Token;
 
     /// The name under `M` where the format is told.
     pub const FORMAT: &[u8] = b"Mformat";
@@ -66,6 +78,8 @@ pub mod key {
     pub const NUMBERS: &[u8] = b"Mnumbers";
     /// The name under `M` that a readiness probe writes.
     pub const PROBE: &[u8] = b"Mprobe";
+    /// The name under `M` of the key by which suppressed e-mail addresses and phone numbers are hashed.
+    pub const HASH_KEY: &[u8] = b"Mhashkey";
 
     fn numbered(prefix: u8, number: u64) -> Vec<u8> {
         let mut key = Vec::with_capacity(9);
@@ -98,15 +112,53 @@ pub mod key {
         [b"K", id.as_str().as_bytes()].concat()
     }
 
+    /// The log of clicks.
+    pub fn log(first: u64) -> Vec<u8> {
+        numbered(b'G', first)
+    }
+
+    /// Days sort as they follow one another; without an offer, what lies before every offer's.
+    pub fn day(day: i64, offer: Option<&OfferId>) -> Vec<u8> {
+        let sorted = (day ^ i64::MIN).to_be_bytes();
+        [b"D", &sorted[..], offer.map_or("", OfferId::as_str).as_bytes()].concat()
+    }
+
+    pub fn visitor(id: &VisitorId) -> Vec<u8> {
+        [b"V", id.as_str().as_bytes()].concat()
+    }
+
+    pub fn text(name: &str) -> Vec<u8> {
+        [b"T", name.as_bytes()].concat()
+    }
+
     pub fn matching(id: &ClickId) -> Vec<u8> {
         [b"J", id.as_str().as_bytes()].concat()
+    }
+
+    pub fn list(list: &str) -> Vec<u8> {
+        [b"N", list.as_bytes()].concat()
+    }
+
+    pub fn listed(list: &str, token: &Token) -> Vec<u8> {
+        [b"L", list.as_bytes(), &[0], token.as_bytes()].concat()
+    }
+
+    /// Where a list's entries lie. A list's name has no control characters.
+    pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
+        ([b"L", list.as_bytes(), &[0]].concat(), [b"L", list.as_bytes(), &[1]].concat())
+    }
+
+    /// The lists of a value lie side by side, by name; no value begins another, as the length comes first.
+    pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
+        let length = u8::try_from(token.as_bytes().len()).unwrap_or(u8::MAX);
+        [b"S", &[length][..], token.as_bytes(), list.as_bytes()].concat()
     }
 
     pub fn piece(of: &[u8], number: u16) -> Vec<u8> {
         [b"P", of, &number.to_be_bytes()].concat()
     }
 
-    /// The number in a key of `A`, `B`, `C`, `H` or `X`.
+    /// The number in a key of `A`, `B`, `C`, `G`, `H` or `X`.
     pub fn number(key: &[u8]) -> Option<u64> {
         Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
     }
@@ -160,17 +212,20 @@ pub struct ReportLine {
     pub offer: OfferId,
     pub affiliate: Option<AffiliateId>,
     pub status: Status,
+    /// The UTC day on which it came: see [`day_of`].
+    pub day: i64,
 }
 
 impl ReportLine {
     /// Events of the tag are no conversions of an offer.
-    fn of(conversion: &Conversion) -> Option<ReportLine> {
+    pub fn of(conversion: &Conversion) -> Option<ReportLine> {
         let placed = conversion.placement.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
         Some(ReportLine {
             at: conversion.event_time,
             offer: placed.offer.clone(),
             affiliate: placed.affiliate.clone(),
             status: conversion.status,
+            day: day_of(conversion.received_at),
         })
     }
 }
@@ -319,6 +374,7 @@ pub type Attempts = Vec<Option<StoredAttempt>>;
 pub struct Numbers {
     pub next_postback: u64,
     pub next_attempt: u64,
+    pub next_click: u64,
 }
 
 /// Head of a click's record.
@@ -331,6 +387,31 @@ impl ClickHead {
     pub fn of(click: &Click) -> ClickHead {
         ClickHead { recorded_at: click.recorded_at }
     }
+}
+
+/// What a record can hold. Whatever format it was written in, it is read as what it is today.
+pub trait Stored: Sized {
+    /// From the plain bytes of a record of this format.
+    fn read(format: u8, bytes: &[u8]) -> Result<Self, LayoutError>;
+}
+
+/// For what every format writes alike.
+macro_rules! unchanged {
+    ($($name:ty),* $(,)?) => {
+        $(impl $crate::store::layout::Stored for $name {
+            fn read(_: u8, bytes: &[u8]) -> Result<$name, $crate::store::layout::LayoutError> {
+                $crate::store::layout::plain(bytes)
+            }
+        })*
+    };
+}
+pub(super) use unchanged;
+
+unchanged!(ClickHead, Marks, String, u64);
+
+/// The bytes as postcard reads them.
+pub fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
+    postcard::from_bytes(bytes).map_err(|error| LayoutError::Content(error.to_string()))
 }
 
 /// A record ready to be written.
@@ -381,28 +462,23 @@ pub fn remove(batch: &mut Batch, key: Vec<u8>, had: u16) {
 /// How many further pieces the record has whose first piece this is.
 pub fn further(first: &[u8]) -> Result<u16, LayoutError> {
     match first {
-        [VERSION, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
-        [version, ..] if *version != VERSION => Err(LayoutError::Version(*version)),
-        _ => Err(LayoutError::Short),
+        [1..=VERSION, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
+        [] | [1..=VERSION, ..] => Err(LayoutError::Short),
+        [version, ..] => Err(LayoutError::Version(*version)),
     }
 }
 
 /// The head of a record; `None` when `bytes` is only a first piece and the head goes beyond it.
-pub fn head<H: DeserializeOwned>(bytes: &[u8]) -> Result<Option<H>, LayoutError> {
+pub fn head<H: Stored>(bytes: &[u8]) -> Result<Option<H>, LayoutError> {
     further(bytes)?;
-    let (length, rest) = split(bytes)?;
-    match rest.get(..length) {
-        None => Ok(None),
-        Some(head) => {
-            postcard::from_bytes(head).map(Some).map_err(|error| LayoutError::Content(error.to_string()))
-        }
-    }
+    let (format, length, rest) = split(bytes)?;
+    rest.get(..length).map(|head| H::read(format, head)).transpose()
 }
 
 /// The body of a record, all pieces joined.
-pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
+pub fn body<B: Stored>(bytes: &[u8]) -> Result<B, LayoutError> {
     further(bytes)?;
-    let (length, rest) = split(bytes)?;
+    let (format, length, rest) = split(bytes)?;
     let packed = rest.get(length..).ok_or(LayoutError::Short)?;
     let plain_length = packed.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     if usize::try_from(plain_length).unwrap_or(usize::MAX) > MAX_PLAIN {
@@ -410,10 +486,11 @@ pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
     }
     let plain = lz4_flex::decompress_size_prepended(packed)
         .map_err(|error| LayoutError::Content(error.to_string()))?;
-    postcard::from_bytes(&plain).map_err(|error| LayoutError::Content(error.to_string()))
+    B::read(format, &plain)
 }
 
-fn split(bytes: &[u8]) -> Result<(usize, &[u8]), LayoutError> {
-    let [_, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
-    Ok((usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX), rest))
+/// The format, the length of the head, and all that follows.
+fn split(bytes: &[u8]) -> Result<(u8, usize, &[u8]), LayoutError> {
+    let [format, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
+    Ok((*format, usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX), rest))
 }

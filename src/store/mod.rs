@@ -1,6 +1,7 @@
 //! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
 
 mod chunk;
+mod clicks;
 mod command;
 mod commit;
 pub mod crash;
@@ -11,6 +12,7 @@ pub mod kv;
 mod layout;
 pub mod memory;
 mod needed;
+mod network;
 pub mod open;
 mod purge;
 mod queues;

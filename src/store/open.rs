@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::chunk::Chunk;
+use crate::store::clicks::{log, upgrade};
 use crate::store::index::Index;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, key};
+use crate::store::network::lists::Lists;
 use crate::store::shelf::{Shelf, corrupt};
 
 /// How many blocks are read at a time.
@@ -52,6 +55,7 @@ pub struct Opened {
 pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, StoreError> {
     check_format(shelf)?;
     let mut index = Index::new(dedup_mask);
+    index.lists = Arc::new(Lists::open(shelf)?);
     let asked = HashSet::new();
     let mut next = 0;
     loop {
@@ -83,7 +87,8 @@ fn check_format(shelf: &Shelf) -> Result<(), StoreError> {
         ControlFlow::Break(())
     })?;
     match found {
-        Some(format) if (1..=VERSION).contains(&format) => Ok(()),
+        Some(VERSION) => Ok(()),
+        Some(1) => upgrade::from_format_1(shelf),
         Some(format) => Err(corrupt(key::FORMAT, &LayoutError::Version(format))),
         None => {
             let mut batch = Batch::default();
@@ -95,7 +100,8 @@ fn check_format(shelf: &Shelf) -> Result<(), StoreError> {
 
 /// The next numbers: after everything stored, and after everything purged.
 fn numbers(shelf: &Shelf, next_postback: u64) -> Result<Numbers, StoreError> {
-    let mut numbers = Numbers { next_postback: next_postback.max(1), next_attempt: 1 };
+    let mut numbers =
+        Numbers { next_postback: next_postback.max(1), next_attempt: 1, next_click: log::end(shelf)? };
     let mut kept = None;
     let span = Span { from: key::NUMBERS, to: b"Mnumbers\0", direction: Direction::Up };
     shelf.scan(span, &mut |_, bytes| {
@@ -106,6 +112,7 @@ fn numbers(shelf: &Shelf, next_postback: u64) -> Result<Numbers, StoreError> {
         let kept: Numbers = shelf.head(key::NUMBERS, kept)?;
         numbers.next_postback = numbers.next_postback.max(kept.next_postback);
         numbers.next_attempt = numbers.next_attempt.max(kept.next_attempt);
+        numbers.next_click = numbers.next_click.max(kept.next_click);
     }
     if let Some((first, block)) = shelf.attempt_block(u64::MAX - 1)? {
         let block: Vec<Option<StoredAttempt>> = block.value;

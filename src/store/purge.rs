@@ -3,17 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::domain::click::Click;
-use crate::domain::ids::ClickId;
+use crate::store::clicks::purge::{ClickCursor, ClickPurge};
 use crate::store::commit::put_block;
 use crate::store::group::Group;
 use crate::store::index::Index;
-use crate::store::kv::{Batch, Direction, Span};
+use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, Attempts, Block, ClickHead, EntryHead, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, EntryHead, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt, key,
 };
 use crate::store::shelf::{Found, corrupt};
 use crate::store::{PurgeBefore, Purged, StoreError};
@@ -21,17 +19,13 @@ use crate::store::{PurgeBefore, Purged, StoreError};
 /// How many blocks one step looks at, and how many it rewrites.
 const LOOKED_AT: usize = 128;
 const REWRITTEN: usize = 32;
-/// How many clicks one step looks at.
-const CLICKS: usize = 512;
 
 /// How far the present pass has come. A pass is over when both parts are.
 #[derive(Debug, Default)]
 pub struct Cursor {
     block: u64,
     blocks_done: bool,
-    /// The key after which clicks are looked at next.
-    click: Vec<u8>,
-    clicks_done: bool,
+    clicks: ClickCursor,
 }
 
 /// What a step deletes.
@@ -43,7 +37,7 @@ pub struct Purging {
     attempts: BTreeMap<u64, Found<Attempts>>,
     /// Conversions: number, appearance, pieces of the overlay.
     conversions: Vec<(u64, Sketch, Option<u16>)>,
-    clicks: Vec<(ClickId, u16)>,
+    pub clicks: ClickPurge,
     forgotten: Vec<u64>,
     records: u64,
 }
@@ -54,10 +48,11 @@ pub fn step(group: &mut Group<'_>, before: PurgeBefore, cursor: &mut Cursor) -> 
     if !cursor.blocks_done {
         step_blocks(group, before, cursor, &mut purging)?;
     }
-    if !cursor.clicks_done {
-        step_clicks(group, before, cursor, &mut purging)?;
+    if !cursor.clicks.is_done() {
+        purging.clicks = ClickPurge::step(group, before.clicks, &mut cursor.clicks)?;
+        purging.records += purging.clicks.records();
     }
-    let more = !(cursor.blocks_done && cursor.clicks_done);
+    let more = !(cursor.blocks_done && cursor.clicks.is_done());
     if !more {
         *cursor = Cursor::default();
     }
@@ -116,38 +111,6 @@ fn is_due(head: &EntryHead, before: PurgeBefore) -> bool {
     !head.gone && (raw || conversion || (head.at < before.postbacks && head.at < before.conversions))
 }
 
-fn step_clicks(
-    group: &Group<'_>,
-    before: PurgeBefore,
-    cursor: &mut Cursor,
-    purging: &mut Purging,
-) -> Result<(), StoreError> {
-    let from = if cursor.click.is_empty() { b"K".to_vec() } else { [&cursor.click[..], &[0]].concat() };
-    let mut looked_at = Vec::new();
-    let span = Span { from: &from, to: b"L", direction: Direction::Up };
-    group.shared.shelf.scan(span, &mut |key, first| {
-        looked_at.push((key.to_vec(), first.to_vec()));
-        if looked_at.len() < CLICKS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    cursor.clicks_done = looked_at.len() < CLICKS;
-    for (key, first) in looked_at {
-        cursor.click.clone_from(&key);
-        let Some((head, pieces)) = unless_damaged(click_head(group, &key, first))? else { continue };
-        let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
-        let id = id.and_then(|id| ClickId::parse(id).ok()).filter(|_| head.recorded_at < before.clicks);
-        if let Some(id) = id.filter(|id| !group.shared.index.lock().needs_click(id.as_str())) {
-            purging.clicks.push((id, pieces));
-            purging.records += 1;
-        }
-    }
-    Ok(())
-}
-
-fn click_head(group: &Group<'_>, key: &[u8], first: Vec<u8>) -> Result<(ClickHead, u16), StoreError> {
-    let pieces = layout::further(&first).map_err(|error| corrupt(key, &error))?;
-    Ok((group.shared.shelf.head(key, first)?, pieces))
-}
-
 impl Purging {
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
@@ -169,7 +132,6 @@ impl Purging {
             }
         }
         self.conversions.extend(other.conversions);
-        self.clicks.extend(other.clicks);
         self.forgotten.extend(other.forgotten);
         self.records += other.records;
     }
@@ -284,9 +246,7 @@ impl Purging {
                 layout::remove(batch, key::overlay(*number), *had);
             }
         }
-        for (id, had) in &self.clicks {
-            layout::remove(batch, key::click(id), *had);
-        }
+        self.clicks.pack(batch)?;
         let packed = layout::pack(&numbers, &()).map_err(|error| corrupt(key::NUMBERS, &error))?;
         layout::put(batch, key::NUMBERS.to_vec(), packed, 0);
         Ok(())
@@ -295,10 +255,6 @@ impl Purging {
     /// What the caches have to forget.
     pub fn blocks(&self) -> impl Iterator<Item = (u64, Option<Arc<Block>>)> + '_ {
         self.rewritten.iter().map(|(block, _)| (block.first, None))
-    }
-
-    pub fn clicks(&self) -> impl Iterator<Item = (ClickId, Option<Arc<Click>>)> + '_ {
-        self.clicks.iter().map(|(id, _)| (id.clone(), None))
     }
 
     /// Takes what is gone out of the index.

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use serde::de::DeserializeOwned;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -16,7 +15,8 @@ use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
-    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, Stored, StoredAttempt,
+    key,
 };
 
 /// Clicks kept at hand.
@@ -90,6 +90,11 @@ impl Shelf {
         Ok(Found { value: bytes, pieces })
     }
 
+    /// The first piece of the record at `key`, often all of it.
+    pub fn first_piece(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(key)
+    }
+
     fn record_bytes(&self, key: &[u8]) -> Result<Option<Found<Vec<u8>>>, StoreError> {
         match self.get(key)? {
             None => Ok(None),
@@ -97,8 +102,15 @@ impl Shelf {
         }
     }
 
+    /// The body of the record at `key`, past every cache.
+    pub fn body<B: Stored>(&self, key: &[u8]) -> Result<Option<Found<B>>, StoreError> {
+        let Some(bytes) = self.record_bytes(key)? else { return Ok(None) };
+        let value = layout::body(&bytes.value).map_err(|error| corrupt(key, &error))?;
+        Ok(Some(Found { value, pieces: bytes.pieces }))
+    }
+
     /// The head of the record at `key`, whose first piece may be at hand.
-    pub fn head<H: DeserializeOwned>(&self, key: &[u8], first: Vec<u8>) -> Result<H, StoreError> {
+    pub fn head<H: Stored>(&self, key: &[u8], first: Vec<u8>) -> Result<H, StoreError> {
         if let Some(head) = layout::head(&first).map_err(|error| corrupt(key, &error))? {
             return Ok(head);
         }
@@ -139,14 +151,8 @@ impl Shelf {
 
     /// The marks beside the block that begins at `first`.
     pub fn marks(&self, first: u64) -> Result<Found<Marks>, StoreError> {
-        let key = key::marks(first);
-        match self.record_bytes(&key)? {
-            None => Ok(Found { value: Marks::new(), pieces: 0 }),
-            Some(bytes) => {
-                let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
-                Ok(Found { value, pieces: bytes.pieces })
-            }
-        }
+        let found = self.body(&key::marks(first))?;
+        Ok(found.unwrap_or(Found { value: Marks::new(), pieces: 0 }))
     }
 
     /// What replaced conversion `seq` of its block.
@@ -171,6 +177,11 @@ impl Shelf {
         Ok(record_in(&block, &marks, seq))
     }
 
+    /// The text kept under this name.
+    pub fn text(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.body(&key::text(name))?.map(|found| found.value))
+    }
+
     /// The click with this id.
     pub fn click(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
         self.check()?;
@@ -180,10 +191,7 @@ impl Shelf {
 
     /// The click as stored, past the cache.
     pub fn click_afresh(&self, id: &ClickId) -> Result<Option<Found<Click>>, StoreError> {
-        let key = key::click(id);
-        let Some(bytes) = self.record_bytes(&key)? else { return Ok(None) };
-        let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
-        Ok(Some(Found { value, pieces: bytes.pieces }))
+        self.body(&key::click(id))
     }
 
     /// The block of attempts that holds attempt `number`: its first number, and the attempts.

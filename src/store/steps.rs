@@ -7,19 +7,22 @@ use std::cell::RefCell;
 
 use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused, plan};
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::time::Time;
+use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
 use crate::store::group::{Clicked, Group, Memory};
-use crate::store::layout::{StoredAttempt, hash};
+use crate::store::layout::{ReportLine, StoredAttempt, hash};
+use crate::store::network::tally::Tally;
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::Record;
 use crate::store::{ClickArrival, ClickReceipt, ClickRecorded, Outcome, StoreError};
 
 /// How many conversions one step of a long command changes.
-const STEP: usize = 1024;
+pub const STEP: usize = 1024;
 
 /// How far withdrawing a destination has come.
 pub enum Withdrawn {
@@ -30,24 +33,32 @@ pub enum Withdrawn {
 impl Group<'_> {
     /// Records a click, or fills a known one, and matches what waits for it.
     pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
-        let ClickArrival { click, screening: _ } = arrival;
+        let ClickArrival { mut click, screening } = arrival;
         let known = match self.clicks.get(&click.id) {
             Some(pending) => Some((Click::clone(&pending.click), pending.had)),
             None => self.shared.shelf.click_afresh(&click.id)?.map(|found| (found.value, found.pieces)),
         };
-        let (done, click, had) = match known {
-            None => (ClickRecorded::New, click, 0),
-            Some((mut known, had)) => {
-                let filled = known.fill(&click);
-                (if filled { ClickRecorded::Filled } else { ClickRecorded::Known }, known, had)
+        let (done, click, had, footprint) = match known {
+            None => {
+                let footprint = self.admit(&mut click, screening)?;
+                (ClickRecorded::New, click, 0, footprint)
             }
+            Some((mut known, had)) => match known.fill(&click) {
+                true => {
+                    let footprint = self.admit_again(&known)?;
+                    (ClickRecorded::Filled, known, had, footprint)
+                }
+                false => (ClickRecorded::Known, known, had, Footprint::default()),
+            },
         };
         let step = self.step_of_matching(&click, 0)?;
         let click = Arc::new(click);
+        let matched = self.matched(&click, step.found)?;
         if done != ClickRecorded::Known {
             self.clicks.insert(click.id.clone(), Clicked { click: Arc::clone(&click), had });
+            self.leave(footprint);
         }
-        self.match_all(&click, step.found)?;
+        self.match_all(&click, matched);
         if let Some(after) = step.rest {
             self.matching.insert(click.id.clone(), true);
             self.again.push(Command::Match { click: click.id.clone(), after });
@@ -62,7 +73,8 @@ impl Group<'_> {
             return Ok(());
         };
         let step = self.step_of_matching(&click, after)?;
-        self.match_all(&click, step.found)?;
+        let matched = self.matched(&click, step.found)?;
+        self.match_all(&click, matched);
         match step.rest {
             Some(after) => self.again.push(Command::Match { click: id.clone(), after }),
             None => {
@@ -87,22 +99,49 @@ impl Group<'_> {
         Ok(Matching { found, rest })
     }
 
-    fn match_all(&mut self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<(), StoreError> {
-        let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
+    /// Those of the found conversions that the click is joined to, as they become. Reads only.
+    fn matched(&self, click: &Arc<Click>, found: Vec<(u64, Record)>) -> Result<Vec<Matched>, StoreError> {
         let mut matched = Vec::new();
+        // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
+        let mut tally = if found.is_empty() { Tally::default() } else { self.tally.clone() };
         for (number, old) in found {
-            let memory = Memory { group: self, found: RefCell::new(None), click: None };
-            if let Some(conversion) = matched_by(&rules, &old.conversion, click, at, &memory)? {
-                matched.push((number, old, conversion));
-            }
+            let this = RefCell::new(Some((number, old.clone())));
+            let memory = Memory { group: self, tally: &tally, found: this, click: None };
+            let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
+            let Some(conversion) = joined else { continue };
+            let line = ReportLine::of;
+            tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
+            matched.push((number, old, conversion));
         }
+        Ok(matched)
+    }
+
+    fn match_all(&mut self, click: &Click, matched: Vec<Matched>) {
+        let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
         for (number, old, conversion) in matched {
             let policy = rules.policy(&conversion.source);
-            let planned = plan(&conversion, &old.standing.deliveries, &policy, &rules.routes, at);
+            let earlier = &old.standing.deliveries;
+            let mut planned = plan(&conversion, earlier, &policy, &rules.routes, at);
+            if conversion.status == old.conversion.status {
+                // That a click came is no news to a destination that has a delivery already, whatever
+                // became of it: only those that the click's campaign brings are new.
+                let is_known = |added: &Delivery| {
+                    earlier.iter().any(|delivery| delivery.destination == added.destination)
+                };
+                let added = planned.split_off(earlier.len().min(planned.len()));
+                planned.extend(added.into_iter().filter(|added| !is_known(added)));
+            }
             let mut record = old.clone();
             record.conversion = conversion;
             record.standing.replan(planned);
             self.change(number, &old, record, true);
+        }
+    }
+
+    /// Keeps a text for good. One that is kept already is not written again.
+    pub fn keep(&mut self, name: String, text: String) -> Result<(), StoreError> {
+        if self.shared.shelf.text(&name)?.is_none() {
+            self.texts.entry(name).or_insert(text);
         }
         Ok(())
     }
@@ -220,7 +259,7 @@ impl Group<'_> {
     }
 
     /// As [`Group::peek`], for commands that go through many: one that cannot be read stops nobody.
-    fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
+    pub fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
         self.peek(number).or_else(|error| match error {
             StoreError::Corrupt { .. } => {
                 tracing::error!(postback = number, %error, "a conversion cannot be read and is left out");
@@ -238,6 +277,9 @@ impl Group<'_> {
         Ok(place.map(|place| (number, record, place)))
     }
 }
+
+/// A conversion's number, what it was, and what it becomes with its click.
+type Matched = (u64, Record, Conversion);
 
 struct Matching {
     found: Vec<(u64, Record)>,

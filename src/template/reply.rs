@@ -97,6 +97,21 @@ impl Outcome {
 }
 
 impl ReplyRules {
+    /// For a receiver that keeps no account of ours: 401 and 403 refuse what was sent, and no new
+    /// setting mends them for all, so nothing is parked.
+    pub(crate) fn without_accounts() -> ReplyRules {
+        let refused = Rule {
+            status: vec![NumberRange { first: 401, last: 401 }, NumberRange { first: 403, last: 403 }],
+            not_json: false,
+            json: Vec::new(),
+            headers: Vec::new(),
+            then: Outcome::Dead,
+            why: None,
+            warnings: None,
+        };
+        ReplyRules { rules: vec![refused], reasons: Vec::new() }
+    }
+
     /// Judges a reply. `now` is what `Retry-After` counts from.
     pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
         let answer = match reply {

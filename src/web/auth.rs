@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::domain::rights::Rights;
 use crate::web::answer::{self, Answer};
 
 /// A secret as its digest: what is compared takes the same time whatever was sent.
@@ -39,45 +40,66 @@ impl Keys {
     }
 }
 
-/// The tokens of API and pages, each with the name that history shows.
+/// The tokens of API and pages, each with the name that history shows and with its rights.
 #[derive(Clone, Default)]
-pub struct Tokens(Vec<(String, SecretDigest)>);
+pub struct Tokens(Vec<Token>);
+
+#[derive(Clone)]
+struct Token {
+    name: String,
+    digest: SecretDigest,
+    rights: Rights,
+}
+
+/// Whoever holds a token.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The token's name, which history shows.
+    pub name: &'a str,
+    pub rights: &'a Rights,
+}
 
 impl Tokens {
-    pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a str, &'a str)>) -> Tokens {
-        Tokens(tokens.into_iter().map(|(name, token)| (name.to_owned(), SecretDigest::of(token))).collect())
+    /// Names, secrets and rights.
+    pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a str, &'a str, Rights)>) -> Tokens {
+        let token = |(name, secret, rights): (&str, &str, Rights)| Token {
+            name: name.to_owned(),
+            digest: SecretDigest::of(secret),
+            rights,
+        };
+        Tokens(tokens.into_iter().map(token).collect())
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The name of the token that was presented.
-    pub fn name_of(&self, presented: &str) -> Option<&str> {
-        let presented = SecretDigest::of(presented);
+    /// Whose token was presented.
+    pub fn holder_of(&self, presented: &str) -> Option<Holder<'_>> {
+        self.holder(&SecretDigest::of(presented))
+    }
+
+    /// Whose token has this digest: a session ends with the token that opened it. Looks at all, so that
+    /// the time tells nothing.
+    pub fn holder(&self, digest: &SecretDigest) -> Option<Holder<'_>> {
         let mut found = None;
-        for (name, digest) in &self.0 {
-            if digest.is(&presented) {
-                found = Some(name.as_str());
+        for token in &self.0 {
+            if token.digest.is(digest) {
+                found = Some(Holder { name: &token.name, rights: &token.rights });
             }
         }
         found
     }
 
-    /// Whether a token with this digest is configured: a session ends with the token that opened it.
-    pub fn knows(&self, token: &SecretDigest) -> bool {
-        self.0.iter().fold(false, |found, (_, digest)| found | digest.is(token))
-    }
-
-    /// The name of the token in `Authorization: Bearer …`, if it is one of these.
-    pub fn bearer(&self, headers: &HeaderMap) -> Option<&str> {
+    /// Whose token is in `Authorization: Bearer …`, if it is one of these.
+    pub fn bearer(&self, headers: &HeaderMap) -> Option<Holder<'_>> {
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
-        bearer.and_then(|token| self.name_of(token))
+        bearer.and_then(|token| self.holder_of(token))
     }
 
     /// The 401, with the mend.
@@ -85,7 +107,7 @@ impl Tokens {
         let (message, hint) = if self.is_empty() {
             (
                 "no token is configured, so nobody may ask",
-                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
             )
         } else {
             ("a token is needed", "send `Authorization: Bearer …` with one of the tokens under [api]")
@@ -93,6 +115,57 @@ impl Tokens {
         let mut refused = answer::error(StatusCode::UNAUTHORIZED, "unauthorized", message, hint);
         refused.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
         refused
+    }
+}
+
+/// What a request of `/api/v1` or a page needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// To look, at anything.
+    Look,
+    /// To change something.
+    Change,
+}
+
+impl Need {
+    /// Looking is what `GET` and `HEAD` do.
+    pub fn of(method: &Method) -> Need {
+        if method == Method::GET || method == Method::HEAD { Need::Look } else { Need::Change }
+    }
+
+    pub fn is_met_by(self, rights: &Rights) -> bool {
+        match self {
+            Need::Look => rights.may_read_all(),
+            Need::Change => rights.may_change_all(),
+        }
+    }
+}
+
+impl Holder<'_> {
+    /// The 403 of `/api/v1` where this holder lacks the right, with the mend.
+    ///
+    /// # Errors
+    /// That answer.
+    pub fn may(&self, need: Need) -> Result<(), Box<Answer>> {
+        if need.is_met_by(self.rights) {
+            return Ok(());
+        }
+        let (message, hint) = self.lacks(need);
+        Err(Box::new(answer::error(StatusCode::FORBIDDEN, "forbidden", message, hint)))
+    }
+
+    /// What the holder may not do, and the mend, as sentences.
+    pub fn lacks(&self, need: Need) -> (String, &'static str) {
+        match need {
+            Need::Look => (
+                format!("the token `{}` reaches only the network's API", self.name),
+                "use a token with `rights = [\"read\"]` or `[\"network\"]`",
+            ),
+            Need::Change => (
+                format!("the token `{}` may change nothing here", self.name),
+                "use a token with `rights = [\"network\"]`",
+            ),
+        }
     }
 }
 

@@ -6,15 +6,21 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ambient::Clock;
 use crate::domain::conversion::Status;
 use crate::domain::delivery::RetryRefused;
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::status::{Actor, StatusMove};
 use crate::domain::time::Time;
 use crate::ingest::postback::{self, AgainRefused, Network};
-use crate::store::{ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter, Store, StoreError};
+use crate::ingest::status;
+use crate::store::{
+    ConversionFilter, ConversionRef, DeliveryFilter, PageRequest, PostbackFilter, StatusChanged, Store,
+    StoreError,
+};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::postback::ReceiptView;
@@ -85,6 +91,29 @@ impl Api {
         let id = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let trace = self.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
         Ok(views::trace(&trace))
+    }
+
+    /// `POST /api/v1/conversions/{id}/status` with `{"status", "note"}`, by the holder of the token
+    /// named `actor`. Answers the conversion as it is then.
+    pub async fn set_status(&self, id: &str, body: &[u8], actor: &str) -> Outcome {
+        let which = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        let (to, note) = wanted_status(body)?;
+        let order = StatusMove { to, by: Actor::Network(actor.to_owned()), note };
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
+        // On a task of its own: a client that hangs up drops this future, not the write.
+        let task = tokio::spawn(async move {
+            status::change(store.as_ref(), ConversionRef::Id(which), order, now).await
+        });
+        match task.await.unwrap_or(Err(StoreError::Closed))? {
+            StatusChanged::Changed(_) | StatusChanged::Already(_) => self.conversion(id).await,
+            StatusChanged::Unknown => Err(missing("conversion")),
+            StatusChanged::Refused(refused) => Err(Refused::Asked(
+                StatusCode::CONFLICT,
+                "move_refused",
+                refused.to_string(),
+                "see the conversion's history",
+            )),
+        }
     }
 
     /// `GET /api/v1/postbacks`.
@@ -166,6 +195,30 @@ fn retry_code(refused: &RetryRefused) -> &'static str {
         RetryRefused::TooOld => "too_old",
         RetryRefused::Superseded => "superseded",
     }
+}
+
+/// A wish for another status, as its JSON body writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedStatus {
+    status: String,
+    note: Option<String>,
+}
+
+fn wanted_status(body: &[u8]) -> Result<(Status, Option<String>), Refused> {
+    let asked = |message: String| {
+        let hint = "send {\"status\": \"approved\", \"note\": \"…\"}; the note may be left out";
+        Refused::Asked(StatusCode::BAD_REQUEST, "bad_body", message, hint)
+    };
+    let wanted: WantedStatus = serde_json::from_slice(body)
+        .map_err(|error| asked(format!("the body is no wish for a status: {error}")))?;
+    let status = Status::parse(&wanted.status).ok_or_else(|| {
+        bad("status", &wanted.status, "a status is approved, pending, rejected or scrubbed")
+    })?;
+    let note = status::note(wanted.note.as_deref().unwrap_or_default()).map_err(|length| {
+        asked(format!("`note` has {length} characters; at most {} are kept", status::MAX_NOTE_CHARS))
+    })?;
+    Ok((status, note))
 }
 
 fn missing(what: &'static str) -> Refused {

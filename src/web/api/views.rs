@@ -120,6 +120,7 @@ pub fn attempt(attempt: &Attempt) -> Value {
         "outcome": attempt.judgement.word(),
         "reason": reason,
         "warnings": warnings,
+        "remark": attempt.remark,
         "request": request,
         "response": response,
     })

@@ -45,11 +45,11 @@ fn destination(account: &Account, lane: Option<&LaneState>, queue: Option<&Backl
     };
     json!({
         "id": account.id().as_str(),
-        "template": account.template().name(),
+        "template": account.template_name(),
         "mode": account.mode().word(),
         "mode_note": mode_note(account.mode()),
         "state": state,
-        "setup": account.template().setup().trim(),
+        "setup": account.template().map_or("", |template| template.setup().trim()),
         "queue": waiting(queue, now),
         "in_flight": lane.map_or(0, |lane| lane.in_flight),
         "delivered": lane.map_or(0, |lane| lane.delivered),

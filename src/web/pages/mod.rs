@@ -31,7 +31,7 @@ use crate::store::{Store, StoreError};
 use crate::template::account::Account;
 use crate::web::answer::Answer;
 use crate::web::api::{Api, Refused};
-use crate::web::auth::Tokens;
+use crate::web::auth::{Need, Tokens};
 use crate::web::health::Health;
 use crate::web::pages::session::{Flash, Sessions, Visitor};
 
@@ -115,6 +115,15 @@ impl Route {
             _ => "GET, HEAD",
         }
     }
+
+    /// What sending its form needs: a preview only looks, and everybody may leave.
+    fn needs(&self) -> Option<Need> {
+        match self {
+            Route::SignOut => None,
+            Route::Sources => Some(Need::Look),
+            _ => Some(Need::Change),
+        }
+    }
 }
 
 /// Why something other than the page comes back.
@@ -178,9 +187,10 @@ impl Pages {
         let outcome = match (&visitor, request.method == Method::POST) {
             (None, _) => Err(Stop::SignIn),
             (Some(visitor), true) => self.act(visitor, &route, &request).await,
-            (Some(visitor), false) => {
-                self.show(&route, &request).await.map(|sheet| self.sheet(Some(visitor), sheet))
-            }
+            (Some(visitor), false) => match self.may(visitor, Need::Look) {
+                Ok(()) => self.show(&route, &request).await.map(|sheet| self.sheet(Some(visitor), sheet)),
+                Err(stop) => Err(stop),
+            },
         };
         Some(outcome.unwrap_or_else(|stop| self.stopped(visitor.as_ref(), stop, &request)))
     }
@@ -214,6 +224,9 @@ impl Pages {
                 "This form is not from a page of your session".to_owned(),
                 "Open the page again and press the button there: nothing was done.".to_owned(),
             ));
+        }
+        if let Some(need) = route.needs() {
+            self.may(visitor, need)?;
         }
         match route {
             Route::SignOut => {

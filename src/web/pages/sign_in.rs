@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use crate::web::answer::{self, Answer};
-use crate::web::auth::SecretDigest;
+use crate::web::auth::{Need, SecretDigest};
 use crate::web::pages::session::{SESSION_MS, Visitor};
-use crate::web::pages::{Form, PageRequest, Pages, Sheet, engine, is_cross_site, own_path};
+use crate::web::pages::{Form, PageRequest, Pages, Sheet, Stop, engine, is_cross_site, own_path};
 
 /// Where a sign-in leads when nothing else was asked for.
 const FIRST_PAGE: &str = "/conversions";
@@ -20,7 +20,23 @@ impl Pages {
         let now = self.clock.now();
         let mut found =
             pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, now));
-        found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.knows(token)))
+        found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.holder(token).is_some()))
+    }
+
+    /// Whether this person may look, or may change something too, as their token's rights are now. The
+    /// one-time link is the operator's own and may do everything.
+    ///
+    /// # Errors
+    /// What they may not do, and the mend.
+    pub(super) fn may(&self, visitor: &Visitor, need: Need) -> Result<(), Stop> {
+        let Some(holder) = visitor.token.as_ref().and_then(|token| self.tokens.holder(token)) else {
+            return if visitor.token.is_none() { Ok(()) } else { Err(Stop::SignIn) };
+        };
+        if need.is_met_by(holder.rights) {
+            return Ok(());
+        }
+        let (what, hint) = holder.lacks(need);
+        Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
     }
 
     /// `/sign-in`: the form, the form sent, or a one-time link.
@@ -67,8 +83,14 @@ impl Pages {
             return self.too_many(next, seconds);
         }
         let token = form.get("token").trim();
-        match self.tokens.name_of(token) {
-            Some(name) => self.let_in(name, Some(SecretDigest::of(token)), next),
+        match self.tokens.holder_of(token) {
+            Some(holder) if Need::Look.is_met_by(holder.rights) => {
+                self.let_in(holder.name, Some(SecretDigest::of(token)), next)
+            }
+            Some(_) => {
+                let fault = "This token reaches only the network's API. Sign in with one that has the right `read` or `network`.";
+                self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault))
+            }
             None => {
                 let fault = "This is none of the configured tokens.";
                 self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault))
@@ -142,7 +164,7 @@ impl Pages {
         let data = json!({
             "what": "No token is configured, so nobody can sign in",
             "hint": "Add a token to `postbridge.toml`, set the variable it names to a long random text, and start or reload Postbridge:",
-            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
         });
         let title = "No token is configured".to_owned();
         self.sheet(None, Sheet { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
@@ -161,4 +183,11 @@ impl Pages {
             answer.headers_mut().insert(header::SET_COOKIE, value);
         }
     }
+}
+
+/// A sentence as a page begins it.
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}", letters.as_str())
 }

@@ -1,0 +1,194 @@
+//! How one receiver is doing, watched by every lane that sends to it: an ad account has one lane, the
+//! host of outgoing postbacks may have thousands, which share its places, its rate and its breaker.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Weak};
+
+use governor::clock::Clock as _;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::dispatch::HOST_PLACES;
+use crate::dispatch::attempt::Shared;
+use crate::dispatch::health::{Gate, Health, Standing};
+use crate::dispatch::meters::Meters;
+use crate::domain::delivery::Judgement;
+use crate::domain::time::Time;
+
+/// The health of a receiver and who must hear of it.
+pub struct Ward {
+    /// As logs name it: a destination's id or a host.
+    name: String,
+    health: Mutex<Health>,
+    meters: Arc<Meters>,
+    lanes: Mutex<Vec<Weak<Shared>>>,
+    /// What the gauges say: (parked, breaker open).
+    shown: Mutex<(bool, bool)>,
+    /// What the lanes of a host share; `None` for an account, whose only lane counts for itself.
+    doorway: Mutex<Option<Arc<Doorway>>>,
+}
+
+impl Ward {
+    /// Of a receiver with one lane.
+    pub fn of_account(name: String, health: Health, meters: Arc<Meters>) -> Ward {
+        Ward {
+            name,
+            health: Mutex::new(health),
+            meters,
+            lanes: Mutex::default(),
+            shown: Mutex::default(),
+            doorway: Mutex::default(),
+        }
+    }
+
+    /// Of a host that many lanes send to.
+    pub fn of_host(name: String, health: Health, meters: Arc<Meters>) -> Ward {
+        let ward = Ward::of_account(name, health, meters);
+        *ward.doorway.lock() = Some(Arc::new(Doorway::new(None)));
+        ward
+    }
+
+    /// What its lanes count by.
+    pub fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.meters)
+    }
+
+    /// Holds the host to this rate; what is the same already is left as it is, with all that it counted.
+    pub fn limit(&self, per_second: Option<NonZeroU32>) {
+        let mut doorway = self.doorway.lock();
+        if doorway.as_ref().is_some_and(|doorway| doorway.per_second != per_second) {
+            *doorway = Some(Arc::new(Doorway::new(per_second)));
+        }
+    }
+
+    pub fn doorway(&self) -> Option<Arc<Doorway>> {
+        self.doorway.lock().clone()
+    }
+
+    pub fn join(&self, lane: &Arc<Shared>) {
+        self.lanes.lock().push(Arc::downgrade(lane));
+        self.show();
+    }
+
+    /// A receiver that nobody sends to is neither parked nor broken: its alarm would stand for ever.
+    pub fn leave(&self, lane: &Arc<Shared>) {
+        let left = Arc::downgrade(lane);
+        self.lanes.lock().retain(|known| !known.ptr_eq(&left));
+        self.show();
+    }
+
+    pub fn gate(&self, now: Time) -> Gate {
+        self.health.lock().gate(now)
+    }
+
+    pub fn parked(&self) -> Option<(Time, String)> {
+        self.health.lock().parked()
+    }
+
+    pub fn open_until(&self) -> Option<Time> {
+        self.health.lock().open_until()
+    }
+
+    /// New settings came.
+    pub fn renewed(&self, proven: bool, now: Time) {
+        self.health.lock().renewed(proven, now);
+    }
+
+    /// Takes the turn to probe; false where another lane has it.
+    pub fn probe_begins(&self) -> bool {
+        self.health.lock().probe_begins()
+    }
+
+    pub fn probe_is_void(&self) {
+        self.health.lock().probe_is_void();
+        self.poke();
+    }
+
+    pub fn judged(&self, judgement: &Judgement, standing: Standing, now: Time) {
+        let mut health = self.health.lock();
+        let before = (health.parked().is_some(), health.open_until().is_some());
+        health.judged(judgement, standing, now);
+        let after = (health.parked().is_some(), health.open_until().is_some());
+        drop(health);
+        if before != after {
+            self.tell(before, after);
+        }
+        if before != after || standing.probe {
+            self.poke();
+        }
+    }
+
+    fn tell(&self, before: (bool, bool), after: (bool, bool)) {
+        self.show();
+        let receiver = self.name.as_str();
+        match (before.0, after.0) {
+            (false, true) => tracing::warn!(receiver, "the account is refused: the destination is parked"),
+            (true, false) => tracing::info!(receiver, "the account is taken again: sending goes on"),
+            _ => {}
+        }
+        match (before.1, after.1) {
+            (false, true) => tracing::warn!(receiver, "most attempts fail: sending pauses"),
+            (true, false) => tracing::info!(receiver, "the platform is back: sending goes on"),
+            _ => {}
+        }
+    }
+
+    fn show(&self) {
+        let watched = !self.lanes.lock().is_empty();
+        let health = self.health.lock();
+        let now = (watched && health.parked().is_some(), watched && health.open_until().is_some());
+        drop(health);
+        let mut shown = self.shown.lock();
+        self.meters.health(*shown, now);
+        *shown = now;
+    }
+
+    fn poke(&self) {
+        for lane in self.lanes.lock().iter().filter_map(Weak::upgrade) {
+            lane.poke.notify_one();
+        }
+    }
+}
+
+/// The way into one host: so many at once, so many a second.
+pub struct Doorway {
+    places: Arc<Semaphore>,
+    limiter: Option<DefaultDirectRateLimiter>,
+    per_second: Option<NonZeroU32>,
+}
+
+impl Doorway {
+    fn new(per_second: Option<NonZeroU32>) -> Doorway {
+        // What has a place waits for its turn while its conversion may change: with two seconds' worth
+        // of places nobody waits longer than that.
+        let most = per_second.map(|rate| usize::try_from(rate.get()).unwrap_or(usize::MAX).saturating_mul(2));
+        let places = most.map_or(HOST_PLACES, |most| most.min(HOST_PLACES));
+        let limiter = per_second.map(|rate| {
+            let burst = NonZeroU32::new(rate.get() / 20).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
+        });
+        Doorway { places: Arc::new(Semaphore::new(places)), limiter, per_second }
+    }
+
+    /// Up to `most` places that are free now.
+    pub fn try_places(&self, most: usize) -> Option<OwnedSemaphorePermit> {
+        let free = self.places.available_permits().min(most);
+        let wanted = u32::try_from(free).ok().filter(|wanted| *wanted > 0)?;
+        Arc::clone(&self.places).try_acquire_many_owned(wanted).ok()
+    }
+
+    /// One place, in the order of asking: no lane keeps another out.
+    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // Never closed, so never refused.
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Waits until the rate lets one more leave.
+    pub async fn turn(&self) {
+        let Some(limiter) = &self.limiter else { return };
+        while let Err(not_yet) = limiter.check() {
+            tokio::time::sleep(not_yet.wait_time_from(limiter.clock().now())).await;
+        }
+    }
+}

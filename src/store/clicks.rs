@@ -1,0 +1,8 @@
+//! All that is kept of clicks beside their own records: the log, what repeats and caps are told by, and
+//! the clicks of each browser.
+
+pub mod lately;
+pub mod log;
+pub mod purge;
+pub mod trail;
+pub mod upgrade;

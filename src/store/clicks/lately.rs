@@ -1,0 +1,167 @@
+//! What the writer remembers of the clicks recorded lately, so that a repeat is known and caps are
+//! counted. All of it can be read again from the stored records.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::domain::filter::{DuplicateBy, DuplicateRule};
+use crate::domain::ids::{ClickId, OfferId};
+use crate::domain::time::Time;
+use crate::store::StoreError;
+use crate::store::clicks::log::{self, LoggedClick};
+use crate::store::layout::key;
+use crate::store::shelf::Shelf;
+
+/// The most clicks that repeats are looked for among, whatever the window: the oldest go first. At most
+/// about 75 MB; 145 clicks a second for an hour.
+const MOST: usize = 512 * 1024;
+/// The most day counters at hand; the others are read when they are needed.
+const DAYS: usize = 4096;
+/// Blocks of the log read together.
+const CHUNK: usize = 64;
+
+/// Moved on by each commit; a commit that fails leaves it as it was.
+pub struct Lately {
+    /// The number that the next click will have.
+    end: u64,
+    repeats: Option<Repeats>,
+    days: HashMap<(i64, OfferId), u64>,
+}
+
+impl Lately {
+    pub fn new(end: u64) -> Lately {
+        Lately { end, repeats: None, days: HashMap::new() }
+    }
+
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// From now on repeats are told by this rule. Where it looks at other things than before, or further
+    /// back, the log is read again.
+    pub fn go_by(&mut self, shelf: &Shelf, rule: Option<DuplicateRule>) -> Result<(), StoreError> {
+        let Some(rule) = rule else {
+            self.repeats = None;
+            return Ok(());
+        };
+        let (by, window) = (rule.by, rule.window_ms);
+        match &mut self.repeats {
+            Some(known) if known.by == by && known.window >= window => known.window = window,
+            _ => self.repeats = Some(Repeats::read(shelf, self.end, (by, window))?),
+        }
+        Ok(())
+    }
+
+    /// The latest click of this key, if it came less than the window before `at`.
+    pub fn earlier(&self, key: u64, at: Time) -> Option<&ClickId> {
+        self.repeats.as_ref()?.earlier(key, at)
+    }
+
+    /// How many clicks on the offer have counted on that day.
+    pub fn counted(&mut self, shelf: &Shelf, day: i64, offer: &OfferId) -> Result<u64, StoreError> {
+        let place = (day, offer.clone());
+        if let Some(count) = self.days.get(&place) {
+            return Ok(*count);
+        }
+        let count = shelf.body::<u64>(&key::day(day, Some(offer)))?.map_or(0, |found| found.value);
+        self.days.insert(place, count);
+        Ok(count)
+    }
+
+    /// Takes note of what a committed group brought.
+    pub fn add<'a>(
+        &mut self,
+        logged: &[LoggedClick],
+        days: impl IntoIterator<Item = (&'a (i64, OfferId), &'a u64)>,
+    ) {
+        for line in logged {
+            if let Some(repeats) = &mut self.repeats {
+                repeats.add(self.end, line);
+            }
+            self.end += 1;
+        }
+        if self.days.len() > DAYS {
+            self.days.clear();
+        }
+        self.days.extend(days.into_iter().map(|(place, count)| (place.clone(), *count)));
+    }
+
+    /// Forgets the counters before a day: they are purged.
+    pub fn forget_days(&mut self, before: i64) {
+        self.days.retain(|(day, _), _| *day >= before);
+    }
+}
+
+/// The latest counted click of every key.
+struct Repeats {
+    by: DuplicateBy,
+    window: i64,
+    latest: HashMap<u64, (u64, Time, ClickId)>,
+    /// Keys and click numbers, in order of recording.
+    order: VecDeque<(u64, u64)>,
+    newest: Time,
+}
+
+impl Repeats {
+    /// From the log, as far back as the window and the bound reach.
+    fn read(shelf: &Shelf, end: u64, (by, window): (DuplicateBy, i64)) -> Result<Repeats, StoreError> {
+        let mut lines: Vec<(u64, LoggedClick)> = Vec::new();
+        let mut newest = None;
+        let mut below = end;
+        'blocks: loop {
+            let blocks = log::blocks_below(shelf, below, CHUNK)?;
+            if blocks.is_empty() {
+                break;
+            }
+            for (first, block) in blocks {
+                below = first;
+                let Some(block) = log::readable(block)? else { continue };
+                for (place, line) in block.value.into_iter().enumerate().rev() {
+                    let Some(line) = line else { continue };
+                    let newest = *newest.get_or_insert(line.at);
+                    if newest.millis_since(line.at) >= window || lines.len() >= MOST {
+                        break 'blocks;
+                    }
+                    if line.likeness.is_some() {
+                        lines.push((first + place as u64, line));
+                    }
+                }
+            }
+        }
+        let mut repeats =
+            Repeats { by, window, latest: HashMap::new(), order: VecDeque::new(), newest: Time::EPOCH };
+        lines.iter().rev().for_each(|(number, line)| repeats.add(*number, line));
+        Ok(repeats)
+    }
+
+    fn earlier(&self, key: u64, at: Time) -> Option<&ClickId> {
+        let (_, earlier, id) = self.latest.get(&key)?;
+        is_within(*earlier, at, self.window).then_some(id)
+    }
+
+    fn add(&mut self, number: u64, line: &LoggedClick) {
+        let Some(key) = line.likeness.and_then(|likeness| likeness.by(self.by)) else { return };
+        self.newest = self.newest.max(line.at);
+        self.latest.insert(key, (number, line.at, line.id.clone()));
+        self.order.push_back((key, number));
+        while self.front_is_done() || self.order.len() > MOST {
+            let Some((key, number)) = self.order.pop_front() else { break };
+            if self.latest.get(&key).is_some_and(|(latest, ..)| *latest == number) {
+                self.latest.remove(&key);
+            }
+        }
+    }
+
+    /// Whether the oldest was followed by another of its key, or lies before the window.
+    fn front_is_done(&self) -> bool {
+        let Some((key, number)) = self.order.front() else { return false };
+        match self.latest.get(key) {
+            Some((latest, at, _)) if latest == number => self.newest.millis_since(*at) >= self.window,
+            _ => true,
+        }
+    }
+}
+
+/// Whether two clicks are less than the window apart. Two that come at once are recorded in either order.
+pub fn is_within(earlier: Time, at: Time, window: i64) -> bool {
+    at.millis_since(earlier).abs() < window
+}

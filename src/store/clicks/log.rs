@@ -1,0 +1,228 @@
+//! The log of clicks in the order in which they were recorded: for lists, for purging, and for what the
+//! click filters have to remember. A click's own record knows nothing of it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::click::Click;
+use crate::domain::filter::DuplicateBy;
+use crate::domain::ids::ClickId;
+use crate::domain::time::{DAY_MS, Time};
+use crate::store::group::Shared;
+use crate::store::kv::{Batch, Direction, Span};
+use crate::store::layout::{self, key, unchanged};
+use crate::store::shelf::{Found, Shelf, corrupt};
+use crate::store::walk::UNPACK;
+use crate::store::{ClickFilter, Page, PageRequest, StoreError};
+
+/// The most clicks in one record.
+pub const BLOCK: usize = 64;
+/// Blocks read together.
+const CHUNK: usize = 32;
+/// What one list call may spend: 1 for a block, [`UNPACK`] for a click read.
+const BUDGET: usize = 6000;
+
+/// A click as it was when it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedClick {
+    pub id: ClickId,
+    /// When it was recorded.
+    pub at: Time,
+    /// By what a repeat of it is known, where it counted as a click on an offer.
+    pub likeness: Option<Likeness>,
+}
+
+/// Clicks in order; a purged one is `None`.
+pub type LogBlock = Vec<Option<LoggedClick>>;
+
+unchanged!(LogBlock);
+
+/// By what two clicks on one offer are told to be one visitor's, as hashes with the offer in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Likeness {
+    cookie: Option<u64>,
+    ip: Option<u64>,
+    ip_and_agent: Option<u64>,
+}
+
+impl Likeness {
+    /// `None` without an offer: then no other click is a repeat of it.
+    pub fn of(click: &Click) -> Option<Likeness> {
+        let offer = click.passage.placement.as_ref()?.offer.as_str();
+        let visitor = click.passage.visitor.as_ref().map(|visitor| visitor.as_str());
+        let ip = click.ip.map(|ip| ip.to_canonical().to_string());
+        let agent = click.user_agent.as_deref().unwrap_or_default();
+        Some(Likeness {
+            cookie: visitor.map(|visitor| secure_hash(&[offer, "cookie", visitor])),
+            ip: ip.as_deref().map(|ip| secure_hash(&[offer, "ip", ip])),
+            ip_and_agent: ip.as_deref().map(|ip| secure_hash(&[offer, "ip+agent", ip, agent])),
+        })
+    }
+
+    /// `None` where the click lacks what the rule looks at.
+    pub fn by(&self, rule: DuplicateBy) -> Option<u64> {
+        match rule {
+            DuplicateBy::Cookie => self.cookie,
+            DuplicateBy::Ip => self.ip,
+            DuplicateBy::IpAndAgent => self.ip_and_agent,
+        }
+    }
+}
+
+/// Nobody can choose a user agent that makes another's click look like a repeat. Stored: never changes.
+fn secure_hash(parts: &[&str]) -> u64 {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Puts new clicks into the log; `first` is the number of the first.
+pub fn put(batch: &mut Batch, mut first: u64, clicks: &[LoggedClick]) -> Result<(), StoreError> {
+    for block in clicks.chunks(BLOCK) {
+        let lines: Vec<Option<&LoggedClick>> = block.iter().map(Some).collect();
+        let key = key::log(first);
+        let packed = layout::pack(&(), &lines).map_err(|error| corrupt(&key, &error))?;
+        layout::put(batch, key, packed, 0);
+        first += block.len() as u64;
+    }
+    Ok(())
+}
+
+/// A block with its first number; one that cannot be read is an error of its own.
+pub type Read = (u64, Result<Found<LogBlock>, StoreError>);
+
+/// Up to `most` blocks that begin below `below`, newest first.
+pub fn blocks_below(shelf: &Shelf, below: u64, most: usize) -> Result<Vec<Read>, StoreError> {
+    let (from, to) = (key::log(0), key::log(below));
+    read(shelf, Span { from: &from, to: &to, direction: Direction::Down }, most)
+}
+
+/// Up to `most` blocks that begin at `from` or later, oldest first.
+pub fn blocks_from(shelf: &Shelf, from: u64, most: usize) -> Result<Vec<Read>, StoreError> {
+    let (from, to) = (key::log(from), key::log(u64::MAX));
+    read(shelf, Span { from: &from, to: &to, direction: Direction::Up }, most)
+}
+
+fn read(shelf: &Shelf, span: Span<'_>, most: usize) -> Result<Vec<Read>, StoreError> {
+    let mut found = Vec::new();
+    shelf.scan(span, &mut |key, bytes| {
+        found.push((key.to_vec(), bytes.to_vec()));
+        if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    let mut blocks = Vec::with_capacity(found.len());
+    for (key, bytes) in found {
+        let Some(first) = key::number(&key) else { continue };
+        let block = match shelf.join(&key, bytes) {
+            Ok(Found { value, pieces }) => {
+                let value = layout::body(&value).map_err(|error| corrupt(&key, &error));
+                value.map(|value| Found { value, pieces })
+            }
+            Err(error @ StoreError::Corrupt { .. }) => Err(error),
+            Err(error) => return Err(error),
+        };
+        blocks.push((first, block));
+    }
+    Ok(blocks)
+}
+
+/// The number that the next click will have.
+pub fn end(shelf: &Shelf) -> Result<u64, StoreError> {
+    let last = blocks_below(shelf, u64::MAX, 1)?.pop();
+    // A damaged block may hold as many as any.
+    Ok(last.map_or(1, |(first, block)| first + block.map_or(BLOCK, |block| block.value.len()) as u64))
+}
+
+/// Lists clicks, newest first.
+pub fn clicks(
+    shared: &Shared,
+    filter: &ClickFilter,
+    page: &PageRequest,
+) -> Result<Page<Arc<Click>>, StoreError> {
+    shared.shelf.check()?;
+    let end = shared.lately.lock().end();
+    let mut below = match &page.cursor {
+        None => end,
+        Some(cursor) => cursor.parse::<u64>().map_err(|_| StoreError::Cursor(cursor.clone()))?.min(end),
+    };
+    // The log lies nearly in order of time; a day is more than clocks are wrong by.
+    let since = filter.since.map(|since| since.plus_millis(-DAY_MS));
+    let is_past = |line: &LoggedClick| since.is_some_and(|since| line.at < since);
+    let mut list = List { shared, filter, limit: page.limit.clamp(1, 1000), items: Vec::new(), spent: 0 };
+    loop {
+        let blocks = blocks_below(&shared.shelf, below, CHUNK)?;
+        if blocks.is_empty() {
+            return Ok(Page { items: list.items, next_cursor: None });
+        }
+        for (first, block) in blocks {
+            let lines = readable(block)?.map_or(LogBlock::new(), |found| found.value);
+            if !lines.is_empty() && lines.iter().flatten().all(is_past) && since.is_some() {
+                return Ok(Page { items: list.items, next_cursor: None });
+            }
+            if let Some(stopped_at) = list.block(first, &lines, below)? {
+                return Ok(Page { items: list.items, next_cursor: Some(stopped_at.to_string()) });
+            }
+            below = first;
+        }
+    }
+}
+
+/// What cannot be read is left out; what lies behind it is not.
+pub fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    found.map(Some).or_else(|error| match error {
+        StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "a click cannot be read and is left out");
+            Ok(None)
+        }
+        error => Err(error),
+    })
+}
+
+/// One list call.
+struct List<'a> {
+    shared: &'a Shared,
+    filter: &'a ClickFilter,
+    limit: usize,
+    items: Vec<Arc<Click>>,
+    spent: usize,
+}
+
+impl List<'_> {
+    /// Goes through a block below number `below`. Answers the number at which the page ends, if it does.
+    fn block(&mut self, first: u64, lines: &LogBlock, below: u64) -> Result<Option<u64>, StoreError> {
+        self.spent += 1;
+        for (place, line) in lines.iter().enumerate().rev() {
+            let number = first + place as u64;
+            let within = |line: &&LoggedClick| {
+                self.filter.since.is_none_or(|since| line.at >= since)
+                    && self.filter.until.is_none_or(|until| line.at < until)
+            };
+            let Some(line) = line.as_ref().filter(|line| number < below && within(line)) else { continue };
+            self.spent += UNPACK;
+            let click = readable(self.shared.shelf.click(&line.id))?.flatten();
+            self.items.extend(click.filter(|click| fits(click, self.filter)));
+            if self.items.len() == self.limit || self.spent >= BUDGET {
+                return Ok(Some(number));
+            }
+        }
+        Ok((self.spent >= BUDGET).then_some(first))
+    }
+}
+
+fn fits(click: &Click, filter: &ClickFilter) -> bool {
+    let passage = &click.passage;
+    let placed = passage.placement.as_ref();
+    let campaign = placed.and_then(|placed| placed.campaign.as_ref());
+    let affiliate = placed.and_then(|placed| placed.affiliate.as_ref());
+    let is_marked = || passage.verdicts.iter().any(|verdict| verdict.hit.is_some());
+    filter.offer.as_ref().is_none_or(|offer| placed.is_some_and(|placed| placed.offer == *offer))
+        && filter.campaign.as_ref().is_none_or(|wanted| campaign == Some(wanted))
+        && filter.affiliate.as_ref().is_none_or(|wanted| affiliate == Some(wanted))
+        && filter.visitor.as_ref().is_none_or(|wanted| passage.visitor.as_ref() == Some(wanted))
+        && (!filter.marked_only || is_marked())
+}

@@ -1,0 +1,185 @@
+//! What the clicks of a group leave beside their own records: lines of the log, day counters, visits.
+//! Every change is read first and made after, so that a failed read leaves nothing half done.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::domain::attribution::Visit;
+use crate::domain::click::Click;
+use crate::domain::filter::{ClickFacts, judge};
+use crate::domain::ids::{ClickId, OfferId, VisitorId};
+use crate::domain::offer::day_of;
+use crate::domain::time::Time;
+use crate::store::clicks::lately::{Lately, is_within};
+use crate::store::clicks::log::{self, Likeness, LoggedClick};
+use crate::store::group::Group;
+use crate::store::kv::Batch;
+use crate::store::layout::{self, key, unchanged};
+use crate::store::shelf::{Found, corrupt};
+use crate::store::{Screening, StoreError};
+
+/// The most clicks that are kept of one browser: the newest that count, then the newest others.
+const VISITS: usize = 64;
+
+unchanged!(Vec<Visit>);
+
+/// All that the clicks of one group leave.
+#[derive(Default)]
+pub struct Trail {
+    logged: Vec<LoggedClick>,
+    /// The latest counted click of the group by what a repeat of it is known by.
+    repeats: HashMap<u64, (Time, ClickId)>,
+    /// Counters as they become.
+    days: BTreeMap<(i64, OfferId), u64>,
+    visitors: BTreeMap<VisitorId, Visits>,
+}
+
+/// A browser's clicks, and the further pieces of the record they replace.
+#[derive(Clone, Default)]
+pub struct Visits {
+    pub visits: Vec<Visit>,
+    pub had: u16,
+}
+
+/// What one click leaves.
+#[derive(Default)]
+pub struct Footprint {
+    logged: Option<LoggedClick>,
+    repeat: Option<u64>,
+    day: Option<((i64, OfferId), u64)>,
+    visitor: Option<(VisitorId, Visits)>,
+}
+
+impl Group<'_> {
+    /// Puts a new click through the filters, if it is to be, and says what it leaves.
+    pub fn admit(&self, click: &mut Click, screening: Screening) -> Result<Footprint, StoreError> {
+        let placement = click.passage.placement.clone();
+        let offer = placement.map(|placed| placed.offer);
+        let likeness = Likeness::of(click);
+        let rule = self.rules.filters.duplicate;
+        let key = rule.and_then(|rule| likeness?.by(rule.by));
+        let mut counted = None;
+        if let Some(offer) = offer {
+            let place = (day_of(click.recorded_at), offer);
+            let count = self.counted(&place)?;
+            counted = Some((place, count));
+        }
+        if screening == Screening::Filters {
+            let duplicate_of = match key.zip(rule) {
+                Some((key, rule)) => self.earlier(key, click.recorded_at, rule.window_ms)?,
+                None => None,
+            };
+            let clicks_today = counted.as_ref().map_or(0, |(_, count)| *count);
+            let offer = counted.as_ref().and_then(|((_, offer), _)| self.rules.offer(offer));
+            let facts = ClickFacts { duplicate_of, clicks_today };
+            click.passage.verdicts = judge(&self.rules.filters, offer.map(AsRef::as_ref), click, &facts);
+        }
+        let billable = click.passage.is_billable();
+        let likeness = likeness.filter(|_| billable);
+        Ok(Footprint {
+            logged: Some(LoggedClick { id: click.id.clone(), at: click.recorded_at, likeness }),
+            repeat: key.filter(|_| billable),
+            day: counted.filter(|_| billable).map(|(place, count)| (place, count + 1)),
+            visitor: self.visited(click)?,
+        })
+    }
+
+    /// What a known click leaves that was filled: it is not counted again.
+    pub fn admit_again(&self, click: &Click) -> Result<Footprint, StoreError> {
+        Ok(Footprint { visitor: self.visited(click)?, ..Footprint::default() })
+    }
+
+    fn counted(&self, place: &(i64, OfferId)) -> Result<u64, StoreError> {
+        match self.trail.days.get(place) {
+            Some(count) => Ok(*count),
+            None => self.shared.lately.lock().counted(&self.shared.shelf, place.0, &place.1),
+        }
+    }
+
+    fn earlier(&self, key: u64, at: Time, window: i64) -> Result<Option<ClickId>, StoreError> {
+        let mut lately = self.shared.lately.lock();
+        lately.go_by(&self.shared.shelf, self.rules.filters.duplicate)?;
+        let here = self.trail.repeats.get(&key).filter(|(earlier, _)| is_within(*earlier, at, window));
+        Ok(here.map(|(_, id)| id).or_else(|| lately.earlier(key, at)).cloned())
+    }
+
+    /// The clicks of a browser, those of the group included.
+    pub fn visits(&self, visitor: &VisitorId) -> Result<Visits, StoreError> {
+        if let Some(pending) = self.trail.visitors.get(visitor) {
+            return Ok(pending.clone());
+        }
+        let found = self.shared.shelf.body(&key::visitor(visitor))?;
+        Ok(found.map_or(Visits::default(), |Found { value, pieces }| Visits { visits: value, had: pieces }))
+    }
+
+    /// Its browser's clicks with this one among them, if that is news.
+    fn visited(&self, click: &Click) -> Result<Option<(VisitorId, Visits)>, StoreError> {
+        let Some(visitor) = &click.passage.visitor else { return Ok(None) };
+        let visit = Visit {
+            click: click.id.clone(),
+            at: click.at,
+            offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
+            billable: click.passage.is_billable(),
+        };
+        let mut visits = self.visits(visitor)?;
+        if visits.visits.contains(&visit) {
+            return Ok(None);
+        }
+        visits.visits.retain(|known| known.click != visit.click);
+        visits.visits.push(visit);
+        if visits.visits.len() > VISITS {
+            let rank = |visit: &Visit| (visit.billable, visit.at);
+            let least = visits.visits.iter().enumerate().min_by_key(|(_, visit)| rank(visit));
+            if let Some((least, _)) = least {
+                visits.visits.remove(least);
+            }
+        }
+        Ok(Some((visitor.clone(), visits)))
+    }
+
+    /// Takes what a click leaves into the group.
+    pub fn leave(&mut self, footprint: Footprint) {
+        let Footprint { logged, repeat, day, visitor } = footprint;
+        if let Some(line) = logged {
+            if let Some(key) = repeat {
+                self.trail.repeats.insert(key, (line.at, line.id.clone()));
+            }
+            self.trail.logged.push(line);
+            self.numbers.next_click += 1;
+        }
+        self.trail.days.extend(day);
+        self.trail.visitors.extend(visitor);
+    }
+}
+
+impl Trail {
+    /// Adds it all to the batch; `end` is the number after the last click.
+    pub fn pack(&self, batch: &mut Batch, end: u64) -> Result<(), StoreError> {
+        log::put(batch, end - self.logged.len() as u64, &self.logged)?;
+        for ((day, offer), count) in &self.days {
+            let key = key::day(*day, Some(offer));
+            let packed = layout::pack(&(), count).map_err(|error| corrupt(&key, &error))?;
+            layout::put(batch, key, packed, 0);
+        }
+        for (visitor, visits) in &self.visitors {
+            put_visits(batch, visitor, visits)?;
+        }
+        Ok(())
+    }
+
+    /// Shows the committed clicks to whatever comes after them.
+    pub fn publish(&self, lately: &mut Lately) {
+        lately.add(&self.logged, &self.days);
+    }
+}
+
+/// Puts a browser's clicks over what was kept of them; without any, removes the record.
+pub fn put_visits(batch: &mut Batch, visitor: &VisitorId, visits: &Visits) -> Result<(), StoreError> {
+    let key = key::visitor(visitor);
+    if visits.visits.is_empty() {
+        layout::remove(batch, key, visits.had);
+        return Ok(());
+    }
+    let packed = layout::pack(&(), &visits.visits).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, visits.had);
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! Suppression lists as they are stored, and what is kept of them in memory: how much of what is on
+//! which list. The entries themselves lie on the disk, where each is found by its value.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use hmac::{Hmac, Mac};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, SuppressedKind, Traces};
+use crate::domain::time::Time;
+use crate::store::group::Shared;
+use crate::store::kv::{Direction, Span};
+use crate::store::layout::{key, unchanged};
+use crate::store::shelf::Shelf;
+use crate::store::{Page, PageRequest, StoreError};
+
+/// The key of the hashes that stand for e-mail addresses and phone numbers. Minted once for a store; a
+/// copy of the lists without it says nothing about anybody.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct HashKey([u8; 32]);
+
+impl HashKey {
+    /// A fresh key, from the operating system.
+    pub fn mint() -> Result<HashKey, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(HashKey(bytes))
+    }
+
+    fn hash(&self, class: Class, text: &str) -> Option<Token> {
+        // HMAC takes a key of any length.
+        let mut hash = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        hash.update(&[class.byte()]);
+        hash.update(text.as_bytes());
+        Some(Token::new(class, &hash.finalize().into_bytes()))
+    }
+}
+
+/// What is looked up alike: a kind, of networks also the length of the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Class {
+    Ip4(u8),
+    Ip6(u8),
+    OrderId,
+    ClickId,
+    Email,
+    Phone,
+}
+
+impl Class {
+    /// The first byte of its tokens: a list is shown in this order. Stored, so it never changes.
+    fn byte(self) -> u8 {
+        match self {
+            Class::Ip4(_) => 1,
+            Class::Ip6(_) => 2,
+            Class::OrderId => 3,
+            Class::ClickId => 4,
+            Class::Email => 5,
+            Class::Phone => 6,
+        }
+    }
+}
+
+/// An entry as it is stored: a byte for its kind, then its value or hash. Of a network the address, then
+/// the length of its prefix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(Vec<u8>);
+
+impl Token {
+    fn new(class: Class, value: &[u8]) -> Token {
+        Token([&[class.byte()], value].concat())
+    }
+
+    fn net(net: &IpNet) -> (Class, Token) {
+        match net {
+            IpNet::V4(net) => {
+                let class = Class::Ip4(net.prefix_len());
+                (class, Token::new(class, &[&net.addr().octets()[..], &[net.prefix_len()]].concat()))
+            }
+            IpNet::V6(net) => {
+                let class = Class::Ip6(net.prefix_len());
+                (class, Token::new(class, &[&net.addr().octets()[..], &[net.prefix_len()]].concat()))
+            }
+        }
+    }
+
+    /// The token of an entry; `None` of one that is hashed while there is no key, and so no such entry.
+    pub fn of(entry: &Suppressed, key: Option<&HashKey>) -> Option<(Class, Token)> {
+        let hashed = |class, text: &str| Some((class, key?.hash(class, text)?));
+        match entry {
+            Suppressed::Ip(net) => Some(Token::net(net)),
+            Suppressed::OrderId(text) => Some((Class::OrderId, Token::new(Class::OrderId, text.as_bytes()))),
+            Suppressed::ClickId(text) => Some((Class::ClickId, Token::new(Class::ClickId, text.as_bytes()))),
+            Suppressed::Email(text) => hashed(Class::Email, text),
+            Suppressed::Phone(text) => hashed(Class::Phone, text),
+        }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads a stored token.
+    pub fn parse(bytes: &[u8]) -> Option<(Class, Token)> {
+        let (first, value) = bytes.split_first()?;
+        let class = match first {
+            1 => Class::Ip4(*value.last()?),
+            2 => Class::Ip6(*value.last()?),
+            3 => Class::OrderId,
+            4 => Class::ClickId,
+            5 => Class::Email,
+            6 => Class::Phone,
+            _ => return None,
+        };
+        Some((class, Token(bytes.to_vec())))
+    }
+
+    /// What may be shown of it.
+    fn shown(&self) -> Option<(SuppressedKind, Option<String>)> {
+        let (first, value) = self.0.split_first()?;
+        let text = || Some(String::from_utf8_lossy(value).into_owned());
+        Some(match first {
+            1 => {
+                let (address, length) = value.split_first_chunk::<4>()?;
+                (SuppressedKind::Ip, Some(net_text(IpAddr::from(*address), length)?))
+            }
+            2 => {
+                let (address, length) = value.split_first_chunk::<16>()?;
+                (SuppressedKind::Ip, Some(net_text(IpAddr::from(*address), length)?))
+            }
+            3 => (SuppressedKind::OrderId, text()),
+            4 => (SuppressedKind::ClickId, text()),
+            5 => (SuppressedKind::Email, None),
+            _ => (SuppressedKind::Phone, None),
+        })
+    }
+}
+
+/// A single address without its prefix length, as people write it.
+fn net_text(address: IpAddr, length: &[u8]) -> Option<String> {
+    let net = IpNet::new(address, *length.first()?).ok()?;
+    Some(if net.prefix_len() == net.max_prefix_len() { address.to_string() } else { net.to_string() })
+}
+
+/// What is kept with an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    pub at: Time,
+    pub actor: String,
+}
+
+/// What is kept of a list beside its entries.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    pub changed_at: Time,
+    counts: BTreeMap<Class, u64>,
+}
+
+unchanged!(HashKey, Added, Summary);
+
+/// Every list that has an entry, counted; of bounded size, however many entries there are.
+#[derive(Clone, Default)]
+pub struct Lists {
+    pub key: Option<HashKey>,
+    lists: BTreeMap<String, Summary>,
+    /// How many entries of each class there are on all lists together.
+    in_use: BTreeMap<Class, u64>,
+}
+
+impl Lists {
+    /// Reads what is stored.
+    pub fn open(shelf: &Shelf) -> Result<Lists, StoreError> {
+        let mut found = Vec::new();
+        shelf.scan(Span { from: b"N", to: b"O", direction: Direction::Up }, &mut |key, bytes| {
+            found.push((key.to_vec(), bytes.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        let mut lists = Lists::default();
+        for (key, bytes) in found {
+            let summary: Summary = shelf.head(&key, bytes)?;
+            for (class, count) in &summary.counts {
+                *lists.in_use.entry(*class).or_default() += count;
+            }
+            let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+            lists.lists.insert(name, summary);
+        }
+        if let Some(bytes) = shelf.first_piece(key::HASH_KEY)? {
+            lists.key = Some(shelf.head(key::HASH_KEY, bytes)?);
+        }
+        Ok(lists)
+    }
+
+    pub fn get(&self, list: &str) -> Option<&Summary> {
+        self.lists.get(list)
+    }
+
+    /// Counts one entry more.
+    pub fn add(&mut self, list: &str, class: Class, now: Time) {
+        *self.in_use.entry(class).or_default() += 1;
+        let fresh = || Summary { changed_at: now, counts: BTreeMap::new() };
+        let summary = self.lists.entry(list.to_owned()).or_insert_with(fresh);
+        summary.changed_at = now;
+        *summary.counts.entry(class).or_default() += 1;
+    }
+
+    /// Counts one entry less. A list ends with its last.
+    pub fn remove(&mut self, list: &str, class: Class, now: Option<Time>) {
+        less(&mut self.in_use, class);
+        if let Some(summary) = self.lists.get_mut(list) {
+            less(&mut summary.counts, class);
+            summary.changed_at = now.unwrap_or(summary.changed_at);
+            if summary.counts.is_empty() {
+                self.lists.remove(list);
+            }
+        }
+    }
+
+    /// Under which tokens these traces would stand on lists: only those of classes that are in use, so
+    /// that nothing is looked up in vain.
+    pub fn tokens(&self, traces: &Traces) -> Vec<(SuppressedKind, Token)> {
+        let mut tokens = Vec::new();
+        for class in self.in_use.keys().copied() {
+            let plain = |text: &String| Some(Token::new(class, text.as_bytes()));
+            let hashed = |text: &String| self.key.as_ref()?.hash(class, text);
+            let within = |address: &IpAddr| within(address.to_canonical(), class);
+            let (kind, found): (_, Vec<Token>) = match class {
+                Class::Ip4(_) | Class::Ip6(_) => {
+                    (SuppressedKind::Ip, traces.ip.iter().filter_map(within).collect())
+                }
+                Class::OrderId => {
+                    (SuppressedKind::OrderId, traces.order_id.iter().filter_map(plain).collect())
+                }
+                Class::ClickId => {
+                    (SuppressedKind::ClickId, traces.click_id.iter().filter_map(plain).collect())
+                }
+                Class::Email => (SuppressedKind::Email, traces.email.iter().filter_map(hashed).collect()),
+                Class::Phone => (SuppressedKind::Phone, traces.phone.iter().filter_map(hashed).collect()),
+            };
+            tokens.extend(found.into_iter().map(|token| (kind, token)));
+        }
+        tokens
+    }
+
+    /// Every list, by name.
+    pub fn summaries(&self) -> Vec<ListSummary> {
+        let summary = |(name, summary): (&String, &Summary)| ListSummary {
+            name: name.clone(),
+            entries: summary.counts.values().sum(),
+            changed_at: summary.changed_at,
+        };
+        self.lists.iter().map(summary).collect()
+    }
+}
+
+fn less(counts: &mut BTreeMap<Class, u64>, class: Class) {
+    if let Some(count) = counts.get_mut(&class) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&class);
+        }
+    }
+}
+
+/// The network of this class that the address lies in.
+fn within(address: IpAddr, class: Class) -> Option<Token> {
+    let length = match (address, class) {
+        (IpAddr::V4(_), Class::Ip4(length)) | (IpAddr::V6(_), Class::Ip6(length)) => length,
+        _ => return None,
+    };
+    let net = IpNet::new(address, length).ok()?.trunc();
+    Some(Token::net(&net).1)
+}
+
+/// One page of a list's entries.
+pub fn listed(shared: &Shared, list: &str, page: &PageRequest) -> Result<Page<ListedEntry>, StoreError> {
+    let (mut from, to) = key::list_span(list);
+    if let Some(cursor) = &page.cursor {
+        let after = unhex(cursor).and_then(|bytes| Token::parse(&bytes));
+        let (_, after) = after.ok_or_else(|| StoreError::Cursor(cursor.clone()))?;
+        from = [&key::listed(list, &after)[..], &[0]].concat();
+    }
+    let limit = page.limit.clamp(1, 1000);
+    let mut found = Vec::new();
+    shared.shelf.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
+        found.push((key.to_vec(), bytes.to_vec()));
+        if found.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let prefix = key::list_span(list).0.len();
+    let mut items = Vec::new();
+    let mut last = None;
+    for (key, bytes) in found {
+        let Some((_, token)) = Token::parse(key.get(prefix..).unwrap_or_default()) else { continue };
+        match (shared.shelf.head::<Added>(&key, bytes), token.shown()) {
+            (Ok(added), Some((kind, value))) => {
+                items.push(ListedEntry { kind, value, added_at: added.at, actor: added.actor });
+            }
+            (Err(error @ StoreError::Corrupt { .. }), _) => {
+                tracing::error!(%error, "an entry cannot be read and is left out of its suppression list");
+            }
+            (Err(error), _) => return Err(error),
+            (Ok(_), None) => {}
+        }
+        last = Some(token);
+    }
+    Ok(Page { items, next_cursor: last.filter(|_| more).map(|token| hex(token.as_bytes())) })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.is_ascii().then(|| text.as_bytes().chunks(2).map(pair).collect()).flatten()
+}

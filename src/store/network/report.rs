@@ -1,0 +1,38 @@
+//! Reports: from the rows in memory to a page of conversions.
+
+use crate::domain::conversion::Conversion;
+use crate::store::group::Shared;
+use crate::store::{ReportPage, ReportQuery, StoreError};
+
+/// The most rows of one page.
+const MOST: usize = 500;
+
+/// One page, and how many rows fit in all. A row that changes while the page is read is shown as it has
+/// become; one that cannot be read is logged and left out.
+pub fn report(shared: &Shared, query: &ReportQuery) -> Result<ReportPage, StoreError> {
+    shared.shelf.check()?;
+    let view = shared.index.lock().rows.view(query);
+    let (total, numbers) = view.page(query.skip, query.limit.clamp(1, MOST));
+    drop(view);
+    let mut rows = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        match conversion(shared, number) {
+            Ok(found) => rows.extend(found),
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(postback = number, %error, "a conversion cannot be read and is left out of a report");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(ReportPage { total, rows })
+}
+
+/// A conversion without its deliveries.
+fn conversion(shared: &Shared, number: u64) -> Result<Option<Conversion>, StoreError> {
+    let Some(first) = shared.index.lock().block_of(number) else { return Ok(None) };
+    if let Some(changed) = shared.shelf.overlay(number)? {
+        return Ok(Some(changed.conversion));
+    }
+    let block = shared.shelf.block(first)?;
+    Ok(block.and_then(|block| block.entry(number).and_then(|(_, entry)| entry.conversion.clone())))
+}

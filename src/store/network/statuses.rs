@@ -1,0 +1,139 @@
+//! Statuses that change by hand or by time: what the writer is asked, and how it does it.
+
+use std::collections::BTreeSet;
+
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::plan;
+use crate::domain::status::{self, MoveRefused, StatusMove};
+use crate::domain::time::Time;
+use crate::store::command::Answer;
+use crate::store::group::{Group, MAX_CHANGES};
+use crate::store::layout::Sketch;
+use crate::store::queues::MAX_DELIVERIES;
+use crate::store::shelf::Record;
+use crate::store::steps::STEP;
+use crate::store::{ConversionRef, StatusChanged, StoreError};
+
+/// A change of status.
+pub enum StatusCommand {
+    Set(StatusOrder, Answer<StatusChanged>),
+    Dispose { now: Time, limit: usize, answer: Answer<u64> },
+}
+
+impl StatusCommand {
+    /// Tells whoever waits that it was not done.
+    pub fn refuse(self, error: StoreError) {
+        match self {
+            StatusCommand::Set(_, answer) => drop(answer.send(Err(error))),
+            StatusCommand::Dispose { answer, .. } => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+/// Somebody wants a conversion to have another status.
+pub struct StatusOrder {
+    pub which: ConversionRef,
+    pub wanted: StatusMove,
+    pub now: Time,
+}
+
+/// Conversions whose status changes by itself, by when it does.
+#[derive(Default)]
+pub struct Dispositions(BTreeSet<(i64, u64)>);
+
+impl Dispositions {
+    /// Moves conversion `number` from one appearance to another.
+    pub fn apply(&mut self, number: u64, before: Option<&Sketch>, after: Option<&Sketch>) {
+        let due = |sketch: Option<&Sketch>| sketch.and_then(|sketch| sketch.disposition);
+        let (before, after) = (due(before), due(after));
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.0.remove(&(before.as_millis(), number));
+        }
+        self.0.extend(after.map(|after| (after.as_millis(), number)));
+    }
+
+    /// Up to `most` that are due, the longest due first.
+    fn due(&self, now: Time, most: usize) -> Vec<u64> {
+        let due = self.0.iter().take_while(|(due, _)| *due <= now.as_millis());
+        due.take(most).map(|(_, number)| *number).collect()
+    }
+
+    /// Leaves a conversion out until the next start: it cannot be read, and would come first again and
+    /// again.
+    fn forget(&mut self, number: u64) {
+        self.0.retain(|(_, known)| *known != number);
+    }
+}
+
+impl Group<'_> {
+    pub fn take_status(&mut self, command: StatusCommand) {
+        match command {
+            StatusCommand::Set(order, answer) => {
+                let decided = self.set_status(&order);
+                self.promise(decided, answer);
+            }
+            StatusCommand::Dispose { now, limit, answer } => {
+                let decided = self.dispose(now, limit);
+                self.promise(decided, answer);
+            }
+        }
+    }
+
+    fn set_status(&mut self, order: &StatusOrder) -> Result<StatusChanged, StoreError> {
+        let found = match order.which {
+            ConversionRef::Id(id) => self.find(&id)?,
+            ConversionRef::Number(seq) => self.peek(seq.get())?.map(|record| (seq.get(), record)),
+        };
+        let Some((number, old)) = found else { return Ok(StatusChanged::Unknown) };
+        let moved = match status::set_status(&old.conversion, &order.wanted, order.now) {
+            Ok(Some(moved)) => moved,
+            Ok(None) => return Ok(StatusChanged::Already(Box::new(old.conversion))),
+            Err(refused) => return Ok(StatusChanged::Refused(refused)),
+        };
+        let record = self.replanned(&old, moved.clone(), order.now);
+        let Some(record) = record.filter(|_| moved.history.len() <= MAX_CHANGES) else {
+            return Ok(StatusChanged::Refused(MoveRefused::TooOften));
+        };
+        self.change(number, &old, record, true);
+        Ok(StatusChanged::Changed(Box::new(moved)))
+    }
+
+    /// Gives what is due the status that was foreseen. Answers how many.
+    fn dispose(&mut self, now: Time, limit: usize) -> Result<u64, StoreError> {
+        let numbers = self.shared.index.lock().dispositions.due(now, limit.min(STEP));
+        let mut records = Vec::new();
+        for number in numbers {
+            match self.readable(number)? {
+                Some(record) => records.push((number, record)),
+                None => self.shared.index.lock().dispositions.forget(number),
+            }
+        }
+        let mut disposed = 0;
+        for (number, old) in records {
+            // Whoever changed it earlier in this group has settled it.
+            let Some(moved) = status::dispose(&old.conversion, now) else { continue };
+            let record = self.replanned(&old, moved.clone(), now).unwrap_or_else(|| {
+                tracing::warn!(postback = number, "a status that fell due is told to nobody: too many were");
+                Record { conversion: moved, ..old.clone() }
+            });
+            self.change(number, &old, record, true);
+            disposed += 1;
+        }
+        Ok(disposed)
+    }
+
+    /// The record after a change, with what it causes; `None` when that is more than one can have.
+    fn replanned(&self, old: &Record, conversion: Conversion, now: Time) -> Option<Record> {
+        let policy = self.rules.policy(&conversion.source);
+        let planned = plan(&conversion, &old.standing.deliveries, &policy, &self.rules.routes, now);
+        if planned.len() > MAX_DELIVERIES {
+            return None;
+        }
+        let mut record = Record { conversion, ..old.clone() };
+        record.standing.replan(planned);
+        Some(record)
+    }
+}

@@ -1,0 +1,257 @@
+//! What goes onto suppression lists and off them, and what stands on one. Pending entries of a group
+//! count for the decisions after them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::domain::suppression::{Listed, Traces};
+use crate::domain::time::Time;
+use crate::store::command::{Answer, Command};
+use crate::store::group::Group;
+use crate::store::kv::{Batch, Direction, KvError, Span};
+use crate::store::layout::{self, key};
+use crate::store::network::lists::{Added, Class, HashKey, Lists, Token};
+use crate::store::shelf::corrupt;
+use crate::store::steps::STEP;
+use crate::store::{StoreError, SuppressionOrder};
+
+/// The most characters of an actor's name that are kept with an entry.
+const ACTOR_CHARS: usize = 200;
+
+/// A change to suppression lists.
+pub enum SuppressionCommand {
+    Add(SuppressionOrder, Answer<Vec<bool>>),
+    TakeOff(SuppressionOrder, Answer<Vec<bool>>),
+    /// Done in steps; should the process end between two, the rest of the list stays.
+    Remove(RemoveList, Answer<u64>),
+}
+
+/// A list is to go.
+pub struct RemoveList {
+    pub list: String,
+    /// How many entries earlier steps have removed.
+    pub done: u64,
+}
+
+impl SuppressionCommand {
+    /// Bytes that the command brings along, roughly.
+    pub fn weight(&self) -> usize {
+        match self {
+            SuppressionCommand::Add(order, _) | SuppressionCommand::TakeOff(order, _) => {
+                order.entries.len() * 256
+            }
+            SuppressionCommand::Remove(..) => 0,
+        }
+    }
+
+    /// Tells whoever waits that it was not done.
+    pub fn refuse(self, error: StoreError) {
+        match self {
+            SuppressionCommand::Add(_, answer) | SuppressionCommand::TakeOff(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            SuppressionCommand::Remove(_, answer) => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+/// What a group changes on lists.
+pub struct Suppressing {
+    /// The lists as the group leaves them.
+    lists: Arc<Lists>,
+    /// Entries that come (`Some`) or go, by value and list.
+    entries: BTreeMap<(Token, String), Option<Added>>,
+    /// Lists whose summary is to be written.
+    touched: BTreeSet<String>,
+    /// Whether the key of the hashes is new.
+    minted: bool,
+}
+
+impl Suppressing {
+    pub fn on(lists: Arc<Lists>) -> Suppressing {
+        Suppressing { lists, entries: BTreeMap::new(), touched: BTreeSet::new(), minted: false }
+    }
+
+    /// The lists, where the group has changed them.
+    pub fn changed(&self) -> Option<Arc<Lists>> {
+        (self.minted || !self.touched.is_empty()).then(|| Arc::clone(&self.lists))
+    }
+
+    /// Adds what changes to a batch.
+    pub fn pack(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        for ((token, list), added) in &self.entries {
+            let (entry, value) = (key::listed(list, token), key::suppressed(token, list));
+            match added {
+                Some(added) => {
+                    let packed = layout::pack(added, &()).map_err(|error| corrupt(&entry, &error))?;
+                    layout::put(batch, entry, packed, 0);
+                    batch.put(value, vec![layout::VERSION]);
+                }
+                None => {
+                    batch.remove(entry);
+                    batch.remove(value);
+                }
+            }
+        }
+        for list in &self.touched {
+            let key = key::list(list);
+            match self.lists.get(list) {
+                Some(summary) => {
+                    let packed = layout::pack(summary, &()).map_err(|error| corrupt(&key, &error))?;
+                    layout::put(batch, key, packed, 0);
+                }
+                None => batch.remove(key),
+            }
+        }
+        if let Some(hash_key) = self.lists.key.as_ref().filter(|_| self.minted) {
+            let packed = layout::pack(hash_key, &()).map_err(|error| corrupt(key::HASH_KEY, &error))?;
+            layout::put(batch, key::HASH_KEY.to_vec(), packed, 0);
+        }
+        Ok(())
+    }
+}
+
+impl Group<'_> {
+    pub fn take_suppression(&mut self, command: SuppressionCommand) {
+        match command {
+            SuppressionCommand::Add(order, answer) => {
+                let decided = self.suppress(&order);
+                self.promise(decided, answer);
+            }
+            SuppressionCommand::TakeOff(order, answer) => {
+                let decided = self.unsuppress(&order);
+                self.promise(decided, answer);
+            }
+            SuppressionCommand::Remove(remove, answer) => match self.remove_step(&remove.list) {
+                Ok(count) if count == STEP => {
+                    let rest = RemoveList { done: remove.done + count as u64, ..remove };
+                    let rest = SuppressionCommand::Remove(rest, answer);
+                    self.again.push(Command::Suppression(rest));
+                }
+                done => self.promise(done.map(|count| remove.done + count as u64), answer),
+            },
+        }
+    }
+
+    fn suppress(&mut self, order: &SuppressionOrder) -> Result<Vec<bool>, StoreError> {
+        if order.entries.iter().any(|entry| entry.kind().is_hashed()) && self.suppressing.lists.key.is_none()
+        {
+            let minted = HashKey::mint().map_err(|error| {
+                self.shared.shelf.fail("mint the key of the suppression lists", &KvError(error.to_string()))
+            })?;
+            Arc::make_mut(&mut self.suppressing.lists).key = Some(minted);
+            self.suppressing.minted = true;
+        }
+        let mut fresh: BTreeMap<Token, Class> = BTreeMap::new();
+        let mut answers = Vec::with_capacity(order.entries.len());
+        for entry in &order.entries {
+            let token = Token::of(entry, self.suppressing.lists.key.as_ref());
+            let token = match token {
+                Some((class, token)) if !self.stands_on(&order.list, &token)? => Some((token, class)),
+                _ => None,
+            };
+            answers.push(token.is_some_and(|(token, class)| fresh.insert(token, class).is_none()));
+        }
+        let added = Added { at: order.now, actor: order.actor.chars().take(ACTOR_CHARS).collect() };
+        for (token, class) in fresh {
+            Arc::make_mut(&mut self.suppressing.lists).add(&order.list, class, order.now);
+            self.suppressing.entries.insert((token, order.list.clone()), Some(added.clone()));
+            self.suppressing.touched.insert(order.list.clone());
+        }
+        Ok(answers)
+    }
+
+    fn unsuppress(&mut self, order: &SuppressionOrder) -> Result<Vec<bool>, StoreError> {
+        let mut gone: BTreeMap<Token, Class> = BTreeMap::new();
+        let mut answers = Vec::with_capacity(order.entries.len());
+        for entry in &order.entries {
+            let token = Token::of(entry, self.suppressing.lists.key.as_ref());
+            let token = match token {
+                Some((class, token)) if self.stands_on(&order.list, &token)? => Some((token, class)),
+                _ => None,
+            };
+            answers.push(token.is_some_and(|(token, class)| gone.insert(token, class).is_none()));
+        }
+        self.take_off(&order.list, gone, Some(order.now));
+        Ok(answers)
+    }
+
+    fn take_off(&mut self, list: &str, gone: impl IntoIterator<Item = (Token, Class)>, now: Option<Time>) {
+        for (token, class) in gone {
+            Arc::make_mut(&mut self.suppressing.lists).remove(list, class, now);
+            self.suppressing.entries.insert((token, list.to_owned()), None);
+            self.suppressing.touched.insert(list.to_owned());
+        }
+    }
+
+    /// Removes up to [`STEP`] entries of a list. Answers how many.
+    fn remove_step(&mut self, list: &str) -> Result<usize, StoreError> {
+        let pending = &self.suppressing.entries;
+        let added = pending.iter().filter(|((_, on), added)| on == list && added.is_some());
+        let mut gone: BTreeMap<Token, Class> = BTreeMap::new();
+        gone.extend(added.filter_map(|((token, _), _)| Token::parse(token.as_bytes())).map(swap).take(STEP));
+        let (from, to) = key::list_span(list);
+        let span = Span { from: &from, to: &to, direction: Direction::Up };
+        self.shared.shelf.scan(span, &mut |key, _| {
+            if gone.len() >= STEP {
+                return ControlFlow::Break(());
+            }
+            let found = Token::parse(key.get(from.len()..).unwrap_or_default());
+            let stays = |(_, token): &(Class, Token)| {
+                !matches!(pending.get(&(token.clone(), list.to_owned())), Some(None))
+            };
+            gone.extend(found.filter(stays).map(swap));
+            ControlFlow::Continue(())
+        })?;
+        let count = gone.len();
+        self.take_off(list, gone, None);
+        Ok(count)
+    }
+
+    fn stands_on(&self, list: &str, token: &Token) -> Result<bool, StoreError> {
+        match self.suppressing.entries.get(&(token.clone(), list.to_owned())) {
+            Some(pending) => Ok(pending.is_some()),
+            None if self.suppressing.lists.get(list).is_none() => Ok(false),
+            None => Ok(self.shared.shelf.first_piece(&key::listed(list, token))?.is_some()),
+        }
+    }
+
+    /// The list that one of these traces stands on; of several the first by name.
+    pub fn listed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
+        let mut first: Option<Listed> = None;
+        for (kind, token) in self.suppressing.lists.tokens(traces) {
+            if let Some(list) = self.first_list(&token)?
+                && first.as_ref().is_none_or(|first| list < first.list)
+            {
+                first = Some(Listed { list, kind });
+            }
+        }
+        Ok(first)
+    }
+
+    fn first_list(&self, token: &Token) -> Result<Option<String>, StoreError> {
+        let pending = &self.suppressing.entries;
+        let from = key::suppressed(token, "");
+        let to = [&from[..], &[u8::MAX]].concat();
+        let mut stored = None;
+        let span = Span { from: &from, to: &to, direction: Direction::Up };
+        self.shared.shelf.scan(span, &mut |key, _| {
+            let list = String::from_utf8_lossy(key.get(from.len()..).unwrap_or_default()).into_owned();
+            let at = (token.clone(), list);
+            if matches!(pending.get(&at), Some(None)) {
+                return ControlFlow::Continue(());
+            }
+            stored = Some(at.1);
+            ControlFlow::Break(())
+        })?;
+        let here =
+            pending.range((token.clone(), String::new())..).take_while(|((known, _), _)| known == token);
+        let here = here.filter(|(_, added)| added.is_some()).map(|((_, list), _)| list.clone()).next();
+        Ok(stored.into_iter().chain(here).min())
+    }
+}
+
+fn swap((class, token): (Class, Token)) -> (Token, Class) {
+    (token, class)
+}

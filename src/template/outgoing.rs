@@ -1,0 +1,71 @@
+//! An outgoing postback: one GET request whose URL tells an affiliate of a conversion.
+
+use std::sync::LazyLock;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Changes, Judgement, OutgoingRequest, Reply};
+use crate::domain::money::Money;
+use crate::domain::time::Time;
+use crate::template::macro_names::Told;
+use crate::template::macro_url::MacroUrl;
+use crate::template::reply::ReplyRules;
+
+/// The fewest digits behind the point of a payout that was scaled: cents.
+const LEAST_DIGITS: u32 = 2;
+
+/// What is told, to whom, and how much of the payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postback {
+    pub url: MacroUrl,
+    /// Factor on the payout that is told. The conversion keeps its own.
+    pub scale: Decimal,
+    /// Whether a change of a conversion that was told is told too.
+    pub changes: Changes,
+}
+
+impl Postback {
+    /// A conversion without a payout is told too, with an empty price: a lead may earn nothing.
+    pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
+        let payout = conversion.payout.map(|payout| told_payout(payout.amount, self.scale));
+        let told = Told { conversion, click, payout };
+        OutgoingRequest {
+            method: "GET".to_owned(),
+            url: self.url.render(&|name| told.value(name)),
+            headers: Vec::new(),
+            body: Vec::new(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Both payouts, where they differ and the URL names one.
+    pub(crate) fn remark(&self, conversion: &Conversion) -> Option<String> {
+        let payout = conversion.payout?;
+        let told = Money { amount: told_payout(payout.amount, self.scale), ..payout };
+        let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
+        (names_it && told != payout).then(|| format!("payout {payout} told as {told} (scale {})", self.scale))
+    }
+
+    pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+        JUDGE.judge(reply, now)
+    }
+}
+
+static JUDGE: LazyLock<ReplyRules> = LazyLock::new(ReplyRules::without_accounts);
+
+/// The payout times the scale, rounded half to even to as many digits as the payout has, at least two:
+/// 7.00 × 0.80 is 5.60, 0.125 × 0.5 is 0.062. With a scale of 1 the payout is told digit for digit.
+/// What is too large to be multiplied is told as it is.
+fn told_payout(payout: Decimal, scale: Decimal) -> Decimal {
+    if scale == Decimal::ONE {
+        return payout;
+    }
+    let digits = payout.scale().max(LEAST_DIGITS);
+    let Some(scaled) = payout.checked_mul(scale) else { return payout };
+    let mut rounded = scaled.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
+    // Only says how many digits are written; all beyond were rounded away.
+    rounded.rescale(digits);
+    rounded
+}
