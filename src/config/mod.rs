@@ -196,6 +196,11 @@ impl Config {
         self.sources.iter().find(|source| source.id.as_str() == id)
     }
 
+    /// The campaign with this id.
+    pub fn campaign(&self, id: &str) -> Option<&Campaign> {
+        self.campaigns.iter().find(|campaign| campaign.campaign.id.as_str() == id)
+    }
+
     /// The destination with this id.
     pub fn destination(&self, id: &str) -> Option<&Destination> {
         self.destinations.iter().find(|destination| destination.account.id().as_str() == id)
