@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod api_clicks;
 mod browser;
 mod cake_api;
 mod cake_calls;
@@ -29,8 +30,8 @@ mod earning;
 mod house_rules;
 mod journey;
 mod kill;
-mod macro_url;
 mod links;
+mod macro_url;
 mod masking;
 mod metrics_page;
 mod nginx;
@@ -39,9 +40,11 @@ mod outgoing;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
+mod pages_network;
 mod pages_rights;
 mod pages_show;
 mod pages_sign_in;
+mod pages_trading;
 mod platform;
 mod readme;
 mod relay;
@@ -71,11 +74,8 @@ mod store_report;
 mod store_sled;
 mod store_statuses;
 mod store_suppression;
+mod suppression_import;
 mod visit;
-mod tag;
-mod tag_ground;
-mod tag_in_chromium;
-mod tag_script;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;
