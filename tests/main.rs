@@ -10,6 +10,7 @@ mod cake_calls;
 mod cake_ground;
 mod cli_commands;
 mod config_file;
+mod config_network;
 mod config_problems;
 mod country_file;
 mod decisions;
