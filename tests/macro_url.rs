@@ -197,8 +197,7 @@ fn a_url_holds_nothing_that_must_be_encoded() {
 
 #[test]
 fn passed_parameters_follow_the_query_and_those_of_the_url_win() {
-    let passed = [("utm_source", "a b"), ("s1", "mine"), ("q", "ü")];
-    let passed = passed.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let passed: [(&[u8], &[u8]); 3] = [(b"utm_source", b"a b"), (b"s1", b"mine"), (b"q", "ü".as_bytes())];
     for (url, expected) in [
         ("https://a.example/lp?s1={s1}#top", "https://a.example/lp?s1=v&utm_source=a%20b&q=%C3%BC#top"),
         ("https://a.example/lp", "https://a.example/lp?utm_source=a%20b&s1=mine&q=%C3%BC"),

@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod api_clicks;
 mod browser;
 mod cake_api;
 mod cake_calls;
@@ -39,10 +40,12 @@ mod outgoing;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
+mod pages_network;
 mod pages_rights;
 mod pages_show;
 mod pages_sign_in;
 mod pixels;
+mod pages_trading;
 mod platform;
 mod readme;
 mod relay;
@@ -76,6 +79,7 @@ mod tag;
 mod tag_ground;
 mod tag_in_chromium;
 mod tag_script;
+mod suppression_import;
 mod visit;
 mod wire_boundaries;
 mod wire_bytes;
