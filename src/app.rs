@@ -28,6 +28,7 @@ use crate::web::wire::Limits;
 use crate::web::{Side, Web};
 
 pub mod measure;
+mod program;
 mod site;
 mod tag;
 

@@ -143,6 +143,7 @@ impl World {
             sessions: Arc::clone(&sessions),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
             accounts: Arc::new(accounts),
+            program: Arc::default(),
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url.to_owned())])),
             max_age_ms: Arc::default(),
             lanes: Arc::new(Vec::new),
@@ -252,9 +253,7 @@ impl World {
     pub async fn sign_in(&self) {
         let link = self.sessions.link(&self.clock);
         self.keep_cookie(&self.get(&link).await);
-        let page = self.get("/destinations").await.text;
-        let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a page with a form");
-        *self.csrf.lock() = rest.split('"').next().unwrap().to_owned();
+        self.keep_csrf(&self.get("/destinations").await);
     }
 
     /// Sends from now on the cookie that this answer sets.
@@ -286,15 +285,61 @@ impl World {
         self.ask(Method::POST, path, body, "198.51.100.1").await.expect("one of the pages")
     }
 
+    /// Sends a form as a browser does that has a file in it.
+    pub async fn upload(&self, path: &str, fields: &[(&str, &str)], file: (&str, &[u8])) -> Answered {
+        const MARK: &str = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
+        let csrf = self.csrf.lock().clone();
+        let mut body = Vec::new();
+        for (name, value) in fields.iter().copied().chain([("csrf", csrf.as_str())]) {
+            let part =
+                format!("--{MARK}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        let (name, bytes) = file;
+        let head = format!(
+            "--{MARK}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/plain\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(format!("\r\n--{MARK}--\r\n").as_bytes());
+        let mut headers = HeaderMap::new();
+        let media = format!("multipart/form-data; boundary={MARK}");
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&media).unwrap());
+        let request = (Method::POST, path, Bytes::from(body));
+        self.send(request, headers, "198.51.100.1").await.expect("one of the pages")
+    }
+
+    /// Sends a body as it is.
+    pub async fn post_raw(&self, path: &str, content_type: &str, body: &str) -> Answered {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
+        let request = (Method::POST, path, Bytes::from(body.to_owned()));
+        self.send(request, headers, "198.51.100.1").await.expect("one of the pages")
+    }
+
+    /// Sends from now on the CSRF token that the forms of this page carry.
+    pub fn keep_csrf(&self, page: &Answered) {
+        let (_, rest) = page.text.split_once("name=\"csrf\" value=\"").expect("a page with a form");
+        *self.csrf.lock() = rest.split('"').next().unwrap().to_owned();
+    }
+
     /// Asks the pages; `None` when they do not have the path.
     pub async fn ask(&self, method: Method, url: &str, body: String, client: &str) -> Option<Answered> {
+        self.send((method, url, Bytes::from(body)), HeaderMap::new(), client).await
+    }
+
+    async fn send(
+        &self,
+        (method, url, body): (Method, &str, Bytes),
+        mut headers: HeaderMap,
+        client: &str,
+    ) -> Option<Answered> {
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut headers = HeaderMap::new();
         if let Some(cookie) = self.cookie.lock().as_ref() {
             headers.insert(header::COOKIE, HeaderValue::from_str(cookie).unwrap());
         }
         let client: IpAddr = client.parse().unwrap();
-        let (path, query, body) = (path.to_owned(), query.as_bytes().to_vec(), Bytes::from(body));
+        let (path, query) = (path.to_owned(), query.as_bytes().to_vec());
         let answer = self.pages.answer(PageRequest { method, path, query, headers, body, client }).await?;
         let (parts, body) = answer.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure, tag};
+use crate::app::{Shared, measure, program, tag};
 use crate::config::Config;
 use crate::config::offer::Campaign;
 use crate::config::source::Source;
@@ -196,6 +196,7 @@ fn pages(shared: &Shared, config: &Config, (networks, accounts, max_age_ms, toke
         sessions: Arc::clone(&shared.sessions),
         networks,
         accounts,
+        program: Arc::new(program::build(config, None)),
         urls: Arc::new(urls),
         max_age_ms,
         lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),

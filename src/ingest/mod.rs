@@ -10,3 +10,4 @@ pub mod preview;
 pub mod status;
 pub mod tag;
 pub mod visit;
+pub mod suppression;

@@ -29,9 +29,11 @@ use ipnet::IpNet;
 use parking_lot::RwLock;
 
 use crate::ambient::Clock;
+use crate::ingest::suppression::Wish;
 use crate::store::Store;
 use crate::web::answer::Answer;
 use crate::web::api::Query;
+use crate::web::api::suppression::Told;
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
 use crate::web::wire::{RawHead, Refusal};
@@ -285,7 +287,10 @@ impl Site {
         let (get, post) = (asked.method == Method::GET, asked.method == Method::POST);
         let outcome = match parts.as_slice() {
             ["clicks"] if post => return self.clicks.record(&asked.body).await,
-            ["clicks"] => return answer::method_not_allowed("POST"),
+            ["clicks"] if get => self.api.clicks(&query).await,
+            ["clicks", id] if get => self.api.click(&decoded(id)).await,
+            ["clicks"] => return answer::method_not_allowed("GET, POST"),
+            ["suppression", rest @ ..] => return self.suppression(rest, asked, (&query, holder.name)).await,
             ["conversions"] if get => self.api.conversions(&query).await,
             ["conversions", id] if get => self.api.conversion(id).await,
             ["conversions", id, "status"] if post => self.api.set_status(id, &asked.body, holder.name).await,
@@ -294,12 +299,31 @@ impl Site {
             ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
             ["deliveries"] if get => self.api.deliveries(&query).await,
             ["deliveries", id, "retry"] if post => self.api.retry(&decoded(id)).await,
-            ["conversions" | "postbacks" | "deliveries"] | ["conversions" | "postbacks", _] => {
+            ["conversions" | "postbacks" | "deliveries"] | ["conversions" | "postbacks" | "clicks", _] => {
                 return answer::method_not_allowed("GET");
             }
             ["postbacks" | "deliveries", _, "retry"] | ["conversions", _, "status"] => {
                 return answer::method_not_allowed("POST");
             }
+            _ => return answer::not_found(),
+        };
+        self.api.answer(outcome)
+    }
+
+    async fn suppression(&self, parts: &[&str], asked: &Asked, by: (&Query, &str)) -> Answer {
+        let (query, actor) = by;
+        let list = parts.first().map(|list| decoded(list)).unwrap_or_default();
+        let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let told = Told { list: &list, content_type: content_type.unwrap_or(""), body: &asked.body, actor };
+        let outcome = match (parts, asked.method.as_str()) {
+            ([], "GET") => self.api.lists(query).await,
+            ([_], "GET") => self.api.listed(&list, query).await,
+            ([_], "POST") => self.api.suppress(Wish::Add, &told, query).await,
+            ([_, "remove"], "POST") => self.api.suppress(Wish::TakeOff, &told, query).await,
+            ([_], "DELETE") => self.api.remove_list(&list).await,
+            ([], _) => return answer::method_not_allowed("GET"),
+            ([_], _) => return answer::method_not_allowed("GET, POST, DELETE"),
+            ([_, "remove"], _) => return answer::method_not_allowed("POST"),
             _ => return answer::not_found(),
         };
         self.api.answer(outcome)

@@ -1,5 +1,7 @@
-//! `/api/v1`: the event log, the raw log and the deliveries, for people's scripts.
+//! `/api/v1`: the event log, the raw log, the deliveries, the clicks and the suppression lists, for scripts.
 
+pub mod clicks;
+pub mod suppression;
 pub mod views;
 
 use std::collections::{HashMap, HashSet};

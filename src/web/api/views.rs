@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::attribution::Attribution;
-use crate::domain::click::{Click, Pairs, Trait, Traits};
+use crate::domain::attribution::{Attribution, Considered};
+use crate::domain::click::{Agent, Click, Consent, Pairs, Trait, Traits};
 use crate::domain::conversion::{Cause, Change, Conversion};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement};
+use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::ConversionId;
 use crate::domain::money::Money;
+use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::postback::{Postback, Verdict};
 use crate::store::{ListedDelivery, Page, Trace};
 
@@ -42,6 +44,8 @@ pub fn traits(traits: &Traits) -> Value {
 
 /// A conversion with its deliveries, as lists show it.
 pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
+    let disposition =
+        conversion.disposition.map(|(due, status)| json!({"status": status.word(), "due": due.to_string()}));
     json!({
         "id": conversion.id.to_string(),
         "event_id": conversion.id.event_id().to_string(),
@@ -49,11 +53,16 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
         "source": conversion.source.as_str(),
         "event": conversion.event.as_str(),
         "status": conversion.status.word(),
+        "reason": conversion.reason,
+        "disposition": disposition,
+        "placement": conversion.placement.as_ref().map(placement),
         "transaction_id": conversion.transaction_id,
         "attribution": attribution(&conversion.attribution),
+        "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
         "item_id": conversion.item_id,
         "value": money(conversion.value),
         "payout": money(conversion.payout),
+        "payout_from": conversion.payout_from.map(PayoutFrom::word),
         "revenue": money(conversion.revenue),
         "sale_amount": money(conversion.sale_amount),
         "event_time": conversion.event_time.to_string(),
@@ -66,11 +75,36 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
 
 /// As every document of ours writes it.
 pub fn attribution(attribution: &Attribution) -> Value {
-    let (click, reading) = match attribution {
-        Attribution::Matched { click, reading, .. } => (Some(click.as_str()), Some(reading.word())),
+    let reading = match attribution {
+        Attribution::Matched { reading, .. } | Attribution::Expired { reading, .. } => Some(reading.word()),
+        _ => None,
+    };
+    let (visitor, model) = match attribution {
+        Attribution::Visitor { visitor, model, .. } => (Some(visitor.as_str()), Some(model.word())),
         _ => (None, None),
     };
-    json!({"state": attribution.word(), "given": attribution.given(), "click_id": click, "reading": reading})
+    json!({
+        "state": attribution.word(),
+        "given": attribution.given(),
+        "click_id": attribution.click().map(|click| click.as_str()),
+        "reading": reading,
+        "visitor": visitor,
+        "model": model,
+    })
+}
+
+fn considered(candidate: &Considered) -> Value {
+    json!({"click_id": candidate.click.as_str(), "time": candidate.at.to_string(), "why": candidate.why})
+}
+
+/// Which offer, and who brought it.
+fn placement(placement: &Placement) -> Value {
+    json!({
+        "offer": placement.offer.as_str(),
+        "campaign": placement.campaign.as_ref().map(|id| id.as_str()),
+        "affiliate": placement.affiliate.as_ref().map(|id| id.as_str()),
+        "creative": placement.creative.as_ref().map(|id| id.as_str()),
+    })
 }
 
 /// A delivery without its attempts.
@@ -120,6 +154,7 @@ pub fn attempt(attempt: &Attempt) -> Value {
         "outcome": attempt.judgement.word(),
         "reason": reason,
         "warnings": warnings,
+        "remark": attempt.remark,
         "request": request,
         "response": response,
     })
@@ -181,6 +216,7 @@ pub fn trace(trace: &Trace) -> Value {
 
 /// A recorded click.
 pub fn click(click: &Click) -> Value {
+    let passage = &click.passage;
     json!({
         "click_id": click.id.as_str(),
         "time": click.at.to_string(),
@@ -193,7 +229,33 @@ pub fn click(click: &Click) -> Value {
         "cookies": pairs(&click.cookies),
         "sub_ids": pairs(&click.sub_ids),
         "customer": traits(&click.customer),
+        "origin": passage.origin.word(),
+        "kind": passage.kind.word(),
+        "placement": passage.placement.as_ref().map(placement),
+        "visitor": passage.visitor.as_ref().map(|visitor| visitor.as_str()),
+        "agent": passage.agent.as_ref().map(agent),
+        "country": passage.country,
+        "billable": passage.is_billable(),
+        "verdicts": passage.verdicts.iter().map(verdict).collect::<Vec<_>>(),
+        "consent": passage.consent.as_ref().map(consent),
     })
+}
+
+fn agent(agent: &Agent) -> Value {
+    json!({"device": agent.device, "system": agent.system, "browser": agent.browser, "bot": agent.bot})
+}
+
+fn verdict(verdict: &FilterVerdict) -> Value {
+    json!({
+        "filter": verdict.filter.word(),
+        "mode": verdict.mode.word(),
+        "hit": verdict.hit.is_some(),
+        "reason": verdict.hit,
+    })
+}
+
+fn consent(consent: &Consent) -> Value {
+    json!({"ad_user_data": consent.ad_user_data, "ad_personalization": consent.ad_personalization})
 }
 
 /// A record of the raw log. Bytes that are not UTF-8 are shown as `\xNN`; `raw_base64` has them all.

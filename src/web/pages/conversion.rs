@@ -3,15 +3,19 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::domain::attribution::Attribution;
+use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Click, Pairs, Trait, Traits};
-use crate::domain::conversion::{Cause, Change, Conversion};
+use crate::domain::conversion::{Cause, Change, Conversion, Status};
 use crate::domain::ids::ConversionId;
+use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::{Postback, Verdict};
-use crate::store::Trace;
+use crate::domain::status::{Actor, StatusMove};
+use crate::ingest::status;
+use crate::store::{ConversionRef, StatusChanged, Trace};
 use crate::web::api::Refused;
-use crate::web::pages::session::Flash;
-use crate::web::pages::{Pages, Sheet, Stop, advice, exchange, mapping, raw};
+use crate::web::pages::form::Form;
+use crate::web::pages::session::{Flash, Visitor};
+use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, exchange, mapping, raw};
 
 impl Pages {
     /// `/conversions/{id}`.
@@ -48,10 +52,19 @@ impl Pages {
             "conversion": facts(conversion),
             "distance": advice::distance(conversion.received_at, now),
             "postbacks": trace.postbacks.iter().map(|one| self.telling(one)).collect::<Vec<_>>(),
+            "placement": conversion.placement.as_ref().map(|placed| self.program.placement(placed)),
+            "statuses": statuses(conversion.status),
+            "disposition": conversion.disposition.map(|(due, status)| json!({
+                "status": status.word(),
+                "due": due.to_string(),
+                "distance": advice::distance(due, now),
+            })),
             "attribution": attribution(&conversion.attribution),
+            "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
             "deliveries": deliveries,
+            "partners": self.partners(trace, now),
         })
     }
 
@@ -76,6 +89,46 @@ impl Pages {
         })
     }
 
+    /// Gives the conversion the status of the form, and words what came of it.
+    pub(super) async fn set_status(&self, visitor: &Visitor, id: &str, form: &Form) -> Result<Flash, Stop> {
+        let asked = |text: &str, hint: &str| Flash {
+            good: false,
+            text: text.to_owned(),
+            hint: hint.to_owned(),
+            link: None,
+        };
+        let Ok(id) = ConversionId::parse(id) else {
+            return Ok(asked("There is no such conversion", "Nothing was changed."));
+        };
+        let Some(to) = Status::parse(form.get("status")) else {
+            return Ok(asked("Choose the new status", "Nothing was changed."));
+        };
+        let note = match status::note(form.get("note")) {
+            Ok(note) => note,
+            Err(length) => {
+                let most = status::MAX_NOTE_CHARS;
+                let hint =
+                    format!("It has {length} characters; at most {most} are kept. Nothing was changed.");
+                return Ok(asked("The note is too long", &hint));
+            }
+        };
+        let order = StatusMove { to, by: Actor::Network(visitor.name.clone()), note };
+        let now = self.clock.now();
+        Ok(match status::change(self.store.as_ref(), ConversionRef::Id(id), order, now).await? {
+            StatusChanged::Changed(now) => Flash {
+                good: true,
+                text: format!("The conversion is {} now", now.status.word()),
+                hint: "Whoever is to be told of it is told: see below.".to_owned(),
+                link: None,
+            },
+            StatusChanged::Already(now) => {
+                asked(&format!("The conversion is {} already", now.status.word()), "Nothing was changed.")
+            }
+            StatusChanged::Refused(refused) => asked(&format!("Not changed: {refused}"), ""),
+            StatusChanged::Unknown => asked("There is no such conversion any more", "Nothing was changed."),
+        })
+    }
+
     /// Makes a dead or skipped delivery due now, and words what came of it.
     pub(super) async fn retry(&self, id: &str) -> Result<Flash, Stop> {
         let (good, text, hint) = match self.api().retry(id).await {
@@ -87,6 +140,20 @@ impl Pages {
         };
         Ok(Flash { good, text, hint: hint.to_owned(), link: None })
     }
+}
+
+/// The statuses that a person can give it.
+fn statuses(now: Status) -> Value {
+    Status::ALL.iter().filter(|status| **status != now).map(|status| status.word()).collect()
+}
+
+fn considered(candidate: &Considered) -> Value {
+    json!({
+        "click": candidate.click.as_str(),
+        "path": clicks::path(&candidate.click),
+        "at": candidate.at.to_string(),
+        "why": candidate.why,
+    })
 }
 
 /// What the conversion says of itself.
@@ -110,6 +177,8 @@ pub fn facts(conversion: &Conversion) -> Value {
         "transaction_id": conversion.transaction_id,
         "item_id": conversion.item_id,
         "money": money,
+        "payout_from": conversion.payout_from.map(PayoutFrom::word),
+        "reason": conversion.reason,
         "value": conversion.value.map(|value| value.to_string()),
         "event_time": conversion.event_time.to_string(),
         "received_at": conversion.received_at.to_string(),
@@ -121,11 +190,19 @@ pub fn facts(conversion: &Conversion) -> Value {
 /// How the click was found, or why not.
 pub fn attribution(attribution: &Attribution) -> Value {
     let reading = match attribution {
-        Attribution::Matched { reading, .. } => Some(reading.word()),
+        Attribution::Matched { reading, .. } | Attribution::Expired { reading, .. } => Some(reading.word()),
         _ => None,
+    };
+    let (visitor, model) = match attribution {
+        Attribution::Visitor { visitor, model, .. } => (Some(visitor.as_str()), Some(model.word())),
+        _ => (None, None),
     };
     json!({
         "word": attribution.word(),
+        "expired": matches!(attribution, Attribution::Expired { .. }),
+        "visitor": visitor,
+        "model": model,
+        "path": attribution.click().map(clicks::path),
         "given": attribution.given(),
         "click": attribution.click().map(|click| click.as_str()),
         "reading": reading,

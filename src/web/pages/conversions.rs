@@ -68,7 +68,7 @@ impl Filters {
     }
 
     /// A time as a form's field wants it: to the minute, in UTC.
-    fn minute(&self, name: &str) -> String {
+    pub fn minute(&self, name: &str) -> String {
         self.get(name).get(..16).unwrap_or_default().to_owned()
     }
 }
@@ -145,7 +145,8 @@ impl Pages {
     }
 }
 
-fn line(conversion: &Conversion, deliveries: &[Delivery], now: Time) -> Value {
+/// One line of the list.
+pub fn line(conversion: &Conversion, deliveries: &[Delivery], now: Time) -> Value {
     let deliveries: Vec<Value> = deliveries
         .iter()
         .map(|one| json!({"destination": one.destination.as_str(), "state": one.state.word()}))

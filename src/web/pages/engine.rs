@@ -13,7 +13,7 @@ use tracing::error;
 use crate::web::answer::{self, Answer};
 
 /// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 31] = [
     ("layout", include_str!("../../../templates/pages/layout.hbs")),
     ("icons", include_str!("../../../templates/pages/icons.hbs")),
     ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
@@ -21,7 +21,22 @@ const TEMPLATES: [(&str, &str); 16] = [
     ("conversions", include_str!("../../../templates/pages/conversions.hbs")),
     ("conversion", include_str!("../../../templates/pages/conversion.hbs")),
     ("quarantine", include_str!("../../../templates/pages/quarantine.hbs")),
-    ("dead-letters", include_str!("../../../templates/pages/dead-letters.hbs")),
+    ("deliveries", include_str!("../../../templates/pages/deliveries.hbs")),
+    ("clicks", include_str!("../../../templates/pages/clicks.hbs")),
+    ("click", include_str!("../../../templates/pages/click.hbs")),
+    ("click-facts", include_str!("../../../templates/pages/click-facts.hbs")),
+    ("sale-lines", include_str!("../../../templates/pages/sale-lines.hbs")),
+    ("partners", include_str!("../../../templates/pages/partners.hbs")),
+    ("status-form", include_str!("../../../templates/pages/status-form.hbs")),
+    ("offers", include_str!("../../../templates/pages/offers.hbs")),
+    ("offer", include_str!("../../../templates/pages/offer.hbs")),
+    ("campaigns", include_str!("../../../templates/pages/campaigns.hbs")),
+    ("campaign-card", include_str!("../../../templates/pages/campaign-card.hbs")),
+    ("tag", include_str!("../../../templates/pages/tag.hbs")),
+    ("lists", include_str!("../../../templates/pages/lists.hbs")),
+    ("list", include_str!("../../../templates/pages/list.hbs")),
+    ("import", include_str!("../../../templates/pages/import.hbs")),
+    ("entries-form", include_str!("../../../templates/pages/entries-form.hbs")),
     ("sources", include_str!("../../../templates/pages/sources.hbs")),
     ("preview", include_str!("../../../templates/pages/preview.hbs")),
     ("destinations", include_str!("../../../templates/pages/destinations.hbs")),
@@ -104,15 +119,16 @@ fn guarded(mut answer: Answer) -> Answer {
 /// How a state looks: its tone, and the shape that says the same without colour.
 fn look(word: &str) -> (&'static str, &'static str) {
     match word {
-        "accepted" | "delivered" | "approved" | "matched" | "live" | "sending" | "taken" => ("good", "check"),
+        "accepted" | "delivered" | "approved" | "matched" | "live" | "sending" | "taken" | "active"
+        | "passed" | "added" | "removed" => ("good", "check"),
         "updated" => ("info", "loop"),
         "test" | "shadow" => ("info", "info"),
         "held" | "off" | "paused" => ("wait", "pause"),
         "waiting" | "pending" | "retry" => ("wait", "clock"),
-        "unmatched" | "quarantined" | "parked" | "park" => ("warn", "alert"),
-        "dead" | "refused" | "rejected" | "broken" => ("bad", "cross"),
-        "duplicate" => ("mute", "copies"),
-        "skipped" | "scrubbed" => ("mute", "dash"),
+        "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" => ("warn", "alert"),
+        "dead" | "refused" | "rejected" | "broken" | "blocked" => ("bad", "cross"),
+        "duplicate" | "already there" => ("mute", "copies"),
+        "skipped" | "scrubbed" | "not there" | "head" | "prefetch" | "preview" => ("mute", "dash"),
         _ => ("mute", "info"),
     }
 }

@@ -59,6 +59,7 @@ fn attempt(attempt: &Attempt, open: bool) -> Value {
         "outcome": attempt.judgement.word(),
         "reason": reason,
         "warnings": warnings,
+        "remark": attempt.remark,
         "open": open,
         "request": attempt.request.as_ref().map(request),
         "response": attempt.answer.as_ref().map(response),

@@ -1,19 +1,26 @@
 //! The pages: server-rendered, signed in by token, whole without JavaScript. Who may see which.
 
 mod advice;
+mod clicks;
 mod conversion;
 mod conversions;
-mod dead_letters;
+mod deliveries;
 mod destinations;
 mod engine;
 mod exchange;
+mod form;
 mod mapping;
+mod offers;
+mod partners;
 mod preview;
+pub mod program;
 mod quarantine;
 mod raw;
+mod route;
 pub mod session;
 mod sign_in;
 mod sources;
+mod suppression;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -27,12 +34,16 @@ use crate::ambient::Clock;
 use crate::domain::delivery::LaneState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::ingest::postback::Network;
+use crate::ingest::suppression::Wish;
 use crate::store::{Store, StoreError};
 use crate::template::account::Account;
 use crate::web::answer::Answer;
 use crate::web::api::{Api, Refused};
 use crate::web::auth::{Need, Tokens};
 use crate::web::health::Health;
+use crate::web::pages::form::Form;
+use crate::web::pages::program::Program;
+use crate::web::pages::route::{Route, own_path};
 use crate::web::pages::session::{Flash, Sessions, Visitor};
 
 /// The parts the pages work with.
@@ -47,6 +58,8 @@ pub struct Pages {
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
     pub accounts: Arc<Vec<Arc<Account>>>,
+    /// The network's side.
+    pub program: Arc<Program>,
     /// Each source's whole postback URL, its key shown.
     pub urls: Arc<BTreeMap<String, String>>,
     /// The age past which each destination's platform refuses an event, in ms.
@@ -68,62 +81,6 @@ pub struct PageRequest {
     pub body: Bytes,
     /// The visitor's address, proxies seen through.
     pub client: IpAddr,
-}
-
-/// What is asked for. Every path of the pages is here.
-#[derive(Debug, PartialEq, Eq)]
-enum Route {
-    Style,
-    Home,
-    SignIn,
-    SignOut,
-    Conversions,
-    Conversion(String),
-    Retry(String),
-    Quarantine,
-    MapAgain(String),
-    DeadLetters,
-    Sources,
-    Destinations,
-}
-
-impl Route {
-    fn of(path: &str, query: &[u8]) -> Option<Route> {
-        let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        Some(match parts.as_slice() {
-            [""] if !is_tracking_link(query) => Route::Home,
-            ["sign-in"] => Route::SignIn,
-            ["sign-out"] => Route::SignOut,
-            ["conversions"] => Route::Conversions,
-            ["conversions", id] => Route::Conversion(decoded(id)),
-            ["deliveries", id, "retry"] => Route::Retry(decoded(id)),
-            ["quarantine"] => Route::Quarantine,
-            ["postbacks", id, "map-again"] => Route::MapAgain(decoded(id)),
-            ["dead-letters"] => Route::DeadLetters,
-            ["sources"] => Route::Sources,
-            ["destinations"] => Route::Destinations,
-            [_] if path == engine::STYLE_PATH.as_str() => Route::Style,
-            _ => return None,
-        })
-    }
-
-    /// The methods it takes, as the `Allow` header writes them.
-    fn allowed(&self) -> &'static str {
-        match self {
-            Route::SignIn | Route::Sources => "GET, HEAD, POST",
-            Route::SignOut | Route::Retry(_) | Route::MapAgain(_) => "POST",
-            _ => "GET, HEAD",
-        }
-    }
-
-    /// What sending its form needs: a preview only looks, and everybody may leave.
-    fn needs(&self) -> Option<Need> {
-        match self {
-            Route::SignOut => None,
-            Route::Sources => Some(Need::Look),
-            _ => Some(Need::Change),
-        }
-    }
 }
 
 /// Why something other than the page comes back.
@@ -207,17 +164,26 @@ impl Pages {
     async fn show(&self, route: &Route, request: &PageRequest) -> Result<Sheet, Stop> {
         match route {
             Route::Conversion(id) => self.conversion(id).await,
+            Route::Clicks => self.clicks(&request.query).await,
+            Route::Click(id) => self.click(id).await,
             Route::Quarantine => self.quarantine(&request.query).await,
             Route::DeadLetters => self.dead_letters(&request.query).await,
+            Route::Deliveries => self.deliveries(&request.query).await,
             Route::Sources => self.sources(None).await,
             Route::Destinations => Ok(self.destinations()),
+            Route::Offers => Ok(self.offers()),
+            Route::Offer(id) => self.offer(id).await,
+            Route::Campaigns => Ok(self.campaigns()),
+            Route::Tag => Ok(self.tag()),
+            Route::Lists => self.lists().await,
+            Route::List(name) => self.list(name, &request.query).await,
             _ => self.conversions(&request.query).await,
         }
     }
 
     /// Does what a form asks for. Only a form of this very session is heard.
     async fn act(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Answer, Stop> {
-        let form = Form::read(&request.body);
+        let form = Form::posted(&request.headers, &request.body);
         if is_cross_site(&request.headers) || !visitor.sent(form.get("csrf")) {
             return Err(Stop::Refused(
                 StatusCode::FORBIDDEN,
@@ -243,11 +209,26 @@ impl Pages {
                 self.sessions.leave(visitor, flash);
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
             }
+            Route::SetStatus(id) => {
+                let flash = self.set_status(visitor, id, &form).await?;
+                self.sessions.leave(visitor, flash);
+                let page = format!("/conversions/{id}");
+                Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
+            }
+            Route::RemoveList(list) => self.remove_list(visitor, list, &form).await,
+            Route::Lists => self.changed_list(visitor, (Wish::Add, form.get("list")), &form).await,
+            Route::AddTo(list) => self.changed_list(visitor, (Wish::Add, list), &form).await,
+            Route::TakeOff(list) => self.changed_list(visitor, (Wish::TakeOff, list), &form).await,
             _ => {
                 let preview = self.preview(&form).await?;
                 Ok(self.sheet(Some(visitor), self.sources(Some(preview)).await?))
             }
         }
+    }
+
+    async fn changed_list(&self, visitor: &Visitor, what: (Wish, &str), form: &Form) -> Result<Answer, Stop> {
+        let sheet = self.change_list(visitor, what, form).await?;
+        Ok(self.sheet(Some(visitor), sheet))
     }
 
     /// The API over the same parts: the pages ask what scripts ask.
@@ -272,6 +253,7 @@ impl Pages {
                 "style": engine::STYLE_PATH.as_str(),
                 "visitor": visitor.map(|visitor| &visitor.name),
                 "csrf": visitor.map(|visitor| &visitor.csrf),
+                "may_change": visitor.is_some_and(|visitor| self.may(visitor, Need::Change).is_ok()),
                 "places": visitor.map(|_| places(&sheet.title)),
                 "flash": flash.map(|flash| told(&flash)),
             });
@@ -316,18 +298,28 @@ impl Pages {
     }
 }
 
-/// The places of the navigation; the one whose title is shown is the current one.
+/// The places of the navigation in two groups; the one whose title is shown is the current one.
 fn places(title: &str) -> Value {
-    [
+    const CAME: &[(&str, &str)] = &[
         ("/conversions", "Conversions"),
+        ("/clicks", "Clicks"),
         ("/quarantine", "Quarantine"),
         ("/dead-letters", "Dead letters"),
+    ];
+    const SET_UP: &[(&str, &str)] = &[
         ("/sources", "Sources"),
         ("/destinations", "Destinations"),
-    ]
-    .iter()
-    .map(|(path, name)| json!({"path": path, "name": name, "current": *name == title}))
-    .collect()
+        ("/offers", "Offers"),
+        ("/campaigns", "Campaigns"),
+        ("/tag", "Tag"),
+        ("/suppression", "Suppression"),
+    ];
+    let links = |places: &[(&str, &str)]| -> Value {
+        let link =
+            |(path, name): &(&str, &str)| json!({"path": path, "name": name, "current": *name == title});
+        places.iter().map(link).collect()
+    };
+    json!([{"name": "What came", "links": links(CAME)}, {"name": "Set up", "links": links(SET_UP)}])
 }
 
 fn told(flash: &Flash) -> Value {
@@ -339,39 +331,7 @@ fn told(flash: &Flash) -> Value {
     })
 }
 
-/// The fields of a posted form.
-struct Form(Vec<(String, String)>);
-
-impl Form {
-    fn read(body: &[u8]) -> Form {
-        Form(form_urlencoded::parse(body).into_owned().collect())
-    }
-
-    /// The first value of a name; empty when it did not come.
-    fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
-}
-
-/// `/` with both `a` and `c` is a tracking link of the network's side, not a page.
-fn is_tracking_link(query: &[u8]) -> bool {
-    let has = |wanted: &str| form_urlencoded::parse(query).any(|(name, _)| name == wanted);
-    has("a") && has("c")
-}
-
 /// Whether the browser says that another site made this request.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
-}
-
-/// The text, if it is the path of one of the pages here: nothing leads a visitor elsewhere.
-fn own_path(text: &str) -> Option<&str> {
-    let (path, query) = text.split_once('?').unwrap_or((text, ""));
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    let route = Route::of(path, query.as_bytes()).filter(|route| route.allowed().starts_with("GET"));
-    (plain && !matches!(route, None | Some(Route::SignIn | Route::Style))).then_some(text)
-}
-
-fn decoded(segment: &str) -> String {
-    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }

@@ -13,7 +13,8 @@ use crate::ingest::postback::Network;
 use crate::ingest::preview::{self, Pasted, PreviewOutcome, Previewed, PreviewedRequest};
 use crate::store::StoreError;
 use crate::template::params;
-use crate::web::pages::{Form, Pages, Stop, conversion, exchange, mapping};
+use crate::web::pages::form::Form;
+use crate::web::pages::{Pages, Stop, conversion, exchange, mapping};
 
 /// What was asked, to be shown again, and what it came to.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Pages {
         let query = preview::query_of(pasted);
         let content_type = None;
         let asked = Pasted { query: query.as_bytes(), content_type, body: body.as_bytes() };
-        let clicks = self.clicks(network, asked).await?;
+        let clicks = self.pasted_clicks(network, asked).await?;
         let now = self.clock.now();
         let found = preview::preview(network, &self.accounts, asked, now, |id| clicks.get(id).cloned());
         let outcome = match &found.outcome {
@@ -60,7 +61,7 @@ impl Pages {
     }
 
     /// The recorded clicks that the pasted click id may mean.
-    async fn clicks(
+    async fn pasted_clicks(
         &self,
         network: &Network,
         asked: Pasted<'_>,

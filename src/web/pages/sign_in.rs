@@ -5,8 +5,10 @@ use serde_json::json;
 
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Need, SecretDigest};
+use crate::web::pages::form::Form;
+use crate::web::pages::route::own_path;
 use crate::web::pages::session::{SESSION_MS, Visitor};
-use crate::web::pages::{Form, PageRequest, Pages, Sheet, Stop, engine, is_cross_site, own_path};
+use crate::web::pages::{PageRequest, Pages, Sheet, Stop, engine, is_cross_site};
 
 /// Where a sign-in leads when nothing else was asked for.
 const FIRST_PAGE: &str = "/conversions";

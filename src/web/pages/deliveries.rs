@@ -1,4 +1,4 @@
-//! Deliveries that gave up: what left, what came back, why, and the retry.
+//! Deliveries: those that gave up, with what left, what came back, why, and the retry; and all others.
 
 use serde_json::{Value, json};
 
@@ -8,25 +8,52 @@ use crate::store::ListedDelivery;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::{Pages, Sheet, Stop, exchange};
 
+/// Which of the two lists is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    Dead,
+    All,
+}
+
 impl Pages {
     /// `/dead-letters`, newest first.
     pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<Sheet, Stop> {
+        self.delivery_list(List::Dead, query).await
+    }
+
+    /// `/deliveries`, newest first.
+    pub(super) async fn deliveries(&self, query: &[u8]) -> Result<Sheet, Stop> {
+        self.delivery_list(List::All, query).await
+    }
+
+    async fn delivery_list(&self, list: List, query: &[u8]) -> Result<Sheet, Stop> {
         let filters = Filters::read(query);
         let asked = filters.query()?;
         let mut filter = asked.delivery_filter()?;
-        filter.state = Some("dead".to_owned());
+        let (path, title) = match list {
+            List::Dead => ("/dead-letters", "Dead letters"),
+            List::All => ("/deliveries", "Deliveries"),
+        };
+        if list == List::Dead {
+            filter.state = Some("dead".to_owned());
+        }
         let page = self.store.deliveries(filter, asked.page()?).await?;
         let (now, lanes) = (self.clock.now(), (self.lanes)());
         let destinations = self.accounts.iter().map(|account| account.id().as_str());
+        let states = ["held", "waiting", "delivered", "dead", "skipped"];
         let data = json!({
+            "path": path,
+            "title": title,
+            "dead_only": list == List::Dead,
             "items": page.items.iter().map(|one| letter(one, &lanes, now)).collect::<Vec<_>>(),
             "narrow": filters.narrow(),
             "more": page.next_cursor.is_some(),
-            "links": filters.links("/dead-letters", page.next_cursor.as_deref()),
+            "links": filters.links(path, page.next_cursor.as_deref()),
+            "states": options(states, filters.get("state")),
             "sources": options(self.source_ids(), filters.get("source")),
             "destinations": options(destinations, filters.get("destination")),
         });
-        Ok(Sheet::new("dead-letters", "Dead letters", data))
+        Ok(Sheet::new("deliveries", title, data))
     }
 }
 

@@ -1,0 +1,45 @@
+//! What the pages show of the network's side, taken from a configuration.
+
+use crate::config::Config;
+use crate::config::offer::{Campaign, Offer};
+use crate::config::outgoing::Outgoing;
+use crate::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagScript};
+
+/// `tag` is the script that is served now, if any is.
+pub fn build(config: &Config, tag: Option<TagScript>) -> Program {
+    let campaign = |campaign: &Campaign| CampaignCard {
+        campaign: campaign.campaign.clone(),
+        name: campaign.name.clone(),
+        link: config.tracking_link(campaign),
+        creative_link: config.creative_link(campaign),
+    };
+    Program {
+        public_url: config.server.public_url.clone(),
+        offers: config.offers.iter().map(offer).collect(),
+        campaigns: config.campaigns.iter().map(campaign).collect(),
+        affiliates: config.affiliates.iter().map(|one| (one.id.clone(), one.name.clone())).collect(),
+        postbacks: config.outgoing.iter().map(postback).collect(),
+        tag,
+        max_body_bytes: config.server.max_body_bytes,
+    }
+}
+
+fn offer(offer: &Offer) -> OfferCard {
+    OfferCard {
+        terms: offer.terms.clone(),
+        name: offer.name.clone(),
+        landing: offer.landing.as_written().to_owned(),
+        pass: offer.pass.clone(),
+        fallback_url: offer.fallback_url.clone(),
+    }
+}
+
+fn postback(outgoing: &Outgoing) -> PostbackCard {
+    PostbackCard {
+        id: outgoing.id.clone(),
+        route: outgoing.route.clone(),
+        url: outgoing.url.as_written().to_owned(),
+        scale: outgoing.scale,
+        mode: outgoing.mode,
+    }
+}

@@ -1,0 +1,256 @@
+//! Lines for a suppression list, from a person or a file: each becomes an entry, or a sentence why not.
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use crate::domain::suppression::{Suppressed, SuppressedKind};
+use crate::domain::time::Time;
+use crate::store::{Store, StoreError, SuppressionOrder};
+
+/// The most lines that are read in one go.
+pub const MOST_LINES: usize = 100_000;
+/// The most entries in one order to the store.
+const MOST_AT_ONCE: usize = 10_000;
+/// The most characters of a line that are told back.
+const MOST_TOLD: usize = 120;
+
+/// How a text divides into entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One entry a line. A first line that only names kinds makes it CSV.
+    Lines,
+    /// The columns that the first line names, or else the first column.
+    Csv,
+}
+
+impl Layout {
+    /// By the name of the file: `.csv` and `.tsv` are CSV, all else is lines.
+    pub fn of(file_name: &str) -> Layout {
+        let name = file_name.to_ascii_lowercase();
+        if name.ends_with(".csv") || name.ends_with(".tsv") { Layout::Csv } else { Layout::Lines }
+    }
+}
+
+/// One line as it was read. A line of CSV with several columns is several of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadLine {
+    /// From 1, as an editor counts.
+    pub number: u64,
+    /// What stood there, shortened.
+    pub came: String,
+    /// The entry, or a sentence: why it is none.
+    pub entry: Result<Suppressed, String>,
+}
+
+/// Reads a text. `kind` says what every entry is; without it each line must show by itself that it is an
+/// e-mail address, an IP address or a phone number beginning with `+`: nothing else is guessed. Blank
+/// lines and lines that begin with `#` are passed over.
+///
+/// # Errors
+/// A sentence why nothing of it was read, and what to do.
+pub fn read(text: &[u8], layout: Layout, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Err("it is written in UTF-16: save it as UTF-8".to_owned());
+    }
+    if text.contains(&0) {
+        return Err("it is no text: save the sheet as CSV in UTF-8".to_owned());
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut lines = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let nothing = line.trim_ascii().is_empty() || is_comment(line, kind);
+        lines.push(if nothing { b"".as_slice() } else { line });
+    }
+    if lines.iter().filter(|line| !line.is_empty()).count() > MOST_LINES {
+        return Err(format!(
+            "it has more than {MOST_LINES} lines: split it, and import one part after the other"
+        ));
+    }
+    let first = lines.iter().copied().find(|line| !line.is_empty()).unwrap_or_default();
+    match layout {
+        Layout::Lines if !is_header_alone(first) => Ok(read_lines(&lines, kind)),
+        Layout::Lines | Layout::Csv => read_csv(&lines.join(&b'\n'), mark_of(first), kind),
+    }
+}
+
+/// A `#` begins a comment. Shops write it before their order numbers too: there a space must follow.
+fn is_comment(line: &[u8], kind: Option<SuppressedKind>) -> bool {
+    let Some(rest) = line.strip_prefix(b"#") else { return false };
+    kind != Some(SuppressedKind::OrderId) || rest.first().is_none_or(|next| matches!(next, b' ' | b'#'))
+}
+
+/// What divides the columns: the first of these that the first line holds.
+fn mark_of(first: &[u8]) -> u8 {
+    b",;\t".iter().copied().find(|mark| first.contains(mark)).unwrap_or(b',')
+}
+
+/// Whether a line says nothing but what the columns are.
+fn is_header_alone(line: &[u8]) -> bool {
+    !line.is_empty() && line.split(|byte| *byte == mark_of(line)).all(|cell| kind_named(cell).is_some())
+}
+
+/// The kind that a column's name stands for, whatever its case and spaces.
+fn kind_named(cell: &[u8]) -> Option<SuppressedKind> {
+    let letters = cell.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    let plain: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
+    match plain.as_slice() {
+        b"email" | b"emailaddress" => Some(SuppressedKind::Email),
+        b"phone" | b"phonenumber" | b"telephone" => Some(SuppressedKind::Phone),
+        b"ip" | b"ipaddress" => Some(SuppressedKind::Ip),
+        b"orderid" | b"order" => Some(SuppressedKind::OrderId),
+        b"clickid" => Some(SuppressedKind::ClickId),
+        _ => None,
+    }
+}
+
+fn read_lines(lines: &[&[u8]], kind: Option<SuppressedKind>) -> Vec<ReadLine> {
+    let numbered = (1..).zip(lines).filter(|(_, line)| !line.is_empty());
+    numbered.map(|(number, line)| read_one(number, line, kind)).collect()
+}
+
+fn read_one(number: u64, cell: &[u8], kind: Option<SuppressedKind>) -> ReadLine {
+    let came: String = String::from_utf8_lossy(cell).trim().chars().take(MOST_TOLD).collect();
+    let entry = match std::str::from_utf8(cell) {
+        Err(_) => Err("it is not UTF-8: save the file in that encoding".to_owned()),
+        Ok(text) if text.trim().contains(['\n', '\r']) => {
+            Err("it goes over the end of its line: a quote is not closed".to_owned())
+        }
+        Ok(text) => match kind {
+            Some(kind) => Suppressed::parse(kind, text),
+            None => recognise(text.trim()),
+        },
+    };
+    ReadLine { number, came, entry }
+}
+
+/// What a text is where nobody said so.
+fn recognise(text: &str) -> Result<Suppressed, String> {
+    if text.contains('@') {
+        return Suppressed::parse(SuppressedKind::Email, text);
+    }
+    if text.starts_with('+') {
+        return Suppressed::parse(SuppressedKind::Phone, text);
+    }
+    Suppressed::parse(SuppressedKind::Ip, text).map_err(|_| {
+        "it may be a phone number, an order id or a click id: choose the kind, or put a line such as \
+         `order_id` first"
+            .to_owned()
+    })
+}
+
+fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+    let mut rows = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(mark).from_reader(text);
+    let mut columns: Option<Vec<(usize, Option<SuppressedKind>)>> = None;
+    let mut found = Vec::new();
+    let mut row = ByteRecord::new();
+    while rows.read_byte_record(&mut row).map_err(|error| format!("it is no CSV: {error}"))? {
+        if row.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            continue;
+        }
+        let number = row.position().map_or(0, |at| line_of(text, at));
+        let Some(columns) = &columns else {
+            match header(&row, kind)? {
+                Some(named) => columns = Some(named),
+                None => {
+                    columns = Some(vec![(0, kind)]);
+                    found.extend(read_row(number, &row, &[(0, kind)]));
+                }
+            }
+            continue;
+        };
+        found.extend(read_row(number, &row, columns));
+    }
+    Ok(found)
+}
+
+/// The columns that a first row names; `None`: it is a row like the others.
+fn header(
+    row: &ByteRecord,
+    kind: Option<SuppressedKind>,
+) -> Result<Option<Vec<(usize, Option<SuppressedKind>)>>, String> {
+    let named = row.iter().enumerate().filter_map(|(at, cell)| Some((at, Some(kind_named(cell)?))));
+    let named: Vec<(usize, Option<SuppressedKind>)> = named.collect();
+    let wanted: Vec<_> = named.iter().copied().filter(|(_, is)| kind.is_none() || *is == kind).collect();
+    match (named.is_empty(), wanted.is_empty(), kind) {
+        (true, ..) => Ok(None),
+        (false, true, Some(kind)) => Err(format!(
+            "its first line names no column `{0}`: choose another kind, or name the column `{0}`",
+            kind.word()
+        )),
+        _ => Ok(Some(wanted)),
+    }
+}
+
+fn read_row(number: u64, row: &ByteRecord, columns: &[(usize, Option<SuppressedKind>)]) -> Vec<ReadLine> {
+    let cells = columns.iter().filter_map(|(at, kind)| Some((row.get(*at)?, *kind)));
+    let full = cells.filter(|(cell, _)| !cell.trim_ascii().is_empty());
+    let read: Vec<ReadLine> = full.map(|(cell, kind)| read_one(number, cell, kind)).collect();
+    if read.is_empty() {
+        let entry = Err("the columns that are read are empty in it".to_owned());
+        return vec![ReadLine { number, came: String::new(), entry }];
+    }
+    read
+}
+
+/// The line on which a row begins: the reader tells where the row before it ended.
+fn line_of(text: &[u8], ended: &csv::Position) -> u64 {
+    let start = usize::try_from(ended.byte()).unwrap_or(usize::MAX);
+    let between = text.get(start..).unwrap_or_default();
+    let blank = between.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    ended.line() + blank.fold(0, |lines, byte| lines + u64::from(*byte == b'\n'))
+}
+
+/// What is wanted of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Add,
+    TakeOff,
+}
+
+/// Whose wish it is, and of which list.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub wish: Wish,
+    /// As [`crate::domain::suppression::list_name`] allows.
+    pub list: String,
+    pub actor: String,
+    pub now: Time,
+}
+
+/// What became of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub number: u64,
+    pub came: String,
+    /// What it was read as, and whether the list has changed by it; or a sentence why it was not read.
+    pub outcome: Result<(SuppressedKind, bool), String>,
+}
+
+/// Does to the list what the order wishes with every line that could be read. Durable when answered; an
+/// order that fails half-way can be given again.
+///
+/// # Errors
+/// Only the store's.
+pub async fn carry_out(
+    store: &dyn Store,
+    order: &Order,
+    lines: Vec<ReadLine>,
+) -> Result<Vec<Done>, StoreError> {
+    let entries: Vec<Suppressed> = lines.iter().filter_map(|line| line.entry.clone().ok()).collect();
+    let mut changed = Vec::with_capacity(entries.len());
+    for some in entries.chunks(MOST_AT_ONCE) {
+        let (list, actor) = (order.list.clone(), order.actor.clone());
+        let asked = SuppressionOrder { list, entries: some.to_vec(), actor, now: order.now };
+        changed.extend(match order.wish {
+            Wish::Add => store.suppress(asked).await?,
+            Wish::TakeOff => store.unsuppress(asked).await?,
+        });
+    }
+    let mut changed = changed.into_iter();
+    let done = lines.into_iter().map(|line| Done {
+        number: line.number,
+        came: line.came,
+        outcome: line.entry.map(|entry| (entry.kind(), changed.next().unwrap_or(false))),
+    });
+    Ok(done.collect())
+}

@@ -1,0 +1,60 @@
+//! The recorded clicks: their list, and one with the conversions it came to.
+
+use serde_json::Value;
+
+use crate::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, VisitorId};
+use crate::store::{ClickFilter, ConversionFilter, PageRequest};
+use crate::web::api::{Api, Outcome, Query, Refused, bad, missing, views};
+
+/// The filters of the list.
+const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
+
+/// The most conversions that are shown with their click.
+pub const MOST_CONVERSIONS: usize = 100;
+
+/// The conversions that name a click or were joined to it.
+pub fn conversions_of(click: &ClickId) -> ConversionFilter {
+    ConversionFilter { click_id: Some(click.as_str().to_owned()), ..ConversionFilter::default() }
+}
+
+impl Query {
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn click_filter(&self) -> Result<ClickFilter, Refused> {
+        self.only(CLICKS)?;
+        let any = "no id in the configuration is written so";
+        let marked = self.parsed("marked", "it is true or false", |came| came.parse().ok())?;
+        Ok(ClickFilter {
+            offer: self.parsed("offer", any, |came| OfferId::parse(came).ok())?,
+            campaign: self.parsed("campaign", any, |came| CampaignId::parse(came).ok())?,
+            affiliate: self.parsed("affiliate", any, |came| AffiliateId::parse(came).ok())?,
+            visitor: self
+                .parsed("visitor", "no visitor can have this id", |came| VisitorId::parse(came).ok())?,
+            since: self.time("since")?,
+            until: self.time("until")?,
+            marked_only: marked.unwrap_or(false),
+        })
+    }
+}
+
+impl Api {
+    /// `GET /api/v1/clicks`.
+    pub async fn clicks(&self, query: &Query) -> Outcome {
+        let page = self.store.clicks(query.click_filter()?, query.page()?).await?;
+        Ok(views::page(&page, |click| views::click(click)))
+    }
+
+    /// `GET /api/v1/clicks/{id}`: the click with its conversions, the newest first.
+    pub async fn click(&self, id: &str) -> Outcome {
+        let id = ClickId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
+        let click = self.store.click(&id).await?.ok_or_else(|| missing("click"))?;
+        let page = PageRequest { cursor: None, limit: MOST_CONVERSIONS };
+        let conversions = self.store.conversions(conversions_of(&id), page).await?;
+        let mut view = views::click(&click);
+        if let Value::Object(members) = &mut view {
+            let list = conversions.items.iter().map(|(one, deliveries)| views::conversion(one, deliveries));
+            members.insert("conversions".to_owned(), list.collect::<Vec<_>>().into());
+        }
+        Ok(view)
+    }
+}

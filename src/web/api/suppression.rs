@@ -1,0 +1,150 @@
+//! The suppression lists: what is on them, and putting things on or off, with a verdict for every line.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, SuppressedKind, list_name};
+use crate::ingest::suppression::{self, Done, Layout, Order, ReadLine, Wish};
+use crate::web::api::{Api, Outcome, Query, Refused, bad, missing, views};
+
+/// Entries as somebody sends them.
+pub struct Told<'a> {
+    /// The name of the list, decoded.
+    pub list: &'a str,
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+    /// The name of the token.
+    pub actor: &'a str,
+}
+
+impl Api {
+    /// `GET /api/v1/suppression`.
+    pub async fn lists(&self, query: &Query) -> Outcome {
+        query.only(&[])?;
+        let lists = self.store.lists().await?;
+        Ok(json!({"items": lists.iter().map(list).collect::<Vec<_>>(), "next_cursor": null}))
+    }
+
+    /// `GET /api/v1/suppression/{list}`.
+    pub async fn listed(&self, name: &str, query: &Query) -> Outcome {
+        query.only(&[])?;
+        self.known_list(name).await?;
+        let page = self.store.listed(name.to_owned(), query.page()?).await?;
+        Ok(views::page(&page, entry))
+    }
+
+    /// `POST /api/v1/suppression/{list}`, and the same with `/remove` behind: text with one entry a line,
+    /// CSV, or `{"entries":[{"kind","value"}]}`.
+    pub async fn suppress(&self, wish: Wish, told: &Told<'_>, query: &Query) -> Outcome {
+        let allowed = "a list's name has 1 to 64 visible characters";
+        let list = list_name(told.list).ok_or_else(|| bad("list", told.list, allowed))?;
+        let kind = query.parsed("kind", "a kind is email, phone, ip, order_id or click_id", |came| {
+            SuppressedKind::parse(came)
+        })?;
+        let media = told.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let lines = match media.as_str() {
+            "application/json" => entries(told.body, kind),
+            "text/csv" => suppression::read(told.body, Layout::Csv, kind),
+            _ => suppression::read(told.body, Layout::Lines, kind),
+        };
+        let lines = lines.map_err(|why| {
+            let message = format!("nothing was read: {why}");
+            Refused::Asked(
+                StatusCode::BAD_REQUEST,
+                "bad_body",
+                message,
+                "send text/plain with one entry a line, text/csv, or {\"entries\":[{\"kind\",\"value\"}]}",
+            )
+        })?;
+        let order = Order { wish, list: list.clone(), actor: told.actor.to_owned(), now: self.clock.now() };
+        let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
+        let word = |one: &Done| word(wish, &one.outcome);
+        let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
+        let (changed, same) = words(wish);
+        Ok(json!({
+            "list": list,
+            changed: count(changed),
+            same: count(same),
+            "refused": count("refused"),
+            "lines": done.iter().map(|one| line(one, word(one))).collect::<Vec<_>>(),
+        }))
+    }
+
+    /// `DELETE /api/v1/suppression/{list}`.
+    pub async fn remove_list(&self, name: &str) -> Outcome {
+        self.known_list(name).await?;
+        let removed = self.store.remove_list(name.to_owned()).await?;
+        Ok(json!({"list": name, "removed": removed}))
+    }
+
+    /// The list with this name.
+    pub async fn known_list(&self, name: &str) -> Result<ListSummary, Refused> {
+        let lists = self.store.lists().await?;
+        lists.into_iter().find(|list| list.name == name).ok_or_else(|| missing("suppression list"))
+    }
+}
+
+/// What a line came to where the list has changed by it, and where not.
+pub fn words(wish: Wish) -> (&'static str, &'static str) {
+    match wish {
+        Wish::Add => ("added", "already_there"),
+        Wish::TakeOff => ("removed", "not_there"),
+    }
+}
+
+/// What one line came to.
+pub fn word(wish: Wish, outcome: &Result<(SuppressedKind, bool), String>) -> &'static str {
+    match (outcome, words(wish)) {
+        (Err(_), _) => "refused",
+        (Ok((_, true)), (changed, _)) => changed,
+        (Ok((_, false)), (_, same)) => same,
+    }
+}
+
+fn line(one: &Done, outcome: &str) -> Value {
+    json!({
+        "line": one.number,
+        "came": one.came,
+        "kind": one.outcome.as_ref().ok().map(|(kind, _)| kind.word()),
+        "outcome": outcome,
+        "reason": one.outcome.as_ref().err(),
+    })
+}
+
+fn list(list: &ListSummary) -> Value {
+    json!({"list": list.name, "entries": list.entries, "changed_at": list.changed_at.to_string()})
+}
+
+fn entry(entry: &ListedEntry) -> Value {
+    json!({
+        "kind": entry.kind.word(),
+        "value": entry.value,
+        "hashed": entry.kind.is_hashed(),
+        "added_at": entry.added_at.to_string(),
+        "actor": entry.actor,
+    })
+}
+
+/// The entries of a JSON body; a line's number is the entry's place, from 1.
+fn entries(body: &[u8], kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let Some(entries) = value.get("entries").and_then(Value::as_array) else {
+        return Err("the body has no list `entries`".to_owned());
+    };
+    if entries.len() > suppression::MOST_LINES {
+        return Err(format!("`entries` has more than {} members", suppression::MOST_LINES));
+    }
+    Ok((1..).zip(entries).map(|(number, one)| from_json(number, one, kind)).collect())
+}
+
+fn from_json(number: u64, value: &Value, kind: Option<SuppressedKind>) -> ReadLine {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let came = text("value").or(value.as_str()).unwrap_or_default();
+    let entry = match (text("kind").map(SuppressedKind::parse), kind) {
+        (Some(None), _) => Err("its `kind` is not email, phone, ip, order_id or click_id".to_owned()),
+        (Some(Some(kind)), _) | (None, Some(kind)) => Suppressed::parse(kind, came),
+        (None, None) => Err("it has no `kind`".to_owned()),
+    };
+    ReadLine { number, came: came.chars().take(120).collect(), entry }
+}

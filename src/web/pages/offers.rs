@@ -1,0 +1,191 @@
+//! The offers with what an advertiser needs of each: postback address and pixels. And the campaigns' links.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::domain::click::Click;
+use crate::domain::ids::OfferId;
+use crate::domain::money::Money;
+use crate::domain::offer::{Caps, Disposition, Offer, Payout, day_of};
+use crate::domain::time::{DAY_MS, Time};
+use crate::store::{ClickFilter, PageRequest, ReportQuery};
+use crate::web::pages::program::{CampaignCard, OfferCard};
+use crate::web::pages::route::segment;
+use crate::web::pages::{Pages, Sheet, Stop};
+
+/// How many of today's clicks are counted for a page: a bounded read, not a scan.
+const MOST_COUNTED: usize = 1000;
+
+impl Pages {
+    /// `/offers`.
+    pub(super) fn offers(&self) -> Sheet {
+        let items: Vec<Value> = self.program.offers.iter().map(|offer| self.offer_card(offer)).collect();
+        Sheet::new("offers", "Offers", json!({"items": items}))
+    }
+
+    /// `/offers/{id}`.
+    pub(super) async fn offer(&self, id: &str) -> Result<Sheet, Stop> {
+        let offer = self.program.offer(id).ok_or_else(|| {
+            Stop::Refused(
+                StatusCode::NOT_FOUND,
+                "No offer with this id is configured".to_owned(),
+                "The offers stand under `[[offer]]` in `postbridge.toml`; see Offers.".to_owned(),
+            )
+        })?;
+        let mine = self.program.campaigns.iter().filter(|one| one.campaign.offer == offer.terms.id);
+        let data = json!({
+            "offer": self.offer_card(offer),
+            "landing": offer.landing,
+            "pass": offer.pass.join(", "),
+            "fallback_url": offer.fallback_url,
+            "tracking": tracking(&self.program.public_url, &offer.terms),
+            "today": self.today(&offer.terms.id).await?,
+            "campaigns": mine.map(|campaign| self.campaign_card(campaign)).collect::<Vec<_>>(),
+        });
+        Ok(Sheet::new("offer", &offer.name, data))
+    }
+
+    /// `/campaigns`.
+    pub(super) fn campaigns(&self) -> Sheet {
+        let items: Vec<Value> =
+            self.program.campaigns.iter().map(|campaign| self.campaign_card(campaign)).collect();
+        let for_all: Vec<Value> = self
+            .program
+            .postbacks
+            .iter()
+            .filter(|postback| !self.program.campaigns.iter().any(|one| postback.tells_of(&one.campaign)))
+            .map(|postback| postback.view())
+            .collect();
+        Sheet::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
+    }
+
+    /// `/tag`.
+    pub(super) fn tag(&self) -> Sheet {
+        let program = &self.program;
+        let script = program.tag.as_ref().map(|tag| {
+            let base = &program.public_url;
+            json!({
+                "snippet": format!("<script async src=\"{base}/tag.js\" data-campaign=\"CAMPAIGN\"></script>"),
+                "pinned": format!(
+                    "<script async src=\"{base}{}\" integrity=\"{}\" crossorigin=\"anonymous\" data-campaign=\"CAMPAIGN\"></script>",
+                    tag.pinned_path, tag.integrity
+                ),
+                "waiting": format!("<script async src=\"{base}/tag.js\" data-campaign=\"CAMPAIGN\" data-consent=\"wait\"></script>"),
+                "consent": "postbridge.consent({ad_user_data: true, ad_personalization: true})",
+                "origins": tag.origins,
+            })
+        });
+        let base = &program.public_url;
+        let pixels: Vec<Value> = program
+            .campaigns
+            .iter()
+            .map(|one| {
+                let id = one.campaign.id.as_str();
+                let image =
+                    format!("<img src=\"{base}/click.gif?campaign={id}\" width=\"1\" height=\"1\" alt=\"\">");
+                json!({"campaign": id, "name": one.name, "pixel": image})
+            })
+            .collect();
+        Sheet::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
+    }
+
+    fn offer_card(&self, offer: &OfferCard) -> Value {
+        let terms = &offer.terms;
+        let campaigns = self.program.campaigns.iter().filter(|one| one.campaign.offer == terms.id).count();
+        let revenue = terms.revenue.map(|amount| Money::new(amount, terms.currency).to_string());
+        json!({
+            "id": terms.id.as_str(),
+            "path": format!("/offers/{}", segment(terms.id.as_str())),
+            "name": offer.name,
+            "status": terms.status.word(),
+            "advertiser": terms.advertiser.as_ref().map(|id| id.as_str()),
+            "payout": payout(terms),
+            "revenue": revenue,
+            "caps": caps(terms.caps),
+            "session": format!("{} hours", terms.session_hours),
+            "cookie": format!("{} days, {}", terms.click_cookie_days, terms.model.word()),
+            "disposition": disposition(terms.disposition),
+            "accepts_value": terms.accept_pixel_value,
+            "campaigns": campaigns,
+        })
+    }
+
+    fn campaign_card(&self, card: &CampaignCard) -> Value {
+        let program = &self.program;
+        let campaign = &card.campaign;
+        let postbacks = program.postbacks.iter().filter(|postback| postback.tells_of(campaign));
+        json!({
+            "id": campaign.id.as_str(),
+            "name": card.name,
+            "link": card.link,
+            "by_creative": card.creative_link,
+            "placement": program.placement(&campaign.placement()),
+            "offer_path": format!("/offers/{}", segment(campaign.offer.as_str())),
+            "postbacks": postbacks.map(|postback| postback.view()).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What the offer had on this UTC day.
+    async fn today(&self, offer: &OfferId) -> Result<Value, Stop> {
+        let midnight = Time::from_millis(day_of(self.clock.now()).saturating_mul(DAY_MS));
+        let report = ReportQuery {
+            from: midnight,
+            offers: Some(vec![offer.clone()]),
+            limit: 1,
+            ..ReportQuery::default()
+        };
+        let conversions = self.store.report(report).await?.total;
+        let filter = ClickFilter { offer: Some(offer.clone()), since: midnight, ..ClickFilter::default() };
+        let page = PageRequest { cursor: None, limit: MOST_COUNTED };
+        let clicks = self.store.clicks(filter, page).await?;
+        let counted =
+            clicks.items.iter().filter(|click: &&std::sync::Arc<Click>| click.passage.is_billable());
+        Ok(json!({
+            "conversions": conversions,
+            "clicks": counted.count(),
+            "more_clicks": clicks.next_cursor.is_some(),
+        }))
+    }
+}
+
+/// What the advertiser gets: the address to call, and the pixels for the page after the sale.
+fn tracking(base: &str, offer: &Offer) -> Value {
+    let id = offer.id.as_str();
+    let mut pixel = format!("offer={id}&transaction_id=ORDER_ID");
+    let mut classic = format!("o={id}&t=ORDER_ID");
+    if offer.accept_pixel_value {
+        pixel.push_str("&value=SALE_AMOUNT");
+        classic.push_str("&p=SALE_AMOUNT");
+    }
+    let image = |path: &str, query: &str| {
+        format!("<img src=\"{base}{path}?{query}\" width=\"1\" height=\"1\" alt=\"\">")
+    };
+    json!({
+        "postback": format!("{base}/api/2/conversion.json?api_key=API_KEY&offer_id={id}&click_id=REPLACE"),
+        "image": image("/pixel.gif", &pixel),
+        "script": format!("<script src=\"{base}/pixel.js?{pixel}\" async></script>"),
+        "classic_image": image("/p.ashx", &format!("{classic}&f=img")),
+        "classic_postback": format!("{base}/p.ashx?{classic}&r=REPLACE&f=pb"),
+        "by_percent": matches!(offer.payout, Some(Payout::Percent(_))),
+    })
+}
+
+fn payout(offer: &Offer) -> Option<String> {
+    offer.payout.map(|payout| match payout {
+        Payout::Fixed(amount) => Money::new(amount, offer.currency).to_string(),
+        Payout::Percent(percent) => format!("{percent} % of the sale"),
+    })
+}
+
+fn caps(caps: Caps) -> Vec<String> {
+    let cap = |most: Option<u64>, what: &str| most.map(|most| format!("{most} {what} a day"));
+    let both = [cap(caps.clicks_per_day, "clicks"), cap(caps.conversions_per_day, "conversions")];
+    both.into_iter().flatten().collect()
+}
+
+fn disposition(disposition: Disposition) -> String {
+    match (disposition.status.word(), disposition.after_hours) {
+        (word, 0) => format!("{word} at once"),
+        (word, hours) => format!("pending, then {word} after {hours} hours"),
+    }
+}

@@ -1,0 +1,37 @@
+//! What the outgoing postbacks would tell of one conversion, as it is now. Sends nothing.
+
+use serde_json::{Value, json};
+
+use crate::domain::time::Time;
+use crate::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
+use crate::store::Trace;
+use crate::web::pages::{Pages, exchange};
+
+impl Pages {
+    /// Every outgoing postback that the conversion concerns, rendered.
+    pub(super) fn partners(&self, trace: &Trace, now: Time) -> Value {
+        let cards = self.program.postbacks.iter();
+        let postbacks: Vec<_> = cards
+            .filter_map(|card| {
+                let account = self.accounts.iter().find(|account| *account.id() == card.id)?;
+                Some((account.clone(), card.route.clone()))
+            })
+            .collect();
+        let previewed = preview_outgoing(&trace.conversion, trace.click.as_deref(), &postbacks, now);
+        previewed.iter().map(partner).collect()
+    }
+}
+
+fn partner(previewed: &PreviewedPostback) -> Value {
+    let (request, fault) = match &previewed.request {
+        PreviewedRequest::Request(request) => (Some(exchange::request(request)), None),
+        PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
+    };
+    json!({
+        "destination": previewed.destination.as_str(),
+        "request": request,
+        "fault": fault,
+        "remark": previewed.remark,
+        "unsent": previewed.unsent,
+    })
+}

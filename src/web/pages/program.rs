@@ -1,0 +1,155 @@
+//! The network's side as it is configured, with just what the pages show of it.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use crate::domain::delivery::{Changes, Route, Scope};
+use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId};
+use crate::domain::offer::{Campaign, Offer, Placement};
+use crate::template::account::Mode;
+
+/// Offers, the campaigns that bring them clicks, and what partners are told.
+#[derive(Clone, Default)]
+pub struct Program {
+    /// What every address begins with; no slash at its end.
+    pub public_url: String,
+    pub offers: Vec<OfferCard>,
+    pub campaigns: Vec<CampaignCard>,
+    /// Each affiliate with its name.
+    pub affiliates: Vec<(AffiliateId, String)>,
+    pub postbacks: Vec<PostbackCard>,
+    pub tag: Option<TagScript>,
+    /// The largest body that a request may have, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// One offer as the configuration has it.
+#[derive(Clone)]
+pub struct OfferCard {
+    pub terms: Arc<Offer>,
+    pub name: String,
+    /// The landing page's address, as written.
+    pub landing: String,
+    /// The parameters of the link that are handed on.
+    pub pass: Vec<String>,
+    pub fallback_url: Option<String>,
+}
+
+/// One campaign with its link.
+#[derive(Clone)]
+pub struct CampaignCard {
+    pub campaign: Arc<Campaign>,
+    pub name: Option<String>,
+    /// The tracking link, whole.
+    pub link: String,
+    /// The same link by affiliate and creative, where the campaign has a creative.
+    pub creative_link: Option<String>,
+}
+
+/// One outgoing postback.
+#[derive(Clone)]
+pub struct PostbackCard {
+    pub id: DestinationId,
+    pub route: Route,
+    /// The address as written, macros and all.
+    pub url: String,
+    /// Factor on the payout that is told.
+    pub scale: Decimal,
+    pub mode: Mode,
+}
+
+/// The tag's script as it is served now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagScript {
+    /// The path of this very version, kept for good: `/tag.{hash}.js`.
+    pub pinned_path: String,
+    /// `sha384-…`, for the `integrity` attribute.
+    pub integrity: String,
+    /// The sites that may use it.
+    pub origins: Vec<String>,
+}
+
+impl Program {
+    /// The offer with this id.
+    pub fn offer(&self, id: &str) -> Option<&OfferCard> {
+        self.offers.iter().find(|offer| offer.terms.id.as_str() == id)
+    }
+
+    fn offer_name(&self, id: &OfferId) -> Option<&str> {
+        self.offer(id.as_str()).map(|offer| offer.name.as_str())
+    }
+
+    /// The affiliate's name.
+    pub fn affiliate_name(&self, id: &AffiliateId) -> Option<&str> {
+        self.affiliates.iter().find(|(known, _)| known == id).map(|(_, name)| name.as_str())
+    }
+
+    fn campaign_name(&self, id: &CampaignId) -> Option<&str> {
+        let found = self.campaigns.iter().find(|one| one.campaign.id == *id)?;
+        found.name.as_deref()
+    }
+
+    /// Where a click or conversion belongs, each id with its name where it is configured still.
+    pub fn placement(&self, placement: &Placement) -> Value {
+        let named = |id: &str, name: Option<&str>| json!({"id": id, "name": name.filter(|name| *name != id)});
+        let campaign = placement.campaign.as_ref();
+        let affiliate = placement.affiliate.as_ref();
+        json!({
+            "offer": named(placement.offer.as_str(), self.offer_name(&placement.offer)),
+            "campaign": campaign.map(|id| named(id.as_str(), self.campaign_name(id))),
+            "affiliate": affiliate.map(|id| named(id.as_str(), self.affiliate_name(id))),
+            "creative": placement.creative.as_ref().map(|id| id.as_str()),
+        })
+    }
+}
+
+impl PostbackCard {
+    /// As the pages show it.
+    pub fn view(&self) -> Value {
+        let route = &self.route;
+        let on: Vec<&str> = route.on.iter().flatten().map(|status| status.word()).collect();
+        let mut terms = Vec::new();
+        if route.delay_ms > 0 {
+            terms.push(format!("{} s after the conversion", route.delay_ms / 1000));
+        }
+        if route.percent < 100 {
+            terms.push(format!("{} % of the conversions", route.percent));
+        }
+        if self.scale != Decimal::ONE {
+            terms.push(format!("payout × {}", self.scale));
+        }
+        if self.mode != Mode::Live {
+            terms.push(format!("mode {}", self.mode.word()));
+        }
+        json!({
+            "id": self.id.as_str(),
+            "url": self.url,
+            "whose": self.whose(),
+            "on": on.join(", "),
+            "when": match route.changes {
+                Changes::Ignore => "once a conversion",
+                Changes::Send => "at each change too",
+            },
+            "terms": terms,
+        })
+    }
+
+    fn whose(&self) -> String {
+        match &self.route.scope {
+            Scope::Campaign(id) => format!("the campaign {id}"),
+            Scope::Affiliate(id) => format!("the affiliate {id}"),
+            Scope::AnyCampaign | Scope::Any => "all campaigns".to_owned(),
+        }
+    }
+
+    /// Whether it tells conversions of this campaign.
+    pub fn tells_of(&self, campaign: &Campaign) -> bool {
+        match &self.route.scope {
+            Scope::Campaign(id) => campaign.id == *id,
+            Scope::Affiliate(id) => campaign.affiliate == *id,
+            Scope::AnyCampaign | Scope::Any => true,
+        }
+    }
+}

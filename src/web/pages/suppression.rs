@@ -1,0 +1,206 @@
+//! The suppression lists: what is on them, and forms that put things on and take them off.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::domain::suppression::{ListSummary, ListedEntry, SuppressedKind, list_name};
+use crate::domain::time::Time;
+use crate::ingest::suppression::{self, Done, Layout, Order, Wish};
+use crate::web::answer::Answer;
+use crate::web::api::suppression::{word, words};
+use crate::web::pages::conversions::{Filters, options};
+use crate::web::pages::form::Form;
+use crate::web::pages::route::segment;
+use crate::web::pages::session::{Flash, Visitor};
+use crate::web::pages::{Pages, Sheet, Stop, advice, engine};
+
+/// The most lines of an import that are told one by one.
+const MOST_TOLD: usize = 2000;
+
+impl Pages {
+    /// `/suppression`.
+    pub(super) async fn lists(&self) -> Result<Sheet, Stop> {
+        let now = self.clock.now();
+        let lists = self.store.lists().await?;
+        let data = json!({
+            "items": lists.iter().map(|list| summary(list, now)).collect::<Vec<_>>(),
+            "kinds": kinds(""),
+            "limit": self.size_limit(),
+        });
+        Ok(Sheet::new("lists", "Suppression", data))
+    }
+
+    /// `/suppression/{list}`.
+    pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<Sheet, Stop> {
+        let filters = Filters::read(query);
+        let page = filters.query()?.page()?;
+        let list = self.api().known_list(name).await?;
+        let page = self.store.listed(list.name.clone(), page).await?;
+        let now = self.clock.now();
+        let path = path(&list.name);
+        let data = json!({
+            "list": summary(&list, now),
+            "links": filters.links(&path, page.next_cursor.as_deref()),
+            "items": page.items.iter().map(entry).collect::<Vec<_>>(),
+            "kinds": kinds(""),
+            "limit": self.size_limit(),
+        });
+        Ok(Sheet::new("list", &format!("Suppression list {}", list.name), data))
+    }
+
+    /// Puts what a form holds on a list or takes it off, and tells what became of every line.
+    pub(super) async fn change_list(
+        &self,
+        visitor: &Visitor,
+        (wish, name): (Wish, &str),
+        form: &Form,
+    ) -> Result<Sheet, Stop> {
+        let list = list_name(name).ok_or_else(|| {
+            refused(
+                "The list has no usable name",
+                "A name has 1 to 64 visible characters, such as `fraud 2026`.",
+            )
+        })?;
+        let kind = match form.get("kind") {
+            "" => None,
+            word => Some(SuppressedKind::parse(word).ok_or_else(|| {
+                refused("This kind of entry is not known", "Choose one of the form's kinds.")
+            })?),
+        };
+        let mut lines = Vec::new();
+        for (text, layout) in told(form) {
+            let read = suppression::read(text, layout, kind);
+            lines.extend(
+                read.map_err(|why| refused("Nothing was read, and nothing was changed", &sentence(&why)))?,
+            );
+        }
+        if lines.is_empty() {
+            return Err(refused(
+                "There is no entry in it",
+                "Write one entry a line, or choose a file, and send it again.",
+            ));
+        }
+        let order = Order { wish, list, actor: visitor.name.clone(), now: self.clock.now() };
+        let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
+        Ok(Sheet::new("import", "Suppression list changed", report(&order, &done)))
+    }
+
+    /// Removes a whole list, if the form says that this is meant.
+    pub(super) async fn remove_list(
+        &self,
+        visitor: &Visitor,
+        name: &str,
+        form: &Form,
+    ) -> Result<Answer, Stop> {
+        if form.get("sure") != "yes" {
+            return Err(refused(
+                "The list was not removed: the box beside the button was not ticked",
+                "Go back, tick it and press the button again.",
+            ));
+        }
+        let list = self.api().known_list(name).await?;
+        let entries = self.store.remove_list(list.name).await?;
+        let text = format!("The list `{name}` is removed, with its {entries} entries");
+        self.sessions.leave(visitor, Flash { good: true, text, hint: String::new(), link: None });
+        Ok(engine::redirect("/suppression"))
+    }
+
+    fn size_limit(&self) -> String {
+        format!("{} KB", self.program.max_body_bytes / 1024)
+    }
+}
+
+/// What was written into the form, and what was chosen as a file.
+fn told(form: &Form) -> Vec<(&[u8], Layout)> {
+    let written = form.get("entries").as_bytes();
+    let mut told = Vec::new();
+    if !written.trim_ascii().is_empty() {
+        told.push((written, Layout::Lines));
+    }
+    if let Some(file) = form.file() {
+        told.push((file.bytes.as_slice(), Layout::of(&file.name)));
+    }
+    told
+}
+
+/// The page of a list.
+fn path(name: &str) -> String {
+    format!("/suppression/{}", segment(name))
+}
+
+fn kinds(set: &str) -> Value {
+    options(SuppressedKind::ALL.map(SuppressedKind::word), set)
+}
+
+fn summary(list: &ListSummary, now: Time) -> Value {
+    json!({
+        "name": list.name,
+        "path": path(&list.name),
+        "entries": list.entries,
+        "changed_at": list.changed_at.to_string(),
+        "distance": advice::distance(list.changed_at, now),
+    })
+}
+
+fn entry(entry: &ListedEntry) -> Value {
+    json!({
+        "kind": entry.kind.word(),
+        "what": what(entry.kind),
+        "value": entry.value,
+        "added_at": entry.added_at.to_string(),
+        "actor": entry.actor,
+    })
+}
+
+fn what(kind: SuppressedKind) -> &'static str {
+    match kind {
+        SuppressedKind::Email => "e-mail",
+        SuppressedKind::Phone => "phone",
+        SuppressedKind::Ip => "IP",
+        SuppressedKind::OrderId => "order id",
+        SuppressedKind::ClickId => "click id",
+    }
+}
+
+fn report(order: &Order, done: &[Done]) -> Value {
+    let (changed, same) = words(order.wish);
+    let count = |wanted: &str| done.iter().filter(|one| word(order.wish, &one.outcome) == wanted).count();
+    let refused_lines = count("refused");
+    // Where there are too many, what was refused matters: the rest went as wished.
+    let only_refused = done.len() > MOST_TOLD;
+    let lines: Vec<Value> = done
+        .iter()
+        .filter(|one| !only_refused || one.outcome.is_err())
+        .take(MOST_TOLD)
+        .map(|one| {
+            let outcome = word(order.wish, &one.outcome).replace('_', " ");
+            json!({
+                "number": one.number,
+                "came": one.came,
+                "what": one.outcome.as_ref().ok().map(|(kind, _)| what(*kind)),
+                "outcome": outcome,
+                "reason": one.outcome.as_ref().err(),
+            })
+        })
+        .collect();
+    json!({
+        "list": order.list,
+        "path": path(&order.list),
+        "changed": {"word": changed, "count": count(changed)},
+        "same": {"word": same.replace('_', " "), "count": count(same)},
+        "refused": refused_lines,
+        "left_out": done.len() - lines.len(),
+        "lines": lines,
+    })
+}
+
+fn refused(what: &str, hint: &str) -> Stop {
+    Stop::Refused(StatusCode::BAD_REQUEST, what.to_owned(), hint.to_owned())
+}
+
+/// As a sentence of its own.
+fn sentence(why: &str) -> String {
+    let mut letters = why.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
+}

@@ -1,0 +1,279 @@
+//! The pages of the network's side: clicks, offers, campaigns, suppression lists, and statuses by hand.
+
+use http::StatusCode;
+use postbridge::domain::rights::{Right, Rights};
+use postbridge::web::auth::Tokens;
+
+use crate::pages_ground::{TOKEN, World};
+use crate::pages_trading::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
+
+const PLACES: [&str; 8] = [
+    "/clicks",
+    "/clicks/mi00000000first0000000000000a",
+    "/deliveries",
+    "/offers",
+    "/offers/565",
+    "/campaigns",
+    "/tag",
+    "/suppression",
+];
+
+/// The path of the list that [`World::trading`] has.
+const LIST_PATH: &str = "/suppression/fraud%20%2F%202026";
+
+/// A sale's page and the path its status form posts to.
+async fn status_path(world: &World, transaction: &str) -> (String, String) {
+    let page = world.path_of(transaction).await;
+    let form = format!("{page}/status");
+    (page, form)
+}
+
+#[tokio::test]
+async fn every_page_of_the_network_keeps_to_itself_and_shows_what_came_inert() {
+    let world = World::trading().await;
+    for place in PLACES.into_iter().chain([LIST_PATH]) {
+        let page = world.get(place).await;
+        assert_eq!(page.status, StatusCode::OK, "{place}: {}", page.text);
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'"), "{place}");
+        page.hides("<boots>").hides("<script").hides("ORD-<1>").hides(" style=");
+    }
+}
+
+#[tokio::test]
+async fn with_nothing_there_each_page_says_what_to_do_next() {
+    let world = World::new();
+    world.sign_in().await;
+    for (place, wanted) in [
+        ("/clicks", "No click has been recorded yet"),
+        ("/clicks?marked=true", "No click fits these filters"),
+        ("/offers", "No offer is configured"),
+        ("/campaigns", "No campaign is configured"),
+        ("/tag", "The tag is not served"),
+        ("/suppression", "There is no suppression list"),
+        ("/deliveries", "No conversion has had a destination yet"),
+    ] {
+        let page = world.get(place).await;
+        assert_eq!(page.status, StatusCode::OK, "{place}: {}", page.text);
+        page.shows(wanted);
+    }
+    for (place, wanted) in [
+        ("/clicks/nobody", "No click with this id is kept"),
+        ("/offers/565", "No offer with this id is configured"),
+        ("/suppression/none", "no such suppression list is kept"),
+    ] {
+        let page = world.get(place).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{place}");
+        page.shows(wanted);
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_clicks_can_be_narrowed_to_those_that_a_filter_hit() {
+    let world = World::trading().await;
+    world.get("/clicks").await.shows(FIRST).shows(SECOND).shows(OLD).shows(BOT).shows("Chrome 131");
+    let marked = world.get("/clicks?marked=true").await;
+    marked.shows(SECOND).shows("marked</span>").shows(BOT).shows("blocked</span>").hides(FIRST).hides(OLD);
+    world.get("/clicks?campaign=8600").await.shows("No click fits");
+    let since = world.get("/clicks?offer=565&since=2026-11-20T11%3A55").await;
+    since.shows(SECOND).hides(FIRST).shows("value=\"2026-11-20T11:55\"");
+    let wrong = world.get("/clicks?since=yesterday").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    wrong.shows("a time is written 2026-11-20T10:00:00Z");
+}
+
+#[tokio::test]
+async fn a_click_is_shown_with_every_verdict_and_what_it_came_to() {
+    let world = World::trading().await;
+    let page = world.get(&format!("/clicks/{SECOND}")).await;
+    page.shows("Example Media")
+        .shows("Shoes &amp; &lt;boots&gt;")
+        .shows(VISITOR)
+        .shows("Windows 10")
+        .shows("DE");
+    page.shows("ad user data: given · ad personalization: refused");
+    page.shows("duplicate").shows("observe").shows("came from the same visitor less than 3600 s before");
+    page.shows("passed</span>").shows("V-1").hides("S-1");
+    let bot = world.get(&format!("/clicks/{BOT}")).await;
+    bot.shows("the user agent is of a bot: Examplebot")
+        .shows("enforce")
+        .shows("No conversion names this click");
+    world.get(&format!("/clicks/{FIRST}")).await.shows("S-1").shows("campaign:8599").hides("V-1");
+}
+
+#[tokio::test]
+async fn a_conversion_shows_what_its_campaigns_postback_would_say() {
+    let world = World::trading().await;
+    let page = world.get(&world.path_of("S-1").await).await;
+    page.shows("What the outgoing postbacks would say").shows("https://aff.example/pb?cid&#x3D;");
+    page.shows("told as 6.75 USD");
+    world.get(&world.path_of("A-1001").await).await.hides("What the outgoing postbacks");
+}
+
+#[tokio::test]
+async fn a_conversion_says_where_its_payout_comes_from_and_which_clicks_lost() {
+    let world = World::trading().await;
+    let seen = world.get(&world.path_of("V-1").await).await;
+    seen.shows("the offer&#x27;s fixed payout").shows("7.00 USD").shows("12.00 USD").shows("Example Media");
+    seen.shows("the model <code>last_touch</code> chose").shows(SECOND);
+    seen.shows("Clicks that might have earned it")
+        .shows(FIRST)
+        .shows("a later click of the visitor earns: last touch");
+    let late = world.get(&world.path_of("X-1").await).await;
+    late.shows("scrubbed</span>").shows("had expired").shows("its session was over").shows(OLD);
+}
+
+#[tokio::test]
+async fn a_status_is_changed_by_a_person_with_a_note_and_the_history_names_both() {
+    let world = World::trading().await;
+    let (page, form) = status_path(&world, "V-1").await;
+    world.get(&page).await.shows(&format!("action=\"{form}\"")).shows("<option value=\"rejected\">");
+    let sent = world.post(&form, &[("status", "rejected"), ("note", " double <order> ")]).await;
+    assert_eq!((sent.status, sent.header("location")), (StatusCode::SEE_OTHER, page.as_str()));
+    let after = world.get(&page).await;
+    after.shows("The conversion is rejected now").shows("status: approved → rejected");
+    after.shows("set by one-time link: double &lt;order&gt;");
+    world.post(&form, &[("status", "rejected")]).await;
+    world.get(&page).await.shows("The conversion is rejected already");
+    world.post(&form, &[("status", "paid")]).await;
+    world.get(&page).await.shows("Choose the new status").hides("<code>paid");
+    world.post(&form, &[("status", "pending"), ("note", &"x".repeat(1001))]).await;
+    world
+        .get(&page)
+        .await
+        .shows("The note is too long")
+        .shows("status: approved → rejected")
+        .hides("→ pending");
+}
+
+#[tokio::test]
+async fn an_offer_shows_what_its_advertiser_pastes_and_no_key() {
+    let world = World::trading().await;
+    let page = world.get("/offers/565").await;
+    page.shows("https://t.example.com/api/2/conversion.json?api_key&#x3D;API_KEY&amp;offer_id&#x3D;565&amp;click_id&#x3D;REPLACE</code>");
+    page.shows("&lt;img src&#x3D;&quot;https://t.example.com/pixel.gif?offer&#x3D;565&amp;transaction_id&#x3D;ORDER_ID&quot;");
+    page.shows("https://t.example.com/pixel.js?offer&#x3D;565")
+        .shows("/p.ashx?o&#x3D;565")
+        .hides("value&#x3D;SALE_AMOUNT");
+    page.shows("advertiser = \"31\"")
+        .shows("10000 clicks a day")
+        .shows("720 hours")
+        .shows("30 days, last_touch");
+    page.shows("<dt>Clicks that count today</dt><dd>2</dd>").shows("<dt>Conversions today</dt><dd>3</dd>");
+    page.shows("https://t.example.com/c/8599").hides("/c/8600").hides(TOKEN);
+    world.get("/offers").await.shows("paused</span>").shows("12 % of the sale").shows("7.00 USD");
+    world.get("/offers/566").await.shows("this offer pays a part of it");
+}
+
+#[tokio::test]
+async fn a_campaign_shows_its_links_and_its_postback_as_written() {
+    let world = World::trading().await;
+    let page = world.get("/campaigns").await;
+    page.shows("https://t.example.com/c/8599").shows("https://t.example.com/?a&#x3D;200&amp;c&#x3D;761");
+    page.shows("https://aff.example/pb?cid&#x3D;#s2#&amp;payout&#x3D;#price#&amp;tid&#x3D;#tid#");
+    page.shows("80 % of the conversions").shows("payout × 0.90").shows("it has no postback");
+    page.shows("href=\"/deliveries?destination=campaign:8599\"");
+    world.get("/deliveries?destination=campaign:8599").await.shows("S-1").hides("A-1001");
+}
+
+#[tokio::test]
+async fn the_tag_page_shows_the_snippets_with_their_hash() {
+    let page = World::trading().await.get("/tag").await;
+    page.shows("src&#x3D;&quot;https://t.example.com/tag.js&quot;");
+    page.shows("/tag.0011223344556677.js").shows("integrity&#x3D;&quot;sha384-abcdef&quot;");
+    page.shows("https://shop.example")
+        .shows("/click.gif?campaign&#x3D;8599")
+        .shows("data-consent&#x3D;&quot;wait&quot;");
+}
+
+#[tokio::test]
+async fn a_list_shows_its_entries_and_never_what_is_hashed() {
+    let world = World::trading().await;
+    world.get("/suppression").await.shows(LIST).shows(&format!("href=\"{LIST_PATH}\""));
+    let page = world.get(LIST_PATH).await;
+    page.shows("e-mail (hashed)").shows("ORD-&lt;1&gt;").shows("ops").hides("eve@example.net");
+}
+
+#[tokio::test]
+async fn entries_are_added_from_a_field_and_a_file_with_a_verdict_for_every_line() {
+    let world = World::trading().await;
+    let fields = [("list", "new"), ("kind", ""), ("entries", "jo@example.com\r\nnonsense\r\n")];
+    let told =
+        world.upload("/suppression", &fields, ("more.csv", b"email,ip\njo@example.com,10.0.0.1\n")).await;
+    assert_eq!(told.status, StatusCode::OK);
+    told.shows("<dt>added</dt><dd>2</dd>")
+        .shows("<dt>already there</dt><dd>1</dd>")
+        .shows("<dt>refused</dt><dd>1</dd>");
+    told.shows("choose the kind").shows("<code>10.0.0.1</code>");
+    world.get("/suppression/new").await.shows("2 entries").shows("10.0.0.1/32").shows("one-time link");
+    let plain = [("kind", "order_id"), ("entries", "A-1")];
+    world.post("/suppression/new/add", &plain).await.shows("<dt>added</dt><dd>1</dd>");
+    world.post("/suppression/new/take-off", &plain).await.shows("<dt>removed</dt><dd>1</dd>");
+    world.post("/suppression/new/take-off", &plain).await.shows("<dt>not there</dt><dd>1</dd>");
+}
+
+#[tokio::test]
+async fn an_import_that_cannot_be_read_changes_nothing_and_says_what_to_do() {
+    let world = World::trading().await;
+    for (list, kind, file, wanted) in [
+        ("new", "", b"PK\x03\x04\0".as_slice(), "save the sheet as CSV in UTF-8"),
+        ("new", "ip", b"email\njo@example.com", "names no column <code>ip</code>"),
+        ("new", "", b"", "There is no entry in it"),
+        (" ", "", b"jo@example.com", "A name has 1 to 64 visible characters"),
+        ("new", "shoe", b"jo@example.com", "This kind of entry is not known"),
+    ] {
+        let told = world.upload("/suppression", &[("list", list), ("kind", kind)], ("a.csv", file)).await;
+        assert_eq!(told.status, StatusCode::BAD_REQUEST);
+        told.shows(wanted);
+    }
+    world.get("/suppression").await.hides("/suppression/new");
+}
+
+#[tokio::test]
+async fn a_list_is_removed_only_when_that_is_meant() {
+    let world = World::trading().await;
+    let remove = format!("{LIST_PATH}/remove");
+    let unsure = world.post(&remove, &[]).await;
+    assert_eq!(unsure.status, StatusCode::BAD_REQUEST);
+    unsure.shows("was not removed");
+    world.get(LIST_PATH).await.shows("2 entries");
+    let sure = world.post(&remove, &[("sure", "yes")]).await;
+    assert_eq!(sure.header("location"), "/suppression");
+    world
+        .get("/suppression")
+        .await
+        .shows("is removed, with its 2 entries")
+        .shows("There is no suppression list");
+}
+
+#[tokio::test]
+async fn a_cut_or_foreign_upload_does_nothing() {
+    let world = World::trading().await;
+    for body in ["", "--x", "--x\r\nContent-Disposition: form-data; name=\"list\"\r\n\r\nnew", "no boundary"]
+    {
+        let told = world.post_raw("/suppression", "multipart/form-data; boundary=x", body).await;
+        assert_eq!(told.status, StatusCode::FORBIDDEN, "{body}");
+        told.shows("nothing was done");
+    }
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_no_button_and_is_refused_with_the_mend() {
+    let mut world = World::trading().await;
+    world.pages.tokens = Tokens::new([("eyes", TOKEN, Rights::new(vec![Right::Read]))]);
+    let (sale, form) = status_path(&world, "A-1001").await;
+    world.keep_cookie(&world.post_only("/sign-in", &[("token", TOKEN)]).await);
+    let page = world.get(&sale).await;
+    page.hides("Retry now").hides("Change the status");
+    world.keep_csrf(&page);
+    world.get("/dead-letters").await.shows("A-1001").hides("Retry now");
+    world.get("/quarantine").await.hides("Map again with");
+    world.get("/suppression").await.shows(LIST).hides("Add entries");
+    world.get(LIST_PATH).await.hides("Take off").hides("Remove the");
+    for path in [form.as_str(), "/suppression", &format!("{LIST_PATH}/remove"), &format!("{LIST_PATH}/add")] {
+        let fields = [("status", "rejected"), ("sure", "yes"), ("entries", "a@b.example"), ("list", "x")];
+        let refused = world.post(path, &fields).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
+        refused.shows("may change nothing here").shows("rights = [&quot;network&quot;]");
+    }
+    world.get(LIST_PATH).await.shows("2 entries");
+}

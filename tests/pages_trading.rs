@@ -1,0 +1,182 @@
+//! The pages' ground with the network's side on it: offers, clicks, conversions and a suppression list.
+
+use std::sync::Arc;
+
+use postbridge::domain::attribution::Model;
+use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage};
+use postbridge::domain::conversion::Status;
+use postbridge::domain::delivery::{Changes, Route, Scope};
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
+use postbridge::domain::ids::{
+    AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId, SourceId, VisitorId,
+};
+use postbridge::domain::money::Currency;
+use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus, Payout};
+use postbridge::domain::rulebook::{Rulebook, built_in};
+use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::domain::time::{HOUR_MS, Time};
+use postbridge::ingest::postback::Network;
+use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
+use postbridge::template::account::{Account, Mode};
+use postbridge::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use postbridge::template::outgoing::Postback;
+use postbridge::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagScript};
+use rust_decimal::Decimal;
+
+use crate::pages_ground::{World, destination, noon};
+use crate::store_ground::{self, sale};
+
+pub const VISITOR: &str = "0123456789abcdef0123456789abcdef";
+pub const OLD: &str = "mh00000000old000000000000000a";
+pub const FIRST: &str = "mi00000000first0000000000000a";
+pub const SECOND: &str = "mi00000000second000000000000a";
+pub const BOT: &str = "mi00000000bot000000000000000a";
+/// A suppression list's name as people write them.
+pub const LIST: &str = "fraud / 2026";
+
+const POSTBACK: &str = "https://aff.example/pb?cid=#s2#&payout=#price#&tid=#tid#";
+
+/// The postback of the campaign 8599, ready to render.
+fn affiliate_account() -> Account {
+    let url = MacroUrl::compile(POSTBACK, &Grammar::parse("#{}#").unwrap(), POSTBACK_NAMES).unwrap();
+    let postback = Postback { url, scale: Decimal::new(90, 2), changes: Changes::Ignore };
+    Account::of_postback(destination("campaign:8599"), Mode::Live, postback)
+}
+
+/// An offer of the network's side, paying 7 of 12 dollars.
+fn offer(id: &str, status: OfferStatus, payout: Payout) -> Offer {
+    Offer {
+        id: OfferId::parse(id).unwrap(),
+        advertiser: AdvertiserId::parse("31").ok(),
+        currency: Currency::parse("USD").unwrap(),
+        payout: Some(payout),
+        revenue: Some(Decimal::new(1200, 2)),
+        status,
+        caps: Caps { clicks_per_day: Some(10_000), conversions_per_day: Some(500) },
+        session_hours: 720,
+        click_cookie_days: 30,
+        model: Model::LastTouch,
+        disposition: Disposition { status: Status::Approved, after_hours: 0 },
+        accept_pixel_value: false,
+    }
+}
+
+/// Two offers, a campaign for each, one with a postback to its affiliate.
+fn program() -> Program {
+    let card = |terms: Offer, name: &str| OfferCard {
+        terms: Arc::new(terms),
+        name: name.to_owned(),
+        landing: "https://advertiser.example/lp?cid={click_id}&s1={s1}".to_owned(),
+        pass: vec!["utm_*".to_owned()],
+        fallback_url: None,
+    };
+    let campaign = |id: &str, offer: &str, creative: Option<&str>| CampaignCard {
+        campaign: Arc::new(Campaign {
+            id: CampaignId::parse(id).unwrap(),
+            offer: OfferId::parse(offer).unwrap(),
+            affiliate: AffiliateId::parse("200").unwrap(),
+            creative: creative.map(|id| CreativeId::parse(id).unwrap()),
+        }),
+        name: None,
+        link: format!("https://t.example.com/c/{id}"),
+        creative_link: creative.map(|creative| format!("https://t.example.com/?a=200&c={creative}")),
+    };
+    let mut route = Route::to(destination("campaign:8599"));
+    route.scope = Scope::Campaign(CampaignId::parse("8599").unwrap());
+    route.on = Some(vec![Status::Approved]);
+    route.percent = 80;
+    Program {
+        public_url: "https://t.example.com".to_owned(),
+        offers: vec![
+            card(offer("565", OfferStatus::Active, Payout::Fixed(Decimal::new(700, 2))), "Shoes & <boots>"),
+            card(offer("566", OfferStatus::Paused, Payout::Percent(Decimal::from(12))), "Lamps"),
+        ],
+        campaigns: vec![campaign("8599", "565", Some("761")), campaign("8600", "566", None)],
+        affiliates: vec![(AffiliateId::parse("200").unwrap(), "Example Media".to_owned())],
+        postbacks: vec![PostbackCard {
+            id: destination("campaign:8599"),
+            route,
+            url: POSTBACK.to_owned(),
+            scale: Decimal::new(90, 2),
+            mode: Mode::Live,
+        }],
+        tag: Some(TagScript {
+            pinned_path: "/tag.0011223344556677.js".to_owned(),
+            integrity: "sha384-abcdef".to_owned(),
+            origins: vec!["https://shop.example".to_owned()],
+        }),
+        max_body_bytes: 65_536,
+    }
+}
+
+fn trading_rules(network: &Network) -> Arc<Rulebook> {
+    let program = program();
+    let mut rules = Rulebook::clone(&network.rules);
+    rules.routes.push(program.postbacks[0].route.clone());
+    rules.offers =
+        program.offers.iter().map(|card| (card.terms.id.clone(), Arc::clone(&card.terms))).collect();
+    rules.filters.duplicate =
+        Some(DuplicateRule { mode: FilterMode::Observe, window_ms: HOUR_MS, by: DuplicateBy::Cookie });
+    rules.filters.bot = Some(FilterMode::Enforce);
+    Arc::new(rules)
+}
+
+/// A visitor's click on the tracking link of the campaign 8599.
+fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
+    let mut click = store_ground::click(id);
+    (click.at, click.recorded_at) = (at, at);
+    click.passage = Passage {
+        origin: Origin::Link,
+        kind: ClickKind::Visit,
+        placement: Some(program().campaigns[0].campaign.placement()),
+        visitor: VisitorId::parse(VISITOR).ok().filter(|_| bot.is_none()),
+        agent: Some(Agent {
+            device: if bot.is_some() { "bot" } else { "desktop" }.to_owned(),
+            system: Some("Windows 10".to_owned()),
+            browser: Some("Chrome 131".to_owned()),
+            bot: bot.map(str::to_owned),
+        }),
+        country: Some("DE".to_owned()),
+        verdicts: Vec::new(),
+        consent: Some(Consent { ad_user_data: Some(true), ad_personalization: Some(false) }),
+    };
+    click
+}
+
+impl World {
+    /// A busy day, and beside it the network's side: offers, clicks with verdicts, conversions by a click
+    /// id, by a visitor and by a click that is too old, and a suppression list.
+    pub async fn trading() -> World {
+        let mut world = World::busy().await;
+        world.pages.program = Arc::new(program());
+        let mut accounts = world.pages.accounts.to_vec();
+        accounts.push(Arc::new(affiliate_account()));
+        world.pages.accounts = Arc::new(accounts);
+        let rules = trading_rules(&world.network);
+        world.network.rules = Arc::clone(&rules);
+        world.store.govern(rules);
+        for (id, before_ms, bot) in [
+            (OLD, 800 * HOUR_MS, None),
+            (FIRST, 600_000, None),
+            (SECOND, 300_000, None),
+            (BOT, 60_000, Some("Examplebot")),
+        ] {
+            let click = visit(id, noon().plus_millis(-before_ms), bot);
+            world.store.record_click(ClickArrival { click, screening: Screening::Filters }).await.unwrap();
+        }
+        world.receive(format!("s2={FIRST}&tid=S-1&price=7.50").as_bytes()).await;
+        world.receive(format!("s2={OLD}&tid=X-1&price=7.50").as_bytes()).await;
+        let mut seen = sale("V-1").at(noon());
+        seen.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
+        seen.draft.network.offer = Some(OfferId::parse("565").unwrap());
+        seen.draft.network.visitor = Some(VisitorId::parse(VISITOR).unwrap());
+        world.store.arrive(seen.arrival()).await.unwrap();
+        let entries = vec![
+            Suppressed::parse(SuppressedKind::Email, "eve@example.net").unwrap(),
+            Suppressed::parse(SuppressedKind::OrderId, "ORD-<1>").unwrap(),
+        ];
+        let order = SuppressionOrder { list: LIST.to_owned(), entries, actor: "ops".to_owned(), now: noon() };
+        world.store.suppress(order).await.unwrap();
+        world
+    }
+}
