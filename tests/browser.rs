@@ -36,8 +36,7 @@ impl Browser {
         command.args(["--host-resolver-rules=MAP *.test 127.0.0.1", "--remote-debugging-port=0"]);
         command.args(["--window-size=1000,700", "--hide-scrollbars"]);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
-        let child =
-            command.arg("about:blank").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command.arg("about:blank").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let file = profile.path().join("DevToolsActivePort");
         let port = || std::fs::read_to_string(&file).ok()?.lines().next()?.parse().ok();
         let until = Instant::now() + PATIENCE;
@@ -169,7 +168,10 @@ impl Page {
     pub fn open(&mut self, url: &str) {
         self.call("Page.navigate", json!({"url": url}));
         let wanted = url.split('#').next().unwrap();
-        self.until(&format!("document.readyState === 'complete' && location.href.startsWith({})", json!(wanted)));
+        self.until(&format!(
+            "document.readyState === 'complete' && location.href.startsWith({})",
+            json!(wanted)
+        ));
     }
 
     /// What an expression of the page comes to.
@@ -194,7 +196,11 @@ impl Page {
             if told["result"]["value"] == true {
                 return;
             }
-            assert!(Instant::now() < until, "never became true: {expression}\n{told}\n{}", self.text("document.documentElement.outerHTML"));
+            assert!(
+                Instant::now() < until,
+                "never became true: {expression}\n{told}\n{}",
+                self.text("document.documentElement.outerHTML")
+            );
             std::thread::sleep(Duration::from_millis(25));
         }
     }

@@ -3,11 +3,11 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod api_clicks;
 mod browser;
 mod cake_api;
 mod cake_calls;
 mod cake_ground;
-mod api_clicks;
 mod cli_commands;
 mod config_file;
 mod config_problems;
@@ -67,11 +67,11 @@ mod store_report;
 mod store_sled;
 mod store_statuses;
 mod store_suppression;
+mod suppression_import;
 mod tag;
 mod tag_ground;
 mod tag_in_chromium;
 mod tag_script;
-mod suppression_import;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;

@@ -8,6 +8,6 @@ pub mod pixel;
 pub mod postback;
 pub mod preview;
 pub mod status;
+pub mod suppression;
 pub mod tag;
 pub mod visit;
-pub mod suppression;
