@@ -228,6 +228,28 @@ async fn a_reading_key_sees_all_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_change_is_read_whatever_its_content_type_says() {
+    let world = World::new().await;
+    world.record(NETWORK, CLICK).await;
+    let body = format!(r#"{{"api_key":"{NETWORK}","conversion_id":1,"status":"rejected"}}"#);
+    let form = format!("api_key={NETWORK}&conversion_id=1&status=approved");
+    let update = "/api/2/update_conversion.json";
+    for kind in [
+        None,
+        Some("application/json; charset=utf-8"),
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/vnd.api+json"),
+        Some("application/octet-stream"),
+    ] {
+        let told = world.ask_as("POST", update, (kind, &body)).await;
+        assert_eq!(told.json["conversion"]["conversion_status"], "rejected", "{kind:?}: {}", told.text);
+    }
+    let form = world.ask_as("POST", update, (Some("application/x-www-form-urlencoded"), &form)).await;
+    assert_eq!(form.json["conversion"]["conversion_status"], "approved");
+}
+
+#[tokio::test]
 async fn a_store_that_fails_is_503_and_no_conversion() {
     let world = World::new().await;
     world.record(NETWORK, CLICK).await;

@@ -104,11 +104,16 @@ impl World {
 
     /// Sends `target` (path and query) as it would come by the wire.
     pub async fn ask(&self, method: &str, target: &str, body: &str) -> Told {
+        self.ask_as(method, target, (None, body)).await
+    }
+
+    /// As [`World::ask`], the body with its content type.
+    pub async fn ask_as(&self, method: &str, target: &str, (kind, body): (Option<&str>, &str)) -> Told {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = Call {
             line: format!("{method} {target} HTTP/1.1").into_bytes(),
             query: query.as_bytes().to_vec(),
-            content_type: None,
+            content_type: kind.map(str::to_owned),
             body: Bytes::from(body.to_owned()),
             peer: "203.0.113.9".parse().unwrap(),
         };

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::pages_ground::World;
+use crate::pages_trading::SECOND;
 
 /// The pages behind the wire, with every path that was asked for.
 struct Site {
@@ -109,7 +110,7 @@ fn open(browser: &str, url: &str, look: Look, folder: &Path) -> Seen {
 }
 
 /// Each page with what its document must hold.
-fn places(sale: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
+fn places(sale: &str, seen: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
     let sources = vec!["the-key/collect/cake-test?s1=#s1#", "for=\"p-pasted\"", "2026-11-20 12:00:00"];
     vec![
         (
@@ -126,6 +127,16 @@ fn places(sale: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
         ("dead-letters", "/dead-letters".to_owned(), vec!["<code>order_id</code> is wrong", "Retry now"]),
         ("sources", "/sources".to_owned(), sources),
         ("destinations", "/destinations".to_owned(), vec!["Parked since", "the token has expired"]),
+        ("clicks", "/clicks".to_owned(), vec![SECOND, "marked", "for=\"f-marked\""]),
+        ("click", format!("/clicks/{SECOND}"), vec!["came from the same visitor", "V-1", "Windows 10"]),
+        ("visitor-sale", seen.to_owned(), vec!["last_touch", "for=\"s-status\"", "the offer's fixed payout"]),
+        ("offers", "/offers".to_owned(), vec!["Lamps", "paused", "7.00 USD"]),
+        ("offer", "/offers/565".to_owned(), vec!["click_id=REPLACE", "/pixel.gif?offer=565", "720 hours"]),
+        ("campaigns", "/campaigns".to_owned(), vec!["/c/8599", "cid=#s2#", "80 %"]),
+        ("tag", "/tag".to_owned(), vec!["sha384-abcdef", "/click.gif?campaign=8599"]),
+        ("lists", "/suppression".to_owned(), vec!["fraud / 2026", "for=\"e-entries\""]),
+        ("list", "/suppression/fraud%20%2F%202026".to_owned(), vec!["e-mail (hashed)", "for=\"r-sure\""]),
+        ("deliveries", "/deliveries?state=delivered".to_owned(), vec!["shop-hook", "for=\"f-state\""]),
     ]
 }
 
@@ -158,8 +169,9 @@ async fn the_pages_work_in_chromium_at_a_desk_and_on_a_phone() {
         eprintln!("left out: no Chromium on this machine");
         return;
     };
-    let world = World::busy().await;
+    let world = World::trading().await;
     let sale = world.path_of("A-1001").await;
+    let pixel_sale = world.path_of("V-1").await;
     let site = Arc::new(Site { pages: world.pages.clone(), asked: Mutex::default() });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -173,7 +185,7 @@ async fn the_pages_work_in_chromium_at_a_desk_and_on_a_phone() {
     let seen = tokio::task::spawn_blocking(move || open(browser, &stranger, desk, &into)).await.unwrap();
     check(&seen, "sign-in", &["for=\"token\"", "type=\"password\"", "value=\"/quarantine\""]);
 
-    for (name, path, wanted) in places(&sale) {
+    for (name, path, wanted) in places(&sale, &pixel_sale) {
         let next: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
         let entrance = || format!("http://{address}{}&next={next}", world.sessions.link(&world.clock));
         let desk = Look { name, width: 1280, height: 1600, dark: false };
@@ -190,5 +202,5 @@ async fn the_pages_work_in_chromium_at_a_desk_and_on_a_phone() {
         world.clock.set(world.clock.now().plus_millis(60_000));
     }
     let styled = site.asked.lock().iter().filter(|path| path.starts_with("/pages-")).count();
-    assert_eq!(styled, 13, "each look loads the stylesheet");
+    assert_eq!(styled, 1 + 2 * places(&sale, &pixel_sale).len(), "each look loads the stylesheet");
 }

@@ -314,7 +314,7 @@ fn unclosed(word: &str, grammar: &Grammar) -> Problem {
 fn not_a_name(inner: &str, grammar: &Grammar) -> Problem {
     let shown = grammar.shown(inner);
     let what = format!("`{shown}` is not a macro: `{inner}` is no name");
-    let doubled = inner.starts_with(grammar.before.as_str()) || inner.is_empty();
+    let doubled = inner.is_empty() || grammar.before.chars().next() == inner.chars().next();
     let hint = match doubled {
         true => {
             "`macro` shows one more mark on each side of the name: `##{}##` for ##x##, `{{{}}}` for {{x}}"
@@ -389,7 +389,10 @@ fn check_marks(pieces: &[Piece], grammar: &Grammar, known: &[&str]) -> Result<()
 fn check_other_grammars(text: &str, grammar: &Grammar, known: &[&str]) -> Result<(), Problem> {
     for written in GRAMMARS {
         let other = Grammar::parse(written)?;
-        let found = known.iter().find(|name| other != *grammar && text.contains(&other.shown(name)));
+        if other == *grammar || !text.contains(&other.before) {
+            continue;
+        }
+        let found = known.iter().find(|name| text.contains(&other.shown(name)));
         if let Some(name) = found {
             let what = format!("`{}` is no macro here and would be sent as it stands", other.shown(name));
             let hint = format!("write `{}`, or `macro = \"{written}\"`", grammar.shown(name));

@@ -22,8 +22,8 @@ pub(super) struct Caller {
     rights: Rights,
 }
 
-/// Whose key came with the call. Where its parameters cannot be read, the query's key still says who
-/// it is, so that what is wrong is told to them and kept.
+/// Whose key came with the call. Where its parameters cannot be read, the key alone still says who it
+/// is, so that what is wrong is told to them and kept.
 ///
 /// # Errors
 /// No key, two keys, or a wrong one; a body that cannot be read.
@@ -38,15 +38,18 @@ pub(super) fn identify(
         Endpoint::Record | Endpoint::List => "send `api_key` in the query; keys are the tokens under [api]",
     };
     if tokens.is_empty() {
-        let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]";
+        let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]";
         return Err(Fault::new("no key is configured, so nobody may ask", hint));
     }
     let key = match params {
         Ok(params) => params.get(KEY).map(|param| param.value.clone()),
-        Err(fault) => match only_key(&call.query).filter(|_| endpoint != Endpoint::Update) {
-            Some(key) => Some(key),
-            None => return Err(fault.clone()),
-        },
+        Err(fault) => {
+            let key = match endpoint {
+                Endpoint::Update => member_key(&call.body),
+                Endpoint::Record | Endpoint::List => only_key(&call.query),
+            };
+            Some(key.ok_or_else(|| fault.clone())?)
+        }
     };
     let key = key.filter(|key| !key.trim().is_empty());
     let key = key.ok_or_else(|| Fault::new("`api_key` is missing", hint))?;
@@ -60,6 +63,12 @@ fn only_key(query: &[u8]) -> Option<String> {
     let mut keys = form_urlencoded::parse(query).filter(|(name, _)| name == KEY);
     let first = keys.next().map(|(_, value)| value.into_owned())?;
     keys.all(|(_, other)| other == first).then_some(first)
+}
+
+/// The key in a JSON body of which something else is wrong.
+fn member_key(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body.get(KEY)?.as_str().map(str::to_owned)
 }
 
 impl Caller {
@@ -126,7 +135,7 @@ impl Caller {
     pub(super) fn may_only_look(&self) -> Fault {
         Fault::new(
             format!("the key `{}` may look at conversions, not report or change them", self.name),
-            "use a key with rights = [\"network\"] or the offer's advertiser's",
+            "use a key with `rights = [\"network\"]`, or the offer's advertiser's",
         )
     }
 }

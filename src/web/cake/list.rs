@@ -15,8 +15,8 @@ const MOST_ROWS: u64 = 500;
 
 /// What is asked for, before it is known who asks.
 struct Wanted {
-    from: Option<Time>,
-    /// Exclusive.
+    from: Time,
+    /// Exclusive; `None` where no day follows.
     until: Option<Time>,
     offer: Option<OfferId>,
     affiliate: Option<AffiliateId>,
@@ -34,7 +34,7 @@ impl NetworkApi {
             ReportPage { total: 0, rows: Vec::new() }
         } else {
             let query = ReportQuery {
-                from: wanted.from,
+                from: Some(wanted.from),
                 until: wanted.until,
                 offers,
                 affiliate: wanted.affiliate,
@@ -78,7 +78,7 @@ impl NetworkApi {
             let number = read::whole(params, name)?;
             Ok(number.filter(|number| *number > 0).map(|number| number.to_string()))
         };
-        let end = last.tomorrow().ok().and_then(|day| read::start_of(day, &self.zone));
+        let end = last.tomorrow().ok().map(|day| read::start_of(day, &self.zone));
         Ok(Wanted {
             from: read::start_of(first, &self.zone),
             until: end,

@@ -172,8 +172,9 @@ fn parse_moment(value: &str, zone: &TimeZone) -> Option<Time> {
     Time::from_millis(local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
 }
 
-/// The first moment of a day.
-pub(super) fn start_of(day: Date, zone: &TimeZone) -> Option<Time> {
-    let start = day.to_zoned(zone.clone()).and_then(|midnight| midnight.start_of_day()).ok()?;
-    Time::from_millis(start.timestamp().as_millisecond())
+/// The first moment of a day; of a day beyond all times, the last moment there is.
+pub(super) fn start_of(day: Date, zone: &TimeZone) -> Time {
+    let start = day.to_zoned(zone.clone()).and_then(|midnight| midnight.start_of_day());
+    let millis = start.map_or(i64::MAX, |start| start.timestamp().as_millisecond());
+    Time::EPOCH.plus_millis(millis)
 }
