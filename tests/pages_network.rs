@@ -204,7 +204,12 @@ async fn entries_are_added_from_a_field_and_a_file_with_a_verdict_for_every_line
         .shows("<dt>already there</dt><dd>1</dd>")
         .shows("<dt>refused</dt><dd>1</dd>");
     told.shows("choose the kind").shows("<code>10.0.0.1</code>");
-    world.get("/suppression/new").await.shows("2 entries").shows("<code>10.0.0.1</code>").shows("one-time link");
+    world
+        .get("/suppression/new")
+        .await
+        .shows("2 entries")
+        .shows("<code>10.0.0.1</code>")
+        .shows("one-time link");
     let plain = [("kind", "order_id"), ("entries", "A-1")];
     world.post("/suppression/new/add", &plain).await.shows("<dt>added</dt><dd>1</dd>");
     world.post("/suppression/new/take-off", &plain).await.shows("<dt>removed</dt><dd>1</dd>");

@@ -127,10 +127,10 @@ impl PostbackCard {
             "id": self.id.as_str(),
             "url": self.url,
             "whose": self.whose(),
-            "on": on.join(", "),
+            "on": on.join(" or "),
             "when": match route.changes {
-                Changes::Ignore => "once a conversion",
-                Changes::Send => "at each change too",
+                Changes::Ignore => "once each",
+                Changes::Send => "and again at each change",
             },
             "terms": terms,
         })
