@@ -30,6 +30,7 @@ use crate::web::{Side, Web};
 pub mod measure;
 mod program;
 mod site;
+mod tag;
 
 /// How long a stop waits for requests and deliveries on their way.
 pub const GRACE: Duration = Duration::from_secs(25);
@@ -69,6 +70,7 @@ impl App {
     /// A problem with a place and a mend: the store is held by another process, an address is taken…
     pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
+        let sight = site::sight(&config)?;
         let store = open(&config)?;
         withdraw_removed(store.as_ref(), &config, clock.now()).await?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
@@ -83,7 +85,7 @@ impl App {
         };
         let bound = Bound::bind(&mut config).await?;
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
-        let web = Web::new(site::build(&shared, &config, metrics.clone()), side);
+        let web = Web::new(site::build(&shared, &config, sight, metrics.clone()), side);
         let doors = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
         let signals =
@@ -137,11 +139,12 @@ impl App {
         if !refusals.is_empty() {
             return Err(refusals);
         }
+        let sight = site::sight(&new).map_err(|problem| vec![problem])?;
         if let (Some(tls), Some(files)) = (&self.doors.tls, &new.server.tls) {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        self.web.swap(site::build(&self.shared, &new, metrics));
+        self.web.swap(site::build(&self.shared, &new, sight, metrics));
         self.dispatch.reload(dispatch_plan(&new));
         let gone = self.config().removed_destinations(&new);
         *self.config.lock() = Arc::new(new);

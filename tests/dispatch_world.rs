@@ -135,6 +135,28 @@ pub fn policy() -> Arc<SourcePolicy> {
     })
 }
 
+/// What a postback with a status tells of a purchase.
+pub fn draft(transaction: &str, status: Status) -> Draft {
+    Draft {
+        source: source(),
+        event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+        status: Some(status),
+        transaction_id: Some(transaction.to_owned()),
+        click_id: None,
+        item_id: None,
+        value: None,
+        negative_came: None,
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: None,
+        traits: Default::default(),
+        params: Vec::new(),
+        note: None,
+        network: Default::default(),
+    }
+}
+
 pub fn plan(targets: &[Target]) -> DispatchPlan {
     DispatchPlan {
         lanes: targets.iter().map(Target::lane).collect(),
@@ -193,24 +215,11 @@ impl World {
 
     /// A postback with this status; `happened`: when it says that the event was.
     pub async fn tell(&self, transaction: &str, status: Status, happened: Option<Time>) -> ConversionId {
-        let draft = Draft {
-            source: source(),
-            event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
-            status: Some(status),
-            transaction_id: Some(transaction.to_owned()),
-            click_id: None,
-            item_id: None,
-            value: None,
-            negative_came: None,
-            payout: None,
-            revenue: None,
-            sale_amount: None,
-            event_time: happened,
-            traits: Default::default(),
-            params: Vec::new(),
-            note: None,
-            network: Default::default(),
-        };
+        self.arrive(Draft { event_time: happened, ..draft(transaction, status) }).await
+    }
+
+    /// A postback that was mapped to this.
+    pub async fn arrive(&self, draft: Draft) -> ConversionId {
         let mapped = MappedArrival { draft, click: None };
         let arrival = Arrival {
             raw: RawRequest {

@@ -253,7 +253,19 @@ impl World {
     pub async fn sign_in(&self) {
         let link = self.sessions.link(&self.clock);
         self.keep_cookie(&self.get(&link).await);
-        self.keep_csrf(&self.get("/destinations").await);
+        self.read_csrf().await;
+    }
+
+    /// Signs in by a token and keeps the cookie.
+    pub async fn sign_in_by(&self, token: &str) {
+        self.keep_cookie(&self.post_only("/sign-in", &[("token", token)]).await);
+        self.read_csrf().await;
+    }
+
+    async fn read_csrf(&self) {
+        let page = self.get("/destinations").await.text;
+        let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a page with a form");
+        *self.csrf.lock() = rest.split('"').next().unwrap().to_owned();
     }
 
     /// Sends from now on the cookie that this answer sets.

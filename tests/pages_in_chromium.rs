@@ -59,7 +59,7 @@ impl Handler for Site {
 }
 
 /// Debian's name, and those of other systems.
-fn browser() -> Option<&'static str> {
+pub fn browser() -> Option<&'static str> {
     let known = ["chromium", "chromium-browser", "google-chrome"];
     let found = known
         .into_iter()

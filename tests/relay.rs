@@ -65,14 +65,20 @@ access_token = "meta-secret-token"
 
     /// As [`Setup::start`]; `None` when it ended before it listened.
     pub fn try_start(&self) -> Option<Relay> {
-        let config = self.folder.join("postbridge.toml");
         let data = self.folder.join("data");
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1\"\n{}[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+            "[server]\nlisten = \"127.0.0.1:0\"\n{}{}[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+            if self.server.contains("public_url") { "" } else { "public_url = \"http://127.0.0.1\"\n" },
             self.server,
             data.display(),
             self.extra
         );
+        self.run(&text)
+    }
+
+    /// Starts it with just this configuration.
+    pub fn run(&self, text: &str) -> Option<Relay> {
+        let config = self.folder.join("postbridge.toml");
         std::fs::write(&config, text).unwrap();
         let log =
             std::fs::File::options().create(true).append(true).open(self.folder.join("serve.log")).unwrap();

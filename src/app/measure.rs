@@ -48,7 +48,8 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
+    ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
     ("postbridge_refused_total", "Requests turned away, by reason"),
     ("postbridge_attempts_total", "Attempts, by destination and class"),

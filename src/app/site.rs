@@ -3,16 +3,26 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure, program};
+use crate::app::{Shared, measure, program, tag};
 use crate::config::Config;
+use crate::config::offer::Campaign;
 use crate::config::source::Source;
-use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::ids::{DestinationId, OfferId, SourceId};
 use crate::domain::rulebook::Rulebook;
+use crate::ingest::agent;
+use crate::ingest::country::Countries;
 use crate::ingest::postback::Network;
+use crate::ingest::visit::{Landing, Sight};
+use crate::problem::Problem;
 use crate::template::account::Account;
 use crate::web::auth::{Keys, Tokens};
+use crate::web::cake::NetworkApi;
+use crate::web::link::{Link, LinkCounters, LinkTable, Links};
 use crate::web::pages::Pages;
+use crate::web::per_address::PerAddress;
+use crate::web::pixel::{Pixels, Strangers};
 use crate::web::postback::{Door, Postbacks};
+use crate::web::visitor::{CookieRule, Transport};
 use crate::web::{Operations, Site, api, click};
 
 fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network> {
@@ -26,7 +36,8 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
 }
 
 /// Governs the store by the configuration, and builds all that answers by it.
-pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Site {
+pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::Recorder) -> Site {
+    let (sight, cookie) = (Arc::new(sight), cookie_rule(config));
     let rules = Arc::new(config.rulebook());
     shared.store.govern(Arc::clone(&rules));
     let networks = Arc::new(networks(config, &rules));
@@ -35,9 +46,13 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
-    let tokens = Tokens::new(config.api.tokens.iter().map(|token| {
-        (token.name.as_str(), token.token.reveal(), crate::domain::rights::Rights::everything())
-    }));
+    let tokens = Tokens::new(
+        config
+            .api
+            .tokens
+            .iter()
+            .map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())),
+    );
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()
@@ -46,14 +61,27 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
     let max_age_ms = Arc::new(max_age_ms);
     let accounts = Arc::new(accounts(config));
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
+    let postbacks = Postbacks {
+        doors: Arc::new(doors.collect()),
+        store: Arc::clone(store),
+        clock: clock.clone(),
+        health: Arc::clone(health),
+        budget: Arc::clone(&shared.budget),
+    };
     Site {
-        postbacks: Postbacks {
-            doors: Arc::new(doors.collect()),
+        tag: tag::door(shared, config, (&sight, cookie)),
+        links: links(shared, config, (sight, cookie)),
+        pixels: pixels(shared, config, &rules),
+        network_api: NetworkApi {
             store: Arc::clone(store),
             clock: clock.clone(),
             health: Arc::clone(health),
-            budget: Arc::clone(&shared.budget),
+            tokens: tokens.clone(),
+            rules: Arc::clone(&rules),
+            zone: config.network_api.time_zone.clone(),
+            postbacks: postbacks.clone(),
         },
+        postbacks,
         clicks: click::Clicks { store: Arc::clone(store), clock: clock.clone(), health: Arc::clone(health) },
         api: api::Api {
             store: Arc::clone(store),
@@ -66,13 +94,81 @@ pub fn build(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Si
         pages: pages(shared, config, (networks, accounts, max_age_ms, tokens.clone())),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
-        fallback_url: config.server.fallback_url.clone(),
         operations: Operations {
             store: Arc::clone(store),
             clock: clock.clone(),
             health: Arc::clone(health),
             metrics: measure::renderer(metrics, Arc::clone(store), clock.clone(), Arc::clone(&shared.known)),
         },
+    }
+}
+
+/// What is seen of visitors: the country file is read anew, the list of bots made ready.
+///
+/// # Errors
+/// When the country file cannot be read.
+pub fn sight(config: &Config) -> Result<Sight, Problem> {
+    agent::warm_up();
+    let countries = match &config.country_file {
+        Some(file) => Countries::open(file).map_err(|fault| {
+            let hint =
+                "[filters] country_file names a file in MaxMind's format, such as GeoLite2-Country.mmdb";
+            Problem::new(fault.to_string(), hint).in_file(&file.display().to_string())
+        })?,
+        None => Countries::default(),
+    };
+    let mut landing = Landing::built_in();
+    for template in
+        config.catalog.destination_names().iter().filter_map(|name| config.catalog.destination(name))
+    {
+        landing.declare(template.landing_params(), template.cookies());
+    }
+    Ok(Sight { countries, landing })
+}
+
+fn cookie_rule(config: &Config) -> CookieRule {
+    let remembered = config.offers.iter().map(|offer| offer.terms.click_cookie_days).max();
+    let is_https = config.server.public_url.starts_with("https://");
+    CookieRule {
+        transport: if is_https { Transport::Https } else { Transport::Http },
+        max_age_days: remembered.unwrap_or(USUAL_COOKIE_DAYS),
+    }
+}
+
+fn links(shared: &Shared, config: &Config, (sight, cookie): (Arc<Sight>, CookieRule)) -> Links {
+    let offer = |id: &OfferId| config.offers.iter().find(|offer| offer.terms.id == *id);
+    let link = |campaign: &Campaign| {
+        let offer = offer(&campaign.campaign.offer)?;
+        Some(Link {
+            placement: campaign.campaign.placement(),
+            landing: offer.landing.clone(),
+            pass: offer.pass.clone(),
+            fallback_url: offer.fallback_url.clone(),
+        })
+    };
+    Links {
+        table: LinkTable::new(config.campaigns.iter().filter_map(link)),
+        sight,
+        cookie,
+        fallback_url: config.server.fallback_url.clone(),
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        health: Arc::clone(&shared.health),
+        counters: LinkCounters::default(),
+    }
+}
+
+/// How long visitors are remembered where no offer says it.
+const USUAL_COOKIE_DAYS: u32 = 30;
+
+fn pixels(shared: &Shared, config: &Config, rules: &Arc<Rulebook>) -> Pixels {
+    Pixels {
+        rules: Arc::clone(rules),
+        limit: PerAddress::new(config.pixel.max_per_second_per_ip.get()),
+        strangers: Strangers::default(),
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        health: Arc::clone(&shared.health),
     }
 }
 

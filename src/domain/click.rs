@@ -196,18 +196,39 @@ impl Passage {
         self.verdicts.iter().any(FilterVerdict::blocks)
     }
 
+    /// Takes what was not asked before. What was agreed to may be taken back; a yes after a no counts
+    /// for nothing.
+    fn narrow(&mut self, told: Option<Consent>) -> bool {
+        let Some(told) = told else { return false };
+        let Some(mine) = &mut self.consent else {
+            self.consent = Some(told);
+            return true;
+        };
+        let before = *mine;
+        for (mine, told) in [
+            (&mut mine.ad_user_data, told.ad_user_data),
+            (&mut mine.ad_personalization, told.ad_personalization),
+        ] {
+            if told == Some(false) || mine.is_none() {
+                *mine = told.or(*mine);
+            }
+        }
+        *mine != before
+    }
+
     fn fill(&mut self, other: &Passage) -> bool {
         let mut changed = fill_one(&mut self.placement, &other.placement);
         changed |= fill_one(&mut self.visitor, &other.visitor);
         changed |= fill_one(&mut self.agent, &other.agent);
         changed |= fill_one(&mut self.country, &other.country);
-        changed |= fill_one(&mut self.consent, &other.consent);
+        changed |= self.narrow(other.consent);
         changed
     }
 }
 
 impl Click {
-    /// Takes from `other` only what this click lacks; what a click already has is never changed.
+    /// Takes from `other` only what this click lacks; what a click already has is never changed, but
+    /// that a consent may be taken back.
     /// Says whether anything was taken.
     pub fn fill(&mut self, other: &Click) -> bool {
         let mut changed = false;

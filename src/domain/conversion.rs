@@ -103,6 +103,14 @@ pub enum EventClaim {
     },
 }
 
+impl EventClaim {
+    /// For doors where nobody names an event: a sale where there is something to pay, else a lead.
+    pub fn sale_or_lead() -> EventClaim {
+        let named = |name: &str| EventName(name.to_owned());
+        EventClaim::ByValue { positive: named("Purchase"), zero: named("Lead") }
+    }
+}
+
 /// What a source template made of a postback's parameters. Empty and unexpanded values are absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -114,7 +122,8 @@ pub struct Draft {
     /// As it came, decoded once: [`attribution::candidates`] reads it.
     pub click_id: Option<String>,
     pub item_id: Option<String>,
-    /// What the ad platform is told the event is worth. Always there for [`EventClaim::ByValue`].
+    /// What the ad platform is told the event is worth. Always there for [`EventClaim::ByValue`], but
+    /// where an offer's terms say what it is worth.
     pub value: Option<Money>,
     /// Of a value below 0, how it came, for a person who must mend it: ``` `price` came as `-5` ```.
     pub negative_came: Option<String>,

@@ -1,8 +1,13 @@
 //! The verb for what arrives: a postback or a click becomes one durable write. No HTTP here.
 
+pub mod agent;
 pub mod click;
-
+pub mod country;
+pub mod network;
+pub mod pixel;
 pub mod postback;
 pub mod preview;
 pub mod status;
 pub mod suppression;
+pub mod tag;
+pub mod visit;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::delivery::SourcePolicy;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::time::Time;
 use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
 use crate::template::params;
@@ -77,6 +77,10 @@ pub enum AgainRefused {
     Purged,
     #[error("postback {by} has mapped it again already; once more would count it twice")]
     MappedAlready { by: Seq },
+    #[error(
+        "it came by the built-in source `{0}`; its sender was told what is wrong, and has to send it again"
+    )]
+    ToldAgain(String),
     #[error("its source `{0}` is not configured any more")]
     NoSource(String),
     #[error(transparent)]
@@ -100,6 +104,9 @@ pub async fn again(
     }
     let raw = record.raw.ok_or(AgainRefused::Purged)?;
     let source = record.source.ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
+    if built_in::ALL.contains(&source.as_str()) {
+        return Err(AgainRefused::ToldAgain(source.to_string()));
+    }
     let network = network(&source).ok_or_else(|| AgainRefused::NoSource(source.to_string()))?;
     let query = raw.query().to_vec();
     let incoming = Incoming { raw, received_at: record.received_at, query };

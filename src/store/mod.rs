@@ -379,8 +379,7 @@ pub struct Purged {
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: Send + Sync + 'static {
-    /// From now on decisions go by these rules. What was left to do when the process ended, and needs
-    /// them, goes on with the first call.
+    /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn govern(&self, rules: Arc<Rulebook>);
 
     /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::click::Trait;
+use crate::domain::click::{Consent, Trait};
 use crate::domain::ids::Occasion;
 use crate::template::expression::{Field, Kind, Scope, Value};
 
@@ -56,6 +56,8 @@ pub(crate) static FIELDS: &[Field] = &[
     field("click.referrer", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.referrer.as_deref()))),
     field("click.ip", Kind::Text, |s| Value::owned(s.click.and_then(|c| c.ip).map(|ip| ip.to_string()))),
     field("click.user_agent", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.user_agent.as_deref()))),
+    field("click.ad_user_data", Kind::Truth, |s| consent(s, |said| said.ad_user_data)),
+    field("click.ad_personalization", Kind::Truth, |s| consent(s, |said| said.ad_personalization)),
     field("traits.email", Kind::Text, |s| customer(s, Trait::Email)),
     field("traits.phone", Kind::Text, |s| customer(s, Trait::Phone)),
     field("traits.first_name", Kind::Text, |s| customer(s, Trait::FirstName)),
@@ -88,6 +90,12 @@ fn click_id<'a>(scope: &Scope<'a>) -> Value<'a> {
         Some(id) => Value::text(id.as_str()),
         None => Value::maybe(attribution.given().map(str::trim)),
     }
+}
+
+/// What the visitor answered; null where nobody asked.
+fn consent<'a>(scope: &Scope<'a>, answer: impl Fn(Consent) -> Option<bool>) -> Value<'a> {
+    let told = scope.click.and_then(|click| click.passage.consent);
+    told.and_then(answer).map_or(Value::Null, Value::Truth)
 }
 
 fn occasion<'a>(scope: &Scope<'a>) -> Value<'a> {

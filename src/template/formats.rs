@@ -57,6 +57,15 @@ pub(crate) static HELPERS: &[Helper] = &[
     normal("lower", &[], |call, scope| change(call, scope, |text| Some(text.trim().to_lowercase()))),
     normal("snake", &[], |call, scope| change(call, scope, |text| Some(normalise::snake(text)))),
     Helper {
+        options: &["yes", "no"],
+        wants: Some(Kind::Truth),
+        ..typed("answer", Kind::Text, |call, scope| match call.argument(0, scope) {
+            Value::Truth(true) => call.option(0, scope),
+            Value::Truth(false) => call.option(1, scope),
+            _ => Value::Null,
+        })
+    },
+    Helper {
         arguments: (0, 0),
         options: &["cookie", "param", "prefix"],
         ..typed("click_cookie_or_stamp", Kind::Text, click_cookie_or_stamp)

@@ -15,7 +15,7 @@
 //! `{}` alone has nothing around the name and is read as `{{}}`. Bare words (`REPLACE`) are no grammar:
 //! nothing tells them from text.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use url::Url;
 
 use crate::problem::{Problem, did_you_mean};
@@ -158,8 +158,13 @@ impl MacroUrl {
         self.render_passing(value, &[])
     }
 
-    /// The same, with further parameters at the end of the query; one that the URL names itself wins.
-    pub fn render_passing(&self, value: &dyn Fn(&str) -> Option<String>, passed: &[(&str, &str)]) -> String {
+    /// The same, with further parameters at the end of the query; one that the URL names itself wins. They
+    /// are bytes: what a link carries need not be UTF-8, and is handed on as it is.
+    pub fn render_passing(
+        &self,
+        value: &dyn Fn(&str) -> Option<String>,
+        passed: &[(&[u8], &[u8])],
+    ) -> String {
         let mut url = String::with_capacity(self.written.len() + 64);
         for piece in &self.pieces {
             match piece {
@@ -171,8 +176,8 @@ impl MacroUrl {
             }
         }
         let url = without_dots(url);
-        let new: Vec<_> =
-            passed.iter().filter(|(name, _)| !self.query_names.iter().any(|known| known == name)).collect();
+        let own = |name: &[u8]| self.query_names.iter().any(|known| known.as_bytes() == name);
+        let new: Vec<_> = passed.iter().filter(|(name, _)| !own(name)).collect();
         if new.is_empty() { url } else { with_query(&url, &new) }
     }
 
@@ -309,7 +314,7 @@ fn unclosed(word: &str, grammar: &Grammar) -> Problem {
 fn not_a_name(inner: &str, grammar: &Grammar) -> Problem {
     let shown = grammar.shown(inner);
     let what = format!("`{shown}` is not a macro: `{inner}` is no name");
-    let doubled = inner.starts_with(grammar.before.as_str()) || inner.is_empty();
+    let doubled = inner.is_empty() || grammar.before.chars().next() == inner.chars().next();
     let hint = match doubled {
         true => {
             "`macro` shows one more mark on each side of the name: `##{}##` for ##x##, `{{{}}}` for {{x}}"
@@ -384,7 +389,10 @@ fn check_marks(pieces: &[Piece], grammar: &Grammar, known: &[&str]) -> Result<()
 fn check_other_grammars(text: &str, grammar: &Grammar, known: &[&str]) -> Result<(), Problem> {
     for written in GRAMMARS {
         let other = Grammar::parse(written)?;
-        let found = known.iter().find(|name| other != *grammar && text.contains(&other.shown(name)));
+        if other == *grammar || !text.contains(&other.before) {
+            continue;
+        }
+        let found = known.iter().find(|name| text.contains(&other.shown(name)));
         if let Some(name) = found {
             let what = format!("`{}` is no macro here and would be sent as it stands", other.shown(name));
             let hint = format!("write `{}`, or `macro = \"{written}\"`", grammar.shown(name));
@@ -431,7 +439,7 @@ fn without_dots(url: String) -> String {
     format!("{origin}{}{query}", kept.join("/"))
 }
 
-fn with_query(url: &str, pairs: &[&(&str, &str)]) -> String {
+fn with_query(url: &str, pairs: &[&(&[u8], &[u8])]) -> String {
     let (whole, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
     let mut with = whole.to_owned();
     for (name, value) in pairs {
@@ -440,7 +448,7 @@ fn with_query(url: &str, pairs: &[&(&str, &str)]) -> String {
             _ if with.contains('?') => "&",
             _ => "?",
         };
-        let (name, value) = (utf8_percent_encode(name, ENCODED), utf8_percent_encode(value, ENCODED));
+        let (name, value) = (percent_encode(name, ENCODED), percent_encode(value, ENCODED));
         with.push_str(&format!("{mark}{name}={value}"));
     }
     with + fragment

@@ -32,6 +32,7 @@ pub mod source_story;
 pub mod source_time;
 pub mod stories;
 mod story;
+pub mod tag_script;
 mod templated;
 pub mod toml_reader;
 pub mod values;

@@ -1,4 +1,4 @@
-//! Runs the fixture stories of destination templates: what goes in, and exactly what must come out.
+//! Runs the fixture stories of destination templates and outgoing postbacks: what goes in, and exactly what must come out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -96,6 +96,43 @@ pub fn run_destination_stories(
     report
 }
 
+/// Runs `directory/outgoing/<story>/`: a conversion, a postback's URL, and the request that leaves.
+pub fn run_outgoing_stories(directory: &Path, expectations: Expectations) -> StoryReport {
+    let mut report = StoryReport::default();
+    let run = |folder: &Path| run_outgoing(folder, expectations).map(|compared| ((), compared));
+    run_each(directory, "outgoing", &mut report, run);
+    report
+}
+
+fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Problem> {
+    let (place, story) = read(folder)?;
+    let told = || {
+        let account = story.postback()?;
+        if let Some((reply, now)) = story.reply() {
+            return Ok(judged(&account.judge(&reply, now)));
+        }
+        Ok(match story.render(&account)? {
+            Rendered::Request(request) => json!({
+                "method": request.method,
+                "url": request.url,
+                "remark": story.remark(&account),
+            }),
+            Rendered::Skip { reason } => json!({ "skip": reason }),
+        })
+    };
+    let found = told().map_err(|problem: Problem| problem.in_file(&place))?;
+    Ok(compare(folder, &found, expectations))
+}
+
+/// The story of a folder, and its file's name.
+fn read(folder: &Path) -> Result<(String, Story), Problem> {
+    let place = folder.join("story.toml").display().to_string();
+    let text = fs::read_to_string(folder.join("story.toml"))
+        .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
+    let story = Story::parse(&place, &text)?;
+    Ok((place, story))
+}
+
 /// What a template's stories cover.
 #[derive(Default)]
 struct Told {
@@ -147,10 +184,7 @@ fn run(
     folder: &Path,
     expectations: Expectations,
 ) -> Result<(Outcome, Result<(), Problem>), Problem> {
-    let place = folder.join("story.toml").display().to_string();
-    let text = fs::read_to_string(folder.join("story.toml"))
-        .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
-    let story = Story::parse(&place, &text)?;
+    let (place, story) = read(folder)?;
     let account = story.account(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {
         Some((reply, now)) => {

@@ -1,4 +1,4 @@
-//! One fixture story of a destination, as its story.toml tells it: settings, a conversion and its click, or a reply.
+//! One fixture story of a destination or an outgoing postback, as its story.toml tells it: settings, a conversion and its click, or a reply.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,15 +7,21 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::domain::attribution::{Attribution, Reading};
-use crate::domain::click::{Click, Pairs, Passage, Trait, Traits};
+use crate::domain::click::{Click, Consent, Pairs, Passage, Trait, Traits};
 use crate::domain::conversion::{Conversion, EventName, Status};
-use crate::domain::delivery::{Answer, Reply};
-use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use crate::domain::delivery::{Answer, Changes, Reply};
+use crate::domain::ids::{
+    AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
+    OfferId, Seq, SourceId,
+};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::offer::Placement;
 use crate::domain::time::Time;
 use crate::problem::Problem;
 use crate::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
 use crate::template::destination::DestinationTemplate;
+use crate::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use crate::template::outgoing::Postback;
 
 /// A story whose words have become nouns.
 pub(crate) struct Story {
@@ -28,6 +34,7 @@ pub(crate) struct Story {
     conversion: Conversion,
     click: Option<Click>,
     reply: Option<Reply>,
+    postback: Option<Postback>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +54,28 @@ struct StoryFile {
     conversion: ConversionPart,
     click: Option<ClickPart>,
     reply: Option<ReplyPart>,
+    placement: Option<PlacementPart>,
+    postback: Option<PostbackPart>,
+}
+
+/// Whose click brought the conversion.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlacementPart {
+    offer: String,
+    campaign: Option<String>,
+    affiliate: Option<String>,
+    creative: Option<String>,
+}
+
+/// An outgoing postback, as in `[campaign.postback]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostbackPart {
+    url: String,
+    #[serde(rename = "macro")]
+    grammar: String,
+    scale: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -89,6 +118,14 @@ struct ClickPart {
     sub_ids: BTreeMap<String, String>,
     #[serde(default)]
     customer: BTreeMap<String, String>,
+    consent: Option<ConsentPart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsentPart {
+    ad_user_data: Option<bool>,
+    ad_personalization: Option<bool>,
 }
 
 /// An answer, or `failed` / `forbidden` with the reason that the client gave.
@@ -143,6 +180,17 @@ impl Story {
         })
     }
 
+    /// The outgoing postback that the story is about.
+    pub(crate) fn postback(&self) -> Result<Account, Problem> {
+        let hint = "give it `url` and `macro`";
+        let postback = self.postback.clone().ok_or_else(|| Problem::new("there is no [postback]", hint))?;
+        Ok(Account::of_postback(self.delivery.destination.clone(), self.mode, postback))
+    }
+
+    pub(crate) fn remark(&self, account: &Account) -> Option<String> {
+        account.remark(&self.conversion)
+    }
+
     pub(crate) fn render(&self, account: &Account) -> Result<Rendered, Problem> {
         account.render(&RenderInput {
             conversion: &self.conversion,
@@ -157,7 +205,9 @@ impl StoryFile {
     fn build(self) -> Result<Story, Problem> {
         let now = time("now", self.now.as_deref())?.unwrap_or(Time::EPOCH);
         let click = self.click.map(|click| click.build(now)).transpose()?;
-        let conversion = self.conversion.build(now, click.as_ref())?;
+        let mut conversion = self.conversion.build(now, click.as_ref())?;
+        conversion.placement = self.placement.map(PlacementPart::build).transpose()?;
+        let postback = self.postback.map(PostbackPart::build).transpose()?;
         let word = self.mode.as_deref().unwrap_or("live");
         let mode = Mode::parse(word).ok_or_else(|| wrong("mode", word, "write live, test, shadow or off"))?;
         let delivery = DeliveryId {
@@ -168,8 +218,32 @@ impl StoryFile {
         };
         let reply = self.reply.map(ReplyPart::build).transpose()?;
         let Self { endpoint, settings, events, .. } = self;
-        Ok(Story { mode, endpoint, settings, events, now, delivery, conversion, click, reply })
+        Ok(Story { mode, endpoint, settings, events, now, delivery, conversion, click, reply, postback })
     }
+}
+
+impl PlacementPart {
+    fn build(self) -> Result<Placement, Problem> {
+        let campaign = self.campaign.map(|text| id("campaign", &text, CampaignId::parse)).transpose()?;
+        let affiliate = self.affiliate.map(|text| id("affiliate", &text, AffiliateId::parse)).transpose()?;
+        let creative = self.creative.map(|text| id("creative", &text, CreativeId::parse)).transpose()?;
+        let offer = id("offer", &self.offer, OfferId::parse)?;
+        Ok(Placement { offer, campaign, affiliate, creative })
+    }
+}
+
+impl PostbackPart {
+    fn build(self) -> Result<Postback, Problem> {
+        let scale = self.scale.as_deref().unwrap_or("1");
+        let scale = parse_decimal(scale, DecimalMark::Dot)
+            .ok_or_else(|| wrong("scale", scale, "write a plain decimal"))?;
+        let url = MacroUrl::compile(&self.url, &Grammar::parse(&self.grammar)?, POSTBACK_NAMES)?;
+        Ok(Postback { url, scale, changes: Changes::Ignore })
+    }
+}
+
+fn id<T>(key: &str, text: &str, parse: fn(&str) -> Result<T, IdError>) -> Result<T, Problem> {
+    parse(text).map_err(|error| wrong(key, text, &error.to_string()))
 }
 
 impl ConversionPart {
@@ -222,6 +296,10 @@ impl ConversionPart {
 impl ClickPart {
     fn build(self, now: Time) -> Result<Click, Problem> {
         let at = time("click.time", self.time.as_deref())?.unwrap_or(now);
+        let consent = self.consent.map(|ConsentPart { ad_user_data, ad_personalization }| Consent {
+            ad_user_data,
+            ad_personalization,
+        });
         Ok(Click {
             id: ClickId::parse(&self.id).map_err(|error| wrong("click.id", &self.id, &error.to_string()))?,
             at,
@@ -234,7 +312,7 @@ impl ClickPart {
             cookies: self.cookies.into_iter().collect(),
             sub_ids: self.sub_ids.into_iter().collect(),
             customer: traits(self.customer)?,
-            passage: Passage::default(),
+            passage: Passage { consent, ..Passage::default() },
         })
     }
 }

@@ -20,7 +20,11 @@ pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<Byte
 /// A JSON document. Never cached: it is about now.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     // Only a map whose keys are no texts cannot be written, and no answer has one.
-    let text = serde_json::to_vec(value).unwrap_or_default();
+    json_text(status, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A JSON document that is written already. Never cached.
+pub fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut answer = body(status, "application/json", text);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
@@ -81,4 +85,17 @@ pub fn redirect(to: &str) -> Answer {
         }
         Err(_) => not_found(),
     }
+}
+
+/// A transparent image of one pixel.
+const IMAGE: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+/// A pixel for pages of other sites: never cached, so that each showing is told.
+pub fn image() -> Answer {
+    let mut answer = body(StatusCode::OK, "image/gif", IMAGE);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let policy = http::HeaderName::from_static("cross-origin-resource-policy");
+    answer.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
+    answer
 }

@@ -107,7 +107,7 @@ impl Tokens {
         let (message, hint) = if self.is_empty() {
             (
                 "no token is configured, so nobody may ask",
-                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
             )
         } else {
             ("a token is needed", "send `Authorization: Bearer …` with one of the tokens under [api]")
@@ -159,11 +159,11 @@ impl Holder<'_> {
         match need {
             Need::Look => (
                 format!("the token `{}` reaches only the network's API", self.name),
-                "use a token with rights = [\"read\"] or [\"network\"]",
+                "use a token with `rights = [\"read\"]` or `[\"network\"]`",
             ),
             Need::Change => (
                 format!("the token `{}` may change nothing here", self.name),
-                "use a token with rights = [\"network\"]",
+                "use a token with `rights = [\"network\"]`",
             ),
         }
     }

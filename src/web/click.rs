@@ -107,7 +107,11 @@ fn text(name: &str, value: &Value) -> Result<Option<String>, String> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-fn optional<T>(
+/// The text of a member, read; `None` where it is absent, null or empty.
+///
+/// # Errors
+/// A sentence naming it.
+pub fn optional<T>(
     name: &str,
     value: &Value,
     parse: impl Fn(&str) -> Result<T, String>,
@@ -129,7 +133,11 @@ fn object<'a>(name: &str, value: &'a Value) -> Result<Option<&'a Map<String, Val
     }
 }
 
-fn pairs(name: &str, value: &Value) -> Result<Pairs, String> {
+/// The members of an object of texts; those without a text are left out.
+///
+/// # Errors
+/// A sentence naming the member.
+pub fn pairs(name: &str, value: &Value) -> Result<Pairs, String> {
     let mut pairs = Pairs::new();
     for (key, value) in object(name, value)?.into_iter().flatten() {
         if let Some(text) = text(&format!("{name}.{key}"), value)? {

@@ -3,13 +3,19 @@
 pub mod answer;
 pub mod api;
 pub mod auth;
+pub mod cake;
 pub mod click;
 pub mod health;
+pub mod link;
 pub mod listen;
 pub mod pages;
+pub mod per_address;
+pub mod pixel;
 pub mod postback;
+pub mod tag;
 pub mod target;
 pub mod tls;
+pub mod visitor;
 pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +35,7 @@ use crate::web::answer::Answer;
 use crate::web::api::Query;
 use crate::web::api::suppression::Told;
 use crate::web::auth::Need;
+use crate::web::cake::NetworkApi;
 use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
@@ -36,11 +43,14 @@ pub struct Site {
     pub postbacks: postback::Postbacks,
     pub clicks: click::Clicks,
     pub api: api::Api,
+    /// What advertisers and the network's own programs ask, at `/api/2/`.
+    pub network_api: NetworkApi,
+    pub tag: tag::Tag,
+    pub links: link::Links,
+    pub pixels: pixel::Pixels,
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub trusted_proxies: Vec<IpNet>,
-    /// Where a click without an offer goes.
-    pub fallback_url: Option<String>,
     pub operations: Operations,
 }
 
@@ -104,6 +114,21 @@ struct Asked {
     peer: IpAddr,
 }
 
+impl Asked {
+    /// The request as it is kept, and its method.
+    fn into_call(self) -> (Method, postback::Call) {
+        let content_type = self.headers.get(header::CONTENT_TYPE);
+        let call = postback::Call {
+            query: target::query(&self.head.target).to_vec(),
+            line: self.head.line,
+            content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            body: self.body,
+            peer: self.client,
+        };
+        (self.method, call)
+    }
+}
+
 impl wire::Handler for Web {
     async fn handle(&self, request: Request<Incoming>, head: RawHead, peer: SocketAddr) -> Answer {
         let site = self.site();
@@ -144,7 +169,7 @@ impl wire::Handler for Web {
 }
 
 impl Site {
-    /// The route table. Operators' paths first, then the API, the postback path and the pages.
+    /// The route table. Operators' paths first, then the APIs, the postback path and the pages.
     async fn answer(&self, side: Side, path: &str, asked: Asked) -> Answer {
         match path {
             "/livez" => return self.operations.health.livez(&self.operations.clock),
@@ -166,19 +191,56 @@ impl Site {
             }
         }
         if side != Side::Admin
+            && let Some(rest) = path.strip_prefix("/api/2/")
+        {
+            let (method, call) = asked.into_call();
+            return self.network_api.answer(&method, rest, call).await;
+        }
+        if side != Side::Admin
+            && let Some(telling) = tag::Telling::of_path(path)
+        {
+            return self.tell(telling, asked).await;
+        }
+        if side != Side::Admin
             && let Some((key, source)) = postback::split_path(path)
         {
             return self.postback(key, source, asked).await;
         }
         if side != Side::Admin
-            && let Some(fallback) = self.fallback_url.as_deref().filter(|_| is_tracking_link(path, &asked))
+            && let Some(answer) = self.visitor(path, &asked).await
         {
-            return answer::redirect(fallback);
+            return answer;
         }
         if side != Side::Public {
             return self.page(path, asked).await.unwrap_or_else(answer::not_found);
         }
         answer::not_found()
+    }
+
+    async fn tell(&self, telling: tag::Telling, asked: Asked) -> Answer {
+        if asked.method != Method::POST {
+            return answer::method_not_allowed("POST");
+        }
+        let headers = asked.headers.clone();
+        let (_, call) = asked.into_call();
+        self.tag.tell(telling, call, &headers).await
+    }
+
+    /// What visitors' browsers ask for: tracking links and pixels.
+    async fn visitor(&self, path: &str, asked: &Asked) -> Option<Answer> {
+        let request = visitor::Request {
+            method: &asked.method,
+            headers: &asked.headers,
+            query: target::query(&asked.head.target),
+            client: asked.client,
+        };
+        match path {
+            "/click.gif" => Some(self.links.pixel(request).await),
+            _ if tag::is_script(path) => self.tag.script(path, request).await,
+            _ if pixel::is_pixel(path) => Some(self.pixels.receive(path, request, &asked.head.line).await),
+            _ if link::is_link(path, request.query) => Some(self.links.follow(path, request).await),
+            _ => None,
+        }
     }
 
     async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
@@ -271,14 +333,7 @@ impl Site {
         if asked.method != Method::GET && asked.method != Method::POST {
             return answer::method_not_allowed("GET, POST");
         }
-        let content_type = asked.headers.get(header::CONTENT_TYPE);
-        let call = postback::Call {
-            query: target::query(&asked.head.target).to_vec(),
-            line: asked.head.line,
-            content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-            body: asked.body,
-            peer: asked.client,
-        };
+        let (_, call) = asked.into_call();
         match self.postbacks.enter(key, source) {
             Ok(door) => self.postbacks.receive(door, call).await,
             Err(turned) => self.postbacks.turn_away(turned, call).await,
@@ -292,14 +347,6 @@ fn is_loopback_name(host: &str) -> bool {
     let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
-fn is_tracking_link(path: &str, asked: &Asked) -> bool {
-    let named = |name: &str| {
-        form_urlencoded::parse(target::query(&asked.head.target)).any(|(known, _)| known == name)
-    };
-    asked.method == Method::GET && (path.starts_with("/c/") || (path == "/" && named("a") && named("c")))
 }
 
 fn decoded(segment: &str) -> String {

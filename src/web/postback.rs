@@ -8,17 +8,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
-use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::ambient::{self, Clock};
 use crate::domain::ids::{ConversionId, EventId, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::time::Time;
 use crate::ingest::postback::{self, Incoming, Network};
 use crate::store::{Receipt, Store};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
 use crate::web::health::Health;
+use crate::web::per_address::PerAddress;
 use crate::web::target;
 
 /// One configured network's door.
@@ -60,7 +61,7 @@ impl Door {
 /// second in all, of at most 2 KiB each; the rest are counted.
 pub struct RefusalBudget {
     limiter: DefaultDirectRateLimiter,
-    by_peer: Mutex<PeerWindow>,
+    by_peer: PerAddress,
 }
 
 /// The most refused requests that leave a record in a second.
@@ -72,36 +73,17 @@ const RECORDS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(10) {
 const REFUSED_BYTES: usize = 2048;
 /// Bad keys from one address in a second before it is told 429.
 const BAD_KEYS_PER_SECOND: u32 = 20;
-/// Addresses counted in one second; beyond, an address is not counted.
-const PEERS_COUNTED: usize = 4096;
-
-#[derive(Default)]
-struct PeerWindow {
-    second: i64,
-    tries: HashMap<IpAddr, u32>,
-}
-
 impl Default for RefusalBudget {
     fn default() -> RefusalBudget {
         let limiter = RateLimiter::direct(Quota::per_second(RECORDS_PER_SECOND));
-        RefusalBudget { limiter, by_peer: Mutex::default() }
+        RefusalBudget { limiter, by_peer: PerAddress::new(BAD_KEYS_PER_SECOND) }
     }
 }
 
 impl RefusalBudget {
     /// Whether this address has shown too many bad keys in this second.
-    fn is_guessing(&self, peer: IpAddr, second: i64) -> bool {
-        let mut window = self.by_peer.lock();
-        if window.second != second {
-            window.second = second;
-            window.tries.clear();
-        }
-        if window.tries.len() >= PEERS_COUNTED && !window.tries.contains_key(&peer) {
-            return false;
-        }
-        let tries = window.tries.entry(peer).or_default();
-        *tries += 1;
-        *tries > BAD_KEYS_PER_SECOND
+    fn is_guessing(&self, peer: IpAddr, now: Time) -> bool {
+        !self.by_peer.admits(peer, now)
     }
 }
 
@@ -115,7 +97,7 @@ pub struct Postbacks {
     pub budget: Arc<RefusalBudget>,
 }
 
-/// A request on a postback path, as the wire gave it.
+/// A request that may become a record, as the wire gave it.
 pub struct Call {
     /// The raw request line.
     pub line: Vec<u8>,
@@ -128,7 +110,7 @@ pub struct Call {
 
 impl Call {
     /// The record's raw bytes, secrets masked.
-    fn raw(&self) -> RawRequest {
+    pub fn raw(&self) -> RawRequest {
         RawRequest {
             line: target::masked_line(&self.line),
             content_type: self.content_type.clone(),
@@ -196,19 +178,27 @@ impl Postbacks {
 
     /// Turns a request away, keeping a record of it within the budget.
     pub async fn turn_away(&self, turned: Turned, call: Call) -> Answer {
-        let now = self.clock.now();
-        if matches!(turned, Turned::BadKey) && self.budget.is_guessing(call.peer, now.as_seconds()) {
-            metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
-            return answer::error(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many",
-                "too many wrong keys from this address",
-                "wait a second",
-            );
-        }
         let (status, code, fault) = turned.worded();
-        self.keep_refused(call.raw(), None, fault.clone()).await;
+        match turned {
+            Turned::UnknownSource => self.keep_refused(call.raw(), None, fault.clone()).await,
+            Turned::BadKey => {
+                if self.wrong_key(&call, &fault).await == WrongKeys::TooMany {
+                    let (reason, hint) = ("too many wrong keys from this address", "wait a second");
+                    return answer::error(StatusCode::TOO_MANY_REQUESTS, "too_many", reason, hint);
+                }
+            }
+        }
         answer::error(status, code, fault.reason, &fault.hint)
+    }
+
+    /// Counts a wrong key, and keeps a record of the request within the budget.
+    pub async fn wrong_key(&self, call: &Call, fault: &Fault) -> WrongKeys {
+        if self.budget.is_guessing(call.peer, self.clock.now()) {
+            metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
+            return WrongKeys::TooMany;
+        }
+        self.keep_refused(call.raw(), None, fault.clone()).await;
+        WrongKeys::Few
     }
 
     /// Keeps bytes that were refused before they were a request. With a valid key in its path the
@@ -252,6 +242,13 @@ impl Postbacks {
             self.health.store_failed(&error);
         }
     }
+}
+
+/// How many wrong keys an address has shown in this second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongKeys {
+    Few,
+    TooMany,
 }
 
 /// Why a request may not come in.

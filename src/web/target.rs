@@ -64,6 +64,14 @@ fn mask_target(out: &mut Vec<u8>, target: &[u8]) {
     out.extend_from_slice(&mask_api_key(rest));
 }
 
+/// The request line of a path without a key: only the value of every `api_key` is masked.
+pub fn masked_values(line: &[u8]) -> Vec<u8> {
+    let query = line.iter().position(|b| *b == b'?').map_or(line.len(), |at| at + 1);
+    let end = line.iter().rposition(|b| *b == b' ').filter(|end| *end >= query).unwrap_or(line.len());
+    let (path, version) = (line.get(..query).unwrap_or(line), line.get(end..).unwrap_or(&[]));
+    [path, &mask_api_key(line.get(query..end).unwrap_or(&[])), version].concat()
+}
+
 /// A line that was refused before it was a request, with whatever may be its key masked: all of the
 /// target's first segment, wherever a reader of any taste would see it begin and end.
 pub fn masked_unread(line: &[u8]) -> Vec<u8> {
@@ -152,12 +160,31 @@ fn api_key_value(pair: &[u8]) -> Option<usize> {
             _ => {}
         }
     }
-    None
+    // A whole query that was encoded once more, its `=` and `&` too, stands where a name would.
+    let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
+    let decoded = decoded(name);
+    let mut parts = decoded.split(|b| matches!(b, b'&' | b'?' | b';'));
+    let holds_key = |part: &[u8]| {
+        part.iter().position(|b| *b == b'=').is_some_and(|at| is_api_key(part.get(..at).unwrap_or(&[])))
+    };
+    (decoded.len() < name.len() && parts.any(holds_key)).then_some(0)
 }
 
 fn is_api_key(name: &[u8]) -> bool {
-    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode(name).into();
-    decoded.trim_ascii().eq_ignore_ascii_case(b"api_key")
+    decoded(name).trim_ascii().eq_ignore_ascii_case(b"api_key")
+}
+
+/// Senders encode what was encoded already: decoded as often as that may be.
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    const MOST_TIMES: usize = 3;
+    let mut decoded = Cow::Borrowed(text);
+    for _ in 0..MOST_TIMES {
+        if !decoded.contains(&b'%') {
+            break;
+        }
+        decoded = Cow::Owned(percent_encoding::percent_decode(&decoded).collect());
+    }
+    decoded
 }
 
 /// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's

@@ -38,7 +38,7 @@ impl Pages {
             return Ok(());
         }
         let (what, hint) = holder.lacks(need);
-        Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), capitalised(hint)))
+        Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
     }
 
     /// `/sign-in`: the form, the form sent, or a one-time link.
@@ -166,7 +166,7 @@ impl Pages {
         let data = json!({
             "what": "No token is configured, so nobody can sign in",
             "hint": "Add a token to `postbridge.toml`, set the variable it names to a long random text, and start or reload Postbridge:",
-            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
+            "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
         });
         let title = "No token is configured".to_owned();
         self.sheet(None, Sheet { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
@@ -187,9 +187,9 @@ impl Pages {
     }
 }
 
-/// A sentence as a page begins it, with its full stop.
+/// A sentence as a page begins it.
 fn capitalised(sentence: &str) -> String {
     let mut letters = sentence.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    format!("{first}{}", letters.as_str())
 }

@@ -1,0 +1,62 @@
+//! The tag's door, made of a configuration: what its script is told, and whose pages may tell it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::app::Shared;
+use crate::config::Config;
+use crate::ingest::visit::{Landing, Sight};
+use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
+use crate::web::per_address::PerAddress;
+use crate::web::tag::Tag;
+use crate::web::visitor::CookieRule;
+
+/// Builds the door. Where the tag is on, today's version of the script is kept from now on.
+pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, CookieRule)) -> Tag {
+    let script = TagScript::new(&told(config, &sight.landing));
+    let campaigns = config.campaigns.iter().map(|campaign| {
+        let campaign = &campaign.campaign;
+        (campaign.id.to_string(), campaign.placement())
+    });
+    let tag = Tag {
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        health: Arc::clone(&shared.health),
+        sight: Arc::clone(sight),
+        cookie,
+        script: Arc::new(script),
+        origins: Arc::new(config.tag.origins.clone()),
+        limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
+        campaigns: Arc::new(campaigns.collect()),
+    };
+    if !config.tag.origins.is_empty() {
+        let tag = tag.clone();
+        tokio::spawn(async move { tag.keep_version().await });
+    }
+    tag
+}
+
+/// What the script is told: the click parameters and cookies of every platform that is known, and which
+/// links lead to which kind of network.
+pub fn told(config: &Config, landing: &Landing) -> TagConfig {
+    // A campaign's own parameters change from page to page, and make no new click.
+    let marks_click = |name: &&String| !name.starts_with("utm_");
+    let mut groups: BTreeMap<&str, LinkGroup> = BTreeMap::new();
+    for source in &config.sources {
+        let Some(param) = source.template.link_param() else { continue };
+        let group = groups.entry(source.template.name()).or_insert_with(|| LinkGroup {
+            name: source.template.name().to_owned(),
+            param: param.to_owned(),
+            hosts: Vec::new(),
+            paths: Vec::new(),
+        });
+        group.hosts.extend_from_slice(&source.link_hosts);
+        group.paths.extend_from_slice(&source.link_paths);
+    }
+    TagConfig {
+        public_url: config.server.public_url.clone(),
+        params: landing.params.as_slice().iter().filter(marks_click).cloned().collect(),
+        cookies: landing.cookies.as_slice().to_vec(),
+        groups: groups.into_values().collect(),
+    }
+}

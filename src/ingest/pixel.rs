@@ -1,0 +1,336 @@
+//! A conversion that a pixel tells: what its parameters say → whose click → one write.
+//!
+//! Anybody can read a pixel's URL in a page and ask for it again, so it is believed little: the price only
+//! where the offer says so, and of one click, offer and event one conversion where no transaction id tells
+//! two sales apart.
+
+use std::sync::Arc;
+
+use crate::domain::attribution::{self, FoundClick, Visit, by_visitor};
+use crate::domain::click::{Click, Trait, Traits};
+use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
+use crate::domain::ids::{ClickId, OfferId, SourceId, VisitorId};
+use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::offer::Offer;
+use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::time::Time;
+use crate::ingest::visit::Browser;
+use crate::store::{Arrival, ClickFilter, Finding, MappedArrival, PageRequest, Receipt, Store, StoreError};
+use crate::template::params::{self, Params, shown};
+use crate::template::values::{Judged, Use, judge};
+
+/// How a pixel's parameters are called. An empty name: it has no such parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    pub offer: &'static str,
+    pub event: &'static str,
+    pub click_id: &'static str,
+    pub transaction_id: &'static str,
+    /// What the sale is worth.
+    pub value: &'static str,
+    /// What the advertiser pays for it.
+    pub revenue: &'static str,
+    pub currency: &'static str,
+    pub order_id: &'static str,
+}
+
+/// Written out.
+pub const LONG: Dialect = Dialect {
+    offer: "offer",
+    event: "event",
+    click_id: "click_id",
+    transaction_id: "transaction_id",
+    value: "value",
+    revenue: "",
+    currency: "currency",
+    order_id: "order_id",
+};
+
+/// As `p.ashx` calls them: `r` is the click's id there, `p` the revenue.
+pub const SHORT: Dialect = Dialect {
+    offer: "o",
+    event: "e",
+    click_id: "r",
+    transaction_id: "t",
+    value: "",
+    revenue: "p",
+    currency: "",
+    order_id: "",
+};
+
+/// The longest text of a parameter that is kept, in bytes.
+const LONGEST: usize = 256;
+
+/// Who tells a conversion.
+#[derive(Debug, Clone, Default)]
+pub struct Teller {
+    /// By the first-party cookie.
+    pub visitor: Option<VisitorId>,
+    /// The customer's browser; `None` where a server tells it.
+    pub browser: Option<Browser>,
+}
+
+/// What a pixel tells, read and found sound.
+#[derive(Debug, Clone)]
+pub struct Told {
+    offer: Arc<Offer>,
+    draft: Draft,
+}
+
+/// Why a pixel's request is no conversion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It names no offer that is configured: nobody can say whose it is.
+    NoOffer(Fault),
+    Bad(Fault),
+}
+
+/// Reads a pixel's query.
+///
+/// # Errors
+/// No offer, or a value that a person has to mend.
+pub fn read(rules: &Rulebook, query: &[u8], dialect: &Dialect, teller: Teller) -> Result<Told, Unfit> {
+    let params = params::read(query, None, &[]).map_err(Unfit::Bad)?;
+    let mut reader = Reader { params: &params, notes: params.notes.clone() };
+    let offer = reader.offer(rules, dialect).map_err(Unfit::NoOffer)?;
+    let draft = reader.draft(&offer, dialect, teller).map_err(Unfit::Bad)?;
+    Ok(Told { offer, draft })
+}
+
+/// Takes a conversion in and answers when that is durable.
+///
+/// # Errors
+/// Only the store's.
+pub async fn receive(
+    store: &dyn Store,
+    told: Told,
+    raw: RawRequest,
+    received_at: Time,
+) -> Result<Receipt, StoreError> {
+    let Told { offer, mut draft } = told;
+    let found = match draft.click_id.as_deref() {
+        Some(given) => store.find_click(given).await?,
+        None => None,
+    };
+    let winner = match (&draft.transaction_id, &found, &draft.network.visitor) {
+        (None, None, Some(visitor)) => winner(store, &offer, visitor, received_at).await?,
+        _ => None,
+    };
+    draft.network.key = key(&draft, &offer.id, found.as_ref(), winner.as_ref());
+    let source = Some(draft.source.clone());
+    let finding = Finding::Mapped(Box::new(MappedArrival { draft, click: found }));
+    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
+}
+
+/// Keeps a request that is no conversion, with what is wrong.
+///
+/// # Errors
+/// Only the store's.
+pub async fn quarantine(
+    store: &dyn Store,
+    raw: RawRequest,
+    received_at: Time,
+    fault: Fault,
+) -> Result<Receipt, StoreError> {
+    let (source, finding) = (SourceId::parse(built_in::PIXEL).ok(), Finding::Quarantined(fault));
+    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
+}
+
+/// The most pages of a visitor's clicks that are looked at, and how many are on one.
+const PAGES: usize = 8;
+const CLICKS_A_PAGE: usize = 256;
+
+/// The visitor's click that earns, as the commit will find it. It is asked for before, because it is part
+/// of what makes two tellings one; the commit itself chooses afresh among the clicks there are then.
+async fn winner(
+    store: &dyn Store,
+    offer: &Offer,
+    visitor: &VisitorId,
+    at: Time,
+) -> Result<Option<ClickId>, StoreError> {
+    let filter = ClickFilter {
+        visitor: Some(visitor.clone()),
+        offer: Some(offer.id.clone()),
+        ..ClickFilter::default()
+    };
+    let mut visits = Vec::new();
+    let mut cursor = None;
+    for _ in 0..PAGES {
+        let page = store.clicks(filter.clone(), PageRequest { cursor, limit: CLICKS_A_PAGE }).await?;
+        visits.extend(page.items.iter().map(|click| visit_of(click)));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(by_visitor(offer, &visits, at).0)
+}
+
+fn visit_of(click: &Click) -> Visit {
+    Visit {
+        click: click.id.clone(),
+        at: click.at,
+        offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
+        billable: click.passage.is_billable(),
+    }
+}
+
+/// What makes two tellings one: offer, event and transaction; without a transaction id the click, by its
+/// id or as the visitor's. A visitor whose click is not known counts once for each event too. `None`
+/// where nothing is known: then every telling is its own, and says so.
+fn key(
+    draft: &Draft,
+    offer: &OfferId,
+    found: Option<&FoundClick>,
+    winner: Option<&ClickId>,
+) -> Option<String> {
+    let event = match &draft.event {
+        EventClaim::Named(event) => event.as_str(),
+        EventClaim::ByValue { .. } => "",
+    };
+    let click = found.map(|found| &found.click.id).or(winner);
+    let whose = match (&draft.transaction_id, click, draft.click_id.as_deref(), &draft.network.visitor) {
+        (Some(transaction), ..) => format!("transaction:{transaction}"),
+        (None, Some(click), ..) => format!("click:{click}"),
+        // As it will be named when its click arrives.
+        (None, None, Some(given), _) => match attribution::candidates(given).first() {
+            Some((id, _)) => format!("click:{id}"),
+            None => format!("given:{}", given.trim()),
+        },
+        (None, None, None, Some(visitor)) => format!("visitor:{visitor}"),
+        (None, None, None, None) => return None,
+    };
+    // No event's name holds a line's end.
+    Some(format!("{offer}\n{event}\n{whose}"))
+}
+
+/// Reads parameters, and notes what it leaves out.
+struct Reader<'a> {
+    params: &'a Params,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn offer(&mut self, rules: &Rulebook, dialect: &Dialect) -> Result<Arc<Offer>, Fault> {
+        let name = dialect.offer;
+        let hint = format!("name one of the [[offer]] ids: {name}=565");
+        let Some(given) = self.id(name)? else {
+            return Err(Fault::new(format!("no `{name}` came: nobody knows which offer converted"), hint));
+        };
+        let known = OfferId::parse(&given).ok().and_then(|id| rules.offer(&id));
+        let unknown = || Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint);
+        known.cloned().ok_or_else(unknown)
+    }
+
+    fn draft(mut self, offer: &Offer, dialect: &Dialect, teller: Teller) -> Result<Draft, Fault> {
+        let event = self.event(dialect.event)?;
+        let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
+        let order_id = self.id(dialect.order_id)?;
+        let value = self.money(dialect.value, dialect, offer)?;
+        let revenue = self.money(dialect.revenue, dialect, offer)?;
+        Ok(Draft {
+            source: SourceId::parse(built_in::PIXEL).map_err(|error| Fault::new(error.to_string(), ""))?,
+            event,
+            status: None,
+            transaction_id: transaction_id.map(|id| id.trim().to_owned()),
+            click_id,
+            item_id: None,
+            value,
+            negative_came: None,
+            payout: None,
+            revenue,
+            sale_amount: value,
+            event_time: None,
+            traits: teller.browser.as_ref().map(traits).unwrap_or_default(),
+            params: order_id.map(|id| ("order_id".to_owned(), id.trim().to_owned())).into_iter().collect(),
+            note: Some(self.notes.join("; ")).filter(|note| !note.is_empty()),
+            network: NetworkClaim {
+                offer: Some(offer.id.clone()),
+                visitor: teller.visitor,
+                key: None,
+                needs_click: false,
+            },
+        })
+    }
+
+    /// An id as it came; what stands for none is absent, and said.
+    fn id(&mut self, name: &str) -> Result<Option<String>, Fault> {
+        let Some(param) = self.params.get(name) else { return Ok(None) };
+        match judge(&param.value, &param.raw, Use::Id) {
+            Judged::Sound if param.value.len() > LONGEST => Err(too_long(name, &param.value)),
+            Judged::Sound => Ok(Some(param.value.clone())),
+            Judged::Empty => Ok(None),
+            Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
+                let came = shown(name, param.value.trim());
+                self.notes.push(format!("`{name}` was left out: it came as `{came}`, which is no id"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn event(&mut self, name: &str) -> Result<EventClaim, Fault> {
+        let Some(param) = self.params.get(name) else { return Ok(EventClaim::sale_or_lead()) };
+        let came = || shown(name, param.value.trim());
+        match judge(&param.value, &param.raw, Use::Text) {
+            Judged::Empty | Judged::Nothing => Ok(EventClaim::sale_or_lead()),
+            Judged::Sound => EventName::parse(&param.value).map(EventClaim::Named).ok_or_else(|| {
+                let hint = "an event is 1–64 characters: Purchase, Lead, or a name of your own";
+                Fault::new(format!("`{name}` is `{}`, which is no event", came()), hint)
+            }),
+            Judged::Skeleton | Judged::Macro(_) => {
+                let hint = "write the event's name there, or leave the parameter out";
+                Err(Fault::new(format!("`{name}` came as `{}`, which nobody filled in", came()), hint))
+            }
+        }
+    }
+
+    /// An amount, in the currency told or the offer's; only where the offer believes pixels.
+    fn money(&mut self, name: &str, dialect: &Dialect, offer: &Offer) -> Result<Option<Money>, Fault> {
+        let Some(param) = self.params.get(name) else { return Ok(None) };
+        let text = param.value.trim();
+        match judge(&param.value, &param.raw, Use::Amount) {
+            Judged::Empty | Judged::Nothing => return Ok(None),
+            _ if !offer.accept_pixel_value => {
+                self.notes.push(format!(
+                    "`{name}` does not count: the offer takes no prices from pixels (`accept_pixel_value`)"
+                ));
+                return Ok(None);
+            }
+            Judged::Skeleton | Judged::Macro(_) => {
+                let hint = "put the amount there, written like 12.00, or leave the parameter out";
+                let came = shown(name, text);
+                return Err(Fault::new(format!("`{name}` came as `{came}`, which nobody filled in"), hint));
+            }
+            Judged::Sound => {}
+        }
+        let wrong = |why: &str| {
+            let hint = "write it like 12.00: digits and a dot, 0 or more; a pixel takes no sale back";
+            Fault::new(format!("`{name}` is `{}`, {why}", shown(name, text)), hint)
+        };
+        let amount = parse_decimal(text, DecimalMark::Dot).ok_or_else(|| wrong("not a decimal number"))?;
+        if amount.is_sign_negative() && !amount.is_zero() {
+            return Err(wrong("below 0"));
+        }
+        Ok(Some(Money::new(amount, self.currency(dialect.currency, offer)?)))
+    }
+
+    fn currency(&self, name: &str, offer: &Offer) -> Result<Currency, Fault> {
+        let told = self.params.get(name).map(|param| param.value.trim()).filter(|text| !text.is_empty());
+        let Some(told) = told else { return Ok(offer.currency) };
+        Currency::parse(told).ok_or_else(|| {
+            let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";
+            Fault::new(format!("`{name}` is `{}`, which is no currency", shown(name, told)), hint)
+        })
+    }
+}
+
+fn too_long(name: &str, value: &str) -> Fault {
+    let what = format!("`{name}` is `{}`, longer than {LONGEST} bytes", shown(name, value));
+    Fault::new(what, "send a shorter one")
+}
+
+fn traits(browser: &Browser) -> Traits {
+    let agent = browser.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
+    Traits([(Trait::Ip, browser.ip.to_string())].into_iter().chain(agent).collect())
+}

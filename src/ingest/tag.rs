@@ -1,0 +1,154 @@
+//! What the tag on a landing page tells: a click, and events of it → one durable write each.
+
+use crate::domain::click::{Consent, Origin, Pairs, Traits};
+use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
+use crate::domain::ids::{ClickId, SourceId, VisitorId};
+use crate::domain::money::Money;
+use crate::domain::offer::Placement;
+use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::rulebook::built_in;
+use crate::domain::time::Time;
+use crate::ingest::click::ClickDraft;
+use crate::ingest::visit::{self, Browser, Carried, Sight};
+use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+
+/// A click as the tag tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagClick {
+    pub id: ClickId,
+    /// When the page was opened.
+    pub at: Time,
+    pub campaign: Option<String>,
+    pub landing_url: Option<String>,
+    pub referrer: Option<String>,
+    pub params: Pairs,
+    pub cookies: Pairs,
+    pub consent: Option<Consent>,
+}
+
+/// An event as the tag tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagEvent {
+    pub click: ClickId,
+    pub at: Time,
+    pub name: EventName,
+    /// Where the link leads that was clicked.
+    pub link: Option<String>,
+    pub value: Option<Money>,
+    pub transaction_id: Option<String>,
+    /// What was left out and why.
+    pub note: Option<String>,
+}
+
+/// Whose click it is, by all that the page does not tell.
+#[derive(Debug, Clone)]
+pub struct Whose {
+    pub browser: Browser,
+    pub visitor: VisitorId,
+    /// The configured campaign that the page names.
+    pub placement: Option<Placement>,
+}
+
+/// Records a click of the tag, or fills what a known one lacks. Of a visitor who did not agree nothing is
+/// recorded; that a consent was taken back is noted at the click it was given for.
+///
+/// Answers the visitor by whom the click is known from now on, if there is one: of several messages that
+/// are under way before the browser has its cookie the first decides.
+///
+/// # Errors
+/// Only the store's.
+pub async fn click(
+    store: &dyn Store,
+    sight: &Sight,
+    told: TagClick,
+    (whose, now): (Whose, Time),
+) -> Result<Option<VisitorId>, StoreError> {
+    let id = told.id.clone();
+    if told.consent.is_some_and(|consent| consent.ad_user_data == Some(false)) {
+        if store.click(&id).await?.is_some() {
+            visit::record(store, taken_back(told), now, id).await?;
+        }
+        return Ok(None);
+    }
+    let receipt = visit::record(store, seen(sight, told, whose), now, id).await?;
+    Ok(receipt.click.passage.visitor.clone())
+}
+
+/// That a consent is over, and nothing else.
+fn taken_back(told: TagClick) -> ClickDraft {
+    let mut draft = ClickDraft { id: Some(told.id), at: Some(told.at), ..ClickDraft::default() };
+    draft.passage.origin = Origin::Tag;
+    draft.passage.consent = told.consent;
+    draft
+}
+
+fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
+    // What the tag picked goes first; the page's URL has sub ids and campaign parameters beside.
+    let mut query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&told.params).finish();
+    let landing = told.landing_url.as_deref().unwrap_or_default();
+    let landing = landing.split_once('#').map_or(landing, |(before, _)| before);
+    if let Some((_, own)) = landing.split_once('?') {
+        query = format!("{query}&{own}");
+    }
+    let cookies: Vec<String> = told.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let cookies = Carried::of_cookies(cookies.iter().map(String::as_bytes));
+    let carried = Carried::of_query(query.as_bytes());
+    let mut draft = sight.draft(Origin::Tag, whose.browser, &carried, &cookies);
+    draft.id = Some(told.id);
+    draft.at = Some(told.at);
+    draft.landing_url = told.landing_url;
+    draft.referrer = told.referrer;
+    draft.passage.placement = whose.placement;
+    draft.passage.visitor = Some(whose.visitor);
+    draft.passage.consent = told.consent;
+    draft
+}
+
+/// An event as it arrived, read or not.
+pub struct Incoming {
+    pub raw: RawRequest,
+    pub received_at: Time,
+    pub told: Result<TagEvent, Fault>,
+}
+
+/// Takes an event in. It leaves a record as a postback does, also where it cannot be read.
+///
+/// # Errors
+/// Only the store's.
+pub async fn event(store: &dyn Store, incoming: Incoming) -> Result<Receipt, StoreError> {
+    let Incoming { raw, received_at, told } = incoming;
+    let (source, finding) = match told.and_then(draft) {
+        Err(fault) => (SourceId::parse(built_in::TAG).ok(), Finding::Quarantined(fault)),
+        Ok(draft) => {
+            let click = store.find_click(draft.click_id.as_deref().unwrap_or_default()).await?;
+            (Some(draft.source.clone()), Finding::Mapped(Box::new(MappedArrival { draft, click })))
+        }
+    };
+    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
+}
+
+/// Once for a click id and link; an event that is no click on a link, once for a click id, its name and
+/// its transaction id.
+fn draft(event: TagEvent) -> Result<Draft, Fault> {
+    let told_apart_by = event.link.as_deref().or(event.transaction_id.as_deref()).unwrap_or_default();
+    // None of the three can hold a line end but the last.
+    let key = format!("{}\n{}\n{told_apart_by}", event.click, event.name);
+    Ok(Draft {
+        source: SourceId::parse(built_in::TAG).map_err(|error| Fault::new(error.to_string(), ""))?,
+        event: EventClaim::Named(event.name),
+        status: None,
+        transaction_id: event.transaction_id,
+        click_id: Some(event.click.as_str().to_owned()),
+        item_id: None,
+        value: event.value,
+        negative_came: None,
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: Some(event.at),
+        traits: Traits::default(),
+        params: event.link.map(|link| ("link".to_owned(), link)).into_iter().collect(),
+        note: event.note,
+        network: NetworkClaim { key: Some(key), ..NetworkClaim::default() },
+    })
+}

@@ -1,0 +1,245 @@
+//! A visitor's request on its way to a click: what its link carries, and what is known of the browser.
+//!
+//! Nothing a visitor sends is an error: what is too long or too much is left out, bytes that are not UTF-8
+//! are replaced where a text is kept, and handed on as they are.
+
+use std::net::IpAddr;
+
+use percent_encoding::percent_decode;
+use serde::Deserialize;
+
+use crate::domain::click::{ClickKind, Origin, Pairs, Passage};
+use crate::domain::ids::ClickId;
+use crate::domain::time::Time;
+use crate::ingest::agent::{self, Preview};
+use crate::ingest::click::ClickDraft;
+use crate::ingest::country::Countries;
+use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
+
+/// The most parameters that are looked at.
+const MOST_READ: usize = 256;
+/// The most that are kept of each sort.
+const MOST_KEPT: usize = 64;
+/// The longest value, in bytes; a longer one is left out: half an id is none.
+const LONGEST_VALUE: usize = 2048;
+/// The longest name that a `*` stands for.
+const LONGEST_NAME: usize = 64;
+/// The longest user agent, and the longest address of a page, that are kept whole.
+pub const LONGEST_AGENT: usize = 1024;
+pub const LONGEST_URL: usize = 8192;
+
+/// What is seen of visitors, as configured.
+#[derive(Default)]
+pub struct Sight {
+    pub countries: Countries,
+    pub landing: Landing,
+}
+
+/// What a request says of the browser behind it.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    pub ip: IpAddr,
+    pub user_agent: Option<String>,
+    /// As its method and headers tell; a preview is told by its user agent.
+    pub asked: ClickKind,
+}
+
+impl Sight {
+    /// A click of this browser, with what its link and its cookies carry.
+    pub fn draft(
+        &self,
+        origin: Origin,
+        browser: Browser,
+        carried: &Carried,
+        cookies: &Carried,
+    ) -> ClickDraft {
+        ClickDraft {
+            params: self.landing.params.pick(carried),
+            cookies: self.landing.cookies.pick(cookies),
+            sub_ids: self.landing.sub_ids.pick(carried),
+            passage: self.passage(origin, &browser),
+            ip: Some(browser.ip),
+            user_agent: browser.user_agent,
+            ..ClickDraft::default()
+        }
+    }
+
+    /// How a click of this browser comes by.
+    pub fn passage(&self, origin: Origin, browser: &Browser) -> Passage {
+        let told = agent::read(browser.user_agent.as_deref());
+        let kind = match (browser.asked, told.preview) {
+            (ClickKind::Visit, Preview::Yes) => ClickKind::Preview,
+            (asked, _) => asked,
+        };
+        let country = self.countries.of(browser.ip);
+        Passage { origin, kind, agent: Some(told.agent), country, ..Passage::default() }
+    }
+}
+
+/// Records a click that the filters look at. Answers when it is durable, with their verdicts.
+///
+/// # Errors
+/// Only the store's.
+pub async fn record(
+    store: &dyn Store,
+    draft: ClickDraft,
+    now: Time,
+    otherwise: ClickId,
+) -> Result<ClickReceipt, StoreError> {
+    let click = draft.into_click(otherwise, now);
+    store.record_click(ClickArrival { click, screening: Screening::Filters }).await
+}
+
+/// Which parameters, cookies and sub ids of a click are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Landing {
+    pub params: Names,
+    pub cookies: Names,
+    pub sub_ids: Names,
+}
+
+impl Landing {
+    /// Those of `templates/landing.toml`.
+    pub fn built_in() -> Landing {
+        // A test reads the file; what is compiled in cannot become unreadable later.
+        toml::from_str(include_str!("../../templates/landing.toml")).unwrap_or_default()
+    }
+
+    /// With what a destination's template declares beside.
+    pub fn declare(&mut self, params: &[String], cookies: &[String]) {
+        self.params.add(params);
+        self.cookies.add(cookies);
+    }
+}
+
+/// Names, and with a `*` at the end beginnings of names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Names(Vec<String>);
+
+impl Names {
+    /// Each as it was declared.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    fn add(&mut self, names: &[String]) {
+        for name in names {
+            if !self.0.contains(name) {
+                self.0.push(name.clone());
+            }
+        }
+    }
+
+    /// What is kept of these pairs: each name once, the first, with a value.
+    pub fn pick(&self, carried: &Carried) -> Pairs {
+        let mut picked: Pairs = Vec::new();
+        for (name, value) in &carried.0 {
+            if picked.len() == MOST_KEPT || value.is_empty() || value.len() > LONGEST_VALUE {
+                continue;
+            }
+            let name = String::from_utf8_lossy(name);
+            if let Some(known) = self.spelling(&name)
+                && !picked.iter().any(|(had, _)| *had == known)
+            {
+                picked.push((known, String::from_utf8_lossy(value).into_owned()));
+            }
+        }
+        picked
+    }
+
+    /// A name as it is declared; where a `*` stands for it, as it came.
+    fn spelling(&self, name: &str) -> Option<String> {
+        let exact = self.0.iter().find(|known| *known == name);
+        let same = || self.0.iter().find(|known| known.eq_ignore_ascii_case(name));
+        if let Some(known) = exact.or_else(same) {
+            return Some(known.clone());
+        }
+        let fits = |pattern: &String| is_covered(pattern, name.as_bytes()) && name.len() <= LONGEST_NAME;
+        self.0.iter().any(fits).then(|| name.to_owned())
+    }
+}
+
+/// Whether `pattern` is `name`, or its beginning with a `*` after it.
+fn is_covered(pattern: &str, name: &[u8]) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning.as_bytes()),
+        None => name == pattern.as_bytes(),
+    }
+}
+
+/// Names and values of a query or of cookies, decoded once, in the order they came. They are bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Carried {
+    /// Those of a raw query. `amp;` before a name, as a URL copied from HTML leaves it, is taken off.
+    pub fn of_query(query: &[u8]) -> Carried {
+        let pairs = query.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).take(MOST_READ);
+        Carried(
+            pairs
+                .map(|pair| {
+                    let (name, value) = split(pair);
+                    let mut name = decoded(name);
+                    while let Some(bare) = name.strip_prefix(b"amp;") {
+                        name = bare.to_vec();
+                    }
+                    (name, decoded(value))
+                })
+                .collect(),
+        )
+    }
+
+    /// Those of a `Cookie` header; cookies are not encoded.
+    pub fn of_cookies<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Carried {
+        let cookies = headers.into_iter().flat_map(|header| header.split(|b| *b == b';'));
+        let pairs = cookies.map(|pair| split(pair.trim_ascii())).take(MOST_READ);
+        Carried(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
+    }
+
+    /// These, and behind them `others`, of which a name that is here counts no more.
+    pub fn before(mut self, others: Carried) -> Carried {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// The first value of this name, as text.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let found = self.0.iter().find(|(known, _)| known == name.as_bytes());
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// What the offer's `pass` hands on: each name once, but for those that are the link's own.
+    pub fn passed(&self, patterns: &[String], own: &[&str]) -> Vec<(&[u8], &[u8])> {
+        let mut passed: Vec<(&[u8], &[u8])> = Vec::new();
+        for (name, value) in &self.0 {
+            let wanted = patterns.iter().any(|pattern| is_covered(pattern, name));
+            let is_new = !passed.iter().any(|(known, _)| *known == name.as_slice());
+            if wanted && is_new && !own.iter().any(|own| own.as_bytes() == name.as_slice()) {
+                passed.push((name, value));
+            }
+        }
+        passed
+    }
+}
+
+fn split(pair: &[u8]) -> (&[u8], &[u8]) {
+    match pair.iter().position(|b| *b == b'=') {
+        Some(at) => (pair.get(..at).unwrap_or(&[]), pair.get(at + 1..).unwrap_or(&[])),
+        None => (pair, &[]),
+    }
+}
+
+/// A form's encoding undone once: `+` is a space, `%2B` is a plus.
+fn decoded(raw: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    percent_decode(&spaced).collect()
+}
+
+/// A header's bytes as a text of at most `longest` bytes; `None` where nothing stands in it.
+pub fn header_text(bytes: &[u8], longest: usize) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes.get(..longest).unwrap_or(bytes));
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}

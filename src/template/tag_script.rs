@@ -1,0 +1,147 @@
+//! The script of the tag as pages load it: its source without comments, with the configuration in place.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use sha2::{Digest, Sha384};
+
+static SOURCE: &str = include_str!("../../templates/tag/tag.js");
+
+/// The word in the source that the configuration takes the place of.
+const PLACE: &str = "CONFIGURATION";
+
+/// What the tag is told. It is public: every visitor can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagConfig {
+    /// What the relay's own URLs begin with.
+    pub public_url: String,
+    /// Landing parameters to keep; another value of one is another click. A `*` at a name's end stands
+    /// for any ending.
+    pub params: Vec<String>,
+    /// Cookies to keep, written alike.
+    pub cookies: Vec<String>,
+    pub groups: Vec<LinkGroup>,
+}
+
+/// Links that lead to offers of one kind of network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkGroup {
+    /// What a page says to name it: `data-tracking-group="…"` or `rel="…"`.
+    pub name: String,
+    /// The sub id that carries the click id.
+    pub param: String,
+    /// Each covers its subdomains.
+    pub hosts: Vec<String>,
+    /// Paths on the page's own host; a `*` at the end stands for any ending.
+    pub paths: Vec<String>,
+}
+
+/// A version of the script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagScript {
+    pub text: String,
+    /// The same, compressed as `gzip`.
+    pub gzip: Vec<u8>,
+    /// What its immutable URL and its ETag are named by: 16 hexadecimal digits.
+    pub hash: String,
+    /// What a page's `integrity` attribute says.
+    pub integrity: String,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    endpoint: String,
+    params: String,
+    cookies: String,
+    groups: Vec<WrittenGroup<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenGroup<'a> {
+    name: String,
+    param: &'a str,
+    hosts: &'a [String],
+    paths: Vec<String>,
+}
+
+impl TagScript {
+    pub fn new(config: &TagConfig) -> TagScript {
+        let written = Written {
+            endpoint: format!("{}/t/", config.public_url.trim_end_matches('/')),
+            params: pattern(&config.params),
+            cookies: pattern(&config.cookies),
+            groups: config.groups.iter().map(written).collect(),
+        };
+        // Only a map whose keys are no texts cannot be written.
+        let json = serde_json::to_string(&written).unwrap_or_default();
+        // Line ends in JSON that older JavaScript takes for its own.
+        let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+        TagScript::of(stripped(SOURCE).replacen(PLACE, &json, 1))
+    }
+
+    /// The version that has this text.
+    pub fn of(text: String) -> TagScript {
+        let digest = Sha384::digest(text.as_bytes());
+        let hash = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let integrity = format!("sha384-{}", BASE64_STANDARD.encode(digest));
+        let gzip = compressed(text.as_bytes());
+        TagScript { text, gzip, hash, integrity }
+    }
+
+    /// The name of its immutable URL.
+    pub fn file_name(&self) -> String {
+        file_name(&self.hash)
+    }
+}
+
+/// The name of the immutable URL of the version with this hash.
+pub fn file_name(hash: &str) -> String {
+    format!("tag.{hash}.js")
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing into memory does not fail; were it to, an empty answer is seen to be none.
+    let written = encoder.write_all(text).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
+}
+
+/// Without comment lines, empty lines and indentation. The source keeps comments on lines of their own
+/// and has no text that spans lines, so nothing else can be hit.
+pub fn stripped(source: &str) -> String {
+    let lines = source.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn written(group: &LinkGroup) -> WrittenGroup<'_> {
+    let path = |path: &String| format!("^{}$", ending(path));
+    WrittenGroup {
+        name: group.name.to_lowercase(),
+        param: &group.param,
+        hosts: &group.hosts,
+        paths: group.paths.iter().map(path).collect(),
+    }
+}
+
+/// A regular expression that any of the names fits, whole.
+fn pattern(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| ending(name)).collect();
+    format!("^(?:{})$", names.join("|"))
+}
+
+/// The name with what a regular expression reads otherwise escaped, and its `*` at the end as any ending.
+fn ending(name: &str) -> String {
+    let (head, any) = name.strip_suffix('*').map_or((name, ""), |head| (head, ".*"));
+    let mut escaped = String::with_capacity(name.len() + any.len());
+    for c in head.chars() {
+        if "\\^$.|?*+()[]{}".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped + any
+}

@@ -1,0 +1,141 @@
+//! Who calls: the key, and which offers it reaches. Keys are compared in constant time, never logged.
+
+use crate::domain::conversion::Conversion;
+use crate::domain::ids::{AdvertiserId, OfferId};
+use crate::domain::offer::Offer;
+use crate::domain::postback::Fault;
+use crate::domain::rights::Rights;
+use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::status::Actor;
+use crate::template::params::Params;
+use crate::web::auth::Tokens;
+use crate::web::cake::Endpoint;
+use crate::web::postback::Call;
+
+const KEY: &str = "api_key";
+
+/// Somebody with a valid key.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// The name of the token.
+    pub(super) name: String,
+    rights: Rights,
+}
+
+/// Whose key came with the call. Where its parameters cannot be read, the key alone still says who it
+/// is, so that what is wrong is told to them and kept.
+///
+/// # Errors
+/// No key, two keys, or a wrong one; a body that cannot be read.
+pub(super) fn identify(
+    tokens: &Tokens,
+    endpoint: Endpoint,
+    call: &Call,
+    params: Result<&Params, &Fault>,
+) -> Result<Caller, Fault> {
+    let hint = match endpoint {
+        Endpoint::Update => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
+        Endpoint::Record | Endpoint::List => "send `api_key` in the query; keys are the tokens under [api]",
+    };
+    if tokens.is_empty() {
+        let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]";
+        return Err(Fault::new("no key is configured, so nobody may ask", hint));
+    }
+    let key = match params {
+        Ok(params) => params.get(KEY).map(|param| param.value.clone()),
+        Err(fault) => {
+            let key = match endpoint {
+                Endpoint::Update => member_key(&call.body),
+                Endpoint::Record | Endpoint::List => only_key(&call.query),
+            };
+            Some(key.ok_or_else(|| fault.clone())?)
+        }
+    };
+    let key = key.filter(|key| !key.trim().is_empty());
+    let key = key.ok_or_else(|| Fault::new("`api_key` is missing", hint))?;
+    let holder = tokens.holder_of(key.trim());
+    let holder = holder.ok_or_else(|| Fault::new("`api_key` is none of the configured keys", hint))?;
+    Ok(Caller { name: holder.name.to_owned(), rights: holder.rights.clone() })
+}
+
+/// The query's key, if just one came.
+fn only_key(query: &[u8]) -> Option<String> {
+    let mut keys = form_urlencoded::parse(query).filter(|(name, _)| name == KEY);
+    let first = keys.next().map(|(_, value)| value.into_owned())?;
+    keys.all(|(_, other)| other == first).then_some(first)
+}
+
+/// The key in a JSON body of which something else is wrong.
+fn member_key(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body.get(KEY)?.as_str().map(str::to_owned)
+}
+
+impl Caller {
+    /// Whether this caller may report conversions of this offer, and change them.
+    pub(super) fn may_write(&self, offer: &Offer) -> bool {
+        self.rights.may_change_all() || self.owns(offer)
+    }
+
+    /// Whether there is any offer whose conversions this caller may report or change.
+    pub(super) fn may_write_some(&self) -> bool {
+        self.rights.may_change_all() || self.rights.advertisers().next().is_some()
+    }
+
+    pub(super) fn reads_all(&self) -> bool {
+        self.rights.may_read_all()
+    }
+
+    pub(super) fn changes_all(&self) -> bool {
+        self.rights.may_change_all()
+    }
+
+    /// The offer with this id, if it is there for this caller to report on.
+    pub(super) fn offer<'a>(&self, rules: &'a Rulebook, id: &OfferId) -> Option<&'a Offer> {
+        rules.offer(id).map(|offer| offer.as_ref()).filter(|offer| self.may_write(offer))
+    }
+
+    /// Whether this conversion is there for this caller to change: one of an offer, as the history
+    /// lists them.
+    pub(super) fn may_change(&self, rules: &Rulebook, conversion: &Conversion) -> bool {
+        let Some(placed) = conversion.placement.as_ref() else { return false };
+        conversion.source.as_str() != built_in::TAG
+            && (self.rights.may_change_all() || self.offer(rules, &placed.offer).is_some())
+    }
+
+    /// The offers of an advertiser that this caller may look at; of every advertiser without one.
+    /// `None`: all there are, also those that are configured no more.
+    pub(super) fn visible(
+        &self,
+        rules: &Rulebook,
+        advertiser: Option<&AdvertiserId>,
+    ) -> Option<Vec<OfferId>> {
+        if self.reads_all() && advertiser.is_none() {
+            return None;
+        }
+        let is_visible = |offer: &&Offer| {
+            (self.reads_all() || self.owns(offer))
+                && advertiser.is_none_or(|wanted| offer.advertiser.as_ref() == Some(wanted))
+        };
+        let offers = rules.offers.values().map(|offer| offer.as_ref());
+        Some(offers.filter(is_visible).map(|offer| offer.id.clone()).collect())
+    }
+
+    pub(super) fn actor(&self) -> Actor {
+        let name = self.name.clone();
+        if self.rights.may_change_all() { Actor::Network(name) } else { Actor::Advertiser(name) }
+    }
+
+    fn owns(&self, offer: &Offer) -> bool {
+        let owner = offer.advertiser.as_ref();
+        self.rights.advertisers().any(|advertiser| Some(advertiser) == owner)
+    }
+
+    /// What a key that only looks is told where it wants to change something.
+    pub(super) fn may_only_look(&self) -> Fault {
+        Fault::new(
+            format!("the key `{}` may look at conversions, not report or change them", self.name),
+            "use a key with `rights = [\"network\"]`, or the offer's advertiser's",
+        )
+    }
+}

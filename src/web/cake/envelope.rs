@@ -1,0 +1,156 @@
+//! How answers are written: flat, members in the documents' order, money with the digits stored.
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Number, Value, json};
+
+use crate::domain::conversion::Conversion;
+use crate::domain::money::Money;
+use crate::domain::postback::Fault;
+use crate::domain::time::Time;
+use crate::web::answer::{self, Answer};
+
+/// A success; `text` is its document.
+pub(super) fn success(text: String) -> Answer {
+    answer::json_text(StatusCode::OK, text)
+}
+
+/// `{"request_status":"Error","message":…}`.
+pub(super) fn error(status: StatusCode, message: impl AsRef<str>) -> Answer {
+    answer::json(status, &json!({"request_status": "Error", "message": message.as_ref()}))
+}
+
+/// What is wrong and how to mend it, in one sentence.
+pub(super) fn worded(fault: &Fault) -> String {
+    format!("{}; {}", fault.reason, fault.hint)
+}
+
+/// A document as it is sent.
+pub(super) fn text(document: &impl Serialize) -> String {
+    // Only a map whose keys are no texts cannot be written, and no document has one.
+    serde_json::to_string(document).unwrap_or_default()
+}
+
+/// The answer to a conversion that was recorded. What is not known of it is left out.
+#[derive(Serialize)]
+pub(super) struct Recorded<'a> {
+    request_status: &'static str,
+    conversion_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    click_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer_id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affiliate_id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payout: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revenue: Option<Number>,
+    conversion_date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_id: Option<&'a str>,
+    conversion_status: &'static str,
+}
+
+impl Recorded<'_> {
+    pub(super) fn of(conversion: &Conversion) -> Recorded<'_> {
+        let row = Row::of(conversion);
+        Recorded {
+            request_status: "Success",
+            conversion_id: row.conversion_id,
+            click_id: row.click_id,
+            offer_id: row.offer_id,
+            affiliate_id: row.affiliate_id,
+            payout: row.payout,
+            revenue: row.revenue,
+            conversion_date: row.conversion_date,
+            order_id: row.order_id,
+            unique_id: conversion.transaction_id.as_deref(),
+            conversion_status: row.conversion_status,
+        }
+    }
+}
+
+/// A page of the history.
+#[derive(Serialize)]
+pub(super) struct History<'a> {
+    pub(super) request_status: &'static str,
+    pub(super) total_rows: u64,
+    pub(super) conversions: Vec<Row<'a>>,
+}
+
+/// A conversion as the history shows it. What is not known of it is left out.
+#[derive(Serialize)]
+pub(super) struct Row<'a> {
+    conversion_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    click_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer_id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affiliate_id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payout: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revenue: Option<Number>,
+    conversion_date: String,
+    conversion_status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<&'a str>,
+}
+
+impl Row<'_> {
+    pub(super) fn of(conversion: &Conversion) -> Row<'_> {
+        let placed = conversion.placement.as_ref();
+        // The id as it was recorded; where no click is known, as it was told.
+        let click = conversion.attribution.click().map(|id| id.as_str());
+        Row {
+            conversion_id: conversion.seq.get(),
+            click_id: click.or(conversion.attribution.given()),
+            offer_id: placed.map(|placed| whole(placed.offer.as_str())),
+            affiliate_id: placed.and_then(|placed| placed.affiliate.as_ref()).map(|id| whole(id.as_str())),
+            payout: conversion.payout.and_then(number),
+            revenue: conversion.revenue.and_then(number),
+            conversion_date: seconds(conversion.event_time),
+            conversion_status: conversion.status.word(),
+            order_id: conversion.order_id(),
+        }
+    }
+}
+
+/// The answer to a change of status.
+pub(super) fn updated(conversion: &Conversion) -> String {
+    #[derive(Serialize)]
+    struct Updated {
+        request_status: &'static str,
+        conversion: Changed,
+    }
+    #[derive(Serialize)]
+    struct Changed {
+        conversion_id: u64,
+        conversion_status: &'static str,
+    }
+    let changed =
+        Changed { conversion_id: conversion.seq.get(), conversion_status: conversion.status.word() };
+    text(&Updated { request_status: "Success", conversion: changed })
+}
+
+/// An id as the documents write it: a whole number. One that is none stays a text, since ids of
+/// the configuration need not be numbers where nobody asks this API.
+fn whole(id: &str) -> Value {
+    let plain = id.bytes().all(|b| b.is_ascii_digit()) && !id.starts_with('0');
+    id.parse::<u64>().ok().filter(|_| plain).map_or_else(|| id.into(), Value::from)
+}
+
+/// The amount with just its digits: `5.00` stays `5.00`.
+fn number(money: Money) -> Option<Number> {
+    money.amount.to_string().parse().ok()
+}
+
+/// UTC, in whole seconds.
+fn seconds(time: Time) -> String {
+    jiff::Timestamp::from_second(time.as_seconds())
+        .map_or_else(|_| time.to_string(), |stamp| format!("{stamp:.0}"))
+}

@@ -1,0 +1,94 @@
+//! `GET conversions.json`: the history, by days of the configured zone, in pages of rows.
+
+use crate::domain::conversion::Status;
+use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
+use crate::domain::postback::Fault;
+use crate::domain::time::Time;
+use crate::store::{ReportPage, ReportQuery};
+use crate::template::params::Params;
+use crate::web::cake::caller::Caller;
+use crate::web::cake::envelope::{History, Row, text};
+use crate::web::cake::{NetworkApi, Outcome, read};
+
+const USUAL_ROWS: u64 = 100;
+const MOST_ROWS: u64 = 500;
+
+/// What is asked for, before it is known who asks.
+struct Wanted {
+    from: Time,
+    /// Exclusive; `None` where no day follows.
+    until: Option<Time>,
+    offer: Option<OfferId>,
+    affiliate: Option<AffiliateId>,
+    advertiser: Option<AdvertiserId>,
+    status: Option<Status>,
+    skip: u64,
+    limit: usize,
+}
+
+impl NetworkApi {
+    pub(super) async fn list(&self, caller: &Caller, params: &Params) -> Outcome {
+        let wanted = self.wanted(params)?;
+        let offers = self.offers(caller, &wanted);
+        let page = if offers.as_ref().is_some_and(Vec::is_empty) {
+            ReportPage { total: 0, rows: Vec::new() }
+        } else {
+            let query = ReportQuery {
+                from: Some(wanted.from),
+                until: wanted.until,
+                offers,
+                affiliate: wanted.affiliate,
+                status: wanted.status,
+                skip: wanted.skip,
+                limit: wanted.limit,
+            };
+            self.store.report(query).await?
+        };
+        let conversions = page.rows.iter().map(Row::of).collect();
+        Ok(text(&History { request_status: "Success", total_rows: page.total, conversions }))
+    }
+
+    /// The offers whose conversions are listed. `None`: all there are.
+    fn offers(&self, caller: &Caller, wanted: &Wanted) -> Option<Vec<OfferId>> {
+        let visible = caller.visible(&self.rules, wanted.advertiser.as_ref());
+        match (&wanted.offer, visible) {
+            (None, visible) => visible,
+            (Some(offer), None) => Some(vec![offer.clone()]),
+            (Some(offer), Some(visible)) => Some(visible.into_iter().filter(|id| id == offer).collect()),
+        }
+    }
+
+    fn wanted(&self, params: &Params) -> Result<Wanted, Fault> {
+        let (first, last) = (read::date(params, "start_date")?, read::date(params, "end_date")?);
+        if last < first {
+            return Err(Fault::new(
+                format!("`end_date` {last} lies before `start_date` {first}"),
+                "send the earlier day as start_date; both days are included",
+            ));
+        }
+        let limit = read::whole(params, "row_limit")?.unwrap_or(USUAL_ROWS);
+        if !(1..=MOST_ROWS).contains(&limit) {
+            // Fewer rows than asked for would be missed by whoever steps by what they asked for.
+            return Err(Fault::new(
+                format!("`row_limit` is {limit}, and a page has 1 to {MOST_ROWS} rows"),
+                "ask for at most 500 rows, then for the next with start_at_row",
+            ));
+        }
+        let id = |name: &str| -> Result<Option<String>, Fault> {
+            let number = read::whole(params, name)?;
+            Ok(number.filter(|number| *number > 0).map(|number| number.to_string()))
+        };
+        let end = last.tomorrow().ok().map(|day| read::start_of(day, &self.zone));
+        Ok(Wanted {
+            from: read::start_of(first, &self.zone),
+            until: end,
+            offer: id("offer_id")?.and_then(|id| OfferId::parse(&id).ok()),
+            affiliate: id("affiliate_id")?.and_then(|id| AffiliateId::parse(&id).ok()),
+            advertiser: id("advertiser_id")?.and_then(|id| AdvertiserId::parse(&id).ok()),
+            status: read::status(params, "conversion_status")?,
+            // 0 and 1 are both the first row.
+            skip: read::whole(params, "start_at_row")?.unwrap_or(1).saturating_sub(1),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        })
+    }
+}

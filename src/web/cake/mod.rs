@@ -1,0 +1,166 @@
+//! The CAKE-compatible API at `/api/2/`: its paths, its keys, and its one form of answer.
+//!
+//! Where CAKE's own documents are silent: an error is HTTP 200 with `"request_status":"Error"` and a
+//! message for a person, 401 is a bad key, 503 is not durable. What a key does not reach is answered
+//! exactly as what does not exist.
+
+mod caller;
+mod envelope;
+mod list;
+mod read;
+mod record;
+mod update;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use jiff::tz::TimeZone;
+
+use crate::ambient::Clock;
+use crate::domain::postback::Fault;
+use crate::domain::rulebook::Rulebook;
+use crate::store::{Store, StoreError};
+use crate::template::params::{self, Params};
+use crate::web::answer::Answer;
+use crate::web::auth::Tokens;
+use crate::web::cake::caller::Caller;
+use crate::web::cake::envelope::worded;
+use crate::web::health::Health;
+use crate::web::postback::{Call, Postbacks, WrongKeys};
+
+/// The parts this door works with.
+#[derive(Clone)]
+pub struct NetworkApi {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub health: Arc<Health>,
+    pub tokens: Tokens,
+    /// The offers, with their advertisers.
+    pub rules: Arc<Rulebook>,
+    /// Dates are days of this zone.
+    pub zone: TimeZone,
+    /// Keeps what is turned away, and counts wrong keys.
+    pub postbacks: Postbacks,
+}
+
+/// Why there is no answer of the usual form.
+enum Stop {
+    /// The caller's mistake, or what it does not reach.
+    Asked(Fault),
+    Store(StoreError),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Asked(fault)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Store(error)
+    }
+}
+
+/// The JSON text of a success, or why there is none.
+type Outcome = Result<String, Stop>;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Record,
+    List,
+    Update,
+}
+
+impl Endpoint {
+    fn of(path: &str) -> Option<Endpoint> {
+        Some(match path {
+            "conversion.json" => Endpoint::Record,
+            "conversions.json" => Endpoint::List,
+            "update_conversion.json" => Endpoint::Update,
+            _ => return None,
+        })
+    }
+
+    fn method(self) -> &'static str {
+        if self == Endpoint::Update { "POST" } else { "GET" }
+    }
+}
+
+impl NetworkApi {
+    /// Answers a request for what stands behind `/api/2/`.
+    pub async fn answer(&self, method: &Method, path: &str, call: Call) -> Answer {
+        let Some(endpoint) = Endpoint::of(path) else {
+            let message = "nothing answers at this path; there are conversion.json, conversions.json and update_conversion.json";
+            return envelope::error(StatusCode::NOT_FOUND, message);
+        };
+        if method.as_str() != endpoint.method() {
+            let message = format!("this path does not take {method}; use {}", endpoint.method());
+            let mut refused = envelope::error(StatusCode::METHOD_NOT_ALLOWED, message);
+            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
+            return refused;
+        }
+        let params = match endpoint {
+            // In the body alone: a URL is written into logs on its way.
+            Endpoint::Update => params::read(b"", call.content_type.as_deref(), &call.body),
+            Endpoint::Record | Endpoint::List => params::read(&call.query, None, b""),
+        };
+        let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {
+            Ok(caller) => caller,
+            Err(fault) => return self.wrong_key(call, fault).await,
+        };
+        let outcome = self.outcome(endpoint, caller, call, params).await;
+        self.told(outcome)
+    }
+
+    async fn outcome(
+        &self,
+        endpoint: Endpoint,
+        caller: Caller,
+        call: Call,
+        params: Result<Params, Fault>,
+    ) -> Outcome {
+        if endpoint == Endpoint::List {
+            return self.list(&caller, &params?).await;
+        }
+        let door = self.clone();
+        // On a task of its own: a client that hangs up drops this future, not the write.
+        let task = tokio::spawn(async move {
+            match endpoint {
+                Endpoint::Update => door.update(&caller, &params?).await,
+                Endpoint::Record | Endpoint::List => door.record(&caller, &call, params).await,
+            }
+        });
+        task.await.unwrap_or(Err(Stop::Store(StoreError::Closed)))
+    }
+
+    fn told(&self, outcome: Outcome) -> Answer {
+        match outcome {
+            Ok(text) => envelope::success(text),
+            Err(Stop::Asked(fault)) => envelope::error(StatusCode::OK, worded(&fault)),
+            Err(Stop::Store(error @ StoreError::Corrupt { .. })) => {
+                tracing::error!(%error, "a record that the API needs cannot be read");
+                let message = "the record is damaged on disk; tell the network";
+                envelope::error(StatusCode::INTERNAL_SERVER_ERROR, message)
+            }
+            Err(Stop::Store(error)) => {
+                self.health.store_failed(&error);
+                let message = "the request could not be stored durably and was not taken; send it again in a few seconds";
+                let mut refused = envelope::error(StatusCode::SERVICE_UNAVAILABLE, message);
+                refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                refused
+            }
+        }
+    }
+
+    async fn wrong_key(&self, call: Call, fault: Fault) -> Answer {
+        match self.postbacks.wrong_key(&call, &fault).await {
+            WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, worded(&fault)),
+            WrongKeys::TooMany => {
+                let message = "too many wrong keys from this address; wait a second";
+                envelope::error(StatusCode::TOO_MANY_REQUESTS, message)
+            }
+        }
+    }
+}

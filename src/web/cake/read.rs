@@ -1,0 +1,180 @@
+//! Reading parameters: what is absent, what is sound, and what a person has to mend.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
+
+use crate::domain::conversion::Status;
+use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::postback::Fault;
+use crate::domain::time::{DAY_MS, Time};
+use crate::template::params::{Params, shown};
+use crate::template::values::{Judged, Use, judge};
+
+/// The most characters of a text that is kept.
+pub(super) const MOST_CHARS: usize = 200;
+
+/// A parameter by its name, if anything came under it.
+fn came<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
+    params.get(name).map(|param| param.value.trim()).filter(|value| !value.is_empty())
+}
+
+fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> Fault {
+    Fault::new(format!("`{name}` is `{}`, {wrong}", shown(name, value)), hint)
+}
+
+/// An id that is needed.
+///
+/// # Errors
+/// It is missing, stands for nothing, or is still the placeholder of the URL's text.
+pub(super) fn needed(params: &Params, name: &str, hint: &str) -> Result<String, Fault> {
+    let Some(param) = params.get(name) else { return Err(Fault::new(format!("`{name}` is missing"), hint)) };
+    let value = param.value.trim();
+    match judge(&param.value, &param.raw, Use::Id) {
+        Judged::Sound if value.chars().count() > MOST_CHARS => {
+            Err(fault(name, value, &format!("longer than {MOST_CHARS} characters"), hint))
+        }
+        Judged::Sound => Ok(param.value.clone()),
+        Judged::Empty => Err(Fault::new(format!("`{name}` came empty"), hint)),
+        Judged::Nothing => Err(fault(name, value, "which stands for nothing", hint)),
+        Judged::Skeleton => Err(Fault::new(format!("`{name}` was left as `{value}`"), hint)),
+        Judged::Macro(unfilled) => {
+            let unfilled = shown(name, &unfilled);
+            Err(Fault::new(format!("`{name}` came as `{unfilled}`, which nobody filled in"), hint))
+        }
+    }
+}
+
+/// A text that may be absent. One that stands for nothing, or is still a placeholder, is left out and
+/// noted: it must not make one of what is two.
+///
+/// # Errors
+/// It is too long to be kept.
+pub(super) fn text(
+    params: &Params,
+    name: &str,
+    used: Use,
+    notes: &mut Vec<String>,
+) -> Result<Option<String>, Fault> {
+    let Some(param) = params.get(name) else { return Ok(None) };
+    let value = param.value.trim();
+    match judge(&param.value, &param.raw, used) {
+        Judged::Sound if value.chars().count() > MOST_CHARS => {
+            let hint = format!("send at most {MOST_CHARS} characters");
+            Err(fault(name, value, &format!("longer than {MOST_CHARS} characters"), hint))
+        }
+        Judged::Sound => Ok(Some(value.to_owned())),
+        Judged::Empty => Ok(None),
+        Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
+            notes.push(format!("`{name}` was left out: it came as `{}`", shown(name, value)));
+            Ok(None)
+        }
+    }
+}
+
+/// An amount of 0 or more.
+///
+/// # Errors
+/// It is no plain decimal, or below 0.
+pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
+    let Some(param) = params.get(name) else { return Ok(None) };
+    let value = param.value.trim();
+    match judge(&param.value, &param.raw, Use::Amount) {
+        Judged::Empty | Judged::Nothing => return Ok(None),
+        Judged::Skeleton => {
+            let hint = "put the amount there, written like 12.00, or leave the parameter out";
+            return Err(Fault::new(format!("`{name}` was left as `{value}`"), hint));
+        }
+        Judged::Macro(unfilled) => {
+            let hint = "put the amount there, written like 12.00, or leave the parameter out";
+            let unfilled = shown(name, &unfilled);
+            return Err(Fault::new(format!("`{name}` came as `{unfilled}`, which nobody filled in"), hint));
+        }
+        Judged::Sound => {}
+    }
+    let parsed = parse_decimal(value, DecimalMark::Dot);
+    let amount = parsed.ok_or_else(|| {
+        let hint = "write it like 12.00: digits and a dot, no sign of a currency, no thousands mark";
+        fault(name, value, "not a decimal number", hint)
+    })?;
+    if amount.is_sign_negative() && !amount.is_zero() {
+        let hint = "send 0 or more; a sale is taken back by update_conversion.json with the status rejected";
+        return Err(fault(name, value, "below 0", hint));
+    }
+    Ok(Some(amount))
+}
+
+/// A whole number.
+///
+/// # Errors
+/// It is none.
+pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
+    let Some(value) = came(params, name) else { return Ok(None) };
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    let number = value.parse().ok().filter(|_| digits);
+    let wrong = || fault(name, value, "not a whole number", "write it in digits alone");
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// A status's word, whatever its case.
+///
+/// # Errors
+/// It is none.
+pub(super) fn status(params: &Params, name: &str) -> Result<Option<Status>, Fault> {
+    let Some(value) = came(params, name) else { return Ok(None) };
+    let parsed = Status::parse(&value.to_ascii_lowercase());
+    let wrong = || fault(name, value, "not a status", "use approved, pending, rejected or scrubbed");
+    parsed.map(Some).ok_or_else(wrong)
+}
+
+/// A day that is needed, written `YYYY-MM-DD`.
+///
+/// # Errors
+/// It is missing, or no such day.
+pub(super) fn date(params: &Params, name: &str) -> Result<Date, Fault> {
+    let hint = "write it YYYY-MM-DD, such as 2024-01-31";
+    let value = came(params, name).ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
+    let plain = value.len() == 10 && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let parsed = value.parse::<Date>().ok().filter(|_| plain);
+    parsed.ok_or_else(|| fault(name, value, "not a date", hint))
+}
+
+/// When a conversion happened: ISO 8601 with an offset, or without one in `zone`; a date alone is the
+/// day's beginning. Clocks differ: what is at most a day ahead is taken as now.
+///
+/// # Errors
+/// It is no moment, or further ahead.
+pub(super) fn moment(params: &Params, name: &str, zone: &TimeZone, now: Time) -> Result<Option<Time>, Fault> {
+    let Some(value) = came(params, name) else { return Ok(None) };
+    let hint = "write it as ISO 8601, such as 2024-01-01T14:32:00Z";
+    let wrong = || fault(name, value, "not a date and time", hint);
+    let told = parse_moment(value, zone).ok_or_else(wrong)?;
+    if told.millis_since(now) > DAY_MS {
+        return Err(fault(name, value, "more than a day ahead", hint));
+    }
+    Ok(Some(told.min(now)))
+}
+
+fn parse_moment(value: &str, zone: &TimeZone) -> Option<Time> {
+    // A `+` that came unencoded in a URL is a space by now: no moment else has one before its offset.
+    let (front, back) = value.split_at_checked(value.len().saturating_sub(6))?;
+    let offset = back.strip_prefix(' ').filter(|rest| {
+        front.contains('T')
+            && rest.bytes().enumerate().all(|(at, b)| if at == 2 { b == b':' } else { b.is_ascii_digit() })
+    });
+    let value = offset.map_or(value.to_owned(), |offset| format!("{front}+{offset}"));
+    if let Some(time) = Time::parse(&value) {
+        return Some(time);
+    }
+    let begins_with_day =
+        value.get(..10).is_some_and(|day| day.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
+    let local: DateTime = value.parse().ok().filter(|_| begins_with_day && !value.ends_with(']'))?;
+    Time::from_millis(local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
+}
+
+/// The first moment of a day; of a day beyond all times, the last moment there is.
+pub(super) fn start_of(day: Date, zone: &TimeZone) -> Time {
+    let start = day.to_zoned(zone.clone()).and_then(|midnight| midnight.start_of_day());
+    let millis = start.map_or(i64::MAX, |start| start.timestamp().as_millisecond());
+    Time::EPOCH.plus_millis(millis)
+}

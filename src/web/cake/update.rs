@@ -1,0 +1,54 @@
+//! `POST update_conversion.json`: a conversion's status changed, with a note.
+
+use crate::domain::conversion::Status;
+use crate::domain::ids::Seq;
+use crate::domain::postback::Fault;
+use crate::domain::status::{MoveRefused, StatusMove};
+use crate::ingest::status;
+use crate::store::{ConversionRef, StatusChanged};
+use crate::template::params::Params;
+use crate::web::cake::caller::Caller;
+use crate::web::cake::{NetworkApi, Outcome, Stop, envelope, read};
+
+const ID_HINT: &str = "send the conversion_id that conversion.json or conversions.json answered";
+const STATUS_HINT: &str = "send approved, rejected or pending";
+
+impl NetworkApi {
+    pub(super) async fn update(&self, caller: &Caller, params: &Params) -> Outcome {
+        if !caller.may_write_some() {
+            return Err(caller.may_only_look().into());
+        }
+        let (number, order) = order(caller, params)?;
+        let unknown = || Stop::Asked(Fault::new(format!("there is no conversion {number}"), ID_HINT));
+        let which = Seq::new(number).map(ConversionRef::Number).ok_or_else(unknown)?;
+        let kept = self.store.conversion_now(which).await?;
+        let kept = kept.filter(|conversion| caller.may_change(&self.rules, conversion));
+        kept.ok_or_else(unknown)?;
+        match status::change(self.store.as_ref(), which, order, self.clock.now()).await? {
+            StatusChanged::Changed(conversion) | StatusChanged::Already(conversion) => {
+                Ok(envelope::updated(&conversion))
+            }
+            StatusChanged::Unknown => Err(unknown()),
+            StatusChanged::Refused(refused) => {
+                let hint = match refused {
+                    MoveRefused::Scrubbed => "ask the network to take it back",
+                    MoveRefused::MayNotScrub => STATUS_HINT,
+                    MoveRefused::TooOften => "leave it as it is, and tell the network",
+                };
+                Err(Fault::new(refused.to_string(), hint).into())
+            }
+        }
+    }
+}
+
+fn order(caller: &Caller, params: &Params) -> Result<(u64, StatusMove), Fault> {
+    let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
+    let number = read::whole(params, "conversion_id")?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
+    let to: Status = read::status(params, "status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
+    let written = params.get("note").map_or("", |param| param.value.as_str());
+    let note = status::note(written).map_err(|length| {
+        let most = status::MAX_NOTE_CHARS;
+        Fault::new(format!("`note` has {length} characters"), format!("send at most {most}"))
+    })?;
+    Ok((number, StatusMove { to, by: caller.actor(), note }))
+}

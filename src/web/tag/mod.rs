@@ -1,0 +1,304 @@
+//! The door for landing pages: the tag's script, and what it tells. Only pages of configured origins.
+
+mod read;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::ambient::{self, Clock};
+use crate::domain::ids::VisitorId;
+use crate::domain::offer::Placement;
+use crate::domain::postback::Fault;
+use crate::domain::rulebook::built_in::TAG;
+use crate::domain::time::Time;
+use crate::ingest::tag::{self, Incoming, Whose};
+use crate::ingest::visit::Sight;
+use crate::store::Store;
+use crate::template::tag_script::{self, TagScript};
+use crate::web::answer::{self, Answer};
+use crate::web::health::Health;
+use crate::web::per_address::PerAddress;
+use crate::web::postback::Call;
+use crate::web::visitor::{self, CookieRule, Request};
+
+/// The parts this door works with.
+#[derive(Clone)]
+pub struct Tag {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub health: Arc<Health>,
+    pub sight: Arc<Sight>,
+    pub cookie: CookieRule,
+    pub script: Arc<TagScript>,
+    /// Whose pages may tell, as browsers write an origin. None: the tag is off.
+    pub origins: Arc<Vec<String>>,
+    pub limit: Arc<PerAddress>,
+    /// The campaigns that a page may name.
+    pub campaigns: Arc<HashMap<String, Placement>>,
+}
+
+/// What the tag tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    Click,
+    Event,
+}
+
+impl Telling {
+    pub fn of_path(path: &str) -> Option<Telling> {
+        match path {
+            "/t/click" => Some(Telling::Click),
+            "/t/event" => Some(Telling::Event),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the path is the script's, or that of one of its versions.
+pub fn is_script(path: &str) -> bool {
+    path == "/tag.js" || version_of(path).is_some()
+}
+
+/// The hash in `/tag.{hash}.js`.
+fn version_of(path: &str) -> Option<&str> {
+    let hash = path.strip_prefix("/tag.")?.strip_suffix(".js")?;
+    (hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
+}
+
+/// The largest message.
+const MOST_BYTES: usize = 8192;
+/// How often the script's own URL is asked again; that of a version never.
+const FRESH: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+impl Tag {
+    /// `/tag.js`, or `/tag.{hash}.js` of today's version or of an earlier one.
+    pub async fn script(&self, path: &str, request: Request<'_>) -> Option<Answer> {
+        let headers = request.headers;
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return Some(answer::method_not_allowed("GET, HEAD"));
+        }
+        let Some(hash) = version_of(path) else { return Some(self.today(headers)) };
+        if hash == self.script.hash {
+            return Some(served(&self.script, headers, IMMUTABLE));
+        }
+        match self.store.kept_text(tag_script::file_name(hash)).await {
+            Ok(text) => text.map(|text| served(&TagScript::of(text), headers, IMMUTABLE)),
+            Err(error) => {
+                self.health.store_failed(&error);
+                Some(answer::unavailable())
+            }
+        }
+    }
+
+    /// `/tag.js`: today's version, asked again every hour.
+    fn today(&self, headers: &HeaderMap) -> Answer {
+        if self.origins.is_empty() {
+            return answer::error(StatusCode::NOT_FOUND, "tag_off", OFF, NAME_IT);
+        }
+        served(&self.script, headers, FRESH)
+    }
+
+    /// Keeps today's version for the pages that name it by its hash.
+    pub async fn keep_version(&self) {
+        let kept = self.store.keep_text(self.script.file_name(), self.script.text.clone()).await;
+        if let Err(error) = kept {
+            self.health.store_failed(&error);
+        }
+    }
+
+    /// Takes a click or an event. 204 when it is durable.
+    pub async fn tell(&self, telling: Telling, call: Call, headers: &HeaderMap) -> Answer {
+        let origin = match self.admitted(headers) {
+            Ok(origin) => origin,
+            Err(answer) => return *answer,
+        };
+        let now = self.clock.now();
+        let mut answer = if !self.limit.admits(call.peer, now) {
+            too_many()
+        } else if call.body.len() > MOST_BYTES {
+            let what = format!("the body has {} bytes; at most {MOST_BYTES} are taken", call.body.len());
+            answer::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what, "send less")
+        } else if !call.content_type.as_deref().is_some_and(is_plain_text) {
+            answer::error(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_plain_text",
+                "the content type is not text/plain",
+                "send JSON as text/plain, as `navigator.sendBeacon` sends a text",
+            )
+        } else {
+            match telling {
+                Telling::Click => self.click(call, headers, now).await,
+                Telling::Event => self.event(call, now).await,
+            }
+        };
+        let allowed = answer.headers_mut();
+        allowed.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        allowed.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        allowed.insert(header::VARY, HeaderValue::from_static("Origin"));
+        answer
+    }
+
+    /// The origin of the page that asks, if it may.
+    fn admitted(&self, headers: &HeaderMap) -> Result<HeaderValue, Box<Answer>> {
+        let refused = |what: &str, hint: &str| {
+            metrics::counter!("postbridge_refused_total", "reason" => "origin").increment(1);
+            Box::new(answer::error(StatusCode::FORBIDDEN, "origin_refused", what, hint))
+        };
+        if self.origins.is_empty() {
+            return Err(refused(OFF, NAME_IT));
+        }
+        let Some(origin) = origin_of(headers) else {
+            return Err(refused(
+                "the request does not say which page it comes from",
+                "browsers do; from a server use POST /api/v1/clicks",
+            ));
+        };
+        let known = self.origins.contains(&origin);
+        match HeaderValue::from_str(&origin) {
+            Ok(value) if known => Ok(value),
+            _ => Err(refused("this page's origin is not among `[tag] origins`", NAME_IT)),
+        }
+    }
+
+    async fn click(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
+        let told = match read::click(&call.body, now) {
+            Ok(told) => told,
+            Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
+        };
+        let placement = told.campaign.as_ref().and_then(|id| self.campaigns.get(id)).cloned();
+        let request = Request { method: &Method::POST, headers, query: &[], client: call.peer };
+        let visitor = match visitor::known(&visitor::cookies(headers)) {
+            Some(known) => known,
+            None => match ambient::entropy::<16>() {
+                Ok(entropy) => VisitorId::mint(entropy),
+                Err(error) => {
+                    tracing::error!(%error, "the operating system gave no entropy for a visitor id");
+                    return answer::unavailable();
+                }
+            },
+        };
+        let whose = (Whose { browser: visitor::browser(request), visitor, placement }, now);
+        let (store, sight, health, cookie) =
+            (Arc::clone(&self.store), Arc::clone(&self.sight), Arc::clone(&self.health), self.cookie);
+        // On a task of its own: a page that closes drops this future, not the write.
+        let task = tokio::spawn(async move {
+            match tag::click(store.as_ref(), &sight, told, whose).await {
+                Ok(visitor) => remembered(visitor.and_then(|visitor| cookie.set(&visitor))),
+                Err(error) => {
+                    health.store_failed(&error);
+                    answer::unavailable()
+                }
+            }
+        });
+        task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+
+    async fn event(&self, call: Call, now: Time) -> Answer {
+        let told = read::event(&call.body, now).map_err(|fault| Fault::new(fault, HINT));
+        let answer = match &told {
+            Ok(_) => taken(),
+            Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
+        };
+        let incoming = Incoming { raw: call.raw(), received_at: now, told };
+        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
+        let task = tokio::spawn(async move {
+            match tag::event(store.as_ref(), incoming).await {
+                Ok(receipt) => {
+                    let verdict = receipt.verdict.word();
+                    metrics::counter!("postbridge_postbacks_total", "source" => TAG, "verdict" => verdict)
+                        .increment(1);
+                    answer
+                }
+                Err(error) => {
+                    health.store_failed(&error);
+                    answer::unavailable()
+                }
+            }
+        });
+        task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+}
+
+const OFF: &str = "the tag is off: no origins are configured";
+const NAME_IT: &str = "name the landing page's origin under `[tag] origins`: \"https://shop.example\"";
+const HINT: &str = "tell it as tag.js does; templates/README.md lists the members";
+
+/// What browsers say of the page that asks; where `Origin` is absent, the origin of the referrer.
+fn origin_of(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if let Some(origin) = text(header::ORIGIN) {
+        return Some(origin.to_ascii_lowercase());
+    }
+    let referrer = url::Url::parse(text(header::REFERER)?).ok()?;
+    Some(referrer.origin().ascii_serialization())
+}
+
+fn is_plain_text(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("text/plain")
+}
+
+/// 204: it is durable, and there is nothing to say.
+fn taken() -> Answer {
+    let mut answer = Answer::new(http_body_util::Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn remembered(visitor: Option<HeaderValue>) -> Answer {
+    let mut answer = taken();
+    if let Some(visitor) = visitor {
+        answer.headers_mut().insert(header::SET_COOKIE, visitor);
+    }
+    answer
+}
+
+fn too_many() -> Answer {
+    let mut answer = answer::error(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many",
+        "more than `[tag] max_per_second_per_ip` from this address",
+        "wait a second",
+    );
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// The script, compressed where the browser takes it so; nothing where it has this version already.
+fn served(script: &TagScript, headers: &HeaderMap, cached: HeaderValue) -> Answer {
+    let says = |name, wanted: &str| {
+        headers.get_all(name).iter().any(|value: &HeaderValue| {
+            value.to_str().is_ok_and(|value| value.split(',').any(|one| one.trim().starts_with(wanted)))
+        })
+    };
+    // Compressed or not it is the same script: a weak tag, which a proxy that compresses leaves alone.
+    let etag = format!("W/\"{}\"", script.hash);
+    let mut answer = if says(header::IF_NONE_MATCH, &etag) {
+        let mut answer = taken();
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        answer
+    } else if says(header::ACCEPT_ENCODING, "gzip") {
+        let gzip = Bytes::from(script.gzip.clone());
+        let mut answer = answer::body(StatusCode::OK, "text/javascript; charset=utf-8", gzip);
+        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        answer
+    } else {
+        answer::body(StatusCode::OK, "text/javascript; charset=utf-8", script.text.clone())
+    };
+    let told = answer.headers_mut();
+    told.insert(header::CACHE_CONTROL, cached);
+    told.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    // Any page may load it, also with `crossorigin`, which `integrity` needs.
+    told.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    told.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    told.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        told.insert(header::ETAG, etag);
+    }
+    answer
+}

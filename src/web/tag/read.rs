@@ -1,0 +1,138 @@
+//! Reads what the tag tells: strictly, every member known and of bounded length.
+
+use serde_json::{Map, Value};
+
+use crate::domain::click::Consent;
+use crate::domain::conversion::EventName;
+use crate::domain::ids::ClickId;
+use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::time::{DAY_MS, Time};
+use crate::ingest::tag::{TagClick, TagEvent};
+use crate::web::click::{optional, pairs};
+
+/// How long before it arrives a page may have kept a message: 30 days, as long as it keeps its click.
+const LONGEST_KEPT_MS: i64 = 30 * DAY_MS;
+/// The longest transaction id, name of a campaign and currency.
+const LONGEST_WORD: usize = 200;
+
+/// Reads a click told at `now`.
+///
+/// # Errors
+/// A sentence naming the member, what came, and what is allowed.
+pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
+    let members = members(
+        body,
+        &["click_id", "at", "now", "campaign", "landing_url", "referrer", "params", "cookies", "consent"],
+    )?;
+    let text = |name: &str| optional(name, member(&members, name), |text| Ok(text.to_owned()));
+    Ok(TagClick {
+        id: click_id(&members)?,
+        at: moment(&members, now)?,
+        campaign: word(&members, "campaign")?,
+        landing_url: text("landing_url")?,
+        referrer: text("referrer")?,
+        params: pairs("params", member(&members, "params"))?,
+        cookies: pairs("cookies", member(&members, "cookies"))?,
+        consent: consent(member(&members, "consent"))?,
+    })
+}
+
+/// Reads an event told at `now`.
+///
+/// # Errors
+/// As [`click`].
+pub fn event(body: &[u8], now: Time) -> Result<TagEvent, String> {
+    let members =
+        members(body, &["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"])?;
+    let name = |text: &str| {
+        EventName::parse(text)
+            .ok_or("it must have 1–64 characters, none of them a control character".to_owned())
+    };
+    let link = optional("link", member(&members, "link"), |text| Ok(text.to_owned()))?;
+    let (value, note) = value(&members)?;
+    Ok(TagEvent {
+        click: click_id(&members)?,
+        at: moment(&members, now)?,
+        name: optional("name", member(&members, "name"), name)?.ok_or("`name` is missing")?,
+        link,
+        value,
+        transaction_id: word(&members, "transaction_id")?,
+        note,
+    })
+}
+
+fn members(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, String> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let Value::Object(members) = value else { return Err("the body is not a JSON object".to_owned()) };
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(other) => Err(format!("`{other}` is not among the members: {}", known.join(", "))),
+        None => Ok(members),
+    }
+}
+
+fn member<'a>(members: &'a Map<String, Value>, name: &str) -> &'a Value {
+    members.get(name).unwrap_or(&Value::Null)
+}
+
+fn click_id(members: &Map<String, Value>) -> Result<ClickId, String> {
+    let read = |text: &str| ClickId::parse(text).map_err(|error| error.to_string());
+    optional("click_id", member(members, "click_id"), read)?.ok_or("`click_id` is missing".to_owned())
+}
+
+fn word(members: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+    optional(name, member(members, name), |text| {
+        if text.len() <= LONGEST_WORD && !text.chars().any(char::is_control) {
+            return Ok(text.to_owned());
+        }
+        Err(format!("it may have {LONGEST_WORD} bytes, none of them a control character"))
+    })
+}
+
+/// When it happened. A browser's clock may be wrong; the time between its own two readings is not.
+fn moment(members: &Map<String, Value>, now: Time) -> Result<Time, String> {
+    let millis = |name: &str| {
+        let read = |text: &str| text.parse::<i64>().map_err(|_| "it must be whole milliseconds".to_owned());
+        optional(name, member(members, name), read)
+    };
+    let (Some(at), Some(then)) = (millis("at")?, millis("now")?) else { return Ok(now) };
+    Ok(now.plus_millis(-then.saturating_sub(at).clamp(0, LONGEST_KEPT_MS)))
+}
+
+fn value(members: &Map<String, Value>) -> Result<(Option<Money>, Option<String>), String> {
+    let decimal = |text: &str| {
+        parse_decimal(text, DecimalMark::Dot).ok_or("it is not a decimal such as 7.50".to_owned())
+    };
+    let code = |text: &str| Currency::parse(text).ok_or("it is no code of ISO 4217".to_owned());
+    let amount = optional("value", member(members, "value"), decimal)?;
+    let currency = optional("currency", member(members, "currency"), code)?;
+    let note = "`value` was left out: no currency came with it";
+    Ok(match (amount, currency) {
+        (Some(amount), Some(currency)) => (Some(Money::new(amount, currency)), None),
+        (Some(_), None) => (None, Some(note.to_owned())),
+        (None, _) => (None, None),
+    })
+}
+
+fn consent(value: &Value) -> Result<Option<Consent>, String> {
+    let wrong = |what: &str| format!("`consent{what}`: {{ad_user_data, ad_personalization}}, true or false");
+    let members = match value {
+        Value::Null => return Ok(None),
+        Value::Object(members) => members,
+        _ => return Err(wrong("")),
+    };
+    let mut consent = Consent::default();
+    for (name, value) in members {
+        let place = match name.as_str() {
+            "ad_user_data" => &mut consent.ad_user_data,
+            "ad_personalization" => &mut consent.ad_personalization,
+            other => return Err(wrong(&format!(".{other}"))),
+        };
+        *place = match value {
+            Value::Null => None,
+            Value::Bool(said) => Some(*said),
+            _ => return Err(wrong(&format!(".{name}"))),
+        };
+    }
+    Ok(Some(consent))
+}

@@ -1,0 +1,97 @@
+//! The browser behind a request: its first-party cookie, and what its headers say of it.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::domain::click::ClickKind;
+use crate::domain::ids::VisitorId;
+use crate::ingest::visit::{Browser, Carried, LONGEST_AGENT, LONGEST_URL, header_text};
+
+/// The name of the visitor cookie.
+pub const COOKIE: &str = "pbv";
+
+/// How the visitor cookie is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CookieRule {
+    pub transport: Transport,
+    /// The longest time that any offer remembers a visitor's click.
+    pub max_age_days: u32,
+}
+
+/// How visitors reach this: a cookie for other sites' pages needs https.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Https,
+    Http,
+}
+
+impl CookieRule {
+    /// The `Set-Cookie` that makes the browser known again; each visit begins its time anew.
+    pub fn set(&self, visitor: &VisitorId) -> Option<HeaderValue> {
+        let seconds = u64::from(self.max_age_days) * 86_400;
+        let reach = match self.transport {
+            Transport::Https => "SameSite=None; Secure; HttpOnly",
+            // Browsers refuse SameSite=None without Secure.
+            Transport::Http => "SameSite=Lax; HttpOnly",
+        };
+        HeaderValue::from_str(&format!("{COOKIE}={visitor}; Path=/; Max-Age={seconds}; {reach}")).ok()
+    }
+}
+
+/// A visitor's request, as the doors for visitors read it.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+    /// The raw query.
+    pub query: &'a [u8],
+    /// The visitor's address, proxies seen through.
+    pub client: IpAddr,
+}
+
+/// All cookies of a request.
+pub fn cookies(headers: &HeaderMap) -> Carried {
+    Carried::of_cookies(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+}
+
+/// The visitor that the cookies name, if it is an id as they are minted here.
+pub fn known(cookies: &Carried) -> Option<VisitorId> {
+    cookies.get(COOKIE).and_then(|id| VisitorId::parse(&id).ok())
+}
+
+/// What a request says of the browser behind it.
+pub fn browser(request: Request<'_>) -> Browser {
+    let user_agent = request.headers.get(header::USER_AGENT);
+    Browser {
+        ip: request.client,
+        user_agent: user_agent.and_then(|value| header_text(value.as_bytes(), LONGEST_AGENT)),
+        asked: asked(request.method, request.headers),
+    }
+}
+
+/// The address of the page that the request comes from.
+pub fn referrer(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::REFERER).and_then(|value| header_text(value.as_bytes(), LONGEST_URL))
+}
+
+/// The headers by which browsers say that nobody has clicked yet, the older ones too.
+const PURPOSES: [HeaderName; 4] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+
+fn asked(method: &Method, headers: &HeaderMap) -> ClickKind {
+    if method == Method::HEAD {
+        return ClickKind::Head;
+    }
+    let ahead = |name: &HeaderName| {
+        headers.get_all(name).iter().any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            ["prefetch", "prerender", "preview"].iter().any(|word| value.starts_with(word.as_bytes()))
+        })
+    };
+    if PURPOSES.iter().any(ahead) { ClickKind::Prefetch } else { ClickKind::Visit }
+}

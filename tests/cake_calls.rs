@@ -1,0 +1,265 @@
+//! What a call of the CAKE-compatible API leaves behind, and which calls are one conversion.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use postbridge::domain::conversion::{Cause, Conversion};
+use postbridge::domain::ids::Seq;
+use postbridge::store::{ConversionRef, Store};
+
+use crate::cake_ground::{ADVERTISER_31, ADVERTISER_32, NETWORK, READER, World, now};
+
+const CLICK: &str = "click_id=abc123xyz789&offer_id=12345";
+
+async fn kept(world: &World, number: u64) -> Conversion {
+    let which = ConversionRef::Number(Seq::new(number).unwrap());
+    world.store.conversion_now(which).await.unwrap().expect("a conversion")
+}
+
+#[tokio::test]
+async fn every_call_with_a_valid_key_leaves_one_record_that_says_what_became_of_it() {
+    let world = World::new().await;
+    for (key, query) in [
+        (NETWORK, "click_id=abc123xyz789&offer_id=12345&unique_id=A"),
+        (NETWORK, "click_id=abc123xyz789&offer_id=12345&unique_id=A"),
+        (NETWORK, "click_id=REPLACE&offer_id=12345"),
+        (NETWORK, "click_id=unknown&offer_id=12345"),
+        (NETWORK, "click_id=expired-click&offer_id=12345"),
+        (ADVERTISER_32, "click_id=abc123xyz789&offer_id=12345"),
+        (READER, "click_id=abc123xyz789&offer_id=12345"),
+        (NETWORK, "click_id=a&click_id=b&offer_id=12345"),
+    ] {
+        world.record(key, query).await;
+    }
+    let words: Vec<String> = world.log().await.into_iter().map(|(word, _)| word).collect();
+    let wanted = [
+        "accepted",
+        "duplicate",
+        "quarantined",
+        "quarantined",
+        "accepted",
+        "quarantined",
+        "quarantined",
+        "quarantined",
+    ];
+    assert_eq!(words, wanted);
+}
+
+#[tokio::test]
+async fn the_key_is_masked_in_the_record_however_it_is_written() {
+    let world = World::new().await;
+    for query in [
+        format!("api_key={NETWORK}&{CLICK}"),
+        format!("{CLICK}&api_key={NETWORK}"),
+        format!("click_id=abc123xyz789&amp;api_key={NETWORK}&amp;offer_id=12345"),
+        format!("%61pi%5Fkey={NETWORK}&{CLICK}"),
+        format!("{CLICK}?api_key={NETWORK}"),
+        format!("api_key=%4BEY-OF-THE-NETWORK&{CLICK}"),
+        // No key by these names, and so no call; what is kept of it is masked all the same.
+        format!("API_KEY={NETWORK}&{CLICK}"),
+        format!("api_key={NETWORK}&api_key=WRONG&{CLICK}"),
+        format!("api%255Fkey={NETWORK}&{CLICK}"),
+        format!("api_key%3D{NETWORK}%26{CLICK}"),
+        format!("click_id%3Dx%26api%255Fkey%3D{NETWORK}"),
+    ] {
+        world.ask("GET", &format!("/api/2/conversion.json?{query}"), "").await;
+    }
+    let body = format!("{{\"api\\u005fkey\":\"{NETWORK}\",\"conversion_id\":1,\"API_KEY\":\"{NETWORK}\"}}");
+    world.ask("POST", "/api/2/update_conversion.json", &body).await;
+    world.ask("POST", "/api/2/update_conversion.json", &format!("api_key={NETWORK}x&conversion_id=1")).await;
+    let log = world.log().await;
+    assert_eq!(log.iter().filter(|(word, _)| word == "accepted").count(), 6, "{log:#?}");
+    for (_, line) in &log {
+        assert!(!line.contains("OF-THE-NETWORK"), "{line}");
+        assert!(line.contains("***"), "{line}");
+    }
+    let page = postbridge::store::PageRequest { cursor: None, limit: 100 };
+    let kept = world.store.postbacks(Default::default(), page).await.unwrap();
+    assert!(kept.items.iter().all(|one| !format!("{one:?}").contains("OF-THE-NETWORK")));
+    for body in kept.items.iter().map(|one| one.raw.as_ref().unwrap().body.as_slice()) {
+        assert!(!String::from_utf8_lossy(body).contains("OF-THE-NETWORK"));
+    }
+}
+
+#[tokio::test]
+async fn many_wrong_keys_from_one_address_are_told_to_wait_and_leave_few_records() {
+    let world = World::new().await;
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        told.push(world.record("WRONG", CLICK).await.status);
+    }
+    assert_eq!((told[0], told[19], told[20], told[39]), (401, 401, 429, 429));
+    let log = world.log().await;
+    assert!((1..=12).contains(&log.len()), "{}", log.len());
+    assert!(log.iter().all(|(word, line)| word == "refused" && !line.contains("WRONG")), "{log:?}");
+    assert_eq!(world.record(NETWORK, CLICK).await.status, 200, "a valid key is heard all the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn equal_unique_ids_at_once_are_one_conversion_and_one_answer() {
+    let world = Arc::new(World::new().await);
+    let calls = (0..24).map(|amount| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            world.record(NETWORK, &format!("{CLICK}&unique_id=SAME&payout={amount}")).await.text
+        })
+    });
+    let mut answers = BTreeSet::new();
+    for call in calls.collect::<Vec<_>>() {
+        answers.insert(call.await.unwrap());
+    }
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    assert_eq!(world.history(NETWORK, "").await.json["total_rows"], 1);
+}
+
+#[tokio::test]
+async fn pages_of_rows_cover_every_conversion_once_and_the_total_stays_true() {
+    let world = World::new().await;
+    for number in 0..37 {
+        let query =
+            format!("{CLICK}&unique_id=U{number}&conversion_date=2024-01-01T10:{:02}:00Z", number % 5);
+        assert_eq!(world.record(NETWORK, &query).await.json["request_status"], "Success");
+    }
+    let whole = world.history(NETWORK, "row_limit=500").await.ids();
+    let mut paged = Vec::new();
+    for start in (1..=37).step_by(5) {
+        let page = world.history(NETWORK, &format!("row_limit=5&start_at_row={start}")).await;
+        assert_eq!(page.json["total_rows"], 37);
+        paged.extend(page.ids());
+    }
+    assert_eq!(paged, whole);
+    assert_eq!(paged.iter().collect::<BTreeSet<_>>().len(), 37);
+    assert_eq!(world.history(NETWORK, "").await.ids().len(), 37, "100 rows are the default");
+}
+
+#[tokio::test]
+async fn what_the_caller_tells_is_kept_with_the_conversion() {
+    let world = World::new().await;
+    let told = "unique_id=U-1&order_id=ORD&adv1=a&adv2=b%20c&adv3=&adv4=%C3%A9&adv5=%23x%23";
+    world.record(NETWORK, &format!("{CLICK}&{told}")).await;
+    let kept = kept(&world, 1).await;
+    let pairs: Vec<(&str, &str)> = kept.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(pairs, [("order_id", "ORD"), ("adv1", "a"), ("adv2", "b c"), ("adv4", "é")]);
+    assert_eq!(kept.transaction_id.as_deref(), Some("U-1"));
+    assert_eq!(kept.event.as_str(), "Purchase");
+    let page = postbridge::store::PageRequest { cursor: None, limit: 1 };
+    let record = world.store.postbacks(Default::default(), page).await.unwrap().items.remove(0);
+    assert_eq!(record.note.as_deref(), Some("`adv5` was left out: it came as `#x#`"));
+}
+
+#[tokio::test]
+async fn platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
+    let world = World::new().await;
+    for (query, value) in [
+        ("click_id=abc123xyz789&offer_id=12345&amount=80.00&revenue=12.00&payout=5.00", "80.00 USD"),
+        ("click_id=abc123xyz789&offer_id=12345&revenue=12.00&payout=5.00", "12.00 USD"),
+        ("click_id=abc123xyz789&offer_id=12345&payout=5.00", "10.00 USD"),
+        ("click_id=percent-click&offer_id=565&payout=5.00", "5.00 EUR"),
+    ] {
+        let id = world.record(NETWORK, query).await.json["conversion_id"].as_u64().unwrap();
+        assert_eq!(kept(&world, id).await.value.unwrap().to_string(), value, "{query}");
+    }
+    let free = world.record(NETWORK, "click_id=abc123xyz789&offer_id=12345&amount=0").await;
+    let lead = kept(&world, free.json["conversion_id"].as_u64().unwrap()).await;
+    assert_eq!(lead.event.as_str(), "Lead", "0 is not missing");
+}
+
+#[tokio::test]
+async fn a_change_is_kept_with_its_note_and_the_name_of_the_key() {
+    let world = World::new().await;
+    world.record(NETWORK, CLICK).await;
+    let body = format!(
+        r#"{{"api_key":"{ADVERTISER_31}","conversion_id":1,"status":"rejected","note":" Duplicate order "}}"#
+    );
+    assert_eq!(world.ask("POST", "/api/2/update_conversion.json", &body).await.status, 200);
+    let change = kept(&world, 1).await.history.remove(0);
+    let cause = Cause::Person { name: "acme".to_owned(), note: Some("Duplicate order".to_owned()) };
+    assert_eq!((change.cause, change.at), (cause, now()));
+    assert_eq!(change.what, ["status: approved → rejected"]);
+}
+
+#[tokio::test]
+async fn an_expired_click_earns_nothing_and_says_so_in_the_conversion() {
+    let world = World::new().await;
+    let told = world.record(NETWORK, "click_id=expired-click&offer_id=12345").await;
+    let unknown = world.record(NETWORK, "click_id=unknown-click&offer_id=12345").await;
+    assert_eq!(told.text.replace("expired-click", "unknown-click"), unknown.text, "the same error");
+    let kept = kept(&world, 1).await;
+    assert_eq!((kept.status.word(), kept.attribution.word()), ("scrubbed", "expired"));
+    assert!(kept.reason.unwrap().contains("session of 720 hours was over"));
+}
+
+#[tokio::test]
+async fn an_advertisers_key_reaches_no_other_advertisers_offer_by_any_endpoint() {
+    let world = World::new().await;
+    let sold = world.record(ADVERTISER_32, "click_id=click-of-another&offer_id=777").await;
+    let id = sold.json["conversion_id"].as_u64().unwrap();
+    let alike = |other: &str, unknown: &str, (from, to): (&str, &str)| {
+        assert_eq!(other.replace(from, to), unknown, "what is another's looks as what does not exist");
+    };
+    let offer = |id: u64| format!("click_id=click-of-another&offer_id={id}");
+    let other = world.record(ADVERTISER_31, &offer(777)).await;
+    alike(&other.text, &world.record(ADVERTISER_31, &offer(778)).await.text, ("777", "778"));
+    let click = |id: &str| format!("click_id={id}&offer_id=12345");
+    let other = world.record(ADVERTISER_31, &click("click-of-another")).await;
+    let unknown = world.record(ADVERTISER_31, &click("click-of-nobody")).await;
+    alike(&other.text, &unknown.text, ("click-of-another", "click-of-nobody"));
+    for query in ["", "offer_id=777", "offer_id=778", "advertiser_id=32", "affiliate_id=67890"] {
+        let listed = world.history(ADVERTISER_31, query).await;
+        assert_eq!(listed.text, r#"{"request_status":"Success","total_rows":0,"conversions":[]}"#, "{query}");
+    }
+    let other = world.update(ADVERTISER_31, id, "rejected").await;
+    let unknown = world.update(ADVERTISER_31, 4711, "rejected").await;
+    alike(&other.text, &unknown.text, (&format!("conversion {id}"), "conversion 4711"));
+    assert_eq!(kept(&world, id).await.status.word(), "approved");
+    assert_eq!(world.history(ADVERTISER_32, "").await.ids(), [id]);
+}
+
+#[tokio::test]
+async fn a_reading_key_sees_all_and_changes_nothing() {
+    let world = World::new().await;
+    world.record(NETWORK, CLICK).await;
+    world.record(NETWORK, "click_id=click-of-another&offer_id=777").await;
+    assert_eq!(world.history(READER, "").await.ids(), [1, 2]);
+    assert_eq!(world.update(READER, 1, "rejected").await.json["request_status"], "Error");
+    assert_eq!(world.record(READER, CLICK).await.json["request_status"], "Error");
+    assert_eq!(kept(&world, 1).await.history.len(), 0);
+    assert_eq!(world.history(NETWORK, "").await.ids(), [1, 2]);
+}
+
+#[tokio::test]
+async fn the_body_of_a_change_is_read_whatever_its_content_type_says() {
+    let world = World::new().await;
+    world.record(NETWORK, CLICK).await;
+    let body = format!(r#"{{"api_key":"{NETWORK}","conversion_id":1,"status":"rejected"}}"#);
+    let form = format!("api_key={NETWORK}&conversion_id=1&status=approved");
+    let update = "/api/2/update_conversion.json";
+    for kind in [
+        None,
+        Some("application/json; charset=utf-8"),
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/vnd.api+json"),
+        Some("application/octet-stream"),
+    ] {
+        let told = world.ask_as("POST", update, (kind, &body)).await;
+        assert_eq!(told.json["conversion"]["conversion_status"], "rejected", "{kind:?}: {}", told.text);
+    }
+    let form = world.ask_as("POST", update, (Some("application/x-www-form-urlencoded"), &form)).await;
+    assert_eq!(form.json["conversion"]["conversion_status"], "approved");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_503_and_no_conversion() {
+    let world = World::new().await;
+    world.record(NETWORK, CLICK).await;
+    world.store.close().await.unwrap();
+    for told in [world.record(NETWORK, CLICK).await, world.update(NETWORK, 1, "rejected").await] {
+        assert_eq!(
+            (told.status, told.json["request_status"].as_str()),
+            (503, Some("Error")),
+            "{}",
+            told.text
+        );
+    }
+}

@@ -1,0 +1,526 @@
+//! Outgoing postbacks from end to end: what is told to whom and when, and what is kept of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postbridge::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
+use postbridge::domain::click::{Click, Passage};
+use postbridge::domain::conversion::Status;
+use postbridge::domain::delivery::{Attempt, Changes, Delivery, DeliveryState, Route, Scope, Unmatched};
+use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
+use postbridge::domain::money::Money;
+use postbridge::domain::offer::Placement;
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
+use postbridge::template::account::{Account, Mode};
+use postbridge::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use postbridge::template::outgoing::Postback;
+use postbridge::template::stories::run_outgoing_stories;
+
+use crate::destination_stories::expectations;
+use crate::dispatch_world::{World, draft, open_store, policy, quick, source, until};
+use crate::standin::{Act, Standin};
+use crate::store_ground::{self, usd};
+
+/// One campaign's postback.
+#[derive(Clone)]
+struct Told {
+    url: String,
+    scale: &'static str,
+    mode: Mode,
+    max_per_second: Option<u32>,
+    timeout_ms: u64,
+    allow_private_network: bool,
+    route: Route,
+}
+
+impl Told {
+    /// Approved sales of the campaign, once, at once, all of them.
+    fn of(campaign: &'static str, url: String) -> Told {
+        let id = DestinationId::parse(&format!("campaign:{campaign}")).unwrap();
+        let scope = Scope::Campaign(CampaignId::parse(campaign).unwrap());
+        let route = Route { scope, on: Some(vec![Status::Approved]), ..Route::to(id) };
+        let (scale, mode) = ("1.00", Mode::Live);
+        Told {
+            url,
+            scale,
+            mode,
+            max_per_second: None,
+            timeout_ms: 10_000,
+            allow_private_network: true,
+            route,
+        }
+    }
+
+    /// Tells its sales to a stand-in.
+    fn to(campaign: &'static str, tracker: &Standin) -> Told {
+        Told::of(campaign, tracker.url("/pb?cid=#s2#&payout=#price#&tid=#tid#&st=#status#"))
+    }
+
+    fn url(&self) -> MacroUrl {
+        MacroUrl::compile(&self.url, &Grammar::parse("#{}#").unwrap(), POSTBACK_NAMES).unwrap()
+    }
+
+    fn account(&self) -> Arc<Account> {
+        let scale = self.scale.parse().unwrap();
+        let postback = Postback { url: self.url(), scale, changes: self.route.changes };
+        Arc::new(Account::of_postback(self.route.destination.clone(), self.mode, postback))
+    }
+
+    fn lane(&self) -> Lane {
+        Lane {
+            account: self.account(),
+            max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
+            max_in_flight: HOST_PLACES,
+            allow_private_network: self.allow_private_network,
+            timeout_ms: self.timeout_ms,
+            outgoing: Some(OutgoingLane { on: self.route.on.clone(), host: self.url().host().to_owned() }),
+        }
+    }
+}
+
+fn plan(told: &[Told]) -> DispatchPlan {
+    let policies = [(source(), policy())].into();
+    DispatchPlan { lanes: told.iter().map(Told::lane).collect(), policies }
+}
+
+/// A store governed by these postbacks' routes; a sale without its click waits for it.
+fn world(told: &[Told]) -> World {
+    let world = World::on(open_store(), &[]);
+    let waiting = postbridge::domain::delivery::SourcePolicy {
+        unmatched: Unmatched::Hold { hours: 1 },
+        ..policy().as_ref().clone()
+    };
+    let routes = told.iter().map(|told| told.route.clone()).collect();
+    let policies = [(source(), Arc::new(waiting))].into();
+    world.store.govern(Arc::new(Rulebook { policies, routes, ..Rulebook::default() }));
+    world
+}
+
+fn dispatch(world: &World, told: &[Told]) -> Dispatch {
+    Dispatch::start_at_pace(Arc::clone(&world.store), plan(told), world.clock.clone(), quick())
+}
+
+fn placement(campaign: &str) -> Placement {
+    Placement {
+        offer: OfferId::parse("565").unwrap(),
+        campaign: CampaignId::parse(campaign).ok(),
+        affiliate: AffiliateId::parse("200").ok(),
+        creative: None,
+    }
+}
+
+/// A click on the campaign's link; the affiliate's own id of it is `theirs-` and ours.
+fn clicked(id: &str, campaign: &str) -> Click {
+    Click {
+        sub_ids: vec![("s2".to_owned(), format!("theirs-{id}"))],
+        passage: Passage { placement: Some(placement(campaign)), ..Passage::default() },
+        ..store_ground::click(id)
+    }
+}
+
+async fn click(world: &World, id: &str, campaign: &str) {
+    world.store.record_click(store_ground::unscreened(clicked(id, campaign))).await.unwrap();
+}
+
+/// A sale of 7.00 by this click; `T-` and the click's id is its transaction.
+async fn tell(world: &World, click: &str, status: Status) -> ConversionId {
+    let mut draft = draft(&format!("T-{click}"), status);
+    draft.click_id = Some(click.to_owned());
+    draft.payout = Some(usd("7.00"));
+    world.arrive(draft).await
+}
+
+async fn sale(world: &World, id: &str, campaign: &str) -> ConversionId {
+    click(world, id, campaign).await;
+    tell(world, id, Status::Approved).await
+}
+
+async fn taking() -> Standin {
+    Standin::start(|_| Act::status(204, "")).await
+}
+
+fn targets(tracker: &Standin) -> Vec<String> {
+    tracker.received().into_iter().map(|received| received.target).collect()
+}
+
+fn words(deliveries: &[(Delivery, Vec<Attempt>)]) -> Vec<&str> {
+    deliveries.iter().map(|(delivery, _)| delivery.state.word()).collect()
+}
+
+#[test]
+fn every_outgoing_story_comes_out_as_it_says() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let report = run_outgoing_stories(&fixtures, expectations());
+    let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(report.passed.len() >= 18, "{:?}", report.passed);
+}
+
+#[tokio::test]
+async fn a_sale_is_told_by_one_get_and_both_payouts_are_kept() {
+    let tracker = taking().await;
+    let told = [Told { scale: "0.80", ..Told::to("8599", &tracker) }];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let sale = sale(&world, "k1", "8599").await;
+    let (_, attempts) = world.reaches(sale, "delivered").await;
+    let received = tracker.received();
+    assert_eq!(received[0].method, "GET");
+    assert_eq!(received[0].target, "/pb?cid=theirs-k1&payout=5.60&tid=T-k1&st=approved");
+    assert!(received[0].body.is_empty());
+    assert_eq!(attempts[0].remark.as_deref(), Some("payout 7.00 USD told as 5.60 USD (scale 0.80)"));
+    let trace = world.store.conversion(sale).await.unwrap().unwrap();
+    assert_eq!(trace.conversion.payout, Some(usd("7.00")));
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn only_the_campaign_that_brought_the_click_is_told() {
+    let tracker = taking().await;
+    let told = [Told::to("1", &tracker), Told::to("2", &tracker)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let sale = sale(&world, "k1", "2").await;
+    let (delivery, _) = world.reaches(sale, "delivered").await;
+    assert_eq!(delivery.destination.as_str(), "campaign:2");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn once_is_once_and_each_change_is_each_change_to_a_status_it_tells() {
+    let tracker = taking().await;
+    let once = Told::to("1", &tracker);
+    let mut each = Told::to("1", &tracker);
+    each.url = each.url.replace("/pb", "/each");
+    each.route.destination = DestinationId::parse("affiliate:200").unwrap();
+    each.route.scope = Scope::Affiliate(AffiliateId::parse("200").unwrap());
+    each.route.changes = Changes::Send;
+    each.route.on = Some(vec![Status::Approved, Status::Rejected]);
+    let told = [once, each];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let id = sale(&world, "k1", "1").await;
+    tracker.wait_for(2).await;
+    for (status, count) in [(Status::Rejected, 3), (Status::Approved, 4)] {
+        until_ended(&world, id).await;
+        tell(&world, "k1", status).await;
+        tracker.wait_for(count).await;
+    }
+    until_ended(&world, id).await;
+    tell(&world, "k1", Status::Pending).await;
+    sale(&world, "k2", "1").await;
+    tracker.wait_for(6).await;
+    let of_k1 = |path: &str| {
+        let told = targets(&tracker).into_iter().filter(|target| target.starts_with(path));
+        told.filter(|target| target.contains("T-k1"))
+            .map(|target| target.split("st=").last().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_k1("/pb"), ["approved"]);
+    assert_eq!(of_k1("/each"), ["approved", "rejected", "approved"], "pending is not among its statuses");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_share_is_told_the_same_way_at_every_change_and_what_is_left_out_says_why() {
+    let tracker = taking().await;
+    let mut told = Told::to("1", &tracker);
+    told.route.percent = 50;
+    told.route.changes = Changes::Send;
+    told.route.on = Some(vec![Status::Approved, Status::Rejected]);
+    let told = [told];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let mut left_out = 0;
+    for n in 0..16 {
+        let click = format!("k{n}");
+        let id = sale(&world, &click, "1").await;
+        until_ended(&world, id).await;
+        let first = world.deliveries(id).await[0].0.state.clone();
+        tell(&world, &click, Status::Rejected).await;
+        until_ended(&world, id).await;
+        match first {
+            DeliveryState::Skipped { reason, .. } => {
+                left_out += 1;
+                assert_eq!(reason, "not among the 50 % of conversions that this postback tells");
+                assert_eq!(words(&world.deliveries(id).await), ["skipped"]);
+            }
+            _ => assert_eq!(words(&world.deliveries(id).await), ["delivered", "delivered"]),
+        }
+    }
+    assert!((3..=13).contains(&left_out), "{left_out} of 16");
+    assert_eq!(tracker.count(), 2 * (16 - left_out));
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+/// Waits until nothing of a sale is on its way.
+async fn until_ended(world: &World, id: ConversionId) {
+    for _ in 0..1_000 {
+        if world.deliveries(id).await.iter().all(|(delivery, _)| !delivery.state.is_unfinished()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("never ended: {:?}", world.deliveries(id).await);
+}
+
+#[tokio::test]
+async fn a_delay_is_waited_for() {
+    let tracker = taking().await;
+    let mut told = Told::to("1", &tracker);
+    told.route.delay_ms = 300;
+    let told = [told];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let sale = sale(&world, "k1", "1").await;
+    let (_, attempts) = world.reaches(sale, "delivered").await;
+    let trace = world.store.conversion(sale).await.unwrap().unwrap();
+    let waited = attempts[0].at.millis_since(trace.conversion.received_at);
+    assert!((300..5_000).contains(&waited), "{waited} ms");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_sale_that_waited_for_its_click_is_told_to_the_campaign_of_the_click() {
+    let tracker = taking().await;
+    let told = [Told::to("1", &tracker)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let early = tell(&world, "k1", Status::Approved).await;
+    assert!(world.deliveries(early).await.is_empty(), "nobody knows yet whose sale it is");
+    click(&world, "k1", "1").await;
+    world.reaches(early, "delivered").await;
+    assert_eq!(targets(&tracker), ["/pb?cid=theirs-k1&payout=7.00&tid=T-k1&st=approved"]);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_told_any_more_is_skipped_before_anything_is_sent() {
+    let tracker = taking().await;
+    let told = [Told::to("1", &tracker)];
+    let world = world(&told);
+    let id = sale(&world, "k1", "1").await;
+    tell(&world, "k1", Status::Rejected).await;
+    let dispatch = dispatch(&world, &told);
+    let (delivery, _) = world.reaches(id, "skipped").await;
+    let DeliveryState::Skipped { reason, .. } = delivery.state else { panic!() };
+    assert_eq!(reason, "the status is `rejected` now, which is not among those that this postback tells");
+    assert_eq!(tracker.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_private_address_is_refused_unless_it_is_allowed() {
+    let tracker = taking().await;
+    let told = [Told { allow_private_network: false, ..Told::to("1", &tracker) }];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let sale = sale(&world, "k1", "1").await;
+    let (delivery, _) = world.reaches(sale, "dead").await;
+    assert!(matches!(delivery.state, DeliveryState::Dead { reason, .. } if reason.contains("127.0.0.1")));
+    assert_eq!(tracker.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
+    let tracker = taking().await;
+    let told = [Told { mode: Mode::Shadow, scale: "0.5", ..Told::to("1", &tracker) }];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let sale = sale(&world, "k1", "1").await;
+    let (_, attempts) = world.reaches(sale, "skipped").await;
+    assert!(
+        attempts[0].request.as_ref().unwrap().url.ends_with("cid=theirs-k1&payout=3.50&tid=T-k1&st=approved")
+    );
+    assert!(attempts[0].remark.as_ref().unwrap().contains("3.50"));
+    assert_eq!(tracker.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_busy_tracker_is_told_again_and_a_lost_page_is_a_dead_letter() {
+    let tracker = Standin::start(|received| match received.number {
+        0 => Act::status(503, "busy"),
+        1 => Act::Reset,
+        2 => Act::status(200, "ok"),
+        _ => Act::status(404, "no such postback"),
+    })
+    .await;
+    let told = [Told::to("1", &tracker)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let first = sale(&world, "k1", "1").await;
+    let (delivery, _) = world.reaches(first, "delivered").await;
+    assert_eq!(delivery.attempts, 3);
+    let second = sale(&world, "k2", "1").await;
+    let (delivery, attempts) = world.reaches(second, "dead").await;
+    assert!(
+        matches!(delivery.state, DeliveryState::Dead { reason, .. } if reason == "HTTP 404: no such postback")
+    );
+    assert!(attempts[0].request.is_some() && attempts[0].answer.is_some());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_what_keeps_it() {
+    let told = |campaign| Told::of(campaign, "https://aff.example/pb?cid=#s2#&p=#price#".to_owned());
+    let mut rejected_only = told("1");
+    rejected_only.route.destination = DestinationId::parse("postback:all").unwrap();
+    rejected_only.route.scope = Scope::AnyCampaign;
+    rejected_only.route.on = Some(vec![Status::Rejected]);
+    let all = [Told { scale: "0.5", ..told("1") }, told("2"), rejected_only];
+    let world = world(&[]);
+    let id = sale(&world, "k1", "1").await;
+    let trace = world.store.conversion(id).await.unwrap().unwrap();
+    let postbacks: Vec<_> = all.iter().map(|told| (told.account(), told.route.clone())).collect();
+    let found = preview_outgoing(&trace.conversion, Some(&clicked("k1", "1")), &postbacks, world.clock.now());
+    let url = |found: &PreviewedPostback| match &found.request {
+        PreviewedRequest::Request(request) => request.url.clone(),
+        PreviewedRequest::Skipped(why) | PreviewedRequest::Broken(why) => panic!("{why}"),
+    };
+    let shown: Vec<_> = found
+        .iter()
+        .map(|one| (one.destination.as_str(), url(one), one.remark.is_some(), one.unsent.as_deref()))
+        .collect();
+    let why = "the status is approved, and this postback tells rejected";
+    assert_eq!(
+        shown,
+        [
+            ("campaign:1", "https://aff.example/pb?cid=theirs-k1&p=3.50".to_owned(), true, None),
+            ("postback:all", "https://aff.example/pb?cid=theirs-k1&p=7.00".to_owned(), false, Some(why)),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn campaigns_that_tell_one_host_share_its_rate() {
+    let tracker = taking().await;
+    let told: Vec<Told> =
+        ["1", "2", "3"].map(|id| Told { max_per_second: Some(40), ..Told::to(id, &tracker) }).into();
+    let world = world(&told);
+    let mut sales = Vec::new();
+    for n in 0..20 {
+        for campaign in ["1", "2", "3"] {
+            sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
+        }
+    }
+    let begun = postbridge::ambient::stopwatch();
+    let dispatch = dispatch(&world, &told);
+    world.all_reach(&sales, "delivered").await;
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1_300), "60 at 40 a second took {took:?}");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn campaigns_that_tell_one_host_share_its_places() {
+    let tracker =
+        Standin::start(|_| Act::After(Duration::from_millis(30), Box::new(Act::status(200, "")))).await;
+    let told: Vec<Told> = ["1", "2", "3", "4"].map(|id| Told::to(id, &tracker)).into();
+    let world = world(&told);
+    let mut sales = Vec::new();
+    for n in 0..25 {
+        for campaign in ["1", "2", "3", "4"] {
+            sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
+        }
+    }
+    let dispatch = dispatch(&world, &told);
+    world.all_reach(&sales, "delivered").await;
+    assert!(tracker.connections() <= HOST_PLACES, "{} at once", tracker.connections());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
+    let sick = Standin::start(|_| Act::status(500, "down")).await;
+    let well = taking().await;
+    let told = [Told::to("1", &sick), Told::to("2", &sick), Told::to("3", &well)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    for n in 0..10 {
+        sale(&world, &format!("s{n}"), "1").await;
+    }
+    let open = |id: &str| {
+        let states = dispatch.states();
+        states.iter().any(|state| state.destination.as_str() == id && state.open_until.is_some())
+    };
+    until("the host's breaker is open", || open("campaign:1")).await;
+    assert!(open("campaign:2"), "one breaker a host");
+    assert!(!open("campaign:3"));
+    until("what was out is back", || dispatch.states().iter().all(|state| state.in_flight == 0)).await;
+    let asked = sick.count();
+    let kept_back = sale(&world, "x", "2").await;
+    let healthy = sale(&world, "y", "3").await;
+    world.reaches(healthy, "delivered").await;
+    assert_eq!(words(&world.deliveries(kept_back).await), ["waiting"]);
+    assert_eq!(sick.count(), asked, "nothing is sent to a host that rests");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_another_host_goes_on() {
+    let sick = Standin::start(|_| Act::status(500, "down")).await;
+    let well = taking().await;
+    let told = [Told::to("1", &sick), Told::to("2", &sick)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let mut sales = Vec::new();
+    for n in 0..10 {
+        sales.push(sale(&world, &format!("s{n}"), "1").await);
+    }
+    until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
+    dispatch.reload(plan(&[Told::to("1", &well), Told::to("2", &sick)]));
+    let states = dispatch.states();
+    assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
+    world.all_reach(&sales, "delivered").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+/// Resident kilobytes and processor ticks of this process.
+fn spent() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kilobytes = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<u64> =
+        stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|f| f.parse().unwrap()).collect();
+    (kilobytes, fields.iter().sum())
+}
+
+#[tokio::test]
+async fn two_thousand_campaigns_that_wait_cost_next_to_nothing() {
+    let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
+    let told: Vec<Told> = campaigns
+        .iter()
+        .map(|id| Told::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
+        .collect();
+    let world = world(&[]);
+    let (before, _) = spent();
+    let dispatch = dispatch(&world, &told);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let (_, ticks) = spent();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (after, later) = spent();
+    let (kilobytes, ticks) = (after.saturating_sub(before), later - ticks);
+    println!("2,000 lanes: {kilobytes} kB, {ticks} ticks of 10 ms in 3 s");
+    assert!(kilobytes < 100_000, "{kilobytes} kB");
+    assert!(ticks < 60, "{ticks} ticks of 10 ms in 3 s");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[test]
+fn a_payout_that_is_not_scaled_keeps_its_digits() {
+    let told = Told::of("1", "https://aff.example/pb?p=#price#".to_owned());
+    let mut conversion = crate::destination_payloads::conversion();
+    for (payout, shown) in [("7", "7"), ("7.5", "7.5"), ("7.0000", "7.0000"), ("0", "0")] {
+        conversion.payout = Some(Money::new(payout.parse().unwrap(), usd("1").currency));
+        let postbacks = [(told.account(), Route { scope: Scope::AnyCampaign, ..told.route.clone() })];
+        conversion.placement = Some(placement("1"));
+        let found = preview_outgoing(&conversion, None, &postbacks, conversion.received_at);
+        let PreviewedRequest::Request(request) = &found[0].request else { panic!() };
+        assert_eq!(request.url, format!("https://aff.example/pb?p={shown}"));
+        assert_eq!(found[0].remark, None);
+    }
+}

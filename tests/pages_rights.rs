@@ -1,0 +1,81 @@
+//! What a token's rights let its holder do on the pages.
+
+use http::StatusCode;
+use postbridge::domain::ids::AdvertiserId;
+use postbridge::domain::rights::{Right, Rights};
+use postbridge::web::auth::Tokens;
+
+use crate::pages_ground::World;
+
+fn tokens(reader: Vec<Right>) -> Tokens {
+    let advertiser = Right::Advertiser(AdvertiserId::parse("31").unwrap());
+    Tokens::new([
+        ("ops", "a-token-of-the-network", Rights::new(vec![Right::Network])),
+        ("eyes", "a-token-that-looks", Rights::new(reader)),
+        ("acme", "a-token-of-an-advertiser", Rights::new(vec![advertiser])),
+    ])
+}
+
+async fn busy() -> World {
+    let mut world = World::busy().await;
+    world.pages.tokens = tokens(vec![Right::Read]);
+    world.forget_cookie();
+    world
+}
+
+/// The path of the first form that a page of dead letters sends.
+async fn retry_path(world: &World) -> String {
+    let page = world.get("/dead-letters").await.text;
+    let (_, rest) = page.split_once("action=\"/deliveries/").expect("a form that retries");
+    format!("/deliveries/{}", rest.split('"').next().unwrap())
+}
+
+#[tokio::test]
+async fn a_token_that_looks_sees_every_page_and_changes_nothing() {
+    let world = busy().await;
+    world.sign_in_by("a-token-that-looks").await;
+    for place in ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"] {
+        assert_eq!(world.get(place).await.status, StatusCode::OK, "{place}");
+    }
+    let retry = retry_path(&world).await;
+    for place in [retry.as_str(), "/postbacks/3/map-again"] {
+        let refused = world.post(place, &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{place}");
+        refused.shows("The token <code>eyes</code> may change nothing here").shows("Use a token with <code>");
+    }
+    let before = world.get("/dead-letters").await.text;
+    assert!(before.contains(&retry), "the dead letter is as it was");
+    let preview = world.post("/sources", &[("source", "cake-test"), ("query", "s2=x&tid=1&price=2")]).await;
+    assert_eq!(preview.status, StatusCode::OK, "a preview changes nothing");
+    assert_eq!(world.post("/sign-out", &[]).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn the_networks_token_and_the_operators_link_may_change() {
+    let world = busy().await;
+    world.sign_in_by("a-token-of-the-network").await;
+    let retry = retry_path(&world).await;
+    assert_eq!(world.post(&retry, &[]).await.status, StatusCode::SEE_OTHER);
+    world.forget_cookie();
+    world.sign_in().await;
+    assert_eq!(world.post("/postbacks/3/map-again", &[]).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn an_advertisers_token_does_not_sign_in() {
+    let world = busy().await;
+    let refused = world.post_only("/sign-in", &[("token", "a-token-of-an-advertiser")]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    refused.shows("reaches only the network").hides("a-token-of-an-advertiser");
+    assert_eq!(refused.header("set-cookie"), "");
+}
+
+#[tokio::test]
+async fn rights_that_are_taken_away_end_at_once_also_in_an_open_session() {
+    let mut world = busy().await;
+    world.sign_in_by("a-token-that-looks").await;
+    world.pages.tokens = tokens(Vec::new());
+    let refused = world.get("/conversions").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    refused.shows("The token <code>eyes</code> reaches only the network");
+}
