@@ -41,6 +41,7 @@ mod pages_ground;
 mod pages_in_chromium;
 mod pages_network;
 mod pages_rights;
+mod pages_serve;
 mod pages_show;
 mod pages_sign_in;
 mod pages_trading;

@@ -20,7 +20,7 @@ pub struct Program {
     /// Each affiliate with its name.
     pub affiliates: Vec<(AffiliateId, String)>,
     pub postbacks: Vec<PostbackCard>,
-    pub tag: Option<TagScript>,
+    pub tag: Option<TagCard>,
     /// The largest body that a request may have, in bytes.
     pub max_body_bytes: usize,
 }
@@ -62,7 +62,7 @@ pub struct PostbackCard {
 
 /// The tag's script as it is served now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagScript {
+pub struct TagCard {
     /// The path of this very version, kept for good: `/tag.{hash}.js`.
     pub pinned_path: String,
     /// `sha384-…`, for the `integrity` attribute.
