@@ -19,7 +19,7 @@ use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::NetworkApi;
 use crate::web::link::{Link, LinkCounters, LinkTable, Links};
 use crate::web::pages::Pages;
-use crate::web::pages::program::TagScript;
+use crate::web::pages::program::Program;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::{Pixels, Strangers};
 use crate::web::postback::{Door, Postbacks};
@@ -61,8 +61,6 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         .collect();
     let max_age_ms = Arc::new(max_age_ms);
     let accounts = Arc::new(accounts(config));
-    let tag = tag::door(shared, config, (&sight, cookie));
-    let pinned = tag::pinned(&tag);
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     let postbacks = Postbacks {
         doors: Arc::new(doors.collect()),
@@ -71,6 +69,8 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         health: Arc::clone(health),
         budget: Arc::clone(&shared.budget),
     };
+    let tag = tag::door(shared, config, (&sight, cookie));
+    let program = Arc::new(program::build(config, &tag.script));
     Site {
         tag,
         links: links(shared, config, (sight, cookie)),
@@ -94,7 +94,11 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             destinations: Arc::new(accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&max_age_ms),
         },
-        pages: pages(shared, config, pinned, (networks, accounts, max_age_ms, tokens.clone())),
+        pages: pages(
+            shared,
+            config,
+            PageParts { networks, accounts, max_age_ms, tokens: tokens.clone(), program },
+        ),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
         operations: Operations {
@@ -181,15 +185,17 @@ fn accounts(config: &Config) -> Vec<Arc<Account>> {
     ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account()))).collect()
 }
 
-type PageParts =
-    (Arc<HashMap<SourceId, Network>>, Arc<Vec<Arc<Account>>>, Arc<HashMap<DestinationId, i64>>, Tokens);
+/// What the pages share with the other doors.
+struct PageParts {
+    networks: Arc<HashMap<SourceId, Network>>,
+    accounts: Arc<Vec<Arc<Account>>>,
+    max_age_ms: Arc<HashMap<DestinationId, i64>>,
+    tokens: Tokens,
+    program: Arc<Program>,
+}
 
-fn pages(
-    shared: &Shared,
-    config: &Config,
-    tag: Option<TagScript>,
-    (networks, accounts, max_age_ms, tokens): PageParts,
-) -> Pages {
+fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
+    let PageParts { networks, accounts, max_age_ms, tokens, program } = parts;
     let urls: BTreeMap<String, String> = config
         .sources
         .iter()
@@ -204,7 +210,7 @@ fn pages(
         sessions: Arc::clone(&shared.sessions),
         networks,
         accounts,
-        program: Arc::new(program::build(config, tag)),
+        program,
         urls: Arc::new(urls),
         max_age_ms,
         lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),
