@@ -32,6 +32,7 @@ mod house_rules;
 mod journey;
 mod kill;
 mod links;
+mod load;
 mod macro_url;
 mod masking;
 mod metrics_page;
