@@ -12,7 +12,7 @@ const CONFIG: &str = r#"
 public_url = "https://t.example.com"
 
 [api]
-tokens = [{ name = "ops", token = "t0ken-of-the-operators" }]
+tokens = [{ name = "ops", token = "t0ken-of-the-operators", rights = ["network"] }]
 
 [[source]]
 id = "cake-test"

@@ -19,6 +19,7 @@ use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::NetworkApi;
 use crate::web::link::{Link, LinkCounters, LinkTable, Links};
 use crate::web::pages::Pages;
+use crate::web::pages::program::TagScript;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::{Pixels, Strangers};
 use crate::web::postback::{Door, Postbacks};
@@ -60,6 +61,8 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         .collect();
     let max_age_ms = Arc::new(max_age_ms);
     let accounts = Arc::new(accounts(config));
+    let tag = tag::door(shared, config, (&sight, cookie));
+    let pinned = tag::pinned(&tag);
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     let postbacks = Postbacks {
         doors: Arc::new(doors.collect()),
@@ -69,7 +72,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         budget: Arc::clone(&shared.budget),
     };
     Site {
-        tag: tag::door(shared, config, (&sight, cookie)),
+        tag,
         links: links(shared, config, (sight, cookie)),
         pixels: pixels(shared, config, &rules),
         network_api: NetworkApi {
@@ -91,7 +94,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             destinations: Arc::new(accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&max_age_ms),
         },
-        pages: pages(shared, config, (networks, accounts, max_age_ms, tokens.clone())),
+        pages: pages(shared, config, pinned, (networks, accounts, max_age_ms, tokens.clone())),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
         operations: Operations {
@@ -181,7 +184,12 @@ fn accounts(config: &Config) -> Vec<Arc<Account>> {
 type PageParts =
     (Arc<HashMap<SourceId, Network>>, Arc<Vec<Arc<Account>>>, Arc<HashMap<DestinationId, i64>>, Tokens);
 
-fn pages(shared: &Shared, config: &Config, (networks, accounts, max_age_ms, tokens): PageParts) -> Pages {
+fn pages(
+    shared: &Shared,
+    config: &Config,
+    tag: Option<TagScript>,
+    (networks, accounts, max_age_ms, tokens): PageParts,
+) -> Pages {
     let urls: BTreeMap<String, String> = config
         .sources
         .iter()
@@ -196,7 +204,7 @@ fn pages(shared: &Shared, config: &Config, (networks, accounts, max_age_ms, toke
         sessions: Arc::clone(&shared.sessions),
         networks,
         accounts,
-        program: Arc::new(program::build(config, None)),
+        program: Arc::new(program::build(config, tag)),
         urls: Arc::new(urls),
         max_age_ms,
         lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),

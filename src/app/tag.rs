@@ -7,6 +7,7 @@ use crate::app::Shared;
 use crate::config::Config;
 use crate::ingest::visit::{Landing, Sight};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
+use crate::web::pages::program::TagScript as Pinned;
 use crate::web::per_address::PerAddress;
 use crate::web::tag::Tag;
 use crate::web::visitor::CookieRule;
@@ -36,9 +37,18 @@ pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, Coo
     tag
 }
 
+/// What pages show of it for a page that wants this very version; `None` while the tag is off.
+pub fn pinned(tag: &Tag) -> Option<Pinned> {
+    (!tag.origins.is_empty()).then(|| Pinned {
+        pinned_path: format!("/{}", tag.script.file_name()),
+        integrity: tag.script.integrity.clone(),
+        origins: tag.origins.to_vec(),
+    })
+}
+
 /// What the script is told: the click parameters and cookies of every platform that is known, and which
 /// links lead to which kind of network.
-pub fn told(config: &Config, landing: &Landing) -> TagConfig {
+fn told(config: &Config, landing: &Landing) -> TagConfig {
     // A campaign's own parameters change from page to page, and make no new click.
     let marks_click = |name: &&String| !name.starts_with("utm_");
     let mut groups: BTreeMap<&str, LinkGroup> = BTreeMap::new();
