@@ -40,6 +40,7 @@ mod nginx;
 mod operations;
 mod outgoing;
 mod outgoing_hosts;
+mod outgoing_served;
 mod pages_act;
 mod pages_ground;
 mod pages_in_chromium;
