@@ -162,7 +162,8 @@ pub fn param(url: &str, name: &str) -> Option<String> {
 /// Where screenshots are left to be looked at.
 pub fn pictures() -> std::path::PathBuf {
     let folder = std::env::var_os("POSTBRIDGE_SCREENSHOTS");
-    let folder = folder.map_or_else(|| std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("tag"), Into::into);
+    let folder =
+        folder.map_or_else(|| std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("tag"), Into::into);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

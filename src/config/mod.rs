@@ -241,7 +241,9 @@ fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
 /// the door's own affair; where it names none, each telling is a sale.
 fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
     let ids = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
-    ids.map(|id| (id.clone(), Arc::new(SourcePolicy { dedup: Dedup::Each, ..usual(id) })))
+    // A page shown twice is no second sale; what an advertiser's server tells without a reference is.
+    let dedup = |id: &SourceId| if id.as_str() == built_in::PIXEL { Dedup::Click } else { Dedup::Each };
+    ids.map(move |id| (id.clone(), Arc::new(SourcePolicy { dedup: dedup(&id), ..usual(id) })))
 }
 
 fn read(root: Section<'_>) -> Option<Config> {

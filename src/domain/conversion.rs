@@ -86,7 +86,8 @@ pub enum Dedup {
     /// The transaction id; where it is absent, click id and event.
     #[default]
     Transaction,
-    /// The click id; where it is absent, the transaction id.
+    /// The click id; where it is absent, the transaction id. At the doors of the network's side, where the
+    /// offer is named: the click that is found, by its id or by the visitor, once for each event.
     Click,
     /// Every postback is its own conversion.
     Each,
@@ -104,6 +105,14 @@ pub enum EventClaim {
 }
 
 impl EventClaim {
+    /// The name that was told; empty where none was.
+    pub fn word(&self) -> &str {
+        match self {
+            EventClaim::Named(event) => event.as_str(),
+            EventClaim::ByValue { .. } => "",
+        }
+    }
+
     /// For doors where nobody names an event: a sale where there is something to pay, else a lead.
     pub fn sale_or_lead() -> EventClaim {
         let named = |name: &str| EventName(name.to_owned());

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::domain::attribution::{Attribution, FoundClick, Visit};
+use crate::domain::attribution::{Attribution, FoundClick, Visit, candidates};
 use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, EventName, Status};
 use crate::domain::earning;
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
@@ -76,7 +76,48 @@ pub fn decide<F: Facts>(
     arrived: Arrived,
     facts: &F,
 ) -> Result<Decision, F::Error> {
-    let identity = identity(draft, rules.policy(&draft.source).dedup, arrived.seq);
+    let dedup = rules.policy(&draft.source).dedup;
+    if let (None, Some(offer), Dedup::Click) = (&draft.network.key, &draft.network.offer, dedup) {
+        // Whose click it is must be known first: here, where every earlier click is.
+        let joined = match earning::join_click(rules, draft, happened(draft, arrived), facts)? {
+            Ok(joined) => joined,
+            Err(fault) => return Ok(Decision::Quarantine(fault)),
+        };
+        let mut keyed = draft.clone();
+        keyed.network.key = click_key(draft, offer, &joined.attribution);
+        return decide_known(rules, &keyed, (arrived, dedup), facts);
+    }
+    decide_known(rules, draft, (arrived, dedup), facts)
+}
+
+fn happened(draft: &Draft, arrived: Arrived) -> Time {
+    draft.event_time.map_or(arrived.at, |told| told.min(arrived.at))
+}
+
+/// What makes a telling of the network's side one with others of its click, offer and event. A visitor
+/// whose click is not known counts once too. `None` where nothing is known of either.
+fn click_key(draft: &Draft, offer: &OfferId, attribution: &Attribution) -> Option<String> {
+    let whose = match (attribution.click(), attribution.given(), &draft.network.visitor) {
+        (Some(click), ..) => format!("click:{click}"),
+        // As its click will be called when it arrives.
+        (None, Some(given), _) => match candidates(given).first() {
+            Some((click, _)) => format!("click:{click}"),
+            None => format!("given:{}", given.trim()),
+        },
+        (None, None, Some(visitor)) => format!("visitor:{visitor}"),
+        (None, None, None) => return None,
+    };
+    // No id and no event's name holds a line's end.
+    Some(format!("{offer}\n{}\n{whose}", draft.event.word()))
+}
+
+fn decide_known<F: Facts>(
+    rules: &Rulebook,
+    draft: &Draft,
+    (arrived, dedup): (Arrived, Dedup),
+    facts: &F,
+) -> Result<Decision, F::Error> {
+    let identity = identity(draft, dedup, arrived.seq);
     let note = join(draft.note.clone(), identity.note.clone());
     for id in identity.ids(draft) {
         if let Some(earlier) = facts.conversion(&id)? {
@@ -95,7 +136,7 @@ pub fn decide<F: Facts>(
     {
         return Ok(Decision::Quarantine(unknown_reversal(draft, value)));
     }
-    let happened = draft.event_time.map_or(arrived.at, |told| told.min(arrived.at));
+    let happened = happened(draft, arrived);
     let joined = match earning::join_click(rules, draft, happened, facts)? {
         Ok(joined) => joined,
         Err(fault) => return Ok(Decision::Quarantine(fault)),

@@ -6,17 +6,16 @@
 
 use std::sync::Arc;
 
-use crate::domain::attribution::{self, FoundClick, Visit, by_visitor};
-use crate::domain::click::{Click, Trait, Traits};
+use crate::domain::click::{Trait, Traits};
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
-use crate::domain::ids::{ClickId, OfferId, SourceId, VisitorId};
+use crate::domain::ids::{OfferId, SourceId, VisitorId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::time::Time;
 use crate::ingest::visit::Browser;
-use crate::store::{Arrival, ClickFilter, Finding, MappedArrival, PageRequest, Receipt, Store, StoreError};
+use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
 use crate::template::params::{self, Params, shown};
 use crate::template::values::{Judged, Use, judge};
 
@@ -73,10 +72,7 @@ pub struct Teller {
 
 /// What a pixel tells, read and found sound.
 #[derive(Debug, Clone)]
-pub struct Told {
-    offer: Arc<Offer>,
-    draft: Draft,
-}
+pub struct Told(Draft);
 
 /// Why a pixel's request is no conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,8 +90,7 @@ pub fn read(rules: &Rulebook, query: &[u8], dialect: &Dialect, teller: Teller) -
     let params = params::read(query, None, &[]).map_err(Unfit::Bad)?;
     let mut reader = Reader { params: &params, notes: params.notes.clone() };
     let offer = reader.offer(rules, dialect).map_err(Unfit::NoOffer)?;
-    let draft = reader.draft(&offer, dialect, teller).map_err(Unfit::Bad)?;
-    Ok(Told { offer, draft })
+    reader.draft(&offer, dialect, teller).map(Told).map_err(Unfit::Bad)
 }
 
 /// Takes a conversion in and answers when that is durable.
@@ -108,16 +103,12 @@ pub async fn receive(
     raw: RawRequest,
     received_at: Time,
 ) -> Result<Receipt, StoreError> {
-    let Told { offer, mut draft } = told;
+    let Told(draft) = told;
+    // Looked up here so that the one writer thread need not; it looks again only for what is missing.
     let found = match draft.click_id.as_deref() {
         Some(given) => store.find_click(given).await?,
         None => None,
     };
-    let winner = match (&draft.transaction_id, &found, &draft.network.visitor) {
-        (None, None, Some(visitor)) => winner(store, &offer, visitor, received_at).await?,
-        _ => None,
-    };
-    draft.network.key = key(&draft, &offer.id, found.as_ref(), winner.as_ref());
     let source = Some(draft.source.clone());
     let finding = Finding::Mapped(Box::new(MappedArrival { draft, click: found }));
     store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
@@ -135,74 +126,6 @@ pub async fn quarantine(
 ) -> Result<Receipt, StoreError> {
     let (source, finding) = (SourceId::parse(built_in::PIXEL).ok(), Finding::Quarantined(fault));
     store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
-}
-
-/// The most pages of a visitor's clicks that are looked at, and how many are on one.
-const PAGES: usize = 8;
-const CLICKS_A_PAGE: usize = 256;
-
-/// The visitor's click that earns, as the commit will find it. It is asked for before, because it is part
-/// of what makes two tellings one; the commit itself chooses afresh among the clicks there are then.
-async fn winner(
-    store: &dyn Store,
-    offer: &Offer,
-    visitor: &VisitorId,
-    at: Time,
-) -> Result<Option<ClickId>, StoreError> {
-    let filter = ClickFilter {
-        visitor: Some(visitor.clone()),
-        offer: Some(offer.id.clone()),
-        ..ClickFilter::default()
-    };
-    let mut visits = Vec::new();
-    let mut cursor = None;
-    for _ in 0..PAGES {
-        let page = store.clicks(filter.clone(), PageRequest { cursor, limit: CLICKS_A_PAGE }).await?;
-        visits.extend(page.items.iter().map(|click| visit_of(click)));
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(by_visitor(offer, &visits, at).0)
-}
-
-fn visit_of(click: &Click) -> Visit {
-    Visit {
-        click: click.id.clone(),
-        at: click.at,
-        offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
-        billable: click.passage.is_billable(),
-    }
-}
-
-/// What makes two tellings one: offer, event and transaction; without a transaction id the click, by its
-/// id or as the visitor's. A visitor whose click is not known counts once for each event too. `None`
-/// where nothing is known: then every telling is its own, and says so.
-fn key(
-    draft: &Draft,
-    offer: &OfferId,
-    found: Option<&FoundClick>,
-    winner: Option<&ClickId>,
-) -> Option<String> {
-    let event = match &draft.event {
-        EventClaim::Named(event) => event.as_str(),
-        EventClaim::ByValue { .. } => "",
-    };
-    let click = found.map(|found| &found.click.id).or(winner);
-    let whose = match (&draft.transaction_id, click, draft.click_id.as_deref(), &draft.network.visitor) {
-        (Some(transaction), ..) => format!("transaction:{transaction}"),
-        (None, Some(click), ..) => format!("click:{click}"),
-        // As it will be named when its click arrives.
-        (None, None, Some(given), _) => match attribution::candidates(given).first() {
-            Some((id, _)) => format!("click:{id}"),
-            None => format!("given:{}", given.trim()),
-        },
-        (None, None, None, Some(visitor)) => format!("visitor:{visitor}"),
-        (None, None, None, None) => return None,
-    };
-    // No event's name holds a line's end.
-    Some(format!("{offer}\n{event}\n{whose}"))
 }
 
 /// Reads parameters, and notes what it leaves out.
@@ -226,6 +149,10 @@ impl Reader<'_> {
     fn draft(mut self, offer: &Offer, dialect: &Dialect, teller: Teller) -> Result<Draft, Fault> {
         let event = self.event(dialect.event)?;
         let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
+        let transaction_id = transaction_id.map(|id| id.trim().to_owned());
+        // Without one the commit makes the key, of the click that it finds.
+        let key =
+            transaction_id.as_ref().map(|id| format!("{}\n{}\ntransaction:{id}", offer.id, event.word()));
         let order_id = self.id(dialect.order_id)?;
         let value = self.money(dialect.value, dialect, offer)?;
         let revenue = self.money(dialect.revenue, dialect, offer)?;
@@ -233,7 +160,7 @@ impl Reader<'_> {
             source: SourceId::parse(built_in::PIXEL).map_err(|error| Fault::new(error.to_string(), ""))?,
             event,
             status: None,
-            transaction_id: transaction_id.map(|id| id.trim().to_owned()),
+            transaction_id,
             click_id,
             item_id: None,
             value,
@@ -248,7 +175,7 @@ impl Reader<'_> {
             network: NetworkClaim {
                 offer: Some(offer.id.clone()),
                 visitor: teller.visitor,
-                key: None,
+                key,
                 needs_click: false,
             },
         })

@@ -1,0 +1,245 @@
+//! Conversion pixels through a built `serve`: whose click, counted once, and what the caller hears.
+
+use serde_json::Value;
+
+use crate::links::{browse, header, location, parameter, relay_with, visit};
+use crate::relay::{Answer, Relay};
+
+const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+
+/// A relay with an offer, and the folder it lives in.
+fn relay(offer: &str) -> (Relay, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    // A limit that no test but the one of the limit reaches.
+    let extra = "[pixel]\nmax_per_second_per_ip = 1000\n";
+    (relay_with(folder.path(), "", offer, extra), folder)
+}
+
+/// A visitor who came by the link: the click's id and the cookie.
+fn visitor(relay: &Relay) -> (String, String) {
+    let answer = browse(relay, "/c/8599");
+    let cookie = header(&answer, "set-cookie").unwrap();
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    (parameter(&location(&answer), "cid").unwrap(), pair)
+}
+
+/// A browser with this cookie shows a pixel.
+fn show(relay: &Relay, target: &str, cookie: &str) -> Answer {
+    let headers = format!("User-Agent: {BROWSER}\r\nCookie: {cookie}\r\n");
+    visit(relay, "GET", target.as_bytes(), &headers)
+}
+
+fn conversions(relay: &Relay) -> Vec<Value> {
+    relay.api("/api/v1/conversions?source=pixel")["items"].as_array().unwrap().clone()
+}
+
+fn the_conversion(relay: &Relay) -> Value {
+    let all = conversions(relay);
+    assert_eq!(all.len(), 1, "{all:?}");
+    relay.api(&format!("/api/v1/conversions/{}", all[0]["id"].as_str().unwrap()))
+}
+
+#[test]
+fn a_pixel_converts_the_click_that_it_names() {
+    let (relay, _folder) = relay("");
+    let (click, _) = visitor(&relay);
+    let answer =
+        browse(&relay, &format!("/pixel.gif?offer=565&event=Purchase&click_id={click}&transaction_id=T1"));
+    assert_eq!((answer.status, header(&answer, "content-type").as_deref()), (200, Some("image/gif")));
+    assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
+    assert_eq!(header(&answer, "x-pixel-result").as_deref(), Some("SUCCESS"));
+    let trace = the_conversion(&relay);
+    assert_eq!(trace["event"], "Purchase", "{trace}");
+    assert_eq!(trace["transaction_id"], "T1");
+    assert_eq!(trace["click"]["click_id"], click, "{trace}");
+}
+
+#[test]
+fn without_a_click_id_the_visitors_cookie_finds_the_click() {
+    let (relay, _folder) = relay("");
+    let (click, cookie) = visitor(&relay);
+    let answer = show(&relay, "/pixel.gif?offer=565&transaction_id=T1", &cookie);
+    assert_eq!(header(&answer, "x-pixel-result").as_deref(), Some("SUCCESS"));
+    assert_eq!(the_conversion(&relay)["click"]["click_id"], click);
+}
+
+#[test]
+fn nothing_is_guessed_from_an_address() {
+    let (relay, _folder) = relay("");
+    visitor(&relay);
+    browse(&relay, "/pixel.gif?offer=565&transaction_id=T1");
+    assert_eq!(the_conversion(&relay)["click"], Value::Null);
+}
+
+#[test]
+fn without_a_transaction_id_one_conversion_counts_for_each_click_offer_and_event() {
+    let (relay, _folder) = relay("");
+    let (click, cookie) = visitor(&relay);
+    let first = show(&relay, "/pixel.gif?offer=565&event=Purchase", &cookie);
+    assert_eq!(header(&first, "x-pixel-result").as_deref(), Some("SUCCESS"));
+    // The page shown again, and its server telling the same click.
+    for again in [
+        show(&relay, "/pixel.gif?offer=565&event=Purchase", &cookie),
+        browse(&relay, &format!("/pixel.gif?offer=565&event=Purchase&click_id={click}")),
+    ] {
+        let result = header(&again, "x-pixel-result").unwrap();
+        assert!(result.starts_with("SUCCESS: told before"), "{result}");
+    }
+    assert_eq!(conversions(&relay).len(), 1);
+    show(&relay, "/pixel.gif?offer=565&event=Lead", &cookie);
+    assert_eq!(conversions(&relay).len(), 2, "another event of the same click");
+    visit(&relay, "GET", b"/c/8599", &format!("User-Agent: {BROWSER}\r\nCookie: {cookie}\r\n"));
+    show(&relay, "/pixel.gif?offer=565&event=Purchase", &cookie);
+    assert_eq!(conversions(&relay).len(), 3, "the same event of a new click");
+}
+
+#[test]
+fn a_transaction_id_tells_two_sales_of_one_click_apart_and_one_told_twice_together() {
+    let (relay, _folder) = relay("");
+    let (click, cookie) = visitor(&relay);
+    for transaction in ["T1", "T2", "T1"] {
+        show(&relay, &format!("/pixel.gif?offer=565&transaction_id={transaction}"), &cookie);
+    }
+    browse(&relay, &format!("/p.ashx?o=565&t=T2&r={click}&f=pb"));
+    assert_eq!(conversions(&relay).len(), 2);
+}
+
+#[test]
+fn a_browsers_word_for_the_price_counts_only_where_the_offer_says_so() {
+    let (closed, _folder) = relay("revenue = \"12.00\"");
+    browse(&closed, "/pixel.gif?offer=565&value=999.00&currency=EUR&transaction_id=T1");
+    let conversion = the_conversion(&closed);
+    assert_eq!(conversion["value"]["amount"], "12.00", "{conversion}");
+    assert_eq!(conversion["value"]["currency"], "USD");
+    drop(closed);
+    let (open, _folder) = relay("revenue = \"12.00\"\naccept_pixel_value = true");
+    browse(&open, "/pixel.gif?offer=565&value=999.00&currency=EUR&transaction_id=T1");
+    let conversion = the_conversion(&open);
+    assert_eq!(
+        (&conversion["value"]["amount"], &conversion["value"]["currency"]),
+        (&"999.00".into(), &"EUR".into())
+    );
+    let answer = browse(&open, "/p.ashx?o=565&t=T2&p=3.50&f=pb");
+    assert_eq!(answer.text(), "SUCCESS\n");
+    let newest = conversions(&open)[0].clone();
+    assert_eq!(
+        (&newest["revenue"]["amount"], &newest["revenue"]["currency"]),
+        (&"3.50".into(), &"USD".into())
+    );
+}
+
+#[test]
+fn what_is_wrong_is_kept_and_said() {
+    let (relay, _folder) = relay("accept_pixel_value = true");
+    let (click, _) = visitor(&relay);
+    for (query, expected) in [
+        ("o=565&p=7,50", "`p` is `7,50`, not a decimal number"),
+        ("o=565&p=-1", "`p` is `-1`, below 0"),
+        ("o=565&e=%7Bevent%7D", "nobody filled in"),
+        ("o=999", "no offer `999` is configured"),
+        ("", "no `o` came"),
+        ("o=565&o=566", "came twice with different values"),
+    ] {
+        let answer = browse(&relay, &format!("/p.ashx?{query}&r={click}&f=pb"));
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains(expected), "{query}: {}", answer.text());
+        assert!(!answer.text().contains("SUCCESS"), "{query}: {}", answer.text());
+    }
+    assert_eq!(conversions(&relay).len(), 0);
+    let kept = relay.api("/api/v1/postbacks?source=pixel");
+    let kept = kept["items"].as_array().unwrap();
+    assert_eq!(kept.len(), 6, "{kept:?}");
+    assert!(kept.iter().all(|record| record["status"] == "quarantined"), "{kept:?}");
+}
+
+#[test]
+fn a_placeholder_is_no_id() {
+    let (relay, _folder) = relay("");
+    let (click, cookie) = visitor(&relay);
+    for query in ["transaction_id=REPLACE", "transaction_id=%23tid%23&click_id=REPLACE", "transaction_id="] {
+        show(&relay, &format!("/pixel.gif?offer=565&{query}"), &cookie);
+    }
+    assert_eq!(the_conversion(&relay)["click"]["click_id"], click);
+}
+
+#[test]
+fn a_click_of_another_offer_converts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = "[[offer]]\nid = \"566\"\nurl = \"https://b.example/?c={click_id}\"\ncurrency = \"USD\"\n";
+    let relay = relay_with(folder.path(), "", "", other);
+    let (click, _) = visitor(&relay);
+    let answer = browse(&relay, &format!("/p.ashx?o=566&r={click}&f=pb"));
+    assert!(answer.text().contains("is of the offer 565, not of 566"), "{}", answer.text());
+    assert_eq!(conversions(&relay).len(), 0);
+}
+
+#[test]
+fn each_form_says_success_where_its_reader_looks() {
+    let (relay, _folder) = relay("");
+    for (form, kind, body) in [
+        ("&f=js", "text/javascript; charset=utf-8", "/* SUCCESS */"),
+        ("&f=img", "image/gif", "GIF89a"),
+        ("&f=pb", "text/plain; charset=utf-8", "SUCCESS"),
+        ("", "text/html; charset=utf-8", "SUCCESS"),
+    ] {
+        let answer = browse(&relay, &format!("/p.ashx?o=565&t=T{}{form}", kind.len()));
+        assert_eq!(header(&answer, "content-type").as_deref(), Some(kind));
+        assert!(answer.text().contains(body), "{form}: {}", answer.text());
+        assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
+    }
+    let script = browse(&relay, "/pixel.js?offer=565&transaction_id=TJ");
+    assert_eq!(script.text(), "/* SUCCESS */\n");
+}
+
+#[test]
+fn no_text_of_a_request_becomes_code_of_the_page() {
+    let (relay, _folder) = relay("accept_pixel_value = true");
+    let script = browse(&relay, "/pixel.js?offer=*/alert(1)/*");
+    assert_eq!(script.text().matches("*/").count(), 1, "{}", script.text());
+    let frame = browse(&relay, "/p.ashx?o=565&p=%3Cscript%3E");
+    assert!(!frame.text().contains("<script>"), "{}", frame.text());
+}
+
+#[test]
+fn a_server_that_tells_a_conversion_is_not_taken_for_the_customer() {
+    let (relay, _folder) = relay("");
+    let (click, _) = visitor(&relay);
+    browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb"));
+    let conversion = the_conversion(&relay)["traits"].clone();
+    assert!(!conversion.to_string().contains("Mozilla"), "{conversion}");
+}
+
+#[test]
+fn one_address_tells_as_many_a_second_as_the_limit_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = relay_with(folder.path(), "", "", "[pixel]\nmax_per_second_per_ip = 2\n");
+    let mut connection = crate::relay::Connection::open(relay.address).unwrap();
+    let statuses: Vec<u16> = (0..30)
+        .map(|n| connection.get(&format!("/pixel.gif?offer=565&transaction_id=T{n}")).unwrap().status)
+        .collect();
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(statuses[..2], [200, 200]);
+}
+
+#[test]
+fn only_a_get_tells_a_conversion() {
+    let (relay, _folder) = relay("");
+    for method in ["HEAD", "POST"] {
+        assert_eq!(visit(&relay, method, b"/pixel.gif?offer=565", "Content-Length: 0\r\n").status, 405);
+    }
+    assert_eq!(conversions(&relay).len(), 0);
+}
+
+#[test]
+fn a_record_of_a_pixel_holds_its_request_and_no_cookie() {
+    let (relay, _folder) = relay("");
+    let (_, cookie) = visitor(&relay);
+    show(&relay, "/pixel.gif?offer=565&transaction_id=T1&api_key=secret-1", &cookie);
+    let postbacks = relay.api("/api/v1/postbacks?source=pixel").to_string();
+    let id = relay.api("/api/v1/postbacks?source=pixel")["items"][0]["id"].clone();
+    let record = relay.api(&format!("/api/v1/postbacks/{}", id.to_string().trim_matches('"'))).to_string();
+    for text in [postbacks, record] {
+        assert!(!text.contains("secret-1") && !text.contains(cookie.split('=').nth(1).unwrap()), "{text}");
+        assert!(text.contains("/pixel.gif?offer=565&transaction_id=T1&api_key=***"), "{text}");
+    }
+}
