@@ -118,6 +118,9 @@ fn setup(folder: &tempfile::TempDir, platform: SocketAddr, web: SocketAddr) -> S
 origins = ["http://{SHOP}:{port}"]
 max_per_second_per_ip = 50
 
+[filters]
+bot = {{ mode = "observe" }}
+
 [[affiliate]]
 id = "200"
 name = "Example Media"
