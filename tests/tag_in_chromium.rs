@@ -144,7 +144,7 @@ fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_
     check_payload(&by_api, &click, &agent);
     assert_eq!(by_api["custom_data"]["value"].to_string(), "9.10", "{by_api}");
 
-    let id = outbound[0]["conversion_id"].as_str().unwrap();
+    let id = outbound[0]["id"].as_str().unwrap();
     page.open(&world.tracker(&format!("/sign-in?next=/conversions/{id}")));
     page.value(&format!("document.querySelector('[type=password]').value = '{TOKEN}'"));
     page.value("document.querySelector('form').submit()");
