@@ -47,13 +47,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
-    let tokens = Tokens::new(
-        config
-            .api
-            .tokens
-            .iter()
-            .map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())),
-    );
+    let tokens = tokens(config);
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()
@@ -108,6 +102,11 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             metrics: measure::renderer(metrics, Arc::clone(store), clock.clone(), Arc::clone(&shared.known)),
         },
     }
+}
+
+fn tokens(config: &Config) -> Tokens {
+    let tokens = config.api.tokens.iter();
+    Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
 }
 
 /// What is seen of visitors: the country file is read anew, the list of bots made ready.
