@@ -230,7 +230,13 @@ impl Connection {
 
     /// Sends a GET of `path` and reads its answer.
     pub fn get(&mut self, path: &str) -> std::io::Result<Answer> {
-        self.stream.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())?;
+        self.get_with(path, "")
+    }
+
+    /// As [`Connection::get`], with further header lines, each with its line end.
+    pub fn get_with(&mut self, path: &str, headers: &str) -> std::io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        self.stream.get_mut().write_all(request.as_bytes())?;
         let mut head = String::new();
         let mut length = 0;
         loop {

@@ -36,6 +36,11 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
     config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
 }
 
+fn tokens(config: &Config) -> Tokens {
+    let tokens = config.api.tokens.iter();
+    Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
+}
+
 /// Governs the store by the configuration, and builds all that answers by it.
 pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::Recorder) -> Site {
     let (sight, cookie) = (Arc::new(sight), cookie_rule(config));
@@ -47,13 +52,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
-    let tokens = Tokens::new(
-        config
-            .api
-            .tokens
-            .iter()
-            .map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())),
-    );
+    let tokens = tokens(config);
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()
