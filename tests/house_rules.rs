@@ -195,9 +195,11 @@ fn proper_names(path: &str, text: &str) -> Vec<String> {
     if path.starts_with(NAMED_DOOR) {
         return Vec::new();
     }
-    // The name of the door is said wherever it is opened; `meta` is also a word of Rust's macros.
+    // The name of the door is said wherever it is opened; `meta` is also a word of Rust's macros, and an
+    // element of HTML.
     let text =
         text.replace("mod cake;", "").replace("web::cake", "").replace(":meta]", "").replace(":meta)", "");
+    let text = text.replace("<meta charset=", "<").replace("<meta name=", "<");
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let plain: Vec<&str> = text.split(|c| !is_part(c)).filter(|word| !NAMED_KEYS.contains(word)).collect();
     let found = words(&plain.join(" "));

@@ -36,6 +36,11 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
     config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
 }
 
+fn tokens(config: &Config) -> Tokens {
+    let tokens = config.api.tokens.iter();
+    Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
+}
+
 /// Governs the store by the configuration, and builds all that answers by it.
 pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::Recorder) -> Site {
     let (sight, cookie) = (Arc::new(sight), cookie_rule(config));

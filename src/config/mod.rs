@@ -237,8 +237,8 @@ fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
     path
 }
 
-/// What the doors that need no `[[source]]` want done with their conversions. The identity of a sale is
-/// the door's own affair; where it names none, each telling is a sale.
+/// What the doors that need no `[[source]]` want done with their conversions, where the door itself does
+/// not name what tells one sale from another.
 fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
     let ids = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
     // A page shown twice is no second sale; what an advertiser's server tells without a reference is.
