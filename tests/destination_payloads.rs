@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Click, Trait, Traits};
+use postbridge::domain::click::{Click, Consent, Trait, Traits};
 use postbridge::domain::conversion::{Conversion, EventName, Status};
 use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
@@ -306,6 +306,21 @@ fn a_retry_carries_the_same_bytes() {
     let input = RenderInput { conversion: &conversion, click: Some(&click), delivery: &id, now: later };
     let Rendered::Request(second) = meta.render(&input).unwrap() else { panic!("skipped") };
     assert_eq!(first, second);
+}
+
+#[test]
+fn a_visitors_answer_is_told_in_the_platforms_words_and_left_out_where_nobody_asked() {
+    let toml = "label = \"N\"\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://n.example/\"\n";
+    let body = r#"{"data": {{answer click.ad_user_data yes="GRANTED" no="DENIED"}}, "ads": {{answer click.ad_personalization yes="G" no="D"}}}"#;
+    let files = [("destination.toml", toml), ("event.json.hbs", body)];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
+    let account = account(Arc::new(DestinationTemplate::parse("answers", &files).unwrap()), &[]);
+    let mut click = click();
+    click.passage.consent = Some(Consent { ad_user_data: Some(true), ad_personalization: Some(false) });
+    let told = request(&account, &conversion(), Some(&click)).body;
+    assert_eq!(told, br#"{"data":"GRANTED","ads":"D"}"#);
+    click.passage.consent = Some(Consent { ad_user_data: Some(false), ad_personalization: None });
+    assert_eq!(request(&account, &conversion(), Some(&click)).body, br#"{"data":"DENIED"}"#);
 }
 
 /// A template of one number, for what happens to numbers.
