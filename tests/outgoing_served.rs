@@ -46,7 +46,7 @@ fn a_sale_of_a_tracking_link_is_told_to_the_affiliates_tracker() {
     let trace = relay.api(&format!("/api/v1/conversions/{id}"));
     let told =
         trace["deliveries"].as_array().unwrap().iter().find(|one| one["destination"] == "campaign:8599");
-    let attempt = &told.unwrap()["attempts"][0];
+    let attempt = &told.unwrap()["attempt_log"][0];
     assert_eq!(attempt["remark"], "payout 7.00 USD told as 5.60 USD (scale 0.80)");
 }
 
