@@ -1,4 +1,4 @@
-//! The baselines: a bare hyper server that answers `ok`, and a sink that answers like the platform.
+//! The baselines: bare hyper servers that answer `ok` or redirect, and a sink that answers like the platform.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -12,6 +12,15 @@ use hyper::{Request, Response};
 /// Serves `ok` on a free loopback port until the process is ended; prints the port first.
 pub fn serve_ok() {
     serve(2, |_| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok")))) });
+}
+
+/// Serves a 302 without a body: what a redirect costs that remembers nothing.
+pub fn serve_redirect() {
+    serve(2, |_| async {
+        let answer =
+            Response::builder().status(302).header("location", "https://advertiser.example/lp?cid=0");
+        Ok::<_, Infallible>(answer.body(Full::new(Bytes::new())).unwrap())
+    });
 }
 
 /// Serves `{"events_received":1}` after reading the body: what a platform says to one event.

@@ -14,7 +14,7 @@ pub struct Figures {
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub answered: u64,
-    /// Answers that were not 200.
+    /// Answers that were neither 200 nor 302.
     pub failed: u64,
 }
 
@@ -23,6 +23,8 @@ pub struct Figures {
 pub enum Until {
     Time(Duration),
     Count(u64),
+    /// So long, and on each connection one request in every such time at most.
+    Paced(Duration, Duration),
 }
 
 /// Writes the n-th request into a buffer.
@@ -81,13 +83,17 @@ async fn connection(
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (mut times, mut failed) = (Vec::with_capacity(16_384), 0);
+    let mut pace = pace(until, next.fetch_add(1, Ordering::Relaxed));
     let (mut out, mut input) = (Vec::with_capacity(1024), vec![0u8; 16_384]);
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         match until {
-            Until::Time(limit) if started.elapsed() >= limit => break,
+            Until::Time(limit) | Until::Paced(limit, _) if started.elapsed() >= limit => break,
             Until::Count(limit) if number >= limit => break,
             _ => {}
+        }
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
         }
         out.clear();
         request(number, &mut out);
@@ -101,7 +107,16 @@ async fn connection(
     (times, failed)
 }
 
-/// Reads one answer whole; says whether it was a 200.
+/// The beat of the n-th connection, if there is one: the connections do not beat together.
+fn pace(until: Until, connection: u64) -> Option<tokio::time::Interval> {
+    let Until::Paced(_, every) = until else { return None };
+    let shift = every.mul_f64((connection as f64 * 0.618_034).fract());
+    let mut pace = tokio::time::interval_at(tokio::time::Instant::now() + shift, every);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    Some(pace)
+}
+
+/// Reads one answer whole; says whether it was a 200 or a 302.
 async fn answered_ok(stream: &mut tokio::net::TcpStream, input: &mut [u8]) -> bool {
     let mut filled = 0;
     loop {
@@ -115,7 +130,7 @@ async fn answered_ok(stream: &mut tokio::net::TcpStream, input: &mut [u8]) -> bo
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
         });
         if filled >= head + 4 + length.unwrap_or(0) {
-            return text.starts_with("HTTP/1.1 200");
+            return text.starts_with("HTTP/1.1 200") || text.starts_with("HTTP/1.1 302");
         }
     }
 }

@@ -68,6 +68,18 @@ pub fn postback(run: u64) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync {
     }
 }
 
+/// The n-th click of a run on the campaign's link, each of a visitor who is new.
+pub fn click(run: u64) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync {
+    move |number, out| {
+        out.extend_from_slice(
+            format!(
+                "GET /c/8599?s1=r{run}n{number:012}&fbclid=IwAR0bench{number:012}&utm_source=bench HTTP/1.1\r\nHost: bench\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\nAccept: text/html\r\nReferer: https://blog.example/\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+}
+
 fn configuration(port: u16, folder: &Path, sink: Option<u16>) -> String {
     let destination = sink.map_or(String::new(), |sink| {
         format!(
@@ -97,6 +109,20 @@ id = "cake-bench"
 template = "cake"
 key = "bench-key-0123456789"
 currency = "USD"
+[[affiliate]]
+id = "200"
+name = "Bench Media"
+[[offer]]
+id = "565"
+url = "https://advertiser.example/lp?cid={{click_id}}&s1={{s1}}"
+pass = ["utm_*"]
+currency = "USD"
+payout = "7.00"
+[[campaign]]
+id = "8599"
+offer = "565"
+affiliate = "200"
+creative = "761"
 {destination}"#,
         folder.join("data").display()
     )

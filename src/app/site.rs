@@ -109,11 +109,6 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     }
 }
 
-fn tokens(config: &Config) -> Tokens {
-    let tokens = config.api.tokens.iter();
-    Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
-}
-
 /// What is seen of visitors: the country file is read anew, the list of bots made ready.
 ///
 /// # Errors

@@ -1,0 +1,92 @@
+//! Durable redirects a second through the built `serve`, against a bare hyper 302, round by round; and
+//! what durability adds to a visitor's wait at 1,000 clicks a second, in fdatasyncs of the same disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::child::Process;
+use support::load::{self, Figures, Until};
+use support::relay::{self, Relay};
+use support::{machine, median, setting};
+
+fn main() {
+    if std::env::var("POSTBRIDGE_BENCH_ROLE").is_ok_and(|role| role == "bare") {
+        return support::bare::serve_redirect();
+    }
+    let (rounds, seconds) = (setting("POSTBRIDGE_BENCH_ROUNDS", 5), setting("POSTBRIDGE_BENCH_SECONDS", 3));
+    let bare = Process::role("bare");
+    let relay = Relay::start(None);
+    println!(
+        "redirect: {rounds} rounds of {seconds} s, alternating; {}",
+        machine::describe(relay.folder.path())
+    );
+    for connections in [64, 256] {
+        let until = Until::Time(Duration::from_millis(700));
+        pressed(bare.port, connections, until, 0);
+        pressed(relay.process.port, connections, until, connections as u64);
+        let until = Until::Time(Duration::from_secs(seconds));
+        let pairs: Vec<(Figures, Figures)> = (0..rounds)
+            .map(|round| {
+                let run = connections as u64 * 1000 + round;
+                let bare = pressed(bare.port, connections, until, run);
+                (bare, pressed(relay.process.port, connections, until, run))
+            })
+            .collect();
+        report(connections, &pairs);
+    }
+    let pairs: Vec<(Figures, Figures, f64)> = (0..rounds)
+        .map(|round| {
+            let sync_ms = machine::fdatasync_us(relay.folder.path(), 300) / 1000.0;
+            let bare = paced(bare.port, seconds, round);
+            (bare, paced(relay.process.port, seconds, round), sync_ms)
+        })
+        .collect();
+    report_wait(&pairs);
+}
+
+fn pressed(port: u16, connections: usize, until: Until, run: u64) -> Figures {
+    let figures = load::run(port, connections, until, relay::click(run));
+    assert_eq!(figures.failed, 0, "every answer is a 302");
+    figures
+}
+
+/// 1,000 a second: 50 connections, each 20 times.
+fn paced(port: u16, seconds: u64, round: u64) -> Figures {
+    pressed(port, 50, Until::Paced(Duration::from_secs(seconds), Duration::from_millis(50)), 900_000 + round)
+}
+
+fn report(connections: usize, pairs: &[(Figures, Figures)]) {
+    let of = |pick: &dyn Fn(&(Figures, Figures)) -> f64| median(&pairs.iter().map(pick).collect::<Vec<_>>());
+    println!(
+        "{connections:>4} connections: bare 302 {:>7.0}/s (p50 {:.2} ms, p99 {:.2} ms); durable {:>7.0}/s (p50 {:.2} ms, p99 {:.2} ms); ratio {:.3} (at least 0.25)",
+        of(&|(bare, _)| bare.per_second),
+        of(&|(bare, _)| bare.p50_ms),
+        of(&|(bare, _)| bare.p99_ms),
+        of(&|(_, ours)| ours.per_second),
+        of(&|(_, ours)| ours.p50_ms),
+        of(&|(_, ours)| ours.p99_ms),
+        of(&|(bare, ours)| ours.per_second / bare.per_second),
+    );
+}
+
+fn report_wait(pairs: &[(Figures, Figures, f64)]) {
+    let of =
+        |pick: &dyn Fn(&(Figures, Figures, f64)) -> f64| median(&pairs.iter().map(pick).collect::<Vec<_>>());
+    println!(
+        "{:>4.0} clicks/s: bare 302 p50 {:.3} ms; durable p50 {:.3} ms, p99 {:.2} ms; fdatasync {:.3} ms; added {:.2} fdatasyncs (at most 4)",
+        of(&|(_, ours, _)| ours.per_second),
+        of(&|(bare, ..)| bare.p50_ms),
+        of(&|(_, ours, _)| ours.p50_ms),
+        of(&|(_, ours, _)| ours.p99_ms),
+        of(&|(.., sync)| *sync),
+        of(&|(bare, ours, sync)| (ours.p50_ms - bare.p50_ms) / sync),
+    );
+}
