@@ -12,7 +12,7 @@ const CONFIG: &str = r#"
 public_url = "https://t.example.com"
 
 [api]
-tokens = [{ name = "ops", token = "t0ken-of-the-operators" }]
+tokens = [{ name = "ops", token = "t0ken-of-the-operators", rights = ["network"] }]
 
 [[source]]
 id = "cake-test"
@@ -82,6 +82,58 @@ fn init_writes_a_file_that_passes_check_once_the_secrets_are_set() {
     let checked = postbridge(folder.path(), &["check", "--config", config]);
     assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
     assert!(out(&checked).contains("is fine: 1 source, 1 destination"), "{}", out(&checked));
+}
+
+const CAMPAIGN: &str = r#"
+[[affiliate]]
+id = "200"
+[[offer]]
+id = "565"
+name = "Example offer"
+url = "https://advertiser.example/lp?cid={click_id}"
+currency = "USD"
+[[campaign]]
+id = "8599"
+offer = "565"
+affiliate = "200"
+creative = "761"
+postback = { url = "https://aff.example/pb?cid=#s2#" }
+"#;
+
+#[test]
+fn link_prints_the_tracking_link_alone_and_the_one_by_creative_beside() {
+    let folder = folder(&format!("{CONFIG}{CAMPAIGN}"));
+    let linked = postbridge(folder.path(), &["link", "8599"]);
+    assert_eq!(linked.status.code(), Some(0), "{}", err(&linked));
+    assert_eq!(out(&linked), "https://t.example.com/c/8599\n");
+    assert!(err(&linked).contains("https://t.example.com/?a=200&c=761"), "{}", err(&linked));
+}
+
+#[test]
+fn link_of_a_campaign_that_is_none_says_which_was_meant_and_ends_with_2() {
+    let folder = folder(&format!("{CONFIG}{CAMPAIGN}"));
+    let linked = postbridge(folder.path(), &["link", "8589"]);
+    assert_eq!(linked.status.code(), Some(2));
+    assert_eq!(out(&linked), "");
+    assert!(err(&linked).contains("did you mean `8599`?"), "{}", err(&linked));
+}
+
+#[test]
+fn check_names_offers_campaigns_and_postbacks_and_counts_where_there_are_many() {
+    let few = folder(&format!("{CONFIG}{CAMPAIGN}"));
+    let said = out(&postbridge(few.path(), &["check"]));
+    assert!(said.contains("offers: 565 (Example offer, active)\n"), "{said}");
+    assert!(said.contains("campaigns: 8599 (https://t.example.com/c/8599)\n"), "{said}");
+    assert!(said.contains("outgoing postbacks: campaign:8599\n"), "{said}");
+    assert!(said.contains("is fine: 1 source, 1 destination, 1 offer, 1 campaign, 1 outgoing postback\n"));
+    let more: String = (1..=11)
+        .map(|id| {
+            format!("[[postback]]\nid = \"{id}\"\nmode = \"off\"\nurl = \"https://aff.example/?c=#s2#\"\n")
+        })
+        .collect();
+    let many = folder(&format!("{CONFIG}{CAMPAIGN}{more}"));
+    let said = out(&postbridge(many.path(), &["check"]));
+    assert!(said.contains("outgoing postbacks: 12, of them 11 not live\n"), "{said}");
 }
 
 #[test]

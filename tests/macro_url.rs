@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use postbridge::domain::ids::ClickId;
 use postbridge::problem::Problem;
+use postbridge::template::macro_names::MEANINGS;
 use postbridge::template::macro_url::{Grammar, LANDING_NAMES, MacroUrl, POSTBACK_NAMES};
 use proptest::prelude::*;
 
@@ -206,6 +207,26 @@ fn passed_parameters_follow_the_query_and_those_of_the_url_win() {
     ] {
         let url = MacroUrl::compile(url, &Grammar::braces(), LANDING_NAMES).unwrap();
         assert_eq!(url.render_passing(&|_| Some("v".to_owned()), &passed), expected);
+    }
+}
+
+#[test]
+fn the_readme_explains_every_macro_and_every_grammar() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for meaning in MEANINGS {
+        // `s1`…`s5` name what is between them.
+        let between = ["s", "sub", "aff_sub"].iter().any(|word| {
+            let number = meaning.name.strip_prefix(word).and_then(|rest| rest.parse::<u8>().ok());
+            number.is_some_and(|number| (2..=4).contains(&number))
+        });
+        assert!(between || readme.contains(&format!("`{}`", meaning.name)), "{}", meaning.name);
+        assert!(meaning.doc.ends_with(['.', '…']), "{}: {}", meaning.name, meaning.doc);
+    }
+    for (written, shown) in GRAMMARS {
+        assert!(
+            readme.contains(&format!("`\"{written}\"`")) && readme.contains(&format!("`{shown}`")),
+            "{shown}"
+        );
     }
 }
 

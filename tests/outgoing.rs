@@ -18,25 +18,25 @@ use postbridge::template::outgoing::Postback;
 use postbridge::template::stories::run_outgoing_stories;
 
 use crate::destination_stories::expectations;
-use crate::dispatch_world::{World, draft, open_store, policy, quick, source, until};
+use crate::dispatch_world::{World, draft, open_store, policy, quick, source};
 use crate::standin::{Act, Standin};
 use crate::store_ground::{self, usd};
 
 /// One campaign's postback.
 #[derive(Clone)]
-struct Told {
-    url: String,
-    scale: &'static str,
-    mode: Mode,
-    max_per_second: Option<u32>,
-    timeout_ms: u64,
-    allow_private_network: bool,
-    route: Route,
+pub struct Told {
+    pub url: String,
+    pub scale: &'static str,
+    pub mode: Mode,
+    pub max_per_second: Option<u32>,
+    pub timeout_ms: u64,
+    pub allow_private_network: bool,
+    pub route: Route,
 }
 
 impl Told {
     /// Approved sales of the campaign, once, at once, all of them.
-    fn of(campaign: &'static str, url: String) -> Told {
+    pub fn of(campaign: &'static str, url: String) -> Told {
         let id = DestinationId::parse(&format!("campaign:{campaign}")).unwrap();
         let scope = Scope::Campaign(CampaignId::parse(campaign).unwrap());
         let route = Route { scope, on: Some(vec![Status::Approved]), ..Route::to(id) };
@@ -53,7 +53,7 @@ impl Told {
     }
 
     /// Tells its sales to a stand-in.
-    fn to(campaign: &'static str, tracker: &Standin) -> Told {
+    pub fn to(campaign: &'static str, tracker: &Standin) -> Told {
         Told::of(campaign, tracker.url("/pb?cid=#s2#&payout=#price#&tid=#tid#&st=#status#"))
     }
 
@@ -79,13 +79,13 @@ impl Told {
     }
 }
 
-fn plan(told: &[Told]) -> DispatchPlan {
+pub fn plan(told: &[Told]) -> DispatchPlan {
     let policies = [(source(), policy())].into();
     DispatchPlan { lanes: told.iter().map(Told::lane).collect(), policies }
 }
 
 /// A store governed by these postbacks' routes; a sale without its click waits for it.
-fn world(told: &[Told]) -> World {
+pub fn world(told: &[Told]) -> World {
     let world = World::on(open_store(), &[]);
     let waiting = postbridge::domain::delivery::SourcePolicy {
         unmatched: Unmatched::Hold { hours: 1 },
@@ -97,7 +97,7 @@ fn world(told: &[Told]) -> World {
     world
 }
 
-fn dispatch(world: &World, told: &[Told]) -> Dispatch {
+pub fn dispatch(world: &World, told: &[Told]) -> Dispatch {
     Dispatch::start_at_pace(Arc::clone(&world.store), plan(told), world.clock.clone(), quick())
 }
 
@@ -131,12 +131,12 @@ async fn tell(world: &World, click: &str, status: Status) -> ConversionId {
     world.arrive(draft).await
 }
 
-async fn sale(world: &World, id: &str, campaign: &str) -> ConversionId {
+pub async fn sale(world: &World, id: &str, campaign: &str) -> ConversionId {
     click(world, id, campaign).await;
     tell(world, id, Status::Approved).await
 }
 
-async fn taking() -> Standin {
+pub async fn taking() -> Standin {
     Standin::start(|_| Act::status(204, "")).await
 }
 
@@ -144,7 +144,7 @@ fn targets(tracker: &Standin) -> Vec<String> {
     tracker.received().into_iter().map(|received| received.target).collect()
 }
 
-fn words(deliveries: &[(Delivery, Vec<Attempt>)]) -> Vec<&str> {
+pub fn words(deliveries: &[(Delivery, Vec<Attempt>)]) -> Vec<&str> {
     deliveries.iter().map(|(delivery, _)| delivery.state.word()).collect()
 }
 
@@ -392,122 +392,6 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
             ("postback:all", "https://aff.example/pb?cid=theirs-k1&p=7.00".to_owned(), false, Some(why)),
         ]
     );
-}
-
-#[tokio::test]
-async fn campaigns_that_tell_one_host_share_its_rate() {
-    let tracker = taking().await;
-    let told: Vec<Told> =
-        ["1", "2", "3"].map(|id| Told { max_per_second: Some(40), ..Told::to(id, &tracker) }).into();
-    let world = world(&told);
-    let mut sales = Vec::new();
-    for n in 0..20 {
-        for campaign in ["1", "2", "3"] {
-            sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
-        }
-    }
-    let begun = postbridge::ambient::stopwatch();
-    let dispatch = dispatch(&world, &told);
-    world.all_reach(&sales, "delivered").await;
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(1_300), "60 at 40 a second took {took:?}");
-    dispatch.stop(Duration::from_secs(5)).await;
-}
-
-#[tokio::test]
-async fn campaigns_that_tell_one_host_share_its_places() {
-    let tracker =
-        Standin::start(|_| Act::After(Duration::from_millis(30), Box::new(Act::status(200, "")))).await;
-    let told: Vec<Told> = ["1", "2", "3", "4"].map(|id| Told::to(id, &tracker)).into();
-    let world = world(&told);
-    let mut sales = Vec::new();
-    for n in 0..25 {
-        for campaign in ["1", "2", "3", "4"] {
-            sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
-        }
-    }
-    let dispatch = dispatch(&world, &told);
-    world.all_reach(&sales, "delivered").await;
-    assert!(tracker.connections() <= HOST_PLACES, "{} at once", tracker.connections());
-    dispatch.stop(Duration::from_secs(5)).await;
-}
-
-#[tokio::test]
-async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
-    let sick = Standin::start(|_| Act::status(500, "down")).await;
-    let well = taking().await;
-    let told = [Told::to("1", &sick), Told::to("2", &sick), Told::to("3", &well)];
-    let world = world(&told);
-    let dispatch = dispatch(&world, &told);
-    for n in 0..10 {
-        sale(&world, &format!("s{n}"), "1").await;
-    }
-    let open = |id: &str| {
-        let states = dispatch.states();
-        states.iter().any(|state| state.destination.as_str() == id && state.open_until.is_some())
-    };
-    until("the host's breaker is open", || open("campaign:1")).await;
-    assert!(open("campaign:2"), "one breaker a host");
-    assert!(!open("campaign:3"));
-    until("what was out is back", || dispatch.states().iter().all(|state| state.in_flight == 0)).await;
-    let asked = sick.count();
-    let kept_back = sale(&world, "x", "2").await;
-    let healthy = sale(&world, "y", "3").await;
-    world.reaches(healthy, "delivered").await;
-    assert_eq!(words(&world.deliveries(kept_back).await), ["waiting"]);
-    assert_eq!(sick.count(), asked, "nothing is sent to a host that rests");
-    dispatch.stop(Duration::from_secs(5)).await;
-}
-
-#[tokio::test]
-async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_another_host_goes_on() {
-    let sick = Standin::start(|_| Act::status(500, "down")).await;
-    let well = taking().await;
-    let told = [Told::to("1", &sick), Told::to("2", &sick)];
-    let world = world(&told);
-    let dispatch = dispatch(&world, &told);
-    let mut sales = Vec::new();
-    for n in 0..10 {
-        sales.push(sale(&world, &format!("s{n}"), "1").await);
-    }
-    until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
-    dispatch.reload(plan(&[Told::to("1", &well), Told::to("2", &sick)]));
-    let states = dispatch.states();
-    assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
-    world.all_reach(&sales, "delivered").await;
-    dispatch.stop(Duration::from_secs(5)).await;
-}
-
-/// Resident kilobytes and processor ticks of this process.
-fn spent() -> (u64, u64) {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let kilobytes = resident.trim().trim_end_matches(" kB").parse().unwrap();
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> =
-        stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|f| f.parse().unwrap()).collect();
-    (kilobytes, fields.iter().sum())
-}
-
-#[tokio::test]
-async fn two_thousand_campaigns_that_wait_cost_next_to_nothing() {
-    let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
-    let told: Vec<Told> = campaigns
-        .iter()
-        .map(|id| Told::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
-        .collect();
-    let world = world(&[]);
-    let (before, _) = spent();
-    let dispatch = dispatch(&world, &told);
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let (_, ticks) = spent();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let (after, later) = spent();
-    let (kilobytes, ticks) = (after.saturating_sub(before), later - ticks);
-    println!("2,000 lanes: {kilobytes} kB, {ticks} ticks of 10 ms in 3 s");
-    assert!(kilobytes < 100_000, "{kilobytes} kB");
-    assert!(ticks < 60, "{ticks} ticks of 10 ms in 3 s");
-    dispatch.stop(Duration::from_secs(5)).await;
 }
 
 #[test]

@@ -20,7 +20,7 @@ use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
 use postbridge::template::account::{Account, Mode};
 use postbridge::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
 use postbridge::template::outgoing::Postback;
-use postbridge::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagScript};
+use postbridge::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagCard};
 use rust_decimal::Decimal;
 
 use crate::pages_ground::{World, destination, noon};
@@ -100,7 +100,7 @@ fn program() -> Program {
             scale: Decimal::new(90, 2),
             mode: Mode::Live,
         }],
-        tag: Some(TagScript {
+        tag: Some(TagCard {
             pinned_path: "/tag.0011223344556677.js".to_owned(),
             integrity: "sha384-abcdef".to_owned(),
             origins: vec!["https://shop.example".to_owned()],

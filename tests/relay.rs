@@ -135,13 +135,24 @@ impl Relay {
 
     /// A GET of the API with the token.
     pub fn api(&self, path: &str) -> Value {
-        let answer = ask(
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// The same; `None` where there is no such thing.
+    pub fn try_api(&self, path: &str) -> Option<Value> {
+        let answer = self.get(path);
+        assert!(matches!(answer.status, 200 | 404), "{path}: {}", answer.text());
+        (answer.status == 200).then(|| answer.json())
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        ask(
             self.address,
             format!("GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n").as_bytes(),
         )
-        .unwrap();
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.json()
+        .unwrap()
     }
 
     /// A POST of the API with the token.
@@ -219,7 +230,13 @@ impl Connection {
 
     /// Sends a GET of `path` and reads its answer.
     pub fn get(&mut self, path: &str) -> std::io::Result<Answer> {
-        self.stream.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())?;
+        self.get_with(path, "")
+    }
+
+    /// As [`Connection::get`], with further header lines, each with its line end.
+    pub fn get_with(&mut self, path: &str, headers: &str) -> std::io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        self.stream.get_mut().write_all(request.as_bytes())?;
         let mut head = String::new();
         let mut length = 0;
         loop {

@@ -1,5 +1,6 @@
 //! A process that loads a store and says what was acknowledged, to be killed; and the check of its word.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,10 +9,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use postbridge::domain::delivery::DeliveryState;
-use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId};
+use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, OfferId, VisitorId};
+use postbridge::domain::offer::Placement;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{Arrival, ClaimRequest, PurgeBefore, Store};
+use postbridge::store::{
+    Arrival, ClaimRequest, ClickArrival, ClickFilter, PageRequest, PurgeBefore, Screening, Store,
+};
 
 use crate::store_ground::*;
 
@@ -87,6 +91,7 @@ fn parse(line: &str) -> Option<Ack> {
 /// Checks that everything acknowledged is there, whole, and known when it is told again.
 pub fn verify(store: &dyn Store, acks: &[Ack]) {
     let mut lost = Vec::new();
+    let listed = listed_clicks(store);
     for ack in acks {
         let kept = match ack {
             Ack::Sale { transaction, conversion } => {
@@ -97,7 +102,7 @@ pub fn verify(store: &dyn Store, acks: &[Ack]) {
                         && trace.postbacks[0].raw.is_some()
                 })
             }
-            Ack::Click(id) => wait(store.click(id)).unwrap().is_some(),
+            Ack::Click(id) => wait(store.click(id)).unwrap().is_some() && listed.contains(id),
             Ack::Delivered(id) => {
                 let trace = wait(store.conversion(id.conversion)).unwrap();
                 trace.is_some_and(|trace| {
@@ -116,6 +121,22 @@ pub fn verify(store: &dyn Store, acks: &[Ack]) {
             let again = sale(transaction).tell(store);
             assert_eq!(again.verdict.conversion(), Some(*conversion));
             assert!(!matches!(again.verdict, Verdict::Accepted { .. }), "{transaction} was accepted twice");
+        }
+    }
+}
+
+/// Every click that the list shows, each once.
+fn listed_clicks(store: &dyn Store) -> HashSet<ClickId> {
+    let (mut listed, mut cursor) = (HashSet::new(), None);
+    loop {
+        let page = PageRequest { cursor, limit: 1000 };
+        let page = wait(store.clicks(ClickFilter::default(), page)).unwrap();
+        for click in page.items {
+            assert!(listed.insert(click.id.clone()), "{} is listed twice", click.id);
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return listed;
         }
     }
 }
@@ -166,7 +187,11 @@ async fn tell_sales(store: Arc<dyn Store>, name: String) {
 async fn record_clicks(store: Arc<dyn Store>, name: String) {
     for number in 0.. {
         let id = format!("c-{name}-{number}");
-        let Ok(_) = store.record_click(unscreened(click(&id))).await else { return };
+        let mut clicked = click(&id);
+        clicked.passage.placement = OfferId::parse("565").ok().map(Placement::of_offer);
+        clicked.passage.visitor = VisitorId::parse(&format!("visitor-of-{name}")).ok();
+        let screened = ClickArrival { click: clicked, screening: Screening::Filters };
+        let Ok(_) = store.record_click(screened).await else { return };
         say(&format!("ack-click {id}"));
     }
 }

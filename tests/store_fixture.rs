@@ -1,18 +1,30 @@
-//! The store of format 1 that lies in `fixtures/store/v1` stays readable, record by record.
+//! The stores of every format that lie in `fixtures/store` stay readable, record by record.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use postbridge::domain::attribution::{Attribution, Reading};
+use postbridge::domain::attribution::{Attribution, Model, Reading};
+use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage, Trait, Traits};
 use postbridge::domain::conversion::{Cause, Status};
 use postbridge::domain::delivery::{DeliveryState, Judgement, NO_CLICK, Unmatched};
-use postbridge::domain::ids::Seq;
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules};
+use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
+use postbridge::domain::offer::{Caps, Disposition, Offer, Payout, PayoutFrom, Placement};
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::{Actor, StatusMove};
+use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{Again, Finding, Outcome, PostbackFilter, PurgeBefore, Store};
+use postbridge::store::{
+    Again, ClickArrival, ClickFilter, ConversionRef, Finding, Outcome, PostbackFilter, PurgeBefore,
+    ReportQuery, Screening, Store, SuppressionOrder,
+};
 
 use crate::store_ground::*;
+use crate::store_offers::offer;
 
 const V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v1");
+const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v2");
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -27,7 +39,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// One record of every kind.
+/// One record of every kind that format 1 knew.
 fn fill(store: &dyn Store) {
     // Postback 1 is purged, 2 is stripped of its raw bytes.
     wait(store.arrive(quarantined("purged", at(-20 * DAY)))).unwrap();
@@ -114,6 +126,175 @@ fn check(store: &dyn Store) {
     assert_eq!(wait(store.postbacks(open, first_page(9))).unwrap().items, vec![]);
 }
 
+/// What decides about the clicks and conversions of format 2.
+fn network_rules() -> Arc<Rulebook> {
+    let offer = Offer {
+        caps: Caps { clicks_per_day: Some(2), ..Caps::default() },
+        payout: Some(Payout::Fixed("7.00".parse().unwrap())),
+        revenue: Some("12.00".parse().unwrap()),
+        disposition: Disposition { status: Status::Approved, after_hours: 24 },
+        ..offer("565")
+    };
+    let duplicate = DuplicateRule { mode: FilterMode::Observe, window_ms: HOUR, by: DuplicateBy::Ip };
+    let filters = FilterRules { duplicate: Some(duplicate), ..FilterRules::default() };
+    let rules = sale("any").forward().rules();
+    Arc::new(Rulebook {
+        offers: [(offer.id.clone(), Arc::new(offer))].into(),
+        filters,
+        ..Rulebook::clone(&rules)
+    })
+}
+
+fn visitor() -> VisitorId {
+    VisitorId::parse("visitor-0123456789").unwrap()
+}
+
+/// A click by a tracking link, with all that is known of how it came by.
+fn visit(id: &str, kind: ClickKind) -> Click {
+    let passage = Passage {
+        origin: Origin::Link,
+        kind,
+        placement: Some(Placement {
+            offer: OfferId::parse("565").unwrap(),
+            campaign: CampaignId::parse("8599").ok(),
+            affiliate: AffiliateId::parse("200").ok(),
+            creative: CreativeId::parse("761").ok(),
+        }),
+        visitor: Some(visitor()),
+        agent: Some(Agent {
+            device: "mobile".to_owned(),
+            system: Some("iOS 18".to_owned()),
+            browser: Some("Safari 18".to_owned()),
+            bot: None,
+        }),
+        country: Some("DE".to_owned()),
+        verdicts: Vec::new(),
+        consent: Some(Consent { ad_user_data: Some(true), ad_personalization: None }),
+    };
+    Click { at: at(100), recorded_at: at(100), passage, ..click(id) }
+}
+
+/// What format 2 knows beside: clicks of campaigns, and conversions that the network's side takes.
+fn fill_network(store: &dyn Store) {
+    store.govern(network_rules());
+    let tell = |click| {
+        let recorded = store.record_click(ClickArrival { click, screening: Screening::Filters });
+        wait(recorded).unwrap();
+    };
+    tell(visit("n1", ClickKind::Visit));
+    tell(visit("n2", ClickKind::Visit));
+    tell(visit("n3", ClickKind::Head));
+    let order = SuppressionOrder {
+        list: "refunds".to_owned(),
+        entries: [(SuppressedKind::Email, "eve@example.com"), (SuppressedKind::OrderId, "o-1")]
+            .map(|(kind, text)| Suppressed::parse(kind, text).unwrap())
+            .to_vec(),
+        actor: "ops".to_owned(),
+        now: at(150),
+    };
+    assert_eq!(wait(store.suppress(order)).unwrap(), [true, true]);
+    // 13: by its visitor, pending until its disposition. 14: expired. 15 and 16: pending, then approved.
+    // 17: pending until its disposition comes. 18: on a list.
+    let pixel = |name, time| {
+        let mut pixel = sale(name).at(at(time));
+        (pixel.draft.status, pixel.draft.value) = (None, None);
+        pixel.draft.network.offer = OfferId::parse("565").ok();
+        pixel.draft.network.visitor = Some(visitor());
+        pixel
+    };
+    let expired = sale("expired").click("n2").at(at(40 * DAY));
+    let pending = sale("approved-later").click("n1").status(Status::Pending).at(at(201));
+    let approved = sale("approved-later").click("n1").at(at(202));
+    let mut listed = pixel("listed", 300);
+    listed.draft.traits = Traits([(Trait::Email, " Eve@Example.com".to_owned())].into());
+    for told in [pixel("pixel", 200), expired, pending, approved, pixel("disposed", 190), listed] {
+        wait(store.arrive(told.arrival())).unwrap();
+    }
+    for work in claim(store, "ads", at(203)) {
+        if work.conversion.transaction_id.as_deref() == Some("approved-later") {
+            let mut outcome = delivered(&work, at(203));
+            outcome.attempt.remark = Some("payout 3.50 USD told".to_owned());
+            wait(store.record(outcome)).unwrap();
+        } else {
+            wait(store.release(vec![work.id])).unwrap();
+        }
+    }
+    assert_eq!(wait(store.dispose(at(190).plus_hours(24), 9)).unwrap(), 1);
+    let by = Actor::Advertiser("shop".to_owned());
+    let wanted = StatusMove { to: Status::Rejected, by, note: Some("returned".to_owned()) };
+    let which = ConversionRef::Number(Seq::new(15).unwrap());
+    wait(store.set_status(which, wanted, at(400))).unwrap();
+    wait(store.keep_text("tag.abc.js".to_owned(), "(() => {})()".to_owned())).unwrap();
+}
+
+fn check_network(store: &dyn Store) {
+    let trace = |number| {
+        let postback = wait(store.postback(Seq::new(number).unwrap())).unwrap().unwrap();
+        wait(store.conversion(postback.verdict.conversion().unwrap())).unwrap().unwrap()
+    };
+    let page = wait(store.clicks(ClickFilter::default(), first_page(9))).unwrap();
+    let ids: Vec<&str> = page.items.iter().map(|click| click.id.as_str()).collect();
+    assert_eq!(ids, ["n3", "n2", "n1", "c2", "c1"]);
+    let hits = |click: &Click| -> Vec<Filter> {
+        click.passage.verdicts.iter().filter(|said| said.hit.is_some()).map(|said| said.filter).collect()
+    };
+    assert_eq!((hits(&page.items[2]), hits(&page.items[1])), (vec![], vec![Filter::Duplicate]));
+    assert_eq!(hits(&page.items[0]), [Filter::Duplicate, Filter::Cap]);
+    let mut plain = Click::clone(&page.items[0]);
+    plain.passage.verdicts.clear();
+    assert_eq!(plain, visit("n3", ClickKind::Head));
+
+    let pixel = trace(13).conversion;
+    let joined = Attribution::Visitor { visitor: visitor(), click: click_id("n2"), model: Model::LastTouch };
+    assert_eq!(pixel.attribution, joined);
+    assert_eq!(pixel.placement, visit("n2", ClickKind::Visit).passage.placement);
+    assert_eq!((pixel.payout, pixel.payout_from), (Some(usd("7.00")), Some(PayoutFrom::Fixed)));
+    assert_eq!((pixel.revenue, pixel.value), (Some(usd("12.00")), Some(usd("12.00"))));
+    assert_eq!(pixel.status, Status::Pending);
+    assert_eq!(pixel.disposition, Some((at(200).plus_hours(24), Status::Approved)));
+    assert_eq!(pixel.considered.len(), 2);
+
+    let expired = trace(14).conversion;
+    assert!(matches!(expired.attribution, Attribution::Expired { .. }));
+    assert_eq!(expired.status, Status::Scrubbed);
+    assert!(expired.reason.unwrap().contains("had expired"));
+
+    let approved = trace(15);
+    assert_eq!(approved.conversion.history[0].what, ["status: pending → approved"]);
+    assert_eq!(approved.deliveries[0].1[0].remark.as_deref(), Some("payout 3.50 USD told"));
+    let cause = Cause::Person { name: "shop".to_owned(), note: Some("returned".to_owned()) };
+    assert_eq!(approved.conversion.history[1].cause, cause);
+    assert_eq!(approved.conversion.status, Status::Rejected);
+    let disposed = trace(17).conversion;
+    assert_eq!((disposed.status, &disposed.history[0].cause), (Status::Approved, &Cause::Disposition));
+    let listed = trace(18).conversion;
+    assert_eq!(listed.reason.as_deref(), Some("its email is on the suppression list `refunds`"));
+    let lists = wait(store.lists()).unwrap();
+    assert_eq!(lists.len(), 1);
+    let report = wait(store.report(ReportQuery { limit: 9, ..ReportQuery::default() })).unwrap();
+    let numbers: Vec<u64> = report.rows.iter().map(|row| row.seq.get()).collect();
+    assert_eq!((report.total, numbers), (5, vec![17, 13, 15, 18, 14]));
+    let text = wait(store.kept_text("tag.abc.js".to_owned())).unwrap();
+    assert_eq!(text.as_deref(), Some("(() => {})()"));
+}
+
+#[test]
+fn a_store_of_format_2_opens_with_all_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    copy(Path::new(V2), &data);
+    let store = Embedded::open_sled(&data).unwrap();
+    check(&store);
+    check_network(&store);
+    store.govern(network_rules());
+    let click = visit("n4", ClickKind::Visit);
+    let told = wait(store.record_click(ClickArrival { click, screening: Screening::Filters })).unwrap();
+    let verdicts = &told.click.passage.verdicts;
+    let hits: Vec<Filter> =
+        verdicts.iter().filter(|said| said.hit.is_some()).map(|said| said.filter).collect();
+    assert_eq!(hits, [Filter::Duplicate, Filter::Cap], "what it counted goes on counting");
+}
+
 #[test]
 fn a_store_of_format_1_opens_with_all_its_records() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,6 +302,8 @@ fn a_store_of_format_1_opens_with_all_its_records() {
     copy(Path::new(V1), &data);
     let store = governed(Embedded::open_sled(&data).unwrap());
     check(&store);
+    let clicks = wait(store.clicks(ClickFilter::default(), first_page(9))).unwrap().items;
+    assert_eq!(clicks.iter().map(|click| click.id.as_str()).collect::<Vec<_>>(), ["c2", "c1"]);
     let again = sale("delivered").click("c1").tell(&store);
     assert!(matches!(again.verdict, Verdict::Duplicate { .. }));
     assert_eq!(again.postback.get(), 13);
@@ -129,7 +312,10 @@ fn a_store_of_format_1_opens_with_all_its_records() {
         wait(store.record(outcome)).unwrap();
     }
     drop(store);
-    check(&Embedded::open_sled(&data).unwrap());
+    let store = Embedded::open_sled(&data).unwrap();
+    check(&store);
+    purge_all(&store, PurgeBefore { clicks: at(DAY), ..never() });
+    assert!(wait(store.clicks(ClickFilter::default(), first_page(9))).unwrap().items.is_empty());
 }
 
 /// Makes the fixture of a new format where `POSTBRIDGE_MAKE_FIXTURE` names a folder: see
@@ -141,5 +327,7 @@ fn what_is_written_today_is_what_the_fixture_holds() {
     let folder = asked.unwrap_or_else(|| scratch.path().join("data"));
     let store = Embedded::open_sled(&folder).unwrap();
     fill(&store);
+    fill_network(&store);
     check(&store);
+    check_network(&store);
 }

@@ -94,7 +94,12 @@ fn an_address_is_found_in_a_network_of_any_length(ground: &Ground) {
         for ip in ["203.0.113.200", "198.51.100.7", "10.255.0.1", "2001:db8:1:ffff::9", "2001:db8:2::1"] {
             assert!(told(ip), "{ip}");
         }
-        assert!(told("::ffff:203.0.113.9"), "the same address in the other notation");
+        let mut visitor = click(&format!("c-{reopened}"));
+        visitor.ip = Some("::ffff:203.0.113.9".parse().unwrap());
+        let name = visitor.id.as_str().to_owned();
+        wait(store.record_click(unscreened(visitor))).unwrap();
+        let told_click = reason(store, &name, |sale| sale.draft.click_id = Some(name.clone()));
+        assert_eq!(told_click, on("ip", "nets"), "the same address in the other notation, of the click");
         for ip in ["203.0.114.1", "198.51.100.8", "11.0.0.1", "2001:db8:3::9", "2001:db8:2::2"] {
             assert!(!told(ip), "{ip}");
         }

@@ -97,11 +97,6 @@ impl World {
         let told = self.relay.api(&format!("/api/v1/conversions?source={source}"));
         told["items"].as_array().unwrap().clone()
     }
-
-    /// What pages have asked the website for.
-    pub fn asked(&self) -> Vec<Received> {
-        self.web.received()
-    }
 }
 
 fn setup(folder: &tempfile::TempDir, platform: SocketAddr, web: SocketAddr) -> Setup {
@@ -117,6 +112,9 @@ fn setup(folder: &tempfile::TempDir, platform: SocketAddr, web: SocketAddr) -> S
 [tag]
 origins = ["http://{SHOP}:{port}"]
 max_per_second_per_ip = 50
+
+[filters]
+bot = {{ mode = "observe" }}
 
 [[affiliate]]
 id = "200"
@@ -162,7 +160,8 @@ pub fn param(url: &str, name: &str) -> Option<String> {
 /// Where screenshots are left to be looked at.
 pub fn pictures() -> std::path::PathBuf {
     let folder = std::env::var_os("POSTBRIDGE_SCREENSHOTS");
-    let folder = folder.map_or_else(|| std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("tag"), Into::into);
+    let folder =
+        folder.map_or_else(|| std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("tag"), Into::into);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

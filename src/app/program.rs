@@ -3,10 +3,16 @@
 use crate::config::Config;
 use crate::config::offer::{Campaign, Offer};
 use crate::config::outgoing::Outgoing;
-use crate::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagScript};
+use crate::template::tag_script::TagScript;
+use crate::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagCard};
 
-/// `tag` is the script that is served now, if any is.
-pub fn build(config: &Config, tag: Option<TagScript>) -> Program {
+/// `script` is the tag's as it is served now. Where no site may use it, the pages do not show it.
+pub fn build(config: &Config, script: &TagScript) -> Program {
+    let tag = (!config.tag.origins.is_empty()).then(|| TagCard {
+        pinned_path: format!("/{}", script.file_name()),
+        integrity: script.integrity.clone(),
+        origins: config.tag.origins.clone(),
+    });
     let campaign = |campaign: &Campaign| CampaignCard {
         campaign: campaign.campaign.clone(),
         name: campaign.name.clone(),

@@ -19,6 +19,7 @@ use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::NetworkApi;
 use crate::web::link::{Link, LinkCounters, LinkTable, Links};
 use crate::web::pages::Pages;
+use crate::web::pages::program::Program;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::{Pixels, Strangers};
 use crate::web::postback::{Door, Postbacks};
@@ -46,13 +47,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
         Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
     });
-    let tokens = Tokens::new(
-        config
-            .api
-            .tokens
-            .iter()
-            .map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())),
-    );
+    let tokens = tokens(config);
     let max_age_ms: HashMap<DestinationId, i64> = config
         .destinations
         .iter()
@@ -68,8 +63,10 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         health: Arc::clone(health),
         budget: Arc::clone(&shared.budget),
     };
+    let tag = tag::door(shared, config, (&sight, cookie));
+    let program = Arc::new(program::build(config, &tag.script));
     Site {
-        tag: tag::door(shared, config, (&sight, cookie)),
+        tag,
         links: links(shared, config, (sight, cookie)),
         pixels: pixels(shared, config, &rules),
         network_api: NetworkApi {
@@ -91,7 +88,11 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             destinations: Arc::new(accounts.iter().map(|account| account.id().clone()).collect()),
             max_age_ms: Arc::clone(&max_age_ms),
         },
-        pages: pages(shared, config, (networks, accounts, max_age_ms, tokens.clone())),
+        pages: pages(
+            shared,
+            config,
+            PageParts { networks, accounts, max_age_ms, tokens: tokens.clone(), program },
+        ),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
         operations: Operations {
@@ -101,6 +102,11 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             metrics: measure::renderer(metrics, Arc::clone(store), clock.clone(), Arc::clone(&shared.known)),
         },
     }
+}
+
+fn tokens(config: &Config) -> Tokens {
+    let tokens = config.api.tokens.iter();
+    Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
 }
 
 /// What is seen of visitors: the country file is read anew, the list of bots made ready.
@@ -178,10 +184,17 @@ fn accounts(config: &Config) -> Vec<Arc<Account>> {
     ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account()))).collect()
 }
 
-type PageParts =
-    (Arc<HashMap<SourceId, Network>>, Arc<Vec<Arc<Account>>>, Arc<HashMap<DestinationId, i64>>, Tokens);
+/// What the pages share with the other doors.
+struct PageParts {
+    networks: Arc<HashMap<SourceId, Network>>,
+    accounts: Arc<Vec<Arc<Account>>>,
+    max_age_ms: Arc<HashMap<DestinationId, i64>>,
+    tokens: Tokens,
+    program: Arc<Program>,
+}
 
-fn pages(shared: &Shared, config: &Config, (networks, accounts, max_age_ms, tokens): PageParts) -> Pages {
+fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
+    let PageParts { networks, accounts, max_age_ms, tokens, program } = parts;
     let urls: BTreeMap<String, String> = config
         .sources
         .iter()
@@ -196,7 +209,7 @@ fn pages(shared: &Shared, config: &Config, (networks, accounts, max_age_ms, toke
         sessions: Arc::clone(&shared.sessions),
         networks,
         accounts,
-        program: Arc::new(program::build(config, None)),
+        program,
         urls: Arc::new(urls),
         max_age_ms,
         lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),

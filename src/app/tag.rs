@@ -38,7 +38,7 @@ pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, Coo
 
 /// What the script is told: the click parameters and cookies of every platform that is known, and which
 /// links lead to which kind of network.
-pub fn told(config: &Config, landing: &Landing) -> TagConfig {
+fn told(config: &Config, landing: &Landing) -> TagConfig {
     // A campaign's own parameters change from page to page, and make no new click.
     let marks_click = |name: &&String| !name.starts_with("utm_");
     let mut groups: BTreeMap<&str, LinkGroup> = BTreeMap::new();

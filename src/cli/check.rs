@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::{ConfigPath, Failure, count, print, print_json};
+use crate::cli::{ConfigPath, Failure, count, listing, print, print_json};
 use crate::config::Config;
 use crate::problem::Problem;
 
@@ -44,11 +44,11 @@ fn in_words(file: &str, config: Option<&Config>, problems: &[Problem], warnings:
         text.push_str(&format!("{warning}\n"));
     }
     match config {
-        Some(config) => text.push_str(&format!(
-            "{file} is fine: {}, {}\n",
-            count(config.sources.len(), "source", "sources"),
-            count(config.destinations.len(), "destination", "destinations")
-        )),
+        Some(config) => {
+            let lines = listing::offers(config).into_iter().chain(listing::outgoing(config));
+            lines.for_each(|line| text.push_str(&format!("{line}\n")));
+            text.push_str(&format!("{file} is fine: {}\n", listing::counts(config)));
+        }
         None => text.push_str(&format!("{}\n", count(problems.len(), "problem", "problems"))),
     }
     text

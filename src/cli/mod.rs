@@ -4,6 +4,8 @@ pub mod check;
 mod click_file;
 mod demo;
 pub mod init;
+mod link;
+mod listing;
 mod log;
 pub mod preview;
 mod preview_report;
@@ -36,6 +38,8 @@ enum Command {
     Check(check::Check),
     /// Print the postback URL to paste at the network, macros in place.
     Url(url::Url),
+    /// Print a campaign's tracking link.
+    Link(link::Link),
     /// Show what a postback would become and what would be sent; sends and stores nothing.
     Preview(preview::Preview),
     /// List the templates, or run the stories of your own.
@@ -129,6 +133,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Init(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Url(command) => command.run(),
+        Command::Link(command) => command.run(),
         Command::Preview(command) => command.run(),
         Command::Templates(command) => command.run(),
         Command::Serve(command) => {

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::app::App;
-use crate::cli::Failure;
+use crate::cli::{Failure, listing};
 use crate::config::Config;
 use crate::domain::ids::DestinationId;
 use crate::problem::Problem;
@@ -114,6 +114,7 @@ fn announce(app: &App) {
         let (id, template, mode) = (account.id(), account.template_name(), account.mode().word());
         println!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
     }
+    listing::offers(&config).iter().for_each(|line| println!("{line}"));
     if !config.outgoing.is_empty() {
         let outgoing = |id: &DestinationId| config.outgoing.iter().any(|one| one.id == *id);
         let theirs = backlogs.iter().filter(|backlog| backlog.destination.as_ref().is_some_and(outgoing));

@@ -22,6 +22,7 @@ pub struct Partners {
 const AFFILIATE: Kind<AffiliateId> = Kind {
     word: "affiliate",
     parse: AffiliateId::parse,
+    comes_from: "the id of an [[affiliate]]",
     example: "200",
     why_unique: "campaigns and conversions name it",
 };
@@ -29,12 +30,18 @@ const AFFILIATE: Kind<AffiliateId> = Kind {
 const CAMPAIGN: Kind<CampaignId> = Kind {
     word: "campaign",
     parse: CampaignId::parse,
+    comes_from: "the id of a [[campaign]]",
     example: "8599",
     why_unique: "its tracking link is /c/ and the id",
 };
 
-const CREATIVE: Kind<CreativeId> =
-    Kind { word: "creative", parse: CreativeId::parse, example: "761", why_unique: "links name it" };
+const CREATIVE: Kind<CreativeId> = Kind {
+    word: "creative",
+    parse: CreativeId::parse,
+    comes_from: "the `creative` of a [[campaign]]",
+    example: "761",
+    why_unique: "links name it",
+};
 
 /// Reads every `[[affiliate]]`, `[[campaign]]` and `[[postback]]`; what has a problem is left out, its
 /// problems kept. `offers` are the ids of all offers, also of those left out.

@@ -39,6 +39,7 @@ const DEFAULTED: &[&str] = &["mode", "allow_private_network", "max_in_flight", "
 const DESTINATION: Kind<DestinationId> = Kind {
     word: "destination",
     parse: DestinationId::parse,
+    comes_from: "the id of a [[destination]]",
     example: "my-account",
     why_unique: "deliveries are kept under it",
 };

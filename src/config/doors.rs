@@ -69,8 +69,12 @@ fn origin(text: &Text) -> Result<String, Problem> {
     let origin = url.origin().ascii_serialization();
     let given = text.value.to_ascii_lowercase();
     // A slash at the end is no path yet, and browsers never tell it.
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || given.contains('*') {
-        let hint = format!("end it after the host, or its port: \"{}\"", origin.replace('*', "shop"));
+    let beyond = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    if beyond || given.contains('*') {
+        let hint = match given.contains('*') {
+            true => "name each host by itself: \"https://shop.example\"".to_owned(),
+            false => format!("end it after the host, or its port: \"{origin}\""),
+        };
         return Err(Problem::new(format!("{} is not an origin", text.shown()), hint));
     }
     Ok(origin)

@@ -1,6 +1,7 @@
 //! `postbridge.toml` → a validated [`Config`], or every problem at once, each with its line and mend.
 
 pub mod campaign;
+pub mod checks;
 pub mod destination;
 pub mod doors;
 pub mod filters;
@@ -195,6 +196,11 @@ impl Config {
         self.sources.iter().find(|source| source.id.as_str() == id)
     }
 
+    /// The campaign with this id.
+    pub fn campaign(&self, id: &str) -> Option<&Campaign> {
+        self.campaigns.iter().find(|campaign| campaign.campaign.id.as_str() == id)
+    }
+
     /// The destination with this id.
     pub fn destination(&self, id: &str) -> Option<&Destination> {
         self.destinations.iter().find(|destination| destination.account.id().as_str() == id)
@@ -262,9 +268,8 @@ fn read(root: Section<'_>) -> Option<Config> {
     let tag = root.section("tag", None).and_then(TagSettings::read);
     let pixel = root.section("pixel", None).and_then(PixelSettings::read);
     let network_api = root.section("cake_api", None).and_then(NetworkApi::read);
-    warn_of_nothing(&root, api.as_ref());
-    root.finish();
-    Some(Config {
+    root.finish_knowing(|_| None);
+    let config = Config {
         server: server?,
         store: store?,
         api: api?,
@@ -281,25 +286,7 @@ fn read(root: Section<'_>) -> Option<Config> {
         network_api: network_api?,
         catalog: catalog?,
         warnings: Vec::new(),
-    })
-}
-
-/// A file that is right and does nothing is surely not finished.
-fn warn_of_nothing(root: &Section<'_>, api: Option<&Api>) {
-    let warn = |what: &str, hint: &str| root.reader().warning(0, Problem::new(what, hint));
-    if !root.has("source") {
-        warn("there is no [[source]]: every postback will be refused", "add one for each network");
-    }
-    if !root.has("destination") {
-        warn(
-            "there is no [[destination]]: conversions are kept and sent nowhere",
-            "add one for each account",
-        );
-    }
-    if api.is_some_and(|api| api.tokens.is_empty()) {
-        warn(
-            "there is no API token: API and pages will answer 401",
-            "add one: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" } }]",
-        );
-    }
+    };
+    checks::remark(&root, &config);
+    Some(config)
 }

@@ -13,6 +13,8 @@ pub struct Kind<T> {
     pub parse: fn(&str) -> Result<T, IdError>,
     /// An id that could be one.
     pub example: &'static str,
+    /// Where ids of this kind come from, for one that names none.
+    pub comes_from: &'static str,
     /// Why two may not have the same, from the colon on.
     pub why_unique: &'static str,
 }
@@ -46,7 +48,7 @@ impl<T: Clone + PartialEq + Display> Kind<T> {
         let names: Vec<String> = known.iter().map(T::to_string).collect();
         let hint = match did_you_mean(&text.value, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("name the id of a [[{}]] of this file", self.word),
+            None => format!("name {} of this file", self.comes_from),
         };
         Err(Problem::new(format!("there is no {} {}", self.word, text.shown()), hint))
     }

@@ -51,12 +51,18 @@ const DEFAULTED: &[&str] =
 pub const OFFER: Kind<OfferId> = Kind {
     word: "offer",
     parse: OfferId::parse,
+    comes_from: "the id of an [[offer]]",
     example: "565",
     why_unique: "campaigns and conversions name it",
 };
 
-pub const ADVERTISER: Kind<AdvertiserId> =
-    Kind { word: "advertiser", parse: AdvertiserId::parse, example: "31", why_unique: "tokens name it" };
+pub const ADVERTISER: Kind<AdvertiserId> = Kind {
+    word: "advertiser",
+    parse: AdvertiserId::parse,
+    comes_from: "the `advertiser` of an [[offer]]",
+    example: "31",
+    why_unique: "tokens name it",
+};
 
 /// Every offer that was read whole, and the ids of all, also of those with a problem.
 #[derive(Default)]
@@ -187,6 +193,10 @@ fn read_disposition(section: &Section<'_>) -> Option<Disposition> {
     let status = section.parsed("status", |text| one_of(text, &statuses));
     // Two years, as long as a source may hold a conversion.
     let after_hours = section.number("after_hours", 0..=17_520);
+    if status == Some(Status::Pending) && after_hours.is_some_and(|hours: u32| hours > 0) {
+        let what = "a conversion that is to be pending waits for a person, and `after_hours` says nothing";
+        section.warning("after_hours", what, "leave it out, or name what it becomes: status = \"approved\"");
+    }
     section.finish();
     Some(Disposition { status: status?, after_hours: after_hours? })
 }

@@ -61,6 +61,7 @@ const DEFAULTED: &[&str] = &[
 const POSTBACK: Kind<DestinationId> = Kind {
     word: "postback",
     parse: DestinationId::parse,
+    comes_from: "the id of a [[postback]]",
     example: "all",
     why_unique: "deliveries are kept under it",
 };

@@ -392,6 +392,11 @@ impl<'a> Section<'a> {
         value.and_then(|value| value.get_ref().as_array()).is_some_and(|array| array.is_empty())
     }
 
+    /// A text as it stands in the file; `None` for one from elsewhere. Keeps no problem.
+    pub fn plain(&self, key: &str) -> Option<&'a str> {
+        self.table?.get(key)?.get_ref().as_str()
+    }
+
     /// The keys of a table whose names are free, each with its text. A number or a flag reads as the
     /// text it is written as: people leave the quotes out around an account's number.
     pub fn free_texts(&self) -> Vec<(String, Text)> {
@@ -419,7 +424,7 @@ impl<'a> Section<'a> {
     }
 
     /// As [`Section::finish`]; `belongs` may say where a key that is unknown here has its place.
-    pub fn finish_knowing(self, belongs: impl Fn(&str) -> Option<String>) {
+    pub fn finish_knowing(&self, belongs: impl Fn(&str) -> Option<String>) {
         let asked = self.asked.borrow();
         for name in self.keys().filter(|name| !asked.contains(name)) {
             let known: Vec<&str> = asked.iter().copied().collect();

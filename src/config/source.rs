@@ -44,6 +44,7 @@ const DEFAULTED: &[&str] = &["forward_status", "unmatched", "hold_hours"];
 pub const SOURCE: Kind<SourceId> = Kind {
     word: "source",
     parse: SourceId::parse,
+    comes_from: "the id of a [[source]]",
     example: "my-network",
     why_unique: "it is part of its postback URL",
 };
@@ -101,7 +102,7 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
             "name at least \"approved\", or leave the key out",
         );
     }
-    let links = read_links(&section, template.as_deref());
+    let (link_hosts, link_paths) = read_links(&section, template.as_deref());
     section.finish();
     let (id, template) = (id?, template?);
     let policy = SourcePolicy {
@@ -111,30 +112,24 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
         unmatched: unmatched?,
     };
     let binding = SourceBinding { source: id.clone(), currency, positive_event, zero_event };
-    let (link_hosts, link_paths) = links?;
     let policy = Arc::new(policy);
     Some(Source { id, template, keys: keys?, binding, policy, max_per_second, link_hosts, link_paths })
 }
 
 /// Which links the tag gives the click id to. They need a parameter that the template names.
-fn read_links(
-    section: &Section<'_>,
-    template: Option<&SourceTemplate>,
-) -> Option<(Vec<String>, Vec<String>)> {
-    let hosts =
-        if section.has("link_hosts") { section.all_parsed("link_hosts", host_name)? } else { Vec::new() };
-    let paths =
-        if section.has("link_paths") { section.all_parsed("link_paths", path_pattern)? } else { Vec::new() };
+fn read_links(section: &Section<'_>, template: Option<&SourceTemplate>) -> (Vec<String>, Vec<String>) {
+    let hosts = section.all_parsed("link_hosts", host_name);
+    let paths = section.all_parsed("link_paths", path_pattern);
     for key in ["link_hosts", "link_paths"] {
         let Some(template) = template.filter(|template| template.link_param().is_none()) else { continue };
         if section.has(key) {
             let what =
                 format!("`{key}` in [[source]]: the template `{}` has no `link_param`", template.name());
-            let hint = "add link_param to a template of your own: the sub id that brings the click id back";
+            let hint = "add `link_param` to the template: the sub id that brings the click id back";
             section.problem(key, what, hint);
         }
     }
-    Some((hosts, paths))
+    (hosts.unwrap_or_default(), paths.unwrap_or_default())
 }
 
 /// A host's name alone, in lower case.

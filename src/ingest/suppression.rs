@@ -140,7 +140,7 @@ fn recognise(text: &str) -> Result<Suppressed, String> {
 
 fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
     let mut rows = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(mark).from_reader(text);
-    let mut columns: Option<Vec<(usize, Option<SuppressedKind>)>> = None;
+    let mut columns: Option<Columns> = None;
     let mut found = Vec::new();
     let mut row = ByteRecord::new();
     while rows.read_byte_record(&mut row).map_err(|error| format!("it is no CSV: {error}"))? {
@@ -163,13 +163,13 @@ fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<R
     Ok(found)
 }
 
+/// The columns that are read, and what each holds.
+type Columns = Vec<(usize, Option<SuppressedKind>)>;
+
 /// The columns that a first row names; `None`: it is a row like the others.
-fn header(
-    row: &ByteRecord,
-    kind: Option<SuppressedKind>,
-) -> Result<Option<Vec<(usize, Option<SuppressedKind>)>>, String> {
+fn header(row: &ByteRecord, kind: Option<SuppressedKind>) -> Result<Option<Columns>, String> {
     let named = row.iter().enumerate().filter_map(|(at, cell)| Some((at, Some(kind_named(cell)?))));
-    let named: Vec<(usize, Option<SuppressedKind>)> = named.collect();
+    let named: Columns = named.collect();
     let wanted: Vec<_> = named.iter().copied().filter(|(_, is)| kind.is_none() || *is == kind).collect();
     match (named.is_empty(), wanted.is_empty(), kind) {
         (true, ..) => Ok(None),

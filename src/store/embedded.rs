@@ -259,8 +259,11 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
 
 impl Store for Embedded {
     fn govern(&self, rules: Arc<Rulebook>) {
-        *self.shared.rules.write() = rules;
-        self.queue.push(Command::Recall);
+        let rule = rules.filters.duplicate;
+        let before = std::mem::replace(&mut *self.shared.rules.write(), rules);
+        if before.filters.duplicate != rule {
+            self.queue.push(Command::Recall);
+        }
         for click in self.left.lock().drain(..) {
             self.queue.push(Command::Match { click, after: 0 });
         }

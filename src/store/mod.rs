@@ -443,8 +443,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a conversion's status, with all that it causes.
     fn set_status(&self, which: ConversionRef, order: StatusMove, now: Time) -> Later<'_, StatusChanged>;
 
-    /// Puts entries on a suppression list, which begins with its first entry. Answers, in order, whether
-    /// each is new there.
+    /// Puts entries on a list, which begins with its first. Answers, in order, whether each is new there.
     fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
 
     /// Takes entries off a suppression list. Answers, in order, whether each was there.

@@ -100,6 +100,10 @@ impl Rows {
     /// The chunk in which a row of this place lies, or would lie.
     fn chunk_of(&self, place: (i64, u64)) -> usize {
         let begins_before = |chunk: &Chunk| chunk.first().is_some_and(|first| first.place() <= place);
+        // Nearly everything that comes belongs to the end.
+        if self.chunks.last().is_some_and(begins_before) {
+            return self.chunks.len() - 1;
+        }
         self.chunks.partition_point(begins_before).saturating_sub(1)
     }
 

@@ -9,6 +9,7 @@ use crate::domain::conversion::{Cause, Change, Conversion, Status};
 use crate::domain::ids::ConversionId;
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::{Postback, Verdict};
+use crate::domain::rulebook::built_in;
 use crate::domain::status::{Actor, StatusMove};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
@@ -86,6 +87,7 @@ impl Pages {
             "again": postback.again.map(|seq| seq.to_string()),
             "raw": postback.raw.as_ref().map(raw::request),
             "mapping": mapped,
+            "own_door": postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str())),
         })
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::domain::conversion::{Conversion, EventName, Status};
 use crate::domain::delivery::Delivery;
+use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::web::api::{Query, Refused};
 use crate::web::pages::{Pages, Sheet, Stop, advice};
@@ -125,7 +126,7 @@ impl Pages {
         let further = ["source", "event", "status", "since", "until"];
         json!({
             "more": further.iter().any(|name| !filters.get(name).is_empty()),
-            "sources": options(self.source_ids(), filters.get("source")),
+            "sources": options(self.origins(), filters.get("source")),
             "states": options(["held", "waiting", "delivered", "dead", "skipped"], filters.get("state")),
             "statuses": options(Status::ALL.map(Status::word), filters.get("status")),
             "events": EventName::STANDARD,
@@ -135,6 +136,11 @@ impl Pages {
             "since": filters.minute("since"),
             "until": filters.minute("until"),
         })
+    }
+
+    /// Where conversions come from: the configured sources, and the doors of the network's side.
+    pub(super) fn origins(&self) -> Vec<&str> {
+        self.source_ids().into_iter().chain(built_in::ALL).collect()
     }
 
     /// The configured sources, in the order of their ids.

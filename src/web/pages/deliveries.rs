@@ -50,7 +50,7 @@ impl Pages {
             "more": page.next_cursor.is_some(),
             "links": filters.links(path, page.next_cursor.as_deref()),
             "states": options(states, filters.get("state")),
-            "sources": options(self.source_ids(), filters.get("source")),
+            "sources": options(self.origins(), filters.get("source")),
             "destinations": options(destinations, filters.get("destination")),
         });
         Ok(Sheet::new("deliveries", title, data))

@@ -20,7 +20,7 @@ pub struct Program {
     /// Each affiliate with its name.
     pub affiliates: Vec<(AffiliateId, String)>,
     pub postbacks: Vec<PostbackCard>,
-    pub tag: Option<TagScript>,
+    pub tag: Option<TagCard>,
     /// The largest body that a request may have, in bytes.
     pub max_body_bytes: usize,
 }
@@ -62,7 +62,7 @@ pub struct PostbackCard {
 
 /// The tag's script as it is served now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagScript {
+pub struct TagCard {
     /// The path of this very version, kept for good: `/tag.{hash}.js`.
     pub pinned_path: String,
     /// `sha384-…`, for the `integrity` attribute.
@@ -127,10 +127,10 @@ impl PostbackCard {
             "id": self.id.as_str(),
             "url": self.url,
             "whose": self.whose(),
-            "on": on.join(", "),
+            "on": on.join(" or "),
             "when": match route.changes {
-                Changes::Ignore => "once a conversion",
-                Changes::Send => "at each change too",
+                Changes::Ignore => "once each",
+                Changes::Send => "and again at each change",
             },
             "terms": terms,
         })

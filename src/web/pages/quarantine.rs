@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::postback::{Postback, Verdict};
+use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::web::api::Refused;
 use crate::web::pages::conversions::{Filters, options};
@@ -37,7 +38,12 @@ impl Pages {
             other => (other.word(), ""),
         };
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
+        let own_door =
+            postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
         let hindrance = match (&postback.raw, configured) {
+            _ if own_door => {
+                Some("It came by a door of Postbridge's own: whoever sent it must send it again.")
+            }
             (None, _) => {
                 Some("Its bytes were purged after `keep_postbacks_days`, so it cannot be mapped again.")
             }

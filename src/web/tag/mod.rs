@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::ambient::{self, Clock};
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::Placement;
-use crate::domain::postback::Fault;
+use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
 use crate::ingest::tag::{self, Incoming, Whose};
@@ -187,7 +187,10 @@ impl Tag {
         // On a task of its own: a page that closes drops this future, not the write.
         let task = tokio::spawn(async move {
             match tag::click(store.as_ref(), &sight, told, whose).await {
-                Ok(visitor) => remembered(visitor.and_then(|visitor| cookie.set(&visitor))),
+                Ok(visitor) => {
+                    metrics::counter!("postbridge_clicks_total", "to" => "tag").increment(1);
+                    remembered(visitor.and_then(|visitor| cookie.set(&visitor)))
+                }
                 Err(error) => {
                     health.store_failed(&error);
                     answer::unavailable()
@@ -203,7 +206,9 @@ impl Tag {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
         };
-        let incoming = Incoming { raw: call.raw(), received_at: now, told };
+        // No key stands in this path: the line is kept as it came.
+        let raw = RawRequest { line: call.line.clone(), ..call.raw() };
+        let incoming = Incoming { raw, received_at: now, told };
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
             match tag::event(store.as_ref(), incoming).await {

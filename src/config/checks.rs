@@ -1,0 +1,134 @@
+//! What is allowed and surely not meant: remarks on a configuration that is whole, each at its line.
+
+use crate::config::Config;
+use crate::config::offer::Offer;
+use crate::config::read::Section;
+use crate::config::server::ApiToken;
+use crate::domain::filter::{FilterMode, FilterRules};
+use crate::domain::offer::{Caps, OfferStatus};
+use crate::problem::Problem;
+
+/// Keeps every remark. `root` is asked only for lines.
+pub fn remark(root: &Section<'_>, config: &Config) {
+    warn_of_nothing(root, config);
+    if config.api.tokens.iter().any(|token| token.rights.may_read_all() || of_advertiser(token)) {
+        warn_of_words(root, config);
+    }
+    for offer in &config.offers {
+        let place = Place { root, table: "offer", id: offer.terms.id.as_str() };
+        warn_of_lost_clicks(&place, offer);
+        warn_of_purged_clicks(&place, offer, config.store.keep_clicks_days);
+        warn_of_no_fallback(&place, offer, config);
+    }
+}
+
+fn of_advertiser(token: &ApiToken) -> bool {
+    token.rights.advertisers().next().is_some()
+}
+
+/// A file that is right and does nothing is surely not finished.
+fn warn_of_nothing(root: &Section<'_>, config: &Config) {
+    let warn = |what: &str, hint: &str| root.reader().warning(0, Problem::new(what, hint));
+    // Offers make a network of their own, which needs neither.
+    if config.sources.is_empty() && config.offers.is_empty() {
+        warn("there is no [[source]]: every postback will be refused", "add one for each network");
+    }
+    if config.destinations.is_empty() && config.offers.is_empty() {
+        warn(
+            "there is no [[destination]]: conversions are kept and sent nowhere",
+            "add one for each account",
+        );
+    }
+    if config.api.tokens.is_empty() {
+        warn(
+            "there is no API token: API and pages will answer 401",
+            "add one: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
+        );
+    }
+}
+
+/// One table of the file, found again by its id.
+struct Place<'r, 'a> {
+    root: &'r Section<'a>,
+    table: &'static str,
+    id: &'r str,
+}
+
+impl Place<'_, '_> {
+    fn warn(&self, key: &str, what: String, hint: impl Into<String>) {
+        let tables = self.root.sections(self.table, &[]);
+        match tables.iter().find(|table| table.plain("id") == Some(self.id)) {
+            Some(table) => table.warning(key, what, hint),
+            // The id came from outside the file.
+            None => self.root.reader().warning(0, Problem::new(what, hint)),
+        }
+    }
+}
+
+/// The network's API tells ids as numbers, so it cannot tell one that is a word.
+fn warn_of_words(root: &Section<'_>, config: &Config) {
+    let warn = |table: &'static str, of: &str, key: &'static str, id: &str| {
+        if !is_number(id) {
+            let kind = if key == "id" { table } else { key };
+            let what = format!("the {kind} `{id}` is not a number: the network's API cannot name it");
+            let hint = "write a whole number without leading zeros, or do without that API for it";
+            Place { root, table, id: of }.warn(key, what, hint);
+        }
+    };
+    for affiliate in &config.affiliates {
+        warn("affiliate", affiliate.id.as_str(), "id", affiliate.id.as_str());
+    }
+    for offer in config.offers.iter().map(|offer| &offer.terms) {
+        warn("offer", offer.id.as_str(), "id", offer.id.as_str());
+        if let Some(advertiser) = &offer.advertiser {
+            warn("offer", offer.id.as_str(), "advertiser", advertiser.as_str());
+        }
+    }
+}
+
+/// Whether the id comes back as it is from a reader that takes it for a number.
+fn is_number(id: &str) -> bool {
+    id.parse::<i64>().is_ok_and(|number| number.to_string() == id)
+}
+
+/// Without the click id the advertiser cannot tell whose click a sale is.
+fn warn_of_lost_clicks(place: &Place<'_, '_>, offer: &Offer) {
+    if !offer.landing.names().contains(&"click_id") {
+        let what = format!("the `url` of the offer `{}` hands on no click id", place.id);
+        place.warn("url", what, "put {click_id} into it: the advertiser's postback has to bring it back");
+    }
+}
+
+fn warn_of_purged_clicks(place: &Place<'_, '_>, offer: &Offer, keep_days: u32) {
+    let terms = &offer.terms;
+    for (key, days) in
+        [("session_hours", terms.session_hours.div_ceil(24)), ("click_cookie_days", terms.click_cookie_days)]
+    {
+        if days > keep_days {
+            let what = format!(
+                "the offer `{}` counts clicks of {days} days, and [store] keeps them {keep_days} days",
+                place.id
+            );
+            place.warn(key, what, format!("raise keep_clicks_days to {days}, or lower `{key}`"));
+        }
+    }
+}
+
+/// Who is turned away has to go somewhere.
+fn warn_of_no_fallback(place: &Place<'_, '_>, offer: &Offer, config: &Config) {
+    let turns_away = turns_away(offer.terms.caps, offer.terms.status, &config.filters);
+    if turns_away && offer.fallback_url.is_none() && config.server.fallback_url.is_none() {
+        let what = format!("the offer `{}` may turn visitors away, who are then answered 404", place.id);
+        place.warn("id", what, "add `fallback_url`, to the offer or to [server]");
+    }
+}
+
+fn turns_away(caps: Caps, status: OfferStatus, filters: &FilterRules) -> bool {
+    let enforced = Some(FilterMode::Enforce);
+    let lists = [&filters.country, &filters.device, &filters.referrer];
+    status != OfferStatus::Active
+        || caps.clicks_per_day.is_some() && filters.cap == FilterMode::Enforce
+        || filters.bot == enforced
+        || filters.duplicate.map(|rule| rule.mode) == enforced
+        || lists.iter().any(|list| list.as_ref().map(|rule| rule.mode) == enforced)
+}

@@ -1,0 +1,125 @@
+//! Campaigns that tell one host share its places, its rate and its breaker; thousands that wait cost little.
+
+use std::time::Duration;
+
+use postbridge::dispatch::HOST_PLACES;
+
+use crate::dispatch_world::until;
+use crate::outgoing::{Told, dispatch, plan, sale, taking, words, world};
+use crate::standin::{Act, Standin};
+
+#[tokio::test]
+async fn campaigns_that_tell_one_host_share_its_rate() {
+    let tracker = taking().await;
+    let told: Vec<Told> =
+        ["1", "2", "3"].map(|id| Told { max_per_second: Some(40), ..Told::to(id, &tracker) }).into();
+    let world = world(&told);
+    let mut sales = Vec::new();
+    for n in 0..20 {
+        for campaign in ["1", "2", "3"] {
+            sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
+        }
+    }
+    let begun = postbridge::ambient::stopwatch();
+    let dispatch = dispatch(&world, &told);
+    world.all_reach(&sales, "delivered").await;
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1_300), "60 at 40 a second took {took:?}");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn campaigns_that_tell_one_host_share_its_places() {
+    let tracker =
+        Standin::start(|_| Act::After(Duration::from_millis(30), Box::new(Act::status(200, "")))).await;
+    let told: Vec<Told> = ["1", "2", "3", "4"].map(|id| Told::to(id, &tracker)).into();
+    let world = world(&told);
+    let mut sales = Vec::new();
+    for n in 0..25 {
+        for campaign in ["1", "2", "3", "4"] {
+            sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
+        }
+    }
+    let dispatch = dispatch(&world, &told);
+    world.all_reach(&sales, "delivered").await;
+    assert!(tracker.connections() <= HOST_PLACES, "{} at once", tracker.connections());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
+    let sick = Standin::start(|_| Act::status(500, "down")).await;
+    let well = taking().await;
+    let told = [Told::to("1", &sick), Told::to("2", &sick), Told::to("3", &well)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    for n in 0..10 {
+        sale(&world, &format!("s{n}"), "1").await;
+    }
+    let open = |id: &str| {
+        let states = dispatch.states();
+        states.iter().any(|state| state.destination.as_str() == id && state.open_until.is_some())
+    };
+    until("the host's breaker is open", || open("campaign:1")).await;
+    assert!(open("campaign:2"), "one breaker a host");
+    assert!(!open("campaign:3"));
+    until("what was out is back", || dispatch.states().iter().all(|state| state.in_flight == 0)).await;
+    let asked = sick.count();
+    let kept_back = sale(&world, "x", "2").await;
+    let healthy = sale(&world, "y", "3").await;
+    world.reaches(healthy, "delivered").await;
+    assert_eq!(words(&world.deliveries(kept_back).await), ["waiting"]);
+    assert_eq!(sick.count(), asked, "nothing is sent to a host that rests");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_another_host_goes_on() {
+    let sick = Standin::start(|_| Act::status(500, "down")).await;
+    let well = taking().await;
+    let told = [Told::to("1", &sick), Told::to("2", &sick)];
+    let world = world(&told);
+    let dispatch = dispatch(&world, &told);
+    let mut sales = Vec::new();
+    for n in 0..10 {
+        sales.push(sale(&world, &format!("s{n}"), "1").await);
+    }
+    until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
+    dispatch.reload(plan(&[Told::to("1", &well), Told::to("2", &sick)]));
+    let states = dispatch.states();
+    assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
+    world.all_reach(&sales, "delivered").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+/// Resident kilobytes and processor ticks of this process.
+fn spent() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kilobytes = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<u64> =
+        stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|f| f.parse().unwrap()).collect();
+    (kilobytes, fields.iter().sum())
+}
+
+#[tokio::test]
+async fn two_thousand_campaigns_that_wait_cost_next_to_nothing() {
+    let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
+    let told: Vec<Told> = campaigns
+        .iter()
+        .map(|id| Told::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
+        .collect();
+    let world = world(&[]);
+    let (before, _) = spent();
+    let dispatch = dispatch(&world, &told);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let (_, ticks) = spent();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (after, later) = spent();
+    let (kilobytes, ticks) = (after.saturating_sub(before), later - ticks);
+    println!("2,000 lanes: {kilobytes} kB, {ticks} ticks of 10 ms in 3 s");
+    assert!(kilobytes < 100_000, "{kilobytes} kB");
+    assert!(ticks < 60, "{ticks} ticks of 10 ms in 3 s");
+    dispatch.stop(Duration::from_secs(5)).await;
+}

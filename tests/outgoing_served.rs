@@ -1,0 +1,107 @@
+//! Outgoing postbacks of a built `serve`: from the tracking link to the affiliate's tracker, reloads, previews.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::links::{browse, location, parameter, relay_with};
+use crate::platform::{Platform, answer};
+use crate::relay::{Relay, wait_until};
+
+/// A relay whose campaign 8599 tells a tracker; `keys` are further ones of its postback.
+fn telling(folder: &Path, tracker: &Platform, keys: &str) -> Relay {
+    let postback = format!(
+        "[campaign.postback]\nurl = \"http://{}/pb?cid=#s2#&payout=#price#&tid=#tid#\"\nallow_private_network = true\n{keys}\n",
+        tracker.address
+    );
+    relay_with(folder, "", "", &postback)
+}
+
+/// A visitor of the campaign's link buys; the affiliate's own click id is `theirs`.
+fn sale(relay: &Relay, theirs: &str, transaction: &str) {
+    let target = location(&browse(relay, &format!("/c/8599?s2={theirs}")));
+    let click = parameter(&target, "cid").unwrap();
+    let answer = relay.postback("cake-test", format!("s2={click}&tid={transaction}&price=7.00").as_bytes());
+    assert_eq!(answer.json()["attribution"], "matched", "{}", answer.text());
+}
+
+fn deliveries(relay: &Relay, state: &str) -> Vec<Value> {
+    let all = relay.api(&format!("/api/v1/deliveries?state={state}"));
+    let all = all["items"].as_array().unwrap().iter();
+    all.filter(|one| one["destination"] == "campaign:8599").cloned().collect()
+}
+
+#[test]
+fn a_sale_of_a_tracking_link_is_told_to_the_affiliates_tracker() {
+    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::scripted(|_, _| answer(200, "", "ok")));
+    let relay = telling(folder.path(), &tracker, "scale = \"0.80\"");
+    sale(&relay, "their%2Bid%20%26", "T1");
+    assert!(wait_until(Duration::from_secs(10), || tracker.count() == 1), "never told");
+    let line = &tracker.received()[0].line;
+    assert_eq!(line, "GET /pb?cid=their%2Bid%20%26&payout=5.60&tid=T1 HTTP/1.1");
+    assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "delivered").len() == 1));
+    let id = deliveries(&relay, "delivered")[0]["conversion_id"].as_str().unwrap().to_owned();
+    let trace = relay.api(&format!("/api/v1/conversions/{id}"));
+    let told =
+        trace["deliveries"].as_array().unwrap().iter().find(|one| one["destination"] == "campaign:8599");
+    let attempt = &told.unwrap()["attempts"][0];
+    assert_eq!(attempt["remark"], "payout 7.00 USD told as 5.60 USD (scale 0.80)");
+}
+
+#[test]
+fn a_campaign_taken_out_of_the_configuration_ends_its_waiting_postbacks_and_says_so() {
+    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = telling(folder.path(), &tracker, "delay_seconds = 3600");
+    sale(&relay, "x", "T1");
+    assert_eq!(deliveries(&relay, "waiting").len(), 1);
+    let config = folder.path().join("postbridge.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.split("[[campaign]]").next().unwrap()).unwrap();
+    relay.signal(1);
+    let skipped = || deliveries(&relay, "skipped");
+    assert!(wait_until(Duration::from_secs(10), || skipped().len() == 1), "it ends skipped");
+    assert!(skipped()[0]["reason"].as_str().unwrap().contains("not configured"), "{:?}", skipped());
+    assert_eq!(tracker.count(), 0);
+}
+
+#[test]
+fn a_dead_postback_is_retried_by_hand() {
+    let tracker = Platform::scripted(|number, _| answer(if number == 0 { 404 } else { 200 }, "", "x"));
+    let folder = tempfile::tempdir().unwrap();
+    let relay = telling(folder.path(), &tracker, "");
+    sale(&relay, "x", "T1");
+    assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "dead").len() == 1), "never dead");
+    let dead = deliveries(&relay, "dead").remove(0);
+    assert_eq!(dead["reason"], "HTTP 404: x");
+    let retried = relay.post(&format!("/api/v1/deliveries/{}/retry", dead["id"].as_str().unwrap()), "");
+    assert_eq!(retried.status, 200, "{}", retried.text());
+    assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "delivered").len() == 1));
+}
+
+#[test]
+fn preview_shows_the_postbacks_of_a_campaigns_sale_and_sends_nothing() {
+    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    drop(telling(folder.path(), &tracker, "scale = \"0.5\""));
+    std::fs::write(folder.path().join("click.json"), "{\"sub_ids\": {\"s2\": \"their id\"}}").unwrap();
+    let preview = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_postbridge"))
+            .args(["preview", "--source", "cake-test", "--json"])
+            .args(arguments)
+            .arg("s2=click-1&tid=T1&price=7.00")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let shown = preview(&["--campaign", "8599", "--click", "click.json", "--destination", "campaign:8599"]);
+    let request = &shown["requests"][0];
+    let expected = format!("http://{}/pb?cid=their%20id&payout=3.50&tid=T1", tracker.address);
+    assert_eq!((&request["method"], &request["url"]), (&"GET".into(), &expected.into()));
+    assert_eq!(request["remark"], "payout 7.00 USD told as 3.50 USD (scale 0.5)");
+    let without = preview(&["--click", "click.json", "--destination", "campaign:8599"]);
+    assert_eq!(without["requests"], Value::Array(Vec::new()), "nobody's click, nobody's postback");
+    assert_eq!(tracker.count(), 0);
+}

@@ -1,0 +1,300 @@
+//! The tag's door: whose pages it believes, how strictly it reads, and what becomes of what it is told.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha384};
+
+use crate::platform::Platform;
+use crate::relay::{Answer, Setup, ask, wait_until};
+use crate::tag_ground::{World, message};
+
+const CLICK: &str = "0mwprfhn25sqgpbr2ksobbbg2sqv8";
+
+/// A request with these header lines.
+fn request(world: &World, line: &str, headers: &[&str], body: &str) -> Answer {
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let text = format!(
+        "{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    );
+    ask(world.relay.address, text.as_bytes()).unwrap()
+}
+
+/// A message as a browser sends it from the landing page.
+fn tell(world: &World, path: &str, body: &str) -> Answer {
+    let origin = format!("Origin: {}", world.shop(""));
+    let headers = [
+        origin.as_str(),
+        "Content-Type: text/plain;charset=UTF-8",
+        "User-Agent: Mozilla/5.0 (Test) Firefox/140.0",
+    ];
+    request(world, &format!("POST {path}"), &headers, body)
+}
+
+fn click(world: &World, more: Value) {
+    let told = tell(world, "/t/click", &message(CLICK, more).to_string());
+    assert_eq!((told.status, told.text()), (204, String::new()));
+}
+
+fn event(world: &World, more: Value) {
+    let told = tell(world, "/t/event", &message(CLICK, more).to_string());
+    assert_eq!((told.status, told.text()), (204, String::new()));
+}
+
+#[test]
+fn only_pages_of_configured_origins_may_tell() {
+    let world = World::new();
+    let body = message(CLICK, json!({})).to_string();
+    let from = |headers: &[&str]| {
+        let headers: Vec<&str> = headers.iter().copied().chain(["Content-Type: text/plain"]).collect();
+        request(&world, "POST /t/click", &headers, &body)
+    };
+    let refused = from(&["Origin: https://other.test"]);
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("[tag] origins"), "{}", refused.text());
+    assert!(!refused.head.to_lowercase().contains("access-control-allow-origin"), "{}", refused.head);
+    assert_eq!(from(&["Origin: null"]).status, 403);
+    assert_eq!(from(&[]).status, 403);
+    assert_eq!(from(&["Referer: https://other.test/lp"]).status, 403);
+    assert_eq!(world.relay.try_api(&format!("/api/v1/clicks/{CLICK}")), None);
+
+    let taken = from(&[&format!("Referer: {}", world.shop("/lp?x=1"))]);
+    assert_eq!(taken.status, 204, "where `Origin` is absent the referrer's counts");
+    let head = taken.head.to_lowercase();
+    assert!(head.contains(&format!("access-control-allow-origin: {}", world.shop(""))), "{head}");
+    assert!(head.contains("access-control-allow-credentials: true"), "{head}");
+}
+
+#[test]
+fn without_origins_the_tag_is_off_and_says_so() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    let ask = |line: &str| {
+        let text =
+            format!("{line} HTTP/1.1\r\nHost: test\r\nOrigin: http://x.test\r\nConnection: close\r\n\r\n");
+        ask(relay.address, text.as_bytes()).unwrap()
+    };
+    for (line, status) in [("GET /tag.js", 404), ("POST /t/click", 403), ("POST /t/event", 403)] {
+        let answer = ask(line);
+        assert_eq!(answer.status, status, "{line}");
+        assert!(answer.text().contains("the tag is off"), "{}", answer.text());
+    }
+}
+
+#[test]
+fn messages_are_read_strictly() {
+    let world = World::new();
+    let refused = |path: &str, body: &str, status: u16, names: &str| {
+        let told = tell(&world, path, body);
+        assert_eq!(told.status, status, "{body}: {}", told.text());
+        assert!(told.text().contains(names), "{body}: {}", told.text());
+    };
+    refused("/t/click", "{", 400, "not JSON");
+    refused("/t/click", &message(CLICK, json!({"ip": "203.0.113.9"})).to_string(), 400, "`ip`");
+    refused("/t/click", &message("a b", json!({})).to_string(), 400, "`click_id`");
+    refused("/t/click", &message(CLICK, json!({"params": ["x"]})).to_string(), 400, "`params`");
+    refused("/t/click", &message(CLICK, json!({"consent": {"ads": true}})).to_string(), 400, "ads");
+    refused("/t/event", &message(CLICK, json!({})).to_string(), 400, "`name`");
+    refused(
+        "/t/event",
+        &message(CLICK, json!({"name": "Lead", "value": "7,50"})).to_string(),
+        400,
+        "`value`",
+    );
+    refused("/t/click", &"x".repeat(8193), 413, "8192");
+    let origin = format!("Origin: {}", world.shop(""));
+    let as_json = request(&world, "POST /t/click", &[&origin, "Content-Type: application/json"], "{}");
+    assert_eq!(as_json.status, 415, "{}", as_json.text());
+    assert_eq!(request(&world, "GET /t/click", &[&origin], "").status, 405);
+}
+
+#[test]
+fn a_click_has_what_the_page_tells_and_what_the_request_shows() {
+    let world = World::new();
+    let before = postbridge::ambient::Clock::system().now().as_millis();
+    click(
+        &world,
+        json!({
+            "at": 1_790_000_000_000_i64 - 60_000, "campaign": "8599",
+            "landing_url": "https://shop.example/lp?fbclid=Ab_c&utm_source=fb&s1=one&other=1#x",
+            "referrer": "https://social.example/", "params": {"fbclid": "Ab_c"},
+            "cookies": {"_fbp": "fb.1.2.3", "session": "secret"},
+            "consent": {"ad_user_data": true, "ad_personalization": false},
+        }),
+    );
+    let kept = world.click(CLICK);
+    assert_eq!(kept["params"], json!({"fbclid": "Ab_c", "utm_source": "fb"}), "{kept}");
+    assert_eq!(kept["sub_ids"], json!({"s1": "one"}));
+    assert_eq!(kept["cookies"], json!({"_fbp": "fb.1.2.3"}), "only what is declared");
+    assert_eq!(kept["ip"], "127.0.0.1");
+    assert_eq!(kept["user_agent"], "Mozilla/5.0 (Test) Firefox/140.0");
+    assert_eq!(kept["origin"], "tag");
+    assert_eq!(kept["placement"]["campaign"], "8599", "{kept}");
+    assert_eq!(kept["consent"], json!({"ad_user_data": true, "ad_personalization": false}));
+    assert!(kept["visitor"].is_string(), "{kept}");
+    let at = postbridge::domain::time::Time::parse(kept["time"].as_str().unwrap()).unwrap().as_millis();
+    let late = at - (before - 60_000);
+    assert!((0..20_000).contains(&late), "it happened a minute before it was told, not {late} ms off");
+}
+
+#[test]
+fn what_a_click_has_is_never_changed_only_filled() {
+    let world = World::new();
+    click(&world, json!({"landing_url": "https://shop.example/one?fbclid=A", "params": {"fbclid": "A"}}));
+    click(
+        &world,
+        json!({
+            "landing_url": "https://shop.example/two?fbclid=B", "params": {"fbclid": "B", "gclid": "G"},
+            "cookies": {"_fbp": "fb.1.2.3"},
+        }),
+    );
+    let kept = world.click(CLICK);
+    assert_eq!(kept["landing_url"], "https://shop.example/one?fbclid=A");
+    assert_eq!(kept["params"], json!({"fbclid": "A", "gclid": "G"}));
+    assert_eq!(kept["cookies"], json!({"_fbp": "fb.1.2.3"}));
+}
+
+#[test]
+fn of_a_visitor_who_does_not_agree_nothing_is_recorded() {
+    let world = World::new();
+    let no = json!({"consent": {"ad_user_data": false}, "landing_url": "https://shop.example/"});
+    click(&world, no);
+    assert_eq!(world.relay.try_api(&format!("/api/v1/clicks/{CLICK}")), None);
+}
+
+#[test]
+fn a_consent_can_be_taken_back_and_is_not_given_again_by_a_later_message() {
+    let world = World::new();
+    click(&world, json!({"consent": {"ad_user_data": true, "ad_personalization": true}}));
+    click(&world, json!({"consent": {"ad_user_data": false}, "landing_url": "https://shop.example/"}));
+    let both = json!({"ad_user_data": false, "ad_personalization": true});
+    let kept = world.click(CLICK);
+    assert_eq!((&kept["consent"], &kept["landing_url"]), (&both, &Value::Null), "nothing else is taken");
+    click(&world, json!({"consent": {"ad_user_data": true}}));
+    assert_eq!(world.click(CLICK)["consent"], both);
+}
+
+#[test]
+fn an_outbound_click_counts_once_for_a_click_id_and_link() {
+    let world = World::new();
+    click(&world, json!({"landing_url": "https://shop.example/lp"}));
+    for link in ["https://network.test/?a=1", "https://network.test/?a=1", "https://network.test/?a=2"] {
+        event(&world, json!({"name": "OutboundClick", "link": link}));
+    }
+    let conversions = world.conversions("tag");
+    assert_eq!(conversions.len(), 2, "{conversions:?}");
+    assert!(conversions.iter().all(|one| one["event"] == "OutboundClick"));
+    assert_eq!(world.told("ViewContent", 2).len(), 2);
+    let records = world.relay.api("/api/v1/postbacks?source=tag");
+    let records = records["items"].as_array().unwrap();
+    assert_eq!(records.len(), 3, "each message leaves its record");
+    assert!(records[0]["raw"].to_string().contains("network.test"), "{}", records[0]);
+}
+
+#[test]
+fn another_event_counts_once_for_its_name_and_transaction_id() {
+    let world = World::new();
+    click(&world, json!({"landing_url": "https://shop.example/lp"}));
+    // As JavaScript would not write it, but a page may.
+    let sale = message(CLICK, json!({"name": "Purchase", "transaction_id": "T1", "currency": "USD"}));
+    let sale = sale.to_string().replacen('{', "{\"value\":7.50,", 1);
+    for _ in 0..2 {
+        assert_eq!(tell(&world, "/t/event", &sale).status, 204);
+    }
+    event(&world, json!({"name": "Purchase", "transaction_id": "T2", "value": "8.00", "currency": "USD"}));
+    event(&world, json!({"name": "Newsletter"}));
+    event(&world, json!({"name": "Newsletter"}));
+    let conversions = world.conversions("tag");
+    assert_eq!(conversions.len(), 3, "{conversions:?}");
+    let first = world.told("Purchase", 2).into_iter().find(|told| told["custom_data"]["order_id"] == "T1");
+    assert_eq!(first.unwrap()["custom_data"]["value"].to_string(), "7.50", "its digits are kept");
+    assert_eq!(world.told("Newsletter", 1).len(), 1);
+}
+
+#[test]
+fn an_event_waits_for_its_click() {
+    let world = World::new();
+    event(&world, json!({"name": "OutboundClick", "link": "https://network.test/"}));
+    let held = || world.relay.api("/api/v1/deliveries?state=held")["items"].as_array().unwrap().len();
+    assert_eq!(held(), 1);
+    assert_eq!(world.platform.count(), 0);
+    click(&world, json!({"landing_url": "https://shop.example/lp"}));
+    assert_eq!(world.told("ViewContent", 1).len(), 1);
+    assert_eq!(held(), 0);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_kept_with_the_reason() {
+    let world = World::new();
+    let told = tell(&world, "/t/event", &message(CLICK, json!({"nmae": "Lead"})).to_string());
+    assert_eq!(told.status, 400);
+    let kept = world.relay.api("/api/v1/postbacks?source=tag&status=quarantined");
+    assert!(kept["items"][0].to_string().contains("nmae"), "{kept}");
+}
+
+#[test]
+fn one_address_tells_only_so_much_in_a_second() {
+    let world = World::new();
+    let answers: Vec<Answer> = (0..200).map(|_| tell(&world, "/t/click", "{")).collect();
+    let turned = answers.iter().find(|answer| answer.status == 429).expect("some are turned away");
+    assert!(turned.head.to_lowercase().contains("retry-after: 1"), "{}", turned.head);
+    assert!(answers.iter().filter(|answer| answer.status == 400).count() >= 50);
+}
+
+#[test]
+fn the_click_filters_look_at_the_tags_clicks() {
+    let world = World::new();
+    let origin = format!("Origin: {}", world.shop(""));
+    let bot = "User-Agent: Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+    let body = message(CLICK, json!({"campaign": "8599"})).to_string();
+    let told = request(&world, "POST /t/click", &[&origin, bot, "Content-Type: text/plain"], &body);
+    assert_eq!(told.status, 204);
+    let kept = world.click(CLICK);
+    let verdict = kept["verdicts"].as_array().unwrap().iter().find(|one| one["filter"] == "bot").cloned();
+    assert_eq!(verdict.expect("the bot filter spoke")["hit"], true, "{kept}");
+}
+
+#[test]
+fn the_script_is_cached_for_an_hour_and_asked_again_by_its_etag() {
+    let world = World::new();
+    let plain = request(&world, "GET /tag.js", &[], "");
+    let head = plain.head.to_lowercase();
+    assert_eq!(plain.status, 200);
+    for wanted in [
+        "content-type: text/javascript; charset=utf-8",
+        "cache-control: public, max-age=3600",
+        "access-control-allow-origin: *",
+        "vary: accept-encoding",
+    ] {
+        assert!(head.contains(wanted), "{wanted} is not in {head}");
+    }
+    let etag = plain.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+    let again = request(&world, "GET /tag.js", &[&format!("If-None-Match: {etag}")], "");
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let packed = request(&world, "GET /tag.js", &["Accept-Encoding: br, gzip"], "");
+    assert!(packed.head.to_lowercase().contains("content-encoding: gzip"), "{}", packed.head);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed.body.as_slice()), &mut text)
+        .unwrap();
+    assert_eq!(text, plain.text());
+}
+
+#[test]
+fn a_version_keeps_its_url_when_the_script_changes() {
+    let world = World::new();
+    let text = request(&world, "GET /tag.js", &[], "").text();
+    let digest = Sha384::digest(text.as_bytes());
+    let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let path = format!("GET /tag.{hash}.js");
+    let kept = || request(&world, &path, &[], "");
+    assert!(wait_until(Duration::from_secs(5), || kept().status == 200));
+    assert!(kept().head.contains("immutable"), "{}", kept().head);
+
+    // The relay's port is part of what the script is told: after the next start it is another version.
+    let world = world.again();
+    assert_ne!(request(&world, "GET /tag.js", &[], "").text(), text);
+    let old = request(&world, &path, &[], "");
+    assert_eq!((old.status, old.text()), (200, text));
+    assert_eq!(request(&world, "GET /tag.0011223344556677.js", &[], "").status, 404);
+}
