@@ -272,9 +272,8 @@ fn ask_again() -> Answer {
 
 /// A page for a visitor, who is no reader of JSON.
 fn page(status: StatusCode, sentence: &str) -> Answer {
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{sentence}</title><p>{sentence}</p></html>\n"
-    );
+    let html =
+        format!("<!doctype html><html lang=\"en\"><title>{sentence}</title><p>{sentence}</p></html>\n");
     let mut answer = answer::body(status, "text/html; charset=utf-8", html);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
