@@ -353,6 +353,37 @@ fn ad_platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
     assert_eq!(new(&world(vec![offer("565")], clicks()), &by_click("c1")).event.as_str(), "Lead");
 }
 
+/// An event of the tag, with a price, that names this click.
+fn from_a_page(click: &str) -> Draft {
+    let source = SourceId::parse(built_in::TAG).unwrap();
+    Draft { source, value: Some(usd("999.00")), network: NetworkClaim::default(), ..by_click(click) }
+}
+
+#[test]
+fn a_pages_word_for_the_price_of_an_offers_sale_counts_only_where_the_offer_says_so() {
+    let clicks = || vec![click("c-1", -1, "565"), click("gone", -1, "999")];
+    let believing = Offer { accept_pixel_value: true, ..offer("565") };
+    assert_eq!(new(&world(vec![believing], clicks()), &from_a_page("c-1")).value, Some(usd("999.00")));
+    let closed = world(vec![offer("565")], clicks());
+    for click in ["c-1", "gone"] {
+        let told = new(&closed, &from_a_page(click));
+        assert_eq!(told.value, None, "{told:?}");
+        assert!(told.reason.unwrap().contains("`accept_pixel_value`"));
+    }
+}
+
+#[test]
+fn a_price_that_a_page_told_before_its_click_came_is_dropped_when_the_click_brings_its_offer() {
+    let nothing_yet = world(vec![offer("565")], Vec::new());
+    let held = new(&nothing_yet, &from_a_page("c-1"));
+    assert_eq!(held.value, Some(usd("999.00")), "nobody knows whose it is");
+    let click = Arc::new(click("c-1", -1, "565"));
+    let Ok(matched) = matched_by(&nothing_yet.rules, &held, &click, noon(1), &nothing_yet);
+    let matched = matched.unwrap();
+    assert_eq!(matched.value, None);
+    assert!(matched.history[0].what.iter().any(|one| one.starts_with("value:")), "{:?}", matched.history);
+}
+
 #[test]
 fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
     let later = Disposition { status: Status::Approved, after_hours: 48 };

@@ -130,6 +130,7 @@ pub fn settle<F: Facts>(
     conversion.placement = placed.or(told_offer);
     conversion.attribution = joined.attribution;
     conversion.considered = joined.considered;
+    disbelieve(rules, conversion);
     let offer = offer_of(rules, conversion).cloned();
     if let Some(offer) = &offer {
         price(conversion, offer);
@@ -148,6 +149,16 @@ pub fn settle<F: Facts>(
     }
     let own_door = draft.network.offer.is_some();
     screen(rules, conversion, joined.click.as_deref(), own_door, facts)
+}
+
+/// Of an offer's sale a page's word for the price counts only where the offer says so.
+fn disbelieve(rules: &Rulebook, conversion: &mut Conversion) {
+    let Some(placed) = &conversion.placement else { return };
+    let believed = rules.offer(&placed.offer).is_some_and(|offer| offer.accept_pixel_value);
+    if conversion.source.as_str() == built_in::TAG && !believed && conversion.value.take().is_some() {
+        let why = "its value does not count: the offer takes no prices from pages (`accept_pixel_value`)";
+        conversion.reason = Some(why.to_owned());
+    }
 }
 
 /// The offer's terms, where the conversion is one that earns: events of the tag are not.
@@ -290,6 +301,7 @@ pub fn rejoin<F: Facts>(
     if placed.is_some() {
         conversion.placement = placed;
     }
+    disbelieve(rules, conversion);
     if conversion.payout_from.is_none()
         && let Some(offer) = offer_of(rules, conversion).cloned()
     {
@@ -328,6 +340,9 @@ pub fn matched_by<F: Facts>(
     let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
     let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.word())];
     what.extend(rejoin(rules, &mut now, joined, facts)?);
+    if now.value != conversion.value {
+        what.extend(conversion.value.map(|value| format!("value: {value} → none")));
+    }
     push_change(&mut now, at, Cause::Click(click.id.clone()), what);
     Ok(Some(now))
 }
