@@ -107,6 +107,11 @@ impl Text {
         }
     }
 
+    /// Whether it stands outside the file, where people keep what nobody may read.
+    pub fn is_from_outside(&self) -> bool {
+        self.origin != Origin::Literal
+    }
+
     /// A problem that was worded by who knows only the text: it may quote it no more than [`Text::shown`].
     pub fn told(&self, problem: Problem) -> Problem {
         let shown = self.shown();
