@@ -196,7 +196,7 @@ impl Links {
         let cookies = visitor::cookies(request.headers);
         let visitor = match visitor::known(&cookies) {
             Some(visitor) => visitor,
-            None => VisitorId::mint(entropy("for a visitor id")?),
+            None => VisitorId::mint(now.as_millis(), entropy("for a visitor id")?),
         };
         let mut draft = self.sight.draft(origin, visitor::browser(request), carried, &cookies);
         draft.id = Some(id.clone());
@@ -272,9 +272,8 @@ fn ask_again() -> Answer {
 
 /// A page for a visitor, who is no reader of JSON.
 fn page(status: StatusCode, sentence: &str) -> Answer {
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{sentence}</title><p>{sentence}</p></html>\n"
-    );
+    let html =
+        format!("<!doctype html><html lang=\"en\"><title>{sentence}</title><p>{sentence}</p></html>\n");
     let mut answer = answer::body(status, "text/html; charset=utf-8", html);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer

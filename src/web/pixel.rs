@@ -208,9 +208,7 @@ impl Form {
                 let text = handlebars::html_escape(&text);
                 plain(
                     "text/html; charset=utf-8",
-                    format!(
-                        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>pixel</title><p>{text}</p></html>\n"
-                    ),
+                    format!("<!doctype html><html lang=\"en\"><title>pixel</title><p>{text}</p></html>\n"),
                 )
             }
             Form::Text => plain("text/plain; charset=utf-8", text + "\n"),

@@ -174,7 +174,7 @@ impl Tag {
         let visitor = match visitor::known(&visitor::cookies(headers)) {
             Some(known) => known,
             None => match ambient::entropy::<16>() {
-                Ok(entropy) => VisitorId::mint(entropy),
+                Ok(entropy) => VisitorId::mint(now.as_millis(), entropy),
                 Err(error) => {
                     tracing::error!(%error, "the operating system gave no entropy for a visitor id");
                     return answer::unavailable();
