@@ -221,10 +221,10 @@ fn the_visitor_is_known_again_by_a_first_party_cookie() {
 #[test]
 fn on_https_the_cookie_reaches_pixels_on_other_sites() {
     let rule = CookieRule { transport: Transport::Https, max_age_days: 30 };
-    let visitor = VisitorId::mint([7; 16]);
+    let visitor = VisitorId::mint(1_795_000_000_000, [7; 16]);
     assert_eq!(
         rule.set(&visitor).unwrap(),
-        "pbv=07070707070707070707070707070707; Path=/; Max-Age=2592000; SameSite=None; Secure; HttpOnly"
+        format!("pbv={visitor}; Path=/; Max-Age=2592000; SameSite=None; Secure; HttpOnly").as_str()
     );
 }
 

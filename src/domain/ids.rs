@@ -43,15 +43,20 @@ impl ClickId {
     /// A fresh id: 9 digits of time (base 36 milliseconds, good until the year 5188) and 20 of
     /// `entropy`, 29 characters of `[0-9a-z]`; it fits the 50 characters that the narrowest sub id carries.
     pub fn mint(millis: i64, entropy: [u8; 16]) -> ClickId {
-        let mut text = base36(u128::from(millis.max(0).unsigned_abs()), 9);
-        // 36^20 is about 2^103: the id keeps 103 of the 128 bits.
-        text.push_str(&base36(u128::from_be_bytes(entropy) % 36u128.pow(20), 20));
-        ClickId(text)
+        ClickId(timed(millis, entropy))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Time, then chance: 9 and 20 digits of base 36.
+fn timed(millis: i64, entropy: [u8; 16]) -> String {
+    let mut text = base36(u128::from(millis.max(0).unsigned_abs()), 9);
+    // 36^20 is about 2^103: the id keeps 103 of the 128 bits.
+    text.push_str(&base36(u128::from_be_bytes(entropy) % 36u128.pow(20), 20));
+    text
 }
 
 fn base36(mut number: u128, width: usize) -> String {
@@ -146,9 +151,10 @@ impl VisitorId {
         }
     }
 
-    /// A fresh id of 32 hexadecimal digits.
-    pub fn mint(entropy: [u8; 16]) -> VisitorId {
-        VisitorId(String::from_utf8_lossy(&hex(&entropy)).into_owned())
+    /// A fresh id, made as [`ClickId::mint`] makes one: as it begins with its time, the records of new
+    /// browsers lie side by side on the disk.
+    pub fn mint(millis: i64, entropy: [u8; 16]) -> VisitorId {
+        VisitorId(timed(millis, entropy))
     }
 
     pub fn as_str(&self) -> &str {

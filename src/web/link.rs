@@ -196,7 +196,7 @@ impl Links {
         let cookies = visitor::cookies(request.headers);
         let visitor = match visitor::known(&cookies) {
             Some(visitor) => visitor,
-            None => VisitorId::mint(entropy("for a visitor id")?),
+            None => VisitorId::mint(now.as_millis(), entropy("for a visitor id")?),
         };
         let mut draft = self.sight.draft(origin, visitor::browser(request), carried, &cookies);
         draft.id = Some(id.clone());

@@ -175,7 +175,7 @@ impl Tag {
         let visitor = match visitor::known(&visitor::cookies(headers)) {
             Some(known) => Caller::Known(known),
             None => match ambient::entropy::<16>() {
-                Ok(entropy) => Caller::New(VisitorId::mint(entropy)),
+                Ok(entropy) => Caller::New(VisitorId::mint(now.as_millis(), entropy)),
                 Err(error) => {
                     tracing::error!(%error, "the operating system gave no entropy for a visitor id");
                     return answer::unavailable();
