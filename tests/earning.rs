@@ -461,3 +461,59 @@ fn a_click_that_comes_later_brings_its_offer_and_its_session_counts_just_the_sam
         assert_eq!(joined.history.len(), 1);
     }
 }
+
+/// The sale of click c1 at 40 USD, as a network told it first.
+fn sold(known: &mut World) -> (Draft, Conversion) {
+    let network = NetworkClaim::default();
+    let sale = Draft {
+        network,
+        event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+        status: Some(Status::Approved),
+        value: Some(usd("40")),
+        ..by_click("c1")
+    };
+    let conversion = new(known, &sale);
+    known.conversions.insert(conversion.id, conversion.clone());
+    (sale, conversion)
+}
+
+fn updated(world: &World, draft: &Draft) -> Conversion {
+    match tell(world, draft) {
+        Decision::Update { conversion, .. } => conversion,
+        other => panic!("no update: {other:?}"),
+    }
+}
+
+#[test]
+fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
+    let share = Offer { payout: Some(Payout::Percent("10".parse().unwrap())), ..offer("565") };
+    let mut known = world(vec![share], vec![click("c1", -1, "565")]);
+    let (sale, first) = sold(&mut known);
+    assert_eq!(first.payout, Some(usd("4")));
+    let less = updated(&known, &Draft { value: Some(usd("25")), ..sale.clone() });
+    assert_eq!((less.payout, less.payout_from), (Some(usd("2.5")), Some(PayoutFrom::Percent)));
+    assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4 USD → 2.5 USD"]);
+    let told = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
+    assert_eq!((told.payout, told.payout_from), (Some(usd("3")), Some(PayoutFrom::Told)));
+}
+
+#[test]
+fn a_fixed_payout_stays_as_it_was_when_the_sale_came() {
+    let pays = |amount: &str| Offer { payout: Some(Payout::Fixed(amount.parse().unwrap())), ..offer("565") };
+    let mut known = world(vec![pays("7")], vec![click("c1", -1, "565")]);
+    let (sale, _) = sold(&mut known);
+    known.rules.offers.insert(OfferId::parse("565").unwrap(), Arc::new(pays("9")));
+    let less = updated(&known, &Draft { value: Some(usd("25")), ..sale });
+    assert_eq!((less.payout, less.payout_from), (Some(usd("7")), Some(PayoutFrom::Fixed)));
+}
+
+#[test]
+fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so() {
+    let mut known = world(vec![offer("565")], vec![click("c1", -1, "565"), click("old", -30, "565")]);
+    let (sale, first) = sold(&mut known);
+    let unnamed = Conversion { attribution: Attribution::NoClickId, placement: None, ..first };
+    known.conversions.insert(unnamed.id, unnamed);
+    let scrubbed = updated(&known, &Draft { click_id: Some("old".to_owned()), ..sale });
+    assert_eq!(scrubbed.status, Status::Scrubbed);
+    assert_eq!(scrubbed.history[0].what, ["click id: none → old", "status: approved → scrubbed"]);
+}

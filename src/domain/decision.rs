@@ -331,6 +331,7 @@ fn repeat<F: Facts>(
         join(note, Some(kept.to_owned()))
     } else {
         change_amounts(&mut what, &mut now, draft);
+        what.extend(earning::reprice(rules, &mut now, draft, &earlier));
         note
     };
     let note = match (&earlier.attribution, draft.click_id.as_deref()) {
@@ -338,7 +339,7 @@ fn repeat<F: Facts>(
             match earning::join_click(rules, draft, now.event_time, facts)? {
                 Ok(joined) => {
                     what.push(format!("click id: none → {given}"));
-                    earning::rejoin(rules, &mut now, joined, facts)?;
+                    what.extend(earning::rejoin(rules, &mut now, joined, facts)?);
                     note
                 }
                 Err(fault) => join(note, Some(fault.reason)),
