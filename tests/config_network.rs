@@ -351,3 +351,18 @@ fn a_reload_names_the_postbacks_that_it_takes_out() {
     assert_eq!(without.removed_destinations(&with), []);
     assert_eq!(with.reload_refusals(&without), [], "the whole network's side may change while it runs");
 }
+
+#[test]
+fn a_file_of_thousands_of_campaigns_is_read_in_a_moment() {
+    let campaign = |number: usize| {
+        format!(
+            "[[campaign]]\nid = \"c{number}\"\noffer = \"565\"\naffiliate = \"200\"\npostback = {{ url = \"https://a.example/?s=#s2#\" }}\n"
+        )
+    };
+    let text = format!("{LEAST}{}", (0..3_000).map(campaign).collect::<String>());
+    let began = std::time::Instant::now();
+    let config = parse(&text);
+    assert_eq!((config.campaigns.len(), config.outgoing.len()), (3_001, 3_000));
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(10), "a relay that reloads it stands still: {took:?}");
+}

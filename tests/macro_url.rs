@@ -87,7 +87,7 @@ fn percent_escapes_of_the_url_are_no_macros_of_the_percent_grammar() {
     ] {
         assert_eq!(rendered(url, "%{}%", "v"), expected, "{url}");
     }
-    assert!(refusal("https://a.example/?q=100%&s=%s1%", "%{}%").contains("`%&s=%`"));
+    assert!(refusal("https://a.example/?q=100%&s=%s1%", "%{}%").contains("`%&…%`"));
 }
 
 #[test]
@@ -282,4 +282,21 @@ proptest! {
             prop_assert_eq!(parsed.username(), "");
         }
     }
+}
+
+#[test]
+fn a_url_that_is_kept_secret_shows_its_host_its_names_and_its_macros_alone() {
+    let url =
+        "https://aff.example/pb/k3y-in-path/#s2#?cid=#s2#&token=t0k3n&tag=pre-fix-#tid#-x&sum=a%20secret";
+    let url = compile(url, "#{}#").unwrap();
+    assert!(url.shown().contains("token=t0k3n"), "what stands in the file is shown as it stands");
+    let url = url.kept_secret();
+    assert_eq!(url.shown(), "https://aff.example/pb/***/#s2#?cid=#s2#&token=***&tag=***#tid#-x&sum=***");
+    assert_eq!(url.secrets(), ["k3y-in-path", "pre-fix-", "a secret", "t0k3n"], "the longest first");
+}
+
+#[test]
+fn a_macro_that_is_not_closed_quotes_no_more_of_the_url_than_its_parameter() {
+    let said = compile("https://a.example/?x=#s2&token=t0k3n&y=#tid#", "#{}#").unwrap_err().to_string();
+    assert!(said.contains("`#s2&…#` is not a macro") && !said.contains("t0k3n"), "{said}");
 }

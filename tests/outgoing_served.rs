@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::links::{browse, location, parameter, relay_with};
+use crate::pages_serve::Browser;
 use crate::platform::{Platform, answer};
 use crate::relay::{Relay, wait_until};
 
@@ -78,6 +79,36 @@ fn a_dead_postback_is_retried_by_hand() {
     let retried = relay.post(&format!("/api/v1/deliveries/{}/retry", dead["id"].as_str().unwrap()), "");
     assert_eq!(retried.status, 200, "{}", retried.text());
     assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "delivered").len() == 1));
+}
+
+#[test]
+fn the_key_in_a_postback_url_from_outside_reaches_only_the_tracker() {
+    const KEY: &str = "s3cr3t-of-the-affiliate";
+    let tracker = Platform::scripted(|_, _| {
+        answer(404, "x-echo: s3cr3t-of-the-affiliate\r\n", "no s3cr3t-of-the-affiliate")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("http://{}/pb?token={KEY}&cid=#s2#\n", tracker.address);
+    std::fs::write(folder.path().join("postback.url"), url).unwrap();
+    let relay = relay_with(
+        folder.path(),
+        "",
+        "",
+        "[campaign.postback]\nurl = { file = \"postback.url\" }\nallow_private_network = true\n",
+    );
+    sale(&relay, "x", "T1");
+    assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "dead").len() == 1), "never dead");
+    assert_eq!(tracker.received()[0].line, format!("GET /pb?token={KEY}&cid=x HTTP/1.1"));
+    let dead = deliveries(&relay, "dead").remove(0);
+    assert_eq!(dead["reason"], "HTTP 404: no ***");
+    let conversion = format!("/conversions/{}", dead["conversion_id"].as_str().unwrap());
+    let trace = relay.api(&format!("/api/v1{conversion}")).to_string();
+    assert!(trace.contains("/pb?token=***&cid=x") && !trace.contains(KEY), "{trace}");
+    let browser = Browser::of(relay);
+    for page in [conversion.as_str(), "/campaigns", "/offers/565", "/dead-letters"] {
+        let page = browser.get(page);
+        assert!(page.contains("token=***&cid=") && !page.contains(KEY), "{page}");
+    }
 }
 
 #[test]

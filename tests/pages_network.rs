@@ -218,6 +218,25 @@ async fn entries_are_added_from_a_field_and_a_file_with_a_verdict_for_every_line
 }
 
 #[tokio::test]
+async fn a_file_keeps_its_kind_whatever_its_name_holds() {
+    let world = World::trading().await;
+    for name in ["fraud; spring.csv", "a=b; name=x.csv", "%22q%22 filename=.csv"] {
+        let told = world.upload("/suppression", &[("list", name)], (name, b"id,ip\n7,10.0.0.1\n")).await;
+        told.shows("<dt>added</dt><dd>1</dd>").shows("<dt>refused</dt><dd>0</dd>");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_asked_to_go_on_from_nowhere_says_so() {
+    let world = World::trading().await;
+    for place in ["/clicks", "/conversions", "/deliveries", LIST_PATH] {
+        let told = world.get(&format!("{place}?cursor=nowhere")).await;
+        assert_eq!(told.status, StatusCode::BAD_REQUEST, "{place}");
+        told.shows("first page of the list");
+    }
+}
+
+#[tokio::test]
 async fn an_import_that_cannot_be_read_changes_nothing_and_says_what_to_do() {
     let world = World::trading().await;
     for (list, kind, file, wanted) in [
@@ -225,6 +244,7 @@ async fn an_import_that_cannot_be_read_changes_nothing_and_says_what_to_do() {
         ("new", "ip", b"email\njo@example.com", "names no column <code>ip</code>"),
         ("new", "", b"", "There is no entry in it"),
         (" ", "", b"jo@example.com", "A name has 1 to 64 visible characters"),
+        ("..", "", b"jo@example.com", "The list has no usable name"),
         ("new", "shoe", b"jo@example.com", "This kind of entry is not known"),
     ] {
         let told = world.upload("/suppression", &[("list", list), ("kind", kind)], ("a.csv", file)).await;

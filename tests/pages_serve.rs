@@ -31,13 +31,13 @@ url = "https://aff.example/pb?cid=#s2#&payout=#price#"
 "#;
 
 /// Sign-in, and the pages by its cookie.
-struct Browser {
+pub struct Browser {
     relay: Relay,
     cookie: String,
 }
 
 impl Browser {
-    fn of(relay: Relay) -> Browser {
+    pub fn of(relay: Relay) -> Browser {
         let form = format!("token={TOKEN}");
         let request = format!(
             "POST /sign-in HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
@@ -48,7 +48,7 @@ impl Browser {
         Browser { cookie: line.split(';').next().unwrap().to_owned(), relay }
     }
 
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\nCookie: {}\r\nConnection: close\r\n\r\n",
             self.cookie

@@ -34,7 +34,7 @@ fn offer(offer: &Offer) -> OfferCard {
     OfferCard {
         terms: offer.terms.clone(),
         name: offer.name.clone(),
-        landing: offer.landing.as_written().to_owned(),
+        landing: offer.landing.shown(),
         pass: offer.pass.clone(),
         fallback_url: offer.fallback_url.clone(),
     }
@@ -44,7 +44,7 @@ fn postback(outgoing: &Outgoing) -> PostbackCard {
     PostbackCard {
         id: outgoing.id.clone(),
         route: outgoing.route.clone(),
-        url: outgoing.url.as_written().to_owned(),
+        url: outgoing.url.shown(),
         scale: outgoing.scale,
         mode: outgoing.mode,
     }

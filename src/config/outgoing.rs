@@ -151,7 +151,7 @@ fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
             format!("{} has a `#` that begins no macro: what stands behind it is never sent", text.shown());
         return Err(Problem::new(what, "take it out, or show in `macro` how macros are written: \"#{}#\""));
     }
-    Ok(url)
+    Ok(if text.is_from_outside() { url.kept_secret() } else { url })
 }
 
 fn whole_id(section: &Section<'_>, id: &str) -> Option<DestinationId> {

@@ -18,6 +18,8 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Reader<'a> {
     file: &'a str,
     text: &'a str,
+    /// Where each line ends: a file of thousands of tables is asked for its lines as often.
+    line_ends: Vec<usize>,
     env: Env<'a>,
     /// The folder that relative paths start from.
     base: PathBuf,
@@ -29,7 +31,9 @@ impl<'a> Reader<'a> {
     /// A reader for `file`, whose content is `text`; relative paths start from the file's folder.
     pub fn new(file: &'a str, text: &'a str, env: Env<'a>) -> Reader<'a> {
         let base = Path::new(file).parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        Reader { file, text, env, base, problems: RefCell::default(), warnings: RefCell::default() }
+        let line_ends = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+        let (problems, warnings) = (RefCell::default(), RefCell::default());
+        Reader { file, text, line_ends, env, base, problems, warnings }
     }
 
     /// `path` as seen from the configuration's folder.
@@ -68,8 +72,7 @@ impl<'a> Reader<'a> {
 
     /// The line of a byte offset, counted from 1.
     fn line(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        self.line_ends.partition_point(|end| *end < offset) + 1
     }
 
     /// Parses the whole text. Faults of syntax are kept, and then there is no table to go on with.
@@ -105,6 +108,11 @@ impl Text {
             Origin::Env(name) => format!("the value of ${name}"),
             Origin::File(path) => format!("the content of {path}"),
         }
+    }
+
+    /// Whether it stands outside the file, where people keep what nobody may read.
+    pub fn is_from_outside(&self) -> bool {
+        self.origin != Origin::Literal
     }
 
     /// A problem that was worded by who knows only the text: it may quote it no more than [`Text::shown`].

@@ -160,10 +160,12 @@ pub struct Listed {
     pub kind: SuppressedKind,
 }
 
-/// The name of a list: 1–64 visible characters, spaces inside.
+/// The name of a list: 1–64 visible characters, spaces inside. Not `.` and `..`: in a path they lead elsewhere,
+/// however they are spelled.
 pub fn list_name(text: &str) -> Option<String> {
     let text = text.trim();
     let sane = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let sane = sane && text != "." && text != "..";
     sane.then(|| text.to_owned())
 }
 

@@ -15,9 +15,10 @@
 //! `{}` alone has nothing around the name and is read as `{{}}`. Bare words (`REPLACE`) are no grammar:
 //! nothing tells them from text.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use url::Url;
 
+use crate::domain::mask;
 use crate::problem::{Problem, did_you_mean};
 use crate::template::macro_names;
 
@@ -51,6 +52,9 @@ const GRAMMARS: [&str; 16] = [
 
 /// All that is not unreserved (RFC 3986, 2.3) is encoded, in paths and queries alike: `%20`, never `+`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Fewer characters are no key, and masking so short a word wherever it stands would spoil what is shown.
+const SHORTEST_SECRET: usize = 4;
 
 /// The longest mark before or behind a name.
 const LONGEST_MARK: usize = 8;
@@ -125,6 +129,7 @@ pub struct MacroUrl {
     pieces: Vec<Piece>,
     host: String,
     query_names: Vec<String>,
+    secrets: Vec<String>,
 }
 
 impl MacroUrl {
@@ -139,7 +144,8 @@ impl MacroUrl {
         let pieces = pieces(written, grammar, known)?;
         let host = host(written, &pieces)?;
         check_marks(&pieces, grammar, known)?;
-        let url = MacroUrl { query_names: query_names(&pieces), written: written.to_owned(), pieces, host };
+        let (query_names, secrets) = (query_names(&pieces), Vec::new());
+        let url = MacroUrl { written: written.to_owned(), pieces, host, query_names, secrets };
         let sample = url.render(&|_| Some("x".to_owned()));
         if let Err(cause) = Url::parse(&sample) {
             return Err(Problem::new(format!("`{written}` is not a web address: {cause}"), EXAMPLE));
@@ -149,6 +155,27 @@ impl MacroUrl {
             return Err(Problem::new(format!("the path of `{written}` goes up or nowhere"), hint));
         }
         Ok(url)
+    }
+
+    /// The same, to be shown by nobody: each segment of its path and each value of its query that stands
+    /// in it as text is a secret.
+    pub fn kept_secret(self) -> MacroUrl {
+        let text = marked(&self.pieces);
+        let (address, query) = split_query(&text);
+        let behind = address.split_once("://").map_or("", |(_, rest)| rest);
+        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let parts = behind.split('/').skip(1).chain(values).flat_map(|part| part.split(MACRO));
+        let plain = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let mut secrets: Vec<String> =
+            parts.filter(|part| part.len() >= SHORTEST_SECRET).map(plain).collect();
+        // The longest first: masked after one that it contains, its end would stay.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        MacroUrl { secrets, ..self }
+    }
+
+    /// What of it is to be masked wherever it would be shown or stored.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
     }
 
     /// The URL with its values, each percent-encoded exactly once; absent ones are empty. A value that
@@ -199,8 +226,10 @@ impl MacroUrl {
         &self.host
     }
 
-    pub fn as_written(&self) -> &str {
-        &self.written
+    /// As it is written, macros and all; its secrets masked.
+    pub fn shown(&self) -> String {
+        let mask = |text: String, secret: &String| mask::without(&text, secret).unwrap_or(text);
+        self.secrets.iter().fold(self.written.clone(), mask)
     }
 
     /// The names of the parameters that stand in its query, decoded.
@@ -311,7 +340,10 @@ fn unclosed(word: &str, grammar: &Grammar) -> Problem {
     Problem::new(format!("the macro that begins with `{opened}` is not closed"), hint)
 }
 
-fn not_a_name(inner: &str, grammar: &Grammar) -> Problem {
+fn not_a_name(found: &str, grammar: &Grammar) -> Problem {
+    // What stands behind the end of a parameter is no part of the name, and may be a key.
+    let cut = found.find(['&', '=', '/', '?']).and_then(|at| found.get(..=at)).map(|name| format!("{name}…"));
+    let inner = cut.as_deref().unwrap_or(found);
     let shown = grammar.shown(inner);
     let what = format!("`{shown}` is not a macro: `{inner}` is no name");
     let doubled = inner.is_empty() || grammar.before.chars().next() == inner.chars().next();
@@ -402,20 +434,32 @@ fn check_other_grammars(text: &str, grammar: &Grammar, known: &[&str]) -> Result
     Ok(())
 }
 
+/// Marks where a macro was: a control character cannot stand in the text of a URL.
+const MACRO: char = '\u{1}';
+
+/// The URL with a mark in the place of each macro.
+fn marked(pieces: &[Piece]) -> String {
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(part) => text.push_str(part),
+            Piece::Name(_) => text.push(MACRO),
+        }
+    }
+    text
+}
+
+/// What stands before the query, and the query.
+fn split_query(url: &str) -> (&str, &str) {
+    let without_fragment = url.split('#').next().unwrap_or_default();
+    without_fragment.split_once('?').unwrap_or((without_fragment, ""))
+}
+
 /// The names in the query; one that holds a macro is nobody's.
 fn query_names(pieces: &[Piece]) -> Vec<String> {
-    // A control character cannot stand in the text of a URL: it marks where a macro was.
-    let text: String = pieces
-        .iter()
-        .map(|piece| match piece {
-            Piece::Text(text) => text.as_str(),
-            Piece::Name(_) => "\u{1}",
-        })
-        .collect();
-    let without_fragment = text.split('#').next().unwrap_or_default();
-    let query = without_fragment.split_once('?').map_or("", |(_, query)| query);
-    let pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.map(|(name, _)| name.into_owned()).filter(|name| !name.contains('\u{1}')).collect()
+    let text = marked(pieces);
+    let pairs = form_urlencoded::parse(split_query(&text).1.as_bytes());
+    pairs.map(|(name, _)| name.into_owned()).filter(|name| !name.contains(MACRO)).collect()
 }
 
 /// Whether a path segment means "here" or "up", in whatever spelling.

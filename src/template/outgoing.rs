@@ -36,7 +36,7 @@ impl Postback {
             url: self.url.render(&|name| told.value(name)),
             headers: Vec::new(),
             body: Vec::new(),
-            secrets: Vec::new(),
+            secrets: self.url.secrets().to_vec(),
         }
     }
 

@@ -82,8 +82,16 @@ fn take(form: &mut Form, part: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The value of `name="…"`. Browsers write a quote inside it as `%22`.
+/// The value of `name="…"`. Browsers write a quote inside it as `%22`, and leave a semicolon as it is.
 fn quoted<'a>(disposition: &'a str, name: &str) -> Option<&'a str> {
-    let value = disposition.split(';').find_map(|one| one.trim().strip_prefix(name)?.strip_prefix("=\""))?;
-    value.strip_suffix('"')
+    let mut rest = disposition;
+    loop {
+        let (before, behind) = rest.split_once("=\"")?;
+        let (value, after) = behind.split_once('"')?;
+        let known = before.rsplit([';', ' ']).next().unwrap_or_default();
+        if known == name {
+            return Some(value);
+        }
+        rest = after;
+    }
 }

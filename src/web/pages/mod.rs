@@ -277,7 +277,13 @@ impl Pages {
         match stop {
             Stop::SignIn => self.ask_to_sign_in(request),
             Stop::Refused(status, what, hint) => self.said(visitor, status, &what, &hint),
-            Stop::Store(error @ (StoreError::Corrupt { .. } | StoreError::Cursor(_))) => self.said(
+            Stop::Store(StoreError::Cursor(_)) => self.said(
+                visitor,
+                StatusCode::BAD_REQUEST,
+                "The address names a place in the list that there is not",
+                "Go back to the first page of the list and on from there.",
+            ),
+            Stop::Store(error @ StoreError::Corrupt { .. }) => self.said(
                 visitor,
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &error.to_string(),

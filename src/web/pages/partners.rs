@@ -10,8 +10,10 @@ use crate::web::pages::{Pages, exchange};
 impl Pages {
     /// Every outgoing postback that the conversion concerns, rendered.
     pub(super) fn partners(&self, trace: &Trace, now: Time) -> Value {
+        // Few of thousands: what the others belong to is not looked up.
         let cards = self.program.postbacks.iter();
         let postbacks: Vec<_> = cards
+            .filter(|card| card.route.scope.covers(&trace.conversion))
             .filter_map(|card| {
                 let account = self.accounts.iter().find(|account| *account.id() == card.id)?;
                 Some((account.clone(), card.route.clone()))
