@@ -76,10 +76,11 @@ pub fn dispose(conversion: &Conversion, now: Time) -> Option<Conversion> {
 
 fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conversion {
     let mut moved = conversion.clone();
-    let what = format!("status: {} → {}", conversion.status.word(), to.word());
+    let mut what = vec![format!("status: {} → {}", conversion.status.word(), to.word())];
     moved.status = to;
     moved.disposition = None;
-    moved.reason = None;
-    push_change(&mut moved, now, cause, vec![what]);
+    // Why it had its old status is known from now on by the history alone.
+    what.extend(moved.reason.take().map(|reason| format!("reason: {reason} → none")));
+    push_change(&mut moved, now, cause, what);
     moved
 }
