@@ -118,6 +118,8 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(ground: &Ground) {
     store.govern(rules_of(&[capped("565", 0)]));
     let told = arrive(&*store, sale("t1").of("565").arrival());
     set_status(&*store, told.postback, Status::Approved, at(5));
+    let what = now_of(&*store, &told).history[0].what.join("; ");
+    assert!(what.starts_with("status: scrubbed → approved; reason: the offer has had its 0"), "{what}");
     before_and_after_reopening(ground, store, |store, reopened| {
         let now = now_of(store, &told);
         assert_eq!((now.status, now.reason), (Status::Approved, None));

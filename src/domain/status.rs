@@ -89,10 +89,11 @@ fn step(from: Status, to: &str) -> String {
 
 fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conversion {
     let mut moved = conversion.clone();
-    let what = step(conversion.status, to.word());
+    let mut what = vec![step(conversion.status, to.word())];
     moved.status = to;
     moved.disposition = None;
-    moved.reason = None;
-    push_change(&mut moved, now, cause, vec![what]);
+    // Why it had its old status is known from now on by the history alone.
+    what.extend(moved.reason.take().map(|reason| format!("reason: {reason} → none")));
+    push_change(&mut moved, now, cause, what);
     moved
 }
