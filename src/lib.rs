@@ -26,10 +26,11 @@ pub mod problem;
 // Clock and entropy: the only inputs that do not arrive in a request.
 pub mod ambient;
 
-// The nouns, and the pure decisions about them.
+// The nouns, and the pure decisions about them: whose sale it is, what it pays, who is told.
 pub mod domain;
 
-// Outside words to nouns, and nouns to payloads: every network and platform is a text file.
+// Outside words to nouns, and nouns to payloads: every network and platform is a text file. The macros of
+// outgoing postbacks and the tag's script are made here too.
 pub mod template;
 
 // postbridge.toml, read whole: every problem at once, each with its line.
@@ -38,19 +39,20 @@ pub mod config;
 // What is remembered: the contract by intent, and the embedded store behind it.
 pub mod store;
 
-// Something arrived: one durable write.
+// Something arrived (a postback, a click, a pixel, a status, a suppression list): one durable write.
 pub mod ingest;
 
 // The door out: one request at a time, to public addresses only.
 pub mod send;
 
-// Something is due out: claim, render, limit, send, judge, record.
+// Something is due out, to a platform or an affiliate: claim, render, limit, send, judge, record.
 pub mod dispatch;
 
-// Time passed: holds that end, records past their time.
+// Time passed: holds that end, statuses that fall due, records past their time.
 pub mod upkeep;
 
-// The doors in: the wire, postbacks, clicks, the API, the pages.
+// The doors in: the wire, postbacks, tracking links, the tag, pixels, the API, the
+// network's API in the words its clients know, the pages.
 pub mod web;
 
 // Wiring: build the parts, start the loops, stop them in order.

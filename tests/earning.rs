@@ -332,6 +332,37 @@ fn ad_platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
     assert_eq!(new(&world(vec![offer("565")], clicks()), &by_click("c1")).event.as_str(), "Lead");
 }
 
+/// An event of the tag, with a price, that names this click.
+fn from_a_page(click: &str) -> Draft {
+    let source = SourceId::parse(built_in::TAG).unwrap();
+    Draft { source, value: Some(usd("999.00")), network: NetworkClaim::default(), ..by_click(click) }
+}
+
+#[test]
+fn a_pages_word_for_the_price_of_an_offers_sale_counts_only_where_the_offer_says_so() {
+    let clicks = || vec![click("c-1", -1, "565"), click("gone", -1, "999")];
+    let believing = Offer { accept_pixel_value: true, ..offer("565") };
+    assert_eq!(new(&world(vec![believing], clicks()), &from_a_page("c-1")).value, Some(usd("999.00")));
+    let closed = world(vec![offer("565")], clicks());
+    for click in ["c-1", "gone"] {
+        let told = new(&closed, &from_a_page(click));
+        assert_eq!(told.value, None, "{told:?}");
+        assert!(told.reason.unwrap().contains("`accept_pixel_value`"));
+    }
+}
+
+#[test]
+fn a_price_that_a_page_told_before_its_click_came_is_dropped_when_the_click_brings_its_offer() {
+    let nothing_yet = world(vec![offer("565")], Vec::new());
+    let held = new(&nothing_yet, &from_a_page("c-1"));
+    assert_eq!(held.value, Some(usd("999.00")), "nobody knows whose it is");
+    let click = Arc::new(click("c-1", -1, "565"));
+    let Ok(matched) = matched_by(&nothing_yet.rules, &held, &click, noon(1), &nothing_yet);
+    let matched = matched.unwrap();
+    assert_eq!(matched.value, None);
+    assert!(matched.history[0].what.iter().any(|one| one.starts_with("value:")), "{:?}", matched.history);
+}
+
 #[test]
 fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
     let later = Disposition { status: Status::Approved, after_hours: 48 };
@@ -408,4 +439,60 @@ fn a_click_that_comes_later_brings_its_offer_and_its_session_counts_just_the_sam
         assert_eq!(joined.payout, Some(usd("7")));
         assert_eq!(joined.history.len(), 1);
     }
+}
+
+/// The sale of click c1 at 40 USD, as a network told it first.
+fn sold(known: &mut World) -> (Draft, Conversion) {
+    let network = NetworkClaim::default();
+    let sale = Draft {
+        network,
+        event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+        status: Some(Status::Approved),
+        value: Some(usd("40")),
+        ..by_click("c1")
+    };
+    let conversion = new(known, &sale);
+    known.conversions.insert(conversion.id, conversion.clone());
+    (sale, conversion)
+}
+
+fn updated(world: &World, draft: &Draft) -> Conversion {
+    match tell(world, draft) {
+        Decision::Update { conversion, .. } => conversion,
+        other => panic!("no update: {other:?}"),
+    }
+}
+
+#[test]
+fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
+    let share = Offer { payout: Some(Payout::Percent("10".parse().unwrap())), ..offer("565") };
+    let mut known = world(vec![share], vec![click("c1", -1, "565")]);
+    let (sale, first) = sold(&mut known);
+    assert_eq!(first.payout, Some(usd("4")));
+    let less = updated(&known, &Draft { value: Some(usd("25")), ..sale.clone() });
+    assert_eq!((less.payout, less.payout_from), (Some(usd("2.5")), Some(PayoutFrom::Percent)));
+    assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4 USD → 2.5 USD"]);
+    let told = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
+    assert_eq!((told.payout, told.payout_from), (Some(usd("3")), Some(PayoutFrom::Told)));
+}
+
+#[test]
+fn a_fixed_payout_stays_as_it_was_when_the_sale_came() {
+    let pays = |amount: &str| Offer { payout: Some(Payout::Fixed(amount.parse().unwrap())), ..offer("565") };
+    let mut known = world(vec![pays("7")], vec![click("c1", -1, "565")]);
+    let (sale, _) = sold(&mut known);
+    known.rules.offers.insert(OfferId::parse("565").unwrap(), Arc::new(pays("9")));
+    let less = updated(&known, &Draft { value: Some(usd("25")), ..sale });
+    assert_eq!((less.payout, less.payout_from), (Some(usd("7")), Some(PayoutFrom::Fixed)));
+}
+
+#[test]
+fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so() {
+    let mut known = world(vec![offer("565")], vec![click("c1", -1, "565"), click("old", -30, "565")]);
+    let (sale, first) = sold(&mut known);
+    let unnamed = Conversion { attribution: Attribution::NoClickId, placement: None, ..first };
+    known.conversions.insert(unnamed.id, unnamed);
+    let scrubbed = updated(&known, &Draft { click_id: Some("old".to_owned()), ..sale });
+    assert_eq!(scrubbed.status, Status::Scrubbed);
+    assert_eq!(scrubbed.history[0].what, ["click id: none → old", "status: approved → scrubbed"]);
 }

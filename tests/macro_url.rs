@@ -211,8 +211,9 @@ fn passed_parameters_follow_the_query_and_those_of_the_url_win() {
 }
 
 #[test]
-fn the_readme_explains_every_macro_and_every_grammar() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+fn the_templates_readme_explains_every_macro_and_every_grammar() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/README.md")).unwrap();
     for meaning in MEANINGS {
         // `s1`…`s5` name what is between them.
         let between = ["s", "sub", "aff_sub"].iter().any(|word| {

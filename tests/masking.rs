@@ -76,6 +76,20 @@ fn in_a_body_only_the_value_of_api_key_changes() {
 }
 
 #[test]
+fn a_key_in_a_body_that_cannot_be_read_is_masked_too() {
+    let part = "--x\r\nContent-Disposition: form-data; name=\"api_key\"\r\n\r\nKEY\r\n--x\r\n";
+    let rows = [
+        ("\u{feff}{\"api_key\":\"KEY\",", "\u{feff}{\"api_key\":\"***\","),
+        ("x{\"api_key\":\"KEY\",\"a\":1}", "x{\"api_key\":\"***\",\"a\":1}"),
+        (part, &part.replace("KEY", "***")),
+        ("a=5\"&api_key=KEY&b=\"", "a=5\"&api_key=***&b=\""),
+    ];
+    for (came, kept) in rows {
+        assert_eq!(body(came), kept);
+    }
+}
+
+#[test]
 fn a_token_is_masked_in_every_spelling_of_a_url() {
     let secret = "123|ab_c d";
     let request = OutgoingRequest {

@@ -182,6 +182,7 @@ async fn the_tag_page_shows_the_snippets_with_their_hash() {
     page.shows("/tag.0011223344556677.js").shows("integrity&#x3D;&quot;sha384-abcdef&quot;");
     page.shows("https://shop.example")
         .shows("/click.gif?campaign&#x3D;8599")
+        .shows("referrerpolicy&#x3D;&quot;unsafe-url&quot;")
         .shows("data-consent&#x3D;&quot;wait&quot;");
 }
 

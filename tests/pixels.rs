@@ -105,6 +105,23 @@ fn a_transaction_id_tells_two_sales_of_one_click_apart_and_one_told_twice_togeth
 }
 
 #[test]
+fn a_sale_told_without_its_click_is_matched_when_a_repeat_names_the_click() {
+    let (relay, _folder) = relay("");
+    let (click, _) = visitor(&relay);
+    browse(&relay, "/pixel.gif?offer=565&transaction_id=T1");
+    assert_eq!(the_conversion(&relay)["click"], Value::Null);
+    let tell = |click: &str| browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb")).text();
+    assert!(tell("nobodys").starts_with("SUCCESS: told before"));
+    assert_eq!(tell(&click), "SUCCESS\n");
+    let (other, _) = visitor(&relay);
+    assert!(tell(&other).starts_with("SUCCESS: told before"));
+    let conversion = the_conversion(&relay);
+    assert_eq!(conversion["click"]["click_id"], click, "{conversion}");
+    assert_eq!(conversion["placement"]["affiliate"], "200", "{conversion}");
+    assert_eq!(conversion["history"].as_array().unwrap().len(), 1, "{conversion}");
+}
+
+#[test]
 fn a_browsers_word_for_the_price_counts_only_where_the_offer_says_so() {
     let (closed, _folder) = relay("revenue = \"12.00\"");
     browse(&closed, "/pixel.gif?offer=565&value=999.00&currency=EUR&transaction_id=T1");

@@ -6,11 +6,25 @@ use postbridge::config::Config;
 
 const README: &str = include_str!("../README.md");
 
-/// The text of the first code block of a language.
-fn block(language: &str) -> String {
+/// The text of a code block of a language, counted from 0.
+fn block(language: &str, number: usize) -> String {
     let opening = format!("```{language}\n");
-    let text = README.split(&opening).nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let text = README.split(&opening).nth(number + 1).and_then(|rest| rest.split("```").next()).unwrap();
     text.lines().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// What the check makes of a `postbridge.toml`, with the secrets that the README has its reader write.
+fn checked(written: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    for secret in ["token", "cake-key", "meta-token"] {
+        std::fs::write(folder.path().join("secrets").join(secret), "0123456789abcdef\n").unwrap();
+    }
+    let file = folder.path().join("postbridge.toml");
+    std::fs::write(&file, written).unwrap();
+    let config = Config::load(&file).map_err(|problems| format!("{problems:?}")).unwrap();
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    config
 }
 
 #[test]
@@ -32,20 +46,19 @@ fn every_file_that_the_readme_names_exists() {
 
 #[test]
 fn the_readmes_configuration_passes_the_check() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("secrets")).unwrap();
-    for secret in ["token", "cake-key", "meta-token"] {
-        std::fs::write(folder.path().join("secrets").join(secret), "0123456789abcdef\n").unwrap();
-    }
-    let file = folder.path().join("postbridge.toml");
-    std::fs::write(&file, block("toml")).unwrap();
-    let config = Config::load(&file).map_err(|problems| format!("{problems:?}")).unwrap();
-    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    let config = checked(&block("toml", 0));
     assert_eq!((config.sources.len(), config.destinations.len()), (1, 1));
 }
 
 #[test]
+fn the_readmes_offer_added_to_its_configuration_passes_the_check() {
+    let config = checked(&format!("{}\n{}", block("toml", 0), block("toml", 1)));
+    assert_eq!((config.offers.len(), config.campaigns.len(), config.outgoing.len()), (1, 1, 1));
+    assert_eq!(config.tag.origins, ["https://shop.example"]);
+}
+
+#[test]
 fn the_readmes_click_is_one_that_the_api_takes() {
-    let draft = postbridge::web::click::read(block("json").as_bytes()).unwrap();
+    let draft = postbridge::web::click::read(block("json", 0).as_bytes()).unwrap();
     assert_eq!(draft.params, [("fbclid".to_owned(), "IwAR0abc".to_owned())]);
 }

@@ -34,6 +34,7 @@ conformance! {
     a_click_and_its_visitors_sale_meet_however_close_they_come,
     a_blocked_click_earns_nothing_for_its_visitor,
     of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at,
+    however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch,
 }
 
 pub const VISITOR: &str = "visitor-0123456789";
@@ -316,14 +317,32 @@ fn a_blocked_click_earns_nothing_for_its_visitor(ground: &Ground) {
 
 fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(ground: &Ground) {
     let store = ground.open();
-    let first_touch = Offer { model: Model::FirstTouch, ..capped(70) };
-    store.govern(rules(&[first_touch], FilterRules::default()));
+    store.govern(rules(&[capped(70)], FilterRules::default()));
     for n in 0..200 {
         drop(store.record_click(screened(visit(&format!("c{n}"), at(n)))));
     }
+    tell(&*store, visit("last", at(200)));
+    // By last touch the first click is as good as none; the 64 that are kept are those that counted last.
+    let first_touch = Offer { model: Model::FirstTouch, ..capped(70) };
+    store.govern(rules(&[first_touch], FilterRules::default()));
     let receipt = wait(store.arrive(earned("t1", at(DAY)).arrival())).unwrap();
     let joined = trace(&*store, &receipt).conversion.attribution;
     assert_eq!(joined.click(), Some(&click_id("c6")), "64 of the 70 that counted, and no blocked one");
+}
+
+fn however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch(ground: &Ground) {
+    let store = ground.open();
+    let first_touch = Offer { model: Model::FirstTouch, ..offer("565") };
+    store.govern(rules(&[first_touch], FilterRules::default()));
+    let told = |id: &str, time| drop(store.record_click(screened(visit(id, time))));
+    told("too-old", at(0));
+    told("first", at(2 * DAY));
+    for n in 0..100 {
+        told(&format!("c{n}"), at(31 * DAY + n));
+    }
+    let receipt = wait(store.arrive(earned("t1", at(31 * DAY + HOUR)).arrival())).unwrap();
+    let joined = trace(&*store, &receipt).conversion.attribution;
+    assert_eq!(joined.click(), Some(&click_id("first")));
 }
 
 #[test]

@@ -102,6 +102,8 @@ fn messages_are_read_strictly() {
         400,
         "`value`",
     );
+    let below = json!({"name": "Refund", "value": "-1.00", "currency": "USD"});
+    refused("/t/event", &message(CLICK, below).to_string(), 400, "below 0");
     refused("/t/click", &"x".repeat(8193), 413, "8192");
     let origin = format!("Origin: {}", world.shop(""));
     let as_json = request(&world, "POST /t/click", &[&origin, "Content-Type: application/json"], "{}");
@@ -153,6 +155,42 @@ fn what_a_click_has_is_never_changed_only_filled() {
     assert_eq!(kept["landing_url"], "https://shop.example/one?fbclid=A");
     assert_eq!(kept["params"], json!({"fbclid": "A", "gclid": "G"}));
     assert_eq!(kept["cookies"], json!({"_fbp": "fb.1.2.3"}));
+}
+
+#[test]
+fn a_click_that_is_filled_again_and_again_stays_within_bounds() {
+    let world = World::new();
+    for round in 0..3 {
+        let params: serde_json::Map<String, Value> =
+            (0..50).map(|n| (format!("utm_{round}_{n}"), json!("x"))).collect();
+        click(&world, json!({"params": params}));
+    }
+    assert_eq!(world.click(CLICK)["params"].as_object().unwrap().len(), 64);
+}
+
+/// A browser tells a click; the visitor cookie that it gets.
+fn cookie_of(world: &World, click: &str, headers: &[&str]) -> String {
+    let origin = format!("Origin: {}", world.shop(""));
+    let mut all = vec![origin.as_str(), "Content-Type: text/plain"];
+    all.extend(headers);
+    let told = request(world, "POST /t/click", &all, &message(click, json!({})).to_string());
+    assert_eq!(told.status, 204, "{}", told.text());
+    let cookie = told.head.lines().find_map(|line| line.strip_prefix("set-cookie: pbv=")).unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn whoever_knows_a_clicks_id_does_not_become_its_visitor() {
+    let world = World::new();
+    let first = cookie_of(&world, CLICK, &["User-Agent: One/1.0"]);
+    let again = cookie_of(&world, CLICK, &["User-Agent: One/1.0"]);
+    assert_eq!(again, first, "a second message of the same page, sent before it had its cookie");
+    let stranger = cookie_of(&world, CLICK, &["User-Agent: Two/2.0"]);
+    assert_ne!(stranger, first);
+    let known = "0123456789abcdef0123456789abcdef";
+    let friend = cookie_of(&world, CLICK, &["User-Agent: One/1.0", &format!("Cookie: pbv={known}")]);
+    assert_eq!(friend, known, "a browser that is known stays who it is");
+    assert_eq!(world.click(CLICK)["visitor"], first);
 }
 
 #[test]
@@ -231,6 +269,9 @@ fn an_event_that_cannot_be_read_is_kept_with_the_reason() {
     assert_eq!(told.status, 400);
     let kept = world.relay.api("/api/v1/postbacks?source=tag&status=quarantined");
     assert!(kept["items"][0].to_string().contains("nmae"), "{kept}");
+    tell(&world, "/t/event?api_key=SECRET", "{");
+    let kept = world.relay.api("/api/v1/postbacks?source=tag&status=quarantined");
+    assert!(kept["items"][0]["raw"]["line"].to_string().contains("api_key=***"), "{kept}");
 }
 
 #[test]

@@ -253,10 +253,14 @@ fn fill_one<T: Clone>(mine: &mut Option<T>, other: &Option<T>) -> bool {
     false
 }
 
+/// The most pairs of each sort up to which a click is filled: its id is no secret, and whoever knows it
+/// could make it grow.
+const MOST_PAIRS: usize = 64;
+
 fn fill_pairs(mine: &mut Pairs, other: &Pairs) -> bool {
     let before = mine.len();
     for (name, value) in other {
-        if !mine.iter().any(|(known, _)| known == name) {
+        if mine.len() < MOST_PAIRS && !mine.iter().any(|(known, _)| known == name) {
             mine.push((name.clone(), value.clone()));
         }
     }

@@ -122,6 +122,9 @@ fn decide_known<F: Facts>(
     for id in identity.ids(draft) {
         if let Some(earlier) = facts.conversion(&id)? {
             if draft.network.key.is_some() {
+                if let Some(conversion) = with_click(rules, &earlier, draft, (arrived, facts))? {
+                    return Ok(Decision::Update { conversion, note });
+                }
                 return Ok(Decision::Duplicate {
                     note: told_otherwise(draft, &earlier, note),
                     conversion: earlier,
@@ -146,6 +149,26 @@ fn decide_known<F: Facts>(
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
     conversion.id = identity.id(draft, &conversion.event);
     Ok(Decision::New { conversion, note })
+}
+
+/// The conversion with the click that a repeat under its key brings, where the first telling had none. A
+/// click that is not recorded or came too late brings nothing: anybody could name one.
+fn with_click<F: Facts>(
+    rules: &Rulebook,
+    earlier: &Conversion,
+    draft: &Draft,
+    (arrived, facts): (Arrived, &F),
+) -> Result<Option<Conversion>, F::Error> {
+    if earlier.attribution != Attribution::NoClickId {
+        return Ok(None);
+    }
+    let joined = earning::join_click(rules, draft, earlier.event_time, facts)?;
+    let Some(joined) = joined.ok().filter(|joined| joined.attribution.is_matched()) else { return Ok(None) };
+    let mut now = earlier.clone();
+    let what = joined.attribution.click().map(|click| format!("click id: none → {click}"));
+    earning::rejoin(rules, &mut now, joined, facts)?;
+    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what.into_iter().collect());
+    Ok(Some(now))
 }
 
 /// What a repeat under a key says otherwise than the first telling, which stands.
@@ -308,6 +331,7 @@ fn repeat<F: Facts>(
         join(note, Some(kept.to_owned()))
     } else {
         change_amounts(&mut what, &mut now, draft);
+        what.extend(earning::reprice(rules, &mut now, draft, &earlier));
         note
     };
     let note = match (&earlier.attribution, draft.click_id.as_deref()) {
@@ -315,7 +339,7 @@ fn repeat<F: Facts>(
             match earning::join_click(rules, draft, now.event_time, facts)? {
                 Ok(joined) => {
                     what.push(format!("click id: none → {given}"));
-                    earning::rejoin(rules, &mut now, joined, facts)?;
+                    what.extend(earning::rejoin(rules, &mut now, joined, facts)?);
                     note
                 }
                 Err(fault) => join(note, Some(fault.reason)),

@@ -10,7 +10,7 @@ use crate::domain::decision::{Facts, is_above_zero, push_change, told_status};
 use crate::domain::filter::FilterMode;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
-use crate::domain::offer::{self, Offer, OfferStatus, Placement};
+use crate::domain::offer::{self, Offer, OfferStatus, PayoutFrom, Placement};
 use crate::domain::postback::Fault;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::suppression::{SuppressedKind, Traces};
@@ -130,6 +130,7 @@ pub fn settle<F: Facts>(
     conversion.placement = placed.or(told_offer);
     conversion.attribution = joined.attribution;
     conversion.considered = joined.considered;
+    disbelieve(rules, conversion);
     let offer = offer_of(rules, conversion).cloned();
     if let Some(offer) = &offer {
         price(conversion, offer);
@@ -148,6 +149,16 @@ pub fn settle<F: Facts>(
     }
     let own_door = draft.network.offer.is_some();
     screen(rules, conversion, joined.click.as_deref(), own_door, facts)
+}
+
+/// Of an offer's sale a page's word for the price counts only where the offer says so.
+fn disbelieve(rules: &Rulebook, conversion: &mut Conversion) {
+    let Some(placed) = &conversion.placement else { return };
+    let believed = rules.offer(&placed.offer).is_some_and(|offer| offer.accept_pixel_value);
+    if conversion.source.as_str() == built_in::TAG && !believed && conversion.value.take().is_some() {
+        let why = "its value does not count: the offer takes no prices from pages (`accept_pixel_value`)";
+        conversion.reason = Some(why.to_owned());
+    }
 }
 
 /// The offer's terms, where the conversion is one that earns: events of the tag are not.
@@ -245,7 +256,36 @@ fn traces(conversion: &Conversion, click: Option<&Click>) -> Traces {
     traces
 }
 
-/// Joins a conversion that was without a click to one that came later: with it comes the offer.
+/// After a repeat: a payout that it told is the told one from now on; otherwise the offer's percentage is
+/// taken of what the sale is worth now. Answers what became of the payout, if it is not what was told.
+pub fn reprice(
+    rules: &Rulebook,
+    conversion: &mut Conversion,
+    draft: &Draft,
+    before: &Conversion,
+) -> Option<String> {
+    let offer = offer_of(rules, conversion)?;
+    if draft.payout.is_some() {
+        conversion.payout_from = Some(PayoutFrom::Told);
+        return None;
+    }
+    // What is paid for one sale, whatever it is worth, stays as it was when the sale came.
+    let sale = |conversion: &Conversion| conversion.sale_amount.or(conversion.value);
+    let is_share = matches!(conversion.payout_from, None | Some(PayoutFrom::Percent));
+    let worth = sale(conversion).filter(|now| is_share && Some(*now) != sale(before));
+    // A sale that is taken back keeps what it paid: its status says that nobody is paid.
+    let worth = worth.filter(|now| now.amount.is_zero() || is_above_zero(*now))?;
+    let (payout, from) = offer::effective_payout(offer, None, Some(worth))?;
+    if from != PayoutFrom::Percent || conversion.payout == Some(payout) {
+        return None;
+    }
+    let had = conversion.payout.map_or("none".to_owned(), |had| had.to_string());
+    (conversion.payout, conversion.payout_from) = (Some(payout), Some(from));
+    Some(format!("payout: {had} → {payout}"))
+}
+
+/// Joins a conversion that was without a click to one that came later: with it comes the offer. Answers
+/// what became of the status.
 ///
 /// # Errors
 /// Only those of the look-ups.
@@ -254,21 +294,25 @@ pub fn rejoin<F: Facts>(
     conversion: &mut Conversion,
     joined: Joined,
     facts: &F,
-) -> Result<(), F::Error> {
+) -> Result<Option<String>, F::Error> {
+    let before = conversion.status;
     conversion.attribution = joined.attribution;
     let placed = joined.click.as_ref().and_then(|click| click.passage.placement.clone());
     if placed.is_some() {
         conversion.placement = placed;
     }
+    disbelieve(rules, conversion);
     if conversion.payout_from.is_none()
         && let Some(offer) = offer_of(rules, conversion).cloned()
     {
         price(conversion, &offer);
     }
-    if conversion.status == Status::Scrubbed {
-        return Ok(());
+    if before == Status::Scrubbed {
+        return Ok(None);
     }
-    screen(rules, conversion, joined.click.as_deref(), false, facts)
+    screen(rules, conversion, joined.click.as_deref(), false, facts)?;
+    let now = conversion.status;
+    Ok((now != before).then(|| format!("status: {} → {}", before.word(), now.word())))
 }
 
 /// Joins the click that a conversion waited for. `None` when it is matched already or waits for
@@ -295,9 +339,9 @@ pub fn matched_by<F: Facts>(
     let found = FoundClick { click: Arc::clone(click), reading };
     let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
     let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.word())];
-    rejoin(rules, &mut now, joined, facts)?;
-    if now.status != conversion.status {
-        what.push(format!("status: {} → {}", conversion.status.word(), now.status.word()));
+    what.extend(rejoin(rules, &mut now, joined, facts)?);
+    if now.value != conversion.value {
+        what.extend(conversion.value.map(|value| format!("value: {value} → none")));
     }
     push_change(&mut now, at, Cause::Click(click.id.clone()), what);
     Ok(Some(now))

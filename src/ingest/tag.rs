@@ -1,6 +1,6 @@
 //! What the tag on a landing page tells: a click, and events of it → one durable write each.
 
-use crate::domain::click::{Consent, Origin, Pairs, Traits};
+use crate::domain::click::{Click, Consent, Origin, Pairs, Traits};
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
 use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
@@ -44,16 +44,47 @@ pub struct TagEvent {
 #[derive(Debug, Clone)]
 pub struct Whose {
     pub browser: Browser,
-    pub visitor: VisitorId,
+    pub visitor: Caller,
     /// The configured campaign that the page names.
     pub placement: Option<Placement>,
 }
 
+/// Whom the browser is known as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// By its cookie.
+    Known(VisitorId),
+    /// It came without one: an id made for it.
+    New(VisitorId),
+}
+
+impl Caller {
+    fn id(&self) -> &VisitorId {
+        match self {
+            Caller::Known(id) | Caller::New(id) => id,
+        }
+    }
+
+    /// Whom the browser is known as from now on. Of several messages that are under way before it has its
+    /// cookie the first decides. A click's id stands in URLs that are passed on: whoever else knows it must
+    /// not become its visitor.
+    fn after(self, click: &Click, browser: &Browser, now: Time) -> VisitorId {
+        let is_same = click.ip == Some(browser.ip) && click.user_agent == browser.user_agent;
+        let under_way = now.millis_since(click.recorded_at) <= UNDER_WAY_MS;
+        match (self, &click.passage.visitor) {
+            (Caller::New(_), Some(first)) if is_same && under_way => first.clone(),
+            (Caller::Known(id) | Caller::New(id), _) => id,
+        }
+    }
+}
+
+/// How long messages of one page view may be under way together.
+const UNDER_WAY_MS: i64 = 60_000;
+
 /// Records a click of the tag, or fills what a known one lacks. Of a visitor who did not agree nothing is
 /// recorded; that a consent was taken back is noted at the click it was given for.
 ///
-/// Answers the visitor by whom the click is known from now on, if there is one: of several messages that
-/// are under way before the browser has its cookie the first decides.
+/// Answers whom the browser is known as from now on, if it is to be.
 ///
 /// # Errors
 /// Only the store's.
@@ -70,8 +101,9 @@ pub async fn click(
         }
         return Ok(None);
     }
+    let (browser, caller) = (whose.browser.clone(), whose.visitor.clone());
     let receipt = visit::record(store, seen(sight, told, whose), now, id).await?;
-    Ok(receipt.click.passage.visitor.clone())
+    Ok(Some(caller.after(&receipt.click, &browser, now)))
 }
 
 /// That a consent is over, and nothing else.
@@ -99,7 +131,7 @@ fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
     draft.landing_url = told.landing_url;
     draft.referrer = told.referrer;
     draft.passage.placement = whose.placement;
-    draft.passage.visitor = Some(whose.visitor);
+    draft.passage.visitor = Some(whose.visitor.id().clone());
     draft.passage.consent = told.consent;
     draft
 }

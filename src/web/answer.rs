@@ -81,7 +81,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Answer {
     answer
 }
 
-/// 302 to a configured address; nothing of the request goes into it.
+/// 302 to a configured host; what else of the request stands in the address is encoded.
 pub fn redirect(to: &str) -> Answer {
     let mut answer = text(StatusCode::FOUND, "");
     match HeaderValue::from_str(to) {

@@ -188,12 +188,47 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
-/// own bytes change, so that the record stays as it came.
+/// own bytes change, so that the record stays as it came. What is neither may still hold a key that was
+/// meant: it is looked for in every way.
 pub fn masked_body(body: &[u8]) -> Vec<u8> {
     if body.trim_ascii_start().first().is_some_and(|b| matches!(b, b'{' | b'[')) {
         return mask_json(body);
     }
-    mask_api_key(body)
+    mask_api_key(&mask_json(&mask_parts(body)))
+}
+
+/// Masks the part of a multipart form that is named `api_key`: what stands between the empty line behind
+/// its head and the next boundary.
+fn mask_parts(body: &[u8]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(body.len());
+    let (mut in_head, mut in_value) = (false, false);
+    for line in body.split_inclusive(|b| *b == b'\n') {
+        in_value &= !line.starts_with(b"--");
+        in_head |= names_key(line);
+        if in_value {
+            continue;
+        }
+        masked.extend_from_slice(line);
+        if in_head && line.trim_ascii().is_empty() {
+            masked.extend_from_slice(MASK);
+            masked.extend_from_slice(b"\r\n");
+            (in_head, in_value) = (false, true);
+        }
+    }
+    masked
+}
+
+/// Whether a line of a part's head names it `api_key`.
+fn names_key(line: &[u8]) -> bool {
+    line.split(|b| *b == b';').any(|one| {
+        let one = one.trim_ascii();
+        let named = one.split_at_checked(5).filter(|(word, _)| word.eq_ignore_ascii_case(b"name="));
+        named.is_some_and(|(_, name)| is_api_key(unquoted(name)))
+    })
+}
+
+fn unquoted(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
 }
 
 /// Masks what follows each JSON string that reads `api_key` and stands before a colon. Works on text

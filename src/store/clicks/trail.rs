@@ -1,9 +1,9 @@
 //! What the clicks of a group leave beside their own records: lines of the log, day counters, visits.
 //! Every change is read first and made after, so that a failed read leaves nothing half done.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::attribution::Visit;
+use crate::domain::attribution::{Model, Visit, by_visitor};
 use crate::domain::click::Click;
 use crate::domain::filter::{ClickFacts, judge};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
@@ -17,7 +17,8 @@ use crate::store::layout::{self, key, unchanged};
 use crate::store::shelf::{Found, corrupt};
 use crate::store::{Screening, StoreError};
 
-/// The most clicks that are kept of one browser: the newest that count, then the newest others.
+/// The most clicks that are kept of one browser: those that earn by first touch, the newest that count,
+/// then the newest others.
 const VISITS: usize = 64;
 
 unchanged!(Vec<Visit>);
@@ -127,13 +128,22 @@ impl Group<'_> {
         visits.visits.retain(|known| known.click != visit.click);
         visits.visits.push(visit);
         if visits.visits.len() > VISITS {
-            let rank = |visit: &Visit| (visit.billable, visit.at);
+            let first = self.first_touches(&visits.visits, click.recorded_at);
+            let rank = |visit: &Visit| (first.contains(&visit.click), visit.billable, visit.at);
             let least = visits.visits.iter().enumerate().min_by_key(|(_, visit)| rank(visit));
             if let Some((least, _)) = least {
                 visits.visits.remove(least);
             }
         }
         Ok(Some((visitor.clone(), visits)))
+    }
+
+    /// The clicks that earn as things stand, on offers where the first touch does.
+    fn first_touches(&self, visits: &[Visit], now: Time) -> BTreeSet<ClickId> {
+        let offers: BTreeSet<&OfferId> = visits.iter().filter_map(|visit| visit.offer.as_ref()).collect();
+        let offers = offers.into_iter().filter_map(|offer| self.rules.offer(offer));
+        let first = offers.filter(|offer| offer.model == Model::FirstTouch);
+        first.filter_map(|offer| by_visitor(offer, visits, now).0).collect()
     }
 
     /// Takes what a click leaves into the group.

@@ -81,8 +81,10 @@ impl Pages {
             .iter()
             .map(|one| {
                 let id = one.campaign.id.as_str();
-                let image =
-                    format!("<img src=\"{base}/click.gif?campaign={id}\" width=\"1\" height=\"1\" alt=\"\">");
+                // Without the policy a browser names only the page's host, and the landing parameters are lost.
+                let image = format!(
+                    "<img src=\"{base}/click.gif?campaign={id}\" referrerpolicy=\"unsafe-url\" width=\"1\" height=\"1\" alt=\"\">"
+                );
                 json!({"campaign": id, "name": one.name, "pixel": image})
             })
             .collect();

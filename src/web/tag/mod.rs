@@ -14,7 +14,7 @@ use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Incoming, Whose};
+use crate::ingest::tag::{self, Caller, Incoming, Whose};
 use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
@@ -22,6 +22,7 @@ use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
 use crate::web::postback::Call;
+use crate::web::target;
 use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts this door works with.
@@ -172,9 +173,9 @@ impl Tag {
         let placement = told.campaign.as_ref().and_then(|id| self.campaigns.get(id)).cloned();
         let request = Request { method: &Method::POST, headers, query: &[], client: call.peer };
         let visitor = match visitor::known(&visitor::cookies(headers)) {
-            Some(known) => known,
+            Some(known) => Caller::Known(known),
             None => match ambient::entropy::<16>() {
-                Ok(entropy) => VisitorId::mint(now.as_millis(), entropy),
+                Ok(entropy) => Caller::New(VisitorId::mint(now.as_millis(), entropy)),
                 Err(error) => {
                     tracing::error!(%error, "the operating system gave no entropy for a visitor id");
                     return answer::unavailable();
@@ -206,8 +207,7 @@ impl Tag {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
         };
-        // No key stands in this path: the line is kept as it came.
-        let raw = RawRequest { line: call.line.clone(), ..call.raw() };
+        let raw = RawRequest { line: target::masked_values(&call.line), ..call.raw() };
         let incoming = Incoming { raw, received_at: now, told };
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {

@@ -101,7 +101,9 @@ fn moment(members: &Map<String, Value>, now: Time) -> Result<Time, String> {
 
 fn value(members: &Map<String, Value>) -> Result<(Option<Money>, Option<String>), String> {
     let decimal = |text: &str| {
-        parse_decimal(text, DecimalMark::Dot).ok_or("it is not a decimal such as 7.50".to_owned())
+        let amount = parse_decimal(text, DecimalMark::Dot).ok_or("it is not a decimal such as 7.50")?;
+        let below = amount.is_sign_negative() && !amount.is_zero();
+        if below { Err("it is below 0; a page takes no sale back".to_owned()) } else { Ok(amount) }
     };
     let code = |text: &str| Currency::parse(text).ok_or("it is no code of ISO 4217".to_owned());
     let amount = optional("value", member(members, "value"), decimal)?;
