@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::relay::CAMPAIGN;
+
 const CONFIG: &str = r#"
 [server]
 public_url = "https://t.example.com"
@@ -84,25 +86,12 @@ fn init_writes_a_file_that_passes_check_once_the_secrets_are_set() {
     assert!(out(&checked).contains("is fine: 1 source, 1 destination"), "{}", out(&checked));
 }
 
-const CAMPAIGN: &str = r#"
-[[affiliate]]
-id = "200"
-[[offer]]
-id = "565"
-name = "Example offer"
-url = "https://advertiser.example/lp?cid={click_id}"
-currency = "USD"
-[[campaign]]
-id = "8599"
-offer = "565"
-affiliate = "200"
-creative = "761"
-postback = { url = "https://aff.example/pb?cid=#s2#" }
-"#;
+/// What stands behind a campaign.
+const POSTBACK: &str = "postback = { url = \"https://aff.example/pb?cid=#s2#\" }\n";
 
 #[test]
 fn link_prints_the_tracking_link_alone_and_the_one_by_creative_beside() {
-    let folder = folder(&format!("{CONFIG}{CAMPAIGN}"));
+    let folder = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}"));
     let linked = postbridge(folder.path(), &["link", "8599"]);
     assert_eq!(linked.status.code(), Some(0), "{}", err(&linked));
     assert_eq!(out(&linked), "https://t.example.com/c/8599\n");
@@ -111,7 +100,7 @@ fn link_prints_the_tracking_link_alone_and_the_one_by_creative_beside() {
 
 #[test]
 fn link_of_a_campaign_that_is_none_says_which_was_meant_and_ends_with_2() {
-    let folder = folder(&format!("{CONFIG}{CAMPAIGN}"));
+    let folder = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}"));
     let linked = postbridge(folder.path(), &["link", "8589"]);
     assert_eq!(linked.status.code(), Some(2));
     assert_eq!(out(&linked), "");
@@ -120,7 +109,7 @@ fn link_of_a_campaign_that_is_none_says_which_was_meant_and_ends_with_2() {
 
 #[test]
 fn check_names_offers_campaigns_and_postbacks_and_counts_where_there_are_many() {
-    let few = folder(&format!("{CONFIG}{CAMPAIGN}"));
+    let few = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}"));
     let said = out(&postbridge(few.path(), &["check"]));
     assert!(said.contains("offers: 565 (Example offer, active)\n"), "{said}");
     assert!(said.contains("campaigns: 8599 (https://t.example.com/c/8599)\n"), "{said}");
@@ -131,7 +120,7 @@ fn check_names_offers_campaigns_and_postbacks_and_counts_where_there_are_many() 
             format!("[[postback]]\nid = \"{id}\"\nmode = \"off\"\nurl = \"https://aff.example/?c=#s2#\"\n")
         })
         .collect();
-    let many = folder(&format!("{CONFIG}{CAMPAIGN}{more}"));
+    let many = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}{more}"));
     let said = out(&postbridge(many.path(), &["check"]));
     assert!(said.contains("outgoing postbacks: 12, of them 11 not live\n"), "{said}");
 }

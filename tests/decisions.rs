@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Reading, candidates};
-use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim, EventName, Status};
 use postbridge::domain::decision::{Arrived, Decision, Facts, decide};
 use postbridge::domain::delivery::SourcePolicy;
@@ -13,6 +12,8 @@ use postbridge::domain::ids::{ClickId, ConversionId, Seq, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
+
+use crate::dispatch_world;
 
 /// What is known so far, and the clicks that are recorded.
 struct Known {
@@ -73,20 +74,10 @@ fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
     Draft {
         source: SourceId::parse("net").unwrap(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
-        status: Some(Status::Approved),
         transaction_id: tid.map(str::to_owned),
         click_id: click.map(str::to_owned),
-        item_id: None,
         value: money(value),
-        negative_came: None,
-        payout: None,
-        revenue: None,
-        sale_amount: None,
-        event_time: None,
-        traits: Traits::default(),
-        params: Vec::new(),
-        note: None,
-        network: Default::default(),
+        ..dispatch_world::draft("", Status::Approved)
     }
 }
 

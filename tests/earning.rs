@@ -17,6 +17,8 @@ use postbridge::domain::rulebook::{Rulebook, built_in};
 use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
 use postbridge::domain::time::Time;
 
+use crate::{dispatch_world, store_offers};
+
 const HOUR: i64 = 3_600_000;
 const VISITOR: &str = "visitor-0123456789";
 
@@ -28,21 +30,9 @@ pub fn usd(amount: &str) -> Money {
     Money::new(amount.parse().unwrap(), Currency::parse("USD").unwrap())
 }
 
+/// One whose click ids convert for a day.
 pub fn offer(id: &str) -> Offer {
-    Offer {
-        id: OfferId::parse(id).unwrap(),
-        advertiser: None,
-        currency: Currency::parse("USD").unwrap(),
-        payout: None,
-        revenue: None,
-        status: OfferStatus::Active,
-        caps: Caps::default(),
-        session_hours: 24,
-        click_cookie_days: 30,
-        model: Model::LastTouch,
-        disposition: Disposition { status: Status::Approved, after_hours: 0 },
-        accept_pixel_value: false,
-    }
+    Offer { session_hours: 24, ..store_offers::offer(id) }
 }
 
 /// A click of `hours` before or after noon, on an offer.
@@ -129,19 +119,8 @@ fn pixel() -> Draft {
         source: SourceId::parse(built_in::PIXEL).unwrap(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
         status: None,
-        transaction_id: Some("T-1".to_owned()),
-        click_id: None,
-        item_id: None,
-        value: None,
-        negative_came: None,
-        payout: None,
-        revenue: None,
-        sale_amount: None,
-        event_time: None,
-        traits: Traits::default(),
-        params: Vec::new(),
-        note: None,
         network: NetworkClaim { offer: Some(OfferId::parse("565").unwrap()), ..NetworkClaim::default() },
+        ..dispatch_world::draft("T-1", Status::Approved)
     }
 }
 

@@ -9,32 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::platform::Platform;
-use crate::relay::{Answer, Connection, KEY, Setup, wait_until};
+use crate::relay::{Answer, CAMPAIGN, Connection, KEY, Setup, wait_until};
 
 const SECONDS: u64 = 60;
 const CLICKERS: u64 = 10;
 const CLICKS_PER_SECOND: u64 = 1_000;
 const POSTBACKERS: u64 = 4;
 const POSTBACKS_PER_SECOND: u64 = 200;
-
-const OFFERS: &str = r#"
-[[affiliate]]
-id = "200"
-name = "Example Media"
-
-[[offer]]
-id = "565"
-name = "Example offer"
-advertiser = "31"
-url = "https://advertiser.example/lp?cid={click_id}&s1={s1}"
-currency = "USD"
-
-[[campaign]]
-id = "8599"
-offer = "565"
-affiliate = "200"
-creative = "761"
-"#;
 
 /// What was acknowledged, for the end's reckoning.
 #[derive(Default)]
@@ -126,7 +107,7 @@ fn click_id(answer: &Answer) -> String {
 fn a_busy_minute_with_a_kill_in_the_middle_loses_nothing_and_mistakes_no_visitor() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
-    setup.extra.push_str(OFFERS);
+    setup.extra.push_str(CAMPAIGN);
     let relay = setup.start();
     let load =
         Load { address: Arc::new(Mutex::new(relay.address)), ledger: Arc::default(), stop: Arc::default() };

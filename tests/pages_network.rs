@@ -131,7 +131,7 @@ async fn a_status_is_changed_by_a_person_with_a_note_and_the_history_names_both(
     assert_eq!((sent.status, sent.header("location")), (StatusCode::SEE_OTHER, page.as_str()));
     let after = world.get(&page).await;
     after.shows("The conversion is rejected now").shows("status: approved → rejected");
-    after.shows("set by one-time link: double &lt;order&gt;");
+    after.shows("<small>set by one-time link: double &lt;order&gt;</small>");
     world.post(&form, &[("status", "rejected")]).await;
     world.get(&page).await.shows("The conversion is rejected already");
     world.post(&form, &[("status", "paid")]).await;

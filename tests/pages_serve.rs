@@ -3,31 +3,15 @@
 use base64::Engine;
 use sha2::{Digest, Sha384};
 
-use crate::relay::{Relay, Setup, TOKEN, ask};
+use crate::relay::{CAMPAIGN, Relay, Setup, TOKEN, ask};
 
-const NETWORK: &str = r#"
-[tag]
-origins = ["https://shop.example"]
-
-[[affiliate]]
-id = "200"
-name = "Example Media"
-
-[[offer]]
-id = "565"
-name = "Example offer"
-url = "https://advertiser.example/lp?cid={click_id}"
-currency = "USD"
-payout = "7.00"
-
-[[campaign]]
-id = "8599"
-offer = "565"
-affiliate = "200"
-creative = "761"
-
+const POSTBACK: &str = r#"
 [campaign.postback]
 url = "https://aff.example/pb?cid=#s2#&payout=#price#"
+"#;
+const TAG: &str = r#"
+[tag]
+origins = ["https://shop.example"]
 "#;
 
 /// Sign-in, and the pages by its cookie.
@@ -61,7 +45,7 @@ impl Browser {
 
 fn browser(folder: &std::path::Path) -> Browser {
     let mut setup = Setup::cake_to_meta(folder, "127.0.0.1:9".parse().unwrap());
-    setup.extra.push_str(NETWORK);
+    setup.extra.push_str(&[CAMPAIGN, POSTBACK, TAG].concat());
     Browser::of(setup.start())
 }
 
@@ -112,7 +96,7 @@ fn a_click_on_the_link_is_on_the_pages_with_its_campaign() {
     let link = b"GET /c/8599?s1=news HTTP/1.1\r\nHost: test\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\nConnection: close\r\n\r\n";
     let sent = ask(browser.relay.address, link).unwrap();
     assert_eq!(sent.status, 302);
-    let id = between(&sent.head, "https://advertiser.example/lp?cid=", "\r\n");
+    let id = between(&sent.head, "https://advertiser.example/lp?cid=", "&s1=news\r\n");
     let click = browser.get(&format!("/clicks/{id}"));
     for wanted in ["Example Media", "news", "Somebody clicked", "desktop"] {
         assert!(click.contains(wanted), "`{wanted}` is not in {click}");

@@ -29,6 +29,27 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
 }
 
+/// A campaign of an offer, as a configuration has it; what is written behind it belongs to the campaign.
+pub const CAMPAIGN: &str = r#"
+[[affiliate]]
+id = "200"
+name = "Example Media"
+
+[[offer]]
+id = "565"
+name = "Example offer"
+advertiser = "31"
+url = "https://advertiser.example/lp?cid={click_id}&s1={s1}"
+currency = "USD"
+payout = "7.00"
+
+[[campaign]]
+id = "8599"
+offer = "565"
+affiliate = "200"
+creative = "761"
+"#;
+
 impl Setup {
     /// A source `cake-test` and a destination `meta-main` at `platform`, data in `folder`.
     pub fn cake_to_meta(folder: &Path, platform: SocketAddr) -> Setup {

@@ -36,6 +36,15 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
     config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
 }
 
+fn doors(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<Door>> {
+    let door = |source: &Source| {
+        let network = networks.get(&source.id)?.clone();
+        let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
+        Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
+    };
+    config.sources.iter().filter_map(door).collect()
+}
+
 fn tokens(config: &Config) -> Tokens {
     let tokens = config.api.tokens.iter();
     Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
@@ -47,22 +56,14 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let rules = Arc::new(config.rulebook());
     shared.store.govern(Arc::clone(&rules));
     let networks = Arc::new(networks(config, &rules));
-    let doors = config.sources.iter().filter_map(|source| {
-        let network = networks.get(&source.id)?.clone();
-        let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
-        Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
-    });
     let tokens = tokens(config);
-    let max_age_ms: HashMap<DestinationId, i64> = config
-        .destinations
-        .iter()
-        .filter_map(|destination| Some((destination.account.id().clone(), destination.account.max_age_ms()?)))
-        .collect();
-    let max_age_ms = Arc::new(max_age_ms);
     let accounts = Arc::new(accounts(config));
+    let max_age_ms =
+        accounts.iter().filter_map(|account| Some((account.id().clone(), account.max_age_ms()?)));
+    let max_age_ms = Arc::new(max_age_ms.collect::<HashMap<DestinationId, i64>>());
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     let postbacks = Postbacks {
-        doors: Arc::new(doors.collect()),
+        doors: Arc::new(doors(config, &networks)),
         store: Arc::clone(store),
         clock: clock.clone(),
         health: Arc::clone(health),

@@ -52,6 +52,13 @@ pub fn unavailable() -> Answer {
     answer
 }
 
+/// 429 with `Retry-After`: more in one second than is taken.
+pub fn too_many(message: impl AsRef<str>, hint: &str) -> Answer {
+    let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "too_many", message, hint);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
 /// 404 for a path that nothing answers.
 pub fn not_found() -> Answer {
     error(

@@ -236,12 +236,8 @@ fn with_result(mut answer: Answer, text: &str) -> Answer {
 }
 
 fn too_many() -> Answer {
-    let mut answer = answer::error(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too_many",
+    answer::too_many(
         "more conversions a second from one address than `[pixel] max_per_second_per_ip`",
         "raise it for a server that tells many, or send slower",
-    );
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+    )
 }

@@ -148,10 +148,7 @@ impl Postbacks {
                 "raise it, or send slower",
             );
             self.keep_refused(call.raw(), Some(source), fault.clone()).await;
-            let mut answer =
-                answer::error(StatusCode::TOO_MANY_REQUESTS, "too_many", fault.reason, &fault.hint);
-            answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"));
-            return answer;
+            return answer::too_many(fault.reason, &fault.hint);
         }
         let started = ambient::stopwatch();
         let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
@@ -183,8 +180,7 @@ impl Postbacks {
             Turned::UnknownSource => self.keep_refused(call.raw(), None, fault.clone()).await,
             Turned::BadKey => {
                 if self.wrong_key(&call, &fault).await == WrongKeys::TooMany {
-                    let (reason, hint) = ("too many wrong keys from this address", "wait a second");
-                    return answer::error(StatusCode::TOO_MANY_REQUESTS, "too_many", reason, hint);
+                    return answer::too_many("too many wrong keys from this address", "wait a second");
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 use crate::store::PageRequest;
 use crate::web::api::Refused;
 use crate::web::api::clicks::{MOST_CONVERSIONS, conversions_of};
-use crate::web::pages::conversions::{self, Filters};
+use crate::web::pages::conversions::{self, Filters, Found};
 use crate::web::pages::program::Program;
 use crate::web::pages::route::segment;
 use crate::web::pages::{Pages, Sheet, Stop, advice, conversion};
@@ -19,29 +19,16 @@ impl Pages {
     /// `/clicks`, newest first.
     pub(super) async fn clicks(&self, query: &[u8]) -> Result<Sheet, Stop> {
         let filters = Filters::read(query);
-        let asked = filters.query().and_then(|query| Ok((query.click_filter()?, query.page()?)));
-        let (page, fault) = match asked {
-            Ok((filter, page)) => (Some(self.store.clicks(filter, page).await?), None),
-            Err(Refused::Asked(_, _, message, _)) => (None, Some(message)),
-            Err(Refused::Store(error)) => return Err(error.into()),
-        };
+        let found = self.found_clicks(&filters).await;
+        filters.sheet(("clicks", "Clicks"), found, self.click_filters(&filters))
+    }
+
+    async fn found_clicks(&self, filters: &Filters) -> Result<Found, Refused> {
+        let query = filters.query()?;
+        let page = self.store.clicks(query.click_filter()?, query.page()?).await?;
         let now = self.clock.now();
-        let next = page.as_ref().and_then(|page| page.next_cursor.clone());
-        let items: Vec<Value> =
-            page.iter().flat_map(|page| &page.items).map(|click| line(click, &self.program, now)).collect();
-        let data = json!({
-            "items": items,
-            "fault": fault,
-            "narrow": filters.narrow(),
-            "more": next.is_some(),
-            "links": filters.links("/clicks", next.as_deref()),
-            "filter": self.click_filters(&filters),
-        });
-        let mut sheet = Sheet::new("clicks", "Clicks", data);
-        if fault.is_some() {
-            sheet.status = StatusCode::BAD_REQUEST;
-        }
-        Ok(sheet)
+        let items = page.items.iter().map(|click| line(click, &self.program, now)).collect();
+        Ok(Found { items, next_cursor: page.next_cursor })
     }
 
     fn click_filters(&self, filters: &Filters) -> Value {

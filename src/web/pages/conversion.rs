@@ -238,7 +238,7 @@ fn traits(traits: &Traits) -> Value {
 
 fn change(change: &Change) -> Value {
     let cause = match &change.cause {
-        Cause::Postback(seq) => format!("postback {seq}"),
+        Cause::Postback(seq) => format!("by postback {seq}"),
         Cause::Click(click) => format!("the click {click} arrived"),
         Cause::Person { name, note: None } => format!("set by {name}"),
         Cause::Person { name, note: Some(note) } => format!("set by {name}: {note}"),

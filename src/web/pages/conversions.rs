@@ -13,6 +13,13 @@ use crate::web::pages::{Pages, Sheet, Stop, advice};
 /// Lines on one page, where the query does not say.
 const LINES: &str = "50";
 
+/// The lines of one page of a list, and where the next one begins.
+#[derive(Default)]
+pub struct Found {
+    pub items: Vec<Value>,
+    pub next_cursor: Option<String>,
+}
+
 /// What the address of a list says, times made whole: a form's `2026-11-20T10:00` is meant in UTC.
 pub struct Filters(Vec<(String, String)>);
 
@@ -68,6 +75,34 @@ impl Filters {
         })
     }
 
+    /// The page of a list that these narrow: what was found, or what is wrong with a filter. `filter` is
+    /// what the template's form shows.
+    pub fn sheet(
+        &self,
+        (template, title): (&'static str, &str),
+        found: Result<Found, Refused>,
+        filter: Value,
+    ) -> Result<Sheet, Stop> {
+        let (found, fault) = match found {
+            Ok(found) => (found, None),
+            Err(Refused::Asked(_, _, message, _)) => (Found::default(), Some(message)),
+            Err(Refused::Store(error)) => return Err(error.into()),
+        };
+        let data = json!({
+            "items": found.items,
+            "fault": fault,
+            "narrow": self.narrow(),
+            "more": found.next_cursor.is_some(),
+            "links": self.links(&format!("/{template}"), found.next_cursor.as_deref()),
+            "filter": filter,
+        });
+        let mut sheet = Sheet::new(template, title, data);
+        if fault.is_some() {
+            sheet.status = StatusCode::BAD_REQUEST;
+        }
+        Ok(sheet)
+    }
+
     /// A time as a form's field wants it: to the minute, in UTC.
     pub fn minute(&self, name: &str) -> String {
         self.get(name).get(..16).unwrap_or_default().to_owned()
@@ -94,32 +129,16 @@ impl Pages {
     /// `/conversions`.
     pub(super) async fn conversions(&self, query: &[u8]) -> Result<Sheet, Stop> {
         let filters = Filters::read(query);
-        let asked = filters.query().and_then(|query| Ok((query.conversion_filter()?, query.page()?)));
-        let (page, fault) = match asked {
-            Ok((filter, page)) => (Some(self.store.conversions(filter, page).await?), None),
-            Err(Refused::Asked(_, _, message, _)) => (None, Some(message)),
-            Err(Refused::Store(error)) => return Err(error.into()),
-        };
+        let found = self.found(&filters).await;
+        filters.sheet(("conversions", "Conversions"), found, self.filter_view(&filters))
+    }
+
+    async fn found(&self, filters: &Filters) -> Result<Found, Refused> {
+        let query = filters.query()?;
+        let page = self.store.conversions(query.conversion_filter()?, query.page()?).await?;
         let now = self.clock.now();
-        let next = page.as_ref().and_then(|page| page.next_cursor.clone());
-        let items: Vec<Value> = page
-            .iter()
-            .flat_map(|page| &page.items)
-            .map(|(conversion, deliveries)| line(conversion, deliveries, now))
-            .collect();
-        let data = json!({
-            "items": items,
-            "fault": fault,
-            "narrow": filters.narrow(),
-            "more": next.is_some(),
-            "links": filters.links("/conversions", next.as_deref()),
-            "filter": self.filter_view(&filters),
-        });
-        let mut sheet = Sheet::new("conversions", "Conversions", data);
-        if fault.is_some() {
-            sheet.status = StatusCode::BAD_REQUEST;
-        }
-        Ok(sheet)
+        let items = page.items.iter().map(|(conversion, deliveries)| line(conversion, deliveries, now));
+        Ok(Found { items: items.collect(), next_cursor: page.next_cursor })
     }
 
     fn filter_view(&self, filters: &Filters) -> Value {

@@ -264,14 +264,7 @@ fn remembered(visitor: Option<HeaderValue>) -> Answer {
 }
 
 fn too_many() -> Answer {
-    let mut answer = answer::error(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too_many",
-        "more than `[tag] max_per_second_per_ip` from this address",
-        "wait a second",
-    );
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+    answer::too_many("more than `[tag] max_per_second_per_ip` from this address", "wait a second")
 }
 
 /// The script, compressed where the browser takes it so; nothing where it has this version already.
