@@ -22,21 +22,21 @@ use crate::{dispatch_world, store_offers};
 const HOUR: i64 = 3_600_000;
 const VISITOR: &str = "visitor-0123456789";
 
-fn noon(hours: i64) -> Time {
+pub fn noon(hours: i64) -> Time {
     Time::parse("2026-11-20T12:00:00Z").unwrap().plus_millis(hours * HOUR)
 }
 
-fn usd(amount: &str) -> Money {
+pub fn usd(amount: &str) -> Money {
     Money::new(amount.parse().unwrap(), Currency::parse("USD").unwrap())
 }
 
 /// One whose click ids convert for a day.
-fn offer(id: &str) -> Offer {
+pub fn offer(id: &str) -> Offer {
     Offer { session_hours: 24, ..store_offers::offer(id) }
 }
 
 /// A click of `hours` before or after noon, on an offer.
-fn click(id: &str, hours: i64, offer: &str) -> Click {
+pub fn click(id: &str, hours: i64, offer: &str) -> Click {
     let mut click = crate::store_ground::click(id);
     click.at = noon(hours);
     click.customer = Traits::default();
@@ -54,8 +54,8 @@ fn click(id: &str, hours: i64, offer: &str) -> Click {
 }
 
 /// What is known: offers, clicks, lists, and how many conversions came today.
-struct World {
-    rules: Rulebook,
+pub struct World {
+    pub rules: Rulebook,
     clicks: Vec<Click>,
     listed: Option<(SuppressedKind, &'static str)>,
     today: u64,
@@ -106,7 +106,7 @@ impl Facts for World {
     }
 }
 
-fn world(offers: Vec<Offer>, clicks: Vec<Click>) -> World {
+pub fn world(offers: Vec<Offer>, clicks: Vec<Click>) -> World {
     let offers = offers.into_iter().map(|offer| (offer.id.clone(), Arc::new(offer))).collect();
     let rules = Rulebook { offers, ..Rulebook::default() };
     World { rules, clicks, listed: None, today: 0, conversions: HashMap::new() }
@@ -124,7 +124,7 @@ fn pixel() -> Draft {
     }
 }
 
-fn by_click(id: &str) -> Draft {
+pub fn by_click(id: &str) -> Draft {
     Draft { click_id: Some(id.to_owned()), ..pixel() }
 }
 
@@ -140,7 +140,7 @@ fn tell(world: &World, draft: &Draft) -> Decision {
     decision
 }
 
-fn new(world: &World, draft: &Draft) -> Conversion {
+pub fn new(world: &World, draft: &Draft) -> Conversion {
     match tell(world, draft) {
         Decision::New { conversion, .. } => conversion,
         other => panic!("not new: {other:?}"),
@@ -295,72 +295,6 @@ fn under_a_key_the_first_telling_wins_whatever_a_repeat_says() {
         }
         other => panic!("not a duplicate: {other:?}"),
     }
-}
-
-#[test]
-fn the_payout_is_what_was_told_else_the_percentage_else_the_fixed_one_and_0_is_told() {
-    let clicks = || vec![click("c1", -1, "565")];
-    let fixed = Offer { payout: Some(Payout::Fixed("7.00".parse().unwrap())), ..offer("565") };
-    let share = Offer { payout: Some(Payout::Percent("12.5".parse().unwrap())), ..offer("565") };
-    let paid = |offer: Offer, draft: &Draft| {
-        let conversion = new(&world(vec![offer], clicks()), draft);
-        (conversion.payout, conversion.payout_from)
-    };
-    let told = Draft { payout: Some(usd("0")), ..by_click("c1") };
-    assert_eq!(paid(fixed.clone(), &told), (Some(usd("0")), Some(PayoutFrom::Told)));
-    assert_eq!(paid(fixed, &by_click("c1")), (Some(usd("7.00")), Some(PayoutFrom::Fixed)));
-    let sold = Draft { sale_amount: Some(usd("40.00")), ..by_click("c1") };
-    assert_eq!(paid(share.clone(), &sold), (Some(usd("5")), Some(PayoutFrom::Percent)));
-    assert_eq!(paid(share, &by_click("c1")), (None, None), "a share of nothing told is nothing known");
-}
-
-#[test]
-fn ad_platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
-    let clicks = || vec![click("c1", -1, "565")];
-    let amounts = |revenue: Option<&str>, payout: Option<&str>| Offer {
-        revenue: revenue.map(|amount| amount.parse().unwrap()),
-        payout: payout.map(|amount| Payout::Fixed(amount.parse().unwrap())),
-        ..offer("565")
-    };
-    let both = || world(vec![amounts(Some("12.00"), Some("7.00"))], clicks());
-    let told = Draft { value: Some(usd("40")), ..by_click("c1") };
-    assert_eq!(new(&both(), &told).value, Some(usd("40")));
-    assert_eq!(new(&both(), &by_click("c1")).value, Some(usd("12")));
-    let payout = world(vec![amounts(None, Some("7.00"))], clicks());
-    let conversion = new(&payout, &by_click("c1"));
-    assert_eq!((conversion.value, conversion.event.as_str()), (Some(usd("7")), "Purchase"));
-    assert_eq!(new(&world(vec![offer("565")], clicks()), &by_click("c1")).event.as_str(), "Lead");
-}
-
-/// An event of the tag, with a price, that names this click.
-fn from_a_page(click: &str) -> Draft {
-    let source = SourceId::parse(built_in::TAG).unwrap();
-    Draft { source, value: Some(usd("999.00")), network: NetworkClaim::default(), ..by_click(click) }
-}
-
-#[test]
-fn a_pages_word_for_the_price_of_an_offers_sale_counts_only_where_the_offer_says_so() {
-    let clicks = || vec![click("c-1", -1, "565"), click("gone", -1, "999")];
-    let believing = Offer { accept_pixel_value: true, ..offer("565") };
-    assert_eq!(new(&world(vec![believing], clicks()), &from_a_page("c-1")).value, Some(usd("999.00")));
-    let closed = world(vec![offer("565")], clicks());
-    for click in ["c-1", "gone"] {
-        let told = new(&closed, &from_a_page(click));
-        assert_eq!(told.value, None, "{told:?}");
-        assert!(told.reason.unwrap().contains("`accept_pixel_value`"));
-    }
-}
-
-#[test]
-fn a_price_that_a_page_told_before_its_click_came_is_dropped_when_the_click_brings_its_offer() {
-    let nothing_yet = world(vec![offer("565")], Vec::new());
-    let held = new(&nothing_yet, &from_a_page("c-1"));
-    assert_eq!(held.value, Some(usd("999.00")), "nobody knows whose it is");
-    let click = Arc::new(click("c-1", -1, "565"));
-    let Ok(matched) = matched_by(&nothing_yet.rules, &held, &click, noon(1), &nothing_yet);
-    let matched = matched.unwrap();
-    assert_eq!(matched.value, None);
-    assert!(matched.history[0].what.iter().any(|one| one.starts_with("value:")), "{:?}", matched.history);
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod dispatch_schedule;
 mod dispatch_shares;
 mod dispatch_world;
 mod earning;
+mod earning_money;
 mod filters;
 mod house_rules;
 mod journey;

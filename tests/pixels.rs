@@ -64,6 +64,20 @@ fn without_a_click_id_the_visitors_cookie_finds_the_click() {
 }
 
 #[test]
+fn a_server_that_names_no_click_hears_why_it_does_not_count() {
+    let (relay, _folder) = relay("");
+    for (query, why) in [
+        ("o=565&t=T1&f=pb", "no `r` came"),
+        ("o=565&t=T1&f=pb&r=REPLACE", "`r` came as `REPLACE`, which is no click id"),
+    ] {
+        let answer = browse(&relay, &format!("/p.ashx?{query}"));
+        assert!(answer.text().contains(why) && !answer.text().contains("SUCCESS"), "{}", answer.text());
+    }
+    assert_eq!(conversions(&relay), [] as [Value; 0]);
+    assert_eq!(relay.api("/api/v1/postbacks?status=quarantined")["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn nothing_is_guessed_from_an_address() {
     let (relay, _folder) = relay("");
     visitor(&relay);
@@ -136,7 +150,8 @@ fn a_browsers_word_for_the_price_counts_only_where_the_offer_says_so() {
         (&conversion["value"]["amount"], &conversion["value"]["currency"]),
         (&"999.00".into(), &"EUR".into())
     );
-    let answer = browse(&open, "/p.ashx?o=565&t=T2&p=3.50&f=pb");
+    let (click, _) = visitor(&open);
+    let answer = browse(&open, &format!("/p.ashx?o=565&t=T2&r={click}&p=3.50&f=pb"));
     assert_eq!(answer.text(), "SUCCESS\n");
     let newest = conversions(&open)[0].clone();
     assert_eq!(
@@ -193,13 +208,14 @@ fn a_click_of_another_offer_converts_nothing() {
 #[test]
 fn each_form_says_success_where_its_reader_looks() {
     let (relay, _folder) = relay("");
+    let (click, _) = visitor(&relay);
     for (form, kind, body) in [
         ("&f=js", "text/javascript; charset=utf-8", "/* SUCCESS */"),
         ("&f=img", "image/gif", "GIF89a"),
         ("&f=pb", "text/plain; charset=utf-8", "SUCCESS"),
         ("", "text/html; charset=utf-8", "SUCCESS"),
     ] {
-        let answer = browse(&relay, &format!("/p.ashx?o=565&t=T{}{form}", kind.len()));
+        let answer = browse(&relay, &format!("/p.ashx?o=565&r={click}&t=T{}{form}", kind.len()));
         assert_eq!(header(&answer, "content-type").as_deref(), Some(kind));
         assert!(answer.text().contains(body), "{form}: {}", answer.text());
         assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));

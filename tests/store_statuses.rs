@@ -22,6 +22,7 @@ conformance! {
     an_advertiser_neither_scrubs_nor_takes_a_scrub_back,
     what_is_scrubbed_is_planned_for_no_destination,
     a_person_takes_a_scrub_back_and_then_it_is_sent,
+    a_scrub_that_a_person_took_back_stays_so_when_the_click_comes,
     a_change_while_a_delivery_is_out_is_told_after_it,
     two_changes_at_once_see_each_other,
     a_conversion_changes_five_hundred_times_and_no_more,
@@ -117,6 +118,8 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(ground: &Ground) {
     store.govern(rules_of(&[capped("565", 0)]));
     let told = arrive(&*store, sale("t1").of("565").arrival());
     set_status(&*store, told.postback, Status::Approved, at(5));
+    let what = now_of(&*store, &told).history[0].what.join("; ");
+    assert!(what.starts_with("status: scrubbed → approved; reason: the offer has had its 0"), "{what}");
     before_and_after_reopening(ground, store, |store, reopened| {
         let now = now_of(store, &told);
         assert_eq!((now.status, now.reason), (Status::Approved, None));
@@ -126,6 +129,20 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(ground: &Ground) {
             assert_eq!(work[0].conversion.status, Status::Approved);
         }
     });
+}
+
+fn a_scrub_that_a_person_took_back_stays_so_when_the_click_comes(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules_of(&[capped("565", 1)]));
+    arrive(&*store, sale("first").of("565").arrival());
+    let told = arrive(&*store, sale("second").of("565").click("c2").arrival());
+    assert_eq!(now_of(&*store, &told).status, Status::Scrubbed, "the cap is full");
+    set_status(&*store, told.postback, Status::Approved, at(1));
+    let mut click = click("c2");
+    click.passage.placement = Some(placed("565", "8599"));
+    wait(store.record_click(unscreened(click))).unwrap();
+    let now = now_of(&*store, &told);
+    assert_eq!((now.status, now.attribution.is_matched()), (Status::Approved, true));
 }
 
 fn a_change_while_a_delivery_is_out_is_told_after_it(ground: &Ground) {

@@ -13,6 +13,7 @@ use crate::domain::money::Money;
 use crate::domain::offer::{self, Offer, OfferStatus, PayoutFrom, Placement};
 use crate::domain::postback::Fault;
 use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::status::is_taken_back;
 use crate::domain::suppression::{SuppressedKind, Traces};
 use crate::domain::time::Time;
 
@@ -307,7 +308,7 @@ pub fn rejoin<F: Facts>(
     {
         price(conversion, &offer);
     }
-    if before == Status::Scrubbed {
+    if before == Status::Scrubbed || is_taken_back(conversion) {
         return Ok(None);
     }
     screen(rules, conversion, joined.click.as_deref(), false, facts)?;

@@ -1,6 +1,6 @@
 //! How a conversion's status may change by hand or by time, and what is kept of it. Pure.
 
-use crate::domain::conversion::{Cause, Conversion, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Status};
 use crate::domain::decision::push_change;
 use crate::domain::time::Time;
 
@@ -74,12 +74,26 @@ pub fn dispose(conversion: &Conversion, now: Time) -> Option<Conversion> {
     (due <= now).then(|| moved(conversion, status, Cause::Disposition, now))
 }
 
+/// Whether a person took a scrub back: from then on nothing that is found out scrubs it again.
+pub fn is_taken_back(conversion: &Conversion) -> bool {
+    let scrubbed = step(Status::Scrubbed, "");
+    let by_person = |change: &&Change| matches!(change.cause, Cause::Person { .. });
+    let changes = conversion.history.iter().filter(by_person);
+    changes.flat_map(|change| &change.what).any(|what| what.starts_with(&scrubbed))
+}
+
+/// As the history tells a change of status.
+fn step(from: Status, to: &str) -> String {
+    format!("status: {} → {to}", from.word())
+}
+
 fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conversion {
     let mut moved = conversion.clone();
-    let what = format!("status: {} → {}", conversion.status.word(), to.word());
+    let mut what = vec![step(conversion.status, to.word())];
     moved.status = to;
     moved.disposition = None;
-    moved.reason = None;
-    push_change(&mut moved, now, cause, vec![what]);
+    // Why it had its old status is known from now on by the history alone.
+    what.extend(moved.reason.take().map(|reason| format!("reason: {reason} → none")));
+    push_change(&mut moved, now, cause, what);
     moved
 }

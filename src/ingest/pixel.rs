@@ -149,6 +149,10 @@ impl Reader<'_> {
     fn draft(mut self, offer: &Offer, dialect: &Dialect, teller: Teller) -> Result<Draft, Fault> {
         let event = self.event(dialect.event)?;
         let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
+        // A server shows no cookie, so without a click id nobody could ever say whose sale it is.
+        if click_id.is_none() && teller.visitor.is_none() && teller.browser.is_none() {
+            return Err(self.nobodys(dialect.click_id));
+        }
         let transaction_id = transaction_id.map(|id| id.trim().to_owned());
         // Without one the commit makes the key, of the click that it finds.
         let key =
@@ -179,6 +183,14 @@ impl Reader<'_> {
                 needs_click: false,
             },
         })
+    }
+
+    fn nobodys(&self, name: &str) -> Fault {
+        let what = match self.params.get(name).map(|param| param.value.trim()) {
+            None | Some("") => format!("no `{name}` came"),
+            Some(came) => format!("`{name}` came as `{}`, which is no click id", shown(name, came)),
+        };
+        Fault::new(what, format!("put there the click id that the offer's URL carried: {name}=0mwpk…"))
     }
 
     /// An id as it came; what stands for none is absent, and said.
