@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postbridge::dispatch::HOST_PLACES;
+use postbridge::template::account::Mode;
 
 use crate::dispatch_world::until;
 use crate::outgoing::{Told, dispatch, plan, sale, taking, words, world};
@@ -25,6 +26,24 @@ async fn campaigns_that_tell_one_host_share_its_rate() {
     world.all_reach(&sales, "delivered").await;
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(1_300), "60 at 40 a second took {took:?}");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
+    let tracker = taking().await;
+    let off = Told { mode: Mode::Off, max_per_second: Some(1), ..Told::to("1", &tracker) };
+    let told = [off, Told::to("2", &tracker)];
+    let world = world(&told);
+    let mut sales = Vec::new();
+    for n in 0..20 {
+        sales.push(sale(&world, &format!("k{n}"), "2").await);
+    }
+    let begun = postbridge::ambient::stopwatch();
+    let dispatch = dispatch(&world, &told);
+    world.all_reach(&sales, "delivered").await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(8), "20 without a limit took {took:?}");
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

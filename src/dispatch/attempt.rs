@@ -43,7 +43,7 @@ pub struct Setup {
 impl Setup {
     /// Whether anything is ever sent.
     pub fn sends(&self) -> bool {
-        matches!(self.account.mode(), Mode::Live | Mode::Test)
+        self.account.mode().sends()
     }
 
     fn rules(&self, source: &SourceId) -> Rules<'_> {

@@ -55,7 +55,7 @@ pub struct OutgoingLane {
     /// The statuses it tells; `None`: those that the source forwards.
     pub on: Option<Vec<Status>>,
     /// The host that it sends to, with the port where one is named. All postbacks to one host share
-    /// its places, its breaker and its rate: the lowest `max_per_second` that any of them names.
+    /// its places, its breaker and its rate: the lowest `max_per_second` that any of them that sends names.
     pub host: String,
 }
 
@@ -208,7 +208,9 @@ impl Dispatch {
         let mut limits: HashMap<&str, Option<NonZeroU32>> = HashMap::new();
         for (lane, outgoing) in lanes.iter().filter_map(|lane| Some((lane, lane.outgoing.as_ref()?))) {
             let limit = limits.entry(&outgoing.host).or_default();
-            *limit = [*limit, lane.max_per_second].into_iter().flatten().min();
+            // One that sends nothing slows nobody.
+            let own = lane.max_per_second.filter(|_| lane.account.mode().sends());
+            *limit = [*limit, own].into_iter().flatten().min();
         }
         for (host, limit) in limits {
             let meters = inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING)));

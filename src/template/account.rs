@@ -38,6 +38,11 @@ impl Mode {
         }
     }
 
+    /// Whether anything leaves.
+    pub fn sends(self) -> bool {
+        matches!(self, Mode::Live | Mode::Test)
+    }
+
     pub fn parse(word: &str) -> Option<Mode> {
         Mode::ALL.into_iter().find(|mode| mode.word() == word)
     }
