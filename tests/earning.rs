@@ -58,7 +58,7 @@ pub struct World {
     pub rules: Rulebook,
     clicks: Vec<Click>,
     listed: Option<(SuppressedKind, &'static str)>,
-    today: u64,
+    pub today: u64,
     conversions: HashMap<ConversionId, Conversion>,
 }
 
@@ -113,7 +113,7 @@ pub fn world(offers: Vec<Offer>, clicks: Vec<Click>) -> World {
 }
 
 /// A conversion of offer 565 as a pixel tells it, at noon, naming neither click nor visitor.
-fn pixel() -> Draft {
+pub fn pixel() -> Draft {
     let event = |name| EventName::parse(name).unwrap();
     Draft {
         source: SourceId::parse(built_in::PIXEL).unwrap(),
@@ -405,7 +405,7 @@ fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
     assert_eq!(first.payout, Some(usd("4")));
     let less = updated(&known, &Draft { value: Some(usd("25")), ..sale.clone() });
     assert_eq!((less.payout, less.payout_from), (Some(usd("2.5")), Some(PayoutFrom::Percent)));
-    assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4 USD → 2.5 USD"]);
+    assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4.00 USD → 2.50 USD"]);
     let told = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
     assert_eq!((told.payout, told.payout_from), (Some(usd("3")), Some(PayoutFrom::Told)));
 }

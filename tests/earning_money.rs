@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Draft, NetworkClaim};
+use postbridge::domain::conversion::{Draft, NetworkClaim, Status};
 use postbridge::domain::earning::matched_by;
 use postbridge::domain::ids::SourceId;
-use postbridge::domain::offer::{Offer, Payout, PayoutFrom};
+use postbridge::domain::offer::{Caps, Offer, Payout, PayoutFrom};
 use postbridge::domain::rulebook::built_in;
 
-use crate::earning::{by_click, click, new, noon, offer, usd, world};
+use crate::earning::{by_click, click, new, noon, offer, pixel, usd, world};
 
 /// An event of the tag, with a price, that names this click.
 fn from_a_page(click: &str) -> Draft {
@@ -31,6 +31,29 @@ fn the_payout_is_what_was_told_else_the_percentage_else_the_fixed_one_and_0_is_t
     let sold = Draft { sale_amount: Some(usd("40.00")), ..by_click("c1") };
     assert_eq!(paid(share.clone(), &sold), (Some(usd("5")), Some(PayoutFrom::Percent)));
     assert_eq!(paid(share, &by_click("c1")), (None, None), "a share of nothing told is nothing known");
+}
+
+#[test]
+fn a_percentage_is_rounded_to_what_can_be_paid_half_to_even() {
+    let share = Offer { payout: Some(Payout::Percent("12.5".parse().unwrap())), ..offer("565") };
+    let known = world(vec![share], vec![click("c1", -1, "565")]);
+    for (sale, paid) in [("49.99", "6.25"), ("40", "5.00"), ("0.20", "0.02"), ("0.28", "0.04")] {
+        let sold = Draft { sale_amount: Some(usd(sale)), ..by_click("c1") };
+        assert_eq!(new(&known, &sold).payout.unwrap().to_string(), format!("{paid} USD"));
+    }
+}
+
+#[test]
+fn where_nobodys_click_is_known_nobody_is_paid_and_no_cap_is_used_up() {
+    let caps = Caps { conversions_per_day: Some(1), ..Caps::default() };
+    let fixed = Some(Payout::Fixed("7.00".parse().unwrap()));
+    let mut known = world(vec![Offer { payout: fixed, caps, ..offer("565") }], vec![]);
+    known.today = 1;
+    let organic = new(&known, &pixel());
+    assert_eq!((organic.payout, organic.payout_from), (None, None));
+    assert_eq!(organic.status, Status::Approved);
+    let told = Draft { payout: Some(usd("3.00")), ..pixel() };
+    assert_eq!(new(&known, &told).payout_from, Some(PayoutFrom::Told));
 }
 
 #[test]

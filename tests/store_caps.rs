@@ -24,7 +24,8 @@ fn a_cap_lets_through_exactly_as_many_as_it_says(ground: &Ground) {
     let rules = rules_of(&[capped("565", 7), capped("566", 5)]);
     store.govern(rules.clone());
     let sales = |from: i32| {
-        (from..from + 40).map(|n| sale(&format!("t{n}")).of(if n % 2 == 0 { "565" } else { "566" }).arrival())
+        (from..from + 40)
+            .map(|n| sale(&format!("t{n}")).brought_to(if n % 2 == 0 { "565" } else { "566" }).arrival())
     };
     let first = arrive_together(&*store, sales(0));
     assert_eq!(passed(&*store, &first), 12);
@@ -38,7 +39,7 @@ fn a_cap_lets_through_exactly_as_many_as_it_says(ground: &Ground) {
 fn a_new_utc_day_begins_with_every_place_free(ground: &Ground) {
     let store = ground.open();
     store.govern(rules_of(&[capped("565", 1)]));
-    let told = |name: &str, time: i64| arrive(&*store, sale(name).of("565").at(at(time)).arrival());
+    let told = |name: &str, time: i64| arrive(&*store, sale(name).brought_to("565").at(at(time)).arrival());
     let told = [told("a", DAY - 1), told("b", DAY - 1), told("c", DAY), told("d", DAY)];
     let status = |told: &Receipt| now_of(&*store, told).status;
     let (yes, no) = (Status::Approved, Status::Scrubbed);
@@ -49,21 +50,21 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(ground: &Ground) {
     let store = ground.open();
     let rules = rules_of(&[capped("565", 1)]);
     store.govern(rules.clone());
-    let first = arrive(&*store, sale("first").of("565").arrival());
+    let first = arrive(&*store, sale("first").brought_to("565").arrival());
     set_status(&*store, first.postback, Status::Rejected, at(1));
-    let refused = arrive(&*store, sale("second").of("565").arrival());
+    let refused = arrive(&*store, sale("second").brought_to("565").arrival());
     assert_eq!(now_of(&*store, &refused).status, Status::Scrubbed, "a rejected one keeps its place");
     // In one go: the sale after it sees the place that the scrub gave back.
     let which = postbridge::store::ConversionRef::Number(first.postback);
     let scrubbed = store.set_status(which, by_network(Status::Scrubbed), at(2));
-    let third = store.arrive(sale("third").of("565").arrival());
+    let third = store.arrive(sale("third").brought_to("565").arrival());
     wait(scrubbed).unwrap();
     let third = wait(third).unwrap();
     before_and_after_reopening(ground, store, |store, reopened| {
         store.govern(rules.clone());
         assert_eq!(now_of(store, &third).status, Status::Approved);
         let name = if reopened { "fifth" } else { "fourth" };
-        let full = arrive(store, sale(name).of("565").arrival());
+        let full = arrive(store, sale(name).brought_to("565").arrival());
         assert_eq!(now_of(store, &full).status, Status::Scrubbed);
     });
 }
@@ -71,18 +72,18 @@ fn a_conversion_that_is_scrubbed_later_gives_its_place_back(ground: &Ground) {
 fn a_scrub_taken_back_takes_a_place_above_the_cap(ground: &Ground) {
     let store = ground.open();
     store.govern(rules_of(&[capped("565", 1)]));
-    let first = arrive(&*store, sale("first").of("565").arrival());
-    let second = arrive(&*store, sale("second").of("565").arrival());
+    let first = arrive(&*store, sale("first").brought_to("565").arrival());
+    let second = arrive(&*store, sale("second").brought_to("565").arrival());
     set_status(&*store, second.postback, Status::Approved, at(1));
     set_status(&*store, first.postback, Status::Scrubbed, at(2));
-    let third = arrive(&*store, sale("third").of("565").arrival());
+    let third = arrive(&*store, sale("third").brought_to("565").arrival());
     assert_eq!(now_of(&*store, &third).status, Status::Scrubbed, "the second has the place");
 }
 
 fn the_conversion_whose_click_comes_is_not_counted_against_itself(ground: &Ground) {
     let store = ground.open();
     store.govern(rules_of(&[capped("565", 1)]));
-    let told = arrive(&*store, sale("t1").of("565").click("c1").arrival());
+    let told = arrive(&*store, sale("t1").brought_to("565").click("c1").arrival());
     assert_eq!(now_of(&*store, &told).status, Status::Approved);
     let mut click = click("c1");
     click.passage.placement = Some(placed("565", "8599"));

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::attribution::Model;
+use postbridge::domain::attribution::{FoundClick, Model, Reading};
 use postbridge::domain::conversion::{Conversion, Status};
 use postbridge::domain::delivery::{Changes, Unmatched};
 use postbridge::domain::filter::FilterMode;
-use postbridge::domain::ids::{CampaignId, OfferId, Seq};
+use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
 use postbridge::domain::rulebook::Rulebook;
@@ -66,6 +66,15 @@ impl Sale {
         self
     }
 
+    /// Of an offer, by the click of somebody's campaign, which was found before the commit.
+    pub fn brought_to(mut self, offer: &str) -> Sale {
+        let mut brought = click("brought");
+        brought.passage.placement = Some(placed(offer, "8599"));
+        self.draft.click_id = Some("brought".to_owned());
+        self.found = Some(FoundClick { click: Arc::new(brought), reading: Reading::Exact });
+        self.of(offer)
+    }
+
     /// When it happened, as told.
     pub fn happened(mut self, time: Time) -> Sale {
         self.draft.event_time = Some(time);
@@ -99,5 +108,6 @@ pub fn set_status(store: &dyn Store, number: Seq, to: Status, now: Time) -> Stat
 
 /// A campaign's run of an offer.
 pub fn placed(offer: &str, campaign: &str) -> Placement {
-    Placement { campaign: CampaignId::parse(campaign).ok(), ..Placement::of_offer(offer_id(offer)) }
+    let (campaign, affiliate) = (CampaignId::parse(campaign).ok(), AffiliateId::parse("200").ok());
+    Placement { campaign, affiliate, ..Placement::of_offer(offer_id(offer)) }
 }

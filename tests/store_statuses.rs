@@ -6,6 +6,7 @@ use postbridge::ambient::Clock;
 use postbridge::domain::conversion::{Cause, Status};
 use postbridge::domain::delivery::{Changes, DeliveryState};
 use postbridge::domain::ids::{Occasion, Seq};
+use postbridge::domain::offer::{Offer, OfferStatus};
 use postbridge::domain::status::{Actor, MoveRefused, StatusMove};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
@@ -102,7 +103,7 @@ fn an_advertiser_neither_scrubs_nor_takes_a_scrub_back(ground: &Ground) {
 fn what_is_scrubbed_is_planned_for_no_destination(ground: &Ground) {
     let store = ground.open();
     store.govern(rules_of(&[capped("565", 0)]));
-    let told = arrive(&*store, sale("t1").of("565").arrival());
+    let told = arrive(&*store, sale("t1").brought_to("565").arrival());
     let scrubbed = now_of(&*store, &told);
     assert_eq!(scrubbed.status, Status::Scrubbed);
     assert!(scrubbed.reason.unwrap().contains("its 0 conversions of this UTC day"));
@@ -116,7 +117,7 @@ fn what_is_scrubbed_is_planned_for_no_destination(ground: &Ground) {
 fn a_person_takes_a_scrub_back_and_then_it_is_sent(ground: &Ground) {
     let store = ground.open();
     store.govern(rules_of(&[capped("565", 0)]));
-    let told = arrive(&*store, sale("t1").of("565").arrival());
+    let told = arrive(&*store, sale("t1").brought_to("565").arrival());
     set_status(&*store, told.postback, Status::Approved, at(5));
     let what = now_of(&*store, &told).history[0].what.join("; ");
     assert!(what.starts_with("status: scrubbed → approved; reason: the offer has had its 0"), "{what}");
@@ -133,10 +134,10 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(ground: &Ground) {
 
 fn a_scrub_that_a_person_took_back_stays_so_when_the_click_comes(ground: &Ground) {
     let store = ground.open();
-    store.govern(rules_of(&[capped("565", 1)]));
-    arrive(&*store, sale("first").of("565").arrival());
-    let told = arrive(&*store, sale("second").of("565").click("c2").arrival());
-    assert_eq!(now_of(&*store, &told).status, Status::Scrubbed, "the cap is full");
+    let paused = Offer { status: OfferStatus::Paused, ..capped("565", 0) };
+    store.govern(rules_of(&[paused]));
+    let told = arrive(&*store, sale("t1").of("565").click("c2").arrival());
+    assert_eq!(now_of(&*store, &told).status, Status::Scrubbed, "the offer is paused");
     set_status(&*store, told.postback, Status::Approved, at(1));
     let mut click = click("c2");
     click.passage.placement = Some(placed("565", "8599"));

@@ -168,15 +168,25 @@ fn offer_of<'a>(rules: &'a Rulebook, conversion: &Conversion) -> Option<&'a Arc<
     conversion.placement.as_ref().filter(|_| earns).and_then(|placed| rules.offer(&placed.offer))
 }
 
+/// What the advertiser pays, and what the affiliate earns whose click it was: where nobody's is known,
+/// only what the caller told is paid.
 fn price(conversion: &mut Conversion, offer: &Offer) {
     if conversion.revenue.is_none() {
         conversion.revenue = offer.revenue.map(|amount| Money::new(amount, offer.currency));
+    }
+    if conversion.payout.is_none() && !is_brought(conversion) {
+        return;
     }
     let sale = conversion.sale_amount.or(conversion.value);
     if let Some((payout, from)) = offer::effective_payout(offer, conversion.payout, sale) {
         conversion.payout = Some(payout);
         conversion.payout_from = Some(from);
     }
+}
+
+/// Whether some affiliate's click earned it.
+fn is_brought(conversion: &Conversion) -> bool {
+    conversion.placement.as_ref().is_some_and(|placed| placed.affiliate.is_some())
 }
 
 fn dispose(conversion: &mut Conversion, offer: &Offer) {
@@ -213,6 +223,7 @@ fn screen<F: Facts>(
     if let Some((offer, cap)) =
         offer.as_ref().and_then(|offer| Some((offer, offer.caps.conversions_per_day?)))
         && reason.is_none()
+        && is_brought(conversion)
         && facts.conversions_on(&offer.id, offer::day_of(conversion.received_at))? >= cap
     {
         let over = format!("the offer has had its {cap} conversions of this UTC day");
@@ -232,7 +243,7 @@ fn screen<F: Facts>(
 fn too_late(conversion: &Conversion, click: Option<&Click>, offer: Option<&Offer>) -> Option<String> {
     let Attribution::Expired { click: id, .. } = &conversion.attribution else { return None };
     let clicked = click.map(|click| format!(" of {}", click.at)).unwrap_or_default();
-    let hours = offer.map(|offer| format!(" of {} hours", offer.session_hours)).unwrap_or_default();
+    let hours = offer.map(|offer| format!(" of {}", offer.session())).unwrap_or_default();
     Some(format!("the click {id}{clicked} had expired: the offer's session{hours} was over"))
 }
 
@@ -268,6 +279,9 @@ pub fn reprice(
     let offer = offer_of(rules, conversion)?;
     if draft.payout.is_some() {
         conversion.payout_from = Some(PayoutFrom::Told);
+        return None;
+    }
+    if !is_brought(conversion) {
         return None;
     }
     // What is paid for one sale, whatever it is worth, stays as it was when the sale came.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 /// An ISO 4217 code in capitals, such as `USD`.
@@ -38,6 +38,16 @@ pub struct Money {
 impl Money {
     pub fn new(amount: Decimal, currency: Currency) -> Money {
         Money { amount, currency }
+    }
+
+    /// Rounded, half to even, to what can be paid in the currency, with all its digits: 6.24875 USD is
+    /// 6.25, 5 USD is 5.00, and of JPY there are no parts.
+    pub fn payable(self) -> Money {
+        let digits = iso_currency::Currency::from_code(self.currency.as_str());
+        let digits = u32::from(digits.and_then(|known| known.exponent()).unwrap_or(2));
+        let mut amount = self.amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
+        amount.rescale(digits);
+        Money { amount, ..self }
     }
 }
 

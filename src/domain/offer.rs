@@ -38,6 +38,11 @@ impl Offer {
         now.millis_since(clicked) <= i64::from(self.session_hours).saturating_mul(HOUR_MS)
     }
 
+    /// How long a click id converts, in words.
+    pub fn session(&self) -> String {
+        if self.session_hours == 1 { "1 hour".to_owned() } else { format!("{} hours", self.session_hours) }
+    }
+
     /// Whether a visitor's click of `clicked` still counts at `now`.
     pub fn remembers(&self, clicked: Time, now: Time) -> bool {
         now.millis_since(clicked) <= i64::from(self.click_cookie_days).saturating_mul(DAY_MS)
@@ -74,7 +79,8 @@ impl PayoutFrom {
     }
 }
 
-/// The payout that counts, and why: told, else the offer's percentage of `sale`, else its fixed one.
+/// The payout that counts, and why: told, else the offer's percentage of `sale`, rounded to what can be
+/// paid, else its fixed one.
 pub fn effective_payout(
     offer: &Offer,
     told: Option<Money>,
@@ -88,7 +94,7 @@ pub fn effective_payout(
         Payout::Percent(percent) => {
             let sale = sale?;
             let share = sale.amount.checked_mul(percent)?.checked_div(Decimal::ONE_HUNDRED)?;
-            Some((Money::new(share.normalize(), sale.currency), PayoutFrom::Percent))
+            Some((Money::new(share, sale.currency).payable(), PayoutFrom::Percent))
         }
     }
 }

@@ -49,7 +49,9 @@ impl Tally {
     }
 }
 
-/// Where a conversion counts; nowhere while it is scrubbed.
+/// Where a conversion counts; nowhere while it is scrubbed, or no affiliate's click earned it: nobody is
+/// paid for it.
 pub fn place(line: &ReportLine) -> Option<(&OfferId, i64)> {
-    (line.status != Status::Scrubbed).then_some((&line.offer, line.day))
+    let counts = line.status != Status::Scrubbed && line.affiliate.is_some();
+    counts.then_some((&line.offer, line.day))
 }

@@ -98,11 +98,11 @@ impl NetworkApi {
     /// guesses click ids learns nothing by it.
     fn no_usable_click(&self, click: &str, offer: &OfferId) -> Fault {
         let click = shown("click_id", click.trim());
-        let hours = self.rules.offer(offer).map_or(0, |offer| offer.session_hours);
+        let session = self.rules.offer(offer).map(|offer| offer.session()).unwrap_or_default();
         Fault::new(
             format!("`click_id` is `{click}`, which is no active, unexpired click of the offer {offer}"),
             format!(
-                "pass back the click id that the offer's URL carried; it converts for {hours} hours after the click"
+                "pass back the click id that the offer's URL carried; it converts for {session} after the click"
             ),
         )
     }

@@ -104,7 +104,7 @@ impl Pages {
             "payout": payout(terms),
             "revenue": revenue,
             "caps": caps(terms.caps),
-            "session": format!("{} hours", terms.session_hours),
+            "session": terms.session(),
             "cookie": format!("{} days, {}", terms.click_cookie_days, terms.model.word()),
             "disposition": disposition(terms.disposition),
             "accepts_value": terms.accept_pixel_value,
