@@ -111,6 +111,17 @@ fn a_delay_puts_the_delivery_off() {
 }
 
 #[test]
+fn what_was_held_for_its_click_is_delayed_from_the_moment_the_click_came() {
+    let mut waits = sale("c1");
+    waits.attribution = Attribution::Unmatched { given: "c1".to_owned() };
+    let route = Route { delay_ms: 90_000, ..campaigns() };
+    let held = planned(&waits, &[], &route);
+    assert!(matches!(held[0].state, DeliveryState::Held { .. }));
+    let due = noon().plus_millis(90_000);
+    assert_eq!(planned(&sale("c1"), &held, &route)[0].state, DeliveryState::Waiting { due });
+}
+
+#[test]
 fn a_share_is_decided_by_the_click_id_alone_and_what_is_left_out_says_why() {
     let route = Route { percent: 30, changes: Changes::Send, ..campaigns() };
     let mut told = 0;

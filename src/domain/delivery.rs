@@ -226,7 +226,7 @@ pub fn plan(
 ) -> Vec<Delivery> {
     let mut deliveries = earlier.to_vec();
     if conversion.attribution.click().is_some() {
-        release_held(&mut deliveries, now);
+        release_held(&mut deliveries, routes, now);
     }
     let occasion =
         conversion.history.last().map_or(Occasion::First, |change| Occasion::Change(change.number));
@@ -275,11 +275,13 @@ fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, no
     }
 }
 
-/// Frees held deliveries: their click has come.
-pub fn release_held(deliveries: &mut [Delivery], now: Time) {
+/// Frees held deliveries: their click has come. A destination that wants a delay has it from then on.
+fn release_held(deliveries: &mut [Delivery], routes: &[Route], now: Time) {
     for delivery in deliveries {
         if matches!(delivery.state, DeliveryState::Held { .. }) {
-            delivery.state = DeliveryState::Waiting { due: now };
+            let route = routes.iter().find(|route| route.destination == delivery.destination);
+            let due = now.plus_millis(route.map_or(0, |route| route.delay_ms));
+            delivery.state = DeliveryState::Waiting { due };
         }
     }
 }
