@@ -82,7 +82,8 @@ pub fn is_taken_back(conversion: &Conversion) -> bool {
     changes.flat_map(|change| &change.what).any(|what| what.starts_with(&scrubbed))
 }
 
-/// As the history tells a change of status.
+/// As the history tells a change of status. It is stored, and [`is_taken_back`] reads it: the words never
+/// change.
 fn step(from: Status, to: &str) -> String {
     format!("status: {} → {to}", from.word())
 }
