@@ -430,3 +430,17 @@ fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so(
     assert_eq!(scrubbed.status, Status::Scrubbed);
     assert_eq!(scrubbed.history[0].what, ["click id: none → old", "status: approved → scrubbed"]);
 }
+
+#[test]
+fn a_click_of_another_offer_that_comes_later_is_not_joined_and_the_conversion_says_so_once() {
+    let mut known = world(vec![offer("565"), offer("566")], Vec::new());
+    let waits = new(&known, &by_click("c1"));
+    let came = Arc::new(click("c1", -1, "566"));
+    known.clicks = vec![Click::clone(&came)];
+    let Ok(told) = matched_by(&known.rules, &waits, &came, noon(1), &known);
+    let told = told.unwrap();
+    assert!(matches!(told.attribution, Attribution::Unmatched { .. }));
+    assert_eq!((told.status, told.history.len()), (waits.status, 1));
+    assert!(told.reason.as_deref().unwrap().contains("of the offer 566, not of 565"));
+    assert_eq!(matched_by(&known.rules, &told, &came, noon(2), &known), Ok(None));
+}

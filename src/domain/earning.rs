@@ -331,7 +331,7 @@ pub fn rejoin<F: Facts>(
 }
 
 /// Joins the click that a conversion waited for. `None` when it is matched already or waits for
-/// another click.
+/// another click. One that is of another offer is not joined: the conversion says so.
 ///
 /// # Errors
 /// Only those of the look-ups.
@@ -346,9 +346,10 @@ pub fn matched_by<F: Facts>(
     let reading = attribution::candidates(given).into_iter().find(|(id, _)| *id == click.id);
     let Some((_, reading)) = reading else { return Ok(None) };
     let wanted = conversion.placement.as_ref().map(|placed| placed.offer.clone());
-    let placed = click.passage.placement.as_ref();
-    if placed.is_some_and(|placed| wanted.as_ref().is_some_and(|wanted| *wanted != placed.offer)) {
-        return Ok(None);
+    let placed = click.passage.placement.as_ref().map(|placed| &placed.offer);
+    if let Some((placed, wanted)) = placed.zip(wanted.as_ref()).filter(|(placed, wanted)| placed != wanted) {
+        let reason = of_another_offer(given, placed, wanted).reason;
+        return Ok(told_why_not(conversion, click, at, reason));
     }
     let mut now = conversion.clone();
     let found = FoundClick { click: Arc::clone(click), reading };
@@ -360,4 +361,15 @@ pub fn matched_by<F: Facts>(
     }
     push_change(&mut now, at, Cause::Click(click.id.clone()), what);
     Ok(Some(now))
+}
+
+/// A conversion whose click came and cannot earn it: it says so, once, and stays as it was.
+fn told_why_not(conversion: &Conversion, click: &Click, at: Time, reason: String) -> Option<Conversion> {
+    if conversion.reason.as_ref() == Some(&reason) {
+        return None;
+    }
+    let mut now = conversion.clone();
+    now.reason = Some(reason.clone());
+    push_change(&mut now, at, Cause::Click(click.id.clone()), vec![reason]);
+    Some(now)
 }
