@@ -107,14 +107,20 @@ impl Page {
 
     /// Calls the browser and answers the result.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
+        let told = self.ask(method, params);
+        assert!(told.get("error").is_none(), "{method}: {told}");
+        told["result"].clone()
+    }
+
+    /// Calls the browser and answers all that it says, an error too.
+    fn ask(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
         let id = self.calls;
         self.send(&json!({"id": id, "method": method, "params": params}).to_string());
         loop {
             let told: Value = serde_json::from_str(&self.receive()).unwrap();
             if told["id"] == id {
-                assert!(told.get("error").is_none(), "{method}: {told}");
-                return told["result"].clone();
+                return told;
             }
         }
     }
@@ -187,13 +193,14 @@ impl Page {
         value.as_str().unwrap_or_else(|| panic!("{expression} is {value}")).to_owned()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true. A page that is left while it is asked has not answered: it is
+    /// asked again where it went.
     pub fn until(&mut self, expression: &str) {
         let until = Instant::now() + PATIENCE;
         loop {
             let params = json!({"expression": expression, "returnByValue": true});
-            let told = self.call("Runtime.evaluate", params);
-            if told["result"]["value"] == true {
+            let told = self.ask("Runtime.evaluate", params);
+            if told["result"]["result"]["value"] == true {
                 return;
             }
             assert!(

@@ -169,9 +169,9 @@ fn a_link_is_told_once_however_it_is_pressed_and_also_when_it_came_this_moment()
     // Inside a shadow tree, pressed in the same turn in which it came.
     let network = world.network("/late");
     page.value(&format!(
-        "(() => {{ const host = document.createElement('p'); document.body.append(host);
+        "void setTimeout(() => {{ const host = document.createElement('p'); document.body.append(host);
         host.attachShadow({{mode: 'open'}}).innerHTML = '<a href=\"{network}\">there</a>';
-        host.shadowRoot.querySelector('a').click(); }})()"
+        host.shadowRoot.querySelector('a').click(); }})"
     ));
     page.until(&format!("location.hostname === '{NETWORK}' && document.readyState === 'complete'"));
     assert_eq!(param(&page.text("location.href"), "s2"), Some(id));
