@@ -63,6 +63,7 @@ pub fn conversion() -> Conversion {
         placement: None,
         payout_from: None,
         reason: None,
+        remarks: vec![],
         considered: vec![],
         disposition: None,
     }

@@ -44,6 +44,7 @@ fn claimed() -> Claimed {
         placement: None,
         payout_from: None,
         reason: None,
+        remarks: vec![],
         considered: vec![],
         disposition: None,
     };
@@ -205,7 +206,7 @@ fn delivered_dead_and_skipped_end_a_delivery() {
     for (judgement, word, class) in [
         (Judgement::Delivered { warnings: Vec::new() }, "delivered", Class::Delivered),
         (Judgement::Dead { reason: "no".to_owned() }, "dead", Class::Rejected),
-        (Judgement::Skipped { reason: "no".to_owned() }, "skipped", Class::Unfit),
+        (Judgement::Skipped { code: None, reason: "no".to_owned() }, "skipped", Class::Unfit),
     ] {
         let settled = after(judgement, &claimed(), Some(WEEK), &Schedule::default(), at(1));
         assert_eq!((settled.state.word(), settled.class, settled.attempts), (word, class, 1));
@@ -264,7 +265,7 @@ fn a_change_that_came_during_a_retry_is_told_though_an_older_change_was_given_up
 #[test]
 fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
     let told = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
-    let skipped = DeliveryState::Skipped { at: at(5), reason: "no click".to_owned() };
+    let skipped = DeliveryState::Skipped { at: at(5), code: None, reason: "no click".to_owned() };
     for ended in [died(5), skipped] {
         let change = delivery(Occasion::Change(1), ended);
         let id = change.id(claimed().conversion.id);

@@ -278,7 +278,7 @@ async fn an_event_that_is_too_old_for_the_platform_is_skipped_naming_the_field()
     let sale = world.tell("t", Status::Approved, Some(old)).await;
     let (_, attempts) = world.reaches(sale, "skipped").await;
     assert!(
-        matches!(&attempts[0].judgement, Judgement::Skipped { reason } if reason.contains("event_time")),
+        matches!(&attempts[0].judgement, Judgement::Skipped { reason, .. } if reason.contains("event_time")),
         "{attempts:?}"
     );
     assert_eq!(platform.count(), 0);

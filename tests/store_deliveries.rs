@@ -39,7 +39,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(ground: &Ground) {
     let store = ground.open();
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
-    let skipped = DeliveryState::Skipped { at: at(72 * HOUR), reason: NO_CLICK.to_owned() };
+    let skipped = DeliveryState::Skipped { at: at(72 * HOUR), code: None, reason: NO_CLICK.to_owned() };
     assert_eq!(states(&*store, &held)[0], skipped);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
@@ -291,8 +291,8 @@ fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(ground: &Ground) {
     sale("t1").forward().tell(&*store);
     let skipped = |work: &Claimed| {
         let reason = "rejected".to_owned();
-        let judgement = Judgement::Skipped { reason: reason.clone() };
-        let state = DeliveryState::Skipped { at: at(5), reason };
+        let judgement = Judgement::Skipped { code: None, reason: reason.clone() };
+        let state = DeliveryState::Skipped { at: at(5), code: None, reason };
         Outcome { attempt: attempt(at(5), "", judgement), state, attempts: 0, ..delivered(work, at(5)) }
     };
     wait(store.record(skipped(&work))).unwrap();
@@ -409,7 +409,7 @@ fn withdrawing_a_destination_skips_what_waits_and_what_is_held(ground: &Ground) 
     let skipped = wait(store.withdraw(destination("ads"), "not configured".to_owned(), at(9))).unwrap();
     assert_eq!(skipped, 1502);
     before_and_after_reopening(ground, store, |store, _| {
-        let gone = DeliveryState::Skipped { at: at(9), reason: "not configured".to_owned() };
+        let gone = DeliveryState::Skipped { at: at(9), code: None, reason: "not configured".to_owned() };
         assert_eq!(states(store, &held), [gone.clone(), DeliveryState::Held { until: at(72 * HOUR) }]);
         assert_eq!(states(store, &waits), [gone, DeliveryState::Waiting { due: at(0) }]);
         assert_eq!(backlog(store, "ads", at(9)), None);

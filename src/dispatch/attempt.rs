@@ -327,7 +327,7 @@ fn bare(judgement: Judgement) -> Judgement {
         Judgement::Retry { after_ms, .. } => Judgement::Retry { reason, after_ms },
         Judgement::Dead { .. } => Judgement::Dead { reason },
         Judgement::Park { .. } => Judgement::Park { reason },
-        Judgement::Skipped { .. } => Judgement::Skipped { reason },
+        Judgement::Skipped { code, .. } => Judgement::Skipped { code, reason },
     }
 }
 
@@ -336,7 +336,7 @@ async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms)
     let now = shared.clock.now();
     let leaving = shared.leaving.load(Ordering::Acquire);
     if leaving && matches!(done.settled.state, DeliveryState::Waiting { .. }) {
-        done.settled.state = DeliveryState::Skipped { at: now, reason: WITHDRAWN.to_owned() };
+        done.settled.state = DeliveryState::Skipped { at: now, code: None, reason: WITHDRAWN.to_owned() };
         done.settled.class = Class::Off;
     }
     let Done { settled, knew, request, answer, remark } = done;

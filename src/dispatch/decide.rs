@@ -96,8 +96,8 @@ impl Settled {
     /// Not sent, and not to be.
     pub fn skipped(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
         Settled {
-            judgement: Judgement::Skipped { reason: reason.clone() },
-            state: DeliveryState::Skipped { at: now, reason },
+            judgement: Judgement::Skipped { code: None, reason: reason.clone() },
+            state: DeliveryState::Skipped { at: now, code: None, reason },
             attempts: claimed.delivery.attempts,
             class,
         }
@@ -198,8 +198,8 @@ pub fn after(
         Judgement::Dead { reason } => {
             (DeliveryState::Dead { at: now, reason: reason.clone() }, attempts, Class::Rejected)
         }
-        Judgement::Skipped { reason } => {
-            (DeliveryState::Skipped { at: now, reason: reason.clone() }, attempts, Class::Unfit)
+        Judgement::Skipped { code, reason } => {
+            (DeliveryState::Skipped { at: now, code: *code, reason: reason.clone() }, attempts, Class::Unfit)
         }
         Judgement::Park { .. } => {
             let due = match claimed.delivery.state {

@@ -9,6 +9,7 @@ use crate::domain::click::{Pairs, Traits};
 use crate::domain::ids::{ClickId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
+use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 
 /// The name of an event: one of the industry's, or a custom one.
@@ -192,6 +193,8 @@ pub struct Conversion {
     pub payout_from: Option<PayoutFrom>,
     /// Why it has the status it has, where there is more to say than that the network says so.
     pub reason: Option<String>,
+    /// What a person should know of it.
+    pub remarks: Vec<Remark>,
     /// Clicks that might have earned it and did not; the latest first.
     pub considered: Vec<Considered>,
     /// The status it takes by itself, and when, while it is pending.

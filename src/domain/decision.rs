@@ -294,6 +294,7 @@ fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
         placement: None,
         payout_from: None,
         reason: None,
+        remarks: Vec::new(),
         considered: Vec::new(),
         disposition: None,
     }

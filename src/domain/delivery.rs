@@ -62,8 +62,25 @@ pub enum DeliveryState {
     /// Never to be sent as things stand, with the reason.
     Skipped {
         at: Time,
+        code: Option<SkipCode>,
         reason: String,
     },
+}
+
+/// Why a delivery was skipped, as a code that programs can compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SkipCode {
+    /// The visitor refused that data about them goes to ad platforms (`ad_user_data`).
+    ConsentDenied,
+}
+
+impl SkipCode {
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SkipCode::ConsentDenied => "consent_denied",
+        }
+    }
 }
 
 impl DeliveryState {
@@ -262,7 +279,7 @@ pub fn is_forwardable(conversion: &Conversion, policy: &SourcePolicy) -> bool {
 fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, now: Time) -> DeliveryState {
     if !route.is_chosen(conversion) {
         let reason = format!("not among the {} % of conversions that this postback tells", route.percent);
-        return DeliveryState::Skipped { at: now, reason };
+        return DeliveryState::Skipped { at: now, code: None, reason };
     }
     let due = now.plus_millis(route.delay_ms);
     if conversion.attribution.click().is_some() {
@@ -271,7 +288,7 @@ fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, no
     match policy.unmatched {
         Unmatched::Hold { hours } => DeliveryState::Held { until: now.plus_hours(i64::from(hours)) },
         Unmatched::Forward => DeliveryState::Waiting { due },
-        Unmatched::Drop => DeliveryState::Skipped { at: now, reason: NO_CLICK.to_owned() },
+        Unmatched::Drop => DeliveryState::Skipped { at: now, code: None, reason: NO_CLICK.to_owned() },
     }
 }
 
@@ -294,7 +311,7 @@ pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {
     let mut any = false;
     for delivery in deliveries {
         if matches!(delivery.state, DeliveryState::Held { until } if until <= now) {
-            delivery.state = DeliveryState::Skipped { at: now, reason: NO_CLICK.to_owned() };
+            delivery.state = DeliveryState::Skipped { at: now, code: None, reason: NO_CLICK.to_owned() };
             any = true;
         }
     }
@@ -400,6 +417,7 @@ pub enum Judgement {
     },
     /// Not sent, and not to be.
     Skipped {
+        code: Option<SkipCode>,
         reason: String,
     },
 }

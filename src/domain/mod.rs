@@ -13,6 +13,8 @@ pub mod mask;
 pub mod money;
 pub mod offer;
 pub mod postback;
+pub mod rejection;
+pub mod remark;
 pub mod rights;
 pub mod rulebook;
 pub mod status;

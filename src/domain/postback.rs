@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ConversionId, Seq, SourceId};
+use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
 
 /// The bytes that arrived, before anybody understood them. Secrets are masked: the first path
@@ -60,16 +61,27 @@ pub(crate) mod bytes_as_bytes {
     }
 }
 
-/// Why something was not taken as it came, and the mend. Both are sentences for a person.
+/// Why something was not taken as it was received, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
+    /// What programs compare.
+    pub code: Option<RejectionCode>,
+    /// The parameter or field it is about, where it is about one.
+    pub field: Option<String>,
+    /// A sentence for a person.
     pub reason: String,
+    /// A sentence for a person: how to fix it.
     pub hint: String,
 }
 
 impl Fault {
     pub fn new(reason: impl Into<String>, hint: impl Into<String>) -> Fault {
-        Fault { reason: reason.into(), hint: hint.into() }
+        Fault { code: None, field: None, reason: reason.into(), hint: hint.into() }
+    }
+
+    /// The same with its code, and the field it is about.
+    pub fn coded(self, code: RejectionCode, field: Option<&str>) -> Fault {
+        Fault { code: Some(code), field: field.map(str::to_owned), ..self }
     }
 }
 
@@ -96,6 +108,14 @@ impl Verdict {
             Verdict::Duplicate { .. } => "duplicate",
             Verdict::Quarantined(_) => "quarantined",
             Verdict::Refused(_) => "refused",
+        }
+    }
+
+    /// Why it was quarantined or refused.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Verdict::Quarantined(fault) | Verdict::Refused(fault) => Some(fault),
+            Verdict::Accepted { .. } | Verdict::Updated { .. } | Verdict::Duplicate { .. } => None,
         }
     }
 

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use serde::de::DeserializeOwned;
+
 use crate::store::StoreError;
 use crate::store::kv::{Direction, Span};
-use crate::store::layout::{self, EntryHead, Marks, Sketch, Stored, key};
+use crate::store::layout::{self, EntryHead, Marks, Sketch, key};
 use crate::store::shelf::{Shelf, corrupt, standing_in};
 
 /// Blocks by first number, ascending. Their sketches are as of now: marks and overlays are in them.
@@ -58,7 +60,7 @@ enum Part {
 }
 
 /// One part of every record in a span, by number.
-fn collect<T: Stored>(
+fn collect<T: DeserializeOwned>(
     shelf: &Shelf,
     (from, to): (&[u8], &[u8]),
     most: usize,
@@ -91,7 +93,7 @@ fn collect<T: Stored>(
 }
 
 /// The part, from all pieces where the first was not enough.
-fn whole<T: Stored>(
+fn whole<T: DeserializeOwned>(
     shelf: &Shelf,
     prefix: u8,
     number: u64,

@@ -5,4 +5,3 @@ pub mod lately;
 pub mod log;
 pub mod purge;
 pub mod trail;
-pub mod upgrade;

@@ -1,5 +1,4 @@
-//! Every key and record of the embedded store, format 2. Written once, here; what format 1 wrote
-//! otherwise is in `layout/format1.rs`.
+//! Every key and record of the embedded store, format 3. Written once, here.
 //!
 //! One prefix byte, then the key proper; numbers are big-endian, so that keys sort as numbers do.
 //!
@@ -29,8 +28,6 @@
 //! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
 //! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
 
-mod format1;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +43,7 @@ use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
 
 /// The format that this program writes.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The most arrivals, or attempts, in one record.
 pub const BLOCK_ENTRIES: usize = 16;
 /// The most plain bytes that go together into one block; a longer entry has a block of its own.
@@ -59,7 +56,7 @@ const MAX_PLAIN: usize = 256 * 1024 * 1024;
 /// Why stored bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    #[error("it has format {0}; this program reads up to format {VERSION}")]
+    #[error("it has format {0}; this program reads and writes format {VERSION} only")]
     Version(u8),
     #[error("it ends too early")]
     Short,
@@ -389,28 +386,8 @@ impl ClickHead {
     }
 }
 
-/// What a record can hold. Whatever format it was written in, it is read as what it is today.
-pub trait Stored: Sized {
-    /// From the plain bytes of a record of this format.
-    fn read(format: u8, bytes: &[u8]) -> Result<Self, LayoutError>;
-}
-
-/// For what every format writes alike.
-macro_rules! unchanged {
-    ($($name:ty),* $(,)?) => {
-        $(impl $crate::store::layout::Stored for $name {
-            fn read(_: u8, bytes: &[u8]) -> Result<$name, $crate::store::layout::LayoutError> {
-                $crate::store::layout::plain(bytes)
-            }
-        })*
-    };
-}
-pub(super) use unchanged;
-
-unchanged!(ClickHead, Marks, String, u64);
-
 /// The bytes as postcard reads them.
-pub fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
+fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
     postcard::from_bytes(bytes).map_err(|error| LayoutError::Content(error.to_string()))
 }
 
@@ -462,35 +439,35 @@ pub fn remove(batch: &mut Batch, key: Vec<u8>, had: u16) {
 /// How many further pieces the record has whose first piece this is.
 pub fn further(first: &[u8]) -> Result<u16, LayoutError> {
     match first {
-        [1..=VERSION, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
-        [] | [1..=VERSION, ..] => Err(LayoutError::Short),
+        [VERSION, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
+        [] | [VERSION, ..] => Err(LayoutError::Short),
         [version, ..] => Err(LayoutError::Version(*version)),
     }
 }
 
 /// The head of a record; `None` when `bytes` is only a first piece and the head goes beyond it.
-pub fn head<H: Stored>(bytes: &[u8]) -> Result<Option<H>, LayoutError> {
+pub fn head<H: DeserializeOwned>(bytes: &[u8]) -> Result<Option<H>, LayoutError> {
     further(bytes)?;
-    let (format, length, rest) = split(bytes)?;
-    rest.get(..length).map(|head| H::read(format, head)).transpose()
+    let (length, rest) = split(bytes)?;
+    rest.get(..length).map(plain).transpose()
 }
 
 /// The body of a record, all pieces joined.
-pub fn body<B: Stored>(bytes: &[u8]) -> Result<B, LayoutError> {
+pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
     further(bytes)?;
-    let (format, length, rest) = split(bytes)?;
+    let (length, rest) = split(bytes)?;
     let packed = rest.get(length..).ok_or(LayoutError::Short)?;
     let plain_length = packed.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     if usize::try_from(plain_length).unwrap_or(usize::MAX) > MAX_PLAIN {
         return Err(LayoutError::Content(format!("it claims {plain_length} bytes")));
     }
-    let plain = lz4_flex::decompress_size_prepended(packed)
+    let unpacked = lz4_flex::decompress_size_prepended(packed)
         .map_err(|error| LayoutError::Content(error.to_string()))?;
-    B::read(format, &plain)
+    plain(&unpacked)
 }
 
-/// The format, the length of the head, and all that follows.
-fn split(bytes: &[u8]) -> Result<(u8, usize, &[u8]), LayoutError> {
-    let [format, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
-    Ok((*format, usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX), rest))
+/// The length of the head, and all that follows.
+fn split(bytes: &[u8]) -> Result<(usize, &[u8]), LayoutError> {
+    let [_, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
+    Ok((usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX), rest))
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::chunk::Chunk;
-use crate::store::clicks::{log, upgrade};
+use crate::store::clicks::log;
 use crate::store::index::Index;
 use crate::store::kv::{Batch, Direction, Span};
-use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, key};
+use crate::store::layout::{Numbers, StoredAttempt, VERSION, key};
 use crate::store::network::lists::Lists;
-use crate::store::shelf::{Shelf, corrupt};
+use crate::store::shelf::Shelf;
 
 /// How many blocks are read at a time.
 const BLOCKS: usize = 512;
@@ -37,6 +37,11 @@ pub enum OpenError {
         path.display()
     )]
     Broken { path: PathBuf, cause: String },
+    #[error(
+        "the data folder holds format {found}, and this program reads and writes format {VERSION} only. Nothing \
+         was changed: name a new folder in `[store] path`, or open this one with the version that wrote it"
+    )]
+    Format { found: u8 },
     #[error("the stored data cannot be read: {0}")]
     Records(#[from] StoreError),
     #[error("the writer thread cannot be started: {0}")]
@@ -52,7 +57,7 @@ pub struct Opened {
 }
 
 /// Reads everything that the index needs, and marks a new store with its format.
-pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, StoreError> {
+pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
     check_format(shelf)?;
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(shelf)?);
@@ -79,7 +84,7 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, StoreError> {
     Ok(Opened { index, numbers, matching: matching(shelf)? })
 }
 
-fn check_format(shelf: &Shelf) -> Result<(), StoreError> {
+fn check_format(shelf: &Shelf) -> Result<(), OpenError> {
     let mut found = None;
     let span = Span { from: key::FORMAT, to: b"Mformat\0", direction: Direction::Up };
     shelf.scan(span, &mut |_, bytes| {
@@ -88,12 +93,11 @@ fn check_format(shelf: &Shelf) -> Result<(), StoreError> {
     })?;
     match found {
         Some(VERSION) => Ok(()),
-        Some(1) => upgrade::from_format_1(shelf),
-        Some(format) => Err(corrupt(key::FORMAT, &LayoutError::Version(format))),
+        Some(found) => Err(OpenError::Format { found }),
         None => {
             let mut batch = Batch::default();
             batch.put(key::FORMAT.to_vec(), vec![VERSION]);
-            shelf.kv().commit(batch, &mut |_| {}).map_err(|error| shelf.fail("write", &error))
+            Ok(shelf.kv().commit(batch, &mut |_| {}).map_err(|error| shelf.fail("write", &error))?)
         }
     }
 }

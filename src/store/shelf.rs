@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
+use serde::de::DeserializeOwned;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -15,8 +16,7 @@ use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
-    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, Stored, StoredAttempt,
-    key,
+    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,
 };
 
 /// Clicks kept at hand.
@@ -103,14 +103,14 @@ impl Shelf {
     }
 
     /// The body of the record at `key`, past every cache.
-    pub fn body<B: Stored>(&self, key: &[u8]) -> Result<Option<Found<B>>, StoreError> {
+    pub fn body<B: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<Found<B>>, StoreError> {
         let Some(bytes) = self.record_bytes(key)? else { return Ok(None) };
         let value = layout::body(&bytes.value).map_err(|error| corrupt(key, &error))?;
         Ok(Some(Found { value, pieces: bytes.pieces }))
     }
 
     /// The head of the record at `key`, whose first piece may be at hand.
-    pub fn head<H: Stored>(&self, key: &[u8], first: Vec<u8>) -> Result<H, StoreError> {
+    pub fn head<H: DeserializeOwned>(&self, key: &[u8], first: Vec<u8>) -> Result<H, StoreError> {
         if let Some(head) = layout::head(&first).map_err(|error| corrupt(key, &error))? {
             return Ok(head);
         }

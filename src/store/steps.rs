@@ -223,7 +223,7 @@ impl Group<'_> {
             let mut count = 0;
             for delivery in mine {
                 let reason = withdraw.reason.clone();
-                delivery.state = DeliveryState::Skipped { at: withdraw.now, reason };
+                delivery.state = DeliveryState::Skipped { at: withdraw.now, code: None, reason };
                 count += 1;
             }
             if count > 0 {

@@ -8,17 +8,19 @@ use crate::template::params::{Param, Params, quoted, shown};
 use crate::template::source::{Field, Piece, Reading, SourceTemplate};
 use crate::template::values::Judged;
 
-/// Several faults as one; each hint once.
+/// Several faults as one: each hint once, and the first code with its field.
 pub(crate) fn merged(faults: Vec<Fault>) -> Fault {
     let mut reasons: Vec<String> = Vec::new();
     let mut hints: Vec<String> = Vec::new();
+    let first = faults.iter().find(|fault| fault.code.is_some());
+    let (code, field) = first.map_or((None, None), |fault| (fault.code, fault.field.clone()));
     for fault in faults {
         reasons.push(fault.reason);
         if !hints.contains(&fault.hint) {
             hints.push(fault.hint);
         }
     }
-    Fault { reason: reasons.join("; "), hint: hints.join("; ") }
+    Fault { code, field, reason: reasons.join("; "), hint: hints.join("; ") }
 }
 
 pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {

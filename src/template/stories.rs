@@ -223,7 +223,7 @@ fn judged(judgement: &Judgement) -> Json {
         Judgement::Retry { reason, after_ms } => {
             json!({ "judgement": word, "reason": reason, "after_ms": after_ms })
         }
-        Judgement::Dead { reason } | Judgement::Park { reason } | Judgement::Skipped { reason } => {
+        Judgement::Dead { reason } | Judgement::Park { reason } | Judgement::Skipped { reason, .. } => {
             json!({ "judgement": word, "reason": reason })
         }
     }

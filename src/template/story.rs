@@ -287,6 +287,7 @@ impl ConversionPart {
             placement: None,
             payout_from: None,
             reason: None,
+            remarks: Vec::new(),
             considered: Vec::new(),
             disposition: None,
         })

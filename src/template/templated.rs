@@ -115,7 +115,7 @@ impl Templated {
             Judgement::Retry { reason, after_ms } => Judgement::Retry { reason: mask(reason), after_ms },
             Judgement::Dead { reason } => Judgement::Dead { reason: mask(reason) },
             Judgement::Park { reason } => Judgement::Park { reason: mask(reason) },
-            Judgement::Skipped { reason } => Judgement::Skipped { reason: mask(reason) },
+            Judgement::Skipped { code, reason } => Judgement::Skipped { code, reason: mask(reason) },
         }
     }
 

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::ambient::{self, Clock};
 use crate::domain::ids::{ConversionId, EventId, SourceId};
-use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
 use crate::ingest::postback::{self, Incoming, Network};
 use crate::store::{Receipt, Store};
@@ -292,6 +293,8 @@ pub struct ReceiptView<'a> {
     conversion_id: Option<ConversionId>,
     event_id: Option<EventId>,
     attribution: Option<&'a str>,
+    reason_code: Option<&'a str>,
+    field: Option<&'a str>,
     reason: Option<&'a str>,
     hint: Option<&'a str>,
 }
@@ -299,16 +302,16 @@ pub struct ReceiptView<'a> {
 impl<'a> ReceiptView<'a> {
     pub fn of(receipt: &'a Receipt) -> ReceiptView<'a> {
         let conversion = receipt.verdict.conversion();
-        let (reason, hint) = match &receipt.verdict {
-            Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
-            _ => (None, receipt.note.as_ref()),
-        };
+        let fault = receipt.verdict.fault();
+        let hint = fault.map_or(receipt.note.as_ref(), |fault| Some(&fault.hint));
         ReceiptView {
             status: receipt.verdict.word(),
             conversion_id: conversion,
             event_id: conversion.map(|id| id.event_id()),
             attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
-            reason: reason.map(String::as_str),
+            reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
+            field: fault.and_then(|fault| fault.field.as_deref()),
+            reason: fault.map(|fault| fault.reason.as_str()),
             hint: hint.map(String::as_str),
         }
     }

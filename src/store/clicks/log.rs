@@ -13,7 +13,7 @@ use crate::domain::ids::ClickId;
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::group::Shared;
 use crate::store::kv::{Batch, Direction, Span};
-use crate::store::layout::{self, key, unchanged};
+use crate::store::layout::{self, key};
 use crate::store::shelf::{Found, Shelf, corrupt};
 use crate::store::walk::UNPACK;
 use crate::store::{ClickFilter, Page, PageRequest, StoreError};
@@ -37,8 +37,6 @@ pub struct LoggedClick {
 
 /// Clicks in order; a purged one is `None`.
 pub type LogBlock = Vec<Option<LoggedClick>>;
-
-unchanged!(LogBlock);
 
 /// By what two clicks on one offer are told to be one visitor's, as hashes with the offer in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,15 +13,13 @@ use crate::store::clicks::lately::{Lately, is_within};
 use crate::store::clicks::log::{self, Likeness, LoggedClick};
 use crate::store::group::Group;
 use crate::store::kv::Batch;
-use crate::store::layout::{self, key, unchanged};
+use crate::store::layout::{self, key};
 use crate::store::shelf::{Found, corrupt};
 use crate::store::{Screening, StoreError};
 
 /// The most clicks that are kept of one browser: those that earn by first touch, the newest that count,
 /// then the newest others.
 const VISITS: usize = 64;
-
-unchanged!(Vec<Visit>);
 
 /// All that the clicks of one group leave.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, Suppresse
 use crate::domain::time::Time;
 use crate::store::group::Shared;
 use crate::store::kv::{Direction, Span};
-use crate::store::layout::{key, unchanged};
+use crate::store::layout::key;
 use crate::store::shelf::Shelf;
 use crate::store::{Page, PageRequest, StoreError};
 
@@ -159,8 +159,6 @@ pub struct Summary {
     pub changed_at: Time,
     counts: BTreeMap<Class, u64>,
 }
-
-unchanged!(HashKey, Added, Summary);
 
 /// Every list that has an entry, counted; of bounded size, however many entries there are.
 #[derive(Clone, Default)]

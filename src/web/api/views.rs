@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Agent, Click, Consent, Pairs, Trait, Traits};
 use crate::domain::conversion::{Cause, Change, Conversion};
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, SkipCode};
 use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::ConversionId;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
-use crate::domain::postback::{Postback, Verdict};
+use crate::domain::postback::Postback;
+use crate::domain::rejection::RejectionCode;
+use crate::domain::remark::Remark;
 use crate::store::{ListedDelivery, Page, Trace};
 
 /// `{"items":[…],"next_cursor":…}`.
@@ -58,6 +60,7 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
         "placement": conversion.placement.as_ref().map(placement),
         "transaction_id": conversion.transaction_id,
         "attribution": attribution(&conversion.attribution),
+        "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
         "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
         "item_id": conversion.item_id,
         "value": money(conversion.value),
@@ -93,6 +96,11 @@ pub fn attribution(attribution: &Attribution) -> Value {
     })
 }
 
+/// A remark with its code, field and sentence.
+pub fn remark(remark: &Remark) -> Value {
+    json!({"code": remark.code(), "field": remark.field(), "text": remark.sentence()})
+}
+
 fn considered(candidate: &Considered) -> Value {
     json!({"click_id": candidate.click.as_str(), "time": candidate.at.to_string(), "why": candidate.why})
 }
@@ -113,7 +121,7 @@ pub fn delivery(conversion: ConversionId, delivery: &Delivery) -> Value {
         DeliveryState::Held { until } => (until, None),
         DeliveryState::Waiting { due } => (due, None),
         DeliveryState::Delivered { at } => (at, None),
-        DeliveryState::Dead { at, reason } | DeliveryState::Skipped { at, reason } => (at, Some(reason)),
+        DeliveryState::Dead { at, reason } | DeliveryState::Skipped { at, reason, .. } => (at, Some(reason)),
     };
     let time_name = match &delivery.state {
         DeliveryState::Held { .. } => "until",
@@ -126,12 +134,20 @@ pub fn delivery(conversion: ConversionId, delivery: &Delivery) -> Value {
         "occasion": delivery.occasion.to_string(),
         "state": delivery.state.word(),
         "attempts": delivery.attempts,
+        "reason_code": skip_code(&delivery.state),
         "reason": reason,
     });
     if let Value::Object(members) = &mut view {
         members.insert(time_name.to_owned(), at.to_string().into());
     }
     view
+}
+
+fn skip_code(state: &DeliveryState) -> Option<&'static str> {
+    match state {
+        DeliveryState::Skipped { code, .. } => code.map(SkipCode::as_str),
+        _ => None,
+    }
 }
 
 /// One attempt with what left and what came back.
@@ -171,7 +187,7 @@ pub fn judged(judgement: &Judgement) -> (Option<&str>, &[String]) {
         Judgement::Retry { reason, .. }
         | Judgement::Dead { reason }
         | Judgement::Park { reason }
-        | Judgement::Skipped { reason } => (Some(reason), &[]),
+        | Judgement::Skipped { reason, .. } => (Some(reason), &[]),
     }
 }
 
@@ -272,18 +288,17 @@ pub fn postback(postback: &Postback) -> Value {
             "peer": raw.peer.map(|peer| peer.to_string()),
         })
     });
-    let (reason, hint) = match &postback.verdict {
-        Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
-        _ => (None, postback.note.as_ref()),
-    };
+    let fault = postback.verdict.fault();
     json!({
         "id": postback.seq.to_string(),
         "received_at": postback.received_at.to_string(),
         "source": postback.source.as_ref().map(|source| source.as_str()),
         "status": postback.verdict.word(),
         "conversion_id": postback.verdict.conversion().map(|id| id.to_string()),
-        "reason": reason,
-        "hint": hint,
+        "reason_code": fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
+        "field": fault.and_then(|fault| fault.field.as_deref()),
+        "reason": fault.map(|fault| &fault.reason),
+        "hint": fault.map_or(postback.note.as_ref(), |fault| Some(&fault.hint)),
         "maps_again": postback.again.map(|seq| seq.to_string()),
         "raw": raw,
     })

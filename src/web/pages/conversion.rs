@@ -8,12 +8,13 @@ use crate::domain::click::{Click, Pairs, Trait, Traits};
 use crate::domain::conversion::{Cause, Change, Conversion, Status};
 use crate::domain::ids::ConversionId;
 use crate::domain::offer::PayoutFrom;
-use crate::domain::postback::{Postback, Verdict};
+use crate::domain::postback::Postback;
 use crate::domain::rulebook::built_in;
 use crate::domain::status::{Actor, StatusMove};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
 use crate::web::api::Refused;
+use crate::web::api::views::remark;
 use crate::web::pages::form::Form;
 use crate::web::pages::session::{Flash, Visitor};
 use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, exchange, mapping, raw};
@@ -61,6 +62,7 @@ impl Pages {
                 "distance": advice::distance(due, now),
             })),
             "attribution": attribution(&conversion.attribution),
+            "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
             "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
@@ -74,16 +76,13 @@ impl Pages {
         let network = postback.source.as_ref().and_then(|source| self.networks.get(source));
         let mapped =
             network.zip(postback.raw.as_ref()).map(|(network, raw)| mapping::of_stored(network, raw));
-        let (reason, hint) = match &postback.verdict {
-            Verdict::Quarantined(fault) | Verdict::Refused(fault) => (Some(&fault.reason), Some(&fault.hint)),
-            _ => (None, postback.note.as_ref()),
-        };
+        let fault = postback.verdict.fault();
         json!({
             "seq": postback.seq.to_string(),
             "received_at": postback.received_at.to_string(),
             "verdict": postback.verdict.word(),
-            "reason": reason,
-            "note": hint,
+            "reason": fault.map(|fault| &fault.reason),
+            "note": fault.map_or(postback.note.as_ref(), |fault| Some(&fault.hint)),
             "again": postback.again.map(|seq| seq.to_string()),
             "raw": postback.raw.as_ref().map(raw::request),
             "mapping": mapped,

@@ -22,7 +22,7 @@ pub fn delivery(
         DeliveryState::Waiting { due } => ("Due", due, None),
         DeliveryState::Delivered { at } => ("Delivered", at, None),
         DeliveryState::Dead { at, reason } => ("Dead since", at, Some(reason)),
-        DeliveryState::Skipped { at, reason } => ("Skipped", at, Some(reason)),
+        DeliveryState::Skipped { at, reason, .. } => ("Skipped", at, Some(reason)),
     };
     let occasion = delivery.occasion.to_string();
     let listed = attempts.iter().enumerate();

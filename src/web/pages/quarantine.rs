@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::postback::{Postback, Verdict};
+use crate::domain::postback::Postback;
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::web::api::Refused;
@@ -31,11 +31,9 @@ impl Pages {
     }
 
     fn quarantined(&self, postback: &Postback, now: Time) -> Value {
-        let (reason, hint) = match &postback.verdict {
-            Verdict::Quarantined(fault) | Verdict::Refused(fault) => {
-                (fault.reason.as_str(), fault.hint.as_str())
-            }
-            other => (other.word(), ""),
+        let (reason, hint) = match postback.verdict.fault() {
+            Some(fault) => (fault.reason.as_str(), fault.hint.as_str()),
+            None => (postback.verdict.word(), ""),
         };
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
         let own_door =

@@ -1,0 +1,37 @@
+//! Why a postback was not accepted, as a code that programs can compare.
+
+use serde::{Deserialize, Serialize};
+
+/// The reason of a quarantine or a refusal. What it is about is [`Fault::field`].
+///
+/// [`Fault::field`]: crate::domain::postback::Fault::field
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RejectionCode {
+    /// The body has a `Content-Encoding` that is not read here.
+    UnsupportedEncoding,
+    /// An id that dedup or attribution needs holds bytes that are no text in the declared charset.
+    UnreadableBytes,
+    /// It takes back, or repeats without a click id, a transaction id that several conversions have.
+    AmbiguousTransaction,
+    /// It takes back a transaction that no conversion has (yet).
+    UnknownTransaction,
+}
+
+impl RejectionCode {
+    pub const ALL: [RejectionCode; 4] = [
+        RejectionCode::UnsupportedEncoding,
+        RejectionCode::UnreadableBytes,
+        RejectionCode::AmbiguousTransaction,
+        RejectionCode::UnknownTransaction,
+    ];
+
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RejectionCode::UnsupportedEncoding => "unsupported_encoding",
+            RejectionCode::UnreadableBytes => "unreadable_bytes",
+            RejectionCode::AmbiguousTransaction => "ambiguous_transaction",
+            RejectionCode::UnknownTransaction => "unknown_transaction",
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a conversion or an attempt is shown with though it stopped nothing: closed codes with typed fields.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::OfferId;
+use crate::domain::money::Money;
+
+/// Something that a person should know of a conversion or of a request that was sent. Values that may be
+/// personal are not copied here: they are read from the conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remark {
+    /// The conversion has a value for the field that could not be used, so the request was made without it.
+    ValueLeftOut { field: String },
+    /// The day and the month of a birthdate could not be told apart, so it was left out.
+    BirthdateAmbiguous { field: String },
+    /// The payout that an outgoing postback names is not the conversion's.
+    PayoutScaled { payout: Money, sent: Money, scale: String },
+    /// The offer pays a percentage of the sale, and the sale's amount was not reported.
+    PercentWithoutAmount { offer: OfferId },
+}
+
+impl Remark {
+    /// As API and pages write it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Remark::ValueLeftOut { .. } => "value_left_out",
+            Remark::BirthdateAmbiguous { .. } => "birthdate_ambiguous",
+            Remark::PayoutScaled { .. } => "payout_scaled",
+            Remark::PercentWithoutAmount { .. } => "percent_without_amount",
+        }
+    }
+
+    /// The field it is about, as templates name it: `traits.phone`, `payout`…
+    pub fn field(&self) -> &str {
+        match self {
+            Remark::ValueLeftOut { field } | Remark::BirthdateAmbiguous { field } => field,
+            Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
+        }
+    }
+
+    /// For people.
+    pub fn sentence(&self) -> String {
+        match self {
+            Remark::ValueLeftOut { field } => {
+                format!("`{field}` could not be used as it was received; it was left out of the request")
+            }
+            Remark::BirthdateAmbiguous { field } => format!(
+                "day and month of `{field}` cannot be told apart; it was left out of the request. Say which \
+                 comes first: `birthdate = \"dmy\"` or `\"mdy\"`"
+            ),
+            Remark::PayoutScaled { payout, sent, scale } => {
+                format!("payout {payout} sent as {sent} (scale {scale})")
+            }
+            Remark::PercentWithoutAmount { offer } => format!(
+                "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is \
+                 paid. Report the sale's amount"
+            ),
+        }
+    }
+}
