@@ -185,6 +185,7 @@ fn conversion(traits: Traits) -> Conversion {
         placement: None,
         payout_from: None,
         reason: None,
+        remarks: Vec::new(),
         considered: vec![],
         disposition: None,
     }

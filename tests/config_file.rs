@@ -5,7 +5,7 @@ use std::path::Path;
 
 use postbridge::config::secrets::Secret;
 use postbridge::config::{Config, DEFAULT};
-use postbridge::domain::delivery::Unmatched;
+use postbridge::domain::routing::Unmatched;
 use postbridge::problem::Problem;
 
 fn env(name: &str) -> Option<String> {

@@ -3,10 +3,10 @@
 use postbridge::config::{Config, DEFAULT};
 use postbridge::domain::attribution::Model;
 use postbridge::domain::conversion::{Dedup, Status};
-use postbridge::domain::delivery::{Changes, Scope, Unmatched};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
 use postbridge::domain::ids::{AdvertiserId, OfferId, SourceId};
 use postbridge::domain::offer::{Caps, OfferStatus, Payout};
+use postbridge::domain::routing::{Changes, Scope, Unmatched};
 use postbridge::domain::rulebook::built_in;
 use postbridge::template::account::Mode;
 use rust_decimal::Decimal;

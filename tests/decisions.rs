@@ -7,9 +7,9 @@ use std::sync::Arc;
 use postbridge::domain::attribution::{FoundClick, Reading, candidates};
 use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim, EventName, Status};
 use postbridge::domain::decision::{Arrived, Decision, Facts, decide};
-use postbridge::domain::delivery::SourcePolicy;
 use postbridge::domain::ids::{ClickId, ConversionId, Seq, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 

@@ -6,10 +6,9 @@ use postbridge::domain::attribution::Attribution;
 use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
-use postbridge::domain::delivery::{
-    Changes, Delivery, DeliveryState, Judgement, OutgoingRequest, SourcePolicy, Unmatched,
-};
+use postbridge::domain::delivery::{Delivery, DeliveryState, Judgement, OutgoingRequest};
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
 use postbridge::template::account::Mode;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use postbridge::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
 use postbridge::domain::click::{Click, Passage};
 use postbridge::domain::conversion::Status;
-use postbridge::domain::delivery::{Attempt, Changes, Delivery, DeliveryState, Route, Scope, Unmatched};
+use postbridge::domain::delivery::{Attempt, Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::Placement;
+use postbridge::domain::routing::{Changes, Route, Scope, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
 use postbridge::template::account::{Account, Mode};
@@ -87,7 +88,7 @@ pub fn plan(told: &[Told]) -> DispatchPlan {
 /// A store governed by these postbacks' routes; a sale without its click waits for it.
 pub fn world(told: &[Told]) -> World {
     let world = World::on(open_store(), &[]);
-    let waiting = postbridge::domain::delivery::SourcePolicy {
+    let waiting = postbridge::domain::routing::SourcePolicy {
         unmatched: Unmatched::Hold { hours: 1 },
         ..policy().as_ref().clone()
     };

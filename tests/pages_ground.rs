@@ -10,13 +10,12 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use postbridge::ambient::Clock;
 use postbridge::domain::click::{Click, Traits};
-use postbridge::domain::delivery::{
-    Answer, Attempt, DeliveryState, Judgement, LaneState, Route, SentRequest,
-};
+use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, Judgement, LaneState, SentRequest};
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::rights::Rights;
+use postbridge::domain::routing::Route;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};

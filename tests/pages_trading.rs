@@ -5,13 +5,13 @@ use std::sync::Arc;
 use postbridge::domain::attribution::Model;
 use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage};
 use postbridge::domain::conversion::Status;
-use postbridge::domain::delivery::{Changes, Route, Scope};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
 use postbridge::domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId, SourceId, VisitorId,
 };
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus, Payout};
+use postbridge::domain::routing::{Changes, Route, Scope};
 use postbridge::domain::rulebook::{Rulebook, built_in};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};

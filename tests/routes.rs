@@ -2,9 +2,10 @@
 
 use postbridge::domain::attribution::{Attribution, Reading};
 use postbridge::domain::conversion::{Cause, Change, Conversion, Status};
-use postbridge::domain::delivery::{Changes, Delivery, DeliveryState, Route, Scope, plan};
+use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, SourceId};
 use postbridge::domain::offer::Placement;
+use postbridge::domain::routing::{Changes, Route, Scope, plan};
 use postbridge::domain::rulebook::{built_in, usual};
 use postbridge::domain::status::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;

@@ -9,12 +9,11 @@ use postbridge::domain::attribution::FoundClick;
 use postbridge::domain::catch_up::Knew;
 use postbridge::domain::click::{Click, Passage, Trait, Traits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, NetworkClaim, Status};
-use postbridge::domain::delivery::{
-    Answer, Attempt, Changes, DeliveryState, Judgement, Route, SentRequest, SourcePolicy, Unmatched,
-};
+use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, Judgement, SentRequest};
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{Fault, RawRequest, Verdict};
+use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::{Embedded, Settings};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Model, Reading};
 use postbridge::domain::conversion::{Conversion, Status};
-use postbridge::domain::delivery::{Changes, Unmatched};
 use postbridge::domain::filter::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
+use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::status::{Actor, StatusMove};
 use postbridge::domain::time::Time;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use postbridge::ambient::Clock;
 use postbridge::domain::conversion::{Cause, Status};
-use postbridge::domain::delivery::{Changes, DeliveryState};
+use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{Occasion, Seq};
 use postbridge::domain::offer::{Offer, OfferStatus};
+use postbridge::domain::routing::Changes;
 use postbridge::domain::status::{Actor, MoveRefused, StatusMove};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};

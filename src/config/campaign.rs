@@ -6,9 +6,9 @@ use crate::config::names::Kind;
 use crate::config::offer::{Affiliate, Campaign, OFFER};
 use crate::config::outgoing::{self, Outgoing};
 use crate::config::read::Section;
-use crate::domain::delivery::Scope;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::offer;
+use crate::domain::routing::Scope;
 
 /// Who brings clicks, and what tells them of conversions.
 #[derive(Default)]

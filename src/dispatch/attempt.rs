@@ -18,9 +18,10 @@ use crate::dispatch::{Fault, Faults};
 use crate::domain::catch_up::Knew;
 use crate::domain::conversion::Status;
 use crate::domain::delivery::{
-    Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest, SourcePolicy,
+    Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::routing::SourcePolicy;
 use crate::domain::time::Time;
 use crate::send::client::Client;
 use crate::store::{Claimed, Outcome, Store, StoreError, crash};

@@ -2,7 +2,8 @@
 
 use crate::dispatch::schedule::{Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::conversion::Status;
-use crate::domain::delivery::{Changes, DeliveryState, Judgement, SourcePolicy, is_forwardable};
+use crate::domain::delivery::{DeliveryState, Judgement};
+use crate::domain::routing::{Changes, SourcePolicy, is_forwardable};
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
 use crate::template::account::Mode;

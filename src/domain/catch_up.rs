@@ -1,8 +1,9 @@
 //! What became news while an attempt was out, and which delivery another one makes needless. Pure.
 
 use crate::domain::conversion::{Cause, Change, Conversion};
-use crate::domain::delivery::{Changes, Delivery, DeliveryState};
+use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, Occasion};
+use crate::domain::routing::Changes;
 
 /// What an attempt knew of its conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Knew {
 }
 
 /// What came of the delivery at `place` while an attempt was out that knew less than is known now.
-/// [`crate::domain::delivery::plan`] saw it waiting and left it to the attempt, which ended with what was so before:
+/// [`crate::domain::routing::plan`] saw it waiting and left it to the attempt, which ended with what was so before:
 ///
 /// - A destination that was told, and hears of changes, gets a delivery for the latest one. That
 ///   its click came meanwhile is no news to it.

@@ -16,6 +16,7 @@ pub mod postback;
 pub mod rejection;
 pub mod remark;
 pub mod rights;
+pub mod routing;
 pub mod rulebook;
 pub mod status;
 pub mod suppression;

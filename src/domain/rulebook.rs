@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::conversion::{Dedup, Status};
-use crate::domain::delivery::{Route, SourcePolicy, Unmatched};
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::offer::Offer;
+use crate::domain::routing::{Route, SourcePolicy, Unmatched};
 
 /// The sources that are there without being configured: the doors of the network's side.
 pub mod built_in {

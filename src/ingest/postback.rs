@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::domain::delivery::SourcePolicy;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::routing::SourcePolicy;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::time::Time;
 use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};

@@ -8,9 +8,10 @@ use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{self, Arrived, Decision, Facts};
-use crate::domain::delivery::{self, Delivery, DeliveryState, Route, Scope, SentRequest};
+use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
+use crate::domain::routing::{self, Route, Scope};
 use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
@@ -144,7 +145,7 @@ fn requests(
     click: Option<&Click>,
     now: Time,
 ) -> Vec<(Delivery, PreviewedRequest)> {
-    let planned = delivery::plan(conversion, &[], &network.policy, &network.rules.routes, now);
+    let planned = routing::plan(conversion, &[], &network.policy, &network.rules.routes, now);
     let mut previewed = Vec::with_capacity(planned.len());
     for delivery in planned {
         let Some(account) = accounts.iter().find(|account| *account.id() == delivery.destination) else {
@@ -190,7 +191,7 @@ fn unsent(account: &Account, route: &Route, conversion: &Conversion, now: Time) 
         return Some("the postback is off".to_owned());
     }
     let policy = usual(conversion.source.clone());
-    let planned = delivery::plan(conversion, &[], &policy, std::slice::from_ref(route), now);
+    let planned = routing::plan(conversion, &[], &policy, std::slice::from_ref(route), now);
     match planned.into_iter().next().map(|delivery| delivery.state) {
         Some(DeliveryState::Skipped { reason, .. }) => Some(reason),
         Some(_) => None,
@@ -222,7 +223,7 @@ fn rendered(
 
 fn why_nothing(conversion: &Conversion, network: &Network) -> String {
     let policy = &network.policy;
-    if delivery::is_forwardable(conversion, policy) {
+    if routing::is_forwardable(conversion, policy) {
         return format!("no destination takes the event {} of this source", conversion.event);
     }
     let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.word()).collect();

@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused, plan};
+use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused};
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
+use crate::domain::routing::{self, plan};
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
@@ -250,7 +251,7 @@ impl Group<'_> {
         let mut expired = 0;
         for (number, old) in records {
             let mut record = old.clone();
-            if delivery::expire_holds(&mut record.standing.deliveries, now) {
+            if routing::expire_holds(&mut record.standing.deliveries, now) {
                 expired += 1;
                 self.change(number, &old, record, false);
             }

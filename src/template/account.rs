@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Changes, Judgement, OutgoingRequest, Reply};
+use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
 use crate::domain::ids::{DeliveryId, DestinationId};
+use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::problem::Problem;
 use crate::template::destination::DestinationTemplate;

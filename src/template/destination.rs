@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::delivery::Changes;
+use crate::domain::routing::Changes;
 use crate::problem::Problem;
 use crate::template::destination_file::{self, Auth, DestinationFile};
 use crate::template::engine::{Encoding, Line, Source};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::conversion::EventName;
-use crate::domain::delivery::Changes;
 use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::routing::Changes;
 use crate::domain::time::HOUR_MS;
 use crate::problem::Problem;
 use crate::template::destination::{SettingKind, SettingSpec};

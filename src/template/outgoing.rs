@@ -6,8 +6,9 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Changes, Judgement, OutgoingRequest, Reply};
+use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
 use crate::domain::money::Money;
+use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::macro_names::Told;
 use crate::template::macro_url::MacroUrl;

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use crate::domain::attribution::{Attribution, Reading};
 use crate::domain::click::{Click, Consent, Pairs, Passage, Trait, Traits};
 use crate::domain::conversion::{Conversion, EventName, Status};
-use crate::domain::delivery::{Answer, Changes, Reply};
+use crate::domain::delivery::{Answer, Reply};
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
     OfferId, Seq, SourceId,
 };
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Placement;
+use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::problem::Problem;
 use crate::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::plan;
+use crate::domain::routing::plan;
 use crate::domain::status::{self, MoveRefused, StatusMove};
 use crate::domain::time::Time;
 use crate::store::command::Answer;

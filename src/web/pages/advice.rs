@@ -1,7 +1,8 @@
 //! The words beside a state: how long ago, and what to do next. Pure.
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, LaneState, NO_CLICK};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, LaneState};
+use crate::domain::routing::NO_CLICK;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 /// `3 min ago`, `in 4 h`, `now`: a distance a person can hold, rounded down.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::domain::delivery::{Changes, Route, Scope};
 use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId};
 use crate::domain::offer::{Campaign, Offer, Placement};
+use crate::domain::routing::{Changes, Route, Scope};
 use crate::template::account::Mode;
 
 /// Offers, the campaigns that bring them clicks, and what partners are told.

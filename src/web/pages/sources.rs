@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::domain::conversion::{Dedup, Status};
-use crate::domain::delivery::Unmatched;
 use crate::domain::ids::SourceId;
+use crate::domain::routing::Unmatched;
 use crate::ingest::postback::Network;
 use crate::store::{PageRequest, PostbackFilter};
 use crate::web::pages::conversions::options;
