@@ -33,14 +33,20 @@ fn main() {
         pressed(bare.port, connections, until, 0);
         pressed(relay.process.port, connections, until, connections as u64);
         let until = Until::Time(Duration::from_secs(seconds));
+        let (mut bare_cpu, mut our_cpu) = (Vec::new(), Vec::new());
         let pairs: Vec<(Figures, Figures)> = (0..rounds)
             .map(|round| {
                 let run = connections as u64 * 1000 + round;
-                let bare = pressed(bare.port, connections, until, run);
-                (bare, pressed(relay.process.port, connections, until, run))
+                let bare = measured(&bare, &mut bare_cpu, connections, until, run);
+                (bare, measured(&relay.process, &mut our_cpu, connections, until, run))
             })
             .collect();
         report(connections, &pairs);
+        println!(
+            "     server CPU µs/request: bare {:.1}, durable {:.1}",
+            median(&bare_cpu),
+            median(&our_cpu)
+        );
     }
     let pairs: Vec<(Figures, Figures, f64)> = (0..rounds)
         .map(|round| {
@@ -50,6 +56,13 @@ fn main() {
         })
         .collect();
     report_wait(&pairs);
+}
+
+fn measured(process: &Process, cpu: &mut Vec<f64>, connections: usize, until: Until, run: u64) -> Figures {
+    let before = process.cpu_us();
+    let figures = pressed(process.port, connections, until, run);
+    cpu.push((process.cpu_us() - before) / figures.answered as f64);
+    figures
 }
 
 fn pressed(port: u16, connections: usize, until: Until, run: u64) -> Figures {
