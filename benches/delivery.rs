@@ -294,7 +294,13 @@ async fn arrive(store: &dyn Store, transaction: String) {
     let mapped = MappedArrival { draft, click: None };
     let line = format!("GET /***/collect/bench?tid={transaction}&s2={CLICK}&price=49.90&oid=sku-77 HTTP/1.1");
     let arrival = Arrival {
-        raw: RawRequest { line: line.into_bytes(), content_type: None, body: Vec::new(), peer: None },
+        raw: RawRequest {
+            line: line.into_bytes(),
+            content_type: None,
+            body: Vec::new(),
+            peer: None,
+            encoded: None,
+        },
         received_at: Clock::system().now(),
         source: Some(source),
         finding: Finding::Mapped(Box::new(mapped)),

@@ -232,6 +232,7 @@ fn arrival(number: usize) -> Arrival {
             content_type: None,
             body: Vec::new(),
             peer: Some([203, 0, 113, 7].into()),
+            encoded: None,
         },
         received_at: base().plus_millis(number as i64 / 50),
         source: Some(source),

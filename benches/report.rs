@@ -279,7 +279,13 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
     };
     let line = format!("POST /api conversion {random:016x} HTTP/1.1");
     Some(Arrival {
-        raw: RawRequest { line: line.into_bytes(), content_type: None, body: Vec::new(), peer: None },
+        raw: RawRequest {
+            line: line.into_bytes(),
+            content_type: None,
+            body: Vec::new(),
+            peer: None,
+            encoded: None,
+        },
         received_at,
         source: source(),
         finding: Finding::Mapped(Box::new(MappedArrival { draft, click: None })),

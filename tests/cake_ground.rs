@@ -115,6 +115,8 @@ impl World {
             query: query.as_bytes().to_vec(),
             content_type: kind.map(str::to_owned),
             body: Bytes::from(body.to_owned()),
+            encoded: None,
+            is_too_large: false,
             peer: "203.0.113.9".parse().unwrap(),
         };
         let method = Method::from_bytes(method.as_bytes()).unwrap();

@@ -228,6 +228,7 @@ impl World {
                 content_type: None,
                 body: Vec::new(),
                 peer: None,
+                encoded: None,
             },
             received_at: self.clock.now(),
             source: Some(source()),

@@ -92,6 +92,7 @@ mod visit;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_door;
+mod wire_hints;
 mod wire_limits;
 mod wire_listen;
 mod wire_smuggling;

@@ -1,7 +1,8 @@
 //! Secrets never reach what is kept: keys in paths, `api_key` anywhere, tokens in requests and echoes.
 
 use postbridge::domain::delivery::OutgoingRequest;
-use postbridge::web::target::{masked_body, masked_line, masked_unread};
+use postbridge::web::body_mask::masked_body;
+use postbridge::web::target::{masked_line, masked_unread};
 
 fn line(came: &str) -> String {
     String::from_utf8(masked_line(came.as_bytes())).unwrap()
@@ -12,7 +13,7 @@ fn unread(came: &str) -> String {
 }
 
 fn body(came: &str) -> String {
-    String::from_utf8(masked_body(came.as_bytes())).unwrap()
+    String::from_utf8(masked_body(None, came.as_bytes())).unwrap()
 }
 
 #[test]
@@ -20,6 +21,12 @@ fn the_first_path_segment_and_every_api_key_are_masked_and_nothing_else() {
     let rows = [
         ("GET /KEY/collect/s?a=1&b=#b# HTTP/1.1", "GET /***/collect/s?a=1&b=#b# HTTP/1.1"),
         ("GET http://h:1/KEY/collect/s?a=1 HTTP/1.1", "GET http://h:1/***/collect/s?a=1 HTTP/1.1"),
+        ("GET HTTPS://[::1]:80/KEY/collect/s HTTP/1.1", "GET HTTPS://[::1]:80/***/collect/s HTTP/1.1"),
+        ("GET http://h?api_key=S HTTP/1.1", "GET http://h?api_key=*** HTTP/1.1"),
+        ("GET //KEY/collect/s HTTP/1.1", "GET //***/collect/s HTTP/1.1"),
+        ("GET ///KEY//collect///s//?a=1 HTTP/1.1", "GET ///***//collect///s//?a=1 HTTP/1.1"),
+        ("GET /%2FKEY/collect/s%2f HTTP/1.1", "GET /%2F***/collect/s%2f HTTP/1.1"),
+        ("GET http://h//KEY/collect/s/ HTTP/1.1", "GET http://h//***/collect/s/ HTTP/1.1"),
         ("GET /KEY/collect/s?api_key=S&b=2 HTTP/1.1", "GET /***/collect/s?api_key=***&b=2 HTTP/1.1"),
         ("GET /KEY/collect/s?b=2&API_KEY=S HTTP/1.1", "GET /***/collect/s?b=2&API_KEY=*** HTTP/1.1"),
         ("GET /KEY/collect/s?b=2&amp;api_key=S HTTP/1.1", "GET /***/collect/s?b=2&amp;api_key=*** HTTP/1.1"),
@@ -41,6 +48,9 @@ fn a_line_that_was_refused_unread_shows_no_key_however_it_was_bent() {
         "GET //KEY/collect/s HTTP/1.1",
         "GET /%2fKEY%2Fcollect%2fs HTTP/1.1",
         "GET http://host/KEY/collect/s HTTP/1.1",
+        "GET http://u:KEY@host/KEY/collect/s HTTP/1.1",
+        "GET HTTP://KEY@[::1]:1//KEY/collect/s HTTP/1.1",
+        "GET //u:KEY@host/KEY/collect/s HTTP/1.1",
         "GET /KEY HTTP/1.1",
         "GET   /KEY?x=1 HTTP/1.1",
         "GET t.example.com:443/KEY/collect/s HTTP/1.1",

@@ -205,7 +205,7 @@ impl World {
     pub async fn receive(&self, query: &[u8]) -> Receipt {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
-        let raw = RawRequest { line, content_type: None, body: vec![], peer };
+        let raw = RawRequest { line, content_type: None, body: vec![], peer, encoded: None };
         let incoming = Incoming { raw, received_at: self.clock.now(), query: query.to_vec() };
         postback::receive(self.store.as_ref(), &self.network, incoming).await.unwrap()
     }

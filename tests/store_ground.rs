@@ -239,7 +239,13 @@ fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
         draft.click_id.as_deref().unwrap_or_default(),
         draft.transaction_id.as_deref().unwrap_or_default()
     );
-    RawRequest { line: line.into_bytes(), content_type: None, body, peer: Some("192.0.2.7".parse().unwrap()) }
+    RawRequest {
+        line: line.into_bytes(),
+        content_type: None,
+        body,
+        peer: Some("192.0.2.7".parse().unwrap()),
+        encoded: None,
+    }
 }
 
 /// A postback that nobody understands.

@@ -132,7 +132,7 @@ fn one_message(bytes: &[u8]) -> Option<Message<'_>> {
         named.map(|(_, value)| value.trim_matches([' ', '\t']).to_ascii_lowercase()).collect()
     };
     let hosts = all("host").len();
-    if hosts > 1 || (hosts == 0 && version == "HTTP/1.1") || !all("upgrade").is_empty() {
+    if hosts > 1 || (hosts == 0 && version == "HTTP/1.1") {
         return None;
     }
     let after = &bytes[end + 4..];
@@ -210,6 +210,8 @@ fn mutation() -> impl Strategy<Value = Vec<u8>> {
             "Upgrade: a\r\n",
             "Expect: 100-continue\r\n",
             "Connection: close\r\n",
+            "Connection: Upgrade, HTTP2-Settings\r\n",
+            "Expect: anything\r\n",
             "?",
             "#",
             "\0",

@@ -101,6 +101,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         ),
         tokens,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        max_body_bytes: config.server.max_body_bytes,
         operations: Operations {
             store: Arc::clone(store),
             clock: clock.clone(),

@@ -25,7 +25,7 @@ use crate::ingest::postback::Network;
 use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of};
 use crate::problem::Problem;
 use crate::template::account::{Account, Mode};
-use crate::template::params::{self, Param};
+use crate::template::params::Param;
 
 #[derive(Args)]
 pub struct Preview {
@@ -121,7 +121,9 @@ impl Preview {
             rules: Arc::new(Rulebook { routes, ..config.rulebook() }),
         };
         let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };
-        let draft = params::read(pasted.query, None, &[])
+        let draft = source
+            .template
+            .read(pasted.query, None, &[])
             .and_then(|params| source.template.map(&source.binding, &params));
         let click = self.click(config, draft.as_ref().ok(), now)?;
         let find = |id: &str| click.clone().filter(|click| click.id.as_str() == id);

@@ -20,6 +20,55 @@ pub struct RawRequest {
     pub body: Vec<u8>,
     /// The sender's address: the peer's, or what a trusted proxy says.
     pub peer: Option<IpAddr>,
+    /// How the body was encoded when it was received, where it was.
+    pub encoded: Option<EncodedBody>,
+}
+
+/// A body that was received with a `Content-Encoding`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedBody {
+    /// The header's value: `gzip`, `deflate`…
+    pub encoding: String,
+    /// How many bytes were received.
+    pub bytes: u64,
+    /// The SHA-256 of the bytes that were received.
+    pub sha256: [u8; 32],
+    pub inflation: Inflation,
+}
+
+impl EncodedBody {
+    /// Why the body cannot be read, where it cannot.
+    pub fn fault(&self) -> Option<Fault> {
+        let encoding = &self.encoding;
+        match self.inflation {
+            Inflation::Inflated => None,
+            Inflation::Unsupported => Some(
+                Fault::new(
+                    format!("the body has the content encoding `{encoding}`, which is not read"),
+                    "send the body as it is, or with `Content-Encoding: gzip` or `deflate`",
+                )
+                .coded(RejectionCode::UnsupportedEncoding, None),
+            ),
+            Inflation::Damaged => Some(
+                Fault::new(
+                    format!("the body says that its content encoding is `{encoding}`, and cannot be inflated"),
+                    "send the whole compressed body, or leave the `Content-Encoding` header out where it is not compressed",
+                )
+                .coded(RejectionCode::DamagedEncoding, None),
+            ),
+        }
+    }
+}
+
+/// What was made of an encoded body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Inflation {
+    /// The kept body is the inflated one.
+    Inflated,
+    /// The encoding is not known: the kept body is as it was received.
+    Unsupported,
+    /// The bytes are not in that encoding, or not all of them: kept as they were received.
+    Damaged,
 }
 
 impl RawRequest {

@@ -15,14 +15,17 @@ pub enum RejectionCode {
     AmbiguousTransaction,
     /// It takes back a transaction that no conversion has (yet).
     UnknownTransaction,
+    /// The body is not what its `Content-Encoding` says: it cannot be inflated.
+    DamagedEncoding,
 }
 
 impl RejectionCode {
-    pub const ALL: [RejectionCode; 4] = [
+    pub const ALL: [RejectionCode; 5] = [
         RejectionCode::UnsupportedEncoding,
         RejectionCode::UnreadableBytes,
         RejectionCode::AmbiguousTransaction,
         RejectionCode::UnknownTransaction,
+        RejectionCode::DamagedEncoding,
     ];
 
     /// As API and pages write it.
@@ -32,6 +35,7 @@ impl RejectionCode {
             RejectionCode::UnreadableBytes => "unreadable_bytes",
             RejectionCode::AmbiguousTransaction => "ambiguous_transaction",
             RejectionCode::UnknownTransaction => "unknown_transaction",
+            RejectionCode::DamagedEncoding => "damaged_encoding",
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::time::Time;
 use crate::ingest::visit::Browser;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
-use crate::template::params::{self, Params, shown};
+use crate::template::param_fault::{unread_repeats, usable};
+use crate::template::params::{self, Listed, Params, shown};
 use crate::template::values::{Judged, Use, judge};
 
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
@@ -32,6 +33,14 @@ pub struct Dialect {
     pub revenue: &'static str,
     pub currency: &'static str,
     pub order_id: &'static str,
+}
+
+impl Dialect {
+    /// The parameters that are read.
+    fn names(&self) -> [&'static str; 8] {
+        let Dialect { offer, event, click_id, transaction_id, value, revenue, currency, order_id } = *self;
+        [offer, event, click_id, transaction_id, value, revenue, currency, order_id]
+    }
 }
 
 /// Written out.
@@ -87,8 +96,10 @@ pub enum Unfit {
 /// # Errors
 /// No offer, or a value that a person has to mend.
 pub fn read(rules: &Rulebook, query: &[u8], dialect: &Dialect, teller: Teller) -> Result<Told, Unfit> {
-    let params = params::read(query, None, &[]).map_err(Unfit::Bad)?;
-    let mut reader = Reader { params: &params, notes: params.notes.clone() };
+    let names = dialect.names();
+    let params = params::read_for(&Listed(&names), query, None, &[]).map_err(Unfit::Bad)?;
+    let notes = params.notes.iter().cloned().chain(unread_repeats(&params, &names)).collect();
+    let mut reader = Reader { params: &params, notes };
     let offer = reader.offer(rules, dialect).map_err(Unfit::NoOffer)?;
     reader.draft(&offer, dialect, teller).map(Told).map_err(Unfit::Bad)
 }
@@ -157,7 +168,7 @@ impl Reader<'_> {
         // Without one the commit makes the key, of the click that it finds.
         let key =
             transaction_id.as_ref().map(|id| format!("{}\n{}\ntransaction:{id}", offer.id, event.word()));
-        let order_id = self.id(dialect.order_id)?;
+        let order_id = self.kept_id(dialect.order_id)?;
         let value = self.money(dialect.value, dialect, offer)?;
         let revenue = self.money(dialect.revenue, dialect, offer)?;
         Ok(Draft {
@@ -195,7 +206,7 @@ impl Reader<'_> {
 
     /// An id as it came; what stands for none is absent, and said.
     fn id(&mut self, name: &str) -> Result<Option<String>, Fault> {
-        let Some(param) = self.params.get(name) else { return Ok(None) };
+        let Some(param) = usable(self.params, name)? else { return Ok(None) };
         match judge(&param.value, &param.raw, Use::Id) {
             Judged::Sound if param.value.len() > LONGEST => Err(too_long(name, &param.value)),
             Judged::Sound => Ok(Some(param.value.clone())),
@@ -208,8 +219,17 @@ impl Reader<'_> {
         }
     }
 
+    /// An id that nothing depends on: one that cannot be used is left out.
+    fn kept_id(&mut self, name: &str) -> Result<Option<String>, Fault> {
+        if let Err(fault) = usable(self.params, name) {
+            self.notes.push(format!("`{name}` was left out: {}", fault.reason));
+            return Ok(None);
+        }
+        self.id(name)
+    }
+
     fn event(&mut self, name: &str) -> Result<EventClaim, Fault> {
-        let Some(param) = self.params.get(name) else { return Ok(EventClaim::sale_or_lead()) };
+        let Some(param) = usable(self.params, name)? else { return Ok(EventClaim::sale_or_lead()) };
         let came = || shown(name, param.value.trim());
         match judge(&param.value, &param.raw, Use::Text) {
             Judged::Empty | Judged::Nothing => Ok(EventClaim::sale_or_lead()),
@@ -243,6 +263,7 @@ impl Reader<'_> {
             }
             Judged::Sound => {}
         }
+        usable(self.params, name)?;
         let wrong = |why: &str| {
             let hint = "write it like 12.00: digits and a dot, 0 or more; a pixel takes no sale back";
             Fault::new(format!("`{name}` is `{}`, {why}", shown(name, text)), hint)
@@ -255,7 +276,7 @@ impl Reader<'_> {
     }
 
     fn currency(&self, name: &str, offer: &Offer) -> Result<Currency, Fault> {
-        let told = self.params.get(name).map(|param| param.value.trim()).filter(|text| !text.is_empty());
+        let told = usable(self.params, name)?.map(|param| param.value.trim()).filter(|text| !text.is_empty());
         let Some(told) = told else { return Ok(offer.currency) };
         Currency::parse(told).ok_or_else(|| {
             let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::time::Time;
 use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
-use crate::template::params;
+use crate::template::params::Params;
 use crate::template::source::{SourceBinding, SourceTemplate};
 
 /// One configured network, as ingest needs it.
@@ -19,6 +19,19 @@ pub struct Network {
     pub policy: Arc<SourcePolicy>,
     /// What decisions go by; the store is governed by the same.
     pub rules: Arc<Rulebook>,
+}
+
+impl Network {
+    /// The parameters of a request, as the template reads them.
+    ///
+    /// # Errors
+    /// Its body could not be inflated, or cannot be read.
+    pub fn read(&self, query: &[u8], raw: &RawRequest) -> Result<Params, Fault> {
+        match raw.encoded.as_ref().and_then(EncodedBody::fault) {
+            Some(fault) => Err(fault),
+            None => self.template.read(query, raw.content_type.as_deref(), &raw.body),
+        }
+    }
 }
 
 /// A request with a valid key, secrets masked in `raw`.
@@ -126,8 +139,8 @@ pub async fn again(
 
 async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {
     let raw = &incoming.raw;
-    let draft = params::read(&incoming.query, raw.content_type.as_deref(), &raw.body)
-        .and_then(|params| network.template.map(&network.binding, &params));
+    let draft =
+        network.read(&incoming.query, raw).and_then(|params| network.template.map(&network.binding, &params));
     let draft = match draft {
         Ok(draft) => draft,
         Err(fault) => return Ok(Finding::Quarantined(fault)),

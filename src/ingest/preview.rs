@@ -16,7 +16,7 @@ use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::template::account::{Account, Mode, RenderInput, Rendered};
-use crate::template::params::{self, Params};
+use crate::template::params::Params;
 
 /// What would happen, each step as far as it gets.
 pub struct Preview {
@@ -82,7 +82,7 @@ pub fn preview(
     now: Time,
     find: impl Fn(&str) -> Option<Click>,
 ) -> Preview {
-    let params = params::read(pasted.query, pasted.content_type, pasted.body);
+    let params = network.template.read(pasted.query, pasted.content_type, pasted.body);
     let outcome = match &params {
         Err(fault) => PreviewOutcome::Quarantined(fault.clone()),
         Ok(params) => {

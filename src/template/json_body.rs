@@ -1,27 +1,25 @@
 //! A JSON body as parameters: nested objects become dotted names, numbers keep their text.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::postback::Fault;
+use crate::template::charset::DAMAGE;
 use crate::template::params::Reader;
 
-/// Objects within objects, at most; deeper ones are not a postback.
+/// Objects within objects that are walked whatever is in them; deeper only to what is read.
 const MAX_DEPTH: usize = 16;
 
 /// Reads an object into `reader`: `{"customer":{"email":"a@b.c"}}` is `customer.email=a@b.c`, the
 /// items of an array are numbered from 0 (`items.0.id`), null is absent, repeats of a key are kept.
+/// What no one reads is not copied once there is much of it, and not descended into where it is deep.
 ///
 /// # Errors
-/// Broken JSON, anything but an object at the top, more than 16 levels, and the reader's own faults.
-pub(crate) fn read(body: &[u8], reader: &mut Reader) -> Result<(), Fault> {
-    let text = String::from_utf8_lossy(body);
-    if matches!(text, std::borrow::Cow::Owned(_)) {
-        reader.note("the JSON body was not UTF-8; unreadable bytes were replaced");
-    }
-    let text = text.trim_start_matches('\u{feff}').trim_start();
+/// Broken JSON, anything but an object at the top, and the reader's own faults; more than 16 levels
+/// where everything is read.
+pub(crate) fn read(text: &str, reader: &mut Reader<'_>) -> Result<(), Fault> {
     if text.starts_with('[') {
         return Err(Fault::new(
             "the body is a JSON array, and a postback is one event",
@@ -34,37 +32,108 @@ pub(crate) fn read(body: &[u8], reader: &mut Reader) -> Result<(), Fault> {
             "send one object: `{\"transaction_id\": …}`, or the content type of a form",
         ));
     }
-    walk("", text, 0, reader)
+    let mut walk = Walk { reader, path: String::new(), depth: 0, fault: None };
+    walk.value(text)
 }
 
 /// Whether `body` is well-formed JSON.
 pub(crate) fn check(body: &[u8]) -> bool {
-    serde_json::from_slice::<&RawValue>(body).is_ok()
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// One value under its dotted `name`, by its first character: a number's text is taken as it stands.
-fn walk(name: &str, json: &str, depth: usize, reader: &mut Reader) -> Result<(), Fault> {
-    if depth > MAX_DEPTH {
-        return Err(Fault::new(
-            format!("the JSON body is nested more than {MAX_DEPTH} levels deep, at `{name}`"),
-            "send the parameters in one flat object",
-        ));
-    }
-    match json.as_bytes().first() {
+/// The object in a body that was written as JSON twice: a JSON text that holds one.
+pub(crate) fn written_twice(body: &[u8]) -> Option<String> {
+    let inner: String = serde_json::from_slice(body).ok()?;
+    inner.trim_start().starts_with('{').then(|| inner.trim().to_owned())
+}
+
+/// Whether a body is JSON without any parameter in it, or one bare word: `null`, `[]`, `""`, `false`,
+/// `{}`, `[[], {}]`, `7`, `undefined`.
+pub(crate) fn holds_nothing(body: &[u8]) -> bool {
+    match body.first() {
         Some(b'{' | b'[') => {
-            for (key, value) in members(json)? {
-                let inner = if name.is_empty() { key } else { format!("{name}.{key}") };
-                walk(&inner, value, depth + 1, reader)?;
+            // A list of empty things is short; a long body is not read twice for this.
+            body.len() <= 256
+                && serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|value| is_hollow(&value))
+        }
+        Some(b'"') => body.len() > 1 && check(body),
+        _ => {
+            body.len() <= 64
+                && (body.iter().all(u8::is_ascii_alphabetic)
+                    || check(body) && body.iter().all(|b| *b != b'='))
+        }
+    }
+}
+
+fn is_hollow(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Array(items) => items.iter().all(is_hollow),
+        serde_json::Value::Object(members) => members.values().all(is_hollow),
+        serde_json::Value::Null => true,
+        _ => false,
+    }
+}
+
+/// The way through a document: the dotted name so far, and the reader of what is found.
+struct Walk<'w, 'r> {
+    reader: &'w mut Reader<'r>,
+    path: String,
+    depth: usize,
+    /// The reader's own fault, carried past serde.
+    fault: Option<Fault>,
+}
+
+impl Walk<'_, '_> {
+    /// One value under the path, by its first character: a number's text is taken as it is.
+    fn value(&mut self, json: &str) -> Result<(), Fault> {
+        match json.as_bytes().first() {
+            Some(b'{' | b'[') => self.container(json),
+            Some(b'n') => Ok(()),
+            _ if self.reader.is_passed_over(&self.path) => Ok(()),
+            Some(b'"') => {
+                // The document is well-formed: what cannot be a text is one half of a surrogate pair, which
+                // a sender leaves that cuts a text by 16-bit units.
+                let text: String = serde_json::from_str(json).unwrap_or_else(|_| DAMAGE.to_string());
+                let raw = text.clone().into_bytes();
+                self.reader.add(self.path.clone(), text, raw)
             }
-            Ok(())
+            _ => self.reader.add(self.path.clone(), json.to_owned(), json.as_bytes().to_vec()),
         }
-        Some(b'"') => {
-            let text: String = serde_json::from_str(json).map_err(broken)?;
-            let raw = text.clone().into_bytes();
-            reader.add(name.to_owned(), text, raw)
+    }
+
+    fn container(&mut self, json: &str) -> Result<(), Fault> {
+        if self.depth > 0 && (self.depth > MAX_DEPTH || self.reader.is_full()) {
+            if !self.reader.reads_within(&self.path) {
+                return Ok(());
+            }
+            if self.depth > MAX_DEPTH && self.reader.reads_all() {
+                return Err(Fault::new(
+                    format!("the JSON body is nested more than {MAX_DEPTH} levels deep, at `{}`", self.path),
+                    "send the parameters in one flat object",
+                ));
+            }
         }
-        Some(b'n') => Ok(()),
-        _ => reader.add(name.to_owned(), json.to_owned(), json.as_bytes().to_vec()),
+        self.depth += 1;
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let walked = Members(self).deserialize(&mut deserializer);
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        walked.and_then(|()| deserializer.end()).map_err(broken)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// One member: its key behind the path, then its value. `None` once there is a fault.
+    fn member(&mut self, key: impl fmt::Display, value: &str) -> Option<()> {
+        let length = self.path.len();
+        let dot = if length == 0 { "" } else { "." };
+        // Writing to a String cannot fail.
+        let _ = write!(self.path, "{dot}{key}");
+        let walked = self.value(value);
+        self.path.truncate(length);
+        self.fault = walked.err();
+        self.fault.is_none().then_some(())
     }
 }
 
@@ -76,42 +145,38 @@ fn broken(error: serde_json::Error) -> Fault {
 }
 
 /// An object's or array's members in order, each value still as its JSON text.
-fn members(json: &str) -> Result<Vec<(String, &str)>, Fault> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let members = Members.deserialize(&mut deserializer).map_err(broken)?;
-    deserializer.end().map_err(broken)?;
-    Ok(members)
-}
+struct Members<'m, 'w, 'r>(&'m mut Walk<'w, 'r>);
 
-struct Members;
-
-impl<'de> DeserializeSeed<'de> for Members {
-    type Value = Vec<(String, &'de str)>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+impl<'de> DeserializeSeed<'de> for Members<'_, '_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(String, &'de str)>;
+/// Never shown: the fault itself is told instead.
+const STOPPED: &str = "stopped at a fault";
+
+impl<'de> Visitor<'de> for Members<'_, '_, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object or an array")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-            found.push((key, value.get()));
+            self.0.member(key, value.get()).ok_or_else(|| A::Error::custom(STOPPED))?;
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut index = 0_usize;
         while let Some(value) = seq.next_element::<&'de RawValue>()? {
-            found.push((found.len().to_string(), value.get()));
+            self.0.member(index, value.get()).ok_or_else(|| A::Error::custom(STOPPED))?;
+            index += 1;
         }
-        Ok(found)
+        Ok(())
     }
 }

@@ -1,14 +1,16 @@
 //! A postback's parameters: query and body become names and values in the order they came.
 //!
-//! It repairs what senders are known to break (`amp;` before a name, a second `?`, bytes that are
-//! not UTF-8) and says so in a note. What it cannot repair without guessing is a [`Fault`].
+//! It repairs what senders are known to break (`amp;` before a name, a second `?`) and says so in a note.
+//! What it cannot repair without guessing it leaves to who reads the parameter: a name with two values,
+//! bytes that are no text. Only what is read can stop a request.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
 use crate::domain::postback::Fault;
-use crate::template::json_body;
+use crate::template::charset::{Charset, DAMAGE};
+use crate::template::request_body;
 
 /// One parameter, as the sender named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +22,21 @@ pub struct Param {
     pub raw: Vec<u8>,
 }
 
-/// Every parameter of one request. Names are unique.
+impl Param {
+    /// Whether its bytes could not be read as text, or were damaged before they were sent.
+    pub fn is_damaged(&self) -> bool {
+        // Most values are ASCII, and that is seen faster.
+        !self.value.is_ascii() && self.value.contains(DAMAGE)
+    }
+}
+
+/// Every parameter of one request that is read, and the others as far as there are not too many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params {
+    /// Names are unique.
     pub pairs: Vec<Param>,
+    /// The first value that differs from the one in `pairs`, for names that were received repeatedly.
+    pub repeated: Vec<Param>,
     /// What was repaired, one sentence each.
     pub notes: Vec<String>,
     /// The query ends right behind a `name=`: so it looks when a sender takes `#…` for a URL's
@@ -31,8 +44,60 @@ pub struct Params {
     pub cut_at_fragment: bool,
 }
 
-/// More parameters than this in one request are not read.
+/// Who reads parameters, and so which of them may cost anything.
+pub trait Reads {
+    /// Whether a parameter of this name is read.
+    fn reads(&self, name: &str) -> bool;
+
+    /// Whether a parameter is read whose name begins with this one and a dot.
+    fn reads_within(&self, name: &str) -> bool;
+
+    /// The most parameters that are read.
+    fn max_leaves(&self) -> usize {
+        MAX_PARAMS
+    }
+
+    /// Whether every parameter is read, whatever its name.
+    fn reads_all(&self) -> bool {
+        false
+    }
+}
+
+/// Reads whatever is there.
+struct Everything;
+
+impl Reads for Everything {
+    fn reads(&self, _: &str) -> bool {
+        true
+    }
+
+    fn reads_within(&self, _: &str) -> bool {
+        true
+    }
+
+    fn reads_all(&self) -> bool {
+        true
+    }
+}
+
+/// Reads the parameters of a list.
+pub struct Listed<'a>(pub &'a [&'a str]);
+
+impl Reads for Listed<'_> {
+    fn reads(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+
+    fn reads_within(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    }
+}
+
+/// So many parameters are kept whether they are read or not, to be shown; of more only those that are
+/// read. It is also the usual limit of those.
 pub const MAX_PARAMS: usize = 256;
+/// So many names with two values are kept whether they are read or not.
+const MAX_REPEATED: usize = 64;
 
 /// The parameter whose value is a secret and is never repeated.
 const SECRET: &str = "api_key";
@@ -41,79 +106,68 @@ impl Params {
     pub fn get(&self, name: &str) -> Option<&Param> {
         self.pairs.iter().find(|param| param.name == name)
     }
+
+    /// The second value of a name that was received with two.
+    pub fn other(&self, name: &str) -> Option<&Param> {
+        self.repeated.iter().find(|param| param.name == name)
+    }
 }
 
-/// Reads the raw `query` (the bytes behind the target's first `?`), then the `body`: JSON or form by
-/// its content type; where that says neither, JSON if it begins with `{` or `[`, else form.
+/// Reads the raw `query` (the bytes behind the target's first `?`), then the `body`: JSON, a form or a
+/// multipart form.
 ///
 /// # Errors
-/// More than 256 parameters; one name with two different values; JSON that is broken, nested too
-/// deep, or no object; a multipart body.
+/// More than 256 parameters; JSON that is broken, nested too deep, or no object; a multipart body that
+/// cannot be read.
 pub fn read(query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Fault> {
-    let mut reader = Reader::default();
+    read_for(&Everything, query, content_type, body)
+}
+
+/// The same for someone who reads only some of the parameters: the others neither count nor stop anything.
+///
+/// # Errors
+/// As [`read`]; the number of parameters is that of those which are read.
+pub fn read_for(
+    reads: &dyn Reads,
+    query: &[u8],
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<Params, Fault> {
+    let mut reader = Reader::new(reads);
     reader.query(query)?;
-    let body = body.trim_ascii();
     if !body.is_empty() {
-        match body_kind(content_type, body) {
-            BodyKind::Json => json_body::read(body, &mut reader)?,
-            BodyKind::Form => reader.form(body)?,
-            BodyKind::JsonCalledForm => match json_body::check(body) {
-                true => {
-                    reader
-                        .params
-                        .notes
-                        .push("the body says it is a form but is JSON; it was read as JSON".to_owned());
-                    json_body::read(body, &mut reader)?;
-                }
-                false => reader.form(body)?,
-            },
-            BodyKind::Multipart => {
-                return Err(Fault::new(
-                    "the body is `multipart/form-data`, which is not read",
-                    "send the parameters in the query, as a form (`application/x-www-form-urlencoded`) or as JSON",
-                ));
-            }
-        }
+        request_body::read(content_type, body, &mut reader)?;
     }
     Ok(reader.finish())
 }
 
-enum BodyKind {
-    Json,
-    Form,
-    /// Declared a form, begins like an object: what `curl -d '{…}'` sends.
-    JsonCalledForm,
-    Multipart,
-}
-
-fn body_kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
-    let media = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let begins_like_json = matches!(body.first(), Some(b'{' | b'['));
-    match media.as_str() {
-        "application/json" | "text/json" => BodyKind::Json,
-        "multipart/form-data" => BodyKind::Multipart,
-        "application/x-www-form-urlencoded" if body.first() == Some(&b'{') => BodyKind::JsonCalledForm,
-        "application/x-www-form-urlencoded" => BodyKind::Form,
-        other if other.ends_with("+json") || begins_like_json => BodyKind::Json,
-        _ => BodyKind::Form,
-    }
-}
-
 /// Gathers parameters, and what had to be repaired to read them.
-#[derive(Default)]
-pub(crate) struct Reader {
+pub(crate) struct Reader<'a> {
+    reads: &'a dyn Reads,
     params: Params,
-    /// Pairs read, repeats included.
-    read: usize,
+    /// The charset of the form that is being read; a query is UTF-8.
+    pub(crate) charset: Charset,
     /// Names that came with `amp;` before them.
     entities: Vec<String>,
-    /// Names whose values were not UTF-8.
-    not_utf8: Vec<String>,
+    /// Names whose values could not be read as text.
+    damaged: Vec<String>,
     nameless: usize,
     later_question: bool,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
+    fn new(reads: &'a dyn Reads) -> Reader<'a> {
+        Reader {
+            reads,
+            params: Params::default(),
+            charset: Charset::default(),
+            entities: Vec::new(),
+            damaged: Vec::new(),
+            nameless: 0,
+            later_question: false,
+        }
+    }
+
     fn query(&mut self, query: &[u8]) -> Result<(), Fault> {
         for segment in query.split(|byte| *byte == b'&') {
             let mut rest = segment;
@@ -130,7 +184,7 @@ impl Reader {
         Ok(())
     }
 
-    fn form(&mut self, body: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn form(&mut self, body: &[u8]) -> Result<(), Fault> {
         body.split(|byte| *byte == b'&').try_for_each(|segment| self.pair(segment))
     }
 
@@ -142,44 +196,89 @@ impl Reader {
             Some(at) => (segment.get(..at).unwrap_or(b""), segment.get(at + 1..).unwrap_or(b"")),
             None => (segment, &b""[..]),
         };
-        let (mut name, _) = decode(name);
+        let mut name = decode(name, &self.charset);
         while let Some(bare) = name.strip_prefix("amp;") {
             name = bare.to_owned();
             self.entities.push(name.clone());
         }
-        let (value, lossy) = decode(raw);
-        if lossy {
-            self.not_utf8.push(name.clone());
+        if self.is_passed_over(&name) {
+            return Ok(());
         }
+        let value = decode(raw, &self.charset);
         self.add(name, value, raw.to_vec())
+    }
+
+    /// Whether so much was kept already that only what is read is of interest.
+    pub(crate) fn is_full(&self) -> bool {
+        self.params.pairs.len() >= MAX_PARAMS
+    }
+
+    /// Whether a parameter need not be looked at: there are many, and no one reads it.
+    pub(crate) fn is_passed_over(&self, name: &str) -> bool {
+        self.is_full() && !self.reads.reads(name)
+    }
+
+    pub(crate) fn reads_within(&self, name: &str) -> bool {
+        self.reads.reads_within(name)
+    }
+
+    pub(crate) fn reads_all(&self) -> bool {
+        self.reads.reads_all()
+    }
+
+    /// The most parameters that are kept.
+    fn most(&self) -> usize {
+        // A name may be written in several ways, and each of them is one here.
+        if self.reads.reads_all() { MAX_PARAMS } else { MAX_PARAMS + self.reads.max_leaves() }
     }
 
     /// Adds one parameter; a repeat of what is known collapses.
     pub(crate) fn add(&mut self, name: String, value: String, raw: Vec<u8>) -> Result<(), Fault> {
-        self.read += 1;
-        if self.read > MAX_PARAMS {
-            return Err(Fault::new(
-                format!("more than {MAX_PARAMS} parameters came"),
-                "send only the parameters that the source's postback URL names",
-            ));
-        }
         if name.is_empty() {
             self.nameless += 1;
             return Ok(());
         }
-        match self.params.pairs.iter().find(|known| known.name == name) {
-            Some(known) if known.value == value => Ok(()),
-            Some(known) => Err(differing(&name, &known.value, &value)),
-            None => {
-                self.params.pairs.push(Param { name, value, raw });
+        let param = Param { name, value, raw };
+        match self.params.pairs.iter_mut().find(|known| known.name == param.name) {
+            Some(known) if known.value == param.value || param.value.trim().is_empty() => Ok(()),
+            // What came empty says nothing against a value.
+            Some(known) if known.value.trim().is_empty() => {
+                *known = param;
                 Ok(())
             }
+            Some(_) => {
+                self.repeat(param);
+                Ok(())
+            }
+            None => self.push(param),
         }
     }
 
-    /// Remembers that the body was not UTF-8.
-    pub(crate) fn note(&mut self, note: &str) {
-        self.params.notes.push(note.to_owned());
+    fn push(&mut self, param: Param) -> Result<(), Fault> {
+        if self.is_passed_over(&param.name) {
+            return Ok(());
+        }
+        if self.params.pairs.len() >= self.most() {
+            return Err(too_many(self.reads.max_leaves()));
+        }
+        if param.is_damaged() {
+            self.damaged.push(param.name.clone());
+        }
+        self.params.pairs.push(param);
+        Ok(())
+    }
+
+    fn repeat(&mut self, param: Param) {
+        let repeated = &mut self.params.repeated;
+        let is_kept = repeated.len() < MAX_REPEATED || self.reads.reads(&param.name);
+        if is_kept && repeated.iter().all(|known| known.name != param.name) {
+            repeated.push(param);
+        }
+    }
+
+    /// Remembers what was repaired or left out.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.params.notes.push(note.into());
     }
 
     fn finish(mut self) -> Params {
@@ -193,8 +292,8 @@ impl Reader {
         if self.later_question {
             notes.push("a second `?` in the query was read as `&`".to_owned());
         }
-        if !self.not_utf8.is_empty() {
-            notes.push(format!("not UTF-8, unreadable bytes replaced: {}", quoted(&self.not_utf8)));
+        if !self.damaged.is_empty() {
+            notes.push(format!("bytes that are no text, so left out: {}", quoted(&self.damaged)));
         }
         if self.nameless > 0 {
             notes.push(format!("{} value(s) came without a name and were left out", self.nameless));
@@ -203,29 +302,20 @@ impl Reader {
     }
 }
 
-/// The fault of one name with two values.
-fn differing(name: &str, first: &str, second: &str) -> Fault {
-    let (first, second) = (shown(name, first), shown(name, second));
+pub(crate) fn too_many(most: usize) -> Fault {
     Fault::new(
-        format!("`{name}` came twice with different values, `{first}` and `{second}`"),
-        format!("leave only one `{name}` in the postback URL and the body"),
+        format!("more than {most} parameters that are read came"),
+        "send only the parameters that the source's postback URL names",
     )
 }
 
-/// Bytes of a query or form as text, and whether bytes had to be replaced to make it text.
-fn decode(raw: &[u8]) -> (String, bool) {
+/// Bytes of a query or form as text.
+fn decode(raw: &[u8], charset: &Charset) -> String {
     if !raw.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text(Cow::Borrowed(raw));
+        return charset.text(Cow::Borrowed(raw));
     }
     let spaced: Vec<u8> = raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    text(Cow::Owned(percent_decode(&spaced).collect()))
-}
-
-fn text(bytes: Cow<'_, [u8]>) -> (String, bool) {
-    match String::from_utf8(bytes.into_owned()) {
-        Ok(text) => (text, false),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-    }
+    charset.text(Cow::Owned(percent_decode(&spaced).collect()))
 }
 
 /// Splits `a=1?b=2` at the `?`, where a parameter follows it and no URL goes before it: a URL as a

@@ -2,6 +2,7 @@
 //!
 //! What the file may say is in `source_file`, how a postback is read by it in `source_map`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::domain::click::Trait;
@@ -51,7 +52,17 @@ pub struct SourceTemplate {
     /// What a field is taken to be when its parameter is absent.
     pub(crate) defaults: HashMap<Field, String>,
     pub(crate) link_param: Option<String>,
+    pub(crate) body: BodyLimits,
     pub(crate) provenance: Vec<Provenance>,
+}
+
+/// How large a postback of a template may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BodyLimits {
+    /// The largest body in bytes, plain; without it the server's `max_body_bytes`.
+    pub(crate) max_bytes: Option<usize>,
+    /// The most parameters that are read.
+    pub(crate) max_leaves: usize,
 }
 
 /// Where a template's facts come from.
@@ -179,6 +190,14 @@ impl Names {
     pub(crate) fn name(&self, index: usize) -> &str {
         self.list.get(index).map_or("", String::as_str)
     }
+
+    /// Whether one of the names is inside of `name`, as `customer.email` is inside of `customer`.
+    pub(crate) fn has_within(&self, name: &str) -> bool {
+        let key = if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) };
+        let is_within =
+            |known: &String| known.strip_prefix(key.as_ref()).is_some_and(|rest| rest.starts_with('.'));
+        self.index.keys().any(is_within)
+    }
 }
 
 /// `Click-ID` and `click_id` as one: lower case, without `_` and `-`.
@@ -272,6 +291,11 @@ impl SourceTemplate {
     /// The body that the network wants as an answer, in place of our JSON.
     pub fn reply_text(&self) -> Option<&str> {
         self.reply.as_deref()
+    }
+
+    /// The largest body in bytes that the template takes, where it says so itself.
+    pub fn max_body_bytes(&self) -> Option<usize> {
+        self.body.max_bytes
     }
 
     pub fn default_dedup(&self) -> Dedup {

@@ -4,6 +4,7 @@ use crate::domain::conversion::EventClaim;
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::problem::did_you_mean;
+use crate::template::param_fault;
 use crate::template::params::{Param, Params, quoted, shown};
 use crate::template::source::{Field, Piece, Reading, SourceTemplate};
 use crate::template::values::Judged;
@@ -35,42 +36,78 @@ pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {
     )
 }
 
-pub(crate) fn two_spellings(first: &Param, second: &Param) -> Fault {
-    Fault::new(
-        format!(
-            "`{}` and `{}` are the same parameter and came with different values, `{}` and `{}`",
-            first.name,
-            second.name,
-            shown(&first.name, &first.value),
-            shown(&second.name, &second.value)
-        ),
-        format!("leave only one `{}` in the postback", first.name),
-    )
+/// Why a parameter that came cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wrong<'a> {
+    /// Its value is none.
+    Judged(Judged),
+    /// It came with this value too.
+    Twice(&'a Param),
+    /// Its bytes are no text.
+    Unreadable,
 }
 
-/// An essential parameter whose macro or placeholder arrived instead of a value.
-pub(crate) fn unfilled(param: &Param, why: &Judged) -> Fault {
+/// An essential parameter that cannot be used.
+pub(crate) fn unfilled(param: &Param, why: &Wrong<'_>) -> Fault {
     let hint = match why {
-        Judged::Macro(_) => {
+        Wrong::Judged(Judged::Macro(_)) => {
             "check that the network knows this macro in just this spelling and that the event was no test: a network that knows it never sends the macro itself"
         }
-        _ => "put the network's macro in its place in the postback URL, or take the parameter out of it",
+        Wrong::Judged(_) => {
+            "put the network's macro in its place in the postback URL, or take the parameter out of it"
+        }
+        Wrong::Twice(_) => {
+            return Fault::new(
+                twice_reason(param, why),
+                format!("leave only one `{}` in the postback URL and the body", param.name),
+            );
+        }
+        Wrong::Unreadable => return param_fault::unreadable(param),
     };
     Fault::new(left_out(param, why), hint)
 }
 
+/// What is said of a parameter that is left out; of unreadable bytes the parameters' own note says it.
+pub(crate) fn named(param: &Param, why: &Wrong<'_>) -> Option<String> {
+    (*why != Wrong::Unreadable).then(|| left_out(param, why))
+}
+
 /// ``` `s1` came as `#s1#`, a macro that was not filled in ```
-pub(crate) fn left_out(param: &Param, why: &Judged) -> String {
+pub(crate) fn left_out(param: &Param, why: &Wrong<'_>) -> String {
     let came = shown(&param.name, &param.value);
     match why {
-        Judged::Macro(read) if *read != param.value.trim() => format!(
+        Wrong::Judged(Judged::Macro(read)) if *read != param.value.trim() => format!(
             "`{}` came as `{came}`, which is `{}` encoded once more, a macro that was not filled in",
             param.name,
             shown(&param.name, read)
         ),
-        Judged::Macro(_) => format!("`{}` came as `{came}`, a macro that was not filled in", param.name),
-        _ => format!("`{}` came as `{came}`, a placeholder that nobody replaced", param.name),
+        Wrong::Judged(Judged::Macro(_)) => {
+            format!("`{}` came as `{came}`, a macro that was not filled in", param.name)
+        }
+        Wrong::Judged(_) => format!("`{}` came as `{came}`, a placeholder that nobody replaced", param.name),
+        Wrong::Twice(_) | Wrong::Unreadable => twice_reason(param, why),
     }
+}
+
+fn twice_reason(param: &Param, why: &Wrong<'_>) -> String {
+    match why {
+        Wrong::Twice(other) => twice(param, other),
+        _ => param_fault::unreadable(param).reason,
+    }
+}
+
+/// ``` `s1` came twice with different values, `a` and `b` ```
+pub(crate) fn twice(first: &Param, second: &Param) -> String {
+    if first.name == second.name {
+        return param_fault::twice(first, second).reason;
+    }
+    format!(
+        "`{}` and `{}` are the same parameter and came with different values, `{}` and `{}`",
+        first.name,
+        second.name,
+        shown(&first.name, &first.value),
+        shown(&second.name, &second.value)
+    )
 }
 
 /// ``` `S2`, which this network writes `s2` ```

@@ -1,6 +1,5 @@
 //! The shape of a source template's TOML file: which keys there are and what each may say.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -8,13 +7,13 @@ use toml::de::DeTable;
 
 use crate::domain::click::Trait;
 use crate::domain::conversion::{Dedup, EventName, Status};
-use crate::domain::money::{Currency, DecimalMark, parse_decimal};
+use crate::domain::money::DecimalMark;
 use crate::problem::Problem;
 use crate::template::source::{Entry, EventRules, Field, Names, Piece, Provenance, Reading, SourceTemplate};
-use crate::template::source_time;
 use crate::template::toml_reader::{TomlReader, in_order};
+use crate::template::{source_body, source_default, source_time};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "docs",
     "macro",
@@ -32,6 +31,7 @@ const KEYS: [&str; 18] = [
     "reply",
     "dedup",
     "default",
+    "body",
     "provenance",
 ];
 
@@ -72,7 +72,8 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
         zone,
         reply: section_text(reader, root, "reply", "text"),
         dedup: dedup(reader, root),
-        defaults: defaults(reader, root, &statuses),
+        defaults: source_default::read(reader, root, &statuses),
+        body: source_body::read(reader, root),
         statuses,
         fields,
         link_param: reader.text(root, "link_param").map(Spanned::into_inner),
@@ -235,7 +236,7 @@ fn fields(reader: &mut TomlReader<'_>, root: &DeTable<'_>, names: &mut Names) ->
     found
 }
 
-fn field(reader: &mut TomlReader<'_>, key: &Spanned<String>, place: &str) -> Option<Field> {
+pub(crate) fn field(reader: &mut TomlReader<'_>, key: &Spanned<String>, place: &str) -> Option<Field> {
     let field = Field::parse(key.get_ref());
     if field.is_none() {
         let known: Vec<&str> = Field::NAMES
@@ -412,49 +413,6 @@ fn verify(reader: &mut TomlReader<'_>, root: &DeTable<'_>) {
     if let Some(word) = section_word(reader, root, "verify", "kind") {
         choose(reader, &word, "kind", &[("none", ())]);
     }
-}
-
-fn defaults(
-    reader: &mut TomlReader<'_>,
-    root: &DeTable<'_>,
-    statuses: &[(String, Status)],
-) -> HashMap<Field, String> {
-    let mut found = HashMap::new();
-    let Some(table) = reader.table(root, "default") else { return found };
-    for (key, value) in in_order(table) {
-        let Some(field) = field(reader, &key, "default") else { continue };
-        let Some(text) = reader.as_text(value, key.get_ref()) else { continue };
-        if let Some(wrong) = wrong_default(field, text.get_ref(), statuses) {
-            reader.problem(
-                &text.span(),
-                format!("`{}` {wrong}", text.get_ref()),
-                "a default is read as if it had come",
-            );
-        }
-        found.insert(field, text.into_inner());
-    }
-    found
-}
-
-fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Option<&'static str> {
-    let fine = match field {
-        Field::TransactionId | Field::ClickId => return Some("would be the same id for every postback"),
-        Field::EventTime => return Some("would be the same time for every postback"),
-        Field::Currency => Currency::parse(text).is_some(),
-        Field::Status => statuses.iter().any(|(word, _)| *word == text.trim().to_lowercase()),
-        Field::Event => EventName::parse(text).is_some(),
-        Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount => {
-            parse_decimal(text, DecimalMark::Dot).is_some()
-        }
-        Field::ItemId | Field::Trait(_) => !text.trim().is_empty(),
-    };
-    (!fine).then_some(match field {
-        Field::Currency => "is no code of ISO 4217",
-        Field::Status => "is no word of [status]",
-        Field::Event => "is no event name",
-        Field::ItemId | Field::Trait(_) => "is empty",
-        _ => "is not a decimal",
-    })
 }
 
 fn provenance(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Vec<Provenance> {

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{CONTROLS, percent_encode};
 use rust_decimal::Decimal;
 
 use crate::domain::click::{Pairs, Trait, Traits};
@@ -16,7 +15,8 @@ use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::template::params::{Param, Params};
 use crate::template::source::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
-use crate::template::source_fault as fault;
+use crate::template::source_fault::{self as fault, Wrong};
+use crate::template::source_received::Came;
 use crate::template::source_time;
 use crate::template::values::{Judged, Use, judge};
 
@@ -33,7 +33,7 @@ impl SourceTemplate {
         let came = Came::index(self, params)?;
         let mut mapping =
             Mapping { template: self, binding, params, came, faults: Vec::new(), left_out: Vec::new() };
-        mapping.left_out.append(&mut mapping.came.other_case);
+        mapping.left_out.append(&mut mapping.came.left_out);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
@@ -59,45 +59,6 @@ impl SourceTemplate {
     }
 }
 
-/// Which of the template's parameters came, and where each pair belongs.
-struct Came<'a> {
-    by_index: Vec<Option<&'a Param>>,
-    pairs: Vec<(usize, &'a Param)>,
-    /// Names that came in another case than the template's, which reads them exactly.
-    other_case: Vec<String>,
-}
-
-impl<'a> Came<'a> {
-    fn index(template: &SourceTemplate, params: &'a Params) -> Result<Came<'a>, Fault> {
-        let mut came = Came {
-            by_index: vec![None; template.names.list.len()],
-            pairs: Vec::with_capacity(params.pairs.len()),
-            other_case: Vec::new(),
-        };
-        for param in &params.pairs {
-            let Some(index) = template.names.find(&param.name) else {
-                let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
-                came.other_case.extend(near.map(|name| fault::other_case(param, name)));
-                continue;
-            };
-            let Some(slot) = came.by_index.get_mut(index) else { continue };
-            match slot {
-                Some(known) if known.value != param.value => return Err(fault::two_spellings(known, param)),
-                Some(_) => {}
-                None => {
-                    *slot = Some(param);
-                    came.pairs.push((index, param));
-                }
-            }
-        }
-        Ok(came)
-    }
-
-    fn get(&self, index: usize) -> Option<&'a Param> {
-        self.by_index.get(index).copied().flatten()
-    }
-}
-
 /// What a field's parameters hold.
 enum Found<'a> {
     Absent,
@@ -108,7 +69,7 @@ enum Found<'a> {
     },
     Bad {
         param: &'a Param,
-        why: Judged,
+        why: Wrong<'a>,
     },
 }
 
@@ -137,7 +98,7 @@ impl<'a> Mapping<'a> {
             self.money(Field::Value, currency, needs_value.then_some(&event).and_then(Option::as_ref));
         let negative_came =
             value.filter(|value| value.amount.is_sign_negative()).and_then(|_| self.value_came());
-        let transaction_id = self.identity(Field::TransactionId).map(|(param, text)| lossless(param, text));
+        let transaction_id = self.identity(Field::TransactionId).map(|(_, text)| text.trim().to_owned());
         let click_id = self.identity(Field::ClickId).map(|(_, text)| text.into_owned());
         Some(Draft {
             source: self.binding.source.clone(),
@@ -179,6 +140,9 @@ impl<'a> Mapping<'a> {
 
     fn one(&mut self, index: usize, used: Use) -> Found<'a> {
         let Some(param) = self.came.get(index) else { return Found::Absent };
+        if let Some(why) = self.came.wrong(index, param) {
+            return Found::Bad { param, why };
+        }
         match self.template.judge(index, param, used) {
             Judged::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
             Judged::Empty => Found::Absent,
@@ -186,7 +150,7 @@ impl<'a> Mapping<'a> {
                 self.left_out.push(fault::nothing(param));
                 Found::Absent
             }
-            why @ (Judged::Macro(_) | Judged::Skeleton) => Found::Bad { param, why },
+            why @ (Judged::Macro(_) | Judged::Skeleton) => Found::Bad { param, why: Wrong::Judged(why) },
         }
     }
 
@@ -233,7 +197,7 @@ impl<'a> Mapping<'a> {
             Found::Sound { text, .. } => Some(text.trim().to_owned()),
             Found::Absent => self.default(field).map(str::to_owned),
             Found::Bad { param, why } => {
-                self.left_out.push(fault::left_out(param, &why));
+                self.left_out.extend(fault::named(param, &why));
                 None
             }
         }
@@ -294,8 +258,13 @@ impl<'a> Mapping<'a> {
                 }
                 named
             }
+            // Of two events one was meant, and the other is another event.
+            Found::Bad { param, why: why @ Wrong::Twice(_) } => {
+                self.faults.push(fault::unfilled(param, &why));
+                None
+            }
             Found::Bad { param, why } => {
-                self.left_out.push(fault::left_out(param, &why));
+                self.left_out.extend(fault::named(param, &why));
                 None
             }
             Found::Absent => None,
@@ -388,7 +357,7 @@ impl<'a> Mapping<'a> {
                 moment
             }
             Found::Bad { param, why } => {
-                self.left_out.push(fault::left_out(param, &why));
+                self.left_out.extend(fault::named(param, &why));
                 None
             }
             Found::Absent => None,
@@ -413,13 +382,17 @@ impl<'a> Mapping<'a> {
             if !template.keep.contains(index) {
                 continue;
             }
+            if let Some(why) = self.came.wrong(*index, param) {
+                self.left_out.extend(fault::named(param, &why));
+                continue;
+            }
             match template.judge(*index, param, Use::Text) {
                 Judged::Sound => {
                     pairs.push((template.names.name(*index).to_owned(), param.value.trim().to_owned()));
                 }
                 Judged::Empty => {}
                 Judged::Nothing => self.left_out.push(fault::nothing(param)),
-                why => self.left_out.push(fault::left_out(param, &why)),
+                why => self.left_out.push(fault::left_out(param, &Wrong::Judged(why))),
             }
         }
         pairs
@@ -431,13 +404,4 @@ impl<'a> Mapping<'a> {
             self.params.notes.iter().map(String::as_str).chain(left_out.as_deref()).collect();
         (!notes.is_empty()).then(|| notes.join("; "))
     }
-}
-
-/// A transaction id whose bytes were not UTF-8 keeps them percent-encoded: with them replaced, two
-/// sales could come to carry the same id.
-fn lossless(param: &Param, text: Cow<'_, str>) -> String {
-    if text.contains('\u{fffd}') {
-        return percent_encode(&param.raw, CONTROLS).to_string();
-    }
-    text.trim().to_owned()
 }

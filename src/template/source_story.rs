@@ -6,12 +6,12 @@ use crate::domain::click::Pairs;
 use crate::domain::conversion::{Draft, EventClaim, Status};
 use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::postback::Fault;
-use crate::template::params::{self, Param, Params, shown};
+use crate::template::params::{Param, Params, shown};
 use crate::template::source::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source_time;
 use crate::template::values::{Judged, Use};
 
-/// A request's way through [`params::read`] and [`SourceTemplate::map`]: `{"accepted": draft}` or
+/// A request's way through [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}` or
 /// `{"quarantined": {"reason", "hint"}}`.
 pub fn outcome(
     template: &SourceTemplate,
@@ -20,7 +20,7 @@ pub fn outcome(
     body: Option<(Option<&str>, &[u8])>,
 ) -> Value {
     let (content_type, body) = body.unwrap_or((None, b""));
-    let mapped = params::read(query, content_type, body).and_then(|params| template.map(binding, &params));
+    let mapped = template.read(query, content_type, body).and_then(|params| template.map(binding, &params));
     match mapped {
         Ok(draft) => json!({ "accepted": draft_json(&draft) }),
         Err(fault) => json!({ "quarantined": fault_json(&fault) }),
@@ -71,14 +71,18 @@ impl SourceTemplate {
     /// Each parameter that came, with the field it became or why it did not; for previews and pages.
     /// What is missing, [`SourceTemplate::map`] says.
     pub fn explain(&self, params: &Params) -> Vec<Explained> {
-        params.pairs.iter().map(|param| self.explain_one(param)).collect()
+        params.pairs.iter().map(|param| self.explain_one(params, param)).collect()
     }
 
-    fn explain_one(&self, param: &Param) -> Explained {
+    fn explain_one(&self, params: &Params, param: &Param) -> Explained {
         let index = self.names.find(&param.name);
         let field = index.and_then(|index| self.field_of(index));
         let kept = index.is_some_and(|index| self.keep.contains(&index));
         let verdict = match index {
+            Some(_) if param.is_damaged() => "left out: bytes that are no text".to_owned(),
+            Some(_) if params.other(&param.name).is_some() => {
+                "left out: came with two different values".to_owned()
+            }
             Some(index) if kept || field.is_some() => self.verdict(index, field, param),
             _ => "not read by this template".to_owned(),
         };

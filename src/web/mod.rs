@@ -3,8 +3,10 @@
 pub mod answer;
 pub mod api;
 pub mod auth;
+pub mod body_mask;
 pub mod cake;
 pub mod click;
+pub mod encoding;
 pub mod health;
 pub mod link;
 pub mod listen;
@@ -29,6 +31,8 @@ use ipnet::IpNet;
 use parking_lot::RwLock;
 
 use crate::ambient::Clock;
+use crate::domain::postback::{EncodedBody, Fault};
+use crate::domain::rejection::RejectionCode;
 use crate::ingest::suppression::Wish;
 use crate::store::Store;
 use crate::web::answer::Answer;
@@ -36,6 +40,7 @@ use crate::web::api::Query;
 use crate::web::api::suppression::Told;
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
+use crate::web::encoding::Plain;
 use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
@@ -51,6 +56,8 @@ pub struct Site {
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub trusted_proxies: Vec<IpNet>,
+    /// The largest body that is taken, in bytes; a source's template may say another.
+    pub max_body_bytes: usize,
     pub operations: Operations,
 }
 
@@ -107,7 +114,12 @@ struct Asked {
     method: Method,
     headers: HeaderMap,
     head: RawHead,
+    /// Inflated.
     body: Bytes,
+    /// How the body was encoded, where it was.
+    encoded: Option<EncodedBody>,
+    /// The body is larger than this path takes; it is not here.
+    is_too_large: bool,
     /// The visitor's address, proxies seen through.
     client: IpAddr,
     /// The connection's address.
@@ -123,6 +135,8 @@ impl Asked {
             line: self.head.line,
             content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             body: self.body,
+            encoded: self.encoded,
+            is_too_large: self.is_too_large,
             peer: self.client,
         };
         (self.method, call)
@@ -150,16 +164,26 @@ impl wire::Handler for Web {
             }
         };
         let client = auth::client_address(peer.ip(), &parts.headers, &site.trusted_proxies);
+        let path = String::from_utf8_lossy(target::path(&head.target)).into_owned();
+        let Plain { body, encoded, is_too_large } = match body.is_empty() {
+            true => Plain { body, encoded: None, is_too_large: false },
+            false => encoding::plain(&parts.headers, body, site.body_limit(&path)),
+        };
         let asked = Asked {
             method: parts.method,
             headers: parts.headers,
             head,
             body,
+            encoded,
+            is_too_large,
             client,
             peer: peer.ip().to_canonical(),
         };
-        let path = String::from_utf8_lossy(target::path(&asked.head.target)).into_owned();
         site.answer(self.side, &path, asked).await
+    }
+
+    fn larger_body(&self, target: &[u8]) -> Option<usize> {
+        self.site().postbacks.body_limit(&String::from_utf8_lossy(target::path(target)))
     }
 
     async fn refused(&self, refusal: Refusal, peer: SocketAddr) {
@@ -169,6 +193,34 @@ impl wire::Handler for Web {
 }
 
 impl Site {
+    /// The largest plain body of a request to this path, in bytes.
+    fn body_limit(&self, path: &str) -> usize {
+        self.postbacks.body_limit(path).unwrap_or(self.max_body_bytes)
+    }
+
+    /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
+    fn unread(path: &str, asked: &Asked) -> Option<Answer> {
+        let fault = asked.encoded.as_ref().and_then(EncodedBody::fault);
+        let is_read = fault.is_none() && !asked.is_too_large;
+        if is_read || asked.method == Method::GET || postback::split_path(path).is_some() {
+            return None;
+        }
+        let too_large = || {
+            Fault::new(wire::fault::Fault::BODY_TOO_LARGE.message, wire::fault::Fault::BODY_TOO_LARGE.hint)
+        };
+        let fault = fault.filter(|_| !asked.is_too_large).unwrap_or_else(too_large);
+        let status = match fault.code {
+            Some(RejectionCode::UnsupportedEncoding) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Some(_) => StatusCode::BAD_REQUEST,
+            None => StatusCode::PAYLOAD_TOO_LARGE,
+        };
+        if path.starts_with("/api/2/") {
+            return Some(cake::unread(status, &fault));
+        }
+        let code = fault.code.map_or("body_too_large", RejectionCode::as_str);
+        Some(answer::error(status, code, fault.reason, &fault.hint))
+    }
+
     /// The route table. Operators' paths first, then the APIs, the postback path and the pages.
     async fn answer(&self, side: Side, path: &str, asked: Asked) -> Answer {
         match path {
@@ -181,6 +233,9 @@ impl Site {
                     .await;
             }
             _ => {}
+        }
+        if let Some(answer) = Site::unread(path, &asked) {
+            return answer;
         }
         if side != Side::Public {
             if path == "/metrics" {

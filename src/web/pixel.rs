@@ -95,6 +95,7 @@ impl Pixels {
             content_type: None,
             body: Vec::new(),
             peer: Some(request.client),
+            encoded: None,
         };
         let by_server = form == Form::Text;
         let teller = Teller {

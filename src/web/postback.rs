@@ -12,16 +12,18 @@ use serde::Serialize;
 
 use crate::ambient::{self, Clock};
 use crate::domain::ids::{ConversionId, EventId, SourceId};
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::postback::{EncodedBody, Fault, RawRequest};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
 use crate::ingest::postback::{self, Incoming, Network};
 use crate::store::{Receipt, Store};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
+use crate::web::body_mask::masked_body;
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
 use crate::web::target;
+use crate::web::wire::fault as wire;
 
 /// One configured network's door.
 pub struct Door {
@@ -106,6 +108,10 @@ pub struct Call {
     pub query: Vec<u8>,
     pub content_type: Option<String>,
     pub body: Bytes,
+    /// How the body was encoded when it was received, where it was.
+    pub encoded: Option<EncodedBody>,
+    /// The body is larger than may be taken, and so was dropped.
+    pub is_too_large: bool,
     pub peer: IpAddr,
 }
 
@@ -115,23 +121,37 @@ impl Call {
         RawRequest {
             line: target::masked_line(&self.line),
             content_type: self.content_type.clone(),
-            body: target::masked_body(&self.body),
+            body: masked_body(self.content_type.as_deref(), &self.body),
             peer: Some(self.peer),
+            encoded: self.encoded.clone(),
         }
     }
 }
 
-/// The key and source that a path names, if it is a postback path.
+/// The key and source that a path names, if it is a postback path. Slashes that a person doubled, or
+/// left at the end, make no difference, plain or percent-encoded: no key or source begins or ends with one.
 pub fn split_path(path: &str) -> Option<(&str, &str)> {
-    let mut parts = path.strip_prefix('/')?.splitn(3, '/');
+    let mut parts = path.split('/').map(without_slashes).filter(|part| !part.is_empty());
     let (key, word, source) = (parts.next()?, parts.next()?, parts.next()?);
-    (word == "collect" && !source.contains('/')).then_some((key, source))
+    (word == "collect" && parts.next().is_none()).then_some((key, source))
+}
+
+/// A segment without percent-encoded slashes around it.
+fn without_slashes(mut segment: &str) -> &str {
+    while let Some(rest) = segment.strip_prefix("%2F").or_else(|| segment.strip_prefix("%2f")) {
+        segment = rest;
+    }
+    while let Some(rest) = segment.strip_suffix("%2F").or_else(|| segment.strip_suffix("%2f")) {
+        segment = rest;
+    }
+    segment
 }
 
 impl Postbacks {
     /// Lets the request in by its key, or says why not. `Err` is the answer.
     pub fn enter(&self, key: &str, source: &str) -> Result<Arc<Door>, Turned> {
-        let Some(door) = self.doors.get(source) else { return Err(Turned::UnknownSource) };
+        let source = percent_encoding::percent_decode_str(source).decode_utf8_lossy();
+        let Some(door) = self.doors.get(source.trim()) else { return Err(Turned::UnknownSource) };
         let key = percent_encoding::percent_decode_str(key);
         if door.keys.open_for(&std::borrow::Cow::<[u8]>::from(key)) {
             Ok(Arc::clone(door))
@@ -150,6 +170,9 @@ impl Postbacks {
             );
             self.keep_refused(call.raw(), Some(source), fault.clone()).await;
             return answer::too_many(fault.reason, &fault.hint);
+        }
+        if call.is_too_large {
+            return self.too_large(&door, call).await;
         }
         let started = ambient::stopwatch();
         let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
@@ -172,6 +195,20 @@ impl Postbacks {
             }
         });
         task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+
+    /// The body would be, or is, larger than the source takes: the request is kept without it.
+    async fn too_large(&self, door: &Door, call: Call) -> Answer {
+        let fault = Fault::new(wire::Fault::BODY_TOO_LARGE.message, LARGER);
+        let source = Some(door.network.policy.source.clone());
+        self.keep_refused(call.raw(), source, fault.clone()).await;
+        answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", fault.reason, &fault.hint)
+    }
+
+    /// The largest plain body that a source takes, by its template, for a request with its key.
+    pub fn body_limit(&self, path: &str) -> Option<usize> {
+        let (key, source) = split_path(path)?;
+        self.enter(key, source).ok()?.network.template.max_body_bytes()
     }
 
     /// Turns a request away, keeping a record of it within the budget.
@@ -211,6 +248,7 @@ impl Postbacks {
             content_type: None,
             body: Vec::new(),
             peer: Some(peer),
+            encoded: None,
         };
         let fault =
             Fault::new(reason, "the sender must send a well-formed HTTP/1.1 request; nothing was taken");
@@ -240,6 +278,8 @@ impl Postbacks {
         }
     }
 }
+
+const LARGER: &str = "send a smaller body, or raise `max_bytes` under [body] of the source's template, or the server's `max_body_bytes` where the template has none";
 
 /// How many wrong keys an address has shown in this second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

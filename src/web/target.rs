@@ -30,7 +30,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// What replaces a secret.
-const MASK: &[u8] = b"***";
+pub(super) const MASK: &[u8] = b"***";
 
 /// The request line of a postback with its secrets masked: the first path segment, where its key is,
 /// and the value of every `api_key`. Every other byte stays.
@@ -52,16 +52,18 @@ pub fn masked_line(line: &[u8]) -> Vec<u8> {
 fn mask_target(out: &mut Vec<u8>, target: &[u8]) {
     let (path_start, path_end) = path_span(target);
     let path = target.get(path_start..path_end).unwrap_or(&[]);
-    let first_segment_end = path.iter().skip(1).position(|b| *b == b'/').map_or(path.len(), |at| at + 1);
-    let rest = target.get(path_end..).unwrap_or(&[]);
-    if path.len() > 1 {
-        out.extend_from_slice(target.get(..path_start + 1).unwrap_or(&[]));
-        out.extend_from_slice(MASK);
-        out.extend_from_slice(path.get(first_segment_end..).unwrap_or(&[]));
-    } else {
-        out.extend_from_slice(target.get(..path_end).unwrap_or(target));
+    let mut key = 0;
+    while let Some(length) = slash(path.get(key..).unwrap_or(&[])) {
+        key += length;
     }
-    out.extend_from_slice(&mask_api_key(rest));
+    let segment = path.get(key..).unwrap_or(&[]);
+    let length = segment.iter().position(|b| *b == b'/').unwrap_or(segment.len());
+    out.extend_from_slice(target.get(..path_start + key).unwrap_or(&[]));
+    if length > 0 {
+        out.extend_from_slice(MASK);
+    }
+    out.extend_from_slice(segment.get(length..).unwrap_or(&[]));
+    out.extend_from_slice(&mask_api_key(target.get(path_end..).unwrap_or(&[])));
 }
 
 /// The request line of a path without a key: only the value of every `api_key` is masked.
@@ -75,6 +77,7 @@ pub fn masked_values(line: &[u8]) -> Vec<u8> {
 /// A line that was refused before it was a request, with whatever may be its key masked: all of the
 /// target's first segment, wherever a reader of any taste would see it begin and end.
 pub fn masked_unread(line: &[u8]) -> Vec<u8> {
+    let line = &mask_user(line);
     let blank = |b: &u8| b.is_ascii_whitespace();
     let method = line.iter().position(blank).unwrap_or(0);
     let mut start = method + line.get(method..).unwrap_or(&[]).iter().take_while(|b| blank(b)).count();
@@ -103,6 +106,17 @@ pub fn masked_unread(line: &[u8]) -> Vec<u8> {
     masked.extend_from_slice(&mask_api_key(rest.get(..version).unwrap_or(rest)));
     masked.extend_from_slice(rest.get(version..).unwrap_or(&[]));
     mask_before_collect(masked)
+}
+
+/// Masks the user name and password of a URL: what is between its `//` and an `@` before the path.
+fn mask_user(line: &[u8]) -> Cow<'_, [u8]> {
+    let Some(start) = find(line, b"//").map(|at| at + 2) else { return Cow::Borrowed(line) };
+    let rest = line.get(start..).unwrap_or(&[]);
+    let ends = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'/' | b'?' | b'#');
+    let authority = rest.get(..rest.iter().position(ends).unwrap_or(rest.len())).unwrap_or(rest);
+    let Some(user) = authority.iter().rposition(|b| *b == b'@') else { return Cow::Borrowed(line) };
+    let (before, after) = (line.get(..start).unwrap_or(&[]), line.get(start + user..).unwrap_or(&[]));
+    Cow::Owned([before, MASK, after].concat())
 }
 
 /// Masks whatever stands as a segment before `/collect/`: there the key is, wherever the line begins.
@@ -134,7 +148,7 @@ fn slash(text: &[u8]) -> Option<usize> {
 /// Masks the value of every pair named `api_key`, however its name is cased or encoded, also with the
 /// `amp;` that a URL copied from HTML leaves before it. A value ends at the next `&`. Every other byte
 /// stays.
-fn mask_api_key(query: &[u8]) -> Vec<u8> {
+pub(super) fn mask_api_key(query: &[u8]) -> Vec<u8> {
     let mut masked = Vec::with_capacity(query.len());
     for (index, pair) in query.split(|b| *b == b'&').enumerate() {
         if index > 0 {
@@ -170,7 +184,7 @@ fn api_key_value(pair: &[u8]) -> Option<usize> {
     (decoded.len() < name.len() && parts.any(holds_key)).then_some(0)
 }
 
-fn is_api_key(name: &[u8]) -> bool {
+pub(super) fn is_api_key(name: &[u8]) -> bool {
     decoded(name).trim_ascii().eq_ignore_ascii_case(b"api_key")
 }
 
@@ -185,118 +199,4 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
         decoded = Cow::Owned(percent_encoding::percent_decode(&decoded).collect());
     }
     decoded
-}
-
-/// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
-/// own bytes change, so that the record stays as it came. What is neither may still hold a key that was
-/// meant: it is looked for in every way.
-pub fn masked_body(body: &[u8]) -> Vec<u8> {
-    if body.trim_ascii_start().first().is_some_and(|b| matches!(b, b'{' | b'[')) {
-        return mask_json(body);
-    }
-    mask_api_key(&mask_json(&mask_parts(body)))
-}
-
-/// Masks the part of a multipart form that is named `api_key`: what stands between the empty line behind
-/// its head and the next boundary.
-fn mask_parts(body: &[u8]) -> Vec<u8> {
-    let mut masked = Vec::with_capacity(body.len());
-    let (mut in_head, mut in_value) = (false, false);
-    for line in body.split_inclusive(|b| *b == b'\n') {
-        in_value &= !line.starts_with(b"--");
-        in_head |= names_key(line);
-        if in_value {
-            continue;
-        }
-        masked.extend_from_slice(line);
-        if in_head && line.trim_ascii().is_empty() {
-            masked.extend_from_slice(MASK);
-            masked.extend_from_slice(b"\r\n");
-            (in_head, in_value) = (false, true);
-        }
-    }
-    masked
-}
-
-/// Whether a line of a part's head names it `api_key`.
-fn names_key(line: &[u8]) -> bool {
-    line.split(|b| *b == b';').any(|one| {
-        let one = one.trim_ascii();
-        let named = one.split_at_checked(5).filter(|(word, _)| word.eq_ignore_ascii_case(b"name="));
-        named.is_some_and(|(_, name)| is_api_key(unquoted(name)))
-    })
-}
-
-fn unquoted(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
-}
-
-/// Masks what follows each JSON string that reads `api_key` and stands before a colon. Works on text
-/// that is no whole JSON too.
-fn mask_json(body: &[u8]) -> Vec<u8> {
-    let mut masked = Vec::with_capacity(body.len());
-    let mut at = 0;
-    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some(length) = json_string(rest) else {
-            masked.push(rest.first().copied().unwrap_or_default());
-            at += 1;
-            continue;
-        };
-        let text = rest.get(..length).unwrap_or(rest);
-        masked.extend_from_slice(text);
-        at += length;
-        if !is_json_api_key(text) {
-            continue;
-        }
-        let after = body.get(at..).unwrap_or(&[]);
-        let gap = after.iter().take_while(|b| b.is_ascii_whitespace() || **b == b':').count();
-        masked.extend_from_slice(after.get(..gap).unwrap_or(&[]));
-        at += gap;
-        if after.get(..gap).is_some_and(|gap| gap.contains(&b':')) {
-            let value = body.get(at..).unwrap_or(&[]);
-            at += json_value(value);
-            masked.extend_from_slice(b"\"***\"");
-        }
-    }
-    masked
-}
-
-/// The length of a JSON value at the front; to the end where it is not closed.
-fn json_value(text: &[u8]) -> usize {
-    let (mut at, mut depth) = (0, 0_usize);
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if let Some(length) = json_string(rest) {
-            at += length;
-        } else {
-            match rest.first() {
-                Some(b'{' | b'[') => depth += 1,
-                Some(b',' | b'}' | b']') if depth == 0 => return at,
-                Some(b'}' | b']') => depth -= 1,
-                _ => {}
-            }
-            at += 1;
-        }
-    }
-    at
-}
-
-/// The length of a JSON string at the front, quotes included; to the end where it is not closed.
-fn json_string(text: &[u8]) -> Option<usize> {
-    if text.first() != Some(&b'"') {
-        return None;
-    }
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Some(at + 1),
-            _ => {}
-        }
-    }
-    Some(text.len())
-}
-
-fn is_json_api_key(quoted: &[u8]) -> bool {
-    serde_json::from_slice::<String>(quoted).is_ok_and(|name| name.trim().eq_ignore_ascii_case("api_key"))
 }

@@ -10,7 +10,7 @@ use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::ConversionId;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
-use crate::domain::postback::Postback;
+use crate::domain::postback::{EncodedBody, Inflation, Postback};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
 use crate::store::{ListedDelivery, Page, Trace};
@@ -286,6 +286,7 @@ pub fn postback(postback: &Postback) -> Value {
             "body": shown(&raw.body),
             "body_base64": base64(&raw.body),
             "peer": raw.peer.map(|peer| peer.to_string()),
+            "received_body": raw.encoded.as_ref().map(received_body),
         })
     });
     let fault = postback.verdict.fault();
@@ -320,6 +321,17 @@ pub fn shown(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// The body as it was received, where it was encoded.
+pub fn received_body(encoded: &EncodedBody) -> Value {
+    let sha256: String = encoded.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "encoding": encoded.encoding,
+        "bytes": encoded.bytes,
+        "sha256": sha256,
+        "inflated": encoded.inflation == Inflation::Inflated,
+    })
 }
 
 /// A delivery as lists show it, with its conversion's cornerstones and the last attempt.

@@ -7,6 +7,7 @@ use crate::domain::postback::Fault;
 use crate::domain::rights::Rights;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::status::Actor;
+use crate::template::param_fault::usable;
 use crate::template::params::Params;
 use crate::web::auth::Tokens;
 use crate::web::cake::Endpoint;
@@ -42,7 +43,7 @@ pub(super) fn identify(
         return Err(Fault::new("no key is configured, so nobody may ask", hint));
     }
     let key = match params {
-        Ok(params) => params.get(KEY).map(|param| param.value.clone()),
+        Ok(params) => usable(params, KEY)?.map(|param| param.value.clone()),
         Err(fault) => {
             let key = match endpoint {
                 Endpoint::Update => member_key(&call.body),

@@ -10,6 +10,19 @@ use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{History, Row, text};
 use crate::web::cake::{NetworkApi, Outcome, read};
 
+/// The parameters that are read.
+pub(super) const NAMES: [&str; 9] = [
+    "api_key",
+    "start_date",
+    "end_date",
+    "row_limit",
+    "start_at_row",
+    "offer_id",
+    "affiliate_id",
+    "advertiser_id",
+    "conversion_status",
+];
+
 const USUAL_ROWS: u64 = 100;
 const MOST_ROWS: u64 = 500;
 

@@ -20,7 +20,7 @@ use crate::ambient::Clock;
 use crate::domain::postback::Fault;
 use crate::domain::rulebook::Rulebook;
 use crate::store::{Store, StoreError};
-use crate::template::params::{self, Params};
+use crate::template::params::{self, Listed, Params};
 use crate::web::answer::Answer;
 use crate::web::auth::Tokens;
 use crate::web::cake::caller::Caller;
@@ -83,9 +83,23 @@ impl Endpoint {
         })
     }
 
+    /// The parameters that are read.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Endpoint::Record => &record::NAMES,
+            Endpoint::List => &list::NAMES,
+            Endpoint::Update => &update::NAMES,
+        }
+    }
+
     fn method(self) -> &'static str {
         if self == Endpoint::Update { "POST" } else { "GET" }
     }
+}
+
+/// The answer to a body that cannot be read.
+pub(super) fn unread(status: StatusCode, fault: &Fault) -> Answer {
+    envelope::error(status, worded(fault))
 }
 
 impl NetworkApi {
@@ -101,10 +115,11 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
+        let reads = Listed(endpoint.names());
         let params = match endpoint {
             // In the body alone: a URL is written into logs on its way.
-            Endpoint::Update => params::read(b"", call.content_type.as_deref(), &call.body),
-            Endpoint::Record | Endpoint::List => params::read(&call.query, None, b""),
+            Endpoint::Update => params::read_for(&reads, b"", call.content_type.as_deref(), &call.body),
+            Endpoint::Record | Endpoint::List => params::read_for(&reads, &call.query, None, b""),
         };
         let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {
             Ok(caller) => caller,

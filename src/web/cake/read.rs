@@ -8,6 +8,7 @@ use crate::domain::conversion::Status;
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::domain::time::{DAY_MS, Time};
+use crate::template::param_fault::usable;
 use crate::template::params::{Params, shown};
 use crate::template::values::{Judged, Use, judge};
 
@@ -15,8 +16,8 @@ use crate::template::values::{Judged, Use, judge};
 pub(super) const MOST_CHARS: usize = 200;
 
 /// A parameter by its name, if anything came under it.
-fn came<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
-    params.get(name).map(|param| param.value.trim()).filter(|value| !value.is_empty())
+fn came<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Fault> {
+    Ok(usable(params, name)?.map(|param| param.value.trim()).filter(|value| !value.is_empty()))
 }
 
 fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> Fault {
@@ -28,7 +29,8 @@ fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> Fault
 /// # Errors
 /// It is missing, stands for nothing, or is still the placeholder of the URL's text.
 pub(super) fn needed(params: &Params, name: &str, hint: &str) -> Result<String, Fault> {
-    let Some(param) = params.get(name) else { return Err(Fault::new(format!("`{name}` is missing"), hint)) };
+    let param = usable(params, name)?;
+    let param = param.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
     let value = param.value.trim();
     match judge(&param.value, &param.raw, Use::Id) {
         Judged::Sound if value.chars().count() > MOST_CHARS => {
@@ -56,7 +58,14 @@ pub(super) fn text(
     used: Use,
     notes: &mut Vec<String>,
 ) -> Result<Option<String>, Fault> {
-    let Some(param) = params.get(name) else { return Ok(None) };
+    let param = match usable(params, name) {
+        Ok(Some(param)) => param,
+        Ok(None) => return Ok(None),
+        Err(fault) => {
+            notes.push(format!("`{name}` was left out: {}", fault.reason));
+            return Ok(None);
+        }
+    };
     let value = param.value.trim();
     match judge(&param.value, &param.raw, used) {
         Judged::Sound if value.chars().count() > MOST_CHARS => {
@@ -77,7 +86,7 @@ pub(super) fn text(
 /// # Errors
 /// It is no plain decimal, or below 0.
 pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
-    let Some(param) = params.get(name) else { return Ok(None) };
+    let Some(param) = usable(params, name)? else { return Ok(None) };
     let value = param.value.trim();
     match judge(&param.value, &param.raw, Use::Amount) {
         Judged::Empty | Judged::Nothing => return Ok(None),
@@ -109,7 +118,7 @@ pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fau
 /// # Errors
 /// It is none.
 pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
-    let Some(value) = came(params, name) else { return Ok(None) };
+    let Some(value) = came(params, name)? else { return Ok(None) };
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|_| digits);
     let wrong = || fault(name, value, "not a whole number", "write it in digits alone");
@@ -121,7 +130,7 @@ pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
 /// # Errors
 /// It is none.
 pub(super) fn status(params: &Params, name: &str) -> Result<Option<Status>, Fault> {
-    let Some(value) = came(params, name) else { return Ok(None) };
+    let Some(value) = came(params, name)? else { return Ok(None) };
     let parsed = Status::parse(&value.to_ascii_lowercase());
     let wrong = || fault(name, value, "not a status", "use approved, pending, rejected or scrubbed");
     parsed.map(Some).ok_or_else(wrong)
@@ -133,7 +142,7 @@ pub(super) fn status(params: &Params, name: &str) -> Result<Option<Status>, Faul
 /// It is missing, or no such day.
 pub(super) fn date(params: &Params, name: &str) -> Result<Date, Fault> {
     let hint = "write it YYYY-MM-DD, such as 2024-01-31";
-    let value = came(params, name).ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
+    let value = came(params, name)?.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
     let plain = value.len() == 10 && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let parsed = value.parse::<Date>().ok().filter(|_| plain);
     parsed.ok_or_else(|| fault(name, value, "not a date", hint))
@@ -145,7 +154,7 @@ pub(super) fn date(params: &Params, name: &str) -> Result<Date, Fault> {
 /// # Errors
 /// It is no moment, or further ahead.
 pub(super) fn moment(params: &Params, name: &str, zone: &TimeZone, now: Time) -> Result<Option<Time>, Fault> {
-    let Some(value) = came(params, name) else { return Ok(None) };
+    let Some(value) = came(params, name)? else { return Ok(None) };
     let hint = "write it as ISO 8601, such as 2024-01-01T14:32:00Z";
     let wrong = || fault(name, value, "not a date and time", hint);
     let told = parse_moment(value, zone).ok_or_else(wrong)?;

@@ -7,6 +7,7 @@ use crate::domain::postback::Fault;
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::ingest::network::{self, Incoming, Reported, Told};
+use crate::template::param_fault::{unread_repeats, usable};
 use crate::template::params::{Params, shown};
 use crate::template::values::Use;
 use crate::web::cake::caller::Caller;
@@ -17,6 +18,24 @@ use crate::web::postback::Call;
 const CLICK_HINT: &str =
     "put there the click id that your system stored when the visitor arrived on the tracking link";
 const OFFER_HINT: &str = "copy the postback URL from the offer: its offer_id is the number there";
+
+/// The parameters that are read.
+pub(super) const NAMES: [&str; 14] = [
+    "api_key",
+    "click_id",
+    "offer_id",
+    "unique_id",
+    "payout",
+    "revenue",
+    "amount",
+    "conversion_date",
+    "order_id",
+    "adv1",
+    "adv2",
+    "adv3",
+    "adv4",
+    "adv5",
+];
 
 /// The parameters that are kept with the conversion under their own names.
 const KEPT: [&str; 6] = ["order_id", "adv1", "adv2", "adv3", "adv4", "adv5"];
@@ -56,8 +75,10 @@ impl NetworkApi {
             return Err(caller.may_only_look());
         }
         let mut notes = params.notes.clone();
+        notes.extend(unread_repeats(params, &NAMES));
         let click_id = read::needed(params, "click_id", CLICK_HINT)?;
         let offer = self.offer_of(caller, params)?;
+        usable(params, "unique_id")?;
         let unique_id = read::text(params, "unique_id", Use::Id, &mut notes)?;
         let mut kept = Pairs::new();
         for name in KEPT {

@@ -6,9 +6,13 @@ use crate::domain::postback::Fault;
 use crate::domain::status::{MoveRefused, StatusMove};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged};
+use crate::template::param_fault::usable;
 use crate::template::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::{NetworkApi, Outcome, Stop, envelope, read};
+
+/// The parameters that are read.
+pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note"];
 
 const ID_HINT: &str = "send the conversion_id that conversion.json or conversions.json answered";
 const STATUS_HINT: &str = "send approved, rejected or pending";
@@ -45,7 +49,7 @@ fn order(caller: &Caller, params: &Params) -> Result<(u64, StatusMove), Fault> {
     let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
     let number = read::whole(params, "conversion_id")?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
     let to: Status = read::status(params, "status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
-    let written = params.get("note").map_or("", |param| param.value.as_str());
+    let written = usable(params, "note")?.map_or("", |param| param.value.as_str());
     let note = status::note(written).map_err(|length| {
         let most = status::MAX_NOTE_CHARS;
         Fault::new(format!("`note` has {length} characters"), format!("send at most {most}"))

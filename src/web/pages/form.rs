@@ -1,7 +1,8 @@
 //! A form as a browser posts it: its fields, and the file that came with them.
 
 use http::{HeaderMap, header};
-use memchr::memmem;
+
+use crate::template::multipart::{self, Parts};
 
 /// The fields of a posted form.
 #[derive(Default)]
@@ -26,10 +27,27 @@ impl Form {
     /// session's token either: nothing is done by it.
     pub fn posted(headers: &HeaderMap, body: &[u8]) -> Form {
         let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        match media.strip_prefix("multipart/form-data") {
-            Some(rest) => boundary(rest).and_then(|mark| parts(body, &mark)).unwrap_or_default(),
-            None => Form::read(body),
+        if !media.trim_start().to_ascii_lowercase().starts_with("multipart/") {
+            return Form::read(body);
         }
+        let read = multipart::read(Some(media), body).filter(|read| read.is_whole);
+        read.and_then(|read| Form::of_parts(&read, body)).unwrap_or_default()
+    }
+
+    /// The fields and the file; `None` where a field is no text, or a name is none.
+    fn of_parts(read: &Parts<'_>, body: &[u8]) -> Option<Form> {
+        let mut form = Form::default();
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+        for part in &read.parts {
+            let value = body.get(part.value.clone())?;
+            match &part.file {
+                // A browser sends a part without name and bytes where no file was chosen.
+                Some(file) if file.is_empty() && value.is_empty() => {}
+                Some(file) => form.file = Some(File { name: text(file)?, bytes: value.to_vec() }),
+                None => form.fields.push((text(&part.name)?, text(value)?)),
+            }
+        }
+        Some(form)
     }
 
     /// The first value of a name; empty when it did not come.
@@ -40,58 +58,5 @@ impl Form {
     /// The file, if one was chosen.
     pub fn file(&self) -> Option<&File> {
         self.file.as_ref()
-    }
-}
-
-fn boundary(parameters: &str) -> Option<String> {
-    let value = parameters.split(';').find_map(|one| one.trim().strip_prefix("boundary="))?;
-    let value = value.trim_matches('"');
-    (1..=70).contains(&value.len()).then(|| value.to_owned())
-}
-
-/// The parts between the boundaries (RFC 7578), every one of them whole.
-fn parts(body: &[u8], boundary: &str) -> Option<Form> {
-    let opening = format!("--{boundary}");
-    let mark = format!("\r\n--{boundary}");
-    let finder = memmem::Finder::new(mark.as_bytes());
-    let mut rest = body.strip_prefix(opening.as_bytes())?;
-    let mut form = Form::default();
-    while let Some(part) = rest.strip_prefix(b"\r\n") {
-        let end = finder.find(part)?;
-        let (whole, after) = part.split_at_checked(end)?;
-        take(&mut form, whole)?;
-        rest = after.get(mark.len()..)?;
-    }
-    rest.starts_with(b"--").then_some(form)
-}
-
-fn take(form: &mut Form, part: &[u8]) -> Option<()> {
-    let end = memmem::find(part, b"\r\n\r\n")?;
-    let (head, value) = (std::str::from_utf8(part.get(..end)?).ok()?, part.get(end + 4..)?);
-    let disposition = head.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-disposition").then_some(value)
-    })?;
-    let name = quoted(disposition, "name")?;
-    match quoted(disposition, "filename") {
-        // A browser sends a part without name and bytes where no file was chosen.
-        Some(file) if file.is_empty() && value.is_empty() => {}
-        Some(file) => form.file = Some(File { name: file.to_owned(), bytes: value.to_vec() }),
-        None => form.fields.push((name.to_owned(), std::str::from_utf8(value).ok()?.to_owned())),
-    }
-    Some(())
-}
-
-/// The value of `name="…"`. Browsers write a quote inside it as `%22`, and leave a semicolon as it is.
-fn quoted<'a>(disposition: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = disposition;
-    loop {
-        let (before, behind) = rest.split_once("=\"")?;
-        let (value, after) = behind.split_once('"')?;
-        let known = before.rsplit([';', ' ']).next().unwrap_or_default();
-        if known == name {
-            return Some(value);
-        }
-        rest = after;
     }
 }

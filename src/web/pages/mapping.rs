@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::domain::postback::{Fault, RawRequest};
 use crate::ingest::postback::Network;
-use crate::template::params::{self, Params};
+use crate::template::params::Params;
 
 /// The mapping of a stored request by its source's template as it is today.
 pub fn of_stored(network: &Network, raw: &RawRequest) -> Value {
-    of(network, &params::read(raw.query(), raw.content_type.as_deref(), &raw.body))
+    of(network, &network.read(raw.query(), raw))
 }
 
 /// The mapping of parameters, or why there are none.

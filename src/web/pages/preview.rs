@@ -12,7 +12,6 @@ use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::{self, Pasted, PreviewOutcome, Previewed, PreviewedRequest};
 use crate::store::StoreError;
-use crate::template::params;
 use crate::web::pages::form::Form;
 use crate::web::pages::{Pages, Stop, conversion, exchange, mapping};
 
@@ -66,7 +65,9 @@ impl Pages {
         network: &Network,
         asked: Pasted<'_>,
     ) -> Result<HashMap<String, Click>, StoreError> {
-        let draft = params::read(asked.query, asked.content_type, asked.body)
+        let draft = network
+            .template
+            .read(asked.query, asked.content_type, asked.body)
             .and_then(|params| network.template.map(&network.binding, &params));
         let given = draft.ok().and_then(|draft| draft.click_id).unwrap_or_default();
         let mut clicks = HashMap::new();

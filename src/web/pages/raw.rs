@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::domain::postback::RawRequest;
-use crate::web::api::views::shown;
+use crate::web::api::views::{received_body, shown};
 
 /// The most kinds of odd bytes that are named below a text; all are marked in it.
 const MOST_NAMED: usize = 8;
@@ -16,6 +16,7 @@ pub fn request(raw: &RawRequest) -> Value {
         "line": line(&raw.line),
         "body": (!raw.body.is_empty()).then(|| body(&raw.body)),
         "content_type": raw.content_type,
+        "received_body": raw.encoded.as_ref().map(received_body),
         "peer": raw.peer.map(|peer| peer.to_string()),
     })
 }

@@ -72,7 +72,7 @@ impl Pages {
     }
 
     fn try_token(&self, request: &PageRequest) -> Answer {
-        let form = Form::read(&request.body);
+        let form = Form::posted(&request.headers, &request.body);
         let next = form.get("next");
         if self.tokens.is_empty() {
             return self.no_tokens();

@@ -50,7 +50,9 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let slot = Arc::new(Slot::new(Arc::clone(&door.stopping)));
-    let wire = Wire::new(io, Arc::clone(&door.limits), Arc::clone(&slot));
+    let handler = Arc::clone(&door.handler);
+    let larger_body = Box::new(move |target: &[u8]| handler.larger_body(target));
+    let wire = Wire::new(io, Arc::clone(&door.limits), larger_body, Arc::clone(&slot));
     // Counted for this connection alone: the door's own count would be fought over by every request.
     let upper = Arc::new(Upper { handler: Arc::clone(&door.handler), slot, peer });
     let service = service_fn(|request| {

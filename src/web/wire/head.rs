@@ -7,6 +7,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::Limits;
 use super::fault::Fault;
+use super::hints;
+use super::target_form::{self, TargetForm};
 
 /// How the body after a head is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Head {
     pub line: Range<usize>,
     /// The target in that line.
     pub target: Range<usize>,
+    /// What kind of target it is, and where its host and its path are.
+    pub form: TargetForm,
     /// How the body is framed.
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends the body.
@@ -95,7 +99,8 @@ impl Search {
 pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
     let (line, mut rest) = split_line(bytes)?;
     let (target, version) = request_line(line)?;
-    let needs_repair = check_target(line.get(target.clone()).unwrap_or_default())?;
+    let form = TargetForm::read(line.get(target.clone()).unwrap_or_default())?;
+    let needs_repair = check_target(target_form::path_of(line, &target, &form))?;
     let mut seen = Seen::default();
     loop {
         let (line, after) = split_line(rest)?;
@@ -108,10 +113,11 @@ pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
     Ok(Head {
         length: bytes.len(),
         line: 0..line.len(),
+        needs_rewrite: needs_repair || seen.hints || form.is_absolute(),
         target,
+        form,
         framing: seen.framing(version)?,
         expects_continue: seen.expects_continue && version == Version::One,
-        needs_rewrite: needs_repair || seen.expects_continue,
     })
 }
 
@@ -150,14 +156,8 @@ fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
     if first >= last { Err(REQUEST_LINE) } else { Ok((first + 1..last, version)) }
 }
 
-/// Whether the target's query must be repaired before hyper may see it.
+/// Whether the query of a path must be repaired before hyper may see it.
 fn check_target(target: &[u8]) -> Result<bool, Fault> {
-    if target == b"*" {
-        return Ok(false);
-    }
-    if target.first() != Some(&b'/') {
-        return Err(TARGET_FORM);
-    }
     let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
     if !all(path, |b| is_plain(b) && b != b'`') {
         return Err(PATH_BYTE);
@@ -176,8 +176,9 @@ pub fn repair(target: &[u8]) -> String {
     }
 }
 
-/// Writes the head that hyper gets in place of `bytes`: the handed target, no `Expect` (the wire has
-/// answered it), and, where the body came in chunks, its length in place of `Transfer-Encoding`.
+/// Writes the head that hyper gets in place of `bytes`: the handed target, none of the [`hints`] that a
+/// server may ignore, the host of an absolute target in place of `Host`, and, where the body came in
+/// chunks, its length in place of `Transfer-Encoding`.
 pub fn rewrite(bytes: &[u8], head: &Head, handed: &str, chunked: Option<usize>, into: &mut Vec<u8>) {
     into.reserve(bytes.len() + handed.len() + 32);
     into.extend_from_slice(bytes.get(..head.target.start).unwrap_or_default());
@@ -186,12 +187,20 @@ pub fn rewrite(bytes: &[u8], head: &Head, handed: &str, chunked: Option<usize>, 
     if let Some(length) = chunked {
         into.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
     }
+    let target = bytes.get(head.target.clone()).unwrap_or_default();
+    let authority = head.form.authority(target);
+    if let Some(authority) = authority {
+        into.extend_from_slice(b"Host: ");
+        into.extend_from_slice(authority);
+        into.extend_from_slice(b"\r\n");
+    }
     for line in bytes.get(head.line.end + 2..head.length).unwrap_or_default().split_inclusive(|b| *b == b'\n')
     {
         let name = line.split(|b| *b == b':').next().unwrap_or_default();
-        let dropped = name.eq_ignore_ascii_case(b"expect") || name.eq_ignore_ascii_case(b"transfer-encoding");
+        let dropped = name.eq_ignore_ascii_case(b"transfer-encoding")
+            || (authority.is_some() && name.eq_ignore_ascii_case(b"host"));
         if !dropped {
-            into.extend_from_slice(line);
+            hints::copy_line(name, line, into);
         }
     }
 }
@@ -203,6 +212,8 @@ struct Seen {
     chunked: bool,
     hosts: usize,
     expects_continue: bool,
+    /// Whether there are headers that hyper does not get to see.
+    hints: bool,
 }
 
 impl Seen {
@@ -225,15 +236,18 @@ impl Seen {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
             6 if name.eq_ignore_ascii_case(b"expect") => {
-                self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+                self.hints = true;
+                self.expects_continue |= hints::has_token(value, b"100-continue");
             }
-            7 if name.eq_ignore_ascii_case(b"upgrade") => return Err(UPGRADE),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.hints = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => self.hints |= hints::in_connection(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let length = digits(value).ok_or(CONTENT_LENGTH)?;
                 if self.length.replace(length).is_some() {
                     return Err(CONTENT_LENGTH_TWICE);
                 }
             }
+            14 if name.eq_ignore_ascii_case(hints::HTTP2_SETTINGS) => self.hints = true,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 let only = !self.chunked && value.eq_ignore_ascii_case(b"chunked");
                 if !only || version == Version::Zero {
@@ -319,10 +333,6 @@ const METHOD: Fault =
 const CONNECT: Fault = Fault::bad("CONNECT is not served here", "send the request itself; this is no proxy");
 const VERSION: Fault =
     Fault::bad("the version is not HTTP/1.0 or HTTP/1.1", "end the request line with ` HTTP/1.1`");
-const TARGET_FORM: Fault = Fault::bad(
-    "the request target does not begin with `/`",
-    "send the path alone, and the host in the `Host` header",
-);
 const PATH_BYTE: Fault = Fault::bad(
     "the path, before the first `?`, holds a byte that must be percent-encoded",
     "percent-encode the path; raw bytes are understood after the `?` only",
@@ -341,7 +351,6 @@ const HEADER_VALUE: Fault =
 const SPACE_BEFORE_COLON: Fault =
     Fault::bad("a header has a space before its colon", "put the colon right after the header's name");
 const FOLDED: Fault = Fault::bad("a header is folded over two lines", "write each header in one line");
-const UPGRADE: Fault = Fault::bad("this server does not switch protocols", "leave the `Upgrade` header away");
 const CONTENT_LENGTH: Fault =
     Fault::bad("the Content-Length is not a plain number", "send the body's length in decimal digits");
 const CONTENT_LENGTH_TWICE: Fault =

@@ -52,10 +52,14 @@ enum Source {
     Rewritten(usize),
 }
 
+/// The largest body that is taken with a request to a target, where the listener's own limit is less.
+pub type LargerBody = Box<dyn Fn(&[u8]) -> Option<usize> + Send + Sync>;
+
 /// A stream between the client and hyper. See the room's first page for what it is for.
 pub struct Wire<T> {
     io: T,
     limits: Arc<Limits>,
+    larger_body: LargerBody,
     slot: Arc<Slot>,
     /// What the client has sent; what lies before `start` is done with.
     inbox: Vec<u8>,
@@ -75,10 +79,11 @@ pub struct Wire<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     /// A wire over a stream on which no byte has been read.
-    pub fn new(io: T, limits: Arc<Limits>, slot: Arc<Slot>) -> Wire<T> {
+    pub fn new(io: T, limits: Arc<Limits>, larger_body: LargerBody, slot: Arc<Slot>) -> Wire<T> {
         Wire {
             io,
             limits,
+            larger_body,
             slot,
             inbox: Vec::new(),
             start: 0,
@@ -118,8 +123,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             let Some(length) = search.find(unread, &self.limits)? else {
                 return Ok(false);
             };
-            let head = head::read(unread.get(..length).unwrap_or_default())?;
-            let framer = framer(&head, &self.limits)?;
+            let bytes = unread.get(..length).unwrap_or_default();
+            let head = head::read(bytes)?;
+            let larger = || {
+                let target = head.form.origin(bytes.get(head.target.clone()).unwrap_or_default());
+                (self.larger_body)(&target)
+            };
+            let framer = framer(&head, self.limits.body_bytes, larger)?;
             let awaits_body = !matches!(framer, Framer::Length(0));
             if head.expects_continue && awaits_body && unread.len() == length {
                 self.interim = CONTINUE;
@@ -166,8 +176,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         };
         let unread = self.inbox.get(self.start..).unwrap_or_default();
         let bytes = unread.get(..head.length).unwrap_or_default();
-        let target = bytes.get(head.target.clone()).unwrap_or_default();
-        let handed = head::repair(target);
+        let target = head.form.origin(bytes.get(head.target.clone()).unwrap_or_default());
+        let handed = head::repair(&target);
         self.number += 1;
         let line = bytes.get(head.line.clone()).unwrap_or_default().to_vec();
         let source = match (&framer, head.needs_rewrite) {
@@ -184,7 +194,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 Source::Rewritten(0)
             }
         };
-        self.slot.put(RawHead { number: self.number, line, target: target.to_vec(), handed });
+        self.slot.put(RawHead { number: self.number, line, target, handed });
         self.phase = Phase::Handing(source);
         self.timer.stop();
         Ok(true)
@@ -344,11 +354,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 const SLOW_HEAD: Fault = Fault::slow("the request's head did not arrive in time");
 const SLOW_BODY: Fault = Fault::slow("the request's body did not arrive in time");
 
-fn framer(head: &Head, limits: &Limits) -> Result<Framer, Fault> {
+/// How the body is collected. Only where the usual limit does not do is the target asked for its own.
+fn framer(head: &Head, usual: usize, larger: impl Fn() -> Option<usize>) -> Result<Framer, Fault> {
     match head.framing {
-        Framing::Chunked => Ok(Framer::Chunked(Chunked::new(limits.body_bytes))),
+        Framing::Chunked => Ok(Framer::Chunked(Chunked::new(usual.max(larger().unwrap_or(0))))),
         Framing::Length(length) => match usize::try_from(length) {
-            Ok(length) if length <= limits.body_bytes => Ok(Framer::Length(length)),
+            Ok(length) if length <= usual || larger().is_some_and(|most| length <= most) => {
+                Ok(Framer::Length(length))
+            }
             _ => Err(Fault::BODY_TOO_LARGE),
         },
     }

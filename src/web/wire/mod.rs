@@ -10,7 +10,10 @@
 //! What it refuses it answers itself, with the status of [`Fault`](fault::Fault), and closes.
 //! Its rules, where they are a choice:
 //!
-//! - Only the path form (`/path?query`) and `*` are taken as targets; the absolute form is refused.
+//! - A target is a path (`/path?query`), a whole URL (`http://host/path?query`) or `*`. The host of a URL
+//!   replaces `Host`; a user name in it is refused.
+//! - `Upgrade`, `HTTP2-Settings` and every `Expect` are ignored, and hyper never sees them; only
+//!   `100-continue` is answered.
 //! - Before the first `?`: no byte above 0x7E, no control, space, backtick, `"`, `#`, `<` or `>`.
 //! - `Transfer-Encoding` must be the one word `chunked` in one header; letter case does not matter.
 //! - Chunk extensions and trailers are checked, bounded and dropped.
@@ -22,8 +25,10 @@ pub mod body;
 pub mod exchange;
 pub mod fault;
 pub mod head;
+pub mod hints;
 pub mod io;
 pub mod slot;
+pub mod target_form;
 pub mod timer;
 
 use std::future::Future;
@@ -42,7 +47,7 @@ pub struct RawHead {
     pub number: u64,
     /// The request line byte for byte, without its CRLF.
     pub line: Vec<u8>,
-    /// The target of that line byte for byte: between the first space and the last.
+    /// The path and query of that line's target, byte for byte; of a whole URL without its host.
     pub target: Vec<u8>,
     /// The target hyper was given: the same, percent-encoded after the first `?` where it had to be.
     pub handed: String,
@@ -68,6 +73,12 @@ pub trait Handler: Send + Sync + 'static {
         head: RawHead,
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+
+    /// The largest body in bytes that is taken with a request to this target, where it is larger than
+    /// [`Limits::body_bytes`]. Asked only where that limit does not do.
+    fn larger_body(&self, _target: &[u8]) -> Option<usize> {
+        None
+    }
 
     /// Told of every request the wire refused, before the client is answered.
     fn refused(&self, refusal: Refusal, peer: SocketAddr) -> impl Future<Output = ()> + Send;

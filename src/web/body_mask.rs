@@ -1,0 +1,146 @@
+//! The body of a request as it may be kept: with the value of every `api_key` masked.
+
+use std::borrow::Cow;
+
+use crate::template::multipart;
+use crate::web::target::{MASK, is_api_key, mask_api_key};
+
+/// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
+/// own bytes change, so that the record stays as it came. What is neither may still hold a key that was
+/// meant: it is looked for in every way.
+pub fn masked_body(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+    if body.trim_ascii_start().first().is_some_and(|b| matches!(b, b'{' | b'[')) {
+        return mask_json(body);
+    }
+    mask_api_key(&mask_json(&mask_parts(content_type, body)))
+}
+
+/// Masks the fields of a multipart form that are named `api_key`; in a form that cannot be read, what
+/// looks like one.
+fn mask_parts<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+    let says_so = content_type.is_some_and(|media| media.to_ascii_lowercase().contains("multipart"));
+    if !says_so && !body.trim_ascii_start().starts_with(b"--") {
+        return mask_lines(body);
+    }
+    let read = multipart::read(content_type, body).unwrap_or_default();
+    let keys = read.parts.iter().filter(|part| is_api_key(&part.name));
+    let mut masked = Vec::new();
+    let mut done = 0;
+    for part in keys {
+        masked.extend_from_slice(body.get(done..part.value.start).unwrap_or(&[]));
+        masked.extend_from_slice(MASK);
+        done = part.value.end;
+    }
+    if done == 0 {
+        return mask_lines(body);
+    }
+    masked.extend_from_slice(body.get(done..).unwrap_or(&[]));
+    if read.is_whole { Cow::Owned(masked) } else { Cow::Owned(mask_lines(&masked).into_owned()) }
+}
+
+/// Masks what stands between the empty line behind a part's head that names `api_key` and the next line
+/// that begins like a boundary.
+fn mask_lines(body: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memmem::find(body, b"--").is_none() {
+        return Cow::Borrowed(body);
+    }
+    let mut masked = Vec::with_capacity(body.len());
+    let (mut in_head, mut in_value) = (false, false);
+    for line in body.split_inclusive(|b| *b == b'\n') {
+        in_value &= !line.starts_with(b"--");
+        in_head |= names_key(line);
+        if in_value {
+            continue;
+        }
+        masked.extend_from_slice(line);
+        if in_head && line.trim_ascii().is_empty() {
+            masked.extend_from_slice(MASK);
+            masked.extend_from_slice(b"\r\n");
+            (in_head, in_value) = (false, true);
+        }
+    }
+    Cow::Owned(masked)
+}
+
+/// Whether a line of a part's head names it `api_key`.
+fn names_key(line: &[u8]) -> bool {
+    line.split(|b| *b == b';').any(|one| {
+        let one = one.trim_ascii();
+        let named = one.split_at_checked(5).filter(|(word, _)| word.eq_ignore_ascii_case(b"name="));
+        named.is_some_and(|(_, name)| is_api_key(unquoted(name)))
+    })
+}
+
+fn unquoted(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
+}
+
+/// Masks what follows each JSON string that reads `api_key` and stands before a colon. Works on text
+/// that is no whole JSON too.
+fn mask_json(body: &[u8]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(body.len());
+    let mut at = 0;
+    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
+        let Some(length) = json_string(rest) else {
+            masked.push(rest.first().copied().unwrap_or_default());
+            at += 1;
+            continue;
+        };
+        let text = rest.get(..length).unwrap_or(rest);
+        masked.extend_from_slice(text);
+        at += length;
+        if !is_json_api_key(text) {
+            continue;
+        }
+        let after = body.get(at..).unwrap_or(&[]);
+        let gap = after.iter().take_while(|b| b.is_ascii_whitespace() || **b == b':').count();
+        masked.extend_from_slice(after.get(..gap).unwrap_or(&[]));
+        at += gap;
+        if after.get(..gap).is_some_and(|gap| gap.contains(&b':')) {
+            let value = body.get(at..).unwrap_or(&[]);
+            at += json_value(value);
+            masked.extend_from_slice(b"\"***\"");
+        }
+    }
+    masked
+}
+
+/// The length of a JSON value at the front; to the end where it is not closed.
+fn json_value(text: &[u8]) -> usize {
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if let Some(length) = json_string(rest) {
+            at += length;
+        } else {
+            match rest.first() {
+                Some(b'{' | b'[') => depth += 1,
+                Some(b',' | b'}' | b']') if depth == 0 => return at,
+                Some(b'}' | b']') => depth -= 1,
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+    at
+}
+
+/// The length of a JSON string at the front, quotes included; to the end where it is not closed.
+fn json_string(text: &[u8]) -> Option<usize> {
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    let mut escaped = false;
+    for (at, byte) in text.iter().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    Some(text.len())
+}
+
+fn is_json_api_key(quoted: &[u8]) -> bool {
+    serde_json::from_slice::<String>(quoted).is_ok_and(|name| name.trim().eq_ignore_ascii_case("api_key"))
+}
