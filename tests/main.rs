@@ -9,6 +9,7 @@ mod cake_api;
 mod cake_calls;
 mod cake_ground;
 mod cli_commands;
+mod config_creatives;
 mod config_file;
 mod config_network;
 mod config_problems;

@@ -5,6 +5,7 @@ mod bytes;
 pub mod catalog;
 pub mod destination;
 mod destination_file;
+mod direct_link;
 mod engine;
 mod expression;
 mod fields;

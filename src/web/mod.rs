@@ -7,6 +7,7 @@ pub mod cake;
 pub mod click;
 pub mod health;
 pub mod link;
+pub mod link_table;
 pub mod listen;
 pub mod pages;
 pub mod per_address;
