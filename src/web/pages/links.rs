@@ -1,5 +1,6 @@
 //! *Generate link*: affiliate, campaign, creative, and then what is handed out for them.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::web::pages::form::Form;
@@ -30,7 +31,8 @@ impl Pages {
             "links": choice.links(&program.public_url),
             "fault": choice.fault,
         });
-        Sheet::new("generate-link", "Generate link", data)
+        let status = if choice.fault.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        Sheet { status, ..Sheet::new("generate-link", "Generate link", data) }
     }
 }
 

@@ -208,7 +208,7 @@ impl Tag {
         let creative = carried.link_value(CREATIVE);
         let named = told.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
         let direct = self.links.of_creative(&carried);
-        let found = match carried.get("pb_campaign") {
+        let found = match carried.link_value("pb_campaign") {
             Some(_) => named.or(direct),
             None => direct.or(named),
         };
