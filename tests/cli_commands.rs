@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::relay::CAMPAIGN;
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [server]
 public_url = "https://t.example.com"
 
@@ -41,14 +41,14 @@ const CLICK: &str = r#"{
     "customer": { "email": "Jo@Example.com" }
 }"#;
 
-fn folder(config: &str) -> TempDir {
+pub fn folder(config: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("postbridge.toml"), config).unwrap();
     fs::write(folder.path().join("click.json"), CLICK).unwrap();
     folder
 }
 
-fn postbridge(folder: &Path, arguments: &[&str]) -> Output {
+pub fn postbridge(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_postbridge"))
         .args(arguments)
         .current_dir(folder)
@@ -60,11 +60,11 @@ fn postbridge(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -87,25 +87,7 @@ fn init_writes_a_file_that_passes_check_once_the_secrets_are_set() {
 }
 
 /// What stands behind a campaign.
-const POSTBACK: &str = "postback = { url = \"https://aff.example/pb?cid=#s2#\" }\n";
-
-#[test]
-fn link_prints_the_tracking_link_alone_and_the_one_by_creative_beside() {
-    let folder = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}"));
-    let linked = postbridge(folder.path(), &["link", "8599"]);
-    assert_eq!(linked.status.code(), Some(0), "{}", err(&linked));
-    assert_eq!(out(&linked), "https://t.example.com/c/8599\n");
-    assert!(err(&linked).contains("https://t.example.com/?a=200&c=761"), "{}", err(&linked));
-}
-
-#[test]
-fn link_of_a_campaign_that_is_none_says_which_was_meant_and_ends_with_2() {
-    let folder = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}"));
-    let linked = postbridge(folder.path(), &["link", "8589"]);
-    assert_eq!(linked.status.code(), Some(2));
-    assert_eq!(out(&linked), "");
-    assert!(err(&linked).contains("did you mean `8599`?"), "{}", err(&linked));
-}
+pub const POSTBACK: &str = "postback = { url = \"https://aff.example/pb?cid=#s2#\" }\n";
 
 #[test]
 fn check_names_offers_campaigns_and_postbacks_and_counts_where_there_are_many() {

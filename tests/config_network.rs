@@ -188,10 +188,12 @@ fn the_scope_of_a_postback_is_where_it_stands() {
 fn a_campaign_prints_its_link_and_the_one_by_creative() {
     let config = parse(MOST);
     assert_eq!(config.tracking_link(&config.campaigns[0]), "https://t.example.com/c/8599");
-    let by_creative = config.creative_link(&config.campaigns[0]);
-    assert_eq!(by_creative.as_deref(), Some("https://t.example.com/?a=200&c=761"));
+    let links = config.links(&config.campaigns[0]);
+    assert_eq!(links.len(), 1);
+    assert_eq!(links[0].tracking, "https://t.example.com/c/8599");
+    assert_eq!(links[0].by_creative, "https://t.example.com/?a=200&c=761");
     let bare = parse(LEAST);
-    assert_eq!(bare.creative_link(&bare.campaigns[0]), None);
+    assert!(bare.links(&bare.campaigns[0]).is_empty());
 }
 
 #[test]

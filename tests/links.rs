@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use crate::relay::{Answer, Relay, Setup, ask};
 
-const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+/// What a browser says it is.
+pub const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 
 /// A relay with an offer, a campaign of it, and further lines.
 pub fn relay_with(folder: &Path, server: &str, offer: &str, extra: &str) -> Relay {

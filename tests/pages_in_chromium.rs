@@ -133,6 +133,11 @@ fn places(sale: &str, seen: &str) -> Vec<(&'static str, String, Vec<&'static str
         ("offers", "/offers".to_owned(), vec!["Lamps", "paused", "7.00 USD"]),
         ("offer", "/offers/565".to_owned(), vec!["click_id=REPLACE", "/pixel.gif?offer=565", "720 hours"]),
         ("campaigns", "/campaigns".to_owned(), vec!["/c/8599", "cid=#s2#", "80 %"]),
+        (
+            "generate-link",
+            "/generate-link?affiliate=200&campaign=8599&creative=761".to_owned(),
+            vec!["/c/8599", "lp?a=200&amp;c=761", "click.gif?campaign=8599", "for=\"g-creative\""],
+        ),
         ("tag", "/tag".to_owned(), vec!["sha384-abcdef", "/click.gif?campaign=8599"]),
         ("lists", "/suppression".to_owned(), vec!["fraud / 2026", "for=\"e-entries\""]),
         ("list", "/suppression/fraud%20%2F%202026".to_owned(), vec!["e-mail (hashed)", "for=\"r-sure\""]),

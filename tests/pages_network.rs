@@ -7,13 +7,14 @@ use postbridge::web::auth::Tokens;
 use crate::pages_ground::{TOKEN, World};
 use crate::pages_trading::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
 
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "/clicks",
     "/clicks/mi00000000first0000000000000a",
     "/deliveries",
     "/offers",
     "/offers/565",
     "/campaigns",
+    "/generate-link?campaign=8599",
     "/tag",
     "/suppression",
 ];
@@ -48,6 +49,7 @@ async fn with_nothing_there_each_page_says_what_to_do_next() {
         ("/clicks?marked=true", "No click fits these filters"),
         ("/offers", "No offer is configured"),
         ("/campaigns", "No campaign is configured"),
+        ("/generate-link", "No affiliate is configured"),
         ("/tag", "The tag is not served"),
         ("/suppression", "There is no suppression list"),
         ("/deliveries", "No conversion has had a destination yet"),
@@ -173,6 +175,78 @@ async fn a_campaign_shows_its_links_and_its_postback_as_written() {
     page.shows("80 % of the conversions").shows("payout × 0.90").shows("it has no postback");
     page.shows("href=\"/deliveries?destination=campaign:8599\"");
     world.get("/deliveries?destination=campaign:8599").await.shows("S-1").hides("A-1001");
+}
+
+#[tokio::test]
+async fn a_campaign_shows_the_links_to_its_other_creatives_and_a_click_the_creatives_name() {
+    let world = World::trading().await;
+    let page = world.get("/campaigns").await;
+    page.shows("To the creative 762").shows("https://t.example.com/c/8599?c&#x3D;762");
+    page.shows("href=\"/generate-link?campaign&#x3D;8599\"").shows("Spring &lt;banner&gt;");
+    world.get("/offers/565").await.shows("https://advertiser.example/spring?cid&#x3D;{click_id}");
+    for place in [format!("/clicks/{FIRST}"), world.path_of("S-1").await] {
+        world.get(&place).await.shows("<dt>Creative</dt><dd>761 <small>Spring &lt;banner&gt;</small>");
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_generated_by_affiliate_then_campaign_then_creative() {
+    let world = World::trading().await;
+    let start = world.get("/generate-link").await;
+    start
+        .shows("Other &amp; Sons")
+        .shows("name=\"affiliate\"")
+        .hides("name=\"campaign\"")
+        .hides("Tracking link</h2>");
+    let affiliate = world.get("/generate-link?affiliate=200").await;
+    affiliate.shows("<option value=\"200\" selected>").shows("<option value=\"8600\">").hides("8601");
+    affiliate.hides("name=\"creative\"").hides("Tracking link</h2>");
+    let campaign = world.get("/generate-link?affiliate=200&campaign=8599&creative=").await;
+    campaign
+        .shows("<option value=\"8599\" selected>")
+        .shows("<option value=\"762\">")
+        .hides("Tracking link</h2>");
+    let links = world.get("/generate-link?affiliate=200&campaign=8599&creative=761").await;
+    links.shows("<option value=\"761\" selected>").shows("<code>https://t.example.com/c/8599</code>");
+    links.shows("<code>https://t.example.com/?a&#x3D;200&amp;c&#x3D;761</code>");
+    links.shows("<code>https://advertiser.example/lp?a&#x3D;200&amp;c&#x3D;761</code>");
+    links.shows("add <code>\"https://advertiser.example\"</code> to <code>[tag] origins</code>");
+    links.shows("&lt;img src&#x3D;&quot;https://t.example.com/click.gif?campaign&#x3D;8599&quot;");
+    let other = world.get("/generate-link?affiliate=200&campaign=8599&creative=762").await;
+    other.shows("/c/8599?c&#x3D;762</code>").shows("click.gif?campaign&#x3D;8599&amp;c&#x3D;762&quot;");
+    other.shows("the page <code>/{click_id}</code> needs a click").shows("give it a <code>url</code>");
+}
+
+#[tokio::test]
+async fn where_only_one_is_left_to_choose_it_is_chosen() {
+    let world = World::trading().await;
+    let one = world.get("/generate-link?affiliate=201").await;
+    one.shows("<option value=\"8601\" selected>").shows("<option value=\"763\" selected>");
+    one.shows("Tracking link</h2>");
+    // From the campaign's card.
+    world.get("/generate-link?campaign=8599").await.shows("<option value=\"200\" selected>");
+    let bare = world.get("/generate-link?campaign=8600").await;
+    bare.shows("https://t.example.com/c/8600").shows("The campaign has no creative");
+    world.get("/generate-link?affiliate=202").await.shows("This affiliate has no campaign");
+}
+
+#[tokio::test]
+async fn what_was_chosen_before_another_choice_is_asked_for_again_and_what_is_not_configured_is_named() {
+    let world = World::trading().await;
+    let stale = world.get("/generate-link?affiliate=200&campaign=8601&creative=763").await;
+    stale.hides("role=\"alert\"").hides("Tracking link</h2>").shows("<option value=\"8599\">");
+    let stale = world.get("/generate-link?affiliate=200&campaign=8599&creative=763").await;
+    stale.hides("role=\"alert\"").hides("Tracking link</h2>");
+    for (query, named) in [
+        ("affiliate=nope", "No affiliate with the id <code>nope</code>"),
+        ("affiliate=200&campaign=%3Cb%3E", "No campaign with the id <code>&lt;b&gt;</code>"),
+        ("campaign=9", "No campaign with the id <code>9</code>"),
+        ("campaign=8599&creative=9", "No campaign has a creative with the id <code>9</code>"),
+    ] {
+        let page = world.get(&format!("/generate-link?{query}")).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
+        page.shows(named).shows("role=\"alert\"").hides("Tracking link</h2>");
+    }
 }
 
 #[tokio::test]

@@ -16,11 +16,14 @@ use postbridge::domain::rulebook::{Rulebook, built_in};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::ingest::postback::Network;
+use postbridge::problem::Problem;
 use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
 use postbridge::template::account::{Account, Mode};
 use postbridge::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
 use postbridge::template::outgoing::Postback;
-use postbridge::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagCard};
+use postbridge::web::pages::program::{
+    Ad, CampaignCard, CreativeCard, DirectCard, OfferCard, PostbackCard, Program, TagCard,
+};
 use rust_decimal::Decimal;
 
 use crate::pages_ground::{World, destination, noon};
@@ -70,16 +73,36 @@ fn program() -> Program {
         pass: vec!["utm_*".to_owned()],
         fallback_url: None,
     };
-    let campaign = |id: &str, offer: &str, creative: Option<&str>| CampaignCard {
+    let creative = |id: &str, name: Option<&str>| CreativeCard {
+        id: CreativeId::parse(id).unwrap(),
+        name: name.map(str::to_owned),
+        link: format!("https://t.example.com/c/8599{}", if id == "761" { "" } else { "?c=762" }),
+        by_creative: format!("https://t.example.com/?a=200&c={id}"),
+        direct: match id {
+            "762" => Err(Problem::new("the page `/{click_id}` needs a click", "give it a `url`")),
+            _ => Ok(DirectCard {
+                url: format!("https://advertiser.example/lp?a=200&c={id}"),
+                origin: "https://advertiser.example".to_owned(),
+                takes_tag: false,
+            }),
+        },
+    };
+    let campaign = |(id, offer): (&str, &str), affiliate: &str, creatives: Vec<CreativeCard>| CampaignCard {
         campaign: Arc::new(Campaign {
             id: CampaignId::parse(id).unwrap(),
             offer: OfferId::parse(offer).unwrap(),
-            affiliate: AffiliateId::parse("200").unwrap(),
-            creative: creative.map(|id| CreativeId::parse(id).unwrap()),
+            affiliate: AffiliateId::parse(affiliate).unwrap(),
+            creatives: creatives.iter().map(|one| one.id.clone()).collect(),
         }),
         name: None,
         link: format!("https://t.example.com/c/{id}"),
-        creative_link: creative.map(|creative| format!("https://t.example.com/?a=200&c={creative}")),
+        creatives,
+    };
+    let ad = Ad {
+        id: CreativeId::parse("761").unwrap(),
+        offer: OfferId::parse("565").unwrap(),
+        name: "Spring <banner>".to_owned(),
+        landing: Some("https://advertiser.example/spring?cid={click_id}".to_owned()),
     };
     let mut route = Route::to(destination("campaign:8599"));
     route.scope = Scope::Campaign(CampaignId::parse("8599").unwrap());
@@ -91,8 +114,19 @@ fn program() -> Program {
             card(offer("565", OfferStatus::Active, Payout::Fixed(Decimal::new(700, 2))), "Shoes & <boots>"),
             card(offer("566", OfferStatus::Paused, Payout::Percent(Decimal::from(12))), "Lamps"),
         ],
-        campaigns: vec![campaign("8599", "565", Some("761")), campaign("8600", "566", None)],
-        affiliates: vec![(AffiliateId::parse("200").unwrap(), "Example Media".to_owned())],
+        campaigns: vec![
+            campaign(
+                ("8599", "565"),
+                "200",
+                vec![creative("761", Some("Spring <banner>")), creative("762", None)],
+            ),
+            campaign(("8600", "566"), "200", vec![]),
+            campaign(("8601", "565"), "201", vec![creative("763", None)]),
+        ],
+        creatives: vec![ad],
+        affiliates: [("200", "Example Media"), ("201", "Other & Sons"), ("202", "Nothing yet")]
+            .map(|(id, name)| (AffiliateId::parse(id).unwrap(), name.to_owned()))
+            .to_vec(),
         postbacks: vec![PostbackCard {
             id: destination("campaign:8599"),
             route,

@@ -58,6 +58,18 @@ fn the_readmes_offer_added_to_its_configuration_passes_the_check() {
 }
 
 #[test]
+fn the_readmes_creatives_listed_by_its_campaign_pass_the_check() {
+    let listed = block("toml", 1).replace("creative = \"761\"", "creative = [\"761\", \"762\"]");
+    let config = checked(&format!("{}\n{listed}\n{}", block("toml", 0), block("toml", 2)));
+    let links = config.links(&config.campaigns[0]);
+    let direct: Vec<&str> = links.iter().map(|one| one.direct.as_ref().unwrap().url.as_str()).collect();
+    assert_eq!(
+        direct,
+        ["https://advertiser.example/lp?a=200&c=761", "https://advertiser.example/summer?a=200&c=762"]
+    );
+}
+
+#[test]
 fn the_readmes_click_is_one_that_the_api_takes() {
     let draft = postbridge::web::click::read(block("json", 0).as_bytes()).unwrap();
     assert_eq!(draft.params, [("fbclid".to_owned(), "IwAR0abc".to_owned())]);

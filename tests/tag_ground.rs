@@ -27,12 +27,19 @@ pub const NETWORK: &str = "network.test";
 
 impl World {
     pub fn new() -> World {
+        World::with("")
+    }
+
+    /// With more tables of the network's side.
+    pub fn with(tables: &str) -> World {
         let platform = Platform::accepting();
         let pages: Pages = Arc::default();
         let kept = Arc::clone(&pages);
         let web = Platform::scripted(move |_, asked| page(&kept, asked));
         let folder = tempfile::tempdir().unwrap();
-        let relay = setup(&folder, platform.address, web.address).start();
+        let mut setup = setup(&folder, platform.address, web.address);
+        setup.extra += tables;
+        let relay = setup.start();
         World { relay, platform, web, pages, folder }
     }
 

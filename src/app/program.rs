@@ -1,10 +1,15 @@
 //! What the pages show of the network's side, taken from a configuration.
 
 use crate::config::Config;
+use crate::config::creative::Creative;
+use crate::config::links::CreativeLinks;
 use crate::config::offer::{Campaign, Offer};
 use crate::config::outgoing::Outgoing;
+use crate::template::macro_url::MacroUrl;
 use crate::template::tag_script::TagScript;
-use crate::web::pages::program::{CampaignCard, OfferCard, PostbackCard, Program, TagCard};
+use crate::web::pages::program::{
+    Ad, CampaignCard, CreativeCard, DirectCard, OfferCard, PostbackCard, Program, TagCard,
+};
 
 /// `script` is the tag's as it is served now. Where no site may use it, the pages do not show it.
 pub fn build(config: &Config, script: &TagScript) -> Program {
@@ -17,12 +22,13 @@ pub fn build(config: &Config, script: &TagScript) -> Program {
         campaign: campaign.campaign.clone(),
         name: campaign.name.clone(),
         link: config.tracking_link(campaign),
-        creative_link: config.creative_link(campaign),
+        creatives: config.links(campaign).into_iter().map(|links| creative_card(config, links)).collect(),
     };
     Program {
         public_url: config.server.public_url.clone(),
         offers: config.offers.iter().map(offer).collect(),
         campaigns: config.campaigns.iter().map(campaign).collect(),
+        creatives: config.creatives.iter().map(creative).collect(),
         affiliates: config.affiliates.iter().map(|one| (one.id.clone(), one.name.clone())).collect(),
         postbacks: config.outgoing.iter().map(postback).collect(),
         tag,
@@ -37,6 +43,29 @@ fn offer(offer: &Offer) -> OfferCard {
         landing: offer.landing.shown(),
         pass: offer.pass.clone(),
         fallback_url: offer.fallback_url.clone(),
+    }
+}
+
+fn creative(creative: &Creative) -> Ad {
+    Ad {
+        id: creative.id.clone(),
+        offer: creative.offer.clone(),
+        name: creative.name.clone(),
+        landing: creative.landing.as_ref().map(MacroUrl::shown),
+    }
+}
+
+fn creative_card(config: &Config, links: CreativeLinks) -> CreativeCard {
+    CreativeCard {
+        name: config.creative(&links.creative).map(|creative| creative.name.clone()),
+        id: links.creative,
+        link: links.tracking,
+        by_creative: links.by_creative,
+        direct: links.direct.map(|direct| DirectCard {
+            url: direct.url,
+            origin: direct.origin,
+            takes_tag: direct.takes_tag,
+        }),
     }
 }
 

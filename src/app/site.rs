@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::app::{Shared, measure, program, tag};
 use crate::config::Config;
-use crate::config::offer::Campaign;
 use crate::config::source::Source;
-use crate::domain::ids::{DestinationId, OfferId, SourceId};
+use crate::domain::ids::{CreativeId, DestinationId, SourceId};
+use crate::domain::offer;
 use crate::domain::rulebook::Rulebook;
 use crate::ingest::agent;
 use crate::ingest::country::Countries;
@@ -17,7 +17,8 @@ use crate::problem::Problem;
 use crate::template::account::Account;
 use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::NetworkApi;
-use crate::web::link::{Link, LinkCounters, LinkTable, Links};
+use crate::web::link::{LinkCounters, Links};
+use crate::web::link_table::{Link, LinkTable};
 use crate::web::pages::Pages;
 use crate::web::pages::program::Program;
 use crate::web::per_address::PerAddress;
@@ -69,11 +70,12 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         health: Arc::clone(health),
         budget: Arc::clone(&shared.budget),
     };
-    let tag = tag::door(shared, config, (&sight, cookie));
+    let table = Arc::new(link_table(config));
+    let tag = tag::door(shared, config, (&sight, cookie, &table));
     let program = Arc::new(program::build(config, &tag.script));
     Site {
         tag,
-        links: links(shared, config, (sight, cookie)),
+        links: links(shared, config, (sight, cookie), table),
         pixels: pixels(shared, config, &rules),
         network_api: NetworkApi {
             store: Arc::clone(store),
@@ -143,19 +145,32 @@ fn cookie_rule(config: &Config) -> CookieRule {
     }
 }
 
-fn links(shared: &Shared, config: &Config, (sight, cookie): (Arc<Sight>, CookieRule)) -> Links {
-    let offer = |id: &OfferId| config.offers.iter().find(|offer| offer.terms.id == *id);
-    let link = |campaign: &Campaign| {
-        let offer = offer(&campaign.campaign.offer)?;
+/// A link for each creative of a campaign; one for a campaign that has none.
+fn link_table(config: &Config) -> LinkTable {
+    let link = |campaign: &offer::Campaign, creative: Option<&CreativeId>| {
+        let offer = config.offer(&campaign.offer)?;
         Some(Link {
-            placement: campaign.campaign.placement(),
-            landing: offer.landing.clone(),
+            placement: campaign.placement_of(creative),
+            landing: config.landing(&campaign.offer, creative)?.clone(),
             pass: offer.pass.clone(),
             fallback_url: offer.fallback_url.clone(),
         })
     };
+    LinkTable::new(config.campaigns.iter().map(|campaign| &campaign.campaign).flat_map(|campaign| {
+        let none = campaign.creatives.is_empty().then_some(None);
+        let creatives = campaign.creatives.iter().map(Some).chain(none);
+        creatives.filter_map(move |creative| link(campaign, creative))
+    }))
+}
+
+fn links(
+    shared: &Shared,
+    config: &Config,
+    (sight, cookie): (Arc<Sight>, CookieRule),
+    table: Arc<LinkTable>,
+) -> Links {
     Links {
-        table: LinkTable::new(config.campaigns.iter().filter_map(link)),
+        table,
         sight,
         cookie,
         fallback_url: config.server.fallback_url.clone(),

@@ -7,17 +7,18 @@ use crate::app::Shared;
 use crate::config::Config;
 use crate::ingest::visit::{Landing, Sight};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
+use crate::web::link_table::LinkTable;
 use crate::web::per_address::PerAddress;
 use crate::web::tag::Tag;
 use crate::web::visitor::CookieRule;
 
 /// Builds the door. Where the tag is on, today's version of the script is kept from now on.
-pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, CookieRule)) -> Tag {
+pub fn door(
+    shared: &Shared,
+    config: &Config,
+    (sight, cookie, links): (&Arc<Sight>, CookieRule, &Arc<LinkTable>),
+) -> Tag {
     let script = TagScript::new(&told(config, &sight.landing));
-    let campaigns = config.campaigns.iter().map(|campaign| {
-        let campaign = &campaign.campaign;
-        (campaign.id.to_string(), campaign.placement())
-    });
     let tag = Tag {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
@@ -27,7 +28,7 @@ pub fn door(shared: &Shared, config: &Config, (sight, cookie): (&Arc<Sight>, Coo
         script: Arc::new(script),
         origins: Arc::new(config.tag.origins.clone()),
         limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
-        campaigns: Arc::new(campaigns.collect()),
+        links: Arc::clone(links),
     };
     if !config.tag.origins.is_empty() {
         let tag = tag.clone();

@@ -2,6 +2,7 @@
 
 use crate::cli::count;
 use crate::config::Config;
+use crate::config::creative::Creative;
 use crate::config::offer::{Campaign, Offer};
 use crate::config::outgoing::Outgoing;
 use crate::domain::offer::OfferStatus;
@@ -10,7 +11,7 @@ use crate::template::account::Mode;
 /// More things of a kind than this are counted instead of named.
 const MOST_NAMED: usize = 10;
 
-/// Offers and campaigns; no line for what there is none of.
+/// Offers, creatives and campaigns; no line for what there is none of.
 pub fn offers(config: &Config) -> Vec<String> {
     let named = |offer: &Offer| {
         let terms = &offer.terms;
@@ -25,7 +26,12 @@ pub fn offers(config: &Config) -> Vec<String> {
     let linked = |one: &Campaign| format!("{} ({})", one.campaign.id, config.tracking_link(one));
     let counted = format!("{}; `postbridge link CAMPAIGN` prints a link", config.campaigns.len());
     let campaigns = line("campaigns", &config.campaigns, linked, &counted);
-    offers.into_iter().chain(campaigns).collect()
+    let shown = |one: &Creative| match *one.name == *one.id.as_str() {
+        true => one.id.to_string(),
+        false => format!("{} ({})", one.id, one.name),
+    };
+    let creatives = line("creatives", &config.creatives, shown, &config.creatives.len().to_string());
+    offers.into_iter().chain(creatives).chain(campaigns).collect()
 }
 
 /// Outgoing postbacks, if there are any.
@@ -47,6 +53,7 @@ pub fn counts(config: &Config) -> String {
     ];
     let used = [
         (config.offers.len(), "offer", "offers"),
+        (config.creatives.len(), "creative", "creatives"),
         (config.campaigns.len(), "campaign", "campaigns"),
         (config.outgoing.len(), "outgoing postback", "outgoing postbacks"),
     ];

@@ -1,7 +1,10 @@
 //! `[[affiliate]]` and `[[campaign]]`: who brings clicks to which offer, and the postbacks that tell them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use crate::config::creative::Creatives;
 use crate::config::names::Kind;
 use crate::config::offer::{Affiliate, Campaign, OFFER};
 use crate::config::outgoing::{self, Outgoing};
@@ -35,24 +38,27 @@ const CAMPAIGN: Kind<CampaignId> = Kind {
     why_unique: "its tracking link is /c/ and the id",
 };
 
-const CREATIVE: Kind<CreativeId> = Kind {
-    word: "creative",
-    parse: CreativeId::parse,
-    comes_from: "the `creative` of a [[campaign]]",
-    example: "761",
-    why_unique: "links name it",
-};
+/// What the tables of this file may name.
+struct Known<'k> {
+    offers: &'k [OfferId],
+    creatives: &'k Creatives,
+    affiliates: Vec<AffiliateId>,
+    campaigns: Vec<CampaignId>,
+    /// Which campaign each pair of affiliate and creative means.
+    links: HashMap<(AffiliateId, CreativeId), CampaignId>,
+}
 
 /// Reads every `[[affiliate]]`, `[[campaign]]` and `[[postback]]`; what has a problem is left out, its
 /// problems kept. `offers` are the ids of all offers, also of those left out.
-pub fn read_all(root: &Section<'_>, offers: &[OfferId]) -> Partners {
+pub fn read_all(root: &Section<'_>, offers: &[OfferId], creatives: &Creatives) -> Partners {
     let mut partners = Partners::default();
-    let (mut affiliates, mut campaigns) = (Vec::new(), Vec::new());
+    let mut known =
+        Known { offers, creatives, affiliates: Vec::new(), campaigns: Vec::new(), links: HashMap::new() };
     for section in root.sections("affiliate", &[]) {
-        read_affiliate(root, section, &mut affiliates, &mut partners);
+        read_affiliate(root, section, &mut known.affiliates, &mut partners);
     }
     for section in root.sections("campaign", &[]) {
-        read_campaign((root, section), (offers, &affiliates), &mut campaigns, &mut partners);
+        read_campaign(root, section, &mut known, &mut partners);
     }
     partners.outgoing.extend(outgoing::read_for_all(root));
     partners
@@ -75,37 +81,51 @@ fn read_affiliate<'a>(
 }
 
 fn read_campaign<'a>(
-    (root, section): (&Section<'a>, Section<'a>),
-    (offers, affiliates): (&[OfferId], &[AffiliateId]),
-    ids: &mut Vec<CampaignId>,
+    root: &Section<'a>,
+    section: Section<'a>,
+    known: &mut Known<'_>,
     partners: &mut Partners,
 ) {
-    let id = CAMPAIGN.own(&section, ids);
+    let id = CAMPAIGN.own(&section, &mut known.campaigns);
     let name = section.text("name").map(|text| text.value);
     let given = section.require("offer", "\"565\"");
-    let offer = given.then(|| section.parsed("offer", |text| OFFER.one_of(text, offers))).flatten();
+    let offer = given.then(|| section.parsed("offer", |text| OFFER.one_of(text, known.offers))).flatten();
     let given = section.require("affiliate", "\"200\"");
+    let affiliates = &known.affiliates;
     let affiliate =
         given.then(|| section.parsed("affiliate", |text| AFFILIATE.one_of(text, affiliates))).flatten();
-    let creative = section.parsed("creative", |text| CREATIVE.read(text));
+    let creatives = known.creatives.listed(&section, offer.as_ref());
     let scope = id.clone().map(Scope::Campaign);
     partners.outgoing.extend(outgoing::read_of(root, &section, scope));
-    if let (Some(affiliate), Some(creative)) = (&affiliate, &creative) {
-        let same = |known: &&Campaign| {
-            known.campaign.affiliate == *affiliate && known.campaign.creative.as_ref() == Some(creative)
-        };
-        if let Some(other) = partners.campaigns.iter().find(same) {
-            let what = format!(
-                "the campaign `{}` has the same affiliate and creative: the link /?a={affiliate}&c={creative} \
-                 could mean either",
-                other.campaign.id
-            );
-            section.problem("creative", what, "give each campaign of an affiliate its own creative");
-        }
+    if let (Some(id), Some(affiliate)) = (&id, &affiliate) {
+        check_links(&section, (id, affiliate, &creatives), &mut known.links);
     }
     section.finish();
     if let (Some(id), Some(offer), Some(affiliate)) = (id, offer, affiliate) {
-        let campaign = offer::Campaign { id, offer, affiliate, creative };
+        let campaign = offer::Campaign { id, offer, affiliate, creatives };
         partners.campaigns.push(Campaign { campaign: Arc::new(campaign), name });
+    }
+}
+
+/// A link by affiliate and creative means one campaign.
+fn check_links(
+    section: &Section<'_>,
+    (id, affiliate, creatives): (&CampaignId, &AffiliateId, &[CreativeId]),
+    links: &mut HashMap<(AffiliateId, CreativeId), CampaignId>,
+) {
+    for creative in creatives {
+        match links.entry((affiliate.clone(), creative.clone())) {
+            Entry::Vacant(place) => {
+                place.insert(id.clone());
+            }
+            Entry::Occupied(other) => {
+                let what = format!(
+                    "the campaign `{}` has the same affiliate and creative: the link \
+                     /?a={affiliate}&c={creative} could mean either",
+                    other.get()
+                );
+                section.problem("creative", what, "give each campaign of an affiliate creatives of its own");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::config::server::ApiToken;
 use crate::domain::filter::{FilterMode, FilterRules};
 use crate::domain::offer::{Caps, OfferStatus};
 use crate::problem::Problem;
+use crate::template::macro_url::MacroUrl;
 
 /// Keeps every remark. `root` is asked only for lines.
 pub fn remark(root: &Section<'_>, config: &Config) {
@@ -16,9 +17,16 @@ pub fn remark(root: &Section<'_>, config: &Config) {
     }
     for offer in &config.offers {
         let place = Place { root, table: "offer", id: offer.terms.id.as_str() };
-        warn_of_lost_clicks(&place, offer);
+        warn_of_lost_clicks(&place, &offer.landing);
         warn_of_purged_clicks(&place, offer, config.store.keep_clicks_days);
         warn_of_no_fallback(&place, offer, config);
+    }
+    for creative in &config.creatives {
+        let place = Place { root, table: "creative", id: creative.id.as_str() };
+        warn_of_idle_creative(&place, config);
+        if let Some(landing) = &creative.landing {
+            warn_of_lost_clicks(&place, landing);
+        }
     }
 }
 
@@ -92,10 +100,22 @@ fn is_number(id: &str) -> bool {
 }
 
 /// Without the click id the advertiser cannot tell whose click a sale is.
-fn warn_of_lost_clicks(place: &Place<'_, '_>, offer: &Offer) {
-    if !offer.landing.names().contains(&"click_id") {
-        let what = format!("the `url` of the offer `{}` hands on no click id", place.id);
+fn warn_of_lost_clicks(place: &Place<'_, '_>, landing: &MacroUrl) {
+    if !landing.names().contains(&"click_id") {
+        let what = format!("the `url` of the {} `{}` hands on no click id", place.table, place.id);
         place.warn("url", what, "put {click_id} into it: the advertiser's postback has to bring it back");
+    }
+}
+
+fn warn_of_idle_creative(place: &Place<'_, '_>, config: &Config) {
+    let mut listed = config.campaigns.iter().flat_map(|one| &one.campaign.creatives);
+    if !listed.any(|id| id.as_str() == place.id) {
+        let what = format!("no campaign lists the creative `{}`: no link leads to it", place.id);
+        place.warn(
+            "id",
+            what,
+            format!("list it in a [[campaign]] of its offer: creative = [\"{}\"]", place.id),
+        );
     }
 }
 

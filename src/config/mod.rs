@@ -2,9 +2,11 @@
 
 pub mod campaign;
 pub mod checks;
+pub mod creative;
 pub mod destination;
 pub mod doors;
 pub mod filters;
+pub mod links;
 pub mod names;
 pub mod offer;
 pub mod outgoing;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use crate::config::campaign::Partners;
+use crate::config::creative::Creative;
 use crate::config::destination::Destination;
 use crate::config::doors::{NetworkApi, PixelSettings, TagSettings};
 use crate::config::filters::Filters;
@@ -49,6 +52,7 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     pub affiliates: Vec<Affiliate>,
     pub offers: Vec<Offer>,
+    pub creatives: Vec<Creative>,
     pub campaigns: Vec<Campaign>,
     /// The postbacks that tell affiliates of their conversions.
     pub outgoing: Vec<Outgoing>,
@@ -90,18 +94,6 @@ impl Config {
             routes: accounts.chain(postbacks).cloned().collect(),
             filters: self.filters.clone(),
         }
-    }
-
-    /// The link that a campaign's affiliate sends visitors to.
-    pub fn tracking_link(&self, campaign: &Campaign) -> String {
-        format!("{}/c/{}", self.server.public_url, campaign.campaign.id)
-    }
-
-    /// The same link as affiliates of another platform know it: by affiliate and creative. A campaign
-    /// without a creative has none.
-    pub fn creative_link(&self, campaign: &Campaign) -> Option<String> {
-        let creative = campaign.campaign.creative.as_ref()?;
-        Some(format!("{}/?a={}&c={creative}", self.server.public_url, campaign.campaign.affiliate))
     }
 
     /// Reads `text` as if it stood in `file`. Looks at nothing outside but the files it names:
@@ -262,7 +254,8 @@ fn read(root: Section<'_>) -> Option<Config> {
     let known = catalog.clone().or_else(|| Catalog::load(None).ok().map(Arc::new))?;
     let sources = source::read_all(&root, &known);
     let destinations = destination::read_all(&root, &known, &sources.ids);
-    let Partners { affiliates, campaigns, outgoing } = campaign::read_all(&root, &offers.ids);
+    let creatives = creative::read_all(&root, &offers.ids);
+    let Partners { affiliates, campaigns, outgoing } = campaign::read_all(&root, &offers.ids, &creatives);
     let Filters { rules, country_file } =
         root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
     let tag = root.section("tag", None).and_then(TagSettings::read);
@@ -277,6 +270,7 @@ fn read(root: Section<'_>) -> Option<Config> {
         destinations,
         affiliates,
         offers: offers.whole,
+        creatives: creatives.whole,
         campaigns,
         outgoing,
         filters: rules,

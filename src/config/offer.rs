@@ -127,7 +127,8 @@ fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
     Some(Offer { terms: Arc::new(terms), name, landing: landing?, pass, fallback_url })
 }
 
-fn landing(text: &Text) -> Result<MacroUrl, Problem> {
+/// The address of a page that visitors are sent to.
+pub fn landing(text: &Text) -> Result<MacroUrl, Problem> {
     MacroUrl::compile(&text.value, &Grammar::braces(), LANDING_NAMES).map_err(|problem| text.told(problem))
 }
 

@@ -140,16 +140,23 @@ pub struct Campaign {
     pub id: CampaignId,
     pub offer: OfferId,
     pub affiliate: AffiliateId,
-    pub creative: Option<CreativeId>,
+    /// The offer's creatives that it shows. A link that names none of them is the first one's.
+    pub creatives: Vec<CreativeId>,
 }
 
 impl Campaign {
+    /// Where a click belongs that names no creative.
     pub fn placement(&self) -> Placement {
+        self.placement_of(self.creatives.first())
+    }
+
+    /// Where a click on one of its creatives belongs.
+    pub fn placement_of(&self, creative: Option<&CreativeId>) -> Placement {
         Placement {
             offer: self.offer.clone(),
             campaign: Some(self.id.clone()),
             affiliate: Some(self.affiliate.clone()),
-            creative: self.creative.clone(),
+            creative: creative.cloned(),
         }
     }
 }

@@ -26,6 +26,15 @@ pub struct TagClick {
     pub consent: Option<Consent>,
 }
 
+impl TagClick {
+    /// What the page's address carries: what the tag picked goes before the address itself.
+    pub fn carried(&self) -> Carried {
+        let picked = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.params).finish();
+        let landing = self.landing_url.as_deref().unwrap_or_default();
+        Carried::of_query(picked.as_bytes()).before(Carried::of_address(landing))
+    }
+}
+
 /// An event as the tag tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagEvent {
@@ -115,16 +124,9 @@ fn taken_back(told: TagClick) -> ClickDraft {
 }
 
 fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
-    // What the tag picked goes first; the page's URL has sub ids and campaign parameters beside.
-    let mut query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&told.params).finish();
-    let landing = told.landing_url.as_deref().unwrap_or_default();
-    let landing = landing.split_once('#').map_or(landing, |(before, _)| before);
-    if let Some((_, own)) = landing.split_once('?') {
-        query = format!("{query}&{own}");
-    }
+    let carried = told.carried();
     let cookies: Vec<String> = told.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cookies = Carried::of_cookies(cookies.iter().map(String::as_bytes));
-    let carried = Carried::of_query(query.as_bytes());
     let mut draft = sight.draft(Origin::Tag, whose.browser, &carried, &cookies);
     draft.id = Some(told.id);
     draft.at = Some(told.at);

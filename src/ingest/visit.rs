@@ -3,6 +3,7 @@
 //! Nothing a visitor sends is an error: what is too long or too much is left out, bytes that are not UTF-8
 //! are replaced where a text is kept, and handed on as they are.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode;
@@ -191,6 +192,13 @@ impl Carried {
         )
     }
 
+    /// Those in the query of a page's address.
+    pub fn of_address(address: &str) -> Carried {
+        let before_fragment = address.split('#').next().unwrap_or_default();
+        let (_, query) = before_fragment.split_once('?').unwrap_or_default();
+        Carried::of_query(query.as_bytes())
+    }
+
     /// Those of a `Cookie` header; cookies are not encoded.
     pub fn of_cookies<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Carried {
         let cookies = headers.into_iter().flat_map(|header| header.split(|b| *b == b';'));
@@ -210,13 +218,22 @@ impl Carried {
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// What the offer's `pass` hands on: each name once, but for those that are the link's own.
+    /// The first value of a parameter by which a link names its campaign, whatever the case of its name.
+    /// One without a value says nothing.
+    pub fn link_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let is_it = |known: &[u8]| known.eq_ignore_ascii_case(name.as_bytes());
+        let found = self.0.iter().find(|(known, value)| !value.is_empty() && is_it(known));
+        found.map(|(_, value)| String::from_utf8_lossy(value))
+    }
+
+    /// What the offer's `pass` hands on: each name once, but for those that are the link's own, whatever
+    /// their case.
     pub fn passed(&self, patterns: &[String], own: &[&str]) -> Vec<(&[u8], &[u8])> {
         let mut passed: Vec<(&[u8], &[u8])> = Vec::new();
         for (name, value) in &self.0 {
             let wanted = patterns.iter().any(|pattern| is_covered(pattern, name));
             let is_new = !passed.iter().any(|(known, _)| *known == name.as_slice());
-            if wanted && is_new && !own.iter().any(|own| own.as_bytes() == name.as_slice()) {
+            if wanted && is_new && !own.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())) {
                 passed.push((name, value));
             }
         }

@@ -51,7 +51,7 @@ const GRAMMARS: [&str; 16] = [
 ];
 
 /// All that is not unreserved (RFC 3986, 2.3) is encoded, in paths and queries alike: `%20`, never `+`.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Fewer characters are no key, and masking so short a word wherever it stands would spoil what is shown.
 const SHORTEST_SECRET: usize = 4;
@@ -117,7 +117,7 @@ impl Grammar {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     Name(String),
 }
@@ -126,7 +126,7 @@ enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MacroUrl {
     written: String,
-    pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Piece>,
     host: String,
     query_names: Vec<String>,
     secrets: Vec<String>,

@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod charset;
 pub mod destination;
 mod destination_file;
+mod direct_link;
 mod engine;
 mod expression;
 mod fields;

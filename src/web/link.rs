@@ -4,7 +4,6 @@
 //! the conversion of a click that nobody knows would be lost without a word, so the visitor's browser is
 //! told to ask again, and does.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -12,66 +11,19 @@ use metrics::Counter;
 
 use crate::ambient::{self, Clock};
 use crate::domain::click::{Origin, find};
-use crate::domain::ids::{AffiliateId, CampaignId, ClickId, CreativeId, VisitorId};
-use crate::domain::offer::Placement;
+use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Carried, Sight};
 use crate::store::{ClickReceipt, Store};
-use crate::template::macro_url::MacroUrl;
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
+use crate::web::link_table::{AFFILIATE, CREATIVE, Link, LinkTable};
 use crate::web::visitor::{self, CookieRule, Request};
-
-/// Where the tracking link of one campaign leads.
-pub struct Link {
-    pub placement: Placement,
-    pub landing: MacroUrl,
-    /// Parameters of the link that are handed on: names, or beginnings of names with a `*`.
-    pub pass: Vec<String>,
-    /// Where a visitor goes whom the offer does not take; the server's where the offer has none.
-    pub fallback_url: Option<String>,
-}
-
-/// Every campaign's link.
-#[derive(Default)]
-pub struct LinkTable {
-    by_campaign: HashMap<CampaignId, Arc<Link>>,
-    by_creative: HashMap<(AffiliateId, CreativeId), Arc<Link>>,
-}
-
-impl LinkTable {
-    /// Of two campaigns of one affiliate with one creative, the first is what `/?a=&c=` names.
-    pub fn new(links: impl IntoIterator<Item = Link>) -> LinkTable {
-        let mut table = LinkTable::default();
-        for link in links {
-            let link = Arc::new(link);
-            let placement = &link.placement;
-            if let (Some(affiliate), Some(creative)) = (&placement.affiliate, &placement.creative) {
-                let pair = (affiliate.clone(), creative.clone());
-                table.by_creative.entry(pair).or_insert_with(|| Arc::clone(&link));
-            }
-            if let Some(campaign) = &placement.campaign {
-                table.by_campaign.insert(campaign.clone(), Arc::clone(&link));
-            }
-        }
-        table
-    }
-
-    fn of_campaign(&self, campaign: &str) -> Option<&Arc<Link>> {
-        self.by_campaign.get(&CampaignId::parse(campaign).ok()?)
-    }
-
-    fn of_creative(&self, carried: &Carried) -> Option<&Arc<Link>> {
-        let affiliate = AffiliateId::parse(&carried.get("a")?).ok()?;
-        let creative = CreativeId::parse(&carried.get("c")?).ok()?;
-        self.by_creative.get(&(affiliate, creative))
-    }
-}
 
 /// The parts these doors work with.
 pub struct Links {
-    pub table: LinkTable,
+    pub table: Arc<LinkTable>,
     pub sight: Arc<Sight>,
     pub cookie: CookieRule,
     /// Where a click without an offer goes.
@@ -110,6 +62,13 @@ struct Arriving {
     now: Time,
 }
 
+/// The longest name of a creative that is kept where the campaign does not show it: as long as an id.
+const LONGEST_CREATIVE: usize = 64;
+
+/// How the click pixel is told whose click it shows.
+const NAME_IT: &str = "write ?campaign= and the id of a [[campaign]]; or, where the page's own address names \
+                       it by a and c, referrerpolicy=\"unsafe-url\" on the image";
+
 /// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
 pub fn is_link(path: &str, query: &[u8]) -> bool {
     let names = |wanted: &str| Carried::of_query(query).get(wanted).is_some();
@@ -123,15 +82,19 @@ impl Links {
             return answer::method_not_allowed("GET, HEAD");
         }
         let carried = Carried::of_query(request.query);
-        let (link, own): (_, &[&str]) = match path.strip_prefix("/c/") {
-            Some(campaign) => (self.table.of_campaign(&unescaped(campaign)), &[]),
-            None => (self.table.of_creative(&carried), &["a", "c"]),
+        let creative = carried.link_value(CREATIVE);
+        let link = match path.strip_prefix("/c/") {
+            Some(campaign) => self.table.of_campaign(&unescaped(campaign), creative.as_deref()),
+            None => self.table.of_creative(&carried),
         };
         let Some(link) = link else { return self.elsewhere(self.fallback_url.as_deref()) };
         let Some(mut arriving) = self.arriving(Origin::Link, link, request, &carried) else {
             return ask_again();
         };
-        let passed = carried.passed(&link.pass, own);
+        if let Some(other) = creative.filter(|named| !link.shows(named) && named.len() <= LONGEST_CREATIVE) {
+            arriving.draft.params.push((CREATIVE.to_owned(), other.into_owned()));
+        }
+        let passed = carried.passed(&link.pass, &[AFFILIATE, CREATIVE]);
         let target = link.landing.render_passing(&|name| value(&arriving, name), &passed);
         arriving.draft.landing_url = Some(target.clone());
         arriving.draft.referrer = visitor::referrer(request.headers);
@@ -147,23 +110,24 @@ impl Links {
         answer
     }
 
-    /// `/click.gif?campaign=…`: the page that shows it is where the visitor landed.
+    /// `/click.gif`: the page that shows it is where the visitor landed. Whose visitor it is says the
+    /// page's own address, as a direct link does, else the image's `campaign`, or its `a` and `c`.
     pub async fn pixel(&self, request: Request<'_>) -> Answer {
         if request.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        let carried = Carried::of_query(request.query);
-        let campaign = carried.get("campaign");
-        let named = campaign.as_deref().and_then(|campaign| self.table.of_campaign(campaign));
-        let Some(link) = named.or_else(|| self.table.of_creative(&carried)) else {
-            self.counters.nowhere.increment(1);
-            let hint = "write ?campaign= and the id of a [[campaign]]";
-            return answer::error(StatusCode::NOT_FOUND, "unknown_campaign", "no such campaign", hint);
-        };
         let page = visitor::referrer(request.headers);
-        let query = page.as_deref().and_then(|page| page.split_once('?')).map_or("", |(_, query)| query);
-        let query = query.split('#').next().unwrap_or_default();
-        let carried = carried.before(Carried::of_query(query.as_bytes()));
+        let on_page = Carried::of_address(page.as_deref().unwrap_or_default());
+        let on_image = Carried::of_query(request.query);
+        let direct = self.table.of_creative(&on_page);
+        let campaign = on_image.get("campaign");
+        // What is written on the image is the same for all its visitors; a direct link is this one's.
+        let carried = if direct.is_some() { on_page.before(on_image) } else { on_image.before(on_page) };
+        let named = || self.table.of_campaign(campaign.as_deref()?, carried.link_value(CREATIVE).as_deref());
+        let Some(link) = direct.or_else(named).or_else(|| self.table.of_creative(&carried)) else {
+            self.counters.nowhere.increment(1);
+            return answer::error(StatusCode::NOT_FOUND, "unknown_campaign", "no such campaign", NAME_IT);
+        };
         let Some(mut arriving) = self.arriving(Origin::Pixel, link, request, &carried) else {
             return answer::unavailable();
         };

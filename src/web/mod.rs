@@ -9,6 +9,7 @@ pub mod click;
 pub mod encoding;
 pub mod health;
 pub mod link;
+pub mod link_table;
 pub mod listen;
 pub mod pages;
 pub mod per_address;

@@ -13,7 +13,7 @@ use tracing::error;
 use crate::web::answer::{self, Answer};
 
 /// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 31] = [
+const TEMPLATES: [(&str, &str); 32] = [
     ("layout", include_str!("../../../templates/pages/layout.hbs")),
     ("icons", include_str!("../../../templates/pages/icons.hbs")),
     ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
@@ -32,6 +32,7 @@ const TEMPLATES: [(&str, &str); 31] = [
     ("offer", include_str!("../../../templates/pages/offer.hbs")),
     ("campaigns", include_str!("../../../templates/pages/campaigns.hbs")),
     ("campaign-card", include_str!("../../../templates/pages/campaign-card.hbs")),
+    ("generate-link", include_str!("../../../templates/pages/generate-link.hbs")),
     ("tag", include_str!("../../../templates/pages/tag.hbs")),
     ("lists", include_str!("../../../templates/pages/lists.hbs")),
     ("list", include_str!("../../../templates/pages/list.hbs")),

@@ -9,6 +9,7 @@ mod destinations;
 mod engine;
 mod exchange;
 mod form;
+mod links;
 mod mapping;
 mod offers;
 mod partners;
@@ -174,6 +175,7 @@ impl Pages {
             Route::Offers => Ok(self.offers()),
             Route::Offer(id) => self.offer(id).await,
             Route::Campaigns => Ok(self.campaigns()),
+            Route::GenerateLink => Ok(self.generate_link(&request.query)),
             Route::Tag => Ok(self.tag()),
             Route::Lists => self.lists().await,
             Route::List(name) => self.list(name, &request.query).await,
@@ -317,6 +319,7 @@ fn places(title: &str) -> Value {
         ("/destinations", "Destinations"),
         ("/offers", "Offers"),
         ("/campaigns", "Campaigns"),
+        ("/generate-link", "Generate link"),
         ("/tag", "Tag"),
         ("/suppression", "Suppression"),
     ];

@@ -9,7 +9,8 @@ use crate::domain::money::Money;
 use crate::domain::offer::{Caps, Disposition, Offer, Payout, day_of};
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::{ClickFilter, PageRequest, ReportQuery};
-use crate::web::pages::program::{CampaignCard, OfferCard};
+use crate::web::pages::links::click_pixel;
+use crate::web::pages::program::{Ad, CampaignCard, CreativeCard, OfferCard};
 use crate::web::pages::route::segment;
 use crate::web::pages::{Pages, Sheet, Stop};
 
@@ -40,6 +41,7 @@ impl Pages {
             "fallback_url": offer.fallback_url,
             "tracking": tracking(&self.program.public_url, &offer.terms),
             "today": self.today(&offer.terms.id).await?,
+            "creatives": self.program.creatives.iter().filter(|one| one.offer == offer.terms.id).map(ad).collect::<Vec<_>>(),
             "campaigns": mine.map(|campaign| self.campaign_card(campaign)).collect::<Vec<_>>(),
         });
         Ok(Sheet::new("offer", &offer.name, data))
@@ -80,12 +82,8 @@ impl Pages {
             .campaigns
             .iter()
             .map(|one| {
-                let id = one.campaign.id.as_str();
-                // Without the policy a browser names only the page's host, and the landing parameters are lost.
-                let image = format!(
-                    "<img src=\"{base}/click.gif?campaign={id}\" referrerpolicy=\"unsafe-url\" width=\"1\" height=\"1\" alt=\"\">"
-                );
-                json!({"campaign": id, "name": one.name, "pixel": image})
+                let image = click_pixel(base, one, None);
+                json!({"campaign": one.campaign.id.as_str(), "name": one.name, "pixel": image})
             })
             .collect();
         Sheet::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
@@ -120,7 +118,9 @@ impl Pages {
             "id": campaign.id.as_str(),
             "name": card.name,
             "link": card.link,
-            "by_creative": card.creative_link,
+            "by_creative": card.creatives.first().map(|first| &first.by_creative),
+            "others": card.creatives.iter().skip(1).map(creative_link).collect::<Vec<_>>(),
+            "generate": format!("/generate-link?campaign={}", segment(campaign.id.as_str())),
             "placement": program.placement(&campaign.placement()),
             "offer_path": format!("/offers/{}", segment(campaign.offer.as_str())),
             "postbacks": postbacks.map(|postback| postback.view()).collect::<Vec<_>>(),
@@ -148,6 +148,20 @@ impl Pages {
             "more_clicks": clicks.next_cursor.is_some(),
         }))
     }
+}
+
+/// One creative of the offer, for those who look at its terms.
+fn ad(creative: &Ad) -> Value {
+    let id = creative.id.as_str();
+    let name = Some(&creative.name).filter(|name| *name != id);
+    json!({"id": id, "name": name, "landing": creative.landing})
+}
+
+/// The link to a creative that the campaign's own link does not lead to.
+fn creative_link(creative: &CreativeCard) -> Value {
+    let id = creative.id.as_str();
+    let name = creative.name.as_deref().filter(|name| *name != id);
+    json!({"id": id, "name": name, "link": creative.link})
 }
 
 /// What the advertiser gets: the address to call, and the pixels for the page after the sale.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId};
+use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId};
 use crate::domain::offer::{Campaign, Offer, Placement};
 use crate::domain::routing::{Changes, Route, Scope};
+use crate::problem::Problem;
 use crate::template::account::Mode;
 
 /// Offers, the campaigns that bring them clicks, and what partners are told.
@@ -17,6 +18,8 @@ pub struct Program {
     pub public_url: String,
     pub offers: Vec<OfferCard>,
     pub campaigns: Vec<CampaignCard>,
+    /// The creatives that have a table of their own.
+    pub creatives: Vec<Ad>,
     /// Each affiliate with its name.
     pub affiliates: Vec<(AffiliateId, String)>,
     pub postbacks: Vec<PostbackCard>,
@@ -44,8 +47,40 @@ pub struct CampaignCard {
     pub name: Option<String>,
     /// The tracking link, whole.
     pub link: String,
-    /// The same link by affiliate and creative, where the campaign has a creative.
-    pub creative_link: Option<String>,
+    /// What it shows, the first being what the link leads to.
+    pub creatives: Vec<CreativeCard>,
+}
+
+/// One creative as the configuration has it.
+#[derive(Clone)]
+pub struct Ad {
+    pub id: CreativeId,
+    pub offer: OfferId,
+    pub name: String,
+    /// Its own page's address, as written; where it has none, it leads to the offer's.
+    pub landing: Option<String>,
+}
+
+/// One creative of a campaign, with what leads to it.
+#[derive(Clone)]
+pub struct CreativeCard {
+    pub id: CreativeId,
+    pub name: Option<String>,
+    /// The tracking link, whole.
+    pub link: String,
+    /// The same by affiliate and creative.
+    pub by_creative: String,
+    /// The landing page itself, or why there is no link that leads there directly.
+    pub direct: Result<DirectCard, Problem>,
+}
+
+/// A link that leads to a landing page directly.
+#[derive(Clone)]
+pub struct DirectCard {
+    pub url: String,
+    pub origin: String,
+    /// Whether the tag takes clicks of that origin.
+    pub takes_tag: bool,
 }
 
 /// One outgoing postback.
@@ -91,16 +126,21 @@ impl Program {
         found.name.as_deref()
     }
 
+    fn creative_name(&self, id: &CreativeId) -> Option<&str> {
+        self.creatives.iter().find(|creative| creative.id == *id).map(|creative| creative.name.as_str())
+    }
+
     /// Where a click or conversion belongs, each id with its name where it is configured still.
     pub fn placement(&self, placement: &Placement) -> Value {
         let named = |id: &str, name: Option<&str>| json!({"id": id, "name": name.filter(|name| *name != id)});
         let campaign = placement.campaign.as_ref();
         let affiliate = placement.affiliate.as_ref();
+        let creative = placement.creative.as_ref();
         json!({
             "offer": named(placement.offer.as_str(), self.offer_name(&placement.offer)),
             "campaign": campaign.map(|id| named(id.as_str(), self.campaign_name(id))),
             "affiliate": affiliate.map(|id| named(id.as_str(), self.affiliate_name(id))),
-            "creative": placement.creative.as_ref().map(|id| id.as_str()),
+            "creative": creative.map(|id| named(id.as_str(), self.creative_name(id))),
         })
     }
 }

@@ -2,7 +2,6 @@
 
 mod read;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,12 +13,13 @@ use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, Incoming, Whose};
+use crate::ingest::tag::{self, Caller, Incoming, TagClick, Whose};
 use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
+use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
 use crate::web::postback::Call;
 use crate::web::target;
@@ -37,8 +37,8 @@ pub struct Tag {
     /// Whose pages may tell, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
     pub limit: Arc<PerAddress>,
-    /// The campaigns that a page may name.
-    pub campaigns: Arc<HashMap<String, Placement>>,
+    /// The campaigns that a page may name, by their id or as direct links do.
+    pub links: Arc<LinkTable>,
 }
 
 /// What the tag tells.
@@ -170,7 +170,7 @@ impl Tag {
             Ok(told) => told,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
-        let placement = told.campaign.as_ref().and_then(|id| self.campaigns.get(id)).cloned();
+        let placement = self.placement(&told);
         let request = Request { method: &Method::POST, headers, query: &[], client: call.peer };
         let visitor = match visitor::known(&visitor::cookies(headers)) {
             Some(known) => Caller::Known(known),
@@ -199,6 +199,20 @@ impl Tag {
             }
         });
         task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+
+    /// Whose click it is. What the page's own address says is this visitor's: `pb_campaign`, which the tag
+    /// reads itself, then `a` and `c` of a direct link; what is written on the script is every visitor's.
+    fn placement(&self, told: &TagClick) -> Option<Placement> {
+        let carried = told.carried();
+        let creative = carried.link_value(CREATIVE);
+        let named = told.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
+        let direct = self.links.of_creative(&carried);
+        let found = match carried.link_value("pb_campaign") {
+            Some(_) => named.or(direct),
+            None => direct.or(named),
+        };
+        found.map(|link| link.placement.clone())
     }
 
     async fn event(&self, call: Call, now: Time) -> Answer {
