@@ -11,10 +11,10 @@ use crate::domain::conversion::{Dedup, EventName, Status};
 use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::problem::Problem;
 use crate::template::source::{Entry, EventRules, Field, Names, Piece, Provenance, Reading, SourceTemplate};
-use crate::template::source_time;
 use crate::template::toml_reader::{TomlReader, in_order};
+use crate::template::{source_links, source_time};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "docs",
     "macro",
@@ -23,6 +23,7 @@ const KEYS: [&str; 18] = [
     "extra",
     "keep",
     "link_param",
+    "link_query",
     "map",
     "status",
     "event",
@@ -75,7 +76,7 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
         defaults: defaults(reader, root, &statuses),
         statuses,
         fields,
-        link_param: reader.text(root, "link_param").map(Spanned::into_inner),
+        links: source_links::read(reader, root),
         provenance: provenance(reader, root),
     };
     verify(reader, root);
@@ -206,7 +207,7 @@ fn entries(reader: &mut TomlReader<'_>, root: &DeTable<'_>, key: &str, names: &m
 }
 
 /// A name that can stand in a URL as it is.
-fn param_name(reader: &mut TomlReader<'_>, name: &str, span: &Range<usize>) -> bool {
+pub(crate) fn param_name(reader: &mut TomlReader<'_>, name: &str, span: &Range<usize>) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
     let fine = !name.is_empty() && name.bytes().all(allowed);
     if !fine {
