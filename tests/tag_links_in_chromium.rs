@@ -43,6 +43,8 @@ fn a_direct_link_is_read_as_the_network_reads_it() {
         let kept = world.click(&id);
         assert_eq!(kept["sub_ids"]["s1"], params.get("s1").cloned().unwrap_or_default(), "{kept}");
         assert_eq!(kept["params"].get("a"), None, "{kept}");
+        // The next visitor.
+        page.value("localStorage.clear(); document.cookie = 'pb_cid=; path=/; domain=shop.test; max-age=0'");
     }
 }
 
