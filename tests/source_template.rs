@@ -88,6 +88,8 @@ fn a_template_tells_its_own_ways() {
     let cake = template(CAKE);
     assert_eq!(cake.name(), "cake");
     assert_eq!(cake.link_param(), Some("s2"));
+    assert_eq!(cake.link_query(), ["a", "c"]);
+    assert!(template(GENERIC).link_query().is_empty());
     assert_eq!(cake.reply_text(), None);
     assert_eq!(cake.default_dedup(), Dedup::Transaction);
     let (positive, zero) = cake.default_events().unwrap();

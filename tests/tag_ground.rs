@@ -179,3 +179,32 @@ pub fn message(click: &str, more: Value) -> Value {
     message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     message
 }
+
+/// A script for a page, before that of the tag: it writes down what the tag sends, in the tab's own storage,
+/// and plays a relay that cannot be reached where `sessionStorage.relay` is `down`, or one that answers the
+/// status that is there.
+pub const RECORDER: &str = r"<script>
+(() => {
+  const noted = (by, url, body) => {
+    const path = new URL(url).pathname;
+    if (path.startsWith('/t/')) {
+      const sent = JSON.parse(sessionStorage.sent || '[]').concat([{ by, path, body: JSON.parse(body) }]);
+      sessionStorage.sent = JSON.stringify(sent);
+    }
+    return sessionStorage.relay;
+  };
+  const [fetched, beaconed] = [window.fetch, navigator.sendBeacon.bind(navigator)];
+  window.fetch = (url, init) => {
+    const plays = noted('fetch', url, init.body);
+    return !plays ? fetched(url, init)
+      : plays === 'down' ? Promise.reject(new TypeError('down'))
+      : Promise.resolve(new Response(null, { status: +plays }));
+  };
+  navigator.sendBeacon = (url, body) => !noted('beacon', url, body) && beaconed(url, body);
+})();
+</script>";
+
+/// What the tag has sent from this tab, oldest first.
+pub fn sent(page: &mut crate::browser::Page) -> Vec<Value> {
+    page.value("JSON.parse(sessionStorage.sent || '[]')").as_array().unwrap().clone()
+}

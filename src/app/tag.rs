@@ -48,6 +48,7 @@ fn told(config: &Config, landing: &Landing) -> TagConfig {
         let group = groups.entry(source.template.name()).or_insert_with(|| LinkGroup {
             name: source.template.name().to_owned(),
             param: param.to_owned(),
+            query: source.template.link_query().to_vec(),
             hosts: Vec::new(),
             paths: Vec::new(),
         });
@@ -56,8 +57,17 @@ fn told(config: &Config, landing: &Landing) -> TagConfig {
     }
     TagConfig {
         public_url: config.server.public_url.clone(),
+        direct: direct(config),
         params: landing.params.as_slice().iter().filter(marks_click).cloned().collect(),
         cookies: landing.cookies.as_slice().to_vec(),
         groups: groups.into_values().collect(),
     }
+}
+
+/// What a direct link carries. Where no campaign is configured there is none, and a page's own `a` and `c`
+/// are not mistaken for one.
+fn direct(config: &Config) -> Vec<String> {
+    let names: &[&str] =
+        if config.campaigns.is_empty() { &[] } else { &["a", "c", "s1", "s2", "s3", "s4", "s5"] };
+    names.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -125,6 +125,7 @@ fn as_json(catalog: &Catalog) -> Value {
             "currency": if template.maps_currency() { "from the postback" } else { "from the configuration" },
             "extra_parameters": template.extra_params(),
             "link_parameter": template.link_param(),
+            "link_query": template.link_query(),
             "provenance": template.provenance().iter().map(provenance).collect::<Vec<_>>(),
         })
     });

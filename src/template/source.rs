@@ -12,6 +12,7 @@ use crate::domain::money::{Currency, DecimalMark};
 use crate::problem::{Problem, did_you_mean};
 use crate::template::params::Params;
 use crate::template::source_file;
+use crate::template::source_links::Links;
 
 /// What one configured source says over its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub struct SourceTemplate {
     pub(crate) dedup: Dedup,
     /// What a field is taken to be when its parameter is absent.
     pub(crate) defaults: HashMap<Field, String>,
-    pub(crate) link_param: Option<String>,
     pub(crate) body: BodyLimits,
+    pub(crate) links: Option<Links>,
     pub(crate) provenance: Vec<Provenance>,
 }
 
@@ -285,7 +286,13 @@ impl SourceTemplate {
 
     /// The sub id that carries our click id outward, in the network's tracking links.
     pub fn link_param(&self) -> Option<&str> {
-        self.link_param.as_deref()
+        self.links.as_ref().map(|links| links.param.as_str())
+    }
+
+    /// The parameters, each a number, by which a link to another host is known as the network's. None: by
+    /// none.
+    pub fn link_query(&self) -> &[String] {
+        self.links.as_ref().map_or(&[], |links| &links.query)
     }
 
     /// The body that the network wants as an answer, in place of our JSON.

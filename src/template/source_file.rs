@@ -11,9 +11,9 @@ use crate::domain::money::DecimalMark;
 use crate::problem::Problem;
 use crate::template::source::{Entry, EventRules, Field, Names, Piece, Provenance, Reading, SourceTemplate};
 use crate::template::toml_reader::{TomlReader, in_order};
-use crate::template::{source_body, source_default, source_time};
+use crate::template::{source_body, source_default, source_links, source_time};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "name",
     "docs",
     "macro",
@@ -22,6 +22,7 @@ const KEYS: [&str; 19] = [
     "extra",
     "keep",
     "link_param",
+    "link_query",
     "map",
     "status",
     "event",
@@ -76,7 +77,7 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
         body: source_body::read(reader, root),
         statuses,
         fields,
-        link_param: reader.text(root, "link_param").map(Spanned::into_inner),
+        links: source_links::read(reader, root),
         provenance: provenance(reader, root),
     };
     verify(reader, root);
@@ -207,7 +208,7 @@ fn entries(reader: &mut TomlReader<'_>, root: &DeTable<'_>, key: &str, names: &m
 }
 
 /// A name that can stand in a URL as it is.
-fn param_name(reader: &mut TomlReader<'_>, name: &str, span: &Range<usize>) -> bool {
+pub(crate) fn param_name(reader: &mut TomlReader<'_>, name: &str, span: &Range<usize>) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
     let fine = !name.is_empty() && name.bytes().all(allowed);
     if !fine {

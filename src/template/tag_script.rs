@@ -1,4 +1,4 @@
-//! The script of the tag as pages load it: its source without comments, with the configuration in place.
+//! The script of the tag as pages load it: its source made small, with the configuration in place.
 
 use std::io::Write;
 
@@ -8,6 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 use sha2::{Digest, Sha384};
+
+use crate::template::minify::minified;
 
 static SOURCE: &str = include_str!("../../templates/tag/tag.js");
 
@@ -22,6 +24,8 @@ pub struct TagConfig {
     /// Landing parameters to keep; another value of one is another click. A `*` at a name's end stands
     /// for any ending.
     pub params: Vec<String>,
+    /// The parameters of a direct link, as [`TagConfig::params`] where the page's URL has both `a` and `c`.
+    pub direct: Vec<String>,
     /// Cookies to keep, written alike.
     pub cookies: Vec<String>,
     pub groups: Vec<LinkGroup>,
@@ -34,6 +38,9 @@ pub struct LinkGroup {
     pub name: String,
     /// The sub id that carries the click id.
     pub param: String,
+    /// A link to another host is of this network where its query has all of these, each a number. None: no
+    /// link is.
+    pub query: Vec<String>,
     /// Each covers its subdomains.
     pub hosts: Vec<String>,
     /// Paths on the page's own host; a `*` at the end stands for any ending.
@@ -56,6 +63,7 @@ pub struct TagScript {
 struct Written<'a> {
     endpoint: String,
     params: String,
+    direct: String,
     cookies: String,
     groups: Vec<WrittenGroup<'a>>,
 }
@@ -64,6 +72,7 @@ struct Written<'a> {
 struct WrittenGroup<'a> {
     name: String,
     param: &'a str,
+    query: Vec<String>,
     hosts: &'a [String],
     paths: Vec<String>,
 }
@@ -73,6 +82,7 @@ impl TagScript {
         let written = Written {
             endpoint: format!("{}/t/", config.public_url.trim_end_matches('/')),
             params: pattern(&config.params),
+            direct: pattern(&config.direct),
             cookies: pattern(&config.cookies),
             groups: config.groups.iter().map(written).collect(),
         };
@@ -80,7 +90,7 @@ impl TagScript {
         let json = serde_json::to_string(&written).unwrap_or_default();
         // Line ends in JSON that older JavaScript takes for its own.
         let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
-        TagScript::of(stripped(SOURCE).replacen(PLACE, &json, 1))
+        TagScript::of(minified(SOURCE).replacen(PLACE, &json, 1))
     }
 
     /// The version that has this text.
@@ -110,18 +120,13 @@ fn compressed(text: &[u8]) -> Vec<u8> {
     written.unwrap_or_default()
 }
 
-/// Without comment lines, empty lines and indentation. The source keeps comments on lines of their own
-/// and has no text that spans lines, so nothing else can be hit.
-pub fn stripped(source: &str) -> String {
-    let lines = source.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).collect::<Vec<_>>().join("\n")
-}
-
 fn written(group: &LinkGroup) -> WrittenGroup<'_> {
     let path = |path: &String| format!("^{}$", ending(path));
     WrittenGroup {
         name: group.name.to_lowercase(),
         param: &group.param,
+        // The tag reads a query's names in lower case.
+        query: group.query.iter().map(|name| name.to_lowercase()).collect(),
         hosts: &group.hosts,
         paths: group.paths.iter().map(path).collect(),
     }

@@ -1,25 +1,40 @@
-// The tag of a landing page: it records the click, hands its id on to offer links, and tells events.
+// The tag of a landing page: it records the click, hands its id on to offer links, and reports events.
 //
 //   <script async src="https://t.example.com/tag.js" data-campaign="8599"></script>
 //
 // It is served without comments and indentation, with CONFIGURATION in place:
 //   endpoint  where the relay takes clicks and events
 //   params    a pattern of the landing parameters that the installed destinations need
+//   direct    a pattern of the parameters of a direct link: affiliate, creative and sub ids
 //   cookies   a pattern of the cookies that they need
-//   groups    what AutoTag knows: { name, param, hosts, paths }, one for each kind of network
+//   groups    what AutoTag knows: { name, param, query, hosts, paths }, one for each kind of network
 //
 // It never throws into the page, waits for nothing, and runs wherever ES2017 does.
 (() => {
   const config = CONFIGURATION;
   const page = document;
+  const json = JSON.stringify;
   // After 30 days an old click earns nothing more: the next page makes a new one.
   const life = 30 * 864e5;
   const options = (page.currentScript || page.documentElement).dataset;
-  // What is kept of the visitor: { click, pending, outbox }. Absent until there is consent.
-  let state;
-  // The href that each link had when it was last looked at. Only links of an offer are in it.
+  const waits = options.consent === 'wait';
+  // Whether the visitor agrees, as far as this page knows.
+  let active;
+  // The click of this page. It outlives a withdrawal in memory alone, so that a yes on the same page goes
+  // on with it.
+  let click;
+  // What the browser keeps for all pages: { click, outbox, refused }. In the outbox are the messages that
+  // the relay has not confirmed, oldest first.
+  let state = {};
+  // Whether the last write was kept. Where nothing can be, `state` lives as long as the page.
+  let durable = true;
+  // When the visitor was last heard.
+  let heard = 0;
+  let queue = Promise.resolve();
+  // The href that each link of an offer was given, and the one it had before.
   const seen = new WeakMap();
   let scanning;
+  let retrying;
 
   const guarded = work => (...given) => {
     try {
@@ -31,22 +46,41 @@
 
   const matches = (pattern, text) => new RegExp(pattern, 'i').test(text);
 
-  const cookie = name => {
-    const found = ('; ' + page.cookie).split('; ' + name + '=')[1];
-    return found && found.split(';')[0];
+  const validId = id => /^[\w.~-]{1,100}$/.test(id) && id;
+
+  // The first value of each name, as a network reads its links: whatever the name's case, behind a second
+  // `?`, and with the `amp;` of a URL that was copied from a page's source.
+  const readQuery = search => {
+    const found = {};
+    new URLSearchParams(search.replace(/\?(?=[\w.-]+=)|&amp;/g, '&')).forEach((value, name) =>
+      found[name = name.toLowerCase()] = found[name] || value);
+    return found;
   };
+
+  const cookie = () => (('; ' + page.cookie).split('; pb_cid=')[1] || '').split(';')[0];
 
   // On the widest domain that the browser allows, so that the relay's own host, a neighbour, sees it.
   const setCookie = (value, seconds) => {
     const labels = location.hostname.split('.');
-    for (let from = labels.length; from-- > -1 && cookie('pb_cid') !== value;) {
+    for (let from = labels.length; from-- > -1 && cookie() !== value;) {
       page.cookie = 'pb_cid=' + value + '; path=/; samesite=lax; max-age=' + seconds
         + (from < 0 ? '' : '; domain=' + labels.slice(from).join('.'))
         + (location.protocol === 'https:' ? '; secure' : '');
     }
   };
 
-  const save = guarded(() => localStorage.postbridge = JSON.stringify(state));
+  // Reads what is kept, which another tab may have changed, and keeps it as `change` leaves it.
+  const update = change => {
+    durable && guarded(() => state = JSON.parse(localStorage.postbridge || '{}'))();
+    state.outbox = state.outbox || [];
+    change && change();
+    durable = guarded(() => {
+      state.click || state.refused || state.outbox[0]
+        ? localStorage.postbridge = json(state)
+        : delete localStorage.postbridge;
+      return true;
+    })();
+  };
 
   // As the relay mints it: 9 digits of time and 20 of chance, base 36.
   const mint = () => {
@@ -55,49 +89,71 @@
     return id;
   };
 
-  // `now` beside a message's own `at`: the relay reads how long ago it was, whatever this clock says.
-  const body = message => JSON.stringify(Object.assign({ now: Date.now() }, message));
+  // Two answers of one visitor never have the same time: the later one counts.
+  const hear = () => heard = Math.max(Date.now(), heard + 1);
 
-  // A beacon outlives the page but says nothing of what became of it.
-  const beacon = (path, message) =>
-    navigator.onLine !== false && navigator.sendBeacon(config.endpoint + path, body(message));
+  // A visitor's answer alone, which is no event.
+  const isAnswer = message => message.consent && !message.landing_url;
 
-  // What an earlier page could not be sure of is sent until the relay answers for it. It knows a repeat.
-  const confirm = (path, message, done) =>
-    fetch(config.endpoint + path, { method: 'POST', body: body(message), keepalive: true, credentials: 'include' })
-      .then(answer => {
-        if (answer.status < 429) {
-          done();
-          save();
+  // `now` next to a message's own `at`: the relay reads how long ago it was, whatever this clock says.
+  const body = message => json(Object.assign({ now: Date.now() }, message));
+
+  const url = message => config.endpoint + (message.landing_url ? 'click' : 'event');
+
+  // A beacon outlives the page but reports nothing of what became of it.
+  const beacon = guarded(message =>
+    navigator.onLine !== false && navigator.sendBeacon(url(message), body(message)));
+
+  const without = message => state.outbox.filter(other => json(other) !== json(message));
+
+  // Sends what waits, in order, until the relay answers for it; it knows a repeat. What it refuses is
+  // dropped, but for the visitor's answer.
+  const deliver = async waiting => {
+    for (const message of waiting) {
+      update();
+      if ((active || isAnswer(message)) && without(message).length < state.outbox.length) {
+        const answer = await fetch(url(message), {
+          method: 'POST', body: body(message), keepalive: true, credentials: 'include',
+        });
+        if (answer.status > 428) {
+          throw 0;
         }
-      })
-      .catch(() => {});
-
-  const sendClick = () => {
-    state.pending = true;
-    save();
-    guarded(beacon)('click', state.click);
-  };
-
-  const sendEvent = message => {
-    message = Object.assign({ click_id: state.click.click_id, at: Date.now() }, message);
-    if (!guarded(beacon)('event', message)) {
-      state.outbox = state.outbox.concat([['event', message]]).slice(-20);
-      save();
+        if (answer.ok || !isAnswer(message)) {
+          update(() => state.outbox = without(message));
+        }
+      }
     }
   };
 
   const flush = () => {
-    const click = state.click;
-    const sent = JSON.stringify(click);
-    state.pending && confirm('click', click, () => state.pending = JSON.stringify(state.click) !== sent);
-    state.outbox.forEach(entry =>
-      confirm(entry[0], entry[1], () => state.outbox = state.outbox.filter(other => other !== entry)));
+    const waiting = state.outbox;
+    queue = queue.then(() => deliver(waiting)).catch(() => {
+      clearTimeout(retrying);
+      retrying = setTimeout(flush, 3e4);
+    });
+  };
+
+  const sendClick = () => {
+    update(() => {
+      state.click = click;
+      state.outbox = state.outbox.filter(other => !other.landing_url || other.click_id !== click.click_id);
+      state.outbox.push(click);
+    });
+    // Behind an answer that the relay has not yet heard it has to wait.
+    state.outbox.length < 2 && beacon(click) || flush();
+  };
+
+  const sendEvent = message => {
+    message = Object.assign({ click_id: click.click_id, at: Date.now() }, message);
+    if (!beacon(message)) {
+      update(() => state.outbox.length < 20 && state.outbox.push(message));
+      flush();
+    }
   };
 
   // Cookies that other scripts set after this one ran.
   const readCookies = () => {
-    const kept = state.click.cookies;
+    const kept = click.cookies;
     let news;
     page.cookie.replace(/([^=; ]+)=([^;]+)/g, (pair, name, value) => {
       if (matches(config.cookies, name) && !kept[name]) {
@@ -107,42 +163,43 @@
     return news;
   };
 
-  const readLate = guarded(() => state && readCookies() && sendClick());
+  const readLate = guarded(() => active && readCookies() && sendClick());
 
   // The click of this page: the one that its URL names, as that of an offer may (`?pb_cid={click_id}`);
   // the one that is kept; or a new one where the URL brings other landing parameters than the last.
   const findClick = () => {
-    const query = new URLSearchParams(location.search);
+    const query = readQuery(location.search);
     const params = {};
-    query.forEach((value, name) => {
-      if (value && matches(config.params, name)) {
-        params[name] = params[name] || value;
+    for (const name in query) {
+      if (matches(config.params, name) || query.a && query.c && matches(config.direct, name)) {
+        params[name] = query[name];
       }
-    });
-    const kept = state.click || { params: {} };
+    }
+    const kept = state.click || click || { params: {} };
     const fresh = Object.keys(params).some(name => params[name] !== kept.params[name])
       || Date.now() - kept.at > life;
-    const named = query.get('pb_cid') || !fresh && (kept.click_id || cookie('pb_cid'));
-    const id = matches('^[\\w.~-]{1,100}$', named) && named || mint();
+    const id = validId(query.pb_cid || !fresh && (kept.click_id || cookie())) || mint();
+    click = kept;
     if (id !== kept.click_id) {
-      state.pending && state.outbox.push(['click', kept]);
-      state.click = {
+      click = {
         click_id: id,
         at: Date.now(),
-        campaign: query.get('pb_campaign') || options.campaign,
+        campaign: query.pb_campaign || options.campaign,
         landing_url: location.href.slice(0, 2048),
         referrer: page.referrer.slice(0, 1024),
         params,
         cookies: {},
+        consent: kept.consent,
+        consent_at: kept.consent_at,
       };
       return true;
     }
   };
 
-  // `href` with `name=id` in its query. A value that stands there is kept, and so is all else.
+  // `href` with `name=id` in its query. A value that is there is kept, and so is all else.
   const withParam = (href, name, id) => {
     const [, url, fragment] = /^([^#]*)([^]*)$/.exec(href);
-    const there = new RegExp('(\\?(?:.*?&)?' + name.replace(/\W/g, '\\$&') + ')(?:=([^&]*))?(?=&|$)').exec(url);
+    const there = new RegExp('(\\?(?:.*?&)?' + name.replace(/\W/g, '\\$&') + ')(?:=([^&]*))?(?=&|$)', 'i').exec(url);
     if (there && there[2]) {
       return href;
     }
@@ -153,40 +210,51 @@
   };
 
   const groupOf = link => {
-    const told = (link.dataset.trackingGroup || '').toLowerCase();
-    return config.groups.find(group => told ? told === group.name : link.relList.contains(group.name))
+    const named = (link.dataset.trackingGroup || '').toLowerCase();
+    const query = readQuery(link.search);
+    return config.groups.find(group => named ? named === group.name : link.relList.contains(group.name))
       || config.groups.find(group =>
         group.hosts.some(host => ('.' + link.hostname).endsWith('.' + host))
-        || link.host === location.host && group.paths.some(path => matches(path, link.pathname)));
+        || (link.hostname === location.hostname
+          ? group.paths.some(path => matches(path, link.pathname))
+          : group.query[0] && group.query.every(name => /^\d+$/.test(query[name]))));
   };
 
-  // Puts the click id onto a link that leads to an offer, and says whether it is one.
+  // Puts the click id onto a link that leads to an offer, and returns whether it is one.
   const decorate = link => {
     const href = link.getAttribute('href').trim();
-    if (seen.get(link) === href) {
+    if ((seen.get(link) || [])[0] === href) {
       return true;
     }
-    const id = state.click.click_id;
+    const id = click.click_id;
     const group = /^http/.test(link.protocol) && groupOf(link);
     const tagged = href.includes('--CLICK-ID--')
       ? href.split('--CLICK-ID--').join(id)
       : group && withParam(href, group.param, id);
     if (tagged) {
-      seen.set(link, tagged);
+      seen.set(link, [tagged, href]);
       tagged === href || link.setAttribute('href', tagged);
     }
     return tagged;
   };
 
+  const restore = link => {
+    const [tagged, href] = seen.get(link) || [];
+    seen.delete(link);
+    tagged === link.getAttribute('href') && link.setAttribute('href', href);
+  };
+
+  const eachLink = work => Array.from(page.links).forEach(guarded(work));
+
   const scan = guarded(() => {
     scanning = 0;
-    state && Array.from(page.links).forEach(guarded(decorate));
+    active && eachLink(decorate);
   });
 
-  // The last resort: also links in a shadow tree, and those that came this very moment.
+  // The last resort: also links in a shadow tree, and those that were added this very moment.
   const clicked = guarded(event => {
     const link = event.composedPath().find(node => node.href && node.relList);
-    if (state && link && decorate(link) && event.button < 2) {
+    if (active && link && decorate(link) && event.button < 2) {
       sendEvent({ name: 'OutboundClick', link: link.href.slice(0, 2048) });
     }
   });
@@ -206,48 +274,75 @@
   };
 
   const start = consent => {
-    if (!state) {
-      guarded(() => state = JSON.parse(localStorage.postbridge))();
-      state = state && state.outbox ? state : { outbox: [] };
-      flush();
-    }
+    active = true;
+    update(() => state.refused = undefined);
+    flush();
     let news = findClick();
     news = readCookies() || news;
-    if (consent && JSON.stringify(consent) !== JSON.stringify(state.click.consent)) {
-      news = state.click.consent = consent;
+    if (consent && json(consent) !== json(click.consent)) {
+      news = click.consent = consent;
+      click.consent_at = hear();
     }
-    setCookie(state.click.click_id, life / 1e3);
+    setCookie(click.click_id, life / 1e3);
     news && sendClick();
     watch();
   };
 
-  // Without consent nothing is kept, sent or put onto a link. Where there was consent before, what was
-  // kept is removed, and the relay is told that it is over.
-  const stop = consent => {
-    state && beacon('click', { click_id: state.click.click_id, at: Date.now(), consent });
-    state = undefined;
-    guarded(() => delete localStorage.postbridge)();
-    setCookie('', 0);
+  const halt = () => {
+    active = undefined;
+    eachLink(restore);
   };
 
-  const agreed = answer => answer === undefined ? answer : answer === true || answer === 'granted';
+  // Without consent nothing is kept, sent or put onto a link. Of a visitor who was recorded before, the
+  // refusal is kept until the relay has it; a page that does not wait for consent keeps that there was one.
+  const stop = consent => {
+    const ids = new Set([active && click.click_id, cookie()]);
+    const consent_at = hear();
+    halt();
+    update(() => {
+      ids.add(state.click && state.click.click_id);
+      state.outbox = state.outbox.filter(isAnswer);
+      ids.forEach(id => validId(id) && state.outbox.push({ click_id: id, consent, consent_at }));
+      state.click = undefined;
+      state.refused = !waits;
+    });
+    if (click) {
+      click.consent = undefined;
+    }
+    setCookie('', 0);
+    flush();
+  };
+
+  // In another tab, or on a page that this one was left for, the consent may have been withdrawn. A page
+  // that merely empties its storage leaves the cookie.
+  const look = guarded(() => {
+    update();
+    active && !state.click && !cookie() && halt();
+  });
+
+  const agreed = (answer, before) => answer === undefined ? before : answer === true || answer === 'granted';
 
   // What the page may call. Before the script is there, it may leave calls in an array:
   //   (window.postbridge = window.postbridge || []).push(['consent', { ad_user_data: true }]);
   const api = {
-    clickId: () => state && state.click.click_id,
+    clickId: () => active && click.click_id,
     event: guarded((name, detail) => {
       const { value, currency, transaction_id } = detail || {};
-      state && sendEvent({ name, value, currency, transaction_id });
+      active && name && sendEvent({ name, value, currency, transaction_id });
     }),
     consent: guarded(choice => {
+      const before = active && click.consent || {};
       const consent = {
-        ad_user_data: agreed(choice.ad_user_data),
-        ad_personalization: agreed(choice.ad_personalization),
+        ad_user_data: agreed(choice.ad_user_data, before.ad_user_data),
+        ad_personalization: agreed(choice.ad_personalization, before.ad_personalization),
       };
-      consent.ad_user_data ? start(consent) : stop(consent);
+      if (consent.ad_user_data === false) {
+        stop(consent);
+      } else if (consent.ad_user_data || active) {
+        start(consent);
+      }
     }),
-    push: ([name, ...given]) => api[name](...given),
+    push: guarded(([name, ...given]) => api[name](...given)),
   };
 
   // A page that the browser draws ahead of time is no visit until it is shown.
@@ -260,8 +355,17 @@
       return;
     }
     window.postbridge = api;
-    options.consent === 'wait' || start();
-    Array.isArray(early) && early.forEach(api.push);
+    update();
+    flush();
+    const calls = Array.isArray(early) ? early : [];
+    // An answer that is older than the script goes first: where it is a no, nothing is ever recorded.
+    const answers = calls.filter(guarded(call => call[0] === 'consent'));
+    answers.forEach(api.push);
+    waits || state.refused || answers[0] || start();
+    calls.forEach(call => answers.includes(call) || api.push(call));
+    addEventListener('online', flush);
+    addEventListener('storage', look);
+    addEventListener('pageshow', look);
   });
   begin();
 })();

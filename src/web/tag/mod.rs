@@ -133,6 +133,7 @@ impl Tag {
         } else {
             match telling {
                 Telling::Click => self.click(call, headers, now).await,
+                Telling::Event if read::is_answer(&call.body) => self.click(call, headers, now).await,
                 Telling::Event => self.event(call, now).await,
             }
         };

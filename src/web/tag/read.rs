@@ -22,7 +22,18 @@ const LONGEST_WORD: usize = 200;
 pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
     let members = members(
         body,
-        &["click_id", "at", "now", "campaign", "landing_url", "referrer", "params", "cookies", "consent"],
+        &[
+            "click_id",
+            "at",
+            "now",
+            "campaign",
+            "landing_url",
+            "referrer",
+            "params",
+            "cookies",
+            "consent",
+            "consent_at",
+        ],
     )?;
     let text = |name: &str| optional(name, member(&members, name), |text| Ok(text.to_owned()));
     Ok(TagClick {
@@ -35,6 +46,12 @@ pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
         cookies: pairs("cookies", member(&members, "cookies"))?,
         consent: consent(member(&members, "consent"))?,
     })
+}
+
+/// Whether a message is a visitor's answer to the question of consent alone: it names no event.
+pub fn is_answer(body: &[u8]) -> bool {
+    let members: Result<Map<String, Value>, _> = serde_json::from_slice(body);
+    members.is_ok_and(|members| !members.contains_key("name") && members.contains_key("consent"))
 }
 
 /// Reads an event told at `now`.
