@@ -228,7 +228,7 @@ fn a_destination_may_take_what_a_built_in_source_brings() {
     let only = "\n[destination.only]\nsource = [\"cake-api\", \"pixel\", \"tag\"]\n";
     let destination = "[[destination]]\nid = \"d\"\ntemplate = \"meta\"\n[destination.settings]\npixel_id = 1\naccess_token = { env = \"META_ACCESS_TOKEN\" }\n";
     let config = parse(&format!("{destination}{only}"));
-    assert_eq!(config.destinations[0].route.sources.len(), 3);
+    assert_eq!(config.destinations[0].route.only.sources.len(), 3);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
+use postbridge::domain::consent::ConsentNeed;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
 use postbridge::domain::delivery::{Delivery, DeliveryState, Judgement, OutgoingRequest};
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
@@ -44,6 +45,8 @@ fn claimed() -> Claimed {
         payout_from: None,
         reason: None,
         remarks: vec![],
+        consent: Default::default(),
+        not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
     };
@@ -67,7 +70,14 @@ fn policy() -> SourcePolicy {
 }
 
 fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
-    Rules { mode: Mode::Live, changes: Changes::Ignore, max_age_ms: Some(WEEK), policy, on: None }
+    Rules {
+        mode: Mode::Live,
+        changes: Changes::Ignore,
+        max_age_ms: Some(WEEK),
+        policy,
+        on: None,
+        consent: ConsentNeed::default(),
+    }
 }
 
 fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, Class)> {

@@ -153,6 +153,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
         event_time: None,
         traits: Default::default(),
         params: Vec::new(),
+        consent: Default::default(),
         note: None,
         network: Default::default(),
     }
