@@ -55,7 +55,8 @@ then = "retry"
 why = "not received"
 "#;
 
-const EVENT: &str = r#"{"id": {{json event_id}}, "transaction": {{json transaction_id}}}"#;
+const EVENT: &str =
+    r#"{"id": {{json event_id}}, "transaction": {{json transaction_id}}, "email": {{json traits.email}}}"#;
 
 /// What the stand-in answers to an event that it takes.
 pub const TAKEN: &str = r#"{"received":1}"#;
