@@ -288,6 +288,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         event_time: None,
         traits: Traits::default(),
         params: vec![("affid".to_owned(), "12".to_owned()), ("campid".to_owned(), "345".to_owned())],
+        consent: Default::default(),
         note: None,
         network: Default::default(),
     };

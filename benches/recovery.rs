@@ -223,6 +223,7 @@ fn arrival(number: usize) -> Arrival {
         event_time: None,
         traits: Traits::default(),
         params: params.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
+        consent: Default::default(),
         note: None,
         network: Default::default(),
     };

@@ -186,6 +186,8 @@ fn conversion(traits: Traits) -> Conversion {
         payout_from: None,
         reason: None,
         remarks: Vec::new(),
+        consent: Default::default(),
+        not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
     }

@@ -271,6 +271,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         event_time: Some(received_at.plus_millis(-i64::try_from(random % 3_600_000).ok()?)),
         traits: Traits::default(),
         params: vec![("s1".to_owned(), format!("{random:016x}"))],
+        consent: Default::default(),
         note: None,
         network: NetworkClaim {
             offer: if of_offers { offer_id(affiliate % OFFERS) } else { None },

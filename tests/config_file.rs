@@ -102,8 +102,8 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
     assert_eq!(config.server.tls.unwrap().certificate, folder.path().join("cert.pem"));
     assert_eq!(config.store.path, folder.path().join("data"));
     assert_eq!(config.sources[0].max_per_second.unwrap().get(), 200);
-    assert_eq!(config.destinations[0].route.events, ["Purchase"]);
-    assert_eq!(config.destinations[0].route.sources[0].as_str(), "cake-test");
+    assert_eq!(config.destinations[0].route.only.events, ["Purchase"]);
+    assert_eq!(config.destinations[0].route.only.sources[0].as_str(), "cake-test");
 }
 
 #[test]

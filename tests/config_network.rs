@@ -230,7 +230,27 @@ fn a_destination_may_take_what_a_built_in_source_brings() {
     let only = "\n[destination.only]\nsource = [\"cake-api\", \"pixel\", \"tag\"]\n";
     let destination = "[[destination]]\nid = \"d\"\ntemplate = \"meta\"\n[destination.settings]\npixel_id = 1\naccess_token = { env = \"META_ACCESS_TOKEN\" }\n";
     let config = parse(&format!("{destination}{only}"));
-    assert_eq!(config.destinations[0].route.sources.len(), 3);
+    assert_eq!(config.destinations[0].route.only.sources.len(), 3);
+}
+
+#[test]
+fn a_destination_may_name_offers_campaigns_and_affiliates_and_what_consent_it_needs() {
+    let destination = |more: &str, only: &str| {
+        let settings =
+            "[destination.settings]\npixel_id = 1\naccess_token = { env = \"META_ACCESS_TOKEN\" }\n";
+        let head = format!("[[destination]]\nid = \"d\"\ntemplate = \"meta\"\n{more}{settings}");
+        let config = parse(&format!("{}{head}[destination.only]\n{only}", crate::relay::CAMPAIGN));
+        config.destinations[0].clone()
+    };
+    let all = "offer = [\"565\"]\ncampaign = [\"8599\"]\naffiliate = [\"200\"]\n";
+    let only = destination("", all).route.only;
+    let names = (only.offers[0].as_str(), only.campaigns[0].as_str(), only.affiliates[0].as_str());
+    assert_eq!(names, ("565", "8599", "200"));
+    let usual = destination("", "").route.consent;
+    assert_eq!((usual.personal, usual.explicit), (true, false));
+    let strict = destination("consent = \"granted\"\n", "");
+    assert_eq!(strict.route.consent, strict.account.consent_need());
+    assert!(strict.route.consent.explicit);
 }
 
 #[test]

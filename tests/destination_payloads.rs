@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Click, Consent, Trait, Traits};
+use postbridge::domain::click::{Click, Trait, Traits};
+use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::{Conversion, EventName, Status};
 use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
@@ -64,6 +65,8 @@ pub fn conversion() -> Conversion {
         payout_from: None,
         reason: None,
         remarks: vec![],
+        consent: Default::default(),
+        not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
     }
@@ -317,10 +320,12 @@ fn a_visitors_answer_is_told_in_the_platforms_words_and_left_out_where_nobody_as
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
     let account = account(Arc::new(DestinationTemplate::parse("answers", &files).unwrap()), &[]);
     let mut click = click();
-    click.passage.consent = Some(Consent { ad_user_data: Some(true), ad_personalization: Some(false) });
+    click.passage.consent =
+        Consent { ad_user_data: Some(true), ad_personalization: Some(false) }.said_at(Time::EPOCH);
     let told = request(&account, &conversion(), Some(&click)).body;
     assert_eq!(told, br#"{"data":"GRANTED","ads":"D"}"#);
-    click.passage.consent = Some(Consent { ad_user_data: Some(false), ad_personalization: None });
+    click.passage.consent =
+        Consent { ad_user_data: Some(false), ad_personalization: None }.said_at(Time::EPOCH);
     assert_eq!(request(&account, &conversion(), Some(&click)).body, br#"{"data":"DENIED"}"#);
 }
 

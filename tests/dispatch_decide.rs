@@ -1,12 +1,13 @@
 //! What becomes of a delivery before it is sent, and after an answer came.
 
-use postbridge::dispatch::decide::{Class, Rules, after, before};
+use postbridge::dispatch::decide::{Class, Rules, after, before, by_ids_alone};
 use postbridge::dispatch::schedule::Schedule;
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
+use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
-use postbridge::domain::delivery::{Delivery, DeliveryState, Judgement, OutgoingRequest};
+use postbridge::domain::delivery::{Delivery, DeliveryState, Judgement, OutgoingRequest, SkipCode};
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -44,6 +45,8 @@ fn claimed() -> Claimed {
         payout_from: None,
         reason: None,
         remarks: vec![],
+        consent: Default::default(),
+        not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
     };
@@ -67,7 +70,14 @@ fn policy() -> SourcePolicy {
 }
 
 fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
-    Rules { mode: Mode::Live, changes: Changes::Ignore, max_age_ms: Some(WEEK), policy, on: None }
+    Rules {
+        mode: Mode::Live,
+        changes: Changes::Ignore,
+        max_age_ms: Some(WEEK),
+        policy,
+        on: None,
+        consent: ConsentNeed::default(),
+    }
 }
 
 fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, Class)> {
@@ -112,6 +122,39 @@ fn of_a_source_that_is_no_longer_configured_what_is_approved_is_sent() {
     assert_eq!(ended(&rules(None), &claimed, at(0)), None);
     claimed.conversion.status = Status::Pending;
     assert_eq!(ended(&rules(None), &claimed, at(0)), Some(("skipped", Class::NotForwarded)));
+}
+
+#[test]
+fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone() {
+    let (policy, mut claimed) = (policy(), claimed());
+    let refuse = |ad_user_data| Consent { ad_user_data, ad_personalization: None }.said_at(at(0));
+    let ads = ConsentNeed { personal: true, explicit: false };
+    let rules = Rules { consent: ads, changes: Changes::Send, ..rules(Some(&policy)) };
+    assert_eq!(ended(&rules, &claimed, at(0)), None, "not known is not refused");
+    claimed.conversion.consent = refuse(Some(false));
+    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
+    let settled = before(&rules, &claimed, at(0)).unwrap();
+    let code = match settled.state {
+        DeliveryState::Skipped { code, .. } => code,
+        _ => None,
+    };
+    assert_eq!(code, Some(SkipCode::ConsentDenied));
+    let own = Rules { consent: ConsentNeed::default(), ..rules };
+    assert_eq!(ended(&own, &claimed, at(0)), None);
+    assert!(!by_ids_alone(&own, &claimed));
+
+    claimed.told_before = true;
+    assert_eq!(ended(&rules, &claimed, at(0)), None, "it is told of the change");
+    assert!(by_ids_alone(&rules, &claimed));
+    let deaf = Rules { changes: Changes::Ignore, ..rules };
+    assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
+
+    claimed.told_before = false;
+    claimed.conversion.consent = refuse(None);
+    let strict = Rules { consent: ConsentNeed { personal: true, explicit: true }, ..rules };
+    assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
+    claimed.conversion.consent = refuse(Some(true));
+    assert_eq!(ended(&strict, &claimed, at(0)), None);
 }
 
 #[test]

@@ -4,17 +4,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use postbridge::ambient::Clock;
+use postbridge::domain::click::Trait;
+use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::Status;
-use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::{DestinationId, Occasion};
+use postbridge::domain::remark::Remark;
 use postbridge::domain::time::DAY_MS;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv};
 use postbridge::store::memory::{FaultAt, Memory};
 
-use crate::dispatch_world::{TAKEN, Target, World, plan, until};
+use crate::dispatch_world::{TAKEN, Target, World, draft, plan, until};
 use crate::standin::{Act, Standin};
 
 async fn taking() -> Standin {
@@ -76,6 +81,51 @@ async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_befo
     let ids: HashSet<String> =
         platform.received().iter().map(|request| request.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 1, "one event id over all occasions");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn after_a_withdrawal_a_change_of_what_was_sent_names_ids_alone_and_nothing_new_is_sent() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let told = |transaction: &str, status: Status, ad_user_data: bool| {
+        let mut told = draft(transaction, status);
+        told.traits.0.insert(Trait::Email, "ann@example.com".to_owned());
+        told.consent = Consent { ad_user_data: Some(ad_user_data), ad_personalization: None };
+        told
+    };
+    let sold = world.arrive(told("t", Status::Approved, true)).await;
+    world.reaches(sold, "delivered").await;
+    world.arrive(told("t", Status::Rejected, false)).await;
+    platform.wait_for(2).await;
+    let fresh = world.arrive(told("u", Status::Approved, false)).await;
+    let (delivery, _) = world.reaches(fresh, "skipped").await;
+    let DeliveryState::Skipped { code, .. } = delivery.state else { panic!("{delivery:?}") };
+    assert_eq!(code, Some(SkipCode::ConsentDenied));
+    dispatch.stop(Duration::from_secs(5)).await;
+    let bodies: Vec<Value> = platform.received().iter().map(|request| request.json()).collect();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    assert_eq!((&bodies[0]["email"], &bodies[1]["email"]), (&json!("ann@example.com"), &Value::Null));
+    assert_eq!((&bodies[0]["id"], &bodies[0]["transaction"]), (&bodies[1]["id"], &bodies[1]["transaction"]));
+    let history = world.store.conversion(sold).await.unwrap().unwrap().conversion.history;
+    assert!(history[0].what.contains(&"ad_user_data: granted → denied".to_owned()), "{history:?}");
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_remark() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let world = World::new(&targets);
+    let dispatch = world.dispatch(&targets);
+    let mut told = draft("t", Status::Approved);
+    told.consent = Consent { ad_user_data: Some(true), ad_personalization: Some(false) };
+    let sold = world.arrive(told).await;
+    let (_, attempts) = world.reaches(sold, "delivered").await;
+    assert_eq!(attempts[0].remark, Some(Remark::PersonalizationNotExpressed.sentence()));
+    let agreed = world.sale("u").await;
+    assert_eq!(world.reaches(agreed, "delivered").await.1[0].remark, None);
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

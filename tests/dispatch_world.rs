@@ -55,7 +55,8 @@ then = "retry"
 why = "not received"
 "#;
 
-const EVENT: &str = r#"{"id": {{json event_id}}, "transaction": {{json transaction_id}}}"#;
+const EVENT: &str =
+    r#"{"id": {{json event_id}}, "transaction": {{json transaction_id}}, "email": {{json traits.email}}}"#;
 
 /// What the stand-in answers to an event that it takes.
 pub const TAKEN: &str = r#"{"received":1}"#;
@@ -153,6 +154,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
         event_time: None,
         traits: Default::default(),
         params: Vec::new(),
+        consent: Default::default(),
         note: None,
         network: Default::default(),
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Model;
-use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage};
+use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage};
+use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::Status;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
 use postbridge::domain::ids::{
@@ -172,7 +173,8 @@ fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
         }),
         country: Some("DE".to_owned()),
         verdicts: Vec::new(),
-        consent: Some(Consent { ad_user_data: Some(true), ad_personalization: Some(false) }),
+        consent: Consent { ad_user_data: Some(true), ad_personalization: Some(false) }
+            .said_at(postbridge::domain::time::Time::EPOCH),
     };
     click
 }

@@ -1,11 +1,12 @@
 //! Which destinations a conversion causes deliveries for: whose, when, in which status and what share.
 
 use postbridge::domain::attribution::{Attribution, Reading};
+use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Status};
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, SourceId};
 use postbridge::domain::offer::Placement;
-use postbridge::domain::routing::{Changes, Route, Scope, plan};
+use postbridge::domain::routing::{Changes, PlanRules, Route, Scope, plan};
 use postbridge::domain::rulebook::{built_in, usual};
 use postbridge::domain::status::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
@@ -44,7 +45,8 @@ fn campaigns() -> Route {
 
 fn planned(conversion: &Conversion, earlier: &[Delivery], route: &Route) -> Vec<Delivery> {
     let policy = usual(conversion.source.clone());
-    plan(conversion, earlier, &policy, std::slice::from_ref(route), noon())
+    let routes = std::slice::from_ref(route);
+    plan(conversion, earlier, &PlanRules { policy: &policy, routes, consent: Consent::default() }, noon())
 }
 
 fn changed(conversion: &Conversion, status: Status) -> Conversion {
@@ -152,7 +154,8 @@ fn a_scrubbed_conversion_is_forwarded_nowhere_whatever_is_configured() {
     let mut policy = usual(scrubbed.source.clone());
     policy.forward_status = Status::ALL.to_vec();
     let ads = Route::to(DestinationId::parse("ads").unwrap());
-    assert!(plan(&scrubbed, &[], &policy, &[ads], noon()).is_empty());
+    let rules = PlanRules { policy: &policy, routes: &[ads], consent: Consent::default() };
+    assert!(plan(&scrubbed, &[], &rules, noon()).is_empty());
 }
 
 fn order(to: Status, by: Actor) -> StatusMove {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{Attribution, Model, Reading};
-use postbridge::domain::click::{Agent, Click, ClickKind, Consent, Origin, Passage, Trait, Traits};
+use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage, Trait, Traits};
+use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::{Cause, Status};
 use postbridge::domain::delivery::{DeliveryState, Judgement};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules};
@@ -170,7 +171,8 @@ fn visit(id: &str, kind: ClickKind) -> Click {
         }),
         country: Some("DE".to_owned()),
         verdicts: Vec::new(),
-        consent: Some(Consent { ad_user_data: Some(true), ad_personalization: None }),
+        consent: Consent { ad_user_data: Some(true), ad_personalization: None }
+            .said_at(postbridge::domain::time::Time::EPOCH),
     };
     Click { at: at(100), recorded_at: at(100), passage, ..click(id) }
 }

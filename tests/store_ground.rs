@@ -146,6 +146,7 @@ pub fn sale(transaction: &str) -> Sale {
             event_time: None,
             traits: Traits::default(),
             params: vec![("affid".to_owned(), "12".to_owned())],
+            consent: Default::default(),
             note: None,
             network: NetworkClaim::default(),
         },

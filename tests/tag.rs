@@ -202,15 +202,22 @@ fn of_a_visitor_who_does_not_agree_nothing_is_recorded() {
 }
 
 #[test]
-fn a_consent_can_be_taken_back_and_is_not_given_again_by_a_later_message() {
+fn a_consent_can_be_taken_back_and_given_again_and_nothing_else_of_a_refusal_is_taken() {
     let world = World::new();
-    click(&world, json!({"consent": {"ad_user_data": true, "ad_personalization": true}}));
-    click(&world, json!({"consent": {"ad_user_data": false}, "landing_url": "https://shop.example/"}));
+    let at = |said: i64| json!(1_790_000_000_000_i64 - 10_000_000 + said);
+    click(
+        &world,
+        json!({"consent": {"ad_user_data": true, "ad_personalization": true}, "consent_at": at(0)}),
+    );
+    let no = json!({"consent": {"ad_user_data": false}, "consent_at": at(5_000_000), "landing_url": "https://shop.example/"});
+    click(&world, no);
     let both = json!({"ad_user_data": false, "ad_personalization": true});
     let kept = world.click(CLICK);
     assert_eq!((&kept["consent"], &kept["landing_url"]), (&both, &Value::Null), "nothing else is taken");
-    click(&world, json!({"consent": {"ad_user_data": true}}));
-    assert_eq!(world.click(CLICK)["consent"], both);
+    click(&world, json!({"consent": {"ad_user_data": true}, "consent_at": at(1)}));
+    assert_eq!(world.click(CLICK)["consent"], both, "an older yes that is received late");
+    click(&world, json!({"consent": {"ad_user_data": true}, "consent_at": at(9_000_000)}));
+    assert_eq!(world.click(CLICK)["consent"]["ad_user_data"], true);
 }
 
 #[test]

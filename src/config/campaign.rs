@@ -20,9 +20,13 @@ pub struct Partners {
     pub campaigns: Vec<Campaign>,
     /// Postbacks of affiliates, of campaigns, and for all.
     pub outgoing: Vec<Outgoing>,
+    /// The ids of all, also of those left out.
+    pub affiliate_ids: Vec<AffiliateId>,
+    pub campaign_ids: Vec<CampaignId>,
 }
 
-const AFFILIATE: Kind<AffiliateId> = Kind {
+/// Affiliates and their ids.
+pub const AFFILIATE: Kind<AffiliateId> = Kind {
     word: "affiliate",
     parse: AffiliateId::parse,
     comes_from: "the id of an [[affiliate]]",
@@ -30,7 +34,8 @@ const AFFILIATE: Kind<AffiliateId> = Kind {
     why_unique: "campaigns and conversions name it",
 };
 
-const CAMPAIGN: Kind<CampaignId> = Kind {
+/// Campaigns and their ids.
+pub const CAMPAIGN: Kind<CampaignId> = Kind {
     word: "campaign",
     parse: CampaignId::parse,
     comes_from: "the id of a [[campaign]]",
@@ -61,6 +66,7 @@ pub fn read_all(root: &Section<'_>, offers: &[OfferId], creatives: &Creatives) -
         read_campaign(root, section, &mut known, &mut partners);
     }
     partners.outgoing.extend(outgoing::read_for_all(root));
+    (partners.affiliate_ids, partners.campaign_ids) = (known.affiliates, known.campaigns);
     partners
 }
 

@@ -1,6 +1,7 @@
 //! What is allowed and surely not meant: remarks on a configuration that is whole, each at its line.
 
 use crate::config::Config;
+use crate::config::destination::Destination;
 use crate::config::offer::Offer;
 use crate::config::read::Section;
 use crate::config::server::ApiToken;
@@ -12,6 +13,7 @@ use crate::template::macro_url::MacroUrl;
 /// Keeps every remark. `root` is asked only for lines.
 pub fn remark(root: &Section<'_>, config: &Config) {
     warn_of_nothing(root, config);
+    warn_of_unrouted(root, config);
     if config.api.tokens.iter().any(|token| token.rights.may_read_all() || of_advertiser(token)) {
         warn_of_words(root, config);
     }
@@ -53,6 +55,20 @@ fn warn_of_nothing(root: &Section<'_>, config: &Config) {
             "add one: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
         );
     }
+}
+
+/// What advertisers report goes to no destination that does not name it.
+fn warn_of_unrouted(root: &Section<'_>, config: &Config) {
+    let Some(first) = config.destinations.first() else { return };
+    let names_whose = |destination: &Destination| destination.route.only.names_whose();
+    if config.offers.is_empty() || config.destinations.iter().any(names_whose) {
+        return;
+    }
+    let what = "what advertisers report for the [[offer]]s goes to no [[destination]]: none names it";
+    let hint = "where that is not meant, name them: [destination.only] offer = [\"565\"]; `source`, \
+                `campaign` and `affiliate` do too";
+    let place = Place { root, table: "destination", id: first.account.id().as_str() };
+    place.warn("id", what.to_owned(), hint);
 }
 
 /// One table of the file, found again by its id.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 use crate::config::names::Kind;
+use crate::config::only::{self, Known};
 use crate::config::outgoing::ID_PREFIXES;
 use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
-use crate::config::source::{SOURCE, event_name, one_of, unknown_template};
+use crate::config::source::{one_of, unknown_template};
 use crate::domain::conversion::EventName;
-use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::ids::DestinationId;
 use crate::domain::routing::Route;
-use crate::domain::rulebook::built_in;
 use crate::problem::Problem;
 use crate::template::account::{Account, AccountSpec, Mode};
 use crate::template::catalog::Catalog;
@@ -34,7 +34,10 @@ pub struct Destination {
 }
 
 /// The keys whose default is that of the default file's example.
-const DEFAULTED: &[&str] = &["mode", "allow_private_network", "max_in_flight", "timeout_ms"];
+const DEFAULTED: &[&str] = &["mode", "consent", "allow_private_network", "max_in_flight", "timeout_ms"];
+
+/// What `consent` may be, and whether it asks for an explicit yes.
+const CONSENT: [(&str, bool); 2] = [("unless_denied", false), ("granted", true)];
 
 const DESTINATION: Kind<DestinationId> = Kind {
     word: "destination",
@@ -44,18 +47,18 @@ const DESTINATION: Kind<DestinationId> = Kind {
     why_unique: "deliveries are kept under it",
 };
 
-/// Reads every `[[destination]]`; one with a problem is left out, its problems kept. `sources` are the
-/// ids of all sources, also of those left out.
-pub fn read_all(root: &Section<'_>, catalog: &Catalog, sources: &[SourceId]) -> Vec<Destination> {
+/// Reads every `[[destination]]`; one with a problem is left out, its problems kept. `known` is what its
+/// `only` may name.
+pub fn read_all(root: &Section<'_>, catalog: &Catalog, known: &Known<'_>) -> Vec<Destination> {
     let mut ids = Vec::new();
     let sections = root.sections("destination", DEFAULTED);
-    sections.into_iter().filter_map(|section| read(section, catalog, sources, &mut ids)).collect()
+    sections.into_iter().filter_map(|section| read(section, catalog, known, &mut ids)).collect()
 }
 
 fn read(
     section: Section<'_>,
     catalog: &Catalog,
-    sources: &[SourceId],
+    known: &Known<'_>,
     ids: &mut Vec<DestinationId>,
 ) -> Option<Destination> {
     let id = own_id(&section, ids);
@@ -71,7 +74,8 @@ fn read(
     if let (Some(endpoint), Some(false)) = (&endpoint, allow_private_network) {
         warn_of_private_endpoint(&section, endpoint);
     }
-    let only = section.section("only", Some(&[])).map(|only| read_only(only, sources));
+    let explicit = section.parsed("consent", |text| one_of(text, &CONSENT));
+    let only = section.section("only", Some(&[])).map(|section| only::read(section, known));
     let settings = section.section("settings", Some(&[]));
     let events = section.section("events", Some(&[]));
     let reader = section.reader();
@@ -90,7 +94,7 @@ fn read(
         events: events?,
     };
     let account = match Account::build(spec) {
-        Ok(account) => account,
+        Ok(account) => account.with_explicit_consent(explicit?),
         Err(problems) => {
             let told = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
             let new = problems.into_iter().filter(|problem| !told(problem));
@@ -99,10 +103,10 @@ fn read(
         }
     };
     let (id, only) = (id?, only?);
-    let changes = template.changes();
+    let (changes, consent) = (template.changes(), account.consent_need());
     Some(Destination {
         account: Arc::new(account),
-        route: Route { sources: only.sources, events: only.events, changes, ..Route::to(id) },
+        route: Route { only, consent, changes, ..Route::to(id) },
         max_per_second,
         max_in_flight: max_in_flight?,
         allow_private_network: allow_private_network?,
@@ -156,28 +160,6 @@ pub fn is_private(host: &Host) -> bool {
         Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
         Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
     }
-}
-
-#[derive(Default)]
-struct Only {
-    sources: Vec<SourceId>,
-    events: Vec<String>,
-}
-
-fn read_only(section: Section<'_>, known: &[SourceId]) -> Only {
-    let built_in = built_in::ALL.iter().filter_map(|id| SourceId::parse(id).ok());
-    let known: Vec<SourceId> = known.iter().cloned().chain(built_in).collect();
-    let source = |text: &Text| SOURCE.one_of(text, &known);
-    let sources = section.all_parsed("source", source).unwrap_or_default();
-    let events = section.all_parsed("event", event_name).unwrap_or_default();
-    for key in ["source", "event"] {
-        if section.has(key) && section.is_empty_list(key) {
-            let what = format!("`{key}` in [destination.only] is an empty list");
-            section.problem(key, what, format!("name at least one {key}, or leave the key out to take all"));
-        }
-    }
-    section.finish();
-    Only { sources, events: events.iter().map(|event| event.as_str().to_owned()).collect() }
 }
 
 struct Settings {

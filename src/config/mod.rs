@@ -9,6 +9,7 @@ pub mod filters;
 pub mod links;
 pub mod names;
 pub mod offer;
+pub mod only;
 pub mod outgoing;
 pub mod read;
 pub mod secrets;
@@ -26,6 +27,7 @@ use crate::config::destination::Destination;
 use crate::config::doors::{NetworkApi, PixelSettings, TagSettings};
 use crate::config::filters::Filters;
 use crate::config::offer::{Affiliate, Campaign, Offer};
+use crate::config::only::Known;
 use crate::config::outgoing::Outgoing;
 use crate::config::read::{Env, Reader, Section};
 use crate::config::server::{Api, Server, StoreSettings};
@@ -253,9 +255,16 @@ fn read(root: Section<'_>) -> Option<Config> {
     // With broken templates of one's own, the built-in ones still let the rest be checked.
     let known = catalog.clone().or_else(|| Catalog::load(None).ok().map(Arc::new))?;
     let sources = source::read_all(&root, &known);
-    let destinations = destination::read_all(&root, &known, &sources.ids);
     let creatives = creative::read_all(&root, &offers.ids);
-    let Partners { affiliates, campaigns, outgoing } = campaign::read_all(&root, &offers.ids, &creatives);
+    let Partners { affiliates, campaigns, outgoing, affiliate_ids, campaign_ids } =
+        campaign::read_all(&root, &offers.ids, &creatives);
+    let nameable = Known {
+        sources: &sources.ids,
+        offers: &offers.ids,
+        campaigns: &campaign_ids,
+        affiliates: &affiliate_ids,
+    };
+    let destinations = destination::read_all(&root, &known, &nameable);
     let Filters { rules, country_file } =
         root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
     let tag = root.section("tag", None).and_then(TagSettings::read);

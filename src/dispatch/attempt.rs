@@ -54,6 +54,7 @@ impl Setup {
             max_age_ms: self.account.max_age_ms(),
             policy: self.policies.get(source).map(Arc::as_ref),
             on: self.on.as_deref(),
+            consent: self.account.consent_need(),
         }
     }
 
@@ -228,15 +229,17 @@ fn prepare(job: &Job, now: Time) -> Prepared {
     let (setup, claimed) = (&job.setup, &job.claimed);
     let knew = setup.knew(claimed);
     let ended = |settled, request: Option<SentRequest>| {
-        let remark = request.as_ref().and_then(|_| setup.account.remark(&claimed.conversion));
+        let remark = request.as_ref().and_then(|_| remark(&setup.account, claimed));
         Prepared::Ended(Box::new(Done { settled, knew, request, answer: None, remark }))
     };
     if let Some(settled) = setup.ended_before(claimed, now) {
         return ended(settled, None);
     }
+    let by_ids = decide::by_ids_alone(&setup.rules(&claimed.conversion.source), claimed)
+        .then(|| claimed.conversion.ids_only());
     let input = RenderInput {
-        conversion: &claimed.conversion,
-        click: claimed.click.as_deref(),
+        conversion: by_ids.as_ref().unwrap_or(&claimed.conversion),
+        click: claimed.click.as_deref().filter(|_| by_ids.is_none()),
         delivery: &claimed.id,
         now,
     };
@@ -277,8 +280,17 @@ async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    let remark = setup.account.remark(&job.claimed.conversion);
+    let remark = remark(&setup.account, &job.claimed);
     Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer, remark }
+}
+
+/// What the request says otherwise than the conversion, or cannot say.
+fn remark(account: &Account, claimed: &Claimed) -> Option<String> {
+    let unsaid = || {
+        let consent = claimed.conversion.consent_with(claimed.click.as_deref());
+        account.consent_remark(consent).map(|remark| remark.sentence())
+    };
+    account.remark(&claimed.conversion).or_else(unsaid)
 }
 
 /// Judges a reply. A platform may repeat what it was sent: where it does, the reply without secrets

@@ -1,9 +1,10 @@
 //! What becomes of a delivery, before anything is sent and after an answer came. Pure.
 
 use crate::dispatch::schedule::{Limit, LimitKind, PATIENCE_MS, Schedule};
+use crate::domain::consent::ConsentNeed;
 use crate::domain::conversion::Status;
-use crate::domain::delivery::{DeliveryState, Judgement};
-use crate::domain::routing::{Changes, SourcePolicy, is_forwardable};
+use crate::domain::delivery::{DeliveryState, Judgement, SkipCode};
+use crate::domain::routing::{self, Changes, SourcePolicy, is_forwardable};
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
 use crate::template::account::Mode;
@@ -19,6 +20,8 @@ pub struct Rules<'a> {
     pub policy: Option<&'a SourcePolicy>,
     /// The statuses that an outgoing postback tells, whatever the source forwards.
     pub on: Option<&'a [Status]>,
+    /// What it needs of the visitor's consent.
+    pub consent: ConsentNeed,
 }
 
 /// Why a delivery stands where it stands, in few words: a label to count by.
@@ -40,12 +43,14 @@ pub enum Class {
     NotForwarded,
     Off,
     Shadow,
+    /// The visitor's consent does not allow it.
+    NoConsent,
     /// The template says that the platform certainly refuses it.
     Unfit,
 }
 
 impl Class {
-    pub const ALL: [Class; 12] = [
+    pub const ALL: [Class; 13] = [
         Class::Delivered,
         Class::Retry,
         Class::Parked,
@@ -57,14 +62,15 @@ impl Class {
         Class::NotForwarded,
         Class::Off,
         Class::Shadow,
+        Class::NoConsent,
         Class::Unfit,
     ];
     /// Those that a delivery can die of.
     pub const DEADLY: [Class; 5] =
         [Class::Rejected, Class::TooOld, Class::GaveUp, Class::Unrendered, Class::Forbidden];
     /// Those that a delivery can be skipped for.
-    pub const SKIPPING: [Class; 5] =
-        [Class::TooOld, Class::NotForwarded, Class::Off, Class::Shadow, Class::Unfit];
+    pub const SKIPPING: [Class; 6] =
+        [Class::TooOld, Class::NotForwarded, Class::Off, Class::Shadow, Class::NoConsent, Class::Unfit];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -79,6 +85,7 @@ impl Class {
             Class::NotForwarded => "not_forwarded",
             Class::Off => "off",
             Class::Shadow => "shadow",
+            Class::NoConsent => "no_consent",
             Class::Unfit => "unfit",
         }
     }
@@ -104,6 +111,17 @@ impl Settled {
         }
     }
 
+    /// Not sent because the visitor's consent does not allow it.
+    pub fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> Settled {
+        let reason = code.sentence().to_owned();
+        Settled {
+            judgement: Judgement::Skipped { code: Some(code), reason },
+            state: routing::refused(code, now),
+            attempts: claimed.delivery.attempts,
+            class: Class::NoConsent,
+        }
+    }
+
     /// A dead letter that never left.
     pub fn dead_unsent(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
         Settled {
@@ -123,6 +141,8 @@ impl Settled {
 ///   that is no longer configured, `approved` is what is forwarded, as by default.
 /// - An outgoing postback has its own list of statuses, which holds for changes too. What is scrubbed
 ///   it never tells.
+/// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
+///   destination knows; see [`by_ids_alone`].
 /// - An event that was too old for the platform when its delivery first fell due is skipped: it
 ///   could never have been sent. One that grew too old while it waited here is dead.
 pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
@@ -133,7 +153,25 @@ pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled
     if let Some(settled) = not_told(rules, claimed, now) {
         return Some(settled);
     }
+    if let Some(code) = refusal(rules, claimed).filter(|_| !tells_change(rules, claimed)) {
+        return Some(Settled::without_consent(claimed, code, now));
+    }
     too_old(rules, claimed, now)
+}
+
+/// Whether the delivery restates or retracts what the destination was sent before the visitor's consent
+/// ended: then it names ids and amounts, and nothing of the person.
+pub fn by_ids_alone(rules: &Rules<'_>, claimed: &Claimed) -> bool {
+    refusal(rules, claimed).is_some()
+}
+
+fn refusal(rules: &Rules<'_>, claimed: &Claimed) -> Option<SkipCode> {
+    let consent = claimed.conversion.consent_with(claimed.click.as_deref());
+    rules.consent.refusal(consent)
+}
+
+fn tells_change(rules: &Rules<'_>, claimed: &Claimed) -> bool {
+    rules.changes == Changes::Send && claimed.told_before
 }
 
 fn not_told(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
@@ -149,10 +187,9 @@ fn not_told(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> 
             false => skipped("is not among those that this postback tells"),
         };
     }
-    let tells_change = rules.changes == Changes::Send && claimed.told_before;
     let forwardable =
         rules.policy.map_or(status == Status::Approved, |policy| is_forwardable(conversion, policy));
-    if forwardable || tells_change { None } else { skipped("its source does not forward") }
+    if forwardable || tells_change(rules, claimed) { None } else { skipped("its source does not forward") }
 }
 
 fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {

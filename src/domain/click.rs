@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::consent::ConsentRecord;
 use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::Placement;
@@ -113,7 +114,9 @@ pub struct Passage {
     pub country: Option<String>,
     /// What each filter said, in order.
     pub verdicts: Vec<FilterVerdict>,
-    pub consent: Option<Consent>,
+    /// What the visitor answered where this click led. What counts is the visitor's latest answer anywhere:
+    /// a store adds it to the clicks that it hands out.
+    pub consent: ConsentRecord,
 }
 
 /// By which door a click came.
@@ -178,13 +181,6 @@ pub struct Agent {
     pub bot: Option<String>,
 }
 
-/// What the visitor agreed to. `None` in a field: not asked, or not said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consent {
-    pub ad_user_data: Option<bool>,
-    pub ad_personalization: Option<bool>,
-}
-
 impl Passage {
     /// Whether the click counts: for caps, for duplicates and for a visitor's conversions.
     pub fn is_billable(&self) -> bool {
@@ -196,39 +192,21 @@ impl Passage {
         self.verdicts.iter().any(FilterVerdict::blocks)
     }
 
-    /// Takes what was not asked before. What was agreed to may be taken back; a yes after a no counts
-    /// for nothing.
-    fn narrow(&mut self, told: Option<Consent>) -> bool {
-        let Some(told) = told else { return false };
-        let Some(mine) = &mut self.consent else {
-            self.consent = Some(told);
-            return true;
-        };
-        let before = *mine;
-        for (mine, told) in [
-            (&mut mine.ad_user_data, told.ad_user_data),
-            (&mut mine.ad_personalization, told.ad_personalization),
-        ] {
-            if told == Some(false) || mine.is_none() {
-                *mine = told.or(*mine);
-            }
-        }
-        *mine != before
-    }
-
     fn fill(&mut self, other: &Passage) -> bool {
         let mut changed = fill_one(&mut self.placement, &other.placement);
         changed |= fill_one(&mut self.visitor, &other.visitor);
         changed |= fill_one(&mut self.agent, &other.agent);
         changed |= fill_one(&mut self.country, &other.country);
-        changed |= self.narrow(other.consent);
+        let consent = self.consent.latest(other.consent);
+        changed |= consent != self.consent;
+        self.consent = consent;
         changed
     }
 }
 
 impl Click {
-    /// Takes from `other` only what this click lacks; what a click already has is never changed, but
-    /// that a consent may be taken back.
+    /// Takes from `other` only what this click lacks; what a click already has is never changed, except
+    /// that of answers about consent the later one counts.
     /// Says whether anything was taken.
     pub fn fill(&mut self, other: &Click) -> bool {
         let mut changed = false;

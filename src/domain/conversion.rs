@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::attribution::{Attribution, Considered};
-use crate::domain::click::{Pairs, Traits};
-use crate::domain::ids::{ClickId, ConversionId, OfferId, Seq, SourceId, VisitorId};
+use crate::domain::click::{Click, Pairs, Traits};
+use crate::domain::consent::{Consent, ConsentRecord};
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::remark::Remark;
@@ -143,6 +144,8 @@ pub struct Draft {
     /// When it happened, where the network says so.
     pub event_time: Option<Time>,
     pub traits: Traits,
+    /// What the sender says that the visitor agreed to.
+    pub consent: Consent,
     /// Every other mapped parameter: `affid`, `s1`…
     pub params: Pairs,
     /// What was left out and why.
@@ -195,6 +198,11 @@ pub struct Conversion {
     pub reason: Option<String>,
     /// What a person should know of it.
     pub remarks: Vec<Remark>,
+    /// What its senders said that the visitor agreed to, as of when it happened.
+    pub consent: ConsentRecord,
+    /// Destinations that would take it from a source, but not from an advertiser, as they were configured
+    /// when it was last decided about. See [`crate::domain::routing::not_routed`].
+    pub not_routed: Vec<DestinationId>,
     /// Clicks that might have earned it and did not; the latest first.
     pub considered: Vec<Considered>,
     /// The status it takes by itself, and when, while it is pending.
@@ -202,6 +210,18 @@ pub struct Conversion {
 }
 
 impl Conversion {
+    /// What counts for it: the latest of its senders' answers and of those of its click.
+    pub fn consent_with(&self, click: Option<&Click>) -> Consent {
+        let clicked = click.map(|click| click.passage.consent).unwrap_or_default();
+        self.consent.latest(clicked).answers()
+    }
+
+    /// The conversion by its ids and amounts alone: without what is known of the person.
+    #[must_use]
+    pub fn ids_only(&self) -> Conversion {
+        Conversion { traits: Traits::default(), params: Pairs::new(), ..self.clone() }
+    }
+
     /// The order it belongs to, as the advertiser told it.
     pub fn order_id(&self) -> Option<&str> {
         crate::domain::click::find(&self.params, "order_id")

@@ -295,6 +295,8 @@ fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
         payout_from: None,
         reason: None,
         remarks: Vec::new(),
+        consent: draft.consent.said_at(happened),
+        not_routed: Vec::new(),
         considered: Vec::new(),
         disposition: None,
     }
@@ -335,6 +337,7 @@ fn repeat<F: Facts>(
         what.extend(earning::reprice(rules, &mut now, draft, &earlier));
         note
     };
+    what.extend(change_consent(&mut now, draft, arrived));
     let note = match (&earlier.attribution, draft.click_id.as_deref()) {
         (Attribution::NoClickId, Some(given)) => {
             match earning::join_click(rules, draft, now.event_time, facts)? {
@@ -361,6 +364,24 @@ fn repeat<F: Facts>(
     }
     push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
     Ok(Decision::Update { conversion: now, note })
+}
+
+/// Takes what a repeat says of the visitor's consent, where that is later than what is known, or stricter.
+fn change_consent(now: &mut Conversion, draft: &Draft, arrived: Arrived) -> Vec<String> {
+    let before = now.consent.answers();
+    now.consent = now.consent.latest(draft.consent.said_at(happened(draft, arrived)));
+    let after = now.consent.answers();
+    let word = |answer: Option<bool>| match answer {
+        Some(true) => "granted",
+        Some(false) => "denied",
+        None => "unknown",
+    };
+    let questions = [
+        ("ad_user_data", before.ad_user_data, after.ad_user_data),
+        ("ad_personalization", before.ad_personalization, after.ad_personalization),
+    ];
+    let changed = questions.into_iter().filter(|(_, before, after)| before != after);
+    changed.map(|(name, before, after)| format!("{name}: {} → {}", word(before), word(after))).collect()
 }
 
 fn another_click(had: &Attribution, given: &str) -> Option<String> {

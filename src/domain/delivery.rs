@@ -67,6 +67,8 @@ pub enum DeliveryState {
 pub enum SkipCode {
     /// The visitor refused that data about them goes to ad platforms (`ad_user_data`).
     ConsentDenied,
+    /// The destination wants an explicit yes, and there is none.
+    ConsentUnknown,
 }
 
 impl SkipCode {
@@ -74,6 +76,19 @@ impl SkipCode {
     pub fn as_str(self) -> &'static str {
         match self {
             SkipCode::ConsentDenied => "consent_denied",
+            SkipCode::ConsentUnknown => "consent_unknown",
+        }
+    }
+
+    /// For people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            SkipCode::ConsentDenied => {
+                "the visitor refused consent (`ad_user_data`): nothing is sent unless a later answer grants it"
+            }
+            SkipCode::ConsentUnknown => {
+                "the visitor's consent is not known, and this destination has `consent = \"granted\"`"
+            }
         }
     }
 }

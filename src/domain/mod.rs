@@ -3,6 +3,7 @@
 pub mod attribution;
 pub mod catch_up;
 pub mod click;
+pub mod consent;
 pub mod conversion;
 pub mod decision;
 pub mod delivery;

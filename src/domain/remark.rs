@@ -15,6 +15,9 @@ pub enum Remark {
     BirthdateAmbiguous { field: String },
     /// The payout that an outgoing postback names is not the conversion's.
     PayoutScaled { payout: Money, sent: Money, scale: String },
+    /// The visitor refused that ads are chosen by their data (`ad_personalization`), and the platform has no
+    /// field for it.
+    PersonalizationNotExpressed,
     /// The offer pays a percentage of the sale, and the sale's amount was not reported.
     PercentWithoutAmount { offer: OfferId },
 }
@@ -26,6 +29,7 @@ impl Remark {
             Remark::ValueLeftOut { .. } => "value_left_out",
             Remark::BirthdateAmbiguous { .. } => "birthdate_ambiguous",
             Remark::PayoutScaled { .. } => "payout_scaled",
+            Remark::PersonalizationNotExpressed => "personalization_not_expressed",
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
         }
     }
@@ -34,6 +38,7 @@ impl Remark {
     pub fn field(&self) -> &str {
         match self {
             Remark::ValueLeftOut { field } | Remark::BirthdateAmbiguous { field } => field,
+            Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
         }
     }
@@ -51,6 +56,9 @@ impl Remark {
             Remark::PayoutScaled { payout, sent, scale } => {
                 format!("payout {payout} sent as {sent} (scale {scale})")
             }
+            Remark::PersonalizationNotExpressed => "the visitor refused personalized ads \
+                 (`ad_personalization`), and the template has no field of the platform's that says so"
+                .to_owned(),
             Remark::PercentWithoutAmount { offer } => format!(
                 "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is \
                  paid. Report the sale's amount"

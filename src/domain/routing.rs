@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup, Status};
-use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, SourceId};
+use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
+use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
+use crate::domain::offer::Placement;
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 
@@ -33,10 +35,8 @@ pub struct SourcePolicy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     pub destination: DestinationId,
-    /// Sources it takes; empty: all.
-    pub sources: Vec<SourceId>,
-    /// Events it takes, by our name; empty: all.
-    pub events: Vec<String>,
+    pub only: Only,
+    pub consent: ConsentNeed,
     /// Whether it hears of changes after it was told the conversion once.
     pub changes: Changes,
     pub scope: Scope,
@@ -46,6 +46,51 @@ pub struct Route {
     pub delay_ms: i64,
     /// How many of a hundred conversions it is told: 0–100, decided by the click id.
     pub percent: u8,
+}
+
+/// Which conversions an ad account takes. Each list narrows, an empty one does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Only {
+    pub sources: Vec<SourceId>,
+    /// By our name.
+    pub events: Vec<String>,
+    pub offers: Vec<OfferId>,
+    pub campaigns: Vec<CampaignId>,
+    pub affiliates: Vec<AffiliateId>,
+}
+
+impl Only {
+    /// Whether every list has what it asks of the conversion.
+    fn fits(&self, conversion: &Conversion) -> bool {
+        let placed = conversion.placement.as_ref();
+        let offer = placed.map(|placed| &placed.offer);
+        let campaign = placed.and_then(|placed| placed.campaign.as_ref());
+        let affiliate = placed.and_then(|placed: &Placement| placed.affiliate.as_ref());
+        let event = conversion.event.as_str();
+        is_among(&self.sources, Some(&conversion.source))
+            && (self.events.is_empty() || self.events.iter().any(|wanted| wanted == event))
+            && is_among(&self.offers, offer)
+            && is_among(&self.campaigns, campaign)
+            && is_among(&self.affiliates, affiliate)
+    }
+
+    /// Whether it names whose conversions it takes, by which those of advertisers are opened to it too. The
+    /// events alone do not.
+    pub fn names_whose(&self) -> bool {
+        !(self.sources.is_empty()
+            && self.offers.is_empty()
+            && self.campaigns.is_empty()
+            && self.affiliates.is_empty())
+    }
+}
+
+fn is_among<T: PartialEq>(wanted: &[T], given: Option<&T>) -> bool {
+    wanted.is_empty() || given.is_some_and(|given| wanted.contains(given))
+}
+
+/// Whether the conversion was reported by an advertiser, on a route where this program is the network.
+fn is_of_an_advertiser(conversion: &Conversion) -> bool {
+    matches!(conversion.source.as_str(), built_in::API | built_in::PIXEL)
 }
 
 /// Whose conversions a destination takes.
@@ -71,8 +116,8 @@ impl Route {
     pub fn to(destination: DestinationId) -> Route {
         Route {
             destination,
-            sources: Vec::new(),
-            events: Vec::new(),
+            only: Only::default(),
+            consent: ConsentNeed::default(),
             changes: Changes::Ignore,
             scope: Scope::Any,
             on: None,
@@ -81,11 +126,18 @@ impl Route {
         }
     }
 
+    /// What advertisers report is the network's business: an ad account takes it only where it names whose
+    /// conversions it takes.
     fn takes(&self, conversion: &Conversion) -> bool {
-        let source = self.sources.is_empty() || self.sources.contains(&conversion.source);
-        let event =
-            self.events.is_empty() || self.events.iter().any(|event| event == conversion.event.as_str());
-        source && event && self.scope.covers(conversion)
+        self.only.fits(conversion) && self.scope.covers(conversion) && !self.leaves_out(conversion)
+    }
+
+    /// Whether it would take the conversion from a source, and does not because an advertiser reported it.
+    fn leaves_out(&self, conversion: &Conversion) -> bool {
+        self.scope == Scope::Any
+            && is_of_an_advertiser(conversion)
+            && !self.only.names_whose()
+            && self.only.fits(conversion)
     }
 
     /// Whether it is told a conversion of this status on first telling.
@@ -135,24 +187,43 @@ fn share_of(text: &[u8]) -> u64 {
     digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) % 100
 }
 
+/// The destinations that would take the conversion from a source, and do not because an advertiser reported
+/// it; but not those that have a delivery of it all the same.
+pub fn not_routed(conversion: &Conversion, earlier: &[Delivery], routes: &[Route]) -> Vec<DestinationId> {
+    let has_one = |route: &&Route| earlier.iter().any(|delivery| delivery.destination == route.destination);
+    let left_out = routes.iter().filter(|route| route.leaves_out(conversion) && !has_one(route));
+    left_out.map(|route| route.destination.clone()).collect()
+}
+
+/// What a plan goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanRules<'a> {
+    pub policy: &'a SourcePolicy,
+    pub routes: &'a [Route],
+    /// The visitor's latest answers.
+    pub consent: Consent,
+}
+
 /// The deliveries of a conversion after it came, changed or was matched. Pure, and the whole rule:
 ///
 /// - Only a status in `forward_status` is sent on first telling.
 /// - Without its click a delivery is held, sent or skipped, as the source says.
 /// - A click that arrives frees what is held.
+/// - What the visitor's consent does not allow is skipped. A destination that knows the conversion hears of
+///   changes all the same: by its ids alone, as the sender sees to.
 /// - After a change, a destination that was never told (or was skipped) gets a delivery for that
 ///   occasion; one that waits will be sent the current values; one that was told hears of it only
 ///   where its route says so. A second approval never sends twice.
 pub fn plan(
     conversion: &Conversion,
     earlier: &[Delivery],
-    policy: &SourcePolicy,
-    routes: &[Route],
+    rules: &PlanRules<'_>,
     now: Time,
 ) -> Vec<Delivery> {
+    let PlanRules { policy, routes, .. } = rules;
     let mut deliveries = earlier.to_vec();
     if conversion.attribution.click().is_some() {
-        release_held(&mut deliveries, routes, now);
+        release_held(&mut deliveries, rules, now);
     }
     let occasion =
         conversion.history.last().map_or(Occasion::First, |change| Occasion::Change(change.number));
@@ -161,6 +232,7 @@ pub fn plan(
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
         let told = mine().any(Delivery::has_told);
+        let first = if told { first } else { allowed(first, route, rules.consent, now) };
         let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
         let forwards = route.forwards(conversion, policy);
         let wanted = match (unfinished || dropped_before, told) {
@@ -201,13 +273,31 @@ fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, no
     }
 }
 
+/// The state, unless the visitor's consent does not allow to send. What is held stays so: its click may bring
+/// another answer.
+fn allowed(state: DeliveryState, route: &Route, consent: Consent, now: Time) -> DeliveryState {
+    match (&state, route.consent.refusal(consent)) {
+        (DeliveryState::Waiting { .. }, Some(code)) => refused(code, now),
+        _ => state,
+    }
+}
+
+/// A delivery that the visitor's consent does not allow.
+pub fn refused(code: SkipCode, now: Time) -> DeliveryState {
+    DeliveryState::Skipped { at: now, code: Some(code), reason: code.sentence().to_owned() }
+}
+
 /// Frees held deliveries: their click has come. A destination that wants a delay has it from then on.
-fn release_held(deliveries: &mut [Delivery], routes: &[Route], now: Time) {
+fn release_held(deliveries: &mut [Delivery], rules: &PlanRules<'_>, now: Time) {
     for delivery in deliveries {
         if matches!(delivery.state, DeliveryState::Held { .. }) {
-            let route = routes.iter().find(|route| route.destination == delivery.destination);
+            let route = rules.routes.iter().find(|route| route.destination == delivery.destination);
             let due = now.plus_millis(route.map_or(0, |route| route.delay_ms));
-            delivery.state = DeliveryState::Waiting { due };
+            let waiting = DeliveryState::Waiting { due };
+            delivery.state = match route {
+                Some(route) => allowed(waiting, route, rules.consent, now),
+                None => waiting,
+            };
         }
     }
 }

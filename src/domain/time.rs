@@ -11,8 +11,10 @@ pub struct Time(i64);
 const FIRST: i64 = -62_167_219_200_000;
 const LAST: i64 = 253_402_207_200_000;
 
+/// One minute in milliseconds.
+pub const MINUTE_MS: i64 = 60_000;
 /// One hour in milliseconds.
-pub const HOUR_MS: i64 = 3_600_000;
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// One day in milliseconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 

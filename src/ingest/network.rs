@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::attribution::Attribution;
 use crate::domain::click::{Pairs, Traits};
+use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim, Status};
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
@@ -125,6 +126,7 @@ pub fn draft(source: SourceId, told: Told) -> Draft {
         sale_amount: told.amount.map(money),
         event_time: told.happened,
         traits: Traits::default(),
+        consent: Consent::default(),
         params: told.params,
         note: told.note,
         network: NetworkClaim { offer: Some(told.offer), visitor: None, key, needs_click: true },

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::domain::click::{Trait, Traits};
+use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
 use crate::domain::ids::{OfferId, SourceId, VisitorId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
@@ -185,6 +186,7 @@ impl Reader<'_> {
             sale_amount: value,
             event_time: None,
             traits: teller.browser.as_ref().map(traits).unwrap_or_default(),
+            consent: Consent::default(),
             params: order_id.map(|id| ("order_id".to_owned(), id.trim().to_owned())).into_iter().collect(),
             note: Some(self.notes.join("; ")).filter(|note| !note.is_empty()),
             network: NetworkClaim {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
+use crate::domain::consent::Consent;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{self, Arrived, Decision, Facts};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
-use crate::domain::routing::{self, Route, Scope};
+use crate::domain::routing::{self, PlanRules, Route, Scope};
 use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
@@ -145,7 +146,12 @@ fn requests(
     click: Option<&Click>,
     now: Time,
 ) -> Vec<(Delivery, PreviewedRequest)> {
-    let planned = routing::plan(conversion, &[], &network.policy, &network.rules.routes, now);
+    let rules = PlanRules {
+        policy: &network.policy,
+        routes: &network.rules.routes,
+        consent: conversion.consent_with(click),
+    };
+    let planned = routing::plan(conversion, &[], &rules, now);
     let mut previewed = Vec::with_capacity(planned.len());
     for delivery in planned {
         let Some(account) = accounts.iter().find(|account| *account.id() == delivery.destination) else {
@@ -191,7 +197,10 @@ fn unsent(account: &Account, route: &Route, conversion: &Conversion, now: Time) 
         return Some("the postback is off".to_owned());
     }
     let policy = usual(conversion.source.clone());
-    let planned = routing::plan(conversion, &[], &policy, std::slice::from_ref(route), now);
+    // An outgoing postback is sent whatever the visitor answered.
+    let rules =
+        PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent: Consent::default() };
+    let planned = routing::plan(conversion, &[], &rules, now);
     match planned.into_iter().next().map(|delivery| delivery.state) {
         Some(DeliveryState::Skipped { reason, .. }) => Some(reason),
         Some(_) => None,

@@ -1,6 +1,7 @@
 //! What the tag on a landing page tells: a click, and events of it → one durable write each.
 
-use crate::domain::click::{Click, Consent, Origin, Pairs, Traits};
+use crate::domain::click::{Click, Origin, Pairs, Traits};
+use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
 use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
@@ -10,7 +11,7 @@ use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Browser, Carried, Sight};
-use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::store::{Arrival, ConsentArrival, Finding, MappedArrival, Receipt, Store, StoreError};
 
 /// A click as the tag tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,21 @@ pub struct TagClick {
     pub referrer: Option<String>,
     pub params: Pairs,
     pub cookies: Pairs,
-    pub consent: Option<Consent>,
+    pub consent: ConsentRecord,
+}
+
+/// What is received where events are: an event, or an answer to the question of consent alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Event(TagEvent),
+    Answer(TagAnswer),
+}
+
+/// What a visitor answered on a page whose click this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagAnswer {
+    pub click: ClickId,
+    pub consent: ConsentRecord,
 }
 
 impl TagClick {
@@ -39,6 +54,8 @@ impl TagClick {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagEvent {
     pub click: ClickId,
+    /// What the visitor answered, where the message says it too.
+    pub consent: ConsentRecord,
     pub at: Time,
     pub name: EventName,
     /// Where the link leads that was clicked.
@@ -68,6 +85,14 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Whom its cookie names.
+    fn known(&self) -> Option<VisitorId> {
+        match self {
+            Caller::Known(id) => Some(id.clone()),
+            Caller::New(_) => None,
+        }
+    }
+
     fn id(&self) -> &VisitorId {
         match self {
             Caller::Known(id) | Caller::New(id) => id,
@@ -90,8 +115,8 @@ impl Caller {
 /// How long messages of one page view may be under way together.
 const UNDER_WAY_MS: i64 = 60_000;
 
-/// Records a click of the tag, or fills what a known one lacks. Of a visitor who did not agree nothing is
-/// recorded; that a consent was taken back is noted at the click it was given for.
+/// Records a click of the tag, or fills what a known one lacks, and what the visitor answered. Of a visitor
+/// who did not agree nothing is recorded except the answer.
 ///
 /// Answers whom the browser is known as from now on, if it is to be.
 ///
@@ -104,23 +129,33 @@ pub async fn click(
     (whose, now): (Whose, Time),
 ) -> Result<Option<VisitorId>, StoreError> {
     let id = told.id.clone();
-    if told.consent.is_some_and(|consent| consent.ad_user_data == Some(false)) {
-        if store.click(&id).await?.is_some() {
-            visit::record(store, taken_back(told), now, id).await?;
-        }
+    let answer = TagAnswer { click: told.id.clone(), consent: told.consent };
+    if told.consent.answers().refuses_data() {
+        self::answer(store, answer, whose.visitor.known(), now).await?;
         return Ok(None);
     }
     let (browser, caller) = (whose.browser.clone(), whose.visitor.clone());
     let receipt = visit::record(store, seen(sight, told, whose), now, id).await?;
+    // After the click, which it is to find.
+    self::answer(store, answer, caller.known(), now).await?;
     Ok(Some(caller.after(&receipt.click, &browser, now)))
 }
 
-/// That a consent is over, and nothing else.
-fn taken_back(told: TagClick) -> ClickDraft {
-    let mut draft = ClickDraft { id: Some(told.id), at: Some(told.at), ..ClickDraft::default() };
-    draft.passage.origin = Origin::Tag;
-    draft.passage.consent = told.consent;
-    draft
+/// Keeps what a visitor answered, if anything. `visitor` is the one that the browser is known as.
+///
+/// # Errors
+/// Only the store's.
+pub async fn answer(
+    store: &dyn Store,
+    answer: TagAnswer,
+    visitor: Option<VisitorId>,
+    now: Time,
+) -> Result<(), StoreError> {
+    let TagAnswer { click, consent } = answer;
+    if consent.is_empty() {
+        return Ok(());
+    }
+    store.record_consent(ConsentArrival { click, visitor, consent, received_at: now }).await
 }
 
 fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
@@ -134,7 +169,6 @@ fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
     draft.referrer = told.referrer;
     draft.passage.placement = whose.placement;
     draft.passage.visitor = Some(whose.visitor.id().clone());
-    draft.passage.consent = told.consent;
     draft
 }
 
@@ -181,6 +215,7 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
         sale_amount: None,
         event_time: Some(event.at),
         traits: Traits::default(),
+        consent: Consent::default(),
         params: event.link.map(|link| ("link".to_owned(), link)).into_iter().collect(),
         note: event.note,
         network: NetworkClaim { key: Some(key), ..NetworkClaim::default() },

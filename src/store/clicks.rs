@@ -1,6 +1,7 @@
 //! All that is kept of clicks beside their own records: the log, what repeats and caps are told by, and
 //! the clicks of each browser.
 
+pub mod consent;
 pub mod lately;
 pub mod log;
 pub mod purge;

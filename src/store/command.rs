@@ -7,7 +7,9 @@ use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
-use crate::store::{Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError};
+use crate::store::{
+    Arrival, ClickArrival, ClickReceipt, ConsentArrival, Outcome, PurgeBefore, Purged, Receipt, StoreError,
+};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
 pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -16,6 +18,7 @@ pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub enum Command {
     Arrive(Box<Arrival>, Answer<Receipt>),
     Click(Box<ClickArrival>, Answer<ClickReceipt>),
+    Consent(Box<ConsentArrival>, Answer<()>),
     /// Goes on matching conversions after number `after` with a click that is stored.
     Match {
         click: ClickId,
@@ -67,6 +70,7 @@ impl Command {
             Command::Click(_, answer) => drop(answer.send(Err(error))),
             Command::Match { .. } | Command::Recall => {}
             Command::Record(_, answer)
+            | Command::Consent(_, answer)
             | Command::Keep { answer, .. }
             | Command::Probe(answer)
             | Command::Close(answer) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::domain::attribution::Attribution;
 use crate::domain::postback::Postback;
 use crate::store::StoreError;
+use crate::store::clicks::consent::put_ahead;
 use crate::store::group::{Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{
@@ -35,6 +36,9 @@ impl Group<'_> {
             layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
         }
         self.trail.pack(&mut batch, self.numbers.next_click)?;
+        for (click, ahead) in &self.ahead {
+            put_ahead(&mut batch, click, ahead)?;
+        }
         for (name, text) in &self.texts {
             let key = key::text(name);
             let packed = layout::pack(&(), text).map_err(|error| corrupt(&key, &error))?;

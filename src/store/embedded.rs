@@ -32,7 +32,7 @@ use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
 use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
-    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt,
+    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt, ConsentArrival,
     ConversionFilter, ConversionRef, DeliveryFilter, Later, ListedDelivery, Outcome, Page, PageRequest,
     PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, StatusChanged, Store, StoreError,
     SuppressionOrder, Trace, read,
@@ -161,7 +161,7 @@ impl Embedded {
         let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
         let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
         let click = match record.conversion.attribution.click() {
-            Some(click) => self.shared.shelf.click(click)?,
+            Some(click) => self.shared.shelf.click_as_answered(click)?,
             None => None,
         };
         let (id, told_before) =
@@ -277,8 +277,12 @@ impl Store for Embedded {
         self.write(|answer| Command::Click(Box::new(arrival), answer))
     }
 
+    fn record_consent(&self, arrival: ConsentArrival) -> Later<'_, ()> {
+        self.write(|answer| Command::Consent(Box::new(arrival), answer))
+    }
+
     fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>> {
-        now(self.shared.shelf.click(id))
+        now(self.shared.shelf.click_as_answered(id))
     }
 
     fn find_click(&self, given: &str) -> Later<'_, Option<FoundClick>> {

@@ -13,13 +13,12 @@ use crate::domain::attribution::{Attribution, FoundClick, Visit, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{Arrived, Decision, Facts, decide};
-use crate::domain::delivery::Delivery;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
-use crate::domain::routing::plan;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::suppression::{Listed, Traces};
 use crate::domain::time::Time;
+use crate::store::clicks::consent::Ahead;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
@@ -87,6 +86,8 @@ pub struct Group<'a> {
     pub changed: BTreeMap<u64, Changed>,
     pub clicks: HashMap<ClickId, Clicked>,
     pub trail: Trail,
+    /// Answers about clicks that are not recorded, with when the first of them was received.
+    pub ahead: BTreeMap<ClickId, Ahead>,
     /// Texts to keep, by name.
     pub texts: BTreeMap<String, String>,
     /// Clicks with conversions left to match: `true` begins, `false` ends.
@@ -120,6 +121,7 @@ impl<'a> Group<'a> {
             changed: BTreeMap::new(),
             clicks: HashMap::new(),
             trail: Trail::default(),
+            ahead: BTreeMap::new(),
             texts: BTreeMap::new(),
             matching: BTreeMap::new(),
             attempts: Vec::new(),
@@ -143,6 +145,10 @@ impl<'a> Group<'a> {
             }
             Command::Click(click, answer) => {
                 let decided = self.click(*click);
+                self.promise(decided, answer);
+            }
+            Command::Consent(arrival, answer) => {
+                let decided = self.consent(&arrival);
                 self.promise(decided, answer);
             }
             Command::Match { click, after } => {
@@ -257,17 +263,13 @@ impl<'a> Group<'a> {
         };
         let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
         let found = memory.found.into_inner();
-        let policy = self.rules.policy(&mapped.draft.source);
-        let plan = |conversion: &Conversion, earlier: &[Delivery]| {
-            plan(conversion, earlier, &policy, &self.rules.routes, arrived.now)
-        };
         Ok(match (decision, found) {
-            (Decision::New { conversion, note }, _) => {
-                let standing = Standing::new(plan(&conversion, &[]));
+            (Decision::New { mut conversion, note }, _) => {
+                let standing = Standing::new(self.planned(&mut conversion, &[], arrived.now)?);
                 (Made::New(Box::new(conversion), standing), note)
             }
-            (Decision::Update { conversion, note }, Some((number, mut record))) => {
-                let planned = plan(&conversion, &record.standing.deliveries);
+            (Decision::Update { mut conversion, note }, Some((number, mut record))) => {
+                let planned = self.planned(&mut conversion, &record.standing.deliveries, arrived.now)?;
                 if conversion.history.len() > MAX_CHANGES || planned.len() > MAX_DELIVERIES {
                     return Ok((Made::Nothing(Verdict::Quarantined(too_often(&conversion))), note));
                 }
@@ -340,6 +342,14 @@ impl<'a> Group<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// A click as it is after the commands so far, with the further pieces of its record; past the cache.
+    pub fn click_to_change(&self, id: &ClickId) -> Result<Option<(Click, u16)>, StoreError> {
+        if let Some(pending) = self.clicks.get(id) {
+            return Ok(Some((Click::clone(&pending.click), pending.had)));
+        }
+        Ok(self.shared.shelf.click_afresh(id)?.map(|found| (found.value, found.pieces)))
     }
 
     fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {

@@ -18,8 +18,9 @@
 //! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
 //! | `S` length, kind and value, list | nothing: that the value stands on the list | with its `L` |
 //! | `T` name | a text that is kept for good | once |
-//! | `V` visitor | the newest 64 clicks of a browser | with each of them |
+//! | `V` visitor | in its head what a browser's visitor answered about consent; the newest 64 of its clicks | with each of them |
 //! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
+//! | `Y` click id | what a visitor answered about consent on a page whose click is not recorded, and when that was received | when it is received; removed by purging |
 //!
 //! The order serves two readers: opening walks `H`, `C` and `X` side by side by number, and a list
 //! walks the same backwards. Many small facts share a key because the engine's cost is by the key; `H`
@@ -122,6 +123,19 @@ pub mod key {
 
     pub fn visitor(id: &VisitorId) -> Vec<u8> {
         [b"V", id.as_str().as_bytes()].concat()
+    }
+
+    /// Answers about a click that is not recorded.
+    pub fn answers(click: &ClickId) -> Vec<u8> {
+        [b"Y", click.as_str().as_bytes()].concat()
+    }
+
+    /// Before the keys of all answers.
+    pub const ANSWERS: &[u8] = b"Y";
+
+    /// Behind the keys of all answers.
+    pub fn after_answers() -> Vec<u8> {
+        b"Z".to_vec()
     }
 
     pub fn text(name: &str) -> Vec<u8> {

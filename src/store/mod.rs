@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 use crate::domain::attribution::FoundClick;
 use crate::domain::catch_up::Knew;
 use crate::domain::click::Click;
+use crate::domain::consent::ConsentRecord;
 use crate::domain::conversion::{Conversion, Draft, Status};
 use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
 use crate::domain::ids::{
@@ -120,6 +121,17 @@ pub struct Receipt {
 pub struct ClickArrival {
     pub click: Click,
     pub screening: Screening,
+}
+
+/// What a visitor answered to the question of consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentArrival {
+    /// The click of the page on which the answer was given.
+    pub click: ClickId,
+    /// Whom the browser is known as, where it is known.
+    pub visitor: Option<VisitorId>,
+    pub consent: ConsentRecord,
+    pub received_at: Time,
 }
 
 /// Whether the click filters of the rulebook look at a click.
@@ -391,7 +403,13 @@ pub trait Store: Send + Sync + 'static {
     /// duplicate, and a cap lets through exactly as many as it says.
     fn record_click(&self, arrival: ClickArrival) -> Later<'_, ClickReceipt>;
 
-    /// The recorded click with this id.
+    /// Keeps what a visitor answered: at the click, and for every other click of its visitor. The later answer
+    /// counts, whatever order they are received in. An answer about a click that is not recorded waits for it.
+    /// A browser that is known as another visitor than the click's may refuse for the click, and not grant.
+    fn record_consent(&self, arrival: ConsentArrival) -> Later<'_, ()>;
+
+    /// The recorded click with this id; with its visitor's latest answers, as every click that is answered
+    /// beside a conversion or in a list.
     fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>>;
 
     /// The click that one of the readings of `given` names.

@@ -62,7 +62,7 @@ pub fn trace(shared: &Shared, id: ConversionId) -> Result<Option<Trace>, StoreEr
     let Some((_, record)) = find(shared, &id)? else { return Ok(None) };
     let Record { conversion, standing, .. } = record;
     let click = match conversion.attribution.click() {
-        Some(click) => shared.shelf.click(click)?,
+        Some(click) => shared.shelf.click_as_answered(click)?,
         None => None,
     };
     let mut deliveries = Vec::new();

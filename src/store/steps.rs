@@ -11,7 +11,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused};
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
-use crate::domain::routing::{self, plan};
+use crate::domain::routing;
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
@@ -35,12 +35,10 @@ impl Group<'_> {
     /// Records a click, or fills a known one, and matches what waits for it.
     pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
         let ClickArrival { mut click, screening } = arrival;
-        let known = match self.clicks.get(&click.id) {
-            Some(pending) => Some((Click::clone(&pending.click), pending.had)),
-            None => self.shared.shelf.click_afresh(&click.id)?.map(|found| (found.value, found.pieces)),
-        };
+        let known = self.click_to_change(&click.id)?;
         let (done, click, had, footprint) = match known {
             None => {
+                self.join_answers(&mut click)?;
                 let footprint = self.admit(&mut click, screening)?;
                 (ClickRecorded::New, click, 0, footprint)
             }
@@ -59,7 +57,7 @@ impl Group<'_> {
             self.clicks.insert(click.id.clone(), Clicked { click: Arc::clone(&click), had });
             self.leave(footprint);
         }
-        self.match_all(&click, matched);
+        self.match_all(matched);
         if let Some(after) = step.rest {
             self.matching.insert(click.id.clone(), true);
             self.again.push(Command::Match { click: click.id.clone(), after });
@@ -75,7 +73,7 @@ impl Group<'_> {
         };
         let step = self.step_of_matching(&click, after)?;
         let matched = self.matched(&click, step.found)?;
-        self.match_all(&click, matched);
+        self.match_all(matched);
         match step.rest {
             Some(after) => self.again.push(Command::Match { click: id.clone(), after }),
             None => {
@@ -109,20 +107,19 @@ impl Group<'_> {
             let this = RefCell::new(Some((number, old.clone())));
             let memory = Memory { group: self, tally: &tally, found: this, click: None };
             let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
-            let Some(conversion) = joined else { continue };
+            let Some(mut conversion) = joined else { continue };
+            let earlier = &old.standing.deliveries;
+            let planned = self.planned_with(&mut conversion, earlier, (Some(click), click.recorded_at))?;
             let line = ReportLine::of;
             tally.apply(line(&old.conversion).as_ref(), line(&conversion).as_ref());
-            matched.push((number, old, conversion));
+            matched.push((number, old, conversion, planned));
         }
         Ok(matched)
     }
 
-    fn match_all(&mut self, click: &Click, matched: Vec<Matched>) {
-        let (rules, at) = (Arc::clone(&self.rules), click.recorded_at);
-        for (number, old, conversion) in matched {
-            let policy = rules.policy(&conversion.source);
+    fn match_all(&mut self, matched: Vec<Matched>) {
+        for (number, old, conversion, mut planned) in matched {
             let earlier = &old.standing.deliveries;
-            let mut planned = plan(&conversion, earlier, &policy, &rules.routes, at);
             if conversion.status == old.conversion.status {
                 // That a click came is no news to a destination that has a delivery already, whatever
                 // became of it: only those that the click's campaign brings are new.
@@ -279,8 +276,8 @@ impl Group<'_> {
     }
 }
 
-/// A conversion's number, what it was, and what it becomes with its click.
-type Matched = (u64, Record, Conversion);
+/// A conversion's number, what it was, and what it becomes with its click: itself and its deliveries.
+type Matched = (u64, Record, Conversion, Vec<Delivery>);
 
 struct Matching {
     found: Vec<(u64, Record)>,

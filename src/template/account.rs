@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::click::Click;
+use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
 use crate::domain::ids::{DeliveryId, DestinationId};
+use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::problem::Problem;
@@ -62,10 +64,15 @@ pub struct AccountSpec {
     pub events: BTreeMap<String, String>,
 }
 
+/// The name by which a template reads whether the visitor agreed to personalized ads.
+const PERSONALIZATION: &str = "click.ad_personalization";
+
 /// One configured destination, ready to render and judge; shared by `Arc`.
 pub struct Account {
     id: DestinationId,
     mode: Mode,
+    /// Whether nothing is sent without an explicit yes of the visitor's.
+    explicit_consent: bool,
     kind: Kind,
 }
 
@@ -102,12 +109,34 @@ impl Account {
     /// endpoint that is no web address. The problems have no place: the caller knows the file.
     pub fn build(spec: AccountSpec) -> Result<Account, Vec<Problem>> {
         let (id, mode) = (spec.id.clone(), spec.mode);
-        Ok(Account { id, mode, kind: Kind::Templated(Box::new(Templated::build(spec)?)) })
+        let kind = Kind::Templated(Box::new(Templated::build(spec)?));
+        Ok(Account { id, mode, explicit_consent: false, kind })
     }
 
     /// An outgoing postback: a campaign's, an affiliate's or one for all.
     pub fn of_postback(id: DestinationId, mode: Mode, postback: Postback) -> Account {
-        Account { id, mode, kind: Kind::Postback(Box::new(postback)) }
+        Account { id, mode, explicit_consent: false, kind: Kind::Postback(Box::new(postback)) }
+    }
+
+    /// The same, which gets nothing without an explicit yes of the visitor's where `explicit`.
+    #[must_use]
+    pub fn with_explicit_consent(self, explicit: bool) -> Account {
+        Account { explicit_consent: explicit, ..self }
+    }
+
+    /// What it needs of a visitor's consent.
+    pub fn consent_need(&self) -> ConsentNeed {
+        let personal = self.template().is_some_and(DestinationTemplate::is_personal);
+        ConsentNeed { personal, explicit: self.explicit_consent }
+    }
+
+    /// What a request cannot say: that the visitor refused personalized ads, where the template names no
+    /// field of the platform's for it.
+    pub fn consent_remark(&self, consent: Consent) -> Option<Remark> {
+        let refused = consent.ad_personalization == Some(false);
+        let says_it = |template: &DestinationTemplate| template.names(PERSONALIZATION);
+        let template = self.template().filter(|template| template.is_personal())?;
+        (refused && !says_it(template)).then_some(Remark::PersonalizationNotExpressed)
     }
 
     pub fn id(&self) -> &DestinationId {

@@ -158,6 +158,18 @@ impl DestinationTemplate {
         self.file.test.is_some()
     }
 
+    /// Whether it is an ad platform's: nothing is sent to it of a visitor who refused `ad_user_data`.
+    pub fn is_personal(&self) -> bool {
+        self.file.personal
+    }
+
+    /// Whether any payload, the URL or a header reads the value of this name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.bodies.iter().any(|body| body.payload.names(name))
+            || self.url.names(name)
+            || self.headers.iter().any(|(_, line)| line.names(name))
+    }
+
     pub(crate) fn reply(&self) -> &ReplyRules {
         &self.file.reply
     }

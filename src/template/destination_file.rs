@@ -24,6 +24,8 @@ pub(crate) struct DestinationFile {
     pub cookies: Vec<String>,
     pub max_age_ms: Option<i64>,
     pub changes: Changes,
+    /// Whether it is an ad platform's, which gets nothing of a visitor who refused `ad_user_data`.
+    pub personal: bool,
     pub request: RequestPart,
     /// The settings that the platform's test mode needs; `None`: it has no test mode.
     pub test: Option<Vec<usize>>,
@@ -90,6 +92,7 @@ fn read_root(root: &Table<'_>) -> DestinationFile {
         max_age_ms: max_age_hours.map(|hours| hours.saturating_mul(HOUR_MS)),
         changes: choice(root, "changes", &[("ignore", Changes::Ignore), ("send", Changes::Send)])
             .unwrap_or(Changes::Ignore),
+        personal: root.truth("personal").unwrap_or(true),
         request: request(root, &names),
         test: root.table("test").map(|test| {
             let needs = test.texts("needs").into_iter().filter_map(|need| number_of(&test, &names, &need));

@@ -282,6 +282,14 @@ impl Line {
         }
     }
 
+    /// Whether it reads the value of this name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Text(_) => false,
+            Part::Value(expression) | Part::Raw(expression) => expression.names(name),
+        })
+    }
+
     pub(crate) fn render(&self, scope: &Scope<'_>) -> String {
         let mut line = String::new();
         for part in &self.parts {

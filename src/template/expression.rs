@@ -149,6 +149,20 @@ impl Expression {
         }
     }
 
+    /// Whether it reads the value of this name, itself or in an argument.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        match self {
+            Expression::Field(field) => field.name == name,
+            Expression::Call(call) => {
+                let options = call.options.iter().flatten();
+                call.arguments.iter().chain(options).any(|argument| argument.names(name))
+            }
+            Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
+                false
+            }
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Expression::Text(_) | Expression::Setting(_) => Kind::Text,

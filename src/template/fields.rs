@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::domain::click::{Consent, Trait};
+use crate::domain::click::Trait;
+use crate::domain::consent::Consent;
 use crate::domain::ids::Occasion;
 use crate::template::expression::{Field, Kind, Scope, Value};
 
@@ -92,10 +93,9 @@ fn click_id<'a>(scope: &Scope<'a>) -> Value<'a> {
     }
 }
 
-/// What the visitor answered; null where nobody asked.
+/// The visitor's latest answer, whoever reported it; null where there is none.
 fn consent<'a>(scope: &Scope<'a>, answer: impl Fn(Consent) -> Option<bool>) -> Value<'a> {
-    let told = scope.click.and_then(|click| click.passage.consent);
-    told.and_then(answer).map_or(Value::Null, Value::Truth)
+    answer(scope.conversion.consent_with(scope.click)).map_or(Value::Null, Value::Truth)
 }
 
 fn occasion<'a>(scope: &Scope<'a>) -> Value<'a> {

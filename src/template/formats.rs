@@ -65,6 +65,14 @@ pub(crate) static HELPERS: &[Helper] = &[
             _ => Value::Null,
         })
     },
+    // True where the answer is no, else null: for fields of platforms that ask the other way round.
+    Helper {
+        wants: Some(Kind::Truth),
+        ..typed("refused", Kind::Truth, |call, scope| match call.argument(0, scope) {
+            Value::Truth(false) => Value::Truth(true),
+            _ => Value::Null,
+        })
+    },
     Helper {
         arguments: (0, 0),
         options: &["cookie", "param", "prefix"],

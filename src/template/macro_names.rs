@@ -81,9 +81,15 @@ macros! {
     "sourcetime" "When the conversion happened, UTC: 2026-03-04T05:06:07.8900000." source_time;
 }
 
+/// What says something of the person: empty once the visitor has refused `ad_user_data`.
+const PERSONAL: [&str; 3] = ["ip", "sourceip", "udid"];
+
 impl Told<'_> {
     /// The value of a macro; `None` where nothing is known, and for a name that is none.
     pub fn value(&self, name: &str) -> Option<String> {
+        if PERSONAL.contains(&name) && self.conversion.consent_with(self.click).refuses_data() {
+            return None;
+        }
         let meaning = MEANINGS.iter().find(|meaning| meaning.name == name)?;
         (meaning.value)(self).filter(|value| !value.is_empty())
     }

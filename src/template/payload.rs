@@ -85,6 +85,11 @@ impl Payload {
         Some(watch)
     }
 
+    /// Whether it reads the value of this name anywhere.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.root.names(name)
+    }
+
     /// Writes the payload. Null members, empty objects and empty arrays are left out.
     pub(crate) fn write(&self, scope: &Scope<'_>) -> Written {
         let mut writing = Written { bytes: Vec::with_capacity(1024), members: vec![None; self.watched] };
@@ -94,6 +99,15 @@ impl Payload {
 }
 
 impl Node {
+    fn names(&self, name: &str) -> bool {
+        match &self.shape {
+            Shape::Null | Shape::Literal(_) => false,
+            Shape::Value(expression) => expression.names(name),
+            Shape::Object(members) => members.iter().any(|(_, node)| node.names(name)),
+            Shape::Array(elements) => elements.iter().any(|node| node.names(name)),
+        }
+    }
+
     /// Says whether anything was written.
     fn write(&self, scope: &Scope<'_>, to: &mut Written) -> bool {
         let start = to.bytes.len();

@@ -88,12 +88,16 @@ pub enum Field {
     Status,
     Event,
     EventTime,
+    /// Whether the visitor agreed that data about them goes to ad platforms.
+    AdUserData,
+    /// Whether the visitor agreed to personalized ads.
+    AdPersonalization,
     Trait(Trait),
 }
 
 impl Field {
     /// The fields with the names that `[map]` and `[default]` use; traits have their own list.
-    pub(crate) const NAMES: [(Field, &'static str); 11] = [
+    pub(crate) const NAMES: [(Field, &'static str); 13] = [
         (Field::TransactionId, "transaction_id"),
         (Field::ClickId, "click_id"),
         (Field::ItemId, "item_id"),
@@ -105,6 +109,8 @@ impl Field {
         (Field::Status, "status"),
         (Field::Event, "event"),
         (Field::EventTime, "event_time"),
+        (Field::AdUserData, "ad_user_data"),
+        (Field::AdPersonalization, "ad_personalization"),
     ];
 
     pub(crate) fn parse(name: &str) -> Option<Field> {

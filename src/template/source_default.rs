@@ -8,6 +8,7 @@ use crate::domain::conversion::{EventName, Status};
 use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::template::source::Field;
 use crate::template::source_file::field;
+use crate::template::source_map::yes_or_no;
 use crate::template::toml_reader::{TomlReader, in_order};
 
 /// Reads the section; a default that could not have been received is a problem.
@@ -40,6 +41,7 @@ fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Opt
         Field::Currency => Currency::parse(text).is_some(),
         Field::Status => statuses.iter().any(|(word, _)| *word == text.trim().to_lowercase()),
         Field::Event => EventName::parse(text).is_some(),
+        Field::AdUserData | Field::AdPersonalization => yes_or_no(text).is_some(),
         Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount => {
             parse_decimal(text, DecimalMark::Dot).is_some()
         }
@@ -49,6 +51,7 @@ fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Opt
         Field::Currency => "is no code of ISO 4217",
         Field::Status => "is no word of [status]",
         Field::Event => "is no event name",
+        Field::AdUserData | Field::AdPersonalization => "is neither yes nor no",
         Field::ItemId | Field::Trait(_) => "is empty",
         _ => "is not a decimal",
     })

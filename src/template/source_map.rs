@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 
 use crate::domain::click::{Pairs, Trait, Traits};
+use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim, Status};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::postback::Fault;
@@ -114,6 +115,7 @@ impl<'a> Mapping<'a> {
             sale_amount: self.money(Field::SaleAmount, currency, None),
             event_time: self.event_time(),
             traits: self.traits(),
+            consent: self.consent(),
             params: self.kept(),
             note: self.note(),
             network: NetworkClaim::default(),
@@ -374,6 +376,23 @@ impl<'a> Mapping<'a> {
         traits
     }
 
+    /// What the sender says that the visitor agreed to. A word that says neither yes nor no is left out.
+    fn consent(&mut self) -> Consent {
+        Consent {
+            ad_user_data: self.answer(Field::AdUserData),
+            ad_personalization: self.answer(Field::AdPersonalization),
+        }
+    }
+
+    fn answer(&mut self, field: Field) -> Option<bool> {
+        let word = self.optional(field, Use::Text)?;
+        let answer = yes_or_no(&word);
+        if answer.is_none() {
+            self.left_out.push(format!("`{}` is `{word}`, which is neither yes nor no", field.name()));
+        }
+        answer
+    }
+
     /// The parameters kept under their own names, in the order they came.
     fn kept(&mut self) -> Pairs {
         let template = self.template;
@@ -403,5 +422,14 @@ impl<'a> Mapping<'a> {
         let notes: Vec<&str> =
             self.params.notes.iter().map(String::as_str).chain(left_out.as_deref()).collect();
         (!notes.is_empty()).then(|| notes.join("; "))
+    }
+}
+
+/// The words by which senders say that a visitor agreed, or did not.
+pub(crate) fn yes_or_no(word: &str) -> Option<bool> {
+    match word.trim().to_lowercase().as_str() {
+        "yes" | "true" | "1" | "granted" => Some(true),
+        "no" | "false" | "0" | "denied" => Some(false),
+        _ => None,
     }
 }

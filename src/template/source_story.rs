@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::click::Pairs;
+use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, Status};
 use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::template::params::{Param, Params, shown};
 use crate::template::source::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
+use crate::template::source_map::yes_or_no;
 use crate::template::source_time;
 use crate::template::values::{Judged, Use};
 
@@ -41,7 +43,7 @@ pub fn draft_json(draft: &Draft) -> Value {
     };
     let traits: Map<String, Value> =
         draft.traits.0.iter().map(|(name, value)| (name.name().to_owned(), json!(value))).collect();
-    json!({
+    let mut document = json!({
         "source": draft.source,
         "event": event,
         "status": draft.status.map(Status::word),
@@ -56,7 +58,14 @@ pub fn draft_json(draft: &Draft) -> Value {
         "traits": traits,
         "params": pairs_json(&draft.params),
         "note": draft.note,
-    })
+    });
+    // Few senders say anything of it.
+    if let (Value::Object(members), true) = (&mut document, draft.consent != Consent::default()) {
+        let Consent { ad_user_data, ad_personalization } = draft.consent;
+        let answers = json!({"ad_user_data": ad_user_data, "ad_personalization": ad_personalization});
+        members.insert("consent".to_owned(), answers);
+    }
+    document
 }
 
 fn money_json(money: Money) -> Value {
@@ -117,6 +126,9 @@ impl SourceTemplate {
             Judged::Sound => match field {
                 _ if used == Use::Amount && parse_decimal(text, self.decimal).is_none() => Some("no decimal"),
                 Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency code"),
+                Some(Field::AdUserData | Field::AdPersonalization) if yes_or_no(text).is_none() => {
+                    Some("neither yes nor no")
+                }
                 Some(Field::EventTime) if source_time::moment(self, text).is_none() => {
                     Some("a time in no known format")
                 }

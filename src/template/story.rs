@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::domain::attribution::{Attribution, Reading};
-use crate::domain::click::{Click, Consent, Pairs, Passage, Trait, Traits};
+use crate::domain::click::{Click, Pairs, Passage, Trait, Traits};
+use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Conversion, EventName, Status};
 use crate::domain::delivery::{Answer, Reply};
 use crate::domain::ids::{
@@ -289,6 +290,8 @@ impl ConversionPart {
             payout_from: None,
             reason: None,
             remarks: Vec::new(),
+            consent: ConsentRecord::default(),
+            not_routed: Vec::new(),
             considered: Vec::new(),
             disposition: None,
         })
@@ -298,10 +301,9 @@ impl ConversionPart {
 impl ClickPart {
     fn build(self, now: Time) -> Result<Click, Problem> {
         let at = time("click.time", self.time.as_deref())?.unwrap_or(now);
-        let consent = self.consent.map(|ConsentPart { ad_user_data, ad_personalization }| Consent {
-            ad_user_data,
-            ad_personalization,
-        });
+        let said =
+            |ConsentPart { ad_user_data, ad_personalization }| Consent { ad_user_data, ad_personalization };
+        let consent = self.consent.map(said).unwrap_or_default().said_at(at);
         Ok(Click {
             id: ClickId::parse(&self.id).map_err(|error| wrong("click.id", &self.id, &error.to_string()))?,
             at,

@@ -202,7 +202,7 @@ impl List<'_> {
             };
             let Some(line) = line.as_ref().filter(|line| number < below && within(line)) else { continue };
             self.spent += UNPACK;
-            let click = readable(self.shared.shelf.click(&line.id))?.flatten();
+            let click = readable(self.shared.shelf.click_as_answered(&line.id))?.flatten();
             self.items.extend(click.filter(|click| fits(click, self.filter)));
             if self.items.len() == self.limit || self.spent >= BUDGET {
                 return Ok(Some(number));

@@ -10,6 +10,7 @@ use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
 use crate::domain::time::Time;
 use crate::store::StoreError;
+use crate::store::clicks::consent;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::log::{self, LogBlock, LoggedClick, readable};
 use crate::store::clicks::trail::{Visits, put_visits};
@@ -22,6 +23,8 @@ use crate::store::shelf::{Found, corrupt};
 const BLOCKS: usize = 512;
 const CLICKS: usize = 512;
 const DAYS: usize = 512;
+/// How many answers ahead of their clicks.
+const ANSWERS: usize = 4096;
 
 /// How far the present pass has come.
 #[derive(Debug, Default)]
@@ -30,11 +33,14 @@ pub struct ClickCursor {
     log: u64,
     log_done: bool,
     days_done: bool,
+    /// From which key on answers ahead of their clicks are looked at; `None`: from the first.
+    answers: Option<Vec<u8>>,
+    answers_done: bool,
 }
 
 impl ClickCursor {
     pub fn is_done(&self) -> bool {
-        self.log_done && self.days_done
+        self.log_done && self.days_done && self.answers_done
     }
 }
 
@@ -46,6 +52,7 @@ pub struct ClickPurge {
     log: Vec<(u64, Found<LogBlock>)>,
     visitors: BTreeMap<VisitorId, Visits>,
     days: Vec<Vec<u8>>,
+    answers: Vec<Vec<u8>>,
     /// The first day whose counters stay.
     day: i64,
 }
@@ -60,6 +67,11 @@ impl ClickPurge {
         if !cursor.days_done {
             purge.step_days(group)?;
             cursor.days_done = purge.days.len() < DAYS;
+        }
+        if !cursor.answers_done {
+            let from = cursor.answers.as_deref().unwrap_or(key::ANSWERS);
+            (purge.answers, cursor.answers) = consent::ended(&group.shared.shelf, from, (before, ANSWERS))?;
+            cursor.answers_done = cursor.answers.is_none();
         }
         Ok(purge)
     }
@@ -143,7 +155,7 @@ impl ClickPurge {
 
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
-        self.log.is_empty() && self.days.is_empty()
+        self.log.is_empty() && self.days.is_empty() && self.answers.is_empty()
     }
 
     /// How many clicks it deletes.
@@ -168,7 +180,7 @@ impl ClickPurge {
         for (visitor, visits) in &self.visitors {
             put_visits(batch, visitor, visits)?;
         }
-        self.days.iter().for_each(|key| batch.remove(key.clone()));
+        self.days.iter().chain(&self.answers).for_each(|key| batch.remove(key.clone()));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::domain::attribution::{Model, Visit, by_visitor};
 use crate::domain::click::Click;
+use crate::domain::consent::ConsentRecord;
 use crate::domain::filter::{ClickFacts, judge};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::day_of;
@@ -14,7 +15,7 @@ use crate::store::clicks::log::{self, Likeness, LoggedClick};
 use crate::store::group::Group;
 use crate::store::kv::Batch;
 use crate::store::layout::{self, key};
-use crate::store::shelf::{Found, corrupt};
+use crate::store::shelf::corrupt;
 use crate::store::{Screening, StoreError};
 
 /// The most clicks that are kept of one browser: those that earn by first touch, the newest that count,
@@ -29,13 +30,15 @@ pub struct Trail {
     repeats: HashMap<u64, (Time, ClickId)>,
     /// Counters as they become.
     days: BTreeMap<(i64, OfferId), u64>,
-    visitors: BTreeMap<VisitorId, Visits>,
+    pub visitors: BTreeMap<VisitorId, Visits>,
 }
 
-/// A browser's clicks, and the further pieces of the record they replace.
+/// A browser's clicks, its visitor's consent, and the further pieces of the record they replace.
 #[derive(Clone, Default)]
 pub struct Visits {
     pub visits: Vec<Visit>,
+    /// What its visitor answered last, anywhere.
+    pub consent: ConsentRecord,
     pub had: u16,
 }
 
@@ -106,8 +109,7 @@ impl Group<'_> {
         if let Some(pending) = self.trail.visitors.get(visitor) {
             return Ok(pending.clone());
         }
-        let found = self.shared.shelf.body(&key::visitor(visitor))?;
-        Ok(found.map_or(Visits::default(), |Found { value, pieces }| Visits { visits: value, had: pieces }))
+        Ok(self.shared.shelf.visits(visitor)?.unwrap_or_default())
     }
 
     /// Its browser's clicks with this one among them, if that is news.
@@ -187,7 +189,7 @@ pub fn put_visits(batch: &mut Batch, visitor: &VisitorId, visits: &Visits) -> Re
         layout::remove(batch, key, visits.had);
         return Ok(());
     }
-    let packed = layout::pack(&(), &visits.visits).map_err(|error| corrupt(&key, &error))?;
+    let packed = layout::pack(&visits.consent, &visits.visits).map_err(|error| corrupt(&key, &error))?;
     layout::put(batch, key, packed, visits.had);
     Ok(())
 }

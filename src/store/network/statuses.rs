@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::domain::conversion::Conversion;
-use crate::domain::routing::plan;
 use crate::domain::status::{self, MoveRefused, StatusMove};
 use crate::domain::time::Time;
 use crate::store::command::Answer;
@@ -93,7 +92,7 @@ impl Group<'_> {
             Ok(None) => return Ok(StatusChanged::Already(Box::new(old.conversion))),
             Err(refused) => return Ok(StatusChanged::Refused(refused)),
         };
-        let record = self.replanned(&old, moved.clone(), order.now);
+        let record = self.replanned(&old, moved.clone(), order.now)?;
         let Some(record) = record.filter(|_| moved.history.len() <= MAX_CHANGES) else {
             return Ok(StatusChanged::Refused(MoveRefused::TooOften));
         };
@@ -115,7 +114,7 @@ impl Group<'_> {
         for (number, old) in records {
             // Whoever changed it earlier in this group has settled it.
             let Some(moved) = status::dispose(&old.conversion, now) else { continue };
-            let record = self.replanned(&old, moved.clone(), now).unwrap_or_else(|| {
+            let record = self.replanned(&old, moved.clone(), now)?.unwrap_or_else(|| {
                 tracing::warn!(postback = number, "a status that fell due is told to nobody: too many were");
                 Record { conversion: moved, ..old.clone() }
             });
@@ -126,14 +125,18 @@ impl Group<'_> {
     }
 
     /// The record after a change, with what it causes; `None` when that is more than one can have.
-    fn replanned(&self, old: &Record, conversion: Conversion, now: Time) -> Option<Record> {
-        let policy = self.rules.policy(&conversion.source);
-        let planned = plan(&conversion, &old.standing.deliveries, &policy, &self.rules.routes, now);
+    fn replanned(
+        &self,
+        old: &Record,
+        mut conversion: Conversion,
+        now: Time,
+    ) -> Result<Option<Record>, StoreError> {
+        let planned = self.planned(&mut conversion, &old.standing.deliveries, now)?;
         if planned.len() > MAX_DELIVERIES {
-            return None;
+            return Ok(None);
         }
         let mut record = Record { conversion, ..old.clone() };
         record.standing.replan(planned);
-        Some(record)
+        Ok(Some(record))
     }
 }

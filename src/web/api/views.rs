@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::domain::attribution::{Attribution, Considered};
-use crate::domain::click::{Agent, Click, Consent, Pairs, Trait, Traits};
+use crate::domain::click::{Agent, Click, Pairs, Trait, Traits};
+use crate::domain::consent::Consent;
 use crate::domain::conversion::{Cause, Change, Conversion};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, SkipCode};
 use crate::domain::filter::FilterVerdict;
@@ -72,6 +73,8 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
         "received_at": conversion.received_at.to_string(),
         "traits": traits(&conversion.traits),
         "params": pairs(&conversion.params),
+        "consent": consent(conversion.consent.answers()),
+        "not_routed": conversion.not_routed.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "deliveries": deliveries.iter().map(|d| delivery(conversion.id, d)).collect::<Vec<_>>(),
     })
 }
@@ -223,6 +226,8 @@ pub fn trace(trace: &Trace) -> Value {
             "history".to_owned(),
             trace.conversion.history.iter().map(change).collect::<Vec<_>>().into(),
         );
+        let counts = trace.conversion.consent_with(trace.click.as_deref());
+        members.insert("consent".to_owned(), consent(counts));
         members.insert("click".to_owned(), trace.click.as_deref().map_or(Value::Null, click));
         members
             .insert("postbacks".to_owned(), trace.postbacks.iter().map(postback).collect::<Vec<_>>().into());
@@ -253,7 +258,7 @@ pub fn click(click: &Click) -> Value {
         "country": passage.country,
         "billable": passage.is_billable(),
         "verdicts": passage.verdicts.iter().map(verdict).collect::<Vec<_>>(),
-        "consent": passage.consent.as_ref().map(consent),
+        "consent": consent(passage.consent.answers()),
     })
 }
 
@@ -270,7 +275,11 @@ fn verdict(verdict: &FilterVerdict) -> Value {
     })
 }
 
-fn consent(consent: &Consent) -> Value {
+/// Null where nothing was answered.
+fn consent(consent: Consent) -> Value {
+    if consent == Consent::default() {
+        return Value::Null;
+    }
     json!({"ad_user_data": consent.ad_user_data, "ad_personalization": consent.ad_personalization})
 }
 

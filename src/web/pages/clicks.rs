@@ -3,7 +3,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::domain::click::{Click, ClickKind, Consent};
+use crate::domain::click::{Click, ClickKind};
+use crate::domain::consent::Consent;
 use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
@@ -113,7 +114,7 @@ fn passage(click: &Click) -> Value {
         "machine": machine,
         "bot": agent.and_then(|agent| agent.bot.as_deref()),
         "country": passage.country,
-        "consent": passage.consent.map(consent),
+        "consent": (!passage.consent.is_empty()).then(|| consent(passage.consent.answers())),
     })
 }
 

@@ -184,6 +184,7 @@ pub fn facts(conversion: &Conversion) -> Value {
         "event_time": conversion.event_time.to_string(),
         "received_at": conversion.received_at.to_string(),
         "params": pairs(&conversion.params),
+        "not_routed": conversion.not_routed.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "traits": traits(&conversion.traits),
     })
 }

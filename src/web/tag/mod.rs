@@ -13,7 +13,7 @@ use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, Incoming, TagClick, Whose};
+use crate::ingest::tag::{self, Caller, Incoming, TagAnswer, TagClick, Told, Whose};
 use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
@@ -133,8 +133,7 @@ impl Tag {
         } else {
             match telling {
                 Telling::Click => self.click(call, headers, now).await,
-                Telling::Event if read::is_answer(&call.body) => self.click(call, headers, now).await,
-                Telling::Event => self.event(call, now).await,
+                Telling::Event => self.event(call, headers, now).await,
             }
         };
         let allowed = answer.headers_mut();
@@ -216,8 +215,15 @@ impl Tag {
         found.map(|link| link.placement.clone())
     }
 
-    async fn event(&self, call: Call, now: Time) -> Answer {
-        let told = read::event(&call.body, now).map_err(|fault| Fault::new(fault, HINT));
+    async fn event(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
+        let visitor = visitor::known(&visitor::cookies(headers));
+        let told = match read::event(&call.body, now) {
+            Ok(Told::Answer(answer)) => return self.consent(answer, visitor, now).await,
+            Ok(Told::Event(event)) => Ok(event),
+            Err(fault) => Err(Fault::new(fault, HINT)),
+        };
+        let said =
+            told.as_ref().ok().map(|event| TagAnswer { click: event.click.clone(), consent: event.consent });
         let answer = match &told {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
@@ -226,6 +232,12 @@ impl Tag {
         let incoming = Incoming { raw, received_at: now, told };
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
+            if let Some(said) = said
+                && let Err(error) = tag::answer(store.as_ref(), said, visitor, now).await
+            {
+                health.store_failed(&error);
+                return answer::unavailable();
+            }
             match tag::event(store.as_ref(), incoming).await {
                 Ok(receipt) => {
                     let verdict = receipt.verdict.word();
@@ -233,6 +245,21 @@ impl Tag {
                         .increment(1);
                     answer
                 }
+                Err(error) => {
+                    health.store_failed(&error);
+                    answer::unavailable()
+                }
+            }
+        });
+        task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+
+    /// What a visitor answered, and nothing else. 204 when it is durable.
+    async fn consent(&self, told: TagAnswer, visitor: Option<VisitorId>, now: Time) -> Answer {
+        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
+        let task = tokio::spawn(async move {
+            match tag::answer(store.as_ref(), told, visitor, now).await {
+                Ok(()) => taken(),
                 Err(error) => {
                     health.store_failed(&error);
                     answer::unavailable()

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::click::Consent;
+use crate::domain::consent::{Consent, ConsentRecord, said_by_browser};
 use crate::domain::conversion::EventName;
 use crate::domain::ids::ClickId;
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::time::{DAY_MS, Time};
-use crate::ingest::tag::{TagClick, TagEvent};
+use crate::ingest::tag::{TagAnswer, TagClick, TagEvent, Told};
 use crate::web::click::{optional, pairs};
 
 /// How long before it arrives a page may have kept a message: 30 days, as long as it keeps its click.
@@ -44,38 +44,43 @@ pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
         referrer: text("referrer")?,
         params: pairs("params", member(&members, "params"))?,
         cookies: pairs("cookies", member(&members, "cookies"))?,
-        consent: consent(member(&members, "consent"))?,
+        consent: consent(&members, now)?,
     })
 }
 
-/// Whether a message is a visitor's answer to the question of consent alone: it names no event.
-pub fn is_answer(body: &[u8]) -> bool {
-    let members: Result<Map<String, Value>, _> = serde_json::from_slice(body);
-    members.is_ok_and(|members| !members.contains_key("name") && members.contains_key("consent"))
-}
-
-/// Reads an event told at `now`.
+/// Reads an event received at `now`; without a name, an answer to the question of consent alone.
 ///
 /// # Errors
 /// As [`click`].
-pub fn event(body: &[u8], now: Time) -> Result<TagEvent, String> {
-    let members =
-        members(body, &["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"])?;
+pub fn event(body: &[u8], now: Time) -> Result<Told, String> {
+    const EVENT: [&str; 8] = ["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"];
+    let members = members(body, &[&EVENT[..], &["consent", "consent_at"]].concat())?;
+    let consent = consent(&members, now)?;
+    if member(&members, "name").is_null() && !consent.is_empty() {
+        if let Some(of_event) = ["link", "value", "currency", "transaction_id"]
+            .into_iter()
+            .find(|of_event| !member(&members, of_event).is_null())
+        {
+            return Err(format!("`{of_event}` is of an event, and `name` is missing"));
+        }
+        return Ok(Told::Answer(TagAnswer { click: click_id(&members)?, consent }));
+    }
     let name = |text: &str| {
         EventName::parse(text)
             .ok_or("it must have 1–64 characters, none of them a control character".to_owned())
     };
     let link = optional("link", member(&members, "link"), |text| Ok(text.to_owned()))?;
     let (value, note) = value(&members)?;
-    Ok(TagEvent {
+    Ok(Told::Event(TagEvent {
         click: click_id(&members)?,
+        consent,
         at: moment(&members, now)?,
         name: optional("name", member(&members, "name"), name)?.ok_or("`name` is missing")?,
         link,
         value,
         transaction_id: word(&members, "transaction_id")?,
         note,
-    })
+    }))
 }
 
 fn members(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, String> {
@@ -108,11 +113,7 @@ fn word(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Stri
 
 /// When it happened. A browser's clock may be wrong; the time between its own two readings is not.
 fn moment(members: &Map<String, Value>, now: Time) -> Result<Time, String> {
-    let millis = |name: &str| {
-        let read = |text: &str| text.parse::<i64>().map_err(|_| "it must be whole milliseconds".to_owned());
-        optional(name, member(members, name), read)
-    };
-    let (Some(at), Some(then)) = (millis("at")?, millis("now")?) else { return Ok(now) };
+    let (Some(at), Some(then)) = (millis(members, "at")?, millis(members, "now")?) else { return Ok(now) };
     Ok(now.plus_millis(-then.saturating_sub(at).clamp(0, LONGEST_KEPT_MS)))
 }
 
@@ -133,7 +134,20 @@ fn value(members: &Map<String, Value>) -> Result<(Option<Money>, Option<String>)
     })
 }
 
-fn consent(value: &Value) -> Result<Option<Consent>, String> {
+fn millis(members: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
+    let read = |text: &str| text.parse::<i64>().map_err(|_| "it must be whole milliseconds".to_owned());
+    optional(name, member(members, name), read)
+}
+
+/// The answers with the time at which they were given: `consent_at`, else the message's own `at`, else now.
+fn consent(members: &Map<String, Value>, now: Time) -> Result<ConsentRecord, String> {
+    let said = millis(members, "consent_at")?.or(millis(members, "at")?);
+    let sent = millis(members, "now")?;
+    let answers = answers(member(members, "consent"))?.unwrap_or_default();
+    Ok(answers.said_at(said.map_or(now, |said| said_by_browser(said, sent, now))))
+}
+
+fn answers(value: &Value) -> Result<Option<Consent>, String> {
     let wrong = |what: &str| format!("`consent{what}`: {{ad_user_data, ad_personalization}}, true or false");
     let members = match value {
         Value::Null => return Ok(None),

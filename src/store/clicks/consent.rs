@@ -1,0 +1,210 @@
+//! What visitors answered to the question of consent: at their clicks, for their browsers, and ahead of a
+//! click that is not recorded yet; and what is planned by it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::click::{Click, Origin};
+use crate::domain::consent::{Consent, ConsentRecord};
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Delivery;
+use crate::domain::ids::{ClickId, VisitorId};
+use crate::domain::routing::{PlanRules, not_routed, plan};
+use crate::domain::time::Time;
+use crate::store::clicks::log::readable;
+use crate::store::clicks::trail::Visits;
+use crate::store::group::{Clicked, Group};
+use crate::store::kv::{Batch, Direction, Span};
+use crate::store::layout::{self, key};
+use crate::store::shelf::{Found, Shelf, corrupt};
+use crate::store::{ConsentArrival, StoreError};
+
+/// An answer that was received before the click it is about. It is the head of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// When it was received last.
+    pub received_at: Time,
+    pub consent: ConsentRecord,
+}
+
+impl Group<'_> {
+    /// Keeps an answer at its click and for the browser that gave it. Everything is read before anything is
+    /// changed.
+    pub fn consent(&mut self, arrival: &ConsentArrival) -> Result<(), StoreError> {
+        let known = self.click_to_change(&arrival.click)?;
+        let owner = known.as_ref().and_then(|(click, _)| click.passage.visitor.clone());
+        let is_stranger = arrival.visitor.is_some() && owner.is_some() && arrival.visitor != owner;
+        let for_click = if is_stranger { arrival.consent.refusals() } else { arrival.consent };
+        let speaker = arrival.visitor.clone().or(owner);
+        let visits = match &speaker {
+            Some(visitor) => Some((visitor.clone(), self.visits(visitor)?)),
+            None => None,
+        };
+        let ahead = if known.is_none() { self.answers_ahead(&arrival.click)? } else { None };
+        match known {
+            Some((mut click, had)) => {
+                let consent = click.passage.consent.latest(for_click);
+                if consent != click.passage.consent {
+                    click.passage.consent = consent;
+                    self.clicks.insert(click.id.clone(), Clicked { click: Arc::new(click), had });
+                }
+            }
+            None => {
+                let consent = ahead.map_or(for_click, |ahead| ahead.consent.latest(for_click));
+                let ahead = Ahead { received_at: arrival.received_at, consent };
+                self.ahead.insert(arrival.click.clone(), ahead);
+            }
+        }
+        // A browser of which no click is kept has nothing that the answer could be for.
+        if let Some((visitor, mut visits)) = visits.filter(|(_, visits)| !visits.visits.is_empty()) {
+            let consent = visits.consent.latest(arrival.consent);
+            if consent != visits.consent {
+                visits.consent = consent;
+                self.trail.visitors.insert(visitor, visits);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a new click the answers that were received ahead of it. A link's click has an id that no one
+    /// knew before.
+    pub fn join_answers(&self, click: &mut Click) -> Result<(), StoreError> {
+        if click.passage.origin == Origin::Link {
+            return Ok(());
+        }
+        if let Some(ahead) = self.answers_ahead(&click.id)? {
+            click.passage.consent = click.passage.consent.latest(ahead.consent);
+        }
+        Ok(())
+    }
+
+    fn answers_ahead(&self, click: &ClickId) -> Result<Option<Ahead>, StoreError> {
+        match self.ahead.get(click) {
+            Some(ahead) => Ok(Some(*ahead)),
+            None => self.shared.shelf.answers_ahead(click),
+        }
+    }
+
+    /// The deliveries that the conversion causes, and what it is shown with that was left out of them.
+    pub fn planned(
+        &self,
+        conversion: &mut Conversion,
+        earlier: &[Delivery],
+        now: Time,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let asks = self.rules.routes.iter().any(|route| route.consent.asks());
+        let click = match conversion.attribution.click().filter(|_| asks) {
+            Some(id) => match self.clicks.get(id) {
+                Some(pending) => Some(Arc::clone(&pending.click)),
+                // Sending reads it again, and does not go on without it.
+                None => readable(self.shared.shelf.click(id))?.flatten(),
+            },
+            None => None,
+        };
+        self.planned_with(conversion, earlier, (click.as_deref(), now))
+    }
+
+    /// The same, of a conversion whose click is at hand.
+    pub fn planned_with(
+        &self,
+        conversion: &mut Conversion,
+        earlier: &[Delivery],
+        (click, now): (Option<&Click>, Time),
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let policy = self.rules.policy(&conversion.source);
+        let routes = &self.rules.routes;
+        conversion.not_routed = not_routed(conversion, earlier, routes);
+        let consent = if routes.iter().any(|route| route.consent.asks()) {
+            self.counting(conversion, click)?
+        } else {
+            Consent::default()
+        };
+        let rules = PlanRules { policy: &policy, routes, consent };
+        Ok(plan(conversion, earlier, &rules, now))
+    }
+
+    /// The latest of all answers that count for a conversion.
+    fn counting(&self, conversion: &Conversion, click: Option<&Click>) -> Result<Consent, StoreError> {
+        let Some(click) = click else { return Ok(conversion.consent.answers()) };
+        let of_visitor = match &click.passage.visitor {
+            None => ConsentRecord::default(),
+            Some(visitor) => match self.trail.visitors.get(visitor) {
+                Some(pending) => pending.consent,
+                None => readable(self.shared.shelf.consent_of(visitor))?.unwrap_or_default(),
+            },
+        };
+        let all = conversion.consent.latest(click.passage.consent).latest(of_visitor);
+        Ok(all.answers())
+    }
+}
+
+impl Shelf {
+    /// A browser's clicks and its visitor's consent.
+    pub fn visits(&self, visitor: &VisitorId) -> Result<Option<Visits>, StoreError> {
+        let key = key::visitor(visitor);
+        let Some(first) = self.first_piece(&key)? else { return Ok(None) };
+        let Found { value: bytes, pieces: had } = self.join(&key, first)?;
+        let unpack = || {
+            let consent = layout::head(&bytes)?.ok_or(layout::LayoutError::Short)?;
+            Ok(Visits { visits: layout::body(&bytes)?, consent, had })
+        };
+        unpack().map(Some).map_err(|error| corrupt(&key, &error))
+    }
+
+    /// What a browser's visitor answered last.
+    pub fn consent_of(&self, visitor: &VisitorId) -> Result<ConsentRecord, StoreError> {
+        let key = key::visitor(visitor);
+        let first = self.first_piece(&key)?;
+        first.map_or(Ok(ConsentRecord::default()), |first| self.head(&key, first))
+    }
+
+    /// The click with its visitor's latest answers, wherever they were given.
+    pub fn click_as_answered(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
+        let Some(click) = self.click(id)? else { return Ok(None) };
+        let Some(visitor) = &click.passage.visitor else { return Ok(Some(click)) };
+        let consent = click.passage.consent.latest(self.consent_of(visitor)?);
+        if consent == click.passage.consent {
+            return Ok(Some(click));
+        }
+        let mut answered = Click::clone(&click);
+        answered.passage.consent = consent;
+        Ok(Some(Arc::new(answered)))
+    }
+
+    fn answers_ahead(&self, click: &ClickId) -> Result<Option<Ahead>, StoreError> {
+        let key = key::answers(click);
+        self.first_piece(&key)?.map(|first| self.head(&key, first)).transpose()
+    }
+}
+
+/// Puts an answer that is ahead of its click over what was kept.
+pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &Ahead) -> Result<(), StoreError> {
+    let key = key::answers(click);
+    let packed = layout::pack(ahead, &()).map_err(|error| corrupt(&key, &error))?;
+    layout::put(batch, key, packed, 0);
+    Ok(())
+}
+
+/// The keys of up to `most` answers, from key `from` on, that were received before `before`; and where the
+/// next step begins, if there may be more. One that cannot be read is left.
+pub fn ended(
+    shelf: &Shelf,
+    from: &[u8],
+    (before, most): (Time, usize),
+) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), StoreError> {
+    let (mut keys, mut seen, mut last) = (Vec::new(), 0, None);
+    let to = key::after_answers();
+    shelf.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
+        let ahead = layout::head::<Ahead>(bytes).ok().flatten();
+        keys.extend(ahead.filter(|ahead| ahead.received_at < before).map(|_| key.to_vec()));
+        seen += 1;
+        if seen < most {
+            return ControlFlow::Continue(());
+        }
+        last = Some([key, &[0]].concat());
+        ControlFlow::Break(())
+    })?;
+    Ok((keys, last))
+}

@@ -1,0 +1,155 @@
+//! Consent from the landing page to the ad platform, over HTTP: given, withdrawn, late, in a postback, at
+//! the network's side.
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::relay::{Answer, ask, wait_until};
+use crate::tag_ground::World;
+
+/// Milliseconds of the browser's clock, which is right, that many after the test began.
+fn now(after: i64) -> i64 {
+    static BEGAN: LazyLock<i64> = LazyLock::new(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        i64::try_from(since.as_millis()).unwrap() - 20_000
+    });
+    *BEGAN + after
+}
+
+const COOKIE: &str = "Cookie: pbv=0123456789abcdef0123456789abcdef\r\n";
+
+/// What a landing page sends.
+fn send(world: &World, path: &str, cookie: &str, message: &Value) -> Answer {
+    let body = message.to_string();
+    let text = format!(
+        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nOrigin: {}\r\nContent-Type: text/plain\r\n\
+         User-Agent: Mozilla/5.0 (Test) Firefox/140.0\r\n{cookie}Content-Length: {}\r\n\r\n{body}",
+        world.shop(""),
+        body.len()
+    );
+    ask(world.relay.address, text.as_bytes()).unwrap()
+}
+
+fn click(world: &World, id: &str, cookie: &str, more: &Value) {
+    let mut message = json!({
+        "click_id": id, "at": now(0), "now": now(20_000),
+        "landing_url": "https://www.shop.test/lp?fbclid=abc", "params": {"fbclid": "abc"},
+    });
+    message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    assert_eq!(send(world, "/t/click", cookie, &message).status, 204);
+}
+
+/// An answer alone, given this many milliseconds after the beginning.
+fn say(world: &World, id: &str, cookie: &str, consent: Value, after: i64) {
+    let message = json!({"click_id": id, "consent": consent, "consent_at": now(after), "now": now(20_000)});
+    let answer = send(world, "/t/event", cookie, &message);
+    assert_eq!((answer.status, answer.text()), (204, String::new()));
+}
+
+/// Reports a sale by postback and gives the conversion once its delivery has ended.
+fn sell(world: &World, click: &str, transaction: &str) -> Value {
+    let query = format!("s2={click}&tid={transaction}&price=7.00");
+    let answer = world.relay.postback("cake-test", query.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let id = answer.json()["conversion_id"].as_str().unwrap().to_owned();
+    ended(world, &id)
+}
+
+fn ended(world: &World, id: &str) -> Value {
+    let path = format!("/api/v1/conversions/{id}");
+    let mut found = Value::Null;
+    let done = wait_until(Duration::from_secs(15), || {
+        found = world.relay.api(&path);
+        let deliveries = found["deliveries"].as_array().unwrap();
+        deliveries.iter().all(|delivery| delivery["state"] != "waiting" && delivery["state"] != "held")
+    });
+    assert!(done, "{found}");
+    found
+}
+
+fn verdict(conversion: &Value) -> (&str, &Value) {
+    let delivery = &conversion["deliveries"][0];
+    (delivery["state"].as_str().unwrap(), &delivery["reason_code"])
+}
+
+#[test]
+fn a_withdrawal_counts_for_every_click_of_the_visitor_and_a_later_yes_counts_again() {
+    let world = World::new();
+    let yes = json!({"consent": {"ad_user_data": true}, "consent_at": now(0)});
+    click(&world, "first-click", COOKIE, &yes);
+    click(&world, "second-click", COOKIE, &yes);
+    assert_eq!(verdict(&sell(&world, "first-click", "T1")).0, "delivered");
+
+    say(&world, "second-click", COOKIE, json!({"ad_user_data": false}), 1_000);
+    for (click, transaction) in [("first-click", "T2"), ("second-click", "T3")] {
+        let skipped = sell(&world, click, transaction);
+        assert_eq!(verdict(&skipped), ("skipped", &json!("consent_denied")));
+        assert_eq!(skipped["consent"]["ad_user_data"], false);
+    }
+    // An older yes from an outbox is received late.
+    say(&world, "first-click", COOKIE, json!({"ad_user_data": true}), 500);
+    assert_eq!(verdict(&sell(&world, "first-click", "T4")).0, "skipped");
+
+    let world = world.again();
+    assert_eq!(verdict(&sell(&world, "first-click", "T5")).0, "skipped");
+    say(&world, "second-click", COOKIE, json!({"ad_user_data": true}), 2_000);
+    let sent = sell(&world, "first-click", "T6");
+    assert_eq!(verdict(&sent).0, "delivered");
+    assert_eq!(world.told("Purchase", 2).len(), 2, "T1 and T6 alone were sent");
+}
+
+#[test]
+fn what_was_skipped_can_be_retried_once_consent_is_granted_and_not_before() {
+    let world = World::new();
+    click(&world, "a-click", COOKIE, &json!({"consent": {"ad_user_data": true}, "consent_at": now(0)}));
+    say(&world, "a-click", "", json!({"ad_user_data": false, "ad_personalization": null}), 1_000);
+    let skipped = sell(&world, "a-click", "T1");
+    let id = skipped["id"].as_str().unwrap().to_owned();
+    let delivery = skipped["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    let retry = || world.relay.post(&format!("/api/v1/deliveries/{delivery}/retry"), "").status;
+    assert_eq!(retry(), 200);
+    assert_eq!(verdict(&ended(&world, &id)), ("skipped", &json!("consent_denied")));
+    assert!(world.platform.received().is_empty());
+    say(&world, "a-click", "", json!({"ad_user_data": true}), 2_000);
+    assert_eq!(retry(), 200);
+    assert_eq!(verdict(&ended(&world, &id)).0, "delivered");
+}
+
+#[test]
+fn an_answer_alone_needs_a_click_id_an_answer_and_a_whole_time() {
+    let world = World::new();
+    let refused = |message: Value, word: &str| {
+        let answer = send(&world, "/t/event", "", &message);
+        assert_eq!(answer.status, 400, "{message}");
+        assert!(answer.text().contains(word), "{}", answer.text());
+    };
+    let no = json!({"ad_user_data": false});
+    refused(json!({"consent": no}), "click_id");
+    refused(json!({"click_id": "x", "consent": {}}), "name");
+    refused(json!({"click_id": "x", "consent": {"ads": true}}), "ads");
+    refused(json!({"click_id": "x", "consent": no, "consent_at": "soon"}), "consent_at");
+    refused(json!({"click_id": "x", "consent": no, "consent_at": 1.5}), "consent_at");
+    refused(json!({"click_id": "x", "consent": no, "value": "7"}), "value");
+    // Far off, before time began, and of a click that no one has seen.
+    for at in [i64::MAX, i64::MIN, 0] {
+        let message = json!({"click_id": "unknown", "consent": no, "consent_at": at});
+        assert_eq!(send(&world, "/t/event", "", &message).status, 204, "{at}");
+    }
+    assert!(world.conversions("tag").is_empty(), "an answer is no event");
+    click(&world, "unknown", "", &json!({"consent": {"ad_user_data": true}, "consent_at": now(0)}));
+    assert_eq!(verdict(&sell(&world, "unknown", "T1")), ("skipped", &json!("consent_denied")));
+}
+
+#[test]
+fn personalization_alone_that_is_refused_is_sent_with_the_platforms_own_field() {
+    let world = World::new();
+    let answers = json!({"ad_user_data": true, "ad_personalization": false});
+    click(&world, "a-click", COOKIE, &json!({"consent": answers, "consent_at": now(0)}));
+    assert_eq!(verdict(&sell(&world, "a-click", "T1")).0, "delivered");
+    assert_eq!(world.told("Purchase", 1)[0]["opt_out"], true);
+    say(&world, "a-click", COOKIE, json!({"ad_personalization": true}), 5);
+    sell(&world, "a-click", "T2");
+    assert_eq!(world.told("Purchase", 2)[1]["opt_out"], Value::Null);
+}
