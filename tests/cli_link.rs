@@ -71,7 +71,7 @@ fn link_direct_prints_the_landing_page_alone_and_whether_the_tag_works_there() {
     );
     let third = postbridge(folder.path(), &["link", "8599", "--direct", "--creative", "763"]);
     assert_eq!((third.status.code(), out(&third).as_str()), (Some(2), ""));
-    assert!(err(&third).contains("{click_id} outside of its query"), "{}", err(&third));
+    assert!(err(&third).contains("`{click_id}` outside of its query"), "{}", err(&third));
     let bare = self::folder(&format!("{CONFIG}{}", CAMPAIGN.replace("creative = \"761\"\n", "")));
     let bare = postbridge(bare.path(), &["link", "8599", "--direct"]);
     assert_eq!((bare.status.code(), out(&bare).as_str()), (Some(2), ""));

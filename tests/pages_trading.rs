@@ -23,7 +23,7 @@ use postbridge::template::account::{Account, Mode};
 use postbridge::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
 use postbridge::template::outgoing::Postback;
 use postbridge::web::pages::program::{
-    Ad, CampaignCard, CreativeCard, DirectCard, OfferCard, PostbackCard, Program, TagCard,
+    CampaignCard, CreativeCard, CreativeLink, DirectLink, OfferCard, PostbackCard, Program, TagCard,
 };
 use rust_decimal::Decimal;
 
@@ -74,21 +74,21 @@ fn program() -> Program {
         pass: vec!["utm_*".to_owned()],
         fallback_url: None,
     };
-    let creative = |id: &str, name: Option<&str>| CreativeCard {
+    let creative = |id: &str, name: Option<&str>| CreativeLink {
         id: CreativeId::parse(id).unwrap(),
         name: name.map(str::to_owned),
         link: format!("https://t.example.com/c/8599{}", if id == "761" { "" } else { "?c=762" }),
         by_creative: format!("https://t.example.com/?a=200&c={id}"),
         direct: match id {
             "762" => Err(Problem::new("the page `/{click_id}` needs a click", "give it a `url`")),
-            _ => Ok(DirectCard {
+            _ => Ok(DirectLink {
                 url: format!("https://advertiser.example/lp?a=200&c={id}"),
                 origin: "https://advertiser.example".to_owned(),
                 takes_tag: false,
             }),
         },
     };
-    let campaign = |(id, offer): (&str, &str), affiliate: &str, creatives: Vec<CreativeCard>| CampaignCard {
+    let campaign = |(id, offer): (&str, &str), affiliate: &str, creatives: Vec<CreativeLink>| CampaignCard {
         campaign: Arc::new(Campaign {
             id: CampaignId::parse(id).unwrap(),
             offer: OfferId::parse(offer).unwrap(),
@@ -99,7 +99,7 @@ fn program() -> Program {
         link: format!("https://t.example.com/c/{id}"),
         creatives,
     };
-    let ad = Ad {
+    let spring = CreativeCard {
         id: CreativeId::parse("761").unwrap(),
         offer: OfferId::parse("565").unwrap(),
         name: "Spring <banner>".to_owned(),
@@ -124,7 +124,7 @@ fn program() -> Program {
             campaign(("8600", "566"), "200", vec![]),
             campaign(("8601", "565"), "201", vec![creative("763", None)]),
         ],
-        creatives: vec![ad],
+        creatives: vec![spring],
         affiliates: [("200", "Example Media"), ("201", "Other & Sons"), ("202", "Nothing yet")]
             .map(|(id, name)| (AffiliateId::parse(id).unwrap(), name.to_owned()))
             .to_vec(),

@@ -8,7 +8,7 @@ use crate::config::outgoing::Outgoing;
 use crate::template::macro_url::MacroUrl;
 use crate::template::tag_script::TagScript;
 use crate::web::pages::program::{
-    Ad, CampaignCard, CreativeCard, DirectCard, OfferCard, PostbackCard, Program, TagCard,
+    CampaignCard, CreativeCard, CreativeLink, DirectLink, OfferCard, PostbackCard, Program, TagCard,
 };
 
 /// `script` is the tag's as it is served now. Where no site may use it, the pages do not show it.
@@ -22,7 +22,7 @@ pub fn build(config: &Config, script: &TagScript) -> Program {
         campaign: campaign.campaign.clone(),
         name: campaign.name.clone(),
         link: config.tracking_link(campaign),
-        creatives: config.links(campaign).into_iter().map(|links| creative_card(config, links)).collect(),
+        creatives: config.links(campaign).into_iter().map(|links| creative_link(config, links)).collect(),
     };
     Program {
         public_url: config.server.public_url.clone(),
@@ -46,8 +46,8 @@ fn offer(offer: &Offer) -> OfferCard {
     }
 }
 
-fn creative(creative: &Creative) -> Ad {
-    Ad {
+fn creative(creative: &Creative) -> CreativeCard {
+    CreativeCard {
         id: creative.id.clone(),
         offer: creative.offer.clone(),
         name: creative.name.clone(),
@@ -55,13 +55,13 @@ fn creative(creative: &Creative) -> Ad {
     }
 }
 
-fn creative_card(config: &Config, links: CreativeLinks) -> CreativeCard {
-    CreativeCard {
+fn creative_link(config: &Config, links: CreativeLinks) -> CreativeLink {
+    CreativeLink {
         name: config.creative(&links.creative).map(|creative| creative.name.clone()),
         id: links.creative,
         link: links.tracking,
         by_creative: links.by_creative,
-        direct: links.direct.map(|direct| DirectCard {
+        direct: links.direct.map(|direct| DirectLink {
             url: direct.url,
             origin: direct.origin,
             takes_tag: direct.takes_tag,

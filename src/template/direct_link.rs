@@ -28,7 +28,7 @@ impl MacroUrl {
         if let Some(name) = open_macro(address).or_else(|| open_macro(fragment)) {
             let shown = self.shown();
             let what =
-                format!("`{shown}` holds {{{name}}} outside of its query, and only a click fills it in");
+                format!("`{shown}` holds `{{{name}}}` outside of its query, and only a click fills it in");
             return Err(Problem::new(what, HINT));
         }
         let mut pairs = Vec::new();
@@ -67,7 +67,7 @@ impl MacroUrl {
     }
 }
 
-const HINT: &str = "give the creative a `url` without it: a [[creative]] may have one of its own";
+const HINT: &str = "give the creative a `url` without it: a `[[creative]]` may have one of its own";
 
 /// The first macro in a part of the address that is not filled in.
 fn open_macro(part: &str) -> Option<&str> {

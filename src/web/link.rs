@@ -65,7 +65,7 @@ struct Arriving {
 /// The longest name of a creative that is kept where the campaign does not show it: as long as an id.
 const LONGEST_CREATIVE: usize = 64;
 
-/// How the click pixel is told whose click it shows.
+/// What to write where a click pixel names no campaign.
 const NAME_IT: &str = "write ?campaign= and the id of a [[campaign]]; or, where the page's own address names \
                        it by a and c, referrerpolicy=\"unsafe-url\" on the image";
 

@@ -1,4 +1,4 @@
-//! Which link is meant: by its campaign, or by affiliate and creative. On its way it may name a creative.
+//! The links of every campaign, found by the campaign's id or by affiliate and creative.
 
 use std::collections::HashMap;
 use std::sync::Arc;

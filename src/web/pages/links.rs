@@ -4,14 +4,14 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::web::pages::form::Form;
-use crate::web::pages::program::{CampaignCard, CreativeCard, Program};
+use crate::web::pages::program::{CampaignCard, CreativeLink, Program};
 use crate::web::pages::{Pages, Sheet};
 
 /// What is chosen so far. Each needs the one before it.
 struct Choice<'p> {
     affiliate: Option<&'p str>,
     campaign: Option<&'p CampaignCard>,
-    creative: Option<&'p CreativeCard>,
+    creative: Option<&'p CreativeLink>,
     /// What was asked for and is not configured.
     fault: Option<String>,
 }
@@ -114,8 +114,8 @@ fn campaigns(program: &Program, affiliate: &str, chosen: Option<&CampaignCard>) 
     of_affiliate(program, affiliate).map(view).collect()
 }
 
-fn creatives(campaign: &CampaignCard, chosen: Option<&CreativeCard>) -> Vec<Value> {
-    let view = |one: &CreativeCard| {
+fn creatives(campaign: &CampaignCard, chosen: Option<&CreativeLink>) -> Vec<Value> {
+    let view = |one: &CreativeLink| {
         option(one.id.as_str(), one.name.as_deref(), chosen.is_some_and(|chosen| chosen.id == one.id))
     };
     campaign.creatives.iter().map(view).collect()
@@ -127,7 +127,7 @@ fn option(id: &str, name: Option<&str>, is_chosen: bool) -> Value {
 
 /// The image that records a click on a page without JavaScript. It names the campaign, and a creative that
 /// is not the campaign's first.
-pub fn click_pixel(base: &str, campaign: &CampaignCard, creative: Option<&CreativeCard>) -> String {
+pub fn click_pixel(base: &str, campaign: &CampaignCard, creative: Option<&CreativeLink>) -> String {
     let first = campaign.creatives.first();
     let other = creative.filter(|one| first.is_some_and(|first| first.id != one.id));
     let creative = other.map(|one| format!("&c={}", one.id)).unwrap_or_default();

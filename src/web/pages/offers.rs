@@ -10,7 +10,7 @@ use crate::domain::offer::{Caps, Disposition, Offer, Payout, day_of};
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::{ClickFilter, PageRequest, ReportQuery};
 use crate::web::pages::links::click_pixel;
-use crate::web::pages::program::{Ad, CampaignCard, CreativeCard, OfferCard};
+use crate::web::pages::program::{CampaignCard, CreativeCard, CreativeLink, OfferCard};
 use crate::web::pages::route::segment;
 use crate::web::pages::{Pages, Sheet, Stop};
 
@@ -41,7 +41,7 @@ impl Pages {
             "fallback_url": offer.fallback_url,
             "tracking": tracking(&self.program.public_url, &offer.terms),
             "today": self.today(&offer.terms.id).await?,
-            "creatives": self.program.creatives.iter().filter(|one| one.offer == offer.terms.id).map(ad).collect::<Vec<_>>(),
+            "creatives": self.program.creatives.iter().filter(|one| one.offer == offer.terms.id).map(creative_card).collect::<Vec<_>>(),
             "campaigns": mine.map(|campaign| self.campaign_card(campaign)).collect::<Vec<_>>(),
         });
         Ok(Sheet::new("offer", &offer.name, data))
@@ -151,14 +151,14 @@ impl Pages {
 }
 
 /// One creative of the offer, for those who look at its terms.
-fn ad(creative: &Ad) -> Value {
+fn creative_card(creative: &CreativeCard) -> Value {
     let id = creative.id.as_str();
     let name = Some(&creative.name).filter(|name| *name != id);
     json!({"id": id, "name": name, "landing": creative.landing})
 }
 
 /// The link to a creative that the campaign's own link does not lead to.
-fn creative_link(creative: &CreativeCard) -> Value {
+fn creative_link(creative: &CreativeLink) -> Value {
     let id = creative.id.as_str();
     let name = creative.name.as_deref().filter(|name| *name != id);
     json!({"id": id, "name": name, "link": creative.link})

@@ -19,7 +19,7 @@ pub struct Program {
     pub offers: Vec<OfferCard>,
     pub campaigns: Vec<CampaignCard>,
     /// The creatives that have a table of their own.
-    pub creatives: Vec<Ad>,
+    pub creatives: Vec<CreativeCard>,
     /// Each affiliate with its name.
     pub affiliates: Vec<(AffiliateId, String)>,
     pub postbacks: Vec<PostbackCard>,
@@ -48,12 +48,12 @@ pub struct CampaignCard {
     /// The tracking link, whole.
     pub link: String,
     /// What it shows, the first being what the link leads to.
-    pub creatives: Vec<CreativeCard>,
+    pub creatives: Vec<CreativeLink>,
 }
 
 /// One creative as the configuration has it.
 #[derive(Clone)]
-pub struct Ad {
+pub struct CreativeCard {
     pub id: CreativeId,
     pub offer: OfferId,
     pub name: String,
@@ -63,7 +63,7 @@ pub struct Ad {
 
 /// One creative of a campaign, with what leads to it.
 #[derive(Clone)]
-pub struct CreativeCard {
+pub struct CreativeLink {
     pub id: CreativeId,
     pub name: Option<String>,
     /// The tracking link, whole.
@@ -71,12 +71,12 @@ pub struct CreativeCard {
     /// The same by affiliate and creative.
     pub by_creative: String,
     /// The landing page itself, or why there is no link that leads there directly.
-    pub direct: Result<DirectCard, Problem>,
+    pub direct: Result<DirectLink, Problem>,
 }
 
 /// A link that leads to a landing page directly.
 #[derive(Clone)]
-pub struct DirectCard {
+pub struct DirectLink {
     pub url: String,
     pub origin: String,
     /// Whether the tag takes clicks of that origin.

@@ -203,10 +203,10 @@ impl Tag {
 
     /// Whose click it is. What the page's own address says is this visitor's: `pb_campaign`, which the tag
     /// reads itself, then `a` and `c` of a direct link; what is written on the script is every visitor's.
-    fn placement(&self, told: &TagClick) -> Option<Placement> {
-        let carried = told.carried();
+    fn placement(&self, click: &TagClick) -> Option<Placement> {
+        let carried = click.carried();
         let creative = carried.link_value(CREATIVE);
-        let named = told.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
+        let named = click.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
         let direct = self.links.of_creative(&carried);
         let found = match carried.link_value("pb_campaign") {
             Some(_) => named.or(direct),
