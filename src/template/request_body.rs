@@ -71,7 +71,9 @@ fn kind(content_type: Option<&str>, body: &[u8]) -> Kind {
             Kind::FormCalledJson
         }
         _ if says_json => Kind::Json,
-        "multipart/form-data" if body.starts_with(b"--") => Kind::Multipart,
+        _ if media.starts_with("multipart/") && multipart::read(content_type, body).is_some() => {
+            Kind::Multipart
+        }
         "application/x-www-form-urlencoded" if first == Some(&b'{') && json_body::check(body) => {
             Kind::JsonCalledForm
         }
