@@ -100,6 +100,26 @@ fn a_key_in_a_body_that_cannot_be_read_is_masked_too() {
 }
 
 #[test]
+fn a_key_is_masked_in_every_way_that_a_body_is_read() {
+    let wide = |text: &str, mark: &[u8], big: bool| -> Vec<u8> {
+        let unit = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        [mark, &text.encode_utf16().flat_map(unit).collect::<Vec<u8>>()].concat()
+    };
+    let (came, kept) = (r#"{"a":"é","api_key":"KEY"}"#, r#"{"a":"é","api_key":"***"}"#);
+    for (mark, big) in
+        [(&b""[..], false), (&b""[..], true), (&b"\xff\xfe"[..], false), (&b"\xfe\xff"[..], true)]
+    {
+        assert_eq!(masked_body(None, &wide(came, mark, big)), wide(kept, mark, big));
+    }
+    let form = wide("a=1&api_key=KEY", b"", false);
+    assert_eq!(masked_body(Some("x/y; charset=utf-16le"), &form), wide("a=1&api_key=***", b"", false));
+    let plain = wide("a=1&b=\u{e9}", b"\xff\xfe", false);
+    assert_eq!(masked_body(None, &plain), plain, "what holds no key stays as it was received");
+    assert_eq!(body(r#""{\"api_key\":\"KEY\"}""#), r#""{\"api_key\":\"***\"}""#);
+    assert_eq!(body("{x}=1&api_key=KEY"), "{x}=1&api_key=***");
+}
+
+#[test]
 fn a_token_is_masked_in_every_spelling_of_a_url() {
     let secret = "123|ab_c d";
     let request = OutgoingRequest {

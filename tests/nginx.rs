@@ -37,7 +37,9 @@ fn the_readmes_nginx_hands_postbacks_on_byte_for_byte() {
         return;
     };
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
-    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.extra.push_str("[[source]]\nid = \"shop\"\ntemplate = \"generic\"\nkey = \"shop-key-0123456789\"\ncurrency = \"USD\"\n");
+    let relay = setup.start();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = readme_configuration()
         .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
@@ -69,5 +71,13 @@ fn the_readmes_nginx_hands_postbacks_on_byte_for_byte() {
     let line = base64::engine::general_purpose::STANDARD.decode(line).unwrap();
     let arrived = line.windows(query.len()).any(|window| window == query);
     assert!(arrived, "through nginx it arrived as {}", String::from_utf8_lossy(&line));
+    let order =
+        format!("{{\"order_id\":\"N3\",\"value\":7,\"lines\":[{}1]}}", "{\"sku\":\"A-1\"},".repeat(15_000));
+    let length = order.len();
+    assert!(length > 200_000 && length < 256 * 1024, "as large as the source takes");
+    let request = format!(
+        "POST /shop-key-0123456789/collect/shop HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{order}"
+    );
+    assert_eq!(ask(proxy, request.as_bytes()).unwrap().json()["status"], "accepted");
     assert_eq!(send(b"s2=a b&tid=N2&price=7").status, 400, "nginx refuses a raw space by itself");
 }

@@ -2,7 +2,9 @@
 
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::{Currency, DecimalMark, parse_decimal};
-use postbridge::template::params::{self, MAX_PARAMS, Params};
+use postbridge::domain::rejection::RejectionCode;
+use postbridge::template::param_fault;
+use postbridge::template::params::{self, Listed, MAX_PARAMS, Params};
 use postbridge::template::source::{SourceBinding, SourceTemplate};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -45,8 +47,8 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_a_body_are_read_or_refused(bytes in vec(any::<u8>(), 0..300), kind in 0usize..4) {
-        let kind = [None, Some("application/json"), Some("application/x-www-form-urlencoded"), Some("text/plain")][kind];
+    fn any_bytes_as_a_body_are_read_or_refused(bytes in vec(any::<u8>(), 0..300), kind in 0usize..6) {
+        let kind = [None, Some("application/json"), Some("application/x-www-form-urlencoded; charset=gbk"), Some("text/plain"), Some("multipart/form-data; boundary=x"), Some("application/json; charset=utf-16")][kind];
         if let Ok(read) = params::read(b"a=1", kind, &bytes) {
             prop_assert!(read.pairs.len() <= MAX_PARAMS);
         }
@@ -146,7 +148,7 @@ fn json_keeps_number_texts_drops_nulls_and_dots_nested_names() {
 #[test]
 fn json_that_is_no_object_is_quarantined() {
     for (body, said) in
-        [("[1,2]", "array"), ("\"x\"", "no object"), ("7", "no object"), ("{\"a\":}", "broken JSON")]
+        [("[1,2]", "array"), ("so so", "no object"), ("<a/>", "no object"), ("{\"a\":}", "broken JSON")]
     {
         let fault = json(body).unwrap_err();
         assert!(fault.reason.contains(said), "{body}: {}", fault.reason);
@@ -173,26 +175,155 @@ fn a_body_without_a_type_is_json_where_it_begins_like_it() {
 }
 
 #[test]
-fn a_name_with_two_values_is_quarantined_and_one_told_twice_is_not() {
+fn a_name_with_two_values_keeps_both_and_one_told_twice_is_one() {
     assert_eq!(pairs(&query("tid=1&price=7&tid=1")), [("tid", "1"), ("price", "7")]);
-    let fault = params::read(b"tid=1&tid=2", None, b"").unwrap_err();
-    assert!(fault.reason.contains("`tid`") && fault.reason.contains("`1`") && fault.reason.contains("`2`"));
-    let across = params::read(b"tid=1", Some("application/json"), b"{\"tid\":\"2\"}").unwrap_err();
-    assert!(across.reason.contains("`tid`"));
+    let read = query("tid=1&tid=2&tid=3");
+    assert_eq!(
+        (pairs(&read), read.other("tid").map(|other| other.value.as_str())),
+        (vec![("tid", "1")], Some("2"))
+    );
+    let across = params::read(b"tid=1", Some("application/json"), b"{\"tid\":\"2\"}").unwrap();
+    assert!(across.other("tid").is_some());
+    for query in ["tid=&tid=5", "tid=5&tid=", "tid=%20&tid=5&tid="] {
+        let read = params::read(query.as_bytes(), None, b"").unwrap();
+        assert_eq!((pairs(&read), read.repeated.len()), (vec![("tid", "5")], 0), "{query}");
+    }
+}
+
+#[test]
+fn only_what_a_template_reads_is_stopped_by_two_values() {
+    let (template, binding) = cake();
+    let map = |query: &str| template.map(&binding, &template.read(query.as_bytes(), None, b"").unwrap());
+    for (extra, name) in [
+        ("utm_source=a&utm_source=b", "utm_source"),
+        ("api_key=hush&api_key=psst", "api_key"),
+        ("s5=a&s5=b", "s5"),
+        ("caf%E9=1&caf%E9=2", "caf"),
+    ] {
+        let draft = map(&format!("tid=1&price=7&{extra}")).unwrap();
+        let note = draft.note.unwrap();
+        assert!(note.contains(name) && !note.contains("hush"), "{extra}: {note}");
+        assert!(draft.params.iter().all(|(known, _)| known != "s5"), "neither of two values is right");
+    }
+    for essential in ["tid=2", "s2=a&s2=b", "price=8"] {
+        let fault = map(&format!("tid=1&price=7&{essential}")).unwrap_err();
+        assert!(fault.reason.contains("different values"), "{essential}: {}", fault.reason);
+    }
 }
 
 #[test]
 fn a_secret_is_never_repeated_in_a_fault() {
-    let fault = params::read(b"api_key=hush&api_key=psst", None, b"").unwrap_err();
+    let read = params::read_for(&Listed(&["api_key"]), b"api_key=hush&api_key=psst", None, b"").unwrap();
+    let fault = param_fault::usable(&read, "api_key").unwrap_err();
     assert!(!fault.reason.contains("hush") && !fault.reason.contains("psst"), "{}", fault.reason);
 }
 
 #[test]
-fn more_than_256_parameters_are_refused_repeats_included() {
-    let many = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+fn more_than_256_parameters_are_refused_where_all_are_read() {
+    let many = |count: usize| (0..count).map(|n| format!("a{n}=1")).collect::<Vec<_>>().join("&");
     assert_eq!(query(&many(256)).pairs.len(), 256);
     assert!(params::read(many(257).as_bytes(), None, b"").unwrap_err().reason.contains("256"));
-    assert!(params::read("a=1&".repeat(300).as_bytes(), None, b"").is_err());
+    assert_eq!(query(&"a=1&".repeat(300)).pairs.len(), 1, "a repeat is no parameter of its own");
+}
+
+#[test]
+fn what_no_field_reads_neither_counts_nor_stops() {
+    let (template, binding) = cake();
+    let junk = |count: usize| (0..count).map(|n| format!("j{n}=1")).collect::<Vec<_>>().join("&");
+    let read = template.read(format!("{}&tid=1&s2=c&price=7", junk(5000)).as_bytes(), None, b"").unwrap();
+    let draft = template.map(&binding, &read).unwrap();
+    assert_eq!((draft.transaction_id.as_deref(), draft.click_id.is_some()), (Some("1"), true));
+    assert!(read.pairs.len() <= MAX_PARAMS + 3, "{} are kept", read.pairs.len());
+    let items: Vec<String> =
+        (0..3000).map(|n| format!("{{\"sku\":\"{n}\",\"tax\":[{{\"rate\":1}}]}}")).collect();
+    let abyss = format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000));
+    for unread in [format!("[{}]", items.join(",")), abyss, format!("{}{}", "[".repeat(90), "]".repeat(90))] {
+        let body = format!("{{\"items\":{unread},\"tid\":\"1\",\"price\":7}}");
+        let read = template.read(b"", Some("application/json"), body.as_bytes()).unwrap();
+        assert_eq!(template.map(&binding, &read).unwrap().transaction_id.as_deref(), Some("1"));
+    }
+}
+
+#[test]
+fn a_template_says_how_many_parameters_it_reads_and_how_large_a_body_may_be() {
+    let text = include_str!("../templates/sources/cake.toml");
+    let limited = |keys: &str| SourceTemplate::parse("t.toml", &format!("{text}\n[body]\n{keys}\n"));
+    let template = limited("max_leaves = 2\nmax_bytes = 2048").unwrap();
+    let (_, binding) = cake();
+    let map = |query: &str| template.map(&binding, &template.read(query.as_bytes(), None, b"").unwrap());
+    assert_eq!(template.max_body_bytes(), Some(2048));
+    assert!(map("tid=1&price=7&x=1&y=2&z=3").is_ok());
+    assert!(map("tid=1&price=7&s2=a").unwrap_err().reason.contains("more than 2"));
+    for (wrong, named) in [
+        ("max_bytes = 1", "max_bytes"),
+        ("max_leaves = 0", "max_leaves"),
+        ("max_leaves = \"many\"", "max_leaves"),
+        ("max_byte = 4096", "max_byte"),
+    ] {
+        let problems = limited(wrong).unwrap_err();
+        let line = text.lines().count() + 3;
+        assert!(problems[0].what.contains(named), "{}", problems[0].what);
+        assert!(problems[0].to_string().contains(&format!("t.toml:{line}")), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn a_body_that_holds_no_parameter_is_none_whatever_its_type() {
+    let bodies: [&[u8]; 21] = [
+        b"null",
+        b"[]",
+        b"\"\"",
+        b"false",
+        b"true",
+        b"{}",
+        b" [ ] ",
+        b"[{}]",
+        b"{\"a\":null}",
+        b"0",
+        b"7.5",
+        b"\"x\"",
+        b"undefined",
+        b"NULL",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbfnull",
+        b"\xff\xfe",
+        b"\xfe\xff",
+        b"\xff\xfen\0u\0l\0l\0",
+        b"\r\n\t ",
+        b"\0",
+    ];
+    let kinds = [
+        None,
+        Some("application/json"),
+        Some("application/json; charset=utf-8"),
+        Some("application/x-www-form-urlencoded"),
+        Some("text/plain"),
+        Some("multipart/form-data; boundary=x"),
+    ];
+    for body in bodies {
+        for kind in kinds {
+            let read = params::read(b"tid=1", kind, body).unwrap();
+            assert_eq!((pairs(&read), read.notes.len()), (vec![("tid", "1")], 0), "{kind:?} {body:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_is_read_as_what_it_is_where_its_type_is_wrong() {
+    let rows: [(&str, &str); 5] = [
+        ("application/json", "a=1&b=2"),
+        ("multipart/form-data", "a=1&b=2"),
+        ("multipart/form-data; boundary=x", "{\"a\":1,\"b\":2}"),
+        ("application/json", "\"{\\\"a\\\":1,\\\"b\\\":2}\""),
+        (
+            "application/x-www-form-urlencoded",
+            "--q\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--q\r\nContent-Disposition: form-data; name=b\r\n\r\n2\r\n--q--\r\n",
+        ),
+    ];
+    for (kind, body) in rows {
+        let read = params::read(b"", Some(kind), body.as_bytes()).unwrap();
+        assert_eq!(pairs(&read), [("a", "1"), ("b", "2")], "{kind}: {body}");
+    }
 }
 
 #[test]
@@ -206,12 +337,57 @@ fn escaped_ampersands_and_a_second_question_mark_are_mended_and_noted() {
 }
 
 #[test]
-fn bytes_that_are_no_utf8_are_replaced_and_noted_and_kept_raw() {
-    let read = params::read(b"a=caf\xe9&b=%E9", None, b"").unwrap();
-    assert_eq!(pairs(&read), [("a", "caf\u{fffd}"), ("b", "\u{fffd}")]);
+fn bytes_that_are_no_text_are_marked_named_and_kept_raw() {
+    let read = params::read(b"a=caf\xe9&b=%E9&c=ok", None, b"").unwrap();
+    let damaged: Vec<&str> =
+        read.pairs.iter().filter(|param| param.is_damaged()).map(|param| param.name.as_str()).collect();
+    assert_eq!(damaged, ["a", "b"]);
     assert_eq!(read.pairs[0].raw, b"caf\xe9");
-    assert_eq!(read.pairs[1].raw, b"%E9");
-    assert!(read.notes[0].contains("`a`") && read.notes[0].contains("`b`"));
+    assert!(read.notes[0].contains("`a`, `b`"), "{:?}", read.notes);
+}
+
+#[test]
+fn the_declared_charset_is_read_in_forms_multipart_and_json() {
+    let form = |label: &str| format!("application/x-www-form-urlencoded; charset={label}");
+    let rows: [(String, &[u8], &str); 9] = [
+        (form("iso-8859-2"), b"n=%A3\xf3d%BC", "Łódź"),
+        (form("\"ISO-8859-1\""), b"n=Ren%E9+M%FCller", "René Müller"),
+        (form("windows-1251"), b"n=\xc8\xe2\xe0\xed", "Иван"),
+        (form("Shift_JIS"), b"n=%93%FA%96%7B", "日本"),
+        (form("UTF-16LE"), b"n\0=\0%\0C\x003\0%\0A\09\0", "é"),
+        (form("klingon"), b"n=Ren%C3%A9", "René"),
+        ("application/json; charset=gb18030".to_owned(), b"{\"n\":\"\xd6\xd0\xce\xc4\"}", "中文"),
+        ("application/json".to_owned(), b"{\0\"\0n\0\"\0:\0\"\0\xe9\0\"\0}\0", "é"),
+        (
+            "multipart/form-data; boundary=x".to_owned(),
+            b"--x\r\nContent-Disposition: form-data; name=\"n\"\r\nContent-Type: text/plain; charset=iso-8859-2\r\n\r\n\xa3\xf3d\xbc\r\n--x--\r\n",
+            "Łódź",
+        ),
+    ];
+    for (kind, body, wanted) in rows {
+        let read = params::read(b"", Some(&kind), body).unwrap();
+        assert_eq!(pairs(&read), [("n", wanted)], "{kind}");
+        assert_eq!(read.notes.len(), usize::from(kind.contains("klingon")), "{:?}", read.notes);
+    }
+}
+
+#[test]
+fn in_json_only_the_text_that_is_damaged_is_left_out() {
+    let (template, binding) = cake();
+    let bodies: [&[u8]; 3] = [
+        b"{\"tid\":\"1\",\"price\":7,\"s5\":\"caf\xe9\"}",
+        b"{\"tid\":\"1\",\"price\":7,\"s5\":\"half \\ud83d\"}",
+        "{\"tid\":\"1\",\"price\":7,\"s5\":\"caf\u{fffd}\"}".as_bytes(),
+    ];
+    for body in bodies {
+        let draft = template.map(&binding, &template.read(b"", None, body).unwrap()).unwrap();
+        assert!(draft.params.is_empty() && draft.note.as_deref().is_some_and(|note| note.contains("`s5`")));
+    }
+    for (query, field) in [("tid=%E9&price=7&s2=a", "tid"), ("tid=1&price=7&s2=%FF", "s2")] {
+        let read = template.read(query.as_bytes(), None, b"").unwrap();
+        let fault = template.map(&binding, &read).unwrap_err();
+        assert_eq!((fault.code, fault.field.as_deref()), (Some(RejectionCode::UnreadableBytes), Some(field)));
+    }
 }
 
 #[test]

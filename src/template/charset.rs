@@ -61,28 +61,53 @@ impl Charset {
     }
 }
 
-/// A body as bytes whose ASCII is ASCII, without a byte order mark, and the charset of the rest: UTF-16,
-/// which a mark, the declaration or the form of JSON shows, becomes UTF-8 here.
-pub fn narrowed(charset: Charset, body: &[u8]) -> (Charset, Cow<'_, [u8]>) {
+/// A body in UTF-16, as text.
+pub struct Wide {
+    pub text: String,
+    encoding: &'static Encoding,
+    /// It began with a byte order mark.
+    marked: bool,
+}
+
+impl Wide {
+    /// Another text as this one was encoded.
+    pub fn encoded(&self, text: &str) -> Vec<u8> {
+        let mark = self.marked.then_some(0xfeff);
+        let units = mark.into_iter().chain(text.encode_utf16());
+        let bytes =
+            |unit: u16| if self.encoding == UTF_16BE { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        units.flat_map(bytes).collect()
+    }
+}
+
+/// A body in UTF-16, which a byte order mark, the declared charset or the form of JSON shows.
+pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Wide> {
     let marked = Encoding::for_bom(body);
-    let wide = match marked {
-        Some((encoding, length)) if encoding == UTF_8 => {
-            return (Charset::default(), Cow::Borrowed(body.get(length..).unwrap_or_default()));
-        }
-        Some((encoding, length)) => Some((encoding, length)),
+    let (encoding, length) = match (marked, body) {
+        (Some((encoding, _)), _) if encoding == UTF_8 => return None,
+        (Some(found), _) => found,
         // RFC 4627 §3: of the first two characters of JSON both are ASCII.
-        None => match body {
-            [b'{' | b'[', 0, ..] => Some((UTF_16LE, 0)),
-            [0, b'{' | b'[', ..] => Some((UTF_16BE, 0)),
-            _ if charset.is_wide() => Some((charset.encoding, 0)),
-            _ => None,
-        },
-    };
-    match wide {
-        Some((encoding, length)) => {
-            let text = encoding.decode_without_bom_handling(body.get(length..).unwrap_or_default()).0;
-            (Charset::default(), Cow::Owned(text.into_owned().into_bytes()))
+        (None, [b'{' | b'[', 0, ..]) => (UTF_16LE, 0),
+        (None, [0, b'{' | b'[', ..]) => (UTF_16BE, 0),
+        (None, _) => {
+            let declared = Charset::of_content_type(content_type);
+            if !declared.is_wide() {
+                return None;
+            }
+            (declared.encoding, 0)
         }
-        None => (charset, Cow::Borrowed(body)),
+    };
+    let text = encoding.decode_without_bom_handling(body.get(length..).unwrap_or_default()).0.into_owned();
+    Some(Wide { text, encoding, marked: length > 0 })
+}
+
+/// A body as bytes whose ASCII is ASCII, without a byte order mark, and the charset of the rest.
+pub fn narrowed<'a>(content_type: Option<&str>, body: &'a [u8]) -> (Charset, Cow<'a, [u8]>) {
+    if let Some(wide) = wide(content_type, body) {
+        return (Charset::default(), Cow::Owned(wide.text.into_bytes()));
+    }
+    match body.strip_prefix(b"\xef\xbb\xbf") {
+        Some(body) => (Charset::default(), Cow::Borrowed(body)),
+        None => (Charset::of_content_type(content_type), Cow::Borrowed(body)),
     }
 }

@@ -37,12 +37,12 @@ pub(crate) fn read(text: &str, reader: &mut Reader<'_>) -> Result<(), Fault> {
 }
 
 /// Whether `body` is well-formed JSON.
-pub(crate) fn check(body: &[u8]) -> bool {
+pub fn check(body: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// The object in a body that was written as JSON twice: a JSON text that holds one.
-pub(crate) fn written_twice(body: &[u8]) -> Option<String> {
+pub fn written_twice(body: &[u8]) -> Option<String> {
     let inner: String = serde_json::from_slice(body).ok()?;
     inner.trim_start().starts_with('{').then(|| inner.trim().to_owned())
 }

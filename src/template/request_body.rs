@@ -14,8 +14,7 @@ use crate::template::{json_body, multipart};
 /// # Errors
 /// JSON that is broken or no object, a multipart form without any part, and the reader's own faults.
 pub(crate) fn read(content_type: Option<&str>, body: &[u8], reader: &mut Reader<'_>) -> Result<(), Fault> {
-    let declared = Charset::of_content_type(content_type);
-    let (charset, body) = charset::narrowed(declared, body);
+    let (charset, body) = charset::narrowed(content_type, body);
     let body = body.trim_ascii();
     // A text of C ends with a zero byte, and some senders count it.
     let body = body.strip_suffix(b"\0").unwrap_or(body).trim_ascii();
@@ -71,7 +70,9 @@ fn kind(content_type: Option<&str>, body: &[u8]) -> Kind {
             Kind::FormCalledJson
         }
         _ if says_json => Kind::Json,
-        "multipart/form-data" if body.starts_with(b"--") => Kind::Multipart,
+        _ if media.starts_with("multipart/") && multipart::read(content_type, body).is_some() => {
+            Kind::Multipart
+        }
         "application/x-www-form-urlencoded" if first == Some(&b'{') && json_body::check(body) => {
             Kind::JsonCalledForm
         }

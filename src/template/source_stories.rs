@@ -14,7 +14,8 @@ use crate::template::source::{SourceBinding, SourceTemplate};
 use crate::template::source_story;
 use crate::template::stories::{Expectations, StoryReport, compare, no_template, run_each};
 
-/// The files that may hold a story's body, and the content type that each stands for.
+/// The files that may hold a story's body, and the content type that each stands for where
+/// `content_type.txt` declares no other.
 const BODIES: [(&str, Option<&str>); 3] = [
     ("body.json", Some("application/json")),
     ("body.form", Some("application/x-www-form-urlencoded; charset=utf-8")),
@@ -66,7 +67,8 @@ fn run(
         let hint = "add query.txt, body.json, body.form or body.txt";
         return Err(Problem::new("the story has no request", hint).in_file(&folder.display().to_string()));
     }
-    let body = body.as_ref().map(|(kind, bytes)| (*kind, bytes.as_slice()));
+    let declared = read("content_type.txt").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let body = body.as_ref().map(|(kind, bytes)| (declared.as_deref().or(*kind), bytes.as_slice()));
     let found = source_story::outcome(template, &binding, &query.unwrap_or_default(), body);
     let ending = found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default();
     Ok((ending, compare(folder, &found, expectations)))

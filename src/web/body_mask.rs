@@ -2,17 +2,46 @@
 
 use std::borrow::Cow;
 
-use crate::template::multipart;
+use crate::template::{charset, json_body, multipart};
 use crate::web::target::{MASK, is_api_key, mask_api_key};
 
 /// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
-/// own bytes change, so that the record stays as it came. What is neither may still hold a key that was
-/// meant: it is looked for in every way.
+/// own bytes change, so that the record stays as it was received. What is neither may still hold a key that
+/// was meant: it is looked for in every way.
 pub fn masked_body(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
-    if body.trim_ascii_start().first().is_some_and(|b| matches!(b, b'{' | b'[')) {
-        return mask_json(body);
+    if body.is_empty() {
+        return Vec::new();
     }
+    match charset::wide(content_type, body) {
+        Some(wide) => {
+            let text = wide.text.as_bytes();
+            let masked = mask(content_type, text);
+            // Where there is nothing to mask, the bytes stay as they were received.
+            if masked == text { body.to_vec() } else { wide.encoded(&String::from_utf8_lossy(&masked)) }
+        }
+        None => mask(content_type, body),
+    }
+}
+
+fn mask(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+    let text = body.trim_ascii();
+    match text.first() {
+        Some(b'{' | b'[') if json_body::check(text) => mask_json(body),
+        Some(b'"') => mask_written_twice(text).unwrap_or_else(|| mask_any(content_type, body)),
+        _ => mask_any(content_type, body),
+    }
+}
+
+fn mask_any(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     mask_api_key(&mask_json(&mask_parts(content_type, body)))
+}
+
+/// Masks JSON that was written as a JSON text once more; `None` where there is no such text, or no key.
+fn mask_written_twice(body: &[u8]) -> Option<Vec<u8>> {
+    let inner = json_body::written_twice(body)?;
+    let masked = mask_json(inner.as_bytes());
+    let changed = masked != inner.as_bytes();
+    changed.then(|| serde_json::Value::from(String::from_utf8_lossy(&masked)).to_string().into_bytes())
 }
 
 /// Masks the fields of a multipart form that are named `api_key`; in a form that cannot be read, what

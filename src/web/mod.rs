@@ -216,7 +216,7 @@ impl Site {
             None => StatusCode::PAYLOAD_TOO_LARGE,
         };
         if path.starts_with("/api/2/") {
-            return Some(cake::unread(status, &fault));
+            return Some(NetworkApi::unread(status, &fault));
         }
         let code = fault.code.map_or("body_too_large", RejectionCode::as_str);
         Some(answer::error(status, code, fault.reason, &fault.hint))

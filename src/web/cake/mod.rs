@@ -97,12 +97,12 @@ impl Endpoint {
     }
 }
 
-/// The answer to a body that cannot be read.
-pub(super) fn unread(status: StatusCode, fault: &Fault) -> Answer {
-    envelope::error(status, worded(fault))
-}
-
 impl NetworkApi {
+    /// The answer to a body that cannot be read.
+    pub fn unread(status: StatusCode, fault: &Fault) -> Answer {
+        envelope::error(status, worded(fault))
+    }
+
     /// Answers a request for what stands behind `/api/2/`.
     pub async fn answer(&self, method: &Method, path: &str, call: Call) -> Answer {
         let Some(endpoint) = Endpoint::of(path) else {
