@@ -194,7 +194,7 @@ fn without_an_age_limit_nothing_is_too_old() {
 }
 
 fn retry(after_ms: Option<i64>) -> Judgement {
-    Judgement::Retry { reason: "status 503".to_owned(), after_ms }
+    Judgement::Retry { reason: "status 503".to_owned(), after_ms, hold_ms: None }
 }
 
 #[test]

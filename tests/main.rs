@@ -27,6 +27,7 @@ mod direct_links;
 mod dispatch_breaker;
 mod dispatch_decide;
 mod dispatch_health;
+mod dispatch_hold;
 mod dispatch_lanes;
 mod dispatch_platforms;
 mod dispatch_schedule;

@@ -92,7 +92,10 @@ fn check(store: &dyn Store) {
     let (delivery, attempts) = &delivered.deliveries[0];
     assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4) });
     assert_eq!(delivery.attempts, 2);
-    assert_eq!(attempts[0].judgement, Judgement::Retry { reason: "503".to_owned(), after_ms: None });
+    assert_eq!(
+        attempts[0].judgement,
+        Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
+    );
     assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");
 
     let matched = trace(4);
