@@ -30,7 +30,7 @@ pixel_id = "1234567890"
 access_token = { env = "META_ACCESS_TOKEN" }
 "#;
 
-const QUERY: &str = "s1=yes&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&s3=&s4=&s5=&oid=565&affid=200&campid=8599&cid=761\
+pub const QUERY: &str = "s1=yes&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&s3=&s4=&s5=&oid=565&affid=200&campid=8599&cid=761\
                      &tid=10232206589ae3003509aacaa07ef2&price=7.50";
 
 const CLICK: &str = r#"{
@@ -68,7 +68,7 @@ pub fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn json_of(output: &Output) -> Value {
+pub fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }
@@ -261,63 +261,6 @@ fn a_preview_without_its_click_says_that_it_would_be_held_and_still_shows_the_re
     for text in ["user_agent", "record", "landing parameter `fbclid`", "cookies `_fbc`, `_fbp`"] {
         assert!(reason.contains(text), "no `{text}` in {document:#}");
     }
-}
-
-/// What `preview` says of each destination: its state, and why it would not be sent.
-fn states(config: &str, query: &str) -> Vec<(String, String, String)> {
-    let folder = folder(config);
-    let arguments = ["preview", "--source", "cake-test", "--click", "click.json", "--json", query];
-    let document = json_of(&postbridge(folder.path(), &arguments));
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let all = ["requests", "skipped"].map(|list| document[list].as_array().unwrap().clone()).concat();
-    all.iter().map(|one| (text(&one["destination"]), text(&one["state"]), text(&one["reason"]))).collect()
-}
-
-#[test]
-fn preview_shows_the_state_that_serve_would_give_and_why() {
-    let sent = states(CONFIG, QUERY);
-    assert_eq!(sent, [("meta-main".to_owned(), "waiting".to_owned(), String::new())]);
-    for (mode, reason) in [("off", "the destination is off"), ("shadow", "shadow: rendered, not sent")] {
-        let config =
-            CONFIG.replace("template = \"meta\"", &format!("template = \"meta\"\nmode = \"{mode}\""));
-        assert_ne!(config, CONFIG);
-        assert_eq!(
-            states(&config, QUERY),
-            [("meta-main".to_owned(), "skipped".to_owned(), reason.to_owned())]
-        );
-    }
-}
-
-#[test]
-fn a_preview_of_an_event_that_is_too_old_is_skipped_as_serve_would_skip_it() {
-    let hook = r#"
-        [[destination]]
-        id = "hook"
-        template = "webhook"
-        settings.url = "https://hook.example.com/in"
-        settings.secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-
-        [[source]]
-        id = "own"
-        template = "generic"
-        key = "another-key-7"
-        currency = "USD"
-    "#;
-    let folder = folder(&format!("{CONFIG}{hook}"));
-    let query = "click_id=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&transaction_id=T1&value=7.50&event_time=2020-01-02T03:04:05Z";
-    let arguments = ["preview", "--source", "own", "--click", "click.json", "--json", query];
-    let document = json_of(&postbridge(folder.path(), &arguments));
-    let skipped = &document["skipped"][0];
-    assert_eq!((&skipped["destination"], &skipped["state"]), (&json!("meta-main"), &json!("skipped")));
-    let reason = skipped["reason"].as_str().unwrap();
-    assert!(reason.starts_with("too old: event_time 2020-01-02"), "{reason}");
-    let hook = &document["requests"][0];
-    assert_eq!((&hook["destination"], &hook["state"]), (&json!("hook"), &json!("waiting")), "no age limit");
-    let said = out(&postbridge(
-        folder.path(),
-        &arguments.map(|one| if one == "--json" { "--source=own" } else { one }),
-    ));
-    assert!(said.contains("meta-main, mode live: skipped: too old"), "{said}");
 }
 
 #[test]

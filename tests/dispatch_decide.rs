@@ -280,7 +280,7 @@ fn died(millis: i64) -> DeliveryState {
 
 fn change(number: u32) -> Change {
     let cause = Cause::Postback(Seq::new(u64::from(number) + 1).unwrap());
-    Change { number, at: at(i64::from(number)), cause, what: Vec::new() }
+    Change { number, at: at(i64::from(number)), cause, what: Vec::new(), status: Status::Approved }
 }
 
 #[test]

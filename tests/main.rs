@@ -60,6 +60,7 @@ mod pages_sign_in;
 mod pages_trading;
 mod pixels;
 mod platform;
+mod preview_states;
 mod readme;
 mod relay;
 mod rights_served;

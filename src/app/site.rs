@@ -85,6 +85,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             health: Arc::clone(health),
             tokens: tokens.clone(),
             rules: Arc::clone(&rules),
+            public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
             postbacks: postbacks.clone(),
         },

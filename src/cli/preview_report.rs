@@ -20,6 +20,7 @@ pub fn as_json(outlook: &Outlook) -> Value {
             "destination": sending.destination,
             "mode": sending.mode.word(),
             "state": sending.state.word(),
+            "reason_code": views::skip_code(&sending.state),
             "reason": unsent(&sending.state),
             "method": request.method,
             "url": request.url,
@@ -31,7 +32,12 @@ pub fn as_json(outlook: &Outlook) -> Value {
     let skipped = outlook.sendings.iter().filter_map(|sending| {
         let missing = sending.request.as_ref().err()?;
         let reason = unsent(&sending.state).unwrap_or(missing);
-        Some(json!({ "destination": sending.destination, "state": sending.state.word(), "reason": reason }))
+        Some(json!({
+            "destination": sending.destination,
+            "state": sending.state.word(),
+            "reason_code": views::skip_code(&sending.state),
+            "reason": reason,
+        }))
     });
     json!({
         "postback": postback_json(outlook),

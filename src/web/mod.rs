@@ -15,6 +15,7 @@ pub mod pages;
 pub mod per_address;
 pub mod pixel;
 pub mod postback;
+mod snippets;
 pub mod tag;
 pub mod target;
 pub mod tls;
