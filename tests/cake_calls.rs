@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Cause, Conversion};
+use postbridge::domain::conversion::{Cause, Conversion, Role};
 use postbridge::domain::ids::Seq;
 use postbridge::store::{ConversionRef, Store};
 
@@ -173,9 +173,42 @@ async fn a_change_is_kept_with_its_note_and_the_name_of_the_key() {
     );
     assert_eq!(world.ask("POST", "/api/2/update_conversion.json", &body).await.status, 200);
     let change = kept(&world, 1).await.history.remove(0);
-    let cause = Cause::Person { name: "acme".to_owned(), note: Some("Duplicate order".to_owned()) };
+    let cause = Cause::Person {
+        name: "acme".to_owned(),
+        role: Role::Advertiser,
+        note: Some("Duplicate order".to_owned()),
+    };
     assert_eq!((change.cause, change.at), (cause, now()));
     assert_eq!(change.what, ["status: approved → rejected"]);
+}
+
+#[tokio::test]
+async fn tracking_answers_what_the_offers_page_shows_and_leaves_no_record() {
+    let world = World::new().await;
+    let ask = async |key: &str| {
+        world.ask("GET", &format!("/api/2/tracking.json?api_key={key}&offer_id=12345"), "").await
+    };
+    let (network, advertiser) = (ask(NETWORK).await, ask(ADVERTISER_31).await);
+    assert_eq!(network.text, advertiser.text);
+    let word = |name: &str| network.json[name].as_str().unwrap().to_owned();
+    assert!(
+        word("postback_url")
+            .ends_with("/api/2/conversion.json?api_key=API_KEY&offer_id=12345&click_id=REPLACE")
+    );
+    assert!(
+        word("image_pixel").starts_with("<img src=\"")
+            && word("image_pixel").contains("/pixel.gif?offer=12345")
+    );
+    assert!(word("javascript_pixel").contains("/pixel.js?offer=12345&transaction_id=ORDER_ID"));
+    // The key in the answer would be read by whoever sees the page it is pasted into.
+    assert!(!network.text.contains(NETWORK));
+    assert_eq!(ask(READER).await.text, network.text);
+    let (other, unknown) = (
+        ask(ADVERTISER_32).await,
+        world.ask("GET", &format!("/api/2/tracking.json?api_key={ADVERTISER_32}&offer_id=12346"), "").await,
+    );
+    assert_eq!(other.text.replace("12345", "12346"), unknown.text, "another's looks as what does not exist");
+    assert_eq!(world.log().await, []);
 }
 
 #[tokio::test]

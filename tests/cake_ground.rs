@@ -73,6 +73,7 @@ impl World {
             health: Arc::default(),
             tokens: Tokens::new(tokens),
             rules,
+            public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
             postbacks,
         };

@@ -30,7 +30,7 @@ pixel_id = "1234567890"
 access_token = { env = "META_ACCESS_TOKEN" }
 "#;
 
-const QUERY: &str = "s1=yes&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&s3=&s4=&s5=&oid=565&affid=200&campid=8599&cid=761\
+pub const QUERY: &str = "s1=yes&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&s3=&s4=&s5=&oid=565&affid=200&campid=8599&cid=761\
                      &tid=10232206589ae3003509aacaa07ef2&price=7.50";
 
 const CLICK: &str = r#"{
@@ -68,7 +68,7 @@ pub fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn json_of(output: &Output) -> Value {
+pub fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }

@@ -153,7 +153,13 @@ fn a_change_of_what_a_destination_knows_is_planned_although_consent_ended() {
     let mut sent = planned(&sale(), &[], &route, Some(true));
     sent[0].state = DeliveryState::Delivered { at: noon(0) };
     let mut dearer = sale();
-    dearer.history.push(Change { number: 1, at: noon(1), cause: Cause::Disposition, what: vec![] });
+    dearer.history.push(Change {
+        number: 1,
+        at: noon(1),
+        cause: Cause::Disposition,
+        what: vec![],
+        status: dearer.status,
+    });
     let after = planned(&dearer, &sent, &route, Some(false));
     assert_eq!((after.len(), after[1].state.word()), (2, "waiting"));
 }

@@ -114,19 +114,138 @@ fn meta_codes_that_pass_are_tried_again() {
 #[test]
 fn meta_codes_that_refuse_the_account_park_it() {
     let meta = meta();
-    for code in [3, 10, 102, 190].into_iter().chain(200..=299) {
+    for code in [3, 10, 102, 190, 2_500, 2_635].into_iter().chain(200..=299) {
         for status in [400, 401, 403] {
             assert_eq!(word(meta, &answer(status, &error(code))), "park", "{status} {code}");
         }
     }
     let unknown = r#"{"error":{"message":"no","code":100,"error_subcode":33,"is_transient":false}}"#;
     assert_eq!(word(meta, &answer(400, unknown)), "park");
+    for message in [
+        "API calls from the server require an appsecret_proof argument",
+        "Invalid appsecret_proof provided in the API argument",
+        "INVALID APPSECRET_PROOF",
+    ] {
+        let body =
+            format!(r#"{{"error":{{"message":"{message}","type":"GraphMethodException","code":100}}}}"#);
+        assert_eq!(word(meta, &answer(400, &body)), "park", "{message}");
+        let another = body.replace("100", "9");
+        assert_eq!(word(meta, &answer(400, &another)), "dead", "{message}");
+    }
+    let transient = r#"{"error":{"message":"no","code":2635,"is_transient":true}}"#;
+    assert_eq!(word(meta, &answer(400, transient)), "retry");
+}
+
+/// What an answer asks for: when the delivery is tried again at the earliest, how long all are held.
+fn asked(account: &Account, status: u16, headers: &[(&str, &str)], body: &str) -> (Option<i64>, Option<i64>) {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let body = body.as_bytes().to_vec();
+    match account.judge(&Reply::Answer(Answer { status, headers, body, truncated: false }), now()) {
+        Judgement::Retry { after_ms, hold_ms, .. } => (after_ms, hold_ms),
+        other => panic!("{other:?}"),
+    }
+}
+
+const USAGE: &str = "X-Business-Use-Case-Usage";
+const MINUTE: i64 = 60_000;
+
+#[test]
+fn a_429_and_a_503_with_a_wait_hold_the_destination_and_nothing_else_does() {
+    let webhook = webhook();
+    for status in [429, 503] {
+        assert_eq!(asked(&webhook, status, &[("Retry-After", "120")], ""), (Some(120_000), Some(120_000)));
+        let date = [("retry-after", "Mon, 21 Sep 2026 14:21:30 GMT")];
+        assert_eq!(asked(&webhook, status, &date, ""), (Some(90_000), Some(90_000)), "a date");
+        assert_eq!(asked(&webhook, status, &[], ""), (None, None), "no wait was asked for");
+        assert_eq!(asked(&webhook, status, &[("Retry-After", "0")], ""), (Some(0), None));
+        let past = [("Retry-After", "Mon, 21 Sep 2020 14:20:00 GMT")];
+        assert_eq!(asked(&webhook, status, &past, ""), (Some(0), None));
+        for garbage in ["-1", "soon", "1e3", "", "\u{fffd}"] {
+            assert_eq!(asked(&webhook, status, &[("Retry-After", garbage)], ""), (None, None), "{garbage}");
+        }
+        let huge = [("Retry-After", "99999999999999999999999")];
+        assert_eq!(asked(&webhook, status, &huge, ""), (Some(DAY_MS), Some(DAY_MS)));
+        let several = [("Retry-After", "soon"), ("Retry-After", "7"), ("retry-after", "30")];
+        assert_eq!(asked(&webhook, status, &several, ""), (Some(30_000), Some(30_000)), "the longest");
+    }
+    for status in [408, 425, 500, 502, 504] {
+        assert_eq!(asked(&webhook, status, &[("Retry-After", "120")], ""), (Some(120_000), None), "{status}");
+    }
+}
+
+#[test]
+fn meta_the_longest_time_to_regain_access_holds_the_destination_whatever_the_status() {
+    let usage = r#"{"1":[{"type":"ads_management","call_count":100,"estimated_time_to_regain_access":2},
+        {"type":"custom_audience","estimated_time_to_regain_access":7}],"2":[{"estimated_time_to_regain_access":5}]}"#;
+    let usage = usage.replace('\n', "");
+    let transient = r#"{"error":{"message":"no","code":2,"is_transient":true}}"#.to_owned();
+    for (status, body) in [
+        (400, error(80_004)),
+        (403, error(17)),
+        (400, transient),
+        (429, String::new()),
+        (500, error(1)),
+        (503, "<html>".to_owned()),
+        (200, error(4)),
+    ] {
+        let found = asked(meta(), status, &[(USAGE, &usage)], &body);
+        assert_eq!(found, (Some(7 * MINUTE), Some(7 * MINUTE)), "{status} {body}");
+    }
+}
+
+#[test]
+fn meta_of_a_header_and_a_wait_the_longer_counts_and_garbage_is_none() {
+    let limit = error(80_004);
+    let of = |usage: &str| asked(meta(), 400, &[(USAGE, usage)], &limit);
+    let minutes = |n: i64| (Some(n * MINUTE), Some(n * MINUTE));
+    for (usage, expected) in [
+        (r#"{"1":[{"estimated_time_to_regain_access":"12"}]}"#, minutes(12)),
+        (r#"{"1":[{"estimated_time_to_regain_access":0.5}]}"#, (Some(30_000), Some(30_000))),
+        (r#"{"1":{"2":{"3":{"estimated_time_to_regain_access":3}}}}"#, minutes(3)),
+        (r#"{"estimated_time_to_regain_access":4}"#, minutes(4)),
+        (r#"[{"estimated_time_to_regain_access":4}]"#, minutes(4)),
+        (r#"{"estimated_time_to_regain_access":4}, {"estimated_time_to_regain_access":6}"#, minutes(6)),
+        (r#"{"1":[{"estimated_time_to_regain_access":1e2}]}"#, minutes(100)),
+        (r#"{"1":[{"estimated_time_to_regain_access":99999999999999999999999999999999}]}"#, minutes(1440)),
+        (r#"{"1":[{"estimated_time_to_regain_access":1e400}]}"#, (None, None)),
+        (r#"{"1":[{"estimated_time_to_regain_access":0}]}"#, (Some(0), None)),
+        (r#"{"1":[{"estimated_time_to_regain_access":-3}]}"#, (None, None)),
+        (r#"{"1":[{"estimated_time_to_regain_access":null}]}"#, (None, None)),
+        (r#"{"1":[{"estimated_time_to_regain_access":"soon"}]}"#, (None, None)),
+        (r#"{"1":[{"call_count":100}]}"#, (None, None)),
+        (r#"{"1":[{"estimated_time_to_regain_access":3}"#, (None, None)),
+        ("", (None, None)),
+        ("7", (None, None)),
+    ] {
+        assert_eq!(of(usage), expected, "{usage}");
+    }
+    let deep = "[".repeat(5_000);
+    assert_eq!(of(&deep), (None, None));
+    let one = r#"{"1":[{"estimated_time_to_regain_access":1}]}"#;
+    let both = |wait: &str| asked(meta(), 429, &[(USAGE, one), ("Retry-After", wait)], "");
+    assert_eq!(both("90"), (Some(90_000), Some(90_000)));
+    assert_eq!(both("30"), minutes(1));
+}
+
+#[test]
+fn meta_a_limit_that_names_a_wait_holds_with_any_status_and_a_fault_does_not() {
+    let wait = [("Retry-After", "120")];
+    for code in [4, 17, 32, 341, 613, 80_000, 80_014] {
+        assert_eq!(asked(meta(), 400, &wait, &error(code)), (Some(120_000), Some(120_000)), "{code}");
+        assert_eq!(asked(meta(), 400, &[], &error(code)), (None, None), "{code}");
+    }
+    for code in [1, 2, 368, 5000, 21_009] {
+        assert_eq!(asked(meta(), 400, &wait, &error(code)), (Some(120_000), None), "{code}");
+    }
 }
 
 #[test]
 fn meta_everything_else_is_dead() {
     let meta = meta();
-    for code in [0, 5, 9, 11, 18, 33, 100, 101, 103, 105, 189, 191, 199, 300, 2500, 79_999, 80_015, -1] {
+    for code in [
+        0, 5, 9, 11, 18, 33, 100, 101, 103, 105, 189, 191, 199, 300, 2_499, 2_501, 2_634, 2_636, 79_999,
+        80_015, -1,
+    ] {
         assert_eq!(word(meta, &answer(400, &error(code))), "dead", "{code}");
     }
     for subcode in [34, 2_804_001, 2_804_003, 2_804_007, 2_804_050] {

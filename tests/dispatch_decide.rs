@@ -194,7 +194,7 @@ fn without_an_age_limit_nothing_is_too_old() {
 }
 
 fn retry(after_ms: Option<i64>) -> Judgement {
-    Judgement::Retry { reason: "status 503".to_owned(), after_ms }
+    Judgement::Retry { reason: "status 503".to_owned(), after_ms, hold_ms: None }
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn died(millis: i64) -> DeliveryState {
 
 fn change(number: u32) -> Change {
     let cause = Cause::Postback(Seq::new(u64::from(number) + 1).unwrap());
-    Change { number, at: at(i64::from(number)), cause, what: Vec::new() }
+    Change { number, at: at(i64::from(number)), cause, what: Vec::new(), status: Status::Approved }
 }
 
 #[test]

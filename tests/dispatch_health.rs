@@ -1,9 +1,9 @@
 //! Parked, proven, kept back: what a destination may be sent after each kind of answer.
 
 use postbridge::dispatch::breaker::BreakerRule;
-use postbridge::dispatch::health::{Gate, Health, Probe, Standing};
+use postbridge::dispatch::health::{Gate, Health, HealthRule, Probe, Standing};
 use postbridge::domain::delivery::Judgement;
-use postbridge::domain::time::Time;
+use postbridge::domain::time::{DAY_MS, Time};
 
 const PLAIN: Standing = Standing { probe: false, current: true };
 const PROBE: Standing = Standing { probe: true, current: true };
@@ -21,11 +21,21 @@ fn delivered() -> Judgement {
 }
 
 fn retry() -> Judgement {
-    Judgement::Retry { reason: "503".to_owned(), after_ms: None }
+    Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
+}
+
+/// A limit: nothing is to be sent for so long.
+fn wait(hold_ms: i64) -> Judgement {
+    Judgement::Retry { reason: "slow down".to_owned(), after_ms: Some(hold_ms), hold_ms: Some(hold_ms) }
+}
+
+/// As promised for an ad account.
+fn rule() -> HealthRule {
+    HealthRule { breaker: BreakerRule::default(), probe_every_ms: 900_000, longest_hold_ms: 900_000 }
 }
 
 fn healthy() -> Health {
-    Health::new(BreakerRule::default(), 900_000, true)
+    Health::new(rule(), true)
 }
 
 fn parked() -> Health {
@@ -36,7 +46,7 @@ fn parked() -> Health {
 
 #[test]
 fn after_a_start_one_delivery_goes_first_and_its_answer_opens_the_way() {
-    let mut health = Health::new(BreakerRule::default(), 900_000, false);
+    let mut health = Health::new(rule(), false);
     assert_eq!(health.gate(at(0)), Gate::Probe(Probe::First));
     health.probe_begins();
     assert_eq!(health.gate(at(0)), Gate::Shut(None));
@@ -46,7 +56,7 @@ fn after_a_start_one_delivery_goes_first_and_its_answer_opens_the_way() {
 
 #[test]
 fn a_first_delivery_that_was_not_sent_lets_another_go_first() {
-    let mut health = Health::new(BreakerRule::default(), 900_000, false);
+    let mut health = Health::new(rule(), false);
     health.probe_begins();
     health.probe_is_void();
     assert_eq!(health.gate(at(0)), Gate::Probe(Probe::First));
@@ -135,4 +145,88 @@ fn an_open_breaker_asks_with_one_request() {
     health.probe_begins();
     health.judged(&delivered(), PROBE, at(30_001));
     assert_eq!(health.gate(at(30_001)), Gate::Free);
+}
+
+#[test]
+fn a_wait_that_was_asked_for_holds_all_then_one_probe_goes_and_a_good_answer_frees_the_rest() {
+    for good in [delivered(), Judgement::Dead { reason: "bad event".to_owned() }] {
+        let mut health = healthy();
+        health.judged(&wait(120_000), PLAIN, at(0));
+        assert_eq!(health.gate(at(0)), Gate::Shut(Some(at(120_000))));
+        assert_eq!(health.gate(at(119_999)), Gate::Shut(Some(at(120_000))));
+        assert_eq!(health.hold(at(0)).unwrap().reason, "slow down");
+        assert_eq!(health.gate(at(120_000)), Gate::Probe(Probe::Hold));
+        health.probe_begins();
+        assert_eq!(health.gate(at(120_000)), Gate::Shut(None), "one probe, no second");
+        health.judged(&good, PROBE, at(120_050));
+        assert_eq!(health.gate(at(120_050)), Gate::Free, "{good:?}");
+        assert_eq!(health.hold(at(120_050)), None);
+    }
+}
+
+#[test]
+fn a_hold_lasts_fifteen_minutes_at_most_and_is_asked_about_again_as_often_as_it_is_refused() {
+    let mut health = healthy();
+    health.judged(&wait(DAY_MS), PLAIN, at(0));
+    for turn in 1..10 {
+        let due = at(turn * 900_000);
+        assert_eq!(health.gate(due.plus_millis(-1)), Gate::Shut(Some(due)));
+        assert_eq!(health.gate(due), Gate::Probe(Probe::Hold));
+        health.probe_begins();
+        health.judged(&wait(DAY_MS), PROBE, due);
+        assert_eq!(health.hold(due).unwrap().since, at(0), "held since the first refusal");
+    }
+    assert_eq!(health.open_until(), None, "one that says when to come again does not fail");
+}
+
+#[test]
+fn of_several_waits_the_longest_counts_and_what_left_before_ends_none() {
+    let mut health = healthy();
+    health.judged(&wait(60_000), PLAIN, at(0));
+    health.judged(&wait(5_000), PLAIN, at(10));
+    assert_eq!(health.gate(at(20)), Gate::Shut(Some(at(60_000))));
+    health.judged(&wait(90_000), PLAIN, at(30));
+    health.judged(&delivered(), PLAIN, at(40));
+    assert_eq!(health.gate(at(50)), Gate::Shut(Some(at(90_030))));
+}
+
+#[test]
+fn a_probe_of_a_hold_that_failed_on_the_way_is_followed_by_another_not_by_all() {
+    let mut health = healthy();
+    health.judged(&wait(10_000), PLAIN, at(0));
+    health.probe_begins();
+    health.judged(&retry(), PROBE, at(10_000));
+    assert_eq!(health.gate(at(10_001)), Gate::Shut(Some(at(40_000))));
+    assert_eq!(health.gate(at(40_000)), Gate::Probe(Probe::Hold));
+}
+
+#[test]
+fn a_hold_outlives_new_settings_and_an_old_accounts_limit_makes_none() {
+    let mut health = healthy();
+    health.judged(&wait(60_000), PLAIN, at(0));
+    health.renewed(false, at(10));
+    assert_eq!(health.gate(at(10)), Gate::Shut(Some(at(60_000))));
+    let mut health = healthy();
+    health.judged(&wait(60_000), Standing { probe: false, current: false }, at(0));
+    assert_eq!(health.gate(at(0)), Gate::Free);
+}
+
+#[test]
+fn a_parked_destination_that_asked_for_a_wait_is_probed_when_both_have_passed() {
+    let mut health = healthy();
+    health.judged(&wait(900_000), PLAIN, at(0));
+    health.judged(&park(), PLAIN, at(10));
+    health.renewed(false, at(20));
+    assert_eq!(health.gate(at(20)), Gate::Shut(Some(at(900_000))));
+    assert_eq!(health.gate(at(900_000)), Gate::Probe(Probe::Parked));
+    health.probe_begins();
+    health.judged(&delivered(), PROBE, at(900_001));
+    assert_eq!(health.gate(at(900_001)), Gate::Free);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_make_a_hold_longer() {
+    let mut health = healthy();
+    health.judged(&wait(60_000), PLAIN, at(DAY_MS));
+    assert_eq!(health.gate(at(0)), Gate::Probe(Probe::Hold));
 }

@@ -167,12 +167,15 @@ pub fn plan(targets: &[Target]) -> DispatchPlan {
     }
 }
 
-/// Retries after 5 ms, breaker as promised, probes of a parked destination every 40 ms.
+/// Retries after 5 ms, breaker as promised, probes of a parked destination every 40 ms, holds of 60 ms and
+/// of a host 30 ms at most.
 pub fn quick() -> Pace {
     Pace {
         schedule: Schedule { steps: vec![5, 5, 5], then_every: 5 },
         breaker: BreakerRule::default(),
         probe_every_ms: 40,
+        longest_hold_ms: 60,
+        longest_host_hold_ms: 30,
     }
 }
 

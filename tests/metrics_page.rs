@@ -41,6 +41,7 @@ fn the_first_death_raises_a_counter_that_stood_at_0() {
         "postbridge_attempts_total{destination=\"meta-main\",class=\"retry\"} 0",
         "postbridge_parked{destination=\"meta-main\"} 0",
         "postbridge_breaker_open{destination=\"meta-main\"} 0",
+        "postbridge_on_hold{destination=\"meta-main\"} 0",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

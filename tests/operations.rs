@@ -237,3 +237,32 @@ fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_
         assert_eq!(told["status"], "duplicate", "F{number} was acknowledged and is known: {told}");
     }
 }
+
+#[test]
+fn a_destination_on_hold_is_seen_by_scripts_and_by_operators_and_its_deliveries_say_so() {
+    let platform = Platform::scripted(|_, _| crate::platform::answer(503, "Retry-After: 3600\r\n", "{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
+    let listed = || relay.api("/api/v1/destinations")["items"][0].clone();
+    assert_eq!((&listed()["id"], &listed()["state"]), (&"meta-main".into(), &"sending".into()));
+    assert_eq!(listed()["on_hold"], serde_json::Value::Null);
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
+    relay.postback("cake-test", b"s2=c1&tid=W1&price=3");
+    assert!(wait_until(Duration::from_secs(10), || listed()["state"] == "on_hold"), "{:#}", listed());
+    assert_eq!(relay.postback("cake-test", b"s2=c1&tid=W2&price=4").status, 200);
+    let one = listed();
+    assert!(one["on_hold"]["reason"].as_str().unwrap().contains("HTTP 503"), "{one:#}");
+    let time =
+        |name: &str| postbridge::domain::time::Time::parse(one["on_hold"][name].as_str().unwrap()).unwrap();
+    let lasts = time("until").millis_since(time("since"));
+    assert!((890_000..=900_000).contains(&lasts), "fifteen minutes at most: {one:#}");
+    assert_eq!((&one["waiting"], &one["due"], &one["template"]), (&2.into(), &1.into(), &"meta".into()));
+    let metrics = get(relay.address, "/metrics", "Host: 127.0.0.1\r\n").text();
+    assert!(metrics.contains("postbridge_on_hold{destination=\"meta-main\"} 1"), "{metrics}");
+    assert_eq!(platform.count(), 1, "the second is not sent");
+    let refused = relay.post("/api/v1/destinations", "");
+    assert_eq!(refused.status, 405);
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use postbridge::dispatch::prepare::forecast;
 use postbridge::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
 use postbridge::domain::click::{Click, Passage};
 use postbridge::domain::conversion::Status;
@@ -371,12 +372,19 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
     rejected_only.route.destination = DestinationId::parse("postback:all").unwrap();
     rejected_only.route.scope = Scope::AnyCampaign;
     rejected_only.route.on = Some(vec![Status::Rejected]);
-    let all = [Told { scale: "0.5", ..told("1") }, told("2"), rejected_only];
+    let mut switched_off = Told { mode: Mode::Off, ..told("1") };
+    switched_off.route.destination = DestinationId::parse("affiliate:200").unwrap();
+    let all = [Told { scale: "0.5", ..told("1") }, told("2"), rejected_only, switched_off];
     let world = world(&[]);
     let id = sale(&world, "k1", "1").await;
     let trace = world.store.conversion(id).await.unwrap().unwrap();
     let postbacks: Vec<_> = all.iter().map(|told| (told.account(), told.route.clone())).collect();
-    let found = preview_outgoing(&trace.conversion, Some(&clicked("k1", "1")), &postbacks, world.clock.now());
+    let found = preview_outgoing(
+        (&trace.conversion, Some(&clicked("k1", "1"))),
+        &postbacks,
+        forecast,
+        world.clock.now(),
+    );
     let url = |found: &PreviewedPostback| match &found.request {
         PreviewedRequest::Request(request) => request.url.clone(),
         PreviewedRequest::Skipped(why) | PreviewedRequest::Broken(why) => panic!("{why}"),
@@ -391,6 +399,12 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
         [
             ("campaign:1", "https://aff.example/pb?cid=theirs-k1&p=3.50".to_owned(), true, None),
             ("postback:all", "https://aff.example/pb?cid=theirs-k1&p=7.00".to_owned(), false, Some(why)),
+            (
+                "affiliate:200",
+                "https://aff.example/pb?cid=theirs-k1&p=7.00".to_owned(),
+                false,
+                Some("the destination is off"),
+            ),
         ]
     );
 }
@@ -403,7 +417,7 @@ fn a_payout_that_is_not_scaled_keeps_its_digits() {
         conversion.payout = Some(Money::new(payout.parse().unwrap(), usd("1").currency));
         let postbacks = [(told.account(), Route { scope: Scope::AnyCampaign, ..told.route.clone() })];
         conversion.placement = Some(placement("1"));
-        let found = preview_outgoing(&conversion, None, &postbacks, conversion.received_at);
+        let found = preview_outgoing((&conversion, None), &postbacks, forecast, conversion.received_at);
         let PreviewedRequest::Request(request) = &found[0].request else { panic!() };
         assert_eq!(request.url, format!("https://aff.example/pb?p={shown}"));
         assert_eq!(found[0].remark, None);

@@ -112,7 +112,7 @@ async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_a
 }
 
 /// Resident kilobytes and processor ticks of this process.
-fn spent() -> (u64, u64) {
+pub fn spent() -> (u64, u64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kilobytes = resident.trim().trim_end_matches(" kB").parse().unwrap();

@@ -146,6 +146,7 @@ impl World {
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url.to_owned())])),
             max_age_ms: Arc::default(),
             lanes: Arc::new(Vec::new),
+            forecast: postbridge::dispatch::prepare::forecast,
             secure_cookies: false,
         };
         let (cookie, csrf) = (Mutex::default(), Mutex::default());
@@ -173,6 +174,7 @@ impl World {
             destination: destination("meta-main"),
             last_error: parked.clone(),
             parked,
+            hold: None,
             open_until: None,
             in_flight: 1,
             delivered: 1204,

@@ -1,9 +1,13 @@
 //! What the pages show: everything that came, inert, with the reason and the next step.
 
+use std::sync::Arc;
+
 use http::StatusCode;
+use postbridge::domain::delivery::{Hold, LaneState};
+use postbridge::domain::ids::DestinationId;
 use postbridge::store::memory::FaultAt;
 
-use crate::pages_ground::{CLICK, World};
+use crate::pages_ground::{CLICK, World, noon};
 
 const PLACES: [&str; 5] = ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"];
 
@@ -165,6 +169,26 @@ async fn a_parked_destination_says_since_when_why_and_what_to_do() {
     let page = world.get("/destinations").await;
     page.shows("Parked since").shows("code 190: the token has expired").shows("Mend it");
     page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("How to set it up");
+}
+
+#[tokio::test]
+async fn a_destination_on_hold_says_until_when_and_why() {
+    let mut world = World::busy().await;
+    let hold =
+        Hold { since: noon(), until: noon().plus_hours(1), reason: "HTTP 429: slow <down>".to_owned() };
+    let lane = LaneState {
+        destination: DestinationId::parse("meta-main").unwrap(),
+        parked: None,
+        open_until: None,
+        hold: Some(hold),
+        in_flight: 0,
+        delivered: 0,
+        last_error: None,
+    };
+    world.pages.lanes = Arc::new(move || vec![lane.clone()]);
+    let page = world.get("/destinations").await;
+    page.shows("On hold until").shows("HTTP 429: slow &lt;down&gt;").shows("on hold");
+    page.shows("Nothing to do: what waits is charged no attempt").hides("Parked since");
 }
 
 #[tokio::test]

@@ -220,8 +220,53 @@ fn each_form_says_success_where_its_reader_looks() {
         assert!(answer.text().contains(body), "{form}: {}", answer.text());
         assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
     }
-    let script = browse(&relay, "/pixel.js?offer=565&transaction_id=TJ");
+    let script = browse(&relay, &format!("/pixel.js?offer=565&transaction_id=TJ&click_id={click}"));
     assert_eq!(script.text(), "/* SUCCESS */\n");
+}
+
+#[test]
+fn a_pixel_that_finds_no_click_succeeds_and_says_no_click_and_what_to_do_in_every_form() {
+    let (relay, _folder) = relay("");
+    let (click, cookie) = visitor(&relay);
+    let said = |text: &str| {
+        for part in ["SUCCESS", "no_click", "postback URL", "click id"] {
+            assert!(text.contains(part), "no `{part}` in {text}");
+        }
+    };
+    // Neither a click id nor a cookie; a click id that is not recorded; a macro that was left.
+    for (n, id) in ["", "&click_id=never-recorded", "&click_id=%7Bclick_id%7D"].into_iter().enumerate() {
+        let image = browse(&relay, &format!("/pixel.gif?offer=565&transaction_id=I{n}{id}"));
+        assert_eq!((image.status, header(&image, "content-type").as_deref()), (200, Some("image/gif")));
+        said(&header(&image, "x-pixel-result").unwrap());
+        let script = browse(&relay, &format!("/pixel.js?offer=565&transaction_id=S{n}{id}")).text();
+        assert!(script.starts_with("/* SUCCESS: no_click: ") && script.ends_with(" */\n"), "{script}");
+        said(&script);
+    }
+    for (n, form) in ["&f=js", "&f=pb&r=never-recorded", "&f=pb&r=another-one", ""].into_iter().enumerate() {
+        said(&browse(&relay, &format!("/p.ashx?o=565&t=P{n}{form}")).text());
+    }
+    said(&header(&browse(&relay, "/p.ashx?o=565&t=PI&f=img"), "x-pixel-result").unwrap());
+    let again = header(&browse(&relay, "/pixel.gif?offer=565&transaction_id=I0"), "x-pixel-result").unwrap();
+    assert!(again.starts_with("SUCCESS: told before, counted once; no_click: "), "{again}");
+    for target in [
+        format!("/pixel.gif?offer=565&transaction_id=C1&click_id={click}"),
+        "/pixel.gif?offer=565&transaction_id=C2".to_owned(),
+    ] {
+        let found = header(&show(&relay, &target, &cookie), "x-pixel-result");
+        assert_eq!(found.as_deref(), Some("SUCCESS"), "{target}");
+    }
+}
+
+#[test]
+fn the_conversion_says_no_click_until_a_repeat_brings_the_click() {
+    let (relay, _folder) = relay("");
+    let (click, _) = visitor(&relay);
+    browse(&relay, "/pixel.gif?offer=565&transaction_id=T1");
+    let remark = the_conversion(&relay)["remarks"][0].clone();
+    assert_eq!((&remark["code"], &remark["field"]), (&"no_click".into(), &"click_id".into()), "{remark}");
+    assert!(remark["text"].as_str().unwrap().contains("postback URL"), "{remark}");
+    browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb"));
+    assert_eq!(the_conversion(&relay)["remarks"], serde_json::json!([]));
 }
 
 #[test]

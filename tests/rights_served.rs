@@ -103,7 +103,7 @@ fn a_status_is_changed_by_the_api_with_note_and_actor() {
     let change = |body: &str| send(&relay, "POST", &path, NETWORK, body);
     let changed = change(r#"{"status":"scrubbed","note":" bot "}"#).json();
     assert_eq!(changed["status"], "scrubbed");
-    assert_eq!(changed["history"][0]["cause"], json!({"person": "ops", "note": "bot"}));
+    assert_eq!(changed["history"][0]["cause"], json!({"person": "ops", "role": "network", "note": "bot"}));
     let again = change(r#"{"status":"scrubbed"}"#).json();
     assert_eq!(again["history"].as_array().unwrap().len(), 1, "it had it already");
     for body in ["", "[]", "{}", r#"{"status":"done"}"#, r#"{"status":"approved","why":"x"}"#] {

@@ -2,9 +2,9 @@
 
 use postbridge::domain::attribution::{Attribution, Reading};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{Cause, Change, Conversion, Status};
+use postbridge::domain::conversion::{Cause, Change, Conversion, Role, Status};
 use postbridge::domain::delivery::{Delivery, DeliveryState};
-use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, SourceId};
+use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
 use postbridge::domain::offer::Placement;
 use postbridge::domain::routing::{Changes, PlanRules, Route, Scope, plan};
 use postbridge::domain::rulebook::{built_in, usual};
@@ -53,7 +53,7 @@ fn changed(conversion: &Conversion, status: Status) -> Conversion {
     let mut changed = conversion.clone();
     changed.status = status;
     let number = changed.history.len() as u32 + 1;
-    changed.history.push(Change { number, at: noon(), cause: Cause::Disposition, what: vec![] });
+    changed.history.push(Change { number, at: noon(), cause: Cause::Disposition, what: vec![], status });
     changed
 }
 
@@ -168,7 +168,8 @@ fn a_status_set_by_hand_keeps_who_when_and_why() {
     let moved = set_status(&sale("c1"), &order(Status::Rejected, by()), noon()).unwrap().unwrap();
     assert_eq!(moved.status, Status::Rejected);
     let last = moved.history.last().unwrap();
-    let cause = Cause::Person { name: "ops".to_owned(), note: Some("looked at it".to_owned()) };
+    let cause =
+        Cause::Person { name: "ops".to_owned(), role: Role::Network, note: Some("looked at it".to_owned()) };
     assert_eq!((&last.cause, last.at), (&cause, noon()));
     assert_eq!(last.what, ["status: approved → rejected"]);
     assert_eq!(set_status(&moved, &order(Status::Rejected, by()), noon()), Ok(None));
@@ -197,4 +198,74 @@ fn a_disposition_falls_due_at_its_moment_unless_a_person_was_there_before() {
     let by = Actor::Network("ops".to_owned());
     let kept = set_status(&pending, &order(Status::Pending, by), noon()).unwrap().unwrap();
     assert_eq!(kept.disposition, None, "who keeps it pending keeps it so");
+}
+
+/// The sale after these changes of status, each by its cause.
+fn after(changes: &[(Status, Cause)]) -> Conversion {
+    changes.iter().fold(sale("c1"), |conversion, (status, cause)| {
+        let mut now = changed(&conversion, *status);
+        now.history.last_mut().unwrap().cause = cause.clone();
+        now
+    })
+}
+
+#[test]
+fn an_advertiser_takes_back_no_rejection_but_its_own() {
+    let by = |role| Cause::Person { name: "somebody".to_owned(), role, note: None };
+    let postback = || Cause::Postback(Seq::new(9).unwrap());
+    let (network, advertiser) = (by(Role::Network), by(Role::Advertiser));
+    let wanted = |to| order(to, Actor::Advertiser("shop".to_owned()));
+    let rejected = Status::Rejected;
+    for (of_the_network, changes) in [
+        ("its people", vec![(rejected, network.clone())]),
+        ("the offer's terms", vec![(Status::Pending, advertiser.clone()), (rejected, Cause::Disposition)]),
+        ("a source", vec![(rejected, postback())]),
+        (
+            "a source, after both had looked",
+            vec![(rejected, advertiser.clone()), (Status::Approved, network.clone()), (rejected, postback())],
+        ),
+        (
+            "its people, who took a scrub back",
+            vec![(Status::Scrubbed, network.clone()), (rejected, network.clone())],
+        ),
+        ("its people, and a repeat", vec![(rejected, network.clone()), (rejected, postback())]),
+    ] {
+        let conversion = after(&changes);
+        for to in [Status::Approved, Status::Pending] {
+            let moved = set_status(&conversion, &wanted(to), noon());
+            assert_eq!(moved, Err(MoveRefused::Rejected), "{of_the_network}");
+        }
+        // To reject it once more changes nothing: else it would be the advertiser's.
+        assert_eq!(set_status(&conversion, &wanted(rejected), noon()), Ok(None), "{of_the_network}");
+        let by_network = order(Status::Approved, Actor::Network("ops".to_owned()));
+        assert!(set_status(&conversion, &by_network, noon()).unwrap().is_some());
+    }
+    for changes in [
+        vec![(rejected, advertiser.clone())],
+        vec![
+            (rejected, network.clone()),
+            (Status::Approved, network.clone()),
+            (rejected, advertiser.clone()),
+        ],
+        vec![(rejected, advertiser.clone()), (rejected, postback())],
+    ] {
+        for to in [Status::Approved, Status::Pending] {
+            assert!(set_status(&after(&changes), &wanted(to), noon()).unwrap().is_some());
+        }
+    }
+    let mut first_report = sale("c1");
+    first_report.status = rejected;
+    let moved = set_status(&first_report, &wanted(Status::Approved), noon());
+    assert_eq!(moved, Err(MoveRefused::Rejected));
+}
+
+#[test]
+fn a_rejection_by_an_advertiser_becomes_the_networks_when_the_network_rejects_too() {
+    let shop = |to| order(to, Actor::Advertiser("shop".to_owned()));
+    let ops = || order(Status::Rejected, Actor::Network("ops".to_owned()));
+    let rejected = set_status(&sale("c1"), &shop(Status::Rejected), noon()).unwrap().unwrap();
+    let adopted = set_status(&rejected, &ops(), noon()).unwrap().unwrap();
+    assert_eq!((adopted.status, adopted.history.len()), (Status::Rejected, 2));
+    assert_eq!(set_status(&adopted, &shop(Status::Approved), noon()), Err(MoveRefused::Rejected));
+    assert_eq!(set_status(&adopted, &ops(), noon()), Ok(None), "once");
 }

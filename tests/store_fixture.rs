@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postbridge::domain::attribution::{Attribution, Model, Reading};
 use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage, Trait, Traits};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{Cause, Status};
+use postbridge::domain::conversion::{Cause, Role, Status};
 use postbridge::domain::delivery::{DeliveryState, Judgement};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules};
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
@@ -92,7 +92,10 @@ fn check(store: &dyn Store) {
     let (delivery, attempts) = &delivered.deliveries[0];
     assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4) });
     assert_eq!(delivery.attempts, 2);
-    assert_eq!(attempts[0].judgement, Judgement::Retry { reason: "503".to_owned(), after_ms: None });
+    assert_eq!(
+        attempts[0].judgement,
+        Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
+    );
     assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");
 
     let matched = trace(4);
@@ -265,7 +268,8 @@ fn check_network(store: &dyn Store) {
     let approved = trace(15);
     assert_eq!(approved.conversion.history[0].what, ["status: pending → approved"]);
     assert_eq!(approved.deliveries[0].1[0].remark.as_deref(), Some("payout 3.50 USD told"));
-    let cause = Cause::Person { name: "shop".to_owned(), note: Some("returned".to_owned()) };
+    let cause =
+        Cause::Person { name: "shop".to_owned(), role: Role::Advertiser, note: Some("returned".to_owned()) };
     assert_eq!(approved.conversion.history[1].cause, cause);
     assert_eq!(approved.conversion.status, Status::Rejected);
     let disposed = trace(17).conversion;

@@ -331,7 +331,11 @@ pub fn delivered(work: &Claimed, time: Time) -> Outcome {
 pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
     Outcome {
         id: work.id.clone(),
-        attempt: attempt(time, "body", Judgement::Retry { reason: "503".to_owned(), after_ms: None }),
+        attempt: attempt(
+            time,
+            "body",
+            Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None },
+        ),
         state: DeliveryState::Waiting { due },
         attempts: work.delivery.attempts + 1,
         knew: knew(work),

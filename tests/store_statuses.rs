@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::ambient::Clock;
-use postbridge::domain::conversion::{Cause, Status};
+use postbridge::domain::conversion::{Cause, Role, Status};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{Occasion, Seq};
 use postbridge::domain::offer::{Offer, OfferStatus};
@@ -55,7 +55,11 @@ fn a_status_changed_by_hand_keeps_who_changed_it_and_why(ground: &Ground) {
         let now = now_of(store, &told);
         assert_eq!(now.status, Status::Rejected);
         let [change] = now.history.as_slice() else { panic!("{:?}", now.history) };
-        let cause = Cause::Person { name: "shop".to_owned(), note: Some("returned".to_owned()) };
+        let cause = Cause::Person {
+            name: "shop".to_owned(),
+            role: Role::Advertiser,
+            note: Some("returned".to_owned()),
+        };
         assert_eq!((change.number, change.at, &change.cause), (1, at(5), &cause));
         assert_eq!(change.what, ["status: pending → rejected"]);
     });

@@ -58,7 +58,7 @@ const COUNTERS: [(&str, &str); 6] = [
 ];
 
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 8] = [
     ("postbridge_held_deliveries", "Deliveries that wait for their click, by destination"),
     ("postbridge_waiting_deliveries", "Deliveries that wait to be sent, by destination"),
     ("postbridge_due_deliveries", "Deliveries that are due now, by destination"),
@@ -71,6 +71,10 @@ const GAUGES: [(&str, &str); 7] = [
     (
         "postbridge_breaker_open",
         "1 while the destination rests after failures, but for a trial now and then; else 0",
+    ),
+    (
+        "postbridge_on_hold",
+        "1 while the destination is left alone for as long as the platform asked; else 0. Of `outgoing:*` how many hosts",
     ),
 ];
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::app::{Shared, measure, program, tag};
 use crate::config::Config;
 use crate::config::source::Source;
+use crate::dispatch::prepare::forecast;
+use crate::domain::delivery::LaneState;
 use crate::domain::ids::{CreativeId, DestinationId, SourceId};
 use crate::domain::offer;
 use crate::domain::rulebook::Rulebook;
@@ -83,6 +85,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             health: Arc::clone(health),
             tokens: tokens.clone(),
             rules: Arc::clone(&rules),
+            public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
             postbacks: postbacks.clone(),
         },
@@ -93,7 +96,8 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             clock: clock.clone(),
             health: Arc::clone(health),
             networks: Arc::clone(&networks),
-            destinations: Arc::new(accounts.iter().map(|account| account.id().clone()).collect()),
+            accounts: Arc::clone(&accounts),
+            lanes: lanes(shared),
             max_age_ms: Arc::clone(&max_age_ms),
         },
         pages: pages(
@@ -201,6 +205,12 @@ fn accounts(config: &Config) -> Vec<Arc<Account>> {
     ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account()))).collect()
 }
 
+/// How each destination is doing: nothing is known while none is sent to.
+fn lanes(shared: &Shared) -> Arc<dyn Fn() -> Vec<LaneState> + Send + Sync> {
+    let dispatch = shared.dispatch.clone();
+    Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default())
+}
+
 /// What the pages share with the other doors.
 struct PageParts {
     networks: Arc<HashMap<SourceId, Network>>,
@@ -217,7 +227,6 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         .iter()
         .filter_map(|source| Some((source.id.to_string(), config.postback_url(source, &[]).ok()?)))
         .collect();
-    let dispatch = shared.dispatch.clone();
     Pages {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
@@ -229,7 +238,8 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         program,
         urls: Arc::new(urls),
         max_age_ms,
-        lanes: Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default()),
+        lanes: lanes(shared),
+        forecast,
         secure_cookies: config.server.public_url.starts_with("https://"),
     }
 }

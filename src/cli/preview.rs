@@ -11,6 +11,7 @@ use crate::cli::url::{unknown, unknown_source};
 use crate::cli::{ConfigPath, Failure, click_file, preview_report, print, print_json};
 use crate::config::Config;
 use crate::config::source::Source;
+use crate::dispatch::prepare::forecast;
 use crate::domain::attribution::candidates;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Draft};
@@ -22,7 +23,9 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
-use crate::ingest::preview::{self as ingest, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of};
+use crate::ingest::preview::{
+    self as ingest, Ground, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of,
+};
 use crate::problem::Problem;
 use crate::template::account::{Account, Mode};
 use crate::template::params::Param;
@@ -66,9 +69,9 @@ pub struct Outlook {
 pub struct Sending {
     pub destination: String,
     pub mode: Mode,
-    /// The state its delivery would begin in; absent where there would be no delivery.
-    pub state: Option<DeliveryState>,
-    /// The request with its secrets masked, or why there is none.
+    /// The state that its delivery would have at its turn, or from which it would wait for its click.
+    pub state: DeliveryState,
+    /// The request with its secrets masked, also where it would not leave; or why there is none.
     pub request: Result<SentRequest, String>,
     /// What the request says otherwise than the conversion.
     pub remark: Option<String>,
@@ -127,7 +130,8 @@ impl Preview {
             .and_then(|params| source.template.map(&source.binding, &params));
         let click = self.click(config, draft.as_ref().ok(), now)?;
         let find = |id: &str| click.clone().filter(|click| click.id.as_str() == id);
-        let found = preview(&network, &accounts, pasted, now, find);
+        let ground = Ground { network: &network, accounts: &accounts, forecast };
+        let found = preview(ground, pasted, now, find);
         Ok(Outlook::of(found, &accounts))
     }
 
@@ -177,7 +181,7 @@ impl Outlook {
             };
             let destination = delivery.destination.to_string();
             let remark = account.remark(&previewed.conversion);
-            Some(Sending { destination, mode: account.mode(), state: Some(delivery.state), request, remark })
+            Some(Sending { destination, mode: account.mode(), state: delivery.state, request, remark })
         };
         let sendings = previewed.deliveries.into_iter().filter_map(sending).collect();
         Outlook { params, notes, verdict: Ok(previewed.conversion), sendings }

@@ -19,7 +19,9 @@ pub fn as_json(outlook: &Outlook) -> Value {
         Some(json!({
             "destination": sending.destination,
             "mode": sending.mode.word(),
-            "state": sending.state.as_ref().map(DeliveryState::word),
+            "state": sending.state.word(),
+            "reason_code": views::skip_code(&sending.state),
+            "reason": unsent(&sending.state),
             "method": request.method,
             "url": request.url,
             "headers": headers(request),
@@ -28,9 +30,14 @@ pub fn as_json(outlook: &Outlook) -> Value {
         }))
     });
     let skipped = outlook.sendings.iter().filter_map(|sending| {
-        let reason = sending.request.as_ref().err()?;
-        let state = sending.state.as_ref().map(DeliveryState::word);
-        Some(json!({ "destination": sending.destination, "state": state, "reason": reason }))
+        let missing = sending.request.as_ref().err()?;
+        let reason = unsent(&sending.state).unwrap_or(missing);
+        Some(json!({
+            "destination": sending.destination,
+            "state": sending.state.word(),
+            "reason_code": views::skip_code(&sending.state),
+            "reason": reason,
+        }))
     });
     json!({
         "postback": postback_json(outlook),
@@ -39,6 +46,14 @@ pub fn as_json(outlook: &Outlook) -> Value {
         "requests": made.collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
     })
+}
+
+/// Why a delivery would not be sent at its turn.
+fn unsent(state: &DeliveryState) -> Option<&str> {
+    match state {
+        DeliveryState::Skipped { reason, .. } | DeliveryState::Dead { reason, .. } => Some(reason),
+        DeliveryState::Held { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => None,
+    }
 }
 
 fn postback_json(outlook: &Outlook) -> Value {
@@ -151,12 +166,14 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
 fn sending_words(text: &mut String, sending: &Sending) {
     text.push_str(&format!("\n{}, mode {}", sending.destination, sending.mode.word()));
     match &sending.state {
-        Some(DeliveryState::Held { until }) => text.push_str(&format!(": held for its click until {until}")),
-        Some(DeliveryState::Skipped { reason, .. }) => text.push_str(&format!(": skipped: {reason}")),
-        _ => {}
+        DeliveryState::Held { until } => text.push_str(&format!(": held for its click until {until}")),
+        DeliveryState::Skipped { reason, .. } => text.push_str(&format!(": skipped: {reason}")),
+        DeliveryState::Dead { reason, .. } => text.push_str(&format!(": dead: {reason}")),
+        DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => {}
     }
     text.push('\n');
     match &sending.request {
+        Err(_) if unsent(&sending.state).is_some() => {}
         Err(reason) => line(text, "not sent", reason),
         Ok(request) => {
             text.push_str(&format!("  {} {}\n", request.method, request.url));

@@ -10,8 +10,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::ambient::{Clock, stopwatch};
 use crate::dispatch::decide::{self, Class, Rules, Settled};
-use crate::dispatch::health::Standing;
+use crate::dispatch::health::{Gate, Standing};
 use crate::dispatch::meters::Meters;
+use crate::dispatch::prepare::{Prepared, prepare};
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::ward::{Doorway, Ward};
 use crate::dispatch::{Fault, Faults};
@@ -21,11 +22,11 @@ use crate::domain::delivery::{
     Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::domain::routing::SourcePolicy;
+use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::time::Time;
 use crate::send::client::Client;
 use crate::store::{Claimed, Outcome, Store, StoreError, crash};
-use crate::template::account::{Account, Mode, RenderInput, Rendered};
+use crate::template::account::Account;
 
 /// What a lane sends with. Replaced whole by a reload; attempts under way keep theirs.
 pub struct Setup {
@@ -48,14 +49,8 @@ impl Setup {
     }
 
     fn rules(&self, source: &SourceId) -> Rules<'_> {
-        Rules {
-            mode: self.account.mode(),
-            changes: self.account.changes(),
-            max_age_ms: self.account.max_age_ms(),
-            policy: self.policies.get(source).map(Arc::as_ref),
-            on: self.on.as_deref(),
-            consent: self.account.consent_need(),
-        }
+        let policy = self.policies.get(source).map(Arc::as_ref);
+        Rules::of(&self.account, Forwarding { policy, on: self.on.as_deref() })
     }
 
     /// What an attempt at this delivery knows.
@@ -204,9 +199,17 @@ pub async fn run(mut job: Job) {
         doorway.turn().await;
     }
     let at = job.shared.clock.now();
+    if !job.may_leave(at) {
+        return job.give_back().await;
+    }
     let began = stopwatch();
-    let done = match prepare(&job, at) {
-        Prepared::Ended(done) => *done,
+    let (setup, claimed) = (&job.setup, &job.claimed);
+    let done = match prepare(&setup.account, &setup.rules(&claimed.conversion.source), claimed, at) {
+        Prepared::Ended { settled, request } => {
+            let remark = request.as_ref().and_then(|_| remark(&setup.account, claimed));
+            let request = request.map(|request| request.masked());
+            Done { settled: *settled, knew: setup.knew(claimed), request, answer: None, remark }
+        }
         Prepared::Ready(request) => send(&mut job, request).await,
     };
     let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
@@ -218,49 +221,6 @@ pub async fn run(mut job: Job) {
     crash::point("dispatch.before_record");
     settle(&shared, claimed, done, (at, took_ms)).await;
     drop(bound);
-}
-
-enum Prepared {
-    Ended(Box<Done>),
-    Ready(OutgoingRequest),
-}
-
-fn prepare(job: &Job, now: Time) -> Prepared {
-    let (setup, claimed) = (&job.setup, &job.claimed);
-    let knew = setup.knew(claimed);
-    let ended = |settled, request: Option<SentRequest>| {
-        let remark = request.as_ref().and_then(|_| remark(&setup.account, claimed));
-        Prepared::Ended(Box::new(Done { settled, knew, request, answer: None, remark }))
-    };
-    if let Some(settled) = setup.ended_before(claimed, now) {
-        return ended(settled, None);
-    }
-    let by_ids = decide::by_ids_alone(&setup.rules(&claimed.conversion.source), claimed)
-        .then(|| claimed.conversion.ids_only());
-    let input = RenderInput {
-        conversion: by_ids.as_ref().unwrap_or(&claimed.conversion),
-        click: claimed.click.as_deref().filter(|_| by_ids.is_none()),
-        delivery: &claimed.id,
-        now,
-    };
-    // A helper that panics must cost one delivery, not the lane with all its leases.
-    match catch_unwind(AssertUnwindSafe(|| setup.account.render(&input))) {
-        Ok(Ok(Rendered::Skip { reason })) => {
-            ended(Settled::skipped(claimed, Class::Unfit, reason, now), None)
-        }
-        Ok(Ok(Rendered::Request(request))) if setup.account.mode() == Mode::Shadow => {
-            let reason = "shadow: rendered, not sent".to_owned();
-            ended(Settled::skipped(claimed, Class::Shadow, reason, now), Some(request.masked()))
-        }
-        Ok(Ok(Rendered::Request(request))) => Prepared::Ready(request),
-        Ok(Err(problem)) => {
-            ended(Settled::dead_unsent(claimed, Class::Unrendered, problem.to_string(), now), None)
-        }
-        Err(_) => {
-            let reason = "the template's rendering failed inside; the log says where".to_owned();
-            ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now), None)
-        }
-    }
 }
 
 async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
@@ -293,6 +253,21 @@ fn remark(account: &Account, claimed: &Claimed) -> Option<String> {
     account.remark(&claimed.conversion).or_else(unsaid)
 }
 
+impl Job {
+    /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
+    /// asked for a wait or have begun to fail.
+    fn may_leave(&self, now: Time) -> bool {
+        self.probing.open || !self.setup.sends() || matches!(self.probing.ward.gate(now), Gate::Free)
+    }
+
+    /// Ends without an attempt: the delivery waits in its place in the queue, and nothing is charged.
+    async fn give_back(self) {
+        if let Err(cause) = self.shared.store.release(vec![self.claimed.id.clone()]).await {
+            self.shared.faults.raise(Fault::Store(cause));
+        }
+    }
+}
+
 /// Judges a reply. A platform may repeat what it was sent: where it does, the reply without secrets
 /// comes back too, and the reason is read from that, so that not even a part of one is kept.
 fn judge(
@@ -305,13 +280,20 @@ fn judge(
         catch_unwind(AssertUnwindSafe(|| account.judge(reply, now))).unwrap_or_else(|_| Judgement::Retry {
             reason: "judging the answer failed inside; the log says where".to_owned(),
             after_ms: None,
+            hold_ms: None,
         })
     };
     let judgement = judge(reply);
     let Some(shown) = without_secrets(request, reply) else { return (judgement, None) };
     let told = judge(&shown);
     // Only the words are taken from the masked reply: a mask must not decide what an answer means.
-    let judgement = if told.word() == judgement.word() { told } else { bare(judgement) };
+    let judgement = match (judgement, told) {
+        (Judgement::Retry { after_ms, hold_ms, .. }, Judgement::Retry { reason, .. }) => {
+            Judgement::Retry { reason, after_ms, hold_ms }
+        }
+        (judgement, told) if told.word() == judgement.word() => told,
+        (judgement, _) => bare(judgement),
+    };
     (judgement, Some(shown))
 }
 
@@ -337,7 +319,7 @@ fn bare(judgement: Judgement) -> Judgement {
     let reason = "the answer repeats a secret, so its words are not kept".to_owned();
     match judgement {
         Judgement::Delivered { .. } => Judgement::Delivered { warnings: Vec::new() },
-        Judgement::Retry { after_ms, .. } => Judgement::Retry { reason, after_ms },
+        Judgement::Retry { after_ms, hold_ms, .. } => Judgement::Retry { reason, after_ms, hold_ms },
         Judgement::Dead { .. } => Judgement::Dead { reason },
         Judgement::Park { .. } => Judgement::Park { reason },
         Judgement::Skipped { code, .. } => Judgement::Skipped { code, reason },

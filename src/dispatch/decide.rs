@@ -4,10 +4,10 @@ use crate::dispatch::schedule::{Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::consent::ConsentNeed;
 use crate::domain::conversion::Status;
 use crate::domain::delivery::{DeliveryState, Judgement, SkipCode};
-use crate::domain::routing::{self, Changes, SourcePolicy, is_forwardable};
+use crate::domain::routing::{self, Changes, Forwarding, SourcePolicy, is_forwardable};
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
-use crate::template::account::Mode;
+use crate::template::account::{Account, Mode};
 
 /// What a decision needs to know of the destination and of the conversion's source.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,20 @@ pub struct Rules<'a> {
     pub on: Option<&'a [Status]>,
     /// What it needs of the visitor's consent.
     pub consent: ConsentNeed,
+}
+
+impl<'a> Rules<'a> {
+    /// Those of a destination, for conversions of one source.
+    pub fn of(account: &Account, forwarding: Forwarding<'a>) -> Rules<'a> {
+        Rules {
+            mode: account.mode(),
+            changes: account.changes(),
+            max_age_ms: account.max_age_ms(),
+            policy: forwarding.policy,
+            on: forwarding.on,
+            consent: account.consent_need(),
+        }
+    }
 }
 
 /// Why a delivery stands where it stands, in few words: a label to count by.
@@ -246,7 +260,7 @@ pub fn after(
             };
             (DeliveryState::Waiting { due }, claimed.delivery.attempts, Class::Parked)
         }
-        Judgement::Retry { reason, after_ms } => {
+        Judgement::Retry { reason, after_ms, .. } => {
             let due = schedule.next(&claimed.id, attempts, now, *after_ms);
             let conversion = &claimed.conversion;
             let limit = Limit::of(max_age_ms, conversion.event_time, conversion.received_at);

@@ -1,7 +1,7 @@
-//! Whether a destination may be sent to now: proven, parked, or kept back by its breaker. Pure.
+//! Whether a destination may be sent to now: proven, parked, on hold, or kept back by its breaker. Pure.
 
 use crate::dispatch::breaker::{Breaker, BreakerRule, Passage};
-use crate::domain::delivery::Judgement;
+use crate::domain::delivery::{Hold, Judgement};
 use crate::domain::time::Time;
 
 /// What a lane may do now.
@@ -22,6 +22,8 @@ pub enum Probe {
     First,
     /// Is a platform that kept failing back? Something due asks.
     Breaker,
+    /// Does a platform that asked for a wait take events again? Something due asks.
+    Hold,
     /// Is the account good again? The oldest waiting delivery asks, due or not.
     Parked,
 }
@@ -33,16 +35,29 @@ struct Park {
     next_probe: Time,
 }
 
+/// The waits by which a destination's health goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthRule {
+    pub breaker: BreakerRule,
+    /// How often a parked destination is probed, in milliseconds.
+    pub probe_every_ms: i64,
+    /// The longest that one answer can hold the destination, in milliseconds; longer waits are asked
+    /// about again when it has passed.
+    pub longest_hold_ms: i64,
+}
+
 /// How one destination is doing.
 #[derive(Debug, Clone)]
 pub struct Health {
+    rule: HealthRule,
     breaker: Breaker,
     parked: Option<Park>,
+    /// Stays until a probe is answered, also when its time has passed.
+    hold: Option<Hold>,
     /// Whether an answer since the start showed that the account is not refused.
     proven: bool,
     /// A probe is under way.
     probing: bool,
-    probe_every_ms: i64,
 }
 
 /// How an answered attempt bears on the destination's health.
@@ -55,23 +70,32 @@ pub struct Standing {
 
 impl Health {
     /// `proven` where nothing is ever sent (shadow, off): there is nothing to prove.
-    pub fn new(rule: BreakerRule, probe_every_ms: i64, proven: bool) -> Health {
-        Health { breaker: Breaker::new(rule), parked: None, proven, probing: false, probe_every_ms }
+    pub fn new(rule: HealthRule, proven: bool) -> Health {
+        let breaker = Breaker::new(rule.breaker);
+        Health { rule, breaker, parked: None, hold: None, proven, probing: false }
     }
 
     pub fn gate(&self, now: Time) -> Gate {
         if self.probing {
             return Gate::Shut(None);
         }
-        if let Some(park) = &self.parked {
-            return match now < park.next_probe {
-                true => Gate::Shut(Some(park.next_probe)),
-                false => Gate::Probe(Probe::Parked),
-            };
+        let passage = self.breaker.passage(now);
+        let breaker = match passage {
+            Passage::Shut(until) => Some(until),
+            Passage::Probe | Passage::Free => None,
+        };
+        let parked = self.parked.as_ref().map(|park| park.next_probe);
+        // An account that is refused is asked about however the platform did before.
+        let breaker = breaker.filter(|_| parked.is_none());
+        let hold = self.hold(now).map(|hold| hold.until);
+        let shut = [parked, hold, breaker].into_iter().flatten().filter(|until| now < *until).max();
+        if shut.is_some() {
+            return Gate::Shut(shut);
         }
-        match self.breaker.passage(now) {
-            Passage::Shut(until) => Gate::Shut(Some(until)),
-            Passage::Probe => Gate::Probe(Probe::Breaker),
+        match passage {
+            _ if parked.is_some() => Gate::Probe(Probe::Parked),
+            _ if self.hold.is_some() => Gate::Probe(Probe::Hold),
+            Passage::Probe | Passage::Shut(_) => Gate::Probe(Probe::Breaker),
             Passage::Free if self.proven => Gate::Free,
             Passage::Free => Gate::Probe(Probe::First),
         }
@@ -93,14 +117,29 @@ impl Health {
             self.probing = false;
         }
         match judgement {
-            Judgement::Park { reason } if standing.current => self.park(reason, now),
+            Judgement::Park { reason } if standing.current => {
+                self.park(reason, now);
+                // A platform that refuses the account no longer asks for a wait.
+                self.hold = self.hold.take().filter(|_| !standing.probe);
+            }
             // The refusal was of settings that are no longer used.
             Judgement::Park { .. } => {}
+            Judgement::Retry { reason, hold_ms: Some(asked), .. } => {
+                self.proven = true;
+                if standing.probe {
+                    self.probed_the_account(true, standing.current, now);
+                }
+                // It says when to come again, so it is not a platform that fails: its breaker is left alone.
+                if standing.current {
+                    self.hold_for(*asked, reason, now);
+                }
+            }
             other => {
                 self.proven = true;
                 let failed = matches!(other, Judgement::Retry { .. });
                 if standing.probe {
                     self.probed_the_account(failed, standing.current, now);
+                    self.probed_the_hold(failed, now);
                     self.breaker.note_probe(failed, now);
                 } else {
                     self.breaker.note(failed, now);
@@ -113,20 +152,39 @@ impl Health {
     /// that is down, says nothing about it: the next probe asks again.
     fn probed_the_account(&mut self, failed: bool, current: bool, now: Time) {
         match &mut self.parked {
-            Some(park) if failed && current => park.next_probe = now.plus_millis(self.probe_every_ms),
+            Some(park) if failed && current => park.next_probe = now.plus_millis(self.rule.probe_every_ms),
             // New settings came while the probe was out: they are tried at once.
             Some(_) if failed => {}
             _ => self.parked = None,
         }
     }
 
+    /// The same for a hold: a probe that got no answer of worth is followed by another, not by all.
+    fn probed_the_hold(&mut self, failed: bool, now: Time) {
+        match &mut self.hold {
+            Some(hold) if failed => {
+                let pause = self.rule.breaker.open_ms.min(self.rule.longest_hold_ms);
+                hold.until = hold.until.max(now.plus_millis(pause));
+            }
+            _ => self.hold = None,
+        }
+    }
+
     fn park(&mut self, reason: &str, now: Time) {
-        let next_probe = now.plus_millis(self.probe_every_ms);
+        let next_probe = now.plus_millis(self.rule.probe_every_ms);
         let since = self.parked.as_ref().map_or(now, |park| park.since);
         self.parked = Some(Park { since, reason: reason.to_owned(), next_probe });
     }
 
-    /// New settings: a parked destination is probed at once.
+    /// The longest wait counts that was asked for: answers of several attempts come in any order.
+    fn hold_for(&mut self, asked_ms: i64, reason: &str, now: Time) {
+        let asked = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
+        let (since, until) =
+            self.hold.as_ref().map_or((now, asked), |hold| (hold.since, hold.until.max(asked)));
+        self.hold = Some(Hold { since, until, reason: reason.to_owned() });
+    }
+
+    /// New settings: a parked destination is probed at once. A hold is the platform's wish and stays.
     pub fn renewed(&mut self, proven: bool, now: Time) {
         self.proven |= proven;
         if let Some(park) = &mut self.parked {
@@ -137,6 +195,18 @@ impl Health {
     /// Since when and why the queue waits.
     pub fn parked(&self) -> Option<(Time, String)> {
         self.parked.as_ref().map(|park| (park.since, park.reason.clone()))
+    }
+
+    /// The hold, while its time has not passed. One that ends later than any can was made before the
+    /// clock was set back, and is over.
+    pub fn hold(&self, now: Time) -> Option<&Hold> {
+        let lasts = |hold: &&Hold| (1..=self.rule.longest_hold_ms).contains(&hold.until.millis_since(now));
+        self.hold.as_ref().filter(lasts)
+    }
+
+    /// Whether it asked for a wait, past or not, and no probe has shown since that it takes events.
+    pub fn awaits_probe(&self) -> bool {
+        self.hold.is_some()
     }
 
     pub fn open_until(&self) -> Option<Time> {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use governor::clock::Clock as _;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::dispatch::Fault;
 use crate::dispatch::attempt::{self, Job, Place, Probing, Setup, Shared};
 use crate::dispatch::health::{Gate, Probe};
+use crate::dispatch::limiter::Limiter;
 use crate::dispatch::shares::{Ask, Shares};
+use crate::dispatch::sweep::Passed;
 use crate::dispatch::ward::Doorway;
 use crate::domain::delivery::{Attempt, DeliveryState, Judgement};
 use crate::domain::ids::DeliveryId;
@@ -60,61 +60,6 @@ pub struct LaneTask {
     idle: u32,
     /// When a sweep began last.
     swept: Option<Time>,
-}
-
-struct Limiter {
-    inner: DefaultDirectRateLimiter,
-    per_second: std::num::NonZeroU32,
-    burst: std::num::NonZeroU32,
-    /// A permission that was taken and not yet used.
-    held: bool,
-}
-
-impl Limiter {
-    fn new(per_second: std::num::NonZeroU32) -> Limiter {
-        // A twentieth of a second's worth may go at once: below that a timer's grain would be the
-        // limit, above it the first second would see far more than was asked for.
-        let burst = std::num::NonZeroU32::new(per_second.get() / 20).unwrap_or(std::num::NonZeroU32::MIN);
-        let inner = RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst));
-        Limiter { inner, per_second, burst, held: false }
-    }
-
-    /// How long until one more may leave; takes the permission when that is now.
-    fn take(&mut self) -> Option<Duration> {
-        if self.held {
-            return None;
-        }
-        match self.inner.check() {
-            Ok(()) => {
-                self.held = true;
-                None
-            }
-            Err(not_yet) => Some(not_yet.wait_time_from(self.inner.clock().now())),
-        }
-    }
-}
-
-/// How far a sweep has come.
-struct Passed {
-    /// All that is due earlier was looked at.
-    due: Time,
-    /// What is due just then and can still wait: kept until the sweep is past it, or the next step
-    /// would be given the same again.
-    held: Vec<DeliveryId>,
-}
-
-impl Passed {
-    /// Goes past one that can wait; answers what need not be kept any more.
-    fn by(&mut self, claimed: Claimed) -> Vec<DeliveryId> {
-        let due = match claimed.delivery.state {
-            DeliveryState::Waiting { due } => due,
-            _ => self.due,
-        };
-        let behind = if due > self.due { std::mem::take(&mut self.held) } else { Vec::new() };
-        self.due = self.due.max(due);
-        self.held.push(claimed.id);
-        behind
-    }
 }
 
 enum Next {
@@ -291,7 +236,7 @@ impl LaneTask {
         let doorway = self.doorway();
         let of_host = self.room.as_mut().and_then(|room| room.split(1));
         if let Some(limiter) = &mut self.limiter {
-            limiter.held = false;
+            limiter.used();
         }
         let (id, attempts) = (claimed.id.clone(), claimed.delivery.attempts);
         let job = Job {
@@ -463,6 +408,7 @@ impl LaneTask {
         let judgement = Judgement::Retry {
             reason: "the attempt failed inside; the log says where".to_owned(),
             after_ms: None,
+            hold_ms: None,
         };
         let due = self.setup.schedule.next(&id, attempts, at, None);
         let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement, remark: None };

@@ -18,6 +18,17 @@ pub struct Meters {
     in_flight: Gauge,
     parked: Gauge,
     open: Gauge,
+    hold: Gauge,
+}
+
+/// What of a receiver's health an operator must see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Alarms {
+    pub parked: bool,
+    /// Its breaker is open.
+    pub open: bool,
+    /// It asked for a wait that has not passed.
+    pub hold: bool,
 }
 
 impl Meters {
@@ -43,6 +54,7 @@ impl Meters {
             in_flight: gauge!("postbridge_in_flight", "destination" => name()),
             parked: gauge!("postbridge_parked", "destination" => name()),
             open: gauge!("postbridge_breaker_open", "destination" => name()),
+            hold: gauge!("postbridge_on_hold", "destination" => name()),
         }
     }
 
@@ -69,10 +81,11 @@ impl Meters {
         if begins { self.in_flight.increment(1.0) } else { self.in_flight.decrement(1.0) }
     }
 
-    /// A receiver turned from `before` to `after`: (parked, breaker open).
-    pub fn health(&self, before: (bool, bool), after: (bool, bool)) {
-        turn(&self.parked, before.0, after.0);
-        turn(&self.open, before.1, after.1);
+    /// A receiver turned from `before` to `after`.
+    pub fn health(&self, before: Alarms, after: Alarms) {
+        turn(&self.parked, before.parked, after.parked);
+        turn(&self.open, before.open, after.open);
+        turn(&self.hold, before.hold, after.hold);
     }
 }
 

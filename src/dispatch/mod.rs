@@ -5,9 +5,12 @@ pub mod breaker;
 pub mod decide;
 pub mod health;
 mod lane;
+mod limiter;
 mod meters;
+pub mod prepare;
 pub mod schedule;
 pub mod shares;
+mod sweep;
 mod ward;
 
 use std::collections::HashMap;
@@ -23,7 +26,7 @@ use tokio::task::JoinHandle;
 use crate::ambient::Clock;
 use crate::dispatch::attempt::{Setup, Shared};
 use crate::dispatch::breaker::BreakerRule;
-use crate::dispatch::health::Health;
+use crate::dispatch::health::{Health, HealthRule};
 use crate::dispatch::lane::{LaneTask, Order};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
@@ -80,12 +83,37 @@ pub struct Pace {
     pub breaker: BreakerRule,
     /// How often a parked destination is probed, in milliseconds.
     pub probe_every_ms: i64,
+    /// The longest that a destination is held at a time because it asked for a wait, in milliseconds.
+    pub longest_hold_ms: i64,
+    /// The same of a host of outgoing postbacks: a stranger's server decides there.
+    pub longest_host_hold_ms: i64,
 }
 
 impl Default for Pace {
-    /// A parked destination is probed every 15 minutes.
+    /// A parked destination is probed every 15 minutes, and one that asked for a wait at the latest then;
+    /// a host of outgoing postbacks after a minute.
     fn default() -> Pace {
-        Pace { schedule: Schedule::default(), breaker: BreakerRule::default(), probe_every_ms: 15 * 60_000 }
+        Pace {
+            schedule: Schedule::default(),
+            breaker: BreakerRule::default(),
+            probe_every_ms: 15 * 60_000,
+            longest_hold_ms: 15 * 60_000,
+            longest_host_hold_ms: 60_000,
+        }
+    }
+}
+
+impl Pace {
+    fn of_account(&self) -> HealthRule {
+        HealthRule {
+            breaker: self.breaker,
+            probe_every_ms: self.probe_every_ms,
+            longest_hold_ms: self.longest_hold_ms,
+        }
+    }
+
+    fn of_host(&self) -> HealthRule {
+        HealthRule { longest_hold_ms: self.longest_host_hold_ms, ..self.of_account() }
     }
 }
 
@@ -216,7 +244,7 @@ impl Dispatch {
         for (host, limit) in limits {
             let meters = inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING)));
             let ward = before.remove(host).unwrap_or_else(|| {
-                let health = Health::new(self.pace.breaker, self.pace.probe_every_ms, false);
+                let health = Health::new(self.pace.of_host(), false);
                 Arc::new(Ward::of_host(host.to_owned(), health, Arc::clone(meters)))
             });
             ward.limit(limit);
@@ -258,7 +286,7 @@ impl Dispatch {
 
     fn spawn(&self, id: &DestinationId, setup: Arc<Setup>, host: Option<Arc<Ward>>) -> Running {
         let ward = host.unwrap_or_else(|| {
-            let health = Health::new(self.pace.breaker, self.pace.probe_every_ms, !setup.sends());
+            let health = Health::new(self.pace.of_account(), !setup.sends());
             Arc::new(Ward::of_account(id.to_string(), health, Arc::new(Meters::new(id.as_str()))))
         });
         let shared = Arc::new(Shared {
@@ -350,6 +378,7 @@ impl Running {
             destination: shared.destination.clone(),
             parked: ward.parked(),
             open_until: ward.open_until(),
+            hold: ward.hold(shared.clock.now()),
             in_flight: u64::try_from(shared.in_flight.load(Ordering::Relaxed)).unwrap_or(u64::MAX),
             delivered: shared.delivered.load(Ordering::Relaxed),
             last_error: shared.notes.lock().last_error.clone(),

@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::dispatch::HOST_PLACES;
 use crate::dispatch::attempt::Shared;
 use crate::dispatch::health::{Gate, Health, Standing};
-use crate::dispatch::meters::Meters;
-use crate::domain::delivery::Judgement;
+use crate::dispatch::meters::{Alarms, Meters};
+use crate::domain::delivery::{Hold, Judgement};
 use crate::domain::time::Time;
 
 /// The health of a receiver and who must hear of it.
@@ -23,8 +23,8 @@ pub struct Ward {
     health: Mutex<Health>,
     meters: Arc<Meters>,
     lanes: Mutex<Vec<Weak<Shared>>>,
-    /// What the gauges say: (parked, breaker open).
-    shown: Mutex<(bool, bool)>,
+    /// What the gauges say.
+    shown: Mutex<Alarms>,
     /// What the lanes of a host share; `None` for an account, whose only lane counts for itself.
     doorway: Mutex<Option<Arc<Doorway>>>,
 }
@@ -68,18 +68,30 @@ impl Ward {
 
     pub fn join(&self, lane: &Arc<Shared>) {
         self.lanes.lock().push(Arc::downgrade(lane));
-        self.show();
+        self.show(lane.clock.now());
     }
 
     /// A receiver that nobody sends to is neither parked nor broken: its alarm would stand for ever.
     pub fn leave(&self, lane: &Arc<Shared>) {
         let left = Arc::downgrade(lane);
         self.lanes.lock().retain(|known| !known.ptr_eq(&left));
-        self.show();
+        self.show(lane.clock.now());
     }
 
     pub fn gate(&self, now: Time) -> Gate {
-        self.health.lock().gate(now)
+        let health = self.health.lock();
+        let (gate, is_held) = (health.gate(now), health.hold(now).is_some());
+        drop(health);
+        // A hold ends by the clock, with no answer that could say so.
+        if !is_held && self.shown.lock().hold {
+            self.show(now);
+        }
+        gate
+    }
+
+    /// The wait that the receiver asked for, while it lasts.
+    pub fn hold(&self, now: Time) -> Option<Hold> {
+        self.health.lock().hold(now).cloned()
     }
 
     pub fn parked(&self) -> Option<(Time, String)> {
@@ -107,47 +119,61 @@ impl Ward {
 
     pub fn judged(&self, judgement: &Judgement, standing: Standing, now: Time) {
         let mut health = self.health.lock();
-        let before = (health.parked().is_some(), health.open_until().is_some());
+        let (before, was_asked) = (alarms(&health, now), health.awaits_probe());
         health.judged(judgement, standing, now);
-        let after = (health.parked().is_some(), health.open_until().is_some());
+        let (after, is_asked) = (alarms(&health, now), health.awaits_probe());
         drop(health);
+        self.log(before, after);
+        // Once for all the waits in a row that it asks for.
+        let receiver = self.name.as_str();
+        match (was_asked, is_asked) {
+            (false, true) => tracing::warn!(receiver, "the platform asks for a wait: sending pauses"),
+            (true, false) => tracing::info!(receiver, "the wait that was asked for is over: sending goes on"),
+            _ => {}
+        }
         if before != after {
-            self.tell(before, after);
+            self.show(now);
         }
         if before != after || standing.probe {
             self.poke();
         }
     }
 
-    fn tell(&self, before: (bool, bool), after: (bool, bool)) {
-        self.show();
+    fn log(&self, before: Alarms, after: Alarms) {
         let receiver = self.name.as_str();
-        match (before.0, after.0) {
+        match (before.parked, after.parked) {
             (false, true) => tracing::warn!(receiver, "the account is refused: the destination is parked"),
             (true, false) => tracing::info!(receiver, "the account is taken again: sending goes on"),
             _ => {}
         }
-        match (before.1, after.1) {
+        match (before.open, after.open) {
             (false, true) => tracing::warn!(receiver, "most attempts fail: sending pauses"),
             (true, false) => tracing::info!(receiver, "the platform is back: sending goes on"),
             _ => {}
         }
     }
 
-    fn show(&self) {
-        let watched = !self.lanes.lock().is_empty();
-        let health = self.health.lock();
-        let now = (watched && health.parked().is_some(), watched && health.open_until().is_some());
-        drop(health);
+    fn show(&self, now: Time) {
+        // Locked first: of two that show at once the later one has the later truth.
         let mut shown = self.shown.lock();
-        self.meters.health(*shown, now);
-        *shown = now;
+        let watched = !self.lanes.lock().is_empty();
+        let alarms = if watched { alarms(&self.health.lock(), now) } else { Alarms::default() };
+        self.meters.health(*shown, alarms);
+        *shown = alarms;
     }
 
     fn poke(&self) {
         for lane in self.lanes.lock().iter().filter_map(Weak::upgrade) {
             lane.poke.notify_one();
         }
+    }
+}
+
+fn alarms(health: &Health, now: Time) -> Alarms {
+    Alarms {
+        parked: health.parked().is_some(),
+        open: health.open_until().is_some(),
+        hold: health.hold(now).is_some(),
     }
 }
 

@@ -236,6 +236,8 @@ pub struct Change {
     pub cause: Cause,
     /// `status: pending → approved` and the like, one entry a field.
     pub what: Vec<String>,
+    /// The conversion's status after it.
+    pub status: Status,
 }
 
 /// What brought a change about.
@@ -245,8 +247,25 @@ pub enum Cause {
     Postback(Seq),
     /// The click it waited for arrived.
     Click(ClickId),
-    /// Somebody changed its status. The name of their token.
-    Person { name: String, note: Option<String> },
+    /// Somebody changed its status. The name of their token, and for whom they act.
+    Person { name: String, role: Role, note: Option<String> },
     /// The offer's disposition fell due.
     Disposition,
+}
+
+/// For whom a person acts who changes a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    Network,
+    Advertiser,
+}
+
+impl Role {
+    /// As API and pages write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Network => "network",
+            Role::Advertiser => "advertiser",
+        }
+    }
 }

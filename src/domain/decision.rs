@@ -432,7 +432,8 @@ fn change<T: PartialEq + Copy, S: fmt::Display>(
 /// Adds a change to a conversion's history.
 pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, what: Vec<String>) {
     let number = u32::try_from(conversion.history.len()).unwrap_or(u32::MAX).saturating_add(1);
-    conversion.history.push(Change { number, at, cause, what });
+    let status = conversion.status;
+    conversion.history.push(Change { number, at, cause, what, status });
 }
 
 /// Joins two remarks into one.

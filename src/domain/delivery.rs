@@ -195,10 +195,12 @@ pub enum Judgement {
     Delivered {
         warnings: Vec<String>,
     },
-    /// Try again by the schedule, and not before `after_ms` where the platform asked for it.
+    /// Try again by the schedule, and not before `after_ms` where the platform asked for it. With
+    /// `hold_ms` it asked that nothing at all is sent for so long: the destination is held.
     Retry {
         reason: String,
         after_ms: Option<i64>,
+        hold_ms: Option<i64>,
     },
     Dead {
         reason: String,
@@ -260,8 +262,20 @@ pub struct LaneState {
     pub parked: Option<(Time, String)>,
     /// Until when the breaker keeps attempts back after too many failures.
     pub open_until: Option<Time>,
+    /// Whether the receiver asked to be left alone: nothing is sent until then.
+    pub hold: Option<Hold>,
     pub in_flight: u64,
     pub delivered: u64,
     /// The latest failure: when, and the reason.
     pub last_error: Option<(Time, String)>,
+}
+
+/// A wait that a receiver asked for: all that is due there waits, and is not charged an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    pub since: Time,
+    /// After that one delivery is sent to ask; the others go on when it is not refused the same way.
+    pub until: Time,
+    /// What the receiver said.
+    pub reason: String,
 }

@@ -11,6 +11,7 @@ pub mod earning;
 pub mod filter;
 pub mod ids;
 pub mod mask;
+pub mod missing_click;
 pub mod money;
 pub mod offer;
 pub mod postback;

@@ -20,6 +20,8 @@ pub enum Remark {
     PersonalizationNotExpressed,
     /// The offer pays a percentage of the sale, and the sale's amount was not reported.
     PercentWithoutAmount { offer: OfferId },
+    /// A pixel reported it, and no recorded click belongs to it.
+    NoClick,
 }
 
 impl Remark {
@@ -31,6 +33,7 @@ impl Remark {
             Remark::PayoutScaled { .. } => "payout_scaled",
             Remark::PersonalizationNotExpressed => "personalization_not_expressed",
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
+            Remark::NoClick => "no_click",
         }
     }
 
@@ -40,6 +43,7 @@ impl Remark {
             Remark::ValueLeftOut { field } | Remark::BirthdateAmbiguous { field } => field,
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
+            Remark::NoClick => "click_id",
         }
     }
 
@@ -63,6 +67,12 @@ impl Remark {
                 "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is \
                  paid. Report the sale's amount"
             ),
+            Remark::NoClick => {
+                "no recorded click belongs to it (many browsers hold back the cookies of other \
+                 sites), so no affiliate earns it. Report it by the offer's postback URL, with the click id \
+                 that the visitor arrived with and the same transaction id"
+                    .to_owned()
+            }
         }
     }
 }

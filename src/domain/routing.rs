@@ -31,6 +31,15 @@ pub struct SourcePolicy {
     pub unmatched: Unmatched,
 }
 
+/// Which statuses of a source's conversions a destination is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Forwarding<'a> {
+    /// What the source wants; `None` where it is no longer configured.
+    pub policy: Option<&'a SourcePolicy>,
+    /// An outgoing postback's own list, which counts in its place.
+    pub on: Option<&'a [Status]>,
+}
+
 /// Which conversions one destination takes, when, and how many of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {

@@ -1,6 +1,6 @@
 //! How a conversion's status may change by hand or by time, and what is kept of it. Pure.
 
-use crate::domain::conversion::{Cause, Change, Conversion, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Role, Status};
 use crate::domain::decision::push_change;
 use crate::domain::time::Time;
 
@@ -19,6 +19,13 @@ impl Actor {
             Actor::Network(name) | Actor::Advertiser(name) => name,
         }
     }
+
+    pub fn role(&self) -> Role {
+        match self {
+            Actor::Network(_) => Role::Network,
+            Actor::Advertiser(_) => Role::Advertiser,
+        }
+    }
 }
 
 /// A status that somebody wants a conversion to have.
@@ -35,6 +42,8 @@ pub struct StatusMove {
 pub enum MoveRefused {
     #[error("the conversion is scrubbed; only the network can take that back")]
     Scrubbed,
+    #[error("the network rejected the conversion; only the network can take that back")]
+    Rejected,
     #[error("only the network can scrub a conversion; an advertiser rejects it")]
     MayNotScrub,
     #[error("the conversion has changed too often already; find out what goes back and forth")]
@@ -44,7 +53,9 @@ pub enum MoveRefused {
 /// The conversion with another status; `None` when it has it already.
 ///
 /// Approved, pending and rejected lead to each other. The network also scrubs, and takes it back; an
-/// advertiser does neither.
+/// advertiser does neither, and takes back no rejection but an advertiser's own. A rejection by the
+/// network's people, its sources or the offer's terms is the network's; one that an advertiser made first
+/// becomes the network's when the network rejects the conversion too.
 ///
 /// # Errors
 /// A move that this actor may not make.
@@ -60,11 +71,17 @@ pub fn set_status(
         if order.to == Status::Scrubbed && conversion.status != Status::Scrubbed {
             return Err(MoveRefused::MayNotScrub);
         }
+        if conversion.status == Status::Rejected && !is_rejected_by_advertiser(conversion) {
+            // Told once more it would become the advertiser's, who could then take it back.
+            return if order.to == Status::Rejected { Ok(None) } else { Err(MoveRefused::Rejected) };
+        }
     }
-    if conversion.status == order.to && conversion.disposition.is_none() {
+    let role = order.by.role();
+    let is_adopted = role == Role::Network && is_rejected_by_advertiser(conversion);
+    if conversion.status == order.to && conversion.disposition.is_none() && !is_adopted {
         return Ok(None);
     }
-    let cause = Cause::Person { name: order.by.name().to_owned(), note: order.note.clone() };
+    let cause = Cause::Person { name: order.by.name().to_owned(), role, note: order.note.clone() };
     Ok(Some(moved(conversion, order.to, cause, now)))
 }
 
@@ -72,6 +89,23 @@ pub fn set_status(
 pub fn dispose(conversion: &Conversion, now: Time) -> Option<Conversion> {
     let (due, status) = conversion.disposition?;
     (due <= now).then(|| moved(conversion, status, Cause::Disposition, now))
+}
+
+/// Whether its status is a rejection, and an advertiser's key gave it.
+pub fn is_rejected_by_advertiser(conversion: &Conversion) -> bool {
+    let by_advertiser =
+        |change: &Change| matches!(change.cause, Cause::Person { role: Role::Advertiser, .. });
+    conversion.status == Status::Rejected && set_by(conversion).is_some_and(by_advertiser)
+}
+
+/// The change that gave the conversion the status it has; `None` where a postback, a click or the first
+/// report did.
+fn set_by(conversion: &Conversion) -> Option<&Change> {
+    let sets = |change: &&Change| matches!(change.cause, Cause::Person { .. } | Cause::Disposition);
+    let (at, set) = conversion.history.iter().enumerate().rev().find(|(_, change)| sets(change))?;
+    // What was reported after that and left the status as it was has not set it.
+    let later = conversion.history.iter().skip(at);
+    later.into_iter().all(|change| change.status == conversion.status).then_some(set)
 }
 
 /// Whether a person took a scrub back: from then on nothing that is found out scrubs it again.

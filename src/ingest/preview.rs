@@ -12,11 +12,12 @@ use crate::domain::decision::{self, Arrived, Decision, Facts};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
-use crate::domain::routing::{self, PlanRules, Route, Scope};
+use crate::domain::routing::{self, Forwarding, PlanRules, Route, Scope};
 use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
-use crate::template::account::{Account, Mode, RenderInput, Rendered};
+use crate::store::Claimed;
+use crate::template::account::{Account, RenderInput, Rendered};
 use crate::template::params::Params;
 
 /// What would happen, each step as far as it gets.
@@ -32,16 +33,29 @@ pub enum PreviewOutcome {
     Conversion(Box<Previewed>),
 }
 
+/// The state in which sending would leave a delivery at its turn, at that time: as it is where its request
+/// would leave. Sending gives its own rule, so that a preview shows what it would do.
+pub type Forecast = fn(&Account, Forwarding<'_>, &Claimed, Time) -> DeliveryState;
+
+/// What a preview goes by.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    pub network: &'a Network,
+    pub accounts: &'a [Arc<Account>],
+    pub forecast: Forecast,
+}
+
 /// The conversion that would be made, and what would be sent for it.
 pub struct Previewed {
     pub conversion: Conversion,
     pub note: Option<String>,
+    /// Each delivery in the state that it would have at its turn, unless it waits for its click.
     pub deliveries: Vec<(Delivery, PreviewedRequest)>,
     /// Why no destination would get it, where none would.
     pub nothing_sent: Option<String>,
 }
 
-/// What a destination would be sent.
+/// The request to a destination, rendered also where it would not leave.
 pub enum PreviewedRequest {
     /// Secrets masked.
     Request(SentRequest),
@@ -77,12 +91,12 @@ pub fn query_of(pasted: &str) -> &str {
 /// Runs the whole way on paper. `find` looks up the click a reading names; without a store it
 /// answers from a file, or `None`.
 pub fn preview(
-    network: &Network,
-    accounts: &[Arc<Account>],
+    ground: Ground<'_>,
     pasted: Pasted<'_>,
     now: Time,
     find: impl Fn(&str) -> Option<Click>,
 ) -> Preview {
+    let network = ground.network;
     let params = network.template.read(pasted.query, pasted.content_type, pasted.body);
     let outcome = match &params {
         Err(fault) => PreviewOutcome::Quarantined(fault.clone()),
@@ -90,7 +104,7 @@ pub fn preview(
             decide(network, params, now, &find).map_or_else(PreviewOutcome::Quarantined, |decided| {
                 let (conversion, note) = decided;
                 let click = conversion.attribution.click().and_then(|id| find(id.as_str()));
-                let deliveries = requests(network, accounts, &conversion, click.as_ref(), now);
+                let deliveries = requests(ground, &conversion, click.as_ref(), now);
                 let nothing_sent = deliveries.is_empty().then(|| why_nothing(&conversion, network));
                 PreviewOutcome::Conversion(Box::new(Previewed { conversion, note, deliveries, nothing_sent }))
             })
@@ -140,27 +154,43 @@ impl<F: Fn(&str) -> Option<Click>> Facts for Paper<'_, F> {
 }
 
 fn requests(
-    network: &Network,
-    accounts: &[Arc<Account>],
+    ground: Ground<'_>,
     conversion: &Conversion,
     click: Option<&Click>,
     now: Time,
 ) -> Vec<(Delivery, PreviewedRequest)> {
-    let rules = PlanRules {
-        policy: &network.policy,
-        routes: &network.rules.routes,
-        consent: conversion.consent_with(click),
-    };
+    let (network, routes) = (ground.network, &ground.network.rules.routes);
+    let rules = PlanRules { policy: &network.policy, routes, consent: conversion.consent_with(click) };
     let planned = routing::plan(conversion, &[], &rules, now);
     let mut previewed = Vec::with_capacity(planned.len());
-    for delivery in planned {
-        let Some(account) = accounts.iter().find(|account| *account.id() == delivery.destination) else {
-            continue;
-        };
+    for mut delivery in planned {
+        let account = ground.accounts.iter().find(|account| *account.id() == delivery.destination);
+        let route = routes.iter().find(|route| route.destination == delivery.destination);
+        let (Some(account), Some(route)) = (account, route) else { continue };
         let request = rendered(account, conversion, click, now);
+        let forwarding = Forwarding { policy: Some(&network.policy), on: route.on.as_deref() };
+        delivery.state = at_its_turn(ground.forecast, account, forwarding, (conversion, click, &delivery));
         previewed.push((delivery, request));
     }
     previewed
+}
+
+/// The state of a planned delivery when its turn comes. What is held or skipped already has none.
+fn at_its_turn(
+    forecast: Forecast,
+    account: &Account,
+    forwarding: Forwarding<'_>,
+    (conversion, click, delivery): (&Conversion, Option<&Click>, &Delivery),
+) -> DeliveryState {
+    let DeliveryState::Waiting { due } = delivery.state else { return delivery.state.clone() };
+    let claimed = Claimed {
+        id: delivery.id(conversion.id),
+        conversion: conversion.clone(),
+        delivery: delivery.clone(),
+        click: click.cloned().map(Arc::new),
+        told_before: false,
+    };
+    forecast(account, forwarding, &claimed, due)
 }
 
 /// What an outgoing postback would tell of a conversion.
@@ -176,9 +206,9 @@ pub struct PreviewedPostback {
 /// Every outgoing postback that a conversion concerns, rendered as it would leave now, also where it
 /// would not: the campaign's, the affiliate's and those for all.
 pub fn preview_outgoing(
-    conversion: &Conversion,
-    click: Option<&Click>,
+    (conversion, click): (&Conversion, Option<&Click>),
     postbacks: &[(Arc<Account>, Route)],
+    forecast: Forecast,
     now: Time,
 ) -> Vec<PreviewedPostback> {
     let concerned =
@@ -187,22 +217,27 @@ pub fn preview_outgoing(
         destination: account.id().clone(),
         request: rendered(account, conversion, click, now),
         remark: account.remark(conversion),
-        unsent: unsent(account, route, conversion, now),
+        unsent: unsent((account, route), forecast, (conversion, click), now),
     };
     concerned.map(one).collect()
 }
 
-fn unsent(account: &Account, route: &Route, conversion: &Conversion, now: Time) -> Option<String> {
-    if account.mode() == Mode::Off {
-        return Some("the postback is off".to_owned());
-    }
+fn unsent(
+    (account, route): (&Account, &Route),
+    forecast: Forecast,
+    (conversion, click): (&Conversion, Option<&Click>),
+    now: Time,
+) -> Option<String> {
     let policy = usual(conversion.source.clone());
     // An outgoing postback is sent whatever the visitor answered.
     let rules =
         PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent: Consent::default() };
     let planned = routing::plan(conversion, &[], &rules, now);
-    match planned.into_iter().next().map(|delivery| delivery.state) {
-        Some(DeliveryState::Skipped { reason, .. }) => Some(reason),
+    let forwarding = Forwarding { policy: Some(&policy), on: route.on.as_deref() };
+    let state =
+        |delivery: Delivery| at_its_turn(forecast, account, forwarding, (conversion, click, &delivery));
+    match planned.into_iter().next().map(state) {
+        Some(DeliveryState::Skipped { reason, .. } | DeliveryState::Dead { reason, .. }) => Some(reason),
         Some(_) => None,
         None => {
             let told: Vec<&str> = route.on.iter().flatten().map(|status| status.word()).collect();

@@ -46,3 +46,4 @@ pub mod tag_script;
 mod templated;
 pub mod toml_reader;
 pub mod values;
+mod wait;

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use crate::domain::delivery::{Answer, Judgement, Reply};
 use crate::domain::time::Time;
-use crate::template::retry_after;
 use crate::template::sheet::Scalar;
+use crate::template::wait::{self, Concerns, WaitPlace};
 
 /// A request carries one event, so a platform that took all of it took one.
 const EVENTS_IN_A_REQUEST: i64 = 1;
@@ -22,6 +22,8 @@ pub(crate) struct ReplyRules {
     pub rules: Vec<Rule>,
     /// Where the answer says why, in the order a person wants to read it.
     pub reasons: Vec<ReasonPart>,
+    /// Where an answer says how long to wait, in addition to `Retry-After`.
+    pub waits: Vec<WaitPlace>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct Rule {
     pub why: Option<String>,
     /// Where a delivered answer keeps its warnings.
     pub warnings: Option<String>,
+    /// Whom a wait that the answer asks for concerns.
+    pub concerns: Concerns,
 }
 
 /// Something at a place (a JSON pointer, a header's name) and what it must be.
@@ -58,6 +62,8 @@ pub(crate) enum Test {
     OneOf(Vec<Wanted>),
     /// As many as were sent.
     EqualsSent,
+    /// A text that holds this one, which is in lower case; ASCII letters are compared whatever their case.
+    Contains(String),
 }
 
 #[derive(Debug)]
@@ -108,15 +114,17 @@ impl ReplyRules {
             then: Outcome::Dead,
             why: None,
             warnings: None,
+            concerns: Concerns::AsUsual,
         };
-        ReplyRules { rules: vec![refused], reasons: Vec::new() }
+        ReplyRules { rules: vec![refused], ..ReplyRules::default() }
     }
 
-    /// Judges a reply. `now` is what `Retry-After` counts from.
+    /// Judges a reply. `now` is what a wait counts from.
     pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
         let answer = match reply {
             Reply::Failed(reason) => {
-                return Judgement::Retry { reason: format!("no answer: {reason}"), after_ms: None };
+                let reason = format!("no answer: {reason}");
+                return Judgement::Retry { reason, after_ms: None, hold_ms: None };
             }
             Reply::Forbidden(reason) => return Judgement::Dead { reason: reason.clone() },
             Reply::Answer(answer) => answer,
@@ -132,8 +140,9 @@ impl ReplyRules {
                 Judgement::Delivered { warnings: warnings(json.as_ref(), at) }
             }
             Outcome::Retry => {
-                let after_ms = answer.header("retry-after").and_then(|text| retry_after::parse(text, now));
-                Judgement::Retry { reason: reason(), after_ms }
+                let concerns = rule.map_or(Concerns::AsUsual, |rule| rule.concerns);
+                let asked = wait::asked(&self.waits, concerns, answer, now);
+                Judgement::Retry { reason: reason(), after_ms: asked.after_ms, hold_ms: asked.hold_ms }
             }
             Outcome::Dead => Judgement::Dead { reason: reason() },
             Outcome::Park => Judgement::Park { reason: reason() },
@@ -202,6 +211,9 @@ impl Test {
             (_, None) => false,
             (Test::OneOf(wanted), Some(found)) => wanted.iter().any(|wanted| wanted.is(&found)),
             (Test::EqualsSent, Some(found)) => whole_number(&found) == Some(EVENTS_IN_A_REQUEST),
+            (Test::Contains(wanted), Some(found)) => {
+                found.as_str().is_some_and(|text| text.to_ascii_lowercase().contains(wanted.as_str()))
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The `[reply]` part of a destination.toml: rules and where the answer says why.
+//! The `[reply]` part of a destination.toml: rules, and where the answer says why and how long to wait.
 
 use crate::template::reply::{Condition, NumberRange, Outcome, ReasonPart, ReplyRules, Rule, Test, Wanted};
 use crate::template::sheet::{Lined, Scalar, Table};
+use crate::template::wait::{Concerns, Unit, WaitPlace};
 
 /// Reads `[reply]`; what is wrong is reported to the table's file.
 pub(crate) fn read(table: &Table<'_>) -> ReplyRules {
@@ -15,9 +16,30 @@ pub(crate) fn read(table: &Table<'_>) -> ReplyRules {
             read
         })
         .collect();
+    let waits = table.tables("wait").iter().map(wait_place).collect();
     let rules = table.tables("rule").iter().map(rule).collect();
     table.finish();
-    ReplyRules { rules, reasons }
+    ReplyRules { rules, reasons, waits }
+}
+
+fn wait_place(table: &Table<'_>) -> WaitPlace {
+    let unit = table.text("unit").map(|unit| unit.value);
+    let unit = unit.map_or(Unit::Seconds, |word| {
+        let known = Unit::NAMES.iter().find(|(_, name)| *name == word).map(|(unit, _)| *unit);
+        known.unwrap_or_else(|| {
+            table
+                .wrong(format!("`{word}` is not a unit of a wait"), "write milliseconds, seconds or minutes");
+            Unit::Seconds
+        })
+    });
+    let place = WaitPlace {
+        header: table.needed_text("header").value.to_lowercase(),
+        largest: table.text("largest").map(|member| member.value),
+        unit,
+        hold: table.truth("hold").unwrap_or(false),
+    };
+    table.finish();
+    place
 }
 
 fn rule(table: &Table<'_>) -> Rule {
@@ -42,9 +64,17 @@ fn rule(table: &Table<'_>) -> Rule {
         then: outcome(table),
         why: table.text("why").map(|why| why.value),
         warnings: table.text("warnings").map(|at| at.value),
+        concerns: match table.truth("hold") {
+            None => Concerns::AsUsual,
+            Some(true) => Concerns::Destination,
+            Some(false) => Concerns::Delivery,
+        },
     };
     if rule.warnings.is_some() && rule.then != Outcome::Delivered {
         table.wrong("only a delivered answer has warnings", "take `warnings` out");
+    }
+    if rule.concerns != Concerns::AsUsual && rule.then != Outcome::Retry {
+        table.wrong("only an answer that is tried again asks for a wait", "take `hold` out");
     }
     table.finish();
     rule
@@ -67,14 +97,15 @@ fn condition(table: &Table<'_>, at: String) -> Option<Condition<String>> {
     let one_of =
         table.scalars("in").map(|list| Test::OneOf(list.into_iter().map(|l| wanted(l.value)).collect()));
     let sent = table.truth("equals_sent").filter(|truth| *truth).map(|_| Test::EqualsSent);
+    let contains = table.text("contains").map(|text| Test::Contains(text.value.to_ascii_lowercase()));
     table.finish();
-    let mut tests = [exists, equals, one_of, sent].into_iter().flatten();
+    let mut tests = [exists, equals, one_of, sent, contains].into_iter().flatten();
     match (tests.next(), tests.next()) {
         (Some(test), None) => Some(Condition { at, test }),
         _ => {
             table.wrong(
                 "a condition says one thing about one place",
-                "give it exactly one of exists, equals, in, equals_sent",
+                "give it exactly one of exists, equals, in, equals_sent, contains",
             );
             None
         }

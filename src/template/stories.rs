@@ -220,8 +220,13 @@ fn judged(judgement: &Judgement) -> Json {
     let word = judgement.word();
     match judgement {
         Judgement::Delivered { warnings } => json!({ "judgement": word, "warnings": warnings }),
-        Judgement::Retry { reason, after_ms } => {
-            json!({ "judgement": word, "reason": reason, "after_ms": after_ms })
+        Judgement::Retry { reason, after_ms, hold_ms } => {
+            let mut shown = json!({ "judgement": word, "reason": reason, "after_ms": after_ms });
+            // Named where there is one only: most answers ask for none.
+            if let (Some(hold_ms), Some(members)) = (hold_ms, shown.as_object_mut()) {
+                members.insert("hold_ms".to_owned(), Json::from(*hold_ms));
+            }
+            shown
         }
         Judgement::Dead { reason } | Judgement::Park { reason } | Judgement::Skipped { reason, .. } => {
             json!({ "judgement": word, "reason": reason })

@@ -112,7 +112,9 @@ impl Templated {
             Judgement::Delivered { warnings } => {
                 Judgement::Delivered { warnings: warnings.into_iter().map(mask).collect() }
             }
-            Judgement::Retry { reason, after_ms } => Judgement::Retry { reason: mask(reason), after_ms },
+            Judgement::Retry { reason, after_ms, hold_ms } => {
+                Judgement::Retry { reason: mask(reason), after_ms, hold_ms }
+            }
             Judgement::Dead { reason } => Judgement::Dead { reason: mask(reason) },
             Judgement::Park { reason } => Judgement::Park { reason: mask(reason) },
             Judgement::Skipped { code, reason } => Judgement::Skipped { code, reason: mask(reason) },

@@ -15,6 +15,7 @@ pub mod pages;
 pub mod per_address;
 pub mod pixel;
 pub mod postback;
+mod snippets;
 pub mod tag;
 pub mod target;
 pub mod tls;
@@ -354,8 +355,10 @@ impl Site {
             ["postbacks", id] if get => self.api.postback(id).await,
             ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
             ["deliveries"] if get => self.api.deliveries(&query).await,
+            ["destinations"] if get => self.api.destinations(&query),
             ["deliveries", id, "retry"] if post => self.api.retry(&decoded(id)).await,
-            ["conversions" | "postbacks" | "deliveries"] | ["conversions" | "postbacks" | "clicks", _] => {
+            ["conversions" | "postbacks" | "deliveries" | "destinations"]
+            | ["conversions" | "postbacks" | "clicks", _] => {
                 return answer::method_not_allowed("GET");
             }
             ["postbacks" | "deliveries", _, "retry"] | ["conversions", _, "status"] => {

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::ambient::Clock;
 use crate::domain::conversion::Status;
+use crate::domain::missing_click::no_click;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::rulebook::{Rulebook, built_in::PIXEL};
 use crate::domain::time::Time;
@@ -61,8 +62,8 @@ enum Form {
 
 /// What became of it, as the caller is told.
 enum Word {
-    /// It counts, or has counted already.
-    Success(Option<&'static str>),
+    /// It counts, or has counted already; with what the caller should know.
+    Success(Option<String>),
     Not(String),
 }
 
@@ -157,24 +158,24 @@ fn count(receipt: &Receipt) {
     metrics::counter!("postbridge_postbacks_total", "source" => PIXEL, "verdict" => verdict).increment(1);
 }
 
-/// What a receipt means to who told it. A conversion that was scrubbed does not count, and says why.
+/// What a receipt means to who told it. A conversion that was scrubbed does not count, and says why; one
+/// without its click counts, and earns nothing to anyone.
 async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError> {
     let (id, repeat) = match &receipt.verdict {
         Verdict::Quarantined(fault) | Verdict::Refused(fault) => return Ok(Word::Not(sentence(fault))),
         Verdict::Accepted { conversion } | Verdict::Updated { conversion } => (conversion, None),
         Verdict::Duplicate { conversion } => (conversion, Some("told before, counted once")),
     };
-    let scrubbed = store
-        .conversion_now(ConversionRef::Id(*id))
-        .await?
-        .filter(|conversion| conversion.status == Status::Scrubbed);
-    Ok(match scrubbed {
-        Some(conversion) => {
-            let why = conversion.reason.unwrap_or_else(|| "the network scrubbed it".to_owned());
-            Word::Not(format!("it does not count: {why}"))
-        }
-        None => Word::Success(repeat),
-    })
+    let Some(conversion) = store.conversion_now(ConversionRef::Id(*id)).await? else {
+        return Ok(Word::Success(repeat.map(str::to_owned)));
+    };
+    if conversion.status == Status::Scrubbed {
+        let why = conversion.reason.unwrap_or_else(|| "the network scrubbed it".to_owned());
+        return Ok(Word::Not(format!("it does not count: {why}")));
+    }
+    let no_click = no_click(&conversion).map(|remark| format!("{}: {}", remark.code(), remark.sentence()));
+    let said: Vec<String> = repeat.map(str::to_owned).into_iter().chain(no_click).collect();
+    Ok(Word::Success(Some(said.join("; ")).filter(|said| !said.is_empty())))
 }
 
 fn sentence(fault: &Fault) -> String {

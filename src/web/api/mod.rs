@@ -1,10 +1,12 @@
-//! `/api/v1`: the event log, the raw log, the deliveries, the clicks and the suppression lists, for scripts.
+//! `/api/v1`: the event log, the raw log, the deliveries, the destinations, the clicks and the suppression
+//! lists, for scripts.
 
 pub mod clicks;
+pub mod destinations;
 pub mod suppression;
 pub mod views;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -13,7 +15,7 @@ use serde_json::Value;
 
 use crate::ambient::Clock;
 use crate::domain::conversion::Status;
-use crate::domain::delivery::RetryRefused;
+use crate::domain::delivery::{LaneState, RetryRefused};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::status::{Actor, StatusMove};
 use crate::domain::time::Time;
@@ -23,6 +25,7 @@ use crate::store::{
     ConversionFilter, ConversionRef, DeliveryFilter, PageRequest, PostbackFilter, StatusChanged, Store,
     StoreError,
 };
+use crate::template::account::Account;
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::postback::ReceiptView;
@@ -35,8 +38,10 @@ pub struct Api {
     pub health: Arc<Health>,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
-    /// The configured destinations.
-    pub destinations: Arc<HashSet<DestinationId>>,
+    /// The configured destinations, outgoing postbacks too.
+    pub accounts: Arc<Vec<Arc<Account>>>,
+    /// How each of them is doing now.
+    pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
     /// The age past which each destination's platform refuses an event, in ms.
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
 }
@@ -163,7 +168,7 @@ impl Api {
     /// `POST /api/v1/deliveries/{id}/retry`.
     pub async fn retry(&self, id: &str) -> Outcome {
         let id = DeliveryId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
-        if !self.destinations.contains(&id.destination) {
+        if !self.accounts.iter().any(|account| *account.id() == id.destination) {
             let what = format!(
                 "the destination `{}` is not configured (any more): nobody would send it",
                 id.destination

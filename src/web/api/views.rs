@@ -9,6 +9,7 @@ use crate::domain::conversion::{Cause, Change, Conversion};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, SkipCode};
 use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::ConversionId;
+use crate::domain::missing_click::no_click;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::postback::{EncodedBody, Inflation, Postback};
@@ -61,7 +62,7 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
         "placement": conversion.placement.as_ref().map(placement),
         "transaction_id": conversion.transaction_id,
         "attribution": attribution(&conversion.attribution),
-        "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
+        "remarks": remarks(conversion),
         "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
         "item_id": conversion.item_id,
         "value": money(conversion.value),
@@ -97,6 +98,11 @@ pub fn attribution(attribution: &Attribution) -> Value {
         "visitor": visitor,
         "model": model,
     })
+}
+
+/// What a person should know of a conversion: what was kept with it, and what follows from how it is now.
+pub fn remarks(conversion: &Conversion) -> Vec<Value> {
+    conversion.remarks.iter().chain(&no_click(conversion)).map(remark).collect()
 }
 
 /// A remark with its code, field and sentence.
@@ -146,7 +152,8 @@ pub fn delivery(conversion: ConversionId, delivery: &Delivery) -> Value {
     view
 }
 
-fn skip_code(state: &DeliveryState) -> Option<&'static str> {
+/// The code of a skip, as every document of ours writes it.
+pub fn skip_code(state: &DeliveryState) -> Option<&'static str> {
     match state {
         DeliveryState::Skipped { code, .. } => code.map(SkipCode::as_str),
         _ => None,
@@ -199,7 +206,7 @@ pub fn change(change: &Change) -> Value {
     let cause = match &change.cause {
         Cause::Postback(seq) => json!({"postback": seq.to_string()}),
         Cause::Click(click) => json!({"click": click.as_str()}),
-        Cause::Person { name, note } => json!({"person": name, "note": note}),
+        Cause::Person { name, role, note } => json!({"person": name, "role": role.word(), "note": note}),
         Cause::Disposition => json!({"disposition": true}),
     };
     json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})

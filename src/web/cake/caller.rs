@@ -36,7 +36,9 @@ pub(super) fn identify(
 ) -> Result<Caller, Fault> {
     let hint = match endpoint {
         Endpoint::Update => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
-        Endpoint::Record | Endpoint::List => "send `api_key` in the query; keys are the tokens under [api]",
+        Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
+            "send `api_key` in the query; keys are the tokens under [api]"
+        }
     };
     if tokens.is_empty() {
         let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]";
@@ -47,7 +49,7 @@ pub(super) fn identify(
         Err(fault) => {
             let key = match endpoint {
                 Endpoint::Update => member_key(&call.body),
-                Endpoint::Record | Endpoint::List => only_key(&call.query),
+                Endpoint::Record | Endpoint::List | Endpoint::Tracking => only_key(&call.query),
             };
             Some(key.ok_or_else(|| fault.clone())?)
         }
@@ -87,6 +89,11 @@ impl Caller {
         self.rights.may_read_all()
     }
 
+    /// Whether this caller may look at the offer.
+    pub(super) fn sees(&self, offer: &Offer) -> bool {
+        self.reads_all() || self.owns(offer)
+    }
+
     pub(super) fn changes_all(&self) -> bool {
         self.rights.may_change_all()
     }
@@ -115,8 +122,7 @@ impl Caller {
             return None;
         }
         let is_visible = |offer: &&Offer| {
-            (self.reads_all() || self.owns(offer))
-                && advertiser.is_none_or(|wanted| offer.advertiser.as_ref() == Some(wanted))
+            self.sees(offer) && advertiser.is_none_or(|wanted| offer.advertiser.as_ref() == Some(wanted))
         };
         let offers = rules.offers.values().map(|offer| offer.as_ref());
         Some(offers.filter(is_visible).map(|offer| offer.id.clone()).collect())

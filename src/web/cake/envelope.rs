@@ -139,7 +139,7 @@ pub(super) fn updated(conversion: &Conversion) -> String {
 
 /// An id as the documents write it: a whole number. One that is none stays a text, since ids of
 /// the configuration need not be numbers where nobody asks this API.
-fn whole(id: &str) -> Value {
+pub(super) fn whole(id: &str) -> Value {
     let plain = id.bytes().all(|b| b.is_ascii_digit()) && !id.starts_with('0');
     id.parse::<u64>().ok().filter(|_| plain).map_or_else(|| id.into(), Value::from)
 }

@@ -9,6 +9,7 @@ mod envelope;
 mod list;
 mod read;
 mod record;
+mod tracking;
 mod update;
 
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct NetworkApi {
     pub tokens: Tokens,
     /// The offers, with their advertisers.
     pub rules: Arc<Rulebook>,
+    /// What every address begins with; no slash at its end.
+    pub public_url: String,
     /// Dates are days of this zone.
     pub zone: TimeZone,
     /// Keeps what is turned away, and counts wrong keys.
@@ -71,6 +74,7 @@ enum Endpoint {
     Record,
     List,
     Update,
+    Tracking,
 }
 
 impl Endpoint {
@@ -79,6 +83,7 @@ impl Endpoint {
             "conversion.json" => Endpoint::Record,
             "conversions.json" => Endpoint::List,
             "update_conversion.json" => Endpoint::Update,
+            "tracking.json" => Endpoint::Tracking,
             _ => return None,
         })
     }
@@ -89,6 +94,7 @@ impl Endpoint {
             Endpoint::Record => &record::NAMES,
             Endpoint::List => &list::NAMES,
             Endpoint::Update => &update::NAMES,
+            Endpoint::Tracking => &tracking::NAMES,
         }
     }
 
@@ -106,7 +112,7 @@ impl NetworkApi {
     /// Answers a request for what stands behind `/api/2/`.
     pub async fn answer(&self, method: &Method, path: &str, call: Call) -> Answer {
         let Some(endpoint) = Endpoint::of(path) else {
-            let message = "nothing answers at this path; there are conversion.json, conversions.json and update_conversion.json";
+            let message = "nothing answers at this path; there are conversion.json, conversions.json, update_conversion.json and tracking.json";
             return envelope::error(StatusCode::NOT_FOUND, message);
         };
         if method.as_str() != endpoint.method() {
@@ -119,7 +125,9 @@ impl NetworkApi {
         let params = match endpoint {
             // In the body alone: a URL is written into logs on its way.
             Endpoint::Update => params::read_for(&reads, b"", call.content_type.as_deref(), &call.body),
-            Endpoint::Record | Endpoint::List => params::read_for(&reads, &call.query, None, b""),
+            Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
+                params::read_for(&reads, &call.query, None, b"")
+            }
         };
         let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {
             Ok(caller) => caller,
@@ -136,15 +144,17 @@ impl NetworkApi {
         call: Call,
         params: Result<Params, Fault>,
     ) -> Outcome {
-        if endpoint == Endpoint::List {
-            return self.list(&caller, &params?).await;
+        match endpoint {
+            Endpoint::List => return self.list(&caller, &params?).await,
+            Endpoint::Tracking => return self.tracking(&caller, &params?),
+            Endpoint::Record | Endpoint::Update => {}
         }
         let door = self.clone();
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {
             match endpoint {
                 Endpoint::Update => door.update(&caller, &params?).await,
-                Endpoint::Record | Endpoint::List => door.record(&caller, &call, params).await,
+                _ => door.record(&caller, &call, params).await,
             }
         });
         task.await.unwrap_or(Err(Stop::Store(StoreError::Closed)))

@@ -77,7 +77,7 @@ impl NetworkApi {
         let mut notes = params.notes.clone();
         notes.extend(unread_repeats(params, &NAMES));
         let click_id = read::needed(params, "click_id", CLICK_HINT)?;
-        let offer = self.offer_of(caller, params)?;
+        let offer = self.named_offer(params, |offer| caller.may_write(offer))?;
         usable(params, "unique_id")?;
         let unique_id = read::text(params, "unique_id", Use::Id, &mut notes)?;
         let mut kept = Pairs::new();
@@ -101,7 +101,15 @@ impl NetworkApi {
         })
     }
 
-    fn offer_of(&self, caller: &Caller, params: &Params) -> Result<&Offer, Fault> {
+    /// The offer of `offer_id`, where the caller reaches it; else it is as one that does not exist.
+    ///
+    /// # Errors
+    /// It is missing, not a whole number, or not there for this caller.
+    pub(super) fn named_offer(
+        &self,
+        params: &Params,
+        reaches: impl Fn(&Offer) -> bool,
+    ) -> Result<&Offer, Fault> {
         let came = read::needed(params, "offer_id", OFFER_HINT)?;
         let came = came.trim();
         let wrong = || {
@@ -111,7 +119,7 @@ impl NetworkApi {
         let number: u64 =
             came.parse().ok().filter(|_| came.bytes().all(|b| b.is_ascii_digit())).ok_or_else(wrong)?;
         let id = OfferId::parse(&number.to_string()).ok();
-        let offer = id.and_then(|id| caller.offer(&self.rules, &id));
+        let offer = id.and_then(|id| self.rules.offer(&id)).map(AsRef::as_ref).filter(|offer| reaches(offer));
         offer.ok_or_else(|| Fault::new(format!("there is no offer {number}"), OFFER_HINT))
     }
 

@@ -35,7 +35,7 @@ impl NetworkApi {
             StatusChanged::Unknown => Err(unknown()),
             StatusChanged::Refused(refused) => {
                 let hint = match refused {
-                    MoveRefused::Scrubbed => "ask the network to take it back",
+                    MoveRefused::Scrubbed | MoveRefused::Rejected => "ask the network to take it back",
                     MoveRefused::MayNotScrub => STATUS_HINT,
                     MoveRefused::TooOften => "leave it as it is, and tell the network",
                 };

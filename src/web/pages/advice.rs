@@ -64,6 +64,12 @@ fn waiting(delivery: &Delivery, lane: Option<&LaneState>) -> String {
         return "The destination is parked: its account was refused. See Destinations; it is tried again every 15 minutes."
             .to_owned();
     }
+    if let Some(hold) = lane.and_then(|lane| lane.hold.as_ref()) {
+        return format!(
+            "Nothing to do: the destination asked for a wait until {}; then one delivery asks, and the others follow.",
+            hold.until
+        );
+    }
     if delivery.attempts == 0 {
         "Nothing to do: it leaves when its turn comes.".to_owned()
     } else {

@@ -5,16 +5,17 @@ use serde_json::{Value, json};
 
 use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Click, Pairs, Trait, Traits};
-use crate::domain::conversion::{Cause, Change, Conversion, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Role, Status};
 use crate::domain::ids::ConversionId;
+use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
 use crate::domain::rulebook::built_in;
-use crate::domain::status::{Actor, StatusMove};
+use crate::domain::status::{Actor, StatusMove, is_rejected_by_advertiser};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
 use crate::web::api::Refused;
-use crate::web::api::views::remark;
+use crate::web::api::views::remarks;
 use crate::web::pages::form::Form;
 use crate::web::pages::session::{Flash, Visitor};
 use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, exchange, mapping, raw};
@@ -55,14 +56,15 @@ impl Pages {
             "distance": advice::distance(conversion.received_at, now),
             "postbacks": trace.postbacks.iter().map(|one| self.telling(one)).collect::<Vec<_>>(),
             "placement": conversion.placement.as_ref().map(|placed| self.program.placement(placed)),
-            "statuses": statuses(conversion.status),
+            "statuses": statuses(conversion),
             "disposition": conversion.disposition.map(|(due, status)| json!({
                 "status": status.word(),
                 "due": due.to_string(),
                 "distance": advice::distance(due, now),
             })),
             "attribution": attribution(&conversion.attribution),
-            "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
+            "remarks": remarks(conversion),
+            "no_click": no_click(conversion).map(|remark| json!({"code": remark.code(), "text": remark.sentence()})),
             "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
@@ -143,9 +145,11 @@ impl Pages {
     }
 }
 
-/// The statuses that a person can give it.
-fn statuses(now: Status) -> Value {
-    Status::ALL.iter().filter(|status| **status != now).map(|status| status.word()).collect()
+/// The statuses that the network's people can give it; a rejection by an advertiser they can make theirs.
+fn statuses(conversion: &Conversion) -> Value {
+    let may_adopt = is_rejected_by_advertiser(conversion);
+    let others = Status::ALL.iter().filter(|status| may_adopt || **status != conversion.status);
+    others.map(|status| status.word()).collect()
 }
 
 fn considered(candidate: &Considered) -> Value {
@@ -240,8 +244,13 @@ fn change(change: &Change) -> Value {
     let cause = match &change.cause {
         Cause::Postback(seq) => format!("by postback {seq}"),
         Cause::Click(click) => format!("the click {click} arrived"),
-        Cause::Person { name, note: None } => format!("set by {name}"),
-        Cause::Person { name, note: Some(note) } => format!("set by {name}: {note}"),
+        Cause::Person { name, role, note } => {
+            let by = match role {
+                Role::Network => format!("set by {name}"),
+                Role::Advertiser => format!("set by {name}, of the advertiser"),
+            };
+            note.as_ref().map_or(by.clone(), |note| format!("{by}: {note}"))
+        }
         Cause::Disposition => "the offer's disposition fell due".to_owned(),
     };
     json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})

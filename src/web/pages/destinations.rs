@@ -6,6 +6,7 @@ use crate::domain::delivery::LaneState;
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::template::account::{Account, Mode};
+use crate::web::api::destinations::state;
 use crate::web::pages::{Pages, Sheet, advice};
 
 impl Pages {
@@ -37,23 +38,23 @@ impl Pages {
 fn destination(account: &Account, lane: Option<&LaneState>, queue: Option<&Backlog>, now: Time) -> Value {
     let parked = lane.and_then(|lane| lane.parked.as_ref());
     let open_until = lane.and_then(|lane| lane.open_until).filter(|until| *until > now);
-    let state = match (account.mode(), parked.is_some(), open_until.is_some()) {
-        (Mode::Off, ..) => "off",
-        (_, true, _) => "parked",
-        (_, _, true) => "paused",
-        _ => "sending",
-    };
+    let hold = lane.and_then(|lane| lane.hold.as_ref()).filter(|_| account.mode().sends());
     json!({
         "id": account.id().as_str(),
         "template": account.template_name(),
         "mode": account.mode().word(),
         "mode_note": mode_note(account.mode()),
-        "state": state,
+        "state": state(account.mode(), lane, now).replace('_', " "),
         "setup": account.template().map_or("", |template| template.setup().trim()),
         "queue": waiting(queue, now),
         "in_flight": lane.map_or(0, |lane| lane.in_flight),
         "delivered": lane.map_or(0, |lane| lane.delivered),
         "parked": parked.map(|(at, why)| happened(*at, why, now)),
+        "hold": hold.map(|hold| json!({
+            "until": hold.until.to_string(),
+            "distance": advice::distance(hold.until, now),
+            "why": hold.reason,
+        })),
         "open_until": open_until.map(|until| json!({"at": until.to_string(), "distance": advice::distance(until, now)})),
         "last_error": lane.and_then(|lane| lane.last_error.as_ref()).map(|(at, why)| happened(*at, why, now)),
     })

@@ -124,7 +124,7 @@ fn look(word: &str) -> (&'static str, &'static str) {
         | "passed" | "added" | "removed" => ("good", "check"),
         "updated" => ("info", "loop"),
         "test" | "shadow" => ("info", "info"),
-        "held" | "off" | "paused" => ("wait", "pause"),
+        "held" | "off" | "paused" | "on hold" => ("wait", "pause"),
         "waiting" | "pending" | "retry" => ("wait", "clock"),
         "unmatched" | "quarantined" | "parked" | "park" | "marked" | "expired" => ("warn", "alert"),
         "dead" | "refused" | "rejected" | "broken" | "blocked" => ("bad", "cross"),

@@ -35,6 +35,7 @@ use crate::ambient::Clock;
 use crate::domain::delivery::LaneState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::ingest::postback::Network;
+use crate::ingest::preview::Forecast;
 use crate::ingest::suppression::Wish;
 use crate::store::{Store, StoreError};
 use crate::template::account::Account;
@@ -67,6 +68,8 @@ pub struct Pages {
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
     /// How each destination is doing now.
     pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
+    /// What sending would make of a delivery.
+    pub forecast: Forecast,
     /// Whether people reach the pages by https: cookies are then sent by https only.
     pub secure_cookies: bool,
 }
@@ -240,7 +243,8 @@ impl Pages {
             clock: self.clock.clone(),
             health: Arc::clone(&self.health),
             networks: Arc::clone(&self.networks),
-            destinations: Arc::new(self.accounts.iter().map(|account| account.id().clone()).collect()),
+            accounts: Arc::clone(&self.accounts),
+            lanes: Arc::clone(&self.lanes),
             max_age_ms: Arc::clone(&self.max_age_ms),
         }
     }

@@ -13,6 +13,7 @@ use crate::web::pages::links::click_pixel;
 use crate::web::pages::program::{CampaignCard, CreativeCard, CreativeLink, OfferCard};
 use crate::web::pages::route::segment;
 use crate::web::pages::{Pages, Sheet, Stop};
+use crate::web::snippets::OfferSnippets;
 
 /// How many of today's clicks are counted for a page: a bounded read, not a scan.
 const MOST_COUNTED: usize = 1000;
@@ -166,22 +167,13 @@ fn creative_link(creative: &CreativeLink) -> Value {
 
 /// What the advertiser gets: the address to call, and the pixels for the page after the sale.
 fn tracking(base: &str, offer: &Offer) -> Value {
-    let id = offer.id.as_str();
-    let mut pixel = format!("offer={id}&transaction_id=ORDER_ID");
-    let mut classic = format!("o={id}&t=ORDER_ID");
-    if offer.accept_pixel_value {
-        pixel.push_str("&value=SALE_AMOUNT");
-        classic.push_str("&p=SALE_AMOUNT");
-    }
-    let image = |path: &str, query: &str| {
-        format!("<img src=\"{base}{path}?{query}\" width=\"1\" height=\"1\" alt=\"\">")
-    };
+    let snippets = OfferSnippets::of(base, offer);
     json!({
-        "postback": format!("{base}/api/2/conversion.json?api_key=API_KEY&offer_id={id}&click_id=REPLACE"),
-        "image": image("/pixel.gif", &pixel),
-        "script": format!("<script src=\"{base}/pixel.js?{pixel}\" async></script>"),
-        "classic_image": image("/p.ashx", &format!("{classic}&f=img")),
-        "classic_postback": format!("{base}/p.ashx?{classic}&r=REPLACE&f=pb"),
+        "postback": snippets.postback,
+        "image": snippets.image,
+        "script": snippets.script,
+        "classic_image": snippets.classic_image,
+        "classic_postback": snippets.classic_postback,
         "by_percent": matches!(offer.payout, Some(Payout::Percent(_))),
     })
 }

@@ -19,7 +19,8 @@ impl Pages {
                 Some((account.clone(), card.route.clone()))
             })
             .collect();
-        let previewed = preview_outgoing(&trace.conversion, trace.click.as_deref(), &postbacks, now);
+        let previewed =
+            preview_outgoing((&trace.conversion, trace.click.as_deref()), &postbacks, self.forecast, now);
         previewed.iter().map(partner).collect()
     }
 }

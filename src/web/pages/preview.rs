@@ -10,7 +10,7 @@ use crate::domain::click::Click;
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
-use crate::ingest::preview::{self, Pasted, PreviewOutcome, Previewed, PreviewedRequest};
+use crate::ingest::preview::{self, Ground, Pasted, PreviewOutcome, Previewed, PreviewedRequest};
 use crate::store::StoreError;
 use crate::web::pages::form::Form;
 use crate::web::pages::{Pages, Stop, conversion, exchange, mapping};
@@ -44,7 +44,8 @@ impl Pages {
         let asked = Pasted { query: query.as_bytes(), content_type, body: body.as_bytes() };
         let clicks = self.pasted_clicks(network, asked).await?;
         let now = self.clock.now();
-        let found = preview::preview(network, &self.accounts, asked, now, |id| clicks.get(id).cloned());
+        let ground = Ground { network, accounts: &self.accounts, forecast: self.forecast };
+        let found = preview::preview(ground, asked, now, |id| clicks.get(id).cloned());
         let outcome = match &found.outcome {
             PreviewOutcome::Quarantined(fault) => quarantined(fault),
             PreviewOutcome::Conversion(previewed) => would_be(previewed, &clicks, now),
@@ -90,13 +91,12 @@ fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -
         .deliveries
         .iter()
         .map(|(delivery, sent)| {
-            let (request, skipped, broken) = match sent {
-                PreviewedRequest::Request(request) => (Some(exchange::request(request)), None, None),
-                PreviewedRequest::Skipped(reason) => (None, Some(reason), None),
-                PreviewedRequest::Broken(problem) => (None, None, Some(problem)),
+            let (request, missing) = match sent {
+                PreviewedRequest::Request(request) => (Some(exchange::request(request)), None),
+                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
             };
             let view = exchange::delivery(&previewed.conversion, delivery, &[], &[], now);
-            json!({"delivery": view, "request": request, "skipped": skipped, "broken": broken})
+            json!({"delivery": view, "request": request, "missing": missing})
         })
         .collect();
     let made = json!({

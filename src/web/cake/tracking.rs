@@ -1,0 +1,37 @@
+//! `GET tracking.json`: what an advertiser pastes to report an offer's conversions.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::template::params::Params;
+use crate::web::cake::caller::Caller;
+use crate::web::cake::envelope::{text, whole};
+use crate::web::cake::{NetworkApi, Outcome};
+use crate::web::snippets::OfferSnippets;
+
+/// The parameters that it reads.
+pub(super) const NAMES: [&str; 2] = ["api_key", "offer_id"];
+
+/// As the offer's page shows them, placeholders and all.
+#[derive(Serialize)]
+struct Tracking {
+    request_status: &'static str,
+    offer_id: Value,
+    postback_url: String,
+    image_pixel: String,
+    javascript_pixel: String,
+}
+
+impl NetworkApi {
+    pub(super) fn tracking(&self, caller: &Caller, params: &Params) -> Outcome {
+        let offer = self.named_offer(params, |offer| caller.sees(offer))?;
+        let snippets = OfferSnippets::of(&self.public_url, offer);
+        Ok(text(&Tracking {
+            request_status: "Success",
+            offer_id: whole(offer.id.as_str()),
+            postback_url: snippets.postback,
+            image_pixel: snippets.image,
+            javascript_pixel: snippets.script,
+        }))
+    }
+}
