@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{ConversionId, OfferId};
 use crate::domain::money::Money;
 
 /// Something that a person should know of a conversion or of a request that was sent. Values that may be
@@ -20,6 +20,8 @@ pub enum Remark {
     PersonalizationNotExpressed,
     /// The offer pays a percentage of the sale, and the sale's amount was not reported.
     PercentWithoutAmount { offer: OfferId },
+    /// Its transaction id was received before with another click; it is the `nth` conversion of it.
+    TransactionReused { first: ConversionId, nth: u32 },
 }
 
 impl Remark {
@@ -31,6 +33,7 @@ impl Remark {
             Remark::PayoutScaled { .. } => "payout_scaled",
             Remark::PersonalizationNotExpressed => "personalization_not_expressed",
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
+            Remark::TransactionReused { .. } => "transaction_reused",
         }
     }
 
@@ -40,6 +43,7 @@ impl Remark {
             Remark::ValueLeftOut { field } | Remark::BirthdateAmbiguous { field } => field,
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
+            Remark::TransactionReused { .. } => "transaction_id",
         }
     }
 
@@ -62,6 +66,11 @@ impl Remark {
             Remark::PercentWithoutAmount { offer } => format!(
                 "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is \
                  paid. Report the sale's amount"
+            ),
+            Remark::TransactionReused { first, nth } => format!(
+                "its transaction id was received before with another click: it is conversion {nth} of this \
+                 id, the first one is {first}. An id that every sale has is a constant: put the macro of \
+                 the order's number in its place at the network"
             ),
         }
     }

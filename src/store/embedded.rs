@@ -12,7 +12,7 @@ use crate::domain::attribution::{FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
-use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::status::StatusMove;
@@ -34,8 +34,8 @@ use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
     Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt, ConsentArrival,
     ConversionFilter, ConversionRef, DeliveryFilter, Later, ListedDelivery, Outcome, Page, PageRequest,
-    PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, StatusChanged, Store, StoreError,
-    SuppressionOrder, Trace, read,
+    PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, ReusedTransaction, StatusChanged,
+    Store, StoreError, SuppressionOrder, Trace, read,
 };
 
 /// How many lists and traces are read at a time.
@@ -398,6 +398,19 @@ impl Store for Embedded {
         page: PageRequest,
     ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>> {
         self.read(move |shared| read::conversions(shared, &filter, &page))
+    }
+
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>> {
+        self.read(move |shared| read::reused_transactions(shared, &source, limit))
+    }
+
+    fn reversals_ready(&self, limit: usize) -> Vec<Seq> {
+        let taken = self.shared.index.lock().reversals.take(limit);
+        taken.into_iter().filter_map(Seq::new).collect()
+    }
+
+    fn reversals_bell(&self) -> Arc<Notify> {
+        self.shared.index.lock().reversals.bell()
     }
 
     fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>> {

@@ -7,6 +7,7 @@ mod commit;
 pub mod crash;
 pub mod embedded;
 mod group;
+mod group_facts;
 mod index;
 pub mod kv;
 mod layout;
@@ -17,6 +18,8 @@ pub mod open;
 mod purge;
 mod queues;
 mod read;
+mod reused;
+mod reversals;
 mod shelf;
 pub mod sled;
 mod steps;
@@ -364,6 +367,14 @@ pub struct Backlog {
     pub oldest_due: Option<Time>,
 }
 
+/// A transaction id that several conversions have.
+#[derive(Debug, Clone)]
+pub struct ReusedTransaction {
+    /// How many conversions the id had, those purged since included.
+    pub conversions: u32,
+    pub newest: Conversion,
+}
+
 /// The dates before which records may be purged.
 #[derive(Debug, Clone, Copy)]
 pub struct PurgeBefore {
@@ -499,6 +510,17 @@ pub trait Store: Send + Sync + 'static {
         filter: ConversionFilter,
         page: PageRequest,
     ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>>;
+
+    /// The transaction ids of a source that were received with three or more different clicks, the most
+    /// used first; at most `limit`.
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>>;
+
+    /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
+    /// they are to be mapped again. What was not mapped again is handed out after the next start.
+    fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
+
+    /// Rings when [`Store::reversals_ready`] may have something to hand out. A hint.
+    fn reversals_bell(&self) -> Arc<Notify>;
 
     fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>>;
 
