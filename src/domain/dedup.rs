@@ -136,7 +136,7 @@ impl Identity {
         let takes_back = takes_back_for_sure(draft);
         let mut misfits = Vec::new();
         for siblings in groups.iter().filter(|siblings| takes_back || siblings.is_taken_back_by(draft)) {
-            match siblings.only_one(draft, facts)? {
+            match siblings.only_one(draft, siblings.some(facts)?) {
                 OnlyOne::Found(known) => return Ok(Belonging::Known(known)),
                 OnlyOne::Several(some) => {
                     return Ok(Belonging::Ambiguous(ambiguous(draft, siblings.count(), &some)));
@@ -271,20 +271,17 @@ impl<'a> Siblings<'a> {
     }
 
     /// The one that a report must mean that takes back and names none of their clicks: the only one, and
-    /// of its item where both name one.
-    fn only_one<F: Facts>(&self, draft: &Draft, facts: &F) -> Result<OnlyOne, F::Error> {
-        if self.count() == 0 {
-            return Ok(OnlyOne::None(Vec::new()));
-        }
-        let some = self.some(facts)?;
+    /// of its item where both name one. `some` are those that were read.
+    fn only_one(&self, draft: &Draft, some: Vec<Conversion>) -> OnlyOne {
         let mut fitting = some.iter().filter(|one| is_of_item(one, draft));
-        let found = fitting.next().filter(|_| fitting.next().is_none()).cloned();
+        let found = fitting.next();
+        let is_one = fitting.next().is_none();
         let are_all = usize::try_from(self.count()).is_ok_and(|count| count == some.len());
-        Ok(match found {
-            Some(found) if are_all => OnlyOne::Found(Box::new(found)),
-            None if are_all && !some.iter().any(|one| is_of_item(one, draft)) => OnlyOne::None(some),
+        match found {
+            Some(found) if are_all && is_one => OnlyOne::Found(Box::new(found.clone())),
+            None if are_all => OnlyOne::None(some),
             _ => OnlyOne::Several(some),
-        })
+        }
     }
 
     /// What a report that takes nothing back is to these: one of them told again, or another one.
@@ -300,15 +297,19 @@ impl<'a> Siblings<'a> {
             _ if self.count() == 0 => None,
             (Some(_), Some(first)) => Some(first.clone()),
             (None, Some(first)) if self.count() == 1 => Some(first.clone()),
-            (None, _) => match (self.some(facts)?, self.count()) {
-                (mut some, 1) if some.len() == 1 => some.pop(),
-                _ => match self.only_one(draft, facts)? {
-                    OnlyOne::Found(known) => Some(*known),
-                    OnlyOne::Several(some) | OnlyOne::None(some) => {
-                        return Ok(Belonging::Ambiguous(ambiguous(draft, self.count(), &some)));
+            (None, _) => {
+                let mut some = self.some(facts)?;
+                if self.count() == 1 && some.len() == 1 {
+                    some.pop()
+                } else {
+                    match self.only_one(draft, some) {
+                        OnlyOne::Found(known) => Some(*known),
+                        OnlyOne::Several(some) | OnlyOne::None(some) => {
+                            return Ok(Belonging::Ambiguous(ambiguous(draft, self.count(), &some)));
+                        }
                     }
-                },
-            },
+                }
+            }
             (Some(_), None) => self.of_the_same_visitor(draft, facts)?,
         };
         Ok(match (known, click) {

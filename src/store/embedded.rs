@@ -30,12 +30,13 @@ use crate::store::open::{OpenError, rebuild};
 use crate::store::queues::Slot;
 use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
+use crate::store::transactions::{ReusedTransaction, Transactions};
 use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
     Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt, ConsentArrival,
     ConversionFilter, ConversionRef, DeliveryFilter, Later, ListedDelivery, Outcome, Page, PageRequest,
-    PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, ReusedTransaction, StatusChanged,
-    Store, StoreError, SuppressionOrder, Trace, read,
+    PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, StatusChanged, Store, StoreError,
+    SuppressionOrder, Trace, read,
 };
 
 /// How many lists and traces are read at a time.
@@ -257,6 +258,21 @@ fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
     Box::pin(std::future::ready(done))
 }
 
+impl Transactions for Embedded {
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>> {
+        self.read(move |shared| read::reused_transactions(shared, &source, limit))
+    }
+
+    fn reversals_ready(&self, limit: usize) -> Vec<Seq> {
+        let taken = self.shared.index.lock().reversals.take(limit);
+        taken.into_iter().filter_map(Seq::new).collect()
+    }
+
+    fn reversals_bell(&self) -> Arc<Notify> {
+        self.shared.index.lock().reversals.bell()
+    }
+}
+
 impl Store for Embedded {
     fn govern(&self, rules: Arc<Rulebook>) {
         let rule = rules.filters.duplicate;
@@ -398,19 +414,6 @@ impl Store for Embedded {
         page: PageRequest,
     ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>> {
         self.read(move |shared| read::conversions(shared, &filter, &page))
-    }
-
-    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>> {
-        self.read(move |shared| read::reused_transactions(shared, &source, limit))
-    }
-
-    fn reversals_ready(&self, limit: usize) -> Vec<Seq> {
-        let taken = self.shared.index.lock().reversals.take(limit);
-        taken.into_iter().filter_map(Seq::new).collect()
-    }
-
-    fn reversals_bell(&self) -> Arc<Notify> {
-        self.shared.index.lock().reversals.bell()
     }
 
     fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>> {

@@ -18,8 +18,8 @@ use crate::store::network::rows::Rows;
 use crate::store::network::statuses::Dispositions;
 use crate::store::network::tally::Tally;
 use crate::store::queues::{Lane, Slot};
-use crate::store::reused::Reused;
-use crate::store::reversals::Reversals;
+use crate::store::transactions::reused::Reused;
+use crate::store::transactions::reversals::Reversals;
 
 const SHARDS: usize = 64;
 

@@ -18,11 +18,10 @@ pub mod open;
 mod purge;
 mod queues;
 mod read;
-mod reused;
-mod reversals;
 mod shelf;
 pub mod sled;
 mod steps;
+pub mod transactions;
 mod walk;
 pub mod writer;
 
@@ -367,14 +366,6 @@ pub struct Backlog {
     pub oldest_due: Option<Time>,
 }
 
-/// A transaction id that several conversions have.
-#[derive(Debug, Clone)]
-pub struct ReusedTransaction {
-    /// How many conversions the id had, those purged since included.
-    pub conversions: u32,
-    pub newest: Conversion,
-}
-
 /// The dates before which records may be purged.
 #[derive(Debug, Clone, Copy)]
 pub struct PurgeBefore {
@@ -401,7 +392,7 @@ pub struct Purged {
 /// 4. A claimed delivery is handed to nobody else until it is recorded or released. Leases of an
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: transactions::Transactions + Send + Sync + 'static {
     /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn govern(&self, rules: Arc<Rulebook>);
 
@@ -458,8 +449,7 @@ pub trait Store: Send + Sync + 'static {
         oldest_event: Option<Time>,
     ) -> Later<'_, Result<Delivery, RetryRefused>>;
 
-    /// Skips, with the reason, what waits for a destination that is no longer configured. Answers
-    /// how many.
+    /// Skips, with the reason, what waits for a destination that is not configured any more; answers how many.
     fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64>;
 
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
@@ -510,17 +500,6 @@ pub trait Store: Send + Sync + 'static {
         filter: ConversionFilter,
         page: PageRequest,
     ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>>;
-
-    /// The transaction ids of a source that were received with three or more different clicks, the most
-    /// used first; at most `limit`.
-    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>>;
-
-    /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
-    /// they are to be mapped again. What was not mapped again is handed out after the next start.
-    fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
-
-    /// Rings when [`Store::reversals_ready`] may have something to hand out. A hint.
-    fn reversals_bell(&self) -> Arc<Notify>;
 
     fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>>;
 

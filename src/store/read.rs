@@ -9,10 +9,10 @@ use crate::domain::time::Time;
 use crate::store::group::Shared;
 use crate::store::layout::{Sketch, VerdictWord, tag};
 use crate::store::shelf::Record;
+use crate::store::transactions::ReusedTransaction;
 use crate::store::walk::{UNPACK, Walk, show};
 use crate::store::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, ReusedTransaction,
-    StoreError, Trace,
+    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, StoreError, Trace,
 };
 
 /// How many dead letters one call looks at.

@@ -2,10 +2,10 @@
 //! skeletons and our own snippets, words for nothing, and macros of which a half arrived.
 
 /// Words for nothing, in any use.
-const NOTHING: [&str; 5] = ["null", "undefined", "none", "n/a", "-"];
+const NOTHING: &[&str] = &["null", "undefined", "none", "n/a", "-"];
 
 /// Words for nothing where an id is expected. Compared without case.
-const NO_ID: [&str; 14] = [
+const NO_ID: &[&str] = &[
     "0",
     "-1",
     "nan",
@@ -23,12 +23,15 @@ const NO_ID: [&str; 14] = [
 ];
 
 /// Words of URL skeletons, in any use.
-const SKELETON: [&str; 7] =
-    ["replace", "optional", "transaction_id", "request_session_id", "click_id", "clickid", "sale_amount"];
+const SKELETON: &[&str] =
+    &["replace", "optional", "transaction_id", "request_session_id", "click_id", "clickid", "sale_amount"];
 
 /// Where an id is expected, what it is the id of: `ORDER_ID`, `clickId`, `Sub-ID`. Compared without case,
 /// `_`, `-` and spaces, with `id` behind or before.
-const ID_OF: [&str; 34] = [
+const ID_OF: &[&str] = &[
+    "u",
+    "uu",
+    "gu",
     "order",
     "transaction",
     "trans",
@@ -67,7 +70,7 @@ const ID_OF: [&str; 34] = [
 
 /// Where an id is expected, words that are written in its place by our own pages or by people, `#`, `_`,
 /// `-` and spaces left out. An event is no id: a constant that every sale has.
-const IN_PLACE_OF_ID: [&str; 24] = [
+const IN_PLACE_OF_ID: &[&str] = &[
     "apikey",
     "ordernumber",
     "orderno",
@@ -95,7 +98,7 @@ const IN_PLACE_OF_ID: [&str; 24] = [
 ];
 
 /// What begins a phrase that asks to be replaced: `YOUR_ORDER_ID`, `REPLACE_ME`.
-const ASKS: [&str; 5] = ["your", "replace", "insert", "enter", "put"];
+const ASKS: &[&str] = &["your", "replace", "insert", "enter", "put"];
 
 /// Whether `text` is a word for nothing; more words are where an id is expected.
 pub(crate) fn is_nothing(text: &str, is_id: bool) -> bool {
@@ -125,8 +128,20 @@ fn is_in_place_of_id(text: &str) -> bool {
     }
     let plain: String =
         text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
+    if is_words_with_id(text) {
+        return true;
+    }
     let of = plain.strip_suffix("id").or_else(|| plain.strip_prefix("id"));
     of.is_some_and(|of| of.is_empty() || ID_OF.contains(&of)) || IN_PLACE_OF_ID.contains(&plain.as_str())
+}
+
+/// `AFF_SUB_ID`, `id-of-order`: words of letters, of which the first or the last is `id`.
+fn is_words_with_id(text: &str) -> bool {
+    let words: Vec<&str> = text.split(['_', '-', ' ']).collect();
+    let are_words =
+        words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic()));
+    let is_id = |word: Option<&&str>| word.is_some_and(|word| word.eq_ignore_ascii_case("id"));
+    words.len() > 1 && are_words && (is_id(words.first()) || is_id(words.last()))
 }
 
 /// `XXXXXX`, `######`, `****`, `____`: one mark again and again.
@@ -149,12 +164,14 @@ pub(crate) fn is_half_macro(text: &str) -> bool {
     front || closed.iter().any(|mark| text.strip_suffix(mark).is_some_and(is_macro_name))
 }
 
-/// A macro's name as networks write them: letters, with a digit or two behind. An order's name has more.
+/// A macro's name as networks write them: more letters than digits, or `s2`. An order's name has more digits.
 fn is_macro_name(name: &str) -> bool {
     let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     let letters = name.bytes().filter(u8::is_ascii_alphabetic).count();
-    begins_with_letter(name) && name.bytes().all(part) && digits <= 2 && letters > digits.saturating_sub(1)
+    let is_sub_id =
+        (letters, digits) == (1, 1) && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    begins_with_letter(name) && name.bytes().all(part) && digits <= 2 && (letters > digits || is_sub_id)
 }
 
 fn begins_with_letter(name: &str) -> bool {

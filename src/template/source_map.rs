@@ -32,13 +32,23 @@ impl SourceTemplate {
             return Err(fault::cut(name, self));
         }
         let came = Came::index(self, params)?;
-        let mut mapping =
-            Mapping { template: self, binding, params, came, faults: Vec::new(), left_out: Vec::new() };
+        let mut mapping = Mapping {
+            template: self,
+            binding,
+            params,
+            came,
+            faults: Vec::new(),
+            no_ids: Vec::new(),
+            left_out: Vec::new(),
+        };
         mapping.left_out.append(&mut mapping.came.left_out);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
-            _ => Err(fault::merged(mapping.faults)),
+            _ => {
+                mapping.faults.append(&mut mapping.no_ids);
+                Err(fault::merged(mapping.faults))
+            }
         }
     }
 
@@ -80,6 +90,8 @@ struct Mapping<'a> {
     params: &'a Params,
     came: Came<'a>,
     faults: Vec<Fault>,
+    /// Ids that count as absent; where something else stops the postback, they are named with it.
+    no_ids: Vec<Fault>,
     /// What did not stop the postback.
     left_out: Vec<String>,
 }
@@ -195,6 +207,7 @@ impl<'a> Mapping<'a> {
                 Found::Sound { param, text } => return Some((param, text)),
                 Found::Bad { param, why: why @ Wrong::Judged(_) } => {
                     self.left_out.push(fault::no_id(param, &why));
+                    self.no_ids.push(fault::unfilled(param, &why));
                 }
                 // An id came, and which one cannot be known.
                 Found::Bad { param, why } => {
