@@ -32,7 +32,7 @@ const IDS: [&str; 14] = [
 
 /// The values that a text gives to parameters with ids.
 fn values_in(text: &str) -> BTreeSet<String> {
-    let text = text.replace("&amp;", "&").replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">");
+    let text = text.replace("&amp;", "&").replace("&#x3D;", "=").replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">");
     let parts = text.split(['?', '&', '"', '\'', ' ', '\n', '<', '>', '`', ',', ')']);
     let pairs = parts.filter_map(|part| part.split_once('='));
     let ids = pairs.filter(|(name, value)| IDS.contains(name) && !value.is_empty());
@@ -71,7 +71,9 @@ async fn no_placeholder_that_we_print_merges_two_sales() {
     }
     assert!(printed.iter().any(|value| value == "ORDER_ID") && printed.len() > 4, "{printed:?}");
     for value in &printed {
-        assert_ne!(judged(value), Judged::Sound, "`{value}` is printed in an id's place");
+        // A number is an example of a real id.
+        let is_number = value.bytes().all(|b| b.is_ascii_digit());
+        assert!(is_number || judged(value) != Judged::Sound, "`{value}` is printed in an id's place");
         assert_eq!(conversions_of_two_clicks(&world, value).await, 2, "{value}");
     }
     let documents = [
