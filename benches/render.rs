@@ -190,6 +190,7 @@ fn conversion(traits: Traits) -> Conversion {
         not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
+        reuse: None,
     }
 }
 

@@ -13,8 +13,9 @@ use tracing::{info, warn};
 use crate::ambient::Clock;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
-use crate::domain::ids::DestinationId;
+use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
+use crate::ingest::reprocess;
 use crate::problem::Problem;
 use crate::store::embedded::{Embedded, Settings};
 use crate::store::{Backlog, Store, StoreError};
@@ -47,6 +48,7 @@ pub struct App {
     dispatch: Arc<Dispatch>,
     stop_upkeep: watch::Sender<bool>,
     upkeep: JoinHandle<()>,
+    reprocessing: JoinHandle<()>,
     drain: JoinHandle<()>,
 }
 
@@ -93,7 +95,9 @@ impl App {
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
         let drain = tokio::spawn(measure::drain(metrics));
         let config = Arc::new(Mutex::new(Arc::new(config)));
-        Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, drain })
+        let reprocessing =
+            tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
+        Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, reprocessing, drain })
     }
 
     /// Where networks and visitors come in.
@@ -178,6 +182,7 @@ impl App {
         self.stop_upkeep.send_replace(true);
         // A loop that panicked has nothing left to finish.
         let _ = self.upkeep.await;
+        let _ = self.reprocessing.await;
         self.drain.abort();
         self.shared.store.close().await.map_err(|error| {
             Problem::new(error.to_string(), "look at the disk; the next start recovers by itself")
@@ -258,6 +263,18 @@ impl Doors {
 
 async fn run_upkeep(shared: Shared, signals: Signals) {
     if let Err(error) = upkeep::run(Arc::clone(&shared.store), shared.clock, signals).await {
+        shared.health.store_failed(&error);
+    }
+}
+
+/// Maps reversals again when their sales are received, by what is configured then.
+async fn reprocess(shared: Shared, config: Arc<Mutex<Arc<Config>>>, stop: watch::Receiver<bool>) {
+    let network = move |id: &SourceId| {
+        let config = Arc::clone(&config.lock());
+        site::network(&config, id)
+    };
+    let store = Arc::clone(&shared.store);
+    if let Err(error) = reprocess::run(store, network, shared.clock, stop).await {
         shared.health.store_failed(&error);
     }
 }

@@ -1,14 +1,17 @@
 //! What a postback is to what is known: every clause of deduplication, told as stories of one sale.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Reading, candidates};
 use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim, EventName, Status};
-use postbridge::domain::decision::{Arrived, Decision, Facts, decide};
-use postbridge::domain::ids::{ClickId, ConversionId, Seq, SourceId};
+use postbridge::domain::decision::{Arrived, Decision, decide};
+use postbridge::domain::facts::{Facts, Later};
+use postbridge::domain::ids::{ClickId, ConversionId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::rejection::RejectionCode;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
@@ -16,19 +19,22 @@ use postbridge::domain::time::Time;
 use crate::dispatch_world;
 
 /// What is known so far, and the clicks that are recorded.
-struct Known {
+pub struct Known {
     dedup: Dedup,
-    conversions: HashMap<ConversionId, Conversion>,
-    clicks: Vec<&'static str>,
+    pub conversions: HashMap<ConversionId, Conversion>,
+    /// The recorded clicks, each with its visitor.
+    pub clicks: Vec<(&'static str, Option<&'static str>)>,
+    /// How many conversions were looked up.
+    pub reads: Cell<usize>,
     next: u64,
 }
 
 impl Known {
-    fn new(dedup: Dedup) -> Known {
-        Known { dedup, conversions: HashMap::new(), clicks: Vec::new(), next: 1 }
+    pub fn new(dedup: Dedup) -> Known {
+        Known { dedup, conversions: HashMap::new(), clicks: Vec::new(), reads: Cell::new(0), next: 1 }
     }
 
-    fn tell(&mut self, draft: &Draft) -> Decision {
+    pub fn tell(&mut self, draft: &Draft) -> Decision {
         let at = Time::from_millis(self.next as i64 * 1000).unwrap();
         let arrived = Arrived { seq: Seq::new(self.next).unwrap(), at, now: at };
         self.next += 1;
@@ -47,30 +53,47 @@ impl Facts for Known {
     type Error = Infallible;
 
     fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, Infallible> {
+        self.reads.set(self.reads.get() + 1);
         Ok(self.conversions.get(id).cloned())
     }
 
+    fn made_by(&self, postback: Seq) -> Result<Option<Conversion>, Infallible> {
+        self.reads.set(self.reads.get() + 1);
+        Ok(self.conversions.values().find(|one| one.seq == postback).cloned())
+    }
+
+    fn later(&self, first: &ConversionId) -> Result<Option<Later>, Infallible> {
+        let reuses = self.conversions.values().filter_map(|one| Some((one.seq, one.reuse.as_ref()?)));
+        let mut of_first: Vec<_> = reuses.filter(|(_, reuse)| reuse.first == *first).collect();
+        of_first.sort_by_key(|(seq, _)| *seq);
+        let kept = of_first.len() as u32;
+        Ok(of_first.last().map(|(newest, reuse)| Later { newest: *newest, nth: reuse.nth, kept }))
+    }
+
     fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {
-        let known = |(id, _): &(ClickId, Reading)| self.clicks.contains(&id.as_str());
-        let found = candidates(given).into_iter().find(known);
-        Ok(found.map(|(id, reading)| FoundClick {
-            click: Arc::new(crate::store_ground::click(id.as_str())),
-            reading,
+        let found = candidates(given).into_iter().find_map(|(id, reading)| {
+            let (_, visitor) = self.clicks.iter().find(|(known, _)| *known == id.as_str())?;
+            Some((id, reading, *visitor))
+        });
+        Ok(found.map(|(id, reading, visitor)| {
+            let mut click = crate::store_ground::click(id.as_str());
+            click.passage.visitor = visitor.map(|visitor| VisitorId::parse(visitor).unwrap());
+            FoundClick { click: Arc::new(click), reading }
         }))
     }
 }
 
-fn money(text: &str) -> Option<Money> {
+pub fn money(text: &str) -> Option<Money> {
     let (amount, currency) = text.split_once(' ')?;
     Some(Money::new(parse_decimal(amount, DecimalMark::Dot)?, Currency::parse(currency)?))
 }
 
-fn event(name: &str) -> EventName {
+pub fn event(name: &str) -> EventName {
     EventName::parse(name).unwrap()
 }
 
 /// A sale whose event is told from its value.
-fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
+pub fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
     Draft {
         source: SourceId::parse("net").unwrap(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
@@ -81,25 +104,25 @@ fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
     }
 }
 
-fn named(name: &str, draft: Draft) -> Draft {
+pub fn named(name: &str, draft: Draft) -> Draft {
     Draft { event: EventClaim::Named(event(name)), ..draft }
 }
 
-fn new(decision: Decision) -> Conversion {
+pub fn new(decision: Decision) -> Conversion {
     match decision {
         Decision::New { conversion, .. } => conversion,
         other => panic!("expected a new conversion: {other:?}"),
     }
 }
 
-fn update(decision: Decision) -> Conversion {
+pub fn update(decision: Decision) -> Conversion {
     match decision {
         Decision::Update { conversion, .. } => conversion,
         other => panic!("expected an update: {other:?}"),
     }
 }
 
-fn duplicate(decision: Decision) -> (Conversion, Option<String>) {
+pub fn duplicate(decision: Decision) -> (Conversion, Option<String>) {
     match decision {
         Decision::Duplicate { conversion, note } => (conversion, note),
         other => panic!("expected a duplicate: {other:?}"),
@@ -195,8 +218,9 @@ fn a_value_below_zero_without_a_known_transaction_is_quarantined() {
         let mut known = Known::new(dedup);
         for draft in [by_value(Some("T"), Some("c"), "-7 USD"), by_value(None, None, "-7 USD")] {
             let decision = known.tell(&draft);
-            let Decision::Quarantine(fault) = decision else { panic!("{dedup:?}: {decision:?}") };
+            let Decision::UnknownSale { fault, .. } = decision else { panic!("{dedup:?}: {decision:?}") };
             assert!(fault.reason.contains("-7 USD"), "{}", fault.reason);
+            assert_eq!(fault.code, Some(RejectionCode::UnknownTransaction));
         }
     }
 }
@@ -215,12 +239,13 @@ fn a_lead_that_rises_above_zero_becomes_its_own_purchase() {
 #[test]
 fn a_repeat_that_adds_the_click_id_is_an_update_and_is_matched() {
     let mut known = Known::new(Dedup::Transaction);
-    known.clicks.push("c1");
+    known.clicks.push(("c1", None));
     new(known.tell(&by_value(Some("T"), None, "7 USD")));
     let matched = update(known.tell(&by_value(Some("T"), Some("c1"), "7 USD")));
     assert_eq!(matched.attribution.click().map(ClickId::as_str), Some("c1"));
-    let (same, note) = duplicate(known.tell(&by_value(Some("T"), Some("c2"), "7 USD")));
-    assert_eq!(same.attribution.given(), Some("c1"), "a different click id changes nothing");
+    let rejected = Draft { status: Some(Status::Rejected), ..by_value(Some("T"), Some("c2"), "7 USD") };
+    let Decision::Update { conversion, note } = known.tell(&rejected) else { panic!("it takes back") };
+    assert_eq!(conversion.attribution.given(), Some("c1"), "a different click id changes nothing");
     assert!(note.unwrap().contains("`c2`"), "and is noted");
 }
 
@@ -230,7 +255,7 @@ fn a_click_id_is_found_as_it_came_trimmed_and_decoded_once_more() {
         [("c1", Reading::Exact), (" c1\t", Reading::Trimmed), ("%63%31", Reading::Decoded)]
     {
         let mut known = Known::new(Dedup::Transaction);
-        known.clicks.push("c1");
+        known.clicks.push(("c1", None));
         let matched = new(known.tell(&by_value(Some("T"), Some(given), "7 USD")));
         assert!(
             matches!(&matched.attribution, postbridge::domain::attribution::Attribution::Matched { reading: read, .. } if *read == reading),

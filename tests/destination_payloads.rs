@@ -69,6 +69,7 @@ pub fn conversion() -> Conversion {
         not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
+        reuse: None,
     }
 }
 

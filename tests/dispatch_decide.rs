@@ -49,6 +49,7 @@ fn claimed() -> Claimed {
         not_routed: Vec::new(),
         considered: vec![],
         disposition: None,
+        reuse: None,
     };
     let delivery = Delivery {
         destination: DestinationId::parse("d").unwrap(),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use postbridge::domain::attribution::{Attribution, FoundClick, Model, Visit, candidates};
 use postbridge::domain::click::{Click, ClickKind, Passage, Trait, Traits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, EventName, NetworkClaim, Status};
-use postbridge::domain::decision::{Arrived, Decision, Facts, decide};
+use postbridge::domain::decision::{Arrived, Decision, decide};
 use postbridge::domain::earning::matched_by;
+use postbridge::domain::facts::Facts;
 use postbridge::domain::filter::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, Money};
@@ -101,7 +102,7 @@ impl Facts for World {
         Ok(found.then(|| Listed { list: "fraud".to_owned(), kind }))
     }
 
-    fn conversions_on(&self, _: &OfferId, _: i64) -> Result<u64, Infallible> {
+    fn conversions_on(&self, _: &OfferId, _: i64, _: &ConversionId) -> Result<u64, Infallible> {
         Ok(self.today)
     }
 }
@@ -149,7 +150,7 @@ pub fn new(world: &World, draft: &Draft) -> Conversion {
 
 fn refused(world: &World, draft: &Draft) -> String {
     match tell(world, draft) {
-        Decision::Quarantine(fault) => fault.reason,
+        Decision::Quarantine(fault) | Decision::UnknownSale { fault, .. } => fault.reason,
         other => panic!("not refused: {other:?}"),
     }
 }

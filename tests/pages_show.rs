@@ -132,7 +132,7 @@ async fn the_quarantine_shows_bytes_reason_and_mend() {
     let page = world.get("/quarantine").await;
     page.shows("cake-test?s1&#x3D; HTTP/1.1").shows("caf<mark>\\xe9</mark>");
     page.shows("is below 0 and no earlier conversion has the transaction id <code>R-1</code>");
-    page.shows("map this postback again").shows("Map again with today");
+    page.shows("reprocessed automatically").shows("Map again with today");
     assert_eq!(page.text.matches("Map again with today").count(), 2);
 }
 

@@ -29,6 +29,11 @@ use crate::web::postback::{Door, Postbacks};
 use crate::web::visitor::{CookieRule, Transport};
 use crate::web::{Operations, Site, api, click};
 
+/// One configured source, as ingest needs it.
+pub(super) fn network(config: &Config, id: &SourceId) -> Option<Network> {
+    networks(config, &Arc::new(config.rulebook())).remove(id)
+}
+
 fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network> {
     let network = |source: &Source| Network {
         template: Arc::clone(&source.template),

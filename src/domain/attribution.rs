@@ -170,6 +170,18 @@ fn unfit(offer: &Offer, visit: &Visit, at: Time) -> Option<String> {
     old.then(|| format!("it is older than the offer's {} days", offer.click_cookie_days))
 }
 
+/// A click id in the one reading by which two are compared: without white space at its ends, decoded once
+/// more where that leaves text. `None` where nothing is left.
+pub fn canonical_click(given: &str) -> Option<String> {
+    let trimmed = given.trim();
+    let decoded = match trimmed.contains('%') {
+        true => percent_encoding::percent_decode_str(trimmed).decode_utf8().ok(),
+        false => None,
+    };
+    let canonical = decoded.as_deref().map_or(trimmed, str::trim);
+    (!canonical.is_empty()).then(|| canonical.to_owned())
+}
+
 /// The click ids that `given` may mean, likeliest first, without repeats. Only ids that can exist
 /// are named: a reading that is no click id is left out. A `+` that became a space needs no reading
 /// of its own inside an id, which cannot hold one; at an id's ends it is trimmed.

@@ -207,6 +207,19 @@ pub struct Conversion {
     pub considered: Vec<Considered>,
     /// The status it takes by itself, and when, while it is pending.
     pub disposition: Option<(Time, Status)>,
+    /// Set where its transaction id had a conversion of another click before.
+    pub reuse: Option<Reuse>,
+}
+
+/// Which conversion of a transaction id this is, where it is not the first: each has another click.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reuse {
+    /// The first conversion of the transaction id. It may be purged since.
+    pub first: ConversionId,
+    /// The postback that made the one before this. `None`: that is the first one.
+    pub previous: Option<Seq>,
+    /// 2 and up.
+    pub nth: u32,
 }
 
 impl Conversion {

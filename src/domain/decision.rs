@@ -3,14 +3,17 @@
 
 use std::fmt;
 
-use crate::domain::attribution::{Attribution, FoundClick, Visit, candidates};
-use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, EventName, Status};
+use crate::domain::attribution::{Attribution, candidates, canonical_click};
+use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, Status};
+use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
 use crate::domain::earning;
-use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
+use crate::domain::facts::Facts;
+use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
 use crate::domain::postback::Fault;
+use crate::domain::rejection::RejectionCode;
+use crate::domain::remark::Remark;
 use crate::domain::rulebook::Rulebook;
-use crate::domain::suppression::{Listed, Traces};
 use crate::domain::time::Time;
 
 /// What a postback is to what is already known.
@@ -30,6 +33,12 @@ pub enum Decision {
         note: Option<String>,
     },
     Quarantine(Fault),
+    /// It takes back a sale that is not known (yet): it is to be decided again once a conversion of one of
+    /// these identities is received.
+    UnknownSale {
+        fault: Fault,
+        sales: Vec<ConversionId>,
+    },
 }
 
 /// When and as what a postback arrived.
@@ -39,34 +48,6 @@ pub struct Arrived {
     pub at: Time,
     /// When it is decided: later than `at` where a postback is mapped again.
     pub now: Time,
-}
-
-/// What a decision has to look up. A store answers from what it remembers; a preview knows no more
-/// than a click.
-pub trait Facts {
-    type Error;
-
-    /// The conversion with this id, if it is known.
-    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, Self::Error>;
-
-    /// The click that one of the readings of `given` names.
-    fn click(&self, given: &str) -> Result<Option<FoundClick>, Self::Error>;
-
-    /// The clicks of one browser.
-    fn visits(&self, _visitor: &VisitorId) -> Result<Vec<Visit>, Self::Error> {
-        Ok(Vec::new())
-    }
-
-    /// The suppression list that one of these traces stands on.
-    fn suppressed(&self, _traces: &Traces) -> Result<Option<Listed>, Self::Error> {
-        Ok(None)
-    }
-
-    /// How many conversions of the offer came on this day, scrubbed ones left out. See
-    /// [`crate::domain::offer::day_of`].
-    fn conversions_on(&self, _offer: &OfferId, _day: i64) -> Result<u64, Self::Error> {
-        Ok(0)
-    }
 }
 
 /// Decides what `draft` is. Errors are only those of the look-ups.
@@ -117,27 +98,28 @@ fn decide_known<F: Facts>(
     (arrived, dedup): (Arrived, Dedup),
     facts: &F,
 ) -> Result<Decision, F::Error> {
-    let identity = identity(draft, dedup, arrived.seq);
+    let identity = Identity::of(draft, dedup, arrived.seq);
     let note = join(draft.note.clone(), identity.note.clone());
-    for id in identity.ids(draft) {
-        if let Some(earlier) = facts.conversion(&id)? {
-            if draft.network.key.is_some() {
-                if let Some(conversion) = with_click(rules, &earlier, draft, (arrived, facts))? {
-                    return Ok(Decision::Update { conversion, note });
-                }
-                return Ok(Decision::Duplicate {
-                    note: told_otherwise(draft, &earlier, note),
-                    conversion: earlier,
-                });
+    let reused = match identity.belonging(draft, facts)? {
+        Belonging::Known(earlier) if draft.network.key.is_some() => {
+            if let Some(conversion) = with_click(rules, &earlier, draft, (arrived, facts))? {
+                return Ok(Decision::Update { conversion, note });
             }
-            let again = Again { draft, arrived, note, amounts: identity.amounts };
-            return repeat(rules, earlier, again, facts);
+            let note = told_otherwise(draft, &earlier, note);
+            return Ok(Decision::Duplicate { conversion: *earlier, note });
         }
-    }
-    if let Some(value) = draft.value.filter(|value| is_below_zero(*value))
+        Belonging::Known(earlier) => {
+            let again = Again { draft, arrived, note, amounts: identity.amounts };
+            return repeat(rules, *earlier, again, facts);
+        }
+        Belonging::Ambiguous(fault) => return Ok(Decision::Quarantine(fault)),
+        Belonging::New(reused) => reused,
+    };
+    if let Some(value) = draft.value.filter(|value| value.is_below_zero())
         && matches!(draft.event, EventClaim::ByValue { .. })
     {
-        return Ok(Decision::Quarantine(unknown_reversal(draft, value)));
+        let fault = unknown_reversal(draft, value);
+        return Ok(Decision::UnknownSale { fault, sales: identity.sales(draft) });
     }
     let happened = happened(draft, arrived);
     let joined = match earning::join_click(rules, draft, happened, facts)? {
@@ -148,7 +130,25 @@ fn decide_known<F: Facts>(
     let mut conversion = fresh(draft, arrived, happened);
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
     conversion.id = identity.id(draft, &conversion.event);
+    let note = match reused {
+        Some(reused) => join(note, Some(reuse(&mut conversion, *reused))),
+        None => note,
+    };
     Ok(Decision::New { conversion, note })
+}
+
+/// Marks a conversion whose transaction id another one has, and says which.
+fn reuse(conversion: &mut Conversion, reused: Reused) -> String {
+    let Reused { id, reuse, first_click } = reused;
+    let click = first_click.map(|click| format!(" (click `{}`)", shown_id(&click))).unwrap_or_default();
+    let note = format!(
+        "its transaction id was received before with another click: the first conversion of it is {}{click}; \
+         this is another conversion",
+        reuse.first
+    );
+    conversion.remarks.push(Remark::TransactionReused { first: reuse.first, nth: reuse.nth });
+    (conversion.id, conversion.reuse) = (id, Some(reuse));
+    note
 }
 
 /// The conversion with the click that a repeat under its key brings, where the first telling had none. A
@@ -178,93 +178,20 @@ fn told_otherwise(draft: &Draft, earlier: &Conversion, note: Option<String>) -> 
     join(note, kept)
 }
 
-fn is_below_zero(money: Money) -> bool {
-    money.amount.is_sign_negative() && !money.amount.is_zero()
-}
-
-pub fn is_above_zero(money: Money) -> bool {
-    money.amount.is_sign_positive() && !money.amount.is_zero()
-}
-
-struct Identity {
-    text: String,
-    note: Option<String>,
-    amounts: Amounts,
-}
-
-impl Identity {
-    /// The ids under which an earlier telling of this sale may be known, most telling first.
-    fn ids(&self, draft: &Draft) -> Vec<ConversionId> {
-        match &draft.network.key {
-            Some(_) => vec![ConversionId::derive_keyed(&draft.source, &self.text)],
-            None => identity_events(draft).into_iter().map(|event| self.id(draft, event)).collect(),
-        }
-    }
-
-    fn id(&self, draft: &Draft, event: &EventName) -> ConversionId {
-        match &draft.network.key {
-            Some(_) => ConversionId::derive_keyed(&draft.source, &self.text),
-            None => ConversionId::derive(&draft.source, event.as_str(), &self.text),
-        }
-    }
-}
-
-/// What another amount under the same identity means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Amounts {
-    /// The same sale, worth something else now.
-    Change,
-    /// Perhaps another sale of the same visitor; only the click id tells them apart, and it cannot:
-    /// the first wins.
-    FirstWins,
-}
-
-/// The dedup key, prefixed by its kind so that a transaction id never meets a click id.
-fn identity(draft: &Draft, dedup: Dedup, seq: Seq) -> Identity {
-    if let Some(key) = &draft.network.key {
-        return Identity { text: key.clone(), note: None, amounts: Amounts::FirstWins };
-    }
-    let transaction = draft.transaction_id.as_ref().map(|id| format!("transaction:{id}"));
-    let click = draft.click_id.as_ref().map(|id| format!("click:{}", id.trim()));
-    let chosen = match dedup {
-        Dedup::Transaction => {
-            transaction.map(|text| (text, Amounts::Change)).or(click.map(|text| (text, Amounts::FirstWins)))
-        }
-        Dedup::Click => click.or(transaction).map(|text| (text, Amounts::Change)),
-        Dedup::Each => Some((format!("each:{seq}"), Amounts::Change)),
-    };
-    match chosen {
-        Some((text, amounts)) => Identity { text, note: None, amounts },
-        None => {
-            let note =
-                "neither a transaction id nor a click id came: a repeat of this postback would count again";
-            Identity { text: format!("each:{seq}"), note: Some(note.to_owned()), amounts: Amounts::Change }
-        }
-    }
-}
-
-/// The events under which an earlier telling of this sale may be known, most telling first.
-/// A value above 0 never touches an earlier zero event: a Lead that rises becomes its own Purchase.
-fn identity_events(draft: &Draft) -> Vec<&EventName> {
-    match &draft.event {
-        EventClaim::Named(name) => vec![name],
-        EventClaim::ByValue { positive, zero } => match draft.value {
-            Some(value) if is_above_zero(value) => vec![positive],
-            _ => vec![positive, zero],
-        },
-    }
-}
-
 fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
     let came = draft.negative_came.as_deref().map(|came| format!("{came}: ")).unwrap_or_default();
     let unknown = match draft.transaction_id.as_deref() {
-        Some(transaction) => format!("no earlier conversion has the transaction id `{transaction}`"),
+        Some(transaction) => {
+            format!("no earlier conversion has the transaction id `{}`", shown_id(transaction))
+        }
         None => "no transaction id came that could name an earlier conversion".to_owned(),
     };
-    Fault::new(
+    let fault = Fault::new(
         format!("{came}the value {value} is below 0 and {unknown}"),
-        "a reversal must name the transaction it takes back; when that sale is known, map this postback again",
-    )
+        "a reversal must name the transaction it takes back; when that sale is received, this postback is \
+         reprocessed automatically",
+    );
+    fault.coded(RejectionCode::UnknownTransaction, Some("transaction_id"))
 }
 
 /// The conversion as it was told. Its id, and what depends on its click and offer, is settled next.
@@ -299,13 +226,14 @@ fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
         not_routed: Vec::new(),
         considered: Vec::new(),
         disposition: None,
+        reuse: None,
     }
 }
 
 /// A value below 0 that came instead of an event name takes the sale back.
 pub fn told_status(draft: &Draft) -> Option<Status> {
     let taken_back =
-        matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(is_below_zero);
+        matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(Money::is_below_zero);
     if taken_back { Some(Status::Rejected) } else { draft.status }
 }
 
@@ -328,7 +256,8 @@ fn repeat<F: Facts>(
     let mut what = Vec::new();
     let note = join(note, change_status(&mut what, &mut now, draft));
     let differs = draft.value != earlier.value;
-    let both = draft.value.is_some_and(is_above_zero) && earlier.value.is_some_and(is_above_zero);
+    let both =
+        draft.value.is_some_and(Money::is_above_zero) && earlier.value.is_some_and(Money::is_above_zero);
     let note = if amounts == Amounts::FirstWins && both && differs {
         let kept = "without a transaction id another value cannot be told from a second sale: the first telling's is kept";
         join(note, Some(kept.to_owned()))
@@ -385,7 +314,7 @@ fn change_consent(now: &mut Conversion, draft: &Draft, arrived: Arrived) -> Vec<
 }
 
 fn another_click(had: &Attribution, given: &str) -> Option<String> {
-    let had = had.given().filter(|had| had.trim() != given.trim())?;
+    let had = had.given().filter(|had| canonical_click(had) != canonical_click(given))?;
     Some(format!("it names another click id, `{given}`, than the first telling, `{had}`; the first is kept"))
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
 use crate::domain::click::{Click, Trait};
 use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, Status};
-use crate::domain::decision::{Facts, is_above_zero, push_change, told_status};
+use crate::domain::decision::{push_change, told_status};
+use crate::domain::facts::Facts;
 use crate::domain::filter::FilterMode;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
@@ -140,7 +141,7 @@ pub fn settle<F: Facts>(
         conversion.value = conversion.revenue.or(conversion.payout);
     }
     if let EventClaim::ByValue { positive, zero } = &draft.event {
-        let event = if conversion.value.is_some_and(is_above_zero) { positive } else { zero };
+        let event = if conversion.value.is_some_and(Money::is_above_zero) { positive } else { zero };
         conversion.event = event.clone();
     }
     if told_status(draft).is_none()
@@ -224,7 +225,7 @@ fn screen<F: Facts>(
         offer.as_ref().and_then(|offer| Some((offer, offer.caps.conversions_per_day?)))
         && reason.is_none()
         && is_brought(conversion)
-        && facts.conversions_on(&offer.id, offer::day_of(conversion.received_at))? >= cap
+        && facts.conversions_on(&offer.id, offer::day_of(conversion.received_at), &conversion.id)? >= cap
     {
         let over = format!("the offer has had its {cap} conversions of this UTC day");
         match rules.filters.cap {
@@ -289,7 +290,7 @@ pub fn reprice(
     let is_share = matches!(conversion.payout_from, None | Some(PayoutFrom::Percent));
     let worth = sale(conversion).filter(|now| is_share && Some(*now) != sale(before));
     // A sale that is taken back keeps what it paid: its status says that nobody is paid.
-    let worth = worth.filter(|now| now.amount.is_zero() || is_above_zero(*now))?;
+    let worth = worth.filter(|now| now.amount.is_zero() || now.is_above_zero())?;
     let (payout, from) = offer::effective_payout(offer, None, Some(worth))?;
     if from != PayoutFrom::Percent || conversion.payout == Some(payout) {
         return None;

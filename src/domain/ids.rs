@@ -199,9 +199,17 @@ impl fmt::Display for Seq {
 pub struct ConversionId([u8; 16]);
 
 impl ConversionId {
+    /// The one that sorts before every other.
+    pub const LEAST: ConversionId = ConversionId([0; 16]);
+
     /// The first 128 bits of SHA-256 over the length-prefixed parts.
     pub fn derive(source: &SourceId, event: &str, identity: &str) -> ConversionId {
         ConversionId(digest(&["conversion", source.as_str(), event, identity]))
+    }
+
+    /// For a further conversion of an identity, reported with another click than the first.
+    pub fn derive_reused(source: &SourceId, event: &str, identity: &str, click: &str) -> ConversionId {
+        ConversionId(digest(&["conversion", source.as_str(), event, identity, "click", click]))
     }
 
     /// For a sale whose identity says all, whatever its event is called: the doors of the network's side.

@@ -40,6 +40,14 @@ impl Money {
         Money { amount, currency }
     }
 
+    pub fn is_above_zero(self) -> bool {
+        self.amount.is_sign_positive() && !self.amount.is_zero()
+    }
+
+    pub fn is_below_zero(self) -> bool {
+        self.amount.is_sign_negative() && !self.amount.is_zero()
+    }
+
     /// Rounded, half to even, to what can be paid in the currency, with all its digits: 6.24875 USD is
     /// 6.25, 5 USD is 5.00, and of JPY there are no parts.
     pub fn payable(self) -> Money {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{ConversionId, OfferId};
 use crate::domain::money::Money;
 
 /// Something that a person should know of a conversion or of a request that was sent. Values that may be
@@ -22,6 +22,8 @@ pub enum Remark {
     PercentWithoutAmount { offer: OfferId },
     /// A pixel reported it, and no recorded click belongs to it.
     NoClick,
+    /// Its transaction id was received before with another click; it is the `nth` conversion of it.
+    TransactionReused { first: ConversionId, nth: u32 },
 }
 
 impl Remark {
@@ -34,6 +36,7 @@ impl Remark {
             Remark::PersonalizationNotExpressed => "personalization_not_expressed",
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
             Remark::NoClick => "no_click",
+            Remark::TransactionReused { .. } => "transaction_reused",
         }
     }
 
@@ -44,6 +47,7 @@ impl Remark {
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
             Remark::NoClick => "click_id",
+            Remark::TransactionReused { .. } => "transaction_id",
         }
     }
 
@@ -73,6 +77,11 @@ impl Remark {
                  that the visitor arrived with and the same transaction id"
                     .to_owned()
             }
+            Remark::TransactionReused { first, nth } => format!(
+                "its transaction id was received before with another click: it is conversion {nth} of this \
+                 id, the first one is {first}. An id that every sale has is a constant: put the macro of \
+                 the order's number in its place at the network"
+            ),
         }
     }
 }

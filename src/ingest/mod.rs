@@ -7,6 +7,7 @@ pub mod network;
 pub mod pixel;
 pub mod postback;
 pub mod preview;
+pub mod reprocess;
 pub mod status;
 pub mod suppression;
 pub mod tag;

@@ -8,8 +8,9 @@ use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::Conversion;
-use crate::domain::decision::{self, Arrived, Decision, Facts};
+use crate::domain::decision::{self, Arrived, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
 use crate::domain::routing::{self, Forwarding, PlanRules, Route, Scope};
@@ -125,7 +126,7 @@ fn decide(
     };
     let arrived = Arrived { seq, at: now, now };
     match decision::decide(&network.rules, &draft, arrived, &Paper(find)) {
-        Ok(Decision::Quarantine(fault)) => Err(fault),
+        Ok(Decision::Quarantine(fault) | Decision::UnknownSale { fault, .. }) => Err(fault),
         Ok(
             Decision::New { conversion, note }
             | Decision::Update { conversion, note }

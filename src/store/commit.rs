@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::attribution::Attribution;
+use crate::domain::ids::ConversionId;
 use crate::domain::postback::Postback;
 use crate::store::StoreError;
 use crate::store::clicks::consent::put_ahead;
@@ -72,7 +73,7 @@ impl Group<'_> {
                 bytes = 0;
             }
             bytes += size;
-            block.heads.push(head_of(&born.entry.postback, born.sketch));
+            block.heads.push(head_of(&born.entry.postback, born.sketch, born.sales));
             block.entries.push(Some(born.entry));
         }
         if !block.heads.is_empty() {
@@ -147,6 +148,7 @@ impl Group<'_> {
             if let Some(again) = head.again {
                 index.note_again(number, again.get(), head.word.is_conversion());
             }
+            index.reversals.wait(number, &head.sales);
             if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
                 woken.extend(index.apply(number, None, Some(sketch), &self.asked));
             }
@@ -197,7 +199,7 @@ fn mark(marks: &mut Marks, entry: u64, changed: &Changed) {
     }
 }
 
-fn head_of(postback: &Postback, sketch: Option<Sketch>) -> EntryHead {
+fn head_of(postback: &Postback, sketch: Option<Sketch>, sales: Vec<ConversionId>) -> EntryHead {
     EntryHead {
         at: postback.received_at,
         word: VerdictWord::of(&postback.verdict),
@@ -205,6 +207,7 @@ fn head_of(postback: &Postback, sketch: Option<Sketch>) -> EntryHead {
         raw: postback.raw.is_some(),
         gone: false,
         sketch,
+        sales,
     }
 }
 

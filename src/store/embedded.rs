@@ -12,7 +12,7 @@ use crate::domain::attribution::{FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
-use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::status::StatusMove;
@@ -30,6 +30,7 @@ use crate::store::open::{OpenError, rebuild};
 use crate::store::queues::Slot;
 use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
+use crate::store::transactions::{ReusedTransaction, Transactions};
 use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
     Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt, ConsentArrival,
@@ -255,6 +256,21 @@ impl Drop for Embedded {
 /// A read of one record, or of none, done at once.
 fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
     Box::pin(std::future::ready(done))
+}
+
+impl Transactions for Embedded {
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>> {
+        self.read(move |shared| read::reused_transactions(shared, &source, limit))
+    }
+
+    fn reversals_ready(&self, limit: usize) -> Vec<Seq> {
+        let taken = self.shared.index.lock().reversals.take(limit);
+        taken.into_iter().filter_map(Seq::new).collect()
+    }
+
+    fn reversals_bell(&self) -> Arc<Notify> {
+        self.shared.index.lock().reversals.bell()
+    }
 }
 
 impl Store for Embedded {

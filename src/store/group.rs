@@ -1,7 +1,6 @@
 //! One group of commands, decided in order against what is stored and what the group itself brings.
 //! Nothing here is visible before the commit.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -9,23 +8,24 @@ use parking_lot::{Mutex, RwLock};
 
 use tokio::runtime::Handle;
 
-use crate::domain::attribution::{Attribution, FoundClick, Visit, candidates};
+use crate::domain::attribution::{Attribution, FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::decision::{Arrived, Decision, Facts, decide};
-use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
+use crate::domain::decision::{Arrived, Decision, decide};
+use crate::domain::facts::Later;
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rulebook::Rulebook;
-use crate::domain::suppression::{Listed, Traces};
 use crate::domain::time::Time;
 use crate::store::clicks::consent::Ahead;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
+use crate::store::group_facts::Memory;
 use crate::store::index::Index;
 use crate::store::layout::{Entry, Numbers, ReportLine, Sketch, Standing, StoredAttempt};
 use crate::store::network::suppressed::Suppressing;
-use crate::store::network::tally::{self, Tally};
+use crate::store::network::tally::Tally;
 use crate::store::purge::{self, Cursor, Purging};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::{Record, Shelf};
@@ -49,6 +49,8 @@ pub struct Shared {
 pub struct Born {
     pub entry: Entry,
     pub sketch: Option<Sketch>,
+    /// The sales that it takes back, none of which is known.
+    pub sales: Vec<ConversionId>,
 }
 
 /// A conversion that the group changes.
@@ -79,6 +81,8 @@ pub struct Group<'a> {
     pub first: u64,
     pub born: Vec<Born>,
     born_ids: HashMap<ConversionId, u64>,
+    /// What is kept of transaction ids that the group uses again, its own conversions included.
+    reused: HashMap<ConversionId, Later>,
     /// From the first of a chain of mappings to what this group made of it.
     taken: HashMap<u64, Seq>,
     /// Conversions that wait for a click because of this group.
@@ -116,6 +120,7 @@ impl<'a> Group<'a> {
             first: numbers.next_postback,
             born: Vec::new(),
             born_ids: HashMap::new(),
+            reused: HashMap::new(),
             taken: HashMap::new(),
             awaiting: HashMap::new(),
             changed: BTreeMap::new(),
@@ -255,20 +260,17 @@ impl<'a> Group<'a> {
 
     /// Decides a mapped arrival. Reads only.
     fn map(&self, mapped: &MappedArrival, arrived: Arrived) -> Result<(Made, Option<String>), StoreError> {
-        let memory = Memory {
-            group: self,
-            tally: &self.tally,
-            found: RefCell::new(None),
-            click: mapped.click.as_ref(),
-        };
+        let memory = Memory::new(self, &self.tally, mapped.click.as_ref());
         let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
-        let found = memory.found.into_inner();
-        Ok(match (decision, found) {
-            (Decision::New { mut conversion, note }, _) => {
+        Ok(match decision {
+            Decision::New { mut conversion, note } => {
                 let standing = Standing::new(self.planned(&mut conversion, &[], arrived.now)?);
                 (Made::New(Box::new(conversion), standing), note)
             }
-            (Decision::Update { mut conversion, note }, Some((number, mut record))) => {
+            Decision::Update { mut conversion, note } => {
+                let Some((number, mut record)) = memory.looked_up(&conversion.id) else {
+                    return Ok((Made::Duplicate(Box::new(conversion)), note));
+                };
                 let planned = self.planned(&mut conversion, &record.standing.deliveries, arrived.now)?;
                 if conversion.history.len() > MAX_CHANGES || planned.len() > MAX_DELIVERIES {
                     return Ok((Made::Nothing(Verdict::Quarantined(too_often(&conversion))), note));
@@ -278,10 +280,9 @@ impl<'a> Group<'a> {
                 record.standing.replan(planned);
                 (Made::Update { number, old, new: Box::new(record) }, note)
             }
-            (Decision::Update { conversion, note } | Decision::Duplicate { conversion, note }, _) => {
-                (Made::Duplicate(Box::new(conversion)), note)
-            }
-            (Decision::Quarantine(fault), _) => (Made::Nothing(Verdict::Quarantined(fault)), None),
+            Decision::Duplicate { conversion, note } => (Made::Duplicate(Box::new(conversion)), note),
+            Decision::Quarantine(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
+            Decision::UnknownSale { fault, sales } => (Made::UnknownSale(fault, sales), None),
         })
     }
 
@@ -289,9 +290,11 @@ impl<'a> Group<'a> {
         let number = told.seq.get();
         let mut conversion = None;
         let mut sketch = None;
+        let mut sales = Vec::new();
         match made {
             Made::New(new, standing) => {
                 self.born_ids.insert(new.id, number);
+                self.reuse(&new, told.seq);
                 self.await_click(&new, number);
                 let new_sketch = Sketch::of(&new, standing);
                 self.tally.apply(None, new_sketch.report.as_ref());
@@ -302,6 +305,7 @@ impl<'a> Group<'a> {
                 self.await_click(&new.conversion, number);
                 self.change(number, &old, *new, true);
             }
+            Made::UnknownSale(_, waited_for) => sales = waited_for,
             Made::Duplicate(_) | Made::Nothing(_) => {}
         }
         if let Some(of) = told.again.filter(|_| verdict.conversion().is_some()) {
@@ -318,7 +322,19 @@ impl<'a> Group<'a> {
             again: told.again,
         };
         self.numbers.next_postback = number + 1;
-        self.born.push(Born { entry: Entry { postback, conversion }, sketch });
+        self.born.push(Born { entry: Entry { postback, conversion }, sketch, sales });
+    }
+
+    /// A report later in this group sees how often the transaction id is used.
+    fn reuse(&mut self, conversion: &Conversion, seq: Seq) {
+        let Some(reuse) = &conversion.reuse else { return };
+        let kept = self.later(&reuse.first).map_or(0, |later| later.kept) + 1;
+        self.reused.insert(reuse.first, Later { newest: seq, nth: reuse.nth, kept });
+    }
+
+    /// What is kept of a transaction id besides its first conversion.
+    pub fn later(&self, first: &ConversionId) -> Option<Later> {
+        self.reused.get(first).copied().or_else(|| self.shared.index.lock().reused.get(first))
     }
 
     /// A click later in this group finds the conversion here.
@@ -352,7 +368,7 @@ impl<'a> Group<'a> {
         Ok(self.shared.shelf.click_afresh(id)?.map(|found| (found.value, found.pieces)))
     }
 
-    fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
+    pub fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
         for (id, reading) in candidates(given) {
             let pending = self.clicks.get(&id).map(|clicked| Arc::clone(&clicked.click));
             let found = pending.map_or_else(|| self.shared.shelf.click(&id), |click| Ok(Some(click)))?;
@@ -399,57 +415,18 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What the group can tell a decision: all that is stored, and all that it brings itself.
-pub struct Memory<'a, 'g> {
-    pub group: &'a Group<'g>,
-    /// How many conversions the group adds where caps count them, those of this very step included.
-    pub tally: &'a Tally,
-    /// The record of the conversion that the decision asked for last, if there is one.
-    pub found: RefCell<Option<(u64, Record)>>,
-    /// The click that was looked up before.
-    pub click: Option<&'a FoundClick>,
-}
-
-impl Facts for Memory<'_, '_> {
-    type Error = StoreError;
-
-    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
-        let found = self.group.find(id)?;
-        let conversion = found.as_ref().map(|(_, record)| record.conversion.clone());
-        self.found.replace(found);
-        Ok(conversion)
-    }
-
-    fn click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
-        match self.click {
-            Some(click) => Ok(Some(click.clone())),
-            None => self.group.find_click(given),
-        }
-    }
-
-    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
-        self.group.listed(traces)
-    }
-
-    /// See [`Tally`] for what counts. The conversion that is being decided about is none of the others.
-    fn conversions_on(&self, offer: &OfferId, day: i64) -> Result<u64, StoreError> {
-        let itself = self.found.borrow().as_ref().and_then(|(_, record)| ReportLine::of(&record.conversion));
-        let itself = itself.is_some_and(|line| tally::place(&line) == Some((offer, day)));
-        let stored = self.group.shared.index.lock().tally.get(offer, day);
-        Ok(u64::try_from(stored + self.tally.get(offer, day) - i64::from(itself)).unwrap_or(0))
-    }
-
-    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, StoreError> {
-        self.group.visits(visitor).map(|visits| visits.visits)
-    }
-}
-
 /// What an arrival turned out to be.
 enum Made {
     New(Box<Conversion>, Standing),
-    Update { number: u64, old: Box<Record>, new: Box<Record> },
+    Update {
+        number: u64,
+        old: Box<Record>,
+        new: Box<Record>,
+    },
     Duplicate(Box<Conversion>),
     Nothing(Verdict),
+    /// It takes back a sale that has one of these ids, and none of them is known.
+    UnknownSale(Fault, Vec<ConversionId>),
 }
 
 impl Made {
@@ -462,6 +439,7 @@ impl Made {
             }
             Made::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
             Made::Nothing(verdict) => (verdict.clone(), None),
+            Made::UnknownSale(fault, _) => (Verdict::Quarantined(fault.clone()), None),
         }
     }
 }

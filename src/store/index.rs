@@ -18,6 +18,8 @@ use crate::store::network::rows::Rows;
 use crate::store::network::statuses::Dispositions;
 use crate::store::network::tally::Tally;
 use crate::store::queues::{Lane, Slot};
+use crate::store::transactions::reused::Reused;
+use crate::store::transactions::reversals::Reversals;
 
 const SHARDS: usize = 64;
 
@@ -134,6 +136,8 @@ pub struct Index {
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<Slot>,
     remapped: Remapped,
+    pub reused: Reused,
+    pub reversals: Reversals,
     needed: Needed,
     pub rows: Rows,
     pub tally: Tally,
@@ -154,6 +158,8 @@ impl Index {
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
+            reused: Reused::default(),
+            reversals: Reversals::default(),
             needed: Needed::default(),
             rows: Rows::default(),
             tally: Tally::default(),
@@ -222,6 +228,7 @@ impl Index {
     /// Takes note that postback `seq` maps `of` again, and whether it is of a conversion now.
     pub fn note_again(&mut self, seq: u64, of: u64, is_conversion: bool) {
         let first = self.first_of(of);
+        self.reversals.forget(of);
         self.remapped.again.insert(of);
         if is_conversion {
             self.remapped.taken.entry(first).or_insert(seq);
@@ -248,6 +255,7 @@ impl Index {
         self.remapped.again.remove(&seq);
         self.remapped.chain.remove(&seq);
         self.remapped.taken.remove(&seq);
+        self.reversals.forget(seq);
     }
 
     /// Whether an unfinished delivery may be sent with the click of this id.
@@ -271,8 +279,10 @@ impl Index {
             }
             if let Some(sketch) = after {
                 self.conversions.insert(self.hash(&sketch.id), seq);
+                self.reversals.received(sketch);
             }
         }
+        self.reused.apply(seq, before, after);
         for click in before.into_iter().flat_map(|sketch| &sketch.waits_for) {
             self.unmatched.remove(*click, seq);
         }

@@ -214,6 +214,20 @@ pub struct Sketch {
     pub report: Option<ReportLine>,
     /// When its status changes by itself.
     pub disposition: Option<Time>,
+    /// Where its transaction id had a conversion before.
+    pub reuse: Option<SketchedReuse>,
+}
+
+/// A [`Reuse`], with the tag of the source.
+///
+/// [`Reuse`]: crate::domain::conversion::Reuse
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SketchedReuse {
+    pub first: ConversionId,
+    /// The postback that made the one before.
+    pub previous: Option<u64>,
+    pub nth: u32,
+    pub source: u32,
 }
 
 /// What a report filters and orders by.
@@ -258,6 +272,12 @@ impl Sketch {
             standing,
             report: ReportLine::of(conversion),
             disposition: conversion.disposition.map(|(due, _)| due),
+            reuse: conversion.reuse.as_ref().map(|reuse| SketchedReuse {
+                first: reuse.first,
+                previous: reuse.previous.map(Seq::get),
+                nth: reuse.nth,
+                source: tag(conversion.source.as_str()),
+            }),
         }
     }
 }
@@ -285,6 +305,9 @@ pub struct EntryHead {
     pub gone: bool,
     /// The conversion that this postback made, as it was then.
     pub sketch: Option<Sketch>,
+    /// Where it is quarantined because it takes back a sale that is not known: the ids that the sale may
+    /// have.
+    pub sales: Vec<ConversionId>,
 }
 
 /// [`Verdict::word`] in a byte.

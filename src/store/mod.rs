@@ -7,6 +7,7 @@ mod commit;
 pub mod crash;
 pub mod embedded;
 mod group;
+mod group_facts;
 mod index;
 pub mod kv;
 mod layout;
@@ -20,6 +21,7 @@ mod read;
 mod shelf;
 pub mod sled;
 mod steps;
+pub mod transactions;
 mod walk;
 pub mod writer;
 
@@ -390,7 +392,7 @@ pub struct Purged {
 /// 4. A claimed delivery is handed to nobody else until it is recorded or released. Leases of an
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: transactions::Transactions + Send + Sync + 'static {
     /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn govern(&self, rules: Arc<Rulebook>);
 
@@ -447,8 +449,7 @@ pub trait Store: Send + Sync + 'static {
         oldest_event: Option<Time>,
     ) -> Later<'_, Result<Delivery, RetryRefused>>;
 
-    /// Skips, with the reason, what waits for a destination that is no longer configured. Answers
-    /// how many.
+    /// Skips, with the reason, what waits for a destination that is not configured any more; answers how many.
     fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64>;
 
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.

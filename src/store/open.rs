@@ -75,6 +75,9 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
                 if let Some(sketch) = &head.sketch {
                     index.apply(number, None, Some(sketch), &asked);
                 }
+                if head.raw && !index.is_mapped_again(number) {
+                    index.reversals.wait(number, &head.sales);
+                }
             }
         }
         next = end;

@@ -3,12 +3,13 @@
 use crate::domain::attribution::candidates;
 use crate::domain::conversion::{Cause, Conversion};
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::ids::{ConversionId, Seq};
+use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
 use crate::store::group::Shared;
 use crate::store::layout::{Sketch, VerdictWord, tag};
 use crate::store::shelf::Record;
+use crate::store::transactions::ReusedTransaction;
 use crate::store::walk::{UNPACK, Walk, show};
 use crate::store::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, StoreError, Trace,
@@ -48,6 +49,23 @@ fn unless_damaged<T>(number: u64, found: Result<Option<T>, StoreError>) -> Resul
         }
         error => Err(error),
     })
+}
+
+/// The transaction ids of a source that three or more conversions have.
+pub fn reused_transactions(
+    shared: &Shared,
+    source: &SourceId,
+    limit: usize,
+) -> Result<Vec<ReusedTransaction>, StoreError> {
+    shared.shelf.check()?;
+    let often = shared.index.lock().reused.often(tag(source.as_str()), limit);
+    let mut reused = Vec::with_capacity(often.len());
+    for (number, conversions) in often {
+        // Two sources may have one tag.
+        let record = readable(shared, number)?.filter(|record| record.conversion.source == *source);
+        reused.extend(record.map(|record| ReusedTransaction { conversions, newest: record.conversion }));
+    }
+    Ok(reused)
 }
 
 pub fn postback(shared: &Shared, seq: Seq) -> Result<Option<Postback>, StoreError> {

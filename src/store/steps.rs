@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use std::cell::RefCell;
-
 use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -15,7 +13,8 @@ use crate::domain::routing;
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
-use crate::store::group::{Clicked, Group, Memory};
+use crate::store::group::{Clicked, Group};
+use crate::store::group_facts::Memory;
 use crate::store::layout::{ReportLine, StoredAttempt, hash};
 use crate::store::network::tally::Tally;
 use crate::store::queues::{MAX_DELIVERIES, Slot};
@@ -104,8 +103,7 @@ impl Group<'_> {
         // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
         let mut tally = if found.is_empty() { Tally::default() } else { self.tally.clone() };
         for (number, old) in found {
-            let this = RefCell::new(Some((number, old.clone())));
-            let memory = Memory { group: self, tally: &tally, found: this, click: None };
+            let memory = Memory::new(self, &tally, None).with(number, old.clone());
             let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
             let Some(mut conversion) = joined else { continue };
             let earlier = &old.standing.deliveries;

@@ -21,6 +21,7 @@ pub mod outgoing;
 pub mod param_fault;
 pub mod params;
 mod payload;
+mod placeholder;
 mod places;
 pub mod reply;
 mod reply_file;

@@ -110,6 +110,15 @@ pub(crate) fn twice(first: &Param, second: &Param) -> String {
     )
 }
 
+/// A transaction or click id that is none, with what to do: the postback counts all the same.
+pub(crate) fn no_id(param: &Param, why: &Wrong<'_>) -> String {
+    let fix = match why {
+        Wrong::Judged(Judged::Macro(_)) => "check that the network knows this macro in just this spelling",
+        _ => "put the network's macro in its place in the postback URL",
+    };
+    format!("{} (no id: {fix})", left_out(param, why))
+}
+
 /// ``` `S2`, which this network writes `s2` ```
 pub(crate) fn other_case(param: &Param, name: &str) -> String {
     format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))

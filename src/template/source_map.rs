@@ -1,8 +1,8 @@
 //! Reading a postback by its source template: parameters in, a [`Draft`] out, or the reason why not.
 //!
 //! A bad value stops the postback only where the event cannot be right without it: the value it is
-//! told from or needs, and a transaction id, click id, status or currency that came and is none.
-//! Anywhere else it counts as absent and is named in the note.
+//! told from or needs, and a status or currency that came and is none. Anywhere else it counts as absent
+//! and is named in the note; so does an id that is a macro or a placeholder.
 
 use std::borrow::Cow;
 
@@ -32,13 +32,23 @@ impl SourceTemplate {
             return Err(fault::cut(name, self));
         }
         let came = Came::index(self, params)?;
-        let mut mapping =
-            Mapping { template: self, binding, params, came, faults: Vec::new(), left_out: Vec::new() };
+        let mut mapping = Mapping {
+            template: self,
+            binding,
+            params,
+            came,
+            faults: Vec::new(),
+            no_ids: Vec::new(),
+            left_out: Vec::new(),
+        };
         mapping.left_out.append(&mut mapping.came.left_out);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
-            _ => Err(fault::merged(mapping.faults)),
+            _ => {
+                mapping.faults.append(&mut mapping.no_ids);
+                Err(fault::merged(mapping.faults))
+            }
         }
     }
 
@@ -80,6 +90,8 @@ struct Mapping<'a> {
     params: &'a Params,
     came: Came<'a>,
     faults: Vec<Fault>,
+    /// Ids that count as absent; where something else stops the postback, they are named with it.
+    no_ids: Vec<Fault>,
     /// What did not stop the postback.
     left_out: Vec<String>,
 }
@@ -129,15 +141,19 @@ impl<'a> Mapping<'a> {
             return Found::Absent;
         };
         for reading in readings {
-            let found = match reading {
-                Reading::One(index) => self.one(*index, used),
-                Reading::Join(pieces) => self.join(pieces, used),
-            };
+            let found = self.read(reading, used);
             if !matches!(found, Found::Absent) {
                 return found;
             }
         }
         Found::Absent
+    }
+
+    fn read(&mut self, reading: &Reading, used: Use) -> Found<'a> {
+        match reading {
+            Reading::One(index) => self.one(*index, used),
+            Reading::Join(pieces) => self.join(pieces, used),
+        }
     }
 
     fn one(&mut self, index: usize, used: Use) -> Found<'a> {
@@ -180,17 +196,27 @@ impl<'a> Mapping<'a> {
         self.template.defaults.get(&field).map(String::as_str)
     }
 
-    /// A transaction or click id: one that came and is a macro stops the postback, for every other
-    /// such postback would carry the same.
+    /// A transaction or click id. One that is a macro or a placeholder is absent, as every other such
+    /// postback would carry the same; the note names it, and the field's next reading counts.
     fn identity(&mut self, field: Field) -> Option<(&'a Param, Cow<'a, str>)> {
-        match self.find(field, Use::Id) {
-            Found::Absent => None,
-            Found::Sound { param, text } => Some((param, text)),
-            Found::Bad { param, why } => {
-                self.faults.push(fault::unfilled(param, &why));
-                None
+        let template = self.template;
+        let (_, readings) = template.fields.iter().find(|(known, _)| *known == field)?;
+        for reading in readings {
+            match self.read(reading, Use::Id) {
+                Found::Absent => {}
+                Found::Sound { param, text } => return Some((param, text)),
+                Found::Bad { param, why: why @ Wrong::Judged(_) } => {
+                    self.left_out.push(fault::no_id(param, &why));
+                    self.no_ids.push(fault::unfilled(param, &why));
+                }
+                // An id came, and which one cannot be known.
+                Found::Bad { param, why } => {
+                    self.faults.push(fault::unfilled(param, &why));
+                    return None;
+                }
             }
         }
+        None
     }
 
     /// A field that no event needs.

@@ -294,6 +294,7 @@ impl ConversionPart {
             not_routed: Vec::new(),
             considered: Vec::new(),
             disposition: None,
+            reuse: None,
         })
     }
 }

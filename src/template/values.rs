@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::template::placeholder::{is_half_macro, is_nothing, is_placeholder};
+
 /// What a value is used for; some words are empty in one use and legal in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -26,17 +28,14 @@ pub enum Judged {
     Sound,
     /// Nothing but white space, or nothing.
     Empty,
-    /// A word that stands for nothing: `null`, `none`, `n/a`… and `0` for an id.
+    /// A word that stands for nothing: `null`, `none`, `n/a`… and `0`, `-1`, `NaN`, `(not set)` for an id.
     Nothing,
     /// A macro that was not filled in, as it reads after decoding, or a value that holds one.
     Macro(String),
-    /// A word of a URL's skeleton that nobody replaced: `REPLACE`, `TRANSACTION_ID`…
+    /// A word of a URL's skeleton that was not replaced: `REPLACE`, `TRANSACTION_ID`…; for an id also
+    /// `ORDER_ID`, `XXXXXX`, `YOUR_…` and their like.
     Skeleton,
 }
-
-const NOTHING: [&str; 5] = ["null", "undefined", "none", "n/a", "-"];
-const SKELETON: [&str; 7] =
-    ["replace", "optional", "transaction_id", "request_session_id", "click_id", "clickid", "sale_amount"];
 
 /// Judges a value that was decoded once; `raw` is what it was before. Macros are looked for in the
 /// value, in its raw form where `%` is the mark, and after one more decoding: senders encode twice.
@@ -45,13 +44,15 @@ pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
     if text.is_empty() {
         return Judged::Empty;
     }
-    if NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word)) || (used == Use::Id && text == "0") {
+    let is_id = used == Use::Id;
+    if is_nothing(text, is_id) {
         return Judged::Nothing;
     }
-    if is_skeleton(text) {
+    let is_macro = |text: &str| holds_macro(text) || (is_id && is_half_macro(text));
+    if is_placeholder(text, is_id) {
         return Judged::Skeleton;
     }
-    if holds_macro(text) {
+    if is_macro(text) {
         return Judged::Macro(text.to_owned());
     }
     if raw.first() == Some(&b'%')
@@ -62,16 +63,15 @@ pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
     }
     if text.contains('%') {
         let twice: Cow<'_, str> = percent_decode_str(text).decode_utf8_lossy();
-        if twice != text && (holds_macro(twice.trim()) || is_skeleton(twice.trim())) {
-            return Judged::Macro(twice.trim().to_owned());
+        let twice_text = twice.trim();
+        if twice != text && (is_macro(twice_text) || is_placeholder(twice_text, is_id)) {
+            return Judged::Macro(twice_text.to_owned());
+        }
+        if twice != text && is_id && is_nothing(twice_text, is_id) {
+            return Judged::Nothing;
         }
     }
     Judged::Sound
-}
-
-/// Whether `text` is a bare placeholder word.
-fn is_skeleton(text: &str) -> bool {
-    SKELETON.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Whether `text` is a macro of any known grammar, or holds one of the grammars that no plain text
@@ -83,6 +83,7 @@ pub fn holds_macro(text: &str) -> bool {
         b'{' | b'$' => is_brace_macro(text),
         b'[' => is_bracket_macro(text),
         b'!' => fenced(text, '!', 2..=3, is_word),
+        b'@' => fenced(text, '@', 1..=2, is_name),
         b'%' => is_percent_macro(text),
         b'<' => between(text, "<", ">").is_some_and(is_dashed_word),
         b'(' => between(text, "(", ")").is_some_and(|name| begins_with_letter(name) && is_dashed_word(name)),
@@ -174,9 +175,10 @@ fn is_bracket_macro(text: &str) -> bool {
     text.ends_with(']') && begins_with_letter(inner) && inner.bytes().all(part)
 }
 
-/// `%x%`; not the hex pairs of `%41%`.
+/// `%x%`, `%%x%%`; not the hex pairs of `%41%`.
 fn is_percent_macro(text: &str) -> bool {
-    between(text, "%", "%").is_some_and(|name| {
+    let inner = between(text, "%%", "%%").or_else(|| between(text, "%", "%"));
+    inner.is_some_and(|name| {
         name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_') && is_word(name)
     })
 }

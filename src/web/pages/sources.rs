@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::domain::conversion::{Dedup, Status};
+use crate::domain::dedup::shown_id;
 use crate::domain::ids::SourceId;
 use crate::domain::routing::Unmatched;
 use crate::ingest::postback::Network;
+use crate::store::transactions::ReusedTransaction;
 use crate::store::{PageRequest, PostbackFilter};
 use crate::web::pages::conversions::options;
 use crate::web::pages::preview::Shown;
@@ -15,6 +17,8 @@ use crate::web::pages::{Pages, Sheet, Stop, advice};
 
 /// How many of a source's latest postbacks are counted: a bounded read, not a scan.
 const LATEST: usize = 100;
+/// How many of a source's reused transaction ids are named.
+const REUSED: usize = 5;
 
 impl Pages {
     /// `/sources`, with what a preview came to when one was asked for.
@@ -64,7 +68,28 @@ impl Pages {
             "unmatched": unmatched(policy.unmatched),
             "events": events,
             "latest": self.latest(id).await?,
+            "reused": self.reused(id).await?,
         }))
+    }
+
+    /// The transaction ids that are received again and again with different clicks.
+    async fn reused(&self, id: &SourceId) -> Result<Vec<Value>, Stop> {
+        let reused = self.store.reused_transactions(id.clone(), REUSED).await?;
+        let one = |reused: &ReusedTransaction| {
+            let transaction = reused.newest.transaction_id.as_deref().unwrap_or_default();
+            let query: String = form_urlencoded::Serializer::new(String::new())
+                .append_pair("source", id.as_str())
+                .append_pair("transaction_id", transaction)
+                .finish();
+            json!({
+                "id": shown_id(transaction),
+                "event": reused.newest.event.as_str(),
+                "conversions": reused.conversions,
+                "last": reused.newest.received_at.to_string(),
+                "link": format!("/conversions?{query}"),
+            })
+        };
+        Ok(reused.iter().map(one).collect())
     }
 
     /// The verdicts of the latest postbacks, and when the last one came.
@@ -94,7 +119,8 @@ fn web_address(text: &str) -> Option<&str> {
 fn dedup(mode: Dedup) -> &'static str {
     match mode {
         Dedup::Transaction => {
-            "transaction: one conversion per transaction id; without one, per click id and event"
+            "transaction: one conversion per transaction id and event; reported with the click of another \
+             visitor it is another conversion; without a transaction id, per click id and event"
         }
         Dedup::Click => "click: one conversion per click id; without one, per transaction id",
         Dedup::Each => "each: every postback is a conversion of its own",

@@ -1,0 +1,71 @@
+//! Postbacks that take back a sale which was not known when they were received: each is mapped again as
+//! soon as its sale is.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::ambient::Clock;
+use crate::domain::ids::{Seq, SourceId};
+use crate::ingest::postback::{self, AgainRefused, Network};
+use crate::store::{Store, StoreError};
+
+/// How many are mapped again between two looks at whether to stop.
+const AT_ONCE: usize = 64;
+
+/// Maps again whatever is ready, until nothing more is. Answers how many were.
+///
+/// # Errors
+/// Only the store's.
+pub async fn step(
+    store: &dyn Store,
+    network: &(dyn Fn(&SourceId) -> Option<Network> + Send + Sync),
+    clock: &Clock,
+) -> Result<usize, StoreError> {
+    let ready = store.reversals_ready(AT_ONCE);
+    for seq in &ready {
+        match postback::again(store, network, *seq, clock.now()).await {
+            Ok(receipt) => report(*seq, receipt.verdict.word()),
+            Err(AgainRefused::Store(error @ StoreError::Corrupt { .. })) => {
+                tracing::error!(postback = %seq, %error, "a reversal cannot be read and was not reprocessed");
+            }
+            Err(AgainRefused::Store(error)) => return Err(error),
+            // It stays in the quarantine, where a person sees why.
+            Err(refused) => {
+                tracing::warn!(postback = %seq, reason = %refused, "a reversal was not reprocessed");
+            }
+        }
+    }
+    Ok(ready.len())
+}
+
+fn report(seq: Seq, verdict: &str) {
+    tracing::info!(postback = %seq, verdict, "a reversal whose sale was received since was reprocessed");
+}
+
+/// Steps whenever the store says that there may be something, until `stop` turns true.
+///
+/// # Errors
+/// Only the store's.
+pub async fn run(
+    store: Arc<dyn Store>,
+    network: impl Fn(&SourceId) -> Option<Network> + Send + Sync,
+    clock: Clock,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), StoreError> {
+    let bell = store.reversals_bell();
+    loop {
+        // The bell keeps a ring that came meanwhile, so none is missed between the look and the wait.
+        let done = step(store.as_ref(), &network, &clock).await?;
+        if *stop.borrow() {
+            return Ok(());
+        }
+        if done == AT_ONCE {
+            continue;
+        }
+        tokio::select! {
+            () = bell.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+}

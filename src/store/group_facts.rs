@@ -1,0 +1,93 @@
+//! What a group can say to a decision: all that is stored, and all that the group brings itself.
+
+use std::cell::RefCell;
+
+use crate::domain::attribution::{FoundClick, Visit, candidates};
+use crate::domain::conversion::Conversion;
+use crate::domain::facts::{Facts, Later};
+use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
+use crate::domain::suppression::{Listed, Traces};
+use crate::store::StoreError;
+use crate::store::group::Group;
+use crate::store::layout::ReportLine;
+use crate::store::network::tally::{self, Tally};
+use crate::store::shelf::Record;
+
+/// The look-ups of one decision.
+pub struct Memory<'a, 'g> {
+    group: &'a Group<'g>,
+    /// How many conversions the group adds where caps count them, those of this very step included.
+    tally: &'a Tally,
+    /// The records of the conversions that the decision asked for.
+    found: RefCell<Vec<(u64, Record)>>,
+    /// The click that was looked up before.
+    click: Option<&'a FoundClick>,
+}
+
+impl<'a, 'g> Memory<'a, 'g> {
+    /// `click` was looked up before, so that the one writer thread need not.
+    pub fn new(group: &'a Group<'g>, tally: &'a Tally, click: Option<&'a FoundClick>) -> Memory<'a, 'g> {
+        Memory { group, tally, found: RefCell::default(), click }
+    }
+
+    /// With a record that was read before.
+    pub fn with(self, number: u64, record: Record) -> Memory<'a, 'g> {
+        self.found.borrow_mut().push((number, record));
+        self
+    }
+
+    /// The record of a conversion that was asked for.
+    pub fn looked_up(self, id: &ConversionId) -> Option<(u64, Record)> {
+        self.found.into_inner().into_iter().find(|(_, record)| record.conversion.id == *id)
+    }
+
+    fn keep(&self, found: Option<(u64, Record)>) -> Option<Conversion> {
+        let found = found?;
+        let conversion = found.1.conversion.clone();
+        self.found.borrow_mut().push(found);
+        Some(conversion)
+    }
+}
+
+impl Facts for Memory<'_, '_> {
+    type Error = StoreError;
+
+    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.keep(self.group.find(id)?))
+    }
+
+    fn made_by(&self, postback: Seq) -> Result<Option<Conversion>, StoreError> {
+        let number = postback.get();
+        Ok(self.keep(self.group.peek(number)?.map(|record| (number, record))))
+    }
+
+    fn later(&self, first: &ConversionId) -> Result<Option<Later>, StoreError> {
+        Ok(self.group.later(first))
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
+        let known = self.click.filter(|known| candidates(given).iter().any(|(id, _)| *id == known.click.id));
+        match known {
+            Some(click) => Ok(Some(click.clone())),
+            None => self.group.find_click(given),
+        }
+    }
+
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, StoreError> {
+        self.group.visits(visitor).map(|visits| visits.visits)
+    }
+
+    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
+        self.group.listed(traces)
+    }
+
+    /// See [`Tally`] for what counts.
+    fn conversions_on(&self, offer: &OfferId, day: i64, besides: &ConversionId) -> Result<u64, StoreError> {
+        let found = self.found.borrow();
+        let itself = found.iter().find(|(_, record)| record.conversion.id == *besides);
+        let line = itself.and_then(|(_, record)| ReportLine::of(&record.conversion));
+        let itself = line.is_some_and(|line| tally::place(&line) == Some((offer, day)));
+        let stored = self.group.shared.index.lock().tally.get(offer, day);
+        Ok(u64::try_from(stored + self.tally.get(offer, day) - i64::from(itself)).unwrap_or(0))
+    }
+}

@@ -1,0 +1,179 @@
+//! The one list of what is written in an id's place until someone fills the id in: the words of URL
+//! skeletons and our own snippets, words for nothing, and macros of which a half arrived.
+
+/// Words for nothing, in any use.
+const NOTHING: &[&str] = &["null", "undefined", "none", "n/a", "-"];
+
+/// Words for nothing where an id is expected. Compared without case.
+const NO_ID: &[&str] = &[
+    "0",
+    "-1",
+    "nan",
+    "nil",
+    "na",
+    "(not set)",
+    "not set",
+    "not_set",
+    "(none)",
+    "(null)",
+    "[object object]",
+    "\"\"",
+    "''",
+    "00000000-0000-0000-0000-000000000000",
+];
+
+/// Words of URL skeletons, in any use.
+const SKELETON: &[&str] =
+    &["replace", "optional", "transaction_id", "request_session_id", "click_id", "clickid", "sale_amount"];
+
+/// Where an id is expected, what it is the id of: `ORDER_ID`, `clickId`, `Sub-ID`. Compared without case,
+/// `_`, `-` and spaces, with `id` behind or before.
+const ID_OF: &[&str] = &[
+    "u",
+    "uu",
+    "gu",
+    "order",
+    "transaction",
+    "trans",
+    "tran",
+    "txn",
+    "tx",
+    "t",
+    "click",
+    "req",
+    "request",
+    "session",
+    "requestsession",
+    "reqsess",
+    "sub",
+    "aff",
+    "affiliate",
+    "event",
+    "conversion",
+    "lead",
+    "sale",
+    "customer",
+    "client",
+    "user",
+    "visitor",
+    "external",
+    "purchase",
+    "payment",
+    "invoice",
+    "product",
+    "item",
+    "offer",
+    "unique",
+    "your",
+    "my",
+];
+
+/// Where an id is expected, words that are written in its place by our own pages or by people, `#`, `_`,
+/// `-` and spaces left out. An event is no id: a constant that every sale has.
+const IN_PLACE_OF_ID: &[&str] = &[
+    "apikey",
+    "ordernumber",
+    "orderno",
+    "ordernr",
+    "orderref",
+    "orderreference",
+    "transactionnumber",
+    "invoicenumber",
+    "order",
+    "transaction",
+    "conversion",
+    "sale",
+    "lead",
+    "purchase",
+    "completeregistration",
+    "addtocart",
+    "initiatecheckout",
+    "addpaymentinfo",
+    "subscribe",
+    "starttrial",
+    "viewcontent",
+    "outboundclick",
+    "placeholder",
+    "changeme",
+];
+
+/// What begins a phrase that asks to be replaced: `YOUR_ORDER_ID`, `REPLACE_ME`.
+const ASKS: &[&str] = &["your", "replace", "insert", "enter", "put"];
+
+/// Whether `text` is a word for nothing; more words are where an id is expected.
+pub(crate) fn is_nothing(text: &str, is_id: bool) -> bool {
+    let is = |word: &&str| text.eq_ignore_ascii_case(word);
+    NOTHING.iter().any(|word| is(&word)) || (is_id && NO_ID.iter().any(|word| is(&word)))
+}
+
+/// Whether `text` is a word that is written in a value's place; more words are where an id is expected.
+pub(crate) fn is_placeholder(text: &str, is_id: bool) -> bool {
+    SKELETON.iter().any(|word| text.eq_ignore_ascii_case(word)) || (is_id && is_in_place_of_id(text))
+}
+
+/// No placeholder is longer.
+const LONGEST: usize = 64;
+
+fn is_in_place_of_id(text: &str) -> bool {
+    if text.len() > LONGEST {
+        return false;
+    }
+    if is_filler(text) || text.ends_with('…') || text.ends_with("...") {
+        return true;
+    }
+    let mut words = text.split(['_', '-', ' ']);
+    let asks = words.next().is_some_and(|first| ASKS.iter().any(|ask| first.eq_ignore_ascii_case(ask)));
+    if asks && words.next().is_some_and(|second| begins_with_letter(second)) {
+        return true;
+    }
+    let plain: String =
+        text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
+    if is_words_with_id(text) {
+        return true;
+    }
+    let of = plain.strip_suffix("id").or_else(|| plain.strip_prefix("id"));
+    of.is_some_and(|of| of.is_empty() || ID_OF.contains(&of)) || IN_PLACE_OF_ID.contains(&plain.as_str())
+}
+
+/// `AFF_SUB_ID`, `id-of-order`: words of letters, of which the first or the last is `id`.
+fn is_words_with_id(text: &str) -> bool {
+    let words: Vec<&str> = text.split(['_', '-', ' ']).collect();
+    let are_words =
+        words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic()));
+    let is_id = |word: Option<&&str>| word.is_some_and(|word| word.eq_ignore_ascii_case("id"));
+    words.len() > 1 && are_words && (is_id(words.first()) || is_id(words.last()))
+}
+
+/// `XXXXXX`, `######`, `****`, `____`: one mark again and again.
+fn is_filler(text: &str) -> bool {
+    let mut marks = text.chars();
+    let Some(mark) =
+        marks.next().filter(|mark| matches!(mark.to_ascii_lowercase(), 'x' | '#' | '*' | '_' | '?' | '.'))
+    else {
+        return false;
+    };
+    text.chars().count() >= 3 && marks.all(|c| c == mark)
+}
+
+/// Whether only the first or the last half of a macro is there: `{transaction_id`, `tid}`, `#tid`, `[sub`.
+/// Looked for in ids alone: `#1001` and `#EN1001` are orders' names, and other texts may hold such marks.
+pub(crate) fn is_half_macro(text: &str) -> bool {
+    let opened = ["{", "${", "{{", "#", "##", "[", "[[[", "<", "%", "%%", "!!", "!!!", "@", "__"];
+    let closed = ["}", "}}", "#", "##", "]", "]]]", ">", "%", "%%", "!!", "!!!", "@"];
+    let front = opened.iter().any(|mark| text.strip_prefix(mark).is_some_and(is_macro_name));
+    front || closed.iter().any(|mark| text.strip_suffix(mark).is_some_and(is_macro_name))
+}
+
+/// A macro's name as networks write them: more letters than digits, or `s2`. An order's name has more digits.
+fn is_macro_name(name: &str) -> bool {
+    let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let letters = name.bytes().filter(u8::is_ascii_alphabetic).count();
+    let is_sub_id =
+        (letters, digits) == (1, 1) && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    begins_with_letter(name) && name.bytes().all(part) && digits <= 2 && (letters > digits || is_sub_id)
+}
+
+fn begins_with_letter(name: &str) -> bool {
+    name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+}

@@ -1,0 +1,101 @@
+//! A reversal that arrives before its sale is reprocessed when the sale is received.
+
+use postbridge::domain::conversion::Status;
+use postbridge::domain::ids::SourceId;
+use postbridge::domain::postback::Verdict;
+use postbridge::ingest::postback::Network;
+use postbridge::ingest::reprocess;
+use postbridge::store::{PostbackFilter, Store};
+use tokio::sync::watch;
+
+use crate::pages_ground::World;
+use crate::store_ground::first_page;
+
+async fn step(world: &World, configured: bool) -> usize {
+    let network = |_: &SourceId| -> Option<Network> { configured.then(|| world.network.clone()) };
+    reprocess::step(world.store.as_ref(), &network, &world.clock).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_reversal_takes_its_sale_back_when_that_is_received() {
+    let world = World::new();
+    world.sign_in().await;
+    let early = world.receive(b"s2=k1&tid=T-1001&price=-7.50").await;
+    assert!(matches!(&early.verdict, Verdict::Quarantined(fault) if fault.hint.contains("automatically")));
+    assert_eq!(step(&world, true).await, 0);
+    world.clock.set(world.clock.now().plus_millis(5_000));
+    let sale = world.receive(b"s2=k1&tid=T-1001&price=7.50").await;
+    assert_eq!(step(&world, true).await, 1);
+    assert_eq!(step(&world, true).await, 0);
+    let id = sale.verdict.conversion().unwrap();
+    let conversion = world.store.conversion(id).await.unwrap().unwrap().conversion;
+    assert_eq!(conversion.status, Status::Rejected);
+    assert_eq!(conversion.history[0].at, world.clock.now(), "it counts from now");
+    let all = world.store.postbacks(PostbackFilter::default(), first_page(9)).await.unwrap().items;
+    assert_eq!((all.len(), all[0].again), (3, Some(early.postback)), "the record says which one it maps");
+    world.get("/quarantine").await.hides("T-1001");
+}
+
+#[tokio::test]
+async fn a_reversal_that_stays_quarantined_is_not_tried_in_a_circle() {
+    let world = World::new();
+    let early = world.receive(b"s2=k9&tid=T-1001&price=-7.50").await;
+    // A second sale comes before the reversal is looked at: no one can know which one it means.
+    world.receive(b"s2=k1&tid=T-1001&price=7.50").await;
+    world.receive(b"s2=k2&tid=T-1001&price=7.50").await;
+    assert_eq!(step(&world, true).await, 1);
+    assert_eq!(step(&world, true).await, 0);
+    let last = &world.store.postbacks(PostbackFilter::default(), first_page(9)).await.unwrap().items[0];
+    assert_eq!(last.again, Some(early.postback));
+    assert!(
+        matches!(&last.verdict, Verdict::Quarantined(fault) if fault.reason.contains("has 2 conversions"))
+    );
+    world.receive(b"s2=k3&tid=T-1001&price=7.50").await;
+    assert_eq!(step(&world, true).await, 0, "it waits for no further sale");
+}
+
+#[tokio::test]
+async fn a_reversal_of_a_source_that_is_gone_is_left_in_the_quarantine() {
+    let world = World::new();
+    world.receive(b"s2=k1&tid=T-1001&price=-7.50").await;
+    world.receive(b"s2=k1&tid=T-1001&price=7.50").await;
+    assert_eq!((step(&world, false).await, step(&world, false).await), (1, 0));
+    world.sign_in().await;
+    world.get("/quarantine").await.shows("T-1001");
+}
+
+#[tokio::test]
+async fn the_loop_is_woken_by_the_sale_and_stops_when_told() {
+    let world = World::new();
+    let (stop, stopping) = watch::channel(false);
+    let network = world.network.clone();
+    let store: std::sync::Arc<dyn Store> = world.store.clone();
+    let running =
+        tokio::spawn(reprocess::run(store, move |_| Some(network.clone()), world.clock.clone(), stopping));
+    world.receive(b"s2=k1&tid=T-1001&price=-7.50").await;
+    let sale = world.receive(b"s2=k1&tid=T-1001&price=7.50").await;
+    let id = sale.verdict.conversion().unwrap();
+    let taken_back = async {
+        while world.store.conversion(id).await.unwrap().unwrap().conversion.status != Status::Rejected {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), taken_back).await.unwrap();
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_sources_page_warns_of_an_id_that_every_click_has() {
+    let world = World::new();
+    world.sign_in().await;
+    for click in ["k1", "k2"] {
+        world.receive(format!("s2={click}&tid=SHOP-1&price=7").as_bytes()).await;
+    }
+    world.get("/sources").await.hides("many different clicks");
+    world.receive(b"s2=k3&tid=SHOP-1&price=7").await;
+    world.receive(b"s2=k3&tid=SHOP-1&price=7").await;
+    world.get("/sources").await.shows("many different clicks").shows("SHOP-1").shows("3 conversions");
+    let page = world.path_of("SHOP-1").await;
+    world.get(&page).await.shows("it is conversion 3 of this id");
+}
