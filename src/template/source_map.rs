@@ -4,13 +4,13 @@
 //! told from or needs, and a transaction id, click id, status or currency that came and is none.
 //! Anywhere else it counts as absent and is named in the note.
 
+mod customer;
+
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 
-use crate::domain::address;
-use crate::domain::click::{Pairs, Trait, Traits};
-use crate::domain::consent::Consent;
+use crate::domain::click::Pairs;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim, Status};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::postback::Fault;
@@ -34,7 +34,7 @@ impl SourceTemplate {
         if let Some(name) = self.cut_at(params) {
             return Err(fault::cut(name, self));
         }
-        let params = &*self.repaired(params);
+        let (received, params) = (params, &*self.repaired(params));
         let came = Came::index(self, params)?;
         let mut mapping = Mapping {
             template: self,
@@ -49,7 +49,8 @@ impl SourceTemplate {
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
-            _ => Err(fault::merged(mapping.faults)),
+            // What was or may be a parameter of the URL explains a value that cannot be read.
+            _ => Err(fault::merged(mapping.faults).with_hints(params.notes.get(received.notes.len()..))),
         }
     }
 
@@ -387,55 +388,6 @@ impl<'a> Mapping<'a> {
             }
             Found::Absent => None,
         }
-    }
-
-    fn traits(&mut self) -> Traits {
-        let mut traits = Traits::default();
-        for (name, _) in Trait::NAMES {
-            let value = match name {
-                Trait::Ip => self.address(),
-                _ => self.optional(Field::Trait(name), Use::Text),
-            };
-            if let Some(value) = value {
-                traits.0.insert(name, value);
-            }
-        }
-        traits
-    }
-
-    /// What the sender says that the visitor agreed to. A word that says neither yes nor no is left out.
-    fn consent(&mut self) -> Consent {
-        Consent {
-            ad_user_data: self.answer(Field::AdUserData),
-            ad_personalization: self.answer(Field::AdPersonalization),
-        }
-    }
-
-    fn answer(&mut self, field: Field) -> Option<bool> {
-        let word = self.optional(field, Use::Text)?;
-        let answer = yes_or_no(&word);
-        if answer.is_none() {
-            self.left_out.push(format!("`{}` is `{word}`, which is neither yes nor no", field.name()));
-        }
-        answer
-    }
-
-    /// The customer's address, of all that were received the first that a visitor can have: a proxy's or a
-    /// server's own must not displace the click's.
-    fn address(&mut self) -> Option<String> {
-        let field = Field::Trait(Trait::Ip);
-        let (_, readings) = self.template.fields.iter().find(|(known, _)| *known == field)?;
-        for reading in readings {
-            match self.read(reading, Use::Text) {
-                Found::Sound { param, text } => match address::visitors(&text) {
-                    Some(address) => return Some(address.to_string()),
-                    None => self.left_out.push(fault::no_visitors_address(param)),
-                },
-                Found::Bad { param, why } => self.left_out.extend(fault::named(param, &why)),
-                Found::Absent => {}
-            }
-        }
-        self.default(field).map(str::to_owned)
     }
 
     /// The parameters kept under their own names, in the order they came.
