@@ -14,6 +14,7 @@ use postbridge::domain::filter::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom, Placement};
+use postbridge::domain::remark::Remark;
 use postbridge::domain::rulebook::{Rulebook, built_in};
 use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
 use postbridge::domain::time::Time;
@@ -409,6 +410,43 @@ fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
     assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4.00 USD → 2.50 USD"]);
     let told = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
     assert_eq!((told.payout, told.payout_from), (Some(usd("3")), Some(PayoutFrom::Told)));
+}
+
+#[test]
+fn a_share_of_a_sale_whose_amount_was_not_reported_is_remarked_until_the_amount_is_known() {
+    let share = || Offer { payout: Some(Payout::Percent("10".parse().unwrap())), ..offer("565") };
+    let mut known = world(vec![share()], vec![click("c1", -1, "565")]);
+    let purchase = EventClaim::Named(EventName::parse("Purchase").unwrap());
+    let unpriced = Draft { event: purchase.clone(), value: None, sale_amount: None, ..by_click("c1") };
+    let remark = [Remark::PercentWithoutAmount { offer: OfferId::parse("565").unwrap() }];
+    // By a pixel or the API, and by a network's postback.
+    let reported = new(&known, &unpriced);
+    assert_eq!((reported.payout, reported.remarks.as_slice()), (None, remark.as_slice()));
+    let by_network =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..unpriced.clone() };
+    let first = new(&known, &by_network);
+    assert_eq!((first.payout, first.remarks.as_slice()), (None, remark.as_slice()));
+    known.conversions.insert(first.id, first.clone());
+    let amount = updated(&known, &Draft { value: Some(usd("40")), ..by_network.clone() });
+    assert_eq!((amount.payout, amount.remarks.as_slice()), (Some(usd("4")), [].as_slice()));
+    let payout = updated(&known, &Draft { payout: Some(usd("3")), ..by_network.clone() });
+    assert_eq!((payout.payout, payout.remarks.as_slice()), (Some(usd("3")), [].as_slice()));
+    // Without an affiliate, with an amount, or where the offer pays a fixed sum there is no remark.
+    let fresh = world(vec![share()], vec![click("c1", -1, "565")]);
+    let without_affiliate = Draft { click_id: None, ..unpriced.clone() };
+    assert!(new(&fresh, &without_affiliate).remarks.is_empty());
+    let free = Draft { value: Some(usd("0")), ..unpriced.clone() };
+    assert!(new(&fresh, &free).remarks.is_empty());
+    let fixed = Offer { payout: Some(Payout::Fixed("7".parse().unwrap())), ..offer("565") };
+    assert!(new(&world(vec![fixed], vec![click("c1", -1, "565")]), &unpriced).remarks.is_empty());
+    // A click that is received later brings the offer, and with it the remark.
+    let mut later = world(vec![share()], Vec::new());
+    let waits = new(&later, &by_network);
+    assert!(waits.remarks.is_empty());
+    let came = Arc::new(click("c1", -1, "565"));
+    later.clicks = vec![Click::clone(&came)];
+    let Ok(joined) = matched_by(&later.rules, &waits, &came, noon(1), &later);
+    assert_eq!(joined.unwrap().remarks, remark);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
         })
         .to_string(),
     );
-    assert_eq!((recorded.status, recorded.json()), (200, json!({"click_id": click})));
+    assert_eq!((recorded.status, recorded.json()), (200, json!({"click_id": click, "notes": []})));
 
     let told = relay.postback(
         "cake-test",

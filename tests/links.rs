@@ -147,6 +147,11 @@ fn a_link_in_the_shape_of_affiliate_and_creative_finds_its_campaign() {
     assert_eq!(parameter(&target, "s1").as_deref(), Some("x"));
     assert_eq!(browse(&relay, "/?a=200&c=999").status, 404);
     assert_eq!(browse(&relay, "/?a=201&c=761").status, 404);
+    for shouted in ["/?A=200&C=761&S1=x", "/?a=200&amp;C=761&s1=x", "/?x=1?A=200&C=761&s1=x"] {
+        assert_eq!(parameter(&location(&browse(&relay, shouted)), "s1").as_deref(), Some("x"), "{shouted}");
+    }
+    assert_eq!(browse(&relay, "/click.gif?Campaign=8599").status, 200);
+    assert_eq!(browse(&relay, "/click.gif?A=200&C=761").status, 200);
     // With one of them alone it is no tracking link but the first page.
     assert_ne!(browse(&relay, "/?a=200").status, 302);
 }
@@ -254,6 +259,17 @@ fn the_click_pixel_records_the_page_that_shows_it() {
     assert!(answer.body.starts_with(b"GIF89a"));
     assert!(header(&answer, "set-cookie").unwrap().starts_with("pbv="));
     assert_eq!(browse(&relay, "/click.gif?campaign=nope").status, 404);
+}
+
+#[test]
+fn a_click_id_behind_a_second_question_mark_or_in_capitals_is_kept_with_the_click() {
+    let (relay, _folder) = relay("");
+    let page = "Referer: https://shop.example/lp?x=1?gclid=G1&FBCLID=F1\r\n";
+    assert_eq!(visit(&relay, "GET", b"/click.gif?campaign=8599", page).status, 200);
+    let newest = || relay.api("/api/v1/clicks?limit=1")["items"][0]["params"].clone();
+    assert_eq!(newest(), serde_json::json!({"gclid": "G1", "fbclid": "F1"}));
+    assert_eq!(browse(&relay, "/c/8599?s1=a?TTCLID=T1").status, 302);
+    assert_eq!(newest(), serde_json::json!({"ttclid": "T1"}));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod addresses;
 mod api_clicks;
 mod browser;
 mod cake_api;
@@ -10,6 +11,7 @@ mod cake_calls;
 mod cake_ground;
 mod cli_commands;
 mod cli_link;
+mod click_body;
 mod config_creatives;
 mod config_file;
 mod config_network;

@@ -71,6 +71,9 @@ fn the_readmes_creatives_listed_by_its_campaign_pass_the_check() {
 
 #[test]
 fn the_readmes_click_is_one_that_the_api_takes() {
-    let draft = postbridge::web::click::read(block("json", 0).as_bytes()).unwrap();
-    assert_eq!(draft.params, [("fbclid".to_owned(), "IwAR0abc".to_owned())]);
+    let now = postbridge::domain::time::Time::parse("2026-11-27T12:00:00Z").unwrap();
+    let landing = postbridge::ingest::visit::Landing::built_in();
+    let read = postbridge::web::click_body::read(block("json", 0).as_bytes(), &landing, now).unwrap();
+    assert_eq!(read.notes, Vec::<String>::new());
+    assert_eq!(read.draft.params, [("fbclid".to_owned(), "IwAR0abc".to_owned())]);
 }

@@ -234,6 +234,55 @@ fn moments_are_read_in_the_templates_formats_and_zone() {
 }
 
 #[test]
+fn a_moment_is_compact_or_of_the_epoch_and_never_before_2005() {
+    let text = SMALL.replace("[event]", "event_time = \"t\"\n[time]\nzone = \"Etc/GMT-8\"\n[event]");
+    let template = template(&text);
+    let read = |time: &str| map(&template, &format!("amount=1&t={time}"));
+    let at = |time: &str| read(time).event_time.map(|time| time.to_string());
+    assert_eq!(at("20261127101500").as_deref(), Some("2026-11-27T02:15:00.000Z"));
+    assert_eq!(at("202611271015").as_deref(), Some("2026-11-27T02:15:00.000Z"));
+    assert_eq!(at("20261127T101500.5Z").as_deref(), Some("2026-11-27T10:15:00.500Z"));
+    assert_eq!(at("20261127").as_deref(), Some("2026-11-26T16:00:00.000Z"));
+    assert_eq!(at("1795774500123456").as_deref(), Some("2026-11-27T10:15:00.123Z"));
+    assert_eq!(at("2026-11-27T10:15:00+02:00").as_deref(), Some("2026-11-27T08:15:00.000Z"));
+    for no_time in ["0", "86400", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "19990101", "999999999999"]
+    {
+        let draft = read(no_time);
+        assert_eq!(draft.event_time, None, "{no_time}");
+        assert!(
+            draft.note.is_some_and(|note| note.contains(&format!("`t` came as `{no_time}`"))),
+            "{no_time}"
+        );
+    }
+}
+
+#[test]
+fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
+    let text = SMALL.replace("[event]", "event_time = \"t\"\n[event]");
+    let template = template(&text);
+    let received_at = postbridge::domain::time::Time::parse("2026-11-27T10:00:00Z").unwrap();
+    let read = |time: &str| {
+        let params = params::read(format!("amount=1&t={time}").as_bytes(), None, b"").unwrap();
+        let mut draft = template.map(&binding(Some("USD")), &params).unwrap();
+        template.leave_out_time_ahead(&mut draft, &params, received_at);
+        draft
+    };
+    for ahead in ["2026-11-28T10:00:01Z", "20991231", "4000000000"] {
+        let draft = read(ahead);
+        assert_eq!(draft.event_time, None, "{ahead}");
+        let note = draft.note.unwrap();
+        assert!(
+            note.contains(&format!("`t` came as `{ahead}`")) && note.contains("more than a day ahead"),
+            "{note}"
+        );
+    }
+    for near in ["2026-11-28T10:00:00Z", "2026-11-27T10:00:00Z", "2005-01-01T00:00:00Z"] {
+        let draft = read(near);
+        assert!(draft.event_time.is_some() && draft.note.is_none(), "{near}: {draft:?}");
+    }
+}
+
+#[test]
 fn each_parameter_is_explained_and_no_secret_shown() {
     let read = params::read(b"s1=%23s1%23&s2=abc&price=seven&foo=1&api_key=hush", None, b"").unwrap();
     let told = template(CAKE).explain(&read);

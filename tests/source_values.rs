@@ -92,6 +92,10 @@ fn what_only_looks_like_a_macro_is_sound() {
         "Tom & Jerry",
         "https://x.example/?a=b#top",
         "50% off (today)",
+        "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
+        "{af2504e04f8911d39a0c0305e82c3301}",
+        "(af2504e0-4f89-11d3-9a0c-0305e82c3301)",
+        "order-{af2504e0-4f89-11d3-9a0c-0305e82c3301}",
     ];
     for text in sound {
         assert_eq!(judge(text, text.as_bytes(), Use::Text), Judged::Sound, "{text}");
@@ -109,6 +113,9 @@ fn a_macro_within_other_text_is_seen() {
         "a!!!clickRef!!!",
         "k[[[subid]]]",
         "v[=TransID=]",
+        "{af2504e0-4f89-11d3-9a0c-0305e82c330}",
+        "{af2504e0-4f89-11d3-9a0c-0305e82c3301}_{goal}",
+        "\u{200b}{sub1}\u{feff}",
     ] {
         assert!(matches!(judge(text, text.as_bytes(), Use::Id), Judged::Macro(_)), "{text}");
     }

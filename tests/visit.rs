@@ -173,6 +173,53 @@ fn a_value_is_decoded_exactly_once() {
 }
 
 #[test]
+fn a_second_question_mark_divides_as_on_a_postback() {
+    let landing = Landing::built_in();
+    let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for query in [
+        "x=1?fbclid=F1",
+        "x=1?fbclid=F1&y=2",
+        "?fbclid=F1",
+        "x?fbclid=F1",
+        "x=1&amp;fbclid=F1",
+        "x=1&#038;fbclid=F1",
+    ] {
+        assert_eq!(
+            landing.params.pick(&Carried::of_query(query.as_bytes())),
+            [kept("fbclid", "F1")],
+            "{query}"
+        );
+    }
+    let three = Carried::of_query(b"x=1?gclid=G1?utm_source=a?b");
+    assert_eq!(landing.params.pick(&three), [kept("gclid", "G1"), kept("utm_source", "a?b")]);
+    let url = Carried::of_query(b"utm_source=https://x.example/?fbclid=F1");
+    assert_eq!(landing.params.pick(&url), [kept("utm_source", "https://x.example/?fbclid=F1")]);
+    let landed = Carried::of_address("https://shop.example/lp?x=1?fbclid=F1#top?gclid=G1");
+    assert_eq!(landing.params.pick(&landed), [kept("fbclid", "F1")]);
+    let many = Carried::of_query("a=1?".repeat(100_000).as_bytes());
+    assert_eq!(many.get("a").as_deref(), Some("1"));
+}
+
+#[test]
+fn click_ids_and_campaign_parameters_are_kept_whatever_their_case() {
+    let landing = Landing::built_in();
+    let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        landing.params.pick(&Carried::of_query(b"FBCLID=F1&Gclid=G1&UTM_Source=x&utm_Own=y&SCCID=S1")),
+        [
+            kept("fbclid", "F1"),
+            kept("gclid", "G1"),
+            kept("utm_source", "x"),
+            kept("utm_Own", "y"),
+            kept("ScCid", "S1")
+        ]
+    );
+    let passed = Carried::of_query(b"A=200&C=761&FBCLID=F1");
+    let pass = ["fbclid".to_owned(), "a".to_owned()];
+    assert_eq!(passed.passed(&pass, &["a", "c"]), [(b"FBCLID".as_slice(), b"F1".as_slice())]);
+}
+
+#[test]
 fn what_is_too_much_is_left_out_and_never_cut() {
     let landing = Landing::built_in();
     let query = format!("s1={}&s2=ok", "x".repeat(2049));

@@ -82,7 +82,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let program = Arc::new(program::build(config, &tag.script));
     Site {
         tag,
-        links: links(shared, config, (sight, cookie), table),
+        links: links(shared, config, (Arc::clone(&sight), cookie), table),
         pixels: pixels(shared, config, &rules),
         network_api: NetworkApi {
             store: Arc::clone(store),
@@ -95,7 +95,12 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             postbacks: postbacks.clone(),
         },
         postbacks,
-        clicks: click::Clicks { store: Arc::clone(store), clock: clock.clone(), health: Arc::clone(health) },
+        clicks: click::Clicks {
+            store: Arc::clone(store),
+            sight,
+            clock: clock.clone(),
+            health: Arc::clone(health),
+        },
         api: api::Api {
             store: Arc::clone(store),
             clock: clock.clone(),

@@ -5,8 +5,9 @@ use std::path::Path;
 use crate::domain::click::Click;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
+use crate::ingest::visit::Landing;
 use crate::problem::Problem;
-use crate::web::click;
+use crate::web::click_body;
 
 /// Reads the click in the file at `path`, recorded `now`. Without a `click_id` it is `otherwise`.
 ///
@@ -17,10 +18,17 @@ pub fn read(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Problem
     let body = std::fs::read(path).map_err(|error| {
         Problem::new(format!("the click cannot be read: {error}"), "name a JSON file").in_file(&file)
     })?;
-    let draft = click::read(&body).map_err(|fault| {
+    let read = click_body::read(&body, &Landing::built_in(), now).map_err(|fault| {
         let hint =
             "write it as for POST /api/v1/clicks: {\"click_id\": …, \"ip\": …, \"params\": {\"fbclid\": …}}";
         Problem::new(format!("the click is not understood: {fault}"), hint).in_file(&file)
     })?;
-    Ok(draft.into_click(otherwise, now))
+    // A preview is to show what would be sent, so a member that would be lost is a mistake in the file.
+    if let Some(note) = read.notes.first() {
+        let hint = "correct or remove that member";
+        return Err(
+            Problem::new(format!("a member of the click would not be kept: {note}"), hint).in_file(&file)
+        );
+    }
+    Ok(read.draft.into_click(otherwise, now))
 }

@@ -9,7 +9,7 @@ use crate::config::secrets::Secret;
 use crate::config::server::MIN_SECRET_CHARS;
 use crate::domain::conversion::{Dedup, EventName, Status};
 use crate::domain::ids::SourceId;
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, NoCurrency};
 use crate::domain::routing::{SourcePolicy, Unmatched};
 use crate::domain::rulebook::built_in;
 use crate::problem::{Problem, did_you_mean};
@@ -201,9 +201,12 @@ fn postback_key(text: &Text) -> Result<Secret, Problem> {
 
 /// A currency by its code.
 pub fn currency(text: &Text) -> Result<Currency, Problem> {
-    Currency::parse(&text.value).ok_or_else(|| {
+    Currency::check(&text.value).map_err(|why| {
         Problem::new(
-            format!("{} is not a currency", text.shown()),
+            match why {
+                NoCurrency::Unknown => format!("{} is not a currency", text.shown()),
+                _ => format!("{} is a code {}", text.shown(), why.why()),
+            },
             "write its three letters of ISO 4217: \"USD\", \"EUR\"",
         )
     })

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::Offer;
+use crate::domain::text::{equal_repeats, is_invisible, trim};
 use crate::domain::time::Time;
 
 /// Which of a visitor's clicks earns, where no click id is told.
@@ -30,10 +31,13 @@ impl Model {
 pub enum Reading {
     /// Just as it came, decoded once as every parameter is.
     Exact,
-    /// After taking white space off its ends: networks append it to an empty macro.
+    /// After taking white space, what is invisible and the braces of a GUID off: networks append white space to
+    /// an empty macro.
     Trimmed,
     /// After one more percent-decoding: the sender encoded it twice.
     Decoded,
+    /// One of equal ids that the sender joined: `C,C`.
+    Repeated,
 }
 
 impl Reading {
@@ -43,6 +47,7 @@ impl Reading {
             Reading::Exact => "exact",
             Reading::Trimmed => "trimmed",
             Reading::Decoded => "decoded twice",
+            Reading::Repeated => "one of equal repeats",
         }
     }
 }
@@ -195,11 +200,22 @@ pub fn candidates(given: &str) -> Vec<(ClickId, Reading)> {
         }
     };
     add(given, Reading::Exact);
-    let trimmed = given.trim();
+    let trimmed = trim(given);
     add(trimmed, Reading::Trimmed);
     if trimmed.contains('%') {
         let decoded = percent_encoding::percent_decode_str(trimmed).decode_utf8_lossy();
-        add(decoded.trim(), Reading::Decoded);
+        add(trim(&decoded), Reading::Decoded);
+    }
+    // A GUID in braces; no click id holds any.
+    if let Some(inner) = trimmed.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+        add(inner, Reading::Trimmed);
+    }
+    if trimmed.contains(is_invisible) {
+        let seen: String = trimmed.chars().filter(|c| !is_invisible(*c)).collect();
+        add(&seen, Reading::Trimmed);
+    }
+    if let Some(one) = equal_repeats(trimmed) {
+        add(one, Reading::Repeated);
     }
     found
 }

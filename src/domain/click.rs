@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::address;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
@@ -212,6 +213,10 @@ impl Click {
         let mut changed = false;
         changed |= fill_one(&mut self.landing_url, &other.landing_url);
         changed |= fill_one(&mut self.referrer, &other.referrer);
+        if !self.ip.is_some_and(address::is_visitors) && other.ip.is_some_and(address::is_visitors) {
+            // A proxy's or a server's own address gives way to one that can be the visitor's.
+            self.ip = None;
+        }
         changed |= fill_one(&mut self.ip, &other.ip);
         changed |= fill_one(&mut self.user_agent, &other.user_agent);
         changed |= fill_pairs(&mut self.params, &other.params);

@@ -11,8 +11,9 @@ use crate::domain::facts::Facts;
 use crate::domain::filter::FilterMode;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
-use crate::domain::offer::{self, Offer, OfferStatus, PayoutFrom, Placement};
+use crate::domain::offer::{self, Offer, OfferStatus, Payout, PayoutFrom, Placement};
 use crate::domain::postback::Fault;
+use crate::domain::remark::Remark;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::status::is_taken_back;
 use crate::domain::suppression::{SuppressedKind, Traces};
@@ -183,6 +184,17 @@ fn price(conversion: &mut Conversion, offer: &Offer) {
         conversion.payout = Some(payout);
         conversion.payout_from = Some(from);
     }
+    remark_on_share(conversion, offer, sale);
+}
+
+/// Adds a remark where the offer pays a share of the sale and its amount was not reported, and removes it once
+/// that is no longer so: the affiliate would earn nothing and not know why.
+fn remark_on_share(conversion: &mut Conversion, offer: &Offer, sale: Option<Money>) {
+    conversion.remarks.retain(|remark| !matches!(remark, Remark::PercentWithoutAmount { .. }));
+    let is_share = matches!(offer.payout, Some(Payout::Percent(_)));
+    if is_share && sale.is_none() && conversion.payout.is_none() {
+        conversion.remarks.push(Remark::PercentWithoutAmount { offer: offer.id.clone() });
+    }
 }
 
 /// Whether some affiliate's click earned it.
@@ -277,9 +289,10 @@ pub fn reprice(
     draft: &Draft,
     before: &Conversion,
 ) -> Option<String> {
-    let offer = offer_of(rules, conversion)?;
+    let offer = offer_of(rules, conversion).cloned()?;
     if draft.payout.is_some() {
         conversion.payout_from = Some(PayoutFrom::Told);
+        remark_on_share(conversion, &offer, None);
         return None;
     }
     if !is_brought(conversion) {
@@ -291,7 +304,8 @@ pub fn reprice(
     let worth = sale(conversion).filter(|now| is_share && Some(*now) != sale(before));
     // A sale that is taken back keeps what it paid: its status says that nobody is paid.
     let worth = worth.filter(|now| now.amount.is_zero() || now.is_above_zero())?;
-    let (payout, from) = offer::effective_payout(offer, None, Some(worth))?;
+    let (payout, from) = offer::effective_payout(&offer, None, Some(worth))?;
+    remark_on_share(conversion, &offer, Some(worth));
     if from != PayoutFrom::Percent || conversion.payout == Some(payout) {
         return None;
     }

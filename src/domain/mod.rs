@@ -1,5 +1,6 @@
 //! The nouns and the pure decisions about them: no IO, no async, no clock.
 
+pub mod address;
 pub mod attribution;
 pub mod catch_up;
 pub mod click;
@@ -14,6 +15,7 @@ pub mod filter;
 pub mod ids;
 pub mod mask;
 pub mod missing_click;
+pub mod moment;
 pub mod money;
 pub mod offer;
 pub mod postback;
@@ -24,4 +26,5 @@ pub mod routing;
 pub mod rulebook;
 pub mod status;
 pub mod suppression;
+pub mod text;
 pub mod time;

@@ -5,16 +5,72 @@ use std::fmt;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::text::trim;
+
 /// An ISO 4217 code in capitals, such as `USD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Currency([u8; 3]);
 
+/// Why a text is not a currency that a sale can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoCurrency {
+    /// It is not a code of ISO 4217.
+    Unknown,
+    /// A code of ISO 4217 for a metal, a fund, a unit of account, tests or none: customers do not pay in it.
+    NotPaidIn,
+    /// A code that ISO 4217 has withdrawn.
+    Withdrawn,
+}
+
+impl NoCurrency {
+    /// The end of a sentence that begins with the text.
+    pub fn why(self) -> &'static str {
+        match self {
+            NoCurrency::Unknown => "which is no currency code of ISO 4217",
+            NoCurrency::NotPaidIn => {
+                "which ISO 4217 has for a metal, a fund, a unit of account, for tests or for no currency: no sale is in it"
+            }
+            NoCurrency::Withdrawn => "which ISO 4217 has withdrawn: no sale is in it any more",
+        }
+    }
+}
+
+/// Codes of ISO 4217 in which customers do not pay: its metals, funds, units of account, `XTS` and `XXX`.
+/// <https://www.six-group.com/en/products-services/financial-information/data-standards.html>, list one.
+const NOT_PAID_IN: [&str; 24] = [
+    "BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "USS", "UYI", "UYW", "XAD", "XAG", "XAU", "XBA", "XBB",
+    "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX",
+];
+
+/// Codes that were money once and may still be sent by a shop whose settings were never changed since.
+/// Same place, list three.
+const WITHDRAWN: [&str; 58] = [
+    "ADP", "AFA", "ANG", "AON", "ATS", "AZM", "BEF", "BGL", "BGN", "BYB", "BYR", "CSD", "CSK", "CUC", "CYP",
+    "DEM", "EEK", "ESP", "FIM", "FRF", "GHC", "GRD", "HRK", "IEP", "ITL", "LTL", "LUF", "LVL", "MGF", "MRO",
+    "MTL", "MZM", "NLG", "PLZ", "PTE", "ROL", "RUR", "SDD", "SIT", "SKK", "SLL", "SRG", "STD", "TMM", "TRL",
+    "UAK", "VEB", "VEF", "XEU", "XFO", "XFU", "YUM", "ZMK", "ZRN", "ZWD", "ZWL", "ZWN", "ZWR",
+];
+
 impl Currency {
-    /// Parses a code of ISO 4217, whatever its case; `None` for anything else.
+    /// Parses the code of a currency that a sale can be in, whatever its case; `None` for anything else.
     pub fn parse(text: &str) -> Option<Currency> {
-        let upper = text.trim().to_ascii_uppercase();
-        iso_currency::Currency::from_code(&upper)?;
-        upper.as_bytes().try_into().ok().map(Currency)
+        Currency::check(text).ok()
+    }
+
+    /// As [`Currency::parse`].
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn check(text: &str) -> Result<Currency, NoCurrency> {
+        let code: [u8; 3] = trim(text).as_bytes().try_into().map_err(|_| NoCurrency::Unknown)?;
+        let code = Currency(code.map(|letter| letter.to_ascii_uppercase()));
+        if NOT_PAID_IN.contains(&code.as_str()) {
+            return Err(NoCurrency::NotPaidIn);
+        }
+        if WITHDRAWN.contains(&code.as_str()) {
+            return Err(NoCurrency::Withdrawn);
+        }
+        iso_currency::Currency::from_code(code.as_str()).map(|_| code).ok_or(NoCurrency::Unknown)
     }
 
     pub fn as_str(&self) -> &str {
@@ -76,9 +132,9 @@ pub enum DecimalMark {
 /// Parses a plain decimal: an optional sign, digits, at most one decimal mark. No grouping, no
 /// exponent, no currency sign: what is not plainly a number is for a person to look at.
 ///
-/// Keeps the digits as they came (`7.00` stays `7.00`); at most 28 significant digits.
+/// Keeps the digits as they came (`7.00` stays `7.00`); at most 28 significant digits. A zero has no sign.
 pub fn parse_decimal(text: &str, mark: DecimalMark) -> Option<Decimal> {
-    let text = text.trim();
+    let text = trim(text);
     let mark = match mark {
         DecimalMark::Dot => '.',
         DecimalMark::Comma => ',',
@@ -96,5 +152,147 @@ pub fn parse_decimal(text: &str, mark: DecimalMark) -> Option<Decimal> {
     let units = if units.is_empty() { "0" } else { units };
     let plain =
         if fraction.is_empty() { format!("{sign}{units}") } else { format!("{sign}{units}.{fraction}") };
-    Decimal::from_str_exact(&plain).ok()
+    let mut amount = Decimal::from_str_exact(&plain).ok()?;
+    if amount.is_zero() {
+        amount.set_sign_positive(true);
+    }
+    Some(amount)
+}
+
+/// The most digits that an amount has, before and behind its mark together.
+const MOST_DIGITS: usize = 28;
+
+/// A JSON number with an exponent in plain digits, exactly: `2.5e1` is `25`, `1E-2` is `0.01`. `None` where
+/// it has no exponent, is no number of JSON's grammar, or needs more than 28 digits.
+pub fn without_exponent(number: &str) -> Option<String> {
+    let (mantissa, exponent) = number.split_once(['e', 'E'])?;
+    let (sign, digits) = match mantissa.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", mantissa),
+    };
+    let (units, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (digits, ""),
+    };
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let power = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    let has_leading_zero = units.len() > 1 && units.starts_with('0');
+    let is_number =
+        !units.is_empty() && !power.is_empty() && [units, fraction, power].into_iter().all(is_plain);
+    if !is_number || has_leading_zero {
+        return None;
+    }
+    let significant = [units, fraction].concat();
+    let significant = significant.trim_start_matches('0');
+    if significant.is_empty() {
+        return Some("0".to_owned());
+    }
+    // Longer than any exponent that leaves 28 digits: it need not be read.
+    let power: i64 = Some(power.trim_start_matches('0'))
+        .filter(|power| power.len() <= 9)
+        .map(|power| format!("0{power}"))?
+        .parse()
+        .ok()?;
+    let power = if exponent.starts_with('-') { -power } else { power };
+    let behind = i64::try_from(fraction.len()).ok()?.checked_sub(power)?;
+    let length = i64::try_from(significant.len()).ok()?;
+    let most = i64::try_from(MOST_DIGITS).ok()?;
+    if length > most || behind > most || length.checked_sub(behind)? > most {
+        return None;
+    }
+    if behind <= 0 {
+        let zeros = usize::try_from(-behind).ok()?;
+        return Some(format!("{sign}{significant}{}", "0".repeat(zeros)));
+    }
+    let behind = usize::try_from(behind).ok()?;
+    let padded = format!("{significant:0>width$}", width = behind + 1);
+    let (units, fraction) = padded.split_at_checked(padded.len() - behind)?;
+    Some(format!("{sign}{units}.{fraction}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exponent_is_applied_exactly_and_never_beyond_28_digits() {
+        for (number, plain) in [
+            ("2.5e1", "25"),
+            ("2.50E+1", "25.0"),
+            ("1E-2", "0.01"),
+            ("-7.5e0", "-7.5"),
+            ("1e27", "1000000000000000000000000000"),
+            ("1e-28", "0.0000000000000000000000000001"),
+            ("0.0025e4", "25"),
+            ("0e400", "0"),
+            ("-0.00e9999999999999", "0"),
+            ("7e00000000000000001", "70"),
+        ] {
+            assert_eq!(without_exponent(number).as_deref(), Some(plain), "{number}");
+            assert!(parse_decimal(plain, DecimalMark::Dot).is_some(), "{plain}");
+        }
+        for not in [
+            "25",
+            "1e400",
+            "1e28",
+            "1e-29",
+            "1e99999999999999999999",
+            "1e",
+            "e1",
+            ".5e1",
+            "5.e1",
+            "01e1",
+            "1e1.5",
+            "1e1e1",
+            "+1e1",
+            "1e+-1",
+            "0x1e1",
+            "",
+            "12345678901234567890123456789e0",
+        ] {
+            assert_eq!(without_exponent(not), None, "{not}");
+        }
+        let long = format!("1{}e1", "0".repeat(100_000));
+        assert_eq!(without_exponent(&long), None);
+    }
+
+    #[test]
+    fn a_zero_has_no_sign() {
+        for zero in ["-0", "-0.00", "+0"] {
+            assert!(
+                parse_decimal(zero, DecimalMark::Dot).is_some_and(|zero| zero.is_sign_positive()),
+                "{zero}"
+            );
+        }
+    }
+
+    #[test]
+    fn metals_funds_and_withdrawn_codes_are_no_currencies_of_a_sale() {
+        for code in ["XXX", "XTS", "xau", "XAG", "XDR", "CLF", "CHE", "USN", "MXV"] {
+            assert_eq!(Currency::check(code), Err(NoCurrency::NotPaidIn), "{code}");
+        }
+        for code in ["HRK", "ZWL", "hrk", "LTL", "DEM", "VEF", "SLL"] {
+            assert_eq!(Currency::check(code), Err(NoCurrency::Withdrawn), "{code}");
+        }
+        for code in ["", "US", "USDT", "ABC", "U D", "€", "ÄB"] {
+            assert_eq!(Currency::check(code), Err(NoCurrency::Unknown), "{code}");
+        }
+        for code in [
+            "usd",
+            " EUR ",
+            "\u{feff}XAF",
+            "XOF\u{200b}",
+            "XCD",
+            "XPF",
+            "XCG",
+            "ZWG",
+            "VED",
+            "VES",
+            "SLE",
+            "CHF",
+        ] {
+            assert!(Currency::check(code).is_ok(), "{code}");
+        }
+    }
 }

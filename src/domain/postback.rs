@@ -128,6 +128,14 @@ impl Fault {
         Fault { code: None, field: None, reason: reason.into(), hint: hint.into() }
     }
 
+    /// The same with further hints behind its own.
+    pub fn with_hints(mut self, hints: Option<&[String]>) -> Fault {
+        for hint in hints.unwrap_or_default() {
+            self.hint = format!("{}; {hint}", self.hint);
+        }
+        self
+    }
+
     /// The same with its code, and the field it is about.
     pub fn coded(self, code: RejectionCode, field: Option<&str>) -> Fault {
         Fault { code: Some(code), field: field.map(str::to_owned), ..self }

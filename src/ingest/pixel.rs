@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::address;
 use crate::domain::click::{Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
@@ -14,9 +15,11 @@ use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::visit::Browser;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::template::html_repair;
 use crate::template::param_fault::{unread_repeats, usable};
 use crate::template::params::{self, Listed, Params, shown};
 use crate::template::values::{Judged, Use, judge};
@@ -99,6 +102,7 @@ pub enum Unfit {
 pub fn read(rules: &Rulebook, query: &[u8], dialect: &Dialect, teller: Teller) -> Result<Told, Unfit> {
     let names = dialect.names();
     let params = params::read_for(&Listed(&names), query, None, &[]).map_err(Unfit::Bad)?;
+    let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     let notes = params.notes.iter().cloned().chain(unread_repeats(&params, &names)).collect();
     let mut reader = Reader { params: &params, notes };
     let offer = reader.offer(rules, dialect).map_err(Unfit::NoOffer)?;
@@ -165,7 +169,7 @@ impl Reader<'_> {
         if click_id.is_none() && teller.visitor.is_none() && teller.browser.is_none() {
             return Err(self.nobodys(dialect.click_id));
         }
-        let transaction_id = transaction_id.map(|id| id.trim().to_owned());
+        let transaction_id = transaction_id.map(|id| trim(&id).to_owned());
         // Without one the commit makes the key, of the click that it finds.
         let key =
             transaction_id.as_ref().map(|id| format!("{}\n{}\ntransaction:{id}", offer.id, event.word()));
@@ -187,7 +191,7 @@ impl Reader<'_> {
             event_time: None,
             traits: teller.browser.as_ref().map(traits).unwrap_or_default(),
             consent: Consent::default(),
-            params: order_id.map(|id| ("order_id".to_owned(), id.trim().to_owned())).into_iter().collect(),
+            params: order_id.map(|id| ("order_id".to_owned(), trim(&id).to_owned())).into_iter().collect(),
             note: Some(self.notes.join("; ")).filter(|note| !note.is_empty()),
             network: NetworkClaim {
                 offer: Some(offer.id.clone()),
@@ -199,7 +203,7 @@ impl Reader<'_> {
     }
 
     fn nobodys(&self, name: &str) -> Fault {
-        let what = match self.params.get(name).map(|param| param.value.trim()) {
+        let what = match self.params.get(name).map(|param| trim(&param.value)) {
             None | Some("") => format!("no `{name}` came"),
             Some(came) => format!("`{name}` came as `{}`, which is no click id", shown(name, came)),
         };
@@ -214,7 +218,7 @@ impl Reader<'_> {
             Judged::Sound => Ok(Some(param.value.clone())),
             Judged::Empty => Ok(None),
             Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
-                let came = shown(name, param.value.trim());
+                let came = shown(name, trim(&param.value));
                 self.notes.push(format!("`{name}` was left out: it came as `{came}`, which is no id"));
                 Ok(None)
             }
@@ -232,7 +236,7 @@ impl Reader<'_> {
 
     fn event(&mut self, name: &str) -> Result<EventClaim, Fault> {
         let Some(param) = usable(self.params, name)? else { return Ok(EventClaim::sale_or_lead()) };
-        let came = || shown(name, param.value.trim());
+        let came = || shown(name, trim(&param.value));
         match judge(&param.value, &param.raw, Use::Text) {
             Judged::Empty | Judged::Nothing => Ok(EventClaim::sale_or_lead()),
             Judged::Sound => EventName::parse(&param.value).map(EventClaim::Named).ok_or_else(|| {
@@ -249,7 +253,7 @@ impl Reader<'_> {
     /// An amount, in the currency told or the offer's; only where the offer believes pixels.
     fn money(&mut self, name: &str, dialect: &Dialect, offer: &Offer) -> Result<Option<Money>, Fault> {
         let Some(param) = self.params.get(name) else { return Ok(None) };
-        let text = param.value.trim();
+        let text = trim(&param.value);
         match judge(&param.value, &param.raw, Use::Amount) {
             Judged::Empty | Judged::Nothing => return Ok(None),
             _ if !offer.accept_pixel_value => {
@@ -278,11 +282,11 @@ impl Reader<'_> {
     }
 
     fn currency(&self, name: &str, offer: &Offer) -> Result<Currency, Fault> {
-        let told = usable(self.params, name)?.map(|param| param.value.trim()).filter(|text| !text.is_empty());
+        let told = usable(self.params, name)?.map(|param| trim(&param.value)).filter(|text| !text.is_empty());
         let Some(told) = told else { return Ok(offer.currency) };
-        Currency::parse(told).ok_or_else(|| {
+        Currency::check(told).map_err(|why| {
             let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";
-            Fault::new(format!("`{name}` is `{}`, which is no currency", shown(name, told)), hint)
+            Fault::new(format!("`{name}` is `{}`, {}", shown(name, told), why.why()), hint)
         })
     }
 }
@@ -294,5 +298,6 @@ fn too_long(name: &str, value: &str) -> Fault {
 
 fn traits(browser: &Browser) -> Traits {
     let agent = browser.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
-    Traits([(Trait::Ip, browser.ip.to_string())].into_iter().chain(agent).collect())
+    let ip = Some(browser.ip).filter(|ip| address::is_visitors(*ip)).map(|ip| (Trait::Ip, ip.to_string()));
+    Traits(ip.into_iter().chain(agent).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
 use crate::domain::routing::SourcePolicy;
@@ -31,6 +32,16 @@ impl Network {
             Some(fault) => Err(fault),
             None => self.template.read(query, raw.content_type.as_deref(), &raw.body),
         }
+    }
+
+    /// What a postback reports that was received then.
+    ///
+    /// # Errors
+    /// As [`SourceTemplate::map`].
+    pub fn map(&self, params: &Params, received_at: Time) -> Result<Draft, Fault> {
+        let mut draft = self.template.map(&self.binding, params)?;
+        self.template.leave_out_time_ahead(&mut draft, params, received_at);
+        Ok(draft)
     }
 }
 
@@ -140,7 +151,7 @@ pub async fn again(
 async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {
     let raw = &incoming.raw;
     let draft =
-        network.read(&incoming.query, raw).and_then(|params| network.template.map(&network.binding, &params));
+        network.read(&incoming.query, raw).and_then(|params| network.map(&params, incoming.received_at));
     let draft = match draft {
         Ok(draft) => draft,
         Err(fault) => return Ok(Finding::Quarantined(fault)),

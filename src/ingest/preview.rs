@@ -120,7 +120,7 @@ fn decide(
     now: Time,
     find: &impl Fn(&str) -> Option<Click>,
 ) -> Result<(Conversion, Option<String>), Fault> {
-    let draft = network.template.map(&network.binding, params)?;
+    let draft = network.map(params, now)?;
     let Some(seq) = Seq::new(1) else {
         return Err(Fault::new("no sequence number", ""));
     };

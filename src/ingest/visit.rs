@@ -16,6 +16,8 @@ use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
 use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
+use crate::template::character_reference::without_ampersand;
+use crate::template::params::split_at_later_question;
 
 /// The most parameters that are looked at.
 const MOST_READ: usize = 256;
@@ -150,15 +152,30 @@ impl Names {
         picked
     }
 
-    /// A name as it is declared; where a `*` stands for it, as it came.
-    fn spelling(&self, name: &str) -> Option<String> {
+    /// Which names are kept first where there are too many: 0 is declared, 1 is covered by a `*`, 2 is neither.
+    pub fn rank(&self, name: &str) -> u8 {
+        if self.0.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return 0;
+        }
+        if self.spelling(name).is_some() { 1 } else { 2 }
+    }
+
+    /// A name as it is declared; where a `*` covers it, as it was received, or in lower case where only the
+    /// case differs.
+    pub fn spelling(&self, name: &str) -> Option<String> {
         let exact = self.0.iter().find(|known| *known == name);
         let same = || self.0.iter().find(|known| known.eq_ignore_ascii_case(name));
         if let Some(known) = exact.or_else(same) {
             return Some(known.clone());
         }
-        let fits = |pattern: &String| is_covered(pattern, name.as_bytes()) && name.len() <= LONGEST_NAME;
-        self.0.iter().any(fits).then(|| name.to_owned())
+        if name.len() > LONGEST_NAME {
+            return None;
+        }
+        if self.0.iter().any(|pattern| is_covered(pattern, name.as_bytes())) {
+            return Some(name.to_owned());
+        }
+        let in_any_case = |pattern: &String| is_covered_in_any_case(pattern, name.as_bytes());
+        self.0.iter().any(in_any_case).then(|| name.to_ascii_lowercase())
     }
 }
 
@@ -170,26 +187,37 @@ fn is_covered(pattern: &str, name: &[u8]) -> bool {
     }
 }
 
+/// As [`is_covered`], whatever the name's case.
+fn is_covered_in_any_case(pattern: &str, name: &[u8]) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => {
+            name.get(..beginning.len()).is_some_and(|front| front.eq_ignore_ascii_case(beginning.as_bytes()))
+        }
+        None => name.eq_ignore_ascii_case(pattern.as_bytes()),
+    }
+}
+
 /// Names and values of a query or of cookies, decoded once, in the order they came. They are bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Carried {
-    /// Those of a raw query. `amp;` before a name, as a URL copied from HTML leaves it, is taken off.
+    /// Those of a raw query, repaired as a postback's: `amp;` before a name, as a URL copied from HTML leaves
+    /// it, is taken off, and a second `?` divides like `&`: so it is where one query was appended to another.
     pub fn of_query(query: &[u8]) -> Carried {
-        let pairs = query.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).take(MOST_READ);
-        Carried(
-            pairs
-                .map(|pair| {
-                    let (name, value) = split(pair);
-                    let mut name = decoded(name);
-                    while let Some(bare) = name.strip_prefix(b"amp;") {
-                        name = bare.to_vec();
-                    }
-                    (name, decoded(value))
-                })
-                .collect(),
-        )
+        let mut carried = Vec::new();
+        for segment in query.split(|b| *b == b'&').filter(|segment| !segment.is_empty()) {
+            let mut rest = segment;
+            while let Some((before, after)) = split_at_later_question(rest) {
+                carry(&mut carried, before);
+                rest = after;
+            }
+            carry(&mut carried, rest);
+            if carried.len() >= MOST_READ {
+                break;
+            }
+        }
+        Carried(carried)
     }
 
     /// Those in the query of a page's address.
@@ -226,12 +254,12 @@ impl Carried {
         found.map(|(_, value)| String::from_utf8_lossy(value))
     }
 
-    /// What the offer's `pass` hands on: each name once, but for those that are the link's own, whatever
-    /// their case.
+    /// What the offer's `pass` hands on: each name once and as it was received, but for those that are the
+    /// link's own; whatever their case.
     pub fn passed(&self, patterns: &[String], own: &[&str]) -> Vec<(&[u8], &[u8])> {
         let mut passed: Vec<(&[u8], &[u8])> = Vec::new();
         for (name, value) in &self.0 {
-            let wanted = patterns.iter().any(|pattern| is_covered(pattern, name));
+            let wanted = patterns.iter().any(|pattern| is_covered_in_any_case(pattern, name));
             let is_new = !passed.iter().any(|(known, _)| *known == name.as_slice());
             if wanted && is_new && !own.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())) {
                 passed.push((name, value));
@@ -239,6 +267,19 @@ impl Carried {
         }
         passed
     }
+}
+
+/// Adds one `name=value`.
+fn carry(carried: &mut Vec<(Vec<u8>, Vec<u8>)>, pair: &[u8]) {
+    if pair.is_empty() || carried.len() >= MOST_READ {
+        return;
+    }
+    let (name, value) = split(pair);
+    let mut name = decoded(name);
+    while let Some(bare) = std::str::from_utf8(&name).ok().and_then(without_ampersand) {
+        name = bare.as_bytes().to_vec();
+    }
+    carried.push((name, decoded(value)));
 }
 
 fn split(pair: &[u8]) -> (&[u8], &[u8]) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::address;
 use crate::domain::click::Trait;
 use crate::domain::consent::Consent;
 use crate::domain::ids::Occasion;
@@ -55,7 +56,7 @@ pub(crate) static FIELDS: &[Field] = &[
     field("click.time", Kind::Time, |s| s.click.map_or(Value::Null, |c| Value::Time(c.at))),
     field("click.landing_url", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.landing_url.as_deref()))),
     field("click.referrer", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.referrer.as_deref()))),
-    field("click.ip", Kind::Text, |s| Value::owned(s.click.and_then(|c| c.ip).map(|ip| ip.to_string()))),
+    field("click.ip", Kind::Text, |s| Value::owned(click_ip(s))),
     field("click.user_agent", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.user_agent.as_deref()))),
     field("click.ad_user_data", Kind::Truth, |s| consent(s, |said| said.ad_user_data)),
     field("click.ad_personalization", Kind::Truth, |s| consent(s, |said| said.ad_personalization)),
@@ -70,7 +71,7 @@ pub(crate) static FIELDS: &[Field] = &[
     field("traits.gender", Kind::Text, |s| customer(s, Trait::Gender)),
     field("traits.birthdate", Kind::Text, |s| customer(s, Trait::Birthdate)),
     field("traits.external_id", Kind::Text, |s| customer(s, Trait::ExternalId)),
-    field("traits.ip", Kind::Text, |s| customer(s, Trait::Ip)),
+    field("traits.ip", Kind::Text, |s| Value::owned(customer_ip(s))),
     field("traits.user_agent", Kind::Text, |s| customer(s, Trait::UserAgent)),
 ];
 
@@ -82,6 +83,18 @@ pub(crate) fn find(name: &str) -> Option<&'static Field> {
 fn customer<'a>(scope: &Scope<'a>, name: Trait) -> Value<'a> {
     let told = scope.conversion.traits.get(name).filter(|text| !text.trim().is_empty());
     Value::maybe(told.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
+}
+
+/// The customer's address, where one that was received can be a visitor's: no other is sent.
+fn customer_ip(scope: &Scope<'_>) -> Option<String> {
+    let of_click = scope.click.and_then(|click| click.customer.get(Trait::Ip));
+    let told = scope.conversion.traits.get(Trait::Ip);
+    told.and_then(address::visitors).or_else(|| address::visitors(of_click?)).map(|ip| ip.to_string())
+}
+
+fn click_ip(scope: &Scope<'_>) -> Option<String> {
+    let ip = scope.click?.ip.filter(|ip| address::is_visitors(*ip))?;
+    Some(ip.to_canonical().to_string())
 }
 
 /// The recorded click's id; of a conversion without its click, the id that the postback named.

@@ -7,6 +7,7 @@ use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::time::Time;
 use crate::template::bytes::{HexDigest, already_hashed};
 use crate::template::expression::{Call, Helper, Kind, Scope, Value};
+use crate::template::landing;
 use crate::template::normalise;
 
 type Run = for<'a> fn(&'a Call, &Scope<'a>) -> Value<'a>;
@@ -198,8 +199,5 @@ fn landing_parameter<'a>(click: &'a Click, name: &str) -> Option<Cow<'a, str>> {
     if let Some(text) = find(&click.params, name) {
         return Some(Cow::Borrowed(text));
     }
-    let (_, query) = click.landing_url.as_deref()?.split_once('?')?;
-    let query = query.split('#').next().unwrap_or_default();
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(known, text)| known == name && !text.is_empty()).map(|(_, text)| text)
+    landing::parameter(click.landing_url.as_deref()?, name).map(Cow::Owned)
 }

@@ -1,10 +1,11 @@
-//! A JSON body as parameters: nested objects become dotted names, numbers keep their text.
+//! A JSON body as parameters: nested objects become dotted names, numbers keep their digits.
 
 use std::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::domain::money::without_exponent;
 use crate::domain::postback::Fault;
 use crate::template::charset::DAMAGE;
 use crate::template::params::Reader;
@@ -84,7 +85,8 @@ struct Walk<'w, 'r> {
 }
 
 impl Walk<'_, '_> {
-    /// One value under the path, by its first character: a number's text is taken as it is.
+    /// One value under the path, by its first character: a number's text is taken as it is, but
+    /// that an exponent is applied.
     fn value(&mut self, json: &str) -> Result<(), Fault> {
         match json.as_bytes().first() {
             Some(b'{' | b'[') => self.container(json),
@@ -97,7 +99,10 @@ impl Walk<'_, '_> {
                 let raw = text.clone().into_bytes();
                 self.reader.add(self.path.clone(), text, raw)
             }
-            _ => self.reader.add(self.path.clone(), json.to_owned(), json.as_bytes().to_vec()),
+            _ => {
+                let text = without_exponent(json).unwrap_or_else(|| json.to_owned());
+                self.reader.add(self.path.clone(), text, json.as_bytes().to_vec())
+            }
         }
     }
 

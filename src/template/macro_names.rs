@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 
+use crate::domain::address;
 use crate::domain::click::{Click, Trait, find};
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::ClickId;
@@ -167,11 +168,11 @@ fn sub_id(told: &Told<'_>, number: u8, name: &str) -> Option<String> {
 }
 
 fn conversion_ip(told: &Told<'_>) -> Option<String> {
-    told.conversion.traits.get(Trait::Ip).map(str::to_owned)
+    told.conversion.traits.get(Trait::Ip).and_then(address::visitors).map(|ip| ip.to_string())
 }
 
 fn click_ip(told: &Told<'_>) -> Option<String> {
-    Some(told.click?.ip?.to_string())
+    told.click?.ip.filter(|ip| address::is_visitors(*ip)).map(|ip| ip.to_canonical().to_string())
 }
 
 fn device_id(told: &Told<'_>) -> Option<String> {

@@ -1,7 +1,6 @@
 //! Customer data in the one spelling that gives the one hash. Every function is total: null for what it cannot read.
 
-use std::net::IpAddr;
-
+use crate::domain::address;
 use crate::template::bytes::already_hashed;
 use crate::template::places;
 
@@ -133,9 +132,9 @@ pub(crate) fn birthdate(text: &str) -> Option<String> {
     })
 }
 
-/// An IPv4 or IPv6 address in its usual spelling; never hashed.
+/// An IPv4 or IPv6 address in its usual spelling, where a visitor can have it; never hashed.
 pub(crate) fn ip(text: &str) -> Option<String> {
-    text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_string())
+    address::visitors(text).map(|ip| ip.to_string())
 }
 
 /// The text, if it begins as a web address does; never changed.

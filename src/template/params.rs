@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use crate::domain::postback::Fault;
+use crate::domain::text::visible;
+use crate::template::character_reference::without_ampersand;
 use crate::template::charset::{Charset, DAMAGE};
 use crate::template::request_body;
 
@@ -42,6 +44,8 @@ pub struct Params {
     /// The query ends right behind a `name=`: so it looks when a sender takes `#…` for a URL's
     /// fragment and keeps it to itself. Whether it was cut, a template knows by its parameters' order.
     pub cut_at_fragment: bool,
+    /// How many of the pairs are the query's; the body's follow them.
+    pub in_query: usize,
 }
 
 /// Who reads parameters, and so which of them may cost anything.
@@ -181,6 +185,7 @@ impl<'a> Reader<'a> {
         let last = query.rsplit(|byte| *byte == b'&').next().unwrap_or(b"");
         self.params.cut_at_fragment =
             last.len() > 1 && last.iter().position(|b| *b == b'=') == Some(last.len() - 1);
+        self.params.in_query = self.params.pairs.len();
         Ok(())
     }
 
@@ -197,7 +202,7 @@ impl<'a> Reader<'a> {
             None => (segment, &b""[..]),
         };
         let mut name = decode(name, &self.charset);
-        while let Some(bare) = name.strip_prefix("amp;") {
+        while let Some(bare) = without_ampersand(&name) {
             name = bare.to_owned();
             self.entities.push(name.clone());
         }
@@ -320,7 +325,7 @@ fn decode(raw: &[u8], charset: &Charset) -> String {
 
 /// Splits `a=1?b=2` at the `?`, where a parameter follows it and no URL goes before it: a URL as a
 /// value has a query of its own.
-fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = segment.iter().position(|byte| *byte == b'?')?;
     let (before, after) = (segment.get(..at)?, segment.get(at + 1..)?);
     let name_length = after.iter().position(|byte| *byte == b'=')?;
@@ -331,14 +336,14 @@ fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     (is_name && !holds_url).then_some((before, after))
 }
 
-/// What came, fit for a sentence: short, and never a secret.
+/// What came, fit for a sentence: short, what is invisible in it written out, and never a secret.
 pub fn shown(name: &str, value: &str) -> String {
     if name.eq_ignore_ascii_case(SECRET) {
         return "***".to_owned();
     }
     match value.char_indices().nth(100) {
-        Some((at, _)) => format!("{}…", value.get(..at).unwrap_or("")),
-        None => value.to_owned(),
+        Some((at, _)) => format!("{}…", visible(value.get(..at).unwrap_or(""))),
+        None => visible(value).into_owned(),
     }
 }
 

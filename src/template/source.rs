@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use crate::domain::click::Trait;
 use crate::domain::conversion::{Dedup, EventName, Status};
 use crate::domain::ids::SourceId;
+use crate::domain::moment::Unit;
 use crate::domain::money::{Currency, DecimalMark};
 use crate::problem::{Problem, did_you_mean};
+use crate::template::html_repair;
 use crate::template::params::Params;
 use crate::template::source_file;
 use crate::template::source_links::Links;
@@ -163,9 +165,11 @@ pub(crate) struct EventRules {
 /// One way of writing a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
-    Unix,
-    UnixMillis,
+    /// A number since 1970, where it is a likely moment in this unit.
+    Epoch(Unit),
     Rfc3339,
+    /// `20261127101500`; without an offset in it, in the template's zone.
+    Compact,
     /// As `strptime` reads it; without an offset in it, in the template's zone.
     Pattern(String),
 }
@@ -318,6 +322,26 @@ impl SourceTemplate {
     /// The events told by the value: above 0, and 0. Absent when the template never does that.
     pub fn default_events(&self) -> Option<(EventName, EventName)> {
         self.events.by_value.clone()
+    }
+
+    /// The parameters with those put back that a page took for HTML characters.
+    pub(crate) fn repaired<'a>(&self, params: &'a Params) -> Cow<'a, Params> {
+        html_repair::repaired(params, &self.names.list, |name| self.names.find(name).is_some())
+    }
+
+    /// The parameter of the URL behind which none came, where `missing` is due there: a `#` in its value cuts
+    /// the query on the way, which leaves no other trace.
+    pub(crate) fn last_before(&self, missing: &str, params: &Params) -> Option<&str> {
+        // What a body carries is not cut.
+        let last = params.in_query.checked_sub(1).filter(|_| params.in_query == params.pairs.len())?;
+        let index = self.names.find(&params.pairs.get(last)?.name)?;
+        let at = self.postback.iter().position(|entry| entry.param == index)?;
+        let behind = self.postback.get(at + 1..)?;
+        let came =
+            |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
+        let missing = self.names.find(missing);
+        let is_due = behind.iter().any(|entry| Some(entry.param) == missing);
+        (is_due && !behind.iter().any(|entry| came(entry.param))).then(|| self.names.name(index))
     }
 
     /// Whether the query was cut at a `#` that the sender took for a URL's fragment: the last

@@ -1,8 +1,10 @@
 //! What is said about a postback that a template cannot read: the parameter, what came, the mend.
 
 use crate::domain::conversion::EventClaim;
-use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::money::{DecimalMark, NoCurrency, parse_decimal};
 use crate::domain::postback::Fault;
+use crate::domain::text::trim;
+use crate::domain::time::Time;
 use crate::problem::did_you_mean;
 use crate::template::param_fault;
 use crate::template::params::{Param, Params, quoted, shown};
@@ -76,7 +78,7 @@ pub(crate) fn named(param: &Param, why: &Wrong<'_>) -> Option<String> {
 pub(crate) fn left_out(param: &Param, why: &Wrong<'_>) -> String {
     let came = shown(&param.name, &param.value);
     match why {
-        Wrong::Judged(Judged::Macro(read)) if *read != param.value.trim() => format!(
+        Wrong::Judged(Judged::Macro(read)) if *read != trim(&param.value) => format!(
             "`{}` came as `{came}`, which is `{}` encoded once more, a macro that was not filled in",
             param.name,
             shown(&param.name, read)
@@ -126,12 +128,12 @@ pub(crate) fn other_case(param: &Param, name: &str) -> String {
 
 /// ``` `price` came as `-5` ```
 pub(crate) fn came(param: &Param) -> String {
-    format!("`{}` came as `{}`", param.name, shown(&param.name, param.value.trim()))
+    format!("`{}` came as `{}`", param.name, shown(&param.name, trim(&param.value)))
 }
 
 /// ``` `s3` came as `null`, which stands for nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
-    format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, param.value.trim()))
+    format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, trim(&param.value)))
 }
 
 pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) -> Fault {
@@ -150,14 +152,17 @@ pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) 
     )
 }
 
-pub(crate) fn no_currency_code(param: &Param) -> Fault {
+pub(crate) fn no_currency_code(param: &Param, why: NoCurrency) -> Fault {
     Fault::new(
-        format!(
-            "`{}` came as `{}`, which is no currency code of ISO 4217",
-            param.name,
-            shown(&param.name, &param.value)
-        ),
-        "send a code of three letters such as `USD`, or take the parameter out of the URL and set `currency` at the source",
+        format!("`{}` came as `{}`, {}", param.name, shown(&param.name, &param.value), why.why()),
+        match why {
+            NoCurrency::Unknown => {
+                "send a code of three letters such as `USD`, or take the parameter out of the URL and set `currency` at the source"
+            }
+            NoCurrency::NotPaidIn | NoCurrency::Withdrawn => {
+                "send the code of the currency that the customer paid in, or take the parameter out of the URL and set `currency` at the source"
+            }
+        },
     )
 }
 
@@ -204,6 +209,66 @@ pub(crate) fn no_time(param: &Param) -> String {
     )
 }
 
+/// ``` `event_time` came as `0`, a time before 2005 ```
+pub(crate) fn time_too_old(param: &Param, read: Time) -> String {
+    format!(
+        "`{}` came as `{}`, which reads as {read}, a time before 2005",
+        param.name,
+        shown(&param.name, &param.value)
+    )
+}
+
+/// ``` `event_time` came as `2099-…`, more than a day ahead ```
+pub(crate) fn time_ahead(param: &Param, read: Time) -> String {
+    format!(
+        "`{}` came as `{}`, which reads as {read}, more than a day ahead",
+        param.name,
+        shown(&param.name, &param.value)
+    )
+}
+
+/// An address that is a proxy's or a server's, or none.
+pub(crate) fn no_visitors_address(param: &Param) -> String {
+    format!(
+        "`{}` came as `{}`, which is no address that a visitor can have",
+        param.name,
+        shown(&param.name, &param.value)
+    )
+}
+
+/// An id with an invisible character inside: it is another id than the one without.
+pub(crate) fn invisible(param: &Param) -> String {
+    format!(
+        "`{}` came as `{}`, with an invisible character inside, and was kept so",
+        param.name,
+        shown(&param.name, trim(&param.value))
+    )
+}
+
+/// A click id with invisible characters, which no click id holds.
+pub(crate) fn invisible_taken_off(param: &Param) -> String {
+    format!(
+        "`{}` came as `{}`, with invisible characters, which were taken off",
+        param.name,
+        shown(&param.name, &param.value)
+    )
+}
+
+/// `s2=C,C`.
+pub(crate) fn repeats(param: &Param, one: &str) -> String {
+    format!(
+        "`{}` came as `{}`, equal ids joined, and was read as `{}`",
+        param.name,
+        shown(&param.name, trim(&param.value)),
+        shown(&param.name, one)
+    )
+}
+
+/// A space that was a `+`.
+pub(crate) fn plus(param: &Param) -> String {
+    format!("a space in `{}` was read as `+`, which a query means by it only escaped (`%2B`)", param.name)
+}
+
 pub(crate) fn no_event(template: &SourceTemplate) -> Fault {
     let param = first_param(Field::Event, template).unwrap_or("event");
     Fault::new(
@@ -220,7 +285,7 @@ pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplat
     let index = template.names.find(name);
     let lack = match params.pairs.iter().find(|param| template.names.find(&param.name) == index) {
         None => format!("`{name}` is missing"),
-        Some(param) if param.value.trim().is_empty() => format!("`{}` came empty", param.name),
+        Some(param) if trim(&param.value).is_empty() => format!("`{}` came empty", param.name),
         Some(param) => nothing(param),
     };
     let why = match event {
@@ -232,6 +297,12 @@ pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplat
     let hint = match near {
         Some(near) => format!("`{near}` came instead: name it `{name}` in the postback URL"),
         None => format!("the postback URL must carry `{}`; it is never taken for 0", entry(name, template)),
+    };
+    let hint = match template.last_before(name, params) {
+        Some(last) if near.is_none() => format!(
+            "{hint}; every parameter behind `{last}` is missing, so the query may have been cut at a `#` in the value of `{last}`: there a `#` is written `%23`"
+        ),
+        _ => hint,
     };
     Fault::new(format!("{lack}, and {why}"), hint)
 }

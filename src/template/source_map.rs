@@ -4,20 +4,23 @@
 //! told from or needs, and a status or currency that came and is none. Anywhere else it counts as absent
 //! and is named in the note; so does an id that is a macro or a placeholder.
 
+mod customer;
+
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 
-use crate::domain::click::{Pairs, Trait, Traits};
-use crate::domain::consent::Consent;
+use crate::domain::click::Pairs;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim, Status};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::postback::Fault;
+use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::params::{Param, Params};
 use crate::template::source::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source_fault::{self as fault, Wrong};
 use crate::template::source_received::Came;
+use crate::template::source_repair as repair;
 use crate::template::source_time;
 use crate::template::values::{Judged, Use, judge};
 
@@ -31,6 +34,7 @@ impl SourceTemplate {
         if let Some(name) = self.cut_at(params) {
             return Err(fault::cut(name, self));
         }
+        let (received, params) = (params, &*self.repaired(params));
         let came = Came::index(self, params)?;
         let mut mapping = Mapping {
             template: self,
@@ -39,15 +43,18 @@ impl SourceTemplate {
             came,
             faults: Vec::new(),
             no_ids: Vec::new(),
+            repaired: Vec::new(),
             left_out: Vec::new(),
         };
         mapping.left_out.append(&mut mapping.came.left_out);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
+            // What was or may be a parameter of the URL explains a value that cannot be read.
             _ => {
                 mapping.faults.append(&mut mapping.no_ids);
-                Err(fault::merged(mapping.faults))
+                let hints = params.notes.get(received.notes.len()..);
+                Err(fault::merged(mapping.faults).with_hints(hints))
             }
         }
     }
@@ -57,14 +64,14 @@ impl SourceTemplate {
     pub(crate) fn judge(&self, index: usize, param: &Param, used: Use) -> Judged {
         let verdict = judge(&param.value, &param.raw, used);
         let (before, behind) = &self.macro_marks;
-        let Some(inner) = param.value.trim().strip_prefix(before.as_str()) else { return verdict };
+        let Some(inner) = trim(&param.value).strip_prefix(before.as_str()) else { return verdict };
         let mut entries = self.postback.iter().chain(&self.extra);
         let own = |entry: &Entry| {
             entry.param == index
                 && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
         };
         if verdict == Judged::Sound && !before.is_empty() && entries.any(own) {
-            return Judged::Macro(param.value.trim().to_owned());
+            return Judged::Macro(trim(&param.value).to_owned());
         }
         verdict
     }
@@ -92,6 +99,8 @@ struct Mapping<'a> {
     faults: Vec<Fault>,
     /// Ids that count as absent; where something else stops the postback, they are named with it.
     no_ids: Vec<Fault>,
+    /// What was read otherwise than it was received.
+    repaired: Vec<String>,
     /// What did not stop the postback.
     left_out: Vec<String>,
 }
@@ -111,8 +120,12 @@ impl<'a> Mapping<'a> {
             self.money(Field::Value, currency, needs_value.then_some(&event).and_then(Option::as_ref));
         let negative_came =
             value.filter(|value| value.amount.is_sign_negative()).and_then(|_| self.value_came());
-        let transaction_id = self.identity(Field::TransactionId).map(|(_, text)| text.trim().to_owned());
-        let click_id = self.identity(Field::ClickId).map(|(_, text)| text.into_owned());
+        let transaction_id = self.identity(Field::TransactionId).map(|(param, text)| {
+            repair::note_invisible(param, &text, &mut self.repaired);
+            trim(&text).to_owned()
+        });
+        let click_id = self.identity(Field::ClickId);
+        let click_id = click_id.map(|(param, text)| repair::click_id(param, text, &mut self.repaired));
         Some(Draft {
             source: self.binding.source.clone(),
             event: event?,
@@ -181,7 +194,7 @@ impl<'a> Mapping<'a> {
                 Piece::Text(text) => joined.push_str(text),
                 Piece::Param(index) => match self.one(*index, used) {
                     Found::Sound { param, text } => {
-                        joined.push_str(text.trim());
+                        joined.push_str(trim(&text));
                         first.get_or_insert(param);
                     }
                     Found::Absent => {}
@@ -222,7 +235,10 @@ impl<'a> Mapping<'a> {
     /// A field that no event needs.
     fn optional(&mut self, field: Field, used: Use) -> Option<String> {
         match self.find(field, used) {
-            Found::Sound { text, .. } => Some(text.trim().to_owned()),
+            Found::Sound { param, text } => Some(match field {
+                Field::Trait(name) => repair::customer(name, param, &text, &mut self.repaired),
+                _ => trim(&text).to_owned(),
+            }),
             Found::Absent => self.default(field).map(str::to_owned),
             Found::Bad { param, why } => {
                 self.left_out.extend(fault::named(param, &why));
@@ -244,7 +260,7 @@ impl<'a> Mapping<'a> {
                 return (Status::Approved, None);
             }
         };
-        let word = word.trim().to_lowercase();
+        let word = trim(&word).to_lowercase();
         match self.template.statuses.iter().find(|(known, _)| *known == word) {
             Some((_, status)) => (*status, Some(word)),
             None => {
@@ -259,11 +275,8 @@ impl<'a> Mapping<'a> {
     fn currency(&mut self) -> Option<Currency> {
         match self.find(Field::Currency, Use::Text) {
             Found::Sound { param, text } => {
-                let currency = Currency::parse(&text);
-                if currency.is_none() {
-                    self.faults.push(fault::no_currency_code(param));
-                }
-                currency
+                let currency = Currency::check(&text);
+                currency.map_err(|why| self.faults.push(fault::no_currency_code(param, why))).ok()
             }
             Found::Bad { param, why } => {
                 self.faults.push(fault::unfilled(param, &why));
@@ -316,7 +329,7 @@ impl<'a> Mapping<'a> {
     }
 
     fn event_named(&self, text: &str) -> Option<EventName> {
-        let word = text.trim();
+        let word = trim(text);
         let names = &self.template.events.names;
         let known = if names.is_empty() {
             None
@@ -378,11 +391,13 @@ impl<'a> Mapping<'a> {
     fn event_time(&mut self) -> Option<Time> {
         match self.find(Field::EventTime, Use::Text) {
             Found::Sound { param, text } => {
-                let moment = source_time::moment(self.template, &text);
-                if moment.is_none() {
-                    self.left_out.push(fault::no_time(param));
-                }
-                moment
+                let why = match source_time::moment(self.template, &text) {
+                    Some(Ok(moment)) => return Some(moment),
+                    Some(Err(too_old)) => fault::time_too_old(param, too_old),
+                    None => fault::no_time(param),
+                };
+                self.left_out.push(why);
+                None
             }
             Found::Bad { param, why } => {
                 self.left_out.extend(fault::named(param, &why));
@@ -390,33 +405,6 @@ impl<'a> Mapping<'a> {
             }
             Found::Absent => None,
         }
-    }
-
-    fn traits(&mut self) -> Traits {
-        let mut traits = Traits::default();
-        for (name, _) in Trait::NAMES {
-            if let Some(value) = self.optional(Field::Trait(name), Use::Text) {
-                traits.0.insert(name, value);
-            }
-        }
-        traits
-    }
-
-    /// What the sender says that the visitor agreed to. A word that says neither yes nor no is left out.
-    fn consent(&mut self) -> Consent {
-        Consent {
-            ad_user_data: self.answer(Field::AdUserData),
-            ad_personalization: self.answer(Field::AdPersonalization),
-        }
-    }
-
-    fn answer(&mut self, field: Field) -> Option<bool> {
-        let word = self.optional(field, Use::Text)?;
-        let answer = yes_or_no(&word);
-        if answer.is_none() {
-            self.left_out.push(format!("`{}` is `{word}`, which is neither yes nor no", field.name()));
-        }
-        answer
     }
 
     /// The parameters kept under their own names, in the order they came.
@@ -433,7 +421,7 @@ impl<'a> Mapping<'a> {
             }
             match template.judge(*index, param, Use::Text) {
                 Judged::Sound => {
-                    pairs.push((template.names.name(*index).to_owned(), param.value.trim().to_owned()));
+                    pairs.push((template.names.name(*index).to_owned(), trim(&param.value).to_owned()));
                 }
                 Judged::Empty => {}
                 Judged::Nothing => self.left_out.push(fault::nothing(param)),
@@ -445,15 +433,21 @@ impl<'a> Mapping<'a> {
 
     fn note(&self) -> Option<String> {
         let left_out = (!self.left_out.is_empty()).then(|| format!("left out: {}", self.left_out.join(", ")));
-        let notes: Vec<&str> =
-            self.params.notes.iter().map(String::as_str).chain(left_out.as_deref()).collect();
+        let notes: Vec<&str> = self
+            .params
+            .notes
+            .iter()
+            .chain(&self.repaired)
+            .map(String::as_str)
+            .chain(left_out.as_deref())
+            .collect();
         (!notes.is_empty()).then(|| notes.join("; "))
     }
 }
 
 /// The words by which senders say that a visitor agreed, or did not.
 pub(crate) fn yes_or_no(word: &str) -> Option<bool> {
-    match word.trim().to_lowercase().as_str() {
+    match trim(word).to_lowercase().as_str() {
         "yes" | "true" | "1" | "granted" => Some(true),
         "no" | "false" | "0" | "denied" => Some(false),
         _ => None,

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::click::Pairs;
+use crate::domain::address;
+use crate::domain::click::{Pairs, Trait};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, Status};
 use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::postback::Fault;
+use crate::domain::text::trim;
 use crate::template::params::{Param, Params, shown};
 use crate::template::source::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source_map::yes_or_no;
@@ -80,6 +82,7 @@ impl SourceTemplate {
     /// Each parameter that came, with the field it became or why it did not; for previews and pages.
     /// What is missing, [`SourceTemplate::map`] says.
     pub fn explain(&self, params: &Params) -> Vec<Explained> {
+        let params = &*self.repaired(params);
         params.pairs.iter().map(|param| self.explain_one(params, param)).collect()
     }
 
@@ -103,7 +106,7 @@ impl SourceTemplate {
         }
     }
 
-    fn field_of(&self, index: usize) -> Option<Field> {
+    pub(crate) fn field_of(&self, index: usize) -> Option<Field> {
         let reads = |reading: &Reading| match reading {
             Reading::One(one) => *one == index,
             Reading::Join(pieces) => pieces.contains(&Piece::Param(index)),
@@ -117,7 +120,7 @@ impl SourceTemplate {
             Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => Use::Amount,
             _ => Use::Text,
         };
-        let text = param.value.trim();
+        let text = trim(&param.value);
         let wrong = match self.judge(index, param, used) {
             Judged::Empty => Some("empty"),
             Judged::Nothing => Some("stands for nothing"),
@@ -125,12 +128,17 @@ impl SourceTemplate {
             Judged::Skeleton => Some("a placeholder that nobody replaced"),
             Judged::Sound => match field {
                 _ if used == Use::Amount && parse_decimal(text, self.decimal).is_none() => Some("no decimal"),
-                Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency code"),
+                Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency of a sale"),
                 Some(Field::AdUserData | Field::AdPersonalization) if yes_or_no(text).is_none() => {
                     Some("neither yes nor no")
                 }
-                Some(Field::EventTime) if source_time::moment(self, text).is_none() => {
-                    Some("a time in no known format")
+                Some(Field::EventTime) => match source_time::moment(self, text) {
+                    None => Some("a time in no known format"),
+                    Some(Err(_)) => Some("a time before 2005"),
+                    Some(Ok(_)) => None,
+                },
+                Some(Field::Trait(Trait::Ip)) if address::visitors(text).is_none() => {
+                    Some("no address that a visitor can have")
                 }
                 Some(Field::Status)
                     if !self.statuses.iter().any(|(word, _)| *word == text.to_lowercase()) =>

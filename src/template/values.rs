@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::domain::text::trim;
 use crate::template::placeholder::{is_half_macro, is_nothing, is_placeholder};
 
 /// What a value is used for; some words are empty in one use and legal in another.
@@ -40,7 +41,7 @@ pub enum Judged {
 /// Judges a value that was decoded once; `raw` is what it was before. Macros are looked for in the
 /// value, in its raw form where `%` is the mark, and after one more decoding: senders encode twice.
 pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
-    let text = value.trim();
+    let text = trim(value);
     if text.is_empty() {
         return Judged::Empty;
     }
@@ -78,6 +79,9 @@ pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
 /// contains by chance.
 pub fn holds_macro(text: &str) -> bool {
     let Some(first) = text.bytes().next() else { return false };
+    if is_enclosed_guid(text) {
+        return false;
+    }
     let whole = match first {
         b'#' => fenced(text, '#', 1..=3, is_name),
         b'{' | b'$' => is_brace_macro(text),
@@ -100,7 +104,7 @@ fn holds_part(text: &str) -> bool {
     while let Some(at) = rest.find(['{', '#', '!', '[']) {
         let here = rest.get(at..).unwrap_or("");
         let found = match here.as_bytes().first() {
-            Some(b'{') => until(here, '{', "}").is_some_and(is_name),
+            Some(b'{') => until(here, '{', "}").is_some_and(|name| is_name(name) && !is_guid(name)),
             Some(b'#') => until(here, '#', "#").is_some_and(is_name),
             Some(b'!') => here.starts_with("!!") && until(here, '!', "!!").is_some_and(is_word),
             _ => {
@@ -118,6 +122,27 @@ fn holds_part(text: &str) -> bool {
         rest = here.trim_start_matches(mark);
     }
     false
+}
+
+/// `{3F2504E0-4F89-11D3-9A0C-0305E82C3301}`, in braces, brackets or parentheses: so some systems write a
+/// GUID, and it is an id.
+fn is_enclosed_guid(text: &str) -> bool {
+    [("{", "}"), ("(", ")"), ("[", "]")]
+        .iter()
+        .any(|(open, close)| between(text, open, close).is_some_and(is_guid))
+}
+
+/// 32 hexadecimal digits, in one or divided as GUIDs are.
+fn is_guid(text: &str) -> bool {
+    let is_hex = |(at, b): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => b == b'-',
+        _ => b.is_ascii_hexdigit(),
+    };
+    match text.len() {
+        36 => text.bytes().enumerate().all(is_hex),
+        32 => text.bytes().all(|b| b.is_ascii_hexdigit()),
+        _ => false,
+    }
 }
 
 /// The longest macro that is looked for: what is longer is no name, and the look stays short whatever

@@ -1,33 +1,36 @@
 //! The door for recorded clicks: `POST /api/v1/clicks` from own servers, by token.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::ambient::{self, Clock};
-use crate::domain::click::{Pairs, Trait, Traits};
-use crate::domain::ids::ClickId;
-use crate::domain::time::Time;
-use crate::ingest::click::{self, ClickDraft};
+use crate::domain::click::Pairs;
+use crate::ingest::click;
+use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::web::answer::{self, Answer};
+use crate::web::click_body::{self, ReadClick};
 use crate::web::health::Health;
 
 /// The parts this door works with.
 #[derive(Clone)]
 pub struct Clicks {
     pub store: Arc<dyn Store>,
+    /// Which parameters platforms need, and how they are written.
+    pub sight: Arc<Sight>,
     pub clock: Clock,
     pub health: Arc<Health>,
 }
 
 impl Clicks {
     /// Records the click that `body` describes and answers its id when it is durable.
+    /// What of it could not be kept is named in `notes`.
     pub async fn record(&self, body: &[u8]) -> Answer {
-        let draft = match read(body) {
-            Ok(draft) => draft,
+        let now = self.clock.now();
+        let ReadClick { draft, notes } = match click_body::read(body, &self.sight.landing, now) {
+            Ok(read) => read,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
         let entropy = match ambient::entropy::<16>() {
@@ -37,11 +40,13 @@ impl Clicks {
                 return answer::unavailable();
             }
         };
-        let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
+        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {
             match click::record(store.as_ref(), draft, now, entropy).await {
-                Ok((id, _)) => answer::json(StatusCode::OK, &json!({"click_id": id.as_str()})),
+                Ok((id, _)) => {
+                    answer::json(StatusCode::OK, &json!({"click_id": id.as_str(), "notes": notes}))
+                }
                 Err(error) => {
                     health.store_failed(&error);
                     answer::unavailable()
@@ -52,47 +57,10 @@ impl Clicks {
     }
 }
 
-const HINT: &str = "send a JSON object with click_id?, time?, landing_url?, referrer?, ip?, user_agent?, params{}, cookies{}, sub_ids{}, customer{}";
-/// The most names in one of the objects, and the most bytes of one text.
+const HINT: &str = "send a JSON object with click_id?, time?, landing_url?, referrer?, ip?, user_agent?, params{}, cookies{}, sub_ids{}, customer{}, consent{}";
+/// The most names in one of the tag's objects, and the most bytes of one text.
 const MOST_NAMES: usize = 64;
 const MOST_BYTES: usize = 4096;
-
-/// Reads a click as the API describes it.
-///
-/// # Errors
-/// A sentence naming the member, what came, and what is allowed.
-pub fn read(body: &[u8]) -> Result<ClickDraft, String> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
-    let Value::Object(members) = value else { return Err("the body is not a JSON object".to_owned()) };
-    let mut draft = ClickDraft::default();
-    for (name, value) in &members {
-        match name.as_str() {
-            "click_id" => {
-                draft.id = optional(name, value, |text| ClickId::parse(text).map_err(|e| e.to_string()))?
-            }
-            "time" => {
-                draft.at = optional(name, value, |text| {
-                    Time::parse(text).ok_or("it is not an RFC 3339 time".to_owned())
-                })?
-            }
-            "landing_url" => draft.landing_url = optional(name, value, |text| Ok(text.to_owned()))?,
-            "referrer" => draft.referrer = optional(name, value, |text| Ok(text.to_owned()))?,
-            "ip" => {
-                draft.ip = optional(name, value, |text| {
-                    text.parse::<IpAddr>().map_err(|_| "it is not an IP address".to_owned())
-                })?
-            }
-            "user_agent" => draft.user_agent = optional(name, value, |text| Ok(text.to_owned()))?,
-            "params" => draft.params = pairs(name, value)?,
-            "cookies" => draft.cookies = pairs(name, value)?,
-            "sub_ids" => draft.sub_ids = pairs(name, value)?,
-            "customer" => draft.customer = customer(value)?,
-            other => return Err(format!("`{other}` is not a member of a click")),
-        }
-    }
-    Ok(draft)
-}
 
 fn text(name: &str, value: &Value) -> Result<Option<String>, String> {
     let text = match value {
@@ -145,18 +113,4 @@ pub fn pairs(name: &str, value: &Value) -> Result<Pairs, String> {
         }
     }
     Ok(pairs)
-}
-
-fn customer(value: &Value) -> Result<Traits, String> {
-    let mut traits = Traits::default();
-    for (key, value) in object("customer", value)?.into_iter().flatten() {
-        let Some(name) = Trait::parse(key) else {
-            let known: Vec<&str> = Trait::NAMES.iter().map(|(_, name)| *name).collect();
-            return Err(format!("`customer.{key}` is not a trait; known are {}", known.join(", ")));
-        };
-        if let Some(text) = text(&format!("customer.{key}"), value)? {
-            traits.0.insert(name, text);
-        }
-    }
-    Ok(traits)
 }

@@ -4,6 +4,7 @@
 //! the conversion of a click that nobody knows would be lost without a word, so the visitor's browser is
 //! told to ask again, and does.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -120,7 +121,7 @@ impl Links {
         let on_page = Carried::of_address(page.as_deref().unwrap_or_default());
         let on_image = Carried::of_query(request.query);
         let direct = self.table.of_creative(&on_page);
-        let campaign = on_image.get("campaign");
+        let campaign = on_image.link_value("campaign").map(Cow::into_owned);
         // What is written on the image is the same for all its visitors; a direct link is this one's.
         let carried = if direct.is_some() { on_page.before(on_image) } else { on_image.before(on_page) };
         let named = || self.table.of_campaign(campaign.as_deref()?, carried.link_value(CREATIVE).as_deref());

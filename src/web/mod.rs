@@ -6,6 +6,7 @@ pub mod auth;
 pub mod body_mask;
 pub mod cake;
 pub mod click;
+pub mod click_body;
 pub mod encoding;
 pub mod health;
 pub mod link;

@@ -21,6 +21,7 @@ use crate::ambient::Clock;
 use crate::domain::postback::Fault;
 use crate::domain::rulebook::Rulebook;
 use crate::store::{Store, StoreError};
+use crate::template::html_repair;
 use crate::template::params::{self, Listed, Params};
 use crate::web::answer::Answer;
 use crate::web::auth::Tokens;
@@ -121,10 +122,15 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
-        let reads = Listed(endpoint.names());
+        let names = endpoint.names();
+        let reads = Listed(names);
         let params = match endpoint {
             // In the body alone: a URL is written into logs on its way.
-            Endpoint::Update => params::read_for(&reads, b"", call.content_type.as_deref(), &call.body),
+            Endpoint::Update => {
+                params::read_for(&reads, b"", call.content_type.as_deref(), &call.body).map(|params| {
+                    html_repair::repaired(&params, names, |name| names.contains(&name)).into_owned()
+                })
+            }
             Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
                 params::read_for(&reads, &call.query, None, b"")
             }

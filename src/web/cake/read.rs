@@ -5,9 +5,11 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::conversion::Status;
+use crate::domain::moment as reading;
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::postback::Fault;
-use crate::domain::time::{DAY_MS, Time};
+use crate::domain::text::trim;
+use crate::domain::time::Time;
 use crate::template::param_fault::usable;
 use crate::template::params::{Params, shown};
 use crate::template::values::{Judged, Use, judge};
@@ -17,7 +19,7 @@ pub(super) const MOST_CHARS: usize = 200;
 
 /// A parameter by its name, if anything came under it.
 fn came<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Fault> {
-    Ok(usable(params, name)?.map(|param| param.value.trim()).filter(|value| !value.is_empty()))
+    Ok(usable(params, name)?.map(|param| trim(&param.value)).filter(|value| !value.is_empty()))
 }
 
 fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> Fault {
@@ -31,7 +33,7 @@ fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> Fault
 pub(super) fn needed(params: &Params, name: &str, hint: &str) -> Result<String, Fault> {
     let param = usable(params, name)?;
     let param = param.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
-    let value = param.value.trim();
+    let value = trim(&param.value);
     match judge(&param.value, &param.raw, Use::Id) {
         Judged::Sound if value.chars().count() > MOST_CHARS => {
             Err(fault(name, value, &format!("longer than {MOST_CHARS} characters"), hint))
@@ -66,7 +68,7 @@ pub(super) fn text(
             return Ok(None);
         }
     };
-    let value = param.value.trim();
+    let value = trim(&param.value);
     match judge(&param.value, &param.raw, used) {
         Judged::Sound if value.chars().count() > MOST_CHARS => {
             let hint = format!("send at most {MOST_CHARS} characters");
@@ -87,7 +89,7 @@ pub(super) fn text(
 /// It is no plain decimal, or below 0.
 pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
     let Some(param) = usable(params, name)? else { return Ok(None) };
-    let value = param.value.trim();
+    let value = trim(&param.value);
     match judge(&param.value, &param.raw, Use::Amount) {
         Judged::Empty | Judged::Nothing => return Ok(None),
         Judged::Skeleton => {
@@ -148,31 +150,37 @@ pub(super) fn date(params: &Params, name: &str) -> Result<Date, Fault> {
     parsed.ok_or_else(|| fault(name, value, "not a date", hint))
 }
 
-/// When a conversion happened: ISO 8601 with an offset, or without one in `zone`; a date alone is the
-/// day's beginning. Clocks differ: what is at most a day ahead is taken as now.
+/// When a conversion happened: ISO 8601 with an offset, or without one in `zone`, also compact; a date alone
+/// is the day's beginning. Clocks differ: what is at most a day ahead is taken as now. What is further ahead
+/// or before 2005 is not a time of a conversion: it is left out and noted, and the call's own time counts.
 ///
 /// # Errors
-/// It is no moment, or further ahead.
-pub(super) fn moment(params: &Params, name: &str, zone: &TimeZone, now: Time) -> Result<Option<Time>, Fault> {
+/// It is not a moment.
+pub(super) fn moment(
+    params: &Params,
+    name: &str,
+    (zone, now): (&TimeZone, Time),
+    notes: &mut Vec<String>,
+) -> Result<Option<Time>, Fault> {
     let Some(value) = came(params, name)? else { return Ok(None) };
     let hint = "write it as ISO 8601, such as 2024-01-01T14:32:00Z";
     let wrong = || fault(name, value, "not a date and time", hint);
-    let told = parse_moment(value, zone).ok_or_else(wrong)?;
-    if told.millis_since(now) > DAY_MS {
-        return Err(fault(name, value, "more than a day ahead", hint));
-    }
-    Ok(Some(told.min(now)))
+    let restored = reading::with_plus(value);
+    let read =
+        parse_moment(value, zone).or_else(|| parse_moment(restored.as_deref()?, zone)).ok_or_else(wrong)?;
+    let why = if !reading::is_recent_enough(read) {
+        "before 2005"
+    } else if reading::is_ahead(read, now) {
+        "more than a day ahead"
+    } else {
+        return Ok(Some(read.min(now)));
+    };
+    notes.push(format!("`{name}` was left out: it came as `{}`, {why}", shown(name, value)));
+    Ok(None)
 }
 
 fn parse_moment(value: &str, zone: &TimeZone) -> Option<Time> {
-    // A `+` that came unencoded in a URL is a space by now: no moment else has one before its offset.
-    let (front, back) = value.split_at_checked(value.len().saturating_sub(6))?;
-    let offset = back.strip_prefix(' ').filter(|rest| {
-        front.contains('T')
-            && rest.bytes().enumerate().all(|(at, b)| if at == 2 { b == b':' } else { b.is_ascii_digit() })
-    });
-    let value = offset.map_or(value.to_owned(), |offset| format!("{front}+{offset}"));
-    if let Some(time) = Time::parse(&value) {
+    if let Some(time) = Time::parse(value).or_else(|| reading::compact(value, zone)) {
         return Some(time);
     }
     let begins_with_day =

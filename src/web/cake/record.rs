@@ -87,6 +87,7 @@ impl NetworkApi {
                 kept.push((name.to_owned(), value));
             }
         }
+        let happened = read::moment(params, "conversion_date", (&self.zone, now), &mut notes)?;
         Ok(Told {
             offer: offer.id.clone(),
             click_id,
@@ -94,7 +95,7 @@ impl NetworkApi {
             payout: read::amount(params, "payout")?,
             revenue: read::amount(params, "revenue")?,
             amount: read::amount(params, "amount")?,
-            happened: read::moment(params, "conversion_date", &self.zone, now)?,
+            happened,
             unique_id,
             params: kept,
             note: (!notes.is_empty()).then(|| notes.join("; ")),

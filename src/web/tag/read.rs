@@ -123,7 +123,7 @@ fn value(members: &Map<String, Value>) -> Result<(Option<Money>, Option<String>)
         let below = amount.is_sign_negative() && !amount.is_zero();
         if below { Err("it is below 0; a page takes no sale back".to_owned()) } else { Ok(amount) }
     };
-    let code = |text: &str| Currency::parse(text).ok_or("it is no code of ISO 4217".to_owned());
+    let code = |text: &str| Currency::check(text).map_err(|why| format!("the code {text}, {}", why.why()));
     let amount = optional("value", member(members, "value"), decimal)?;
     let currency = optional("currency", member(members, "currency"), code)?;
     let note = "`value` was left out: no currency came with it";

@@ -1,0 +1,41 @@
+//! The members of one JSON object or array, each value still as its text.
+
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Names and values in order; the items of an array are numbered from 0. What is nested is not looked at,
+/// however deep it is. `None` where the text is not JSON, or neither an object nor an array.
+pub(crate) fn members(json: &str) -> Option<Vec<(String, &str)>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let members = deserializer.deserialize_any(Members).ok()?;
+    deserializer.end().ok()?;
+    Some(members)
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, &'de str)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
+            found.push((key, value.get()));
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(value) = seq.next_element::<&'de RawValue>()? {
+            found.push((found.len().to_string(), value.get()));
+        }
+        Ok(found)
+    }
+}
