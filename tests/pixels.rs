@@ -321,3 +321,29 @@ fn a_record_of_a_pixel_holds_its_request_and_no_cookie() {
         assert!(text.contains("/pixel.gif?offer=565&transaction_id=T1&api_key=***"), "{text}");
     }
 }
+
+#[test]
+fn a_pixel_is_stopped_only_by_what_it_reads() {
+    let (relay, _folder) = relay("");
+    let (click, _) = visitor(&relay);
+    let junk: String = (0..300).map(|n| format!("&j{n}=1")).collect();
+    let taken = format!(
+        "/pixel.gif?utm_source=a&utm_source=b&x=%FF{junk}&offer=565&click_id={click}&transaction_id=T1&order_id=1&order_id=2"
+    );
+    assert_eq!(header(&browse(&relay, &taken), "x-pixel-result").as_deref(), Some("SUCCESS"));
+    let record = relay.api("/api/v1/postbacks?source=pixel")["items"][0].clone();
+    let hint = record["hint"].as_str().unwrap();
+    assert!(hint.contains("`utm_source`") && hint.contains("`order_id`"), "{hint}");
+    for (query, code) in [
+        (format!("offer=565&click_id={click}&click_id=other&transaction_id=T2"), Value::Null),
+        (format!("offer=565&click_id={click}&transaction_id=%FF"), Value::from("unreadable_bytes")),
+    ] {
+        browse(&relay, &format!("/pixel.gif?{query}"));
+        let record = relay.api("/api/v1/postbacks?source=pixel")["items"][0].clone();
+        assert_eq!(
+            (&record["status"], &record["reason_code"]),
+            (&Value::from("quarantined"), &code),
+            "{record}"
+        );
+    }
+}
