@@ -25,9 +25,8 @@ use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::status::{Actor, StatusMove};
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{
-    Arrival, ClickArrival, ConversionRef, Finding, MappedArrival, ReportQuery, Screening, Store,
-};
+use postbridge::store::report::ReportQuery;
+use postbridge::store::{Arrival, ClickArrival, ConversionRef, Finding, MappedArrival, Screening, Store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -8,7 +8,8 @@ use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::VisitorId;
 use postbridge::domain::routing::Route;
 use postbridge::domain::time::Time;
-use postbridge::store::{ConsentArrival, PurgeBefore, Receipt, Store};
+use postbridge::store::consent::ConsentArrival;
+use postbridge::store::{PurgeBefore, Receipt, Store};
 
 use crate::store_clicks::{VISITOR, by, tell, visit};
 use crate::store_ground::*;

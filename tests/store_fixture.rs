@@ -18,9 +18,10 @@ use postbridge::domain::status::{Actor, StatusMove};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;
+use postbridge::store::report::ReportQuery;
 use postbridge::store::{
-    Again, ClickArrival, ClickFilter, ConversionRef, Finding, PostbackFilter, PurgeBefore, ReportQuery,
-    Screening, Store, SuppressionOrder,
+    Again, ClickArrival, ClickFilter, ConversionRef, Finding, PostbackFilter, PurgeBefore, Screening, Store,
+    SuppressionOrder,
 };
 
 use crate::store_ground::*;

@@ -7,7 +7,8 @@ use postbridge::domain::ids::{AffiliateId, SourceId};
 use postbridge::domain::offer::Placement;
 use postbridge::domain::rulebook::built_in;
 use postbridge::domain::time::Time;
-use postbridge::store::{PurgeBefore, ReportPage, ReportQuery, Store};
+use postbridge::store::report::{ReportPage, ReportQuery};
+use postbridge::store::{PurgeBefore, Store};
 
 use crate::store_ground::*;
 use crate::store_offers::*;

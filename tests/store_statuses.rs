@@ -11,7 +11,8 @@ use postbridge::domain::routing::Changes;
 use postbridge::domain::status::{Actor, MoveRefused, StatusMove};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{ConversionRef, Outcome, Receipt, ReportQuery, StatusChanged, Store};
+use postbridge::store::report::ReportQuery;
+use postbridge::store::{ConversionRef, Outcome, Receipt, StatusChanged, Store};
 use postbridge::upkeep;
 
 use crate::store_ground::*;

@@ -11,7 +11,8 @@ use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Browser, Carried, Sight};
-use crate::store::{Arrival, ConsentArrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::store::consent::ConsentArrival;
+use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
 
 /// A click as the tag tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]

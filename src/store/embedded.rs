@@ -21,6 +21,7 @@ use crate::domain::time::Time;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::log;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
+use crate::store::consent::ConsentArrival;
 use crate::store::group::Shared;
 use crate::store::kv::Kv;
 use crate::store::network::statuses::{StatusCommand, StatusOrder};
@@ -28,15 +29,16 @@ use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
 use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
 use crate::store::queues::Slot;
+use crate::store::report::{ReportPage, ReportQuery};
 use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
 use crate::store::transactions::{ReusedTransaction, Transactions};
 use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
-    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt, ConsentArrival,
+    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt,
     ConversionFilter, ConversionRef, DeliveryFilter, Later, ListedDelivery, Outcome, Page, PageRequest,
-    PostbackFilter, PurgeBefore, Purged, Receipt, ReportPage, ReportQuery, StatusChanged, Store, StoreError,
-    SuppressionOrder, Trace, read,
+    PostbackFilter, PurgeBefore, Purged, Receipt, StatusChanged, Store, StoreError, SuppressionOrder, Trace,
+    read,
 };
 
 /// How many lists and traces are read at a time.

@@ -4,6 +4,7 @@ mod chunk;
 mod clicks;
 mod command;
 mod commit;
+pub mod consent;
 pub mod crash;
 pub mod embedded;
 mod group;
@@ -18,6 +19,7 @@ pub mod open;
 mod purge;
 mod queues;
 mod read;
+pub mod report;
 mod shelf;
 pub mod sled;
 mod steps;
@@ -34,7 +36,6 @@ use tokio::sync::Notify;
 use crate::domain::attribution::FoundClick;
 use crate::domain::catch_up::Knew;
 use crate::domain::click::Click;
-use crate::domain::consent::ConsentRecord;
 use crate::domain::conversion::{Conversion, Draft, Status};
 use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
 use crate::domain::ids::{
@@ -46,6 +47,8 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::status::{MoveRefused, StatusMove};
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed};
 use crate::domain::time::Time;
+use crate::store::consent::ConsentArrival;
+use crate::store::report::{ReportPage, ReportQuery};
 
 /// The answer of a store operation, some time later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -125,17 +128,6 @@ pub struct ClickArrival {
     pub screening: Screening,
 }
 
-/// What a visitor answered to the question of consent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConsentArrival {
-    /// The click of the page on which the answer was given.
-    pub click: ClickId,
-    /// Whom the browser is known as, where it is known.
-    pub visitor: Option<VisitorId>,
-    pub consent: ConsentRecord,
-    pub received_at: Time,
-}
-
 /// Whether the click filters of the rulebook look at a click.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Screening {
@@ -184,31 +176,6 @@ pub enum ConversionRef {
     Id(ConversionId),
     /// The number of the postback that made it: what the network's API calls the conversion id.
     Number(Seq),
-}
-
-/// A report over the conversions of offers. Every field given must fit. Events of the tag are not in it.
-#[derive(Debug, Clone, Default)]
-pub struct ReportQuery {
-    /// By `event_time`, inclusive.
-    pub from: Option<Time>,
-    /// Exclusive.
-    pub until: Option<Time>,
-    /// Any of these.
-    pub offers: Option<Vec<OfferId>>,
-    pub affiliate: Option<AffiliateId>,
-    pub status: Option<Status>,
-    /// How many rows to pass over.
-    pub skip: u64,
-    /// 1–500.
-    pub limit: usize,
-}
-
-/// Rows by `event_time`, then by number, ascending.
-#[derive(Debug, Clone)]
-pub struct ReportPage {
-    /// All that fit, not only this page's.
-    pub total: u64,
-    pub rows: Vec<Conversion>,
 }
 
 /// What became of a wish to change a status.

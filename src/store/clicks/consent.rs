@@ -13,13 +13,14 @@ use crate::domain::delivery::Delivery;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::routing::{PlanRules, not_routed, plan};
 use crate::domain::time::Time;
+use crate::store::StoreError;
 use crate::store::clicks::log::readable;
 use crate::store::clicks::trail::Visits;
+use crate::store::consent::ConsentArrival;
 use crate::store::group::{Clicked, Group};
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
 use crate::store::shelf::{Found, Shelf, corrupt};
-use crate::store::{ConsentArrival, StoreError};
 
 /// An answer that was received before the click it is about. It is the head of its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use std::panic::resume_unwind;
 
 use crate::domain::conversion::Conversion;
+use crate::store::StoreError;
 use crate::store::group::Shared;
-use crate::store::{ReportPage, ReportQuery, StoreError};
+use crate::store::report::{ReportPage, ReportQuery};
 
 /// The most rows of one page.
 const MOST: usize = 500;

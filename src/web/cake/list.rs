@@ -4,7 +4,7 @@ use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
-use crate::store::{ReportPage, ReportQuery};
+use crate::store::report::{ReportPage, ReportQuery};
 use crate::template::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{History, Row, text};
