@@ -48,7 +48,7 @@ fn agree(world: &World, page: &mut Page, path: &str) -> String {
     page.open(&world.shop(path));
     page.value(YES);
     let id = click_id(page);
-    assert_eq!(world.click(&id)["consent"]["ad_user_data"], true);
+    world.answered(&id, true);
     id
 }
 
@@ -76,11 +76,6 @@ fn is_refusal(message: &Value, id: &str) {
     assert_eq!(members, ["click_id", "consent", "consent_at", "now"], "the refusal and no more");
 }
 
-fn is_refused(world: &World, id: &str) {
-    let refused = || world.click(id)["consent"]["ad_user_data"] == false;
-    assert!(wait_until(PATIENCE, refused), "{}", world.click(id));
-}
-
 #[test]
 fn a_withdrawal_on_a_later_page_is_reported_once_also_where_it_is_older_than_the_script() {
     let Some(browser) = Browser::start() else { return };
@@ -95,7 +90,7 @@ fn a_withdrawal_on_a_later_page_is_reported_once_also_where_it_is_older_than_the
             page.value(NO);
         }
         page.until(NOTHING_KEPT);
-        is_refused(&world, &id);
+        world.answered(&id, false);
         check_silent(&world, &mut page);
         page.value(NO);
         page.open(&world.shop("/refuses"));
@@ -117,7 +112,7 @@ fn a_withdrawal_is_reported_for_the_cookie_where_nothing_else_is_left() {
     page.open(&world.shop("/refuses"));
     page.until(NOTHING_KEPT);
     is_refusal(&sent(&mut page)[0], &id);
-    is_refused(&world, &id);
+    world.answered(&id, false);
 }
 
 #[test]
@@ -159,8 +154,8 @@ fn a_withdrawal_while_offline_is_kept_over_pages_and_confirmed_after_coming_back
     let at = outbox[0]["consent_at"].clone();
 
     // The next pages cannot reach the relay either; then one that can, and is asked nothing.
-    offline(&mut page, false);
     page.value("sessionStorage.relay = 'down'");
+    offline(&mut page, false);
     for path in ["/waits/two", "/waits/three"] {
         page.value("delete sessionStorage.sent");
         page.open(&world.shop(path));
@@ -176,7 +171,7 @@ fn a_withdrawal_while_offline_is_kept_over_pages_and_confirmed_after_coming_back
     page.open(&world.shop("/waits/four"));
     page.until(NOTHING_KEPT);
     assert_eq!(sent(&mut page)[0]["body"]["consent_at"], at);
-    is_refused(&world, &id);
+    world.answered(&id, false);
     assert_eq!(world.conversions("tag").len(), 0, "what waited beside the refusal is not sent");
 }
 
@@ -191,7 +186,7 @@ fn a_page_that_comes_back_online_delivers_its_withdrawal_without_being_loaded_ag
     assert_eq!(page.value("localStorage.length"), 1);
     page.value("delete sessionStorage.relay; void dispatchEvent(new Event('online'))");
     page.until(NOTHING_KEPT);
-    is_refused(&world, &id);
+    world.answered(&id, false);
 }
 
 #[test]
@@ -211,7 +206,7 @@ fn only_a_success_ends_a_withdrawal() {
     page.value("delete sessionStorage.relay");
     page.open(&world.shop("/waits"));
     page.until(NOTHING_KEPT);
-    is_refused(&world, &id);
+    world.answered(&id, false);
 }
 
 #[test]
@@ -234,6 +229,7 @@ fn a_later_yes_works_again_at_once_behind_the_no_that_it_follows() {
     );
     assert!(told[1]["body"]["consent_at"].as_i64() > told[0]["body"]["consent_at"].as_i64(), "{told:?}");
     assert_eq!(told[1]["body"]["params"]["fbclid"], "One_1");
+    world.answered(&id, true);
     page.until(&format!("document.getElementById('plain').getAttribute('href') === '{tagged}'"));
 
     // On a later page, with the no not yet confirmed: a new click, behind it.
@@ -247,7 +243,7 @@ fn a_later_yes_works_again_at_once_behind_the_no_that_it_follows() {
     page.until("JSON.parse(localStorage.postbridge).outbox.length === 0");
     let paths: Vec<Value> = sent(&mut page).iter().map(|told| told["path"].clone()).collect();
     assert_eq!(paths, ["/t/event", "/t/click"], "{:?}", sent(&mut page));
-    assert_eq!(world.click(&second)["consent"]["ad_user_data"], true);
+    world.answered(&second, true);
 }
 
 #[test]
@@ -287,7 +283,7 @@ fn a_page_that_does_not_wait_remembers_a_no_until_a_yes() {
     page.value(NO);
     page.until("localStorage.postbridge === '{\"outbox\":[],\"refused\":true}' && document.cookie === ''");
     check_silent(&world, &mut page);
-    is_refused(&world, &id);
+    world.answered(&id, false);
     for path in ["/asks/two", "/asks/three?fbclid=Three_3"] {
         page.open(&world.shop(path));
         check_silent(&world, &mut page);
@@ -308,7 +304,7 @@ fn a_withdrawal_in_another_tab_or_on_the_page_after_stops_this_one_too() {
     other.value(NO);
     page.until("postbridge.clickId() === undefined");
     check_silent(&world, &mut page);
-    is_refused(&world, &id);
+    world.answered(&id, false);
     page.until(NOTHING_KEPT);
 
     // A page that is shown again as it was left.
@@ -351,7 +347,7 @@ fn where_the_browser_keeps_nothing_the_page_itself_remembers() {
     page.value(NO);
     page.value("new Promise(done => setTimeout(done, 50))");
     page.value("delete sessionStorage.relay; void dispatchEvent(new Event('online'))");
-    is_refused(&world, &id);
+    world.answered(&id, false);
     check_silent(&world, &mut page);
     assert_eq!(world.conversions("tag").len(), 0);
 }
@@ -385,7 +381,7 @@ fn what_a_page_calls_wrongly_breaks_neither_it_nor_the_tag() {
     world.put("/odd", &format!("{RECORDER}{early}{}<h1>Odd</h1>", world.tag("")));
     page.open(&world.shop("/odd"));
     let id = click_id(&mut page);
-    assert_eq!(world.click(&id)["consent"]["ad_user_data"], true);
+    world.answered(&id, true);
     assert!(
         wait_until(PATIENCE, || world.conversions("tag").len() == 1),
         "an event behind the answer counts"

@@ -88,6 +88,12 @@ impl World {
         found
     }
 
+    /// Waits until the click with this id has this answer to the question of consent.
+    pub fn answered(&self, id: &str, ad_user_data: bool) {
+        let answered = || self.click(id)["consent"]["ad_user_data"] == ad_user_data;
+        assert!(wait_until(Duration::from_secs(15), answered), "{}", self.click(id));
+    }
+
     /// Every event that the ad platform has of this name, once there are `count`.
     pub fn told(&self, event: &str, count: usize) -> Vec<Value> {
         let events = || -> Vec<Value> {
@@ -114,8 +120,12 @@ fn setup(folder: &tempfile::TempDir, platform: SocketAddr, web: SocketAddr) -> S
         &format!("template = \"cake\"\nlink_hosts = [\"{NETWORK}\"]\nlink_paths = [\"/go/*\"]\n"),
         1,
     );
+    // What advertisers report goes where it is asked for.
     setup.extra += &format!(
         r#"
+[destination.only]
+source = ["cake-test", "tag", "pixel", "cake-api"]
+
 [tag]
 origins = ["http://{SHOP}:{port}"]
 max_per_second_per_ip = 50

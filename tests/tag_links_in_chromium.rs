@@ -43,6 +43,12 @@ fn a_direct_link_is_read_as_the_network_reads_it() {
         let kept = world.click(&id);
         assert_eq!(kept["sub_ids"]["s1"], params.get("s1").cloned().unwrap_or_default(), "{kept}");
         assert_eq!(kept["params"].get("a"), None, "{kept}");
+        let placement = &kept["placement"];
+        assert_eq!(
+            (&placement["campaign"], &placement["affiliate"], &placement["creative"]),
+            (&json!("8599"), &json!("200"), &json!("761")),
+            "before what is written on the script: {kept}"
+        );
         // The next visitor.
         page.value("localStorage.clear(); document.cookie = 'pb_cid=; path=/; domain=shop.test; max-age=0'");
     }
@@ -88,6 +94,21 @@ fn the_sub_ids_of_a_long_address_are_whole() {
     page.open(&world.shop(&format!("/lp?long={filler}&a=200&c=761&s1={s1}")));
     let id = click_id(&mut page);
     assert_eq!(world.click(&id)["sub_ids"], json!({"s1": s1}));
+}
+
+#[test]
+fn a_value_that_is_too_long_does_not_cost_the_click() {
+    let Some(browser) = Browser::start() else { return };
+    let (world, mut page) = (World::new(), browser.page());
+    world.put("/lp", &format!("{RECORDER}{}<h1>Long</h1>", world.tag("")));
+    let long = "x".repeat(6000);
+    page.open(&world.shop("/lp?gclid=none"));
+    page.value(&format!("document.cookie = '_fbp={}; path=/'", &long[..3000]));
+    page.open(&world.shop(&format!("/lp?fbclid={long}&gclid=G_1&ttclid={}", &long[..2048])));
+    let id = click_id(&mut page);
+    let kept = world.click(&id);
+    assert_eq!(kept["params"], json!({"gclid": "G_1", "ttclid": &long[..2048]}));
+    assert_eq!(kept["cookies"], json!({}));
 }
 
 /// A page of links, each with the text by which the test knows it.

@@ -46,6 +46,12 @@
 
   const matches = (pattern, text) => new RegExp(pattern, 'i').test(text);
 
+  // A longer value is left out, as the relay does: half an id is none.
+  const isKept = value => value && value.length < 2049;
+
+  // A long address ends between two parameters.
+  const cut = address => address[2048] ? address.slice(0, 2048).replace(/[?&#][^?&#]*$/, '') : address;
+
   const validId = id => /^[\w.~-]{1,100}$/.test(id) && id;
 
   // The first value of each name, as a network reads its links: whatever the name's case, behind a second
@@ -156,7 +162,7 @@
     const kept = click.cookies;
     let news;
     page.cookie.replace(/([^=; ]+)=([^;]+)/g, (pair, name, value) => {
-      if (matches(config.cookies, name) && !kept[name]) {
+      if (isKept(value) && matches(config.cookies, name) && !kept[name]) {
         news = kept[name] = value;
       }
     });
@@ -171,8 +177,9 @@
     const query = readQuery(location.search);
     const params = {};
     for (const name in query) {
-      if (matches(config.params, name) || query.a && query.c && matches(config.direct, name)) {
-        params[name] = query[name];
+      const value = query[name];
+      if (isKept(value) && (matches(config.params, name) || query.a && query.c && matches(config.direct, name))) {
+        params[name] = value;
       }
     }
     const kept = state.click || click || { params: {} };
@@ -185,8 +192,8 @@
         click_id: id,
         at: Date.now(),
         campaign: query.pb_campaign || options.campaign,
-        landing_url: location.href.slice(0, 2048),
-        referrer: page.referrer.slice(0, 1024),
+        landing_url: cut(location.href),
+        referrer: cut(page.referrer),
         params,
         cookies: {},
         consent: kept.consent,
@@ -255,7 +262,7 @@
   const clicked = guarded(event => {
     const link = event.composedPath().find(node => node.href && node.relList);
     if (active && link && decorate(link) && event.button < 2) {
-      sendEvent({ name: 'OutboundClick', link: link.href.slice(0, 2048) });
+      sendEvent({ name: 'OutboundClick', link: cut(link.href) });
     }
   });
 
