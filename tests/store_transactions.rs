@@ -8,6 +8,7 @@ use postbridge::domain::conversion::{EventClaim, EventName};
 use postbridge::domain::ids::{Seq, VisitorId};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::rejection::RejectionCode;
+use postbridge::domain::routing::Unmatched;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
@@ -98,11 +99,7 @@ fn an_ambiguous_reversal_names_at_most_ten_and_says_how_many_more(ground: &Groun
 fn a_later_conversion_is_found_when_the_first_is_purged(ground: &Ground) {
     let store = ground.open();
     let told = |store: &dyn Store, click: &str, day: i64| {
-        sale("t")
-            .click(click)
-            .unmatched(postbridge::domain::routing::Unmatched::Drop)
-            .at(at(day * DAY))
-            .tell(store)
+        sale("t").click(click).unmatched(Unmatched::Drop).at(at(day * DAY)).tell(store)
     };
     let first = told(&*store, "c1", 0);
     // Blocks are purged whole or in part: the rest of the first's block is as old.

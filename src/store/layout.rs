@@ -42,6 +42,7 @@ use crate::domain::postback::{Postback, Verdict};
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
+use crate::store::transactions::sketch::SketchedReuse;
 
 /// The format that this program writes.
 pub const VERSION: u8 = 3;
@@ -218,18 +219,6 @@ pub struct Sketch {
     pub reuse: Option<SketchedReuse>,
 }
 
-/// A [`Reuse`], with the tag of the source.
-///
-/// [`Reuse`]: crate::domain::conversion::Reuse
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SketchedReuse {
-    pub first: ConversionId,
-    /// The postback that made the one before.
-    pub previous: Option<u64>,
-    pub nth: u32,
-    pub source: u32,
-}
-
 /// What a report filters and orders by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportLine {
@@ -264,6 +253,7 @@ impl Sketch {
             _ => Vec::new(),
         };
         let click = conversion.attribution.click().map(ClickId::as_str).or(conversion.attribution.given());
+        let source = tag(conversion.source.as_str());
         Sketch {
             id: conversion.id,
             waits_for,
@@ -272,12 +262,7 @@ impl Sketch {
             standing,
             report: ReportLine::of(conversion),
             disposition: conversion.disposition.map(|(due, _)| due),
-            reuse: conversion.reuse.as_ref().map(|reuse| SketchedReuse {
-                first: reuse.first,
-                previous: reuse.previous.map(Seq::get),
-                nth: reuse.nth,
-                source: tag(conversion.source.as_str()),
-            }),
+            reuse: conversion.reuse.as_ref().map(|reuse| SketchedReuse::of(reuse, source)),
         }
     }
 }

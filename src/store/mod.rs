@@ -416,7 +416,7 @@ pub trait Store: transactions::Transactions + Send + Sync + 'static {
         oldest_event: Option<Time>,
     ) -> Later<'_, Result<Delivery, RetryRefused>>;
 
-    /// Skips, with the reason, what waits for a destination that is not configured any more; answers how many.
+    /// Skips, with the reason, what waits for a destination that is no longer configured; answers how many.
     fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64>;
 
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.

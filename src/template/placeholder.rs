@@ -118,7 +118,7 @@ fn is_in_place_of_id(text: &str) -> bool {
     if text.len() > LONGEST {
         return false;
     }
-    if is_filler(text) || text.ends_with('…') || text.ends_with("...") {
+    if is_filler(text) || text.ends_with('…') {
         return true;
     }
     let mut words = text.split(['_', '-', ' ']);

@@ -3,6 +3,7 @@
 
 pub(in crate::store) mod reused;
 pub(in crate::store) mod reversals;
+pub(in crate::store) mod sketch;
 
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::facts::Later;
 use crate::domain::ids::{ConversionId, Seq};
-use crate::store::layout::{Sketch, SketchedReuse};
+use crate::store::layout::Sketch;
+use crate::store::transactions::sketch::SketchedReuse;
 
 /// From how many conversions on a transaction id is one to warn of.
 const OFTEN: u32 = 3;
