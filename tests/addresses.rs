@@ -117,7 +117,7 @@ fn a_postbacks_inner_address_reaches_no_platform_and_the_clicks_does() {
     .into_iter()
     .enumerate()
     {
-        let click = json!({"click_id": format!("click-{number}"), "ip": "198.51.100.7", "params": {"fbclid": "IwAR0"}});
+        let click = json!({"click_id": format!("click-{number}"), "ip": "198.51.100.7", "user_agent": "Mozilla/5.0", "landing_url": "https://shop.example/lp", "params": {"fbclid": "IwAR0"}});
         assert_eq!(relay.post("/api/v1/clicks", &click.to_string()).status, 200);
         let query = format!("s2=click-{number}&tid=T-{number}&price=7&sourceip={reported}");
         assert_eq!(relay.postback("cake-test", query.as_bytes()).status, 200);

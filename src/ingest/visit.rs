@@ -254,6 +254,11 @@ impl Carried {
         found.map(|(_, value)| String::from_utf8_lossy(value))
     }
 
+    /// Whether a parameter has this name, whatever its case, also one without a value.
+    pub fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
+    }
+
     /// What the offer's `pass` hands on: each name once and as it was received, but for those that are the
     /// link's own; whatever their case.
     pub fn passed(&self, patterns: &[String], own: &[&str]) -> Vec<(&[u8], &[u8])> {

@@ -72,8 +72,11 @@ const NAME_IT: &str = "write ?campaign= and the id of a [[campaign]]; or, where 
 
 /// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
 pub fn is_link(path: &str, query: &[u8]) -> bool {
-    let names = |wanted: &str| Carried::of_query(query).get(wanted).is_some();
-    path.starts_with("/c/") || (path == "/" && names("a") && names("c"))
+    if path != "/" {
+        return path.starts_with("/c/");
+    }
+    let carried = Carried::of_query(query);
+    [AFFILIATE, CREATIVE].iter().all(|name| carried.names(name))
 }
 
 impl Links {
