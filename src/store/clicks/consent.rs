@@ -188,13 +188,12 @@ pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &Ahead) -> Result<()
     Ok(())
 }
 
+/// Keys of answers to remove, and the key at which the next step begins, if there may be more.
+pub type Ended = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 /// The keys of up to `most` answers, from key `from` on, that were received before `before`; and where the
 /// next step begins, if there may be more. One that cannot be read is left.
-pub fn ended(
-    shelf: &Shelf,
-    from: &[u8],
-    (before, most): (Time, usize),
-) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), StoreError> {
+pub fn ended(shelf: &Shelf, from: &[u8], (before, most): (Time, usize)) -> Result<Ended, StoreError> {
     let (mut keys, mut seen, mut last) = (Vec::new(), 0, None);
     let to = key::after_answers();
     shelf.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
