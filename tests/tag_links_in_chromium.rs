@@ -12,8 +12,9 @@ fn click_id(page: &mut Page) -> String {
 
 /// The click that the page has just sent.
 fn sent_click(page: &mut Page) -> Value {
-    let clicks = sent(page).into_iter().filter(|told| told["path"] == "/t/click");
-    clicks.last().unwrap()["body"].clone()
+    let all = sent(page);
+    let click = all.iter().rev().find(|told| told["path"] == "/t/click");
+    click.unwrap()["body"].clone()
 }
 
 #[test]
