@@ -103,7 +103,7 @@ const ASKS: &[&str] = &["your", "replace", "insert", "enter", "put"];
 /// Whether `text` is a word for nothing; more words are where an id is expected.
 pub(crate) fn is_nothing(text: &str, is_id: bool) -> bool {
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    NOTHING.iter().any(|word| is(&word)) || (is_id && NO_ID.iter().any(|word| is(&word)))
+    NOTHING.iter().any(is) || (is_id && NO_ID.iter().any(is))
 }
 
 /// Whether `text` is a word that is written in a value's place; more words are where an id is expected.
@@ -123,7 +123,7 @@ fn is_in_place_of_id(text: &str) -> bool {
     }
     let mut words = text.split(['_', '-', ' ']);
     let asks = words.next().is_some_and(|first| ASKS.iter().any(|ask| first.eq_ignore_ascii_case(ask)));
-    if asks && words.next().is_some_and(|second| begins_with_letter(second)) {
+    if asks && words.next().is_some_and(begins_with_letter) {
         return true;
     }
     let plain: String =
