@@ -249,9 +249,14 @@ impl Bench {
         let (conversion, deliveries) = &page.items[0];
         let id = deliveries[0].id(conversion.id);
         let click = click();
-        let input =
-            RenderInput { conversion, click: Some(&click), delivery: &id, now: conversion.received_at };
-        match self.account.render(&input).expect("a request") {
+        let input = RenderInput {
+            conversion,
+            click: Some(&click),
+            delivery: &id,
+            now: conversion.received_at,
+            customer: Default::default(),
+        };
+        match self.account.render(&input).expect("a request").rendered {
             Rendered::Request(request) => request,
             Rendered::Skip { reason } => panic!("{reason}"),
         }

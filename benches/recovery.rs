@@ -246,6 +246,7 @@ fn arrival(number: usize) -> Arrival {
 fn rules() -> Arc<Rulebook> {
     let policy = SourcePolicy {
         source: source(),
+        customer: Default::default(),
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved],
         unmatched: Unmatched::Forward,

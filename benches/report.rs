@@ -302,6 +302,7 @@ fn rules() -> Arc<Rulebook> {
     let policies = source().into_iter().map(|source| {
         let policy = SourcePolicy {
             source: source.clone(),
+            customer: Default::default(),
             dedup: Dedup::Transaction,
             forward_status: vec![Status::Approved],
             unmatched: Unmatched::Forward,

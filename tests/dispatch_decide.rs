@@ -64,6 +64,7 @@ fn claimed() -> Claimed {
 fn policy() -> SourcePolicy {
     SourcePolicy {
         source: SourceId::parse("s").unwrap(),
+        customer: Default::default(),
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved, Status::Pending],
         unmatched: Unmatched::Forward,

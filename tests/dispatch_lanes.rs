@@ -123,9 +123,9 @@ async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_re
     told.consent = Consent { ad_user_data: Some(true), ad_personalization: Some(false) };
     let sold = world.arrive(told).await;
     let (_, attempts) = world.reaches(sold, "delivered").await;
-    assert_eq!(attempts[0].remark, Some(Remark::PersonalizationNotExpressed.sentence()));
+    assert_eq!(attempts[0].remarks, [Remark::PersonalizationNotExpressed]);
     let agreed = world.sale("u").await;
-    assert_eq!(world.reaches(agreed, "delivered").await.1[0].remark, None);
+    assert_eq!(world.reaches(agreed, "delivered").await.1[0].remarks, []);
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

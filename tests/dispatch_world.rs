@@ -131,6 +131,7 @@ pub fn source() -> SourceId {
 pub fn policy() -> Arc<SourcePolicy> {
     Arc::new(SourcePolicy {
         source: source(),
+        customer: Default::default(),
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved],
         unmatched: Unmatched::Forward,

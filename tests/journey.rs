@@ -31,7 +31,7 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
         "/api/v1/clicks",
         &json!({
             "click_id": click, "time": "2026-01-05T10:00:00.123Z", "landing_url": landing, "ip": "203.0.113.77",
-            "user_agent": "Mozilla/5.0 Journey", "params": {"fbclid": fbclid}, "cookies": {"_fbp": "fb.1.17899.42"},
+            "user_agent": "Mozilla/5.0 Journey", "params": {"fbclid": fbclid}, "cookies": {"_fbp": "fb.1.1767607100000.42"},
             "customer": {"email": " Ann.Lee@Example.COM ", "phone": "+1 (415) 555-0100"},
         })
         .to_string(),
@@ -76,13 +76,14 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
             "client_ip_address": "203.0.113.77",
             "client_user_agent": "Mozilla/5.0 Journey",
             "fbc": format!("fb.1.1767607200123.{fbclid}"),
-            "fbp": "fb.1.17899.42",
+            "fbp": "fb.1.1767607100000.42",
         },
         "custom_data": {
             "value": serde_json::from_str::<Value>(&price).unwrap(),
             "currency": "USD",
             "order_id": tid,
             "content_ids": [oid],
+            "content_type": "product",
         },
     }]});
     assert_eq!(payload, wanted);

@@ -11,6 +11,7 @@ use postbridge::domain::delivery::{Attempt, Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::Placement;
+use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{Changes, Route, Scope, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
@@ -171,7 +172,8 @@ async fn a_sale_is_told_by_one_get_and_both_payouts_are_kept() {
     assert_eq!(received[0].method, "GET");
     assert_eq!(received[0].target, "/pb?cid=theirs-k1&payout=5.60&tid=T-k1&st=approved");
     assert!(received[0].body.is_empty());
-    assert_eq!(attempts[0].remark.as_deref(), Some("payout 7.00 USD told as 5.60 USD (scale 0.80)"));
+    let scale = "0.80".to_owned();
+    assert_eq!(attempts[0].remarks, [Remark::PayoutScaled { payout: usd("7.00"), sent: usd("5.60"), scale }]);
     let trace = world.store.conversion(sale).await.unwrap().unwrap();
     assert_eq!(trace.conversion.payout, Some(usd("7.00")));
     dispatch.stop(Duration::from_secs(5)).await;
@@ -336,7 +338,7 @@ async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
     assert!(
         attempts[0].request.as_ref().unwrap().url.ends_with("cid=theirs-k1&payout=3.50&tid=T-k1&st=approved")
     );
-    assert!(attempts[0].remark.as_ref().unwrap().contains("3.50"));
+    assert!(matches!(&attempts[0].remarks[..], [Remark::PayoutScaled { sent, .. }] if *sent == usd("3.50")));
     assert_eq!(tracker.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -391,7 +393,7 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
     };
     let shown: Vec<_> = found
         .iter()
-        .map(|one| (one.destination.as_str(), url(one), one.remark.is_some(), one.unsent.as_deref()))
+        .map(|one| (one.destination.as_str(), url(one), !one.remarks.is_empty(), one.unsent.as_deref()))
         .collect();
     let why = "the status is approved, and this postback tells rejected";
     assert_eq!(
@@ -420,6 +422,6 @@ fn a_payout_that_is_not_scaled_keeps_its_digits() {
         let found = preview_outgoing((&conversion, None), &postbacks, forecast, conversion.received_at);
         let PreviewedRequest::Request(request) = &found[0].request else { panic!() };
         assert_eq!(request.url, format!("https://aff.example/pb?p={shown}"));
-        assert_eq!(found[0].remark, None);
+        assert_eq!(found[0].remarks, []);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::links::{browse, location, parameter, relay_with};
 use crate::pages_serve::Browser;
@@ -48,7 +48,8 @@ fn a_sale_of_a_tracking_link_is_told_to_the_affiliates_tracker() {
     let told =
         trace["deliveries"].as_array().unwrap().iter().find(|one| one["destination"] == "campaign:8599");
     let attempt = &told.unwrap()["attempt_log"][0];
-    assert_eq!(attempt["remark"], "payout 7.00 USD told as 5.60 USD (scale 0.80)");
+    let text = "payout 7.00 USD sent as 5.60 USD (scale 0.80)";
+    assert_eq!(attempt["remarks"], json!([{"code": "payout_scaled", "field": "payout", "text": text}]));
 }
 
 #[test]
@@ -131,7 +132,8 @@ fn preview_shows_the_postbacks_of_a_campaigns_sale_and_sends_nothing() {
     let request = &shown["requests"][0];
     let expected = format!("http://{}/pb?cid=their%20id&payout=3.50&tid=T1", tracker.address);
     assert_eq!((&request["method"], &request["url"]), (&"GET".into(), &expected.into()));
-    assert_eq!(request["remark"], "payout 7.00 USD told as 3.50 USD (scale 0.5)");
+    let text = "payout 7.00 USD sent as 3.50 USD (scale 0.5)";
+    assert_eq!(request["remarks"], json!([{"code": "payout_scaled", "field": "payout", "text": text}]));
     let without = preview(&["--click", "click.json", "--destination", "campaign:8599"]);
     assert_eq!(without["requests"], Value::Array(Vec::new()), "nobody's click, nobody's postback");
     assert_eq!(tracker.count(), 0);

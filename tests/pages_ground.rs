@@ -241,7 +241,7 @@ impl World {
                 request: Some(request),
                 answer: Some(answer),
                 judgement,
-                remark: None,
+                remarks: vec![],
             };
             self.store
                 .record(Outcome { id: work.id, attempt, state, attempts: 1, knew: None })

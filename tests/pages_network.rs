@@ -107,7 +107,7 @@ async fn a_conversion_shows_what_its_campaigns_postback_would_say() {
     let world = World::trading().await;
     let page = world.get(&world.path_of("S-1").await).await;
     page.shows("What the outgoing postbacks would say").shows("https://aff.example/pb?cid&#x3D;");
-    page.shows("told as 6.30 USD");
+    page.shows("sent as 6.30 USD");
     world.get(&world.path_of("A-1001").await).await.hides("What the outgoing postbacks");
 }
 

@@ -12,6 +12,7 @@ use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode,
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
 use postbridge::domain::offer::{Caps, Disposition, Offer, Payout, PayoutFrom, Placement};
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{NO_CLICK, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::status::{Actor, StatusMove};
@@ -28,6 +29,11 @@ use crate::store_ground::*;
 use crate::store_offers::offer;
 
 const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/store/v2");
+
+/// A remark as attempts keep them.
+fn left_out() -> Remark {
+    Remark::ValueLeftOut { field: "traits.phone".to_owned() }
+}
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -220,7 +226,7 @@ fn fill_network(store: &dyn Store) {
     for work in claim(store, "ads", at(203)) {
         if work.conversion.transaction_id.as_deref() == Some("approved-later") {
             let mut outcome = delivered(&work, at(203));
-            outcome.attempt.remark = Some("payout 3.50 USD told".to_owned());
+            outcome.attempt.remarks = vec![left_out()];
             wait(store.record(outcome)).unwrap();
         } else {
             wait(store.release(vec![work.id])).unwrap();
@@ -268,7 +274,7 @@ fn check_network(store: &dyn Store) {
 
     let approved = trace(15);
     assert_eq!(approved.conversion.history[0].what, ["status: pending → approved"]);
-    assert_eq!(approved.deliveries[0].1[0].remark.as_deref(), Some("payout 3.50 USD told"));
+    assert_eq!(approved.deliveries[0].1[0].remarks, [left_out()]);
     let cause =
         Cause::Person { name: "shop".to_owned(), role: Role::Advertiser, note: Some("returned".to_owned()) };
     assert_eq!(approved.conversion.history[1].cause, cause);

@@ -152,6 +152,7 @@ pub fn sale(transaction: &str) -> Sale {
         },
         policy: SourcePolicy {
             source: source(),
+            customer: Default::default(),
             dedup: Dedup::Transaction,
             forward_status: vec![Status::Approved],
             unmatched: Unmatched::Hold { hours: 72 },
@@ -309,7 +310,7 @@ pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
             truncated: false,
         }),
         judgement,
-        remark: None,
+        remarks: vec![],
     }
 }
 

@@ -15,16 +15,17 @@ use crate::dispatch::prepare::forecast;
 use crate::domain::attribution::candidates;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Draft};
-use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::delivery::{DeliveryState, SentRequest};
 use crate::domain::ids::ClickId;
 use crate::domain::postback::Fault;
+use crate::domain::remark::Remark;
 use crate::domain::routing::Route;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::{
-    self as ingest, Ground, Pasted, PreviewOutcome, PreviewedRequest, preview, query_of,
+    self as ingest, Ground, Pasted, PreviewOutcome, PreviewedDelivery, PreviewedRequest, preview, query_of,
 };
 use crate::problem::Problem;
 use crate::template::account::{Account, Mode};
@@ -73,8 +74,8 @@ pub struct Sending {
     pub state: DeliveryState,
     /// The request with its secrets masked, also where it would not leave; or why there is none.
     pub request: Result<SentRequest, String>,
-    /// What the request says otherwise than the conversion.
-    pub remark: Option<String>,
+    /// What of the conversion is not in the request, or is otherwise in it.
+    pub remarks: Vec<Remark>,
 }
 
 /// A destination and what it takes.
@@ -173,15 +174,14 @@ impl Outlook {
         };
         notes.extend(previewed.note);
         notes.extend(previewed.nothing_sent);
-        let sending = |(delivery, request): (Delivery, PreviewedRequest)| {
+        let sending = |PreviewedDelivery { delivery, request, remarks }: PreviewedDelivery| {
             let account = accounts.iter().find(|account| *account.id() == delivery.destination)?;
             let request = match request {
                 PreviewedRequest::Request(request) => Ok(request),
                 PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => Err(reason),
             };
             let destination = delivery.destination.to_string();
-            let remark = account.remark(&previewed.conversion);
-            Some(Sending { destination, mode: account.mode(), state: delivery.state, request, remark })
+            Some(Sending { destination, mode: account.mode(), state: delivery.state, request, remarks })
         };
         let sendings = previewed.deliveries.into_iter().filter_map(sending).collect();
         Outlook { params, notes, verdict: Ok(previewed.conversion), sendings }

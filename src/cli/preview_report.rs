@@ -26,7 +26,7 @@ pub fn as_json(outlook: &Outlook) -> Value {
             "url": request.url,
             "headers": headers(request),
             "body": body(request),
-            "remark": sending.remark,
+            "remarks": remarks(sending),
         }))
     });
     let skipped = outlook.sendings.iter().filter_map(|sending| {
@@ -37,6 +37,7 @@ pub fn as_json(outlook: &Outlook) -> Value {
             "state": sending.state.word(),
             "reason_code": views::skip_code(&sending.state),
             "reason": reason,
+            "remarks": remarks(sending),
         }))
     });
     json!({
@@ -86,6 +87,10 @@ fn conversion_json(conversion: &Conversion) -> Value {
         "traits": views::traits(&conversion.traits),
         "params": views::pairs(&conversion.params),
     })
+}
+
+fn remarks(sending: &Sending) -> Vec<Value> {
+    sending.remarks.iter().map(views::remark).collect()
 }
 
 fn headers(request: &SentRequest) -> Map<String, Value> {
@@ -188,10 +193,10 @@ fn sending_words(text: &mut String, sending: &Sending) {
             for row in body.lines() {
                 text.push_str(&format!("  {row}\n"));
             }
-            if let Some(remark) = &sending.remark {
-                line(text, "note", remark);
-            }
         }
+    }
+    for remark in &sending.remarks {
+        line(text, "note", &remark.sentence());
     }
 }
 

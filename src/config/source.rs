@@ -8,12 +8,14 @@ use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
 use crate::config::server::MIN_SECRET_CHARS;
 use crate::domain::conversion::{Dedup, EventName, Status};
+use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
 use crate::domain::money::{Currency, NoCurrency};
 use crate::domain::routing::{SourcePolicy, Unmatched};
 use crate::domain::rulebook::built_in;
 use crate::problem::{Problem, did_you_mean};
 use crate::template::catalog::Catalog;
+use crate::template::normalise::phone::reads_numbers_of;
 use crate::template::source::{SourceBinding, SourceTemplate};
 
 /// One network as configured. Its postback URL is `/{key}/collect/{id}`.
@@ -103,10 +105,17 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
         );
     }
     let (link_hosts, link_paths) = read_links(&section, template.as_deref());
+    let customer = CustomerFormat {
+        phone_region: section.parsed("phone_region", phone_region),
+        birthdate: section
+            .parsed("birthdate", |text| one_of(text, &DateOrder::NAMES))
+            .or_else(|| template.as_deref().and_then(SourceTemplate::default_birthdate)),
+    };
     section.finish();
     let (id, template) = (id?, template?);
     let policy = SourcePolicy {
         source: id.clone(),
+        customer,
         dedup: dedup.unwrap_or_else(|| template.default_dedup()),
         forward_status: forward_status?,
         unmatched: unmatched?,
@@ -114,6 +123,14 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
     let binding = SourceBinding { source: id.clone(), currency, positive_event, zero_event };
     let policy = Arc::new(policy);
     Some(Source { id, template, keys: keys?, binding, policy, max_per_second, link_hosts, link_paths })
+}
+
+/// A country whose phone numbers can be read.
+fn phone_region(text: &Text) -> Result<PhoneRegion, Problem> {
+    PhoneRegion::parse(&text.value).filter(|region| reads_numbers_of(*region)).ok_or_else(|| {
+        let hint = "write the country's two letters of ISO 3166: \"DE\", \"US\", \"GB\"";
+        Problem::new(format!("{} is not a country with phone numbers", text.shown()), hint)
+    })
 }
 
 /// Which links the tag gives the click id to. They need a parameter that the template names.

@@ -22,6 +22,7 @@ use crate::domain::delivery::{
     Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::time::Time;
 use crate::send::client::Client;
@@ -189,8 +190,8 @@ struct Done {
     knew: Knew,
     request: Option<SentRequest>,
     answer: Option<Answer>,
-    /// What the request says otherwise than the conversion.
-    remark: Option<String>,
+    /// What of the conversion is not in the request, or is otherwise in it.
+    remarks: Vec<Remark>,
 }
 
 /// Runs one attempt to its durable end. The place is freed when the answer is in.
@@ -205,12 +206,11 @@ pub async fn run(mut job: Job) {
     let began = stopwatch();
     let (setup, claimed) = (&job.setup, &job.claimed);
     let done = match prepare(&setup.account, &setup.rules(&claimed.conversion.source), claimed, at) {
-        Prepared::Ended { settled, request } => {
-            let remark = request.as_ref().and_then(|_| remark(&setup.account, claimed));
+        Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
-            Done { settled: *settled, knew: setup.knew(claimed), request, answer: None, remark }
+            Done { settled: *settled, knew: setup.knew(claimed), request, answer: None, remarks }
         }
-        Prepared::Ready(request) => send(&mut job, request).await,
+        Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
     };
     let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
     let Job { shared, claimed, place, probing, .. } = job;
@@ -223,7 +223,7 @@ pub async fn run(mut job: Job) {
     drop(bound);
 }
 
-async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
+async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> Done {
     let reply = job.setup.client.send(&request).await;
     crash::point("dispatch.after_send");
     let now = job.shared.clock.now();
@@ -240,17 +240,7 @@ async fn send(job: &mut Job, request: OutgoingRequest) -> Done {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    let remark = remark(&setup.account, &job.claimed);
-    Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer, remark }
-}
-
-/// What the request says otherwise than the conversion, or cannot say.
-fn remark(account: &Account, claimed: &Claimed) -> Option<String> {
-    let unsaid = || {
-        let consent = claimed.conversion.consent_with(claimed.click.as_deref());
-        account.consent_remark(consent).map(|remark| remark.sentence())
-    };
-    account.remark(&claimed.conversion).or_else(unsaid)
+    Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer, remarks }
 }
 
 impl Job {
@@ -334,9 +324,9 @@ async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms)
         done.settled.state = DeliveryState::Skipped { at: now, code: None, reason: WITHDRAWN.to_owned() };
         done.settled.class = Class::Off;
     }
-    let Done { settled, knew, request, answer, remark } = done;
+    let Done { settled, knew, request, answer, remarks } = done;
     shared.note(&settled, now);
-    let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remark };
+    let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remarks };
     let state = settled.state.clone();
     let knew = (!leaving).then_some(knew);
     let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew };
@@ -377,7 +367,7 @@ impl Shared {
         let at = self.clock.now();
         let one = |(claimed, settled): (Claimed, Settled)| {
             let knew = setup.knew(&claimed);
-            let done = Done { settled, knew, request: None, answer: None, remark: None };
+            let done = Done { settled, knew, request: None, answer: None, remarks: Vec::new() };
             settle(self, claimed, done, (at, 0))
         };
         futures_util::future::join_all(ended.into_iter().map(one)).await;

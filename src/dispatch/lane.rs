@@ -411,7 +411,7 @@ impl LaneTask {
             hold_ms: None,
         };
         let due = self.setup.schedule.next(&id, attempts, at, None);
-        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement, remark: None };
+        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement, remarks: Vec::new() };
         // It waits: whatever came meanwhile, the next attempt knows.
         let outcome = Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, knew: None };
         self.shared.record(outcome).await;

@@ -4,26 +4,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::dispatch::decide::{self, Class, Rules, Settled};
 use crate::domain::delivery::{DeliveryState, OutgoingRequest};
+use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::time::Time;
 use crate::store::Claimed;
-use crate::template::account::{Account, Mode, RenderInput, Rendered};
+use crate::template::account::{Account, Mode, RenderInput, Rendered, Rendering};
 
 /// The outcome of preparing a delivery.
 pub enum Prepared {
     /// Nothing leaves; with the request where one was made all the same.
-    Ended {
-        settled: Box<Settled>,
-        request: Option<Box<OutgoingRequest>>,
-    },
-    Ready(OutgoingRequest),
+    Ended { settled: Box<Settled>, request: Option<Box<OutgoingRequest>>, remarks: Vec<Remark> },
+    /// The request, and what of the conversion is not in it or is otherwise in it.
+    Ready(OutgoingRequest, Vec<Remark>),
 }
 
 /// Decides whether a delivery is sent now, and renders its request.
 pub fn prepare(account: &Account, rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Prepared {
-    let ended = |settled| Prepared::Ended { settled: Box::new(settled), request: None };
+    let ended = |settled, remarks| Prepared::Ended { settled: Box::new(settled), request: None, remarks };
     if let Some(settled) = decide::before(rules, claimed, now) {
-        return ended(settled);
+        return ended(settled, Vec::new());
     }
     let by_ids = decide::by_ids_alone(rules, claimed).then(|| claimed.conversion.ids_only());
     let input = RenderInput {
@@ -31,21 +30,26 @@ pub fn prepare(account: &Account, rules: &Rules<'_>, claimed: &Claimed, now: Tim
         click: claimed.click.as_deref().filter(|_| by_ids.is_none()),
         delivery: &claimed.id,
         now,
+        // What a source that is no longer configured writes is not guessed.
+        customer: rules.policy.map(|policy| policy.customer).unwrap_or_default(),
     };
+    let unrendered =
+        |reason| ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now), Vec::new());
     // A helper that panics must cost one delivery, not the lane with all its leases.
     match catch_unwind(AssertUnwindSafe(|| account.render(&input))) {
-        Ok(Ok(Rendered::Skip { reason })) => ended(Settled::skipped(claimed, Class::Unfit, reason, now)),
-        Ok(Ok(Rendered::Request(request))) if account.mode() == Mode::Shadow => {
-            let reason = "shadow: rendered, not sent".to_owned();
-            let settled = Settled::skipped(claimed, Class::Shadow, reason, now);
-            Prepared::Ended { settled: Box::new(settled), request: Some(Box::new(request)) }
+        Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
+            ended(Settled::skipped(claimed, Class::Unfit, reason, now), remarks)
         }
-        Ok(Ok(Rendered::Request(request))) => Prepared::Ready(request),
-        Ok(Err(problem)) => ended(Settled::dead_unsent(claimed, Class::Unrendered, problem.to_string(), now)),
-        Err(_) => {
-            let reason = "the template's rendering failed inside; the log says where".to_owned();
-            ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now))
-        }
+        Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match account.mode() {
+            Mode::Shadow => {
+                let reason = "shadow: rendered, not sent".to_owned();
+                let settled = Box::new(Settled::skipped(claimed, Class::Shadow, reason, now));
+                Prepared::Ended { settled, request: Some(Box::new(request)), remarks }
+            }
+            _ => Prepared::Ready(request, remarks),
+        },
+        Ok(Err(problem)) => unrendered(problem.to_string()),
+        Err(_) => unrendered("the template's rendering failed inside; the log says where".to_owned()),
     }
 }
 
@@ -59,6 +63,6 @@ pub fn forecast(
 ) -> DeliveryState {
     match prepare(account, &Rules::of(account, forwarding), claimed, now) {
         Prepared::Ended { settled, .. } => settled.state,
-        Prepared::Ready(_) => claimed.delivery.state.clone(),
+        Prepared::Ready(..) => claimed.delivery.state.clone(),
     }
 }

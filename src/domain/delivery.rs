@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
 use crate::domain::mask;
+use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 
 /// One conversion on its way to one destination, for one occasion.
@@ -237,8 +238,8 @@ pub struct Attempt {
     pub request: Option<SentRequest>,
     pub answer: Option<Answer>,
     pub judgement: Judgement,
-    /// What the request says otherwise than the conversion: a payout that was scaled.
-    pub remark: Option<String>,
+    /// What of the conversion is not in the request, or is otherwise in it.
+    pub remarks: Vec<Remark>,
 }
 
 /// Why a delivery cannot be retried now.

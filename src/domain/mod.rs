@@ -6,6 +6,7 @@ pub mod catch_up;
 pub mod click;
 pub mod consent;
 pub mod conversion;
+pub mod customer;
 pub mod decision;
 pub mod dedup;
 pub mod delivery;

@@ -13,6 +13,8 @@ pub enum Remark {
     ValueLeftOut { field: String },
     /// The day and the month of a birthdate could not be told apart, so it was left out.
     BirthdateAmbiguous { field: String },
+    /// A phone number is written without its country's calling code, and no one said which country that is.
+    CallingCodeMissing { field: String },
     /// The payout that an outgoing postback names is not the conversion's.
     PayoutScaled { payout: Money, sent: Money, scale: String },
     /// The visitor refused that ads are chosen by their data (`ad_personalization`), and the platform has no
@@ -32,6 +34,7 @@ impl Remark {
         match self {
             Remark::ValueLeftOut { .. } => "value_left_out",
             Remark::BirthdateAmbiguous { .. } => "birthdate_ambiguous",
+            Remark::CallingCodeMissing { .. } => "calling_code_missing",
             Remark::PayoutScaled { .. } => "payout_scaled",
             Remark::PersonalizationNotExpressed => "personalization_not_expressed",
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
@@ -43,7 +46,9 @@ impl Remark {
     /// The field it is about, as templates name it: `traits.phone`, `payout`…
     pub fn field(&self) -> &str {
         match self {
-            Remark::ValueLeftOut { field } | Remark::BirthdateAmbiguous { field } => field,
+            Remark::ValueLeftOut { field }
+            | Remark::BirthdateAmbiguous { field }
+            | Remark::CallingCodeMissing { field } => field,
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
             Remark::NoClick => "click_id",
@@ -59,7 +64,11 @@ impl Remark {
             }
             Remark::BirthdateAmbiguous { field } => format!(
                 "day and month of `{field}` cannot be told apart; it was left out of the request. Say which \
-                 comes first: `birthdate = \"dmy\"` or `\"mdy\"`"
+                 comes first: `birthdate = \"dmy\"` or `\"mdy\"` in [[source]]"
+            ),
+            Remark::CallingCodeMissing { field } => format!(
+                "`{field}` has no country's calling code in front; it was left out of the request. Say whose \
+                 numbers the source reports: `phone_region = \"DE\"` in [[source]]"
             ),
             Remark::PayoutScaled { payout, sent, scale } => {
                 format!("payout {payout} sent as {sent} (scale {scale})")

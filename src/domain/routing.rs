@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup, Status};
+use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::Placement;
@@ -26,6 +27,8 @@ pub enum Unmatched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePolicy {
     pub source: SourceId,
+    /// How it writes customer data.
+    pub customer: CustomerFormat,
     pub dedup: Dedup,
     pub forward_status: Vec<Status>,
     pub unmatched: Unmatched,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::conversion::{Dedup, Status};
+use crate::domain::customer::CustomerFormat;
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::offer::Offer;
@@ -45,6 +46,7 @@ impl Rulebook {
 pub fn usual(source: SourceId) -> SourcePolicy {
     SourcePolicy {
         source,
+        customer: CustomerFormat::default(),
         dedup: Dedup::Transaction,
         forward_status: vec![Status::Approved],
         unmatched: Unmatched::Hold { hours: 72 },

@@ -8,17 +8,19 @@ use crate::domain::attribution::{self, FoundClick};
 use crate::domain::click::Click;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::Conversion;
+use crate::domain::customer::CustomerFormat;
 use crate::domain::decision::{self, Arrived, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
+use crate::domain::remark::Remark;
 use crate::domain::routing::{self, Forwarding, PlanRules, Route, Scope};
 use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
-use crate::template::account::{Account, RenderInput, Rendered};
+use crate::template::account::{Account, RenderInput, Rendered, Rendering};
 use crate::template::params::Params;
 
 /// What would happen, each step as far as it gets.
@@ -50,10 +52,18 @@ pub struct Ground<'a> {
 pub struct Previewed {
     pub conversion: Conversion,
     pub note: Option<String>,
-    /// Each delivery in the state that it would have at its turn, unless it waits for its click.
-    pub deliveries: Vec<(Delivery, PreviewedRequest)>,
+    pub deliveries: Vec<PreviewedDelivery>,
     /// Why no destination would get it, where none would.
     pub nothing_sent: Option<String>,
+}
+
+/// One destination's share.
+pub struct PreviewedDelivery {
+    /// In the state that it would have at its turn, unless it waits for its click.
+    pub delivery: Delivery,
+    pub request: PreviewedRequest,
+    /// What of the conversion is not in the request, or is otherwise in it.
+    pub remarks: Vec<Remark>,
 }
 
 /// The request to a destination, rendered also where it would not leave.
@@ -159,7 +169,7 @@ fn requests(
     conversion: &Conversion,
     click: Option<&Click>,
     now: Time,
-) -> Vec<(Delivery, PreviewedRequest)> {
+) -> Vec<PreviewedDelivery> {
     let (network, routes) = (ground.network, &ground.network.rules.routes);
     let rules = PlanRules { policy: &network.policy, routes, consent: conversion.consent_with(click) };
     let planned = routing::plan(conversion, &[], &rules, now);
@@ -168,10 +178,10 @@ fn requests(
         let account = ground.accounts.iter().find(|account| *account.id() == delivery.destination);
         let route = routes.iter().find(|route| route.destination == delivery.destination);
         let (Some(account), Some(route)) = (account, route) else { continue };
-        let request = rendered(account, conversion, click, now);
+        let (request, remarks) = rendered(account, conversion, click, (now, network.policy.customer));
         let forwarding = Forwarding { policy: Some(&network.policy), on: route.on.as_deref() };
         delivery.state = at_its_turn(ground.forecast, account, forwarding, (conversion, click, &delivery));
-        previewed.push((delivery, request));
+        previewed.push(PreviewedDelivery { delivery, request, remarks });
     }
     previewed
 }
@@ -199,7 +209,7 @@ pub struct PreviewedPostback {
     pub destination: DestinationId,
     pub request: PreviewedRequest,
     /// What the request says otherwise than the conversion: a payout that is scaled.
-    pub remark: Option<String>,
+    pub remarks: Vec<Remark>,
     /// Why it would not be sent as things stand, were the conversion new.
     pub unsent: Option<String>,
 }
@@ -214,11 +224,10 @@ pub fn preview_outgoing(
 ) -> Vec<PreviewedPostback> {
     let concerned =
         postbacks.iter().filter(|(_, route)| route.scope != Scope::Any && route.scope.covers(conversion));
-    let one = |(account, route): &(Arc<Account>, Route)| PreviewedPostback {
-        destination: account.id().clone(),
-        request: rendered(account, conversion, click, now),
-        remark: account.remark(conversion),
-        unsent: unsent((account, route), forecast, (conversion, click), now),
+    let one = |(account, route): &(Arc<Account>, Route)| {
+        let (request, remarks) = rendered(account, conversion, click, (now, CustomerFormat::default()));
+        let unsent = unsent((account, route), forecast, (conversion, click), now);
+        PreviewedPostback { destination: account.id().clone(), request, remarks, unsent }
     };
     concerned.map(one).collect()
 }
@@ -252,17 +261,21 @@ fn rendered(
     account: &Account,
     conversion: &Conversion,
     click: Option<&Click>,
-    now: Time,
-) -> PreviewedRequest {
+    (now, customer): (Time, CustomerFormat),
+) -> (PreviewedRequest, Vec<Remark>) {
     let delivery = DeliveryId {
         conversion: conversion.id,
         destination: account.id().clone(),
         occasion: Occasion::First,
     };
-    match account.render(&RenderInput { conversion, click, delivery: &delivery, now }) {
-        Ok(Rendered::Request(request)) => PreviewedRequest::Request(request.masked()),
-        Ok(Rendered::Skip { reason }) => PreviewedRequest::Skipped(reason),
-        Err(problem) => PreviewedRequest::Broken(problem.to_string()),
+    match account.render(&RenderInput { conversion, click, delivery: &delivery, now, customer }) {
+        Ok(Rendering { rendered: Rendered::Request(request), remarks }) => {
+            (PreviewedRequest::Request(request.masked()), remarks)
+        }
+        Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => {
+            (PreviewedRequest::Skipped(reason), remarks)
+        }
+        Err(problem) => (PreviewedRequest::Broken(problem.to_string()), Vec::new()),
     }
 }
 

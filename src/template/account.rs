@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::click::Click;
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::Conversion;
+use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::domain::remark::Remark;
@@ -89,6 +90,16 @@ pub struct RenderInput<'a> {
     pub click: Option<&'a Click>,
     pub delivery: &'a DeliveryId,
     pub now: Time,
+    /// How the conversion's source writes customer data.
+    pub customer: CustomerFormat,
+}
+
+/// What rendering came to, and what a person should know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendering {
+    pub rendered: Rendered,
+    /// What was there and is not in the request, and what the request says otherwise than the conversion.
+    pub remarks: Vec<Remark>,
 }
 
 /// A request, or why there is none to send.
@@ -132,7 +143,7 @@ impl Account {
 
     /// What a request cannot say: that the visitor refused personalized ads, where the template names no
     /// field of the platform's for it.
-    pub fn consent_remark(&self, consent: Consent) -> Option<Remark> {
+    fn consent_remark(&self, consent: Consent) -> Option<Remark> {
         let refused = consent.ad_personalization == Some(false);
         let says_it = |template: &DestinationTemplate| template.names(PERSONALIZATION);
         let template = self.template().filter(|template| template.is_personal())?;
@@ -182,18 +193,20 @@ impl Account {
     /// # Errors
     /// Where the settings and values make no usable request: a URL that is none, a header with a
     /// line break, a payload beyond 256 KiB.
-    pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendered, Problem> {
+    pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
         match &self.kind {
-            Kind::Templated(account) => account.render(input),
-            Kind::Postback(postback) => Ok(Rendered::Request(postback.render(input.conversion, input.click))),
-        }
-    }
-
-    /// What a request tells otherwise than the conversion says; kept with the attempt.
-    pub fn remark(&self, conversion: &Conversion) -> Option<String> {
-        match &self.kind {
-            Kind::Templated(_) => None,
-            Kind::Postback(postback) => postback.remark(conversion),
+            Kind::Templated(account) => {
+                let mut rendering = account.render(input)?;
+                if matches!(rendering.rendered, Rendered::Request(_)) {
+                    let consent = input.conversion.consent_with(input.click);
+                    rendering.remarks.extend(self.consent_remark(consent));
+                }
+                Ok(rendering)
+            }
+            Kind::Postback(postback) => {
+                let rendered = Rendered::Request(postback.render(input.conversion, input.click));
+                Ok(Rendering { rendered, remarks: postback.remark(input.conversion).into_iter().collect() })
+            }
         }
     }
 

@@ -1,14 +1,18 @@
 //! What stands between `{{` and `}}` after parsing: names, look-ups and helpers, all known to exist.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use rust_decimal::Decimal;
 
 use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
+use crate::domain::customer::CustomerFormat;
 use crate::domain::ids::DeliveryId;
+use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 use crate::template::bytes::HexDigest;
+use crate::template::normalise::Unreadable;
 
 /// What an expression can come to. Absent and empty are both `Null`.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +80,33 @@ pub(crate) struct Scope<'a> {
     pub settings: &'a [Option<String>],
     /// Whether the destination is in the platform's test mode.
     pub test: bool,
+    /// How the conversion's source writes customer data.
+    pub customer: CustomerFormat,
+    /// What was there and could not be used, in the order in which it was found.
+    pub left_out: RefCell<Vec<Remark>>,
+}
+
+impl Scope<'_> {
+    /// Keeps that an argument's value was there and is not in the request. What is the template's own, a text
+    /// or a setting, is no one's value.
+    pub(crate) fn leave_out(&self, argument: Option<&Expression>, why: Unreadable) {
+        if let Some(field) = argument.and_then(|argument| argument.origin(self)) {
+            self.leave_out_field(field, why);
+        }
+    }
+
+    /// The same, by the field's name.
+    pub(crate) fn leave_out_field(&self, field: String, why: Unreadable) {
+        let remark = match why {
+            Unreadable::Malformed => Remark::ValueLeftOut { field },
+            Unreadable::DayOrMonth => Remark::BirthdateAmbiguous { field },
+            Unreadable::NoCallingCode => Remark::CallingCodeMissing { field },
+        };
+        let mut remarks = self.left_out.borrow_mut();
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
 }
 
 /// A name of the context and how its value is found.
@@ -91,6 +122,8 @@ pub(crate) struct Helper {
     /// Fewest and most arguments.
     pub arguments: (usize, usize),
     pub options: &'static [&'static str],
+    /// Of a look-up: where it looks, as the names of remarks begin.
+    pub looks_in: Option<&'static str>,
     /// What its arguments must be; `None`: anything.
     pub wants: Option<Kind>,
     pub gives: Kind,
@@ -160,6 +193,23 @@ impl Expression {
             Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
                 false
             }
+        }
+    }
+
+    /// The name of the conversion's or click's value that it is made of; `None` where it is made of none.
+    fn origin(&self, scope: &Scope<'_>) -> Option<String> {
+        match self {
+            Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
+                None
+            }
+            Expression::Field(field) => Some(field.name.to_owned()),
+            Expression::Call(call) => match call.helper.looks_in {
+                Some(place) => call.text(0, scope).map(|name| format!("{place}.{name}")),
+                None => {
+                    let mut present = call.arguments.iter().filter(|one| one.value(scope) != Value::Null);
+                    present.find_map(|argument| argument.origin(scope))
+                }
+            },
         }
     }
 

@@ -20,7 +20,7 @@ pub mod macro_names;
 pub mod macro_url;
 pub mod minify;
 pub mod multipart;
-mod normalise;
+pub(crate) mod normalise;
 pub mod outgoing;
 pub mod param_fault;
 pub mod params;

@@ -8,6 +8,7 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
 use crate::domain::money::Money;
+use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::macro_names::Told;
@@ -42,11 +43,12 @@ impl Postback {
     }
 
     /// Both payouts, where they differ and the URL names one.
-    pub(crate) fn remark(&self, conversion: &Conversion) -> Option<String> {
+    pub(crate) fn remark(&self, conversion: &Conversion) -> Option<Remark> {
         let payout = conversion.payout?;
-        let told = Money { amount: told_payout(payout.amount, self.scale), ..payout };
+        let sent = Money { amount: told_payout(payout.amount, self.scale), ..payout };
         let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
-        (names_it && told != payout).then(|| format!("payout {payout} told as {told} (scale {})", self.scale))
+        let scale = || self.scale.to_string();
+        (names_it && sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
     }
 
     pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {

@@ -1,42 +1,9 @@
-//! Names of places with a code that the platforms want instead: the states of the US, a few countries.
+//! The states of the US, by the two letters that platforms want instead of their names.
 
 /// The two letters of a US state, from its name in lower case without spaces.
 pub(crate) fn us_state(plain: &str) -> Option<&'static str> {
     US_STATES.iter().find(|(name, _)| *name == plain).map(|(_, code)| *code)
 }
-
-/// ISO 3166 alpha-2 for spellings that are common where two letters were asked for.
-pub(crate) fn country_alias(plain: &str) -> Option<&'static str> {
-    COUNTRIES.iter().find(|(name, _)| *name == plain).map(|(_, code)| *code)
-}
-
-static COUNTRIES: &[(&str, &str)] = &[
-    ("uk", "gb"),
-    ("gbr", "gb"),
-    ("unitedkingdom", "gb"),
-    ("greatbritain", "gb"),
-    ("usa", "us"),
-    ("unitedstates", "us"),
-    ("unitedstatesofamerica", "us"),
-    ("aus", "au"),
-    ("australia", "au"),
-    ("bra", "br"),
-    ("brazil", "br"),
-    ("can", "ca"),
-    ("canada", "ca"),
-    ("deu", "de"),
-    ("germany", "de"),
-    ("esp", "es"),
-    ("spain", "es"),
-    ("fra", "fr"),
-    ("france", "fr"),
-    ("ind", "in"),
-    ("india", "in"),
-    ("ita", "it"),
-    ("italy", "it"),
-    ("mex", "mx"),
-    ("mexico", "mx"),
-];
 
 static US_STATES: &[(&str, &str)] = &[
     ("alabama", "al"),
@@ -90,5 +57,6 @@ static US_STATES: &[(&str, &str)] = &[
     ("washington", "wa"),
     ("westvirginia", "wv"),
     ("wisconsin", "wi"),
+    ("washingtondc", "dc"),
     ("wyoming", "wy"),
 ];

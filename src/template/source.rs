@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::domain::click::Trait;
 use crate::domain::conversion::{Dedup, EventName, Status};
+use crate::domain::customer::DateOrder;
 use crate::domain::ids::SourceId;
 use crate::domain::moment::Unit;
 use crate::domain::money::{Currency, DecimalMark};
@@ -52,6 +53,8 @@ pub struct SourceTemplate {
     pub(crate) zone: jiff::tz::TimeZone,
     pub(crate) reply: Option<String>,
     pub(crate) dedup: Dedup,
+    /// How its birthdates are written.
+    pub(crate) birthdate: Option<DateOrder>,
     /// What a field is taken to be when its parameter is absent.
     pub(crate) defaults: HashMap<Field, String>,
     pub(crate) body: BodyLimits,
@@ -317,6 +320,11 @@ impl SourceTemplate {
 
     pub fn default_dedup(&self) -> Dedup {
         self.dedup
+    }
+
+    /// What a birthdate begins with, where its day and month could be either.
+    pub fn default_birthdate(&self) -> Option<DateOrder> {
+        self.birthdate
     }
 
     /// The events told by the value: above 0, and 0. Absent when the template never does that.

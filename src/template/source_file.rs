@@ -13,7 +13,7 @@ use crate::template::source::{Entry, EventRules, Field, Names, Piece, Provenance
 use crate::template::toml_reader::{TomlReader, in_order};
 use crate::template::{source_body, source_default, source_links, source_time};
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "name",
     "docs",
     "macro",
@@ -31,6 +31,7 @@ const KEYS: [&str; 20] = [
     "verify",
     "reply",
     "dedup",
+    "birthdate",
     "default",
     "body",
     "provenance",
@@ -73,6 +74,7 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
         zone,
         reply: section_text(reader, root, "reply", "text"),
         dedup: dedup(reader, root),
+        birthdate: source_time::birthdate(reader, root),
         defaults: source_default::read(reader, root, &statuses),
         body: source_body::read(reader, root),
         statuses,

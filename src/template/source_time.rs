@@ -1,10 +1,11 @@
-//! How a network writes moments: the `[time]` section of a source template, and reading by it.
+//! How a network writes moments and dates: `[time]` and `birthdate` of a source template, and reading by them.
 
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use crate::domain::conversion::Draft;
+use crate::domain::customer::DateOrder;
 use crate::domain::decision::join;
 use crate::domain::moment::{self, Unit};
 use crate::domain::text::trim;
@@ -58,6 +59,17 @@ pub(crate) fn read(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> (Vec<Time
         })
     });
     (if formats.is_empty() { usual } else { formats }, zone)
+}
+
+/// Reads `birthdate`: whether dates that could be read both ways begin with the day or with the month.
+pub(crate) fn birthdate(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<DateOrder> {
+    let word = reader.text(root, "birthdate")?;
+    let order = DateOrder::NAMES.iter().find(|(known, _)| known == word.get_ref()).map(|(_, order)| *order);
+    if order.is_none() {
+        let what = format!("`birthdate` cannot be `{}`", word.get_ref());
+        reader.problem(&word.span(), what, "use \"dmy\" for 31/12/1990 or \"mdy\" for 12/31/1990");
+    }
+    order
 }
 
 fn reads_what_it_writes(pattern: &str) -> bool {

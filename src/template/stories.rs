@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use crate::domain::delivery::{Judgement, OutgoingRequest};
+use crate::domain::remark::Remark;
 use crate::problem::Problem;
-use crate::template::account::Rendered;
+use crate::template::account::{Rendered, Rendering};
 use crate::template::catalog::Catalog;
 use crate::template::destination::DestinationTemplate;
 use crate::template::story::Story;
@@ -111,14 +112,12 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
         if let Some((reply, now)) = story.reply() {
             return Ok(judged(&account.judge(&reply, now)));
         }
-        Ok(match story.render(&account)? {
-            Rendered::Request(request) => json!({
-                "method": request.method,
-                "url": request.url,
-                "remark": story.remark(&account),
-            }),
+        let Rendering { rendered, remarks } = story.render(&account)?;
+        let found = match rendered {
+            Rendered::Request(request) => json!({ "method": request.method, "url": request.url }),
             Rendered::Skip { reason } => json!({ "skip": reason }),
-        })
+        };
+        Ok(with_remarks(found, &remarks))
     };
     let found = told().map_err(|problem: Problem| problem.in_file(&place))?;
     Ok(compare(folder, &found, expectations))
@@ -191,15 +190,28 @@ fn run(
             let judgement = account.judge(&reply, now);
             (judged(&judgement), Outcome::Judged(judgement.word()))
         }
-        None => match story.render(&account).map_err(|problem| problem.in_file(&place))? {
-            Rendered::Request(request) => {
-                let event = story.event().to_owned();
-                (sent(&request).map_err(|problem| problem.in_file(&place))?, Outcome::Sent { event })
-            }
-            Rendered::Skip { reason } => (json!({ "skip": reason }), Outcome::Skipped),
-        },
+        None => {
+            let rendering = story.render(&account).map_err(|problem| problem.in_file(&place))?;
+            let (found, outcome) = match rendering.rendered {
+                Rendered::Request(request) => {
+                    let event = story.event().to_owned();
+                    (sent(&request).map_err(|problem| problem.in_file(&place))?, Outcome::Sent { event })
+                }
+                Rendered::Skip { reason } => (json!({ "skip": reason }), Outcome::Skipped),
+            };
+            (with_remarks(found, &rendering.remarks), outcome)
+        }
     };
     Ok((outcome, compare(folder, &found, expectations)))
+}
+
+/// Where there are any, they are a member of their own.
+fn with_remarks(mut found: Json, remarks: &[Remark]) -> Json {
+    let one = |remark: &Remark| json!({ "code": remark.code(), "field": remark.field(), "text": remark.sentence() });
+    if let Some(members) = found.as_object_mut().filter(|_| !remarks.is_empty()) {
+        members.insert("remarks".to_owned(), remarks.iter().map(one).collect());
+    }
+    found
 }
 
 fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {

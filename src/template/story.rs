@@ -10,6 +10,7 @@ use crate::domain::attribution::{Attribution, Reading};
 use crate::domain::click::{Click, Pairs, Passage, Trait, Traits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Conversion, EventName, Status};
+use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::delivery::{Answer, Reply};
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
@@ -20,7 +21,7 @@ use crate::domain::offer::Placement;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::problem::Problem;
-use crate::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
+use crate::template::account::{Account, AccountSpec, Mode, RenderInput, Rendering};
 use crate::template::destination::DestinationTemplate;
 use crate::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
 use crate::template::outgoing::Postback;
@@ -37,6 +38,7 @@ pub(crate) struct Story {
     click: Option<Click>,
     reply: Option<Reply>,
     postback: Option<Postback>,
+    customer: CustomerFormat,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +60,16 @@ struct StoryFile {
     reply: Option<ReplyPart>,
     placement: Option<PlacementPart>,
     postback: Option<PostbackPart>,
+    #[serde(default)]
+    source: SourcePart,
+}
+
+/// How the source writes customer data, as in `[[source]]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct SourcePart {
+    phone_region: Option<String>,
+    birthdate: Option<String>,
 }
 
 /// Whose click brought the conversion.
@@ -189,16 +201,13 @@ impl Story {
         Ok(Account::of_postback(self.delivery.destination.clone(), self.mode, postback))
     }
 
-    pub(crate) fn remark(&self, account: &Account) -> Option<String> {
-        account.remark(&self.conversion)
-    }
-
-    pub(crate) fn render(&self, account: &Account) -> Result<Rendered, Problem> {
+    pub(crate) fn render(&self, account: &Account) -> Result<Rendering, Problem> {
         account.render(&RenderInput {
             conversion: &self.conversion,
             click: self.click.as_ref(),
             delivery: &self.delivery,
             now: self.now,
+            customer: self.customer,
         })
     }
 }
@@ -219,8 +228,36 @@ impl StoryFile {
             occasion: self.change.map_or(Occasion::First, Occasion::Change),
         };
         let reply = self.reply.map(ReplyPart::build).transpose()?;
+        let customer = self.source.build()?;
         let Self { endpoint, settings, events, .. } = self;
-        Ok(Story { mode, endpoint, settings, events, now, delivery, conversion, click, reply, postback })
+        Ok(Story {
+            mode,
+            endpoint,
+            settings,
+            events,
+            now,
+            delivery,
+            conversion,
+            click,
+            reply,
+            postback,
+            customer,
+        })
+    }
+}
+
+impl SourcePart {
+    fn build(self) -> Result<CustomerFormat, Problem> {
+        let region =
+            |text: String| PhoneRegion::parse(&text).ok_or_else(|| wrong("phone_region", &text, "DE"));
+        let order = |text: String| {
+            let known = DateOrder::NAMES.iter().find(|(word, _)| *word == text);
+            known.map(|(_, order)| *order).ok_or_else(|| wrong("birthdate", &text, "dmy or mdy"))
+        };
+        Ok(CustomerFormat {
+            phone_region: self.phone_region.map(region).transpose()?,
+            birthdate: self.birthdate.map(order).transpose()?,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A destination that a template describes, with its settings, compiled once. Renders requests, judges replies.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::domain::conversion::EventName;
 use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
 use crate::domain::time::{HOUR_MS, Time};
 use crate::problem::{Problem, did_you_mean};
-use crate::template::account::{AccountSpec, Mode, RenderInput, Rendered};
+use crate::template::account::{AccountSpec, Mode, RenderInput, Rendered, Rendering};
 use crate::template::destination::{DestinationTemplate, SettingKind, SettingSpec};
 use crate::template::destination_file::Auth;
 use crate::template::expression::Scope;
@@ -67,15 +68,16 @@ impl Templated {
     /// # Errors
     /// Where the settings and values make no usable request: a URL that is none, a header with a
     /// line break, a payload beyond 256 KiB.
-    pub(crate) fn render(&self, input: &RenderInput<'_>) -> Result<Rendered, Problem> {
+    pub(crate) fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
+        let unmade = |reason| Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
         let event = &input.conversion.event;
         let Some(event_name) = self.event_name(event) else {
-            let reason =
-                format!("event: the destination has no name for `{event}`; give it one under `events`");
-            return Ok(Rendered::Skip { reason });
+            return unmade(format!(
+                "event: the destination has no name for `{event}`; give it one under `events`"
+            ));
         };
         if let Some(reason) = self.too_old(input) {
-            return Ok(Rendered::Skip { reason });
+            return unmade(reason);
         }
         let scope = Scope {
             conversion: input.conversion,
@@ -85,20 +87,28 @@ impl Templated {
             event_name,
             settings: &self.settings,
             test: self.mode == Mode::Test,
+            customer: input.customer,
+            left_out: RefCell::default(),
         };
+        let rendered = self.render_in(&scope)?;
+        Ok(Rendering { rendered, remarks: scope.left_out.into_inner() })
+    }
+
+    fn render_in(&self, scope: &Scope<'_>) -> Result<Rendered, Problem> {
+        let (event, event_name) = (&scope.conversion.event, scope.event_name);
         let mut body = Vec::new();
         if let Some(template) = self.template.body(event.as_str()) {
-            let written = template.payload.write(&scope);
+            let written = template.payload.write(scope);
             for rule in &template.requirements {
                 let Some(reason) = rule.refusal(event_name, &written) else { continue };
-                let no_click = input.click.is_none() && rule.is_told_by_click();
+                let no_click = scope.click.is_none() && rule.is_told_by_click();
                 let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
                 return Ok(Rendered::Skip { reason });
             }
             body = check_size(written)?;
         }
-        let url = self.url(&scope)?;
-        let headers = self.headers(&scope, &body)?;
+        let url = self.url(scope)?;
+        let headers = self.headers(scope, &body)?;
         let method = self.template.file.request.method.clone();
         Ok(Rendered::Request(OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() }))
     }

@@ -180,7 +180,7 @@ pub fn attempt(attempt: &Attempt) -> Value {
         "outcome": attempt.judgement.word(),
         "reason": reason,
         "warnings": warnings,
-        "remark": attempt.remark,
+        "remarks": attempt.remarks.iter().map(remark).collect::<Vec<_>>(),
         "request": request,
         "response": response,
     })

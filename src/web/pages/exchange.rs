@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Answer, Attempt, Delivery, DeliveryState, LaneState, SentRequest};
 use crate::domain::time::Time;
-use crate::web::api::views::{judged, shown};
+use crate::web::api::views::{judged, remark, shown};
 use crate::web::pages::advice;
 
 /// A delivery with the attempts given, as the templates `conversion` and `dead-letters` show it.
@@ -59,7 +59,7 @@ fn attempt(attempt: &Attempt, open: bool) -> Value {
         "outcome": attempt.judgement.word(),
         "reason": reason,
         "warnings": warnings,
-        "remark": attempt.remark,
+        "remarks": attempt.remarks.iter().map(remark).collect::<Vec<_>>(),
         "open": open,
         "request": attempt.request.as_ref().map(request),
         "response": attempt.answer.as_ref().map(response),

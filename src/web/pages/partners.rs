@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::domain::time::Time;
 use crate::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
 use crate::store::Trace;
+use crate::web::api::views::remark;
 use crate::web::pages::{Pages, exchange};
 
 impl Pages {
@@ -34,7 +35,7 @@ fn partner(previewed: &PreviewedPostback) -> Value {
         "destination": previewed.destination.as_str(),
         "request": request,
         "fault": fault,
-        "remark": previewed.remark,
+        "remarks": previewed.remarks.iter().map(remark).collect::<Vec<_>>(),
         "unsent": previewed.unsent,
     })
 }

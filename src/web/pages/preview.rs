@@ -10,8 +10,11 @@ use crate::domain::click::Click;
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
-use crate::ingest::preview::{self, Ground, Pasted, PreviewOutcome, Previewed, PreviewedRequest};
+use crate::ingest::preview::{
+    self, Ground, Pasted, PreviewOutcome, Previewed, PreviewedDelivery, PreviewedRequest,
+};
 use crate::store::StoreError;
+use crate::web::api::views::remark;
 use crate::web::pages::form::Form;
 use crate::web::pages::{Pages, Stop, conversion, exchange, mapping};
 
@@ -90,13 +93,14 @@ fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -
     let deliveries: Vec<Value> = previewed
         .deliveries
         .iter()
-        .map(|(delivery, sent)| {
-            let (request, missing) = match sent {
+        .map(|PreviewedDelivery { delivery, request, remarks }| {
+            let (request, missing) = match request {
                 PreviewedRequest::Request(request) => (Some(exchange::request(request)), None),
                 PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
             };
             let view = exchange::delivery(&previewed.conversion, delivery, &[], &[], now);
-            json!({"delivery": view, "request": request, "missing": missing})
+            let remarks: Vec<Value> = remarks.iter().map(remark).collect();
+            json!({"delivery": view, "request": request, "missing": missing, "remarks": remarks})
         })
         .collect();
     let made = json!({
