@@ -162,9 +162,9 @@ fn is_filler(word: &str) -> bool {
 fn month_of(word: &str) -> Option<u8> {
     let word = fold(word);
     let names = |names: &&[&str]| names.iter().any(|name| word.len() >= 3 && name.starts_with(word.as_str()));
-    let at = MONTHS.iter().position(|known| names(known))?;
+    let at = MONTHS.iter().position(&names)?;
     // Letters that begin two months, as `jui` in French, name neither.
-    let other = MONTHS.iter().skip(at + 1).any(|known| names(known));
+    let other = MONTHS.iter().skip(at + 1).any(names);
     u8::try_from(at + 1).ok().filter(|_| !other)
 }
 
