@@ -23,6 +23,12 @@ const KILLS: usize = 54;
 /// Transaction id → event id, for every postback that was answered 200.
 type Acknowledged = Arc<Mutex<HashMap<String, String>>>;
 
+/// The postback of a sale, which names the same click whenever it is fired: its number's.
+fn path(tid: &str, price: &str) -> String {
+    let number = tid.rsplit('-').next().and_then(|number| number.parse::<usize>().ok()).unwrap();
+    format!("/{KEY}/collect/cake-test?s2=click{}&oid=1&tid={tid}&price={price}", number % 20)
+}
+
 fn load(
     address: SocketAddr,
     round: usize,
@@ -39,11 +45,7 @@ fn load(
                         return;
                     }
                     let tid = format!("r{round}-{thread}-{number}");
-                    let path = format!(
-                        "/{KEY}/collect/cake-test?s2=click{}&oid=1&tid={tid}&price=2.50",
-                        number % 20
-                    );
-                    let Ok(answer) = connection.get(&path) else { return };
+                    let Ok(answer) = connection.get(&path(&tid, "2.50")) else { return };
                     if answer.status != 200 {
                         return;
                     }
@@ -129,10 +131,7 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
     }
     let mut again = Connection::open(relay.address).unwrap();
     for (tid, event_id) in acknowledged.iter().take(300) {
-        let told = again
-            .get(&format!("/{KEY}/collect/cake-test?s2=click1&oid=1&tid={tid}&price=2.5"))
-            .unwrap()
-            .json();
+        let told = again.get(&path(tid, "2.5")).unwrap().json();
         assert_eq!(
             (told["status"].as_str(), told["event_id"].as_str()),
             (Some("duplicate"), Some(event_id.as_str())),
