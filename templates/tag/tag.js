@@ -295,8 +295,12 @@
     watch();
   };
 
+  // The next yes is news to the relay, whichever page took the last one back.
   const halt = () => {
     active = undefined;
+    if (click) {
+      click.consent = undefined;
+    }
     eachLink(restore);
   };
 
@@ -313,9 +317,6 @@
       state.click = undefined;
       state.refused = !waits;
     });
-    if (click) {
-      click.consent = undefined;
-    }
     setCookie('', 0);
     flush();
   };
@@ -368,7 +369,11 @@
     // An answer that is older than the script goes first: where it is a no, nothing is ever recorded.
     const answers = calls.filter(guarded(call => call[0] === 'consent'));
     answers.forEach(api.push);
-    waits || state.refused || answers[0] || start();
+    if (!waits && !state.refused && !active) {
+      start();
+      // An answer about personalization alone is about the click that is there now.
+      answers.forEach(api.push);
+    }
     calls.forEach(call => answers.includes(call) || api.push(call));
     addEventListener('online', flush);
     addEventListener('storage', look);
