@@ -174,7 +174,7 @@ fn answers_ahead_of_clicks_that_never_come_are_purged(ground: &Ground) {
     let before = PurgeBefore { clicks: at(DAY), ..never() };
     purge_all(&*store, before);
     for id in ["old", "new"] {
-        let mut late = visit(id, at(2 * DAY));
+        let mut late = by(visit(id, at(2 * DAY)), &format!("visitor-{id:0>12}"));
         late.passage.origin = Origin::Tag;
         tell(&*store, late);
     }
