@@ -116,6 +116,20 @@ fn a_withdrawal_is_reported_for_the_cookie_where_nothing_else_is_left() {
 }
 
 #[test]
+fn a_no_on_the_page_that_a_tracking_link_led_to_is_reported_for_the_links_click() {
+    let Some(browser) = Browser::start() else { return };
+    let (world, mut page) = (world(), browser.page());
+    assert_eq!(world.relay.post("/api/v1/clicks", r#"{"click_id": "of-the-link"}"#).status, 200);
+    page.open(&world.shop("/waits?pb_cid=of-the-link"));
+    page.until("!!(window.postbridge && postbridge.clickId)");
+    page.value(NO);
+    world.answered("of-the-link", false);
+    page.until(NOTHING_KEPT);
+    is_refusal(&sent(&mut page)[0], "of-the-link");
+    check_silent(&world, &mut page);
+}
+
+#[test]
 fn of_a_visitor_who_was_never_recorded_a_no_is_neither_kept_nor_sent() {
     let Some(browser) = Browser::start() else { return };
     let (world, mut page) = (world(), browser.page());

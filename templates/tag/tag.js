@@ -304,10 +304,11 @@
     eachLink(restore);
   };
 
-  // Without consent nothing is kept, sent or put onto a link. Of a visitor who was recorded before, the
-  // refusal is kept until the relay has it; a page that does not wait for consent keeps that there was one.
+  // Without consent nothing is kept, sent or put onto a link. Of a visitor who was recorded before, here or
+  // by the link that led to the page, the refusal is kept until the relay has it; a page that does not wait
+  // for consent keeps that there was one.
   const stop = consent => {
-    const ids = new Set([active && click.click_id, cookie()]);
+    const ids = new Set([readQuery(location.search).pb_cid, active && click.click_id, cookie()]);
     const consent_at = hear();
     halt();
     update(() => {
