@@ -157,23 +157,32 @@ fn personalization_alone_that_is_refused_is_sent_with_the_platforms_own_field() 
 
 #[test]
 fn what_a_pixel_reports_goes_to_no_destination_that_does_not_name_it() {
-    let world = World::new();
-    click(&world, "a-click", COOKIE, &json!({}));
-    let pixel = |path: &str| {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::accepting();
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.extra += CAMPAIGN;
+    let relay = setup.start();
+    let body = json!({"click_id": "a-click", "landing_url": "https://shop.example/lp?fbclid=abc",
+        "ip": "203.0.113.9", "user_agent": "Mozilla/5.0", "params": {"fbclid": "abc"}});
+    assert_eq!(relay.post("/api/v1/clicks", &body.to_string()).status, 200);
+    for path in [
+        "/pixel.gif?offer=565&click_id=a-click&transaction_id=T-1&value=7.00&currency=USD",
+        "/p.ashx?o=565&r=a-click&t=T-2&p=7.00&f=pb",
+    ] {
         let text = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        assert_eq!(ask(world.relay.address, text.as_bytes()).unwrap().status, 200, "{path}");
-    };
-    pixel("/pixel.gif?offer=565&click_id=a-click&transaction_id=T-1&value=7.00&currency=USD");
-    pixel("/p.ashx?o=565&r=a-click&t=T-2&p=7.00&f=pb");
-    let reported = world.conversions("pixel");
+        assert_eq!(ask(relay.address, text.as_bytes()).unwrap().status, 200, "{path}");
+    }
+    let reported = relay.api("/api/v1/conversions?source=pixel");
+    let reported = reported["items"].as_array().unwrap();
     assert_eq!(reported.len(), 2, "{reported:?}");
-    for conversion in &reported {
+    for conversion in reported {
         assert_eq!(conversion["not_routed"], json!(["meta-main"]));
         assert_eq!(conversion["deliveries"], json!([]));
     }
-    let told = sell(&world, "a-click", "T-3");
-    assert_eq!((verdict(&told).0, &told["not_routed"]), ("delivered", &json!([])));
-    assert_eq!(world.platform.received().len(), 1);
+    let told = relay.postback("cake-test", b"s2=a-click&tid=T-3&price=7.00").json();
+    let path = format!("/api/v1/conversions/{}", told["conversion_id"].as_str().unwrap());
+    assert!(wait_until(Duration::from_secs(15), || platform.received().len() == 1));
+    assert_eq!(relay.api(&path)["not_routed"], json!([]));
 }
 
 #[test]

@@ -20,6 +20,7 @@ conformance! {
     an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts,
     a_click_without_a_visitor_keeps_its_own_answer,
     an_answer_ahead_of_its_click_waits_for_it,
+    an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too,
     answers_ahead_of_clicks_that_never_come_are_purged,
     a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant,
     what_waits_or_is_dead_or_changes_meets_the_latest_answer,
@@ -134,6 +135,38 @@ fn an_answer_ahead_of_its_click_waits_for_it(ground: &Ground) {
     });
 }
 
+fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(ground: &Ground) {
+    const SECOND: &str = "visitor-second-012345";
+    let store = ground.open();
+    let said =
+        |granted, time| Consent { ad_user_data: Some(granted), ad_personalization: None }.said_at(time);
+    let of_tag = |mut click: Click| {
+        click.passage.origin = Origin::Tag;
+        click
+    };
+    // Ahead of its click, from a browser that was not known then.
+    tell(&*store, visit("before", at(0)));
+    say(&*store, answer("ahead", None, false, at(10)));
+    tell(&*store, of_tag(visit("ahead", at(11))));
+    tell(&*store, visit("after", at(12)));
+    // With the click itself, or with a report that fills a known one, as an own server sends it.
+    tell(&*store, by(visit("plain", at(0)), SECOND));
+    tell(&*store, by(visit("filled", at(0)), SECOND));
+    let mut filling = visit("filled", at(20));
+    (filling.passage.visitor, filling.passage.consent) = (None, said(false, at(20)));
+    tell(&*store, of_tag(filling));
+    before_and_after_reopening(ground, store, |store, _| {
+        for id in ["before", "ahead", "after", "plain", "filled"] {
+            assert_eq!(of_click(store, id), Some(false), "{id}");
+        }
+    });
+    let store = ground.open();
+    let mut agreed = of_tag(by(visit("agreed", at(30)), SECOND));
+    agreed.passage.consent = said(true, at(30));
+    tell(&*store, agreed);
+    assert_eq!(["plain", "filled"].map(|id| of_click(&*store, id)), [Some(true), Some(true)]);
+}
+
 fn answers_ahead_of_clicks_that_never_come_are_purged(ground: &Ground) {
     let store = ground.open();
     say(&*store, answer("old", None, false, at(0)));
@@ -141,7 +174,7 @@ fn answers_ahead_of_clicks_that_never_come_are_purged(ground: &Ground) {
     let before = PurgeBefore { clicks: at(DAY), ..never() };
     purge_all(&*store, before);
     for id in ["old", "new"] {
-        let mut late = visit(id, at(2 * DAY));
+        let mut late = by(visit(id, at(2 * DAY)), &format!("visitor-{id:0>12}"));
         late.passage.origin = Origin::Tag;
         tell(&*store, late);
     }

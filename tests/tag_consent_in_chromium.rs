@@ -116,6 +116,20 @@ fn a_withdrawal_is_reported_for_the_cookie_where_nothing_else_is_left() {
 }
 
 #[test]
+fn a_no_on_the_page_that_a_tracking_link_led_to_is_reported_for_the_links_click() {
+    let Some(browser) = Browser::start() else { return };
+    let (world, mut page) = (world(), browser.page());
+    assert_eq!(world.relay.post("/api/v1/clicks", r#"{"click_id": "of-the-link"}"#).status, 200);
+    page.open(&world.shop("/waits?pb_cid=of-the-link"));
+    page.until("!!(window.postbridge && postbridge.clickId)");
+    page.value(NO);
+    world.answered("of-the-link", false);
+    page.until(NOTHING_KEPT);
+    is_refusal(&sent(&mut page)[0], "of-the-link");
+    check_silent(&world, &mut page);
+}
+
+#[test]
 fn of_a_visitor_who_was_never_recorded_a_no_is_neither_kept_nor_sent() {
     let Some(browser) = Browser::start() else { return };
     let (world, mut page) = (world(), browser.page());
@@ -307,13 +321,37 @@ fn a_withdrawal_in_another_tab_or_on_the_page_after_stops_this_one_too() {
     world.answered(&id, false);
     page.until(NOTHING_KEPT);
 
-    // A page that is shown again as it was left.
+    // A later yes in this tab goes on with the same click, and the relay hears it too.
     page.value(YES);
-    click_id(&mut page);
+    assert_eq!(click_id(&mut page), id);
+    world.answered(&id, true);
+    assert_eq!(page.text("JSON.parse(localStorage.postbridge).click.click_id"), id);
+
+    // A page that is shown again as it was left.
     page.value("localStorage.clear(); document.cookie = 'pb_cid=; path=/; domain=shop.test; max-age=0'");
     assert_eq!(page.text("document.cookie"), "");
     page.value("void dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))");
     check_silent(&world, &mut page);
+}
+
+#[test]
+fn an_early_answer_about_personalization_alone_keeps_no_click_back_where_the_page_does_not_wait() {
+    let Some(browser) = Browser::start() else { return };
+    let (world, mut page) = (world(), browser.page());
+    let early = "<script>(window.postbridge = window.postbridge || []).push(['consent', {ad_personalization: false}]);</script>";
+    world.put("/early", &format!("{RECORDER}{early}{}<h1>A page</h1>", world.tag("")));
+    page.open(&world.shop("/early"));
+    let id = click_id(&mut page);
+    assert!(wait_until(PATIENCE, || world.click(&id)["consent"]["ad_personalization"] == false));
+    assert_eq!(world.click(&id)["consent"]["ad_user_data"], Value::Null);
+    // Where the page waits, it is no yes.
+    let early = format!("{RECORDER}{early}{}<h1>A page</h1>", world.tag("data-consent=\"wait\""));
+    world.put("/early-waits", &early);
+    page.value("localStorage.clear(); document.cookie = 'pb_cid=; path=/; domain=shop.test; max-age=0'");
+    page.open(&world.shop("/early-waits"));
+    page.until("!!(window.postbridge && postbridge.push)");
+    assert_eq!(page.value("postbridge.clickId()"), Value::Null);
+    assert_eq!(page.value(NOTHING_KEPT), true);
 }
 
 #[test]

@@ -41,13 +41,18 @@ impl Group<'_> {
                 let footprint = self.admit(&mut click, screening)?;
                 (ClickRecorded::New, click, 0, footprint)
             }
-            Some((mut known, had)) => match known.fill(&click) {
-                true => {
-                    let footprint = self.admit_again(&known)?;
-                    (ClickRecorded::Filled, known, had, footprint)
+            Some((mut known, had)) => {
+                let had_visitor = known.passage.visitor.is_some();
+                match known.fill(&click) {
+                    true => {
+                        // What a stranger refused for this click alone is not its visitor's word.
+                        let answered = if had_visitor { &click } else { &known }.passage.consent;
+                        let footprint = self.admit_again(&known, answered)?;
+                        (ClickRecorded::Filled, known, had, footprint)
+                    }
+                    false => (ClickRecorded::Known, known, had, Footprint::default()),
                 }
-                false => (ClickRecorded::Known, known, had, Footprint::default()),
-            },
+            }
         };
         let step = self.step_of_matching(&click, 0)?;
         let click = Arc::new(click);

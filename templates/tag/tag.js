@@ -295,15 +295,20 @@
     watch();
   };
 
+  // The next yes is news to the relay, whichever page took the last one back.
   const halt = () => {
     active = undefined;
+    if (click) {
+      click.consent = undefined;
+    }
     eachLink(restore);
   };
 
-  // Without consent nothing is kept, sent or put onto a link. Of a visitor who was recorded before, the
-  // refusal is kept until the relay has it; a page that does not wait for consent keeps that there was one.
+  // Without consent nothing is kept, sent or put onto a link. Of a visitor who was recorded before, here or
+  // by the link that led to the page, the refusal is kept until the relay has it; a page that does not wait
+  // for consent keeps that there was one.
   const stop = consent => {
-    const ids = new Set([active && click.click_id, cookie()]);
+    const ids = new Set([readQuery(location.search).pb_cid, active && click.click_id, cookie()]);
     const consent_at = hear();
     halt();
     update(() => {
@@ -313,9 +318,6 @@
       state.click = undefined;
       state.refused = !waits;
     });
-    if (click) {
-      click.consent = undefined;
-    }
     setCookie('', 0);
     flush();
   };
@@ -368,7 +370,11 @@
     // An answer that is older than the script goes first: where it is a no, nothing is ever recorded.
     const answers = calls.filter(guarded(call => call[0] === 'consent'));
     answers.forEach(api.push);
-    waits || state.refused || answers[0] || start();
+    if (!waits && !state.refused && !active) {
+      start();
+      // An answer about personalization alone is about the click that is there now.
+      answers.forEach(api.push);
+    }
     calls.forEach(call => answers.includes(call) || api.push(call));
     addEventListener('online', flush);
     addEventListener('storage', look);

@@ -81,13 +81,13 @@ impl Group<'_> {
             logged: Some(LoggedClick { id: click.id.clone(), at: click.recorded_at, likeness }),
             repeat: key.filter(|_| billable),
             day: counted.filter(|_| billable).map(|(place, count)| (place, count + 1)),
-            visitor: self.visited(click)?,
+            visitor: self.visited(click, click.passage.consent)?,
         })
     }
 
-    /// What a known click leaves that was filled: it is not counted again.
-    pub fn admit_again(&self, click: &Click) -> Result<Footprint, StoreError> {
-        Ok(Footprint { visitor: self.visited(click)?, ..Footprint::default() })
+    /// What a known click leaves that was filled, and with which answers: it is not counted again.
+    pub fn admit_again(&self, click: &Click, answered: ConsentRecord) -> Result<Footprint, StoreError> {
+        Ok(Footprint { visitor: self.visited(click, answered)?, ..Footprint::default() })
     }
 
     fn counted(&self, place: &(i64, OfferId)) -> Result<u64, StoreError> {
@@ -112,8 +112,13 @@ impl Group<'_> {
         Ok(self.shared.shelf.visits(visitor)?.unwrap_or_default())
     }
 
-    /// Its browser's clicks with this one among them, if that is news.
-    fn visited(&self, click: &Click) -> Result<Option<(VisitorId, Visits)>, StoreError> {
+    /// Its browser's clicks with this one among them, and its visitor's answers with those that the click
+    /// brings, if either is news.
+    fn visited(
+        &self,
+        click: &Click,
+        answered: ConsentRecord,
+    ) -> Result<Option<(VisitorId, Visits)>, StoreError> {
         let Some(visitor) = &click.passage.visitor else { return Ok(None) };
         let visit = Visit {
             click: click.id.clone(),
@@ -122,8 +127,10 @@ impl Group<'_> {
             billable: click.passage.is_billable(),
         };
         let mut visits = self.visits(visitor)?;
+        let consent = visits.consent.latest(answered);
+        let is_heard = std::mem::replace(&mut visits.consent, consent) == consent;
         if visits.visits.contains(&visit) {
-            return Ok(None);
+            return Ok((!is_heard).then(|| (visitor.clone(), visits)));
         }
         visits.visits.retain(|known| known.click != visit.click);
         visits.visits.push(visit);
