@@ -116,12 +116,17 @@ fn a_zip_code_without_a_country_may_be_of_the_us() {
             ("94107 1234", "94107"),
             ("941071234", "94107"),
             ("94107", "94107"),
+            ("94107.0", "94107"),
+            ("CA 94107", "94107"),
+            ("ny-10001-1234", "10001"),
+            ("FI-00100", "00100"),
             // Four digits may be Swiss, Danish or Australian.
             ("4107", "4107"),
             ("75008", "75008"),
             ("SW1A 1AA", "sw1a1aa"),
         ],
     );
+    is_left_out(Trait::Zip, "zp", &["?", "*****", "---"]);
     for (text, country, normal) in [
         ("94107 1234", "DE", "941071234"),
         ("4107", "CH", "4107"),
@@ -344,6 +349,8 @@ fn a_country_is_known_by_its_codes_and_names() {
             ("US", "us"),
             ("usa", "us"),
             ("U.S.A.", "us"),
+            ("U.S.", "us"),
+            ("The U.S.", "us"),
             ("United States of America", "us"),
             ("United States (US)", "us"),
             ("America", "us"),

@@ -229,4 +229,12 @@ fn a_clock_that_is_set_back_does_not_make_a_hold_longer() {
     let mut health = healthy();
     health.judged(&wait(60_000), PLAIN, at(DAY_MS));
     assert_eq!(health.gate(at(0)), Gate::Probe(Probe::Hold));
+    // The next answer's wait is kept as any other, and so is the pause after a probe that failed on the way.
+    health.probe_begins();
+    health.judged(&wait(60_000), PROBE, at(1));
+    assert_eq!(health.gate(at(2)), Gate::Shut(Some(at(60_001))));
+    health.judged(&wait(60_000), PLAIN, at(DAY_MS));
+    health.probe_begins();
+    health.judged(&retry(), PROBE, at(2));
+    assert_eq!(health.gate(at(3)), Gate::Shut(Some(at(30_002))));
 }

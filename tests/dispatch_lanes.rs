@@ -19,11 +19,18 @@ use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv};
 use postbridge::store::memory::{FaultAt, Memory};
 
-use crate::dispatch_world::{TAKEN, Target, World, draft, plan, until};
-use crate::standin::{Act, Standin};
+use crate::dispatch_world::{PROBE_EVERY_MS, TAKEN, Target, World, draft, plan, until};
+use crate::standin::{Act, Gate, Standin};
 
 async fn taking() -> Standin {
     Standin::start(|_| Act::ok(TAKEN)).await
+}
+
+/// Does this to every request once its gate is open.
+async fn behind_a_gate(act: Act) -> (Standin, Gate) {
+    let gate = Gate::shut();
+    let kept = gate.clone();
+    (Standin::start(move |_| Act::Behind(kept.clone(), Box::new(act.clone()))).await, gate)
 }
 
 /// Takes events from those who know the good token.
@@ -131,14 +138,14 @@ async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_re
 
 #[tokio::test]
 async fn a_change_that_comes_while_the_first_telling_is_out_is_told_after_it() {
-    let wait = Duration::from_millis(60);
-    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
     let world = World::new(&targets);
     let dispatch = world.dispatch(&targets);
     let sale = world.sale("t").await;
     platform.wait_for(1).await;
     world.tell("t", Status::Rejected, None).await;
+    gate.open();
     platform.wait_for(2).await;
     dispatch.stop(Duration::from_secs(5)).await;
     let told: Vec<(Occasion, &str)> =
@@ -200,20 +207,27 @@ async fn two_dispatches_over_one_store_send_every_delivery_once() {
 async fn a_refused_account_parks_the_queue_burns_no_attempts_and_a_probe_frees_it() {
     let platform = guarded().await;
     let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
-    let world = World::new(&targets);
+    let clock = Clock::fixed(Clock::system().now());
+    let world = World { clock: clock.clone(), ..World::new(&targets) };
     let dispatch = world.dispatch(&targets);
     let sales = world.sales("t", 20).await;
     until("parked", || dispatch.states()[0].parked.is_some()).await;
-    // At least two probes, one at a time; the rest of the queue stays untouched.
-    platform.wait_for(3).await;
+    // Two probes, each when the one before is on record: until then its delivery is still in hand, and the
+    // next oldest would ask. The rest of the queue stays untouched.
+    for asked in 1..=2 {
+        world.has_attempts(sales[0], asked).await;
+        clock.set(clock.now().plus_millis(PROBE_EVERY_MS));
+    }
+    world.has_attempts(sales[0], 3).await;
     for sale in &sales {
         let (delivery, _) = world.delivery(*sale).await;
         assert_eq!((delivery.state.word(), delivery.attempts), ("waiting", 0));
     }
     let asked: HashSet<String> =
         platform.received().iter().map(|request| request.json()["transaction"].to_string()).collect();
-    assert_eq!(asked.len(), 1, "the oldest asks: {asked:?}");
+    assert_eq!((platform.count(), asked.len()), (3, 1), "the oldest asks: {asked:?}");
     platform.script(|_| Act::ok(TAKEN));
+    clock.set(clock.now().plus_millis(PROBE_EVERY_MS));
     world.all_reach(&sales, "delivered").await;
     assert_eq!(dispatch.states()[0].parked, None);
     dispatch.stop(Duration::from_secs(5)).await;
@@ -289,14 +303,15 @@ async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait(
 
 #[tokio::test]
 async fn a_stop_waits_for_what_is_in_flight() {
-    let wait = Duration::from_millis(80);
-    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
     let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
     let world = World::new(&targets);
     let dispatch = world.dispatch(&targets);
     let sales = world.sales("t", 5).await;
     platform.wait_for(1).await;
-    dispatch.stop(Duration::from_secs(5)).await;
+    // The stop has begun when the answer is let go: until then the one place is taken.
+    let answered = async { gate.open() };
+    futures_util::future::join(dispatch.stop(Duration::from_secs(5)), answered).await;
     let mut words = Vec::new();
     for sale in sales {
         words.push(world.delivery(sale).await.0.state.word());
@@ -326,8 +341,7 @@ async fn a_stop_whose_grace_ends_gives_the_rest_back() {
 
 #[tokio::test]
 async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight() {
-    let wait = Duration::from_millis(60);
-    let slow = Standin::start(move |_| Act::After(wait, Box::new(Act::ok(TAKEN)))).await;
+    let (slow, gate) = behind_a_gate(Act::ok(TAKEN)).await;
     let (fine, moved) = (taking().await, taking().await);
     let targets = [
         Target::new("slow", slow.url("")),
@@ -347,6 +361,7 @@ async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight()
     moved.wait_for(3).await;
     assert_eq!(fine.count(), 1);
     assert_eq!(slow.count(), 1);
+    gate.open();
     let delivered = || async {
         let all = world.deliveries(sale).await;
         all.iter().filter(|(delivery, _)| delivery.state.word() == "delivered").count()
@@ -363,14 +378,14 @@ async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight()
 
 #[tokio::test]
 async fn what_would_be_tried_again_at_a_destination_that_is_gone_ends_skipped() {
-    let wait = Duration::from_millis(60);
-    let platform = Standin::start(move |_| Act::After(wait, Box::new(Act::status(503, "")))).await;
+    let (platform, gate) = behind_a_gate(Act::status(503, "")).await;
     let targets = [Target::new("a", platform.url(""))];
     let world = World::new(&targets);
     let dispatch = world.dispatch(&targets);
     let sale = world.sale("t").await;
     platform.wait_for(1).await;
     dispatch.reload(plan(&[]));
+    gate.open();
     let (delivery, attempts) = world.reaches(sale, "skipped").await;
     assert_eq!((delivery.attempts, attempts[0].judgement.word()), (1, "retry"));
     dispatch.stop(Duration::from_secs(5)).await;

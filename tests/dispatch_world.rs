@@ -168,13 +168,16 @@ pub fn plan(targets: &[Target]) -> DispatchPlan {
     }
 }
 
+/// How often [`quick`] probes a parked destination.
+pub const PROBE_EVERY_MS: i64 = 40;
+
 /// Retries after 5 ms, breaker as promised, probes of a parked destination every 40 ms, holds of 60 ms and
 /// of a host 30 ms at most.
 pub fn quick() -> Pace {
     Pace {
         schedule: Schedule { steps: vec![5, 5, 5], then_every: 5 },
         breaker: BreakerRule::default(),
-        probe_every_ms: 40,
+        probe_every_ms: PROBE_EVERY_MS,
         longest_hold_ms: 60,
         longest_host_hold_ms: 30,
     }
@@ -271,6 +274,17 @@ impl World {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("never {word}: {:?}", self.delivery(id).await)
+    }
+
+    /// Waits until the one delivery of a conversion has so many attempts on record.
+    pub async fn has_attempts(&self, id: ConversionId, count: usize) {
+        for _ in 0..2_000 {
+            if self.delivery(id).await.1.len() >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never {count} attempts: {:?}", self.delivery(id).await)
     }
 
     pub async fn all_reach(&self, ids: &[ConversionId], word: &str) {

@@ -150,6 +150,7 @@ fn every_helper_names_the_value_that_it_cannot_use() {
         ("sha256 (email (default traits.email traits.city))", "traits.city"),
         ("json (join traits.city traits.phone separator=\"-\")", "traits.city"),
         ("web_url traits.city", "traits.city"),
+        ("json (when traits.email traits.city)", "traits.city"),
     ] {
         let body = format!("{{{always}\"x\": {{{{{helper}}}}}}}");
         assert_eq!(left_out(&body, &[(Trait::City, "not one")]), named(field), "{helper}");
@@ -167,6 +168,32 @@ fn what_is_absent_or_blank_or_the_templates_own_leaves_no_remark() {
         (r#"{"e": {{json event}}, "x": {{json (in_test traits.city)}}}"#, "x"),
     ] {
         assert_eq!(left_out(body, &[(Trait::City, city)]), [], "{body} {city:?}");
+    }
+}
+
+#[test]
+fn an_address_that_no_visitor_can_have_is_named_whoever_reported_it() {
+    let body = r#"{"e": {{json event}}, "x": {{json (default (ip traits.ip) click.ip)}}}"#;
+    let sent = |of_postback: &str, of_customer: &str, of_click: &str| {
+        let mut conversion = conversion();
+        conversion.traits.0.insert(Trait::Ip, of_postback.to_owned());
+        let mut click = Click { ip: of_click.parse().ok(), ..click() };
+        click.customer.0.insert(Trait::Ip, of_customer.to_owned());
+        let rendering = render_as(&destination(body), &conversion, Some(&click), CustomerFormat::default());
+        let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let fields: Vec<String> = rendering.remarks.iter().map(|remark| remark.field().to_owned()).collect();
+        (body["x"].clone(), fields)
+    };
+    let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    for (postback, customer, click, address, named) in [
+        ("10.0.0.3", "", "203.0.113.7", json!("203.0.113.7"), fields(&["traits.ip"])),
+        ("::1", "198.51.100.4", "203.0.113.7", json!("198.51.100.4"), fields(&["traits.ip"])),
+        ("not one", "192.168.1.1", "fd00::1", Value::Null, fields(&["traits.ip", "click.ip"])),
+        (" ", "\u{feff}", "127.0.0.1", Value::Null, fields(&["click.ip"])),
+        ("203.0.113.9", "10.0.0.3", "10.0.0.4", json!("203.0.113.9"), vec![]),
+    ] {
+        assert_eq!(sent(postback, customer, click), (address, named), "{postback} {customer} {click}");
     }
 }
 

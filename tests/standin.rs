@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// A request as the stand-in read it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub enum Act {
     Drip,
     /// Waits, then does the other.
     After(Duration, Box<Act>),
+    /// Waits until the test opens the gate, then does the other.
+    Behind(Gate, Box<Act>),
 }
 
 impl Act {
@@ -72,6 +74,20 @@ impl Act {
             }
             other => other,
         }
+    }
+}
+
+/// Keeps answers back until it is opened.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn shut() -> Gate {
+        Gate(Arc::new(Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.close();
     }
 }
 
@@ -189,6 +205,11 @@ async fn perform(stream: &mut TcpStream, act: Act) -> std::io::Result<bool> {
     match act {
         Act::After(wait, then) => {
             tokio::time::sleep(wait).await;
+            return Box::pin(perform(stream, *then)).await;
+        }
+        Act::Behind(gate, then) => {
+            // A semaphore without permits: waiting for one ends when it is closed, and only then.
+            assert!(gate.0.acquire().await.is_err());
             return Box::pin(perform(stream, *then)).await;
         }
         Act::Answer { status, headers, body } => {

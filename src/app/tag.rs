@@ -26,12 +26,14 @@ pub fn door(
         sight: Arc::clone(sight),
         cookie,
         script: Arc::new(script),
+        kept: Arc::default(),
         origins: Arc::new(config.tag.origins.clone()),
         limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
         links: Arc::clone(links),
     };
     if !config.tag.origins.is_empty() {
         let tag = tag.clone();
+        // One that cannot be kept now is kept when a page asks for it.
         tokio::spawn(async move { tag.keep_version().await });
     }
     tag

@@ -161,11 +161,8 @@ impl Health {
 
     /// The same for a hold: a probe that got no answer of worth is followed by another, not by all.
     fn probed_the_hold(&mut self, failed: bool, now: Time) {
-        match &mut self.hold {
-            Some(hold) if failed => {
-                let pause = self.rule.breaker.open_ms.min(self.rule.longest_hold_ms);
-                hold.until = hold.until.max(now.plus_millis(pause));
-            }
+        match self.hold.as_ref().map(|hold| hold.reason.clone()) {
+            Some(reason) if failed => self.hold_for(self.rule.breaker.open_ms, &reason, now),
             _ => self.hold = None,
         }
     }
@@ -176,11 +173,12 @@ impl Health {
         self.parked = Some(Park { since, reason: reason.to_owned(), next_probe });
     }
 
-    /// The longest wait counts that was asked for: answers of several attempts come in any order.
+    /// The longest wait counts that was asked for: answers of several attempts come in any order. One that was
+    /// asked for before the clock was set back is over: were it to count, no later wait would be kept.
     fn hold_for(&mut self, asked_ms: i64, reason: &str, now: Time) {
         let asked = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
-        let (since, until) =
-            self.hold.as_ref().map_or((now, asked), |hold| (hold.since, hold.until.max(asked)));
+        let until = self.hold(now).map_or(asked, |hold| hold.until.max(asked));
+        let since = self.hold.as_ref().map_or(now, |hold| hold.since.min(now));
         self.hold = Some(Hold { since, until, reason: reason.to_owned() });
     }
 

@@ -7,6 +7,7 @@ use crate::domain::click::Trait;
 use crate::domain::consent::Consent;
 use crate::domain::ids::Occasion;
 use crate::template::expression::{Field, Kind, Scope, Value};
+use crate::template::normalise::{Unreadable, is_blank};
 
 const fn field(name: &'static str, kind: Kind, get: for<'a> fn(&Scope<'a>) -> Value<'a>) -> Field {
     Field { name, kind, get }
@@ -85,15 +86,26 @@ fn customer<'a>(scope: &Scope<'a>, name: Trait) -> Value<'a> {
     Value::maybe(told.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
 }
 
-/// The customer's address, where one that was received can be a visitor's: no other is sent.
+/// The customer's address, where one that was received can be a visitor's: no other is sent, and each that
+/// is passed over leaves a remark.
 fn customer_ip(scope: &Scope<'_>) -> Option<String> {
     let of_click = scope.click.and_then(|click| click.customer.get(Trait::Ip));
-    let told = scope.conversion.traits.get(Trait::Ip);
-    told.and_then(address::visitors).or_else(|| address::visitors(of_click?)).map(|ip| ip.to_string())
+    let received = scope.conversion.traits.get(Trait::Ip).into_iter().chain(of_click);
+    for text in received.filter(|text| !text.trim_matches(is_blank).is_empty()) {
+        match address::visitors(text) {
+            Some(ip) => return Some(ip.to_string()),
+            None => scope.leave_out_field("traits.ip".to_owned(), Unreadable::Malformed),
+        }
+    }
+    None
 }
 
 fn click_ip(scope: &Scope<'_>) -> Option<String> {
-    let ip = scope.click?.ip.filter(|ip| address::is_visitors(*ip))?;
+    let ip = scope.click?.ip?;
+    if !address::is_visitors(ip) {
+        scope.leave_out_field("click.ip".to_owned(), Unreadable::Malformed);
+        return None;
+    }
     Some(ip.to_canonical().to_string())
 }
 

@@ -171,9 +171,14 @@ fn join<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
     Value::owned(Some(parts.join(&separator)))
 }
 
-/// The second where the first is there: for what a platform wants only in its company.
+/// The second where the first is there: for what a platform wants only in its company. Alone it leaves a remark.
 fn when<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
-    if call.argument(0, scope) == Value::Null { Value::Null } else { call.argument(1, scope) }
+    let second = call.argument(1, scope);
+    if second == Value::Null || call.argument(0, scope) != Value::Null {
+        return second;
+    }
+    scope.leave_out(call.arguments.get(1), Unreadable::Malformed);
+    Value::Null
 }
 
 /// A JSON number with exactly the digits that came; a text that is no plain decimal is null.

@@ -294,6 +294,7 @@ pub(super) static COUNTRIES: [(&str, &str, &[&str]); 250] = [
         "usa",
         &[
             "unitedstates",
+            "us",
             "america",
             "unitedstatesofamerica",
             "estadosunidos",

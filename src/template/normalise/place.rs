@@ -43,7 +43,7 @@ pub(crate) fn zip(text: &str, within: Option<&str>) -> Result<String, Unreadable
         if country == Some("gb") {
             plain.truncate(british_sector(&plain).len());
         }
-        Ok(plain)
+        if plain.contains(char::is_alphanumeric) { Ok(plain) } else { Err(Unreadable::Malformed) }
     })
 }
 
@@ -67,16 +67,23 @@ fn us_zip(text: &str) -> Option<String> {
     (five.bytes().any(|b| b != b'0')).then(|| five.to_owned())
 }
 
-/// The same where the country is not known: only what has all of its digits and looks like nothing else.
+/// The same where the country is not known: only what has all of its digits and looks like nothing else. Two
+/// letters in front are a state's or, as in `FI-00100`, a country's, whose code is the five digits then too.
 fn us_zip_by_its_look(text: &str) -> Option<String> {
     let separated = |c: char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '+');
+    let is_prefix = |letters: &str| letters.len() == 2 && letters.bytes().all(|b| b.is_ascii_alphabetic());
+    let text = match text.split_once(separated) {
+        Some((letters, behind)) if is_prefix(letters) => behind.trim_start_matches(separated),
+        _ => text.strip_suffix(".0").unwrap_or(text),
+    };
     let (five, four) = match text.split_once(separated) {
         Some((five, four)) => (five, four.trim_start_matches(separated)),
         None if text.len() == 9 => text.split_at_checked(5)?,
-        None => return None,
+        None => (text, ""),
     };
     let is_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    (five.len() == 5 && four.len() == 4 && is_digits(five) && is_digits(four)).then(|| five.to_owned())
+    let is_whole = five.len() == 5 && matches!(four.len(), 0 | 4) && is_digits(five) && is_digits(four);
+    is_whole.then(|| five.to_owned())
 }
 
 /// `sw1a1aa` → `sw1a1`: without the two letters of the unit, where they are there.

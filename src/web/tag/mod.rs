@@ -3,6 +3,7 @@
 mod read;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -34,6 +35,8 @@ pub struct Tag {
     pub sight: Arc<Sight>,
     pub cookie: CookieRule,
     pub script: Arc<TagScript>,
+    /// Whether this version of the script is durable: a page that names it by its hash must get it always.
+    pub kept: Arc<AtomicBool>,
     /// Whose pages may tell, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
     pub limit: Arc<PerAddress>,
@@ -84,7 +87,9 @@ impl Tag {
         }
         let Some(hash) = version_of(path) else { return Some(self.today(headers)) };
         if hash == self.script.hash {
-            return Some(served(&self.script, headers, IMMUTABLE));
+            // For ever only what will still be there after the next start.
+            let cached = if self.keep_version().await { IMMUTABLE } else { FRESH };
+            return Some(served(&self.script, headers, cached));
         }
         match self.store.kept_text(tag_script::file_name(hash)).await {
             Ok(text) => text.map(|text| served(&TagScript::of(text), headers, IMMUTABLE)),
@@ -103,12 +108,16 @@ impl Tag {
         served(&self.script, headers, FRESH)
     }
 
-    /// Keeps today's version for the pages that name it by its hash.
-    pub async fn keep_version(&self) {
-        let kept = self.store.keep_text(self.script.file_name(), self.script.text.clone()).await;
-        if let Err(error) = kept {
-            self.health.store_failed(&error);
+    /// Keeps today's version for the pages that name it by its hash; whether it is durable now.
+    pub async fn keep_version(&self) -> bool {
+        if self.kept.load(Ordering::Acquire) {
+            return true;
         }
+        match self.store.keep_text(self.script.file_name(), self.script.text.clone()).await {
+            Ok(()) => self.kept.store(true, Ordering::Release),
+            Err(error) => self.health.store_failed(&error),
+        }
+        self.kept.load(Ordering::Acquire)
     }
 
     /// Takes a click or an event. 204 when it is durable.
