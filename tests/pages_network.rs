@@ -1,11 +1,15 @@
 //! The pages of the network's side: clicks, offers, campaigns, suppression lists, and statuses by hand.
 
 use http::StatusCode;
+use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::rights::{Right, Rights};
+use postbridge::domain::rulebook::built_in;
+use postbridge::store::Store;
 use postbridge::web::auth::Tokens;
 
-use crate::pages_ground::{TOKEN, World};
+use crate::pages_ground::{TOKEN, World, noon};
 use crate::pages_trading::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
+use crate::store_ground::sale;
 
 const PLACES: [&str; 9] = [
     "/clicks",
@@ -122,6 +126,24 @@ async fn a_conversion_says_where_its_payout_comes_from_and_which_clicks_lost() {
         .shows("a later click of the visitor earns: last touch");
     let late = world.get(&world.path_of("X-1").await).await;
     late.shows("scrubbed</span>").shows("had expired").shows("its session was over").shows(OLD);
+}
+
+#[tokio::test]
+async fn a_pixels_conversion_without_its_click_says_so_once_next_to_the_click() {
+    let world = World::trading().await;
+    for (transaction, click, said) in [
+        ("N-1", None, "by the offer&#x27;s postback URL"),
+        ("N-2", Some("gone"), "that it names is not recorded"),
+    ] {
+        let mut sale = sale(transaction).at(noon());
+        sale.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
+        sale.draft.network.offer = Some(OfferId::parse("565").unwrap());
+        sale.draft.click_id = click.map(str::to_owned);
+        world.store.arrive(sale.arrival()).await.unwrap();
+        let page = world.get(&world.path_of(transaction).await).await;
+        page.shows("<code>no_click</code>: ");
+        assert_eq!(page.text.matches(said).count(), 1, "{}", page.text);
+    }
 }
 
 #[tokio::test]

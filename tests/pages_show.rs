@@ -176,19 +176,25 @@ async fn a_destination_on_hold_says_until_when_and_why() {
     let mut world = World::busy().await;
     let hold =
         Hold { since: noon(), until: noon().plus_hours(1), reason: "HTTP 429: slow <down>".to_owned() };
-    let lane = LaneState {
+    let mut lane = LaneState {
         destination: DestinationId::parse("meta-main").unwrap(),
         parked: None,
         open_until: None,
-        hold: Some(hold),
+        hold: Some(hold.clone()),
         in_flight: 0,
         delivered: 0,
         last_error: None,
     };
-    world.pages.lanes = Arc::new(move || vec![lane.clone()]);
+    let known = lane.clone();
+    world.pages.lanes = Arc::new(move || vec![known.clone()]);
     let page = world.get("/destinations").await;
     page.shows("On hold until").shows("HTTP 429: slow &lt;down&gt;").shows("on hold");
     page.shows("Nothing to do: what waits is charged no attempt").hides("Parked since");
+
+    lane.last_error = Some((noon(), hold.reason));
+    world.pages.lanes = Arc::new(move || vec![lane.clone()]);
+    let page = world.get("/destinations").await;
+    assert_eq!(page.text.matches("HTTP 429").count(), 1, "once, where it is also the last error");
 }
 
 #[tokio::test]

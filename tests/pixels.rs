@@ -237,7 +237,10 @@ fn a_pixel_that_finds_no_click_succeeds_and_says_no_click_and_what_to_do_in_ever
     for (n, id) in ["", "&click_id=never-recorded", "&click_id=%7Bclick_id%7D"].into_iter().enumerate() {
         let image = browse(&relay, &format!("/pixel.gif?offer=565&transaction_id=I{n}{id}"));
         assert_eq!((image.status, header(&image, "content-type").as_deref()), (200, Some("image/gif")));
-        said(&header(&image, "x-pixel-result").unwrap());
+        let result = header(&image, "x-pixel-result").unwrap();
+        said(&result);
+        assert_eq!(result.contains("not recorded"), n == 1, "{result}");
+        assert_eq!(result.contains("cookies"), n != 1, "{result}");
         let script = browse(&relay, &format!("/pixel.js?offer=565&transaction_id=S{n}{id}")).text();
         assert!(script.starts_with("/* SUCCESS: no_click: ") && script.ends_with(" */\n"), "{script}");
         said(&script);

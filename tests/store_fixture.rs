@@ -48,7 +48,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// One record of every kind that format 1 knew.
+/// One record of every kind of the main job.
 fn fill(store: &dyn Store) {
     // Postback 1 is purged, 2 is stripped of its raw bytes.
     wait(store.arrive(quarantined("purged", at(-20 * DAY)))).unwrap();
@@ -138,7 +138,7 @@ fn check(store: &dyn Store) {
     assert_eq!(wait(store.postbacks(open, first_page(9))).unwrap().items, vec![]);
 }
 
-/// What decides about the clicks and conversions of format 2.
+/// What decides about clicks and conversions on the network's side.
 fn network_rules() -> Arc<Rulebook> {
     let offer = Offer {
         caps: Caps { clicks_per_day: Some(2), ..Caps::default() },
@@ -187,7 +187,7 @@ fn visit(id: &str, kind: ClickKind) -> Click {
     Click { at: at(100), recorded_at: at(100), passage, ..click(id) }
 }
 
-/// What format 2 knows beside: clicks of campaigns, and conversions that the network's side takes.
+/// The records of the network's side: clicks of campaigns, and conversions that the network's side takes.
 fn fill_network(store: &dyn Store) {
     store.govern(network_rules());
     let tell = |click| {

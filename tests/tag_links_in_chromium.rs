@@ -74,6 +74,7 @@ fn another_direct_link_is_another_click_and_a_part_of_one_is_none() {
         "s1=z",
         "a=200&c=&s1=z",
         "utm_source=x",
+        "next=https://elsewhere.test/?a=201&c=762",
     ] {
         assert_eq!(open(same), first, "{same}");
     }
@@ -140,6 +141,7 @@ fn autotag_knows_a_networks_links_by_their_shape_and_leaves_what_only_looks_like
         ("only-a", "https://elsewhere.test/?a=200".to_owned()),
         ("only-c", "https://elsewhere.test/?c=761&amp;s1=x".to_owned()),
         ("longer-names", "https://elsewhere.test/?aa=200&amp;cc=761".to_owned()),
+        ("url-within", "https://elsewhere.test/go?to=https://shop.test/?a=200&amp;c=761".to_owned()),
         ("fragment", "https://elsewhere.test/#?a=200&amp;c=761".to_owned()),
         ("mail", "mailto:a@elsewhere.test?a=200&amp;c=761".to_owned()),
     ];

@@ -71,7 +71,7 @@ fn direct(campaign: &Campaign, chosen: Option<&CreativeLinks>) -> Result<String,
         return Err(Failure::usage(vec![Problem::new(what, hint)]));
     };
     let direct = chosen.direct.clone().map_err(|problem| Failure::usage(vec![problem]))?;
-    eprintln!("the page has to carry the tag or the click pixel; sub ids may follow: &s1=…");
+    eprintln!("the page has to carry the tag or the click pixel; sub ids go into its query: &s1=…");
     if !direct.takes_tag {
         eprintln!("only the click pixel works there: \"{}\" is not among [tag] origins", direct.origin);
     }

@@ -379,8 +379,8 @@ fn ambiguous(draft: &Draft, count: u32, some: &[Conversion]) -> Fault {
         "the transaction id `{transaction}` has {count} conversions, and {which}: {}",
         listed(some, count)
     );
-    let hint = "send the click id with it, or what the id's own conversion has: a transaction id that several \
-                sales have is a constant or is used again, see the sources page";
+    let hint = "send the sale's click id with it. A transaction id that several sales have is a constant, or is \
+                used again: see the sources page";
     Fault::new(reason, hint).coded(RejectionCode::AmbiguousTransaction, Some("transaction_id"))
 }
 

@@ -8,5 +8,7 @@ use crate::domain::rulebook::built_in;
 /// conversion is now and is not kept with it: a repeat that names the click ends it.
 pub fn no_click(conversion: &Conversion) -> Option<Remark> {
     let by_pixel = conversion.source.as_str() == built_in::PIXEL;
-    (by_pixel && conversion.attribution.click().is_none()).then_some(Remark::NoClick)
+    let attribution = &conversion.attribution;
+    (by_pixel && attribution.click().is_none())
+        .then(|| Remark::NoClick { named: attribution.given().is_some() })
 }

@@ -22,8 +22,8 @@ pub enum Remark {
     PersonalizationNotExpressed,
     /// The offer pays a percentage of the sale, and the sale's amount was not reported.
     PercentWithoutAmount { offer: OfferId },
-    /// A pixel reported it, and no recorded click belongs to it.
-    NoClick,
+    /// A pixel reported it, and no recorded click belongs to it; with whether it named one.
+    NoClick { named: bool },
     /// Its transaction id was received before with another click; it is the `nth` conversion of it.
     TransactionReused { first: ConversionId, nth: u32 },
 }
@@ -38,7 +38,7 @@ impl Remark {
             Remark::PayoutScaled { .. } => "payout_scaled",
             Remark::PersonalizationNotExpressed => "personalization_not_expressed",
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
-            Remark::NoClick => "no_click",
+            Remark::NoClick { .. } => "no_click",
             Remark::TransactionReused { .. } => "transaction_reused",
         }
     }
@@ -51,7 +51,7 @@ impl Remark {
             | Remark::CallingCodeMissing { field } => field,
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
-            Remark::NoClick => "click_id",
+            Remark::NoClick { .. } => "click_id",
             Remark::TransactionReused { .. } => "transaction_id",
         }
     }
@@ -80,7 +80,11 @@ impl Remark {
                 "the offer {offer} pays a percentage of the sale, and no amount was reported: nothing is \
                  paid. Report the sale's amount"
             ),
-            Remark::NoClick => {
+            Remark::NoClick { named: true } => "the click that it names is not recorded, so no affiliate earns it \
+                 before that click is received. Report it again, by the pixel or by the offer's postback URL, with \
+                 the click id that the visitor arrived with and the same transaction id"
+                .to_owned(),
+            Remark::NoClick { named: false } => {
                 "no recorded click belongs to it (many browsers hold back the cookies of other \
                  sites), so no affiliate earns it. Report it by the offer's postback URL, with the click id \
                  that the visitor arrived with and the same transaction id"

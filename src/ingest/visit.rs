@@ -17,7 +17,7 @@ use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
 use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
 use crate::template::character_reference::without_ampersand;
-use crate::template::params::split_at_later_question;
+use crate::template::params::segments;
 
 /// The most parameters that are looked at.
 const MOST_READ: usize = 256;
@@ -206,16 +206,8 @@ impl Carried {
     /// it, is taken off, and a second `?` divides like `&`: so it is where one query was appended to another.
     pub fn of_query(query: &[u8]) -> Carried {
         let mut carried = Vec::new();
-        for segment in query.split(|b| *b == b'&').filter(|segment| !segment.is_empty()) {
-            let mut rest = segment;
-            while let Some((before, after)) = split_at_later_question(rest) {
-                carry(&mut carried, before);
-                rest = after;
-            }
-            carry(&mut carried, rest);
-            if carried.len() >= MOST_READ {
-                break;
-            }
+        for (segment, _) in segments(query).filter(|(segment, _)| !segment.is_empty()).take(MOST_READ) {
+            carry(&mut carried, segment);
         }
         Carried(carried)
     }
@@ -276,9 +268,6 @@ impl Carried {
 
 /// Adds one `name=value`.
 fn carry(carried: &mut Vec<(Vec<u8>, Vec<u8>)>, pair: &[u8]) {
-    if pair.is_empty() || carried.len() >= MOST_READ {
-        return;
-    }
     let (name, value) = split(pair);
     let mut name = decoded(name);
     while let Some(bare) = std::str::from_utf8(&name).ok().and_then(without_ampersand) {

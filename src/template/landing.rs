@@ -1,30 +1,21 @@
 //! A parameter of a landing URL, read as leniently as a postback's.
 
 use crate::template::character_reference::without_ampersand;
-use crate::template::params::split_at_later_question;
+use crate::template::params::segments;
 
 /// The first value of `name` in a URL's query, whatever the name's case: also behind a second `?`, where
 /// one query was appended to another, and behind an `&amp;` of HTML.
 pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     let before_fragment = url.split('#').next().unwrap_or_default();
     let (_, query) = before_fragment.split_once('?')?;
-    for segment in query.as_bytes().split(|b| *b == b'&') {
-        let mut rest = Some(segment);
-        while let Some(part) = rest {
-            let (pair, behind) = match split_at_later_question(part) {
-                Some((before, behind)) => (before, Some(behind)),
-                None => (part, None),
-            };
-            if let Some((known, value)) = form_urlencoded::parse(pair).next() {
-                let known = without_ampersand(&known).unwrap_or(&known);
-                if known.eq_ignore_ascii_case(name) && !value.is_empty() {
-                    return Some(value.into_owned());
-                }
-            }
-            rest = behind;
+    segments(query.as_bytes()).find_map(|(segment, _)| {
+        let (known, value) = form_urlencoded::parse(segment).next()?;
+        let mut known = known.as_ref();
+        while let Some(bare) = without_ampersand(known) {
+            known = bare;
         }
-    }
-    None
+        (known.eq_ignore_ascii_case(name) && !value.is_empty()).then(|| value.into_owned())
+    })
 }
 
 #[cfg(test)]
@@ -38,6 +29,7 @@ mod tests {
             ("https://shop.example/lp?fbclid=F1?utm_source=a", Some("F1")),
             ("https://shop.example/lp?x=1&FBCLID=F%201#top", Some("F 1")),
             ("https://shop.example/lp?x=1&amp;fbclid=F1", Some("F1")),
+            ("https://shop.example/lp?x=1&amp;amp;fbclid=F1", Some("F1")),
             ("https://shop.example/lp?fbclid=&fbclid=F1", Some("F1")),
             ("https://shop.example/lp?next=https://x.example/?fbclid=F1", None),
             ("https://shop.example/lp#a?fbclid=F1", None),

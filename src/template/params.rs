@@ -173,14 +173,9 @@ impl<'a> Reader<'a> {
     }
 
     fn query(&mut self, query: &[u8]) -> Result<(), Fault> {
-        for segment in query.split(|byte| *byte == b'&') {
-            let mut rest = segment;
-            while let Some((before, after)) = split_at_later_question(rest) {
-                self.later_question = true;
-                self.pair(before)?;
-                rest = after;
-            }
-            self.pair(rest)?;
+        for (segment, is_behind_question) in segments(query) {
+            self.later_question |= is_behind_question;
+            self.pair(segment)?;
         }
         let last = query.rsplit(|byte| *byte == b'&').next().unwrap_or(b"");
         self.params.cut_at_fragment =
@@ -323,9 +318,25 @@ fn decode(raw: &[u8], charset: &Charset) -> String {
     charset.text(Cow::Owned(percent_decode(&spaced).collect()))
 }
 
+/// The `name=value`s of a raw query, in order, each with whether it is behind a second `?`: that divides like
+/// `&`, as where one query was appended to another.
+pub fn segments(query: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
+    query.split(|byte| *byte == b'&').flat_map(|segment| {
+        let mut rest = Some((segment, false));
+        std::iter::from_fn(move || {
+            let (segment, is_behind_question) = rest.take()?;
+            let Some((before, after)) = split_at_later_question(segment) else {
+                return Some((segment, is_behind_question));
+            };
+            rest = Some((after, true));
+            Some((before, is_behind_question))
+        })
+    })
+}
+
 /// Splits `a=1?b=2` at the `?`, where a parameter follows it and no URL goes before it: a URL as a
 /// value has a query of its own.
-pub fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = segment.iter().position(|byte| *byte == b'?')?;
     let (before, after) = (segment.get(..at)?, segment.get(at + 1..)?);
     let name_length = after.iter().position(|byte| *byte == b'=')?;

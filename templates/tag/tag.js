@@ -55,10 +55,12 @@
   const validId = id => /^[\w.~-]{1,100}$/.test(id) && id;
 
   // The first value of each name, as a network reads its links: whatever the name's case, behind a second
-  // `?`, and with the `amp;` of a URL that was copied from a page's source.
+  // `?` but for that of a URL as a value, and with the `amp;` of a URL that was copied from a page's source.
   const readQuery = search => {
     const found = {};
-    new URLSearchParams(search.replace(/\?(?=[\w.-]+=)|&amp;/g, '&')).forEach((value, name) =>
+    const query = search.replace(/&amp;/g, '&').replace(/[^&?][^&]*/g, pair =>
+      /^[^?]*:\/\//.test(pair) ? pair : pair.replace(/\?(?=[\w.-]+=)/g, '&'));
+    new URLSearchParams(query).forEach((value, name) =>
       found[name = name.toLowerCase()] = found[name] || value);
     return found;
   };

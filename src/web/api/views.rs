@@ -101,7 +101,7 @@ pub fn attribution(attribution: &Attribution) -> Value {
 }
 
 /// What a person should know of a conversion: what was kept with it, and what follows from how it is now.
-pub fn remarks(conversion: &Conversion) -> Vec<Value> {
+fn remarks(conversion: &Conversion) -> Vec<Value> {
     conversion.remarks.iter().chain(&no_click(conversion)).map(remark).collect()
 }
 

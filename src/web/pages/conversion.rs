@@ -15,7 +15,7 @@ use crate::domain::status::{Actor, StatusMove, is_rejected_by_advertiser};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
 use crate::web::api::Refused;
-use crate::web::api::views::remarks;
+use crate::web::api::views::remark;
 use crate::web::pages::form::Form;
 use crate::web::pages::session::{Flash, Visitor};
 use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, exchange, mapping, raw};
@@ -63,8 +63,9 @@ impl Pages {
                 "distance": advice::distance(due, now),
             })),
             "attribution": attribution(&conversion.attribution),
-            "remarks": remarks(conversion),
-            "no_click": no_click(conversion).map(|remark| json!({"code": remark.code(), "text": remark.sentence()})),
+            "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
+            // Shown next to the click, where it belongs.
+            "no_click": no_click(conversion).as_ref().map(remark),
             "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),

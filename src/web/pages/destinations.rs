@@ -38,6 +38,7 @@ impl Pages {
 fn destination(account: &Account, lane: Option<&LaneState>, queue: Option<&Backlog>, now: Time) -> Value {
     let parked = lane.and_then(|lane| lane.parked.as_ref());
     let open_until = lane.and_then(|lane| lane.open_until).filter(|until| *until > now);
+    let last_error = lane.and_then(|lane| lane.last_error.as_ref());
     let hold = lane.and_then(|lane| lane.hold.as_ref()).filter(|_| account.mode().sends());
     json!({
         "id": account.id().as_str(),
@@ -53,10 +54,11 @@ fn destination(account: &Account, lane: Option<&LaneState>, queue: Option<&Backl
         "hold": hold.map(|hold| json!({
             "until": hold.until.to_string(),
             "distance": advice::distance(hold.until, now),
-            "why": hold.reason,
+            // The page shows the last error anyway, and mostly it is the one that asked for the wait.
+            "why": Some(&hold.reason).filter(|why| last_error.is_none_or(|(_, last)| last != *why)),
         })),
         "open_until": open_until.map(|until| json!({"at": until.to_string(), "distance": advice::distance(until, now)})),
-        "last_error": lane.and_then(|lane| lane.last_error.as_ref()).map(|(at, why)| happened(*at, why, now)),
+        "last_error": last_error.map(|(at, why)| happened(*at, why, now)),
     })
 }
 
