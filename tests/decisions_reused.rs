@@ -64,6 +64,35 @@ fn clicks_are_compared_after_trimming_and_decoding_once_more() {
 }
 
 #[test]
+fn every_way_to_write_one_click_is_one_click() {
+    let guid = "af2504e0-4f89-11d3-9a0c-0305e82c3301";
+    let braces = format!("{{{guid}}}");
+    let encoded = format!("%7B{guid}%7D");
+    for (first, ways) in [
+        (guid, [braces.as_str(), encoded.as_str(), " {af2504e0-4f89-11d3-9a0c-0305e82c3301} "]),
+        ("c1", ["c1,c1", "c1%2C c1", "c1, c1 ,c1"]),
+        ("c1", ["\u{feff}c1", "c\u{200b}1", "c%E2%80%8B1"]),
+    ] {
+        for mode in [Dedup::Transaction, Dedup::Click] {
+            let mut known = Known::new(mode);
+            let sale = new(known.tell(&by_value(Some("T"), Some(first), "7 USD")));
+            let other = new(known.tell(&by_value(Some("T"), Some("other"), "7 USD")));
+            for way in ways {
+                assert_eq!(
+                    duplicate(known.tell(&by_value(Some("T"), Some(way), "7 USD"))).0.id,
+                    sale.id,
+                    "{way:?}"
+                );
+            }
+            assert_eq!(
+                duplicate(known.tell(&by_value(Some("T"), Some(" other,other"), "7 USD"))).0.id,
+                other.id
+            );
+        }
+    }
+}
+
+#[test]
 fn two_clicks_of_one_visitor_are_one_sale() {
     let (ann, bob) = (Some("visitor-ann-0001"), Some("visitor-bob-0002"));
     let mut known = Known::new(Dedup::Transaction);

@@ -64,6 +64,19 @@ fn without_a_click_id_the_visitors_cookie_finds_the_click() {
 }
 
 #[test]
+fn an_offer_may_be_called_as_a_placeholder_is() {
+    let (relay, _folder) = relay(
+        "\n[[offer]]\nid = \"lead\"\nurl = \"https://shop.example/?c={click_id}\"\ncurrency = \"USD\"\n",
+    );
+    for query in ["offer=lead&transaction_id=T1", "offer=%20lead%E2%80%8B&transaction_id=T2"] {
+        let answer = browse(&relay, &format!("/pixel.gif?{query}"));
+        let result = header(&answer, "x-pixel-result").unwrap();
+        assert!(result.starts_with("SUCCESS"), "{query}: {result}");
+    }
+    assert_eq!(conversions(&relay).len(), 2);
+}
+
+#[test]
 fn a_server_that_names_no_click_hears_why_it_does_not_count() {
     let (relay, _folder) = relay("");
     for (query, why) in [

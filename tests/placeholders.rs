@@ -93,8 +93,25 @@ async fn no_placeholder_that_we_print_merges_two_sales() {
 
 #[test]
 fn words_that_stand_in_an_ids_place_are_no_ids() {
-    let nothing =
-        ["NaN", "nan", "(not set)", "-1", "undefined", "null", "0", "(none)", "NIL", "[object Object]"];
+    let nothing = [
+        "NaN",
+        "nan",
+        "(not set)",
+        "-1",
+        "undefined",
+        "null",
+        "0",
+        "(none)",
+        "NIL",
+        "[object Object]",
+        "false",
+        "Unknown",
+        "n.a.",
+        "#N/A",
+        "00000000-0000-0000-0000-000000000000",
+        "{00000000-0000-0000-0000-000000000000}",
+        "00000000000000000000000000000000",
+    ];
     for word in nothing {
         assert_eq!(judged(word), Judged::Nothing, "{word}");
     }
@@ -126,6 +143,9 @@ fn words_that_stand_in_an_ids_place_are_no_ids() {
         "INSERT_ID_HERE",
         "API_KEY",
         "0mwpk…",
+        "ID_HERE",
+        "id-of-order",
+        "replace_this_2",
     ] {
         assert_eq!(judged(word), Judged::Skeleton, "{word}");
     }
@@ -164,6 +184,13 @@ fn macros_of_every_grammar_and_their_halves_are_no_ids() {
         "%tid",
         "<click_id",
         "@order_id",
+        "$order_id",
+        "$orderId",
+        ":order_id",
+        "<%= order.id %>",
+        "<?= $order_id ?>",
+        "%s",
+        "__SID",
     ] {
         assert!(matches!(judged(text), Judged::Macro(_)), "{text}: {:?}", judged(text));
         let once = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
@@ -209,6 +236,28 @@ fn real_ids_stay_ids() {
         "sale 12",
         "0mwpksvhilar8xlr3p1necay2ja82",
         "00017",
+        "ID-XKCDQW",
+        "YOUR-SHOP-10234",
+        "put-in-bay-4711",
+        "#EN1",
+        "#ABC12",
+        "#POS-12",
+        "__xYzabcKLmnQ",
+        "_8kXw",
+        "ann+tag@shop.example",
+        "3f2504e04f8911d39a0c0305e82c3301",
+        "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",
+        "urn:uuid:3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "00000000-0000-0000-0000-000000000001",
+        "gid://shop/Order/4711",
+        "pi_3MtwBwLkdIwHu7ix28a3tqPa",
+        "cs_test_a1b2c3",
+        "txn-id-88172",
+        "4711:1",
+        "4711/2026",
+        "$100-4711",
+        "Ä-4711",
+        "订单-4711",
     ] {
         assert_eq!(judged(id), Judged::Sound, "{id}");
     }

@@ -184,7 +184,9 @@ fn a_name_with_two_values_keeps_both_and_one_told_twice_is_one() {
     );
     let across = params::read(b"tid=1", Some("application/json"), b"{\"tid\":\"2\"}").unwrap();
     assert!(across.other("tid").is_some());
-    for query in ["tid=&tid=5", "tid=5&tid=", "tid=%20&tid=5&tid="] {
+    for query in
+        ["tid=&tid=5", "tid=5&tid=", "tid=%20&tid=5&tid=", "tid=%E2%80%8B&tid=5", "tid=5&tid=%205%20"]
+    {
         let read = params::read(query.as_bytes(), None, b"").unwrap();
         assert_eq!((pairs(&read), read.repeated.len()), (vec![("tid", "5")], 0), "{query}");
     }

@@ -258,6 +258,26 @@ fn another_event_counts_once_for_its_name_and_transaction_id() {
 }
 
 #[test]
+fn a_transaction_id_that_is_none_is_left_out_and_an_exponent_is_applied() {
+    let world = World::new();
+    click(&world, json!({"landing_url": "https://shop.example/lp"}));
+    let sale = message(CLICK, json!({"name": "Purchase", "transaction_id": "ORDER_ID", "currency": "USD"}));
+    let sale = sale.to_string().replacen('{', "{\"value\":2.5e1,", 1);
+    assert_eq!(tell(&world, "/t/event", &sale).status, 204);
+    event(&world, json!({"name": "Lead", "transaction_id": " T-1\u{200b}"}));
+    let conversions = world.conversions("tag");
+    assert_eq!(conversions.len(), 2, "{conversions:?}");
+    let of = |name: &str| conversions.iter().find(|one| one["event"] == name).unwrap().clone();
+    assert_eq!(
+        (&of("Purchase")["transaction_id"], &of("Purchase")["value"]["amount"]),
+        (&Value::Null, &json!("25"))
+    );
+    assert_eq!(of("Lead")["transaction_id"], "T-1");
+    let records = world.relay.api("/api/v1/postbacks?limit=2")["items"].clone();
+    assert!(records.to_string().contains("`ORDER_ID`, which is no id"), "{records}");
+}
+
+#[test]
 fn an_event_waits_for_its_click() {
     let world = World::new();
     event(&world, json!({"name": "OutboundClick", "link": "https://network.test/"}));

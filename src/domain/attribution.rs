@@ -1,5 +1,6 @@
 //! Which click earned a conversion, and which did not, and why. Pure: the caller looks the candidates up.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -175,16 +176,31 @@ fn unfit(offer: &Offer, visit: &Visit, at: Time) -> Option<String> {
     old.then(|| format!("it is older than the offer's {} days", offer.click_cookie_days))
 }
 
-/// A click id in the one reading by which two are compared: without white space at its ends, decoded once
-/// more where that leaves text. `None` where nothing is left.
+/// A click id in the one reading by which two are compared. It is made as [`candidates`] makes its readings,
+/// so that two ways to write one click never count as two: without white space at its ends and what no click
+/// id holds, decoded once more where that leaves text, one of equal repeats. `None` where nothing is left.
 pub fn canonical_click(given: &str) -> Option<String> {
-    let trimmed = given.trim();
+    let trimmed = trim(given);
     let decoded = match trimmed.contains('%') {
         true => percent_encoding::percent_decode_str(trimmed).decode_utf8().ok(),
         false => None,
     };
-    let canonical = decoded.as_deref().map_or(trimmed, str::trim);
+    let bare = bare(decoded.as_deref().map_or(trimmed, trim));
+    let canonical = equal_repeats(&bare).map_or(&*bare, without_braces);
     (!canonical.is_empty()).then(|| canonical.to_owned())
+}
+
+/// The text without what no click id holds: invisible characters, and the braces of a GUID.
+fn bare(text: &str) -> Cow<'_, str> {
+    if text.contains(is_invisible) {
+        let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        return Cow::Owned(without_braces(&seen).to_owned());
+    }
+    Cow::Borrowed(without_braces(text))
+}
+
+fn without_braces(text: &str) -> &str {
+    text.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(text)
 }
 
 /// The click ids that `given` may mean, likeliest first, without repeats. Only ids that can exist
@@ -201,21 +217,18 @@ pub fn candidates(given: &str) -> Vec<(ClickId, Reading)> {
     };
     add(given, Reading::Exact);
     let trimmed = trim(given);
-    add(trimmed, Reading::Trimmed);
-    if trimmed.contains('%') {
-        let decoded = percent_encoding::percent_decode_str(trimmed).decode_utf8_lossy();
-        add(trim(&decoded), Reading::Decoded);
-    }
-    // A GUID in braces; no click id holds any.
-    if let Some(inner) = trimmed.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
-        add(inner, Reading::Trimmed);
-    }
-    if trimmed.contains(is_invisible) {
-        let seen: String = trimmed.chars().filter(|c| !is_invisible(*c)).collect();
-        add(&seen, Reading::Trimmed);
-    }
-    if let Some(one) = equal_repeats(trimmed) {
-        add(one, Reading::Repeated);
+    let decoded = match trimmed.contains('%') {
+        true => Some(percent_encoding::percent_decode_str(trimmed).decode_utf8_lossy()),
+        false => None,
+    };
+    let decoded = decoded.as_deref().map(|text| (trim(text), Reading::Decoded));
+    for (text, reading) in std::iter::once((trimmed, Reading::Trimmed)).chain(decoded) {
+        add(text, reading);
+        let bare = bare(text);
+        add(&bare, reading);
+        if let Some(one) = equal_repeats(&bare) {
+            add(without_braces(one), Reading::Repeated);
+        }
     }
     found
 }

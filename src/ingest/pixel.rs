@@ -154,12 +154,15 @@ impl Reader<'_> {
     fn offer(&mut self, rules: &Rulebook, dialect: &Dialect) -> Result<Arc<Offer>, Fault> {
         let name = dialect.offer;
         let hint = format!("name one of the [[offer]] ids: {name}=565");
+        // What is configured is an id, also where it reads as a word that others are asked to replace.
+        let named = usable(self.params, name)?.and_then(|param| OfferId::parse(trim(&param.value)).ok());
+        if let Some(offer) = named.and_then(|id| rules.offer(&id)) {
+            return Ok(Arc::clone(offer));
+        }
         let Some(given) = self.id(name)? else {
             return Err(Fault::new(format!("no `{name}` came: nobody knows which offer converted"), hint));
         };
-        let known = OfferId::parse(&given).ok().and_then(|id| rules.offer(&id));
-        let unknown = || Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint);
-        known.cloned().ok_or_else(unknown)
+        Err(Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint))
     }
 
     fn draft(mut self, offer: &Offer, dialect: &Dialect, teller: Teller) -> Result<Draft, Fault> {

@@ -3,16 +3,20 @@
 use crate::domain::click::{Click, Origin, Pairs, Traits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
+use crate::domain::decision::join;
 use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in;
+use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Browser, Carried, Sight};
 use crate::store::consent::ConsentArrival;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::template::params::shown;
+use crate::template::values::{Judged, Use, judge};
 
 /// A click as the tag tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,14 +203,15 @@ pub async fn event(store: &dyn Store, incoming: Incoming) -> Result<Receipt, Sto
 /// Once for a click id and link; an event that is no click on a link, once for a click id, its name and
 /// its transaction id.
 fn draft(event: TagEvent) -> Result<Draft, Fault> {
-    let told_apart_by = event.link.as_deref().or(event.transaction_id.as_deref()).unwrap_or_default();
+    let (transaction_id, left_out) = transaction(event.transaction_id);
+    let told_apart_by = event.link.as_deref().or(transaction_id.as_deref()).unwrap_or_default();
     // None of the three can hold a line end but the last.
     let key = format!("{}\n{}\n{told_apart_by}", event.click, event.name);
     Ok(Draft {
         source: SourceId::parse(built_in::TAG).map_err(|error| Fault::new(error.to_string(), ""))?,
         event: EventClaim::Named(event.name),
         status: None,
-        transaction_id: event.transaction_id,
+        transaction_id,
         click_id: Some(event.click.as_str().to_owned()),
         item_id: None,
         value: event.value,
@@ -218,7 +223,20 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
         traits: Traits::default(),
         consent: Consent::default(),
         params: event.link.map(|link| ("link".to_owned(), link)).into_iter().collect(),
-        note: event.note,
+        note: join(event.note, left_out),
         network: NetworkClaim { key: Some(key), ..NetworkClaim::default() },
     })
+}
+
+/// The transaction id, and what is said of one that is a placeholder or a macro: that is none.
+fn transaction(told: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(told) = told else { return (None, None) };
+    match judge(&told, told.as_bytes(), Use::Id) {
+        Judged::Sound => (Some(trim(&told).to_owned()), None),
+        Judged::Empty => (None, None),
+        Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
+            let came = shown("transaction_id", trim(&told));
+            (None, Some(format!("`transaction_id` was left out: it came as `{came}`, which is no id")))
+        }
+    }
 }

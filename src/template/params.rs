@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use crate::domain::postback::Fault;
-use crate::domain::text::visible;
+use crate::domain::text::{trim, visible};
 use crate::template::character_reference::without_ampersand;
 use crate::template::charset::{Charset, DAMAGE};
 use crate::template::request_body;
@@ -240,9 +240,11 @@ impl<'a> Reader<'a> {
         }
         let param = Param { name, value, raw };
         match self.params.pairs.iter_mut().find(|known| known.name == param.name) {
-            Some(known) if known.value == param.value || param.value.trim().is_empty() => Ok(()),
+            Some(known) if trim(&known.value) == trim(&param.value) || trim(&param.value).is_empty() => {
+                Ok(())
+            }
             // What came empty says nothing against a value.
-            Some(known) if known.value.trim().is_empty() => {
+            Some(known) if trim(&known.value).is_empty() => {
                 *known = param;
                 Ok(())
             }

@@ -19,8 +19,19 @@ const NO_ID: &[&str] = &[
     "[object object]",
     "\"\"",
     "''",
-    "00000000-0000-0000-0000-000000000000",
+    "true",
+    "false",
+    "unknown",
+    "unset",
+    "empty",
+    "notset",
+    "not-set",
+    "n.a.",
+    "#n/a",
 ];
+
+/// The GUID that stands for none, without what divides and encloses it.
+const NIL_GUID: &str = "00000000000000000000000000000000";
 
 /// Words of URL skeletons, in any use.
 const SKELETON: &[&str] =
@@ -103,7 +114,16 @@ const ASKS: &[&str] = &["your", "replace", "insert", "enter", "put"];
 /// Whether `text` is a word for nothing; more words are where an id is expected.
 pub(crate) fn is_nothing(text: &str, is_id: bool) -> bool {
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    NOTHING.iter().any(is) || (is_id && NO_ID.iter().any(is))
+    NOTHING.iter().any(is) || (is_id && (NO_ID.iter().any(is) || is_nil_guid(text)))
+}
+
+/// `00000000-0000-0000-0000-000000000000`, also in braces or in one.
+fn is_nil_guid(text: &str) -> bool {
+    if !(32..=38).contains(&text.len()) {
+        return false;
+    }
+    let bare = text.trim_matches(['{', '}', '(', ')', '[', ']']);
+    bare == NIL_GUID || (bare.len() == 36 && bare.replace('-', "") == NIL_GUID)
 }
 
 /// Whether `text` is a word that is written in a value's place; more words are where an id is expected.
@@ -113,6 +133,8 @@ pub(crate) fn is_placeholder(text: &str, is_id: bool) -> bool {
 
 /// No placeholder is longer.
 const LONGEST: usize = 64;
+/// A placeholder, and a macro, may have a number: `s2`, `AFF_SUB_10`. What has more digits counts something.
+const MOST_DIGITS: usize = 2;
 
 fn is_in_place_of_id(text: &str) -> bool {
     if text.len() > LONGEST {
@@ -123,7 +145,8 @@ fn is_in_place_of_id(text: &str) -> bool {
     }
     let mut words = text.split(['_', '-', ' ']);
     let asks = words.next().is_some_and(|first| ASKS.iter().any(|ask| first.eq_ignore_ascii_case(ask)));
-    if asks && words.next().is_some_and(begins_with_letter) {
+    // `YOUR-SHOP-10234` is an order's name: what asks to be replaced counts nothing.
+    if asks && words.next().is_some_and(begins_with_letter) && digits_in(text) <= MOST_DIGITS {
         return true;
     }
     let plain: String =
@@ -135,13 +158,24 @@ fn is_in_place_of_id(text: &str) -> bool {
     of.is_some_and(|of| of.is_empty() || ID_OF.contains(&of)) || IN_PLACE_OF_ID.contains(&plain.as_str())
 }
 
-/// `AFF_SUB_ID`, `id-of-order`: words of letters, of which the first or the last is `id`.
+/// `AFF_SUB_ID`, `id_here`: words of letters, of which `id` is the last, or the first before words that are
+/// known. `ID-XKCDQW` is an id whose letters mean nothing.
 fn is_words_with_id(text: &str) -> bool {
     let words: Vec<&str> = text.split(['_', '-', ' ']).collect();
     let are_words =
         words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic()));
-    let is_id = |word: Option<&&str>| word.is_some_and(|word| word.eq_ignore_ascii_case("id"));
-    words.len() > 1 && are_words && (is_id(words.first()) || is_id(words.last()))
+    if words.len() < 2 || !are_words {
+        return false;
+    }
+    let is_id = |word: &str| word.eq_ignore_ascii_case("id");
+    let is_known = |word: &&str| {
+        let is = |known: &&str| word.eq_ignore_ascii_case(known);
+        ID_OF.iter().any(is) || ["of", "the", "here"].iter().any(is)
+    };
+    words.last().is_some_and(|last| is_id(last))
+        || words
+            .split_first()
+            .is_some_and(|(first, others)| is_id(first) && others.iter().all(|one| is_known(&one)))
 }
 
 /// `XXXXXX`, `######`, `****`, `____`: one mark again and again.
@@ -155,23 +189,49 @@ fn is_filler(text: &str) -> bool {
     text.chars().count() >= 3 && marks.all(|c| c == mark)
 }
 
-/// Whether only the first or the last half of a macro is there: `{transaction_id`, `tid}`, `#tid`, `[sub`.
+/// Whether only the first or the last half of a macro is there: `{transaction_id`, `tid}`, `#tid`, `[sub`;
+/// or a program's own name for the value, which its author meant to be replaced: `$order_id`, `:order_id`,
+/// `<%= order_id %>`.
 /// Looked for in ids alone: `#1001` and `#EN1001` are orders' names, and other texts may hold such marks.
 pub(crate) fn is_half_macro(text: &str) -> bool {
-    let opened = ["{", "${", "{{", "#", "##", "[", "[[[", "<", "%", "%%", "!!", "!!!", "@", "__"];
+    let opened = ["{", "${", "{{", "#", "##", "[", "[[[", "<", "%", "%%", "!!", "!!!", "@", "$", ":"];
     let closed = ["}", "}}", "#", "##", "]", "]]]", ">", "%", "%%", "!!", "!!!", "@"];
+    if text.strip_prefix('#').is_some_and(is_orders_name) {
+        return false;
+    }
     let front = opened.iter().any(|mark| text.strip_prefix(mark).is_some_and(is_macro_name));
-    front || closed.iter().any(|mark| text.strip_suffix(mark).is_some_and(is_macro_name))
+    let program = text.starts_with("<%") && text.ends_with("%>") || text.starts_with("<?");
+    // In lower case it may be the front of any id: `__8kXw`.
+    let shouted = |name: &str| is_macro_name(name) && !name.bytes().any(|b| b.is_ascii_lowercase());
+    front
+        || program
+        || text.strip_prefix("__").is_some_and(shouted)
+        || closed.iter().any(|mark| text.strip_suffix(mark).is_some_and(is_macro_name))
+}
+
+/// `EN1`, `POS-12`: capitals and a number, as a shop names its orders behind a `#`.
+fn is_orders_name(name: &str) -> bool {
+    let number = name.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let capitals = name.len() - number.len();
+    let number = number.strip_prefix('-').unwrap_or(number);
+    capitals >= 1 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A macro's name as networks write them: more letters than digits, or `s2`. An order's name has more digits.
 fn is_macro_name(name: &str) -> bool {
     let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let digits = digits_in(name);
     let letters = name.bytes().filter(u8::is_ascii_alphabetic).count();
     let is_sub_id =
         (letters, digits) == (1, 1) && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-    begins_with_letter(name) && name.bytes().all(part) && digits <= 2 && (letters > digits || is_sub_id)
+    begins_with_letter(name)
+        && name.bytes().all(part)
+        && digits <= MOST_DIGITS
+        && (letters > digits || is_sub_id)
+}
+
+fn digits_in(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
 }
 
 fn begins_with_letter(name: &str) -> bool {

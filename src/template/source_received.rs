@@ -1,6 +1,7 @@
 //! Which of a template's parameters were received, and which of them cannot be used.
 
 use crate::domain::postback::Fault;
+use crate::domain::text::trim;
 use crate::template::params::{self, Param, Params, Reads, too_many};
 use crate::template::source::SourceTemplate;
 use crate::template::source_fault::{self as fault, Wrong};
@@ -60,7 +61,7 @@ impl<'a> Came<'a> {
             read += 1;
             let Some(slot) = came.by_index.get_mut(index) else { continue };
             match slot {
-                Some(known) if known.value != param.value => came.twice.push((index, param)),
+                Some(known) if trim(&known.value) != trim(&param.value) => came.twice.push((index, param)),
                 Some(_) => {}
                 None => {
                     *slot = Some(param);

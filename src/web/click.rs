@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ambient::{self, Clock};
 use crate::domain::click::Pairs;
+use crate::domain::money::without_exponent;
 use crate::ingest::click;
 use crate::ingest::visit::Sight;
 use crate::store::Store;
@@ -66,7 +67,11 @@ fn text(name: &str, value: &Value) -> Result<Option<String>, String> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
+        Value::Number(number) => {
+            let number = number.to_string();
+            // A script writes a small amount as `1e-7`.
+            without_exponent(&number).unwrap_or(number)
+        }
         other => return Err(format!("`{name}` is {other}; it must be a text")),
     };
     if text.len() > MOST_BYTES {
