@@ -1,6 +1,6 @@
 //! A parameter of a landing URL, read as leniently as a postback's.
 
-use crate::template::character_reference::without_ampersand;
+use crate::template::character_reference::without_ampersands;
 use crate::template::params::split_at_later_question;
 
 /// The first value of `name` in a URL's query, whatever the name's case: also behind a second `?`, where
@@ -16,7 +16,7 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
                 None => (part, None),
             };
             if let Some((known, value)) = form_urlencoded::parse(pair).next() {
-                let known = without_ampersand(&known).unwrap_or(&known);
+                let known = without_ampersands(&known).unwrap_or(&known);
                 if known.eq_ignore_ascii_case(name) && !value.is_empty() {
                     return Some(value.into_owned());
                 }
