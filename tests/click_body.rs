@@ -213,6 +213,22 @@ fn a_consent_is_a_member_and_an_answer_that_is_none_is_named() {
 }
 
 #[test]
+fn a_member_that_is_sent_twice_is_kept_as_it_came_first_and_named() {
+    let body = br#"{"params":{"fbclid":"A"},"ip":"81.2.69.142","params":{"gclid":"B"},"ip":"81.2.69.142"}"#;
+    let click = read_text(body).unwrap();
+    assert_eq!(click.draft.params, pairs(&[("fbclid", "A")]));
+    // An address that is sent twice is one, and needs no note.
+    noted(&click, "params");
+}
+
+#[test]
+fn a_name_that_is_cut_within_a_character_loses_that_member_alone() {
+    let body = br#"{"\ud83d":1,"params":{"\ud83d":"x","fbclid":"A"}}"#;
+    let click = read_text(body).unwrap();
+    assert_eq!(find(&click.draft.params, "fbclid"), Some("A"));
+}
+
+#[test]
 fn only_a_body_that_is_no_object_and_a_click_id_that_can_be_none_are_refused() {
     for body in ["", "[]", "null", "7", "\"x\"", "{", "{\"a\":}", "{} {}", "{\"a\":1"] {
         assert!(read_text(body.as_bytes()).unwrap_err().contains("JSON"), "{body}");

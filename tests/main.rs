@@ -76,6 +76,7 @@ mod rights_served;
 mod routes;
 mod send_client;
 mod send_guard;
+mod source_bodies;
 mod source_params;
 mod source_stories;
 mod source_template;

@@ -113,6 +113,15 @@ fn a_key_is_masked_in_every_way_that_a_body_is_read() {
     }
     let form = wide("a=1&api_key=KEY", b"", false);
     assert_eq!(masked_body(Some("x/y; charset=utf-16le"), &form), wide("a=1&api_key=***", b"", false));
+    for text in ["a=1&api_key=KEY", "{\"api_key\":\"KEY\"}", "a\0b&api_key=KEY", "api_key=KEY\0"] {
+        let masked = masked_body(Some("application/json; charset=utf-16"), text.as_bytes());
+        assert!(!String::from_utf8_lossy(&masked).contains("KEY"), "declared UTF-16, and is none: {text:?}");
+    }
+    let big = wide("\n{\"api_key\":\"KEY\"}", b"", true);
+    assert_eq!(masked_body(None, &big), wide("\n{\"api_key\":\"***\"}", b"", true));
+    assert_eq!(body("a=1&+api_key+=KEY&%20api%5fkey=KEY"), "a=1&+api_key+=***&%20api%5fkey=***");
+    let bare = "--x\rContent-Disposition: form-data; name=\"api_key\"\r\rKEY\r--x--\r";
+    assert!(!body(bare).contains("KEY"), "{}", body(bare));
     let plain = wide("a=1&b=\u{e9}", b"\xff\xfe", false);
     assert_eq!(masked_body(None, &plain), plain, "what holds no key stays as it was received");
     assert_eq!(body(r#""{\"api_key\":\"KEY\"}""#), r#""{\"api_key\":\"***\"}""#);

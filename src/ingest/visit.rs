@@ -16,7 +16,7 @@ use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
 use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
-use crate::template::character_reference::without_ampersand;
+use crate::template::character_reference::without_ampersands;
 use crate::template::params::segments;
 
 /// The most parameters that are looked at.
@@ -270,7 +270,7 @@ impl Carried {
 fn carry(carried: &mut Vec<(Vec<u8>, Vec<u8>)>, pair: &[u8]) {
     let (name, value) = split(pair);
     let mut name = decoded(name);
-    while let Some(bare) = std::str::from_utf8(&name).ok().and_then(without_ampersand) {
+    if let Some(bare) = std::str::from_utf8(&name).ok().and_then(without_ampersands) {
         name = bare.as_bytes().to_vec();
     }
     carried.push((name, decoded(value)));

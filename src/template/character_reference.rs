@@ -111,8 +111,18 @@ pub(crate) static LEGACY: [(&str, char); 106] = [
     ("yuml", '\u{ff}'),
 ];
 
-/// The name without a reference to `&` at its front, as `&` is written in HTML and XML.
-pub fn without_ampersand(name: &str) -> Option<&str> {
+/// The name without the references to `&` at its front, however many there are, as `&` is written in HTML and
+/// XML; `None` where there is none.
+pub fn without_ampersands(name: &str) -> Option<&str> {
+    let mut bare = without_ampersand(name)?;
+    // Borrowed throughout: a name may be as long as a body, and hold a reference in each four bytes of it.
+    while let Some(barer) = without_ampersand(bare) {
+        bare = barer;
+    }
+    Some(bare)
+}
+
+fn without_ampersand(name: &str) -> Option<&str> {
     if let Some(bare) = name.strip_prefix("amp;").or_else(|| name.strip_prefix("AMP;")) {
         return Some(bare);
     }
@@ -139,10 +149,10 @@ mod tests {
     #[test]
     fn an_ampersand_is_taken_off_however_it_is_written() {
         for name in ["amp;tid", "#38;tid", "#038;tid", "#x26;tid", "#X26;tid", "AMP;tid"] {
-            assert_eq!(without_ampersand(name), Some("tid"), "{name}");
+            assert_eq!(without_ampersands(name), Some("tid"), "{name}");
         }
         for name in ["tid", "#39;tid", "#;tid", "#x;tid", "#99999999999;tid", "amptid", "&tid"] {
-            assert_eq!(without_ampersand(name), None, "{name}");
+            assert_eq!(without_ampersands(name), None, "{name}");
         }
     }
 }

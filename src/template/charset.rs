@@ -80,18 +80,20 @@ impl Wide {
     }
 }
 
-/// A body in UTF-16, which a byte order mark, the declared charset or the form of JSON shows.
+/// A body in UTF-16, which a byte order mark or its own zero bytes show. What is declared counts where the
+/// first character does not tell, and never for a body without a zero byte: there is no UTF-16 without the
+/// ASCII of names, and senders declare it of bodies in UTF-8.
 pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Wide> {
     let marked = Encoding::for_bom(body);
     let (encoding, length) = match (marked, body) {
         (Some((encoding, _)), _) if encoding == UTF_8 => return None,
         (Some(found), _) => found,
-        // RFC 4627 §3: of the first two characters of JSON both are ASCII.
-        (None, [b'{' | b'[', 0, ..]) => (UTF_16LE, 0),
-        (None, [0, b'{' | b'[', ..]) => (UTF_16BE, 0),
+        // A zero byte at the end alone is how C ends a text.
+        (None, [first, 0, _, ..]) if first.is_ascii() && *first != 0 => (UTF_16LE, 0),
+        (None, [0, second, ..]) if second.is_ascii() && *second != 0 => (UTF_16BE, 0),
         (None, _) => {
             let declared = Charset::of_content_type(content_type);
-            if !declared.is_wide() {
+            if !declared.is_wide() || !without_end(body).contains(&0) {
                 return None;
             }
             (declared.encoding, 0)
@@ -101,13 +103,25 @@ pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Wide> {
     Some(Wide { text, encoding, marked: length > 0 })
 }
 
-/// A body as bytes whose ASCII is ASCII, without a byte order mark, and the charset of the rest.
+/// A body as bytes whose ASCII is ASCII, without byte order marks, and the charset of the rest.
 pub fn narrowed<'a>(content_type: Option<&str>, body: &'a [u8]) -> (Charset, Cow<'a, [u8]>) {
     if let Some(wide) = wide(content_type, body) {
-        return (Charset::default(), Cow::Owned(wide.text.into_bytes()));
+        let text = wide.text.trim_start_matches('\u{feff}');
+        return (Charset::default(), Cow::Owned(text.as_bytes().to_vec()));
     }
-    match body.strip_prefix(b"\xef\xbb\xbf") {
-        Some(body) => (Charset::default(), Cow::Borrowed(body)),
-        None => (Charset::of_content_type(content_type), Cow::Borrowed(body)),
+    let mut rest = body;
+    // A script that is put together from several files writes the mark of each.
+    while let Some(behind) = rest.strip_prefix(b"\xef\xbb\xbf") {
+        rest = behind;
     }
+    let declared = Charset::of_content_type(content_type);
+    let is_utf8 = rest.len() < body.len() || declared.is_wide();
+    (if is_utf8 { Charset::default() } else { declared }, Cow::Borrowed(rest))
+}
+
+/// A body without the zero bytes at its end: a text of C ends with one, and some senders count it, or send
+/// the whole buffer.
+pub fn without_end(body: &[u8]) -> &[u8] {
+    let length = body.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    body.get(..length).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::domain::money::without_exponent;
 use crate::domain::postback::Fault;
 use crate::template::charset::DAMAGE;
+use crate::template::json_members::Name;
 use crate::template::params::Reader;
 
 /// Objects within objects that are walked whatever is in them; deeper only to what is read.
@@ -48,14 +49,21 @@ pub fn written_twice(body: &[u8]) -> Option<String> {
     inner.trim_start().starts_with('{').then(|| inner.trim().to_owned())
 }
 
-/// Whether a body is JSON without any parameter in it, or one bare word: `null`, `[]`, `""`, `false`,
-/// `{}`, `[[], {}]`, `7`, `undefined`.
+/// Whether a body is JSON without any parameter in it, one bare word, or has neither a letter nor a digit:
+/// `null`, `[]`, `""`, `false`, `{}`, `[[], {}]`, `[""]`, `7`, `undefined`, `''`, and the `[object Object]` of a
+/// script that sends an object as a text.
 pub(crate) fn holds_nothing(body: &[u8]) -> bool {
     match body.first() {
+        Some(b'[') if is_object_as_text(body) => true,
+        // `{` and `[` alone are the beginning of JSON that was cut off.
+        Some(first) if !matches!(first, b'{' | b'[') && body.len() <= 64 && !has_letter_or_digit(body) => {
+            true
+        }
         Some(b'{' | b'[') => {
             // A list of empty things is short; a long body is not read twice for this.
             body.len() <= 256
-                && serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|value| is_hollow(&value))
+                && serde_json::from_slice(body)
+                    .is_ok_and(|value| is_hollow(&value) || is_list_of_nothing(&value))
         }
         Some(b'"') => body.len() > 1 && check(body),
         _ => {
@@ -66,6 +74,19 @@ pub(crate) fn holds_nothing(body: &[u8]) -> bool {
     }
 }
 
+/// What JavaScript makes of an object that is given as a text: `[object Object]`, `[object FormData]`.
+fn is_object_as_text(body: &[u8]) -> bool {
+    let class = body.strip_prefix(b"[object ").and_then(|rest| rest.strip_suffix(b"]"));
+    class.is_some_and(|class| class.iter().all(u8::is_ascii_alphabetic))
+}
+
+/// Bytes that are not ASCII may be letters of any charset; the mark and the spaces that senders leave alone
+/// are none.
+fn has_letter_or_digit(body: &[u8]) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || c == DAMAGE;
+    String::from_utf8_lossy(body).chars().any(is_letter)
+}
+
 fn is_hollow(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Array(items) => items.iter().all(is_hollow),
@@ -73,6 +94,14 @@ fn is_hollow(value: &serde_json::Value) -> bool {
         serde_json::Value::Null => true,
         _ => false,
     }
+}
+
+/// A list of nothing but what is empty: `["", false, null]`.
+fn is_list_of_nothing(value: &serde_json::Value) -> bool {
+    let is_empty = |item: &serde_json::Value| {
+        is_hollow(item) || item.as_str() == Some("") || item.as_bool() == Some(false)
+    };
+    value.as_array().is_some_and(|items| items.iter().all(is_empty))
 }
 
 /// The way through a document: the dotted name so far, and the reader of what is found.
@@ -170,8 +199,8 @@ impl<'de> Visitor<'de> for Members<'_, '_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-            self.0.member(key, value.get()).ok_or_else(|| A::Error::custom(STOPPED))?;
+        while let Some((Name(name), value)) = map.next_entry::<Name, &'de RawValue>()? {
+            self.0.member(name, value.get()).ok_or_else(|| A::Error::custom(STOPPED))?;
         }
         Ok(())
     }

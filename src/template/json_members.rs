@@ -1,8 +1,8 @@
-//! The members of one JSON object or array, each value still as its text.
+//! The members of one JSON object or array: their names, and each value still as its text.
 
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Names and values in order; the items of an array are numbered from 0. What is nested is not looked at,
@@ -25,8 +25,8 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-            found.push((key, value.get()));
+        while let Some((Name(name), value)) = map.next_entry::<Name, &'de RawValue>()? {
+            found.push((name, value.get()));
         }
         Ok(found)
     }
@@ -37,5 +37,30 @@ impl<'de> Visitor<'de> for Members {
             found.push((found.len().to_string(), value.get()));
         }
         Ok(found)
+    }
+}
+
+/// A member's name. One half of a surrogate pair, which a sender leaves that cuts a text by 16-bit units, is
+/// damage of this name and does not break the document.
+pub(crate) struct Name(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+        // Asked for bytes, serde_json does not insist on whole pairs.
+        deserializer.deserialize_bytes(NameBytes)
+    }
+}
+
+struct NameBytes;
+
+impl Visitor<'_> for NameBytes {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Name, E> {
+        Ok(Name(String::from_utf8_lossy(name).into_owned()))
     }
 }

@@ -1,6 +1,6 @@
 //! A parameter of a landing URL, read as leniently as a postback's.
 
-use crate::template::character_reference::without_ampersand;
+use crate::template::character_reference::without_ampersands;
 use crate::template::params::segments;
 
 /// The first value of `name` in a URL's query, whatever the name's case: also behind a second `?`, where
@@ -10,10 +10,7 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     let (_, query) = before_fragment.split_once('?')?;
     segments(query.as_bytes()).find_map(|(segment, _)| {
         let (known, value) = form_urlencoded::parse(segment).next()?;
-        let mut known = known.as_ref();
-        while let Some(bare) = without_ampersand(known) {
-            known = bare;
-        }
+        let known = without_ampersands(&known).unwrap_or(&known);
         (known.eq_ignore_ascii_case(name) && !value.is_empty()).then(|| value.into_owned())
     })
 }

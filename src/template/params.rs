@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 
 use crate::domain::postback::Fault;
 use crate::domain::text::{trim, visible};
-use crate::template::character_reference::without_ampersand;
+use crate::template::character_reference::without_ampersands;
 use crate::template::charset::{Charset, DAMAGE};
 use crate::template::request_body;
 
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
             None => (segment, &b""[..]),
         };
         let mut name = decode(name, &self.charset);
-        while let Some(bare) = without_ampersand(&name) {
+        if let Some(bare) = without_ampersands(&name) {
             name = bare.to_owned();
             self.entities.push(name.clone());
         }

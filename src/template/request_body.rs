@@ -15,9 +15,7 @@ use crate::template::{json_body, multipart};
 /// JSON that is broken or no object, a multipart form without any part, and the reader's own faults.
 pub(crate) fn read(content_type: Option<&str>, body: &[u8], reader: &mut Reader<'_>) -> Result<(), Fault> {
     let (charset, body) = charset::narrowed(content_type, body);
-    let body = body.trim_ascii();
-    // A text of C ends with a zero byte, and some senders count it.
-    let body = body.strip_suffix(b"\0").unwrap_or(body).trim_ascii();
+    let body = charset::without_end(&body).trim_ascii();
     if body.first() == Some(&b'"')
         && let Some(inner) = json_body::written_twice(body)
     {

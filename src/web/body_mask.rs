@@ -16,8 +16,12 @@ pub fn masked_body(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
         Some(wide) => {
             let text = wide.text.as_bytes();
             let masked = mask(content_type, text);
-            // Where there is nothing to mask, the bytes stay as they were received.
-            if masked == text { body.to_vec() } else { wide.encoded(&String::from_utf8_lossy(&masked)) }
+            // Where there is nothing to mask, the bytes stay as they were received; unless it was no UTF-16.
+            if masked == text {
+                mask(content_type, body)
+            } else {
+                wide.encoded(&String::from_utf8_lossy(&masked))
+            }
         }
         None => mask(content_type, body),
     }
@@ -75,7 +79,7 @@ fn mask_lines(body: &[u8]) -> Cow<'_, [u8]> {
     }
     let mut masked = Vec::with_capacity(body.len());
     let (mut in_head, mut in_value) = (false, false);
-    for line in body.split_inclusive(|b| *b == b'\n') {
+    for line in lines(body) {
         in_value &= !line.starts_with(b"--");
         in_head |= names_key(line);
         if in_value {
@@ -89,6 +93,20 @@ fn mask_lines(body: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(masked)
+}
+
+/// Lines with their ends: CRLF, LF, or the CR alone of very old systems.
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        let end = memchr::memchr2(b'\r', b'\n', rest).map_or(rest.len(), |at| {
+            let is_pair = rest.get(at..at + 2) == Some(b"\r\n");
+            at + if is_pair { 2 } else { 1 }
+        });
+        let (line, behind) = rest.split_at_checked(end)?;
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// Whether a line of a part's head names it `api_key`.

@@ -60,8 +60,16 @@ pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, Stri
     if is_damaged {
         reader.note("read_as: the body was not UTF-8; a text with such bytes is left out".to_owned());
     }
+    let mut seen: HashMap<&str, &str> = HashMap::new();
     for (name, json) in &members {
-        reader.member(name, json)?;
+        match seen.get(name.as_str()) {
+            None => {
+                seen.insert(name, json);
+                reader.member(name, json)?;
+            }
+            Some(first) if first == json => {}
+            Some(_) => reader.left_out(name, "was sent twice with different values; the first is kept"),
+        }
     }
     reader.fill_from_landing_url();
     // The answer is as old as the click that it is reported with.
