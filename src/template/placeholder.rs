@@ -175,7 +175,7 @@ fn is_words_with_id(text: &str) -> bool {
     words.last().is_some_and(|last| is_id(last))
         || words
             .split_first()
-            .is_some_and(|(first, others)| is_id(first) && others.iter().all(|one| is_known(&one)))
+            .is_some_and(|(first, others)| is_id(first) && others.iter().all(|one| is_known(one)))
 }
 
 /// `XXXXXX`, `######`, `****`, `____`: one mark again and again.
