@@ -143,6 +143,7 @@ async fn a_pixels_conversion_without_its_click_says_so_once_next_to_the_click() 
         let page = world.get(&world.path_of(transaction).await).await;
         page.shows("<code>no_click</code>: ");
         assert_eq!(page.text.matches(said).count(), 1, "{}", page.text);
+        page.hides("the URL under");
     }
 }
 

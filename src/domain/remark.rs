@@ -64,11 +64,11 @@ impl Remark {
             }
             Remark::BirthdateAmbiguous { field } => format!(
                 "day and month of `{field}` cannot be told apart; it was left out of the request. Say which \
-                 comes first: `birthdate = \"dmy\"` or `\"mdy\"` in [[source]]"
+                 comes first: `birthdate = \"dmy\"` or `\"mdy\"` in `[[source]]`"
             ),
             Remark::CallingCodeMissing { field } => format!(
                 "`{field}` has no country's calling code in front; it was left out of the request. Say whose \
-                 numbers the source reports: `phone_region = \"DE\"` in [[source]]"
+                 numbers the source reports: `phone_region = \"DE\"` in `[[source]]`"
             ),
             Remark::PayoutScaled { payout, sent, scale } => {
                 format!("payout {payout} sent as {sent} (scale {scale})")

@@ -2,6 +2,7 @@
 
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, LaneState};
+use crate::domain::missing_click::no_click;
 use crate::domain::routing::NO_CLICK;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
@@ -41,6 +42,7 @@ pub fn next_step(
         }
         DeliveryState::Skipped { reason, .. } if reason == NO_CLICK => match conversion.attribution.given() {
             Some(given) => format!("Record the click `{given}` (`POST /api/v1/clicks`), then retry."),
+            None if no_click(conversion).is_some() => "Report it again with its click id, then retry.".to_owned(),
             None => "See that the network sends the click id: the URL under Sources carries it.".to_owned(),
         },
         DeliveryState::Skipped { .. } => {
@@ -54,6 +56,10 @@ fn held(conversion: &Conversion) -> String {
         Some(given) => format!(
             "It leaves at once when the click `{given}` is recorded; after the time above it is skipped and can be retried."
         ),
+        None if no_click(conversion).is_some() => {
+            "It names no click, so it is skipped after the time above, unless it is reported again with its click id."
+                .to_owned()
+        }
         None => "The postback named no click, so it is skipped after the time above. See that the network sends the click id: the URL under Sources carries it."
             .to_owned(),
     }
@@ -64,11 +70,9 @@ fn waiting(delivery: &Delivery, lane: Option<&LaneState>) -> String {
         return "The destination is parked: its account was refused. See Destinations; it is tried again every 15 minutes."
             .to_owned();
     }
-    if let Some(hold) = lane.and_then(|lane| lane.hold.as_ref()) {
-        return format!(
-            "Nothing to do: the destination asked for a wait until {}; then one delivery asks, and the others follow.",
-            hold.until
-        );
+    if lane.is_some_and(|lane| lane.hold.is_some()) {
+        return "Nothing to do: the destination asked for a wait, and Destinations says until when. Then one delivery asks, and the others follow."
+            .to_owned();
     }
     if delivery.attempts == 0 {
         "Nothing to do: it leaves when its turn comes.".to_owned()
