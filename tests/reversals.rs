@@ -1,5 +1,7 @@
 //! A reversal that arrives before its sale is reprocessed when the sale is received.
 
+use std::time::Duration;
+
 use postbridge::domain::conversion::Status;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
@@ -9,6 +11,7 @@ use postbridge::store::{PostbackFilter, Store};
 use tokio::sync::watch;
 
 use crate::pages_ground::World;
+use crate::relay::{Setup, wait_until};
 use crate::store_ground::first_page;
 
 async fn step(world: &World, configured: bool) -> usize {
@@ -80,7 +83,7 @@ async fn the_loop_is_woken_by_the_sale_and_stops_when_told() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), taken_back).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), taken_back).await.unwrap();
     stop.send_replace(true);
     running.await.unwrap().unwrap();
 }
@@ -98,4 +101,16 @@ async fn the_sources_page_warns_of_an_id_that_every_click_has() {
     world.get("/sources").await.shows("many different clicks").shows("SHOP-1").shows("3 conversions");
     let page = world.path_of("SHOP-1").await;
     world.get(&page).await.shows("it is conversion 3 of this id");
+}
+
+#[test]
+fn a_running_relay_reprocesses_the_reversal() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::cake_to_meta(folder.path(), "127.0.0.1:9".parse().unwrap()).start();
+    let early = relay.postback("cake-test", b"s2=k1&tid=T-1001&price=-7.50");
+    assert_eq!(early.json()["reason_code"], "unknown_transaction", "{}", early.text());
+    let sale = relay.postback("cake-test", b"s2=k1&tid=T-1001&price=7.50").json();
+    let path = format!("/api/v1/conversions/{}", sale["conversion_id"].as_str().unwrap());
+    let taken_back = || relay.api(&path)["status"] == "rejected";
+    assert!(wait_until(Duration::from_secs(20), taken_back));
 }
