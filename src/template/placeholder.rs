@@ -173,9 +173,7 @@ fn is_words_with_id(text: &str) -> bool {
         ID_OF.iter().any(is) || ["of", "the", "here"].iter().any(is)
     };
     words.last().is_some_and(|last| is_id(last))
-        || words
-            .split_first()
-            .is_some_and(|(first, others)| is_id(first) && others.iter().all(|one| is_known(one)))
+        || words.split_first().is_some_and(|(first, others)| is_id(first) && others.iter().all(is_known))
 }
 
 /// `XXXXXX`, `######`, `****`, `____`: one mark again and again.
