@@ -196,7 +196,8 @@ impl<'a> Reader<'a> {
             Some(at) => (segment.get(..at).unwrap_or(b""), segment.get(at + 1..).unwrap_or(b"")),
             None => (segment, &b""[..]),
         };
-        let mut name = decode(name, &self.charset);
+        // A byte order mark at the front of a form, or white space pasted with a URL, is of no name.
+        let mut name = trim(&decode(name, &self.charset)).to_owned();
         if let Some(bare) = without_ampersands(&name) {
             name = bare.to_owned();
             self.entities.push(name.clone());
