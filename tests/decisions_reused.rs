@@ -266,15 +266,15 @@ fn a_constant_id_is_decided_with_a_bounded_number_of_reads() {
     for click in &clicks {
         new(known.tell(&by_value(Some("PURCHASE-X"), Some(click), "7 USD")));
     }
-    for draft in [
-        by_value(Some("PURCHASE-X"), Some("recorded"), "7 USD"),
-        by_value(Some("PURCHASE-X"), Some("c7"), "7 USD"),
-        by_value(Some("PURCHASE-X"), None, "7 USD"),
-        rejected(by_value(Some("PURCHASE-X"), None, "7 USD")),
+    for (draft, most) in [
+        (by_value(Some("PURCHASE-X"), Some("recorded"), "7 USD"), 4),
+        (by_value(Some("PURCHASE-X"), Some("c7"), "7 USD"), 3),
+        (by_value(Some("PURCHASE-X"), None, "7 USD"), 13),
+        (rejected(by_value(Some("PURCHASE-X"), None, "7 USD")), 13),
     ] {
         known.reads.set(0);
         let decision = known.tell(&draft);
-        assert!(known.reads.get() <= 13, "{} reads for {draft:?}", known.reads.get());
+        assert!(known.reads.get() <= most, "{} reads for {draft:?}", known.reads.get());
         if let Decision::Quarantine(fault) = decision {
             assert!(fault.reason.contains("and 191 more"), "{}", fault.reason);
         }

@@ -12,6 +12,9 @@ use crate::domain::rejection::RejectionCode;
 /// The most conversions of one transaction id that a decision reads, besides the one found by its click:
 /// the first and the newest. A constant id thereby costs no more than any other.
 pub const MOST_READ: usize = 10;
+/// The first and the newest: of a transaction id with more than [`MOST_READ`] conversions, those whose
+/// visitor is compared.
+const ENDS: usize = 2;
 
 /// What a report turned out to be a report of.
 pub enum Belonging {
@@ -136,7 +139,7 @@ impl Identity {
         let takes_back = takes_back_for_sure(draft);
         let mut misfits = Vec::new();
         for siblings in groups.iter().filter(|siblings| takes_back || siblings.is_taken_back_by(draft)) {
-            match siblings.only_one(draft, siblings.some(facts)?) {
+            match siblings.only_one(draft, siblings.some(MOST_READ, facts)?) {
                 OnlyOne::Found(known) => return Ok(Belonging::Known(known)),
                 OnlyOne::Several(some) => {
                     return Ok(Belonging::Ambiguous(ambiguous(draft, siblings.count(), &some)));
@@ -256,10 +259,10 @@ impl<'a> Siblings<'a> {
     }
 
     /// The first and the newest: all of them unless they are many.
-    fn some<F: Facts>(&self, facts: &F) -> Result<Vec<Conversion>, F::Error> {
+    fn some<F: Facts>(&self, most: usize, facts: &F) -> Result<Vec<Conversion>, F::Error> {
         let mut found: Vec<Conversion> = self.first.iter().cloned().collect();
         let mut next = self.later.map(|later| later.newest);
-        while let Some(number) = next.filter(|_| found.len() < MOST_READ) {
+        while let Some(number) = next.filter(|_| found.len() < most) {
             let Some(conversion) = facts.made_by(number)? else { break };
             let reuse = conversion.reuse.as_ref().filter(|reuse| reuse.first == self.root);
             let Some(reuse) = reuse else { break };
@@ -298,7 +301,7 @@ impl<'a> Siblings<'a> {
             (Some(_), Some(first)) => Some(first.clone()),
             (None, Some(first)) if self.count() == 1 => Some(first.clone()),
             (None, _) => {
-                let mut some = self.some(facts)?;
+                let mut some = self.some(MOST_READ, facts)?;
                 if self.count() == 1 && some.len() == 1 {
                     some.pop()
                 } else {
@@ -332,7 +335,9 @@ impl<'a> Siblings<'a> {
         let Some(visitor) = click.as_ref().and_then(|found| found.click.passage.visitor.as_ref()) else {
             return Ok(None);
         };
-        for one in self.some(facts)? {
+        // A constant id asks this of every sale, and has to stay as fast as any other.
+        let are_few = usize::try_from(self.count()).is_ok_and(|count| count <= MOST_READ);
+        for one in self.some(if are_few { MOST_READ } else { ENDS }, facts)? {
             let Some(click) = one.attribution.click() else { continue };
             let found = facts.click(click.as_str())?;
             if found.is_some_and(|found| found.click.passage.visitor.as_ref() == Some(visitor)) {
