@@ -135,12 +135,12 @@ fn an_answer_alone_needs_a_click_id_an_answer_and_a_whole_time() {
     refused(json!({"click_id": "x", "consent": no, "value": "7"}), "value");
     // Far off, before time began, and of a click that no one has seen.
     for at in [i64::MAX, i64::MIN, 0] {
-        let message = json!({"click_id": "unknown", "consent": no, "consent_at": at});
+        let message = json!({"click_id": "not-recorded-yet", "consent": no, "consent_at": at});
         assert_eq!(send(&world, "/t/event", "", &message).status, 204, "{at}");
     }
     assert!(world.conversions("tag").is_empty(), "an answer is no event");
-    click(&world, "unknown", "", &json!({"consent": {"ad_user_data": true}, "consent_at": now(0)}));
-    assert_eq!(verdict(&sell(&world, "unknown", "T1")), ("skipped", &json!("consent_denied")));
+    click(&world, "not-recorded-yet", "", &json!({"consent": {"ad_user_data": true}, "consent_at": now(0)}));
+    assert_eq!(verdict(&sell(&world, "not-recorded-yet", "T1")), ("skipped", &json!("consent_denied")));
 }
 
 #[test]
