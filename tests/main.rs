@@ -23,6 +23,7 @@ mod creatives;
 mod customer_data;
 mod decisions;
 mod decisions_reused;
+mod demo;
 mod destination_payloads;
 mod destination_problems;
 mod destination_replies;
