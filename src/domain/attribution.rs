@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::Offer;
-use crate::domain::text::{equal_repeats, is_invisible, trim};
+use crate::domain::text::{equal_repeats, holds_invisible, is_invisible, trim};
 use crate::domain::time::Time;
 
 /// Which of a visitor's clicks earns, where no click id is told.
@@ -180,6 +180,9 @@ fn unfit(offer: &Offer, visit: &Visit, at: Time) -> Option<String> {
 /// so that two ways to write one click never count as two: without white space at its ends and what no click
 /// id holds, decoded once more where that leaves text, one of equal repeats. `None` where nothing is left.
 pub fn canonical_click(given: &str) -> Option<String> {
+    if is_plain(given) {
+        return Some(given.to_owned());
+    }
     let trimmed = trim(given);
     let decoded = match trimmed.contains('%') {
         true => percent_encoding::percent_decode_str(trimmed).decode_utf8().ok(),
@@ -190,9 +193,15 @@ pub fn canonical_click(given: &str) -> Option<String> {
     (!canonical.is_empty()).then(|| canonical.to_owned())
 }
 
+/// Whether a click id has one reading, itself, as nearly every one: nothing in it is trimmed, decoded or split.
+fn is_plain(given: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !given.is_empty() && given.bytes().all(is_part)
+}
+
 /// The text without what no click id holds: invisible characters, and the braces of a GUID.
 fn bare(text: &str) -> Cow<'_, str> {
-    if text.contains(is_invisible) {
+    if holds_invisible(text) {
         let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
         return Cow::Owned(without_braces(&seen).to_owned());
     }
@@ -216,6 +225,9 @@ pub fn candidates(given: &str) -> Vec<(ClickId, Reading)> {
         }
     };
     add(given, Reading::Exact);
+    if is_plain(given) {
+        return found;
+    }
     let trimmed = trim(given);
     let decoded = match trimmed.contains('%') {
         true => Some(percent_encoding::percent_decode_str(trimmed).decode_utf8_lossy()),

@@ -21,9 +21,9 @@ pub(crate) fn repaired<'a, N: AsRef<str>>(
     reads: impl Fn(&str) -> bool,
 ) -> Cow<'a, Params> {
     // `&amplitude=1` leaves `litude`, which looks like any other name: it is looked for only where wanted.
-    let behind_amp = names
-        .iter()
-        .any(|name| name.as_ref().get(..3).is_some_and(|front| front.eq_ignore_ascii_case("amp")));
+    let behind_amp = names.iter().any(|name| {
+        name.as_ref().as_bytes().get(..3).is_some_and(|front| front.eq_ignore_ascii_case(b"amp"))
+    });
     if !behind_amp && !params.pairs.iter().any(is_suspicious) {
         return Cow::Borrowed(params);
     }

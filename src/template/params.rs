@@ -197,7 +197,10 @@ impl<'a> Reader<'a> {
             None => (segment, &b""[..]),
         };
         // A byte order mark at the front of a form, or white space pasted with a URL, is of no name.
-        let mut name = trim(&decode(name, &self.charset)).to_owned();
+        let mut name = decode(name, &self.charset);
+        if trim(&name).len() < name.len() {
+            name = trim(&name).to_owned();
+        }
         if let Some(bare) = without_ampersands(&name) {
             name = bare.to_owned();
             self.entities.push(name.clone());

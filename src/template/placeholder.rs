@@ -113,8 +113,12 @@ const ASKS: &[&str] = &["your", "replace", "insert", "enter", "put"];
 
 /// Whether `text` is a word for nothing; more words are where an id is expected.
 pub(crate) fn is_nothing(text: &str, is_id: bool) -> bool {
+    // Of the words only GUIDs have so many.
+    if digits_in(text) > MOST_DIGITS {
+        return is_id && is_nil_guid(text);
+    }
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    NOTHING.iter().any(is) || (is_id && (NO_ID.iter().any(is) || is_nil_guid(text)))
+    NOTHING.iter().any(is) || (is_id && NO_ID.iter().any(is))
 }
 
 /// `00000000-0000-0000-0000-000000000000`, also in braces or in one.
@@ -143,10 +147,14 @@ fn is_in_place_of_id(text: &str) -> bool {
     if is_filler(text) || text.ends_with('…') {
         return true;
     }
+    // What counts something is an id, and every word below has fewer digits.
+    if digits_in(text) > MOST_DIGITS {
+        return false;
+    }
     let mut words = text.split(['_', '-', ' ']);
     let asks = words.next().is_some_and(|first| ASKS.iter().any(|ask| first.eq_ignore_ascii_case(ask)));
     // `YOUR-SHOP-10234` is an order's name: what asks to be replaced counts nothing.
-    if asks && words.next().is_some_and(begins_with_letter) && digits_in(text) <= MOST_DIGITS {
+    if asks && words.next().is_some_and(begins_with_letter) {
         return true;
     }
     let plain: String =
@@ -192,6 +200,10 @@ fn is_filler(text: &str) -> bool {
 /// `<%= order_id %>`.
 /// Looked for in ids alone: `#1001` and `#EN1001` are orders' names, and other texts may hold such marks.
 pub(crate) fn is_half_macro(text: &str) -> bool {
+    let is_unmarked = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    if is_unmarked(text.as_bytes().first()) && is_unmarked(text.as_bytes().last()) {
+        return false;
+    }
     let opened = ["{", "${", "{{", "#", "##", "[", "[[[", "<", "%", "%%", "!!", "!!!", "@", "$", ":"];
     let closed = ["}", "}}", "#", "##", "]", "]]]", ">", "%", "%%", "!!", "!!!", "@"];
     if text.strip_prefix('#').is_some_and(is_orders_name) {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::domain::click::Trait;
-use crate::domain::text::{email_with_plus, equal_repeats, is_invisible, phone_with_plus, trim};
+use crate::domain::text::{
+    email_with_plus, equal_repeats, holds_invisible, is_invisible, phone_with_plus, trim,
+};
 use crate::template::params::Param;
 use crate::template::source_fault as fault;
 
@@ -18,7 +20,7 @@ pub(crate) fn click_id(param: &Param, text: Cow<'_, str>, notes: &mut Vec<String
         return one.to_owned();
     }
     let is_odd = |c: char| is_invisible(c) && !c.is_ascii_whitespace();
-    if !text.contains(is_odd) {
+    if !holds_invisible(&text) || !text.contains(is_odd) {
         return text.into_owned();
     }
     let kept: String = text.chars().filter(|c| !is_odd(*c)).collect();
@@ -28,7 +30,7 @@ pub(crate) fn click_id(param: &Param, text: Cow<'_, str>, notes: &mut Vec<String
 
 /// Notes it where a transaction id holds invisible characters: with and without them are two ids.
 pub(crate) fn note_invisible(param: &Param, text: &str, notes: &mut Vec<String>) {
-    if trim(text).contains(is_invisible) {
+    if holds_invisible(trim(text)) {
         notes.push(fault::invisible(param));
     }
 }

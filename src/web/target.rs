@@ -185,12 +185,16 @@ fn api_key_value(pair: &[u8]) -> Option<usize> {
 }
 
 pub(super) fn is_api_key(name: &[u8]) -> bool {
+    const API_KEY: &[u8] = b"api_key";
+    if name.len() < API_KEY.len() {
+        return false;
+    }
     // A `+` is a space in a form, and no name but a padded one has either.
     let padding = |b: &u8| b.is_ascii_whitespace() || *b == b'+';
     let decoded = decoded(name);
     let start = decoded.iter().position(|b| !padding(b)).unwrap_or(decoded.len());
     let end = decoded.iter().rposition(|b| !padding(b)).map_or(start, |at| at + 1);
-    decoded.get(start..end).is_some_and(|name| name.eq_ignore_ascii_case(b"api_key"))
+    decoded.get(start..end).is_some_and(|name| name.eq_ignore_ascii_case(API_KEY))
 }
 
 /// Senders encode what was encoded already: decoded as often as that may be.

@@ -11,7 +11,11 @@ use crate::template::values::Use;
 impl Mapping<'_> {
     pub(super) fn traits(&mut self) -> Traits {
         let mut traits = Traits::default();
-        for (name, _) in Trait::NAMES {
+        let template = self.template;
+        let mapped = |field: &&Field| template.fields.iter().any(|(known, _)| known == *field);
+        let defaults = template.defaults.keys().filter(|field| !mapped(field));
+        for field in template.fields.iter().map(|(field, _)| field).chain(defaults) {
+            let Field::Trait(name) = *field else { continue };
             let value = match name {
                 Trait::Ip => self.address(),
                 _ => self.optional(Field::Trait(name), Use::Text),
