@@ -149,6 +149,9 @@ fn slash(text: &[u8]) -> Option<usize> {
 /// `amp;` that a URL copied from HTML leaves before it. A value ends at the next `&`. Every other byte
 /// stays.
 pub(super) fn mask_api_key(query: &[u8]) -> Vec<u8> {
+    if !may_name_api_key(query) {
+        return query.to_vec();
+    }
     let mut masked = Vec::with_capacity(query.len());
     for (index, pair) in query.split(|b| *b == b'&').enumerate() {
         if index > 0 {
@@ -184,8 +187,19 @@ fn api_key_value(pair: &[u8]) -> Option<usize> {
     (decoded.len() < name.len() && parts.any(holds_key)).then_some(0)
 }
 
+const API_KEY: &[u8] = b"api_key";
+
+/// Whether a look at each pair is worth its time: only what is encoded, or what reads `api_key` somewhere, can
+/// name one.
+fn may_name_api_key(query: &[u8]) -> bool {
+    let reads = |at: usize| {
+        let word = at.checked_sub(3).and_then(|from| query.get(from..from + API_KEY.len()));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(API_KEY))
+    };
+    query.contains(&b'%') || query.iter().enumerate().any(|(at, byte)| *byte == b'_' && reads(at))
+}
+
 pub(super) fn is_api_key(name: &[u8]) -> bool {
-    const API_KEY: &[u8] = b"api_key";
     if name.len() < API_KEY.len() {
         return false;
     }
