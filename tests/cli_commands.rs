@@ -73,19 +73,6 @@ pub fn json_of(output: &Output) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }
 
-#[test]
-fn init_writes_a_file_that_passes_check_once_the_secrets_are_set() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = postbridge(folder.path(), &["init", "relay"]);
-    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
-    assert!(out(&made).contains("export CAKE_KEY") && out(&made).contains("export META_ACCESS_TOKEN"));
-    let config = "relay/postbridge.toml";
-    assert!(fs::read_to_string(folder.path().join(config)).unwrap().contains("# "));
-    let checked = postbridge(folder.path(), &["check", "--config", config]);
-    assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
-    assert!(out(&checked).contains("is fine: 1 source, 1 destination"), "{}", out(&checked));
-}
-
 /// What stands behind a campaign.
 pub const POSTBACK: &str = "postback = { url = \"https://aff.example/pb?cid=#s2#\" }\n";
 
@@ -105,15 +92,6 @@ fn check_names_offers_campaigns_and_postbacks_and_counts_where_there_are_many() 
     let many = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}{more}"));
     let said = out(&postbridge(many.path(), &["check"]));
     assert!(said.contains("outgoing postbacks: 12, of them 11 not live\n"), "{said}");
-}
-
-#[test]
-fn init_never_writes_over_a_file() {
-    let folder = folder("# mine\n");
-    let made = postbridge(folder.path(), &["init"]);
-    assert_eq!(made.status.code(), Some(1));
-    assert!(err(&made).contains("exists already"), "{}", err(&made));
-    assert_eq!(fs::read_to_string(folder.path().join("postbridge.toml")).unwrap(), "# mine\n");
 }
 
 #[test]

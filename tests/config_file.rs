@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use postbridge::config::secrets::Secret;
-use postbridge::config::{Config, DEFAULT};
+use postbridge::config::{Config, DEFAULT, with_examples};
 use postbridge::domain::routing::{Only, Route, Unmatched};
 use postbridge::problem::Problem;
 
@@ -30,14 +30,14 @@ fn told(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
-/// The shipped file with every optional line switched on.
+/// The shipped file with its examples and every optional line switched on.
 fn with_every_key() -> String {
     let is_key = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         line.starts_with('[')
             || (line.contains(" = ") && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
     };
-    let lines = DEFAULT.lines().map(|line| match line.strip_prefix("# ") {
+    let lines = with_examples().lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if is_key(key) => format!("{key}\n"),
         _ => format!("{line}\n"),
     });
@@ -53,14 +53,33 @@ currency = "USD"
 "#;
 
 #[test]
-fn the_shipped_file_is_valid_and_is_the_default() {
-    let shipped = parse(DEFAULT);
-    assert_eq!(told(&shipped.warnings), "");
+fn the_shipped_file_needs_no_variable_is_the_default_and_has_nothing_live_in_it() {
+    let none = |_: &str| None;
+    let shipped = Config::parse("postbridge.toml", DEFAULT, &none).map_err(|found| told(&found)).unwrap();
     let empty = parse("");
     assert_eq!(format!("{:?}", shipped.server), format!("{:?}", empty.server));
     assert_eq!(shipped.store, empty.store);
+    assert_eq!((&shipped.tag, &shipped.pixel), (&empty.tag, &empty.pixel));
+    assert_eq!(shipped.network_api, empty.network_api);
+    assert_eq!(format!("{:?}", shipped.filters), format!("{:?}", empty.filters));
+    assert!(shipped.sources.is_empty() && shipped.destinations.is_empty() && shipped.offers.is_empty());
+    assert!(shipped.campaigns.is_empty() && shipped.outgoing.is_empty() && shipped.api.tokens.is_empty());
+}
 
-    let bare = parse(SOURCE);
+#[test]
+fn the_examples_of_the_shipped_file_are_switched_on_line_by_line_and_are_whole() {
+    let examples = parse(with_examples());
+    assert_eq!(told(&examples.warnings), "");
+    assert_eq!((examples.sources.len(), examples.destinations.len(), examples.outgoing.len()), (1, 1, 1));
+    for (line, switched_on) in DEFAULT.lines().zip(with_examples().lines()) {
+        let is_example = line.starts_with('#') && !line.starts_with("# ") && line != "#";
+        assert_eq!(switched_on, if is_example { &line[1..] } else { line });
+    }
+}
+
+#[test]
+fn the_examples_of_the_shipped_file_are_the_defaults_of_their_tables() {
+    let (bare, shipped) = (parse(SOURCE), parse(with_examples()));
     let (bare, shipped) = (&bare.sources[0], &shipped.sources[0]);
     assert_eq!(bare.policy, shipped.policy);
     assert_eq!(bare.policy.unmatched, Unmatched::Hold { hours: 72 });
@@ -69,7 +88,7 @@ fn the_shipped_file_is_valid_and_is_the_default() {
 
 #[test]
 fn a_destination_that_says_only_what_it_must_is_as_the_shipped_example() {
-    let shipped = parse(DEFAULT);
+    let shipped = parse(with_examples());
     let bare = parse(
         r#"
         [[destination]]
@@ -200,7 +219,7 @@ fn without_a_public_url_printed_urls_begin_with_the_listening_address() {
 fn a_secret_never_prints_itself() {
     let secret = Secret::new("open sesame");
     assert!(!format!("{secret} {secret:?}").contains("sesame"));
-    let config = parse(DEFAULT);
+    let config = parse(with_examples());
     let shown = format!("{:?} {:?}", config.api, config.server);
     assert!(!shown.contains("t0ken-of-the-operators"), "{shown}");
 }

@@ -1,6 +1,6 @@
 //! The network's side of the configuration: offers, campaigns, their postbacks, filters, doors, rights.
 
-use postbridge::config::{Config, DEFAULT};
+use postbridge::config::{Config, DEFAULT, with_examples};
 use postbridge::domain::attribution::Model;
 use postbridge::domain::conversion::{Dedup, Status};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
@@ -122,7 +122,7 @@ fn every_key_of_an_offer_is_read() {
 #[test]
 fn an_offer_that_says_only_what_it_must_is_as_the_shipped_example() {
     let config = parse(LEAST);
-    let (bare, shipped) = (&config.offers[0], &parse(DEFAULT).offers[0]);
+    let (bare, shipped) = (&config.offers[0], &parse(with_examples()).offers[0]);
     assert_eq!(bare.terms, shipped.terms);
     assert_eq!(bare.name, "565");
     assert_eq!(bare.terms.status, OfferStatus::Active);
@@ -156,7 +156,7 @@ fn every_postback_has_the_defaults_that_the_shipped_file_shows_once() {
         "id = \"200\"\npostback = { url = \"https://aff.example/pb?cid=#s2#\" }\n[[",
     );
     let texts = [least("[campaign.postback]"), least("[[postback]]\nid = \"all\""), affiliate];
-    let shipped = parse(DEFAULT);
+    let shipped = parse(with_examples());
     let shipped = &shipped.outgoing[0];
     for (text, id) in texts.iter().zip(["campaign:8599", "postback:all", "affiliate:200"]) {
         let config = parse(text);
@@ -215,9 +215,11 @@ fn the_rulebook_has_the_offers_the_filters_and_the_policies_of_the_built_in_sour
 
 #[test]
 fn a_postback_that_is_off_has_no_route_and_the_others_follow_the_destinations() {
-    let rules =
-        parse(&format!("{DEFAULT}\n[[postback]]\nid = \"all\"\nurl = \"https://t.example/?c=#s2#\"\n"))
-            .rulebook();
+    let rules = parse(&format!(
+        "{}\n[[postback]]\nid = \"all\"\nurl = \"https://t.example/?c=#s2#\"\n",
+        with_examples()
+    ))
+    .rulebook();
     let routed: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
     assert_eq!(routed, ["meta-main", "campaign:8599", "postback:all"]);
     let rules = parse(MOST).rulebook();

@@ -14,6 +14,9 @@ pub struct Init {
     /// The folder to write it into; made if it is not there.
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
+    /// Switch the file's examples on: a network, an ad account, an offer with its campaign.
+    #[arg(long)]
+    example: bool,
 }
 
 impl Init {
@@ -31,22 +34,28 @@ impl Init {
         };
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut file = std::fs::File::create_new(&path).map_err(failed)?;
-        file.write_all(config::DEFAULT.as_bytes()).map_err(failed)?;
-        print(&next_steps(&path.display().to_string()))
+        let text = if self.example { config::with_examples() } else { config::DEFAULT };
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        print(&next_steps(&path.display().to_string(), text))
     }
 }
 
-fn next_steps(path: &str) -> String {
-    let variables: Vec<String> = variables().map(|name| format!("  export {name}=…\n")).collect();
+/// What to type next; first the secrets that the file takes from the environment, where it takes any.
+fn next_steps(path: &str, text: &str) -> String {
     let option = if path == "./postbridge.toml" { String::new() } else { format!(" --config {path}") };
-    format!(
-        "wrote {path}\nnext: set the secrets that it names,\n{}then: postbridge check{option}\n",
-        variables.concat()
-    )
+    let secrets: String = variables(text).map(|name| format!("  export {name}=…\n")).collect();
+    let next = if secrets.is_empty() {
+        format!(
+            "next: postbridge serve{option}\nit knows no network yet: edit the file, then postbridge check{option}\n"
+        )
+    } else {
+        format!("next: set the secrets that it names,\n{secrets}then: postbridge check{option}\n")
+    };
+    format!("wrote {path}\n{next}")
 }
 
-/// The environment variables that the default file takes secrets from, in its order.
-fn variables() -> impl Iterator<Item = &'static str> {
-    let active = config::DEFAULT.lines().filter(|line| !line.starts_with('#'));
+/// The environment variables that the file takes secrets from, in its order.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    let active = text.lines().filter(|line| !line.starts_with('#'));
     active.filter_map(|line| line.split_once("env = \"")?.1.split_once('"').map(|(name, _)| name))
 }

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use crate::cli::url::unknown;
-use crate::cli::{ConfigPath, Failure, print};
+use crate::cli::{ConfigPath, Failure, note_other_problems, print};
 use crate::config::Config;
 use crate::config::links::CreativeLinks;
 use crate::config::offer::Campaign;
+use crate::config::part::{Part, unknown};
 use crate::problem::Problem;
 
 #[derive(Args)]
@@ -26,23 +26,21 @@ pub struct Link {
 
 impl Link {
     pub fn run(self) -> Result<(), Failure> {
-        let config = self.config.load()?;
-        let Some(campaign) = config.campaign(&self.campaign) else {
-            let known: Vec<&str> = config.campaigns.iter().map(|known| known.campaign.id.as_str()).collect();
-            return Err(Failure::usage(vec![unknown("campaign", &self.campaign, &known)]));
-        };
+        let part = self.config.load_part()?;
+        let (config, campaign) = part.campaign(&self.campaign).map_err(Failure::usage)?;
         let links = config.links(campaign);
         let chosen = self.chosen(&links).map_err(|problem| Failure::usage(vec![problem]))?;
         // On standard output is one link alone, for programs that read it.
         if self.direct {
-            return print(&format!("{}\n", direct(campaign, chosen)?));
+            return print(&format!("{}\n", direct(&part, campaign, chosen)?));
         }
+        note_other_problems(&part);
         if let Some(chosen) = chosen {
             eprintln!("the same by affiliate and creative: {}", chosen.by_creative);
         }
         if self.creative.is_none() {
             for other in links.iter().skip(1) {
-                eprintln!("to the creative {}: {}", named(&config, other), other.tracking);
+                eprintln!("to the creative {}: {}", named(config, other), other.tracking);
             }
         }
         print(&format!(
@@ -64,15 +62,18 @@ impl Link {
     }
 }
 
-fn direct(campaign: &Campaign, chosen: Option<&CreativeLinks>) -> Result<String, Failure> {
+fn direct(part: &Part, campaign: &Campaign, chosen: Option<&CreativeLinks>) -> Result<String, Failure> {
     let Some(chosen) = chosen else {
         let what = format!("the campaign `{}` has no creative", campaign.campaign.id);
         let hint = "a direct link names affiliate and creative: give the campaign `creative = \"761\"`";
         return Err(Failure::usage(vec![Problem::new(what, hint)]));
     };
+    part.check_landing(campaign, &chosen.creative).map_err(Failure::usage)?;
     let direct = chosen.direct.clone().map_err(|problem| Failure::usage(vec![problem]))?;
+    note_other_problems(part);
     eprintln!("the page has to carry the tag or the click pixel; sub ids go into its query: &s1=…");
-    if !direct.takes_tag {
+    // With other problems, [tag] may be what has one.
+    if !direct.takes_tag && part.count_problems() == 0 {
         eprintln!("only the click pixel works there: \"{}\" is not among [tag] origins", direct.origin);
     }
     Ok(direct.url)

@@ -20,6 +20,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
+use crate::config::part::Part;
 use crate::problem::Problem;
 
 /// Self-hosted, bidirectional postback relay and attribution bridge.
@@ -34,7 +35,7 @@ pub struct Cli {
 enum Command {
     /// Write a commented postbridge.toml to start from.
     Init(init::Init),
-    /// Name every problem of the configuration and the templates, with its line and the mend.
+    /// Name every problem of the configuration and the templates, with its line and the fix.
     Check(check::Check),
     /// Print the postback URL to paste at the network, macros in place.
     Url(url::Url),
@@ -100,6 +101,11 @@ impl ConfigPath {
     /// The configuration, or all its problems as bad usage.
     pub fn load(&self) -> Result<Config, Failure> {
         Config::load(&self.path()).map_err(Failure::usage)
+    }
+
+    /// What can be read of the configuration, for a command that needs only a part of it.
+    pub fn load_part(&self) -> Result<Part, Failure> {
+        Part::load(&self.path()).map_err(Failure::usage)
     }
 }
 
@@ -175,6 +181,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes one JSON document to standard output.
 pub fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{document:#}\n"))
+}
+
+/// Says, next to a result, that the configuration has problems that do not concern it.
+pub fn note_other_problems(part: &Part) {
+    if part.count_problems() > 0 {
+        let problems = count(part.count_problems(), "problem", "problems");
+        eprintln!("the configuration has {problems} elsewhere: `postbridge check` names them");
+    }
 }
 
 /// A number of things, in words: `1 source`, `2 sources`.

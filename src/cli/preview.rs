@@ -7,9 +7,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::ambient::Clock;
-use crate::cli::url::{unknown, unknown_source};
 use crate::cli::{ConfigPath, Failure, click_file, preview_report, print, print_json};
 use crate::config::Config;
+use crate::config::part::unknown;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
 use crate::domain::attribution::candidates;
@@ -33,9 +33,9 @@ use crate::template::params::Param;
 
 #[derive(Args)]
 pub struct Preview {
-    /// The id of the [[source]] that the postback comes to.
+    /// The id of the [[source]] that the postback is for. Not needed where there is only one.
     #[arg(long, value_name = "SOURCE")]
-    source: String,
+    source: Option<String>,
     /// Only this [[destination]] or outgoing postback (campaign:8599, affiliate:200, postback:all); else
     /// every one that takes the conversion.
     #[arg(long, value_name = "DESTINATION")]
@@ -85,14 +85,28 @@ impl Preview {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
         let usage = |problem| Failure::usage(vec![problem]);
-        let source =
-            config.source(&self.source).ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
+        let source = self.source(&config).map_err(usage)?;
         let chosen = self.chosen(&config).map_err(usage)?;
         let outlook = self.outlook(&config, (source, chosen), Clock::system().now()).map_err(usage)?;
         if self.json {
             print_json(&preview_report::as_json(&outlook))
         } else {
             print(&preview_report::in_words(&outlook))
+        }
+    }
+
+    /// The source that is named, or the only one.
+    fn source<'c>(&self, config: &'c Config) -> Result<&'c Source, Problem> {
+        let known = || config.sources.iter().map(|source| source.id.as_str()).collect::<Vec<_>>();
+        match (&self.source, config.sources.as_slice()) {
+            (Some(id), _) => config.source(id).ok_or_else(|| unknown("source", id, &known())),
+            (None, [only]) => Ok(only),
+            (None, []) => Err(Problem::new("there is no [[source]]", "add the one that the postback is for")),
+            (None, _) => {
+                let hint =
+                    format!("name the one that the postback is for: --source {}", known().join(" or "));
+                Err(Problem::new("there are several sources", hint))
+            }
         }
     }
 

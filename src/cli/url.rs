@@ -3,9 +3,7 @@
 
 use clap::Args;
 
-use crate::cli::{ConfigPath, Failure, print};
-use crate::config::Config;
-use crate::problem::{Problem, did_you_mean};
+use crate::cli::{ConfigPath, Failure, note_other_problems, print};
 
 #[derive(Args)]
 pub struct Url {
@@ -21,27 +19,10 @@ pub struct Url {
 
 impl Url {
     pub fn run(self) -> Result<(), Failure> {
-        let config = self.config.load()?;
-        let usage = |problem| Failure::usage(vec![problem]);
-        let source =
-            config.source(&self.source).ok_or_else(|| usage(unknown_source(&config, &self.source)))?;
-        let url = config.postback_url(source, &self.with).map_err(usage)?;
+        let part = self.config.load_part()?;
+        let (config, source) = part.source(&self.source).map_err(Failure::usage)?;
+        let url = config.postback_url(source, &self.with).map_err(|problem| Failure::usage(vec![problem]))?;
+        note_other_problems(&part);
         print(&format!("{url}\n"))
     }
-}
-
-/// Says which source was meant.
-pub fn unknown_source(config: &Config, typed: &str) -> Problem {
-    let known: Vec<&str> = config.sources.iter().map(|source| source.id.as_str()).collect();
-    unknown("source", typed, &known)
-}
-
-/// Says that nothing of this kind has the id that was typed, and which was meant.
-pub fn unknown(kind: &str, typed: &str, known: &[&str]) -> Problem {
-    let hint = match did_you_mean(typed, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => format!("the configuration has no [[{kind}]]"),
-        None => format!("the configuration has: {}", known.join(", ")),
-    };
-    Problem::new(format!("there is no {kind} `{typed}`"), hint)
 }

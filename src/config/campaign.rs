@@ -100,14 +100,14 @@ fn read_campaign<'a>(
     let affiliates = &known.affiliates;
     let affiliate =
         given.then(|| section.parsed("affiliate", |text| AFFILIATE.one_of(text, affiliates))).flatten();
-    let creatives = known.creatives.listed(&section, offer.as_ref());
+    let (creatives, is_right) = known.creatives.listed(&section, offer.as_ref());
     let scope = id.clone().map(Scope::Campaign);
     partners.outgoing.extend(outgoing::read_of(root, &section, scope));
     if let (Some(id), Some(affiliate)) = (&id, &affiliate) {
         check_links(&section, (id, affiliate, &creatives), &mut known.links);
     }
     section.finish();
-    if let (Some(id), Some(offer), Some(affiliate)) = (id, offer, affiliate) {
+    if let (Some(id), Some(offer), Some(affiliate), true) = (id, offer, affiliate, is_right) {
         let campaign = offer::Campaign { id, offer, affiliate, creatives };
         partners.campaigns.push(Campaign { campaign: Arc::new(campaign), name });
     }

@@ -2,9 +2,11 @@
 
 use crate::config::Config;
 use crate::config::destination::Destination;
+use crate::config::exposure;
 use crate::config::offer::Offer;
 use crate::config::read::Section;
 use crate::config::server::ApiToken;
+use crate::config::source::Source;
 use crate::domain::filter::{FilterMode, FilterRules};
 use crate::domain::offer::{Caps, OfferStatus};
 use crate::problem::Problem;
@@ -14,6 +16,8 @@ use crate::template::macro_url::MacroUrl;
 pub fn remark(root: &Section<'_>, config: &Config) {
     warn_of_nothing(root, config);
     warn_of_unrouted(root, config);
+    warn_of_idle_tag(root, config);
+    exposure::remark(root, config);
     if config.api.tokens.iter().any(|token| token.rights.may_read_all() || of_advertiser(token)) {
         warn_of_words(root, config);
     }
@@ -69,6 +73,31 @@ fn warn_of_unrouted(root: &Section<'_>, config: &Config) {
                 `campaign` and `affiliate` do too";
     let place = Place { root, table: "destination", id: first.account.id().as_str() };
     place.warn("id", what.to_owned(), hint);
+}
+
+/// The tag puts click ids onto links. Where a campaign is, it has clicks to record without any.
+fn warn_of_idle_tag(root: &Section<'_>, config: &Config) {
+    let finds_links = |source: &Source| {
+        let shape = source.template.link_query();
+        source.template.link_param().is_some()
+            && !(shape.is_empty() && source.link_hosts.is_empty() && source.link_paths.is_empty())
+    };
+    let is_used = !config.tag.origins.is_empty();
+    if !is_used || !config.campaigns.is_empty() || config.sources.iter().any(finds_links) {
+        return;
+    }
+    let Some(tag) = root.section("tag", None) else { return };
+    let hint = match config.sources.iter().find(|source| source.template.link_param().is_some()) {
+        Some(source) => format!(
+            "name the links that lead to it in the [[source]] `{}`: link_hosts = [\"track.example.com\"], or \
+             link_paths = [\"/go/*\"]",
+            source.id
+        ),
+        None => "add the [[source]] whose links the pages have, by a template with `link_param`; or a \
+                 [[campaign]]"
+            .to_owned(),
+    };
+    tag.warning("origins", "the tag can find no link to put a click id onto", hint);
 }
 
 /// One table of the file, found again by its id.

@@ -22,7 +22,7 @@ pub struct Creative {
 #[derive(Default)]
 pub struct Creatives {
     pub whole: Vec<Creative>,
-    ids: Vec<CreativeId>,
+    pub ids: Vec<CreativeId>,
     /// Whose each is, as far as that was understood.
     owners: Vec<(CreativeId, OfferId)>,
 }
@@ -61,10 +61,12 @@ fn read(section: Section<'_>, offers: &[OfferId], creatives: &mut Creatives) -> 
 }
 
 impl Creatives {
-    /// The `creative` of a `[[campaign]]` of this offer: one id, or a list. What cannot be meant is left
-    /// out, its problem kept.
-    pub fn listed(&self, section: &Section<'_>, offer: Option<&OfferId>) -> Vec<CreativeId> {
-        let texts = section.texts("creative").unwrap_or_default();
+    /// The `creative` of a `[[campaign]]` of this offer: one id, or a list; and whether all of it is
+    /// right. What cannot be meant is left out, its problem kept.
+    pub fn listed(&self, section: &Section<'_>, offer: Option<&OfferId>) -> (Vec<CreativeId>, bool) {
+        let read = section.texts("creative");
+        let is_read = read.is_some() || !section.has("creative");
+        let texts = read.unwrap_or_default();
         let is_alone = texts.len() == 1;
         let mut listed: Vec<CreativeId> = Vec::new();
         for text in &texts {
@@ -80,7 +82,8 @@ impl Creatives {
                 }
             }
         }
-        listed
+        let is_right = is_read && listed.len() == texts.len();
+        (listed, is_right)
     }
 
     /// Whether a campaign of `offer` may list `id` after those that it lists already.

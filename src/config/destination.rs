@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
+use crate::config::exposure;
 use crate::config::names::Kind;
 use crate::config::only::{self, Known};
 use crate::config::outgoing::ID_PREFIXES;
@@ -18,7 +19,7 @@ use crate::domain::routing::Route;
 use crate::problem::Problem;
 use crate::template::account::{Account, AccountSpec, Mode};
 use crate::template::catalog::Catalog;
-use crate::template::destination::DestinationTemplate;
+use crate::template::destination::{DestinationTemplate, SettingKind, SettingSpec};
 
 /// One destination as configured, ready to render and send.
 #[derive(Clone)]
@@ -63,7 +64,7 @@ fn read(
 ) -> Option<Destination> {
     let id = own_id(&section, ids);
     let given = section.require("template", "\"webhook\"");
-    let template = given.then(|| section.parsed("template", |text| find_template(text, catalog))).flatten();
+    let template = given.then(|| read_template(&section, catalog)).flatten();
     let modes = [("live", Mode::Live), ("test", Mode::Test), ("shadow", Mode::Shadow), ("off", Mode::Off)];
     let mode = section.parsed("mode", |text| one_of(text, &modes));
     let endpoint = section.parsed("endpoint", endpoint);
@@ -76,14 +77,16 @@ fn read(
     }
     let explicit = section.parsed("consent", |text| one_of(text, &CONSENT));
     let only = section.section("only", Some(&[])).map(|section| only::read(section, known));
-    let settings = section.section("settings", Some(&[]));
+    let table = section.section("settings", Some(&[]));
     let events = section.section("events", Some(&[]));
     let reader = section.reader();
-    let places = Places::of(&section, settings.as_ref(), events.as_ref());
-    let (settings, events) =
-        (settings.map(|table| read_settings(&table)), events.map(|table| renamed(&table)));
+    let places = Places::of(&section, table.as_ref(), events.as_ref());
+    let (settings, events) = (table.as_ref().map(read_settings), events.map(|table| renamed(&table)));
     section.finish_knowing(|key| is_setting(key, template.as_deref()));
-    let (template, settings) = (template?, settings?);
+    let (template, table, settings) = (template?, table?, settings?);
+    warn_of_odd_secrets(&table, &template, &settings.read);
+    let plain_url = plain_url(&template, &settings.read);
+    let has_endpoint = endpoint.is_some();
     let spec = AccountSpec {
         // An id that is wrong has been told; the settings are checked all the same.
         id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
@@ -102,6 +105,11 @@ fn read(
             return None;
         }
     };
+    match (has_endpoint, plain_url) {
+        (true, _) => exposure::warn_of_plain_secrets(&section, "endpoint", &account),
+        (false, Some(setting)) => exposure::warn_of_plain_secrets(&table, &setting, &account),
+        (false, None) => exposure::warn_of_plain_secrets(&section, "template", &account),
+    }
     let (id, only) = (id?, only?);
     let (changes, consent) = (template.changes(), account.consent_need());
     Some(Destination {
@@ -112,6 +120,29 @@ fn read(
         allow_private_network: allow_private_network?,
         timeout_ms: timeout_ms?,
     })
+}
+
+/// A token that was pasted with more than itself is refused by the platform at the first sale.
+fn warn_of_odd_secrets(
+    table: &Section<'_>,
+    template: &DestinationTemplate,
+    given: &BTreeMap<String, String>,
+) {
+    let is_token = |spec: &&SettingSpec| spec.secret && spec.kind == SettingKind::Text;
+    for spec in template.settings().iter().filter(is_token) {
+        if let Some(secret) = given.get(&spec.name) {
+            exposure::warn_of_odd_secret(table, &spec.name, secret.trim());
+        }
+    }
+}
+
+/// The setting that holds an address by http, if there is one.
+fn plain_url(template: &DestinationTemplate, given: &BTreeMap<String, String>) -> Option<String> {
+    let is_plain = |spec: &&SettingSpec| {
+        let value = given.get(&spec.name);
+        spec.kind == SettingKind::Url && value.is_some_and(|value| value.trim().starts_with("http:"))
+    };
+    template.settings().iter().find(is_plain).map(|spec| spec.name.clone())
 }
 
 /// An id that is not one of those that outgoing postbacks have.
@@ -125,10 +156,16 @@ fn own_id(section: &Section<'_>, ids: &mut Vec<DestinationId>) -> Option<Destina
     Some(id)
 }
 
-fn find_template(text: &Text, catalog: &Catalog) -> Result<Arc<DestinationTemplate>, Problem> {
-    let unknown =
-        || unknown_template("destination", text, catalog.destination_names(), catalog.source_names());
-    catalog.destination(&text.value).ok_or_else(unknown)
+/// The template that the destination names. Nothing is said of one that is broken: that is said where it
+/// is.
+fn read_template(section: &Section<'_>, catalog: &Catalog) -> Option<Arc<DestinationTemplate>> {
+    let find = |text: &Text| match catalog.destination(&text.value) {
+        None if !catalog.has_broken_destination(&text.value) => {
+            Err(unknown_template("destination", text, catalog.destination_names(), catalog.source_names()))
+        }
+        found => Ok(found),
+    };
+    section.parsed("template", find).flatten()
 }
 
 fn endpoint(text: &Text) -> Result<Url, Problem> {

@@ -5,19 +5,21 @@ pub mod checks;
 pub mod creative;
 pub mod destination;
 pub mod doors;
+pub mod exposure;
 pub mod filters;
 pub mod links;
 pub mod names;
 pub mod offer;
 pub mod only;
 pub mod outgoing;
+pub mod part;
 pub mod read;
 pub mod secrets;
 pub mod server;
 pub mod source;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use toml::de::DeTable;
 
@@ -29,6 +31,7 @@ use crate::config::filters::Filters;
 use crate::config::offer::{Affiliate, Campaign, Offer};
 use crate::config::only::Known;
 use crate::config::outgoing::Outgoing;
+use crate::config::part::{Ids, Part};
 use crate::config::read::{Env, Reader, Section};
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source::Source;
@@ -43,6 +46,19 @@ use crate::template::catalog::{Catalog, check_folder};
 
 /// The shipped default file: every key, explained. Its values are the defaults, and `init` writes it.
 pub const DEFAULT: &str = include_str!("default.toml");
+
+/// The shipped file with its examples switched on: what `init --example` writes. The defaults of tables
+/// that are there only where they are written, such as `[[source]]`, are those of its examples.
+pub fn with_examples() -> &'static str {
+    static EXAMPLES: LazyLock<String> =
+        LazyLock::new(|| DEFAULT.split_inclusive('\n').map(without_example_mark).collect());
+    &EXAMPLES
+}
+
+/// A line of an example begins with `#` and no space behind it.
+fn without_example_mark(line: &str) -> &str {
+    line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| !c.is_whitespace())).unwrap_or(line)
+}
 
 /// A configuration in which everything named exists and fits together.
 #[derive(Clone)]
@@ -75,12 +91,7 @@ impl Config {
     /// # Errors
     /// Every problem of the file, of what it names and of its templates.
     pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let hint = "write one with `postbridge init`, or name yours with --config or $POSTBRIDGE_CONFIG";
-            vec![Problem::new(format!("the configuration cannot be read: {error}"), hint).in_file(&file)]
-        })?;
-        Config::parse(&file, &text, &|name| std::env::var(name).ok())
+        Part::load(path)?.into_whole()
     }
 
     /// What decisions go by. A destination that is off takes nothing new.
@@ -104,21 +115,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(file: &str, text: &str, env: Env<'_>) -> Result<Config, Vec<Problem>> {
-        let reader = Reader::new(file, text, env);
-        let defaults = Reader::new("default.toml", DEFAULT, env);
-        let config = match (reader.table(), defaults.table()) {
-            (Some(table), Some(default)) => read(Section::root(&reader, &table, &default)),
-            _ => None,
-        };
-        let (mut problems, warnings) = reader.into_findings();
-        problems.extend(defaults.into_findings().0);
-        match config {
-            Some(config) if problems.is_empty() => Ok(Config { warnings, ..config }),
-            None if problems.is_empty() => Err(vec![
-                Problem::new("the configuration was not understood", "please report this file").in_file(file),
-            ]),
-            _ => Err(problems),
-        }
+        Part::parse(file, text, env).into_whole()
     }
 
     /// What keeps `new` from taking this configuration's place while the program runs: addresses, the
@@ -231,6 +228,14 @@ fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
     path
 }
 
+/// Every template that is whole; what is wrong with the others is kept.
+fn read_catalog(root: &Section<'_>) -> Catalog {
+    let folder = templates_path(root);
+    let (catalog, problems) = Catalog::load_what_is_whole(folder.as_deref());
+    problems.into_iter().for_each(|problem| root.reader().elsewhere(problem));
+    if root.has("templates") && folder.is_none() { catalog.without_the_users() } else { catalog }
+}
+
 /// What the doors that need no `[[source]]` want done with their conversions, where the door itself does
 /// not name what tells one sale from another.
 fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
@@ -240,41 +245,37 @@ fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
     ids.map(move |id| (id.clone(), Arc::new(SourcePolicy { dedup: dedup(&id), ..usual(id) })))
 }
 
-fn read(root: Section<'_>) -> Option<Config> {
+/// What could be read of the file, whose problems are with the reader. What has one is left out, or is as in
+/// the default file; `None` where not even `public_url` is known. Its ids are put into `ids`.
+fn read(root: &Section<'_>, ids: &mut Ids) -> Option<Config> {
     let server = root.section("server", None).and_then(Server::read);
     let store = root.section("store", None).and_then(StoreSettings::read);
-    let offers = offer::read_all(&root);
+    let offers = offer::read_all(root);
     let api = root.section("api", Some(&[])).map(|section| Api::read(section, &offers.advertisers));
-    let catalog = match Catalog::load(templates_path(&root).as_deref()) {
-        Ok(catalog) => Some(Arc::new(catalog)),
-        Err(problems) => {
-            problems.into_iter().for_each(|problem| root.reader().elsewhere(problem));
-            None
-        }
-    };
-    // With broken templates of one's own, the built-in ones still let the rest be checked.
-    let known = catalog.clone().or_else(|| Catalog::load(None).ok().map(Arc::new))?;
-    let sources = source::read_all(&root, &known);
-    let creatives = creative::read_all(&root, &offers.ids);
+    let catalog = read_catalog(root);
+    let sources = source::read_all(root, &catalog);
+    let creatives = creative::read_all(root, &offers.ids);
     let Partners { affiliates, campaigns, outgoing, affiliate_ids, campaign_ids } =
-        campaign::read_all(&root, &offers.ids, &creatives);
+        campaign::read_all(root, &offers.ids, &creatives);
     let nameable = Known {
         sources: &sources.ids,
         offers: &offers.ids,
         campaigns: &campaign_ids,
         affiliates: &affiliate_ids,
     };
-    let destinations = destination::read_all(&root, &known, &nameable);
+    let destinations = destination::read_all(root, &catalog, &nameable);
     let Filters { rules, country_file } =
         root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
     let tag = root.section("tag", None).and_then(TagSettings::read);
     let pixel = root.section("pixel", None).and_then(PixelSettings::read);
     let network_api = root.section("cake_api", None).and_then(NetworkApi::read);
     root.finish_knowing(|_| None);
+    *ids =
+        Ids { sources: sources.ids, campaigns: campaign_ids, offers: offers.ids, creatives: creatives.ids };
     let config = Config {
         server: server?,
-        store: store?,
-        api: api?,
+        store: store.or_else(|| StoreSettings::read(root.default_of("store")?))?,
+        api: api.unwrap_or_default(),
         sources: sources.whole,
         destinations,
         affiliates,
@@ -284,12 +285,12 @@ fn read(root: Section<'_>) -> Option<Config> {
         outgoing,
         filters: rules,
         country_file,
-        tag: tag?,
-        pixel: pixel?,
-        network_api: network_api?,
-        catalog: catalog?,
+        tag: tag.or_else(|| TagSettings::read(root.default_of("tag")?))?,
+        pixel: pixel.or_else(|| PixelSettings::read(root.default_of("pixel")?))?,
+        network_api: network_api.or_else(|| NetworkApi::read(root.default_of("cake_api")?))?,
+        catalog: Arc::new(catalog),
         warnings: Vec::new(),
     };
-    checks::remark(&root, &config);
+    checks::remark(root, &config);
     Some(config)
 }

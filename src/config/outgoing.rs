@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use url::Url;
 
 use crate::config::destination::is_private;
+use crate::config::exposure;
 use crate::config::names::Kind;
 use crate::config::offer::amount;
 use crate::config::read::{Section, Text};
@@ -14,6 +15,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, Route, Scope};
 use crate::problem::Problem;
 use crate::template::account::{Account, Mode};
+use crate::template::calculation;
 use crate::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
 use crate::template::outgoing::Postback;
 
@@ -120,8 +122,11 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
     if let (Some(url), Some(false)) = (&url, allow_private_network) {
         warn_of_private_host(&section, url.host());
     }
+    if let Some(url) = &url {
+        exposure::warn_of_odd_url(&section, "url", url);
+    }
     let id = id.and_then(|id| whole_id(&section, &id));
-    section.finish();
+    section.finish_knowing(|_| None);
     let id = id?;
     let route = Route {
         changes: changes?,
@@ -131,7 +136,7 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
         percent: percent?,
         ..Route::to(id.clone())
     };
-    Some(Outgoing {
+    let outgoing = Outgoing {
         id,
         route,
         url: url?,
@@ -140,7 +145,9 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
         allow_private_network: allow_private_network?,
         max_per_second,
         timeout_ms: timeout_ms?,
-    })
+    };
+    exposure::warn_of_plain_secrets(&section, "url", &outgoing.account());
+    Some(outgoing)
 }
 
 fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
@@ -151,6 +158,7 @@ fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
             format!("{} has a `#` that begins no macro: what stands behind it is never sent", text.shown());
         return Err(Problem::new(what, "take it out, or show in `macro` how macros are written: \"#{}#\""));
     }
+    calculation::check_postback(&url)?;
     Ok(if text.is_from_outside() { url.kept_secret() } else { url })
 }
 

@@ -46,9 +46,10 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push((line, self.placed(line, problem)));
     }
 
-    /// Keeps a problem that has its own place, such as one inside a template.
+    /// Keeps a problem that has its own place, such as one inside a template; it goes before those of this
+    /// file, which may follow from it.
     pub fn elsewhere(&self, problem: Problem) {
-        self.problems.borrow_mut().push((usize::MAX, problem));
+        self.problems.borrow_mut().push((0, problem));
     }
 
     /// Keeps a remark that stops nothing.
@@ -148,6 +149,13 @@ impl<'a> Section<'a> {
     /// The file's outermost table.
     pub fn root(reader: &'a Reader<'a>, table: &'a DeTable<'a>, defaults: &'a DeTable<'a>) -> Section<'a> {
         Section::new(reader, "the file".to_owned(), 0, Some(table), Some(defaults), None)
+    }
+
+    /// A table at the top of the file as it is where the file leaves it out; for one that is there and
+    /// cannot be used.
+    pub fn default_of(&self, key: &'static str) -> Option<Section<'a>> {
+        let defaults = self.defaults?.get(key)?.get_ref().as_table();
+        Some(Section::new(self.reader, format!("[{key}]"), 0, None, defaults, None))
     }
 
     fn new(

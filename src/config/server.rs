@@ -46,12 +46,13 @@ pub struct Tls {
 }
 
 impl Server {
-    /// Reads `[server]`; `None` when a problem was kept.
+    /// Reads `[server]`, whose problems are kept; `None` where not even `public_url` can be known.
     pub fn read(section: Section<'_>) -> Option<Server> {
         let tls = read_tls(&section);
         let listen = section.parsed("listen", address);
+        let public_url = public_url(&section, listen);
         let server = Server {
-            public_url: public_url(&section, listen, tls.is_some()),
+            public_url: String::new(),
             admin_listen: section.parsed("admin_listen", address),
             trusted_proxies: section.all_parsed("trusted_proxies", network).unwrap_or_default(),
             max_body_bytes: section.number("max_body_bytes", 1024..=16 * 1024 * 1024).unwrap_or_default(),
@@ -71,7 +72,7 @@ impl Server {
             );
         }
         section.finish();
-        listen.map(|_| server)
+        public_url.map(|public_url| Server { public_url, ..server })
     }
 }
 
@@ -103,7 +104,8 @@ fn read_tls(server: &Section<'_>) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key? })
 }
 
-fn public_url(section: &Section<'_>, listen: Option<SocketAddr>, tls: bool) -> String {
+/// What printed URLs begin with; `None` where what it is made of has a problem.
+fn public_url(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<String> {
     let given = section.parsed("public_url", |text| {
         let url = web_url(text)?;
         if url.query().is_some() || url.fragment().is_some() {
@@ -114,15 +116,19 @@ fn public_url(section: &Section<'_>, listen: Option<SocketAddr>, tls: bool) -> S
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
     });
-    let scheme = if tls { "https" } else { "http" };
-    if !section.has("public_url") && listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+    if section.has("public_url") {
+        return given;
+    }
+    let listen = listen?;
+    if !listen.ip().is_loopback() {
         section.warning(
             "listen",
             "[server] has no `public_url`: printed URLs begin with `listen`, which networks cannot reach",
             "add the address that networks use: public_url = \"https://t.example.com\"",
         );
     }
-    given.unwrap_or_else(|| listen.map(|listen| format!("{scheme}://{listen}")).unwrap_or_default())
+    let scheme = if section.has("tls") { "https" } else { "http" };
+    Some(format!("{scheme}://{listen}"))
 }
 
 fn address(text: &Text) -> Result<SocketAddr, Problem> {

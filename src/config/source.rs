@@ -78,7 +78,7 @@ pub fn read_all(root: &Section<'_>, catalog: &Catalog) -> Sources {
 fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Option<Source> {
     let id = own_id(&section, ids);
     let given = section.require("template", "\"generic\"");
-    let template = given.then(|| section.parsed("template", |text| find_template(text, catalog))).flatten();
+    let template = given.then(|| read_template(&section, catalog)).flatten();
     let given = section.require("key", "{ env = \"POSTBACK_KEY\" }");
     let keys = given.then(|| section.all_parsed("key", postback_key)).flatten();
     if keys.as_ref().is_some_and(Vec::is_empty) {
@@ -182,10 +182,15 @@ fn own_id(section: &Section<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
     Some(id)
 }
 
-fn find_template(text: &Text, catalog: &Catalog) -> Result<Arc<SourceTemplate>, Problem> {
-    catalog
-        .source(&text.value)
-        .ok_or_else(|| unknown_template("source", text, catalog.source_names(), catalog.destination_names()))
+/// The template that the source names. Nothing is said of one that is broken: that is said where it is.
+fn read_template(section: &Section<'_>, catalog: &Catalog) -> Option<Arc<SourceTemplate>> {
+    let find = |text: &Text| match catalog.source(&text.value) {
+        None if !catalog.has_broken_source(&text.value) => {
+            Err(unknown_template("source", text, catalog.source_names(), catalog.destination_names()))
+        }
+        found => Ok(found),
+    };
+    section.parsed("template", find).flatten()
 }
 
 /// Says which template was meant: near in spelling, or of the other kind.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::domain::click::Click;
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::Conversion;
@@ -171,6 +173,14 @@ impl Account {
         match &self.kind {
             Kind::Templated(account) => Some(&account.template),
             Kind::Postback(_) => None,
+        }
+    }
+
+    /// Where its secrets are sent to, as far as the configuration alone decides; `None` where it sends none.
+    pub fn secrets_go_to(&self) -> Option<Url> {
+        match &self.kind {
+            Kind::Templated(account) => account.secrets_go_to(),
+            Kind::Postback(postback) => postback.secrets_go_to(),
         }
     }
 

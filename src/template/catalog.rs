@@ -1,6 +1,6 @@
 //! Every template there is: those compiled in, and a user's own, which add to them or override them by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,16 @@ static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 pub struct Catalog {
     sources: BTreeMap<String, Arc<SourceTemplate>>,
     destinations: BTreeMap<String, Arc<DestinationTemplate>>,
+    broken: Broken,
+}
+
+/// The names that are in no list of a [`Catalog`] because something is wrong with their templates.
+#[derive(Default)]
+struct Broken {
+    sources: BTreeSet<String>,
+    destinations: BTreeSet<String>,
+    /// Whether some folder could not be read: then any name may be one of its templates.
+    any: bool,
 }
 
 /// The texts of one folder, by file name.
@@ -31,33 +41,69 @@ impl Catalog {
     /// # Errors
     /// Every problem of every template at once.
     pub fn load(user_directory: Option<&Path>) -> Result<Catalog, Vec<Problem>> {
+        let (catalog, problems) = Catalog::load_what_is_whole(user_directory);
+        if problems.is_empty() { Ok(catalog) } else { Err(problems) }
+    }
+
+    /// The same with those templates that are whole, and every problem of the others. A broken template
+    /// of the user's hides the built-in one of its name, too.
+    pub fn load_what_is_whole(user_directory: Option<&Path>) -> (Catalog, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut found = Found::built_in();
         if let Some(directory) = user_directory {
             found.take_directory(directory, &mut problems);
         }
-        let mut catalog = Catalog::default();
-        for (name, (place, text)) in &found.sources {
-            match SourceTemplate::parse(place, text) {
-                Ok(template) if template.name() == name => {
-                    catalog.sources.insert(name.clone(), Arc::new(template));
-                }
+        let mut catalog = Catalog { broken: found.broken, ..Catalog::default() };
+        for (name, (place, text)) in found.sources {
+            catalog.take_source(name, (&place, &text), &mut problems);
+        }
+        for (name, (place, files)) in found.destinations {
+            match DestinationTemplate::parse_at(&name, &place, &files) {
                 Ok(template) => {
-                    let what = format!("its name is `{}` and the file's is `{name}`", template.name());
-                    problems.push(Problem::new(what, "give both the same name").in_file(place));
+                    catalog.destinations.insert(name, Arc::new(template));
                 }
-                Err(wrong) => problems.extend(wrong),
+                Err(wrong) => {
+                    problems.extend(wrong);
+                    catalog.broken.destinations.insert(name);
+                }
             }
         }
-        for (name, (place, files)) in &found.destinations {
-            match DestinationTemplate::parse_at(name, place, files) {
-                Ok(template) => {
-                    catalog.destinations.insert(name.clone(), Arc::new(template));
-                }
-                Err(wrong) => problems.extend(wrong),
+        (catalog, problems)
+    }
+
+    fn take_source(&mut self, name: String, (place, text): (&str, &str), problems: &mut Vec<Problem>) {
+        match SourceTemplate::parse(place, text) {
+            Ok(template) if template.name() == name => {
+                self.sources.insert(name, Arc::new(template));
+                return;
             }
+            Ok(template) => {
+                let what = format!("its name is `{}` and the file's is `{name}`", template.name());
+                let line = text.lines().position(|line| line.trim_start().starts_with("name"));
+                let line = line.map_or(1, |index| index + 1);
+                problems.push(Problem::new(what, "give both the same name").at(place, line));
+                self.broken.sources.insert(template.name().to_owned());
+            }
+            Err(wrong) => problems.extend(wrong),
         }
-        if problems.is_empty() { Ok(catalog) } else { Err(problems) }
+        self.broken.sources.insert(name);
+    }
+
+    /// The same catalogue, of a configuration whose folder of templates could not be read.
+    #[must_use]
+    pub fn without_the_users(mut self) -> Catalog {
+        self.broken.any = true;
+        self
+    }
+
+    /// Whether a source template of this name is not here because something is wrong with it.
+    pub fn has_broken_source(&self, name: &str) -> bool {
+        !self.sources.contains_key(name) && (self.broken.any || self.broken.sources.contains(name))
+    }
+
+    /// Whether a destination template of this name is not here because something is wrong with it.
+    pub fn has_broken_destination(&self, name: &str) -> bool {
+        !self.destinations.contains_key(name) && (self.broken.any || self.broken.destinations.contains(name))
     }
 
     pub fn source(&self, name: &str) -> Option<Arc<SourceTemplate>> {
@@ -83,11 +129,14 @@ impl Catalog {
 struct Found {
     sources: BTreeMap<String, (String, String)>,
     destinations: BTreeMap<String, (String, Files)>,
+    /// What could not be read.
+    broken: Broken,
 }
 
 impl Found {
     fn built_in() -> Found {
-        let mut found = Found { sources: BTreeMap::new(), destinations: BTreeMap::new() };
+        let (sources, destinations) = (BTreeMap::new(), BTreeMap::new());
+        let mut found = Found { sources, destinations, broken: Broken::default() };
         for file in BUILT_IN.get_dir("sources").into_iter().flat_map(Dir::files) {
             if let (Some(name), Some(text)) = (template_name(file.path()), file.contents_utf8()) {
                 let place = format!("templates/{}", file.path().display());
@@ -109,25 +158,47 @@ impl Found {
     fn take_directory(&mut self, directory: &Path, problems: &mut Vec<Problem>) {
         if let Err(problem) = check_folder(directory) {
             problems.push(problem);
+            self.broken.any = true;
             return;
         }
-        for path in entries(&directory.join("sources"), problems) {
+        for path in self.entries(&directory.join("sources"), problems) {
             let Some(name) = template_name(&path) else { continue };
-            let place = path.display().to_string();
             match fs::read_to_string(&path) {
                 Ok(text) => {
-                    self.sources.insert(name, (place, text));
+                    self.sources.insert(name, (path.display().to_string(), text));
                 }
-                Err(error) => problems.push(unreadable(&path, &error)),
+                Err(error) => {
+                    problems.push(unreadable(&path, &error));
+                    self.sources.remove(&name);
+                    self.broken.sources.insert(name);
+                }
             }
         }
-        for folder in entries(&directory.join("destinations"), problems) {
-            if folder.is_file() {
-                continue;
+        for folder in self.entries(&directory.join("destinations"), problems) {
+            let Some(name) = file_name(&folder).filter(|_| !folder.is_file()) else { continue };
+            match read_files(&folder) {
+                Ok(files) => {
+                    self.destinations.insert(name, (folder.display().to_string(), files));
+                }
+                Err(wrong) => {
+                    problems.extend(wrong);
+                    self.destinations.remove(&name);
+                    self.broken.destinations.insert(name);
+                }
             }
-            if let Some(name) = file_name(&folder) {
-                let files = read_files(&folder, problems);
-                self.destinations.insert(name, (folder.display().to_string(), files));
+        }
+    }
+
+    /// What is in a directory, where an absent one holds nothing. Whether it is there, reading it says:
+    /// asking first would take a folder that may not be read for an absent one.
+    fn entries(&mut self, directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+        match list(directory) {
+            Ok(paths) => paths,
+            Err(error) if error.kind() == ErrorKind::NotFound && !directory.is_symlink() => Vec::new(),
+            Err(error) => {
+                problems.push(unreadable(directory, &error));
+                self.broken.any = true;
+                Vec::new()
             }
         }
     }
@@ -183,22 +254,10 @@ fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The same where an absent directory holds nothing. Whether it is there, reading it says: asking
-/// first would take a folder that may not be read for an absent one.
-fn entries(directory: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    match list(directory) {
-        Ok(paths) => paths,
-        Err(error) if error.kind() == ErrorKind::NotFound && !directory.is_symlink() => Vec::new(),
-        Err(error) => {
-            problems.push(unreadable(directory, &error));
-            Vec::new()
-        }
-    }
-}
-
-fn read_files(folder: &Path, problems: &mut Vec<Problem>) -> Files {
-    let mut files = Files::new();
-    for path in entries(folder, problems) {
+/// The texts of one template's folder, or what of it cannot be read.
+fn read_files(folder: &Path) -> Result<Files, Vec<Problem>> {
+    let (mut files, mut problems) = (Files::new(), Vec::new());
+    for path in list(folder).map_err(|error| vec![unreadable(folder, &error)])? {
         let known = path.extension().is_some_and(|kind| kind == "toml" || kind == "hbs" || kind == "md");
         if !known || path.is_dir() {
             continue;
@@ -208,7 +267,7 @@ fn read_files(folder: &Path, problems: &mut Vec<Problem>) -> Files {
             Err(error) => problems.push(unreadable(&path, &error)),
         }
     }
-    files
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {

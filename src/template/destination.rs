@@ -6,6 +6,7 @@ use crate::domain::routing::Changes;
 use crate::problem::Problem;
 use crate::template::destination_file::{self, Auth, DestinationFile};
 use crate::template::engine::{Encoding, Line, Source};
+use crate::template::expression::Expression;
 use crate::template::payload::Payload;
 use crate::template::reply::ReplyRules;
 use crate::template::requirement::{self, Bound};
@@ -165,9 +166,18 @@ impl DestinationTemplate {
 
     /// Whether any payload, the URL or a header reads the value of this name.
     pub(crate) fn names(&self, name: &str) -> bool {
-        self.bodies.iter().any(|body| body.payload.names(name))
-            || self.url.names(name)
-            || self.headers.iter().any(|(_, line)| line.names(name))
+        self.any(&|expression| matches!(expression, Expression::Field(field) if field.name == name))
+    }
+
+    /// Whether any payload, the URL or a header holds the setting with this number.
+    pub(crate) fn sends_setting(&self, number: usize) -> bool {
+        self.any(&|expression| matches!(expression, Expression::Setting(index) if *index == number))
+    }
+
+    fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+        self.bodies.iter().any(|body| body.payload.any(test))
+            || self.url.any(test)
+            || self.headers.iter().any(|(_, line)| line.any(test))
     }
 
     pub(crate) fn reply(&self) -> &ReplyRules {

@@ -4,6 +4,7 @@ use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, Template, TemplateElement};
 
 use crate::problem::{Problem, did_you_mean};
+use crate::template::calculation;
 use crate::template::expression::{Call, Expression, Helper, Kind, Scope};
 use crate::template::fields::{self, FIELDS};
 use crate::template::formats::{HELPERS, RAW, find_helper};
@@ -36,7 +37,7 @@ pub(crate) enum Piece {
 /// Cuts a text into pieces. Every unknown name and every construct that is not allowed is reported,
 /// and an empty text stands in its place, so that what is around it can be checked too.
 pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Problem>) {
-    let template = check_size(source, text).and_then(|()| {
+    let template = check_text(source, text).and_then(|()| {
         Template::compile(text).map_err(|error| {
             let line = error.pos().map_or(1, |(line, _)| line);
             let what = format!("the template cannot be read: {}", error.reason());
@@ -67,6 +68,17 @@ pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Proble
         }
     }
     (pieces, problems)
+}
+
+fn check_text(source: &Source<'_>, text: &str) -> Result<(), Problem> {
+    check_size(source, text)?;
+    match calculation::in_expressions(text) {
+        Some((line, inside)) => {
+            let what = format!("`{inside}` is a calculation");
+            Err(source.problem(line, what, calculation::hint("`{{number value}}`")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
@@ -164,7 +176,12 @@ fn call(
         helper.options.iter().map(|option| expression.hash.get(*option).map(resolve_one).transpose());
     let options = options.collect::<Result<Vec<_>, _>>()?;
     check_kinds(helper, &arguments).map_err(|(what, hint)| source.problem(line, what, hint))?;
-    Ok(Expression::Call(Box::new(Call { helper, arguments, options })))
+    let expression = Expression::Call(Box::new(Call { helper, arguments, options }));
+    if name == "number" && calculation::is_no_number(&expression) {
+        let what = "what `number` is given here is never a number, whatever its values are";
+        return Err(source.problem(line, what.to_owned(), calculation::hint("`{{number value}}`")));
+    }
+    Ok(expression)
 }
 
 fn check_kinds(helper: &Helper, arguments: &[Expression]) -> Result<(), (String, String)> {
@@ -274,7 +291,15 @@ impl Line {
             }
             Piece::Value { expression, .. } => Part::Value(expression),
         };
-        let (pieces, problems) = pieces(source, text);
+        let (pieces, mut problems) = pieces(source, text);
+        let calculates = match encoding {
+            Encoding::None => calculation::in_header(&pieces),
+            Encoding::Url => calculation::in_query(&pieces),
+        };
+        if calculates {
+            let what = "it calculates with an amount, and is sent as it is written".to_owned();
+            problems.push(source.problem(1, what, calculation::hint("`{{value}}`")));
+        }
         if problems.is_empty() {
             Ok(Line { parts: pieces.into_iter().map(part).collect(), encoding })
         } else {
@@ -282,12 +307,27 @@ impl Line {
         }
     }
 
-    /// Whether it reads the value of this name.
-    pub(crate) fn names(&self, name: &str) -> bool {
+    /// Whether `test` holds for anything in it.
+    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         self.parts.iter().any(|part| match part {
             Part::Text(_) => false,
-            Part::Value(expression) | Part::Raw(expression) => expression.names(name),
+            Part::Value(expression) | Part::Raw(expression) => expression.any(test),
         })
+    }
+
+    /// What it begins with, as far as only the settings decide.
+    pub(crate) fn beginning(&self, settings: &[Option<String>]) -> String {
+        let mut beginning = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => beginning.push_str(text),
+                Part::Value(Expression::Setting(index)) | Part::Raw(Expression::Setting(index)) => {
+                    beginning.push_str(settings.get(*index).and_then(Option::as_deref).unwrap_or_default());
+                }
+                Part::Value(_) | Part::Raw(_) => break,
+            }
+        }
+        beginning
     }
 
     pub(crate) fn render(&self, scope: &Scope<'_>) -> String {

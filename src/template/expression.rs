@@ -182,18 +182,11 @@ impl Expression {
         }
     }
 
-    /// Whether it reads the value of this name, itself or in an argument.
-    pub(crate) fn names(&self, name: &str) -> bool {
-        match self {
-            Expression::Field(field) => field.name == name,
-            Expression::Call(call) => {
-                let options = call.options.iter().flatten();
-                call.arguments.iter().chain(options).any(|argument| argument.names(name))
-            }
-            Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
-                false
-            }
-        }
+    /// Whether `test` holds for it, or for anything in its arguments.
+    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+        let Expression::Call(call) = self else { return test(self) };
+        let inside = call.arguments.iter().chain(call.options.iter().flatten());
+        test(self) || inside.into_iter().any(|argument| argument.any(test))
     }
 
     /// The name of the conversion's or click's value that it is made of; `None` where it is made of none.

@@ -82,6 +82,9 @@ macros! {
     "sourcetime" "When the conversion happened, UTC: 2026-03-04T05:06:07.8900000." source_time;
 }
 
+/// What is an amount of money.
+pub(crate) const AMOUNTS: [&str; 4] = ["payout", "price", "revenue", "amount"];
+
 /// What says something of the person: empty once the visitor has refused `ad_user_data`.
 const PERSONAL: [&str; 3] = ["ip", "sourceip", "udid"];
 

@@ -2,6 +2,7 @@
 
 pub mod account;
 mod bytes;
+pub mod calculation;
 pub mod catalog;
 pub mod character_reference;
 pub mod charset;
@@ -38,6 +39,7 @@ pub mod source;
 mod source_body;
 mod source_default;
 pub mod source_fault;
+mod source_fields;
 pub mod source_file;
 pub(crate) mod source_links;
 pub mod source_map;

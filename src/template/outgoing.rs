@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use rust_decimal::{Decimal, RoundingStrategy};
+use url::Url;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -17,6 +18,20 @@ use crate::template::reply::ReplyRules;
 
 /// The fewest digits behind the point of a payout that was scaled: cents.
 const LEAST_DIGITS: u32 = 2;
+
+/// What trackers call the parameter that opens them.
+const KEYS: [&str; 10] = [
+    "key",
+    "api_key",
+    "apikey",
+    "token",
+    "access_token",
+    "security_token",
+    "auth",
+    "secret",
+    "password",
+    "pwd",
+];
 
 /// What is told, to whom, and how much of the payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +64,15 @@ impl Postback {
         let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
         let scale = || self.scale.to_string();
         (names_it && sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
+    }
+
+    /// The URL without its macros, where it holds a key: it came from outside the configuration, or one of
+    /// its parameters is called so.
+    pub(crate) fn secrets_go_to(&self) -> Option<Url> {
+        let url = Url::parse(&self.url.render(&|_| None)).ok()?;
+        let is_key = |name: &str| KEYS.contains(&name.to_lowercase().as_str());
+        let names_key = url.query_pairs().any(|(name, value)| is_key(&name) && !value.is_empty());
+        (names_key || !self.url.secrets().is_empty()).then_some(url)
     }
 
     pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {

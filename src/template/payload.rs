@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::domain::click::Pairs;
 use crate::problem::Problem;
+use crate::template::calculation;
 use crate::template::engine::{Piece, Source, pieces};
 use crate::template::expression::{Expression, Scope, Value};
 use crate::template::formats::RAW;
@@ -59,6 +60,8 @@ impl Payload {
         for piece in pieces {
             problems.extend(reading.take(source, piece).err());
         }
+        // One operator stands between two values.
+        problems.dedup();
         // A value in the wrong place also breaks the structure: said once is enough.
         if problems.is_empty() {
             Ok(Payload { root: reading.root(source)?, watched: 0 })
@@ -85,9 +88,9 @@ impl Payload {
         Some(watch)
     }
 
-    /// Whether it reads the value of this name anywhere.
-    pub(crate) fn names(&self, name: &str) -> bool {
-        self.root.names(name)
+    /// Whether `test` holds for anything in it.
+    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+        self.root.any(test)
     }
 
     /// Writes the payload. Null members, empty objects and empty arrays are left out.
@@ -99,12 +102,12 @@ impl Payload {
 }
 
 impl Node {
-    fn names(&self, name: &str) -> bool {
+    fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         match &self.shape {
             Shape::Null | Shape::Literal(_) => false,
-            Shape::Value(expression) => expression.names(name),
-            Shape::Object(members) => members.iter().any(|(_, node)| node.names(name)),
-            Shape::Array(elements) => elements.iter().any(|node| node.names(name)),
+            Shape::Value(expression) => expression.any(test),
+            Shape::Object(members) => members.iter().any(|(_, node)| node.any(test)),
+            Shape::Array(elements) => elements.iter().any(|node| node.any(test)),
         }
     }
 
@@ -202,36 +205,54 @@ struct Reading {
     /// Where each stretch of text begins in `json`, and on which line of the file.
     stretches: Vec<(usize, usize)>,
     in_string: bool,
+    /// Whether a value is the last that was taken.
+    after_value: bool,
 }
 
 impl Reading {
     fn take(&mut self, source: &Source<'_>, piece: Piece) -> Result<(), Problem> {
         match piece {
-            Piece::Text { text, line } => {
-                self.stretches.push((self.json.len(), line));
-                self.follow_quotes(&text);
-                self.json.push_str(&text);
-                Ok(())
-            }
+            Piece::Text { text, line } => self.take_text(source, &text, line),
             Piece::Value { expression, line, bare } => {
-                let wrong = if self.in_string {
-                    Some((
-                        "a value stands inside quotes",
-                        "a helper writes its own quotes; join texts by `join`",
-                    ))
-                } else {
-                    wrong_in_json(&expression, bare)
-                };
+                let wrong = self.wrong_value(&expression, bare);
                 self.json.push_str(&format!("\"{MARK}{}\"", self.expressions.len()));
                 self.expressions.push(Some(expression));
-                match wrong {
-                    Some((what, hint)) => {
-                        Err(Problem::new(what, hint).at(source.file, source.first_line + line - 1))
-                    }
-                    None => Ok(()),
-                }
+                self.after_value = true;
+                let at =
+                    |(what, hint)| Problem::new(what, hint).at(source.file, source.first_line + line - 1);
+                wrong.map_or(Ok(()), |wrong| Err(at(wrong)))
             }
         }
+    }
+
+    fn take_text(&mut self, source: &Source<'_>, text: &str, line: usize) -> Result<(), Problem> {
+        let calculates = self.after_value && !self.in_string && calculation::goes_on_in(text);
+        self.after_value = false;
+        self.stretches.push((self.json.len(), line));
+        self.follow_quotes(text);
+        self.json.push_str(text);
+        if !calculates {
+            return Ok(());
+        }
+        let blank = text.len() - text.trim_start().len();
+        let passed = text.get(..blank).unwrap_or_default().matches('\n').count();
+        let (what, hint) = calculated();
+        Err(Problem::new(what, hint).at(source.file, source.first_line + line - 1 + passed))
+    }
+
+    /// What is wrong with a value at this place.
+    fn wrong_value(&self, expression: &Expression, bare: bool) -> Option<(String, String)> {
+        if self.in_string {
+            let what = "a value stands inside quotes";
+            return Some((
+                what.to_owned(),
+                "a helper writes its own quotes; join texts by `join`".to_owned(),
+            ));
+        }
+        if !self.after_value && calculation::leads_to(&self.json) {
+            return Some(calculated());
+        }
+        wrong_in_json(expression, bare).map(|(what, hint)| (what.to_owned(), hint.to_owned()))
     }
 
     fn follow_quotes(&mut self, text: &str) {
@@ -281,6 +302,11 @@ impl Reading {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+/// What is said of an operator next to a value.
+fn calculated() -> (String, String) {
+    ("a calculation stands in a JSON template".to_owned(), calculation::hint("`{{number value}}`"))
 }
 
 fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &'static str)> {

@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use crate::domain::conversion::{EventName, Status};
 use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::template::source::Field;
-use crate::template::source_file::field;
+use crate::template::source_fields::field;
 use crate::template::source_map::yes_or_no;
 use crate::template::toml_reader::{TomlReader, in_order};
 

@@ -5,13 +5,12 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::domain::click::Trait;
 use crate::domain::conversion::{Dedup, EventName, Status};
 use crate::domain::money::DecimalMark;
 use crate::problem::Problem;
 use crate::template::source::{Entry, EventRules, Field, Names, Piece, Provenance, Reading, SourceTemplate};
 use crate::template::toml_reader::{TomlReader, in_order};
-use crate::template::{source_body, source_default, source_links, source_time};
+use crate::template::{source_body, source_default, source_fields, source_links, source_time};
 
 const KEYS: [&str; 21] = [
     "name",
@@ -56,10 +55,11 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
     let mut names = Names { loose: is_loose(reader, root), ..Names::default() };
     let postback = entries(reader, root, "postback", &mut names);
     let extra = entries(reader, root, "extra", &mut names);
-    let fields = fields(reader, root, &mut names);
+    let decimal = decimal(reader, root);
+    let (times, zone) = source_time::read(reader, root);
+    let fields = source_fields::read(reader, root, &mut names, (decimal, &times));
     let keep = keep(reader, root, &mut names, &fields);
     let statuses = statuses(reader, root, &fields);
-    let (times, zone) = source_time::read(reader, root);
     let template = SourceTemplate {
         name: name.unwrap_or_default(),
         docs: reader.text(root, "docs").map(Spanned::into_inner).unwrap_or_default(),
@@ -69,7 +69,7 @@ fn build(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> SourceTemplate {
         extra,
         keep,
         events: events(reader, root),
-        decimal: decimal(reader, root),
+        decimal,
         times,
         zone,
         reply: section_text(reader, root, "reply", "text"),
@@ -97,7 +97,9 @@ fn whole(reader: &mut TomlReader<'_>, root: &DeTable<'_>, template: &SourceTempl
             "list the URL's parameters: postback = [\"click_id\", …]",
         );
     }
-    if template.fields.is_empty() {
+    // Where there is no [map], or a line of it is wrong, that is said already: not what follows from it.
+    let Some(map) = root.get("map").and_then(|map| map.get_ref().as_table()) else { return };
+    if map.is_empty() {
         reader.problem(
             &at("map"),
             "`[map]` maps no field",
@@ -107,7 +109,7 @@ fn whole(reader: &mut TomlReader<'_>, root: &DeTable<'_>, template: &SourceTempl
     let rules = &template.events;
     let told = rules.by_value.is_some()
         || !rules.by_status.is_empty()
-        || template.reads(Field::Event)
+        || map.contains_key(Field::Event.name())
         || template.defaults.contains_key(&Field::Event);
     if !told {
         reader.problem(
@@ -116,12 +118,12 @@ fn whole(reader: &mut TomlReader<'_>, root: &DeTable<'_>, template: &SourceTempl
             "map `event` to a parameter, or set by_value in [event], or event in [default]",
         );
     }
-    if rules.by_value.is_some() && !template.reads(Field::Value) {
+    if rules.by_value.is_some() && !map.contains_key(Field::Value.name()) {
         reader.problem(&at("event"), "`by_value` needs a value, and `[map]` maps none", "map value = \"…\"");
     }
 }
 
-fn missing(reader: &mut TomlReader<'_>, key: &str, example: &str) {
+pub(crate) fn missing(reader: &mut TomlReader<'_>, key: &str, example: &str) {
     reader.problem(&(0..0), format!("`{key}` is missing"), format!("write {example}"));
 }
 
@@ -217,67 +219,6 @@ pub(crate) fn param_name(reader: &mut TomlReader<'_>, name: &str, span: &Range<u
         reader.problem(span, format!("`{name}` is no parameter name"), "use letters, digits, _ - . [ ]");
     }
     fine
-}
-
-fn fields(reader: &mut TomlReader<'_>, root: &DeTable<'_>, names: &mut Names) -> Vec<(Field, Vec<Reading>)> {
-    let Some(map) = reader.table(root, "map") else {
-        if !root.contains_key("map") {
-            missing(reader, "map", "[map] with lines such as transaction_id = \"tid\"");
-        }
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for (key, value) in in_order(map) {
-        let Some(field) = field(reader, &key, "map") else { continue };
-        let texts = reader.as_texts(value, key.get_ref());
-        let readings: Vec<Reading> = texts.iter().filter_map(|text| reading(reader, text, names)).collect();
-        if readings.is_empty() && !texts.is_empty() {
-            continue;
-        }
-        found.push((field, readings));
-    }
-    found
-}
-
-pub(crate) fn field(reader: &mut TomlReader<'_>, key: &Spanned<String>, place: &str) -> Option<Field> {
-    let field = Field::parse(key.get_ref());
-    if field.is_none() {
-        let known: Vec<&str> = Field::NAMES
-            .iter()
-            .map(|(_, name)| *name)
-            .chain(Trait::NAMES.iter().map(|(_, name)| *name))
-            .collect();
-        reader.unknown(&key.span(), key.get_ref(), &known, place);
-    }
-    field
-}
-
-/// A parameter's name, or a text with `{{name}}` in it.
-fn reading(reader: &mut TomlReader<'_>, text: &Spanned<String>, names: &mut Names) -> Option<Reading> {
-    if !text.get_ref().contains("{{") {
-        return param_name(reader, text.get_ref(), &text.span())
-            .then(|| Reading::One(names.intern(text.get_ref())));
-    }
-    let mut pieces = Vec::new();
-    let mut rest = text.get_ref().as_str();
-    while let Some((before, behind)) = rest.split_once("{{") {
-        let Some((name, after)) = behind.split_once("}}") else {
-            reader.problem(&text.span(), "`{{` without `}}`", "write each parameter as {{name}}");
-            return None;
-        };
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before.to_owned()));
-        }
-        if !param_name(reader, name.trim(), &text.span()) {
-            return None;
-        }
-        pieces.push(Piece::Param(names.intern(name.trim())));
-        rest = after;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
-    }
-    Some(Reading::Join(pieces))
 }
 
 /// What the URL names and no field reads is kept under its own name; `keep` adds more.

@@ -113,6 +113,24 @@ impl Templated {
         Ok(Rendered::Request(OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() }))
     }
 
+    /// Where a secret is sent to, as far as the settings alone decide; `None` where none is sent. A key
+    /// that only signs does not leave.
+    pub(crate) fn secrets_go_to(&self) -> Option<Url> {
+        let specs = self.template.settings();
+        let is_sent = |number: usize, spec: &SettingSpec| match self.template.auth() {
+            Auth::Header { setting, .. } if *setting == number => true,
+            _ => spec.secret && self.template.sends_setting(number),
+        };
+        let set = specs.iter().zip(&self.settings).enumerate();
+        let mut set = set.filter_map(|(number, (spec, value))| Some((number, spec, value.as_deref()?)));
+        let sends = set.any(|(number, spec, value)| {
+            is_sent(number, spec) || (spec.secret_path && !secrets_of(spec, value).is_empty())
+        });
+        let beginning = self.template.url.beginning(&self.settings);
+        let url = Url::parse(self.endpoint.as_deref().unwrap_or(&beginning)).ok();
+        url.filter(|_| sends)
+    }
+
     /// What a reply means. No secret that the platform echoes gets into a reason.
     pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
         let mask = |text: String| {

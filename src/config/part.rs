@@ -1,0 +1,133 @@
+//! A configuration as far as it can be read: for commands that need a part of it, whatever the rest says.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::config::offer::Campaign;
+use crate::config::read::{Env, Reader, Section};
+use crate::config::source::Source;
+use crate::config::{Config, read, with_examples};
+use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
+use crate::problem::{Problem, did_you_mean};
+
+/// What was read of a file, and what is wrong with the rest of it.
+pub struct Part {
+    /// Holds of each kind of table those that are whole; any other section that has a problem is as in the
+    /// default file. `None` where the file is not TOML, or what printed URLs begin with is not known.
+    config: Option<Config>,
+    ids: Ids,
+    /// In the order of the file, those of templates before them.
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+/// The ids of all tables of a file, also of those with a problem.
+#[derive(Default)]
+pub struct Ids {
+    pub sources: Vec<SourceId>,
+    pub campaigns: Vec<CampaignId>,
+    pub offers: Vec<OfferId>,
+    pub creatives: Vec<CreativeId>,
+}
+
+impl Part {
+    /// Reads the file at `path`, its secrets from the process's environment and from files.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn load(path: &Path) -> Result<Part, Vec<Problem>> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let hint = "write one with `postbridge init`, or name yours with --config or $POSTBRIDGE_CONFIG";
+            vec![Problem::new(format!("the configuration cannot be read: {error}"), hint).in_file(&file)]
+        })?;
+        Ok(Part::parse(&file, &text, &|name| std::env::var(name).ok()))
+    }
+
+    /// Reads `text` as if it stood in `file`.
+    pub fn parse(file: &str, text: &str, env: Env<'_>) -> Part {
+        let reader = Reader::new(file, text, env);
+        let defaults = Reader::new("default.toml", with_examples(), env);
+        let mut ids = Ids::default();
+        let config = match (reader.table(), defaults.table()) {
+            (Some(table), Some(default)) => read(&Section::root(&reader, &table, &default), &mut ids),
+            _ => None,
+        };
+        let (mut problems, warnings) = reader.into_findings();
+        problems.extend(defaults.into_findings().0);
+        if config.is_none() && problems.is_empty() {
+            let what = "the configuration was not understood";
+            problems.push(Problem::new(what, "please report this file").in_file(file));
+        }
+        Part { config, ids, problems, warnings }
+    }
+
+    /// The whole configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn into_whole(self) -> Result<Config, Vec<Problem>> {
+        match self.config {
+            Some(config) if self.problems.is_empty() => Ok(Config { warnings: self.warnings, ..config }),
+            _ => Err(self.problems),
+        }
+    }
+
+    /// How many problems the file has.
+    pub fn count_problems(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// One source, and the configuration that it is of.
+    ///
+    /// # Errors
+    /// There is none with this id, or something is wrong with it or with what printed URLs begin with.
+    pub fn source(&self, id: &str) -> Result<(&Config, &Source), Vec<Problem>> {
+        let config = self.known("source", id, &self.ids.sources)?;
+        let source = config.source(id).ok_or_else(|| self.problems.clone())?;
+        Ok((config, source))
+    }
+
+    /// One campaign, and the configuration that it is of.
+    ///
+    /// # Errors
+    /// As [`Part::source`].
+    pub fn campaign(&self, id: &str) -> Result<(&Config, &Campaign), Vec<Problem>> {
+        let config = self.known("campaign", id, &self.ids.campaigns)?;
+        let campaign = config.campaign(id).ok_or_else(|| self.problems.clone())?;
+        Ok((config, campaign))
+    }
+
+    /// Whether the pages that a campaign's creative leads to are known: its own, or its offer's.
+    ///
+    /// # Errors
+    /// Something is wrong with either.
+    pub fn check_landing(&self, campaign: &Campaign, creative: &CreativeId) -> Result<(), Vec<Problem>> {
+        let config = self.config.as_ref().ok_or_else(|| self.problems.clone())?;
+        let offer = &campaign.campaign.offer;
+        let lost_offer = self.ids.offers.contains(offer) && config.offer(offer).is_none();
+        let lost_creative = self.ids.creatives.contains(creative) && config.creative(creative).is_none();
+        if lost_offer || lost_creative { Err(self.problems.clone()) } else { Ok(()) }
+    }
+
+    /// The configuration, where exactly one table of this kind has the id.
+    fn known<T: Display>(&self, kind: &str, id: &str, ids: &[T]) -> Result<&Config, Vec<Problem>> {
+        let config = self.config.as_ref().ok_or_else(|| self.problems.clone())?;
+        let ids: Vec<String> = ids.iter().map(T::to_string).collect();
+        match ids.iter().filter(|known| *known == id).count() {
+            0 => Err(vec![unknown(kind, id, &ids.iter().map(String::as_str).collect::<Vec<_>>())]),
+            1 => Ok(config),
+            _ => Err(self.problems.clone()),
+        }
+    }
+}
+
+/// Says that nothing of this kind has the id that was typed, and which was meant.
+pub fn unknown(kind: &str, typed: &str, known: &[&str]) -> Problem {
+    let hint = match did_you_mean(typed, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("the configuration has no [[{kind}]]"),
+        None => format!("the configuration has: {}", known.join(", ")),
+    };
+    Problem::new(format!("there is no {kind} `{typed}`"), hint)
+}
