@@ -72,6 +72,7 @@ mod placeholders;
 mod platform;
 mod preview_states;
 mod readme;
+mod readme_steps;
 mod real_senders;
 mod relay;
 mod remarks;

@@ -229,7 +229,8 @@ pub fn ask(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Answer> {
     parse(answer).ok_or_else(|| std::io::Error::other("no whole answer"))
 }
 
-fn parse(answer: Vec<u8>) -> Option<Answer> {
+/// An answer as it was received, if it is whole.
+pub fn parse(answer: Vec<u8>) -> Option<Answer> {
     let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..head_end]).into_owned();
     let status = head.split(' ').nth(1)?.parse().ok()?;
