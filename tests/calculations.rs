@@ -98,6 +98,8 @@ fn a_calculation_in_a_json_template_is_a_problem_at_its_line() {
         "{{number (join value \"0.8\" separator=\"*\")}}",
         "{{number (default (join value \"-\" payout) revenue)}}",
         "{{number (join value payout)}}",
+        "{{json (join value payout separator=\" - \")}}",
+        "{{text (join revenue \"*\" \"0.8\")}}",
     ] {
         refused(value, &destination(&event(value), "", ""), "test/event.json.hbs:3");
     }
@@ -126,7 +128,7 @@ fn a_calculation_in_a_url_or_a_header_of_a_destination_is_a_problem() {
 
 #[test]
 fn what_only_looks_like_a_calculation_in_a_destination_template_stays() {
-    let event = "{\"a\": {{json (join event currency separator=\" - \")}}, \"b\": {{number (join \"-\" value)}}, \"c\": [{{number value}}, {{number payout}}], \"d\": \"a - b\", \"e\": {{number (param \"x\")}}, \"f\": -1, \"g\": {{number (default value payout)}}}";
+    let event = "{\"a\": {{json (join event currency separator=\" - \")}}, \"b\": {{number (join \"-\" value)}}, \"c\": [{{number value}}, {{number payout}}], \"d\": \"a - b\", \"g\": {{json (join value currency separator=\" \")}}, \"h\": {{json (join transaction_id value separator=\"-\")}}, \"e\": {{number (param \"x\")}}, \"f\": -1, \"g\": {{number (default value payout)}}}";
     for (query, header) in [
         ("{{value}}/{{payout}}?id={{transaction_id}}-{{value}}", "{{unix now}}-{{event_id}}"),
         ("p?v={{value}}&c={{currency}}-{{value}}", "{{value}} {{currency}}"),

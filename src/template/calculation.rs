@@ -89,6 +89,22 @@ pub(crate) fn is_no_number(expression: &Expression) -> bool {
     }
 }
 
+/// Whether texts are joined to a calculation with amounts, which is sent as it is written.
+pub(crate) fn is_joined(expression: &Expression) -> bool {
+    fn outline(expression: &Expression) -> String {
+        match expression {
+            Expression::Text(text) => text.clone(),
+            Expression::Integer(number) => number.to_string(),
+            _ if is_amount(expression) => AMOUNT.to_string(),
+            _ => OTHER.to_string(),
+        }
+    }
+    let Expression::Call(call) = expression else { return false };
+    let separator = call.options.first().and_then(Option::as_ref).map(outline).unwrap_or_default();
+    let arguments = call.arguments.iter().map(outline).collect::<Vec<_>>();
+    call.helper.name == "join" && is_calculation(&arguments.join(&separator))
+}
+
 /// What an expression may come to, where every text is a digit and every amount has two places.
 fn sample(expression: &Expression) -> String {
     match expression {

@@ -177,11 +177,14 @@ fn call(
     let options = options.collect::<Result<Vec<_>, _>>()?;
     check_kinds(helper, &arguments).map_err(|(what, hint)| source.problem(line, what, hint))?;
     let expression = Expression::Call(Box::new(Call { helper, arguments, options }));
-    if name == "number" && calculation::is_no_number(&expression) {
-        let what = "what `number` is given here is never a number, whatever its values are";
-        return Err(source.problem(line, what.to_owned(), calculation::hint("`{{number value}}`")));
-    }
-    Ok(expression)
+    let what = if name == "number" && calculation::is_no_number(&expression) {
+        "what `number` is given here is never a number, whatever its values are"
+    } else if calculation::is_joined(&expression) {
+        "`join` writes a calculation with an amount, and it is sent as it is written"
+    } else {
+        return Ok(expression);
+    };
+    Err(source.problem(line, what.to_owned(), calculation::hint("`{{number value}}`")))
 }
 
 fn check_kinds(helper: &Helper, arguments: &[Expression]) -> Result<(), (String, String)> {
