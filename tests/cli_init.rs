@@ -36,11 +36,11 @@ fn inits_file_passes_check_and_runs_without_any_variable_and_with_nothing_live_i
     let text = fs::read_to_string(&file).unwrap().replace("127.0.0.1:8080", "127.0.0.1:0");
     fs::write(&file, text).unwrap();
     let mut child = bare(folder.path(), &["serve"]).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let address = lines.filter_map(|line| line.strip_prefix("postbridge listens on ").map(str::to_owned));
-    let address = address.take(1).next().map(|address| address.parse().unwrap());
-    let ready =
-        address.map(|at| ask(at, b"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let listens = |line: String| line.strip_prefix("postbridge listens on ").map(str::to_owned);
+    let address = lines.by_ref().find_map(listens).map(|address| address.parse().unwrap());
+    let request = b"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    let ready = address.map(|address| ask(address, request).unwrap());
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(ready.unwrap().status, 200);
@@ -72,4 +72,19 @@ fn init_never_writes_over_a_file() {
         assert!(err(&made).contains("exists already"), "{}", err(&made));
         assert_eq!(fs::read_to_string(folder.path().join("postbridge.toml")).unwrap(), "# mine\n");
     }
+}
+
+#[test]
+fn what_is_added_to_inits_file_is_checked_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    bare(folder.path(), &["init"]).output().unwrap();
+    let file = folder.path().join("postbridge.toml");
+    let source =
+        "\n[[source]]\nid = \"a\"\ntemplate = \"coke\"\nkey = \"0123456789abcdef\"\ncurrency = \"USD\"\n";
+    let destination = "\n[[destination]]\nid = \"b\"\ntemplate = \"mata\"\n";
+    fs::write(&file, format!("{}{source}{destination}", fs::read_to_string(&file).unwrap())).unwrap();
+    let checked = bare(folder.path(), &["check"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(2));
+    let said = out(&checked);
+    assert!(said.contains("did you mean `cake`?") && said.contains("did you mean `meta`?"), "{said}");
 }

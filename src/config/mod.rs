@@ -209,14 +209,25 @@ pub fn templates_folder(path: &Path) -> Result<Option<PathBuf>, Vec<Problem>> {
     let env = |name: &str| std::env::var(name).ok();
     let reader = Reader::new(&file, &text, &env);
     let empty = DeTable::new();
-    let folder = reader.table().and_then(|table| templates_path(&Section::root(&reader, &table, &empty)));
+    let folder = reader.table().map(|table| own_templates(&Section::root(&reader, &table, &empty)));
     let problems = reader.into_findings().0;
-    if problems.is_empty() { Ok(folder) } else { Err(problems) }
+    match folder {
+        Some(OwnTemplates::In(folder)) if problems.is_empty() => Ok(Some(folder)),
+        _ if problems.is_empty() => Ok(None),
+        _ => Err(problems),
+    }
 }
 
-/// The folder of the user's own templates.
-fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
-    let section = root.section("templates", Some(&[]))?;
+/// Whether the file names a folder of the user's own templates.
+enum OwnTemplates {
+    NotNamed,
+    /// It names one that cannot be used, which was kept as a problem.
+    Unusable,
+    In(PathBuf),
+}
+
+fn own_templates(root: &Section<'_>) -> OwnTemplates {
+    let Some(section) = root.section("templates", Some(&[])) else { return OwnTemplates::Unusable };
     let path = section.parsed("path", |text| {
         let path = section.reader().path(&text.value);
         check_folder(&path).map(|()| path).map_err(|problem| {
@@ -224,16 +235,23 @@ fn templates_path(root: &Section<'_>) -> Option<PathBuf> {
             Problem { hint, ..problem }
         })
     });
+    let is_named = section.has("path");
     section.finish();
-    path
+    match path {
+        Some(path) => OwnTemplates::In(path),
+        None if is_named => OwnTemplates::Unusable,
+        None => OwnTemplates::NotNamed,
+    }
 }
 
 /// Every template that is whole; what is wrong with the others is kept.
 fn read_catalog(root: &Section<'_>) -> Catalog {
-    let folder = templates_path(root);
-    let (catalog, problems) = Catalog::load_what_is_whole(folder.as_deref());
+    let own = own_templates(root);
+    let folder = if let OwnTemplates::In(folder) = &own { Some(folder.as_path()) } else { None };
+    let (catalog, problems) = Catalog::load_what_is_whole(folder);
     problems.into_iter().for_each(|problem| root.reader().elsewhere(problem));
-    if root.has("templates") && folder.is_none() { catalog.without_the_users() } else { catalog }
+    // Any name may be one of a folder that could not be looked into.
+    if matches!(own, OwnTemplates::Unusable) { catalog.without_the_users() } else { catalog }
 }
 
 /// What the doors that need no `[[source]]` want done with their conversions, where the door itself does

@@ -196,7 +196,7 @@ fn query_calculates(url: &str) -> bool {
 /// Whether a text is two or more amounts and numbers, at least one of them an amount, with operators between.
 fn is_calculation(text: &str) -> bool {
     let (mut amounts, mut operands) = (0, 0);
-    // What stands before: nothing or an operator, a digit of a number, or an amount.
+    // What is before it: nothing or an operator, a digit of a number, or an amount.
     let mut before = None;
     for c in text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')')) {
         let is_digit = c.is_ascii_digit() || matches!(c, '.' | ',');

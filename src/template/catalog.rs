@@ -89,7 +89,7 @@ impl Catalog {
         self.broken.sources.insert(name);
     }
 
-    /// The same catalogue, of a configuration whose folder of templates could not be read.
+    /// The same catalog, of a configuration whose folder of templates could not be read.
     #[must_use]
     pub fn without_the_users(mut self) -> Catalog {
         self.broken.any = true;

@@ -60,7 +60,7 @@ impl Payload {
         for piece in pieces {
             problems.extend(reading.take(source, piece).err());
         }
-        // One operator stands between two values.
+        // An operator between two values is found from both sides.
         problems.dedup();
         // A value in the wrong place also breaks the structure: said once is enough.
         if problems.is_empty() {
@@ -306,7 +306,7 @@ fn without_place(error: &serde_json::Error) -> String {
 
 /// What is said of an operator next to a value.
 fn calculated() -> (String, String) {
-    ("a calculation stands in a JSON template".to_owned(), calculation::hint("`{{number value}}`"))
+    ("a JSON template has a calculation in it".to_owned(), calculation::hint("`{{number value}}`"))
 }
 
 fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &'static str)> {

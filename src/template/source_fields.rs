@@ -114,7 +114,7 @@ fn reading(reader: &mut TomlReader<'_>, text: &Spanned<String>, names: &mut Name
     Some(Reading::Join(pieces))
 }
 
-/// What of a reading stands where a name belongs and is a calculation: the whole of one without braces, or
+/// What of a reading is in the place of a name and is a calculation: the whole of one without braces, or
 /// what is between two of them.
 fn calculated(text: &str) -> Option<&str> {
     if !text.contains("{{") {
