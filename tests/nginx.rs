@@ -1,7 +1,7 @@
 //! The README's nginx configuration, run with a certificate of its own: what arrives through it byte for
 //! byte, whose address arrives with it, and what it refuses.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use base64::Engine;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::platform::Platform;
 use crate::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, ask, parse, wait_until};
@@ -93,13 +94,13 @@ impl Nginx {
         let [plain, secure] = [plain, secure].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let certificate = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
         let nginx = Nginx { child, plain, secure, certificate };
-        let listens = || TcpStream::connect(plain).is_ok() && TcpStream::connect(secure).is_ok();
+        let listens = || [plain, secure].iter().all(|port| std::net::TcpStream::connect(port).is_ok());
         assert!(wait_until(Duration::from_secs(10), listens), "nginx listens");
         nginx
     }
 
-    /// Sends bytes over TLS from the visitor's address and reads until nginx closes.
-    async fn ask(&self, request: &[u8]) -> Answer {
+    /// A TLS connection from the visitor's address.
+    async fn connect(&self) -> TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -112,12 +113,28 @@ impl Nginx {
         socket.bind(SocketAddr::new(IpAddr::from(VISITOR), 0)).unwrap();
         let stream = socket.connect(self.secure).await.unwrap();
         let name = ServerName::try_from(NAME).unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
+    /// Sends bytes on a connection of their own and reads until nginx closes.
+    async fn ask(&self, request: &[u8]) -> Answer {
+        let mut stream = self.connect().await;
         stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
         // Some servers close without saying so first, which TLS calls an error.
         let _ = stream.read_to_end(&mut answer).await;
         parse(answer).expect("a whole answer")
+    }
+
+    /// Asks for a page until it is answered with this status, or patience ends.
+    async fn answers(&self, status: u16) -> bool {
+        for _ in 0..200 {
+            if self.get(b"/sign-in").await.status == status {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
     }
 
     async fn get(&self, target: &[u8]) -> Answer {
@@ -218,4 +235,21 @@ async fn the_readmes_nginx_slows_a_flood_of_one_address_down_and_no_postback() {
         let doubled = [b"/".as_slice(), &sale].concat();
         assert_eq!(nginx.get(&doubled).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn the_readmes_nginx_holds_an_address_to_its_share_of_connections() {
+    let Some(program) = nginx_program() else { return };
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    let fewer = [("limit_conn postbridge_connections 512;", "limit_conn postbridge_connections 1;")];
+    let nginx = Nginx::start(program, folder.path(), relay.address, &fewer);
+
+    // A request whose body does not end occupies the one connection.
+    let mut slow = nginx.connect().await;
+    let head = format!("POST /t/click HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n");
+    slow.write_all(head.as_bytes()).await.unwrap();
+    assert!(nginx.answers(429).await, "the address has its one connection");
+    drop(slow);
+    assert!(nginx.answers(200).await, "the connection is free again");
 }
