@@ -54,7 +54,7 @@ async fn the_key_is_masked_in_the_record_however_it_is_written() {
         format!("click_id=abc123xyz789&amp;api_key={NETWORK}&amp;offer_id=12345"),
         format!("%61pi%5Fkey={NETWORK}&{CLICK}"),
         format!("{CLICK}?api_key={NETWORK}"),
-        format!("api_key=%4BEY-OF-THE-NETWORK&{CLICK}"),
+        format!("api_key=%4BEY-OF-THE-NETWORK-0123456789&{CLICK}"),
         // No key by these names, and so no call; what is kept of it is masked all the same.
         format!("API_KEY={NETWORK}&{CLICK}"),
         format!("api_key={NETWORK}&api_key=WRONG&{CLICK}"),

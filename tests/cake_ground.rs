@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use crate::store_ground::click;
 
-pub const NETWORK: &str = "KEY-OF-THE-NETWORK";
-pub const READER: &str = "KEY-OF-A-READER";
+pub const NETWORK: &str = "KEY-OF-THE-NETWORK-0123456789";
+pub const READER: &str = "KEY-OF-A-READER-0123456789";
 pub const ADVERTISER_31: &str = "KEY-OF-ADVERTISER-31";
 pub const ADVERTISER_32: &str = "KEY-OF-ADVERTISER-32";
 

@@ -339,10 +339,10 @@ fn tokens_have_the_rights_that_they_name_and_all_where_they_name_none() {
     let tokens = r#"
         [api]
         tokens = [
-            { name = "old", token = "t0ken-number-1" },
-            { name = "ops", token = "t0ken-number-2", rights = ["network"] },
-            { name = "eye", token = "t0ken-number-3", rights = "read" },
-            { name = "acme", token = "t0ken-number-4", rights = ["advertiser"], advertiser = "31" },
+            { name = "old", token = "t0ken-of-the-person-1" },
+            { name = "ops", token = "t0ken-of-the-person-2", rights = ["network"] },
+            { name = "eye", token = "t0ken-of-the-person-3", rights = "read" },
+            { name = "acme", token = "t0ken-of-the-person-4", rights = ["advertiser"], advertiser = "31" },
         ]
     "#;
     let config = parse(&format!("{tokens}{MOST}"));
