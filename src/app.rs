@@ -20,10 +20,11 @@ use crate::problem::Problem;
 use crate::store::embedded::{Embedded, Settings};
 use crate::store::{Backlog, Store, StoreError};
 use crate::upkeep::{self, Keep, Signals};
+use crate::web::access::Access;
 use crate::web::health::Health;
 use crate::web::listen::{self, ListenSettings};
-use crate::web::pages::session::Sessions;
 use crate::web::postback::RefusalBudget;
+use crate::web::proxy::UndeclaredProxies;
 use crate::web::tls::TlsSettings;
 use crate::web::wire::Limits;
 use crate::web::{Side, Web};
@@ -58,7 +59,9 @@ struct Shared {
     store: Arc<dyn Store>,
     clock: Clock,
     health: Arc<Health>,
-    sessions: Arc<Sessions>,
+    /// The sessions of the pages among them.
+    access: Arc<Access>,
+    undeclared_proxies: Arc<UndeclaredProxies>,
     budget: Arc<RefusalBudget>,
     known: measure::Known,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
@@ -80,7 +83,8 @@ impl App {
             store,
             clock,
             health: Arc::default(),
-            sessions: Arc::default(),
+            access: Arc::default(),
+            undeclared_proxies: Arc::default(),
             budget: Arc::default(),
             known: Arc::default(),
             dispatch: Arc::downgrade(&dispatch),
@@ -93,7 +97,8 @@ impl App {
         let signals =
             Signals { keep: keep_of(&config), stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
-        let drain = tokio::spawn(measure::drain(metrics));
+        let (access, clock) = (Arc::clone(&shared.access), shared.clock.clone());
+        let drain = tokio::spawn(measure::drain(metrics, move || access.log.flush(clock.now())));
         let config = Arc::new(Mutex::new(Arc::new(config)));
         let reprocessing =
             tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
@@ -126,7 +131,7 @@ impl App {
 
     /// A path that signs one person in, once, for the pages.
     pub fn sign_in_path(&self) -> String {
-        self.shared.sessions.link(&self.shared.clock)
+        self.shared.access.sessions.link(&self.shared.clock)
     }
 
     /// What is configured now.

@@ -88,11 +88,23 @@ async fn many_wrong_keys_from_one_address_are_told_to_wait_and_leave_few_records
     for _ in 0..40 {
         told.push(world.record("WRONG", CLICK).await.status);
     }
-    assert_eq!((told[0], told[19], told[20], told[39]), (401, 401, 429, 429));
+    assert_eq!((told[0], told[9], told[10], told[39]), (401, 401, 429, 429));
     let log = world.log().await;
     assert!((1..=12).contains(&log.len()), "{}", log.len());
     assert!(log.iter().all(|(word, line)| word == "refused" && !line.contains("WRONG")), "{log:?}");
-    assert_eq!(world.record(NETWORK, CLICK).await.status, 200, "a valid key is heard all the same");
+    assert_eq!(world.record(NETWORK, CLICK).await.status, 429, "no key of the address is looked at");
+    world.clock.set(world.clock.now().plus_millis(60_000));
+    assert_eq!(world.record(NETWORK, CLICK).await.status, 200);
+}
+
+#[tokio::test]
+async fn right_keys_and_calls_without_a_key_do_not_count_as_wrong_ones() {
+    let world = World::new().await;
+    for _ in 0..15 {
+        assert_eq!(world.record(NETWORK, CLICK).await.status, 200);
+        assert_eq!(world.ask("GET", &format!("/api/2/conversion.json?{CLICK}"), "").await.status, 401);
+    }
+    assert_eq!(world.record(NETWORK, CLICK).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -16,6 +16,7 @@ use postbridge::store::memory::Memory;
 use postbridge::store::{ClickArrival, PageRequest, PostbackFilter, Screening, Store};
 use postbridge::web::auth::Tokens;
 use postbridge::web::cake::NetworkApi;
+use postbridge::web::per_address::LimitKey;
 use postbridge::web::postback::{Call, Postbacks};
 use serde_json::Value;
 
@@ -72,6 +73,7 @@ impl World {
             clock: clock.clone(),
             health: Arc::default(),
             tokens: Tokens::new(tokens),
+            access: Arc::default(),
             rules,
             public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
@@ -119,6 +121,7 @@ impl World {
             encoded: None,
             is_too_large: false,
             peer: "203.0.113.9".parse().unwrap(),
+            limit_key: LimitKey::of("203.0.113.9".parse().unwrap()),
         };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let rest = path.strip_prefix("/api/2/").expect("a path of the API");

@@ -10,7 +10,7 @@ use postbridge::problem::Problem;
 
 fn env(name: &str) -> Option<String> {
     match name {
-        "CAKE_KEY" => Some("k3y-of-the-network".to_owned()),
+        "CAKE_KEY" => Some("k3y-of-the-network-4711".to_owned()),
         "META_ACCESS_TOKEN" => Some("EAAB-token-of-the-account".to_owned()),
         "POSTBRIDGE_TOKEN" => Some("t0ken-of-the-operators".to_owned()),
         "LISTEN" => Some("127.0.0.1:9090".to_owned()),
@@ -204,7 +204,7 @@ fn any_text_may_come_from_the_environment_or_a_file_beside_the_configuration() {
     assert_eq!(config.server.listen.port(), 9090);
     let source = config.source("cake-test").unwrap();
     assert_eq!(source.keys[0].reveal(), "key-from-a-file");
-    assert_eq!(source.keys[1].reveal(), "k3y-of-the-network");
+    assert_eq!(source.keys[1].reveal(), "k3y-of-the-network-4711");
 }
 
 #[test]

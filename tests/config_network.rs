@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 
 fn env(name: &str) -> Option<String> {
     match name {
-        "CAKE_KEY" => Some("k3y-of-the-network".to_owned()),
+        "CAKE_KEY" => Some("k3y-of-the-network-4711".to_owned()),
         "META_ACCESS_TOKEN" => Some("EAAB-token-of-the-account".to_owned()),
         "POSTBRIDGE_TOKEN" => Some("t0ken-of-the-operators".to_owned()),
         _ => None,
@@ -363,7 +363,7 @@ fn tokens_have_the_rights_that_they_name_and_all_where_they_name_none() {
 fn a_url_from_outside_is_not_shown_when_it_is_wrong() {
     let text = format!("{LEAST}\n[campaign.postback]\nurl = {{ env = \"CAKE_KEY\" }}\n");
     let said = read(&text).err().unwrap();
-    assert!(said.contains("the value of $CAKE_KEY") && !said.contains("k3y-of-the-network"), "{said}");
+    assert!(said.contains("the value of $CAKE_KEY") && !said.contains("k3y-of-the-network-4711"), "{said}");
 }
 
 #[test]

@@ -12,8 +12,8 @@ fn fixtures() -> PathBuf {
 
 fn env(name: &str) -> Option<String> {
     let known = BTreeMap::from([
-        ("CAKE_KEY", "k3y-of-the-network"),
-        ("OTHER_KEY", "k3y-of-another-one"),
+        ("CAKE_KEY", "k3y-of-the-network-4711"),
+        ("OTHER_KEY", "k3y-of-another-one-4711"),
         ("META_ACCESS_TOKEN", "EAAB-token-of-the-account"),
         ("POSTBRIDGE_TOKEN", "t0ken-of-the-operators"),
         ("PLAIN_URL", "http://tracker.example/t0ken-of-a-tracker?cid=#s2#"),

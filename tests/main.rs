@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod access_served;
 mod addresses;
 mod api_clicks;
 mod browser;
@@ -44,6 +45,7 @@ mod dispatch_world;
 mod earning;
 mod earning_money;
 mod filters;
+mod guesses;
 mod house_rules;
 mod journey;
 mod kill;
@@ -78,7 +80,9 @@ mod relay;
 mod remarks;
 mod reversals;
 mod rights_served;
+mod rights_walk;
 mod routes;
+mod secret_strength;
 mod send_client;
 mod send_guard;
 mod source_bodies;

@@ -10,8 +10,12 @@ fn get(address: std::net::SocketAddr, path: &str, headers: &str) -> crate::relay
     ask(address, format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").as_bytes()).unwrap()
 }
 
+fn bearer(token: &str) -> String {
+    format!("Host: t.example.com\r\nAuthorization: Bearer {token}\r\n")
+}
+
 #[test]
-fn metrics_count_what_happens_and_need_a_token_unless_asked_on_loopback_itself() {
+fn metrics_count_what_happens_and_need_a_token_also_on_loopback() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     relay.post(
@@ -22,7 +26,7 @@ fn metrics_count_what_happens_and_need_a_token_unless_asked_on_loopback_itself()
     relay.postback("cake-test", b"s2=c1&tid=M1&price=3");
     relay.postback("cake-test", b"s2=c1&tid=M2&price=");
     relay.postback("cake-test", b"s2=never&tid=M3&price=3");
-    let metrics = || get(relay.address, "/metrics", "Host: 127.0.0.1\r\n").text();
+    let metrics = || get(relay.address, "/metrics", &bearer(TOKEN)).text();
     let has = |line: &str| metrics().lines().any(|known| known == line);
     assert!(
         wait_until(Duration::from_secs(10), || has(
@@ -55,17 +59,35 @@ fn metrics_count_what_happens_and_need_a_token_unless_asked_on_loopback_itself()
         "gauges come down again"
     );
 
+    for host in ["127.0.0.1", "localhost", "t.example.com"] {
+        assert_eq!(get(relay.address, "/metrics", &format!("Host: {host}\r\n")).status, 401, "{host}");
+    }
+    assert_eq!(get(relay.address, "/metrics", &bearer("another-token-0123456789")).status, 401);
+}
+
+#[test]
+fn metrics_are_open_where_the_configuration_says_so_and_on_the_operators_listener() {
+    for (server, is_open) in [("open_metrics = true\n", true), ("open_metrics = false\n", false)] {
+        let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+        let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+        setup.server = server.to_owned();
+        let relay = setup.start();
+        let status = |headers: &str| get(relay.address, "/metrics", headers).status;
+        assert_eq!(status("Host: t.example.com\r\n") == 200, is_open, "{server}");
+        assert_eq!(status(&bearer("another-token-0123456789")) == 200, is_open, "{server}");
+    }
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    setup.server = format!("admin_listen = \"{admin}\"\n");
+    let relay = setup.start();
+    assert_eq!(get(admin, "/metrics", "Host: t\r\n").status, 200);
+    assert_eq!(get(relay.address, "/metrics", &bearer(TOKEN)).status, 404);
     assert_eq!(
-        get(relay.address, "/metrics", "Host: t.example.com\r\n").status,
+        get(admin, "/api/v1/conversions", "Host: t\r\n").status,
         401,
-        "behind a proxy the name differs"
+        "the API needs its token there too"
     );
-    assert_eq!(
-        get(relay.address, "/metrics", "Host: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.9\r\n").status,
-        401
-    );
-    let token = format!("Host: t.example.com\r\nAuthorization: Bearer {TOKEN}\r\n");
-    assert_eq!(get(relay.address, "/metrics", &token).status, 200);
 }
 
 #[test]
@@ -260,7 +282,7 @@ fn a_destination_on_hold_is_seen_by_scripts_and_by_operators_and_its_deliveries_
     let lasts = time("until").millis_since(time("since"));
     assert!((890_000..=900_000).contains(&lasts), "fifteen minutes at most: {one:#}");
     assert_eq!((&one["waiting"], &one["due"], &one["template"]), (&2.into(), &1.into(), &"meta".into()));
-    let metrics = get(relay.address, "/metrics", "Host: 127.0.0.1\r\n").text();
+    let metrics = get(relay.address, "/metrics", &bearer(TOKEN)).text();
     assert!(metrics.contains("postbridge_on_hold{destination=\"meta-main\"} 1"), "{metrics}");
     assert_eq!(platform.count(), 1, "the second is not sent");
     let refused = relay.post("/api/v1/destinations", "");

@@ -25,9 +25,12 @@ use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening,
 use postbridge::template::account::{Account, AccountSpec, Mode};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::source::SourceBinding;
+use postbridge::web::access::Access;
 use postbridge::web::auth::Tokens;
 use postbridge::web::pages::session::Sessions;
+use postbridge::web::pages::sources::PostbackUrl;
 use postbridge::web::pages::{PageRequest, Pages};
+use postbridge::web::per_address::LimitKey;
 
 pub const TOKEN: &str = "a-token-for-tests-0123456789";
 pub const CLICK: &str = "jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t";
@@ -43,6 +46,8 @@ pub struct World {
     pub sessions: Arc<Sessions>,
     pub pages: Pages,
     pub network: Network,
+    /// Whether requests come by https.
+    pub is_https: bool,
     cookie: Mutex<Option<String>>,
     csrf: Mutex<String>,
 }
@@ -133,24 +138,28 @@ impl World {
                 ],
             ),
         ];
-        let url = "https://t.example.com/the-key/collect/cake-test?s1=#s1#&s2=#s2#&tid=#tid#&price=#price#";
+        let url = |key: &str| {
+            format!("https://t.example.com/{key}/collect/cake-test?s1=#s1#&s2=#s2#&tid=#tid#&price=#price#")
+        };
+        let url = PostbackUrl { whole: url("the-key"), masked: url("***") };
         let pages = Pages {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: clock.clone(),
             health: Arc::default(),
             tokens: Tokens::new([("ops", TOKEN, Rights::everything())]),
             sessions: Arc::clone(&sessions),
+            access: Arc::new(Access::of(Arc::clone(&sessions))),
+            undeclared_proxies: Arc::default(),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
             accounts: Arc::new(accounts),
             program: Arc::default(),
-            urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url.to_owned())])),
+            urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url)])),
             max_age_ms: Arc::default(),
             lanes: Arc::new(Vec::new),
             forecast: postbridge::dispatch::prepare::forecast,
-            secure_cookies: false,
         };
         let (cookie, csrf) = (Mutex::default(), Mutex::default());
-        World { store, memory, clock, sessions, pages, network, cookie, csrf }
+        World { store, memory, clock, sessions, pages, network, is_https: false, cookie, csrf }
     }
 
     /// A day's work: a sale delivered here and dead there, one held, one skipped by its status, two
@@ -353,7 +362,9 @@ impl World {
         }
         let client: IpAddr = client.parse().unwrap();
         let (path, query) = (path.to_owned(), query.as_bytes().to_vec());
-        let answer = self.pages.answer(PageRequest { method, path, query, headers, body, client }).await?;
+        let (limit_key, is_https) = (LimitKey::of(client), self.is_https);
+        let request = PageRequest { method, path, query, headers, body, limit_key, is_https };
+        let answer = self.pages.answer(request).await?;
         let (parts, body) = answer.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         Some(Answered { status: parts.status, headers: parts.headers, text })

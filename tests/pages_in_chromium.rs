@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use postbridge::web::listen::{ListenSettings, serve};
 use postbridge::web::pages::{PageRequest, Pages};
+use postbridge::web::per_address::LimitKey;
 use postbridge::web::wire::{Handler, RawHead, Refusal};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,7 +44,8 @@ impl Handler for Site {
             query: parts.uri.query().unwrap_or_default().as_bytes().to_vec(),
             headers: parts.headers,
             body: body.collect().await.unwrap().to_bytes(),
-            client: peer.ip(),
+            limit_key: LimitKey::of(peer.ip()),
+            is_https: false,
         };
         let nothing = || {
             let mut answer = Response::new(Full::default());

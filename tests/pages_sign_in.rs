@@ -3,9 +3,10 @@
 use http::{Method, StatusCode};
 use postbridge::domain::rights::Rights;
 use postbridge::web::auth::Tokens;
-use postbridge::web::pages::session::{LINK_MS, SESSION_MS, TRIES_IN_ALL, TRIES_OF_ONE};
+use postbridge::web::guesses::MOST_WRONG;
+use postbridge::web::pages::session::{IDLE_MS, LINK_MS, SESSION_MS};
 
-use crate::pages_ground::{TOKEN, World, noon};
+use crate::pages_ground::{Answered, TOKEN, World, noon};
 
 const PLACES: [&str; 6] =
     ["/conversions", "/conversions/00", "/quarantine", "/dead-letters", "/sources", "/destinations"];
@@ -33,23 +34,28 @@ async fn every_page_leads_a_stranger_to_the_sign_in_and_back() {
 #[tokio::test]
 async fn a_wrong_token_opens_nothing() {
     let world = World::new();
-    for token in ["", "wrong", "a-token-for-tests-012345678"] {
+    for token in ["wrong", "a-token-for-tests-012345678"] {
         let answer = world.post_only("/sign-in", &[("token", token)]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert_eq!(answer.header("set-cookie"), "");
         answer.shows("none of the configured tokens");
     }
+    for token in ["", " "] {
+        let answer = world.post_only("/sign-in", &[("token", token)]).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+        answer.shows("No token was entered");
+    }
 }
 
 #[tokio::test]
-async fn the_cookie_is_for_this_host_only_and_secure_behind_https() {
+async fn the_cookie_is_for_this_host_only_and_secure_where_the_connection_is() {
     let mut world = World::new();
     let plain = world.post_only("/sign-in", &[("token", TOKEN)]).await;
     let cookie = plain.header("set-cookie").to_owned();
     assert!(cookie.starts_with("postbridge=") && cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
     assert!(cookie.contains("Path=/; Max-Age=43200"), "{cookie}");
 
-    world.pages.secure_cookies = true;
+    world.is_https = true;
     let secure = world.post_only("/sign-in", &[("token", TOKEN)]).await;
     let cookie = secure.header("set-cookie").to_owned();
     assert!(cookie.starts_with("__Host-postbridge=") && cookie.ends_with("SameSite=Lax; Secure"), "{cookie}");
@@ -57,56 +63,109 @@ async fn the_cookie_is_for_this_host_only_and_secure_behind_https() {
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "a cookie of http does not count");
     world.keep_cookie(&secure);
     assert_eq!(world.get("/sources").await.status, StatusCode::OK);
+    world.is_https = false;
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "nor one of https over http");
+}
+
+/// Tries to sign in from this address.
+async fn tried(world: &World, token: &str, client: &str) -> Answered {
+    world.ask(Method::POST, "/sign-in", format!("token={token}"), client).await.unwrap()
+}
+
+/// Presents all the wrong tokens that one address may.
+async fn used_up(world: &World, client: &str) {
+    for _ in 0..MOST_WRONG {
+        assert_eq!(tried(world, "guess", client).await.status, StatusCode::FORBIDDEN);
+    }
 }
 
 #[tokio::test]
-async fn tries_are_limited_for_one_address_and_in_all() {
+async fn an_address_waits_after_ten_wrong_tokens_and_no_other_does() {
     let world = World::new();
-    let form = || format!("token={TOKEN}");
-    for _ in 0..TRIES_OF_ONE {
-        world.ask(Method::POST, "/sign-in", "token=guess".to_owned(), "192.0.2.1").await.unwrap();
-    }
-    let late = world.ask(Method::POST, "/sign-in", form(), "192.0.2.1").await.unwrap();
+    used_up(&world, "192.0.2.1").await;
+    let late = tried(&world, TOKEN, "192.0.2.1").await;
     assert_eq!(late.status, StatusCode::TOO_MANY_REQUESTS, "even the right token waits");
-    assert!(late.header("retry-after").parse::<u32>().unwrap() > 0);
-    let link = world.sessions.link(&world.clock);
-    let linked = world.ask(Method::GET, &link, String::new(), "192.0.2.1").await.unwrap();
-    assert_eq!(linked.status, StatusCode::TOO_MANY_REQUESTS);
-    let other = world.ask(Method::POST, "/sign-in", form(), "192.0.2.2").await.unwrap();
-    assert_eq!(other.status, StatusCode::SEE_OTHER, "another address is free");
+    assert_eq!((late.header("retry-after"), late.header("set-cookie")), ("60", ""));
+    late.shows("Too many wrong tokens from this address. Wait 60 seconds");
+    assert_eq!(tried(&world, TOKEN, "192.0.2.2").await.status, StatusCode::SEE_OTHER, "another is free");
 
-    for n in 0..TRIES_IN_ALL {
-        let client = format!("198.18.{}.{}", n / 200, n % 200);
-        world.ask(Method::POST, "/sign-in", "token=guess".to_owned(), &client).await.unwrap();
+    for n in 0..1000 {
+        let refused = tried(&world, "guess", &format!("198.18.{}.{}", n / 200, n % 200)).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "there is no limit over all");
     }
-    let late = world.ask(Method::POST, "/sign-in", form(), "192.0.2.3").await.unwrap();
-    assert_eq!(late.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(tried(&world, TOKEN, "192.0.2.3").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(tried(&world, TOKEN, "198.18.0.1").await.status, StatusCode::SEE_OTHER);
     world.clock.set(noon().plus_millis(60_000));
-    let later = world.ask(Method::POST, "/sign-in", form(), "192.0.2.1").await.unwrap();
-    assert_eq!(later.status, StatusCode::SEE_OTHER, "a minute later all are free");
+    let later = tried(&world, TOKEN, "192.0.2.1").await;
+    assert_eq!(later.status, StatusCode::SEE_OTHER, "a minute later it is free");
+}
+
+#[tokio::test]
+async fn only_wrong_tokens_count() {
+    let world = World::new();
+    for _ in 0..3 * MOST_WRONG {
+        assert_eq!(tried(&world, TOKEN, "192.0.2.1").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(tried(&world, "", "192.0.2.2").await.status, StatusCode::FORBIDDEN);
+        for path in ["/sign-in", "/sign-in?once=guess", "/conversions"] {
+            world.ask(Method::GET, path, String::new(), "192.0.2.2").await.unwrap();
+        }
+    }
+    assert_eq!(tried(&world, TOKEN, "192.0.2.2").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_one_time_link_opens_also_where_the_address_waits() {
+    let world = World::new();
+    used_up(&world, "192.0.2.1").await;
+    let link = world.sessions.link(&world.clock);
+    let entered = world.ask(Method::GET, &link, String::new(), "192.0.2.1").await.unwrap();
+    assert_eq!(entered.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn who_is_signed_in_at_an_address_is_not_locked_out_by_others_there() {
+    let mut world = World::new();
+    tried(&world, TOKEN, "192.0.2.1").await;
+    used_up(&world, "192.0.2.1").await;
+    assert_eq!(tried(&world, "guess", "192.0.2.1").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(tried(&world, TOKEN, "192.0.2.1").await.status, StatusCode::SEE_OTHER);
+
+    // A session that has ended, or whose token is none any more, exempts no one.
+    world.clock.set(noon().plus_millis(IDLE_MS));
+    used_up(&world, "192.0.2.1").await;
+    assert_eq!(tried(&world, TOKEN, "192.0.2.1").await.status, StatusCode::TOO_MANY_REQUESTS);
+    tried(&world, TOKEN, "192.0.2.4").await;
+    world.pages.tokens = Tokens::new([("new", "another", Rights::everything())]);
+    used_up(&world, "192.0.2.4").await;
+    assert_eq!(tried(&world, "another", "192.0.2.4").await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]
 async fn one_subscriber_of_ipv6_is_one_address() {
     let world = World::new();
-    for n in 0..TRIES_OF_ONE {
-        let client = format!("2001:db8:1:2:{n:x}::1");
-        world.ask(Method::POST, "/sign-in", "token=guess".to_owned(), &client).await.unwrap();
+    for n in 0..MOST_WRONG {
+        tried(&world, "guess", &format!("2001:db8:1:2:{n:x}::1")).await;
     }
-    let form = || format!("token={TOKEN}");
-    let same = world.ask(Method::POST, "/sign-in", form(), "2001:db8:1:2:ffff::9").await.unwrap();
-    assert_eq!(same.status, StatusCode::TOO_MANY_REQUESTS);
-    let other = world.ask(Method::POST, "/sign-in", form(), "2001:db8:1:3::9").await.unwrap();
-    assert_eq!(other.status, StatusCode::SEE_OTHER);
+    assert_eq!(tried(&world, TOKEN, "2001:db8:1:2:ffff::9").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(tried(&world, TOKEN, "2001:db8:1:3::9").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
-async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
+async fn a_session_ends_after_twelve_hours_after_two_idle_ones_and_by_signing_out() {
     let world = World::busy().await;
-    world.clock.set(noon().plus_millis(SESSION_MS - 1));
+    for hours in 1..=11 {
+        world.clock.set(noon().plus_hours(hours).plus_millis(-1));
+        assert_eq!(world.get("/sources").await.status, StatusCode::OK, "{hours}");
+    }
+    world.clock.set(noon().plus_millis(SESSION_MS - 2));
     assert_eq!(world.get("/sources").await.status, StatusCode::OK);
     world.clock.set(noon().plus_millis(SESSION_MS));
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER);
+
+    world.forget_cookie();
+    world.sign_in().await;
+    world.clock.set(noon().plus_millis(SESSION_MS + IDLE_MS));
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "no page was opened for two hours");
 
     world.forget_cookie();
     world.sign_in().await;
@@ -114,6 +173,29 @@ async fn a_session_ends_after_twelve_hours_and_by_signing_out() {
     assert_eq!(out.header("location"), "/sign-in");
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "the id itself is void");
+}
+
+#[tokio::test]
+async fn a_new_sign_in_ends_the_session_that_the_browser_presents_and_no_other() {
+    let world = World::new();
+    let enter = async || world.post_only("/sign-in", &[("token", TOKEN)]).await;
+    let elsewhere = enter().await;
+    let first = enter().await;
+    world.keep_cookie(&first);
+    let second = enter().await;
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "the first one ended");
+    for session in [&second, &elsewhere] {
+        world.keep_cookie(session);
+        assert_eq!(world.get("/sources").await.status, StatusCode::OK);
+    }
+    let link = world.sessions.link(&world.clock);
+    let linked = world.get(&link).await;
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "so does a link's sign-in");
+    world.keep_cookie(&linked);
+    assert_eq!(world.get("/sources").await.status, StatusCode::OK);
+    let refused = world.post_only("/sign-in", &[("token", "wrong")]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.get("/sources").await.status, StatusCode::OK, "one that fails ends nothing");
 }
 
 #[tokio::test]

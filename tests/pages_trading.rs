@@ -140,7 +140,6 @@ fn program() -> Program {
             integrity: "sha384-abcdef".to_owned(),
             origins: vec!["https://shop.example".to_owned()],
         }),
-        max_body_bytes: 65_536,
     }
 }
 

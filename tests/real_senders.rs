@@ -105,18 +105,6 @@ fn every_form_of_the_request_line_and_of_the_path_reaches_the_source() {
 }
 
 #[test]
-fn an_absolute_targets_host_replaces_the_header() {
-    let world = world();
-    let told = world.send("GET http://stranger.example/metrics", "", b"");
-    assert_eq!(told.status, 401, "loopback alone reads the metrics freely, and the host is another's");
-    let own = ask(
-        world.relay.address,
-        b"GET http://localhost/metrics HTTP/1.1\r\nHost: stranger.example\r\nConnection: close\r\n\r\n",
-    );
-    assert_eq!(own.unwrap().status, 200);
-}
-
-#[test]
 fn a_compressed_body_is_inflated_masked_and_recorded() {
     let world = world();
     let json =

@@ -100,6 +100,7 @@ access_token = "bench-access-token"
 [server]
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
+open_metrics = true
 [store]
 path = "{}"
 [api]

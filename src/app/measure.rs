@@ -48,10 +48,14 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
     ("postbridge_refused_total", "Requests turned away, by reason"),
+    (
+        "postbridge_failed_sign_ins_total",
+        "Wrong tokens, tokens without the right, and requests of addresses with too many wrong ones",
+    ),
     ("postbridge_attempts_total", "Attempts, by destination and class"),
     ("postbridge_dead_total", "Deliveries that died, by destination and reason"),
     ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
@@ -122,11 +126,13 @@ pub fn commits() -> Watch {
     Watch { clock: stopwatch, report: Arc::new(report) }
 }
 
-/// Folds what was recorded into its buckets now and then: unfolded samples would pile up.
-pub async fn drain(recorder: Recorder) {
+/// Folds what was recorded into its buckets now and then: unfolded samples would pile up. `flush` writes what
+/// the log has held back.
+pub async fn drain(recorder: Recorder, flush: impl Fn()) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
         recorder.run_upkeep();
+        flush();
     }
 }
 

@@ -32,7 +32,6 @@ pub fn build(config: &Config, script: &TagScript) -> Program {
         affiliates: config.affiliates.iter().map(|one| (one.id.clone(), one.name.clone())).collect(),
         postbacks: config.outgoing.iter().map(postback).collect(),
         tag,
-        max_body_bytes: config.server.max_body_bytes,
     }
 }
 

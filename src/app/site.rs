@@ -23,6 +23,7 @@ use crate::web::link::{LinkCounters, Links};
 use crate::web::link_table::{Link, LinkTable};
 use crate::web::pages::Pages;
 use crate::web::pages::program::Program;
+use crate::web::pages::sources::PostbackUrl;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::{Pixels, Strangers};
 use crate::web::postback::{Door, Postbacks};
@@ -65,6 +66,8 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     shared.store.govern(Arc::clone(&rules));
     let networks = Arc::new(networks(config, &rules));
     let tokens = tokens(config);
+    let access = Arc::clone(&shared.access);
+    shared.undeclared_proxies.forget(&config.server.trusted_proxies);
     let accounts = Arc::new(accounts(config));
     let max_age_ms =
         accounts.iter().filter_map(|account| Some((account.id().clone(), account.max_age_ms()?)));
@@ -89,6 +92,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             clock: clock.clone(),
             health: Arc::clone(health),
             tokens: tokens.clone(),
+            access: Arc::clone(&access),
             rules: Arc::clone(&rules),
             public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
@@ -116,14 +120,23 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             PageParts { networks, accounts, max_age_ms, tokens: tokens.clone(), program },
         ),
         tokens,
+        access,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        undeclared_proxies: Arc::clone(&shared.undeclared_proxies),
+        is_tls: config.server.tls.is_some(),
+        open_metrics: config.server.open_metrics,
         max_body_bytes: config.server.max_body_bytes,
-        operations: Operations {
-            store: Arc::clone(store),
-            clock: clock.clone(),
-            health: Arc::clone(health),
-            metrics: measure::renderer(metrics, Arc::clone(store), clock.clone(), Arc::clone(&shared.known)),
-        },
+        operations: operations(shared, metrics),
+    }
+}
+
+fn operations(shared: &Shared, metrics: measure::Recorder) -> Operations {
+    let (store, clock) = (Arc::clone(&shared.store), shared.clock.clone());
+    Operations {
+        metrics: measure::renderer(metrics, Arc::clone(&store), clock.clone(), Arc::clone(&shared.known)),
+        health: Arc::clone(&shared.health),
+        store,
+        clock,
     }
 }
 
@@ -232,17 +245,21 @@ struct PageParts {
 
 fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
     let PageParts { networks, accounts, max_age_ms, tokens, program } = parts;
-    let urls: BTreeMap<String, String> = config
-        .sources
-        .iter()
-        .filter_map(|source| Some((source.id.to_string(), config.postback_url(source, &[]).ok()?)))
-        .collect();
+    let url = |source: &Source| {
+        let key = source.keys.first()?.reveal();
+        let (whole, base) = (config.postback_url(source, &[]).ok()?, &config.server.public_url);
+        let masked = format!("{base}/***{}", whole.strip_prefix(&format!("{base}/{key}"))?);
+        Some((source.id.to_string(), PostbackUrl { whole, masked }))
+    };
+    let urls: BTreeMap<String, PostbackUrl> = config.sources.iter().filter_map(url).collect();
     Pages {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
         health: Arc::clone(&shared.health),
         tokens,
-        sessions: Arc::clone(&shared.sessions),
+        sessions: Arc::clone(&shared.access.sessions),
+        access: Arc::clone(&shared.access),
+        undeclared_proxies: Arc::clone(&shared.undeclared_proxies),
         networks,
         accounts,
         program,
@@ -250,6 +267,5 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         max_age_ms,
         lanes: lanes(shared),
         forecast,
-        secure_cookies: config.server.public_url.starts_with("https://"),
     }
 }

@@ -12,6 +12,7 @@ use crate::config::secrets::Secret;
 use crate::config::source::one_of;
 use crate::domain::ids::AdvertiserId;
 use crate::domain::rights::{Right, Rights};
+use crate::domain::secret_strength::weakness;
 use crate::problem::{Problem, did_you_mean};
 
 /// How the program is reached.
@@ -25,6 +26,8 @@ pub struct Server {
     pub admin_listen: Option<SocketAddr>,
     /// Only these peers may say `X-Forwarded-For`.
     pub trusted_proxies: Vec<IpNet>,
+    /// `/metrics` needs no token, also where it is not on `admin_listen`.
+    pub open_metrics: bool,
     pub max_body_bytes: usize,
     /// Where a click without an offer goes.
     pub fallback_url: Option<String>,
@@ -55,6 +58,7 @@ impl Server {
             public_url: String::new(),
             admin_listen: section.parsed("admin_listen", address),
             trusted_proxies: section.all_parsed("trusted_proxies", network).unwrap_or_default(),
+            open_metrics: section.flag("open_metrics").unwrap_or_default(),
             max_body_bytes: section.number("max_body_bytes", 1024..=16 * 1024 * 1024).unwrap_or_default(),
             fallback_url: section.parsed("fallback_url", |text| web_url(text).map(String::from)),
             max_connections: section.number("max_connections", 1..=1_000_000).unwrap_or_default(),
@@ -235,9 +239,6 @@ pub struct ApiToken {
     pub rights: Rights,
 }
 
-/// Fewer characters than this can be guessed.
-pub const MIN_SECRET_CHARS: usize = 8;
-
 impl Api {
     /// Reads `[api]`. `advertisers` are those that some offer names.
     pub fn read(section: Section<'_>, advertisers: &[AdvertiserId]) -> Api {
@@ -311,12 +312,12 @@ const READ: &str = "read";
 const OF_ADVERTISER: &str = "advertiser";
 
 fn api_token(text: &Text) -> Result<Secret, Problem> {
-    let sane = text.value.bytes().all(|byte| byte.is_ascii_graphic());
-    if !sane || text.value.len() < MIN_SECRET_CHARS {
-        return Err(Problem::new(
-            format!("a token has at least {MIN_SECRET_CHARS} visible ASCII characters and no spaces"),
-            "make one that cannot be guessed: openssl rand -hex 24",
-        ));
+    let hint = "make one that cannot be guessed: openssl rand -hex 24";
+    if !text.value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Problem::new("a token has only visible ASCII characters and no spaces", hint));
     }
-    Ok(Secret::new(&text.value))
+    match weakness(&text.value) {
+        Some(weakness) => Err(Problem::new(format!("the token {}", weakness.sentence()), hint)),
+        None => Ok(Secret::new(&text.value)),
+    }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::config::names::Kind;
 use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
-use crate::config::server::MIN_SECRET_CHARS;
 use crate::domain::conversion::{Dedup, EventName, Status};
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
 use crate::domain::money::{Currency, NoCurrency};
 use crate::domain::routing::{SourcePolicy, Unmatched};
 use crate::domain::rulebook::built_in;
+use crate::domain::secret_strength::weakness;
 use crate::problem::{Problem, did_you_mean};
 use crate::template::catalog::Catalog;
 use crate::template::normalise::phone::reads_numbers_of;
@@ -37,6 +37,8 @@ pub struct Source {
     pub link_paths: Vec<String>,
 }
 
+/// The shortest key that is taken; one that can be guessed is warned of.
+const MIN_KEY_CHARS: usize = 8;
 /// The longest key: it has to fit a URL that people paste.
 const MAX_KEY_CHARS: usize = 128;
 
@@ -87,6 +89,10 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
             "`key` in [[source]] is empty: nobody could reach it",
             "name at least one key",
         );
+    }
+    if let Some(weakness) = keys.iter().flatten().find_map(|key| weakness(key.reveal())) {
+        let hint = "who guesses it can report sales; make another: openssl rand -hex 12";
+        section.warning("key", format!("a key in [[source]] {}", weakness.sentence()), hint);
     }
     let currency = read_currency(&section, template.as_deref());
     let event = |key: &'static str| section.parsed(key, event_name);
@@ -210,14 +216,14 @@ fn postback_key(text: &Text) -> Result<Secret, Problem> {
     let length = text.value.len();
     let what = if !text.value.bytes().all(allowed) {
         "a key has only letters, digits and . _ ~ -, which no URL changes".to_owned()
-    } else if length < MIN_SECRET_CHARS {
+    } else if length < MIN_KEY_CHARS {
         format!("a key of {length} characters can be guessed")
     } else if length > MAX_KEY_CHARS {
         format!("a key of {length} characters does not fit a URL that people paste")
     } else {
         return Ok(Secret::new(&text.value));
     };
-    let hint = format!("write {MIN_SECRET_CHARS} to {MAX_KEY_CHARS} characters: openssl rand -hex 12");
+    let hint = format!("write {MIN_KEY_CHARS} to {MAX_KEY_CHARS} characters: openssl rand -hex 12");
     Err(Problem::new(what, hint))
 }
 

@@ -25,6 +25,7 @@ pub mod remark;
 pub mod rights;
 pub mod routing;
 pub mod rulebook;
+pub mod secret_strength;
 pub mod status;
 pub mod suppression;
 pub mod text;

@@ -9,25 +9,27 @@ use serde_json::json;
 /// Every answer's type: small and whole, so that it is written at once.
 pub type Answer = Response<Full<Bytes>>;
 
-/// An answer with a body of the given type.
+/// An answer with a body of the given type. No one keeps it and no browser guesses its type; what is a
+/// public asset says so with a `Cache-Control` of its own.
 pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 
-/// A JSON document. Never cached: it is about now.
+/// A JSON document.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     // Only a map whose keys are no texts cannot be written, and no answer has one.
     json_text(status, serde_json::to_vec(value).unwrap_or_default())
 }
 
-/// A JSON document that is written already. Never cached.
+/// A JSON document that is written already.
 pub fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    let mut answer = body(status, "application/json", text);
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    body(status, "application/json", text)
 }
 
 /// A plain text.
@@ -87,7 +89,6 @@ pub fn redirect(to: &str) -> Answer {
     match HeaderValue::from_str(to) {
         Ok(location) => {
             answer.headers_mut().insert(header::LOCATION, location);
-            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             answer
         }
         Err(_) => not_found(),
@@ -98,10 +99,9 @@ pub fn redirect(to: &str) -> Answer {
 const IMAGE: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
-/// A pixel for pages of other sites: never cached, so that each showing is told.
+/// A pixel for pages of other sites: never cached, so that each showing is reported.
 pub fn image() -> Answer {
     let mut answer = body(StatusCode::OK, "image/gif", IMAGE);
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let policy = http::HeaderName::from_static("cross-origin-resource-policy");
     answer.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
     answer

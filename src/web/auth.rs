@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -91,32 +91,6 @@ impl Tokens {
             }
         }
         found
-    }
-
-    /// Whose token is in `Authorization: Bearer …`, if it is one of these.
-    pub fn bearer(&self, headers: &HeaderMap) -> Option<Holder<'_>> {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        bearer.and_then(|token| self.holder_of(token))
-    }
-
-    /// The 401, with the mend.
-    pub fn unauthorized(&self) -> Answer {
-        let (message, hint) = if self.is_empty() {
-            (
-                "no token is configured, so nobody may ask",
-                "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
-            )
-        } else {
-            ("a token is needed", "send `Authorization: Bearer …` with one of the tokens under [api]")
-        };
-        let mut refused = answer::error(StatusCode::UNAUTHORIZED, "unauthorized", message, hint);
-        refused.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
-        refused
     }
 }
 

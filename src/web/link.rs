@@ -242,7 +242,5 @@ fn ask_again() -> Answer {
 fn page(status: StatusCode, sentence: &str) -> Answer {
     let html =
         format!("<!doctype html><html lang=\"en\"><title>{sentence}</title><p>{sentence}</p></html>\n");
-    let mut answer = answer::body(status, "text/html; charset=utf-8", html);
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    answer::body(status, "text/html; charset=utf-8", html)
 }

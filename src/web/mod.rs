@@ -1,5 +1,7 @@
 //! The doors for HTTP: one page that says who answers which path, and what each may use.
 
+pub mod access;
+pub mod access_log;
 pub mod answer;
 pub mod api;
 pub mod auth;
@@ -8,7 +10,9 @@ pub mod cake;
 pub mod click;
 pub mod click_body;
 pub mod encoding;
+pub mod guesses;
 pub mod health;
+pub mod import_limit;
 pub mod link;
 pub mod link_table;
 pub mod listen;
@@ -16,6 +20,7 @@ pub mod pages;
 pub mod per_address;
 pub mod pixel;
 pub mod postback;
+pub mod proxy;
 mod snippets;
 pub mod tag;
 pub mod target;
@@ -27,23 +32,29 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use ipnet::IpNet;
 use parking_lot::RwLock;
+use serde_json::Value;
 
 use crate::ambient::Clock;
 use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
 use crate::ingest::suppression::Wish;
 use crate::store::Store;
+use crate::web::access::{Access, Caller, denied};
+use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
-use crate::web::api::Query;
 use crate::web::api::suppression::Told;
-use crate::web::auth::Need;
+use crate::web::api::{Query, Refused};
+use crate::web::auth::{Holder, Need};
 use crate::web::cake::NetworkApi;
 use crate::web::encoding::Plain;
+use crate::web::import_limit::Look;
+use crate::web::per_address::LimitKey;
+use crate::web::proxy::UndeclaredProxies;
 use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
@@ -58,7 +69,13 @@ pub struct Site {
     pub pixels: pixel::Pixels,
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
+    pub access: Arc<Access>,
     pub trusted_proxies: Vec<IpNet>,
+    pub undeclared_proxies: Arc<UndeclaredProxies>,
+    /// Whether the listeners speak TLS.
+    pub is_tls: bool,
+    /// Whether `/metrics` needs no token, also where it is not on a listener of its own.
+    pub open_metrics: bool,
     /// The largest body that is taken, in bytes; a source's template may say another.
     pub max_body_bytes: usize,
     pub operations: Operations,
@@ -127,11 +144,13 @@ struct Asked {
     client: IpAddr,
     /// The connection's address.
     peer: IpAddr,
+    /// Whether the connection is https, as far as we and declared proxies know.
+    is_https: bool,
 }
 
 impl Asked {
     /// The request as it is kept, and its method.
-    fn into_call(self) -> (Method, postback::Call) {
+    fn into_call(self, limit_key: LimitKey) -> (Method, postback::Call) {
         let content_type = self.headers.get(header::CONTENT_TYPE);
         let call = postback::Call {
             query: target::query(&self.head.target).to_vec(),
@@ -141,6 +160,7 @@ impl Asked {
             encoded: self.encoded,
             is_too_large: self.is_too_large,
             peer: self.client,
+            limit_key,
         };
         (self.method, call)
     }
@@ -166,11 +186,16 @@ impl wire::Handler for Web {
                 }
             }
         };
-        let client = auth::client_address(peer.ip(), &parts.headers, &site.trusted_proxies);
+        let peer = peer.ip().to_canonical();
+        let client = auth::client_address(peer, &parts.headers, &site.trusted_proxies);
+        let is_https = site.is_https(peer, &parts.headers);
         let path = String::from_utf8_lossy(target::path(&head.target)).into_owned();
         let Plain { body, encoded, is_too_large } = match body.is_empty() {
             true => Plain { body, encoded: None, is_too_large: false },
-            false => encoding::plain(&parts.headers, body, site.body_limit(&path)),
+            false => {
+                let limit = site.body_limit(&path, &parts.headers, peer);
+                encoding::plain(&parts.headers, body, limit)
+            }
         };
         let asked = Asked {
             method: parts.method,
@@ -180,13 +205,22 @@ impl wire::Handler for Web {
             encoded,
             is_too_large,
             client,
-            peer: peer.ip().to_canonical(),
+            peer,
+            is_https,
         };
-        site.answer(self.side, &path, asked).await
+        let mut answer = site.answer(self.side, &path, asked).await;
+        if is_https {
+            answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
+        }
+        answer
     }
 
-    fn larger_body(&self, target: &[u8]) -> Option<usize> {
-        self.site().postbacks.body_limit(&String::from_utf8_lossy(target::path(target)))
+    fn larger_body(&self, target: &[u8], head: &[u8], peer: SocketAddr) -> Option<usize> {
+        let (site, path) = (self.site(), String::from_utf8_lossy(target::path(target)));
+        site.postbacks.body_limit(&path).or_else(|| {
+            let by = (peer.ip().to_canonical(), Look::Counted);
+            site.import_limit(&path, &import_limit::headers_of(head), by)
+        })
     }
 
     async fn refused(&self, refusal: Refusal, peer: SocketAddr) {
@@ -197,8 +231,37 @@ impl wire::Handler for Web {
 
 impl Site {
     /// The largest plain body of a request to this path, in bytes.
-    fn body_limit(&self, path: &str) -> usize {
-        self.postbacks.body_limit(path).unwrap_or(self.max_body_bytes)
+    fn body_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> usize {
+        let import = || self.import_limit(path, headers, (peer, Look::Uncounted));
+        self.postbacks.body_limit(path).or_else(import).unwrap_or(self.max_body_bytes)
+    }
+
+    /// Whether this connection is https: by our own TLS, or as a declared proxy says.
+    fn is_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        self.is_tls || proxy::says_https(peer, headers, &self.trusted_proxies)
+    }
+
+    /// Whose requests a limit by address counts this one with.
+    fn limit_key(&self, asked: &Asked) -> LimitKey {
+        let key = proxy::limit_key(asked.peer, asked.client, &asked.headers, &self.trusted_proxies);
+        if let LimitKey::UndeclaredProxy(proxy) = key {
+            self.undeclared_proxies.note(proxy, self.operations.clock.now());
+        }
+        key
+    }
+
+    /// Who may do what this request needs, by its bearer token.
+    ///
+    /// # Errors
+    /// The 401, 403 or 429.
+    fn let_in(&self, asked: &Asked, area: Area, need: Need) -> Result<Holder<'_>, Box<Answer>> {
+        let caller = Caller { key: self.limit_key(asked), area, now: self.operations.clock.now() };
+        let holder = self.access.bearer(&self.tokens, &asked.headers, caller);
+        let holder = holder.map_err(|why| Box::new(denied(&self.tokens, why)))?;
+        holder.may(need).inspect_err(|_| {
+            self.access.log.refused(area, Reason::LacksRight, Some(holder.name), caller.now);
+        })?;
+        Ok(holder)
     }
 
     /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
@@ -242,7 +305,7 @@ impl Site {
         }
         if side != Side::Public {
             if path == "/metrics" {
-                return self.metrics(&asked);
+                return self.metrics(side, &asked);
             }
             if let Some(rest) = path.strip_prefix("/api/v1/") {
                 return self.api(rest, &asked).await;
@@ -251,7 +314,8 @@ impl Site {
         if side != Side::Admin
             && let Some(rest) = path.strip_prefix("/api/2/")
         {
-            let (method, call) = asked.into_call();
+            let key = self.limit_key(&asked);
+            let (method, call) = asked.into_call(key);
             return self.network_api.answer(&method, rest, call).await;
         }
         if side != Side::Admin
@@ -279,8 +343,8 @@ impl Site {
         if asked.method != Method::POST {
             return answer::method_not_allowed("POST");
         }
-        let headers = asked.headers.clone();
-        let (_, call) = asked.into_call();
+        let (headers, key) = (asked.headers.clone(), self.limit_key(&asked));
+        let (_, call) = asked.into_call(key);
         self.tag.tell(telling, call, &headers).await
     }
 
@@ -291,6 +355,7 @@ impl Site {
             headers: &asked.headers,
             query: target::query(&asked.head.target),
             client: asked.client,
+            limit_key: self.limit_key(asked),
         };
         match path {
             "/click.gif" => Some(self.links.pixel(request).await),
@@ -303,40 +368,33 @@ impl Site {
 
     async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
         let request = pages::PageRequest {
+            limit_key: self.limit_key(&asked),
+            is_https: asked.is_https,
             method: asked.method,
             path: path.to_owned(),
             query: target::query(&asked.head.target).to_vec(),
             headers: asked.headers,
             body: asked.body,
-            client: asked.client,
         };
         self.pages.answer(request).await
     }
 
-    fn metrics(&self, asked: &Asked) -> Answer {
+    fn metrics(&self, side: Side, asked: &Asked) -> Answer {
         if asked.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        // A proxy on the same machine is not the operator: only who asks loopback itself is free.
-        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
-        let host = asked.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let direct = asked.peer.is_loopback()
-            && !forwarded.iter().any(|name| asked.headers.contains_key(*name))
-            && is_loopback_name(host);
-        if !direct {
-            let Some(holder) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
-            if let Err(forbidden) = holder.may(Need::Look) {
-                return *forbidden;
-            }
+        let is_open = self.open_metrics || side == Side::Admin;
+        if !is_open && let Err(refused) = self.let_in(asked, Area::Metrics, Need::Look) {
+            return *refused;
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
 
     async fn api(&self, path: &str, asked: &Asked) -> Answer {
-        let Some(holder) = self.tokens.bearer(&asked.headers) else { return self.tokens.unauthorized() };
-        if let Err(forbidden) = holder.may(Need::of(&asked.method)) {
-            return *forbidden;
-        }
+        let holder = match self.let_in(asked, Area::Api, Need::of(&asked.method)) {
+            Ok(holder) => holder,
+            Err(refused) => return *refused,
+        };
         let parts: Vec<&str> = path.split('/').collect();
         let query = match Query::read(target::query(&asked.head.target)) {
             Ok(query) => query,
@@ -348,7 +406,10 @@ impl Site {
             ["clicks"] if get => self.api.clicks(&query).await,
             ["clicks", id] if get => self.api.click(&decoded(id)).await,
             ["clicks"] => return answer::method_not_allowed("GET, POST"),
-            ["suppression", rest @ ..] => return self.suppression(rest, asked, (&query, holder.name)).await,
+            ["suppression", rest @ ..] => match self.suppression(rest, asked, (&query, holder.name)).await {
+                Ok(outcome) => outcome,
+                Err(answer) => return *answer,
+            },
             ["conversions"] if get => self.api.conversions(&query).await,
             ["conversions", id] if get => self.api.conversion(id).await,
             ["conversions", id, "status"] if post => self.api.set_status(id, &asked.body, holder.name).await,
@@ -367,33 +428,43 @@ impl Site {
             }
             _ => return answer::not_found(),
         };
+        if let (Ok(_), Some((what, id))) = (&outcome, change_of(&asked.method, &parts)) {
+            self.access.log.changed(holder.name, Area::Api, what, &decoded(id));
+        }
         self.api.answer(outcome)
     }
 
-    async fn suppression(&self, parts: &[&str], asked: &Asked, by: (&Query, &str)) -> Answer {
+    /// # Errors
+    /// The answer where nothing was asked of a list.
+    async fn suppression(
+        &self,
+        parts: &[&str],
+        asked: &Asked,
+        by: (&Query, &str),
+    ) -> Result<Result<Value, Refused>, Box<Answer>> {
         let (query, actor) = by;
         let list = parts.first().map(|list| decoded(list)).unwrap_or_default();
         let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let told = Told { list: &list, content_type: content_type.unwrap_or(""), body: &asked.body, actor };
-        let outcome = match (parts, asked.method.as_str()) {
+        Ok(match (parts, asked.method.as_str()) {
             ([], "GET") => self.api.lists(query).await,
             ([_], "GET") => self.api.listed(&list, query).await,
             ([_], "POST") => self.api.suppress(Wish::Add, &told, query).await,
             ([_, "remove"], "POST") => self.api.suppress(Wish::TakeOff, &told, query).await,
             ([_], "DELETE") => self.api.remove_list(&list).await,
-            ([], _) => return answer::method_not_allowed("GET"),
-            ([_], _) => return answer::method_not_allowed("GET, POST, DELETE"),
-            ([_, "remove"], _) => return answer::method_not_allowed("POST"),
-            _ => return answer::not_found(),
-        };
-        self.api.answer(outcome)
+            ([], _) => return Err(Box::new(answer::method_not_allowed("GET"))),
+            ([_], _) => return Err(Box::new(answer::method_not_allowed("GET, POST, DELETE"))),
+            ([_, "remove"], _) => return Err(Box::new(answer::method_not_allowed("POST"))),
+            _ => return Err(Box::new(answer::not_found())),
+        })
     }
 
     async fn postback(&self, key: &str, source: &str, asked: Asked) -> Answer {
         if asked.method != Method::GET && asked.method != Method::POST {
             return answer::method_not_allowed("GET, POST");
         }
-        let (_, call) = asked.into_call();
+        let limit_key = LimitKey::of(asked.client);
+        let (_, call) = asked.into_call(limit_key);
         match self.postbacks.enter(key, source) {
             Ok(door) => self.postbacks.receive(door, call).await,
             Err(turned) => self.postbacks.turn_away(turned, call).await,
@@ -401,12 +472,19 @@ impl Site {
     }
 }
 
-/// Whether a `Host` names this machine: `localhost`, `127.0.0.1:8080`, `[::1]`…
-fn is_loopback_name(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-    let name = name.map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// How long browsers come by https only.
+const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// What a request of `/api/v1` changes, and the id of it. A click that is recorded changes nothing.
+fn change_of<'p>(method: &Method, parts: &[&'p str]) -> Option<(&'static str, &'p str)> {
+    match (parts, method.as_str()) {
+        (["conversions", id, "status"], "POST") => Some(("conversion: status", id)),
+        (["postbacks", id, "retry"], "POST") => Some(("postback: mapped again", id)),
+        (["deliveries", id, "retry"], "POST") => Some(("delivery: sent again", id)),
+        (["suppression", list, ..], "POST") => Some(("suppression list: entries", list)),
+        (["suppression", list], "DELETE") => Some(("suppression list: removed", list)),
+        _ => None,
+    }
 }
 
 fn decoded(segment: &str) -> String {

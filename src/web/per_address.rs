@@ -7,6 +7,22 @@ use parking_lot::Mutex;
 
 use crate::domain::time::Time;
 
+/// Whose requests a limit per address counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitKey {
+    /// One address; of IPv6 its /64, which one home has.
+    Address(IpAddr),
+    /// A proxy that is not declared: its visitors cannot be told apart.
+    UndeclaredProxy(IpAddr),
+}
+
+impl LimitKey {
+    /// Of a visitor whose address is known.
+    pub fn of(address: IpAddr) -> LimitKey {
+        LimitKey::Address(home_of(address))
+    }
+}
+
 /// Counts by address within the running second.
 #[derive(Debug)]
 pub struct PerAddress {
@@ -16,11 +32,13 @@ pub struct PerAddress {
 
 /// Addresses counted in one second; beyond, an address is not counted.
 const COUNTED: usize = 4096;
+/// So many times the rate of one address is let through for all visitors of an undeclared proxy together.
+pub const BEHIND_PROXY: u32 = 100;
 
 #[derive(Debug, Default)]
 struct Window {
     second: i64,
-    asked: HashMap<IpAddr, u32>,
+    asked: HashMap<LimitKey, u32>,
 }
 
 impl PerAddress {
@@ -30,24 +48,27 @@ impl PerAddress {
     }
 
     /// Counts one more, and says whether it may come in.
-    pub fn admits(&self, address: IpAddr, now: Time) -> bool {
+    pub fn admits(&self, key: LimitKey, now: Time) -> bool {
         let mut window = self.window.lock();
         if window.second != now.as_seconds() {
             window.second = now.as_seconds();
             window.asked.clear();
         }
-        let home = home_of(address);
-        if window.asked.len() >= COUNTED && !window.asked.contains_key(&home) {
+        if window.asked.len() >= COUNTED && !window.asked.contains_key(&key) {
             return true;
         }
-        let asked = window.asked.entry(home).or_default();
+        let asked = window.asked.entry(key).or_default();
         *asked = asked.saturating_add(1);
-        *asked <= self.most
+        *asked
+            <= match key {
+                LimitKey::Address(_) => self.most,
+                LimitKey::UndeclaredProxy(_) => self.most.saturating_mul(BEHIND_PROXY),
+            }
     }
 }
 
 /// Of IPv6 one home has a whole /64: its first half says whose it is.
-fn home_of(address: IpAddr) -> IpAddr {
+pub fn home_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
         four => four,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::ambient::Clock;
 use crate::domain::conversion::Status;
@@ -82,7 +82,7 @@ impl Pixels {
             return answer::method_not_allowed("GET");
         }
         let now = self.clock.now();
-        if !self.limit.admits(request.client, now) {
+        if !self.limit.admits(request.limit_key, now) {
             metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
             return too_many();
         }
@@ -220,9 +220,6 @@ impl Form {
 
 fn plain(content_type: &'static str, text: impl Into<Bytes>) -> Answer {
     let mut answer = answer::body(StatusCode::OK, content_type, text);
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let nosniff = HeaderValue::from_static("nosniff");
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     let policy = HeaderName::from_static("cross-origin-resource-policy");
     answer.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
     answer

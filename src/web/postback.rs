@@ -21,7 +21,7 @@ use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
 use crate::web::body_mask::masked_body;
 use crate::web::health::Health;
-use crate::web::per_address::PerAddress;
+use crate::web::per_address::{LimitKey, PerAddress};
 use crate::web::target;
 use crate::web::wire::fault as wire;
 
@@ -86,7 +86,7 @@ impl Default for RefusalBudget {
 impl RefusalBudget {
     /// Whether this address has shown too many bad keys in this second.
     fn is_guessing(&self, peer: IpAddr, now: Time) -> bool {
-        !self.by_peer.admits(peer, now)
+        !self.by_peer.admits(LimitKey::of(peer), now)
     }
 }
 
@@ -113,6 +113,8 @@ pub struct Call {
     /// The body is larger than may be taken, and so was dropped.
     pub is_too_large: bool,
     pub peer: IpAddr,
+    /// Whose calls are counted together where there is a limit by address.
+    pub limit_key: LimitKey,
 }
 
 impl Call {

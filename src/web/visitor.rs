@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use crate::domain::click::ClickKind;
 use crate::domain::ids::VisitorId;
 use crate::ingest::visit::{Browser, Carried, LONGEST_AGENT, LONGEST_URL, header_text};
+use crate::web::per_address::LimitKey;
 
 /// The name of the visitor cookie.
 pub const COOKIE: &str = "pbv";
@@ -48,6 +49,8 @@ pub struct Request<'a> {
     pub query: &'a [u8],
     /// The visitor's address, proxies seen through.
     pub client: IpAddr,
+    /// Whose requests are counted together where there is a limit by address.
+    pub limit_key: LimitKey,
 }
 
 /// All cookies of a request.

@@ -15,12 +15,25 @@ use crate::web::postback::Call;
 
 const KEY: &str = "api_key";
 
-/// Somebody with a valid key.
+/// Someone with a valid key.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     /// The name of the token.
     pub(super) name: String,
     rights: Rights,
+}
+
+/// Why it is not known who calls.
+pub(super) enum Unknown {
+    /// There is no usable key.
+    NoKey(Fault),
+    WrongKey(Fault),
+}
+
+impl From<Fault> for Unknown {
+    fn from(fault: Fault) -> Unknown {
+        Unknown::NoKey(fault)
+    }
 }
 
 /// Whose key came with the call. Where its parameters cannot be read, the key alone still says who it
@@ -33,7 +46,7 @@ pub(super) fn identify(
     endpoint: Endpoint,
     call: &Call,
     params: Result<&Params, &Fault>,
-) -> Result<Caller, Fault> {
+) -> Result<Caller, Unknown> {
     let hint = match endpoint {
         Endpoint::Update => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
         Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
@@ -42,7 +55,7 @@ pub(super) fn identify(
     };
     if tokens.is_empty() {
         let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]";
-        return Err(Fault::new("no key is configured, so nobody may ask", hint));
+        return Err(Fault::new("no key is configured, so no one may use this", hint).into());
     }
     let key = match params {
         Ok(params) => usable(params, KEY)?.map(|param| param.value.clone()),
@@ -57,7 +70,8 @@ pub(super) fn identify(
     let key = key.filter(|key| !key.trim().is_empty());
     let key = key.ok_or_else(|| Fault::new("`api_key` is missing", hint))?;
     let holder = tokens.holder_of(key.trim());
-    let holder = holder.ok_or_else(|| Fault::new("`api_key` is none of the configured keys", hint))?;
+    let wrong = || Unknown::WrongKey(Fault::new("`api_key` is none of the configured keys", hint));
+    let holder = holder.ok_or_else(wrong)?;
     Ok(Caller { name: holder.name.to_owned(), rights: holder.rights.clone() })
 }
 

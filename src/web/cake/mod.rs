@@ -23,9 +23,11 @@ use crate::domain::rulebook::Rulebook;
 use crate::store::{Store, StoreError};
 use crate::template::html_repair;
 use crate::template::params::{self, Listed, Params};
+use crate::web::access::{self, Access, Denied};
+use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
 use crate::web::auth::Tokens;
-use crate::web::cake::caller::Caller;
+use crate::web::cake::caller::{Caller, Unknown};
 use crate::web::cake::envelope::worded;
 use crate::web::health::Health;
 use crate::web::postback::{Call, Postbacks, WrongKeys};
@@ -37,6 +39,7 @@ pub struct NetworkApi {
     pub clock: Clock,
     pub health: Arc<Health>,
     pub tokens: Tokens,
+    pub access: Arc<Access>,
     /// The offers, with their advertisers.
     pub rules: Arc<Rulebook>,
     /// What every address begins with; no slash at its end.
@@ -122,6 +125,10 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
+        let by = access::Caller { key: call.limit_key, area: Area::NetworkApi, now: self.clock.now() };
+        if let Some(seconds) = self.access.locked_out(&self.tokens, by) {
+            return too_many(seconds);
+        }
         let names = endpoint.names();
         let reads = Listed(names);
         let params = match endpoint {
@@ -137,7 +144,13 @@ impl NetworkApi {
         };
         let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {
             Ok(caller) => caller,
-            Err(fault) => return self.wrong_key(call, fault).await,
+            Err(Unknown::NoKey(fault)) => return self.without_key(call, fault).await,
+            Err(Unknown::WrongKey(fault)) => {
+                return match self.access.wrong(by) {
+                    Denied::TooMany { seconds } => too_many(seconds),
+                    _ => self.without_key(call, fault).await,
+                };
+            }
         };
         let outcome = self.outcome(endpoint, caller, call, params).await;
         self.told(outcome)
@@ -185,13 +198,25 @@ impl NetworkApi {
         }
     }
 
-    async fn wrong_key(&self, call: Call, fault: Fault) -> Answer {
+    /// Refuses a call without a usable key, keeping a record of it within the budget.
+    async fn without_key(&self, call: Call, fault: Fault) -> Answer {
         match self.postbacks.wrong_key(&call, &fault).await {
             WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, worded(&fault)),
-            WrongKeys::TooMany => {
-                let message = "too many wrong keys from this address; wait a second";
-                envelope::error(StatusCode::TOO_MANY_REQUESTS, message)
-            }
+            WrongKeys::TooMany => too_many(1),
         }
     }
+
+    /// What a caller is answered who may only look.
+    fn only_looks(&self, caller: &Caller) -> Fault {
+        let now = self.clock.now();
+        self.access.log.refused(Area::NetworkApi, Reason::LacksRight, Some(&caller.name), now);
+        caller.may_only_look()
+    }
+}
+
+fn too_many(seconds: i64) -> Answer {
+    let message = format!("too many wrong keys from this address; wait {seconds} s");
+    let mut refused = envelope::error(StatusCode::TOO_MANY_REQUESTS, message);
+    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    refused
 }

@@ -72,7 +72,7 @@ impl NetworkApi {
     /// What the call tells, or the first thing in it that a person has to mend.
     fn told_of(&self, caller: &Caller, params: &Params, now: Time) -> Result<Told, Fault> {
         if !caller.may_write_some() {
-            return Err(caller.may_only_look());
+            return Err(self.only_looks(caller));
         }
         let mut notes = params.notes.clone();
         notes.extend(unread_repeats(params, &NAMES));

@@ -8,6 +8,7 @@ use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged};
 use crate::template::param_fault::usable;
 use crate::template::params::Params;
+use crate::web::access_log::Area;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::{NetworkApi, Outcome, Stop, envelope, read};
 
@@ -20,7 +21,7 @@ const STATUS_HINT: &str = "send approved, rejected or pending";
 impl NetworkApi {
     pub(super) async fn update(&self, caller: &Caller, params: &Params) -> Outcome {
         if !caller.may_write_some() {
-            return Err(caller.may_only_look().into());
+            return Err(self.only_looks(caller).into());
         }
         let (number, order) = order(caller, params)?;
         let unknown = || Stop::Asked(Fault::new(format!("there is no conversion {number}"), ID_HINT));
@@ -29,9 +30,12 @@ impl NetworkApi {
         let kept = kept.filter(|conversion| caller.may_change(&self.rules, conversion));
         kept.ok_or_else(unknown)?;
         match status::change(self.store.as_ref(), which, order, self.clock.now()).await? {
-            StatusChanged::Changed(conversion) | StatusChanged::Already(conversion) => {
+            StatusChanged::Changed(conversion) => {
+                let id = number.to_string();
+                self.access.log.changed(&caller.name, Area::NetworkApi, "conversion: status", &id);
                 Ok(envelope::updated(&conversion))
             }
+            StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion)),
             StatusChanged::Unknown => Err(unknown()),
             StatusChanged::Refused(refused) => {
                 let hint = match refused {

@@ -130,7 +130,11 @@ impl Pages {
     pub(super) async fn conversions(&self, query: &[u8]) -> Result<Sheet, Stop> {
         let filters = Filters::read(query);
         let found = self.found(&filters).await;
-        filters.sheet(("conversions", "Conversions"), found, self.filter_view(&filters))
+        let mut sheet = filters.sheet(("conversions", "Conversions"), found, self.filter_view(&filters))?;
+        if let Value::Object(members) = &mut sheet.data {
+            members.insert("notices".to_owned(), self.notices());
+        }
+        Ok(sheet)
     }
 
     async fn found(&self, filters: &Filters) -> Result<Found, Refused> {

@@ -13,11 +13,12 @@ use tracing::error;
 use crate::web::answer::{self, Answer};
 
 /// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 32] = [
+const TEMPLATES: [(&str, &str); 33] = [
     ("layout", include_str!("../../../templates/pages/layout.hbs")),
     ("icons", include_str!("../../../templates/pages/icons.hbs")),
     ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
     ("message", include_str!("../../../templates/pages/message.hbs")),
+    ("notices", include_str!("../../../templates/pages/notices.hbs")),
     ("conversions", include_str!("../../../templates/pages/conversions.hbs")),
     ("conversion", include_str!("../../../templates/pages/conversion.hbs")),
     ("quarantine", include_str!("../../../templates/pages/quarantine.hbs")),
@@ -111,9 +112,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
 fn guarded(mut answer: Answer) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 

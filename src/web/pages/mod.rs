@@ -11,6 +11,7 @@ mod exchange;
 mod form;
 mod links;
 mod mapping;
+mod notices;
 mod offers;
 mod partners;
 mod preview;
@@ -20,11 +21,10 @@ mod raw;
 mod route;
 pub mod session;
 mod sign_in;
-mod sources;
+pub mod sources;
 mod suppression;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,6 +39,8 @@ use crate::ingest::preview::Forecast;
 use crate::ingest::suppression::Wish;
 use crate::store::{Store, StoreError};
 use crate::template::account::Account;
+use crate::web::access::Access;
+use crate::web::access_log::Area;
 use crate::web::answer::Answer;
 use crate::web::api::{Api, Refused};
 use crate::web::auth::{Need, Tokens};
@@ -47,6 +49,9 @@ use crate::web::pages::form::Form;
 use crate::web::pages::program::Program;
 use crate::web::pages::route::{Route, own_path};
 use crate::web::pages::session::{Flash, Sessions, Visitor};
+use crate::web::pages::sources::PostbackUrl;
+use crate::web::per_address::LimitKey;
+use crate::web::proxy::UndeclaredProxies;
 
 /// The parts the pages work with.
 #[derive(Clone)]
@@ -57,21 +62,21 @@ pub struct Pages {
     pub tokens: Tokens,
     /// Outlives a reload of the configuration.
     pub sessions: Arc<Sessions>,
+    pub access: Arc<Access>,
+    pub undeclared_proxies: Arc<UndeclaredProxies>,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
     pub accounts: Arc<Vec<Arc<Account>>>,
     /// The network's side.
     pub program: Arc<Program>,
-    /// Each source's whole postback URL, its key shown.
-    pub urls: Arc<BTreeMap<String, String>>,
+    /// Each source's postback URL.
+    pub urls: Arc<BTreeMap<String, PostbackUrl>>,
     /// The age past which each destination's platform refuses an event, in ms.
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
     /// How each destination is doing now.
     pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
     /// What sending would make of a delivery.
     pub forecast: Forecast,
-    /// Whether people reach the pages by https: cookies are then sent by https only.
-    pub secure_cookies: bool,
 }
 
 /// A request for a page.
@@ -83,8 +88,10 @@ pub struct PageRequest {
     pub query: Vec<u8>,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// The visitor's address, proxies seen through.
-    pub client: IpAddr,
+    /// Whose requests are counted together where there is a limit by address.
+    pub limit_key: LimitKey,
+    /// Whether this connection is https.
+    pub is_https: bool,
 }
 
 /// Why something other than the page comes back.
@@ -144,12 +151,14 @@ impl Pages {
             Route::Home => return Some(engine::redirect("/conversions")),
             _ => {}
         }
-        let visitor = self.visitor(&request.headers);
+        let visitor = self.visitor(&request);
         let outcome = match (&visitor, request.method == Method::POST) {
             (None, _) => Err(Stop::SignIn),
             (Some(visitor), true) => self.act(visitor, &route, &request).await,
             (Some(visitor), false) => match self.may(visitor, Need::Look) {
-                Ok(()) => self.show(&route, &request).await.map(|sheet| self.sheet(Some(visitor), sheet)),
+                Ok(()) => {
+                    self.show(visitor, &route, &request).await.map(|sheet| self.sheet(Some(visitor), sheet))
+                }
                 Err(stop) => Err(stop),
             },
         };
@@ -160,12 +169,12 @@ impl Pages {
     fn lost(&self, request: &PageRequest) -> Option<Answer> {
         let accepts = request.headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
         let reads_pages = request.method == Method::GET && accepts.is_some_and(|a| a.contains("text/html"));
-        let visitor = self.visitor(&request.headers).filter(|_| reads_pages)?;
+        let visitor = self.visitor(request).filter(|_| reads_pages)?;
         let hint = "Go on from one of the pages above.";
         Some(self.said(Some(&visitor), StatusCode::NOT_FOUND, "There is no such page", hint))
     }
 
-    async fn show(&self, route: &Route, request: &PageRequest) -> Result<Sheet, Stop> {
+    async fn show(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Sheet, Stop> {
         match route {
             Route::Conversion(id) => self.conversion(id).await,
             Route::Clicks => self.clicks(&request.query).await,
@@ -173,7 +182,7 @@ impl Pages {
             Route::Quarantine => self.quarantine(&request.query).await,
             Route::DeadLetters => self.dead_letters(&request.query).await,
             Route::Deliveries => self.deliveries(&request.query).await,
-            Route::Sources => self.sources(None).await,
+            Route::Sources => self.sources(visitor, None).await,
             Route::Destinations => Ok(self.destinations()),
             Route::Offers => Ok(self.offers()),
             Route::Offer(id) => self.offer(id).await,
@@ -202,21 +211,21 @@ impl Pages {
         match route {
             Route::SignOut => {
                 self.sessions.close(visitor);
-                Ok(self.signed_out())
+                Ok(self.signed_out(request))
             }
             Route::Retry(id) => {
                 let flash = self.retry(id).await?;
-                self.sessions.leave(visitor, flash);
+                self.leave(visitor, flash, ("delivery: sent again", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
             }
             Route::MapAgain(id) => {
                 let flash = self.map_again(id).await?;
-                self.sessions.leave(visitor, flash);
+                self.leave(visitor, flash, ("postback: mapped again", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
             }
             Route::SetStatus(id) => {
                 let flash = self.set_status(visitor, id, &form).await?;
-                self.sessions.leave(visitor, flash);
+                self.leave(visitor, flash, ("conversion: status", id));
                 let page = format!("/conversions/{id}");
                 Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
             }
@@ -226,14 +235,23 @@ impl Pages {
             Route::TakeOff(list) => self.changed_list(visitor, (Wish::TakeOff, list), &form).await,
             _ => {
                 let preview = self.preview(&form).await?;
-                Ok(self.sheet(Some(visitor), self.sources(Some(preview)).await?))
+                Ok(self.sheet(Some(visitor), self.sources(visitor, Some(preview)).await?))
             }
         }
     }
 
     async fn changed_list(&self, visitor: &Visitor, what: (Wish, &str), form: &Form) -> Result<Answer, Stop> {
         let sheet = self.change_list(visitor, what, form).await?;
+        self.access.log.changed(&visitor.name, Area::Pages, "suppression list: entries", what.1);
         Ok(self.sheet(Some(visitor), sheet))
+    }
+
+    /// Leaves what an action came to for the next page, and in the log where it changed something.
+    fn leave(&self, visitor: &Visitor, flash: Flash, (what, id): (&'static str, &str)) {
+        if flash.good {
+            self.access.log.changed(&visitor.name, Area::Pages, what, id);
+        }
+        self.sessions.leave(visitor, flash);
     }
 
     /// The API over the same parts: the pages ask what scripts ask.
@@ -259,7 +277,7 @@ impl Pages {
                 "style": engine::STYLE_PATH.as_str(),
                 "visitor": visitor.map(|visitor| &visitor.name),
                 "csrf": visitor.map(|visitor| &visitor.csrf),
-                "may_change": visitor.is_some_and(|visitor| self.may(visitor, Need::Change).is_ok()),
+                "may_change": visitor.is_some_and(|visitor| self.allows(visitor, Need::Change)),
                 "places": visitor.map(|_| places(&sheet.title)),
                 "flash": flash.map(|flash| told(&flash)),
             });

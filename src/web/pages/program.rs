@@ -24,8 +24,6 @@ pub struct Program {
     pub affiliates: Vec<(AffiliateId, String)>,
     pub postbacks: Vec<PostbackCard>,
     pub tag: Option<TagCard>,
-    /// The largest body that a request may have, in bytes.
-    pub max_body_bytes: usize,
 }
 
 /// One offer as the configuration has it.

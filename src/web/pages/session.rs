@@ -1,7 +1,6 @@
-//! Who is signed in: sessions, one-time links and the limit on tries, in memory and never stored.
+//! Who is signed in: sessions and one-time links, in memory and never stored.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -11,20 +10,17 @@ use tracing::error;
 use crate::ambient::{self, Clock};
 use crate::domain::time::{HOUR_MS, Time};
 use crate::web::auth::SecretDigest;
+use crate::web::per_address::LimitKey;
 
 /// How long a session lasts, from its sign-in, in ms.
 pub const SESSION_MS: i64 = 12 * HOUR_MS;
+/// How long a session lasts in which no page is opened, in ms.
+pub const IDLE_MS: i64 = 2 * HOUR_MS;
 /// How long a one-time link can be used, in ms.
 pub const LINK_MS: i64 = 10 * 60_000;
-/// Tries to sign in within one minute: from one address, and in all.
-pub const TRIES_OF_ONE: u32 = 10;
-pub const TRIES_IN_ALL: u32 = 100;
-
-const WINDOW_MS: i64 = 60_000;
 /// Beyond these numbers the oldest goes: memory stays bounded whatever comes.
 const MOST_SESSIONS: usize = 1_000;
 const MOST_LINKS: usize = 100;
-const MOST_ADDRESSES: usize = 4_096;
 
 /// All sessions of this process. Survives a reload of the configuration; ends with the process.
 #[derive(Default)]
@@ -36,7 +32,6 @@ struct Inner {
     sessions: HashMap<[u8; 32], Session>,
     /// One-time links by the digest of their secret, with the end of their time.
     links: HashMap<[u8; 32], Time>,
-    tries: Tries,
 }
 
 struct Session {
@@ -44,14 +39,16 @@ struct Session {
     token: Option<SecretDigest>,
     csrf: String,
     ends: Time,
+    /// When a page was last opened in it, and from where.
+    used: Time,
+    used_from: LimitKey,
     flash: Option<Flash>,
 }
 
-#[derive(Default)]
-struct Tries {
-    began: i64,
-    in_all: u32,
-    by_address: HashMap<IpAddr, u32>,
+impl Session {
+    fn is_open(&self, now: Time) -> bool {
+        self.ends > now && now.millis_since(self.used) < IDLE_MS
+    }
 }
 
 /// A signed-in person, as one request sees them.
@@ -117,22 +114,25 @@ impl Sessions {
         &self,
         name: &str,
         token: Option<SecretDigest>,
-        now: Time,
+        (from, now): (LimitKey, Time),
     ) -> Result<String, getrandom::Error> {
         let (id, csrf) = (secret()?, secret()?);
         let mut inner = self.0.lock();
-        inner.sessions.retain(|_, session| session.ends > now);
+        inner.sessions.retain(|_, session| session.is_open(now));
         drop_oldest(&mut inner.sessions, MOST_SESSIONS, |session| session.ends);
         let ends = now.plus_millis(SESSION_MS);
-        inner.sessions.insert(digest(&id), Session { name: name.to_owned(), token, csrf, ends, flash: None });
+        let session =
+            Session { name: name.to_owned(), token, csrf, ends, used: now, used_from: from, flash: None };
+        inner.sessions.insert(digest(&id), session);
         Ok(id)
     }
 
-    /// The session with this id, if it has not ended.
-    pub fn visitor(&self, id: &str, now: Time) -> Option<Visitor> {
+    /// The session with this id, if it has not ended. This uses it: its idle time begins anew.
+    pub fn visitor(&self, id: &str, (from, now): (LimitKey, Time)) -> Option<Visitor> {
         let key = digest(id);
-        let inner = self.0.lock();
-        let session = inner.sessions.get(&key).filter(|session| session.ends > now)?;
+        let mut inner = self.0.lock();
+        let session = inner.sessions.get_mut(&key).filter(|session| session.is_open(now))?;
+        (session.used, session.used_from) = (now, from);
         Some(Visitor {
             key,
             name: session.name.clone(),
@@ -158,37 +158,17 @@ impl Sessions {
         self.0.lock().sessions.get_mut(&visitor.key).and_then(|session| session.flash.take())
     }
 
-    /// Counts a try to sign in. `Err` is the number of seconds to wait: too many came from this
-    /// address, or in all.
-    pub fn count_try(&self, client: IpAddr, now: Time) -> Result<(), i64> {
-        let mut inner = self.0.lock();
-        let tries = &mut inner.tries;
-        let minute = now.as_millis().div_euclid(WINDOW_MS);
-        if tries.began != minute {
-            *tries = Tries { began: minute, ..Tries::default() };
-        }
-        tries.in_all = tries.in_all.saturating_add(1);
-        let address = network(client);
-        let mine = if tries.by_address.len() < MOST_ADDRESSES || tries.by_address.contains_key(&address) {
-            let mine = tries.by_address.entry(address).or_default();
-            *mine = mine.saturating_add(1);
-            *mine
-        } else {
-            1
-        };
-        if mine > TRIES_OF_ONE || tries.in_all > TRIES_IN_ALL {
-            let left = (minute + 1) * WINDOW_MS - now.as_millis();
-            return Err(left / 1000 + 1);
-        }
-        Ok(())
-    }
-}
-
-/// One subscriber holds a whole /64 of IPv6 and would else have endless tries.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
+    /// Whether someone is signed in who was last seen at this address. `opens` says of a session's token
+    /// whether it is still configured.
+    pub fn is_open_at(
+        &self,
+        from: LimitKey,
+        now: Time,
+        opens: impl Fn(Option<&SecretDigest>) -> bool,
+    ) -> bool {
+        let inner = self.0.lock();
+        let mut open = inner.sessions.values().filter(|session| session.is_open(now));
+        open.any(|session| session.used_from == from && opens(session.token.as_ref()))
     }
 }
 

@@ -3,25 +3,38 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
+use crate::web::access::{Caller, Denied};
+use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Need, SecretDigest};
 use crate::web::pages::form::Form;
 use crate::web::pages::route::own_path;
 use crate::web::pages::session::{SESSION_MS, Visitor};
 use crate::web::pages::{PageRequest, Pages, Sheet, Stop, engine, is_cross_site};
+use crate::web::per_address::LimitKey;
 
 /// Where a sign-in leads when nothing else was asked for.
 const FIRST_PAGE: &str = "/conversions";
 
 impl Pages {
     /// Who sent this request, if they are signed in by a token that is still configured.
-    pub(super) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let wanted = self.cookie_name();
+    pub(super) fn visitor(&self, request: &PageRequest) -> Option<Visitor> {
+        self.signed_in(&request.headers, request.is_https, request.limit_key)
+    }
+
+    /// Whether a request with these headers is of someone who is signed in and may change things.
+    pub fn lets_change(&self, headers: &HeaderMap, is_https: bool, from: LimitKey) -> bool {
+        let visitor = self.signed_in(headers, is_https, from);
+        visitor.is_some_and(|visitor| self.allows(&visitor, Need::Change))
+    }
+
+    fn signed_in(&self, headers: &HeaderMap, is_https: bool, from: LimitKey) -> Option<Visitor> {
+        let wanted = cookie_name(is_https);
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let now = self.clock.now();
+        let here = (from, self.clock.now());
         let mut found =
-            pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, now));
+            pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, here));
         found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.holder(token).is_some()))
     }
 
@@ -29,16 +42,23 @@ impl Pages {
     /// one-time link is the operator's own and may do everything.
     ///
     /// # Errors
-    /// What they may not do, and the mend.
+    /// What they may not do, and the fix.
     pub(super) fn may(&self, visitor: &Visitor, need: Need) -> Result<(), Stop> {
-        let Some(holder) = visitor.token.as_ref().and_then(|token| self.tokens.holder(token)) else {
-            return if visitor.token.is_none() { Ok(()) } else { Err(Stop::SignIn) };
-        };
-        if need.is_met_by(holder.rights) {
+        if self.allows(visitor, need) {
             return Ok(());
         }
+        let Some(holder) = visitor.token.as_ref().and_then(|token| self.tokens.holder(token)) else {
+            return Err(Stop::SignIn);
+        };
+        self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), self.clock.now());
         let (what, hint) = holder.lacks(need);
         Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
+    }
+
+    /// The same without a line in the log: for what a page shows.
+    pub(super) fn allows(&self, visitor: &Visitor, need: Need) -> bool {
+        let allows = |token| self.tokens.holder(token).is_some_and(|holder| need.is_met_by(holder.rights));
+        visitor.token.as_ref().is_none_or(allows)
     }
 
     /// `/sign-in`: the form, the form sent, or a one-time link.
@@ -48,7 +68,7 @@ impl Pages {
             return self.try_token(request);
         }
         match query.get("once") {
-            "" if self.visitor(&request.headers).is_some() => {
+            "" if self.visitor(request).is_some() => {
                 engine::redirect(own_path(query.get("next")).unwrap_or(FIRST_PAGE))
             }
             // A program that only looks whether the link is alive (HEAD) does not use it up.
@@ -59,16 +79,15 @@ impl Pages {
         }
     }
 
+    /// A one-time link is not guessed, and so it is not counted: a page of another site could open many.
     fn redeem(&self, request: &PageRequest, once: &str, next: &str) -> Answer {
         let now = self.clock.now();
-        if let Err(seconds) = self.sessions.count_try(request.client, now) {
-            return self.too_many(next, seconds);
-        }
         if !self.sessions.redeem(once, now) {
+            self.access.log.refused(Area::Pages, Reason::StaleLink, None, now);
             let fault = "This sign-in link was used already, or its ten minutes are over.";
             return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
         }
-        self.let_in("one-time link", None, next)
+        self.let_in(request, "one-time link", None, next)
     }
 
     fn try_token(&self, request: &PageRequest) -> Answer {
@@ -77,50 +96,55 @@ impl Pages {
         if self.tokens.is_empty() {
             return self.no_tokens();
         }
+        let refused = |fault| self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
         if is_cross_site(&request.headers) {
-            let fault = "The form came from another site. Sign in here.";
-            return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
-        }
-        if let Err(seconds) = self.sessions.count_try(request.client, self.clock.now()) {
-            return self.too_many(next, seconds);
+            return refused("The form came from another site. Sign in here.");
         }
         let token = form.get("token").trim();
-        match self.tokens.holder_of(token) {
-            Some(holder) if Need::Look.is_met_by(holder.rights) => {
-                self.let_in(holder.name, Some(SecretDigest::of(token)), next)
-            }
-            Some(_) => {
-                let fault = "This token reaches only the network's API. Sign in with one that has the right `read` or `network`.";
-                self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault))
-            }
-            None => {
-                let fault = "This is none of the configured tokens.";
-                self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault))
-            }
+        if token.is_empty() {
+            return refused("No token was entered.");
         }
+        let caller = Caller { key: request.limit_key, area: Area::Pages, now: self.clock.now() };
+        let holder = match self.access.holder(&self.tokens, token, caller) {
+            Ok(holder) => holder,
+            Err(Denied::TooMany { seconds }) => return self.too_many(next, seconds),
+            Err(_) => return refused("This is none of the configured tokens."),
+        };
+        if !Need::Look.is_met_by(holder.rights) {
+            self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), caller.now);
+            return refused(
+                "This token reaches only the network's API. Sign in with one that has the right `read` or `network`.",
+            );
+        }
+        self.let_in(request, holder.name, Some(SecretDigest::of(token)), next)
     }
 
-    fn let_in(&self, name: &str, token: Option<SecretDigest>, next: &str) -> Answer {
-        let id = match self.sessions.open(name, token, self.clock.now()) {
+    /// Opens a session; one that the same browser presents ends.
+    fn let_in(&self, request: &PageRequest, name: &str, token: Option<SecretDigest>, next: &str) -> Answer {
+        let id = match self.sessions.open(name, token, (request.limit_key, self.clock.now())) {
             Ok(id) => id,
             Err(error) => {
                 tracing::error!(%error, "the operating system gave no entropy for a session");
                 return answer::unavailable();
             }
         };
+        if let Some(before) = self.visitor(request) {
+            self.sessions.close(&before);
+        }
+        self.access.log.signed_in(name);
         let mut answer = engine::redirect(own_path(next).unwrap_or(FIRST_PAGE));
-        self.set_cookie(&mut answer, &id, SESSION_MS / 1000);
+        set_cookie(&mut answer, request.is_https, &id, SESSION_MS / 1000);
         answer
     }
 
     /// Back to the form, the cookie gone.
-    pub(super) fn signed_out(&self) -> Answer {
+    pub(super) fn signed_out(&self, request: &PageRequest) -> Answer {
         let mut answer = engine::redirect("/sign-in");
-        self.set_cookie(&mut answer, "", 0);
+        set_cookie(&mut answer, request.is_https, "", 0);
         answer
     }
 
-    /// What somebody without a session gets: a page leads to the form and back, an action is refused.
+    /// What is answered where there is no session: a page leads to the form and back, an action is refused.
     pub(super) fn ask_to_sign_in(&self, request: &PageRequest) -> Answer {
         if self.tokens.is_empty() {
             return self.no_tokens();
@@ -156,7 +180,8 @@ impl Pages {
     }
 
     fn too_many(&self, next: &str, seconds: i64) -> Answer {
-        let fault = format!("Too many tries. Wait {seconds} seconds, then try again.");
+        let fault =
+            format!("Too many wrong tokens from this address. Wait {seconds} seconds, then try again.");
         let mut answer = self.sign_in_form(StatusCode::TOO_MANY_REQUESTS, next, Some(&fault));
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         answer
@@ -171,19 +196,20 @@ impl Pages {
         let title = "No token is configured".to_owned();
         self.sheet(None, Sheet { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
     }
+}
 
-    /// `__Host-` makes the browser refuse the cookie from anybody but this very host, by https.
-    fn cookie_name(&self) -> &'static str {
-        if self.secure_cookies { "__Host-postbridge" } else { "postbridge" }
-    }
+/// `__Host-` makes the browser refuse the cookie from anyone but this very host, by https. A browser does not
+/// keep such a cookie over http, so it follows the connection.
+fn cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-postbridge" } else { "postbridge" }
+}
 
-    fn set_cookie(&self, answer: &mut Answer, id: &str, seconds: i64) {
-        let secure = if self.secure_cookies { "; Secure" } else { "" };
-        let name = self.cookie_name();
-        let cookie = format!("{name}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-        if let Ok(value) = HeaderValue::from_str(&cookie) {
-            answer.headers_mut().insert(header::SET_COOKIE, value);
-        }
+fn set_cookie(answer: &mut Answer, is_https: bool, id: &str, seconds: i64) {
+    let secure = if is_https { "; Secure" } else { "" };
+    let name = cookie_name(is_https);
+    let cookie = format!("{name}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(value) = HeaderValue::from_str(&cookie) {
+        answer.headers_mut().insert(header::SET_COOKIE, value);
     }
 }
 

@@ -11,8 +11,10 @@ use crate::domain::routing::Unmatched;
 use crate::ingest::postback::Network;
 use crate::store::transactions::ReusedTransaction;
 use crate::store::{PageRequest, PostbackFilter};
+use crate::web::auth::Need;
 use crate::web::pages::conversions::options;
 use crate::web::pages::preview::Shown;
+use crate::web::pages::session::Visitor;
 use crate::web::pages::{Pages, Sheet, Stop, advice};
 
 /// How many of a source's latest postbacks are counted: a bounded read, not a scan.
@@ -20,14 +22,24 @@ const LATEST: usize = 100;
 /// How many of a source's reused transaction ids are named.
 const REUSED: usize = 5;
 
+/// The URL to paste at a network.
+#[derive(Clone)]
+pub struct PostbackUrl {
+    /// Who has it can report sales: shown only to those who may change things.
+    pub whole: String,
+    /// The same with its key masked.
+    pub masked: String,
+}
+
 impl Pages {
     /// `/sources`, with what a preview came to when one was asked for.
-    pub(super) async fn sources(&self, preview: Option<Shown>) -> Result<Sheet, Stop> {
+    pub(super) async fn sources(&self, visitor: &Visitor, preview: Option<Shown>) -> Result<Sheet, Stop> {
         let mut networks: Vec<(&SourceId, &Network)> = self.networks.iter().collect();
         networks.sort_unstable_by_key(|(id, _)| id.as_str());
+        let shows_keys = self.allows(visitor, Need::Change);
         let mut items = Vec::with_capacity(networks.len());
         for (id, network) in networks {
-            items.push(self.source(id, network).await?);
+            items.push(self.source(id, network, shows_keys).await?);
         }
         let shown = preview.unwrap_or_default();
         let ids = self.source_ids();
@@ -36,6 +48,7 @@ impl Pages {
             if let ([only], "") = (ids.as_slice(), shown.source.as_str()) { only } else { &*shown.source };
         let data = json!({
             "items": items,
+            "shows_keys": shows_keys,
             "form": {
                 "sources": options(ids.iter().copied(), chosen),
                 "pasted": shown.pasted,
@@ -46,7 +59,7 @@ impl Pages {
         Ok(Sheet::new("sources", "Sources", data))
     }
 
-    async fn source(&self, id: &SourceId, network: &Network) -> Result<Value, Stop> {
+    async fn source(&self, id: &SourceId, network: &Network, shows_keys: bool) -> Result<Value, Stop> {
         let template = &network.template;
         let policy = &network.policy;
         let forwarded: Vec<&str> = policy.forward_status.iter().copied().map(Status::word).collect();
@@ -59,7 +72,7 @@ impl Pages {
             "id": id.as_str(),
             "template": template.name(),
             "docs": web_address(template.docs()),
-            "url": self.urls.get(id.as_str()),
+            "url": self.urls.get(id.as_str()).map(|url| if shows_keys { &url.whole } else { &url.masked }),
             "extra": template.extra_params().join(", "),
             "link_param": template.link_param(),
             "currency": network.binding.currency.map(|currency| currency.to_string()),

@@ -8,6 +8,7 @@ use crate::domain::time::Time;
 use crate::ingest::suppression::{self, Done, Layout, Order, Wish};
 use crate::web::answer::Answer;
 use crate::web::api::suppression::{word, words};
+use crate::web::import_limit::IMPORT_BYTES;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::form::Form;
 use crate::web::pages::route::segment;
@@ -25,7 +26,7 @@ impl Pages {
         let data = json!({
             "items": lists.iter().map(|list| summary(list, now)).collect::<Vec<_>>(),
             "kinds": kinds(""),
-            "limit": self.size_limit(),
+            "limit": size_limit(),
         });
         Ok(Sheet::new("lists", "Suppression", data))
     }
@@ -43,7 +44,7 @@ impl Pages {
             "links": filters.links(&path, page.next_cursor.as_deref()),
             "items": page.items.iter().map(entry).collect::<Vec<_>>(),
             "kinds": kinds(""),
-            "limit": self.size_limit(),
+            "limit": size_limit(),
         });
         Ok(Sheet::new("list", &format!("Suppression list {}", list.name), data))
     }
@@ -101,13 +102,15 @@ impl Pages {
         let list = self.api().known_list(name).await?;
         let entries = self.store.remove_list(list.name).await?;
         let text = format!("The list `{name}` is removed, with its {entries} entries");
-        self.sessions.leave(visitor, Flash { good: true, text, hint: String::new(), link: None });
+        let flash = Flash { good: true, text, hint: String::new(), link: None };
+        self.leave(visitor, flash, ("suppression list: removed", name));
         Ok(engine::redirect("/suppression"))
     }
+}
 
-    fn size_limit(&self) -> String {
-        format!("{} KB", self.program.max_body_bytes / 1024)
-    }
+/// The largest import, for people.
+fn size_limit() -> String {
+    format!("{} MB", IMPORT_BYTES / (1024 * 1024))
 }
 
 /// What was written into the form, and what was chosen as a file.

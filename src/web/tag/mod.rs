@@ -127,7 +127,7 @@ impl Tag {
             Err(answer) => return *answer,
         };
         let now = self.clock.now();
-        let mut answer = if !self.limit.admits(call.peer, now) {
+        let mut answer = if !self.limit.admits(call.limit_key, now) {
             too_many()
         } else if call.body.len() > MOST_BYTES {
             let what = format!("the body has {} bytes; at most {MOST_BYTES} are taken", call.body.len());
@@ -180,7 +180,13 @@ impl Tag {
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
         let placement = self.placement(&told);
-        let request = Request { method: &Method::POST, headers, query: &[], client: call.peer };
+        let request = Request {
+            method: &Method::POST,
+            headers,
+            query: &[],
+            client: call.peer,
+            limit_key: call.limit_key,
+        };
         let visitor = match visitor::known(&visitor::cookies(headers)) {
             Some(known) => Caller::Known(known),
             None => match ambient::entropy::<16>() {
@@ -302,7 +308,9 @@ fn is_plain_text(content_type: &str) -> bool {
 fn taken() -> Answer {
     let mut answer = Answer::new(http_body_util::Full::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 
@@ -345,7 +353,6 @@ fn served(script: &TagScript, headers: &HeaderMap, cached: HeaderValue) -> Answe
     // Any page may load it, also with `crossorigin`, which `integrity` needs.
     told.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     told.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
-    told.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         told.insert(header::ETAG, etag);
     }

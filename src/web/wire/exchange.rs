@@ -51,7 +51,7 @@ where
 {
     let slot = Arc::new(Slot::new(Arc::clone(&door.stopping)));
     let handler = Arc::clone(&door.handler);
-    let larger_body = Box::new(move |target: &[u8]| handler.larger_body(target));
+    let larger_body = Box::new(move |target: &[u8], head: &[u8]| handler.larger_body(target, head, peer));
     let wire = Wire::new(io, Arc::clone(&door.limits), larger_body, Arc::clone(&slot));
     // Counted for this connection alone: the door's own count would be fought over by every request.
     let upper = Arc::new(Upper { handler: Arc::clone(&door.handler), slot, peer });

@@ -52,8 +52,9 @@ enum Source {
     Rewritten(usize),
 }
 
-/// The largest body that is taken with a request to a target, where the listener's own limit is less.
-pub type LargerBody = Box<dyn Fn(&[u8]) -> Option<usize> + Send + Sync>;
+/// The largest body that is taken with a request to a target and with a raw head, where the listener's own
+/// limit is less.
+pub type LargerBody = Box<dyn Fn(&[u8], &[u8]) -> Option<usize> + Send + Sync>;
 
 /// A stream between the client and hyper. See the room's first page for what it is for.
 pub struct Wire<T> {
@@ -127,7 +128,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             let head = head::read(bytes)?;
             let larger = || {
                 let target = head.form.origin(bytes.get(head.target.clone()).unwrap_or_default());
-                (self.larger_body)(&target)
+                (self.larger_body)(&target, bytes)
             };
             let framer = framer(&head, self.limits.body_bytes, larger)?;
             let awaits_body = !matches!(framer, Framer::Length(0));

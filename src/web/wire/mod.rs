@@ -74,9 +74,9 @@ pub trait Handler: Send + Sync + 'static {
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 
-    /// The largest body in bytes that is taken with a request to this target, where it is larger than
-    /// [`Limits::body_bytes`]. Asked only where that limit does not do.
-    fn larger_body(&self, _target: &[u8]) -> Option<usize> {
+    /// The largest body in bytes that is taken with a request to this target and with this head, where it is
+    /// larger than [`Limits::body_bytes`]. Asked only where that limit does not do.
+    fn larger_body(&self, _target: &[u8], _head: &[u8], _peer: SocketAddr) -> Option<usize> {
         None
     }
 

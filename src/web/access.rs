@@ -1,0 +1,153 @@
+//! Looks at presented tokens: no more wrong ones than one address may present, each refusal with its log line.
+//!
+//! Wrong tokens are counted by address, never over all, and right ones never count. An address that has
+//! presented [`MOST_WRONG`](crate::web::guesses::MOST_WRONG) within a minute waits until the minute is over:
+//! what it presents is not looked at. Two cannot be locked out by others: an address from which someone is
+//! signed in to the pages, and all who come through a proxy that is not declared, whose addresses are not
+//! known. Their right tokens open; their wrong ones are answered 429 all the same.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::domain::time::Time;
+use crate::web::access_log::{AccessLog, Area, Reason};
+use crate::web::answer::{self, Answer};
+use crate::web::auth::{Holder, Tokens};
+use crate::web::guesses::Guesses;
+use crate::web::pages::session::Sessions;
+use crate::web::per_address::LimitKey;
+
+/// Outlives a reload of the configuration.
+#[derive(Default)]
+pub struct Access {
+    pub sessions: Arc<Sessions>,
+    pub log: AccessLog,
+    guesses: Guesses,
+}
+
+/// Who presents a token, what for, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    pub key: LimitKey,
+    pub area: Area,
+    pub now: Time,
+}
+
+/// Why a request is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    NoToken,
+    /// There is an `Authorization`, and no bearer token in it.
+    NoBearer,
+    WrongToken,
+    TooMany {
+        seconds: i64,
+    },
+}
+
+impl Access {
+    pub fn of(sessions: Arc<Sessions>) -> Access {
+        Access { sessions, ..Access::default() }
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// It is wrong, or its address has presented too many wrong ones.
+    pub fn holder<'t>(
+        &self,
+        tokens: &'t Tokens,
+        presented: &str,
+        caller: Caller,
+    ) -> Result<Holder<'t>, Denied> {
+        if let Some(seconds) = self.locked_out(tokens, caller) {
+            return Err(Denied::TooMany { seconds });
+        }
+        tokens.holder_of(presented).ok_or_else(|| self.wrong(caller))
+    }
+
+    /// Whose token is in `Authorization: Bearer …`.
+    ///
+    /// # Errors
+    /// There is none; or as [`Access::holder`].
+    pub fn bearer<'t>(
+        &self,
+        tokens: &'t Tokens,
+        headers: &HeaderMap,
+        caller: Caller,
+    ) -> Result<Holder<'t>, Denied> {
+        self.holder(tokens, presented(headers)?, caller)
+    }
+
+    /// For how many seconds nothing that this caller presents is looked at.
+    pub fn locked_out(&self, tokens: &Tokens, caller: Caller) -> Option<i64> {
+        let seconds = self.guesses.wait(caller.key, caller.now)?;
+        let is_known = || {
+            let opens = |session: Option<&_>| session.is_none_or(|token| tokens.holder(token).is_some());
+            self.sessions.is_open_at(caller.key, caller.now, opens)
+        };
+        if matches!(caller.key, LimitKey::UndeclaredProxy(_)) || is_known() {
+            return None;
+        }
+        self.log.refused(caller.area, Reason::TooMany, None, caller.now);
+        Some(seconds)
+    }
+
+    /// Counts a wrong token.
+    pub fn wrong(&self, caller: Caller) -> Denied {
+        let over = self.guesses.count(caller.key, caller.now);
+        let reason = if over.is_some() { Reason::TooMany } else { Reason::WrongToken };
+        self.log.refused(caller.area, reason, None, caller.now);
+        over.map_or(Denied::WrongToken, |seconds| Denied::TooMany { seconds })
+    }
+}
+
+/// The token in `Authorization: Bearer …`.
+///
+/// # Errors
+/// There is none.
+pub fn presented(headers: &HeaderMap) -> Result<&str, Denied> {
+    let authorization = headers.get(header::AUTHORIZATION).ok_or(Denied::NoToken)?;
+    let (scheme, token) =
+        authorization.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Denied::NoBearer)?;
+    let token = Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty());
+    token.ok_or(Denied::NoBearer)
+}
+
+/// What the API and `/metrics` answer, with the fix.
+pub fn denied(tokens: &Tokens, why: Denied) -> Answer {
+    let (message, hint, challenge) = match why {
+        Denied::TooMany { seconds } => return too_many(seconds),
+        _ if tokens.is_empty() => (
+            "no token is configured, so no one may use this",
+            "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
+            "Bearer realm=\"postbridge\"",
+        ),
+        Denied::NoToken => ("a token is needed", SEND_ONE, "Bearer realm=\"postbridge\""),
+        Denied::NoBearer => {
+            ("the `Authorization` header holds no bearer token", SEND_ONE, "Bearer realm=\"postbridge\"")
+        }
+        Denied::WrongToken => (
+            "the token is not one of those that are configured",
+            "compare it with the tokens under [api] in postbridge.toml; what was changed there counts after a reload",
+            "Bearer realm=\"postbridge\", error=\"invalid_token\"",
+        ),
+    };
+    let mut refused = answer::error(StatusCode::UNAUTHORIZED, "unauthorized", message, hint);
+    refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    refused
+}
+
+const SEND_ONE: &str = "send `Authorization: Bearer …` with one of the tokens under [api]";
+
+fn too_many(seconds: i64) -> Answer {
+    let mut refused = answer::error(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many",
+        "too many wrong tokens were presented from this address; none is looked at now",
+        &format!("wait {seconds} seconds, then send a right one"),
+    );
+    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    refused
+}
