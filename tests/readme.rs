@@ -18,7 +18,7 @@ fn checked(written: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
     for secret in ["token", "cake-key", "meta-token"] {
-        std::fs::write(folder.path().join("secrets").join(secret), "0123456789abcdef\n").unwrap();
+        std::fs::write(folder.path().join("secrets").join(secret), "3f9c1e0b7a52d846c0f1e2d3\n").unwrap();
     }
     let file = folder.path().join("postbridge.toml");
     std::fs::write(&file, written).unwrap();

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod access_log;
+mod admit;
 pub mod answer;
 pub mod api;
 pub mod auth;
@@ -44,12 +45,13 @@ use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
 use crate::ingest::suppression::Wish;
 use crate::store::Store;
-use crate::web::access::{Access, Caller, denied};
-use crate::web::access_log::{Area, Reason};
+use crate::web::access::Access;
+use crate::web::access_log::Area;
+use crate::web::admit::change_of;
 use crate::web::answer::Answer;
 use crate::web::api::suppression::Told;
 use crate::web::api::{Query, Refused};
-use crate::web::auth::{Holder, Need};
+use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
 use crate::web::encoding::Plain;
 use crate::web::import_limit::Look;
@@ -230,40 +232,6 @@ impl wire::Handler for Web {
 }
 
 impl Site {
-    /// The largest plain body of a request to this path, in bytes.
-    fn body_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> usize {
-        let import = || self.import_limit(path, headers, (peer, Look::Uncounted));
-        self.postbacks.body_limit(path).or_else(import).unwrap_or(self.max_body_bytes)
-    }
-
-    /// Whether this connection is https: by our own TLS, or as a declared proxy says.
-    fn is_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
-        self.is_tls || proxy::says_https(peer, headers, &self.trusted_proxies)
-    }
-
-    /// Whose requests a limit by address counts this one with.
-    fn limit_key(&self, asked: &Asked) -> LimitKey {
-        let key = proxy::limit_key(asked.peer, asked.client, &asked.headers, &self.trusted_proxies);
-        if let LimitKey::UndeclaredProxy(proxy) = key {
-            self.undeclared_proxies.note(proxy, self.operations.clock.now());
-        }
-        key
-    }
-
-    /// Who may do what this request needs, by its bearer token.
-    ///
-    /// # Errors
-    /// The 401, 403 or 429.
-    fn let_in(&self, asked: &Asked, area: Area, need: Need) -> Result<Holder<'_>, Box<Answer>> {
-        let caller = Caller { key: self.limit_key(asked), area, now: self.operations.clock.now() };
-        let holder = self.access.bearer(&self.tokens, &asked.headers, caller);
-        let holder = holder.map_err(|why| Box::new(denied(&self.tokens, why)))?;
-        holder.may(need).inspect_err(|_| {
-            self.access.log.refused(area, Reason::LacksRight, Some(holder.name), caller.now);
-        })?;
-        Ok(holder)
-    }
-
     /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
     fn unread(path: &str, asked: &Asked) -> Option<Answer> {
         let fault = asked.encoded.as_ref().and_then(EncodedBody::fault);
@@ -379,17 +347,6 @@ impl Site {
         self.pages.answer(request).await
     }
 
-    fn metrics(&self, side: Side, asked: &Asked) -> Answer {
-        if asked.method != Method::GET {
-            return answer::method_not_allowed("GET");
-        }
-        let is_open = self.open_metrics || side == Side::Admin;
-        if !is_open && let Err(refused) = self.let_in(asked, Area::Metrics, Need::Look) {
-            return *refused;
-        }
-        answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
-    }
-
     async fn api(&self, path: &str, asked: &Asked) -> Answer {
         let holder = match self.let_in(asked, Area::Api, Need::of(&asked.method)) {
             Ok(holder) => holder,
@@ -474,18 +431,6 @@ impl Site {
 
 /// How long browsers come by https only.
 const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
-
-/// What a request of `/api/v1` changes, and the id of it. A click that is recorded changes nothing.
-fn change_of<'p>(method: &Method, parts: &[&'p str]) -> Option<(&'static str, &'p str)> {
-    match (parts, method.as_str()) {
-        (["conversions", id, "status"], "POST") => Some(("conversion: status", id)),
-        (["postbacks", id, "retry"], "POST") => Some(("postback: mapped again", id)),
-        (["deliveries", id, "retry"], "POST") => Some(("delivery: sent again", id)),
-        (["suppression", list, ..], "POST") => Some(("suppression list: entries", list)),
-        (["suppression", list], "DELETE") => Some(("suppression list: removed", list)),
-        _ => None,
-    }
-}
 
 fn decoded(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
