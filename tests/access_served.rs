@@ -365,16 +365,18 @@ fn an_import_of_a_hundred_thousand_lines_fits_for_those_who_may_import() {
         &(head("POST /api/v1/suppression/fraud%202026?kind=order_id", TOKEN) + &text),
     );
     assert_eq!(told.status, 200);
-    assert_eq!((&told.json()["added"], &told.json()["already_there"]), (&1_000.into(), &99_000.into()));
+    let counts = r#"{"list":"fraud 2026","added":1000,"already_there":99000,"refused":0,"#;
+    assert!(told.text().starts_with(counts), "{:.200}", told.text());
 
     // By the form of the pages.
+    let some: String = text.lines().take(10_000).map(|line| format!("{line}%0A")).collect();
     let entered = ask(relay.address, sign_in(TOKEN, "").as_bytes()).unwrap();
     let cookie = header(&entered, "set-cookie").split(';').next().unwrap().to_owned();
     let page = ask(relay.address, get("/suppression", &format!("Cookie: {cookie}\r\n")).as_bytes()).unwrap();
     let csrf =
         page.text().split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
     let form = |cookie: &str| {
-        let body = format!("csrf={csrf}&list=by-page&kind=order_id&entries={}", text.replace('\n', "%0A"));
+        let body = format!("csrf={csrf}&list=by-page&kind=order_id&entries={some}");
         format!(
             "POST /suppression HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()

@@ -3,6 +3,7 @@
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]
 
+mod access_log;
 mod access_served;
 mod addresses;
 mod api_clicks;
@@ -73,6 +74,7 @@ mod pixels;
 mod placeholders;
 mod platform;
 mod preview_states;
+mod proxies;
 mod readme;
 mod readme_steps;
 mod real_senders;

@@ -26,9 +26,9 @@ pub struct Access {
     guesses: Guesses,
 }
 
-/// Who presents a token, what for, and when.
+/// One look at a token: whose limit it counts against, what the token is to open, and when.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller {
+pub struct TokenCheck {
     pub key: LimitKey,
     pub area: Area,
     pub now: Time,
@@ -59,12 +59,12 @@ impl Access {
         &self,
         tokens: &'t Tokens,
         presented: &str,
-        caller: Caller,
+        check: TokenCheck,
     ) -> Result<Holder<'t>, Denied> {
-        if let Some(seconds) = self.locked_out(tokens, caller) {
+        if let Some(seconds) = self.locked_out(tokens, check) {
             return Err(Denied::TooMany { seconds });
         }
-        tokens.holder_of(presented).ok_or_else(|| self.wrong(caller))
+        tokens.holder_of(presented).ok_or_else(|| self.wrong(check))
     }
 
     /// Whose token is in `Authorization: Bearer …`.
@@ -75,30 +75,30 @@ impl Access {
         &self,
         tokens: &'t Tokens,
         headers: &HeaderMap,
-        caller: Caller,
+        check: TokenCheck,
     ) -> Result<Holder<'t>, Denied> {
-        self.holder(tokens, presented(headers)?, caller)
+        self.holder(tokens, presented(headers)?, check)
     }
 
-    /// For how many seconds nothing that this caller presents is looked at.
-    pub fn locked_out(&self, tokens: &Tokens, caller: Caller) -> Option<i64> {
-        let seconds = self.guesses.wait(caller.key, caller.now)?;
+    /// For how many seconds nothing that is presented there is looked at.
+    pub fn locked_out(&self, tokens: &Tokens, check: TokenCheck) -> Option<i64> {
+        let seconds = self.guesses.wait(check.key, check.now)?;
         let is_known = || {
             let opens = |session: Option<&_>| session.is_none_or(|token| tokens.holder(token).is_some());
-            self.sessions.is_open_at(caller.key, caller.now, opens)
+            self.sessions.is_open_at(check.key, check.now, opens)
         };
-        if matches!(caller.key, LimitKey::UndeclaredProxy(_)) || is_known() {
+        if matches!(check.key, LimitKey::UndeclaredProxy(_)) || is_known() {
             return None;
         }
-        self.log.refused(caller.area, Reason::TooMany, None, caller.now);
+        self.log.refused(check.area, Reason::TooMany, None, check.now);
         Some(seconds)
     }
 
     /// Counts a wrong token.
-    pub fn wrong(&self, caller: Caller) -> Denied {
-        let over = self.guesses.count(caller.key, caller.now);
+    pub fn wrong(&self, check: TokenCheck) -> Denied {
+        let over = self.guesses.count(check.key, check.now);
         let reason = if over.is_some() { Reason::TooMany } else { Reason::WrongToken };
-        self.log.refused(caller.area, reason, None, caller.now);
+        self.log.refused(check.area, reason, None, check.now);
         over.map_or(Denied::WrongToken, |seconds| Denied::TooMany { seconds })
     }
 }

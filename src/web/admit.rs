@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::web::access::{Caller, denied};
+use crate::web::access::{TokenCheck, denied};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Holder, Need};
@@ -38,11 +38,11 @@ impl Site {
     /// # Errors
     /// The 401, 403 or 429.
     pub(super) fn let_in(&self, asked: &Asked, area: Area, need: Need) -> Result<Holder<'_>, Box<Answer>> {
-        let caller = Caller { key: self.limit_key(asked), area, now: self.operations.clock.now() };
-        let holder = self.access.bearer(&self.tokens, &asked.headers, caller);
+        let check = TokenCheck { key: self.limit_key(asked), area, now: self.operations.clock.now() };
+        let holder = self.access.bearer(&self.tokens, &asked.headers, check);
         let holder = holder.map_err(|why| Box::new(denied(&self.tokens, why)))?;
         holder.may(need).inspect_err(|_| {
-            self.access.log.refused(area, Reason::LacksRight, Some(holder.name), caller.now);
+            self.access.log.refused(area, Reason::LacksRight, Some(holder.name), check.now);
         })?;
         Ok(holder)
     }

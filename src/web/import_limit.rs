@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::web::access::{self, Caller};
+use crate::web::access::{self, TokenCheck};
 use crate::web::access_log::Area;
 use crate::web::auth::{Need, client_address};
 use crate::web::{Site, proxy};
@@ -36,9 +36,9 @@ impl Site {
         let client = client_address(peer, headers, &self.trusted_proxies);
         let key = proxy::limit_key(peer, client, headers, &self.trusted_proxies);
         let may_import = if is_of_api {
-            let caller = Caller { key, area: Area::Api, now: self.operations.clock.now() };
+            let check = TokenCheck { key, area: Area::Api, now: self.operations.clock.now() };
             let holder = match look {
-                Look::Counted => self.access.bearer(&self.tokens, headers, caller).ok(),
+                Look::Counted => self.access.bearer(&self.tokens, headers, check).ok(),
                 Look::Uncounted => {
                     access::presented(headers).ok().and_then(|token| self.tokens.holder_of(token))
                 }

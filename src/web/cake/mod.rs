@@ -23,7 +23,7 @@ use crate::domain::rulebook::Rulebook;
 use crate::store::{Store, StoreError};
 use crate::template::html_repair;
 use crate::template::params::{self, Listed, Params};
-use crate::web::access::{self, Access, Denied};
+use crate::web::access::{Access, Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
 use crate::web::auth::Tokens;
@@ -125,8 +125,8 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
-        let by = access::Caller { key: call.limit_key, area: Area::NetworkApi, now: self.clock.now() };
-        if let Some(seconds) = self.access.locked_out(&self.tokens, by) {
+        let check = TokenCheck { key: call.limit_key, area: Area::NetworkApi, now: self.clock.now() };
+        if let Some(seconds) = self.access.locked_out(&self.tokens, check) {
             return too_many(seconds);
         }
         let names = endpoint.names();
@@ -146,7 +146,7 @@ impl NetworkApi {
             Ok(caller) => caller,
             Err(Unknown::NoKey(fault)) => return self.without_key(call, fault).await,
             Err(Unknown::WrongKey(fault)) => {
-                return match self.access.wrong(by) {
+                return match self.access.wrong(check) {
                     Denied::TooMany { seconds } => too_many(seconds),
                     _ => self.without_key(call, fault).await,
                 };

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
-use crate::web::access::{Caller, Denied};
+use crate::web::access::{Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Need, SecretDigest};
@@ -104,14 +104,14 @@ impl Pages {
         if token.is_empty() {
             return refused("No token was entered.");
         }
-        let caller = Caller { key: request.limit_key, area: Area::Pages, now: self.clock.now() };
-        let holder = match self.access.holder(&self.tokens, token, caller) {
+        let check = TokenCheck { key: request.limit_key, area: Area::Pages, now: self.clock.now() };
+        let holder = match self.access.holder(&self.tokens, token, check) {
             Ok(holder) => holder,
             Err(Denied::TooMany { seconds }) => return self.too_many(next, seconds),
             Err(_) => return refused("This is none of the configured tokens."),
         };
         if !Need::Look.is_met_by(holder.rights) {
-            self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), caller.now);
+            self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), check.now);
             return refused(
                 "This token reaches only the network's API. Sign in with one that has the right `read` or `network`.",
             );
