@@ -1,5 +1,6 @@
 //! Wiring: builds the parts from a configuration, starts the loops, and stops them in order.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,13 +12,13 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::ambient::Clock;
+use crate::app::disk::DiskWatch;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 use crate::ingest::reprocess;
 use crate::problem::Problem;
-use crate::store::embedded::{Embedded, Settings};
 use crate::store::{Backlog, Store, StoreError};
 use crate::upkeep::{self, Keep, Signals};
 use crate::web::access::Access;
@@ -29,7 +30,10 @@ use crate::web::tls::TlsSettings;
 use crate::web::wire::Limits;
 use crate::web::{Side, Web};
 
+mod disk;
 pub mod measure;
+pub mod open;
+pub mod open_files;
 mod program;
 mod site;
 mod tag;
@@ -51,6 +55,7 @@ pub struct App {
     upkeep: JoinHandle<()>,
     reprocessing: JoinHandle<()>,
     drain: JoinHandle<()>,
+    disk: JoinHandle<()>,
 }
 
 /// What outlives a reload.
@@ -76,7 +81,7 @@ impl App {
     pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
         let sight = site::sight(&config)?;
-        let store = open(&config)?;
+        let store = open::store(&config)?;
         withdraw_removed(store.as_ref(), &config, clock.now()).await?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let shared = Shared {
@@ -89,6 +94,7 @@ impl App {
             known: Arc::default(),
             dispatch: Arc::downgrade(&dispatch),
         };
+        let disk = DiskWatch::start(&config, &shared.health);
         let bound = Bound::bind(&mut config).await?;
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
         let web = Web::new(site::build(&shared, &config, sight, metrics.clone()), side);
@@ -99,10 +105,11 @@ impl App {
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
         let (access, clock) = (Arc::clone(&shared.access), shared.clock.clone());
         let drain = tokio::spawn(measure::drain(metrics, move || access.log.flush(clock.now())));
+        let disk = tokio::spawn(disk.run());
         let config = Arc::new(Mutex::new(Arc::new(config)));
         let reprocessing =
             tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
-        Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, reprocessing, drain })
+        Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, reprocessing, drain, disk })
     }
 
     /// Where networks and visitors come in.
@@ -189,9 +196,8 @@ impl App {
         let _ = self.upkeep.await;
         let _ = self.reprocessing.await;
         self.drain.abort();
-        self.shared.store.close().await.map_err(|error| {
-            Problem::new(error.to_string(), "look at the disk; the next start recovers by itself")
-        })
+        self.disk.abort();
+        self.shared.store.close().await.map_err(|error| open::failed(&error))
     }
 
     /// After a failure: accepts nothing more and lets those who wait have their 503, briefly.
@@ -201,14 +207,6 @@ impl App {
         let _ = tokio::time::timeout(LAST_ANSWERS, self.doors.close()).await;
         // Closing the store would wait for its disk, which is what failed.
         std::mem::forget(self.shared);
-    }
-}
-
-fn open(config: &Config) -> Result<Arc<dyn Store>, Problem> {
-    let settings = Settings { watch: Some(measure::commits()), ..Settings::default() };
-    match Embedded::open_sled_with(&config.store.path, settings) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(Problem::new(error.to_string(), "`[store] path` names the data folder")),
     }
 }
 
@@ -230,12 +228,12 @@ struct Bound {
 impl Bound {
     /// Binds what is configured. Where the system chose the port (0), printed URLs name it.
     async fn bind(config: &mut Config) -> Result<Bound, Problem> {
-        let listener = bind(config.server.listen).await?;
+        let listener = bind("listen", config.server.listen).await?;
         if let Some(host) = config.server.public_url.strip_suffix(":0") {
             config.server.public_url = format!("{host}:{}", address_of(&listener)?.port());
         }
         let admin = match config.server.admin_listen {
-            Some(admin) => Some(bind(admin).await?),
+            Some(admin) => Some(bind("admin_listen", admin).await?),
             None => None,
         };
         Ok(Bound { listener, admin })
@@ -298,12 +296,7 @@ async fn withdraw_removed(store: &dyn Store, config: &Config, now: Time) -> Resu
         let Some(id) = backlog.destination.filter(|id| !config.has_destination(id)) else {
             continue;
         };
-        withdraw_all(store, &id, now).await.map_err(|error| {
-            Problem::new(
-                error.to_string(),
-                "look at the disk, then start again: the store recovers by itself",
-            )
-        })?;
+        withdraw_all(store, &id, now).await.map_err(|error| open::failed(&error))?;
     }
     Ok(())
 }
@@ -365,11 +358,30 @@ fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {
     config.server.tls.as_ref().map(|tls| TlsSettings::load(&tls.certificate, &tls.key)).transpose()
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Problem> {
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Problem> {
     TcpListener::bind(address).await.map_err(|error| {
-        let hint = "stop what listens there, or change `[server] listen`";
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied if address.port() < FREE_PORTS => low_port(key),
+            ErrorKind::AddrNotAvailable => format!(
+                "no interface of this machine has that address: change `[server] {key}`, \"0.0.0.0:{}\" is all of them",
+                address.port()
+            ),
+            _ => format!("stop what listens there, or change `[server] {key}`"),
+        };
         Problem::new(format!("cannot listen on {address}: {error}"), hint)
     })
+}
+
+/// Ports from here on are for everyone.
+const FREE_PORTS: u16 = 1024;
+
+fn low_port(key: &str) -> String {
+    let program =
+        std::env::current_exe().map_or_else(|_| "postbridge".into(), |path| path.display().to_string());
+    format!(
+        "ports under {FREE_PORTS} need a capability: sudo setcap cap_net_bind_service=+ep {program}; in a systemd \
+         unit AmbientCapabilities=CAP_NET_BIND_SERVICE; or change `[server] {key}` and put a proxy in front"
+    )
 }
 
 fn address_of(listener: &TcpListener) -> Result<SocketAddr, Problem> {
@@ -395,5 +407,9 @@ fn listen_settings(config: &Config, tls: Option<TlsSettings>) -> ListenSettings 
         idle: Duration::from_millis(server.idle_timeout_ms),
         ..Limits::default()
     };
-    ListenSettings { limits, connections: server.max_connections, tls, grace: GRACE }
+    let (connections, lowered) = open_files::connections(config, open_files::raise());
+    if let Some(lowered) = lowered {
+        warn!(hint = lowered.hint, "{}", lowered.what);
+    }
+    ListenSettings { limits, connections, tls, grace: GRACE }
 }

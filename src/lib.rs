@@ -17,6 +17,7 @@
 //! 8. Secrets live in the configuration and in the outgoing request, nowhere else.
 //! 9. `now` is an argument; only `ambient` reads a clock.
 
+#![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![deny(clippy::disallowed_methods)]
 

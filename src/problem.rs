@@ -1,5 +1,7 @@
 //! What a person reads when something is wrong: what happened, where, and how to mend it.
 
+pub mod access;
+
 use std::fmt;
 
 /// One fault in a configuration, a template or a command, worded for the person who can mend it.

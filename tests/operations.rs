@@ -1,8 +1,8 @@
 //! What operators rely on: health, metrics, reload, limits, and what happens when the disk is full.
 
-use std::process::Command;
 use std::time::Duration;
 
+use crate::disk_space::Small;
 use crate::platform::Platform;
 use crate::relay::{Connection, KEY, Setup, TOKEN, ask, wait_until};
 
@@ -190,35 +190,6 @@ fn no_delivery_is_left_behind_when_its_destination_goes_under_load() {
     assert!(wait_until(Duration::from_secs(30), || waiting() == 0), "{} wait for nobody", waiting());
 }
 
-/// A file system of its own size, unmounted when dropped.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(at: &std::path::Path, size: &str) -> Option<Small> {
-        std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(at)
-            .output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Small(at.to_path_buf()))
-    }
-
-    fn grow(&self, size: &str) {
-        let grown = Command::new("mount")
-            .args(["-o", &format!("remount,size={size}")])
-            .arg(&self.0)
-            .status()
-            .unwrap();
-        assert!(grown.success());
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_room_again() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
@@ -227,7 +198,8 @@ fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_
         eprintln!("skipped: only root can mount a small file system");
         return;
     };
-    let setup = Setup::cake_to_meta(folder.path(), platform.address);
+    let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+    setup.store = "reserve_mb = 0\n".to_owned();
     let relay = setup.start();
     let mut connection = Connection::open(relay.address).unwrap();
     let mut acknowledged = Vec::new();
@@ -249,6 +221,8 @@ fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_
     assert!(refused.head.to_ascii_lowercase().contains("retry-after"), "{}", refused.head);
     let ended = relay.wait(Duration::from_secs(30)).expect("the process ends");
     assert_eq!(ended.code(), Some(1));
+    let log = std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    assert!(log.contains("free some space, then start"), "{log}");
 
     disk.grow("256m");
     let relay = setup.start();

@@ -1,5 +1,6 @@
 //! The README is true: the files it names exist, and its configuration passes the check.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use postbridge::config::Config;
@@ -18,7 +19,10 @@ fn checked(written: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
     for secret in ["token", "cake-key", "meta-token"] {
-        std::fs::write(folder.path().join("secrets").join(secret), "3f9c1e0b7a52d846c0f1e2d3\n").unwrap();
+        let file = folder.path().join("secrets").join(secret);
+        std::fs::write(&file, "3f9c1e0b7a52d846c0f1e2d3\n").unwrap();
+        // The README has its reader say `umask 077` before.
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let file = folder.path().join("postbridge.toml");
     std::fs::write(&file, written).unwrap();

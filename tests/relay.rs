@@ -24,6 +24,8 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Further lines of `[server]`.
     pub server: String,
+    /// Further lines of `[store]`.
+    pub store: String,
     /// Appended to the configuration: sources and destinations.
     pub extra: String,
     pub env: Vec<(String, String)>,
@@ -71,7 +73,13 @@ pixel_id = "1234567890"
 access_token = "meta-secret-token"
 "#
         );
-        Setup { folder: folder.to_path_buf(), server: String::new(), extra, env: Vec::new() }
+        Setup {
+            folder: folder.to_path_buf(),
+            server: String::new(),
+            store: String::new(),
+            extra,
+            env: Vec::new(),
+        }
     }
 
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Setup {
@@ -84,26 +92,42 @@ access_token = "meta-secret-token"
         self.try_start().expect("serve says where it listens")
     }
 
+    /// As [`Setup::start`], by a shell that says this before: `"$0" "$@"` is the program.
+    pub fn start_by(&self, script: &str) -> Relay {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_postbridge")]);
+        self.run_by(shell, &self.text()).expect("serve says where it listens")
+    }
+
     /// As [`Setup::start`]; `None` when it ended before it listened.
     pub fn try_start(&self) -> Option<Relay> {
+        self.run(&self.text())
+    }
+
+    /// The configuration.
+    pub fn text(&self) -> String {
         let data = self.folder.join("data");
-        let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n{}{}[store]\npath = \"{}\"\n[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n{}{}[store]\npath = \"{}\"\n{}[api]\ntokens = [{{ name = \"test\", token = \"{TOKEN}\" }}]\n{}",
             if self.server.contains("public_url") { "" } else { "public_url = \"http://127.0.0.1\"\n" },
             self.server,
             data.display(),
+            self.store,
             self.extra
-        );
-        self.run(&text)
+        )
     }
 
     /// Starts it with just this configuration.
     pub fn run(&self, text: &str) -> Option<Relay> {
+        self.run_by(Command::new(env!("CARGO_BIN_EXE_postbridge")), text)
+    }
+
+    fn run_by(&self, mut program: Command, text: &str) -> Option<Relay> {
         let config = self.folder.join("postbridge.toml");
         std::fs::write(&config, text).unwrap();
         let log =
             std::fs::File::options().create(true).append(true).open(self.folder.join("serve.log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_postbridge"))
+        let mut child = program
             .args(["serve", "--config"])
             .arg(&config)
             .env("RUST_LOG", "info")
@@ -129,6 +153,11 @@ access_token = "meta-secret-token"
 }
 
 impl Relay {
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power cut of the process: SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -36,8 +36,13 @@ payout = "7.00"
 "#,
         folder.join("data").display()
     );
-    let setup =
-        Setup { folder: folder.to_path_buf(), server: String::new(), extra: String::new(), env: Vec::new() };
+    let setup = Setup {
+        folder: folder.to_path_buf(),
+        server: String::new(),
+        store: String::new(),
+        extra: String::new(),
+        env: Vec::new(),
+    };
     setup.env("RUST_LOG", "trace").run(&text).expect("serve says where it listens")
 }
 

@@ -71,8 +71,13 @@ allow_private_network = true
 "#,
         data.display()
     );
-    let setup =
-        Setup { folder: folder.to_path_buf(), server: String::new(), extra: String::new(), env: Vec::new() };
+    let setup = Setup {
+        folder: folder.to_path_buf(),
+        server: String::new(),
+        store: String::new(),
+        extra: String::new(),
+        env: Vec::new(),
+    };
     let tracker = format!("http://{address}/{TRACKER}/pb?key={TRACKER}&cid=#s2#");
     setup.env("TRACKER_URL", tracker).run(&text).expect("serve says where it listens")
 }

@@ -299,7 +299,10 @@ fn a_folder_of_an_earlier_format_is_refused_by_its_number() {
     copy(Path::new(V2), &data);
     let error = Embedded::open_sled(&data).map(|_| ()).unwrap_err();
     assert!(matches!(error, OpenError::Format { found: 2 }), "{error}");
-    assert!(error.to_string().contains("format 2") && error.to_string().contains("[store] path"), "{error}");
+    assert!(
+        error.to_string().contains("format 2") && error.to_string().contains("version that wrote it"),
+        "{error}"
+    );
 }
 
 /// Makes the fixture of a new format where `POSTBRIDGE_MAKE_FIXTURE` names a folder: see

@@ -87,7 +87,16 @@ fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
     sale("t1").tell(&store);
     drop(store);
     std::fs::write(data.join("conf"), b"segment_size: none").unwrap();
+    std::fs::write(data.join("snap.0000000000000001"), b"no snapshot either").unwrap();
+    let names = || -> Vec<_> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
     let Err(error) = Embedded::open_sled(&data) else { panic!("it was opened") };
+    assert_eq!(names(), before, "its snapshots are where they were");
     assert!(matches!(error, OpenError::Broken { .. }), "{error}");
     assert!(error.to_string().contains("backup"), "{error}");
 }

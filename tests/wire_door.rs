@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,9 +17,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use parking_lot::Mutex;
 use postbridge::web::listen::{ListenSettings, serve};
+use postbridge::web::wire::idle::Idle;
 use postbridge::web::wire::{Handler, Limits, RawHead, Refusal, exchange};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -44,6 +45,8 @@ pub struct Recorder {
     pub release: Notify,
     pub entered: Notify,
     pub finished: Notify,
+    /// Loopback peers are strangers like any others, with an address's share.
+    pub strangers: bool,
 }
 
 impl Handler for Recorder {
@@ -74,6 +77,10 @@ impl Handler for Recorder {
         Response::new(Full::new(Bytes::from(answer)))
     }
 
+    fn is_exempt(&self, peer: IpAddr) -> bool {
+        peer.is_loopback() && !self.strangers
+    }
+
     async fn refused(&self, refusal: Refusal, _peer: SocketAddr) {
         self.refusals.lock().push(refusal);
     }
@@ -98,9 +105,18 @@ pub async fn door_limited(limits: Limits) -> Door {
 }
 
 pub async fn door_with(settings: ListenSettings) -> Door {
+    door_of(Recorder::default(), settings).await
+}
+
+/// A door at which loopback peers are strangers like any others.
+pub async fn door_for_strangers(settings: ListenSettings) -> Door {
+    door_of(Recorder { strangers: true, ..Recorder::default() }, settings).await
+}
+
+async fn door_of(recorder: Recorder, settings: ListenSettings) -> Door {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(recorder);
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(serve(listener, settings, Arc::clone(&recorder), stopped));
     Door { address, recorder, stop, served }
@@ -111,6 +127,13 @@ impl Door {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         stream
+    }
+
+    /// A connection from another address of this machine, `127.0.0.{last}`.
+    pub async fn connect_from(&self, last: u8) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -237,7 +260,9 @@ pub async fn play(pieces: Vec<Vec<u8>>) -> Played {
     let written = Arc::new(Mutex::new(Vec::new()));
     let script = Script { pieces: pieces.into(), paused: false, written: Arc::clone(&written) };
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    tokio::time::timeout(Duration::from_secs(20), exchange::converse(Arc::new(door), script, peer))
+    let now = std::time::Instant::now();
+    let idle = Arc::new(Idle::new(now, now));
+    tokio::time::timeout(Duration::from_secs(20), exchange::converse(Arc::new(door), script, peer, idle))
         .await
         .expect("a connection ends when its client does");
     let (seen, refusals) = (recorder.seen.lock().clone(), recorder.refusals.lock().clone());

@@ -1,5 +1,8 @@
 //! What a server may ignore is ignored: offers to switch the protocol, expectations, and the form of a target.
 
+use postbridge::web::wire::fault::Fault;
+use postbridge::web::wire::head;
+
 use crate::wire_door::{Seen, count, play};
 
 /// One request, played whole; what the handler saw of it.
@@ -91,4 +94,20 @@ async fn of_an_absolute_target_the_path_is_read_and_its_host_counts() {
             );
         }
     }
+}
+
+#[test]
+fn positions_that_lie_outside_a_message_are_an_error_and_never_an_empty_text() {
+    let bytes = b"GET http://h.example/p?q HTTP/1.1\r\nHost: t\r\n\r\n";
+    let head = head::read(bytes).unwrap();
+    let mut into = Vec::new();
+    for length in [3, 20, 40] {
+        let short = bytes.get(..length).unwrap();
+        let wrong = head::rewrite(short, &head, "/p?q", None, &mut into);
+        assert_eq!(wrong, Err(Fault::MISCOUNTED), "{length}");
+    }
+    assert_eq!(head.form.origin(b"http://h"), Err(Fault::MISCOUNTED));
+    assert_eq!(head.form.authority(b"http"), Err(Fault::MISCOUNTED));
+    assert_eq!((Fault::MISCOUNTED.status.as_u16(), Fault::MISCOUNTED.code()), (500, "internal_error"));
+    assert_eq!(head.form.origin(b"http://h.example/p?q").unwrap(), b"/p?q");
 }

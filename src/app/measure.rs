@@ -48,7 +48,7 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: [(&str, &str); 9] = [
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
     ("postbridge_refused_total", "Requests turned away, by reason"),
@@ -59,10 +59,20 @@ const COUNTERS: [(&str, &str); 7] = [
     ("postbridge_attempts_total", "Attempts, by destination and class"),
     ("postbridge_dead_total", "Deliveries that died, by destination and reason"),
     ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
+    ("postbridge_unrecorded_clicks_total", "Clicks whose visitors were sent on without a record, by reason"),
+    (
+        "postbridge_connections_closed_total",
+        "Connections closed for others: idle ones when all were taken or their address had its share, and new ones beyond the share",
+    ),
 ];
 
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 10] = [
+    ("postbridge_disk_free_bytes", "Free space on the data folder's disk"),
+    (
+        "postbridge_disk_reserve_bytes",
+        "Free space below which visitors are redirected without a record, and below half of which postbacks are answered 503",
+    ),
     ("postbridge_held_deliveries", "Deliveries that wait for their click, by destination"),
     ("postbridge_waiting_deliveries", "Deliveries that wait to be sent, by destination"),
     ("postbridge_due_deliveries", "Deliveries that are due now, by destination"),
@@ -101,6 +111,11 @@ const HISTOGRAMS: [(&str, Unit, &str); 6] = [
 ];
 
 fn describe() {
+    // They stand at 0 before the first one, so that the first one raises them.
+    metrics::counter!("postbridge_unrecorded_clicks_total", "reason" => "disk").increment(0);
+    for which in ["idle", "new"] {
+        metrics::counter!("postbridge_connections_closed_total", "which" => which).increment(0);
+    }
     for (name, text) in COUNTERS {
         metrics::describe_counter!(name, text);
     }

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::app::open_files::{connections, hard_limit};
 use crate::cli::{ConfigPath, Failure, count, listing, print, print_json};
 use crate::config::Config;
 use crate::problem::Problem;
@@ -20,9 +21,10 @@ impl Check {
     pub fn run(self) -> Result<(), Failure> {
         let path = self.config.path();
         let result = Config::load(&path);
+        let lowered = result.as_ref().ok().and_then(|config| connections(config, hard_limit()).1);
         let (problems, warnings) = match &result {
-            Ok(config) => (&[][..], config.warnings.as_slice()),
-            Err(problems) => (problems.as_slice(), &[][..]),
+            Ok(config) => (&[][..], config.warnings.iter().chain(&lowered).cloned().collect::<Vec<_>>()),
+            Err(problems) => (problems.as_slice(), Vec::new()),
         };
         if self.json {
             print_json(&json!({
@@ -31,7 +33,7 @@ impl Check {
                 "warnings": warnings.iter().map(as_json).collect::<Vec<Value>>(),
             }))?;
         } else {
-            print(&in_words(&path.display().to_string(), result.as_ref().ok(), problems, warnings))?;
+            print(&in_words(&path.display().to_string(), result.as_ref().ok(), problems, &warnings))?;
         }
         if problems.is_empty() { Ok(()) } else { Err(Failure::usage(Vec::new())) }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::{ConfigPath, Failure, note_other_problems, print};
+use crate::cli::{ConfigPath, Failure, note_other_problems, print, stderr};
 use crate::config::Config;
 use crate::config::links::CreativeLinks;
 use crate::config::offer::Campaign;
@@ -36,11 +36,11 @@ impl Link {
         }
         note_other_problems(&part);
         if let Some(chosen) = chosen {
-            eprintln!("the same by affiliate and creative: {}", chosen.by_creative);
+            stderr::say(&format!("the same by affiliate and creative: {}", chosen.by_creative));
         }
         if self.creative.is_none() {
             for other in links.iter().skip(1) {
-                eprintln!("to the creative {}: {}", named(config, other), other.tracking);
+                stderr::say(&format!("to the creative {}: {}", named(config, other), other.tracking));
             }
         }
         print(&format!(
@@ -71,10 +71,13 @@ fn direct(part: &Part, campaign: &Campaign, chosen: Option<&CreativeLinks>) -> R
     part.check_landing(campaign, &chosen.creative).map_err(Failure::usage)?;
     let direct = chosen.direct.clone().map_err(|problem| Failure::usage(vec![problem]))?;
     note_other_problems(part);
-    eprintln!("the page has to carry the tag or the click pixel; sub ids go into its query: &s1=…");
+    stderr::say("the page has to carry the tag or the click pixel; sub ids go into its query: &s1=…");
     // With other problems, [tag] may be what has one.
     if !direct.takes_tag && part.count_problems() == 0 {
-        eprintln!("only the click pixel works there: \"{}\" is not among [tag] origins", direct.origin);
+        stderr::say(&format!(
+            "only the click pixel works there: \"{}\" is not among [tag] origins",
+            direct.origin
+        ));
     }
     Ok(direct.url)
 }

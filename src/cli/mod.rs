@@ -1,5 +1,10 @@
 //! The command line: what may be typed, and which file does it.
 
+/// Writes a line to standard output. A reader that has gone away (`| head`) is no fault.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::print_line(&format!($($text)*)) };
+}
+
 pub mod check;
 mod click_file;
 mod demo;
@@ -10,6 +15,7 @@ mod log;
 pub mod preview;
 mod preview_report;
 mod serve;
+pub mod stderr;
 pub mod templates;
 pub mod url;
 
@@ -178,6 +184,13 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes a line to standard output while a command goes on; that no one reads it does not stop the command.
+pub fn print_line(line: &str) {
+    if let Err(failure) = print(&format!("{line}\n")) {
+        failure.problems.iter().for_each(stderr::problem);
+    }
+}
+
 /// Writes one JSON document to standard output.
 pub fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{document:#}\n"))
@@ -187,7 +200,7 @@ pub fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
 pub fn note_other_problems(part: &Part) {
     if part.count_problems() > 0 {
         let problems = count(part.count_problems(), "problem", "problems");
-        eprintln!("the configuration has {problems} elsewhere: `postbridge check` names them");
+        stderr::say(&format!("the configuration has {problems} elsewhere: `postbridge check` names them"));
     }
 }
 

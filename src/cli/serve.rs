@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use crate::ambient::Clock;
 use crate::app::App;
-use crate::cli::{Failure, listing};
+use crate::app::open::after_failure;
+use crate::cli::{Failure, listing, stderr};
 use crate::config::Config;
 use crate::domain::ids::DestinationId;
 use crate::problem::Problem;
@@ -17,7 +18,12 @@ use crate::problem::Problem;
 /// # Errors
 /// Every problem of the configuration, the one that kept it from starting, or the store's failure.
 pub async fn run(path: &Path) -> Result<(), Failure> {
+    // What is written from here on, by the engine too, is this user's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = Config::load(path).map_err(Failure::usage)?;
+    for Problem { what, at, hint } in &config.warnings {
+        warn!(at, hint, "{what}");
+    }
     // Before the store opens: a signal during a long recovery must not kill it.
     let mut signals = Signals::new().map_err(Failure::running)?;
     let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
@@ -30,7 +36,7 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
             },
             reason = app.failed() => {
                 app.abandon().await;
-                let hint = "look at the disk; start again and the store recovers by itself";
+                let hint = after_failure(&reason);
                 leave_at_once(&Problem::new(reason, hint));
             }
         }
@@ -45,7 +51,7 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
 /// Ends the process without waiting for anything: a disk that hangs must not hold it. Safe at any
 /// moment: what was acknowledged is durable, and leases end with the process.
 fn leave_at_once(problem: &Problem) -> ! {
-    eprintln!("{problem}");
+    stderr::problem(problem);
     std::process::exit(1)
 }
 
@@ -99,12 +105,12 @@ async fn reload(app: &App, path: &Path) {
 
 fn announce(app: &App) {
     let config = app.config();
-    println!("postbridge listens on {}", app.address());
+    say!("postbridge listens on {}", app.address());
     if let Some(admin) = app.admin_address() {
-        println!("pages, API and metrics on {admin}");
+        say!("pages, API and metrics on {admin}");
     }
     for source in &config.sources {
-        println!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
+        say!("source {}: {}/***/collect/{}", source.id, config.server.public_url, source.id);
     }
     let backlogs = app.backlog();
     for destination in &config.destinations {
@@ -112,18 +118,18 @@ fn announce(app: &App) {
         let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(account.id()));
         let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
         let (id, template, mode) = (account.id(), account.template_name(), account.mode().word());
-        println!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
+        say!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
     }
-    listing::offers(&config).iter().for_each(|line| println!("{line}"));
+    listing::offers(&config).iter().for_each(|line| say!("{line}"));
     if !config.outgoing.is_empty() {
         let outgoing = |id: &DestinationId| config.outgoing.iter().any(|one| one.id == *id);
         let theirs = backlogs.iter().filter(|backlog| backlog.destination.as_ref().is_some_and(outgoing));
         let (waiting, held) =
             theirs.fold((0, 0), |(waiting, held), one| (waiting + one.waiting, held + one.held));
-        println!("outgoing postbacks: {}, {waiting} waiting, {held} held", config.outgoing.len());
+        say!("outgoing postbacks: {}, {waiting} waiting, {held} held", config.outgoing.len());
     }
-    println!("pages: {}/conversions", app.pages_url());
+    say!("pages: {}/conversions", app.pages_url());
     if config.api.tokens.is_empty() {
-        println!("no [api] tokens are configured: pages and API answer 401");
+        say!("no [api] tokens are configured: pages and API answer 401");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::read::{Section, Text};
 use crate::config::source::{host_name, one_of};
 use crate::domain::filter::{DuplicateBy, DuplicateRule, FilterMode, FilterRules, ListRule, NO_REFERRER};
-use crate::problem::Problem;
+use crate::problem::{Problem, access};
 
 /// The rules, and the file that knows the countries of addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,10 +118,10 @@ fn country_file(section: &Section<'_>, text: &Text) -> Result<PathBuf, Problem> 
             format!("{} is not a file in MaxMind's format", text.shown()),
             "name an .mmdb file, such as GeoLite2-Country.mmdb, unpacked",
         )),
-        Err(error) => Err(Problem::new(
-            format!("{} cannot be read: {error}", text.shown()),
-            "name an .mmdb file; relative paths start from the configuration's folder",
-        )),
+        Err(error) => {
+            let usual = "name an .mmdb file; relative paths start from the configuration's folder";
+            Err(access::problem(&path, &format!("{} cannot be read", text.shown()), &error, usual))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod offer;
 pub mod only;
 pub mod outgoing;
 pub mod part;
+pub mod plain_secret;
 pub mod read;
 pub mod secrets;
 pub mod server;
@@ -40,7 +41,7 @@ use crate::domain::filter::FilterRules;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::rulebook::{Rulebook, built_in, usual};
-use crate::problem::Problem;
+use crate::problem::{Problem, access};
 use crate::template::account::Mode;
 use crate::template::catalog::{Catalog, check_folder};
 
@@ -150,6 +151,7 @@ impl Config {
         refuse("[store] engine", format!("{:?}", had.engine), format!("{:?}", now.engine));
         refuse("[store] path", had.path.display().to_string(), now.path.display().to_string());
         for (key, had, now) in [
+            ("[store] reserve_mb", had.reserve_mb, now.reserve_mb),
             ("[store] keep_conversions_days", had.keep_conversions_days, now.keep_conversions_days),
             ("[store] keep_postbacks_days", had.keep_postbacks_days, now.keep_postbacks_days),
             ("[store] keep_clicks_days", had.keep_clicks_days, now.keep_clicks_days),
@@ -205,7 +207,7 @@ impl Config {
 pub fn templates_folder(path: &Path) -> Result<Option<PathBuf>, Vec<Problem>> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![Problem::new(format!("it cannot be read: {error}"), "").in_file(&file)])?;
+        .map_err(|error| vec![access::problem(path, "it cannot be read", &error, "").in_file(&file)])?;
     let env = |name: &str| std::env::var(name).ok();
     let reader = Reader::new(&file, &text, &env);
     let empty = DeTable::new();

@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::config::offer::Campaign;
 use crate::config::read::{Env, Reader, Section};
 use crate::config::source::Source;
-use crate::config::{Config, read, with_examples};
+use crate::config::{Config, plain_secret, read, with_examples};
 use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, access, did_you_mean};
 
 /// What was read of a file, and what is wrong with the rest of it.
 pub struct Part {
@@ -17,6 +17,8 @@ pub struct Part {
     config: Option<Config>,
     ids: Ids,
     /// In the order of the file, those of templates before them.
+    /// Whether a secret is written in the file itself.
+    holds_secret: bool,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -39,9 +41,15 @@ impl Part {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let hint = "write one with `postbridge init`, or name yours with --config or $POSTBRIDGE_CONFIG";
-            vec![Problem::new(format!("the configuration cannot be read: {error}"), hint).in_file(&file)]
+            vec![access::problem(path, "the configuration cannot be read", &error, hint).in_file(&file)]
         })?;
-        Ok(Part::parse(&file, &text, &|name| std::env::var(name).ok()))
+        let mut part = Part::parse(&file, &text, &|name| std::env::var(name).ok());
+        if part.holds_secret
+            && let Some(mode) = access::readable_by_others(path)
+        {
+            part.warnings.insert(0, access::exposed("the configuration", path, mode).in_file(&file));
+        }
+        Ok(part)
     }
 
     /// Reads `text` as if it stood in `file`.
@@ -49,17 +57,19 @@ impl Part {
         let reader = Reader::new(file, text, env);
         let defaults = Reader::new("default.toml", with_examples(), env);
         let mut ids = Ids::default();
-        let config = match (reader.table(), defaults.table()) {
-            (Some(table), Some(default)) => read(&Section::root(&reader, &table, &default), &mut ids),
-            _ => None,
-        };
+        let (mut config, mut holds_secret) = (None, false);
+        if let (Some(table), Some(default)) = (reader.table(), defaults.table()) {
+            let root = Section::root(&reader, &table, &default);
+            config = read(&root, &mut ids);
+            holds_secret = config.as_ref().is_some_and(|config| plain_secret::is_in(&root, config));
+        }
         let (mut problems, warnings) = reader.into_findings();
         problems.extend(defaults.into_findings().0);
         if config.is_none() && problems.is_empty() {
             let what = "the configuration was not understood";
             problems.push(Problem::new(what, "please report this file").in_file(file));
         }
-        Part { config, ids, problems, warnings }
+        Part { config, ids, holds_secret, problems, warnings }
     }
 
     /// The whole configuration.

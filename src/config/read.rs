@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::secrets::{self, Origin};
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, access, did_you_mean};
 
 /// Reads one environment variable; `None` when it is not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -34,6 +34,11 @@ impl<'a> Reader<'a> {
         let line_ends = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
         let (problems, warnings) = (RefCell::default(), RefCell::default());
         Reader { file, text, line_ends, env, base, problems, warnings }
+    }
+
+    /// The file's content.
+    pub fn text(&self) -> &'a str {
+        self.text
     }
 
     /// `path` as seen from the configuration's folder.
@@ -241,12 +246,24 @@ impl<'a> Section<'a> {
             }
         };
         match resolved {
-            Ok((value, origin)) => Some(Text { value, line: found.line, origin }),
+            Ok((value, origin)) => {
+                self.warn_of_readable(found.line, &origin);
+                Some(Text { value, line: found.line, origin })
+            }
             Err(problem) => {
                 let what = format!("`{key}` in {}: {}", self.name, problem.what);
                 self.reader.problem(found.line, Problem::new(what, problem.hint));
                 None
             }
+        }
+    }
+
+    /// What is kept in a file of its own is kept there because it is a secret.
+    fn warn_of_readable(&self, line: usize, origin: &Origin) {
+        let Origin::File(shown) = origin else { return };
+        let path = self.reader.path(shown);
+        if let Some(mode) = access::readable_by_others(&path) {
+            self.reader.warning(line, access::exposed(&format!("the file {shown}"), &path, mode));
         }
     }
 

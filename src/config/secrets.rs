@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::read::Env;
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, access, did_you_mean};
 
 /// A text that nobody else may read. Printing it shows `***`. It is compared only as a digest, by the
 /// doors that it opens.
@@ -100,18 +100,16 @@ fn from_env(name: &str, env: Env<'_>) -> Result<(String, Origin), Problem> {
     }
 }
 
+const ELSEWHERE: &str = "relative paths start from the configuration's folder; the user that runs postbridge must be allowed to read it";
+
 fn from_file(shown: &str, path: PathBuf) -> Result<(String, Origin), Problem> {
-    let unreadable = |cause: String| {
-        Problem::new(
-            format!("the file {shown} cannot be read: {cause}"),
-            "relative paths start from the configuration's folder; the user that runs postbridge must be allowed to read it",
-        )
-    };
-    let size = std::fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?;
+    let what = format!("the file {shown} cannot be read");
+    let unreadable = |error: std::io::Error| access::problem(&path, &what, &error, ELSEWHERE);
+    let size = std::fs::metadata(&path).map_err(unreadable)?;
     if size.is_file() && size.len() > MAX_FILE_BYTES {
-        return Err(unreadable("it is larger than 64 KiB".to_owned()));
+        return Err(Problem::new(format!("{what}: it is larger than 64 KiB"), ELSEWHERE));
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
+    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
     let text = text.trim();
     if text.is_empty() {
         return Err(Problem::new(format!("the file {shown} is empty"), "write the secret into it"));

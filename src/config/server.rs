@@ -13,7 +13,7 @@ use crate::config::source::one_of;
 use crate::domain::ids::AdvertiserId;
 use crate::domain::rights::{Right, Rights};
 use crate::domain::secret_strength::weakness;
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, access, did_you_mean};
 
 /// How the program is reached.
 #[derive(Debug, Clone)]
@@ -94,16 +94,19 @@ fn read_tls(server: &Section<'_>) -> Option<Tls> {
         match std::fs::File::open(&path) {
             Ok(_) => Some(path),
             Err(error) => {
-                section.problem(
-                    key,
-                    format!("`{key}` in [server.tls]: {} cannot be read: {error}", path.display()),
-                    "name a PEM file; relative paths start from the configuration's folder",
-                );
+                let what = format!("`{key}` in [server.tls]: {} cannot be read", path.display());
+                let usual = "name a PEM file; relative paths start from the configuration's folder";
+                let problem = access::problem(&path, &what, &error, usual);
+                section.problem(key, problem.what, problem.hint);
                 None
             }
         }
     };
     let (certificate, key) = (readable("certificate"), readable("key"));
+    if let Some((path, mode)) = key.as_ref().and_then(|key| Some((key, access::readable_by_others(key)?))) {
+        let warning = access::exposed(&format!("`key` in [server.tls]: {}", path.display()), path, mode);
+        section.warning("key", warning.what, warning.hint);
+    }
     section.finish();
     Some(Tls { certificate: certificate?, key: key? })
 }
@@ -184,6 +187,8 @@ pub struct StoreSettings {
     pub engine: Engine,
     /// The data folder; seen from the configuration's folder when relative.
     pub path: PathBuf,
+    /// Free space below which less and less is recorded; 0: none. At most a tenth of the file system.
+    pub reserve_mb: u32,
     pub keep_conversions_days: u32,
     pub keep_postbacks_days: u32,
     pub keep_clicks_days: u32,
@@ -210,6 +215,7 @@ impl StoreSettings {
             "" => Err(Problem::new("it is empty", "name the folder that keeps the data: path = \"data\"")),
             path => Ok(section.reader().path(path)),
         });
+        let reserve_mb = section.number("reserve_mb", 0..=1_000_000);
         let days = 1..=36_500;
         let keep_conversions_days = section.number("keep_conversions_days", days.clone());
         let keep_postbacks_days = section.number("keep_postbacks_days", days.clone());
@@ -218,6 +224,7 @@ impl StoreSettings {
         Some(StoreSettings {
             engine: engine?,
             path: path?,
+            reserve_mb: reserve_mb?,
             keep_conversions_days: keep_conversions_days?,
             keep_postbacks_days: keep_postbacks_days?,
             keep_clicks_days: keep_clicks_days?,

@@ -10,6 +10,7 @@ pub mod customer;
 pub mod decision;
 pub mod dedup;
 pub mod delivery;
+pub mod disk;
 pub mod earning;
 pub mod facts;
 pub mod filter;

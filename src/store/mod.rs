@@ -7,6 +7,7 @@ mod commit;
 pub mod consent;
 pub mod crash;
 pub mod embedded;
+pub mod folder;
 mod group;
 mod group_facts;
 mod index;

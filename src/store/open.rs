@@ -1,8 +1,9 @@
 //! Opening: rebuilds from the stored records what is kept in memory.
 
 use std::collections::HashSet;
+use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::ids::ClickId;
@@ -27,25 +28,43 @@ pub enum OpenError {
     )]
     Locked { path: PathBuf },
     #[error(
-        "the data folder {} cannot be used: {cause}. See that it exists, belongs to this user and has room",
+        "there is no room on the disk of the data folder {}: free some space, then start: nothing is lost",
         path.display()
     )]
+    Full { path: PathBuf },
+    #[error("{} in the data folder may not be read or written by this user", path.display())]
+    Denied { path: PathBuf },
+    #[error("{} can be read by other users, and this user may not change that", path.display())]
+    Exposed { path: PathBuf },
+    #[error("the data folder {} cannot be used: {cause}", path.display())]
     Folder { path: PathBuf, cause: String },
     #[error(
-        "the data in {} cannot be opened: {cause}. Nothing was changed; restore the folder from a backup, \
-         or move it away to begin anew",
+        "the data in {} cannot be opened: {cause}. Nothing was changed. Keep the folder as it is, and restore \
+         a backup into another one",
         path.display()
     )]
     Broken { path: PathBuf, cause: String },
     #[error(
         "the data folder holds format {found}, and this program reads and writes format {VERSION} only. Nothing \
-         was changed: name a new folder in `[store] path`, or open this one with the version that wrote it"
+         was changed, and the data is whole: open it with the version that wrote it"
     )]
     Format { found: u8 },
     #[error("the stored data cannot be read: {0}")]
     Records(#[from] StoreError),
     #[error("the writer thread cannot be started: {0}")]
     Thread(String),
+}
+
+impl OpenError {
+    /// What the system's refusal to use `path`, the folder or something in it, means.
+    pub fn of_io(path: &Path, error: &io::Error) -> OpenError {
+        let path = path.to_owned();
+        match error.kind() {
+            ErrorKind::PermissionDenied => OpenError::Denied { path },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full { path },
+            _ => OpenError::Folder { path, cause: error.to_string() },
+        }
+    }
 }
 
 /// What opening found.

@@ -2,15 +2,15 @@
 //! own `fdatasync`, because sled's flush on Linux leaves data in the disk's and the kernel's caches.
 
 use std::any::Any;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
-use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::store::crash;
+use crate::store::folder;
 use crate::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
 use crate::store::open::OpenError;
 
@@ -39,47 +39,52 @@ impl Sled {
     /// Opens the folder, or makes it. A snapshot that sled cannot read is moved aside once: the log
     /// alone has everything.
     pub fn open(path: &Path) -> Result<Sled, OpenError> {
-        let made = make_folder(path).map_err(|error| folder(path, &error))?;
-        let mut opened = open_db(path);
-        for _ in 0..LOCK_TRIES {
-            if !opened.as_ref().is_err_and(|cause| is_lock(cause)) {
-                break;
-            }
-            std::thread::sleep(LOCK_PAUSE);
-            opened = open_db(path);
-        }
-        let db = match opened {
+        let made = folder::prepare(path)?;
+        let failed = |error: std::io::Error| OpenError::of_io(path, &error);
+        let db = match open_unlocked(path) {
             Ok(db) => db,
             Err(cause) if is_lock(&cause) => return Err(OpenError::Locked { path: path.to_owned() }),
-            Err(first) => {
-                let moved = set_snapshots_aside(path).map_err(|error| folder(path, &error))?;
-                tracing::warn!(cause = %first, moved, "the data could not be opened; trying without snapshots");
-                open_db(path).map_err(|cause| OpenError::Broken { path: path.to_owned(), cause })?
-            }
+            Err(cause) if folder::says_full(&cause) => return Err(OpenError::Full { path: path.to_owned() }),
+            Err(cause) => open_without_snapshots(path, &cause)?,
         };
-        let data = File::open(path.join("db")).map_err(|error| folder(path, &error))?;
+        let data = File::open(path.join("db")).map_err(failed)?;
         // At every open: the process that made the files, or wrote to them last, may have died before it
         // synced them.
-        sync_all(path, &data, made).map_err(|error| folder(path, &error))?;
+        sync_all(path, &data, made).map_err(failed)?;
         Ok(Sled { db, data })
     }
 }
 
-fn folder(path: &Path, error: &std::io::Error) -> OpenError {
-    OpenError::Folder { path: path.to_owned(), cause: error.to_string() }
+/// Opens it, once the process that holds the lock has let go of it; not for long.
+fn open_unlocked(path: &Path) -> Result<sled::Db, String> {
+    for _ in 0..LOCK_TRIES {
+        match open_db(path) {
+            Err(cause) if is_lock(&cause) => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    open_db(path)
+}
+
+/// Opens it by its log alone. Where that fails too, the snapshots are put back: the folder is left as it was.
+fn open_without_snapshots(path: &Path, first: &str) -> Result<sled::Db, OpenError> {
+    let failed = |error: std::io::Error| OpenError::of_io(path, &error);
+    let moved = set_snapshots_aside(path).map_err(failed)?;
+    tracing::warn!(
+        cause = %first, moved = moved.len(), "the data could not be opened; trying without snapshots"
+    );
+    open_db(path).or_else(|cause| {
+        put_back(&moved).map_err(failed)?;
+        Err(if folder::says_full(&cause) {
+            OpenError::Full { path: path.to_owned() }
+        } else {
+            OpenError::Broken { path: path.to_owned(), cause }
+        })
+    })
 }
 
 fn is_lock(cause: &str) -> bool {
     cause.contains("could not acquire lock")
-}
-
-/// Makes the folder if it is not there, for this user only. Says whether it was made.
-fn make_folder(path: &Path) -> std::io::Result<bool> {
-    if path.exists() {
-        return Ok(false);
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    Ok(true)
 }
 
 /// Makes durable what lies in the files, their names, and the folder's own name.
@@ -119,9 +124,10 @@ fn open_db(path: &Path) -> Result<sled::Db, String> {
     }
 }
 
-/// Renames every snapshot, so that sled reads its log from the beginning. Answers how many.
-fn set_snapshots_aside(path: &Path) -> std::io::Result<usize> {
-    let mut moved = 0;
+/// Renames every snapshot, so that sled reads its log from the beginning. Answers the names that each had and
+/// has.
+fn set_snapshots_aside(path: &Path) -> std::io::Result<Vec<(PathBuf, PathBuf)>> {
+    let mut moved = Vec::new();
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
         let Some(name) = name.to_str().filter(|name| name.starts_with("snap.")) else { continue };
@@ -132,10 +138,15 @@ fn set_snapshots_aside(path: &Path) -> std::io::Result<usize> {
             }
             aside = path.join(format!("broken-{number}-{name}"));
         }
-        fs::rename(path.join(name), aside)?;
-        moved += 1;
+        fs::rename(path.join(name), &aside)?;
+        moved.push((path.join(name), aside));
     }
     Ok(moved)
+}
+
+/// Undoes it: the folder could not be opened, and is left as it was found.
+fn put_back(moved: &[(PathBuf, PathBuf)]) -> std::io::Result<()> {
+    moved.iter().try_for_each(|(name, aside)| if name.exists() { Ok(()) } else { fs::rename(aside, name) })
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, access, did_you_mean};
 use crate::template::destination::DestinationTemplate;
 use crate::template::source::SourceTemplate;
 
@@ -271,9 +271,8 @@ fn read_files(folder: &Path) -> Result<Files, Vec<Problem>> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    let what = format!("it cannot be read: {error}");
-    Problem::new(what, "a template is text in UTF-8 that the relay may read")
-        .in_file(&path.display().to_string())
+    let usual = "a template is text in UTF-8 that the relay may read";
+    access::problem(path, "it cannot be read", error, usual).in_file(&path.display().to_string())
 }
 
 fn file_name(path: &Path) -> Option<String> {

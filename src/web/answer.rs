@@ -54,6 +54,18 @@ pub fn unavailable() -> Answer {
     answer
 }
 
+/// 503 with `Retry-After`: there is too little free disk space to take it.
+pub fn disk_low() -> Answer {
+    let mut answer = error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "disk_low",
+        "there is too little free disk space, and the request was not taken",
+        "send it again later; the operator has to free some space",
+    );
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+    answer
+}
+
 /// 429 with `Retry-After`: more in one second than is taken.
 pub fn too_many(message: impl AsRef<str>, hint: &str) -> Answer {
     let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "too_many", message, hint);

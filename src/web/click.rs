@@ -29,6 +29,9 @@ impl Clicks {
     /// Records the click that `body` describes and answers its id when it is durable.
     /// What of it could not be kept is named in `notes`.
     pub async fn record(&self, body: &[u8]) -> Answer {
+        if !self.health.disk_space().records_postbacks() {
+            return answer::disk_low();
+        }
         let now = self.clock.now();
         let ReadClick { draft, notes } = match click_body::read(body, &self.sight.landing, now) {
             Ok(read) => read,

@@ -1,13 +1,14 @@
 //! Is it alive, is it ready, and its numbers: `/livez`, `/readyz`, `/metrics`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
 use http::StatusCode;
 use tokio::sync::{Mutex, watch};
 use tracing::error;
 
 use crate::ambient::Clock;
+use crate::domain::disk::DiskSpace;
 use crate::domain::time::Time;
 use crate::store::{Store, StoreError};
 use crate::web::answer::{self, Answer};
@@ -17,6 +18,8 @@ pub struct Health {
     /// The time (ms) of the upkeep loop's last step.
     pub heartbeat: Arc<AtomicI64>,
     stopping: AtomicBool,
+    /// A [`DiskSpace`], by its number: every request that would be recorded reads it.
+    disk: AtomicU8,
     /// Set once, with the reason, when the store failed: the process must end.
     failure: watch::Sender<Option<String>>,
     /// When the last probe was made, and whether it became durable.
@@ -33,6 +36,7 @@ impl Default for Health {
         Health {
             heartbeat: Arc::new(AtomicI64::new(0)),
             stopping: AtomicBool::new(false),
+            disk: AtomicU8::new(DiskSpace::Enough as u8),
             failure: watch::Sender::new(None),
             probed: Mutex::new(None),
         }
@@ -71,6 +75,18 @@ impl Health {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Notes how much room the disk has.
+    pub fn set_disk_space(&self, space: DiskSpace) {
+        self.disk.store(space as u8, Ordering::Relaxed);
+    }
+
+    /// How much room the disk had when it was last measured.
+    pub fn disk_space(&self) -> DiskSpace {
+        let number = self.disk.load(Ordering::Relaxed);
+        let named = [DiskSpace::Low, DiskSpace::VeryLow].into_iter().find(|space| *space as u8 == number);
+        named.unwrap_or(DiskSpace::Enough)
+    }
+
     /// `/livez`: whether the loops tick.
     pub fn livez(&self, clock: &Clock) -> Answer {
         let last = self.heartbeat.load(Ordering::Relaxed);
@@ -84,13 +100,16 @@ impl Health {
         )
     }
 
-    /// `/readyz`: whether a write can be made durable now.
+    /// `/readyz`: whether a write can be made durable now, and a postback would be.
     pub async fn readyz(&self, store: &dyn Store, clock: &Clock) -> Answer {
         if self.stopping.load(Ordering::SeqCst) {
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
         }
         if self.failure.borrow().is_some() {
             return answer::text(StatusCode::SERVICE_UNAVAILABLE, "the store failed\n");
+        }
+        if self.disk_space() == DiskSpace::VeryLow {
+            return answer::text(StatusCode::SERVICE_UNAVAILABLE, VERY_LOW);
         }
         let mut probed = self.probed.lock().await;
         let now = clock.now();
@@ -106,10 +125,16 @@ impl Health {
                 result.is_ok()
             }
         };
-        if durable {
-            answer::text(StatusCode::OK, "ready\n")
-        } else {
-            answer::text(StatusCode::SERVICE_UNAVAILABLE, "a write could not be made durable\n")
+        match (durable, self.disk_space()) {
+            (false, _) => {
+                answer::text(StatusCode::SERVICE_UNAVAILABLE, "a write could not be made durable\n")
+            }
+            (true, DiskSpace::Enough) => answer::text(StatusCode::OK, "ready\n"),
+            (true, _) => answer::text(StatusCode::OK, LOW),
         }
     }
 }
+
+const LOW: &str = "ready; free disk space is below the reserve: visitors are redirected without a record, pixels are answered 503\n";
+const VERY_LOW: &str =
+    "free disk space is below half of the reserve: postbacks and recorded clicks are answered 503\n";

@@ -20,6 +20,7 @@ use crate::store::{ClickReceipt, Store};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::link_table::{AFFILIATE, CREATIVE, Link, LinkTable};
+use crate::web::unrecorded::{self, UnrecordedReason};
 use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts these doors work with.
@@ -103,8 +104,14 @@ impl Links {
         arriving.draft.landing_url = Some(target.clone());
         arriving.draft.referrer = visitor::referrer(request.headers);
         let visitor = arriving.visitor.clone();
-        let Some(receipt) = self.record(arriving).await else { return ask_again() };
-        let mut answer = if receipt.click.passage.is_blocked() {
+        let is_blocked = if self.health.disk_space().records_visitors() {
+            let Some(receipt) = self.record(arriving).await else { return ask_again() };
+            receipt.click.passage.is_blocked()
+        } else {
+            unrecorded::count(UnrecordedReason::Disk);
+            false
+        };
+        let mut answer = if is_blocked {
             self.elsewhere(link.fallback_url.as_deref().or(self.fallback_url.as_deref()))
         } else {
             self.counters.offer.increment(1);
@@ -137,7 +144,9 @@ impl Links {
         };
         arriving.draft.landing_url = page;
         let visitor = arriving.visitor.clone();
-        if self.record(arriving).await.is_none() {
+        if !self.health.disk_space().records_visitors() {
+            unrecorded::count(UnrecordedReason::Disk);
+        } else if self.record(arriving).await.is_none() {
             return answer::unavailable();
         }
         self.counters.pixel.increment(1);

@@ -4,16 +4,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, warn};
 
+use super::connections::{Admission, Connections, PATIENCE, Seated};
+use super::once_a_minute::OnceAMinute;
+use super::per_address::home_of;
 use super::tls::TlsSettings;
 use super::wire::exchange::{Door, converse};
 use super::wire::{Handler, Limits};
+use crate::ambient;
 
 /// After a failed accept (out of file descriptors, mostly) the listener rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -25,8 +29,8 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 pub struct ListenSettings {
     /// What one connection may ask for.
     pub limits: Limits,
-    /// The most connections at a time. At the cap the listener stops accepting: newcomers wait in the
-    /// kernel's queue and are served when a slot falls free, instead of losing their postback.
+    /// The most connections at a time. At the cap the longest idle one is closed for the next; where none is
+    /// idle, newcomers wait in the kernel's queue until one ends, instead of losing their postback.
     pub connections: usize,
     /// TLS, where the listener speaks it.
     pub tls: Option<TlsSettings>,
@@ -59,24 +63,20 @@ pub async fn serve<H: Handler>(
         stopping: Arc::new(AtomicBool::new(false)),
         stopped: Notify::new(),
     });
-    let slots = Arc::new(Semaphore::new(settings.connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let mut entry = Entry::new(settings.connections);
     let mut connections = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
+        let now = ambient::stopwatch();
+        entry.log(now);
+        if let Some((stream, peer, seated)) = entry.seat(door.handler.as_ref(), now) {
+            connections.spawn(welcome(Arc::clone(&door), settings.tls.clone(), (stream, peer), seated));
+        }
+        tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            Some(ended) = connections.join_next() => {
-                report(&ended);
-                continue;
-            }
-            accepted = accept(&listener, &slots) => accepted,
-        };
-        if let Some((slot, stream, peer)) = accepted {
-            let (door, tls) = (Arc::clone(&door), settings.tls.clone());
-            connections.spawn(async move {
-                welcome(door, tls, stream, peer).await;
-                drop(slot);
-            });
+            Some(ended) = connections.join_next() => report(&ended),
+            () = pause(entry.pauses_until(now)) => entry.go_on(ambient::stopwatch()),
+            accepted = listener.accept(), if entry.may_accept() => entry.take(accepted),
         }
     }
     drop(listener);
@@ -85,24 +85,119 @@ pub async fn serve<H: Handler>(
     finish(connections, settings.grace).await;
 }
 
-/// Waits for a free slot, then for a connection; `None` where none came of it.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((slot, stream, peer)),
-        Err(error) => {
-            use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-            let is_the_clients =
-                matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted);
-            if !is_the_clients {
+/// Sleeps until then; for ever where there is nothing to wait for.
+async fn pause(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The way in: a newcomer that has no place yet, and what is said of those who get none.
+struct Entry {
+    connections: Arc<Connections>,
+    /// Accepted, and not yet seated: all places were taken, or it has just been accepted.
+    newcomer: Option<(TcpStream, SocketAddr)>,
+    /// After a failed accept.
+    rests_until: Option<Instant>,
+    failed: OnceAMinute,
+    error: Option<io::Error>,
+    full: OnceAMinute,
+    over_share: OnceAMinute,
+}
+
+impl Entry {
+    fn new(most: usize) -> Entry {
+        Entry {
+            connections: Connections::new(most, ambient::stopwatch()),
+            newcomer: None,
+            rests_until: None,
+            failed: OnceAMinute::default(),
+            error: None,
+            full: OnceAMinute::default(),
+            over_share: OnceAMinute::default(),
+        }
+    }
+
+    fn may_accept(&self) -> bool {
+        self.newcomer.is_none() && self.rests_until.is_none()
+    }
+
+    fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        match accepted {
+            Ok(newcomer) => self.newcomer = Some(newcomer),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+                ) => {}
+            Err(error) => {
                 // Out of file descriptors or memory: trying again at once would only burn the processor.
-                warn!(%error, "cannot accept connections at the moment");
-                tokio::time::sleep(ACCEPT_REST).await;
+                let now = ambient::stopwatch();
+                self.connections.displace(now);
+                self.rests_until = Some(now + ACCEPT_REST);
+                self.failed.note();
+                self.error = Some(error);
             }
-            None
+        }
+    }
+
+    /// The newcomer with its place, if it has one. One whose address has its share is closed without a word.
+    fn seat<H: Handler>(&mut self, handler: &H, now: Instant) -> Option<(TcpStream, SocketAddr, Seated)> {
+        let (stream, peer) = self.newcomer.take()?;
+        let address = peer.ip().to_canonical();
+        let home = (!handler.is_exempt(address)).then(|| home_of(address));
+        match self.connections.admit(home, now) {
+            Admission::Seated(seated) => {
+                if seated.is_at_share {
+                    self.over_share.note();
+                }
+                Some((stream, peer, seated))
+            }
+            Admission::Full { displaced } => {
+                if displaced {
+                    self.full.note();
+                }
+                self.newcomer = Some((stream, peer));
+                None
+            }
+            Admission::OverShare => {
+                self.over_share.note();
+                metrics::counter!("postbridge_connections_closed_total", "which" => "new").increment(1);
+                None
+            }
+        }
+    }
+
+    /// Until when nothing is accepted, or when there is something to say.
+    fn pauses_until(&self, now: Instant) -> Option<Instant> {
+        let waits = self.newcomer.as_ref().map(|_| now + PATIENCE);
+        let lines = [&self.failed, &self.full, &self.over_share].map(|line| line.due_at(now));
+        lines.into_iter().chain([waits, self.rests_until]).flatten().min()
+    }
+
+    fn go_on(&mut self, now: Instant) {
+        self.rests_until = self.rests_until.filter(|until| *until > now);
+    }
+
+    fn log(&mut self, now: Instant) {
+        if let Some(times) = self.failed.take(now) {
+            let error = self.error.take().map(|error| error.to_string()).unwrap_or_default();
+            warn!(%error, times, "connections could not be accepted; raise the limit of open files if that is it");
+        }
+        if let Some(times) = self.full.take(now) {
+            warn!(
+                times,
+                "all [server] max_connections were taken: the longest idle ones are closed for new ones"
+            );
+        }
+        if let Some(times) = self.over_share.take(now) {
+            warn!(
+                times,
+                "an address had its share of [server] max_connections, an eighth: its idle ones are closed for \
+                 its new ones, or the new ones are; a proxy belongs into trusted_proxies"
+            );
         }
     }
 }
@@ -110,20 +205,25 @@ async fn accept(
 async fn welcome<H: Handler>(
     door: Arc<Door<H>>,
     tls: Option<TlsSettings>,
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer): (TcpStream, SocketAddr),
+    seated: Seated,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "connection lost before it began");
         return;
     }
+    let idle = Arc::clone(&seated.idle);
     let Some(tls) = tls else {
-        return converse(door, stream, peer).await;
+        return converse(door, stream, peer, idle).await;
     };
-    match tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => converse(door, stream, peer).await,
-        Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-        Err(_) => debug!("TLS handshake took too long"),
+    let handshake = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream));
+    tokio::select! {
+        shaken = handshake => match shaken {
+            Ok(Ok(stream)) => converse(door, stream, peer, idle).await,
+            Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+            Err(_) => debug!("TLS handshake took too long"),
+        },
+        () = idle.left() => debug!("a TLS handshake ended for another connection"),
     }
 }
 

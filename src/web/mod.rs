@@ -10,6 +10,7 @@ pub mod body_mask;
 pub mod cake;
 pub mod click;
 pub mod click_body;
+pub mod connections;
 pub mod encoding;
 pub mod guesses;
 pub mod health;
@@ -17,6 +18,7 @@ pub mod import_limit;
 pub mod link;
 pub mod link_table;
 pub mod listen;
+pub mod once_a_minute;
 pub mod pages;
 pub mod per_address;
 pub mod pixel;
@@ -26,6 +28,7 @@ mod snippets;
 pub mod tag;
 pub mod target;
 pub mod tls;
+pub mod unrecorded;
 pub mod visitor;
 pub mod wire;
 
@@ -223,6 +226,10 @@ impl wire::Handler for Web {
             let by = (peer.ip().to_canonical(), Look::Counted);
             site.import_limit(&path, &import_limit::headers_of(head), by)
         })
+    }
+
+    fn is_exempt(&self, peer: IpAddr) -> bool {
+        peer.is_loopback() || self.site().trusted_proxies.iter().any(|proxy| proxy.contains(&peer))
     }
 
     async fn refused(&self, refusal: Refusal, peer: SocketAddr) {

@@ -86,6 +86,10 @@ impl Pixels {
             metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
             return too_many();
         }
+        if !self.health.disk_space().records_visitors() {
+            metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
+            return answer::disk_low();
+        }
         let (dialect, form) = match path {
             "/p.ashx" => (&SHORT, form(&Carried::of_query(request.query))),
             "/pixel.js" => (&LONG, Form::Script),

@@ -164,6 +164,10 @@ impl Postbacks {
 
     /// Takes a postback in. Runs to its end even when the sender hangs up.
     pub async fn receive(&self, door: Arc<Door>, call: Call) -> Answer {
+        if !self.health.disk_space().records_postbacks() {
+            metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
+            return answer::disk_low();
+        }
         if door.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             let source = door.network.policy.source.clone();
             let fault = Fault::new(
@@ -262,7 +266,10 @@ impl Postbacks {
 
     async fn keep_refused(&self, mut raw: RawRequest, source: Option<SourceId>, fault: Fault) {
         metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
-        if source.is_none() && self.budget.limiter.check().is_err() {
+        let is_stranger = source.is_none();
+        if is_stranger
+            && (!self.health.disk_space().records_visitors() || self.budget.limiter.check().is_err())
+        {
             return;
         }
         if source.is_none() {
@@ -274,6 +281,9 @@ impl Postbacks {
     }
 
     async fn write_refused(&self, raw: RawRequest, source: Option<SourceId>, fault: Fault) {
+        if !self.health.disk_space().records_postbacks() {
+            return;
+        }
         if let Err(error) = postback::refuse(self.store.as_ref(), raw, self.clock.now(), source, fault).await
         {
             self.health.store_failed(&error);

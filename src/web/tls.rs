@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, access};
 
 /// TLS for one listener (HTTP/1.1 only). Clones share the certificate, so a reload reaches all of them.
 #[derive(Clone)]
@@ -63,10 +63,14 @@ fn read(certificate: &Path, key: &Path) -> Result<ServerConfig, Problem> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(path).map_err(|error| placed(path, format!("the file cannot be read: {error}")))
+    std::fs::read(path).map_err(|error| {
+        let problem = access::problem(path, "the file cannot be read", &error, FILES);
+        problem.in_file(&path.display().to_string())
+    })
 }
 
+const FILES: &str = "give the paths of a PEM certificate chain and its PEM private key in `[server.tls]`";
+
 fn placed(path: &Path, what: String) -> Problem {
-    Problem::new(what, "give the paths of a PEM certificate chain and its PEM private key in `[server.tls]`")
-        .in_file(&path.display().to_string())
+    Problem::new(what, FILES).in_file(&path.display().to_string())
 }

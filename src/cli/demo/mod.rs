@@ -71,8 +71,8 @@ pub async fn run(after: After) -> Result<(), Problem> {
     let text = names.fill(CONFIG, folder.path(), stand_in.address);
     let config = Config::parse("demo", &text, &|_| None).map_err(first)?;
     let app = App::start(config, Clock::system()).await?;
-    println!("Postbridge demo: the relay listens on http://{}", app.address());
-    println!("A stand-in for {} listens on http://{}\n", story.platform, stand_in.address);
+    say!("Postbridge demo: the relay listens on http://{}", app.address());
+    say!("A stand-in for {} listens on http://{}\n", story.platform, stand_in.address);
     let journey = journey(&story, &names, app.address(), &stand_in).await;
     let ended = match (&journey, after) {
         (Ok(()), After::Serve) => serve_until_interrupted(&app).await,
@@ -83,44 +83,44 @@ pub async fn run(after: After) -> Result<(), Problem> {
 }
 
 async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &StandIn) -> Result<(), Problem> {
-    println!("1. A visitor clicks an ad and lands on the shop. The shop's server records the click:");
+    say!("1. A visitor clicks an ad and lands on the shop. The shop's server records the click:");
     let click = names.replace(&story.click);
-    println!("   POST /api/v1/clicks {}", compact(&click));
+    say!("   POST /api/v1/clicks {}", compact(&click));
     let asked = format!(
         "POST /api/v1/clicks HTTP/1.1\r\nHost: demo\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{click}",
         names.token,
         click.len()
     );
     let answer = exchange(relay, &asked).await?;
-    println!("   → {answer}\n");
+    say!("   → {answer}\n");
 
-    println!("2. The visitor buys. {} fires its postback:", story.network);
+    say!("2. The visitor buys. {} fires its postback:", story.network);
     let query = names.replace(&story.query);
-    println!("   GET /***/collect/{}?{query}", story.source);
+    say!("   GET /***/collect/{}?{query}", story.source);
     let asked = format!(
         "GET /{}/collect/{}?{query} HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n",
         names.key, story.source
     );
     let answer = exchange(relay, &asked).await?;
-    println!("   → {answer}   (durable before it was answered)\n");
+    say!("   → {answer}   (durable before it was answered)\n");
     let receipt: Value =
         serde_json::from_str(&answer).map_err(|error| failed("read the relay's answer", error))?;
     expect("the postback's status", receipt.get("status"), "accepted")?;
     expect("the postback's attribution", receipt.get("attribution"), "matched")?;
 
-    println!("3. Postbridge joined the two and sent {} this:", story.platform);
+    say!("3. Postbridge joined the two and sent {} this:", story.platform);
     let payload = tokio::time::timeout(PATIENCE, stand_in.payload())
         .await
         .map_err(|_| Problem::new("nothing arrived at the stand-in", "run it again with RUST_LOG=debug"))?;
     let payload: Value = serde_json::from_str(&payload).map_err(|error| failed("read the payload", error))?;
     let pretty = serde_json::to_string_pretty(&payload).unwrap_or_default();
-    println!(
+    say!(
         "{}\n",
         pretty.lines().map(|line| format!("   {line}\n")).collect::<String>().trim_end_matches('\n')
     );
     let event_id = text_of(receipt.get("event_id"));
     compare(&payload, &wanted(story, names, &payload, &event_id)?)?;
-    println!("It was compared with what must arrive, member by member. The journey is complete.");
+    say!("It was compared with what must arrive, member by member. The journey is complete.");
     Ok(())
 }
 
@@ -148,8 +148,8 @@ fn compare(came: &Value, wanted: &Value) -> Result<(), Problem> {
 }
 
 async fn serve_until_interrupted(app: &App) -> Result<(), Problem> {
-    println!("\nLook around: http://{}{}", app.address(), app.sign_in_path());
-    println!("(the link signs you in once; Ctrl-C ends the demo and deletes its folder)");
+    say!("\nLook around: http://{}{}", app.address(), app.sign_in_path());
+    say!("(the link signs you in once; Ctrl-C ends the demo and deletes its folder)");
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|error| failed("listen for signals", error))?;
     tokio::select! {

@@ -55,6 +55,8 @@ enum Stop {
     /// The caller's mistake, or what it does not reach.
     Asked(Fault),
     Store(StoreError),
+    /// There is too little free disk space to record anything.
+    DiskLow,
 }
 
 impl From<Fault> for Stop {
@@ -166,6 +168,9 @@ impl NetworkApi {
         match endpoint {
             Endpoint::List => return self.list(&caller, &params?).await,
             Endpoint::Tracking => return self.tracking(&caller, &params?),
+            Endpoint::Record | Endpoint::Update if !self.health.disk_space().records_postbacks() => {
+                return Err(Stop::DiskLow);
+            }
             Endpoint::Record | Endpoint::Update => {}
         }
         let door = self.clone();
@@ -191,9 +196,12 @@ impl NetworkApi {
             Err(Stop::Store(error)) => {
                 self.health.store_failed(&error);
                 let message = "the request could not be stored durably and was not taken; send it again in a few seconds";
-                let mut refused = envelope::error(StatusCode::SERVICE_UNAVAILABLE, message);
-                refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-                refused
+                unavailable(message, "5")
+            }
+            Err(Stop::DiskLow) => {
+                let message =
+                    "there is too little free disk space, and the request was not taken; send it again later";
+                unavailable(message, "60")
             }
         }
     }
@@ -218,5 +226,12 @@ fn too_many(seconds: i64) -> Answer {
     let message = format!("too many wrong keys from this address; wait {seconds} s");
     let mut refused = envelope::error(StatusCode::TOO_MANY_REQUESTS, message);
     refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    refused
+}
+
+/// 503 with `Retry-After`, in seconds.
+fn unavailable(message: &str, after: &'static str) -> Answer {
+    let mut refused = envelope::error(StatusCode::SERVICE_UNAVAILABLE, message);
+    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(after));
     refused
 }

@@ -24,6 +24,7 @@ use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
 use crate::web::postback::Call;
 use crate::web::target;
+use crate::web::unrecorded::{self, UnrecordedReason};
 use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts this door works with.
@@ -179,6 +180,10 @@ impl Tag {
             Ok(told) => told,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
+        if !self.health.disk_space().records_visitors() {
+            unrecorded::count(UnrecordedReason::Disk);
+            return taken();
+        }
         let placement = self.placement(&told);
         let request = Request {
             method: &Method::POST,
@@ -232,8 +237,12 @@ impl Tag {
 
     async fn event(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
         let visitor = visitor::known(&visitor::cookies(headers));
+        let disk = self.health.disk_space();
         let told = match read::event(&call.body, now) {
+            // What a visitor refuses is taken as long as postbacks are: it keeps data from being sent.
+            Ok(Told::Answer(_)) if !disk.records_postbacks() => return answer::disk_low(),
             Ok(Told::Answer(answer)) => return self.consent(answer, visitor, now).await,
+            _ if !disk.records_visitors() => return answer::disk_low(),
             Ok(Told::Event(event)) => Ok(event),
             Err(fault) => Err(Fault::new(fault, HINT)),
         };

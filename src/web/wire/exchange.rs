@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use tracing::{debug, error};
 
 use super::fault::Fault;
+use super::idle::Idle;
 use super::io::{REFUSED_BYTES, Wire};
 use super::slot::Slot;
 use super::{Handler, Limits, RawHead, Refusal};
@@ -43,13 +44,13 @@ pub struct Door<H> {
     pub stopped: Notify,
 }
 
-/// Serves one connection until it ends.
-pub async fn converse<H, T>(door: Arc<Door<H>>, io: T, peer: SocketAddr)
+/// Serves one connection until it ends. `idle` is told when it rests, and may ask it to end.
+pub async fn converse<H, T>(door: Arc<Door<H>>, io: T, peer: SocketAddr, idle: Arc<Idle>)
 where
     H: Handler,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let slot = Arc::new(Slot::new(Arc::clone(&door.stopping)));
+    let slot = Arc::new(Slot::new(Arc::clone(&door.stopping), Arc::clone(&idle)));
     let handler = Arc::clone(&door.handler);
     let larger_body = Box::new(move |target: &[u8], head: &[u8]| handler.larger_body(target, head, peer));
     let wire = Wire::new(io, Arc::clone(&door.limits), larger_body, Arc::clone(&slot));
@@ -67,6 +68,7 @@ where
         if !listens {
             listens = true;
             let _rung = stopped.as_mut().poll(cx);
+            idle.register(cx.waker());
         }
         Pin::new(&mut connection).poll(cx)
     })
@@ -146,8 +148,10 @@ impl<H: Handler> Upper<H> {
     async fn refuse(&self, head: Option<RawHead>) -> Response<Full<Bytes>> {
         error!("hyper does not read a request as the wire handed it on");
         let fault = Fault::NOT_AS_READ;
-        let line = head.map(|head| head.line).unwrap_or_default().into_iter().take(REFUSED_BYTES).collect();
-        let refusal = Refusal { status: fault.status, reason: fault.message.to_owned(), line };
+        // Without a head nothing is known of the request but that it was there.
+        let mut line = head.map_or_else(Vec::new, |head| head.line);
+        line.truncate(REFUSED_BYTES);
+        let refusal = Refusal { status: fault.status.as_u16(), reason: fault.message.to_owned(), line };
         self.handler.refused(refusal, self.peer).await;
         fault.response()
     }

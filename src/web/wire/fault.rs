@@ -1,5 +1,7 @@
 //! Why a request is refused by the wire, and the answer its sender gets.
 
+use std::slice::SliceIndex;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -10,7 +12,7 @@ use serde_json::json;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// The HTTP status of the answer.
-    pub status: u16,
+    pub status: StatusCode,
     /// What is wrong, as a sentence.
     pub message: &'static str,
     /// How to mend it, as an imperative sentence.
@@ -20,31 +22,32 @@ pub struct Fault {
 impl Fault {
     /// 400: the head or the body's framing is not HTTP/1.1 as this door reads it.
     pub const fn bad(message: &'static str, hint: &'static str) -> Fault {
-        Fault { status: 400, message, hint }
+        Fault { status: StatusCode::BAD_REQUEST, message, hint }
     }
 
     /// 408: the head or the body did not arrive in time.
     pub const fn slow(message: &'static str) -> Fault {
-        Fault { status: 408, message, hint: "send the whole request within the server's time limit" }
+        let hint = "send the whole request within the server's time limit";
+        Fault { status: StatusCode::REQUEST_TIMEOUT, message, hint }
     }
 
     /// 413: the body is larger than the server takes.
     pub const BODY_TOO_LARGE: Fault = Fault {
-        status: 413,
+        status: StatusCode::PAYLOAD_TOO_LARGE,
         message: "the body is larger than this server takes",
         hint: "send a smaller body, or raise `max_body_bytes`",
     };
 
     /// 414: the request line is too long.
     pub const LINE_TOO_LONG: Fault = Fault {
-        status: 414,
+        status: StatusCode::URI_TOO_LONG,
         message: "the request line is too long",
         hint: "send the parameters in the body of a POST",
     };
 
     /// 431: too many headers, or too large ones.
     pub const HEAD_TOO_LARGE: Fault = Fault {
-        status: 431,
+        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         message: "the request's headers are too many or too large",
         hint: "send fewer or shorter headers",
     };
@@ -59,14 +62,21 @@ impl Fault {
 
     /// 500: the handler broke.
     pub const BROKEN: Fault = Fault {
-        status: 500,
+        status: StatusCode::INTERNAL_SERVER_ERROR,
         message: "this server failed to answer",
         hint: "try again; see the server's log",
     };
 
+    /// 500: the positions that were read of a message lie outside its bytes. Never seen; see [`part`].
+    pub const MISCOUNTED: Fault = Fault {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        message: "this server lost count of the request's bytes",
+        hint: "send it again on a new connection, and report it",
+    };
+
     /// The machine-readable word for the status, in the answer's `error.code`.
     pub const fn code(&self) -> &'static str {
-        match self.status {
+        match self.status.as_u16() {
             408 => "request_timeout",
             413 => "body_too_large",
             414 => "request_line_too_long",
@@ -82,14 +92,12 @@ impl Fault {
 
     /// The whole answer as bytes; without a body where the request was a HEAD.
     pub fn answer(&self, to_head: bool) -> Vec<u8> {
-        let reason = StatusCode::from_u16(self.status)
-            .ok()
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or("Refused");
+        // The phrase is for people who read along; a status without one has none.
+        let reason = self.status.canonical_reason().unwrap_or_default();
         let body = self.body();
         let mut answer = format!(
             "HTTP/1.1 {} {reason}\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.status,
+            self.status.as_u16(),
             body.len()
         );
         if !to_head {
@@ -101,8 +109,7 @@ impl Fault {
     /// The same answer where hyper writes it; the connection closes after it.
     pub fn response(&self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(Bytes::from(self.body())));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -110,4 +117,13 @@ impl Fault {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         response
     }
+}
+
+/// The bytes of a message at `place`.
+///
+/// # Errors
+/// [`Fault::MISCOUNTED`] where the message has no such bytes: then nothing of it may be handed on, as no one
+/// knows any more where it ends.
+pub(super) fn part<P: SliceIndex<[u8], Output = [u8]>>(bytes: &[u8], place: P) -> Result<&[u8], Fault> {
+    bytes.get(place).ok_or(Fault::MISCOUNTED)
 }

@@ -6,7 +6,7 @@ use memchr::{memchr, memrchr};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::Limits;
-use super::fault::Fault;
+use super::fault::{Fault, part};
 use super::hints;
 use super::target_form::{self, TargetForm};
 
@@ -99,8 +99,8 @@ impl Search {
 pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
     let (line, mut rest) = split_line(bytes)?;
     let (target, version) = request_line(line)?;
-    let form = TargetForm::read(line.get(target.clone()).unwrap_or_default())?;
-    let needs_repair = check_target(target_form::path_of(line, &target, &form))?;
+    let form = TargetForm::read(part(line, target.clone())?)?;
+    let needs_repair = check_target(target_form::path_of(line, &target, &form)?)?;
     let mut seen = Seen::default();
     loop {
         let (line, after) = split_line(rest)?;
@@ -141,7 +141,7 @@ fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
     }
     let first = memchr(b' ', line).ok_or(REQUEST_LINE)?;
     let last = memrchr(b' ', line).ok_or(REQUEST_LINE)?;
-    let method = line.get(..first).unwrap_or_default();
+    let method = part(line, ..first)?;
     if method.is_empty() || !method.iter().all(|b| is_token(*b)) {
         return Err(METHOD);
     }
@@ -179,30 +179,38 @@ pub fn repair(target: &[u8]) -> String {
 /// Writes the head that hyper gets in place of `bytes`: the handed target, none of the [`hints`] that a
 /// server may ignore, the host of an absolute target in place of `Host`, and, where the body came in
 /// chunks, its length in place of `Transfer-Encoding`.
-pub fn rewrite(bytes: &[u8], head: &Head, handed: &str, chunked: Option<usize>, into: &mut Vec<u8>) {
+///
+/// # Errors
+/// `head` is not of these bytes.
+pub fn rewrite(
+    bytes: &[u8],
+    head: &Head,
+    handed: &str,
+    chunked: Option<usize>,
+    into: &mut Vec<u8>,
+) -> Result<(), Fault> {
     into.reserve(bytes.len() + handed.len() + 32);
-    into.extend_from_slice(bytes.get(..head.target.start).unwrap_or_default());
+    into.extend_from_slice(part(bytes, ..head.target.start)?);
     into.extend_from_slice(handed.as_bytes());
-    into.extend_from_slice(bytes.get(head.target.end..head.line.end + 2).unwrap_or_default());
+    into.extend_from_slice(part(bytes, head.target.end..head.line.end + 2)?);
     if let Some(length) = chunked {
         into.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
     }
-    let target = bytes.get(head.target.clone()).unwrap_or_default();
-    let authority = head.form.authority(target);
+    let authority = head.form.authority(part(bytes, head.target.clone())?)?;
     if let Some(authority) = authority {
         into.extend_from_slice(b"Host: ");
         into.extend_from_slice(authority);
         into.extend_from_slice(b"\r\n");
     }
-    for line in bytes.get(head.line.end + 2..head.length).unwrap_or_default().split_inclusive(|b| *b == b'\n')
-    {
-        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+    for line in part(bytes, head.line.end + 2..head.length)?.split_inclusive(|b| *b == b'\n') {
+        let (name, value) = line.split_at(memchr(b':', line).unwrap_or(line.len()));
         let dropped = name.eq_ignore_ascii_case(b"transfer-encoding")
             || (authority.is_some() && name.eq_ignore_ascii_case(b"host"));
         if !dropped {
-            hints::copy_line(name, line, into);
+            hints::copy_line(name, value, line, into);
         }
     }
+    Ok(())
 }
 
 /// What the header lines read so far say about the message.

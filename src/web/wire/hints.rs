@@ -23,13 +23,13 @@ fn is_hint(token: &[u8]) -> bool {
 }
 
 /// Copies one header line, line end included: a hint not at all, `Connection` without the tokens of hints,
-/// and any other line byte for byte.
-pub fn copy_line(name: &[u8], line: &[u8], into: &mut Vec<u8>) {
+/// and any other line byte for byte. `value` is what follows the name, from its colon on.
+pub fn copy_line(name: &[u8], value: &[u8], line: &[u8], into: &mut Vec<u8>) {
     let hints: [&[u8]; 3] = [b"expect", b"upgrade", HTTP2_SETTINGS];
     if hints.iter().any(|hint| name.eq_ignore_ascii_case(hint)) {
         return;
     }
-    let value = line.get(name.len() + 1..).unwrap_or_default();
+    let value = value.strip_prefix(b":").unwrap_or(value);
     if !name.eq_ignore_ascii_case(b"connection") || !in_connection(value) {
         into.extend_from_slice(line);
         return;

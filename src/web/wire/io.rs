@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tracing::error;
 
 use super::body::{Chunked, Fed};
-use super::fault::Fault;
+use super::fault::{Fault, part};
 use super::head::{self, Framing, Head, Search};
 use super::slot::Slot;
 use super::timer::{Timer, Waiting};
@@ -103,20 +104,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     /// client may have sent bytes that nobody read.
     pub fn into_rest(self) -> (T, Option<(Fault, Refusal)>, bool) {
         let unhanded = matches!(self.phase, Phase::Body(..) | Phase::Handing(_));
-        let unread = unhanded || self.start < self.inbox.len();
+        let unread = unhanded || self.has_unread();
         (self.io, self.refused, unread && !self.at_end)
     }
 
-    fn unread(&self) -> &[u8] {
-        self.inbox.get(self.start..).unwrap_or_default()
+    fn has_unread(&self) -> bool {
+        self.start < self.inbox.len()
     }
 
     /// Moves on as far as the bytes at hand allow; true once a whole request is ready for hyper.
     fn advance(&mut self) -> Result<bool, Fault> {
         if let Phase::Head(_) = self.phase {
-            self.skip_blank();
+            self.skip_blank()?;
         }
-        let unread = self.inbox.get(self.start..).unwrap_or_default();
+        let unread = part(&self.inbox, self.start..)?;
         if let Phase::Head(search) = &mut self.phase {
             if unread.is_empty() || (unread == b"\r" && !self.skipped_blank) {
                 return Ok(false);
@@ -124,11 +125,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             let Some(length) = search.find(unread, &self.limits)? else {
                 return Ok(false);
             };
-            let bytes = unread.get(..length).unwrap_or_default();
+            let bytes = part(unread, ..length)?;
             let head = head::read(bytes)?;
             let larger = || {
-                let target = head.form.origin(bytes.get(head.target.clone()).unwrap_or_default());
-                (self.larger_body)(&target, bytes)
+                let target = head.form.origin(part(bytes, head.target.clone())?)?;
+                Ok((self.larger_body)(&target, bytes))
             };
             let framer = framer(&head, self.limits.body_bytes, larger)?;
             let awaits_body = !matches!(framer, Framer::Length(0));
@@ -141,11 +142,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Old clients end a body with an empty line that is not part of it (RFC 9112 §2.2).
-    fn skip_blank(&mut self) {
-        if !self.skipped_blank && self.unread().starts_with(b"\r\n") {
+    fn skip_blank(&mut self) -> Result<(), Fault> {
+        if !self.skipped_blank && part(&self.inbox, self.start..)?.starts_with(b"\r\n") {
             self.skipped_blank = true;
             self.start += 2;
         }
+        Ok(())
     }
 
     fn collect_body(&mut self) -> Result<bool, Fault> {
@@ -160,7 +162,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 }
             }
             Framer::Chunked(chunked) => {
-                let Fed::Complete(used) = chunked.feed(self.inbox.get(body_at..).unwrap_or_default())? else {
+                let Fed::Complete(used) = chunked.feed(part(&self.inbox, body_at..)?)? else {
                     self.inbox.truncate(body_at);
                     return Ok(false);
                 };
@@ -175,23 +177,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let Phase::Body(head, framer) = std::mem::replace(&mut self.phase, Phase::Answering) else {
             return Ok(false);
         };
-        let unread = self.inbox.get(self.start..).unwrap_or_default();
-        let bytes = unread.get(..head.length).unwrap_or_default();
-        let target = head.form.origin(bytes.get(head.target.clone()).unwrap_or_default());
+        let unread = part(&self.inbox, self.start..)?;
+        let bytes = part(unread, ..head.length)?;
+        let target = head.form.origin(part(bytes, head.target.clone())?)?;
         let handed = head::repair(&target);
         self.number += 1;
-        let line = bytes.get(head.line.clone()).unwrap_or_default().to_vec();
+        let line = part(bytes, head.line.clone())?.to_vec();
         let source = match (&framer, head.needs_rewrite) {
             (Framer::Length(length), false) => Source::AsCame(self.start + head.length + length),
             (framer, _) => {
                 self.outbox.clear();
                 let (chunked, body) = match framer {
-                    Framer::Length(length) => (None, unread.get(head.length..head.length + length)),
-                    Framer::Chunked(chunked) => (Some(chunked.body().len()), Some(chunked.body())),
+                    Framer::Length(length) => (None, part(unread, head.length..head.length + length)?),
+                    Framer::Chunked(chunked) => (Some(chunked.body().len()), chunked.body()),
                 };
-                head::rewrite(bytes, &head, &handed, chunked, &mut self.outbox);
-                self.outbox.extend_from_slice(body.unwrap_or_default());
-                self.start += head.length + if chunked.is_some() { 0 } else { body.map_or(0, <[u8]>::len) };
+                head::rewrite(bytes, &head, &handed, chunked, &mut self.outbox)?;
+                self.outbox.extend_from_slice(body);
+                self.start += head.length + if chunked.is_some() { 0 } else { body.len() };
                 Source::Rewritten(0)
             }
         };
@@ -202,16 +204,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Gives hyper the next bytes of the message it is to read.
-    fn hand(&mut self, cursor: &mut ReadBufCursor<'_>) {
+    fn hand(&mut self, cursor: &mut ReadBufCursor<'_>) -> Result<(), Fault> {
         let room = cursor.remaining();
         let Phase::Handing(source) = &mut self.phase else {
-            return;
+            return Ok(());
         };
         let rest = match source {
-            Source::AsCame(end) => self.inbox.get(self.start..*end),
-            Source::Rewritten(at) => self.outbox.get(*at..),
-        }
-        .unwrap_or_default();
+            Source::AsCame(end) => part(&self.inbox, self.start..*end),
+            Source::Rewritten(at) => part(&self.outbox, *at..),
+        }?;
+        // All of it, where there is room for more.
         let piece = rest.get(..room).unwrap_or(rest);
         cursor.put_slice(piece);
         let done = piece.len() == rest.len();
@@ -223,6 +225,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             self.phase = Phase::Answering;
             self.tidy();
         }
+        Ok(())
     }
 
     /// Forgets bytes that are done with; cheap where nothing lies behind them.
@@ -242,8 +245,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.inbox.reserve(READ_BYTES);
         let read = ready!(pin!(self.io.read_buf(&mut self.inbox)).poll(cx));
-        if matches!(read, Ok(0) | Err(_)) {
-            self.at_end = true;
+        match read {
+            Ok(0) | Err(_) => self.at_end = true,
+            Ok(_) => self.slot.idle().wake_up(),
         }
         Poll::Ready(read)
     }
@@ -251,7 +255,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     /// While hyper waits for the handler: notes what the client does, and tells hyper nothing. A client
     /// that hangs up must not cancel a write that is under way, and its next request must wait.
     fn watch(&mut self, cx: &mut Context<'_>) {
-        while !self.at_end && self.unread().is_empty() {
+        while !self.at_end && !self.has_unread() {
             if self.fill(cx).is_pending() {
                 return;
             }
@@ -264,20 +268,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.skipped_blank = false;
         // hyper was told to wait and may not ask again before it is woken: by the socket, by the alarm,
         // or, where bytes are here already, by us.
-        let idle = !self.at_end && self.unread().is_empty();
+        let idle = !self.at_end && !self.has_unread();
         if !idle || self.timer.poll(cx, Waiting::Next, &self.limits).is_ready() {
             cx.waker().wake_by_ref();
+        }
+        if idle {
+            self.rest();
+        }
+    }
+
+    /// Notes that the connection rests, from when on it has waited for a request.
+    fn rest(&self) {
+        if let Some(since) = self.timer.since() {
+            self.slot.idle().rest(since);
         }
     }
 
     /// Keeps the refusal for whoever closes the connection; hyper only sees the stream end.
     fn refuse(&mut self, fault: Fault) -> Poll<io::Result<()>> {
-        let came = self.unread();
-        let end = came.iter().position(|b| *b == b'\n').unwrap_or(came.len()).min(REFUSED_BYTES);
-        let line = came.get(..end).unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+        if fault == Fault::MISCOUNTED {
+            error!("positions within a request lie outside its bytes; the connection is closed");
+        }
+        let came = self.inbox.iter().skip(self.start).take(REFUSED_BYTES);
+        let mut line: Vec<u8> = came.take_while(|b| **b != b'\n').copied().collect();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
         self.refused =
-            Some((fault, Refusal { status: fault.status, reason: fault.message.to_owned(), line }));
+            Some((fault, Refusal { status: fault.status.as_u16(), reason: fault.message.to_owned(), line }));
         self.end()
     }
 
@@ -290,7 +308,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     fn waiting(&self) -> Waiting {
         match &self.phase {
             Phase::Body(..) => Waiting::Body,
-            _ if !self.unread().is_empty() => Waiting::Head,
+            _ if self.has_unread() => Waiting::Head,
             _ if self.number == 0 => Waiting::First,
             _ => Waiting::Next,
         }
@@ -318,7 +336,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             if nothing_came && self.slot.is_stopping() {
                 return self.end();
             }
-            ready!(self.timer.poll(cx, waiting, &self.limits));
+            let rung = self.timer.poll(cx, waiting, &self.limits);
+            if nothing_came {
+                self.rest();
+            }
+            ready!(rung);
             return match waiting {
                 Waiting::Head => self.refuse(SLOW_HEAD),
                 Waiting::Body => self.refuse(SLOW_BODY),
@@ -337,7 +359,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.interim = self.interim.get(written..).unwrap_or_default();
+            let rest = self.interim.get(written..);
+            self.interim = rest.ok_or_else(|| io::Error::other("the stream took more than it was given"))?;
         }
         Pin::new(&mut self.io).poll_flush(cx)
     }
@@ -356,13 +379,16 @@ const SLOW_HEAD: Fault = Fault::slow("the request's head did not arrive in time"
 const SLOW_BODY: Fault = Fault::slow("the request's body did not arrive in time");
 
 /// How the body is collected. Only where the usual limit does not do is the target asked for its own.
-fn framer(head: &Head, usual: usize, larger: impl Fn() -> Option<usize>) -> Result<Framer, Fault> {
+fn framer(
+    head: &Head,
+    usual: usize,
+    larger: impl Fn() -> Result<Option<usize>, Fault>,
+) -> Result<Framer, Fault> {
     match head.framing {
-        Framing::Chunked => Ok(Framer::Chunked(Chunked::new(usual.max(larger().unwrap_or(0))))),
+        Framing::Chunked => Ok(Framer::Chunked(Chunked::new(usual.max(larger()?.unwrap_or(0))))),
         Framing::Length(length) => match usize::try_from(length) {
-            Ok(length) if length <= usual || larger().is_some_and(|most| length <= most) => {
-                Ok(Framer::Length(length))
-            }
+            Ok(length) if length <= usual => Ok(Framer::Length(length)),
+            Ok(length) if larger()?.is_some_and(|most| length <= most) => Ok(Framer::Length(length)),
             _ => Err(Fault::BODY_TOO_LARGE),
         },
     }
@@ -379,10 +405,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
             ready!(wire.poll_request(cx))?;
         }
         match wire.phase {
-            Phase::Handing(_) => {
-                wire.hand(&mut cursor);
-                Poll::Ready(Ok(()))
-            }
+            Phase::Handing(_) => match wire.hand(&mut cursor) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(fault) => wire.refuse(fault),
+            },
             Phase::Answering => {
                 wire.watch(cx);
                 Poll::Pending

@@ -26,13 +26,14 @@ pub mod exchange;
 pub mod fault;
 pub mod head;
 pub mod hints;
+pub mod idle;
 pub mod io;
 pub mod slot;
 pub mod target_form;
 pub mod timer;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,6 +79,11 @@ pub trait Handler: Send + Sync + 'static {
     /// larger than [`Limits::body_bytes`]. Asked only where that limit does not do.
     fn larger_body(&self, _target: &[u8], _head: &[u8], _peer: SocketAddr) -> Option<usize> {
         None
+    }
+
+    /// Whether this peer may have more connections than one address's share: it speaks for many.
+    fn is_exempt(&self, peer: IpAddr) -> bool {
+        peer.is_loopback()
     }
 
     /// Told of every request the wire refused, before the client is answered.

@@ -6,18 +6,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::RawHead;
+use super::idle::Idle;
 
 /// One connection's slot. Both halves run in the same task; nothing here is ever waited for.
 pub struct Slot {
     head: Mutex<Option<RawHead>>,
     answered: AtomicBool,
     stopping: Arc<AtomicBool>,
+    idle: Arc<Idle>,
 }
 
 impl Slot {
     /// A slot of a connection whose listener stops when `stopping` turns true.
-    pub fn new(stopping: Arc<AtomicBool>) -> Slot {
-        Slot { head: Mutex::new(None), answered: AtomicBool::new(false), stopping }
+    pub fn new(stopping: Arc<AtomicBool>, idle: Arc<Idle>) -> Slot {
+        Slot { head: Mutex::new(None), answered: AtomicBool::new(false), stopping, idle }
+    }
+
+    /// Where the wire notes whether the connection rests.
+    pub fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     /// The wire leaves the head of the request it is about to hand on.
@@ -40,8 +47,9 @@ impl Slot {
         self.answered.load(Ordering::Acquire) && self.answered.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the listener is stopping: the next answer is the connection's last.
+    /// Whether the connection is to end: the listener stops, or another needs the place. The next answer is
+    /// its last.
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.stopping.load(Ordering::Acquire) || self.idle.is_leaving()
     }
 }

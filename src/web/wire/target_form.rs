@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::fault::Fault;
+use super::fault::{Fault, part};
 
 /// Where the parts of a target are, as offsets into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +24,9 @@ impl TargetForm {
             return Ok(TargetForm::Origin);
         }
         let start = scheme_length(target).ok_or(TARGET_FORM)?;
-        let rest = target.get(start..).unwrap_or_default();
+        let rest = part(target, start..)?;
         let length = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
-        let authority = rest.get(..length).unwrap_or_default();
+        let authority = part(rest, ..length)?;
         if !is_host_and_port(authority) {
             return Err(AUTHORITY);
         }
@@ -38,28 +38,38 @@ impl TargetForm {
     }
 
     /// The host, and the port where there is one, that an absolute target names.
-    pub fn authority<'a>(&self, target: &'a [u8]) -> Option<&'a [u8]> {
+    ///
+    /// # Errors
+    /// It is the form of another target.
+    pub fn authority<'a>(&self, target: &'a [u8]) -> Result<Option<&'a [u8]>, Fault> {
         match self {
-            TargetForm::Origin => None,
-            TargetForm::Absolute { authority, .. } => target.get(authority.clone()),
+            TargetForm::Origin => Ok(None),
+            TargetForm::Absolute { authority, .. } => part(target, authority.clone()).map(Some),
         }
     }
 
     /// The path with its query, from its `/`: of `http://host?a=1` it is `/?a=1`.
-    pub fn origin(&self, target: &[u8]) -> Vec<u8> {
-        let TargetForm::Absolute { path, .. } = self else { return target.to_vec() };
-        let path = target.get(*path..).unwrap_or_default();
-        if path.first() == Some(&b'/') { path.to_vec() } else { [b"/", path].concat() }
+    ///
+    /// # Errors
+    /// It is the form of another target.
+    pub fn origin(&self, target: &[u8]) -> Result<Vec<u8>, Fault> {
+        let TargetForm::Absolute { path, .. } = self else { return Ok(target.to_vec()) };
+        let path = part(target, *path..)?;
+        Ok(if path.first() == Some(&b'/') { path.to_vec() } else { [b"/", path].concat() })
     }
 }
 
 /// The path and query as they are in the line; without a path they begin at the `?`.
-pub(super) fn path_of<'a>(line: &'a [u8], target: &Range<usize>, form: &TargetForm) -> &'a [u8] {
+pub(super) fn path_of<'a>(
+    line: &'a [u8],
+    target: &Range<usize>,
+    form: &TargetForm,
+) -> Result<&'a [u8], Fault> {
     let start = match form {
         TargetForm::Origin => target.start,
         TargetForm::Absolute { path, .. } => target.start + path,
     };
-    line.get(start..target.end).unwrap_or_default()
+    part(line, start..target.end)
 }
 
 /// The length of `http://` or `https://` in any letter case.
@@ -72,23 +82,24 @@ fn scheme_length(target: &[u8]) -> Option<usize> {
 
 /// `host`, `host:8080`, `[::1]:8080`. Only bytes that every reader takes for parts of a host.
 fn is_host_and_port(authority: &[u8]) -> bool {
-    let (host, port) = match authority.strip_prefix(b"[") {
-        Some(rest) => {
-            let Some(end) = rest.iter().position(|b| *b == b']') else { return false };
-            let (address, behind) = (rest.get(..end).unwrap_or_default(), rest.get(end + 1..));
-            let is_address = address.contains(&b':')
-                && address.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
-            let port = behind.unwrap_or_default();
-            return is_address && (port.is_empty() || port.strip_prefix(b":").is_some_and(is_port));
-        }
-        None => {
-            let end = authority.iter().position(|b| *b == b':');
-            let port = end.map(|at| authority.get(at + 1..).unwrap_or_default());
-            (authority.get(..end.unwrap_or(authority.len())).unwrap_or_default(), port)
-        }
+    if let Some(rest) = authority.strip_prefix(b"[") {
+        let Some((address, behind)) = split_once(rest, b']') else { return false };
+        let is_address = address.contains(&b':')
+            && address.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
+        return is_address && (behind.is_empty() || behind.strip_prefix(b":").is_some_and(is_port));
+    }
+    let (host, port) = match split_once(authority, b':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
     };
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     !host.is_empty() && host.iter().all(is_part) && port.is_none_or(is_port)
+}
+
+/// What is before the first `mark`, and what is behind it.
+fn split_once(bytes: &[u8], mark: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at_checked(bytes.iter().position(|b| *b == mark)?)?;
+    Some((before, rest.get(1..)?))
 }
 
 /// Digits; RFC 3986 also allows none behind the colon.

@@ -43,18 +43,25 @@ pub struct Timer {
     alarm: Option<Pin<Box<Sleep>>>,
     /// When the alarm rings; it holds the waker of the connection's task, which stays the same.
     rings_at: Option<Instant>,
-    waiting: Option<(Waiting, Instant)>,
+    waiting: Option<Wait>,
+}
+
+#[derive(Clone, Copy)]
+struct Wait {
+    on: Waiting,
+    since: Instant,
+    deadline: Instant,
 }
 
 impl Timer {
     /// Ready when what is waited for has not come within its limit, counted from the first call with it.
     pub fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting, limits: &Limits) -> Poll<()> {
         let deadline = match self.waiting {
-            Some((since, deadline)) if since == waiting => deadline,
+            Some(wait) if wait.on == waiting => wait.deadline,
             _ => {
                 let now = ambient::stopwatch();
                 let deadline = now + waiting.limit(limits);
-                self.waiting = Some((waiting, deadline));
+                self.waiting = Some(Wait { on: waiting, since: now, deadline });
                 if self.rings_at.is_some_and(|at| now < at && at <= deadline) {
                     return Poll::Pending;
                 }
@@ -79,6 +86,11 @@ impl Timer {
         }
     }
 
+    /// Since when what is waited for is waited for.
+    pub fn since(&self) -> Option<Instant> {
+        self.waiting.map(|wait| wait.since)
+    }
+
     /// What was waited for has come.
     pub fn stop(&mut self) {
         self.waiting = None;
@@ -86,7 +98,7 @@ impl Timer {
 
     /// The client took bytes of an answer.
     pub fn stop_writing(&mut self) {
-        if let Some((Waiting::Write, _)) = self.waiting {
+        if self.waiting.is_some_and(|wait| wait.on == Waiting::Write) {
             self.waiting = None;
         }
     }

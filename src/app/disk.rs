@@ -1,0 +1,117 @@
+//! Watching the free space of the data folder's disk: measured once a second, never for a request.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use crate::ambient::stopwatch;
+use crate::config::Config;
+use crate::domain::disk::{DiskReserve, DiskSpace};
+use crate::web::health::Health;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// While there is too little, a line is logged this often.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// What is watched.
+pub struct DiskWatch {
+    path: PathBuf,
+    reserve_mb: u32,
+    health: Arc<Health>,
+    /// When there was too little, and was said so, last.
+    reminded: Option<Instant>,
+    /// The disk could not be measured, and that was said.
+    blind: bool,
+}
+
+impl DiskWatch {
+    /// Measures once: what is answered first goes by it.
+    pub fn start(config: &Config, health: &Arc<Health>) -> DiskWatch {
+        let mut watch = DiskWatch {
+            path: config.store.path.clone(),
+            reserve_mb: config.store.reserve_mb,
+            health: Arc::clone(health),
+            reminded: None,
+            blind: false,
+        };
+        watch.note(measure(&watch.path));
+        watch
+    }
+
+    /// Measures as long as the process runs.
+    pub async fn run(mut self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let path = self.path.clone();
+            // A disk that hangs must hold up no one else.
+            if let Ok(measured) = tokio::task::spawn_blocking(move || measure(&path)).await {
+                self.note(measured);
+            }
+        }
+    }
+
+    fn note(&mut self, measured: std::io::Result<Measured>) {
+        let Measured { free, total } = match measured {
+            Ok(measured) => measured,
+            Err(error) => {
+                if !std::mem::replace(&mut self.blind, true) {
+                    warn!(%error, "the free space of the data folder's disk cannot be measured");
+                }
+                return;
+            }
+        };
+        self.blind = false;
+        let reserve = DiskReserve::new(self.reserve_mb, total);
+        let before = self.health.disk_space();
+        let space = reserve.space(free, before);
+        self.health.set_disk_space(space);
+        #[allow(clippy::cast_precision_loss)] // For a graph.
+        {
+            metrics::gauge!("postbridge_disk_free_bytes").set(free as f64);
+            metrics::gauge!("postbridge_disk_reserve_bytes").set(reserve.bytes() as f64);
+        }
+        self.log((before, space), free, reserve);
+    }
+
+    fn log(&mut self, (before, space): (DiskSpace, DiskSpace), free: u64, reserve: DiskReserve) {
+        let now = stopwatch();
+        let is_due = self.reminded.is_none_or(|reminded| now.saturating_duration_since(reminded) >= REMIND);
+        if space == before && !(is_due && space != DiskSpace::Enough) {
+            return;
+        }
+        let (free_mb, reserve_mb) = (free >> 20, reserve.bytes() >> 20);
+        self.reminded = Some(now);
+        match space {
+            DiskSpace::Enough => {
+                self.reminded = None;
+                info!(free_mb, reserve_mb, "there is enough free disk space again: everything is recorded");
+            }
+            DiskSpace::Low => warn!(
+                free_mb,
+                reserve_mb,
+                "free disk space is below [store] reserve_mb: visitors are redirected without a record, \
+                 pixels are answered 503; free some space"
+            ),
+            DiskSpace::VeryLow => warn!(
+                free_mb,
+                reserve_mb,
+                "free disk space is below half of [store] reserve_mb: postbacks and recorded clicks are \
+                 answered 503 too, deliveries go on; free some space"
+            ),
+        }
+    }
+}
+
+struct Measured {
+    free: u64,
+    total: u64,
+}
+
+/// What this user may still write on the disk of `path`, in bytes, and the size of the whole.
+fn measure(path: &Path) -> std::io::Result<Measured> {
+    let disk = rustix::fs::statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Ok(Measured { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+}

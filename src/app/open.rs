@@ -1,0 +1,56 @@
+//! Opening the store, and what to do where it cannot be opened or has failed.
+
+use std::sync::Arc;
+
+use crate::app::measure;
+use crate::config::Config;
+use crate::problem::{Problem, access};
+use crate::store::embedded::{Embedded, Settings};
+use crate::store::folder::says_full;
+use crate::store::open::OpenError;
+use crate::store::{Store, StoreError};
+
+/// Opens the configured data folder.
+///
+/// # Errors
+/// Why it cannot be opened, and the command or the step that changes that.
+pub fn store(config: &Config) -> Result<Arc<dyn Store>, Problem> {
+    let settings = Settings { watch: Some(measure::commits()), ..Settings::default() };
+    match Embedded::open_sled_with(&config.store.path, settings) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+/// A failure while it starts, of a store that was opened.
+pub fn failed(error: &StoreError) -> Problem {
+    let reason = error.to_string();
+    let hint = after_failure(&reason);
+    Problem::new(reason, hint)
+}
+
+/// What to do after the store failed with this reason.
+pub fn after_failure(reason: &str) -> &'static str {
+    if says_full(reason) {
+        "free some space, then start: nothing is lost that was acknowledged"
+    } else {
+        "look at the disk, then start again: the store recovers automatically"
+    }
+}
+
+fn refused(error: &OpenError) -> Problem {
+    let what = error.to_string();
+    match error {
+        OpenError::Denied { path } | OpenError::Exposed { path } => {
+            Problem::new(format!("{what}: {}", access::owner(path)), access::fix(path))
+        }
+        // They have said it all.
+        OpenError::Full { .. } | OpenError::Broken { .. } | OpenError::Format { .. } => {
+            Problem::new(what, "")
+        }
+        OpenError::Records(StoreError::Broken { cause, .. }) if says_full(cause) => {
+            Problem::new(what, after_failure(cause))
+        }
+        _ => Problem::new(what, "`[store] path` names the data folder"),
+    }
+}
