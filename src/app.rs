@@ -22,6 +22,7 @@ use crate::problem::Problem;
 use crate::store::{Backlog, Store, StoreError};
 use crate::upkeep::{self, Keep, Signals};
 use crate::web::access::Access;
+use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::listen::{self, ListenSettings};
 use crate::web::postback::RefusalBudget;
@@ -68,6 +69,8 @@ struct Shared {
     access: Arc<Access>,
     undeclared_proxies: Arc<UndeclaredProxies>,
     budget: Arc<RefusalBudget>,
+    /// What strangers may have recorded as clicks.
+    clicks: Arc<ClickBudget>,
     known: measure::Known,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
@@ -91,6 +94,7 @@ impl App {
             access: Arc::default(),
             undeclared_proxies: Arc::default(),
             budget: Arc::default(),
+            clicks: Arc::default(),
             known: Arc::default(),
             dispatch: Arc::downgrade(&dispatch),
         };
@@ -103,8 +107,12 @@ impl App {
         let signals =
             Signals { keep: keep_of(&config), stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
-        let (access, clock) = (Arc::clone(&shared.access), shared.clock.clone());
-        let drain = tokio::spawn(measure::drain(metrics, move || access.log.flush(clock.now())));
+        let (access, clicks) = (Arc::clone(&shared.access), Arc::clone(&shared.clicks));
+        let clock = shared.clock.clone();
+        let drain = tokio::spawn(measure::drain(metrics, move || {
+            access.log.flush(clock.now());
+            clicks.unrecorded.log(clock.now());
+        }));
         let disk = tokio::spawn(disk.run());
         let config = Arc::new(Mutex::new(Arc::new(config)));
         let reprocessing =

@@ -1,6 +1,7 @@
 //! What `POST /api/v1/clicks` keeps of a click whose members are odd, and what it says of the rest.
 
-use postbridge::domain::click::{Trait, find};
+use postbridge::domain::click::{Click, Trait, find};
+use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
 use postbridge::ingest::visit::Landing;
 use postbridge::web::click_body::{ReadClick, read as read_bytes};
@@ -76,18 +77,64 @@ fn an_id_keeps_all_its_digits_and_is_kept_whole_or_left_out() {
     noted(&read(&json!({"customer": {"email": long}})), "customer.email");
 }
 
+/// The click as it is recorded, with the sentences that the API answers of what is missing.
+fn recorded(body: &Value) -> (Click, Vec<String>) {
+    let click = read(body).draft.into_click(ClickId::parse("c1").unwrap(), now());
+    let omitted = click.passage.omitted.sentences();
+    (click, omitted)
+}
+
 #[test]
 fn a_long_referrer_is_cut_and_so_is_a_landing_url_whose_click_id_is_kept() {
-    let long = format!("https://news.example/{}", "é".repeat(3000));
-    let click = read(&json!({"referrer": long, "params": {"fbclid": "F1"}}));
-    noted(&click, "referrer");
-    let referrer = click.draft.referrer.unwrap();
-    assert!(long.starts_with(&referrer) && referrer.len() > 4090 && referrer.len() <= 4096);
-    let click = read(
-        &json!({"landing_url": format!("https://shop.example/?{}x=1?fbclid=F1", "q=1&".repeat(100) + &"p".repeat(5000) + "=1&")}),
+    let long = format!("https://news.example/{}", "é".repeat(4000));
+    let (click, omitted) = recorded(&json!({"referrer": long, "params": {"fbclid": "F1"}}));
+    assert_eq!(omitted.len(), 1, "{omitted:?}");
+    assert!(omitted[0].starts_with("cut: `referrer` has 8021 bytes; its first "), "{omitted:?}");
+    let referrer = click.referrer.unwrap();
+    assert!(long.starts_with(&referrer) && referrer.len() > 5000 && referrer.len() < 6144);
+    let url =
+        format!("https://shop.example/?{}x=1?fbclid=F1", "q=1&".repeat(100) + &"p".repeat(7000) + "=1&");
+    let (click, omitted) = recorded(&json!({"landing_url": url}));
+    assert!(omitted.len() == 1 && omitted[0].starts_with("cut: `landing_url`"), "{omitted:?}");
+    assert_eq!(click.params, pairs(&[("fbclid", "F1")]));
+    let kept = click.landing_url.unwrap();
+    assert!(
+        url.starts_with(&format!("{kept}&")) && kept.ends_with("q=1"),
+        "no half parameter remains: {kept}"
     );
-    noted(&click, "landing_url");
-    assert_eq!(click.draft.params, pairs(&[("fbclid", "F1")]));
+}
+
+#[test]
+fn what_the_landing_url_holds_too_long_or_too_much_is_named_unless_a_member_says_it() {
+    let long = "x".repeat(2049);
+    let url = format!("https://shop.example/lp?fbclid={long}&gclid={long}");
+    let (click, omitted) = recorded(&json!({"landing_url": url, "params": {"fbclid": "F1"}}));
+    assert_eq!(click.params, pairs(&[("fbclid", "F1")]));
+    assert_eq!(omitted, ["left_out: `params.gclid` has 2049 bytes; no value may be so long"]);
+    let own: serde_json::Map<_, _> = (0..64).map(|n| (format!("own_{n}"), json!("x"))).collect();
+    let (click, omitted) =
+        recorded(&json!({"landing_url": "https://shop.example/lp?gclid=G1&utm_source=x", "params": own}));
+    assert_eq!(click.params.len(), 64);
+    assert_eq!(omitted.len(), 2, "{omitted:?}");
+}
+
+#[test]
+fn a_click_that_is_too_large_loses_its_longest_identifiers_and_names_them() {
+    let text = |length: usize| "x".repeat(length);
+    let (click, _) = recorded(&json!({
+        "landing_url": format!("https://shop.example/lp?{}", "a=1&".repeat(1000)),
+        "cookies": {"_fbp": "fb.1.1700000000000.1", "_ga": text(3000)},
+        "params": {"fbclid": text(200), "utm_term": text(2900)},
+        "customer": {"email": "jo@example.com"},
+    }));
+    assert_eq!(find(&click.cookies, "_fbp"), Some("fb.1.1700000000000.1"));
+    assert_eq!(find(&click.params, "fbclid").map(str::len), Some(200));
+    assert_eq!(click.customer.get(Trait::Email), Some("jo@example.com"));
+    let omitted: Vec<(&str, u64, u64)> =
+        click.passage.omitted.named().iter().map(|one| (one.field.as_str(), one.sent, one.kept)).collect();
+    assert_eq!(omitted[1..], [("cookies._ga", 3000, 0)]);
+    assert_eq!(omitted[0].0, "landing_url");
+    assert!(click.text_bytes() <= 6144);
 }
 
 #[test]

@@ -108,6 +108,8 @@ fn a_busy_minute_with_a_kill_in_the_middle_loses_nothing_and_mistakes_no_visitor
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
     setup.extra.push_str(CAMPAIGN);
+    // One loopback address presses.
+    setup.extra.push_str("[links]\nmax_per_second_per_ip = 0\nmax_kib_per_second = 0\n");
     let relay = setup.start();
     let load =
         Load { address: Arc::new(Mutex::new(relay.address)), ledger: Arc::default(), stop: Arc::default() };

@@ -150,6 +150,7 @@ impl World {
             sessions: Arc::clone(&sessions),
             access: Arc::new(Access::of(Arc::clone(&sessions))),
             undeclared_proxies: Arc::default(),
+            unrecorded: Arc::default(),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
             accounts: Arc::new(accounts),
             program: Arc::default(),

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use postbridge::domain::delivery::{Hold, LaneState};
-use postbridge::domain::ids::DestinationId;
+use postbridge::domain::ids::{ClickId, DestinationId};
+use postbridge::ingest::click::ClickDraft;
 use postbridge::store::memory::FaultAt;
+use postbridge::store::{ClickArrival, Screening, Store};
+use postbridge::web::unrecorded::UnrecordedReason;
 
 use crate::pages_ground::{CLICK, World, noon};
 
@@ -247,4 +250,36 @@ async fn a_store_that_fails_is_a_503_with_words() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     answer.shows("The store failed");
     assert_eq!(answer.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn clicks_that_were_not_recorded_stand_on_the_first_page_for_a_day() {
+    let world = World::new();
+    world.sign_in().await;
+    let wanted = "clicks were not recorded";
+    assert!(!world.get("/conversions").await.text.contains(wanted));
+    world.pages.unrecorded.count(UnrecordedReason::Rate, noon().plus_hours(-2));
+    world.pages.unrecorded.count(UnrecordedReason::Bytes, noon().plus_hours(-1));
+    let page = world.get("/conversions").await;
+    page.shows("In the last 24 hours 2 clicks were not recorded");
+    page.shows("max_kib_per_second");
+    world.clock.set(noon().plus_hours(24));
+    assert!(!world.get("/conversions").await.text.contains(wanted));
+}
+
+#[tokio::test]
+async fn what_is_missing_of_a_click_stands_on_its_page_and_with_its_sale() {
+    let world = World::busy().await;
+    let mut draft = ClickDraft { id: ClickId::parse("long-click").ok(), ..ClickDraft::default() };
+    draft.referrer = Some(format!("https://blog.example/{}", "r".repeat(8000)));
+    draft.cookies = vec![("_ga".to_owned(), "g".repeat(5000))];
+    let click = draft.into_click(ClickId::parse("other").unwrap(), noon());
+    world.store.record_click(ClickArrival { click, screening: Screening::None }).await.unwrap();
+    world.receive(b"s2=long-click&tid=A-77&price=7.50").await;
+    for page in ["/clicks/long-click".to_owned(), world.path_of("A-77").await] {
+        let page = world.get(&page).await;
+        page.shows("Not kept whole");
+        page.shows("has 8021 bytes");
+        page.shows("has 5000 bytes");
+    }
 }

@@ -174,6 +174,7 @@ fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
         verdicts: Vec::new(),
         consent: Consent { ad_user_data: Some(true), ad_personalization: Some(false) }
             .said_at(postbridge::domain::time::Time::EPOCH),
+        omitted: Default::default(),
     };
     click
 }

@@ -176,6 +176,20 @@ impl Relay {
         None
     }
 
+    /// The most memory that it has had resident, in KiB.
+    pub fn peak_rss_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The number of a line of `/metrics`; 0 where there is no such line.
+    pub fn metric(&self, line: &str) -> u64 {
+        let text = self.get("/metrics").text();
+        let found = text.lines().find_map(|known| known.strip_prefix(line)?.trim().parse().ok());
+        found.unwrap_or(0)
+    }
+
     /// Sends a signal, by its number.
     pub fn signal(&self, number: i32) {
         let sent =

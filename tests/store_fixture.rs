@@ -11,6 +11,7 @@ use postbridge::domain::delivery::{DeliveryState, Judgement};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules};
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
 use postbridge::domain::offer::{Caps, Disposition, Offer, Payout, PayoutFrom, Placement};
+use postbridge::domain::omission::{Omission, OmissionReason, Omissions};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{NO_CLICK, Unmatched};
@@ -162,6 +163,13 @@ fn visitor() -> VisitorId {
 }
 
 /// A click by a tracking link, with all that is known of how it came by.
+/// What a click names of itself that is missing.
+fn omitted() -> Omissions {
+    let mut omitted = Omissions::default();
+    omitted.add(Omission::new("cookies._ga", OmissionReason::ValueTooLong, (5000, 0)));
+    omitted
+}
+
 fn visit(id: &str, kind: ClickKind) -> Click {
     let passage = Passage {
         origin: Origin::Link,
@@ -183,6 +191,7 @@ fn visit(id: &str, kind: ClickKind) -> Click {
         verdicts: Vec::new(),
         consent: Consent { ad_user_data: Some(true), ad_personalization: None }
             .said_at(postbridge::domain::time::Time::EPOCH),
+        omitted: omitted(),
     };
     Click { at: at(100), recorded_at: at(100), passage, ..click(id) }
 }

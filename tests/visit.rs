@@ -140,13 +140,13 @@ fn only_declared_parameters_and_cookies_are_kept() {
         Carried::of_query(b"fbclid=F1&newclid=N1&password=secret&sccid=S1&utm_source=x&s1=a&gclid=");
     let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(
-        landing.params.pick(&carried),
+        landing.params.pick(&carried).pairs,
         [kept("fbclid", "F1"), kept("newclid", "N1"), kept("ScCid", "S1"), kept("utm_source", "x")]
     );
-    assert_eq!(landing.sub_ids.pick(&carried), [kept("s1", "a")]);
+    assert_eq!(landing.sub_ids.pick(&carried).pairs, [kept("s1", "a")]);
     let cookies = Carried::of_cookies([b"_fbp=fb.1.2.3; session=secret".as_slice(), b"_new=1; _ga_AB=GS1"]);
     assert_eq!(
-        landing.cookies.pick(&cookies),
+        landing.cookies.pick(&cookies).pairs,
         [kept("_fbp", "fb.1.2.3"), kept("_new", "1"), kept("_ga_AB", "GS1")]
     );
 }
@@ -167,7 +167,7 @@ fn a_value_is_decoded_exactly_once() {
         ("amp;s1=x", "x"),
         ("s1=a=b", "a=b"),
     ] {
-        let picked = landing.sub_ids.pick(&Carried::of_query(raw.as_bytes()));
+        let picked = landing.sub_ids.pick(&Carried::of_query(raw.as_bytes())).pairs;
         assert_eq!(picked, [("s1".to_owned(), expected.to_owned())], "{raw}");
     }
 }
@@ -185,17 +185,17 @@ fn a_second_question_mark_divides_as_on_a_postback() {
         "x=1&#038;fbclid=F1",
     ] {
         assert_eq!(
-            landing.params.pick(&Carried::of_query(query.as_bytes())),
+            landing.params.pick(&Carried::of_query(query.as_bytes())).pairs,
             [kept("fbclid", "F1")],
             "{query}"
         );
     }
     let three = Carried::of_query(b"x=1?gclid=G1?utm_source=a?b");
-    assert_eq!(landing.params.pick(&three), [kept("gclid", "G1"), kept("utm_source", "a?b")]);
+    assert_eq!(landing.params.pick(&three).pairs, [kept("gclid", "G1"), kept("utm_source", "a?b")]);
     let url = Carried::of_query(b"utm_source=https://x.example/?fbclid=F1");
-    assert_eq!(landing.params.pick(&url), [kept("utm_source", "https://x.example/?fbclid=F1")]);
+    assert_eq!(landing.params.pick(&url).pairs, [kept("utm_source", "https://x.example/?fbclid=F1")]);
     let landed = Carried::of_address("https://shop.example/lp?x=1?fbclid=F1#top?gclid=G1");
-    assert_eq!(landing.params.pick(&landed), [kept("fbclid", "F1")]);
+    assert_eq!(landing.params.pick(&landed).pairs, [kept("fbclid", "F1")]);
     let many = Carried::of_query("a=1?".repeat(100_000).as_bytes());
     assert_eq!(many.get("a").as_deref(), Some("1"));
 }
@@ -205,7 +205,7 @@ fn click_ids_and_campaign_parameters_are_kept_whatever_their_case() {
     let landing = Landing::built_in();
     let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(
-        landing.params.pick(&Carried::of_query(b"FBCLID=F1&Gclid=G1&UTM_Source=x&utm_Own=y&SCCID=S1")),
+        landing.params.pick(&Carried::of_query(b"FBCLID=F1&Gclid=G1&UTM_Source=x&utm_Own=y&SCCID=S1")).pairs,
         [
             kept("fbclid", "F1"),
             kept("gclid", "G1"),
@@ -223,16 +223,16 @@ fn click_ids_and_campaign_parameters_are_kept_whatever_their_case() {
 fn what_is_too_much_is_left_out_and_never_cut() {
     let landing = Landing::built_in();
     let query = format!("s1={}&s2=ok", "x".repeat(2049));
-    let picked = landing.sub_ids.pick(&Carried::of_query(query.as_bytes()));
+    let picked = landing.sub_ids.pick(&Carried::of_query(query.as_bytes())).pairs;
     assert_eq!(picked, [("s2".to_owned(), "ok".to_owned())]);
     let many: String = (0..1000).map(|n| format!("utm_{n}=1&")).collect();
-    assert_eq!(landing.params.pick(&Carried::of_query(many.as_bytes())).len(), 64);
+    assert_eq!(landing.params.pick(&Carried::of_query(many.as_bytes())).pairs.len(), 64);
 }
 
 #[test]
 fn of_two_values_the_first_is_kept() {
     let landing = Landing::built_in();
-    let picked = landing.sub_ids.pick(&Carried::of_query(b"s1=first&S1=second&s1=third"));
+    let picked = landing.sub_ids.pick(&Carried::of_query(b"s1=first&S1=second&s1=third")).pairs;
     assert_eq!(picked, [("s1".to_owned(), "first".to_owned())]);
 }
 
@@ -261,8 +261,12 @@ fn a_file_in_another_format_is_refused_at_once() {
 fn a_preview_is_no_visit_and_neither_is_a_head_of_a_preview() {
     let sight = Sight { landing: Landing::built_in(), ..Sight::default() };
     let kind = |user_agent: &str, asked| {
-        let browser =
-            Browser { ip: "203.0.113.9".parse().unwrap(), user_agent: Some(user_agent.to_owned()), asked };
+        let browser = Browser {
+            ip: "203.0.113.9".parse().unwrap(),
+            user_agent: Some(user_agent.to_owned()),
+            agent_bytes: user_agent.len(),
+            asked,
+        };
         sight.passage(Origin::Link, &browser).kind
     };
     assert_eq!(kind(DESKTOP, ClickKind::Visit), ClickKind::Visit);

@@ -50,6 +50,7 @@ fn install() -> Result<Recorder, String> {
 /// What each counter counts.
 const COUNTERS: [(&str, &str); 9] = [
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
+    ("postbridge_unrecorded_clicks_total", "Visitors' clicks of which no record is kept, by reason"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
     ("postbridge_refused_total", "Requests turned away, by reason"),
     (
@@ -59,7 +60,6 @@ const COUNTERS: [(&str, &str); 9] = [
     ("postbridge_attempts_total", "Attempts, by destination and class"),
     ("postbridge_dead_total", "Deliveries that died, by destination and reason"),
     ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
-    ("postbridge_unrecorded_clicks_total", "Clicks whose visitors were sent on without a record, by reason"),
     (
         "postbridge_connections_closed_total",
         "Connections closed for others: idle ones when all were taken or their address had its share, and new ones beyond the share",
@@ -112,7 +112,6 @@ const HISTOGRAMS: [(&str, Unit, &str); 6] = [
 
 fn describe() {
     // They stand at 0 before the first one, so that the first one raises them.
-    metrics::counter!("postbridge_unrecorded_clicks_total", "reason" => "disk").increment(0);
     for which in ["idle", "new"] {
         metrics::counter!("postbridge_connections_closed_total", "which" => which).increment(0);
     }

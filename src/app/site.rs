@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::template::account::Account;
 use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::NetworkApi;
+use crate::web::click_budget::ClickLimits;
 use crate::web::link::{LinkCounters, Links};
 use crate::web::link_table::{Link, LinkTable};
 use crate::web::pages::Pages;
@@ -85,7 +86,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let program = Arc::new(program::build(config, &tag.script));
     Site {
         tag,
-        links: links(shared, config, (Arc::clone(&sight), cookie), table),
+        links: links(shared, config, (Arc::clone(&sight), cookie), (table, &rules)),
         pixels: pixels(shared, config, &rules),
         network_api: NetworkApi {
             store: Arc::clone(store),
@@ -194,8 +195,9 @@ fn links(
     shared: &Shared,
     config: &Config,
     (sight, cookie): (Arc<Sight>, CookieRule),
-    table: Arc<LinkTable>,
+    (table, rules): (Arc<LinkTable>, &Arc<Rulebook>),
 ) -> Links {
+    shared.clicks.set(click_limits(config));
     Links {
         table,
         sight,
@@ -204,7 +206,17 @@ fn links(
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
         health: Arc::clone(&shared.health),
+        budget: Arc::clone(&shared.clicks),
+        rules: Arc::clone(rules),
         counters: LinkCounters::default(),
+    }
+}
+
+fn click_limits(config: &Config) -> ClickLimits {
+    let settings = config.link_settings;
+    ClickLimits {
+        per_address: settings.max_per_second_per_ip,
+        bytes: u64::from(settings.max_kib_per_second) * 1024,
     }
 }
 
@@ -260,6 +272,7 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         sessions: Arc::clone(&shared.access.sessions),
         access: Arc::clone(&shared.access),
         undeclared_proxies: Arc::clone(&shared.undeclared_proxies),
+        unrecorded: Arc::clone(&shared.clicks.unrecorded),
         networks,
         accounts,
         program,

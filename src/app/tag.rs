@@ -29,6 +29,7 @@ pub fn door(
         kept: Arc::default(),
         origins: Arc::new(config.tag.origins.clone()),
         limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
+        budget: Arc::clone(&shared.clicks),
         links: Arc::clone(links),
     };
     if !config.tag.origins.is_empty() {

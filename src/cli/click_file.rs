@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::domain::click::Click;
 use crate::domain::ids::ClickId;
+use crate::domain::omission::Omission;
 use crate::domain::time::Time;
 use crate::ingest::visit::Landing;
 use crate::problem::Problem;
@@ -24,11 +25,13 @@ pub fn read(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Problem
         Problem::new(format!("the click is not understood: {fault}"), hint).in_file(&file)
     })?;
     // A preview is to show what would be sent, so a member that would be lost is a mistake in the file.
-    if let Some(note) = read.notes.first() {
+    let click = read.draft.into_click(otherwise, now);
+    let missing = click.passage.omitted.named().first().map(Omission::sentence);
+    if let Some(note) = read.notes.first().or(missing.as_ref()) {
         let hint = "correct or remove that member";
         return Err(
             Problem::new(format!("a member of the click would not be kept: {note}"), hint).in_file(&file)
         );
     }
-    Ok(read.draft.into_click(otherwise, now))
+    Ok(click)
 }

@@ -1,4 +1,4 @@
-//! `[tag]`, `[pixel]` and `[cake_api]`: the doors of the network's side, as far as they can be set.
+//! `[links]`, `[tag]`, `[pixel]` and `[cake_api]`: the endpoints of the network's side, as far as they can be set.
 
 use std::num::NonZeroU32;
 
@@ -7,6 +7,15 @@ use jiff::tz::TimeZone;
 use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
 use crate::problem::Problem;
+
+/// How many clicks strangers may have recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkSettings {
+    /// By tracking links and the click pixel, of one address in a second; 0 is no limit.
+    pub max_per_second_per_ip: u32,
+    /// Of these and of the tag's clicks, KiB of all addresses in a second; 0 is no limit.
+    pub max_kib_per_second: u32,
+}
 
 /// What the tag on landing pages may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +38,19 @@ pub struct PixelSettings {
 pub struct NetworkApi {
     /// Whose days its dates are.
     pub time_zone: TimeZone,
+}
+
+impl LinkSettings {
+    /// Reads `[links]`; `None` when a problem was kept.
+    pub fn read(section: Section<'_>) -> Option<LinkSettings> {
+        let max_per_second_per_ip = section.number("max_per_second_per_ip", 0..=1_000_000);
+        let max_kib_per_second = section.number("max_kib_per_second", 0..=1_048_576);
+        section.finish();
+        Some(LinkSettings {
+            max_per_second_per_ip: max_per_second_per_ip?,
+            max_kib_per_second: max_kib_per_second?,
+        })
+    }
 }
 
 impl TagSettings {

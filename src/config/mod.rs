@@ -27,7 +27,7 @@ use toml::de::DeTable;
 use crate::config::campaign::Partners;
 use crate::config::creative::Creative;
 use crate::config::destination::Destination;
-use crate::config::doors::{NetworkApi, PixelSettings, TagSettings};
+use crate::config::doors::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
 use crate::config::filters::Filters;
 use crate::config::offer::{Affiliate, Campaign, Offer};
 use crate::config::only::Known;
@@ -78,6 +78,7 @@ pub struct Config {
     pub filters: FilterRules,
     /// Which country an address is in: a file in MaxMind's format.
     pub country_file: Option<PathBuf>,
+    pub link_settings: LinkSettings,
     pub tag: TagSettings,
     pub pixel: PixelSettings,
     pub network_api: NetworkApi,
@@ -286,6 +287,7 @@ fn read(root: &Section<'_>, ids: &mut Ids) -> Option<Config> {
     let destinations = destination::read_all(root, &catalog, &nameable);
     let Filters { rules, country_file } =
         root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
+    let link_settings = root.section("links", None).and_then(LinkSettings::read);
     let tag = root.section("tag", None).and_then(TagSettings::read);
     let pixel = root.section("pixel", None).and_then(PixelSettings::read);
     let network_api = root.section("cake_api", None).and_then(NetworkApi::read);
@@ -305,6 +307,7 @@ fn read(root: &Section<'_>, ids: &mut Ids) -> Option<Config> {
         outgoing,
         filters: rules,
         country_file,
+        link_settings: link_settings.or_else(|| LinkSettings::read(root.default_of("links")?))?,
         tag: tag.or_else(|| TagSettings::read(root.default_of("tag")?))?,
         pixel: pixel.or_else(|| PixelSettings::read(root.default_of("pixel")?))?,
         network_api: network_api.or_else(|| NetworkApi::read(root.default_of("cake_api")?))?,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::address;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::filter::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::Placement;
+use crate::domain::omission::Omissions;
 use crate::domain::time::Time;
 
 /// One thing known about a customer; ad platforms match people by these.
@@ -118,6 +118,8 @@ pub struct Passage {
     /// What the visitor answered where this click led. What counts is the visitor's latest answer anywhere:
     /// a store adds it to the clicks that it hands out.
     pub consent: ConsentRecord,
+    /// What was sent with it and is not kept, or not whole.
+    pub omitted: Omissions,
 }
 
 /// By which door a click came.
@@ -192,62 +194,6 @@ impl Passage {
     pub fn is_blocked(&self) -> bool {
         self.verdicts.iter().any(FilterVerdict::blocks)
     }
-
-    fn fill(&mut self, other: &Passage) -> bool {
-        let mut changed = fill_one(&mut self.placement, &other.placement);
-        changed |= fill_one(&mut self.visitor, &other.visitor);
-        changed |= fill_one(&mut self.agent, &other.agent);
-        changed |= fill_one(&mut self.country, &other.country);
-        let consent = self.consent.latest(other.consent);
-        changed |= consent != self.consent;
-        self.consent = consent;
-        changed
-    }
-}
-
-impl Click {
-    /// Takes from `other` only what this click lacks; what a click already has is never changed, except
-    /// that of answers about consent the later one counts.
-    /// Says whether anything was taken.
-    pub fn fill(&mut self, other: &Click) -> bool {
-        let mut changed = false;
-        changed |= fill_one(&mut self.landing_url, &other.landing_url);
-        changed |= fill_one(&mut self.referrer, &other.referrer);
-        if !self.ip.is_some_and(address::is_visitors) && other.ip.is_some_and(address::is_visitors) {
-            // A proxy's or a server's own address gives way to one that can be the visitor's.
-            self.ip = None;
-        }
-        changed |= fill_one(&mut self.ip, &other.ip);
-        changed |= fill_one(&mut self.user_agent, &other.user_agent);
-        changed |= fill_pairs(&mut self.params, &other.params);
-        changed |= fill_pairs(&mut self.cookies, &other.cookies);
-        changed |= fill_pairs(&mut self.sub_ids, &other.sub_ids);
-        changed |= self.customer.fill(&other.customer);
-        changed |= self.passage.fill(&other.passage);
-        changed
-    }
-}
-
-fn fill_one<T: Clone>(mine: &mut Option<T>, other: &Option<T>) -> bool {
-    if mine.is_none() && other.is_some() {
-        mine.clone_from(other);
-        return true;
-    }
-    false
-}
-
-/// The most pairs of each sort up to which a click is filled: its id is no secret, and whoever knows it
-/// could make it grow.
-const MOST_PAIRS: usize = 64;
-
-fn fill_pairs(mine: &mut Pairs, other: &Pairs) -> bool {
-    let before = mine.len();
-    for (name, value) in other {
-        if mine.len() < MOST_PAIRS && !mine.iter().any(|(known, _)| known == name) {
-            mine.push((name.clone(), value.clone()));
-        }
-    }
-    mine.len() != before
 }
 
 /// Looks a name up among pairs.

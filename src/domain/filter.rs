@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::click::Click;
 use crate::domain::ids::ClickId;
+use crate::domain::landing_url::up_to;
 use crate::domain::offer::{Offer, OfferStatus};
 
 /// What a filter looks at.
@@ -201,7 +202,8 @@ fn host_of(referrer: &str) -> String {
     let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or(host) };
-    host.to_ascii_lowercase()
+    // A verdict names it, and no host has more.
+    up_to(host, 253).to_ascii_lowercase()
 }
 
 /// Whether `name` is `host` or a domain above it.

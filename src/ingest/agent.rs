@@ -8,6 +8,7 @@ use serde::Deserialize;
 use woothee::parser::{Parser, WootheeResult};
 
 use crate::domain::click::Agent;
+use crate::domain::landing_url::up_to;
 
 /// What was made of a user agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +108,9 @@ fn name_of(pattern: &str, otherwise: &str) -> String {
     name.chars().take(MOST_NAME).collect()
 }
 
-/// The most characters of a bot's name.
+/// The most characters of a bot's name, and the most bytes of a version.
 const MOST_NAME: usize = 64;
+const MOST_VERSION: usize = 24;
 
 fn system(parsed: &WootheeResult<'_>) -> Option<String> {
     match parsed.os {
@@ -125,6 +127,7 @@ fn with_version(name: &str, version: &str) -> Option<String> {
     let known = |text: &&str| !text.is_empty() && *text != UNKNOWN;
     let name = Some(name).filter(known)?;
     let Some(version) = Some(version).filter(known) else { return Some(name.to_owned()) };
+    let version = up_to(version, MOST_VERSION);
     let mut parts = version.split('.');
     let major = parts.next().unwrap_or_default();
     match parts.next().filter(|minor| minor.bytes().any(|b| b != b'0')) {

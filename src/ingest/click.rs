@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use crate::domain::click::{Click, Pairs, Passage, Traits};
+use crate::domain::click_size::ClickSize;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
-use crate::store::{ClickArrival, ClickRecorded, Screening, Store, StoreError};
+use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
 
 /// A click as its recorder tells it.
 #[derive(Debug, Clone, Default)]
@@ -26,9 +27,9 @@ pub struct ClickDraft {
 }
 
 impl ClickDraft {
-    /// The click as it is recorded `now`. Its id is the draft's, else `otherwise`.
+    /// The click as it is recorded `now`, no larger than any may be. Its id is the draft's, else `otherwise`.
     pub fn into_click(self, otherwise: ClickId, now: Time) -> Click {
-        Click {
+        let mut click = Click {
             id: self.id.unwrap_or(otherwise),
             at: self.at.map_or(now, |told| told.min(now)),
             recorded_at: now,
@@ -41,22 +42,16 @@ impl ClickDraft {
             sub_ids: self.sub_ids,
             customer: self.customer,
             passage: self.passage,
-        }
+        };
+        click.fit(ClickSize::Full);
+        click
     }
 }
 
-/// Records a click and answers its id when it is durable. A known id only gains what it lacked.
+/// Records a click when it is durable. A known id only gains what it lacked.
 ///
 /// # Errors
 /// Only the store's.
-pub async fn record(
-    store: &dyn Store,
-    draft: ClickDraft,
-    now: Time,
-    entropy: [u8; 16],
-) -> Result<(ClickId, ClickRecorded), StoreError> {
-    let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
-    let id = click.id.clone();
-    let receipt = store.record_click(ClickArrival { click, screening: Screening::None }).await?;
-    Ok((id, receipt.recorded))
+pub async fn record(store: &dyn Store, click: Click) -> Result<ClickReceipt, StoreError> {
+    store.record_click(ClickArrival { click, screening: Screening::None }).await
 }

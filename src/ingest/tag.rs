@@ -120,6 +120,27 @@ impl Caller {
 /// How long messages of one page view may be under way together.
 const UNDER_WAY_MS: i64 = 60_000;
 
+/// A click that the tag reports, and who reports it.
+pub struct SeenClick {
+    pub click: Click,
+    browser: Browser,
+    visitor: Caller,
+    answer: TagAnswer,
+}
+
+impl SeenClick {
+    pub fn new(sight: &Sight, told: TagClick, whose: Whose, now: Time) -> SeenClick {
+        let answer = TagAnswer { click: told.id.clone(), consent: told.consent };
+        let (browser, visitor, id) = (whose.browser.clone(), whose.visitor.clone(), told.id.clone());
+        SeenClick { click: seen(sight, told, whose).into_click(id, now), browser, visitor, answer }
+    }
+
+    /// Whether its visitor refuses that anything is recorded.
+    pub fn is_refused(&self) -> bool {
+        self.answer.consent.answers().refuses_data()
+    }
+}
+
 /// Records a click of the tag, or fills what a known one lacks, and what the visitor answered. Of a visitor
 /// who did not agree nothing is recorded except the answer.
 ///
@@ -127,23 +148,17 @@ const UNDER_WAY_MS: i64 = 60_000;
 ///
 /// # Errors
 /// Only the store's.
-pub async fn click(
-    store: &dyn Store,
-    sight: &Sight,
-    told: TagClick,
-    (whose, now): (Whose, Time),
-) -> Result<Option<VisitorId>, StoreError> {
-    let id = told.id.clone();
-    let answer = TagAnswer { click: told.id.clone(), consent: told.consent };
-    if told.consent.answers().refuses_data() {
-        self::answer(store, answer, whose.visitor.known(), now).await?;
+pub async fn click(store: &dyn Store, seen: SeenClick, now: Time) -> Result<Option<VisitorId>, StoreError> {
+    let is_refused = seen.is_refused();
+    let SeenClick { click, browser, visitor, answer } = seen;
+    if is_refused {
+        self::answer(store, answer, visitor.known(), now).await?;
         return Ok(None);
     }
-    let (browser, caller) = (whose.browser.clone(), whose.visitor.clone());
-    let receipt = visit::record(store, seen(sight, told, whose), now, id).await?;
+    let receipt = visit::record(store, click).await?;
     // After the click, which it is to find.
-    self::answer(store, answer, caller.known(), now).await?;
-    Ok(Some(caller.after(&receipt.click, &browser, now)))
+    self::answer(store, answer, visitor.known(), now).await?;
+    Ok(Some(visitor.after(&receipt.click, &browser, now)))
 }
 
 /// Keeps what a visitor answered, if anything. `visitor` is the one that the browser is known as.

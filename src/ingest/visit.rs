@@ -1,7 +1,7 @@
 //! A visitor's request on its way to a click: what its link carries, and what is known of the browser.
 //!
-//! Nothing a visitor sends is an error: what is too long or too much is left out, bytes that are not UTF-8
-//! are replaced where a text is kept, and handed on as they are.
+//! Nothing a visitor sends is an error: what is too long or too much is left out and named, bytes that are
+//! not UTF-8 are replaced where a text is kept, and handed on as they are.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,9 +9,10 @@ use std::net::IpAddr;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 
-use crate::domain::click::{ClickKind, Origin, Pairs, Passage};
-use crate::domain::ids::ClickId;
-use crate::domain::time::Time;
+use crate::domain::click::{Click, ClickKind, Origin, Pairs, Passage, find};
+use crate::domain::filter::{ClickFacts, judge};
+use crate::domain::omission::{Omission, OmissionReason, Omissions};
+use crate::domain::rulebook::Rulebook;
 use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
@@ -27,9 +28,8 @@ const MOST_KEPT: usize = 64;
 const LONGEST_VALUE: usize = 2048;
 /// The longest name that a `*` stands for.
 const LONGEST_NAME: usize = 64;
-/// The longest user agent, and the longest address of a page, that are kept whole.
+/// The longest user agent that is looked at and kept; of a longer one its beginning.
 pub const LONGEST_AGENT: usize = 1024;
-pub const LONGEST_URL: usize = 8192;
 
 /// What is seen of visitors, as configured.
 #[derive(Default)]
@@ -43,6 +43,8 @@ pub struct Sight {
 pub struct Browser {
     pub ip: IpAddr,
     pub user_agent: Option<String>,
+    /// How many bytes of user agent it sent, of which [`LONGEST_AGENT`] are looked at.
+    pub agent_bytes: usize,
     /// As its method and headers tell; a preview is told by its user agent.
     pub asked: ClickKind,
 }
@@ -56,15 +58,17 @@ impl Sight {
         carried: &Carried,
         cookies: &Carried,
     ) -> ClickDraft {
-        ClickDraft {
-            params: self.landing.params.pick(carried),
-            cookies: self.landing.cookies.pick(cookies),
-            sub_ids: self.landing.sub_ids.pick(carried),
-            passage: self.passage(origin, &browser),
-            ip: Some(browser.ip),
-            user_agent: browser.user_agent,
-            ..ClickDraft::default()
+        let mut passage = self.passage(origin, &browser);
+        let omitted = &mut passage.omitted;
+        let params = self.landing.params.pick(carried).named("params", omitted);
+        let cookies = self.landing.cookies.pick(cookies).named("cookies", omitted);
+        let sub_ids = self.landing.sub_ids.pick(carried).named("sub_ids", omitted);
+        if browser.agent_bytes > LONGEST_AGENT {
+            let bytes = (browser.agent_bytes, LONGEST_AGENT);
+            omitted.add(Omission::new("user_agent", OmissionReason::ValueTooLong, bytes));
         }
+        let (ip, user_agent) = (Some(browser.ip), browser.user_agent);
+        ClickDraft { params, cookies, sub_ids, passage, ip, user_agent, ..ClickDraft::default() }
     }
 
     /// How a click of this browser comes by.
@@ -83,14 +87,16 @@ impl Sight {
 ///
 /// # Errors
 /// Only the store's.
-pub async fn record(
-    store: &dyn Store,
-    draft: ClickDraft,
-    now: Time,
-    otherwise: ClickId,
-) -> Result<ClickReceipt, StoreError> {
-    let click = draft.into_click(otherwise, now);
+pub async fn record(store: &dyn Store, click: Click) -> Result<ClickReceipt, StoreError> {
     store.record_click(ClickArrival { click, screening: Screening::Filters }).await
+}
+
+/// Whether the filters keep an unrecorded click's visitor from the offer, as far as they need no memory: of
+/// repeats and of the offer's clicks today nothing is known.
+pub fn is_kept_away(rules: &Rulebook, click: &mut Click) -> bool {
+    let offer = click.passage.placement.as_ref().and_then(|placed| rules.offer(&placed.offer)).cloned();
+    click.passage.verdicts = judge(&rules.filters, offer.as_deref(), click, &ClickFacts::default());
+    click.passage.is_blocked()
 }
 
 /// Which parameters, cookies and sub ids of a click are kept.
@@ -136,18 +142,23 @@ impl Names {
     }
 
     /// What is kept of these pairs: each name once, the first, with a value.
-    pub fn pick(&self, carried: &Carried) -> Pairs {
-        let mut picked: Pairs = Vec::new();
-        for (name, value) in &carried.0 {
-            if picked.len() == MOST_KEPT || value.is_empty() || value.len() > LONGEST_VALUE {
+    pub fn pick(&self, carried: &Carried) -> Picked {
+        let mut picked = Picked::default();
+        for (name, value) in carried.0.iter().filter(|(_, value)| !value.is_empty()) {
+            let Some(known) = self.spelling(&String::from_utf8_lossy(name)) else { continue };
+            if picked.pairs.iter().any(|(had, _)| *had == known) {
                 continue;
             }
-            let name = String::from_utf8_lossy(name);
-            if let Some(known) = self.spelling(&name)
-                && !picked.iter().any(|(had, _)| *had == known)
-            {
-                picked.push((known, String::from_utf8_lossy(value).into_owned()));
-            }
+            let value = String::from_utf8_lossy(value);
+            let reason = match picked.pairs.len() {
+                _ if value.len() > LONGEST_VALUE => OmissionReason::ValueTooLong,
+                MOST_KEPT => OmissionReason::TooManyNames,
+                _ => {
+                    picked.pairs.push((known, value.into_owned()));
+                    continue;
+                }
+            };
+            picked.missing.push((known, reason, value.len()));
         }
         picked
     }
@@ -176,6 +187,31 @@ impl Names {
         }
         let in_any_case = |pattern: &String| is_covered_in_any_case(pattern, name.as_bytes());
         self.0.iter().any(in_any_case).then(|| name.to_ascii_lowercase())
+    }
+}
+
+/// What is kept of one sort of pairs, and what would be if it were shorter, or fewer.
+#[derive(Debug, Default)]
+pub struct Picked {
+    pub pairs: Pairs,
+    /// Names, with the lengths of their values.
+    missing: Vec<(String, OmissionReason, usize)>,
+}
+
+impl Picked {
+    /// Without those whose names are known already.
+    pub fn beside(mut self, known: &Pairs) -> Picked {
+        self.pairs.retain(|(name, _)| find(known, name).is_none());
+        self.missing.retain(|(name, ..)| find(known, name).is_none());
+        self
+    }
+
+    /// The pairs; what is missing is named as of this sort.
+    pub fn named(self, sort: &str, omitted: &mut Omissions) -> Pairs {
+        for (name, reason, bytes) in self.missing {
+            omitted.add(Omission::new(&format!("{sort}.{name}"), reason, (bytes, 0)));
+        }
+        self.pairs
     }
 }
 
@@ -289,9 +325,9 @@ fn decoded(raw: &[u8]) -> Vec<u8> {
     percent_decode(&spaced).collect()
 }
 
-/// A header's bytes as a text of at most `longest` bytes; `None` where nothing stands in it.
-pub fn header_text(bytes: &[u8], longest: usize) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes.get(..longest).unwrap_or(bytes));
+/// A header's bytes as a text; `None` where nothing stands in it.
+pub fn header_text(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -5,4 +5,5 @@ pub mod consent;
 pub mod lately;
 pub mod log;
 pub mod purge;
+pub mod record;
 pub mod trail;

@@ -8,7 +8,9 @@ use crate::domain::time::Time;
 use crate::store::consent::ConsentArrival;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
-use crate::store::{Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError};
+use crate::store::{
+    Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError, weight,
+};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
 pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -55,6 +57,7 @@ impl Command {
     pub fn weight(&self) -> usize {
         match self {
             Command::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
+            Command::Click(arrival, _) => weight::of_click(&arrival.click),
             Command::Suppression(command) => command.weight(),
             Command::Keep { text, .. } => text.len(),
             _ => 0,

@@ -9,6 +9,7 @@ use crate::domain::ids::ConversionId;
 use crate::domain::postback::Postback;
 use crate::store::StoreError;
 use crate::store::clicks::consent::put_ahead;
+use crate::store::clicks::record::StoredClick;
 use crate::store::group::{Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{
@@ -33,7 +34,7 @@ impl Group<'_> {
         self.pack_attempts(&mut batch)?;
         for (id, clicked) in &self.clicks {
             let key = key::click(id);
-            let record = layout::pack(&ClickHead::of(&clicked.click), &*clicked.click);
+            let record = layout::pack(&ClickHead::of(&clicked.click), &StoredClick::of(&clicked.click));
             layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
         }
         self.trail.pack(&mut batch, self.numbers.next_click)?;

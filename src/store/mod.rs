@@ -26,6 +26,7 @@ pub mod sled;
 mod steps;
 pub mod transactions;
 mod walk;
+mod weight;
 pub mod writer;
 
 use std::future::Future;

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 
@@ -14,15 +15,19 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Attempt;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
+use crate::store::clicks::record::StoredClick;
 use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
     self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,
 };
+use crate::store::weight::ByBytes;
 
-/// Clicks kept at hand.
+/// Clicks kept at hand: about so many, and never more bytes than this.
 const CLICKS: usize = 64 * 1024;
+const CLICK_BYTES: u64 = 80 * 1024 * 1024;
 /// Blocks kept unpacked.
 const BLOCKS: usize = 256;
+const BLOCK_BYTES: u64 = 32 * 1024 * 1024;
 const BANDS: usize = 64;
 
 /// A conversion as it is now.
@@ -50,7 +55,12 @@ pub struct Shelf {
 
 impl Shelf {
     pub fn new(kv: Arc<dyn Kv>) -> Shelf {
-        Shelf { kv, failed: OnceLock::new(), blocks: Coherent::new(BLOCKS), clicks: Coherent::new(CLICKS) }
+        Shelf {
+            kv,
+            failed: OnceLock::new(),
+            blocks: Coherent::new(BLOCKS, BLOCK_BYTES),
+            clicks: Coherent::new(CLICKS, CLICK_BYTES),
+        }
     }
 
     pub fn kv(&self) -> &dyn Kv {
@@ -191,7 +201,10 @@ impl Shelf {
 
     /// The click as stored, past the cache.
     pub fn click_afresh(&self, id: &ClickId) -> Result<Option<Found<Click>>, StoreError> {
-        self.body(&key::click(id))
+        let key = key::click(id);
+        let Some(Found { value, pieces }) = self.body::<StoredClick<'static>>(&key)? else { return Ok(None) };
+        let value = value.into_click().map_err(|error| corrupt(&key, &error))?;
+        Ok(Some(Found { value, pieces }))
     }
 
     /// The block of attempts that holds attempt `number`: its first number, and the attempts.
@@ -274,18 +287,21 @@ pub fn corrupt(key: &[u8], error: &LayoutError) -> StoreError {
     StoreError::Corrupt { key: key.escape_ascii().to_string(), cause: error.to_string() }
 }
 
-/// A cache of fixed size in front of the engine. A reader that was overtaken by a commit does not put
+/// A cache of so many bytes in front of the engine. A reader that was overtaken by a commit does not put
 /// its old value back: it finds its band's number moved.
 struct Coherent<K, V> {
-    cache: Cache<K, V>,
+    cache: Cache<K, V, ByBytes>,
     bands: Vec<Mutex<u64>>,
     hasher: RandomState,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V> {
-    fn new(capacity: usize) -> Coherent<K, V> {
+impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V>
+where
+    ByBytes: Weighter<K, V>,
+{
+    fn new(items: usize, bytes: u64) -> Coherent<K, V> {
         Coherent {
-            cache: Cache::new(capacity),
+            cache: Cache::with_weighter(items, bytes, ByBytes),
             bands: (0..BANDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
         }

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::ambient::{self, Clock};
 use crate::domain::click::Pairs;
+use crate::domain::ids::ClickId;
 use crate::domain::money::without_exponent;
 use crate::ingest::click;
 use crate::ingest::visit::Sight;
-use crate::store::Store;
+use crate::store::{ClickRecorded, Store};
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
 use crate::web::health::Health;
@@ -44,12 +45,22 @@ impl Clicks {
                 return answer::unavailable();
             }
         };
+        let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {
-            match click::record(store.as_ref(), draft, now, entropy).await {
-                Ok((id, _)) => {
-                    answer::json(StatusCode::OK, &json!({"click_id": id.as_str(), "notes": notes}))
+            let mut omitted = click.passage.omitted.clone();
+            match click::record(store.as_ref(), click).await {
+                Ok(receipt) => {
+                    if receipt.recorded == ClickRecorded::Filled {
+                        // A known click may have no room for all of it.
+                        omitted.clone_from(&receipt.click.passage.omitted);
+                    }
+                    let notes: Vec<String> = notes.into_iter().chain(omitted.sentences()).collect();
+                    answer::json(
+                        StatusCode::OK,
+                        &json!({"click_id": receipt.click.id.as_str(), "notes": notes}),
+                    )
                 }
                 Err(error) => {
                     health.store_failed(&error);

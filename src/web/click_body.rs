@@ -9,28 +9,29 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 
 use crate::domain::address;
-use crate::domain::click::{Pairs, Trait, Traits, find};
+use crate::domain::click::{Pairs, Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::ids::ClickId;
 use crate::domain::moment::{self, Unit};
+use crate::domain::omission::{Omission, OmissionReason, Omissions};
 use crate::domain::text::{email_with_plus, trim};
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
-use crate::ingest::visit::{Carried, Landing, Names};
+use crate::ingest::visit::{Carried, Landing, Names, Picked};
 use crate::template::json_members::members;
 use crate::template::params::{quoted, shown};
 use crate::template::source_map::yes_or_no;
 
 /// The most names that are kept of each object.
 const MOST_NAMES: usize = 64;
-/// The longest text that is kept whole, and the longest name, in bytes.
+/// The longest identifier that is kept, and the longest name, in bytes. How large the click may be as a whole is
+/// [`crate::domain::click_size`]'s.
 const LONGEST_TEXT: usize = 4096;
 const LONGEST_NAME: usize = 256;
 /// The most notes of one click.
 const MOST_NOTES: usize = 100;
 
-/// A click, and what of it could not be kept: one sentence each, which begins with `left_out`, `cut` or
-/// `read_as`.
+/// A click, and what of it could not be read: one sentence each, which begins with `left_out` or `read_as`.
 #[derive(Debug, Clone, Default)]
 pub struct ReadClick {
     pub draft: ClickDraft,
@@ -139,9 +140,13 @@ impl<'l> Reader<'l> {
         match name {
             "click_id" => self.click.draft.id = click_id(json)?,
             "time" => self.click.draft.at = self.time(json),
-            "landing_url" => self.click.draft.landing_url = self.text_or_cut(name, json),
-            "referrer" => self.click.draft.referrer = self.text_or_cut(name, json),
-            "user_agent" => self.click.draft.user_agent = self.text_or_cut(name, json),
+            "landing_url" => {
+                let url = self.one(name, json);
+                self.carried = url.as_deref().map(Carried::of_address).unwrap_or_default();
+                self.click.draft.landing_url = url;
+            }
+            "referrer" => self.click.draft.referrer = self.one(name, json),
+            "user_agent" => self.click.draft.user_agent = self.one(name, json),
             "ip" => self.click.draft.ip = self.address(name, json).and_then(|text| text.parse().ok()),
             "params" => self.click.draft.params = self.pairs(name, json, &self.landing.params),
             "cookies" => self.click.draft.cookies = self.pairs(name, json, &self.landing.cookies),
@@ -179,23 +184,6 @@ impl<'l> Reader<'l> {
                 None
             }
         }
-    }
-
-    /// A text that is not an identifier: its beginning where it is too long.
-    fn text_or_cut(&mut self, name: &str, json: &str) -> Option<String> {
-        let mut text = self.one(name, json)?;
-        if name == "landing_url" {
-            self.carried = Carried::of_address(&text);
-        }
-        if text.len() > LONGEST_TEXT {
-            self.note(format!("cut: `{name}` has {} bytes; its first {LONGEST_TEXT} are kept", text.len()));
-            let mut end = LONGEST_TEXT;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
-        }
-        Some(text)
     }
 
     /// An identifier: whole or not at all.
@@ -354,17 +342,20 @@ impl<'l> Reader<'l> {
 
     /// What the landing URL carries and the members do not say: its click ids would be lost otherwise.
     fn fill_from_landing_url(&mut self) {
-        let (params, sub_ids) =
-            (self.landing.params.pick(&self.carried), self.landing.sub_ids.pick(&self.carried));
-        fill(&mut self.click.draft.params, params);
-        fill(&mut self.click.draft.sub_ids, sub_ids);
+        let (landing, draft) = (self.landing, &mut self.click.draft);
+        let omitted = &mut draft.passage.omitted;
+        fill(&mut draft.params, landing.params.pick(&self.carried), ("params", &mut *omitted));
+        fill(&mut draft.sub_ids, landing.sub_ids.pick(&self.carried), ("sub_ids", omitted));
     }
 }
 
-fn fill(mine: &mut Pairs, others: Pairs) {
-    for (name, value) in others {
-        if mine.len() < MOST_NAMES && find(mine, &name).is_none() {
+fn fill(mine: &mut Pairs, others: Picked, (sort, omitted): (&str, &mut Omissions)) {
+    for (name, value) in others.beside(mine).named(sort, omitted) {
+        if mine.len() < MOST_NAMES {
             mine.push((name, value));
+        } else {
+            let field = format!("{sort}.{name}");
+            omitted.add(Omission::new(&field, OmissionReason::TooManyNames, (value.len(), 0)));
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A click is durable before its visitor is sent on. Where it cannot be made durable nobody is sent on:
 //! the conversion of a click that nobody knows would be lost without a word, so the visitor's browser is
-//! told to ask again, and does.
+//! told to ask again, and does. Of what is more than strangers may have recorded the visitor is sent on without
+//! a record, and that is counted.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,15 +13,19 @@ use metrics::Counter;
 
 use crate::ambient::{self, Clock};
 use crate::domain::click::{Origin, find};
+use crate::domain::click_size::ClickSize;
 use crate::domain::ids::{ClickId, VisitorId};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Carried, Sight};
-use crate::store::{ClickReceipt, Store};
+use crate::store::Store;
 use crate::web::answer::{self, Answer};
+use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::link_table::{AFFILIATE, CREATIVE, Link, LinkTable};
-use crate::web::unrecorded::{self, UnrecordedReason};
+use crate::web::per_address::LimitKey;
+use crate::web::unrecorded::UnrecordedReason;
 use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts these doors work with.
@@ -33,6 +38,9 @@ pub struct Links {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub health: Arc<Health>,
+    pub budget: Arc<ClickBudget>,
+    /// What keeps the visitor of an unrecorded click from an offer.
+    pub rules: Arc<Rulebook>,
     pub counters: LinkCounters,
 }
 
@@ -62,6 +70,20 @@ struct Arriving {
     visitor: VisitorId,
     draft: ClickDraft,
     now: Time,
+}
+
+/// Where the visitor of a click goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    ToOffer,
+    /// An enforced filter keeps the visitor from the offer.
+    KeptAway,
+}
+
+impl Outcome {
+    fn of(is_kept_away: bool) -> Outcome {
+        if is_kept_away { Outcome::KeptAway } else { Outcome::ToOffer }
+    }
 }
 
 /// The longest name of a creative that is kept where the campaign does not show it: as long as an id.
@@ -104,14 +126,8 @@ impl Links {
         arriving.draft.landing_url = Some(target.clone());
         arriving.draft.referrer = visitor::referrer(request.headers);
         let visitor = arriving.visitor.clone();
-        let is_blocked = if self.health.disk_space().records_visitors() {
-            let Some(receipt) = self.record(arriving).await else { return ask_again() };
-            receipt.click.passage.is_blocked()
-        } else {
-            unrecorded::count(UnrecordedReason::Disk);
-            false
-        };
-        let mut answer = if is_blocked {
+        let Some(outcome) = self.record(arriving, request.limit_key).await else { return ask_again() };
+        let mut answer = if outcome == Outcome::KeptAway {
             self.elsewhere(link.fallback_url.as_deref().or(self.fallback_url.as_deref()))
         } else {
             self.counters.offer.increment(1);
@@ -144,9 +160,7 @@ impl Links {
         };
         arriving.draft.landing_url = page;
         let visitor = arriving.visitor.clone();
-        if !self.health.disk_space().records_visitors() {
-            unrecorded::count(UnrecordedReason::Disk);
-        } else if self.record(arriving).await.is_none() {
+        if self.record(arriving, request.limit_key).await.is_none() {
             return answer::unavailable();
         }
         self.counters.pixel.increment(1);
@@ -182,15 +196,27 @@ impl Links {
         Some(Arriving { id, visitor, draft, now })
     }
 
-    /// Records the click, on a task of its own: a visitor who goes away does not undo it.
-    async fn record(&self, arriving: Arriving) -> Option<ClickReceipt> {
+    /// Records the click, on a task of its own: a visitor who goes away does not undo it. `None` where it could
+    /// not be made durable.
+    async fn record(&self, arriving: Arriving, key: LimitKey) -> Option<Outcome> {
+        let Arriving { id, draft, now, .. } = arriving;
+        let mut click = draft.into_click(id, now);
+        let admitted = if self.health.disk_space().records_visitors() {
+            self.budget.admit(key.address(), click.most_text_bytes(), now)
+        } else {
+            self.budget.unrecorded.count(UnrecordedReason::Disk, now);
+            None
+        };
+        match admitted {
+            None => return Some(Outcome::of(visit::is_kept_away(&self.rules, &mut click))),
+            Some(ClickSize::Full) => {}
+            Some(ClickSize::Short) => click.fit(ClickSize::Short),
+        }
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
-            let Arriving { id, draft, now, .. } = arriving;
-            visit::record(store.as_ref(), draft, now, id)
-                .await
-                .inspect_err(|error| health.store_failed(error))
-                .ok()
+            let recorded = visit::record(store.as_ref(), click).await;
+            let receipt = recorded.inspect_err(|error| health.store_failed(error)).ok()?;
+            Some(Outcome::of(receipt.click.passage.is_blocked()))
         });
         task.await.ok().flatten()
     }

@@ -10,6 +10,7 @@ pub mod body_mask;
 pub mod cake;
 pub mod click;
 pub mod click_body;
+pub mod click_budget;
 pub mod connections;
 pub mod encoding;
 pub mod guesses;

@@ -21,6 +21,14 @@ impl LimitKey {
     pub fn of(address: IpAddr) -> LimitKey {
         LimitKey::Address(home_of(address))
     }
+
+    /// The address, where visitors can be told apart by it.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            LimitKey::Address(address) => Some(address),
+            LimitKey::UndeclaredProxy(_) => None,
+        }
+    }
 }
 
 /// Counts by address within the running second.

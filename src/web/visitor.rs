@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::domain::click::ClickKind;
 use crate::domain::ids::VisitorId;
-use crate::ingest::visit::{Browser, Carried, LONGEST_AGENT, LONGEST_URL, header_text};
+use crate::ingest::visit::{Browser, Carried, LONGEST_AGENT, header_text};
 use crate::web::per_address::LimitKey;
 
 /// The name of the visitor cookie.
@@ -65,17 +65,18 @@ pub fn known(cookies: &Carried) -> Option<VisitorId> {
 
 /// What a request says of the browser behind it.
 pub fn browser(request: Request<'_>) -> Browser {
-    let user_agent = request.headers.get(header::USER_AGENT);
+    let user_agent = request.headers.get(header::USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
     Browser {
         ip: request.client,
-        user_agent: user_agent.and_then(|value| header_text(value.as_bytes(), LONGEST_AGENT)),
+        user_agent: header_text(user_agent.get(..LONGEST_AGENT).unwrap_or(user_agent)),
+        agent_bytes: user_agent.len(),
         asked: asked(request.method, request.headers),
     }
 }
 
 /// The address of the page that the request comes from.
 pub fn referrer(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::REFERER).and_then(|value| header_text(value.as_bytes(), LONGEST_URL))
+    headers.get(header::REFERER).and_then(|value| header_text(value.as_bytes()))
 }
 
 /// The headers by which browsers say that nobody has clicked yet, the older ones too.

@@ -11,9 +11,12 @@ use crate::store::clicks::log::{self, LoggedClick};
 use crate::store::layout::key;
 use crate::store::shelf::Shelf;
 
-/// The most clicks that repeats are looked for among, whatever the window: the oldest go first. At most
-/// about 75 MB; 145 clicks a second for an hour.
+/// The most clicks that repeats are looked for among, and the most bytes that they take, whatever the window:
+/// the oldest go first. 145 clicks a second for an hour, with ids as they are minted here.
 const MOST: usize = 512 * 1024;
+const MOST_BYTES: usize = 80 * 1024 * 1024;
+/// What one of them takes besides its id.
+const BYTES: usize = 112;
 /// The most day counters at hand; the others are read when they are needed.
 const DAYS: usize = 4096;
 /// Blocks of the log read together.
@@ -98,6 +101,8 @@ struct Repeats {
     latest: HashMap<u64, (u64, Time, ClickId)>,
     /// Keys and click numbers, in order of recording.
     order: VecDeque<(u64, u64)>,
+    /// How many bytes of ids the latest have.
+    id_bytes: usize,
     newest: Time,
 }
 
@@ -127,8 +132,14 @@ impl Repeats {
                 }
             }
         }
-        let mut repeats =
-            Repeats { by, window, latest: HashMap::new(), order: VecDeque::new(), newest: Time::EPOCH };
+        let mut repeats = Repeats {
+            by,
+            window,
+            latest: HashMap::new(),
+            order: VecDeque::new(),
+            id_bytes: 0,
+            newest: Time::EPOCH,
+        };
         lines.iter().rev().for_each(|(number, line)| repeats.add(*number, line));
         Ok(repeats)
     }
@@ -141,14 +152,25 @@ impl Repeats {
     fn add(&mut self, number: u64, line: &LoggedClick) {
         let Some(key) = line.likeness.and_then(|likeness| likeness.by(self.by)) else { return };
         self.newest = self.newest.max(line.at);
-        self.latest.insert(key, (number, line.at, line.id.clone()));
+        self.id_bytes += line.id.as_str().len();
+        let before = self.latest.insert(key, (number, line.at, line.id.clone()));
+        self.forget(before);
         self.order.push_back((key, number));
-        while self.front_is_done() || self.order.len() > MOST {
+        while self.front_is_done() || self.order.len() > MOST || self.bytes() > MOST_BYTES {
             let Some((key, number)) = self.order.pop_front() else { break };
             if self.latest.get(&key).is_some_and(|(latest, ..)| *latest == number) {
-                self.latest.remove(&key);
+                let gone = self.latest.remove(&key);
+                self.forget(gone);
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.id_bytes + self.order.len() * BYTES
+    }
+
+    fn forget(&mut self, gone: Option<(u64, Time, ClickId)>) {
+        self.id_bytes -= gone.map_or(0, |(_, _, id)| id.as_str().len());
     }
 
     /// Whether the oldest was followed by another of its key, or lies before the window.

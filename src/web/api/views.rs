@@ -12,6 +12,7 @@ use crate::domain::ids::ConversionId;
 use crate::domain::missing_click::no_click;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
+use crate::domain::omission::{MORE, Omissions};
 use crate::domain::postback::{EncodedBody, Inflation, Postback};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
@@ -266,7 +267,25 @@ pub fn click(click: &Click) -> Value {
         "billable": passage.is_billable(),
         "verdicts": passage.verdicts.iter().map(verdict).collect::<Vec<_>>(),
         "consent": consent(passage.consent.answers()),
+        "omitted": omitted(&passage.omitted),
     })
+}
+
+/// What was sent with a click and is not kept, or not whole.
+fn omitted(omitted: &Omissions) -> Value {
+    let named = omitted.named().iter().map(|one| {
+        json!({
+            "code": one.reason.as_str(),
+            "field": one.field,
+            "sent_bytes": one.sent,
+            "kept_bytes": one.kept,
+            "text": one.sentence(),
+        })
+    });
+    let more = omitted.has_more().then(
+        || json!({"code": "more", "field": null, "sent_bytes": null, "kept_bytes": null, "text": MORE}),
+    );
+    named.chain(more).collect()
 }
 
 fn agent(agent: &Agent) -> Value {

@@ -230,6 +230,7 @@ pub fn click(click: &Click) -> Value {
         "cookies": pairs(&click.cookies),
         "sub_ids": pairs(&click.sub_ids),
         "customer": traits(&click.customer),
+        "omitted": click.passage.omitted.sentences(),
     })
 }
 

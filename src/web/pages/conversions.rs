@@ -133,8 +133,21 @@ impl Pages {
         let mut sheet = filters.sheet(("conversions", "Conversions"), found, self.filter_view(&filters))?;
         if let Value::Object(members) = &mut sheet.data {
             members.insert("notices".to_owned(), self.notices());
+            members.insert("unrecorded".to_owned(), self.unrecorded_clicks());
         }
         Ok(sheet)
+    }
+
+    /// The clicks of the last day of which no record is kept; null where there were none.
+    fn unrecorded_clicks(&self) -> Value {
+        let now = self.clock.now();
+        self.unrecorded.last_day(now).map_or(Value::Null, |day| {
+            json!({
+                "count": day.count,
+                "distance": advice::distance(day.last, now),
+                "reason": day.reason.sentence(),
+            })
+        })
     }
 
     async fn found(&self, filters: &Filters) -> Result<Found, Refused> {

@@ -52,6 +52,7 @@ use crate::web::pages::session::{Flash, Sessions, Visitor};
 use crate::web::pages::sources::PostbackUrl;
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::UndeclaredProxies;
+use crate::web::unrecorded::Unrecorded;
 
 /// The parts the pages work with.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub struct Pages {
     pub sessions: Arc<Sessions>,
     pub access: Arc<Access>,
     pub undeclared_proxies: Arc<UndeclaredProxies>,
+    /// The clicks of which no record is kept.
+    pub unrecorded: Arc<Unrecorded>,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
     pub accounts: Arc<Vec<Arc<Account>>>,

@@ -9,22 +9,24 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::ambient::{self, Clock};
+use crate::domain::click_size::ClickSize;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, Incoming, TagAnswer, TagClick, Told, Whose};
+use crate::ingest::tag::{self, Caller, Incoming, SeenClick, TagAnswer, TagClick, Told, Whose};
 use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
+use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
 use crate::web::postback::Call;
 use crate::web::target;
-use crate::web::unrecorded::{self, UnrecordedReason};
+use crate::web::unrecorded::UnrecordedReason;
 use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts this door works with.
@@ -41,6 +43,8 @@ pub struct Tag {
     /// Whose pages may tell, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
     pub limit: Arc<PerAddress>,
+    /// The bytes of clicks that strangers may have recorded.
+    pub budget: Arc<ClickBudget>,
     /// The campaigns that a page may name, by their id or as direct links do.
     pub links: Arc<LinkTable>,
 }
@@ -181,7 +185,7 @@ impl Tag {
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
         if !self.health.disk_space().records_visitors() {
-            unrecorded::count(UnrecordedReason::Disk);
+            self.budget.unrecorded.count(UnrecordedReason::Disk, now);
             return taken();
         }
         let placement = self.placement(&told);
@@ -202,12 +206,20 @@ impl Tag {
                 }
             },
         };
-        let whose = (Whose { browser: visitor::browser(request), visitor, placement }, now);
-        let (store, sight, health, cookie) =
-            (Arc::clone(&self.store), Arc::clone(&self.sight), Arc::clone(&self.health), self.cookie);
+        let whose = Whose { browser: visitor::browser(request), visitor, placement };
+        let mut seen = SeenClick::new(&self.sight, told, whose, now);
+        if !seen.is_refused() {
+            match self.budget.admit_bytes(call.limit_key.address(), seen.click.most_text_bytes(), now) {
+                // The tag keeps it and sends it again.
+                None => return too_many_bytes(),
+                Some(ClickSize::Full) => {}
+                Some(ClickSize::Short) => seen.click.fit(ClickSize::Short),
+            }
+        }
+        let (store, health, cookie) = (Arc::clone(&self.store), Arc::clone(&self.health), self.cookie);
         // On a task of its own: a page that closes drops this future, not the write.
         let task = tokio::spawn(async move {
-            match tag::click(store.as_ref(), &sight, told, whose).await {
+            match tag::click(store.as_ref(), seen, now).await {
                 Ok(visitor) => {
                     metrics::counter!("postbridge_clicks_total", "to" => "tag").increment(1);
                     remembered(visitor.and_then(|visitor| cookie.set(&visitor)))
@@ -333,6 +345,10 @@ fn remembered(visitor: Option<HeaderValue>) -> Answer {
 
 fn too_many() -> Answer {
     answer::too_many("more than `[tag] max_per_second_per_ip` from this address", "wait a second")
+}
+
+fn too_many_bytes() -> Answer {
+    answer::too_many("more bytes of clicks than `[links] max_kib_per_second`", "send it again later")
 }
 
 /// The script, compressed where the browser takes it so; nothing where it has this version already.

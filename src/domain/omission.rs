@@ -1,0 +1,118 @@
+//! What was sent with a click and is not kept, or not whole: nothing vanishes without being named.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::landing_url::up_to;
+
+/// Why something of a click is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OmissionReason {
+    /// The value is longer than any value may be.
+    ValueTooLong,
+    /// One sort has more names than are kept.
+    TooManyNames,
+    /// The click as a whole is larger than any click may be.
+    ClickTooLarge,
+    /// Its address had more clicks recorded than one address may: of its further ones little is kept.
+    AddressRate,
+}
+
+impl OmissionReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OmissionReason::ValueTooLong => "value_too_long",
+            OmissionReason::TooManyNames => "too_many_names",
+            OmissionReason::ClickTooLarge => "click_too_large",
+            OmissionReason::AddressRate => "address_rate",
+        }
+    }
+}
+
+/// One thing that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omission {
+    /// `landing_url`, `params.utm_term`, `cookies._ga`…
+    pub field: String,
+    pub reason: OmissionReason,
+    /// How many bytes it had.
+    pub sent: u64,
+    /// How many of them are kept: none of what is only good whole.
+    pub kept: u64,
+}
+
+impl Omission {
+    /// Of `sent` bytes `kept` are kept.
+    pub fn new(field: &str, reason: OmissionReason, (sent, kept): (usize, usize)) -> Omission {
+        Omission { field: field.to_owned(), reason, sent: sent as u64, kept: kept as u64 }
+    }
+
+    /// A sentence that says it.
+    pub fn sentence(&self) -> String {
+        let Omission { field, reason, sent, kept } = self;
+        let why = match reason {
+            OmissionReason::ValueTooLong => "no value may be so long",
+            OmissionReason::TooManyNames => "there were too many of its sort",
+            OmissionReason::ClickTooLarge => "a click keeps 6 KiB in all",
+            OmissionReason::AddressRate => "its address had more clicks than one address may",
+        };
+        match kept {
+            0 => format!("left_out: `{field}` has {sent} bytes; {why}"),
+            kept => format!("cut: `{field}` has {sent} bytes; its first {kept} are kept: {why}"),
+        }
+    }
+}
+
+/// All that is missing of one click.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omissions {
+    named: Vec<Omission>,
+    /// Whether more is missing than is named.
+    more: bool,
+}
+
+/// The most things that are named, and the longest name, in bytes.
+const MOST_NAMED: usize = 6;
+const LONGEST_FIELD: usize = 72;
+
+/// What is said where more is missing than is named.
+pub const MORE: &str = "left_out: more is missing than is named here";
+
+impl Omissions {
+    /// Each that is named.
+    pub fn named(&self) -> &[Omission] {
+        &self.named
+    }
+
+    /// Whether more is missing than is named.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// A sentence for each, and one where more is missing than is named.
+    pub fn sentences(&self) -> Vec<String> {
+        let more = self.more.then(|| MORE.to_owned());
+        self.named.iter().map(Omission::sentence).chain(more).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// Names one more. Of a field that is named already, what was sent first and is kept now counts.
+    pub fn add(&mut self, omission: Omission) {
+        let field = up_to(&omission.field, LONGEST_FIELD);
+        if let Some(known) = self.named.iter_mut().find(|known| known.field == field) {
+            (known.reason, known.kept) = (omission.reason, omission.kept);
+        } else if self.named.len() < MOST_NAMED {
+            let field = field.to_owned();
+            self.named.push(Omission { field, ..omission });
+        } else {
+            self.more = true;
+        }
+    }
+
+    /// About how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.named.iter().map(|one| one.field.len() + 12).sum()
+    }
+}
