@@ -27,8 +27,9 @@ fn main() {
         "ingest: {rounds} rounds of {seconds} s, alternating; {}",
         machine::describe(relay.folder.path())
     );
+    let mut answered = 0;
     for connections in [64, 256] {
-        warm(&bare, &relay, connections);
+        answered += warm(&bare, &relay, connections);
         let (mut bares, mut ours) = (Vec::new(), Vec::new());
         let (mut bare_cpu, mut our_cpu) = (Vec::new(), Vec::new());
         for round in 0..rounds {
@@ -42,6 +43,7 @@ fn main() {
                 connections as u64 * 1000 + round,
             ));
         }
+        answered += ours.iter().map(|figures| figures.answered).sum::<u64>();
         report(connections, &bares, &ours);
         println!(
             "     server CPU µs/request: bare {:.1}, durable {:.1}",
@@ -49,12 +51,14 @@ fn main() {
             median(&our_cpu)
         );
     }
+    assert_eq!(relay.accepted_postbacks(), answered, "every postback that was answered is recorded");
 }
 
-fn warm(bare: &Process, relay: &Relay, connections: usize) {
+/// How many the relay has answered.
+fn warm(bare: &Process, relay: &Relay, connections: usize) -> u64 {
     let until = Until::Time(Duration::from_millis(700));
     load::run(bare.port, connections, until, relay::postback(1));
-    load::run(relay.process.port, connections, until, relay::postback(connections as u64));
+    load::run(relay.process.port, connections, until, relay::postback(connections as u64)).answered
 }
 
 fn measured(process: &Process, cpu: &mut Vec<f64>, connections: usize, until: Until, run: u64) -> Figures {

@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::child::Process;
@@ -31,14 +32,15 @@ fn main() {
     for connections in [64, 256] {
         let until = Until::Time(Duration::from_millis(700));
         pressed(bare.port, connections, until, 0);
-        pressed(relay.process.port, connections, until, connections as u64);
+        pressed_relay(relay.process.port, connections, until, connections as u64);
         let until = Until::Time(Duration::from_secs(seconds));
         let (mut bare_cpu, mut our_cpu) = (Vec::new(), Vec::new());
         let pairs: Vec<(Figures, Figures)> = (0..rounds)
             .map(|round| {
                 let run = connections as u64 * 1000 + round;
-                let bare = measured(&bare, &mut bare_cpu, connections, until, run);
-                (bare, measured(&relay.process, &mut our_cpu, connections, until, run))
+                let bare = measured(&bare, &mut bare_cpu, &|port| pressed(port, connections, until, run));
+                let ours = |port| pressed_relay(port, connections, until, run);
+                (bare, measured(&relay.process, &mut our_cpu, &ours))
             })
             .collect();
         report(connections, &pairs);
@@ -51,16 +53,29 @@ fn main() {
     let pairs: Vec<(Figures, Figures, f64)> = (0..rounds)
         .map(|round| {
             let sync_ms = machine::fdatasync_us(relay.folder.path(), 300) / 1000.0;
-            let bare = paced(bare.port, seconds, round);
-            (bare, paced(relay.process.port, seconds, round), sync_ms)
+            let bare = pressed(bare.port, 50, paced(seconds), 900_000 + round);
+            (bare, pressed_relay(relay.process.port, 50, paced(seconds), 900_000 + round), sync_ms)
         })
         .collect();
     report_wait(&pairs);
+    let (answered, recorded) = (ANSWERED.load(Ordering::Relaxed), relay.recorded_clicks());
+    assert_eq!(recorded, answered, "every click that was answered is recorded");
+    println!("     {recorded} clicks recorded, as many as were answered");
 }
 
-fn measured(process: &Process, cpu: &mut Vec<f64>, connections: usize, until: Until, run: u64) -> Figures {
+/// Clicks that the relay has answered.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+
+/// Presses the relay, and counts what it answers.
+fn pressed_relay(port: u16, connections: usize, until: Until, run: u64) -> Figures {
+    let figures = pressed(port, connections, until, run);
+    ANSWERED.fetch_add(figures.answered, Ordering::Relaxed);
+    figures
+}
+
+fn measured(process: &Process, cpu: &mut Vec<f64>, press: &dyn Fn(u16) -> Figures) -> Figures {
     let before = process.cpu_us();
-    let figures = pressed(process.port, connections, until, run);
+    let figures = press(process.port);
     cpu.push((process.cpu_us() - before) / figures.answered as f64);
     figures
 }
@@ -72,8 +87,8 @@ fn pressed(port: u16, connections: usize, until: Until, run: u64) -> Figures {
 }
 
 /// 1,000 a second: 50 connections, each 20 times.
-fn paced(port: u16, seconds: u64, round: u64) -> Figures {
-    pressed(port, 50, Until::Paced(Duration::from_secs(seconds), Duration::from_millis(50)), 900_000 + round)
+fn paced(seconds: u64) -> Until {
+    Until::Paced(Duration::from_secs(seconds), Duration::from_millis(50))
 }
 
 fn report(connections: usize, pairs: &[(Figures, Figures)]) {

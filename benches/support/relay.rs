@@ -43,6 +43,33 @@ impl Relay {
         assert_eq!(figures.failed, 0, "every click is recorded");
     }
 
+    /// How many clicks of the campaign's link are recorded, by the API's list: what was answered need not be.
+    pub fn recorded_clicks(&self) -> u64 {
+        let (mut count, mut cursor) = (0, String::new());
+        loop {
+            let request = format!(
+                "GET /api/v1/clicks?offer=565&limit=1000{cursor} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer bench-token-0123456789\r\nConnection: close\r\n\r\n"
+            );
+            let answer = load::ask_once(self.process.port, request.as_bytes()).unwrap();
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            let page: serde_json::Value = serde_json::from_str(body).unwrap();
+            count += page["items"].as_array().unwrap().len() as u64;
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return count,
+            }
+        }
+    }
+
+    /// How many postbacks were recorded and accepted, by the relay's own count.
+    pub fn accepted_postbacks(&self) -> u64 {
+        let metrics = load::get_once(self.process.port, "/metrics").unwrap();
+        let line = metrics.lines().find(|line| {
+            line.starts_with("postbridge_postbacks_total") && line.contains("verdict=\"accepted\"")
+        });
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -105,6 +132,10 @@ open_metrics = true
 path = "{}"
 [api]
 tokens = [{{ name = "bench", token = "bench-token-0123456789" }}]
+# One loopback address presses.
+[links]
+max_per_second_per_ip = 0
+max_kib_per_second = 0
 [[source]]
 id = "cake-bench"
 template = "cake"
