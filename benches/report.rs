@@ -20,6 +20,8 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, SourceI
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
 use postbridge::domain::postback::RawRequest;
+use postbridge::domain::reporter::ReportRoute;
+use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{SourcePolicy, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::status::{Actor, StatusMove};
@@ -324,6 +326,12 @@ fn rules() -> Arc<Rulebook> {
             model: Model::LastTouch,
             disposition: Disposition { status: Status::Approved, after_hours: 0 },
             accept_pixel_value: false,
+            reports: Reporting {
+                by: vec![ReportRoute::Api],
+                from: Vec::new(),
+                events: Vec::new(),
+                further: FurtherSales::Wait,
+            },
         };
         (id, Arc::new(offer))
     });

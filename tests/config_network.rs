@@ -6,6 +6,8 @@ use postbridge::domain::conversion::{Dedup, Status};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
 use postbridge::domain::ids::{AdvertiserId, OfferId, SourceId};
 use postbridge::domain::offer::{Caps, OfferStatus, Payout};
+use postbridge::domain::reporter::ReportRoute;
+use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::{Changes, Scope, Unmatched};
 use postbridge::domain::rulebook::built_in;
 use postbridge::template::account::Mode;
@@ -73,6 +75,10 @@ click_cookie_days = 7
 attribution = "first_touch"
 disposition = { status = "rejected", after_hours = 48 }
 accept_pixel_value = true
+report_by = ["server", "api"]
+report_from = ["203.0.113.0/24", "2001:db8::7"]
+pixel_events = ["signup", "Purchase"]
+repeat = true
 
 [[campaign]]
 id = "8599"
@@ -115,6 +121,14 @@ fn every_key_of_an_offer_is_read() {
     assert_eq!(terms.model, Model::FirstTouch);
     assert_eq!((terms.disposition.status, terms.disposition.after_hours), (Status::Rejected, 48));
     assert!(terms.accept_pixel_value);
+    let reports = &terms.reports;
+    assert_eq!(reports.by, [ReportRoute::Server, ReportRoute::Api]);
+    assert_eq!(
+        reports.from.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["203.0.113.0/24", "2001:db8::7/128"]
+    );
+    assert_eq!(reports.events.iter().map(|event| event.as_str()).collect::<Vec<_>>(), ["signup", "Purchase"]);
+    assert_eq!(reports.further, FurtherSales::Count);
     let percent = parse(&MOST.replace("payout = \"7.00\"", "payout_percent = \"12.5\""));
     assert_eq!(percent.offers[0].terms.payout, Some(Payout::Percent(Decimal::new(125, 1))));
 }
@@ -130,6 +144,10 @@ fn an_offer_that_says_only_what_it_must_is_as_the_shipped_example() {
     assert_eq!(bare.terms.model, Model::LastTouch);
     assert_eq!((bare.terms.disposition.status, bare.terms.disposition.after_hours), (Status::Approved, 0));
     assert!(!bare.terms.accept_pixel_value);
+    let reports = &bare.terms.reports;
+    assert_eq!((&reports.by[..], &reports.from[..]), (&[ReportRoute::Api][..], &[][..]));
+    assert_eq!(reports.events.iter().map(|event| event.as_str()).collect::<Vec<_>>(), ["Purchase", "Lead"]);
+    assert_eq!(reports.further, FurtherSales::Wait);
     assert!(config.outgoing.is_empty());
 }
 

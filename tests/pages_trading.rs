@@ -12,6 +12,8 @@ use postbridge::domain::ids::{
 };
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus, Payout};
+use postbridge::domain::reporter::ReportRoute;
+use postbridge::domain::reports::Reporting;
 use postbridge::domain::routing::{Changes, Route, Scope};
 use postbridge::domain::rulebook::{Rulebook, built_in};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
@@ -29,6 +31,7 @@ use rust_decimal::Decimal;
 
 use crate::pages_ground::{World, destination, noon};
 use crate::store_ground::{self, sale};
+use crate::store_offers;
 
 pub const VISITOR: &str = "0123456789abcdef0123456789abcdef";
 pub const OLD: &str = "mh00000000old000000000000000a";
@@ -47,6 +50,12 @@ fn affiliate_account() -> Account {
     Account::of_postback(destination("campaign:8599"), Mode::Live, postback)
 }
 
+/// The offer 566 is closed to pixels.
+fn reports(id: &str) -> Reporting {
+    let all = store_offers::reports();
+    if id == "566" { Reporting { by: vec![ReportRoute::Api, ReportRoute::Server], ..all } } else { all }
+}
+
 /// An offer of the network's side, paying 7 of 12 dollars.
 fn offer(id: &str, status: OfferStatus, payout: Payout) -> Offer {
     Offer {
@@ -62,6 +71,7 @@ fn offer(id: &str, status: OfferStatus, payout: Payout) -> Offer {
         model: Model::LastTouch,
         disposition: Disposition { status: Status::Approved, after_hours: 0 },
         accept_pixel_value: false,
+        reports: reports(id),
     }
 }
 

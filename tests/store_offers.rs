@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Model, Reading};
-use postbridge::domain::conversion::{Conversion, Status};
+use postbridge::domain::conversion::{Conversion, EventName, Status};
 use postbridge::domain::filter::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
+use postbridge::domain::reporter::ReportRoute;
+use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::status::{Actor, StatusMove};
@@ -35,6 +37,17 @@ pub fn offer(id: &str) -> Offer {
         model: Model::LastTouch,
         disposition: Disposition { status: Status::Approved, after_hours: 0 },
         accept_pixel_value: false,
+        reports: reports(),
+    }
+}
+
+/// Open by every route, from everywhere.
+pub fn reports() -> Reporting {
+    Reporting {
+        by: ReportRoute::ALL.to_vec(),
+        from: Vec::new(),
+        events: ["Purchase", "Lead"].into_iter().filter_map(EventName::parse).collect(),
+        further: FurtherSales::Wait,
     }
 }
 

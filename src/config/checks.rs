@@ -9,6 +9,7 @@ use crate::config::server::ApiToken;
 use crate::config::source::Source;
 use crate::domain::filter::{FilterMode, FilterRules};
 use crate::domain::offer::{Caps, OfferStatus};
+use crate::domain::reporter::ReportRoute;
 use crate::problem::Problem;
 use crate::template::macro_url::MacroUrl;
 
@@ -26,6 +27,7 @@ pub fn remark(root: &Section<'_>, config: &Config) {
         warn_of_lost_clicks(&place, &offer.landing);
         warn_of_purged_clicks(&place, offer, config.store.keep_clicks_days);
         warn_of_no_fallback(&place, offer, config);
+        warn_of_senders(&place, offer);
     }
     for creative in &config.creatives {
         let place = Place { root, table: "creative", id: creative.id.as_str() };
@@ -176,6 +178,28 @@ fn warn_of_purged_clicks(place: &Place<'_, '_>, offer: &Offer, keep_days: u32) {
             );
             place.warn(key, what, format!("raise keep_clicks_days to {days}, or lower `{key}`"));
         }
+    }
+}
+
+/// A server's reports have no key: the address is all that can be known of the sender.
+fn warn_of_senders(place: &Place<'_, '_>, offer: &Offer) {
+    let reports = &offer.terms.reports;
+    let id = place.id;
+    match (reports.opens(ReportRoute::Server), reports.from.is_empty()) {
+        (true, true) => {
+            let what =
+                format!("anyone who has seen a click id can report sales of the offer `{id}` by `server`");
+            let hint = "name the advertiser's addresses: report_from = [\"203.0.113.0/24\"]";
+            place.warn("report_by", what, hint);
+        }
+        (false, false) => {
+            let what =
+                format!("`report_from` of the offer `{id}` says nothing: it is about reports by `server`");
+            let hint =
+                format!("put {} there, or leave `report_from` out", reports.line_with(ReportRoute::Server));
+            place.warn("report_from", what, hint);
+        }
+        _ => {}
     }
 }
 

@@ -6,13 +6,15 @@ use rust_decimal::Decimal;
 
 use crate::config::names::Kind;
 use crate::config::read::{Section, Text};
-use crate::config::server::web_url;
-use crate::config::source::{currency, one_of};
+use crate::config::server::{network, web_url};
+use crate::config::source::{currency, event_name, one_of};
 use crate::domain::attribution::Model;
 use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::offer::{self, Caps, Disposition, OfferStatus, Payout};
+use crate::domain::reporter::ReportRoute;
+use crate::domain::reports::{FurtherSales, Reporting};
 use crate::problem::Problem;
 use crate::template::macro_url::{Grammar, LANDING_NAMES, MacroUrl};
 
@@ -45,8 +47,17 @@ pub struct Affiliate {
 }
 
 /// The keys whose default is that of the default file's example.
-const DEFAULTED: &[&str] =
-    &["status", "session_hours", "click_cookie_days", "attribution", "disposition", "accept_pixel_value"];
+const DEFAULTED: &[&str] = &[
+    "status",
+    "session_hours",
+    "click_cookie_days",
+    "attribution",
+    "disposition",
+    "accept_pixel_value",
+    "report_by",
+    "pixel_events",
+    "repeat",
+];
 
 pub const OFFER: Kind<OfferId> = Kind {
     word: "offer",
@@ -102,6 +113,7 @@ fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
     let model = section.parsed("attribution", |text| one_of(text, &models));
     let disposition = read_disposition(&section);
     let accept_pixel_value = section.flag("accept_pixel_value");
+    let reports = read_reports(&section);
     let pass = section.all_parsed("pass", passed).unwrap_or_default();
     let fallback_url = section.parsed("fallback_url", |text| web_url(text).map(String::from));
     section.finish();
@@ -123,6 +135,7 @@ fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
         model: model?,
         disposition: disposition?,
         accept_pixel_value: accept_pixel_value?,
+        reports: reports?,
     };
     Some(Offer { terms: Arc::new(terms), name, landing: landing?, pass, fallback_url })
 }
@@ -184,6 +197,22 @@ fn read_caps(section: &Section<'_>) -> Caps {
     };
     section.finish();
     caps
+}
+
+fn read_reports(section: &Section<'_>) -> Option<Reporting> {
+    let routes = ReportRoute::ALL.map(|route| (route.as_str(), route));
+    let by = section.all_parsed("report_by", |text| one_of(text, &routes));
+    let from = section.all_parsed("report_from", network).unwrap_or_default();
+    let events = section.all_parsed("pixel_events", event_name);
+    let repeat = section.flag("repeat");
+    for key in ["report_from", "pixel_events"] {
+        if section.is_empty_list(key) {
+            let what = format!("`{key}` in [[offer]] is an empty list");
+            section.problem(key, what, "name at least one, or leave the key out");
+        }
+    }
+    let further = if repeat? { FurtherSales::Count } else { FurtherSales::Wait };
+    Some(Reporting { by: by?, from, events: events?, further })
 }
 
 fn read_disposition(section: &Section<'_>) -> Option<Disposition> {

@@ -147,7 +147,8 @@ fn address(text: &Text) -> Result<SocketAddr, Problem> {
     })
 }
 
-fn network(text: &Text) -> Result<IpNet, Problem> {
+/// One address, or a network of them.
+pub fn network(text: &Text) -> Result<IpNet, Problem> {
     let single = || text.value.parse::<std::net::IpAddr>().ok().map(IpNet::from);
     text.value.parse().ok().or_else(single).ok_or_else(|| {
         Problem::new(

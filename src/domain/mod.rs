@@ -27,6 +27,8 @@ pub mod omission;
 pub mod postback;
 pub mod rejection;
 pub mod remark;
+pub mod reporter;
+pub mod reports;
 pub mod rights;
 pub mod routing;
 pub mod rulebook;

@@ -7,6 +7,7 @@ use crate::domain::attribution::Model;
 use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::reports::Reporting;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 /// What decides about an offer's clicks and conversions.
@@ -30,6 +31,8 @@ pub struct Offer {
     pub disposition: Disposition,
     /// Whether a browser's word for the price counts.
     pub accept_pixel_value: bool,
+    /// By whom its conversions are reported.
+    pub reports: Reporting,
 }
 
 impl Offer {

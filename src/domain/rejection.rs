@@ -17,15 +17,18 @@ pub enum RejectionCode {
     UnknownTransaction,
     /// The body is not what its `Content-Encoding` says: it cannot be inflated.
     DamagedEncoding,
+    /// The offer takes no reports by this route, from this address or of this event.
+    EndpointClosed,
 }
 
 impl RejectionCode {
-    pub const ALL: [RejectionCode; 5] = [
+    pub const ALL: [RejectionCode; 6] = [
         RejectionCode::UnsupportedEncoding,
         RejectionCode::UnreadableBytes,
         RejectionCode::AmbiguousTransaction,
         RejectionCode::UnknownTransaction,
         RejectionCode::DamagedEncoding,
+        RejectionCode::EndpointClosed,
     ];
 
     /// As API and pages write it.
@@ -36,6 +39,7 @@ impl RejectionCode {
             RejectionCode::AmbiguousTransaction => "ambiguous_transaction",
             RejectionCode::UnknownTransaction => "unknown_transaction",
             RejectionCode::DamagedEncoding => "damaged_encoding",
+            RejectionCode::EndpointClosed => "endpoint_closed",
         }
     }
 }

@@ -1,0 +1,57 @@
+//! Who reported a conversion, as far as that is kept with a report on a closed route.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::VisitorId;
+
+/// A route by which an advertiser reports conversions. The tag's events are no reports: they earn nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportRoute {
+    /// The network's API: each call has a key.
+    Api,
+    /// A browser, on the page after the sale: an image, a script or a frame. Anyone can call it.
+    Pixel,
+    /// A server that calls `p.ashx` with `f=pb`. It has no key, either.
+    Server,
+}
+
+impl ReportRoute {
+    pub const ALL: [ReportRoute; 3] = [ReportRoute::Api, ReportRoute::Pixel, ReportRoute::Server];
+
+    /// As the configuration writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReportRoute::Api => "api",
+            ReportRoute::Pixel => "pixel",
+            ReportRoute::Server => "server",
+        }
+    }
+}
+
+/// What is needed to read a report again once its route is open, next to its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reporter {
+    /// One whose key reached the offer.
+    Keyed,
+    Keyless(Keyless),
+}
+
+/// A caller of a route without a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyless {
+    pub route: ReportRoute,
+    pub spelling: Spelling,
+    /// By the first-party cookie.
+    pub visitor: Option<VisitorId>,
+    /// Of a browser; a server's says nothing of the customer.
+    pub user_agent: Option<String>,
+}
+
+/// How the parameters are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Spelling {
+    /// `offer`, `transaction_id`…
+    Long,
+    /// `o`, `t`…, as `p.ashx` names them.
+    Short,
+}
