@@ -7,12 +7,15 @@ use crate::relay::{Answer, Relay};
 
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 
+/// The offer takes reports by every route, of the events that the tests name.
+const OPEN: &str = "report_by = [\"api\", \"pixel\", \"server\"]\n";
+
 /// A relay with an offer, and the folder it lives in.
 fn relay(offer: &str) -> (Relay, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     // A limit that no test but the one of the limit reaches.
     let extra = "[pixel]\nmax_per_second_per_ip = 1000\n";
-    (relay_with(folder.path(), "", offer, extra), folder)
+    (relay_with(folder.path(), "", &format!("{OPEN}{offer}"), extra), folder)
 }
 
 /// A visitor who came by the link: the click's id and the cookie.
@@ -66,7 +69,7 @@ fn without_a_click_id_the_visitors_cookie_finds_the_click() {
 #[test]
 fn an_offer_may_be_called_as_a_placeholder_is() {
     let (relay, _folder) = relay(
-        "\n[[offer]]\nid = \"lead\"\nurl = \"https://shop.example/?c={click_id}\"\ncurrency = \"USD\"\n",
+        "\n[[offer]]\nid = \"lead\"\nreport_by = [\"pixel\"]\nurl = \"https://shop.example/?c={click_id}\"\ncurrency = \"USD\"\n",
     );
     for query in ["offer=lead&transaction_id=T1", "offer=%20lead%E2%80%8B&transaction_id=T2"] {
         let answer = browse(&relay, &format!("/pixel.gif?{query}"));
@@ -210,7 +213,7 @@ fn a_placeholder_is_no_id() {
 #[test]
 fn a_click_of_another_offer_converts_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let other = "[[offer]]\nid = \"566\"\nurl = \"https://b.example/?c={click_id}\"\ncurrency = \"USD\"\n";
+    let other = "[[offer]]\nid = \"566\"\nreport_by = [\"server\"]\nurl = \"https://b.example/?c={click_id}\"\ncurrency = \"USD\"\n";
     let relay = relay_with(folder.path(), "", "", other);
     let (click, _) = visitor(&relay);
     let answer = browse(&relay, &format!("/p.ashx?o=566&r={click}&f=pb"));
@@ -306,7 +309,7 @@ fn a_server_that_tells_a_conversion_is_not_taken_for_the_customer() {
 #[test]
 fn one_address_tells_as_many_a_second_as_the_limit_says() {
     let folder = tempfile::tempdir().unwrap();
-    let relay = relay_with(folder.path(), "", "", "[pixel]\nmax_per_second_per_ip = 2\n");
+    let relay = relay_with(folder.path(), "", OPEN, "[pixel]\nmax_per_second_per_ip = 2\n");
     let mut connection = crate::relay::Connection::open(relay.address).unwrap();
     let statuses: Vec<u16> = (0..30)
         .map(|n| connection.get(&format!("/pixel.gif?offer=565&transaction_id=T{n}")).unwrap().status)

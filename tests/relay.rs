@@ -44,6 +44,8 @@ advertiser = "31"
 url = "https://advertiser.example/lp?cid={click_id}&s1={s1}"
 currency = "USD"
 payout = "7.00"
+report_by = ["api", "pixel", "server"]
+report_from = ["127.0.0.1"]
 
 [[campaign]]
 id = "8599"

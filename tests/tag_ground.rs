@@ -145,6 +145,7 @@ pass = ["fbclid", "utm_*"]
 currency = "USD"
 payout = "7.00"
 accept_pixel_value = true
+report_by = ["api", "pixel", "server"]
 
 [[campaign]]
 id = "8599"
