@@ -210,6 +210,7 @@ fn arrival(draft: Draft, click: Option<FoundClick>) -> Arrival {
             body: Vec::new(),
             peer: None,
             encoded: None,
+            reporter: None,
         },
         received_at: base(),
         source: Some(draft.source.clone()),

@@ -306,6 +306,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
             body: Vec::new(),
             peer: None,
             encoded: None,
+            reporter: None,
         },
         received_at: Clock::system().now(),
         source: Some(source),

@@ -234,6 +234,7 @@ fn arrival(number: usize) -> Arrival {
             body: Vec::new(),
             peer: Some([203, 0, 113, 7].into()),
             encoded: None,
+            reporter: None,
         },
         received_at: base().plus_millis(number as i64 / 50),
         source: Some(source),

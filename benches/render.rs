@@ -193,6 +193,7 @@ fn conversion(traits: Traits) -> Conversion {
         considered: vec![],
         disposition: None,
         reuse: None,
+        once: None,
     }
 }
 

@@ -287,6 +287,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
             body: Vec::new(),
             peer: None,
             encoded: None,
+            reporter: None,
         },
         received_at,
         source: source(),

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
-use crate::ingest::reprocess;
+use crate::ingest::{reopen, reprocess};
 use crate::problem::Problem;
 use crate::store::{Backlog, Store, StoreError};
 use crate::upkeep::{self, Keep, Signals};
@@ -25,6 +25,7 @@ use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::listen::{self, ListenSettings};
+use crate::web::numbers::Numbers;
 use crate::web::postback::RefusalBudget;
 use crate::web::proxy::UndeclaredProxies;
 use crate::web::tls::TlsSettings;
@@ -72,6 +73,7 @@ struct Shared {
     /// What strangers may have recorded as clicks.
     clicks: Arc<ClickBudget>,
     known: measure::Known,
+    numbers: Numbers,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
 }
@@ -87,6 +89,7 @@ impl App {
         let store = open::store(&config)?;
         withdraw_removed(store.as_ref(), &config, clock.now()).await?;
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
+        let numbers = Numbers::of(Arc::clone(&store));
         let shared = Shared {
             store,
             clock,
@@ -96,6 +99,7 @@ impl App {
             budget: Arc::default(),
             clicks: Arc::default(),
             known: Arc::default(),
+            numbers,
             dispatch: Arc::downgrade(&dispatch),
         };
         let disk = DiskWatch::start(&config, &shared.health);
@@ -115,6 +119,7 @@ impl App {
         }));
         let disk = tokio::spawn(disk.run());
         let config = Arc::new(Mutex::new(Arc::new(config)));
+        tokio::spawn(take_reopened(shared.clone(), Arc::clone(&config), &[Duration::ZERO]));
         let reprocessing =
             tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
         Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, reprocessing, drain, disk })
@@ -171,7 +176,12 @@ impl App {
         self.web.swap(site::build(&self.shared, &new, sight, metrics));
         self.dispatch.reload(dispatch_plan(&new));
         let gone = self.config().removed_destinations(&new);
+        let opens = reopen::differ(&self.config().rulebook(), &new.rulebook());
         *self.config.lock() = Arc::new(new);
+        if opens {
+            let pauses = &[Duration::ZERO, STRAGGLERS];
+            tokio::spawn(take_reopened(self.shared.clone(), Arc::clone(&self.config), pauses));
+        }
         tokio::spawn(withdraw(self.shared.clone(), Arc::clone(&self.config), gone));
         info!("the configuration was reloaded");
         Ok(())
@@ -287,6 +297,22 @@ async fn reprocess(shared: Shared, config: Arc<Mutex<Arc<Config>>>, stop: watch:
     let store = Arc::clone(&shared.store);
     if let Err(error) = reprocess::run(store, network, shared.clock, stop).await {
         shared.health.store_failed(&error);
+    }
+}
+
+/// Takes the reports that were kept while their routes were closed, by what is configured then, after each
+/// of these pauses: a report may have begun before a reload and be committed after.
+async fn take_reopened(shared: Shared, config: Arc<Mutex<Arc<Config>>>, pauses: &[Duration]) {
+    for pause in pauses {
+        tokio::time::sleep(*pause).await;
+        let config = Arc::clone(&config.lock());
+        if config.offers.is_empty() {
+            return;
+        }
+        let terms = site::terms(&config, &Arc::new(config.rulebook()));
+        if let Err(error) = reopen::all(shared.store.as_ref(), &terms, &shared.clock).await {
+            return shared.health.store_failed(&error);
+        }
     }
 }
 

@@ -7,9 +7,15 @@ use postbridge::domain::conversion::{Cause, Conversion, Role};
 use postbridge::domain::ids::Seq;
 use postbridge::store::{ConversionRef, Store};
 
-use crate::cake_ground::{ADVERTISER_31, ADVERTISER_32, NETWORK, READER, World, now};
+use crate::cake_ground::{ADVERTISER_31, ADVERTISER_32, NETWORK, READER, World, now, numbers};
+use crate::store_ground::sale;
 
 const CLICK: &str = "click_id=abc123xyz789&offer_id=12345";
+
+/// The number by which an advertiser knows a conversion.
+fn theirs(number: u64) -> u64 {
+    numbers().number(Seq::new(number).unwrap())
+}
 
 async fn kept(world: &World, number: u64) -> Conversion {
     let which = ConversionRef::Number(Seq::new(number).unwrap());
@@ -180,8 +186,9 @@ async fn platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
 async fn a_change_is_kept_with_its_note_and_the_name_of_the_key() {
     let world = World::new().await;
     world.record(NETWORK, CLICK).await;
+    let id = theirs(1);
     let body = format!(
-        r#"{{"api_key":"{ADVERTISER_31}","conversion_id":1,"status":"rejected","note":" Duplicate order "}}"#
+        r#"{{"api_key":"{ADVERTISER_31}","conversion_id":{id},"status":"rejected","note":" Duplicate order "}}"#
     );
     assert_eq!(world.ask("POST", "/api/2/update_conversion.json", &body).await.status, 200);
     let change = kept(&world, 1).await.history.remove(0);
@@ -256,8 +263,63 @@ async fn an_advertisers_key_reaches_no_other_advertisers_offer_by_any_endpoint()
     let other = world.update(ADVERTISER_31, id, "rejected").await;
     let unknown = world.update(ADVERTISER_31, 4711, "rejected").await;
     alike(&other.text, &unknown.text, (&format!("conversion {id}"), "conversion 4711"));
-    assert_eq!(kept(&world, id).await.status.word(), "approved");
+    let ours = numbers().seq(id).unwrap();
+    assert_eq!(kept(&world, ours.get()).await.status.word(), "approved");
     assert_eq!(world.history(ADVERTISER_32, "").await.ids(), [id]);
+}
+
+#[tokio::test]
+async fn an_advertisers_numbers_say_nothing_about_how_much_the_network_takes_in() {
+    let (busy, quiet) = (World::new().await, World::new().await);
+    let mine = async |world: &World, n: u64| {
+        let told = world.record(ADVERTISER_31, &format!("{CLICK}&unique_id=U{n}")).await;
+        told.json["conversion_id"].as_u64().unwrap()
+    };
+    let first = mine(&busy, 0).await;
+    assert_eq!(first, mine(&quiet, 0).await);
+    let mut numbers = vec![first];
+    for n in 1..30 {
+        // Between two of its own there are more and more of another's.
+        for other in 0..n {
+            let query = format!("click_id=click-of-another&offer_id=777&unique_id=O{n}-{other}");
+            world_says_success(&busy, ADVERTISER_32, &query).await;
+        }
+        numbers.push(mine(&busy, n).await);
+    }
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    assert_ne!(numbers, sorted, "not even which was first");
+    let steps: BTreeSet<u64> = sorted.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(steps.iter().all(|step| *step > 100_000), "no two are near each other: {steps:?}");
+    // What it is told it can name, to list and to change.
+    let listed = busy.history(ADVERTISER_31, "").await;
+    assert_eq!(listed.ids().into_iter().collect::<BTreeSet<_>>(), numbers.iter().copied().collect());
+    for number in numbers {
+        let told = busy.update(ADVERTISER_31, number, "rejected").await;
+        assert_eq!(told.json["conversion"]["conversion_id"], number, "{}", told.text);
+    }
+    // The network's numbers are its own, and an advertiser cannot use them.
+    assert_eq!(busy.update(ADVERTISER_31, 1, "approved").await.json["request_status"], "Error");
+    assert_eq!(busy.update(NETWORK, 1, "approved").await.json["conversion"]["conversion_id"], 1);
+    assert_eq!(busy.history(NETWORK, "").await.ids()[0], 1);
+    assert_eq!(busy.history(READER, "").await.ids()[0], 1);
+}
+
+#[tokio::test]
+async fn an_advertiser_changes_nothing_of_an_offer_that_is_closed_to_the_api() {
+    let offer = "[[offer]]\nid = \"920\"\nadvertiser = \"31\"\nurl = \"https://a.example/?c={click_id}\"\ncurrency = \"USD\"\nreport_by = [\"pixel\"]\n";
+    let world = World::with(offer).await;
+    world.store.arrive(sale("T-1").of("920").arrival()).await.unwrap();
+    let refused = world.update(ADVERTISER_31, theirs(1), "rejected").await;
+    let message = refused.json["message"].as_str().unwrap();
+    assert!(message.starts_with("endpoint_closed: ") && message.contains("\"api\", \"pixel\""), "{message}");
+    assert_eq!(kept(&world, 1).await.status.word(), "approved");
+    let by_network = world.update(NETWORK, 1, "rejected").await;
+    assert_eq!(by_network.json["conversion"]["conversion_status"], "rejected", "{}", by_network.text);
+}
+
+async fn world_says_success(world: &World, key: &str, query: &str) {
+    assert_eq!(world.record(key, query).await.json["request_status"], "Success");
 }
 
 #[tokio::test]

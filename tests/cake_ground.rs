@@ -8,6 +8,7 @@ use http::Method;
 use http_body_util::BodyExt;
 use postbridge::ambient::Clock;
 use postbridge::config::Config;
+use postbridge::domain::advertiser_number::AdvertiserNumbers;
 use postbridge::domain::click::{Click, Passage};
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
@@ -16,6 +17,7 @@ use postbridge::store::memory::Memory;
 use postbridge::store::{ClickArrival, PageRequest, PostbackFilter, Screening, Store};
 use postbridge::web::auth::Tokens;
 use postbridge::web::cake::NetworkApi;
+use postbridge::web::numbers::Numbers;
 use postbridge::web::per_address::LimitKey;
 use postbridge::web::postback::{Call, Postbacks};
 use serde_json::Value;
@@ -43,6 +45,11 @@ pub struct Told {
 
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/cake_api")
+}
+
+/// The numbers by which the stories' advertisers know conversions.
+pub fn numbers() -> AdvertiserNumbers {
+    AdvertiserNumbers::new([31; 32])
 }
 
 /// Half an hour after the clicks of the stories.
@@ -77,6 +84,7 @@ impl World {
             rules,
             public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
+            numbers: Numbers::known(Arc::clone(&store) as Arc<dyn Store>, numbers()),
             postbacks,
         };
         let world = World { store, clock, api };

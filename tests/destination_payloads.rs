@@ -71,6 +71,7 @@ pub fn conversion() -> Conversion {
         considered: vec![],
         disposition: None,
         reuse: None,
+        once: None,
     }
 }
 

@@ -50,6 +50,7 @@ fn claimed() -> Claimed {
         considered: vec![],
         disposition: None,
         reuse: None,
+        once: None,
     };
     let delivery = Delivery {
         destination: DestinationId::parse("d").unwrap(),

@@ -238,6 +238,7 @@ impl World {
                 body: Vec::new(),
                 peer: None,
                 encoded: None,
+                reporter: None,
             },
             received_at: self.clock.now(),
             source: Some(source()),

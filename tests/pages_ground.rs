@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use postbridge::ambient::Clock;
+use postbridge::domain::advertiser_number::AdvertiserNumbers;
 use postbridge::domain::click::{Click, Traits};
 use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, Judgement, LaneState, SentRequest};
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
@@ -19,6 +20,7 @@ use postbridge::domain::routing::Route;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
+use postbridge::ingest::reopen::Terms;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening, Store};
@@ -27,6 +29,7 @@ use postbridge::template::catalog::Catalog;
 use postbridge::template::source::SourceBinding;
 use postbridge::web::access::Access;
 use postbridge::web::auth::Tokens;
+use postbridge::web::numbers::Numbers;
 use postbridge::web::pages::session::Sessions;
 use postbridge::web::pages::sources::PostbackUrl;
 use postbridge::web::pages::{PageRequest, Pages};
@@ -152,6 +155,8 @@ impl World {
             undeclared_proxies: Arc::default(),
             unrecorded: Arc::default(),
             networks: Arc::new(HashMap::from([(source(), network.clone())])),
+            reports: Terms { rules: Arc::default(), zone: jiff::tz::TimeZone::UTC },
+            numbers: Numbers::known(Arc::clone(&store) as Arc<dyn Store>, AdvertiserNumbers::new([31; 32])),
             accounts: Arc::new(accounts),
             program: Arc::default(),
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url)])),
@@ -217,7 +222,7 @@ impl World {
     pub async fn receive(&self, query: &[u8]) -> Receipt {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
-        let raw = RawRequest { line, content_type: None, body: vec![], peer, encoded: None };
+        let raw = RawRequest { line, content_type: None, body: vec![], peer, encoded: None, reporter: None };
         let incoming = Incoming { raw, received_at: self.clock.now(), query: query.to_vec() };
         postback::receive(self.store.as_ref(), &self.network, incoming).await.unwrap()
     }

@@ -1,15 +1,24 @@
 //! The pages of the network's side: clicks, offers, campaigns, suppression lists, and statuses by hand.
 
+use std::sync::Arc;
+
 use http::StatusCode;
+use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
+use postbridge::domain::offer::Offer;
+use postbridge::domain::postback::RawRequest;
+use postbridge::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
 use postbridge::domain::rights::{Right, Rights};
-use postbridge::domain::rulebook::built_in;
+use postbridge::domain::routing::SourcePolicy;
+use postbridge::domain::rulebook::{Rulebook, built_in, usual};
+use postbridge::ingest::pixel;
 use postbridge::store::Store;
 use postbridge::web::auth::Tokens;
 
 use crate::pages_ground::{TOKEN, World, noon};
 use crate::pages_trading::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};
 use crate::store_ground::sale;
+use crate::store_offers::{offer, offer_id};
 
 const PLACES: [&str; 9] = [
     "/clicks",
@@ -186,7 +195,77 @@ async fn an_offer_shows_what_its_advertiser_pastes_and_no_key() {
     page.shows("<dt>Clicks that count today</dt><dd>2</dd>").shows("<dt>Conversions today</dt><dd>3</dd>");
     page.shows("https://t.example.com/c/8599").hides("/c/8600").hides(TOKEN);
     world.get("/offers").await.shows("paused</span>").shows("12 % of the sale").shows("7.00 USD");
+    page.hides("<h3>Closed</h3>");
     world.get("/offers/566").await.shows("this offer pays a part of it");
+}
+
+#[tokio::test]
+async fn an_offer_shows_only_what_it_opens_and_the_line_that_opens_the_rest() {
+    let world = World::trading().await;
+    let page = world.get("/offers/566").await;
+    page.shows("/api/2/conversion.json").shows("f&#x3D;pb").shows("Purchase, Lead");
+    page.hides("/pixel.gif?offer").hides("/pixel.js?offer").hides("f&#x3D;img");
+    page.shows("<h3>Closed</h3>").shows("endpoint_closed");
+    page.shows("report_by &#x3D; [&quot;api&quot;, &quot;pixel&quot;, &quot;server&quot;]");
+}
+
+#[tokio::test]
+async fn one_button_approves_a_further_sale_of_a_click() {
+    let world = World::trading().await;
+    let mut rules = Rulebook::clone(&world.network.rules);
+    let pixel = SourceId::parse(built_in::PIXEL).unwrap();
+    let policy = SourcePolicy { dedup: Dedup::Click, ..usual(pixel.clone()) };
+    rules.policies.insert(pixel.clone(), Arc::new(policy));
+    rules.offers.insert(offer_id("565"), Arc::new(offer("565")));
+    world.store.govern(Arc::new(rules));
+    let mut last = None;
+    for transaction in ["P-1", "P-2"] {
+        let mut seen = sale(transaction).at(noon()).click(FIRST).of("565");
+        seen.draft.source = pixel.clone();
+        let receipt = world.store.arrive(seen.arrival()).await.unwrap();
+        last = receipt.verdict.conversion();
+    }
+    let page = format!("/conversions/{}", last.unwrap());
+    let waits = world.get(&page).await;
+    waits.shows("Approve: it is another sale").shows("its click has had its sale").shows("pending</span>");
+    let answer = world.post(&format!("{page}/status"), &[("status", "approved")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let approved = world.get(&page).await;
+    approved
+        .shows("approved</span>")
+        .hides("Approve: it is another sale")
+        .hides("its click has had its sale");
+}
+
+#[tokio::test]
+async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_open() {
+    let mut world = World::trading().await;
+    let mut closed = offer("565");
+    closed.reports.by.clear();
+    let keyless =
+        Keyless { route: ReportRoute::Server, spelling: Spelling::Short, visitor: None, user_agent: None };
+    let fault = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
+    let raw = RawRequest {
+        line: b"GET /p.ashx?o=565&r=later&t=C-1&f=pb HTTP/1.1".to_vec(),
+        content_type: None,
+        body: Vec::new(),
+        peer: None,
+        encoded: None,
+        reporter: Some(Box::new(Reporter::Keyless(keyless))),
+    };
+    let receipt = pixel::quarantine(world.store.as_ref(), raw, noon(), fault).await.unwrap();
+    let again = format!("/postbacks/{}/map-again", receipt.postback);
+    let offers = |offer: Offer| {
+        Arc::new(Rulebook { offers: [(offer.id.clone(), Arc::new(offer))].into(), ..Rulebook::default() })
+    };
+    world.pages.reports.rules = offers(closed);
+    world.get("/quarantine").await.shows(&again).shows("takes no reports by <code>server</code>");
+    world.post(&again, &[]).await;
+    world.get("/quarantine").await.shows(&again).shows("was not mapped again");
+    world.pages.reports.rules = offers(offer("565"));
+    world.post(&again, &[]).await;
+    world.get("/quarantine").await.hides(&again);
+    world.get("/conversions?source=pixel").await.shows("C-1");
 }
 
 #[tokio::test]

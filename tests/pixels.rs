@@ -135,6 +135,24 @@ fn a_transaction_id_tells_two_sales_of_one_click_apart_and_one_told_twice_togeth
 }
 
 #[test]
+fn a_transaction_told_again_with_another_value_is_the_first_one() {
+    let (relay, _folder) = relay("accept_pixel_value = true");
+    let (click, _) = visitor(&relay);
+    let tell = |query: &str| {
+        let target = format!("/pixel.gif?offer=565&click_id={click}&{query}");
+        header(&browse(&relay, &target), "x-pixel-result").unwrap()
+    };
+    assert_eq!(tell("transaction_id=T1&value=10"), "SUCCESS");
+    for again in ["transaction_id=T1&value=0", "transaction_id=T1&value=99", "value=10", "value=0"] {
+        assert!(tell(again).starts_with("SUCCESS: told before"), "{again}: {}", tell(again));
+    }
+    assert_eq!(conversions(&relay).len(), 1);
+    // A lead of the same click is another event, by whatever it is told.
+    assert_eq!(tell("transaction_id=L1&value=0"), "SUCCESS");
+    assert!(tell("transaction_id=L2&event=Lead").starts_with("SUCCESS: second_sale_of_click: "));
+}
+
+#[test]
 fn a_sale_told_without_its_click_is_matched_when_a_repeat_names_the_click() {
     let (relay, _folder) = relay("");
     let (click, _) = visitor(&relay);
@@ -236,6 +254,7 @@ fn each_form_says_success_where_its_reader_looks() {
         assert!(answer.text().contains(body), "{form}: {}", answer.text());
         assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
     }
+    let (click, _) = visitor(&relay);
     let script = browse(&relay, &format!("/pixel.js?offer=565&transaction_id=TJ&click_id={click}"));
     assert_eq!(script.text(), "/* SUCCESS */\n");
 }
@@ -243,7 +262,7 @@ fn each_form_says_success_where_its_reader_looks() {
 #[test]
 fn a_pixel_that_finds_no_click_succeeds_and_says_no_click_and_what_to_do_in_every_form() {
     let (relay, _folder) = relay("");
-    let (click, cookie) = visitor(&relay);
+    let (_, cookie) = visitor(&relay);
     let said = |text: &str| {
         for part in ["SUCCESS", "no_click", "postback URL", "click id"] {
             assert!(text.contains(part), "no `{part}` in {text}");
@@ -267,8 +286,9 @@ fn a_pixel_that_finds_no_click_succeeds_and_says_no_click_and_what_to_do_in_ever
     said(&header(&browse(&relay, "/p.ashx?o=565&t=PI&f=img"), "x-pixel-result").unwrap());
     let again = header(&browse(&relay, "/pixel.gif?offer=565&transaction_id=I0"), "x-pixel-result").unwrap();
     assert!(again.starts_with("SUCCESS: told before, counted once; no_click: "), "{again}");
+    let (other, _) = visitor(&relay);
     for target in [
-        format!("/pixel.gif?offer=565&transaction_id=C1&click_id={click}"),
+        format!("/pixel.gif?offer=565&transaction_id=C1&click_id={other}"),
         "/pixel.gif?offer=565&transaction_id=C2".to_owned(),
     ] {
         let found = header(&show(&relay, &target, &cookie), "x-pixel-result");

@@ -247,6 +247,7 @@ fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
         body,
         peer: Some("192.0.2.7".parse().unwrap()),
         encoded: None,
+        reporter: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::rulebook::Rulebook;
 use crate::ingest::agent;
 use crate::ingest::country::Countries;
 use crate::ingest::postback::Network;
+use crate::ingest::reopen::Terms;
 use crate::ingest::visit::{Landing, Sight};
 use crate::problem::Problem;
 use crate::template::account::Account;
@@ -26,7 +27,7 @@ use crate::web::pages::Pages;
 use crate::web::pages::program::Program;
 use crate::web::pages::sources::PostbackUrl;
 use crate::web::per_address::PerAddress;
-use crate::web::pixel::{Pixels, Strangers};
+use crate::web::pixel::Pixels;
 use crate::web::postback::{Door, Postbacks};
 use crate::web::visitor::{CookieRule, Transport};
 use crate::web::{Operations, Site, api, click};
@@ -44,6 +45,11 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
         rules: Arc::clone(rules),
     };
     config.sources.iter().map(|source| (source.id.clone(), network(source))).collect()
+}
+
+/// What advertisers' reports are read by.
+pub(super) fn terms(config: &Config, rules: &Arc<Rulebook>) -> Terms {
+    Terms { rules: Arc::clone(rules), zone: config.network_api.time_zone.clone() }
 }
 
 fn doors(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<Door>> {
@@ -66,6 +72,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let rules = Arc::new(config.rulebook());
     shared.store.govern(Arc::clone(&rules));
     let networks = Arc::new(networks(config, &rules));
+    let reports = terms(config, &rules);
     let tokens = tokens(config);
     let access = Arc::clone(&shared.access);
     shared.undeclared_proxies.forget(&config.server.trusted_proxies);
@@ -88,17 +95,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         tag,
         links: links(shared, config, (Arc::clone(&sight), cookie), (table, &rules)),
         pixels: pixels(shared, config, &rules),
-        network_api: NetworkApi {
-            store: Arc::clone(store),
-            clock: clock.clone(),
-            health: Arc::clone(health),
-            tokens: tokens.clone(),
-            access: Arc::clone(&access),
-            rules: Arc::clone(&rules),
-            public_url: config.server.public_url.clone(),
-            zone: config.network_api.time_zone.clone(),
-            postbacks: postbacks.clone(),
-        },
+        network_api: network_api(shared, config, &rules, (&tokens, &postbacks)),
         postbacks,
         clicks: click::Clicks {
             store: Arc::clone(store),
@@ -111,6 +108,8 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             clock: clock.clone(),
             health: Arc::clone(health),
             networks: Arc::clone(&networks),
+            reports: reports.clone(),
+            numbers: shared.numbers.clone(),
             accounts: Arc::clone(&accounts),
             lanes: lanes(shared),
             max_age_ms: Arc::clone(&max_age_ms),
@@ -118,7 +117,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         pages: pages(
             shared,
             config,
-            PageParts { networks, accounts, max_age_ms, tokens: tokens.clone(), program },
+            PageParts { networks, reports, accounts, max_age_ms, tokens: tokens.clone(), program },
         ),
         tokens,
         access,
@@ -138,6 +137,26 @@ fn operations(shared: &Shared, metrics: measure::Recorder) -> Operations {
         health: Arc::clone(&shared.health),
         store,
         clock,
+    }
+}
+
+fn network_api(
+    shared: &Shared,
+    config: &Config,
+    rules: &Arc<Rulebook>,
+    (tokens, postbacks): (&Tokens, &Postbacks),
+) -> NetworkApi {
+    NetworkApi {
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        health: Arc::clone(&shared.health),
+        tokens: tokens.clone(),
+        access: Arc::clone(&shared.access),
+        rules: Arc::clone(rules),
+        public_url: config.server.public_url.clone(),
+        zone: config.network_api.time_zone.clone(),
+        numbers: shared.numbers.clone(),
+        postbacks: postbacks.clone(),
     }
 }
 
@@ -227,7 +246,7 @@ fn pixels(shared: &Shared, config: &Config, rules: &Arc<Rulebook>) -> Pixels {
     Pixels {
         rules: Arc::clone(rules),
         limit: PerAddress::new(config.pixel.max_per_second_per_ip.get()),
-        strangers: Strangers::default(),
+        budget: Arc::clone(&shared.budget),
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
         health: Arc::clone(&shared.health),
@@ -249,6 +268,7 @@ fn lanes(shared: &Shared) -> Arc<dyn Fn() -> Vec<LaneState> + Send + Sync> {
 /// What the pages share with the other doors.
 struct PageParts {
     networks: Arc<HashMap<SourceId, Network>>,
+    reports: Terms,
     accounts: Arc<Vec<Arc<Account>>>,
     max_age_ms: Arc<HashMap<DestinationId, i64>>,
     tokens: Tokens,
@@ -256,7 +276,7 @@ struct PageParts {
 }
 
 fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
-    let PageParts { networks, accounts, max_age_ms, tokens, program } = parts;
+    let PageParts { networks, reports, accounts, max_age_ms, tokens, program } = parts;
     let url = |source: &Source| {
         let key = source.keys.first()?.reveal();
         let (whole, base) = (config.postback_url(source, &[]).ok()?, &config.server.public_url);
@@ -274,6 +294,8 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         undeclared_proxies: Arc::clone(&shared.undeclared_proxies),
         unrecorded: Arc::clone(&shared.clicks.unrecorded),
         networks,
+        reports,
+        numbers: shared.numbers.clone(),
         accounts,
         program,
         urls: Arc::new(urls),

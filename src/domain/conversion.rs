@@ -166,6 +166,8 @@ pub struct NetworkClaim {
     pub key: Option<String>,
     /// Whether a conversion without a recorded click is refused.
     pub needs_click: bool,
+    /// On a route without a key: the event that counts once of its click. The decision sets it.
+    pub once: Option<EventName>,
 }
 
 /// A sale or other event, once, in its current state.
@@ -209,6 +211,9 @@ pub struct Conversion {
     pub disposition: Option<(Time, Status)>,
     /// Set where its transaction id had a conversion of another click before.
     pub reuse: Option<Reuse>,
+    /// Set where a route without a key reported it: the event of which its click has one that counts. See
+    /// [`crate::domain::once`].
+    pub once: Option<EventName>,
 }
 
 /// Which conversion of a transaction id this is, where it is not the first: each has another click.

@@ -3,13 +3,14 @@
 
 use std::fmt;
 
-use crate::domain::attribution::{Attribution, candidates, canonical_click};
+use crate::domain::attribution::{Attribution, canonical_click};
 use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, Status};
 use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
 use crate::domain::earning;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
+use crate::domain::once::{self, Claim};
 use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
@@ -59,37 +60,57 @@ pub fn decide<F: Facts>(
 ) -> Result<Decision, F::Error> {
     let dedup = rules.policy(&draft.source).dedup;
     if let (None, Some(offer), Dedup::Click) = (&draft.network.key, &draft.network.offer, dedup) {
-        // Whose click it is must be known first: here, where every earlier click is.
-        let joined = match earning::join_click(rules, draft, happened(draft, arrived), facts)? {
-            Ok(joined) => joined,
-            Err(fault) => return Ok(Decision::Quarantine(fault)),
-        };
-        let mut keyed = draft.clone();
-        keyed.network.key = click_key(draft, offer, &joined.attribution);
-        return decide_known(rules, &keyed, (arrived, dedup), facts);
+        return decide_keyless(rules, (draft, offer), arrived, facts);
     }
     decide_known(rules, draft, (arrived, dedup), facts)
+}
+
+/// Decides a report on a route without a key. It is known by its transaction id within the offer, whatever the
+/// click; without one by its click, of which the first sale of an event counts.
+fn decide_keyless<F: Facts>(
+    rules: &Rulebook,
+    (draft, offer): (&Draft, &OfferId),
+    arrived: Arrived,
+    facts: &F,
+) -> Result<Decision, F::Error> {
+    // Whose click it is must be known first: here, where every earlier click is.
+    let joined = earning::join_click(rules, draft, happened(draft, arrived), facts)?;
+    let attribution = joined.as_ref().ok().map(|joined| &joined.attribution);
+    let events = once::events(draft, rules.offer(offer).map(AsRef::as_ref));
+    let whose = match &draft.transaction_id {
+        Some(transaction) => Some(format!("transaction:{transaction}")),
+        None => attribution.and_then(|attribution| whose(draft, attribution)),
+    };
+    for event in events.iter().filter(|_| whose.is_some()) {
+        let key = once::key(offer, event, whose.as_deref().unwrap_or_default());
+        let mut earlier = facts.conversion(&ConversionId::derive_keyed(&draft.source, &key))?;
+        if let (None, None, Some(attribution)) = (&earlier, &draft.transaction_id, attribution) {
+            let claim = Claim::on(offer, event, attribution);
+            earlier = claim.map_or(Ok(None), |claim| facts.first_of_click(&claim))?;
+        }
+        if let Some(earlier) = earlier {
+            return again_by_key(rules, earlier, (draft, draft.note.clone()), (arrived, facts));
+        }
+    }
+    if let Err(fault) = joined {
+        return Ok(Decision::Quarantine(fault));
+    }
+    let mut keyed = draft.clone();
+    keyed.network.once = events.into_iter().next();
+    let key = |whose: String| keyed.network.once.as_ref().map(|event| once::key(offer, event, &whose));
+    keyed.network.key = whose.and_then(key);
+    decide_known(rules, &keyed, (arrived, Dedup::Click), facts)
 }
 
 fn happened(draft: &Draft, arrived: Arrived) -> Time {
     draft.event_time.map_or(arrived.at, |told| told.min(arrived.at))
 }
 
-/// What makes a telling of the network's side one with others of its click, offer and event. A visitor
-/// whose click is not known counts once too. `None` where nothing is known of either.
-fn click_key(draft: &Draft, offer: &OfferId, attribution: &Attribution) -> Option<String> {
-    let whose = match (attribution.click(), attribution.given(), &draft.network.visitor) {
-        (Some(click), ..) => format!("click:{click}"),
-        // As its click will be called when it arrives.
-        (None, Some(given), _) => match candidates(given).first() {
-            Some((click, _)) => format!("click:{click}"),
-            None => format!("given:{}", given.trim()),
-        },
-        (None, None, Some(visitor)) => format!("visitor:{visitor}"),
-        (None, None, None) => return None,
-    };
-    // No id and no event's name holds a line's end.
-    Some(format!("{offer}\n{}\n{whose}", draft.event.word()))
+/// What makes a report one with others that have no transaction id, either: its click. A visitor whose click
+/// is not known counts once too. `None` where nothing is known of either.
+fn whose(draft: &Draft, attribution: &Attribution) -> Option<String> {
+    let visitor = || draft.network.visitor.as_ref().map(|visitor| format!("visitor:{visitor}"));
+    once::click_of(attribution).map(|click| format!("click:{click}")).or_else(visitor)
 }
 
 fn decide_known<F: Facts>(
@@ -102,11 +123,7 @@ fn decide_known<F: Facts>(
     let note = join(draft.note.clone(), identity.note.clone());
     let reused = match identity.belonging(draft, facts)? {
         Belonging::Known(earlier) if draft.network.key.is_some() => {
-            if let Some(conversion) = with_click(rules, &earlier, draft, (arrived, facts))? {
-                return Ok(Decision::Update { conversion, note });
-            }
-            let note = told_otherwise(draft, &earlier, note);
-            return Ok(Decision::Duplicate { conversion: *earlier, note });
+            return again_by_key(rules, *earlier, (draft, note), (arrived, facts));
         }
         Belonging::Known(earlier) => {
             let again = Again { draft, arrived, note, amounts: identity.amounts };
@@ -135,6 +152,21 @@ fn decide_known<F: Facts>(
         None => note,
     };
     Ok(Decision::New { conversion, note })
+}
+
+/// What a report is of a conversion that has its key: the first one stays as it is, but for a click that it
+/// lacked.
+fn again_by_key<F: Facts>(
+    rules: &Rulebook,
+    earlier: Conversion,
+    (draft, note): (&Draft, Option<String>),
+    (arrived, facts): (Arrived, &F),
+) -> Result<Decision, F::Error> {
+    if let Some(conversion) = with_click(rules, &earlier, draft, (arrived, facts))? {
+        return Ok(Decision::Update { conversion, note });
+    }
+    let note = told_otherwise(draft, &earlier, note);
+    Ok(Decision::Duplicate { conversion: earlier, note })
 }
 
 /// Marks a conversion whose transaction id another one has, and says which.
@@ -227,6 +259,7 @@ fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
         considered: Vec::new(),
         disposition: None,
         reuse: None,
+        once: draft.network.once.clone(),
     }
 }
 

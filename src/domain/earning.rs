@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
 use crate::domain::click::{Click, Trait};
-use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Draft, EventClaim, Status};
 use crate::domain::decision::{push_change, told_status};
 use crate::domain::facts::Facts;
 use crate::domain::filter::FilterMode;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, Offer, OfferStatus, Payout, PayoutFrom, Placement};
+use crate::domain::once::{Claim, is_held};
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
+use crate::domain::reports::FurtherSales;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::status::is_taken_back;
 use crate::domain::suppression::{SuppressedKind, Traces};
@@ -46,13 +48,10 @@ pub fn join_click<F: Facts>(
     };
     let wanted = draft.network.offer.as_ref();
     if let (Some(given), Some(found)) = (given, found) {
-        let placement = found.click.passage.placement.as_ref();
-        if let (Some(wanted), Some(placed)) = (wanted, placement)
-            && *wanted != placed.offer
-        {
-            return Ok(Err(of_another_offer(given, &placed.offer, wanted)));
-        }
-        return Ok(Ok(by_click_id(rules, wanted, given, found, at)));
+        return Ok(match misplaced(draft, &found) {
+            Some(fault) => Err(fault),
+            None => Ok(by_click_id(rules, wanted, given, found, at)),
+        });
     }
     let visitor = draft.network.visitor.as_ref().zip(wanted.and_then(|offer| rules.offer(offer)));
     if let Some((visitor, offer)) = visitor {
@@ -75,6 +74,14 @@ pub fn join_click<F: Facts>(
         }
     }
     Ok(if draft.network.needs_click { Err(no_such_click(given)) } else { Ok(unmatched(given)) })
+}
+
+/// Why the click that a draft names cannot be its own: it is of another offer than the draft.
+pub fn misplaced(draft: &Draft, found: &FoundClick) -> Option<Fault> {
+    let given = draft.click_id.as_deref()?;
+    let wanted = draft.network.offer.as_ref()?;
+    let placed = &found.click.passage.placement.as_ref()?.offer;
+    (placed != wanted).then(|| of_another_offer(given, placed, wanted))
 }
 
 fn unmatched(given: Option<&str>) -> Joined {
@@ -151,7 +158,27 @@ pub fn settle<F: Facts>(
         dispose(conversion, offer);
     }
     let own_door = draft.network.offer.is_some();
-    screen(rules, conversion, joined.click.as_deref(), own_door, facts)
+    screen(rules, conversion, joined.click.as_deref(), own_door, facts)?;
+    hold_further(rules, conversion, facts)
+}
+
+/// Lets a further sale of a click, offer and event wait for a person, where a route without a key reported it:
+/// anyone who has seen a click id can report more of them. What a person has decided stays.
+fn hold_further<F: Facts>(rules: &Rulebook, conversion: &mut Conversion, facts: &F) -> Result<(), F::Error> {
+    let Some(claim) = Claim::of(conversion) else { return Ok(()) };
+    let count = |offer: &Arc<Offer>| offer.reports.further == FurtherSales::Count;
+    let by_person = |change: &Change| matches!(change.cause, Cause::Person { .. });
+    let stays = rules.offer(claim.offer()).is_some_and(count)
+        || matches!(conversion.status, Status::Rejected | Status::Scrubbed)
+        || conversion.history.iter().any(by_person)
+        || is_held(conversion);
+    let first = if stays { None } else { facts.first_of_click(&claim)? };
+    if let Some(first) = first.filter(|first| first.id != conversion.id) {
+        conversion.status = Status::Pending;
+        conversion.disposition = None;
+        conversion.remarks.push(Remark::SecondSaleOfClick { first: first.id });
+    }
+    Ok(())
 }
 
 /// Of an offer's sale a page's word for the price counts only where the offer says so.
@@ -341,6 +368,7 @@ pub fn rejoin<F: Facts>(
         return Ok(None);
     }
     screen(rules, conversion, joined.click.as_deref(), false, facts)?;
+    hold_further(rules, conversion, facts)?;
     let now = conversion.status;
     Ok((now != before).then(|| format!("status: {} → {}", before.word(), now.word())))
 }

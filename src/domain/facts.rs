@@ -3,6 +3,7 @@
 use crate::domain::attribution::{FoundClick, Visit};
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
+use crate::domain::once::Claim;
 use crate::domain::suppression::{Listed, Traces};
 
 /// The conversions of a transaction id besides its first: each was reported with another click.
@@ -40,6 +41,11 @@ pub trait Facts {
     /// The clicks of one browser.
     fn visits(&self, _visitor: &VisitorId) -> Result<Vec<Visit>, Self::Error> {
         Ok(Vec::new())
+    }
+
+    /// The first conversion with this claim, as it is now.
+    fn first_of_click(&self, _claim: &Claim) -> Result<Option<Conversion>, Self::Error> {
+        Ok(None)
     }
 
     /// The suppression list that one of these traces stands on.

@@ -1,6 +1,7 @@
 //! The nouns and the pure decisions about them: no IO, no async, no clock.
 
 pub mod address;
+pub mod advertiser_number;
 pub mod attribution;
 pub mod catch_up;
 pub mod click;
@@ -24,6 +25,7 @@ pub mod moment;
 pub mod money;
 pub mod offer;
 pub mod omission;
+pub mod once;
 pub mod postback;
 pub mod rejection;
 pub mod remark;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::rejection::RejectionCode;
+use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 
 /// The bytes that arrived, before anybody understood them. Secrets are masked: the first path
@@ -22,6 +23,8 @@ pub struct RawRequest {
     pub peer: Option<IpAddr>,
     /// How the body was encoded when it was received, where it was.
     pub encoded: Option<EncodedBody>,
+    /// Set where it is a whole report on a route that was closed: see [`RejectionCode::EndpointClosed`].
+    pub reporter: Option<Box<Reporter>>,
 }
 
 /// A body that was received with a `Content-Encoding`.
@@ -126,6 +129,12 @@ pub struct Fault {
 impl Fault {
     pub fn new(reason: impl Into<String>, hint: impl Into<String>) -> Fault {
         Fault { code: None, field: None, reason: reason.into(), hint: hint.into() }
+    }
+
+    /// What is wrong and how to fix it, for a person; the code first, where there is one.
+    pub fn sentence(&self) -> String {
+        let code = self.code.map(|code| format!("{}: ", code.as_str())).unwrap_or_default();
+        format!("{code}{}; {}", self.reason, self.hint)
     }
 
     /// The same with further hints behind its own.

@@ -26,6 +26,9 @@ pub enum Remark {
     NoClick { named: bool },
     /// Its transaction id was received before with another click; it is the `nth` conversion of it.
     TransactionReused { first: ConversionId, nth: u32 },
+    /// A route without a key reported it, and the first sale of its click, offer and event is another one:
+    /// it waits for a person.
+    SecondSaleOfClick { first: ConversionId },
 }
 
 impl Remark {
@@ -40,6 +43,7 @@ impl Remark {
             Remark::PercentWithoutAmount { .. } => "percent_without_amount",
             Remark::NoClick { .. } => "no_click",
             Remark::TransactionReused { .. } => "transaction_reused",
+            Remark::SecondSaleOfClick { .. } => "second_sale_of_click",
         }
     }
 
@@ -52,7 +56,7 @@ impl Remark {
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
             Remark::NoClick { .. } => "click_id",
-            Remark::TransactionReused { .. } => "transaction_id",
+            Remark::TransactionReused { .. } | Remark::SecondSaleOfClick { .. } => "transaction_id",
         }
     }
 
@@ -94,6 +98,11 @@ impl Remark {
                 "its transaction id was received before with another click: it is conversion {nth} of this \
                  id, the first one is {first}. An id that every sale has is a constant: put the macro of \
                  the order's number in its place at the network"
+            ),
+            Remark::SecondSaleOfClick { first } => format!(
+                "its click has had its sale of this offer and event: {first}. Anyone who has seen a click id can \
+                 report more of them, so it waits until a person approves it. Where one visitor buys several \
+                 times, `repeat = true` in the offer's table counts such sales at once"
             ),
         }
     }

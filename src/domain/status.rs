@@ -2,6 +2,8 @@
 
 use crate::domain::conversion::{Cause, Change, Conversion, Role, Status};
 use crate::domain::decision::push_change;
+use crate::domain::once;
+use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 
 /// Who wants a status changed, by the name of their token.
@@ -129,6 +131,9 @@ fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conver
     moved.disposition = None;
     // Why it had its old status is known from now on by the history alone.
     what.extend(moved.reason.take().map(|reason| format!("reason: {reason} → none")));
+    if once::is_held(conversion) {
+        moved.remarks.retain(|remark| !matches!(remark, Remark::SecondSaleOfClick { .. }));
+    }
     push_change(&mut moved, now, cause, what);
     moved
 }

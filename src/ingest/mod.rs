@@ -7,6 +7,8 @@ pub mod network;
 pub mod pixel;
 pub mod postback;
 pub mod preview;
+pub mod reading;
+pub mod reopen;
 pub mod reprocess;
 pub mod status;
 pub mod suppression;

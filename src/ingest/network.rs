@@ -1,5 +1,6 @@
 //! A conversion that an advertiser reports by offer and click id: what it tells → draft → one write.
 
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::attribution::Attribution;
@@ -8,9 +9,16 @@ use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim, Status};
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::reporter::ReportRoute;
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
+use crate::ingest::reading;
 use crate::store::{Arrival, ConversionRef, Finding, MappedArrival, Store, StoreError};
+use crate::template::param_fault::{unread_repeats, usable};
+use crate::template::params::{Params, shown};
+use crate::template::values::Use;
 
 /// What a caller tells of a conversion, read and found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +62,101 @@ pub enum Reported {
     NoClick,
 }
 
+const CLICK_HINT: &str =
+    "put there the click id that your system stored when the visitor arrived on the tracking link";
+const OFFER_HINT: &str = "copy the postback URL from the offer: its offer_id is the number there";
+
+/// The parameters that are read.
+pub const NAMES: [&str; 14] = [
+    "api_key",
+    "click_id",
+    "offer_id",
+    "unique_id",
+    "payout",
+    "revenue",
+    "amount",
+    "conversion_date",
+    "order_id",
+    "adv1",
+    "adv2",
+    "adv3",
+    "adv4",
+    "adv5",
+];
+
+/// The parameters that are kept with the conversion under their own names.
+const KEPT: [&str; 6] = ["order_id", "adv1", "adv2", "adv3", "adv4", "adv5"];
+
+/// Reads a report. `offer` finds the one that it names, as [`named_offer`] does.
+///
+/// # Errors
+/// The first thing that a person has to fix; an offer that takes no reports here.
+pub fn read<'a>(
+    params: &Params,
+    offer: impl FnOnce(&Params) -> Result<&'a Offer, Fault>,
+    (zone, now): (&TimeZone, Time),
+) -> Result<Told, Fault> {
+    let mut notes = params.notes.clone();
+    notes.extend(unread_repeats(params, &NAMES));
+    let click_id = reading::needed(params, "click_id", CLICK_HINT)?;
+    let offer = offer(params)?;
+    if let Some(closed) = offer.reports.closed(&offer.id, ReportRoute::Api, None) {
+        return Err(closed);
+    }
+    usable(params, "unique_id")?;
+    let unique_id = reading::text(params, "unique_id", Use::Id, &mut notes)?;
+    let mut kept = Pairs::new();
+    for name in KEPT {
+        let used = if name == "order_id" { Use::Id } else { Use::Text };
+        if let Some(value) = reading::text(params, name, used, &mut notes)? {
+            kept.push((name.to_owned(), value));
+        }
+    }
+    let happened = reading::moment(params, "conversion_date", (zone, now), &mut notes)?;
+    Ok(Told {
+        offer: offer.id.clone(),
+        click_id,
+        currency: offer.currency,
+        payout: reading::amount(params, "payout")?,
+        revenue: reading::amount(params, "revenue")?,
+        amount: reading::amount(params, "amount")?,
+        happened,
+        unique_id,
+        params: kept,
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+    })
+}
+
+/// The offer of `offer_id`, where `reaches` says so; else it is as one that does not exist.
+///
+/// # Errors
+/// It is missing, not a whole number, or not there for this caller.
+pub fn named_offer<'a>(
+    rules: &'a Rulebook,
+    params: &Params,
+    reaches: impl Fn(&Offer) -> bool,
+) -> Result<&'a Offer, Fault> {
+    let came = reading::needed(params, "offer_id", OFFER_HINT)?;
+    let came = came.trim();
+    let wrong = || {
+        let came = shown("offer_id", came);
+        Fault::new(format!("`offer_id` is `{came}`, not a whole number"), OFFER_HINT)
+    };
+    let number: u64 =
+        came.parse().ok().filter(|_| came.bytes().all(|b| b.is_ascii_digit())).ok_or_else(wrong)?;
+    let id = OfferId::parse(&number.to_string()).ok();
+    let offer = id.and_then(|id| rules.offer(&id)).map(AsRef::as_ref).filter(|offer| reaches(offer));
+    offer.ok_or_else(|| Fault::new(format!("there is no offer {number}"), OFFER_HINT))
+}
+
 /// Takes a report in and answers when that is durable.
 ///
 /// # Errors
 /// Only the store's: whatever the caller told is data.
 pub async fn report(store: &dyn Store, incoming: Incoming, told: Told) -> Result<Reported, StoreError> {
-    // Looked up here so that the one writer thread need not; it looks again only for what is missing.
-    let click = store.find_click(&told.click_id).await?;
-    let is_known = click.is_some();
-    let draft = draft(incoming.source.clone(), told);
-    let finding = Finding::Mapped(Box::new(MappedArrival { draft, click }));
+    let mapped = mapped(store, incoming.source.clone(), told).await?;
+    let is_known = mapped.click.is_some();
+    let finding = Finding::Mapped(Box::new(mapped));
     let verdict = arrive(store, incoming, finding).await?;
     match &verdict {
         Verdict::Quarantined(fault) if is_known => Ok(Reported::AnotherOffer(fault.clone())),
@@ -79,6 +172,15 @@ pub async fn report(store: &dyn Store, incoming: Incoming, told: Told) -> Result
             Ok(judged(kept))
         }
     }
+}
+
+/// A report with its click, looked up here so that the one writer thread need not.
+///
+/// # Errors
+/// Only the store's.
+pub async fn mapped(store: &dyn Store, source: SourceId, told: Told) -> Result<MappedArrival, StoreError> {
+    let click = store.find_click(&told.click_id).await?;
+    Ok(MappedArrival { draft: draft(source, told), click })
 }
 
 /// Keeps a report that cannot be read, with what is wrong.
@@ -129,6 +231,6 @@ pub fn draft(source: SourceId, told: Told) -> Draft {
         consent: Consent::default(),
         params: told.params,
         note: told.note,
-        network: NetworkClaim { offer: Some(told.offer), visitor: None, key, needs_click: true },
+        network: NetworkClaim { offer: Some(told.offer), visitor: None, key, needs_click: true, once: None },
     }
 }

@@ -1,23 +1,25 @@
 //! A conversion that a pixel tells: what its parameters say → whose click → one write.
 //!
-//! Anybody can read a pixel's URL in a page and ask for it again, so it is believed little: the price only
-//! where the offer says so, and of one click, offer and event one conversion where no transaction id tells
-//! two sales apart.
+//! Anyone can read a pixel's URL in a page and ask for it again, so it is believed little: only where the offer
+//! opens the route, the price only where the offer says so, and of one click, offer and event the first sale.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::address;
 use crate::domain::click::{Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
-use crate::domain::ids::{OfferId, SourceId, VisitorId};
+use crate::domain::earning::misplaced;
+use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Offer;
+use crate::domain::once;
 use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::ingest::visit::Browser;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
 use crate::template::html_repair;
 use crate::template::param_fault::{unread_repeats, usable};
@@ -74,39 +76,57 @@ pub const SHORT: Dialect = Dialect {
 /// The longest text of a parameter that is kept, in bytes.
 const LONGEST: usize = 256;
 
-/// Who tells a conversion.
-#[derive(Debug, Clone, Default)]
-pub struct Teller {
-    /// By the first-party cookie.
-    pub visitor: Option<VisitorId>,
-    /// The customer's browser; `None` where a server tells it.
-    pub browser: Option<Browser>,
+/// Who calls, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    pub keyless: &'a Keyless,
+    pub address: Option<IpAddr>,
 }
 
-/// What a pixel tells, read and found sound.
+/// What a pixel reports, read and found sound.
 #[derive(Debug, Clone)]
 pub struct Told(Draft);
-
-/// Why a pixel's request is no conversion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
-    /// It names no offer that is configured: nobody can say whose it is.
-    NoOffer(Fault),
-    Bad(Fault),
-}
 
 /// Reads a pixel's query.
 ///
 /// # Errors
-/// No offer, or a value that a person has to mend.
-pub fn read(rules: &Rulebook, query: &[u8], dialect: &Dialect, teller: Teller) -> Result<Told, Unfit> {
+/// No offer, a route that the offer has not opened, or a value that a person has to fix.
+pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, Fault> {
+    let dialect = match caller.keyless.spelling {
+        Spelling::Long => &LONG,
+        Spelling::Short => &SHORT,
+    };
     let names = dialect.names();
-    let params = params::read_for(&Listed(&names), query, None, &[]).map_err(Unfit::Bad)?;
+    let params = params::read_for(&Listed(&names), query, None, &[])?;
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     let notes = params.notes.iter().cloned().chain(unread_repeats(&params, &names)).collect();
     let mut reader = Reader { params: &params, notes };
-    let offer = reader.offer(rules, dialect).map_err(Unfit::NoOffer)?;
-    reader.draft(&offer, dialect, teller).map(Told).map_err(Unfit::Bad)
+    let offer = reader.offer(rules, dialect)?;
+    if let Some(closed) = offer.reports.closed(&offer.id, caller.keyless.route, caller.address) {
+        return Err(closed);
+    }
+    let draft = reader.draft(&offer, dialect, caller)?;
+    let event = once::events(&draft, Some(&offer)).into_iter().next();
+    match event.and_then(|event| offer.reports.closed_to_event(&offer.id, &event, dialect.event)) {
+        Some(closed) => Err(closed),
+        None => Ok(Told(draft)),
+    }
+}
+
+/// Looks up the click that a report names: here, so that the one writer thread need not.
+///
+/// # Errors
+/// The outer ones are the store's; the inner says that the click is of another offer.
+pub async fn find(store: &dyn Store, told: Told) -> Result<Result<MappedArrival, Fault>, StoreError> {
+    let Told(draft) = told;
+    let click = match draft.click_id.as_deref() {
+        Some(given) => store.find_click(given).await?,
+        None => None,
+    };
+    Ok(match click.as_ref().and_then(|found| misplaced(&draft, found)) {
+        Some(fault) => Err(fault),
+        None => Ok(MappedArrival { draft, click }),
+    })
 }
 
 /// Takes a conversion in and answers when that is durable.
@@ -115,18 +135,12 @@ pub fn read(rules: &Rulebook, query: &[u8], dialect: &Dialect, teller: Teller) -
 /// Only the store's.
 pub async fn receive(
     store: &dyn Store,
-    told: Told,
+    mapped: MappedArrival,
     raw: RawRequest,
     received_at: Time,
 ) -> Result<Receipt, StoreError> {
-    let Told(draft) = told;
-    // Looked up here so that the one writer thread need not; it looks again only for what is missing.
-    let found = match draft.click_id.as_deref() {
-        Some(given) => store.find_click(given).await?,
-        None => None,
-    };
-    let source = Some(draft.source.clone());
-    let finding = Finding::Mapped(Box::new(MappedArrival { draft, click: found }));
+    let source = Some(mapped.draft.source.clone());
+    let finding = Finding::Mapped(Box::new(mapped));
     store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
 }
 
@@ -165,17 +179,15 @@ impl Reader<'_> {
         Err(Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint))
     }
 
-    fn draft(mut self, offer: &Offer, dialect: &Dialect, teller: Teller) -> Result<Draft, Fault> {
+    fn draft(mut self, offer: &Offer, dialect: &Dialect, caller: Caller<'_>) -> Result<Draft, Fault> {
+        let Caller { keyless, address } = caller;
         let event = self.event(dialect.event)?;
         let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
         // A server shows no cookie, so without a click id nobody could ever say whose sale it is.
-        if click_id.is_none() && teller.visitor.is_none() && teller.browser.is_none() {
+        if click_id.is_none() && keyless.visitor.is_none() && keyless.route == ReportRoute::Server {
             return Err(self.nobodys(dialect.click_id));
         }
         let transaction_id = transaction_id.map(|id| trim(&id).to_owned());
-        // Without one the commit makes the key, of the click that it finds.
-        let key =
-            transaction_id.as_ref().map(|id| format!("{}\n{}\ntransaction:{id}", offer.id, event.word()));
         let order_id = self.kept_id(dialect.order_id)?;
         let value = self.money(dialect.value, dialect, offer)?;
         let revenue = self.money(dialect.revenue, dialect, offer)?;
@@ -192,15 +204,15 @@ impl Reader<'_> {
             revenue,
             sale_amount: value,
             event_time: None,
-            traits: teller.browser.as_ref().map(traits).unwrap_or_default(),
+            traits: traits(keyless, address),
             consent: Consent::default(),
             params: order_id.map(|id| ("order_id".to_owned(), trim(&id).to_owned())).into_iter().collect(),
             note: Some(self.notes.join("; ")).filter(|note| !note.is_empty()),
+            // The commit makes the key: by the transaction id, else by the click that it finds.
             network: NetworkClaim {
                 offer: Some(offer.id.clone()),
-                visitor: teller.visitor,
-                key,
-                needs_click: false,
+                visitor: keyless.visitor.clone(),
+                ..NetworkClaim::default()
             },
         })
     }
@@ -299,8 +311,12 @@ fn too_long(name: &str, value: &str) -> Fault {
     Fault::new(what, "send a shorter one")
 }
 
-fn traits(browser: &Browser) -> Traits {
-    let agent = browser.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
-    let ip = Some(browser.ip).filter(|ip| address::is_visitors(*ip)).map(|ip| (Trait::Ip, ip.to_string()));
+/// What is known of the customer where the customer's browser calls.
+fn traits(keyless: &Keyless, address: Option<IpAddr>) -> Traits {
+    if keyless.route != ReportRoute::Pixel {
+        return Traits::default();
+    }
+    let agent = keyless.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
+    let ip = address.filter(|ip| address::is_visitors(*ip)).map(|ip| (Trait::Ip, ip.to_string()));
     Traits(ip.into_iter().chain(agent).collect())
 }

@@ -105,6 +105,9 @@ pub enum AgainRefused {
         "it came by the built-in source `{0}`; its sender was told what is wrong, and has to send it again"
     )]
     ToldAgain(String),
+    /// Why its route takes no reports.
+    #[error("{0}")]
+    Closed(String),
     #[error("its source `{0}` is not configured any more")]
     NoSource(String),
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! One group of commands, decided in order against what is stored and what the group itself brings.
 //! Nothing here is visible before the commit.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -14,6 +14,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::decision::{Arrived, Decision, decide};
 use crate::domain::facts::Later;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
+use crate::domain::once::Claim;
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
@@ -23,7 +24,8 @@ use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
 use crate::store::group_facts::Memory;
 use crate::store::index::Index;
-use crate::store::layout::{Entry, Numbers, ReportLine, Sketch, Standing, StoredAttempt};
+use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt, hash};
+use crate::store::network::line::ReportLine;
 use crate::store::network::suppressed::Suppressing;
 use crate::store::network::tally::Tally;
 use crate::store::purge::{self, Cursor, Purging};
@@ -83,6 +85,8 @@ pub struct Group<'a> {
     born_ids: HashMap<ConversionId, u64>,
     /// What is kept of transaction ids that the group uses again, its own conversions included.
     reused: HashMap<ConversionId, Later>,
+    /// Conversions that the group brings or changes, by the hash of their claim on their click.
+    pub claims: HashMap<u64, BTreeSet<u64>>,
     /// From the first of a chain of mappings to what this group made of it.
     taken: HashMap<u64, Seq>,
     /// Conversions that wait for a click because of this group.
@@ -121,6 +125,7 @@ impl<'a> Group<'a> {
             born: Vec::new(),
             born_ids: HashMap::new(),
             reused: HashMap::new(),
+            claims: HashMap::new(),
             taken: HashMap::new(),
             awaiting: HashMap::new(),
             changed: BTreeMap::new(),
@@ -298,6 +303,7 @@ impl<'a> Group<'a> {
                 self.await_click(&new, number);
                 let new_sketch = Sketch::of(&new, standing);
                 self.tally.apply(None, new_sketch.report.as_ref());
+                self.note_claim(number, new_sketch.claim);
                 sketch = Some(new_sketch);
                 conversion = Some(*new);
             }
@@ -410,8 +416,10 @@ impl<'a> Group<'a> {
             let line = |record: &Record| ReportLine::of(&record.conversion);
             self.tally.apply(line(old).as_ref(), line(&record).as_ref());
         }
+        let claim = if whole { Claim::of(&record.conversion) } else { None };
         changed.record = record;
         changed.whole |= whole;
+        self.note_claim(number, claim.map(|claim| hash(&claim.text())));
     }
 }
 

@@ -6,10 +6,11 @@ use crate::domain::attribution::{FoundClick, Visit, candidates};
 use crate::domain::conversion::Conversion;
 use crate::domain::facts::{Facts, Later};
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
+use crate::domain::once::Claim;
 use crate::domain::suppression::{Listed, Traces};
 use crate::store::StoreError;
 use crate::store::group::Group;
-use crate::store::layout::ReportLine;
+use crate::store::network::line::ReportLine;
 use crate::store::network::tally::{self, Tally};
 use crate::store::shelf::Record;
 
@@ -79,6 +80,10 @@ impl Facts for Memory<'_, '_> {
 
     fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
         self.group.listed(traces)
+    }
+
+    fn first_of_click(&self, claim: &Claim) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.keep(self.group.first_of_click(claim)?))
     }
 
     /// See [`Tally`] for what counts.

@@ -127,6 +127,8 @@ pub struct Index {
     conversions: SeqMap,
     /// Unmatched conversions by the hash of a click id they wait for.
     unmatched: SeqMap,
+    /// Conversions by the hash of their claim on their click.
+    claims: SeqMap,
     /// The first number of every block, ascending.
     starts: Vec<u64>,
     /// The first number that no block has yet.
@@ -152,6 +154,7 @@ impl Index {
             mask,
             conversions: SeqMap::default(),
             unmatched: SeqMap::default(),
+            claims: SeqMap::default(),
             starts: Vec::new(),
             end: 1,
             lanes: HashMap::new(),
@@ -183,6 +186,12 @@ impl Index {
     /// this hash; to be confirmed.
     pub fn waiting_for(&self, click: u64, after: u64, most: usize) -> Vec<u64> {
         self.unmatched.find_after(click, after, most)
+    }
+
+    /// Up to `most` conversions after `after`, ascending, that may have the claim with this hash; to be
+    /// confirmed.
+    pub fn claimants(&self, claim: u64, after: u64, most: usize) -> Vec<u64> {
+        self.claims.find_after(claim & self.mask, after, most)
     }
 
     /// Takes note of a block of `length` entries.
@@ -288,6 +297,11 @@ impl Index {
         }
         for click in after.into_iter().flat_map(|sketch| &sketch.waits_for) {
             self.unmatched.insert(*click, seq);
+        }
+        let claim = |sketch: Option<&Sketch>| sketch.and_then(|sketch| sketch.claim);
+        if claim(before) != claim(after) {
+            claim(before).into_iter().for_each(|claim| self.claims.remove(claim & self.mask, seq));
+            claim(after).into_iter().for_each(|claim| self.claims.insert(claim & self.mask, seq));
         }
         self.needed.apply(before, after);
         self.dispositions.apply(seq, before, after);

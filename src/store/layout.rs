@@ -34,14 +34,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::attribution::{Attribution, candidates};
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, Status};
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
-use crate::domain::ids::{AffiliateId, ClickId, ConversionId, OfferId, Seq};
-use crate::domain::offer::day_of;
+use crate::domain::ids::{ClickId, ConversionId, Seq};
+use crate::domain::once::Claim;
 use crate::domain::postback::{Postback, Verdict};
-use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
+use crate::store::network::line::ReportLine;
 use crate::store::transactions::sketch::SketchedReuse;
 
 /// The format that this program writes.
@@ -217,31 +217,8 @@ pub struct Sketch {
     pub disposition: Option<Time>,
     /// Where its transaction id had a conversion before.
     pub reuse: Option<SketchedReuse>,
-}
-
-/// What a report filters and orders by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReportLine {
-    pub at: Time,
-    pub offer: OfferId,
-    pub affiliate: Option<AffiliateId>,
-    pub status: Status,
-    /// The UTC day on which it came: see [`day_of`].
-    pub day: i64,
-}
-
-impl ReportLine {
-    /// Events of the tag are no conversions of an offer.
-    pub fn of(conversion: &Conversion) -> Option<ReportLine> {
-        let placed = conversion.placement.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
-        Some(ReportLine {
-            at: conversion.event_time,
-            offer: placed.offer.clone(),
-            affiliate: placed.affiliate.clone(),
-            status: conversion.status,
-            day: day_of(conversion.received_at),
-        })
-    }
+    /// The hash of its claim on its click: see [`Claim`].
+    pub claim: Option<u64>,
 }
 
 impl Sketch {
@@ -263,6 +240,7 @@ impl Sketch {
             report: ReportLine::of(conversion),
             disposition: conversion.disposition.map(|(due, _)| due),
             reuse: conversion.reuse.as_ref().map(|reuse| SketchedReuse::of(reuse, source)),
+            claim: Claim::of(conversion).map(|claim| hash(&claim.text())),
         }
     }
 }

@@ -332,6 +332,7 @@ impl ConversionPart {
             considered: Vec::new(),
             disposition: None,
             reuse: None,
+            once: None,
         })
     }
 }

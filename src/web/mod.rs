@@ -19,6 +19,7 @@ pub mod import_limit;
 pub mod link;
 pub mod link_table;
 pub mod listen;
+pub mod numbers;
 pub mod once_a_minute;
 pub mod pages;
 pub mod per_address;

@@ -1,24 +1,28 @@
 //! The doors for conversion pixels: `/pixel.gif`, `/pixel.js`, and `/p.ashx` as other networks write it.
 
-use std::num::NonZeroU32;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::ambient::Clock;
 use crate::domain::conversion::Status;
 use crate::domain::missing_click::no_click;
+use crate::domain::once::is_held;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::rejection::RejectionCode;
+use crate::domain::remark::Remark;
+use crate::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
 use crate::domain::rulebook::{Rulebook, built_in::PIXEL};
 use crate::domain::time::Time;
-use crate::ingest::pixel::{self, LONG, SHORT, Teller, Unfit};
+use crate::ingest::pixel::{self, Caller};
 use crate::ingest::visit::Carried;
 use crate::store::{ConversionRef, Receipt, Store, StoreError};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
+use crate::web::postback::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
 use crate::web::target;
 use crate::web::visitor::{self, Request};
 
@@ -26,27 +30,11 @@ use crate::web::visitor::{self, Request};
 pub struct Pixels {
     pub rules: Arc<Rulebook>,
     pub limit: PerAddress,
-    pub strangers: Strangers,
+    /// What keeps calls that make no conversion from filling the disk: anyone can send them.
+    pub budget: Arc<RefusalBudget>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub health: Arc<Health>,
-}
-
-/// What keeps requests that name no offer from filling the disk: anybody can send them.
-pub struct Strangers(DefaultDirectRateLimiter);
-
-/// The most of them that leave a record in a second.
-const RECORDS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(10) {
-    Some(ten) => ten,
-    None => NonZeroU32::MIN,
-};
-/// The most bytes of one that are kept.
-const STRANGER_BYTES: usize = 2048;
-
-impl Default for Strangers {
-    fn default() -> Strangers {
-        Strangers(RateLimiter::direct(Quota::per_second(RECORDS_PER_SECOND)))
-    }
 }
 
 /// What the page or server wants to hear.
@@ -70,6 +58,10 @@ enum Word {
 /// The word that callers of `p.ashx` look for.
 const SUCCESS: &str = "SUCCESS";
 
+/// What is said of a sale that waits because its click has had one.
+const FURTHER: &str = "second_sale_of_click: this click has had its sale of this event; the further one waits \
+                       until the network approves it";
+
 /// Whether a path is a conversion pixel's.
 pub fn is_pixel(path: &str) -> bool {
     matches!(path, "/pixel.gif" | "/pixel.js" | "/p.ashx")
@@ -90,59 +82,47 @@ impl Pixels {
             metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
             return answer::disk_low();
         }
-        let (dialect, form) = match path {
-            "/p.ashx" => (&SHORT, form(&Carried::of_query(request.query))),
-            "/pixel.js" => (&LONG, Form::Script),
-            _ => (&LONG, Form::Image),
+        let (spelling, form) = match path {
+            "/p.ashx" => (Spelling::Short, form(&Carried::of_query(request.query))),
+            "/pixel.js" => (Spelling::Long, Form::Script),
+            _ => (Spelling::Long, Form::Image),
         };
-        let raw = RawRequest {
-            line: target::masked_values(line),
-            content_type: None,
-            body: Vec::new(),
-            peer: Some(request.client),
-            encoded: None,
-        };
-        let by_server = form == Form::Text;
-        let teller = Teller {
+        let route = if form == Form::Text { ReportRoute::Server } else { ReportRoute::Pixel };
+        let keyless = Keyless {
+            route,
+            spelling,
             visitor: visitor::known(&visitor::cookies(request.headers)),
-            browser: (!by_server).then(|| visitor::browser(request)),
+            user_agent: visitor::browser(request).user_agent.filter(|_| route == ReportRoute::Pixel),
         };
-        let word = match pixel::read(&self.rules, request.query, dialect, teller) {
-            Ok(told) => self.take(told, raw, now).await,
-            Err(Unfit::Bad(fault)) => self.refuse(raw, now, fault).await,
-            Err(Unfit::NoOffer(fault)) => self.turn_away(raw, now, fault).await,
+        let caller = Caller { keyless: &keyless, address: Some(request.client) };
+        let told = pixel::read(&self.rules, request.query, caller);
+        let call = Received { line: target::masked_values(line), keyless, peer: request.client, at: now };
+        let word = match told {
+            Ok(told) => self.take(told, call).await,
+            Err(fault) => self.turn_away(call, fault).await,
         };
         word.map_or_else(answer::unavailable, |word| form.says(&word))
     }
 
-    async fn take(&self, told: pixel::Told, raw: RawRequest, now: Time) -> Option<Word> {
-        let store = Arc::clone(&self.store);
+    async fn take(&self, told: pixel::Told, call: Received) -> Option<Word> {
+        let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
         self.finished(async move {
-            let receipt = pixel::receive(store.as_ref(), told, raw, now).await?;
+            let receipt = match pixel::find(store.as_ref(), told).await? {
+                Ok(mapped) => {
+                    let at = call.at;
+                    pixel::receive(store.as_ref(), mapped, call.into_raw(None), at).await?
+                }
+                Err(fault) => return keep(store.as_ref(), &budget, call, fault).await,
+            };
             count(&receipt);
             worded(store.as_ref(), &receipt).await
         })
         .await
     }
 
-    async fn refuse(&self, raw: RawRequest, now: Time, fault: Fault) -> Option<Word> {
-        let store = Arc::clone(&self.store);
-        self.finished(async move {
-            let receipt = pixel::quarantine(store.as_ref(), raw, now, fault).await?;
-            count(&receipt);
-            worded(store.as_ref(), &receipt).await
-        })
-        .await
-    }
-
-    /// Keeps a request that names no offer, within the budget.
-    async fn turn_away(&self, mut raw: RawRequest, now: Time, fault: Fault) -> Option<Word> {
-        if self.strangers.0.check().is_err() {
-            metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
-            return Some(Word::Not(sentence(&fault)));
-        }
-        raw.line.truncate(STRANGER_BYTES);
-        self.refuse(raw, now, fault).await
+    async fn turn_away(&self, call: Received, fault: Fault) -> Option<Word> {
+        let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
+        self.finished(async move { keep(store.as_ref(), &budget, call, fault).await }).await
     }
 
     /// On a task of its own: a page that is left drops the request, not the write.
@@ -157,6 +137,48 @@ impl Pixels {
     }
 }
 
+/// A call as it was received.
+struct Received {
+    /// The request line, secrets masked.
+    line: Vec<u8>,
+    keyless: Keyless,
+    peer: IpAddr,
+    at: Time,
+}
+
+impl Received {
+    /// What is kept of it: anyone can send any number of bytes. One that failed for its route alone is kept with
+    /// what it takes to read it again, unless it is too long for that.
+    fn into_raw(self, fault: Option<&Fault>) -> RawRequest {
+        let Received { mut line, mut keyless, peer, .. } = self;
+        let is_closed = fault.is_some_and(|fault| fault.code == Some(RejectionCode::EndpointClosed));
+        let room = STRANGER_BYTES.checked_sub(line.len()).filter(|_| is_closed);
+        let reporter = room.map(|room| {
+            keyless.user_agent = keyless.user_agent.filter(|agent| agent.len() <= room);
+            Box::new(Reporter::Keyless(keyless))
+        });
+        line.truncate(STRANGER_BYTES);
+        RawRequest { line, content_type: None, body: Vec::new(), peer: Some(peer), encoded: None, reporter }
+    }
+}
+
+/// Keeps a call that makes no conversion, within the budget.
+async fn keep(
+    store: &dyn Store,
+    budget: &RefusalBudget,
+    call: Received,
+    fault: Fault,
+) -> Result<Word, StoreError> {
+    if !budget.keeps_one() {
+        metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
+        return Ok(Word::Not(fault.sentence()));
+    }
+    let at = call.at;
+    let receipt = pixel::quarantine(store, call.into_raw(Some(&fault)), at, fault).await?;
+    count(&receipt);
+    worded(store, &receipt).await
+}
+
 fn count(receipt: &Receipt) {
     let verdict = receipt.verdict.word();
     metrics::counter!("postbridge_postbacks_total", "source" => PIXEL, "verdict" => verdict).increment(1);
@@ -166,7 +188,7 @@ fn count(receipt: &Receipt) {
 /// without its click counts, and earns nothing to anyone.
 async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError> {
     let (id, repeat) = match &receipt.verdict {
-        Verdict::Quarantined(fault) | Verdict::Refused(fault) => return Ok(Word::Not(sentence(fault))),
+        Verdict::Quarantined(fault) | Verdict::Refused(fault) => return Ok(Word::Not(fault.sentence())),
         Verdict::Accepted { conversion } | Verdict::Updated { conversion } => (conversion, None),
         Verdict::Duplicate { conversion } => (conversion, Some("told before, counted once")),
     };
@@ -177,13 +199,12 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError
         let why = conversion.reason.unwrap_or_else(|| "the network scrubbed it".to_owned());
         return Ok(Word::Not(format!("it does not count: {why}")));
     }
-    let no_click = no_click(&conversion).map(|remark| format!("{}: {}", remark.code(), remark.sentence()));
-    let said: Vec<String> = repeat.map(str::to_owned).into_iter().chain(no_click).collect();
+    let code = |remark: Remark| format!("{}: {}", remark.code(), remark.sentence());
+    // Which sale was the first is the network's business.
+    let further = is_held(&conversion).then(|| FURTHER.to_owned());
+    let said = repeat.map(str::to_owned).into_iter().chain(no_click(&conversion).map(code)).chain(further);
+    let said: Vec<String> = said.collect();
     Ok(Word::Success(Some(said.join("; ")).filter(|said| !said.is_empty())))
-}
-
-fn sentence(fault: &Fault) -> String {
-    format!("{}; {}", fault.reason, fault.hint)
 }
 
 /// `f=js|img|pb`; without it a frame.

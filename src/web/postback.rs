@@ -73,7 +73,7 @@ const RECORDS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(10) {
     None => NonZeroU32::MIN,
 };
 /// The most bytes of a refused request that are kept.
-const REFUSED_BYTES: usize = 2048;
+pub const REFUSED_BYTES: usize = 2048;
 /// Bad keys from one address in a second before it is told 429.
 const BAD_KEYS_PER_SECOND: u32 = 20;
 impl Default for RefusalBudget {
@@ -84,6 +84,11 @@ impl Default for RefusalBudget {
 }
 
 impl RefusalBudget {
+    /// Takes one of the records of this second, where there is one left.
+    pub fn keeps_one(&self) -> bool {
+        self.limiter.check().is_ok()
+    }
+
     /// Whether this address has shown too many bad keys in this second.
     fn is_guessing(&self, peer: IpAddr, now: Time) -> bool {
         !self.by_peer.admits(LimitKey::of(peer), now)
@@ -126,6 +131,7 @@ impl Call {
             body: masked_body(self.content_type.as_deref(), &self.body),
             peer: Some(self.peer),
             encoded: self.encoded.clone(),
+            reporter: None,
         }
     }
 }
@@ -255,6 +261,7 @@ impl Postbacks {
             body: Vec::new(),
             peer: Some(peer),
             encoded: None,
+            reporter: None,
         };
         let fault =
             Fault::new(reason, "the sender must send a well-formed HTTP/1.1 request; nothing was taken");
@@ -267,12 +274,10 @@ impl Postbacks {
     async fn keep_refused(&self, mut raw: RawRequest, source: Option<SourceId>, fault: Fault) {
         metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
         let is_stranger = source.is_none();
-        if is_stranger
-            && (!self.health.disk_space().records_visitors() || self.budget.limiter.check().is_err())
-        {
+        if is_stranger && (!self.health.disk_space().records_visitors() || !self.budget.keeps_one()) {
             return;
         }
-        if source.is_none() {
+        if is_stranger {
             raw.line.truncate(REFUSED_BYTES);
             raw.body.truncate(REFUSED_BYTES.saturating_sub(raw.line.len()));
             raw.content_type = raw.content_type.filter(|kind| kind.len() <= 128);

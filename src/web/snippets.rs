@@ -2,17 +2,25 @@
 //! show them, and the API answers them.
 
 use crate::domain::offer::Offer;
+use crate::domain::reporter::ReportRoute;
 
-/// The addresses and tags of one offer. What the advertiser must fill in is written in capitals.
+/// The addresses and tags of one offer, of the routes that it opens alone. What the advertiser must fill in is
+/// written in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferSnippets {
-    pub postback: String,
+    pub postback: Option<String>,
+    pub pixels: Option<Pixels>,
+    /// The postback in the older shape, without a key.
+    pub classic_postback: Option<String>,
+}
+
+/// What is pasted into the page after the sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pixels {
     pub image: String,
     pub script: String,
     /// The image in the older shape.
     pub classic_image: String,
-    /// The postback in the older shape.
-    pub classic_postback: String,
 }
 
 impl OfferSnippets {
@@ -28,12 +36,19 @@ impl OfferSnippets {
         let image = |path: &str, query: &str| {
             format!("<img src=\"{base}{path}?{query}\" width=\"1\" height=\"1\" alt=\"\">")
         };
-        OfferSnippets {
-            postback: format!("{base}/api/2/conversion.json?api_key=API_KEY&offer_id={id}&click_id=REPLACE"),
+        let opens = |route| offer.reports.opens(route);
+        let postback =
+            || format!("{base}/api/2/conversion.json?api_key=API_KEY&offer_id={id}&click_id=REPLACE");
+        let pixels = || Pixels {
             image: image("/pixel.gif", &pixel),
             script: format!("<script src=\"{base}/pixel.js?{pixel}\" async></script>"),
             classic_image: image("/p.ashx", &format!("{classic}&f=img")),
-            classic_postback: format!("{base}/p.ashx?{classic}&r=REPLACE&f=pb"),
+        };
+        OfferSnippets {
+            postback: opens(ReportRoute::Api).then(postback),
+            pixels: opens(ReportRoute::Pixel).then(pixels),
+            classic_postback: opens(ReportRoute::Server)
+                .then(|| format!("{base}/p.ashx?{classic}&r=REPLACE&f=pb")),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::domain::conversion::Status;
 use crate::domain::ids::{AffiliateId, OfferId};
 use crate::domain::time::Time;
-use crate::store::layout::ReportLine;
+use crate::store::network::line::ReportLine;
 use crate::store::report::ReportQuery;
 
 /// The most rows in one chunk. An insertion moves half of them at most, once they are found.

@@ -5,9 +5,10 @@ use std::collections::hash_map::Entry;
 
 use crate::domain::conversion::Status;
 use crate::domain::ids::OfferId;
-use crate::store::layout::ReportLine;
+use crate::store::network::line::{CapPlace, ReportLine};
 
-/// Conversions by offer and the UTC day on which they came, those left out that are scrubbed now. So a
+/// Conversions by offer and the UTC day on which they came, those left out that are scrubbed now or wait as a
+/// further sale of their click. So a
 /// conversion that is scrubbed later gives its place back, and one whose scrub is taken back takes a
 /// place again, above the cap if need be. A group counts in one of its own what it adds and takes away.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,7 @@ impl Tally {
 /// Where a conversion counts; nowhere while it is scrubbed, or no affiliate's click earned it: nobody is
 /// paid for it.
 pub fn place(line: &ReportLine) -> Option<(&OfferId, i64)> {
-    let counts = line.status != Status::Scrubbed && line.affiliate.is_some();
+    let takes = line.cap == CapPlace::Takes;
+    let counts = takes && line.status != Status::Scrubbed && line.affiliate.is_some();
     counts.then_some((&line.offer, line.day))
 }

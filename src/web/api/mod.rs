@@ -20,6 +20,7 @@ use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId}
 use crate::domain::status::{Actor, StatusMove};
 use crate::domain::time::Time;
 use crate::ingest::postback::{self, AgainRefused, Network};
+use crate::ingest::reopen::{self, Terms};
 use crate::ingest::status;
 use crate::store::{
     ConversionFilter, ConversionRef, DeliveryFilter, PageRequest, PostbackFilter, StatusChanged, Store,
@@ -28,6 +29,7 @@ use crate::store::{
 use crate::template::account::Account;
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
+use crate::web::numbers::Numbers;
 use crate::web::postback::ReceiptView;
 
 /// The parts the API works with.
@@ -38,6 +40,10 @@ pub struct Api {
     pub health: Arc<Health>,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
+    /// What advertisers' reports are read by.
+    pub reports: Terms,
+    /// The numbers by which advertisers know their conversions.
+    pub numbers: Numbers,
     /// The configured destinations, outgoing postbacks too.
     pub accounts: Arc<Vec<Arc<Account>>>,
     /// How each of them is doing now.
@@ -97,7 +103,7 @@ impl Api {
     pub async fn conversion(&self, id: &str) -> Outcome {
         let id = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let trace = self.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
-        Ok(views::trace(&trace))
+        Ok(views::trace(&trace, self.numbers.if_told().await?.as_ref()))
     }
 
     /// `POST /api/v1/conversions/{id}/status` with `{"status", "note"}`, by the holder of the token
@@ -140,7 +146,12 @@ impl Api {
     pub async fn map_again(&self, id: &str) -> Outcome {
         let seq = Seq::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let network = |source: &SourceId| self.networks.get(source).cloned();
-        match postback::again(self.store.as_ref(), network, seq, self.clock.now()).await {
+        let (store, now) = (self.store.as_ref(), self.clock.now());
+        let outcome = match postback::again(store, network, seq, now).await {
+            Err(AgainRefused::ToldAgain(_)) => reopen::again(store, &self.reports, seq, now).await,
+            outcome => outcome,
+        };
+        match outcome {
             Ok(receipt) => {
                 let mut view = serde_json::to_value(ReceiptView::of(&receipt)).unwrap_or_default();
                 if let Value::Object(members) = &mut view {

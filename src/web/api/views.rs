@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Agent, Click, Pairs, Trait, Traits};
 use crate::domain::consent::Consent;
@@ -13,6 +14,7 @@ use crate::domain::missing_click::no_click;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::omission::{MORE, Omissions};
+use crate::domain::once;
 use crate::domain::postback::{EncodedBody, Inflation, Postback};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
@@ -51,6 +53,7 @@ pub fn traits(traits: &Traits) -> Value {
 pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
     let disposition =
         conversion.disposition.map(|(due, status)| json!({"status": status.word(), "due": due.to_string()}));
+    let held = once::held(conversion);
     json!({
         "id": conversion.id.to_string(),
         "event_id": conversion.id.event_id().to_string(),
@@ -58,7 +61,8 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
         "source": conversion.source.as_str(),
         "event": conversion.event.as_str(),
         "status": conversion.status.word(),
-        "reason": conversion.reason,
+        "reason_code": held.map(Remark::code),
+        "reason": conversion.reason.clone().or_else(|| held.map(Remark::sentence)),
         "disposition": disposition,
         "placement": conversion.placement.as_ref().map(placement),
         "transaction_id": conversion.transaction_id,
@@ -214,7 +218,7 @@ pub fn change(change: &Change) -> Value {
 }
 
 /// A conversion end to end.
-pub fn trace(trace: &Trace) -> Value {
+pub fn trace(trace: &Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
     let mut view = conversion(&trace.conversion, &[]);
     if let Value::Object(members) = &mut view {
         let deliveries: Vec<Value> = trace
@@ -230,6 +234,8 @@ pub fn trace(trace: &Trace) -> Value {
             })
             .collect();
         members.insert("deliveries".to_owned(), deliveries.into());
+        let theirs = numbers.and_then(|numbers| numbers.of(&trace.conversion));
+        members.insert("advertiser_number".to_owned(), theirs.into());
         members.insert(
             "history".to_owned(),
             trace.conversion.history.iter().map(change).collect::<Vec<_>>().into(),

@@ -6,7 +6,6 @@ use serde_json::{Number, Value, json};
 
 use crate::domain::conversion::Conversion;
 use crate::domain::money::Money;
-use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::web::answer::{self, Answer};
 
@@ -18,11 +17,6 @@ pub(super) fn success(text: String) -> Answer {
 /// `{"request_status":"Error","message":…}`.
 pub(super) fn error(status: StatusCode, message: impl AsRef<str>) -> Answer {
     answer::json(status, &json!({"request_status": "Error", "message": message.as_ref()}))
-}
-
-/// What is wrong and how to mend it, in one sentence.
-pub(super) fn worded(fault: &Fault) -> String {
-    format!("{}; {}", fault.reason, fault.hint)
 }
 
 /// A document as it is sent.
@@ -55,8 +49,9 @@ pub(super) struct Recorded<'a> {
 }
 
 impl Recorded<'_> {
-    pub(super) fn of(conversion: &Conversion) -> Recorded<'_> {
-        let row = Row::of(conversion);
+    /// `number`: by which the caller knows it.
+    pub(super) fn of(conversion: &Conversion, number: u64) -> Recorded<'_> {
+        let row = Row::of(conversion, number);
         Recorded {
             request_status: "Success",
             conversion_id: row.conversion_id,
@@ -102,17 +97,18 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
-    pub(super) fn of(conversion: &Conversion) -> Row<'_> {
+    /// `conversion_id`: the number by which the caller knows it.
+    pub(super) fn of(conversion: &Conversion, conversion_id: u64) -> Row<'_> {
         let placed = conversion.placement.as_ref();
         // The id as it was recorded; where no click is known, as it was told.
         let click = conversion.attribution.click().map(|id| id.as_str());
         Row {
-            conversion_id: conversion.seq.get(),
+            conversion_id,
             click_id: click.or(conversion.attribution.given()),
             offer_id: placed.map(|placed| whole(placed.offer.as_str())),
             affiliate_id: placed.and_then(|placed| placed.affiliate.as_ref()).map(|id| whole(id.as_str())),
-            payout: conversion.payout.and_then(number),
-            revenue: conversion.revenue.and_then(number),
+            payout: conversion.payout.and_then(amount),
+            revenue: conversion.revenue.and_then(amount),
             conversion_date: seconds(conversion.event_time),
             conversion_status: conversion.status.word(),
             order_id: conversion.order_id(),
@@ -121,7 +117,7 @@ impl Row<'_> {
 }
 
 /// The answer to a change of status.
-pub(super) fn updated(conversion: &Conversion) -> String {
+pub(super) fn updated(conversion: &Conversion, conversion_id: u64) -> String {
     #[derive(Serialize)]
     struct Updated {
         request_status: &'static str,
@@ -132,8 +128,7 @@ pub(super) fn updated(conversion: &Conversion) -> String {
         conversion_id: u64,
         conversion_status: &'static str,
     }
-    let changed =
-        Changed { conversion_id: conversion.seq.get(), conversion_status: conversion.status.word() };
+    let changed = Changed { conversion_id, conversion_status: conversion.status.word() };
     text(&Updated { request_status: "Success", conversion: changed })
 }
 
@@ -145,7 +140,7 @@ pub(super) fn whole(id: &str) -> Value {
 }
 
 /// The amount with just its digits: `5.00` stays `5.00`.
-fn number(money: Money) -> Option<Number> {
+fn amount(money: Money) -> Option<Number> {
     money.amount.to_string().parse().ok()
 }
 

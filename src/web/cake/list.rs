@@ -4,11 +4,12 @@ use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
+use crate::ingest::reading;
 use crate::store::report::{ReportPage, ReportQuery};
 use crate::template::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{History, Row, text};
-use crate::web::cake::{NetworkApi, Outcome, read};
+use crate::web::cake::{NetworkApi, Outcome};
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 9] = [
@@ -57,7 +58,9 @@ impl NetworkApi {
             };
             self.store.report(query).await?
         };
-        let conversions = page.rows.iter().map(Row::of).collect();
+        let numbering = self.numbering(caller).await?;
+        let rows = page.rows.iter();
+        let conversions = rows.map(|row| Row::of(row, numbering.number(row.seq))).collect();
         Ok(text(&History { request_status: "Success", total_rows: page.total, conversions }))
     }
 
@@ -72,14 +75,14 @@ impl NetworkApi {
     }
 
     fn wanted(&self, params: &Params) -> Result<Wanted, Fault> {
-        let (first, last) = (read::date(params, "start_date")?, read::date(params, "end_date")?);
+        let (first, last) = (reading::date(params, "start_date")?, reading::date(params, "end_date")?);
         if last < first {
             return Err(Fault::new(
                 format!("`end_date` {last} lies before `start_date` {first}"),
                 "send the earlier day as start_date; both days are included",
             ));
         }
-        let limit = read::whole(params, "row_limit")?.unwrap_or(USUAL_ROWS);
+        let limit = reading::whole(params, "row_limit")?.unwrap_or(USUAL_ROWS);
         if !(1..=MOST_ROWS).contains(&limit) {
             // Fewer rows than asked for would be missed by whoever steps by what they asked for.
             return Err(Fault::new(
@@ -88,19 +91,19 @@ impl NetworkApi {
             ));
         }
         let id = |name: &str| -> Result<Option<String>, Fault> {
-            let number = read::whole(params, name)?;
+            let number = reading::whole(params, name)?;
             Ok(number.filter(|number| *number > 0).map(|number| number.to_string()))
         };
-        let end = last.tomorrow().ok().map(|day| read::start_of(day, &self.zone));
+        let end = last.tomorrow().ok().map(|day| reading::start_of(day, &self.zone));
         Ok(Wanted {
-            from: read::start_of(first, &self.zone),
+            from: reading::start_of(first, &self.zone),
             until: end,
             offer: id("offer_id")?.and_then(|id| OfferId::parse(&id).ok()),
             affiliate: id("affiliate_id")?.and_then(|id| AffiliateId::parse(&id).ok()),
             advertiser: id("advertiser_id")?.and_then(|id| AdvertiserId::parse(&id).ok()),
-            status: read::status(params, "conversion_status")?,
+            status: reading::status(params, "conversion_status")?,
             // 0 and 1 are both the first row.
-            skip: read::whole(params, "start_at_row")?.unwrap_or(1).saturating_sub(1),
+            skip: reading::whole(params, "start_at_row")?.unwrap_or(1).saturating_sub(1),
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
         })
     }

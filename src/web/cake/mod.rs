@@ -7,7 +7,6 @@
 mod caller;
 mod envelope;
 mod list;
-mod read;
 mod record;
 mod tracking;
 mod update;
@@ -18,8 +17,12 @@ use http::{HeaderValue, Method, StatusCode, header};
 use jiff::tz::TimeZone;
 
 use crate::ambient::Clock;
+use crate::domain::advertiser_number::AdvertiserNumbers;
+use crate::domain::ids::Seq;
+use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::rulebook::Rulebook;
+use crate::ingest::network;
 use crate::store::{Store, StoreError};
 use crate::template::html_repair;
 use crate::template::params::{self, Listed, Params};
@@ -28,8 +31,8 @@ use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
 use crate::web::auth::Tokens;
 use crate::web::cake::caller::{Caller, Unknown};
-use crate::web::cake::envelope::worded;
 use crate::web::health::Health;
+use crate::web::numbers::Numbers;
 use crate::web::postback::{Call, Postbacks, WrongKeys};
 
 /// The parts this door works with.
@@ -46,6 +49,8 @@ pub struct NetworkApi {
     pub public_url: String,
     /// Dates are days of this zone.
     pub zone: TimeZone,
+    /// The numbers by which advertisers know their conversions.
+    pub numbers: Numbers,
     /// Keeps what is turned away, and counts wrong keys.
     pub postbacks: Postbacks,
 }
@@ -74,6 +79,30 @@ impl From<StoreError> for Stop {
 /// The JSON text of a success, or why there is none.
 type Outcome = Result<String, Stop>;
 
+/// By which numbers a caller knows conversions.
+enum Numbering<'a> {
+    /// The number of the postback that made it.
+    Ours,
+    Theirs(&'a AdvertiserNumbers),
+}
+
+impl Numbering<'_> {
+    fn number(&self, seq: Seq) -> u64 {
+        match self {
+            Numbering::Ours => seq.get(),
+            Numbering::Theirs(numbers) => numbers.number(seq),
+        }
+    }
+
+    /// The conversion that is meant by a number.
+    fn seq(&self, number: u64) -> Option<Seq> {
+        match self {
+            Numbering::Ours => Seq::new(number),
+            Numbering::Theirs(numbers) => numbers.seq(number),
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Endpoint {
@@ -97,7 +126,7 @@ impl Endpoint {
     /// The parameters that are read.
     fn names(self) -> &'static [&'static str] {
         match self {
-            Endpoint::Record => &record::NAMES,
+            Endpoint::Record => &network::NAMES,
             Endpoint::List => &list::NAMES,
             Endpoint::Update => &update::NAMES,
             Endpoint::Tracking => &tracking::NAMES,
@@ -112,7 +141,7 @@ impl Endpoint {
 impl NetworkApi {
     /// The answer to a body that cannot be read.
     pub fn unread(status: StatusCode, fault: &Fault) -> Answer {
-        envelope::error(status, worded(fault))
+        envelope::error(status, fault.sentence())
     }
 
     /// Answers a request for what stands behind `/api/2/`.
@@ -187,7 +216,7 @@ impl NetworkApi {
     fn told(&self, outcome: Outcome) -> Answer {
         match outcome {
             Ok(text) => envelope::success(text),
-            Err(Stop::Asked(fault)) => envelope::error(StatusCode::OK, worded(&fault)),
+            Err(Stop::Asked(fault)) => envelope::error(StatusCode::OK, fault.sentence()),
             Err(Stop::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(%error, "a record that the API needs cannot be read");
                 let message = "the record is damaged on disk; tell the network";
@@ -206,10 +235,21 @@ impl NetworkApi {
         }
     }
 
+    /// By which numbers the caller knows conversions: who sees only an advertiser's own must not learn from them
+    /// how much the network takes in.
+    async fn numbering(&self, caller: &Caller) -> Result<Numbering<'_>, StoreError> {
+        Ok(if caller.reads_all() { Numbering::Ours } else { Numbering::Theirs(self.numbers.get().await?) })
+    }
+
+    /// The offer of `offer_id`, where the caller reaches it; else it is as one that does not exist.
+    fn reached(&self, params: &Params, reaches: impl Fn(&Offer) -> bool) -> Result<&Offer, Fault> {
+        network::named_offer(&self.rules, params, reaches)
+    }
+
     /// Refuses a call without a usable key, keeping a record of it within the budget.
     async fn without_key(&self, call: Call, fault: Fault) -> Answer {
         match self.postbacks.wrong_key(&call, &fault).await {
-            WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, worded(&fault)),
+            WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, fault.sentence()),
             WrongKeys::TooMany => too_many(1),
         }
     }

@@ -12,26 +12,33 @@ use crate::web::snippets::OfferSnippets;
 /// The parameters that it reads.
 pub(super) const NAMES: [&str; 2] = ["api_key", "offer_id"];
 
-/// As the offer's page shows them, placeholders and all.
+/// As the offer's page shows them, placeholders and all: those that `report_by` opens.
 #[derive(Serialize)]
 struct Tracking {
     request_status: &'static str,
     offer_id: Value,
-    postback_url: String,
-    image_pixel: String,
-    javascript_pixel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postback_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_pixel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    javascript_pixel: Option<String>,
+    /// Of `p.ashx`, without a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_postback_url: Option<String>,
 }
 
 impl NetworkApi {
     pub(super) fn tracking(&self, caller: &Caller, params: &Params) -> Outcome {
-        let offer = self.named_offer(params, |offer| caller.sees(offer))?;
+        let offer = self.reached(params, |offer| caller.sees(offer))?;
         let snippets = OfferSnippets::of(&self.public_url, offer);
         Ok(text(&Tracking {
             request_status: "Success",
             offer_id: whole(offer.id.as_str()),
             postback_url: snippets.postback,
-            image_pixel: snippets.image,
-            javascript_pixel: snippets.script,
+            image_pixel: snippets.pixels.as_ref().map(|pixels| pixels.image.clone()),
+            javascript_pixel: snippets.pixels.map(|pixels| pixels.script),
+            server_postback_url: snippets.classic_postback,
         }))
     }
 }

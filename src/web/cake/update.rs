@@ -1,16 +1,16 @@
 //! `POST update_conversion.json`: a conversion's status changed, with a note.
 
-use crate::domain::conversion::Status;
-use crate::domain::ids::Seq;
+use crate::domain::conversion::{Conversion, Status};
 use crate::domain::postback::Fault;
+use crate::domain::reporter::ReportRoute;
 use crate::domain::status::{MoveRefused, StatusMove};
-use crate::ingest::status;
+use crate::ingest::{reading, status};
 use crate::store::{ConversionRef, StatusChanged};
 use crate::template::param_fault::usable;
 use crate::template::params::Params;
 use crate::web::access_log::Area;
 use crate::web::cake::caller::Caller;
-use crate::web::cake::{NetworkApi, Outcome, Stop, envelope, read};
+use crate::web::cake::{NetworkApi, Outcome, Stop, envelope};
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note"];
@@ -25,17 +25,21 @@ impl NetworkApi {
         }
         let (number, order) = order(caller, params)?;
         let unknown = || Stop::Asked(Fault::new(format!("there is no conversion {number}"), ID_HINT));
-        let which = Seq::new(number).map(ConversionRef::Number).ok_or_else(unknown)?;
+        let meant = self.numbering(caller).await?.seq(number);
+        let which = meant.map(ConversionRef::Number).ok_or_else(unknown)?;
         let kept = self.store.conversion_now(which).await?;
         let kept = kept.filter(|conversion| caller.may_change(&self.rules, conversion));
-        kept.ok_or_else(unknown)?;
+        let kept = kept.ok_or_else(unknown)?;
+        if let Some(closed) = self.closed_to(caller, &kept) {
+            return Err(closed.into());
+        }
         match status::change(self.store.as_ref(), which, order, self.clock.now()).await? {
             StatusChanged::Changed(conversion) => {
                 let id = number.to_string();
                 self.access.log.changed(&caller.name, Area::NetworkApi, "conversion: status", &id);
-                Ok(envelope::updated(&conversion))
+                Ok(envelope::updated(&conversion, number))
             }
-            StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion)),
+            StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion, number)),
             StatusChanged::Unknown => Err(unknown()),
             StatusChanged::Refused(refused) => {
                 let hint = match refused {
@@ -47,12 +51,19 @@ impl NetworkApi {
             }
         }
     }
+
+    /// Why an advertiser may not change a conversion here: its offer takes nothing by this API. The network's own
+    /// keys change what they may change everywhere.
+    fn closed_to(&self, caller: &Caller, conversion: &Conversion) -> Option<Fault> {
+        let placed = conversion.placement.as_ref().filter(|_| !caller.changes_all())?;
+        self.rules.offer(&placed.offer)?.reports.closed(&placed.offer, ReportRoute::Api, None)
+    }
 }
 
 fn order(caller: &Caller, params: &Params) -> Result<(u64, StatusMove), Fault> {
     let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
-    let number = read::whole(params, "conversion_id")?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
-    let to: Status = read::status(params, "status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
+    let number = reading::whole(params, "conversion_id")?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
+    let to: Status = reading::status(params, "status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
     let written = usable(params, "note")?.map_or("", |param| param.value.as_str());
     let note = status::note(written).map_err(|length| {
         let most = status::MAX_NOTE_CHARS;

@@ -3,12 +3,14 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Click, Pairs, Trait, Traits};
 use crate::domain::conversion::{Cause, Change, Conversion, Role, Status};
 use crate::domain::ids::ConversionId;
 use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
+use crate::domain::once::is_held;
 use crate::domain::postback::Postback;
 use crate::domain::rulebook::built_in;
 use crate::domain::status::{Actor, StatusMove, is_rejected_by_advertiser};
@@ -40,10 +42,11 @@ impl Pages {
             trace.conversion.event,
             trace.conversion.transaction_id.as_deref().unwrap_or("")
         );
-        Ok(Sheet::new("conversion", title.trim(), self.trace(&trace)))
+        let numbers = self.numbers.if_told().await?;
+        Ok(Sheet::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
     }
 
-    fn trace(&self, trace: &Trace) -> Value {
+    fn trace(&self, trace: &Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
         let (conversion, now, lanes) = (&trace.conversion, self.clock.now(), (self.lanes)());
         let deliveries: Vec<Value> = trace
             .deliveries
@@ -63,6 +66,11 @@ impl Pages {
                 "distance": advice::distance(due, now),
             })),
             "attribution": attribution(&conversion.attribution),
+            "held": is_held(conversion),
+            "number": numbers.and_then(|numbers| numbers.of(conversion)).map(|theirs| json!({
+                "ours": conversion.seq.to_string(),
+                "theirs": theirs.to_string(),
+            })),
             "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
             // Shown next to the click, where it belongs.
             "no_click": no_click(conversion).as_ref().map(remark),

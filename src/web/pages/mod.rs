@@ -36,6 +36,7 @@ use crate::domain::delivery::LaneState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::ingest::postback::Network;
 use crate::ingest::preview::Forecast;
+use crate::ingest::reopen::Terms;
 use crate::ingest::suppression::Wish;
 use crate::store::{Store, StoreError};
 use crate::template::account::Account;
@@ -45,6 +46,7 @@ use crate::web::answer::Answer;
 use crate::web::api::{Api, Refused};
 use crate::web::auth::{Need, Tokens};
 use crate::web::health::Health;
+use crate::web::numbers::Numbers;
 use crate::web::pages::form::Form;
 use crate::web::pages::program::Program;
 use crate::web::pages::route::{Route, own_path};
@@ -69,6 +71,10 @@ pub struct Pages {
     pub unrecorded: Arc<Unrecorded>,
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
+    /// What advertisers' reports are read by.
+    pub reports: Terms,
+    /// The numbers by which advertisers know their conversions.
+    pub numbers: Numbers,
     pub accounts: Arc<Vec<Arc<Account>>>,
     /// The network's side.
     pub program: Arc<Program>,
@@ -264,6 +270,8 @@ impl Pages {
             clock: self.clock.clone(),
             health: Arc::clone(&self.health),
             networks: Arc::clone(&self.networks),
+            reports: self.reports.clone(),
+            numbers: self.numbers.clone(),
             accounts: Arc::clone(&self.accounts),
             lanes: Arc::clone(&self.lanes),
             max_age_ms: Arc::clone(&self.max_age_ms),

@@ -4,9 +4,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::domain::click::Click;
+use crate::domain::conversion::EventName;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{Caps, Disposition, Offer, Payout, day_of};
+use crate::domain::reporter::ReportRoute;
+use crate::domain::reports::FurtherSales;
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::report::ReportQuery;
 use crate::store::{ClickFilter, PageRequest};
@@ -169,14 +172,33 @@ fn creative_link(creative: &CreativeLink) -> Value {
 /// What the advertiser gets: the address to call, and the pixels for the page after the sale.
 fn tracking(base: &str, offer: &Offer) -> Value {
     let snippets = OfferSnippets::of(base, offer);
+    let reports = &offer.reports;
+    let closed = ReportRoute::ALL.into_iter().filter(|route| !reports.opens(*route));
+    let closed: Vec<Value> = closed.map(|route| closed_route(offer, route)).collect();
     json!({
         "postback": snippets.postback,
-        "image": snippets.image,
-        "script": snippets.script,
-        "classic_image": snippets.classic_image,
+        "pixels": snippets.pixels.map(|pixels| json!({
+            "image": pixels.image,
+            "script": pixels.script,
+            "classic_image": pixels.classic_image,
+        })),
         "classic_postback": snippets.classic_postback,
+        "events": reports.events.iter().map(EventName::as_str).collect::<Vec<_>>().join(", "),
+        "from": reports.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        "repeats": reports.further == FurtherSales::Count,
+        "closed": closed,
         "by_percent": matches!(offer.payout, Some(Payout::Percent(_))),
     })
+}
+
+/// A way to report that the offer does not open, and the line that does.
+fn closed_route(offer: &Offer, route: ReportRoute) -> Value {
+    let what = match route {
+        ReportRoute::Api => "The postback URL of the API, with a key",
+        ReportRoute::Pixel => "Image and JavaScript pixels on the page after the sale",
+        ReportRoute::Server => "A postback URL without a key, in the older shape",
+    };
+    json!({"what": what, "line": offer.reports.line_with(route)})
 }
 
 fn payout(offer: &Offer) -> Option<String> {

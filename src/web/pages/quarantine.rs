@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::postback::Postback;
+use crate::domain::rejection::RejectionCode;
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::web::api::Refused;
@@ -38,9 +39,12 @@ impl Pages {
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
         let own_door =
             postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
+        let code = postback.verdict.fault().and_then(|fault| fault.code);
+        let was_closed = own_door && code == Some(RejectionCode::EndpointClosed);
         let hindrance = match (&postback.raw, configured) {
+            (Some(raw), _) if was_closed && raw.reporter.is_some() => None,
             _ if own_door => {
-                Some("It came by a door of Postbridge's own: whoever sent it must send it again.")
+                Some("It was received by an endpoint of Postbridge's own: its sender has to send it again.")
             }
             (None, _) => {
                 Some("Its bytes were purged after `keep_postbacks_days`, so it cannot be mapped again.")

@@ -1,4 +1,4 @@
-//! Reading parameters: what is absent, what is sound, and what a person has to mend.
+//! Reading the parameters of the network's API: what is absent, what is sound, and what a person has to fix.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -15,7 +15,7 @@ use crate::template::params::{Params, shown};
 use crate::template::values::{Judged, Use, judge};
 
 /// The most characters of a text that is kept.
-pub(super) const MOST_CHARS: usize = 200;
+pub const MOST_CHARS: usize = 200;
 
 /// A parameter by its name, if anything came under it.
 fn came<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Fault> {
@@ -30,7 +30,7 @@ fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> Fault
 ///
 /// # Errors
 /// It is missing, stands for nothing, or is still the placeholder of the URL's text.
-pub(super) fn needed(params: &Params, name: &str, hint: &str) -> Result<String, Fault> {
+pub fn needed(params: &Params, name: &str, hint: &str) -> Result<String, Fault> {
     let param = usable(params, name)?;
     let param = param.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
     let value = trim(&param.value);
@@ -54,7 +54,7 @@ pub(super) fn needed(params: &Params, name: &str, hint: &str) -> Result<String, 
 ///
 /// # Errors
 /// It is too long to be kept.
-pub(super) fn text(
+pub fn text(
     params: &Params,
     name: &str,
     used: Use,
@@ -87,7 +87,7 @@ pub(super) fn text(
 ///
 /// # Errors
 /// It is no plain decimal, or below 0.
-pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
+pub fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
     let Some(param) = usable(params, name)? else { return Ok(None) };
     let value = trim(&param.value);
     match judge(&param.value, &param.raw, Use::Amount) {
@@ -119,7 +119,7 @@ pub(super) fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fau
 ///
 /// # Errors
 /// It is none.
-pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
+pub fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
     let Some(value) = came(params, name)? else { return Ok(None) };
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|_| digits);
@@ -131,7 +131,7 @@ pub(super) fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
 ///
 /// # Errors
 /// It is none.
-pub(super) fn status(params: &Params, name: &str) -> Result<Option<Status>, Fault> {
+pub fn status(params: &Params, name: &str) -> Result<Option<Status>, Fault> {
     let Some(value) = came(params, name)? else { return Ok(None) };
     let parsed = Status::parse(&value.to_ascii_lowercase());
     let wrong = || fault(name, value, "not a status", "use approved, pending, rejected or scrubbed");
@@ -142,7 +142,7 @@ pub(super) fn status(params: &Params, name: &str) -> Result<Option<Status>, Faul
 ///
 /// # Errors
 /// It is missing, or no such day.
-pub(super) fn date(params: &Params, name: &str) -> Result<Date, Fault> {
+pub fn date(params: &Params, name: &str) -> Result<Date, Fault> {
     let hint = "write it YYYY-MM-DD, such as 2024-01-31";
     let value = came(params, name)?.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
     let plain = value.len() == 10 && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
@@ -156,7 +156,7 @@ pub(super) fn date(params: &Params, name: &str) -> Result<Date, Fault> {
 ///
 /// # Errors
 /// It is not a moment.
-pub(super) fn moment(
+pub fn moment(
     params: &Params,
     name: &str,
     (zone, now): (&TimeZone, Time),
@@ -190,7 +190,7 @@ fn parse_moment(value: &str, zone: &TimeZone) -> Option<Time> {
 }
 
 /// The first moment of a day; of a day beyond all times, the last moment there is.
-pub(super) fn start_of(day: Date, zone: &TimeZone) -> Time {
+pub fn start_of(day: Date, zone: &TimeZone) -> Time {
     let start = day.to_zoned(zone.clone()).and_then(|midnight| midnight.start_of_day());
     let millis = start.map_or(i64::MAX, |start| start.timestamp().as_millisecond());
     Time::EPOCH.plus_millis(millis)

@@ -1,0 +1,56 @@
+//! Which conversion was the first of its click, offer and event: see [`Claim`].
+
+use crate::domain::once::Claim;
+use crate::store::StoreError;
+use crate::store::group::Group;
+use crate::store::layout::hash;
+use crate::store::shelf::Record;
+
+/// How many stored conversions are looked at together. One is enough unless hashes meet.
+const TOGETHER: usize = 8;
+
+impl Group<'_> {
+    /// A report later in this group sees the claim.
+    pub fn note_claim(&mut self, number: u64, claim: Option<u64>) {
+        if let Some(claim) = claim {
+            self.claims.entry(claim).or_default().insert(number);
+        }
+    }
+
+    /// The first conversion with this claim, as it is after the commands so far.
+    pub fn first_of_click(&self, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
+        let hash = hash(&claim.text());
+        let mut here = self.claims.get(&hash).into_iter().flatten().copied().peekable();
+        let mut after = 0;
+        loop {
+            let stored = self.shared.index.lock().claimants(hash, after, TOGETHER);
+            let is_last = stored.len() < TOGETHER;
+            for number in &stored {
+                while let Some(earlier) = here.next_if(|here| here < number) {
+                    if let Some(found) = self.claimant(earlier, claim)? {
+                        return Ok(Some(found));
+                    }
+                }
+                if let Some(found) = self.claimant(*number, claim)? {
+                    return Ok(Some(found));
+                }
+                after = *number;
+            }
+            if is_last {
+                break;
+            }
+        }
+        for number in here {
+            if let Some(found) = self.claimant(number, claim)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn claimant(&self, number: u64, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
+        let record = self.peek(number)?;
+        let fits = |record: &Record| Claim::of(&record.conversion).as_ref() == Some(claim);
+        Ok(record.filter(fits).map(|record| (number, record)))
+    }
+}

@@ -1,0 +1,359 @@
+//! By whom an offer's conversions may be reported: what is open, what is said of a closed endpoint, and what is
+//! taken once it is open.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::links::{browse, header, location, parameter, relay_with, visit};
+use crate::relay::{Answer, Relay, wait_until};
+
+/// A relay whose offer has these further lines.
+struct World {
+    relay: Relay,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new(offer: &str) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let relay = relay_with(folder.path(), "", offer, "[pixel]\nmax_per_second_per_ip = 1000\n");
+        World { relay, folder }
+    }
+
+    /// A visitor who came by the link: the click's id and the cookie.
+    fn visitor(&self) -> (String, String) {
+        let answer = browse(&self.relay, "/c/8599");
+        let cookie = header(&answer, "set-cookie").unwrap();
+        (parameter(&location(&answer), "cid").unwrap(), cookie.split(';').next().unwrap().to_owned())
+    }
+
+    /// The offer's line that was `had` is another from the next reload on.
+    fn reload(&self, had: &str, now: &str) {
+        let config = self.folder.path().join("postbridge.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        assert!(text.contains(had), "{text}");
+        std::fs::write(&config, text.replace(had, now)).unwrap();
+        self.relay.signal(libc::SIGHUP);
+    }
+
+    fn conversions(&self) -> Vec<Value> {
+        self.relay.api("/api/v1/conversions?limit=1000")["items"].as_array().unwrap().clone()
+    }
+
+    fn quarantined(&self) -> Vec<Value> {
+        let kept = self.relay.api("/api/v1/postbacks?status=quarantined&open=true&limit=1000");
+        kept["items"].as_array().unwrap().clone()
+    }
+
+    fn server(&self, query: &str) -> String {
+        browse(&self.relay, &format!("/p.ashx?o=565&f=pb&{query}")).text()
+    }
+
+    fn waits_for(&self, conversions: usize) -> Vec<Value> {
+        let there = || self.conversions().len() == conversions;
+        assert!(wait_until(Duration::from_secs(15), there), "{:?}", self.conversions());
+        self.conversions()
+    }
+}
+
+fn result(answer: &Answer) -> String {
+    header(answer, "x-pixel-result").unwrap()
+}
+
+fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+#[test]
+fn without_report_by_only_the_api_is_open_and_every_other_endpoint_says_so_in_its_own_shape() {
+    let world = World::new("");
+    let (click, cookie) = world.visitor();
+    let image = browse(&world.relay, &format!("/pixel.gif?offer=565&click_id={click}&transaction_id=T1"));
+    assert_eq!((image.status, header(&image, "content-type").as_deref()), (200, Some("image/gif")));
+    assert!(result(&image).starts_with("endpoint_closed: "), "{}", result(&image));
+    assert!(result(&image).contains("`report_by = [\"api\", \"pixel\"]`"), "{}", result(&image));
+    let script = browse(&world.relay, &format!("/pixel.js?offer=565&click_id={click}")).text();
+    assert!(script.starts_with("/* endpoint_closed: ") && script.ends_with(" */\n"), "{script}");
+    let frame = browse(&world.relay, &format!("/p.ashx?o=565&r={click}&t=T2")).text();
+    assert!(frame.contains("<p>endpoint_closed: "), "{frame}");
+    let headers = format!("Cookie: {cookie}\r\n");
+    let classic = visit(&world.relay, "GET", b"/p.ashx?o=565&f=img", &headers);
+    assert!(result(&classic).starts_with("endpoint_closed: "), "{}", result(&classic));
+    let server = world.server(&format!("r={click}&t=T3"));
+    assert!(server.starts_with("endpoint_closed: ") && !server.contains("SUCCESS"), "{server}");
+    assert!(server.contains("`report_by = [\"api\", \"server\"]`"), "{server}");
+    assert_eq!(world.conversions(), [] as [Value; 0]);
+    let kept = world.quarantined();
+    assert_eq!(kept.len(), 5, "{kept:?}");
+    for record in &kept {
+        assert_eq!(record["reason_code"], "endpoint_closed", "{record}");
+    }
+    assert_eq!(kept[0]["field"], "server");
+    assert_eq!(kept[4]["field"], "pixel");
+}
+
+#[test]
+fn what_was_kept_at_a_closed_endpoint_is_taken_when_a_reload_opens_it() {
+    let world = World::new("report_by = [\"api\"]");
+    let (click, _) = world.visitor();
+    let (_, cookie) = world.visitor();
+    world.server(&format!("r={click}&t=T1"));
+    // The cookie alone says whose sale it is.
+    visit(&world.relay, "GET", b"/pixel.gif?offer=565&transaction_id=T2", &format!("Cookie: {cookie}\r\n"));
+    browse(&world.relay, &format!("/pixel.gif?offer=565&transaction_id=T3&junk={}", "x".repeat(3000)));
+    world.reload("report_by = [\"api\"]", "report_by = [\"pixel\"]");
+    let pixel = world.waits_for(1).remove(0);
+    assert_eq!(word(&pixel, "transaction_id"), "T2", "{pixel}");
+    assert_eq!(word(&pixel["attribution"], "state"), "matched", "{pixel}");
+    assert_eq!(word(&pixel["placement"], "affiliate"), "200", "{pixel}");
+    world.reload("report_by = [\"pixel\"]", "report_by = [\"pixel\", \"server\"]");
+    let server = world.waits_for(2).remove(0);
+    assert_eq!((word(&server, "transaction_id"), word(&server, "status")), ("T1", "approved"), "{server}");
+    let left = world.quarantined();
+    assert_eq!(left.len(), 1, "what was cut says no more what it reported: {left:?}");
+    let again = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&left[0], "id")), "");
+    assert_eq!(again.status, 409, "{}", again.text());
+}
+
+#[test]
+fn what_was_kept_is_taken_at_a_start_that_opens_its_endpoint_and_by_hand() {
+    let mut world = World::new("report_by = [\"api\"]");
+    let (click, _) = world.visitor();
+    world.server(&format!("r={click}&t=T1"));
+    let kept = world.quarantined().remove(0);
+    let retry =
+        |world: &World| world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&kept, "id")), "");
+    let closed = retry(&world);
+    assert_eq!(closed.status, 409, "{}", closed.text());
+    assert!(closed.text().contains("takes no reports by `server`"), "{}", closed.text());
+    assert_eq!(world.quarantined().len(), 1, "a try in vain leaves nothing behind");
+    world.relay.kill();
+    let offer = "report_by = [\"server\"]";
+    world.relay = relay_with(world.folder.path(), "", offer, "[pixel]\nmax_per_second_per_ip = 1000\n");
+    assert_eq!(word(&world.waits_for(1)[0], "transaction_id"), "T1");
+    assert_eq!(retry(&world).status, 409, "once more would count it twice");
+}
+
+#[test]
+fn a_call_of_the_api_for_an_offer_that_is_closed_to_it_is_an_error_and_is_taken_once_it_is_open() {
+    let world = World::new("report_by = [\"pixel\"]");
+    let (click, _) = world.visitor();
+    let token = crate::relay::TOKEN;
+    let path = format!("/api/2/conversion.json?api_key={token}&offer_id=565&click_id={click}&unique_id=U1");
+    let answer = browse(&world.relay, &path).json();
+    assert_eq!(answer["request_status"], "Error", "{answer}");
+    assert!(word(&answer, "message").starts_with("endpoint_closed: "), "{answer}");
+    let kept = world.quarantined().remove(0);
+    assert_eq!((word(&kept, "reason_code"), word(&kept, "source")), ("endpoint_closed", "cake-api"));
+    world.reload("report_by = [\"pixel\"]", "report_by = [\"pixel\", \"api\"]");
+    let taken = world.waits_for(1).remove(0);
+    assert_eq!((word(&taken, "transaction_id"), word(&taken, "source")), ("U1", "cake-api"), "{taken}");
+    assert_eq!(browse(&world.relay, &path).json()["unique_id"], "U1", "a repeat is the same");
+    assert_eq!(world.conversions().len(), 1);
+}
+
+#[test]
+fn a_server_reports_only_from_the_addresses_that_the_offer_names() {
+    let proxied = "trusted_proxies = [\"127.0.0.1\"]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let offer = "report_by = [\"server\", \"pixel\"]\nreport_from = [\"203.0.113.0/24\", \"2001:db8::7\"]";
+    let relay = relay_with(folder.path(), proxied, offer, "");
+    let world = World { relay, folder };
+    let from = |address: &str, path: &str| {
+        let headers = format!("X-Forwarded-For: {address}\r\n");
+        visit(&world.relay, "GET", path.as_bytes(), &headers)
+    };
+    for (n, address) in ["198.51.100.1", "203.0.114.1", "2001:db8::8"].into_iter().enumerate() {
+        let (click, _) = world.visitor();
+        let said = from(address, &format!("/p.ashx?o=565&r={click}&t=N{n}&f=pb")).text();
+        assert!(said.starts_with("endpoint_closed: ") && said.contains("report_from"), "{address}: {said}");
+    }
+    assert_eq!(word(&world.quarantined()[0], "field"), "report_from");
+    for (n, address) in ["203.0.113.9", "::ffff:203.0.113.10", "2001:db8::7"].into_iter().enumerate() {
+        let (click, _) = world.visitor();
+        let said = from(address, &format!("/p.ashx?o=565&r={click}&t=Y{n}&f=pb")).text();
+        assert_eq!(said, "SUCCESS\n", "{address}");
+    }
+    let (click, _) = world.visitor();
+    let pixel = from("198.51.100.1", &format!("/pixel.gif?offer=565&click_id={click}&transaction_id=P1"));
+    assert_eq!(result(&pixel), "SUCCESS", "browsers are anywhere");
+    world.reload("\"2001:db8::7\"", "\"198.51.100.1\"");
+    assert_eq!(word(&world.waits_for(5)[0], "transaction_id"), "N0");
+}
+
+#[test]
+fn only_the_events_that_the_offer_names_are_taken_without_a_key() {
+    let world = World::new("report_by = [\"pixel\", \"server\"]");
+    let (click, _) = world.visitor();
+    for event in ["Signup", "AddToCart", "4"] {
+        let image = browse(&world.relay, &format!("/pixel.gif?offer=565&click_id={click}&event={event}"));
+        assert!(result(&image).starts_with("endpoint_closed: "), "{event}: {}", result(&image));
+        assert!(world.server(&format!("r={click}&e={event}")).starts_with("endpoint_closed: "), "{event}");
+    }
+    assert_eq!(word(&world.quarantined()[0], "field"), "e");
+    assert_eq!(world.conversions().len(), 0);
+    for event in ["Lead", "purchase"] {
+        let image = browse(&world.relay, &format!("/pixel.gif?offer=565&click_id={click}&event={event}"));
+        assert_eq!(result(&image), "SUCCESS", "{event}");
+    }
+    let events = "report_by = [\"pixel\", \"server\"]\npixel_events = [\"Signup\", \"Lead\"]";
+    world.reload("report_by = [\"pixel\", \"server\"]", events);
+    assert_eq!(word(&world.waits_for(3)[0], "event"), "Signup");
+    let (click, _) = world.visitor();
+    let unnamed = world.server(&format!("r={click}&t=T9"));
+    assert!(unnamed.starts_with("endpoint_closed: "), "a sale without a name is a Purchase: {unnamed}");
+}
+
+#[test]
+fn of_one_click_and_event_the_first_report_counts_and_the_others_wait_for_a_person() {
+    let world = World::new("report_by = [\"pixel\", \"server\"]");
+    let (click, cookie) = world.visitor();
+    assert_eq!(world.server(&format!("r={click}&t=T0")), "SUCCESS\n");
+    for n in 1..20 {
+        let said = world.server(&format!("r={click}&t=T{n}"));
+        assert!(said.starts_with("SUCCESS: second_sale_of_click: "), "{said}");
+    }
+    // By another route, another spelling of the click, the event's name, the cookie.
+    for path in [
+        format!("/pixel.gif?offer=565&click_id={click}&transaction_id=P1"),
+        format!("/pixel.gif?offer=565&click_id=%20{click}%20&transaction_id=P2&event=Purchase"),
+        "/pixel.gif?offer=565&transaction_id=P3&event=PURCHASE".to_owned(),
+        format!("/p.ashx?o=565&r={click}&t=P4&e=Purchase&f=img"),
+    ] {
+        let headers = format!("Cookie: {cookie}\r\n");
+        let said = result(&visit(&world.relay, "GET", path.as_bytes(), &headers));
+        assert!(said.starts_with("SUCCESS: second_sale_of_click: "), "{path}: {said}");
+    }
+    let all = world.conversions();
+    let approved: Vec<&Value> = all.iter().filter(|one| one["status"] == "approved").collect();
+    assert_eq!((all.len(), approved.len()), (24, 1));
+    assert_eq!(word(approved[0], "transaction_id"), "T0");
+    for waits in all.iter().filter(|one| one["status"] == "pending") {
+        assert_eq!(waits["reason_code"], "second_sale_of_click", "{waits}");
+        assert_eq!(waits["remarks"][0]["code"], "second_sale_of_click", "{waits}");
+        assert!(waits["remarks"][0]["text"].as_str().unwrap().contains(word(approved[0], "id")), "{waits}");
+    }
+    // A report without a transaction id is the first sale once more.
+    let again = world.server(&format!("r={click}"));
+    assert!(again.starts_with("SUCCESS: told before"), "{again}");
+    let newest = world.relay.api("/api/v1/postbacks?source=pixel&limit=1")["items"][0].clone();
+    assert_eq!((&newest["status"], &newest["conversion_id"]), (&json!("duplicate"), &approved[0]["id"]));
+    // Another event of the click, and another click, are others.
+    assert_eq!(world.server(&format!("r={click}&t=T0&e=Lead")), "SUCCESS\n");
+    let (other, _) = world.visitor();
+    assert_eq!(world.server(&format!("r={other}&t=T90")), "SUCCESS\n");
+}
+
+#[test]
+fn a_further_sale_is_approved_by_the_status_call_and_says_then_no_more_that_it_waits() {
+    let world =
+        World::new("report_by = [\"server\"]\ndisposition = { status = \"approved\", after_hours = 1 }");
+    let (click, _) = world.visitor();
+    world.server(&format!("r={click}&t=T1"));
+    world.server(&format!("r={click}&t=T2"));
+    let second = world.conversions().remove(0);
+    assert_eq!(second["disposition"], Value::Null, "it does not approve itself: {second}");
+    let path = format!("/api/v1/conversions/{}/status", word(&second, "id"));
+    let moved = world.relay.post(&path, r#"{"status":"approved"}"#).json();
+    assert_eq!((&moved["status"], &moved["reason_code"]), (&json!("approved"), &Value::Null), "{moved}");
+    assert_eq!(moved["remarks"], json!([]), "{moved}");
+    assert!(world.server(&format!("r={click}&t=T3")).starts_with("SUCCESS: second_sale_of_click"));
+    assert_eq!(world.server(&format!("r={click}&t=T2")), "SUCCESS: told before, counted once\n");
+}
+
+#[test]
+fn an_offer_with_repeat_counts_every_transaction_of_a_click_at_once() {
+    let world = World::new("report_by = [\"server\", \"pixel\"]\nrepeat = true");
+    let (click, _) = world.visitor();
+    for query in ["t=T1", "t=T2", "t=T3&e=Purchase"] {
+        assert_eq!(world.server(&format!("r={click}&{query}")), "SUCCESS\n");
+    }
+    assert!(world.server(&format!("r={click}")).starts_with("SUCCESS: told before"), "no id, no other sale");
+    assert!(world.conversions().iter().all(|one| one["status"] == "approved"));
+    assert_eq!(world.conversions().len(), 3);
+}
+
+#[test]
+fn sales_reported_without_a_click_are_not_paid_by_naming_one_click_for_all_of_them() {
+    let world = World::new("report_by = [\"server\", \"pixel\"]");
+    for n in 0..5 {
+        browse(&world.relay, &format!("/pixel.gif?offer=565&transaction_id=T{n}"));
+    }
+    let (click, _) = world.visitor();
+    for n in 0..5 {
+        world.server(&format!("r={click}&t=T{n}"));
+    }
+    let all = world.conversions();
+    let of = |status: &str| all.iter().filter(|one| one["status"] == status).count();
+    assert_eq!((of("approved"), of("pending")), (1, 4), "{all:?}");
+    assert!(all.iter().all(|one| one["attribution"]["click_id"] == click), "{all:?}");
+    // So of a click that is recorded after its sales.
+    for n in 0..5 {
+        world.server(&format!("r=later-click&t=L{n}"));
+    }
+    world.relay.post("/api/v1/clicks", r#"{"click_id":"later-click"}"#);
+    let later = world.relay.api("/api/v1/conversions?click_id=later-click");
+    let later = later["items"].as_array().unwrap();
+    assert_eq!(later.iter().filter(|one| one["status"] == "approved").count(), 1, "{later:?}");
+}
+
+#[test]
+fn pixel_calls_that_make_no_conversion_share_the_strangers_budget_and_keep_little() {
+    let world = World::new("report_by = [\"server\"]\naccept_pixel_value = true");
+    let (click, _) = world.visitor();
+    let junk = "x".repeat(6000);
+    let other = "/p.ashx?o=565&f=pb&r=";
+    let mut connection = crate::relay::Connection::open(world.relay.address).unwrap();
+    let started = std::time::Instant::now();
+    let mut sent = 0;
+    while sent < 300 {
+        for path in [
+            format!("{other}{click}&p=7,50&junk={junk}"),
+            format!("{other}{click}&e=%7Bevent%7D&junk={junk}"),
+            format!("{other}&junk={junk}"),
+            format!("/pixel.gif?offer=565&click_id={click}&junk={junk}"),
+            format!("/pixel.gif?offer=none&junk={junk}"),
+        ] {
+            assert_eq!(connection.get(&path).unwrap().status, 200);
+            sent += 1;
+        }
+    }
+    let most = 10 * (usize::try_from(started.elapsed().as_secs()).unwrap() + 2);
+    let kept = world.quarantined();
+    assert!((1..=most).contains(&kept.len()), "{} of {sent}, at most {most}", kept.len());
+    for record in &kept {
+        assert!(record["raw"]["line"].as_str().unwrap().len() <= 2048);
+    }
+    assert!(world.server(&format!("r={click}&t=T1")).starts_with("SUCCESS"), "what is sound is taken");
+}
+
+#[test]
+fn an_advertisers_numbers_are_the_same_after_a_restart_and_the_network_sees_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "KEY-OF-THE-ADVERTISER-31-0123456789";
+    let start = || {
+        let setup = relay_with(folder.path(), "", "advertiser = \"31\"", "");
+        drop(setup);
+        let config = folder.path().join("postbridge.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let token = format!(
+            "tokens = [{{ name = \"acme\", token = \"{key}\", rights = [\"advertiser\"], advertiser = \"31\" }}, "
+        );
+        let text = text.replace("tokens = [", &token);
+        let relay =
+            crate::relay::Setup::cake_to_meta(folder.path(), "127.0.0.1:9".parse().unwrap()).run(&text);
+        relay.unwrap()
+    };
+    let relay = start();
+    let click = parameter(&location(&browse(&relay, "/c/8599")), "cid").unwrap();
+    let path = format!("/api/2/conversion.json?api_key={key}&offer_id=565&click_id={click}&unique_id=U1");
+    let told = browse(&relay, &path).json()["conversion_id"].as_u64().unwrap();
+    assert!(told > 1_000_000, "{told}");
+    relay.kill();
+    let relay = start();
+    assert_eq!(browse(&relay, &path).json()["conversion_id"], told);
+    let conversion = relay.api("/api/v1/conversions")["items"][0].clone();
+    let trace = relay.api(&format!("/api/v1/conversions/{}", word(&conversion, "id")));
+    assert_eq!((&trace["advertiser_number"], &trace["sequence"]), (&json!(told), &json!(1)), "{trace}");
+}

@@ -1,0 +1,159 @@
+//! The store's guarantees about reports without a key: of one click, offer and event the first counts, however
+//! close others come.
+
+use std::sync::Arc;
+
+use postbridge::domain::conversion::{Conversion, Dedup, EventClaim, Status};
+use postbridge::domain::ids::SourceId;
+use postbridge::domain::offer::Offer;
+use postbridge::domain::postback::Verdict;
+use postbridge::domain::reports::FurtherSales;
+use postbridge::domain::routing::SourcePolicy;
+use postbridge::domain::rulebook::{Rulebook, built_in, usual};
+use postbridge::store::{Arrival, PurgeBefore, Receipt, Store};
+
+use crate::store_ground::*;
+use crate::store_offers::{arrive_together, by_network, capped, now_of, offer, rules_of};
+
+conformance! {
+    of_reports_decided_together_exactly_one_counts,
+    the_first_of_a_click_is_found_after_a_reopening_and_a_change,
+    a_report_without_a_transaction_id_is_the_first_sale_again,
+    with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits,
+    what_waits_takes_no_place_under_a_cap_before_it_is_approved,
+    a_click_whose_first_sale_is_purged_has_none,
+}
+
+/// Offers by which pixels are decided as they are in a configuration.
+fn rules(offer: Offer) -> Arc<Rulebook> {
+    let mut rules = Rulebook::clone(&rules_of(&[offer]));
+    let source = SourceId::parse(built_in::PIXEL).unwrap();
+    let policy = SourcePolicy { dedup: Dedup::Click, ..usual(source.clone()) };
+    rules.policies.insert(source, Arc::new(policy));
+    Arc::new(rules)
+}
+
+/// A pixel's report of a sale by the click `brought`.
+fn report(transaction: Option<&str>) -> Arrival {
+    let mut sale = sale(transaction.unwrap_or("none")).brought_to("565");
+    sale.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
+    sale.draft.event = EventClaim::sale_or_lead();
+    sale.draft.transaction_id = transaction.map(str::to_owned);
+    let mut arrival = sale.arrival();
+    arrival.source = SourceId::parse(built_in::PIXEL).ok();
+    arrival
+}
+
+fn tell(store: &dyn Store, transaction: &str) -> (Receipt, Conversion) {
+    let receipt = wait(store.arrive(report(Some(transaction)))).unwrap();
+    let conversion = now_of(store, &receipt);
+    (receipt, conversion)
+}
+
+fn is_waiting(conversion: &Conversion) -> bool {
+    let codes: Vec<&str> = conversion.remarks.iter().map(|remark| remark.code()).collect();
+    conversion.status == Status::Pending && codes == ["second_sale_of_click"]
+}
+
+fn of_reports_decided_together_exactly_one_counts(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(offer("565")));
+    let reports = ["T1", "T2", "T1", "T3", "T2", "T4", "T5", "T6"];
+    let receipts = arrive_together(&*store, reports.iter().map(|one| report(Some(one))));
+    let words: Vec<&str> = receipts.iter().map(|receipt| receipt.verdict.word()).collect();
+    let repeat = "duplicate";
+    let new = "accepted";
+    assert_eq!(words, [new, new, repeat, new, repeat, new, new, new]);
+    let accepted = receipts.iter().filter(|receipt| receipt.verdict.word() == new);
+    let all: Vec<Conversion> = accepted.map(|receipt| now_of(&*store, receipt)).collect();
+    assert_eq!(all.iter().filter(|one| one.status == Status::Approved).count(), 1);
+    assert_eq!(all.iter().filter(|one| is_waiting(one)).count(), 5);
+    assert_eq!(all[0].status, Status::Approved, "the first that was received");
+}
+
+fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(offer("565")));
+    let (first, conversion) = tell(&*store, "T1");
+    assert_eq!(conversion.status, Status::Approved);
+    // What became of the first does not open the way for another.
+    let rejected = by_network(Status::Rejected);
+    let which = postbridge::store::ConversionRef::Id(conversion.id);
+    wait(store.set_status(which, rejected, at(10))).unwrap();
+    let transactions = std::cell::Cell::new(1);
+    before_and_after_reopening(ground, store, |store, _| {
+        store.govern(rules(offer("565")));
+        transactions.set(transactions.get() + 1);
+        let (receipt, further) = tell(store, &format!("T{}", transactions.get()));
+        assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
+        assert!(is_waiting(&further), "{further:?}");
+        let (again, _) = tell(store, "T1");
+        assert_eq!(again.verdict, Verdict::Duplicate { conversion: conversion_of(&first.verdict) });
+    });
+}
+
+fn a_report_without_a_transaction_id_is_the_first_sale_again(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(offer("565")));
+    let together = [report(Some("T1")), report(None), report(Some("T2")), report(None)];
+    let receipts = arrive_together(&*store, together);
+    let first = Verdict::Duplicate { conversion: conversion_of(&receipts[0].verdict) };
+    assert_eq!((&receipts[1].verdict, &receipts[3].verdict), (&first, &first));
+    assert!(is_waiting(&now_of(&*store, &receipts[2])));
+    let alone = by_another_click(report(None));
+    let receipt = wait(store.arrive(alone)).unwrap();
+    assert!(
+        matches!(receipt.verdict, Verdict::Accepted { .. }),
+        "of another click it is a sale: {receipt:?}"
+    );
+    let further = wait(store.arrive(by_another_click(report(Some("T9"))))).unwrap();
+    assert!(is_waiting(&now_of(&*store, &further)), "the first had no transaction id");
+}
+
+/// The same by another click.
+fn by_another_click(mut arrival: Arrival) -> Arrival {
+    if let postbridge::store::Finding::Mapped(mapped) = &mut arrival.finding {
+        mapped.draft.click_id = Some("another-click".to_owned());
+        mapped.click = None;
+    }
+    arrival
+}
+
+fn with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits(ground: &Ground) {
+    let store = ground.open();
+    let mut repeating = offer("565");
+    repeating.reports.further = FurtherSales::Count;
+    store.govern(rules(repeating));
+    for transaction in ["T1", "T2", "T3"] {
+        assert_eq!(tell(&*store, transaction).1.status, Status::Approved);
+    }
+    store.govern(rules(offer("565")));
+    assert!(is_waiting(&tell(&*store, "T4").1));
+}
+
+fn what_waits_takes_no_place_under_a_cap_before_it_is_approved(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(capped("565", 2)));
+    tell(&*store, "T1");
+    let (_, waiting) = tell(&*store, "T2");
+    assert!(is_waiting(&waiting));
+    for transaction in ["T3", "T4"] {
+        assert!(is_waiting(&tell(&*store, transaction).1));
+    }
+    let which = postbridge::store::ConversionRef::Id(waiting.id);
+    wait(store.set_status(which, by_network(Status::Approved), at(10))).unwrap();
+    let (_, over) = tell(&*store, "T5");
+    assert_eq!(over.status, Status::Scrubbed, "two are approved: the cap is reached");
+}
+
+fn a_click_whose_first_sale_is_purged_has_none(ground: &Ground) {
+    let store = ground.open();
+    // Without a destination nothing is left to do, so that it can be purged.
+    let rules = Rulebook { routes: Vec::new(), ..Rulebook::clone(&rules(offer("565"))) };
+    store.govern(Arc::new(rules));
+    tell(&*store, "T1");
+    assert!(is_waiting(&tell(&*store, "T2").1));
+    let before = PurgeBefore { postbacks: at(1_000_000), conversions: at(1_000_000), clicks: at(1_000_000) };
+    while wait(store.purge(before)).unwrap().more {}
+    assert_eq!(tell(&*store, "T3").1.status, Status::Approved);
+}
