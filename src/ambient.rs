@@ -1,54 +1,133 @@
 //! Clock and entropy: the only inputs that do not arrive in a request. Nothing else may read a clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
+use parking_lot::Mutex;
+
+use crate::domain::clock_rule::{Change, ClockRecord, ClockRule, Doubt, Reading};
 use crate::domain::time::Time;
 
-/// Where `now` comes from. Cheap to clone.
+/// Where `now` comes from, and whether it is believed. Cheap to clone; clones are one clock.
 #[derive(Clone)]
-pub struct Clock(Source);
+pub struct Clock {
+    source: Source,
+    /// `None`: it is believed whatever it shows, as in previews.
+    rule: Arc<Mutex<Option<ClockRule>>>,
+}
 
 #[derive(Clone)]
 enum Source {
     System,
-    Fixed(Arc<AtomicI64>),
+    Fixed(Arc<Fixed>),
+}
+
+/// Both clocks of a machine that exists in tests only.
+struct Fixed {
+    wall: AtomicI64,
+    running_ms: AtomicI64,
 }
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Clock {
-        Clock(Source::System)
+        Clock { source: Source::System, rule: Arc::default() }
     }
 
-    /// A clock that stands still until [`Clock::set`]; for previews and tests.
+    /// A clock that stands still until [`Clock::set`] or [`Clock::run`]; for previews and tests.
     pub fn fixed(now: Time) -> Clock {
-        Clock(Source::Fixed(Arc::new(AtomicI64::new(now.as_millis()))))
+        let fixed = Fixed { wall: AtomicI64::new(now.as_millis()), running_ms: AtomicI64::new(0) };
+        Clock { source: Source::Fixed(Arc::new(fixed)), rule: Arc::default() }
     }
 
     /// The time now, in UTC milliseconds.
     #[allow(clippy::disallowed_methods)] // This is the one place that reads the clock.
     pub fn now(&self) -> Time {
-        match &self.0 {
+        match &self.source {
             Source::System => {
                 Time::from_millis(jiff::Timestamp::now().as_millisecond()).unwrap_or(Time::EPOCH)
             }
-            Source::Fixed(now) => Time::from_millis(now.load(Ordering::SeqCst)).unwrap_or(Time::EPOCH),
+            Source::Fixed(fixed) => {
+                Time::from_millis(fixed.wall.load(Ordering::SeqCst)).unwrap_or(Time::EPOCH)
+            }
         }
     }
 
-    /// Moves a fixed clock; a system clock stays what it is.
-    pub fn set(&self, now: Time) {
-        if let Source::Fixed(cell) = &self.0 {
-            cell.store(now.as_millis(), Ordering::SeqCst);
+    /// Both clocks now: the time, and for how long the process runs.
+    pub fn reading(&self) -> Reading {
+        Reading { wall: self.now(), running_ms: self.running_ms() }
+    }
+
+    /// For how many milliseconds the process runs, by a clock that nobody sets.
+    pub fn running_ms(&self) -> i64 {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(stopwatch);
+        match &self.source {
+            // It takes 292 million years to be too long.
+            Source::System => i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX),
+            Source::Fixed(fixed) => fixed.running_ms.load(Ordering::SeqCst),
         }
+    }
+
+    /// Sets a fixed clock, as a person does who sets the wall clock; a system clock stays what it is.
+    pub fn set(&self, now: Time) {
+        if let Source::Fixed(fixed) = &self.source {
+            fixed.wall.store(now.as_millis(), Ordering::SeqCst);
+        }
+    }
+
+    /// Lets time pass on a fixed clock.
+    pub fn run(&self, millis: i64) {
+        if let Source::Fixed(fixed) = &self.source {
+            fixed.wall.fetch_add(millis, Ordering::SeqCst);
+            fixed.running_ms.fetch_add(millis, Ordering::SeqCst);
+        }
+    }
+
+    /// From now on a far jump is not believed: by what was kept of earlier runs, or else by the newest time
+    /// that is stored.
+    pub fn go_by(&self, record: Option<ClockRecord>, newest: Option<Time>) {
+        *self.rule.lock() = Some(ClockRule::new(record, newest, self.now()));
+    }
+
+    /// Looks at both clocks, and says whether that changed what is believed.
+    pub fn observe(&self) -> Option<Change> {
+        let now = self.reading();
+        self.rule.lock().as_mut().and_then(|rule| rule.observe(now))
+    }
+
+    /// Whether this time, which it showed, may end things permanently.
+    pub fn believes(&self, now: Time) -> bool {
+        self.rule.lock().as_ref().is_none_or(|rule| rule.believes(now))
+    }
+
+    /// The doubt about the time that it shows, if there is one.
+    pub fn doubt(&self) -> Option<Doubt> {
+        let now = self.reading();
+        self.rule.lock().as_ref().and_then(|rule| rule.doubt(now))
+    }
+
+    /// A person says that the time it shows is right. Answers the doubt that this ended.
+    pub fn confirm(&self) -> Option<Doubt> {
+        let now = self.reading();
+        let mut rule = self.rule.lock();
+        let rule = rule.as_mut()?;
+        let doubt = rule.doubt(now);
+        rule.confirm(now.wall);
+        doubt
+    }
+
+    /// What is to be kept for the next start.
+    pub fn record(&self) -> Option<ClockRecord> {
+        let now = self.reading();
+        self.rule.lock().as_ref().map(|rule| rule.record(now))
     }
 }
 
 /// A reading of the monotonic clock, for measuring how long something took.
 #[allow(clippy::disallowed_methods)] // This is the one place that reads the clock.
-pub fn stopwatch() -> std::time::Instant {
-    std::time::Instant::now()
+pub fn stopwatch() -> Instant {
+    Instant::now()
 }
 
 /// Bytes nobody can guess, from the operating system.

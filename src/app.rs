@@ -15,12 +15,11 @@ use crate::ambient::Clock;
 use crate::app::disk::DiskWatch;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
-use crate::domain::ids::{DestinationId, SourceId};
-use crate::domain::time::Time;
+use crate::domain::ids::SourceId;
 use crate::ingest::{reopen, reprocess};
 use crate::problem::Problem;
-use crate::store::{Backlog, Store, StoreError};
-use crate::upkeep::{self, Keep, Signals};
+use crate::store::{Backlog, Store};
+use crate::upkeep::{self, Keep, Signals, Upkeep};
 use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
@@ -87,7 +86,7 @@ impl App {
         let metrics = measure::recorder()?;
         let sight = site::sight(&config)?;
         let store = open::store(&config)?;
-        withdraw_removed(store.as_ref(), &config, clock.now()).await?;
+        upkeep::watch_clock(store.as_ref(), &clock);
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = Numbers::of(Arc::clone(&store));
         let shared = Shared {
@@ -108,8 +107,17 @@ impl App {
         let web = Web::new(site::build(&shared, &config, sight, metrics.clone()), side);
         let doors = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
-        let signals =
-            Signals { keep: keep_of(&config), stop, heartbeat: Arc::clone(&shared.health.heartbeat) };
+        let keep = keep_of(&config);
+        let config = Arc::new(Mutex::new(Arc::new(config)));
+        let signals = Signals {
+            keep,
+            configured: {
+                let config = Arc::clone(&config);
+                Arc::new(move || config.lock().destination_ids())
+            },
+            stop,
+            heartbeat: Arc::clone(&shared.health.heartbeat),
+        };
         let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
         let (access, clicks) = (Arc::clone(&shared.access), Arc::clone(&shared.clicks));
         let clock = shared.clock.clone();
@@ -118,7 +126,6 @@ impl App {
             clicks.unrecorded.log(clock.now());
         }));
         let disk = tokio::spawn(disk.run());
-        let config = Arc::new(Mutex::new(Arc::new(config)));
         tokio::spawn(take_reopened(shared.clone(), Arc::clone(&config), &[Duration::ZERO]));
         let reprocessing =
             tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
@@ -175,14 +182,12 @@ impl App {
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         self.web.swap(site::build(&self.shared, &new, sight, metrics));
         self.dispatch.reload(dispatch_plan(&new));
-        let gone = self.config().removed_destinations(&new);
         let opens = reopen::differ(&self.config().rulebook(), &new.rulebook());
         *self.config.lock() = Arc::new(new);
         if opens {
             let pauses = &[Duration::ZERO, STRAGGLERS];
             tokio::spawn(take_reopened(self.shared.clone(), Arc::clone(&self.config), pauses));
         }
-        tokio::spawn(withdraw(self.shared.clone(), Arc::clone(&self.config), gone));
         info!("the configuration was reloaded");
         Ok(())
     }
@@ -283,7 +288,8 @@ impl Doors {
 }
 
 async fn run_upkeep(shared: Shared, signals: Signals) {
-    if let Err(error) = upkeep::run(Arc::clone(&shared.store), shared.clock, signals).await {
+    let upkeep = Upkeep::new(Arc::clone(&shared.store), shared.clock, signals);
+    if let Err(error) = upkeep.run().await {
         shared.health.store_failed(&error);
     }
 }
@@ -299,6 +305,9 @@ async fn reprocess(shared: Shared, config: Arc<Mutex<Arc<Config>>>, stop: watch:
         shared.health.store_failed(&error);
     }
 }
+
+/// How long a postback that began before a reload may still be on its way to its commit.
+const STRAGGLERS: Duration = Duration::from_secs(15);
 
 /// Takes the reports that were kept while their routes were closed, by what is configured then, after each
 /// of these pauses: a report may have begun before a reload and be committed after.
@@ -321,50 +330,7 @@ fn keep_of(config: &Config) -> Keep {
         conversions_days: config.store.keep_conversions_days,
         postbacks_days: config.store.keep_postbacks_days,
         clicks_days: config.store.keep_clicks_days,
-    }
-}
-
-/// At start: deliveries that wait for a destination nobody configures any more end skipped.
-async fn withdraw_removed(store: &dyn Store, config: &Config, now: Time) -> Result<(), Problem> {
-    for backlog in store.backlog(now) {
-        let Some(id) = backlog.destination.filter(|id| !config.has_destination(id)) else {
-            continue;
-        };
-        withdraw_all(store, &id, now).await.map_err(|error| open::failed(&error))?;
-    }
-    Ok(())
-}
-
-/// How long a postback that began before a reload may still be on its way to its commit.
-const STRAGGLERS: Duration = Duration::from_secs(15);
-
-/// After a reload: the same for the destinations that it removed, and once more for postbacks that
-/// were planned with the old routes and committed after.
-async fn withdraw(shared: Shared, config: Arc<Mutex<Arc<Config>>>, gone: Vec<DestinationId>) {
-    for pause in [Duration::ZERO, STRAGGLERS] {
-        tokio::time::sleep(pause).await;
-        for id in &gone {
-            let is_back = config.lock().has_destination(id);
-            if is_back {
-                continue;
-            }
-            if let Err(error) = withdraw_all(shared.store.as_ref(), id, shared.clock.now()).await {
-                return shared.health.store_failed(&error);
-            }
-        }
-    }
-}
-
-/// Withdraws until nothing is left: one that was committed together with the first try is seen by
-/// the next.
-async fn withdraw_all(store: &dyn Store, id: &DestinationId, now: Time) -> Result<(), StoreError> {
-    let reason = format!("the destination `{id}` is not configured any more");
-    loop {
-        let count = store.withdraw(id.clone(), reason.clone(), now).await?;
-        if count == 0 {
-            return Ok(());
-        }
-        info!(destination = %id, count, "deliveries of a removed destination were skipped");
+        removed_hours: config.store.keep_removed_hours,
     }
 }
 

@@ -385,12 +385,14 @@ fn a_url_from_outside_is_not_shown_when_it_is_wrong() {
 }
 
 #[test]
-fn a_reload_names_the_postbacks_that_it_takes_out() {
+fn a_reload_may_take_postbacks_out() {
     let with = parse(MOST);
     let without = parse(LEAST);
-    let gone: Vec<String> = with.removed_destinations(&without).iter().map(ToString::to_string).collect();
+    let (with_ids, without_ids) = (with.destination_ids(), without.destination_ids());
+    let mut gone: Vec<&str> = with_ids.difference(&without_ids).map(|id| id.as_str()).collect();
+    gone.sort_unstable();
     assert_eq!(gone, ["affiliate:200", "campaign:8599", "postback:all"]);
-    assert_eq!(without.removed_destinations(&with), []);
+    assert!(without_ids.is_subset(&with_ids));
     assert_eq!(with.reload_refusals(&without), [], "the whole network's side may change while it runs");
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of a delivery before it is sent, and after an answer came.
 
 use postbridge::dispatch::decide::{Class, Rules, after, before, by_ids_alone};
-use postbridge::dispatch::schedule::Schedule;
+use postbridge::dispatch::schedule::{AgeRule, Schedule};
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
@@ -76,7 +76,7 @@ fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
     Rules {
         mode: Mode::Live,
         changes: Changes::Ignore,
-        max_age_ms: Some(WEEK),
+        age: AgeRule::Counts(Some(WEEK)),
         policy,
         on: None,
         consent: ConsentNeed::default(),
@@ -192,7 +192,7 @@ fn an_event_that_grew_too_old_while_it_waited_is_dead() {
 #[test]
 fn without_an_age_limit_nothing_is_too_old() {
     let policy = policy();
-    let rules = Rules { max_age_ms: None, ..rules(Some(&policy)) };
+    let rules = Rules { age: AgeRule::Counts(None), ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed(), at(400 * DAY_MS)), None);
 }
 
@@ -202,7 +202,7 @@ fn retry(after_ms: Option<i64>) -> Judgement {
 
 #[test]
 fn a_retry_waits_by_the_schedule_and_is_charged() {
-    let settled = after(retry(None), &claimed(), Some(WEEK), &Schedule::default(), at(0));
+    let settled = after(retry(None), &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(0));
     assert_eq!((settled.attempts, settled.class), (1, Class::Retry));
     match settled.state {
         DeliveryState::Waiting { due } => assert!((5_000..=6_250).contains(&due.millis_since(at(0)))),
@@ -214,7 +214,8 @@ fn a_retry_waits_by_the_schedule_and_is_charged() {
 fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
     let mut claimed = claimed();
     claimed.delivery.attempts = 20;
-    let settled = after(retry(None), &claimed, Some(WEEK), &Schedule::default(), at(WEEK - HOUR_MS));
+    let settled =
+        after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(WEEK - HOUR_MS));
     assert_eq!((settled.attempts, settled.class), (21, Class::GaveUp));
     assert_eq!(settled.judgement, retry(None), "the attempt keeps what the answer meant");
     match settled.state {
@@ -229,9 +230,10 @@ fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
 fn a_platform_that_asks_for_more_time_than_is_left_ends_it_too() {
     let claimed = claimed();
     let late = at(WEEK - 2 * HOUR_MS);
-    let plain = after(retry(None), &claimed, Some(WEEK), &Schedule::default(), late);
+    let plain = after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
     assert_eq!(plain.class, Class::Retry);
-    let asked = after(retry(Some(3 * HOUR_MS)), &claimed, Some(WEEK), &Schedule::default(), late);
+    let asked =
+        after(retry(Some(3 * HOUR_MS)), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
     assert_eq!(asked.class, Class::GaveUp);
 }
 
@@ -241,7 +243,7 @@ fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
     claimed.delivery.attempts = 2;
     claimed.delivery.state = DeliveryState::Waiting { due: at(77) };
     let judgement = Judgement::Park { reason: "token".to_owned() };
-    let settled = after(judgement, &claimed, Some(WEEK), &Schedule::default(), at(1_000));
+    let settled = after(judgement, &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1_000));
     assert_eq!(settled.state, DeliveryState::Waiting { due: at(77) });
     assert_eq!((settled.attempts, settled.class), (2, Class::Parked));
 }
@@ -253,7 +255,7 @@ fn delivered_dead_and_skipped_end_a_delivery() {
         (Judgement::Dead { reason: "no".to_owned() }, "dead", Class::Rejected),
         (Judgement::Skipped { code: None, reason: "no".to_owned() }, "skipped", Class::Unfit),
     ] {
-        let settled = after(judgement, &claimed(), Some(WEEK), &Schedule::default(), at(1));
+        let settled = after(judgement, &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1));
         assert_eq!((settled.state.word(), settled.class, settled.attempts), (word, class, 1));
     }
 }

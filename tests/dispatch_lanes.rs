@@ -377,7 +377,7 @@ async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight()
 }
 
 #[tokio::test]
-async fn what_would_be_tried_again_at_a_destination_that_is_gone_ends_skipped() {
+async fn what_would_be_tried_again_at_a_destination_that_is_gone_waits_and_goes_on_when_it_is_put_back() {
     let (platform, gate) = behind_a_gate(Act::status(503, "")).await;
     let targets = [Target::new("a", platform.url(""))];
     let world = World::new(&targets);
@@ -386,8 +386,13 @@ async fn what_would_be_tried_again_at_a_destination_that_is_gone_ends_skipped() 
     platform.wait_for(1).await;
     dispatch.reload(plan(&[]));
     gate.open();
-    let (delivery, attempts) = world.reaches(sale, "skipped").await;
+    world.has_attempts(sale, 1).await;
+    let (delivery, attempts) = world.delivery(sale).await;
     assert_eq!((delivery.attempts, attempts[0].judgement.word()), (1, "retry"));
+    assert!(matches!(delivery.state, DeliveryState::Waiting { .. }), "{delivery:?}");
+    let gentle = taking().await;
+    dispatch.reload(plan(&[Target::new("a", gentle.url(""))]));
+    world.reaches(sale, "delivered").await;
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

@@ -1,5 +1,6 @@
 //! What operators rely on: health, metrics, reload, limits, and what happens when the disk is full.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::disk_space::Small;
@@ -138,8 +139,38 @@ fn sighup_takes_a_changed_key_from_its_file_and_refuses_a_broken_configuration()
 }
 
 #[test]
-fn a_destination_taken_out_of_the_configuration_ends_its_waiting_deliveries_and_says_so() {
+fn a_destination_taken_out_of_the_configuration_is_skipped_when_its_hours_are_over_and_says_so() {
     let platform = Platform::scripted(|_, _| crate::platform::answer(503, "Retry-After: 3600\r\n", "{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::cake_to_meta(folder.path(), platform.address);
+    // Its hours are over at once.
+    let with_hours = |text: &str| text.replacen("[store]\n", "[store]\nkeep_removed_hours = 0\n", 1);
+    drop(setup.start());
+    let config = folder.path().join("postbridge.toml");
+    let text = with_hours(&std::fs::read_to_string(&config).unwrap());
+    let relay = setup.run(&text).unwrap();
+    relay.post(
+        "/api/v1/clicks",
+        r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
+    );
+    relay.postback("cake-test", b"s2=c1&tid=W1&price=3");
+    assert!(wait_until(Duration::from_secs(10), || platform.count() == 1));
+    std::fs::write(&config, text.split("[[destination]]").next().unwrap()).unwrap();
+    relay.signal(1);
+    let skipped = || relay.api("/api/v1/deliveries?state=skipped")["items"].as_array().unwrap().clone();
+    assert!(wait_until(Duration::from_secs(20), || skipped().len() == 1), "it ends skipped");
+    assert_eq!(skipped()[0]["reason_code"], "destination_removed");
+    let id = skipped()[0]["id"].as_str().unwrap().to_owned();
+    let retried = relay.post(&format!("/api/v1/deliveries/{id}/retry"), "");
+    assert_eq!((retried.status, retried.json()["error"]["code"].as_str()), (409, Some("no_destination")));
+    let log = || std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    let said = || log().contains("deliveries of a removed destination were skipped");
+    assert!(wait_until(Duration::from_secs(10), said), "{}", log());
+}
+
+#[test]
+fn what_an_operator_must_act_on_leaves_one_line_and_is_counted_also_after_a_restart() {
+    let platform = Platform::scripted(|_, _| crate::platform::answer(400, "", "{\"error\":{\"code\":100}}"));
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup::cake_to_meta(folder.path(), platform.address);
     let relay = setup.start();
@@ -147,18 +178,100 @@ fn a_destination_taken_out_of_the_configuration_ends_its_waiting_deliveries_and_
         "/api/v1/clicks",
         r#"{"click_id":"c1","landing_url":"https://s.example/","ip":"203.0.113.1","user_agent":"UA"}"#,
     );
-    relay.postback("cake-test", b"s2=c1&tid=W1&price=3");
-    assert!(wait_until(Duration::from_secs(10), || platform.count() == 1));
-    let config = folder.path().join("postbridge.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.split("[[destination]]").next().unwrap()).unwrap();
-    relay.signal(1);
-    let skipped = || relay.api("/api/v1/deliveries?state=skipped")["items"].as_array().unwrap().clone();
-    assert!(wait_until(Duration::from_secs(10), || skipped().len() == 1), "it ends skipped");
-    assert!(skipped()[0]["reason"].as_str().unwrap().contains("not configured"));
-    let id = skipped()[0]["id"].as_str().unwrap().to_owned();
-    let retried = relay.post(&format!("/api/v1/deliveries/{id}/retry"), "");
-    assert_eq!((retried.status, retried.json()["error"]["code"].as_str()), (409, Some("no_destination")));
+    for n in 0..5 {
+        relay.postback("cake-test", format!("s2=c1&tid=D{n}&price=3").as_bytes());
+        relay.postback("cake-test", format!("s2=c1&tid=Q{n}&price=").as_bytes());
+        get(relay.address, &format!("/wrong-key-{n}/collect/cake-test?tid=1"), "Host: t\r\n");
+        get(relay.address, &format!("/{KEY}/collect/nobody-{n}?tid=1"), "Host: t\r\n");
+    }
+    let metrics = |address| get(address, "/metrics", &bearer(TOKEN)).text();
+    let dead = r#"postbridge_open_dead_letters{destination="meta-main"} 5"#;
+    assert!(
+        wait_until(Duration::from_secs(20), || metrics(relay.address).contains(dead)),
+        "{}",
+        metrics(relay.address)
+    );
+    let refused = metrics(relay.address);
+    for reason in ["bad_key", "unknown_source"] {
+        let line = format!(r#"postbridge_refused_total{{reason="{reason}"}} 5"#);
+        assert!(refused.contains(&line), "{line} in {refused}");
+    }
+    assert!(!refused.contains("nobody-"), "no label is a stranger's");
+    let log = std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    let lines = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(lines("a delivery is dead"), 1, "{log}");
+    assert_eq!(lines("a postback was quarantined"), 1, "{log}");
+    assert_eq!(lines("a postback was refused"), 2, "one a reason: {log}");
+    assert!(!log.contains("wrong-key") && !log.contains("nobody-"), "{log}");
+    drop(relay);
+    let relay = setup.start();
+    let after = metrics(relay.address);
+    let source = |name: &str| format!(r#"{name}{{source="cake-test"}}"#);
+    for line in [dead.to_owned(), format!("{} 5", source("postbridge_open_quarantine"))] {
+        assert!(after.contains(&line), "{line} in {after}");
+    }
+    let last = source("postbridge_last_postback_timestamp_seconds");
+    let last = after.lines().find_map(|line| line.strip_prefix(&last)).unwrap().trim();
+    let now = postbridge::ambient::Clock::system().now().as_seconds();
+    assert!((now - last.parse::<f64>().unwrap() as i64) < 600, "{last}");
+    assert!(after.contains("postbridge_oldest_unsent_seconds 0"), "nothing waits: {after}");
+    assert!(after.contains("postbridge_retention_paused 0"), "{after}");
+}
+
+#[test]
+fn a_clock_that_is_not_believed_is_told_and_confirmed_by_the_command() {
+    use postbridge::domain::clock_rule::ClockRecord;
+    use postbridge::domain::time::Time;
+    use postbridge::store::Store;
+    use postbridge::store::embedded::Embedded;
+    use postbridge::store::keeping::Keeping;
+
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let setup = Setup::cake_to_meta(folder.path(), platform.address);
+    let disbelieve = || {
+        let store = Embedded::open_sled(&folder.path().join("data")).unwrap();
+        let believed = Time::parse("2024-01-01T00:00:00Z").unwrap();
+        crate::store_ground::wait(store.keep_clock(ClockRecord { believed, doubt: None })).unwrap();
+        crate::store_ground::wait(store.close()).unwrap();
+    };
+    disbelieve();
+    let relay = setup.start();
+    let shown = relay.api("/api/v1/clock");
+    assert_eq!(
+        (&shown["retention"], &shown["believed"]),
+        (&"paused".into(), &"2024-01-01T00:00:00.000Z".into())
+    );
+    assert_eq!(get(relay.address, "/readyz", "Host: t\r\n").status, 200);
+    assert_eq!(relay.postback("cake-test", b"s2=c1&tid=W1&price=3").status, 200, "all else goes on");
+    let metrics = || get(relay.address, "/metrics", &bearer(TOKEN)).text();
+    assert!(metrics().contains("postbridge_retention_paused 1"), "{}", metrics());
+    let log = || std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    assert!(log().contains("retention is paused"), "{}", log());
+    assert_eq!(relay.post("/api/v1/clock", "").status, 405);
+    let confirm = |server: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postbridge"));
+        command.arg("confirm-clock").arg("--config").arg(folder.path().join("postbridge.toml"));
+        if !server.is_empty() {
+            command.args(["--server", server]);
+        }
+        command.output().unwrap()
+    };
+    let done = confirm(&format!("http://{}/", relay.address));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(relay.api("/api/v1/clock")["retention"], "running");
+    assert!(metrics().contains("postbridge_retention_paused 0"), "{}", metrics());
+    assert!(log().contains("the clock was confirmed"), "{}", log());
+    let address = relay.address;
+    drop(relay);
+    let elsewhere = confirm(&format!("http://{address}"));
+    assert_eq!(elsewhere.status.code(), Some(1), "what was named does not answer");
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("no relay answers"));
+
+    disbelieve();
+    let done = confirm("");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let relay = setup.start();
+    assert_eq!(relay.api("/api/v1/clock")["retention"], "running", "confirmed where no relay runs");
 }
 
 #[test]
@@ -186,8 +299,15 @@ fn no_delivery_is_left_behind_when_its_destination_goes_under_load() {
     std::fs::write(&config, text.split("[[destination]]").next().unwrap()).unwrap();
     relay.signal(1);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    let waiting = || relay.api("/api/v1/deliveries?state=waiting")["items"].as_array().unwrap().len();
-    assert!(wait_until(Duration::from_secs(30), || waiting() == 0), "{} wait for nobody", waiting());
+    let unexplained = || {
+        let waiting = relay.api("/api/v1/deliveries?state=waiting")["items"].as_array().unwrap().clone();
+        waiting.iter().filter(|one| one["reason_code"] != "destination_removed").count()
+    };
+    assert!(
+        wait_until(Duration::from_secs(30), || unexplained() == 0),
+        "{} wait without a reason",
+        unexplained()
+    );
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_sale_of_a_tracking_link_is_told_to_the_affiliates_tracker() {
 }
 
 #[test]
-fn a_campaign_taken_out_of_the_configuration_ends_its_waiting_postbacks_and_says_so() {
+fn a_campaign_taken_out_of_the_configuration_keeps_its_waiting_postbacks_and_goes_on_when_it_is_back() {
     let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = telling(folder.path(), &tracker, "delay_seconds = 3600");
     sale(&relay, "x", "T1");
@@ -62,10 +62,17 @@ fn a_campaign_taken_out_of_the_configuration_ends_its_waiting_postbacks_and_says
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.split("[[campaign]]").next().unwrap()).unwrap();
     relay.signal(1);
-    let skipped = || deliveries(&relay, "skipped");
-    assert!(wait_until(Duration::from_secs(10), || skipped().len() == 1), "it ends skipped");
-    assert!(skipped()[0]["reason"].as_str().unwrap().contains("not configured"), "{:?}", skipped());
-    assert_eq!(tracker.count(), 0);
+    let code = || deliveries(&relay, "waiting")[0]["reason_code"].clone();
+    assert!(wait_until(Duration::from_secs(20), || code() == "destination_removed"), "{}", code());
+    let removed = relay.api("/api/v1/destinations")["removed"].clone();
+    assert_eq!((&removed[0]["id"], &removed[0]["waiting"]), (&"campaign:8599".into(), &1.into()));
+    let id = deliveries(&relay, "waiting")[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(relay.post(&format!("/api/v1/deliveries/{id}/retry"), "").status, 409, "no one would send it");
+    std::fs::write(&config, text).unwrap();
+    relay.signal(1);
+    assert!(wait_until(Duration::from_secs(20), || code().is_null()), "{}", code());
+    assert_eq!(relay.post(&format!("/api/v1/deliveries/{id}/retry"), "").status, 200);
+    assert!(wait_until(Duration::from_secs(10), || tracker.count() == 1), "it goes on");
 }
 
 #[test]

@@ -162,6 +162,8 @@ impl World {
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url)])),
             max_age_ms: Arc::default(),
             lanes: Arc::new(Vec::new),
+            rules: Arc::clone(&network.rules),
+            keep_removed_hours: 72,
             forecast: postbridge::dispatch::prepare::forecast,
         };
         let (cookie, csrf) = (Mutex::default(), Mutex::default());

@@ -1,9 +1,9 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
 use postbridge::domain::conversion::Status;
-use postbridge::domain::delivery::{DeliveryState, Judgement, RetryRefused};
+use postbridge::domain::delivery::{DeliveryState, Judgement, RetryRefused, SkipCode};
 use postbridge::domain::ids::{DeliveryId, Occasion};
-use postbridge::domain::routing::{Changes, NO_CLICK, Unmatched};
+use postbridge::domain::routing::{Changes, NO_CLICK, Unmatched, refused};
 use postbridge::domain::time::Time;
 use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt, Store};
 
@@ -308,7 +308,7 @@ fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(ground: &Ground) {
     let store = ground.open();
     let receipt = sale("t1").forward().tell(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    assert_eq!(wait(store.withdraw(destination("ads"), "gone".to_owned(), at(1))).unwrap(), 1);
+    assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
     assert_eq!(store.backlog(at(9)), vec![]);
     wait(store.record(delivered(&work, at(2)))).unwrap();
     assert_eq!(states(&*store, &receipt), [DeliveryState::Delivered { at: at(2) }]);
@@ -407,10 +407,10 @@ fn withdrawing_a_destination_skips_what_waits_and_what_is_held(ground: &Ground) 
     for receipt in many {
         wait(receipt).unwrap();
     }
-    let skipped = wait(store.withdraw(destination("ads"), "not configured".to_owned(), at(9))).unwrap();
+    let skipped = wait(store.withdraw(destination("ads"), at(9))).unwrap();
     assert_eq!(skipped, 1502);
     before_and_after_reopening(ground, store, |store, _| {
-        let gone = DeliveryState::Skipped { at: at(9), code: None, reason: "not configured".to_owned() };
+        let gone = refused(SkipCode::DestinationRemoved, at(9));
         assert_eq!(states(store, &held), [gone.clone(), DeliveryState::Held { until: at(72 * HOUR) }]);
         assert_eq!(states(store, &waits), [gone, DeliveryState::Waiting { due: at(0) }]);
         assert_eq!(backlog(store, "ads", at(9)), None);

@@ -7,7 +7,7 @@ use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{ConversionFilter, DeliveryFilter, PostbackFilter, PurgeBefore, Store, StoreError};
-use postbridge::upkeep::{self, Keep, Signals};
+use postbridge::upkeep::{Keep, Signals, Upkeep};
 use postbridge::web::health::Health;
 use tokio::sync::watch;
 
@@ -59,7 +59,7 @@ fn after_a_failed_commit_every_later_operation_fails() {
         is_broken(wait(store.conversions(ConversionFilter::default(), first_page(9))));
         is_broken(wait(store.click(&click_id("acknowledged"))));
         is_broken(wait(store.claim_oldest(destination("ads"))));
-        is_broken(wait(store.withdraw(destination("ads"), "gone".to_owned(), at(1))));
+        is_broken(wait(store.withdraw(destination("ads"), at(1))));
         is_broken(wait(store.purge(never())));
     }
 }
@@ -166,19 +166,20 @@ fn what_goes_through_many_leaves_a_damaged_one_out() {
     assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 1, "and is not met again");
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(claim(&store, "ads", at(73 * HOUR)).len(), 1, "freed by its click");
-    assert_eq!(wait(store.withdraw(destination("ads"), "gone".to_owned(), at(1))).unwrap(), 1);
+    assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
 }
 
 #[tokio::test]
 async fn upkeep_goes_on_past_a_damaged_record() {
     let (_memory, store) =
         tokio::task::spawn_blocking(|| with_a_damaged_sale(|name| sale(name).forward())).await.unwrap();
-    let keep = Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1 };
+    let keep = Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 };
     let (stop, stopping) = watch::channel(false);
     let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
     let clock = postbridge::ambient::Clock::fixed(at(9 * DAY));
-    let signals = Signals { keep, stop: stopping, heartbeat: Arc::clone(&heartbeat) };
-    let running = tokio::spawn(upkeep::run(Arc::new(store), clock, signals));
+    let configured = Arc::new(std::collections::HashSet::new);
+    let signals = Signals { keep, configured, stop: stopping, heartbeat: Arc::clone(&heartbeat) };
+    let running = tokio::spawn(Upkeep::new(Arc::new(store), clock, signals).run());
     crate::dispatch_world::until("a step", || heartbeat.load(std::sync::atomic::Ordering::Relaxed) != 0)
         .await;
     stop.send_replace(true);

@@ -183,7 +183,7 @@ fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
             drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
         }
     });
-    let withdrawn = store.withdraw(destination("ads"), "not configured".to_owned(), at(1));
+    let withdrawn = store.withdraw(destination("ads"), at(1));
     gated.reached.recv().unwrap();
     // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
     let purged = store.purge(never());

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::ambient::{Clock, stopwatch};
 use crate::config::outgoing::ID_PREFIXES;
 use crate::dispatch::OUTGOING;
-use crate::domain::ids::DestinationId;
+use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
 use crate::problem::Problem;
 use crate::store::writer::{CommitReport, Watch};
@@ -48,11 +48,12 @@ fn install() -> Result<Recorder, String> {
 }
 
 /// What each counter counts.
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 10] = [
+    ("postbridge_purged_total", "Records that were deleted because they were past their days"),
     ("postbridge_clicks_total", "Visitors' clicks, by where they were sent; those of the click pixel apart"),
     ("postbridge_unrecorded_clicks_total", "Visitors' clicks of which no record is kept, by reason"),
     ("postbridge_postbacks_total", "Postbacks with a valid key, by source and verdict"),
-    ("postbridge_refused_total", "Requests turned away, by reason"),
+    ("postbridge_refused_total", "Requests turned away, by reason: bad_key, unknown_source, guessing…"),
     (
         "postbridge_failed_sign_ins_total",
         "Wrong tokens, tokens without the right, and requests of addresses with too many wrong ones",
@@ -67,11 +68,29 @@ const COUNTERS: [(&str, &str); 9] = [
 ];
 
 /// What each gauge shows.
-const GAUGES: [(&str, &str); 10] = [
+const GAUGES: [(&str, &str); 16] = [
     ("postbridge_disk_free_bytes", "Free space on the data folder's disk"),
     (
         "postbridge_disk_reserve_bytes",
         "Free space below which visitors are redirected without a record, and below half of which postbacks are answered 503",
+    ),
+    ("postbridge_open_dead_letters", "Dead letters that are kept, by destination"),
+    ("postbridge_open_quarantine", "Quarantined postbacks that nothing has mapped again, by source"),
+    (
+        "postbridge_last_postback_timestamp_seconds",
+        "When the latest postback was received, in seconds since 1970, by source",
+    ),
+    (
+        "postbridge_oldest_unsent_seconds",
+        "How long ago the oldest conversion was received that waits to be sent, over all destinations",
+    ),
+    (
+        "postbridge_destination_oldest_unsent_seconds",
+        "How long ago the oldest conversion was received that waits to be sent, by destination",
+    ),
+    (
+        "postbridge_retention_paused",
+        "1 while nothing is deleted because the clock is not believed, else 0; see `postbridge confirm-clock`",
     ),
     ("postbridge_held_deliveries", "Deliveries that wait for their click, by destination"),
     ("postbridge_waiting_deliveries", "Deliveries that wait to be sent, by destination"),
@@ -154,24 +173,61 @@ pub async fn drain(recorder: Recorder, flush: impl Fn()) {
 pub type Known = Arc<Mutex<BTreeSet<String>>>;
 
 /// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
-/// that has nothing left is told as 0: what it last had would alarm for ever.
+/// that has nothing left is told as 0: what it last had would alarm for ever. `sources` are those that are
+/// configured.
 pub fn renderer(
     recorder: Recorder,
-    store: Arc<dyn Store>,
-    clock: Clock,
+    (store, clock): (Arc<dyn Store>, Clock),
     known: Known,
+    sources: Vec<SourceId>,
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
         let now = clock.now();
         let backlogs = by_label(store.backlog(now));
         let mut known = known.lock();
         known.extend(backlogs.keys().cloned());
+        let mut oldest = 0;
         for label in known.iter() {
-            set_backlog(label, &backlogs.get(label).cloned().unwrap_or_default(), now);
+            let backlog = backlogs.get(label).cloned().unwrap_or_default();
+            let unsent = unsent_for(store.as_ref(), &backlog, now);
+            oldest = oldest.max(unsent);
+            set_backlog(label, &backlog, unsent, now);
         }
         drop(known);
+        metrics::gauge!("postbridge_oldest_unsent_seconds").set(seconds(oldest));
+        sources.iter().for_each(|source| set_source(store.as_ref(), source));
+        let paused = if clock.doubt().is_some() { 1.0 } else { 0.0 };
+        metrics::gauge!("postbridge_retention_paused").set(paused);
         recorder.render()
     })
+}
+
+/// For how long the oldest conversion waits, in milliseconds.
+fn unsent_for(store: &dyn Store, backlog: &Backlog, now: Time) -> i64 {
+    let Some(oldest) = backlog.oldest_unsent else { return 0 };
+    match store.received_at(oldest) {
+        Ok(received) => received.map_or(0, |received| now.millis_since(received).max(0)),
+        Err(error) => {
+            tracing::error!(postback = %oldest, %error, "when the oldest unsent conversion was received cannot be read");
+            0
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // Milliseconds far below 2^52.
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+#[allow(clippy::cast_precision_loss)] // A count far below 2^52.
+fn set_source(store: &dyn Store, source: &SourceId) {
+    let (tally, label) = (store.source_tally(source), source.to_string());
+    metrics::gauge!("postbridge_open_quarantine", "source" => label.clone())
+        .set(tally.open_quarantine as f64);
+    if let Some(last) = tally.last {
+        metrics::gauge!("postbridge_last_postback_timestamp_seconds", "source" => label)
+            .set(seconds(last.as_millis()));
+    }
 }
 
 /// The backlog of each destination; that of all outgoing postbacks together, as they are counted.
@@ -184,13 +240,15 @@ fn by_label(backlogs: Vec<Backlog>) -> BTreeMap<String, Backlog> {
         sum.held += backlog.held;
         sum.waiting += backlog.waiting;
         sum.due += backlog.due;
+        sum.dead += backlog.dead;
+        sum.oldest_unsent = [sum.oldest_unsent, backlog.oldest_unsent].into_iter().flatten().min();
         sum.oldest_due = [sum.oldest_due, backlog.oldest_due].into_iter().flatten().min();
     }
     labelled
 }
 
 #[allow(clippy::cast_precision_loss)] // Counts far below 2^52.
-fn set_backlog(label: &str, backlog: &Backlog, now: Time) {
+fn set_backlog(label: &str, backlog: &Backlog, unsent: i64, now: Time) {
     let destination = label.to_owned();
     let age = backlog.oldest_due.map_or(0, |due| now.millis_since(due).max(0));
     metrics::gauge!("postbridge_held_deliveries", "destination" => destination.clone())
@@ -199,6 +257,9 @@ fn set_backlog(label: &str, backlog: &Backlog, now: Time) {
         .set(backlog.waiting as f64);
     metrics::gauge!("postbridge_due_deliveries", "destination" => destination.clone())
         .set(backlog.due as f64);
-    metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination)
-        .set(age as f64 / 1000.0);
+    metrics::gauge!("postbridge_open_dead_letters", "destination" => destination.clone())
+        .set(backlog.dead as f64);
+    metrics::gauge!("postbridge_destination_oldest_unsent_seconds", "destination" => destination.clone())
+        .set(seconds(unsent));
+    metrics::gauge!("postbridge_oldest_due_age_seconds", "destination" => destination).set(seconds(age));
 }

@@ -10,7 +10,7 @@ use crate::dispatch::prepare::forecast;
 use crate::domain::delivery::LaneState;
 use crate::domain::ids::{CreativeId, DestinationId, SourceId};
 use crate::domain::offer;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::rulebook::{Rulebook, built_in};
 use crate::ingest::agent;
 use crate::ingest::country::Countries;
 use crate::ingest::postback::Network;
@@ -77,9 +77,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let access = Arc::clone(&shared.access);
     shared.undeclared_proxies.forget(&config.server.trusted_proxies);
     let accounts = Arc::new(accounts(config));
-    let max_age_ms =
-        accounts.iter().filter_map(|account| Some((account.id().clone(), account.max_age_ms()?)));
-    let max_age_ms = Arc::new(max_age_ms.collect::<HashMap<DestinationId, i64>>());
+    let max_age_ms = Arc::new(max_ages(&accounts));
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     let postbacks = Postbacks {
         doors: Arc::new(doors(config, &networks)),
@@ -113,11 +111,13 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             accounts: Arc::clone(&accounts),
             lanes: lanes(shared),
             max_age_ms: Arc::clone(&max_age_ms),
+            rules: Arc::clone(&rules),
+            keep_removed_hours: config.store.keep_removed_hours,
         },
         pages: pages(
             shared,
             config,
-            PageParts { networks, reports, accounts, max_age_ms, tokens: tokens.clone(), program },
+            PageParts { networks, reports, accounts, max_age_ms, tokens: tokens.clone(), program, rules },
         ),
         tokens,
         access,
@@ -126,17 +126,28 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         is_tls: config.server.tls.is_some(),
         open_metrics: config.server.open_metrics,
         max_body_bytes: config.server.max_body_bytes,
-        operations: operations(shared, metrics),
+        operations: operations(shared, config, metrics),
     }
 }
 
-fn operations(shared: &Shared, metrics: measure::Recorder) -> Operations {
+/// The age past which each destination's platform refuses an event, in ms.
+fn max_ages(accounts: &[Arc<Account>]) -> HashMap<DestinationId, i64> {
+    accounts.iter().filter_map(|account| Some((account.id().clone(), account.max_age_ms()?))).collect()
+}
+
+/// What operators' paths read.
+fn operations(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Operations {
     let (store, clock) = (Arc::clone(&shared.store), shared.clock.clone());
     Operations {
-        metrics: measure::renderer(metrics, Arc::clone(&store), clock.clone(), Arc::clone(&shared.known)),
-        health: Arc::clone(&shared.health),
+        metrics: measure::renderer(
+            metrics,
+            (Arc::clone(&store), clock.clone()),
+            Arc::clone(&shared.known),
+            measured_sources(config),
+        ),
         store,
         clock,
+        health: Arc::clone(&shared.health),
     }
 }
 
@@ -158,6 +169,12 @@ fn network_api(
         numbers: shared.numbers.clone(),
         postbacks: postbacks.clone(),
     }
+}
+
+/// The configured sources and the built-in ones.
+fn measured_sources(config: &Config) -> Vec<SourceId> {
+    let built_in = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    config.sources.iter().map(|source| source.id.clone()).chain(built_in).collect()
 }
 
 /// What is seen of visitors: the country file is read anew, the list of bots made ready.
@@ -273,10 +290,11 @@ struct PageParts {
     max_age_ms: Arc<HashMap<DestinationId, i64>>,
     tokens: Tokens,
     program: Arc<Program>,
+    rules: Arc<Rulebook>,
 }
 
 fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
-    let PageParts { networks, reports, accounts, max_age_ms, tokens, program } = parts;
+    let PageParts { networks, reports, accounts, max_age_ms, tokens, program, rules } = parts;
     let url = |source: &Source| {
         let key = source.keys.first()?.reveal();
         let (whole, base) = (config.postback_url(source, &[]).ok()?, &config.server.public_url);
@@ -301,6 +319,8 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         urls: Arc::new(urls),
         max_age_ms,
         lanes: lanes(shared),
+        rules,
+        keep_removed_hours: config.store.keep_removed_hours,
         forecast,
     }
 }

@@ -7,6 +7,7 @@ macro_rules! say {
 
 pub mod check;
 mod click_file;
+mod confirm_clock;
 mod demo;
 pub mod init;
 mod link;
@@ -14,6 +15,7 @@ mod listing;
 mod log;
 pub mod preview;
 mod preview_report;
+mod remote;
 mod serve;
 pub mod stderr;
 pub mod templates;
@@ -54,6 +56,8 @@ enum Command {
     Templates(templates::Templates),
     /// Run the relay.
     Serve(Serve),
+    /// Say that the machine's clock is right, so that retention goes on that is paused because it jumped.
+    ConfirmClock(confirm_clock::ConfirmClock),
     /// Show the main job end to end, on a relay in a temporary folder and a stand-in platform.
     Demo(Demo),
 }
@@ -148,6 +152,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Link(command) => command.run(),
         Command::Preview(command) => command.run(),
         Command::Templates(command) => command.run(),
+        Command::ConfirmClock(command) => command.run(),
         Command::Serve(command) => {
             log::start(command.log_format, "info");
             run_to_end(serve::run(&command.config.path()))

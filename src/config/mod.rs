@@ -19,6 +19,7 @@ pub mod secrets;
 pub mod server;
 pub mod source;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -156,6 +157,7 @@ impl Config {
             ("[store] keep_conversions_days", had.keep_conversions_days, now.keep_conversions_days),
             ("[store] keep_postbacks_days", had.keep_postbacks_days, now.keep_postbacks_days),
             ("[store] keep_clicks_days", had.keep_clicks_days, now.keep_clicks_days),
+            ("[store] keep_removed_hours", had.keep_removed_hours, now.keep_removed_hours),
         ] {
             refuse(key, had.to_string(), now.to_string());
         }
@@ -173,16 +175,10 @@ impl Config {
         Ok(format!("{}/{key}/collect/{}?{query}", self.server.public_url, source.id))
     }
 
-    /// The destinations, outgoing postbacks included, that are here and not in `new`.
-    pub fn removed_destinations(&self, new: &Config) -> Vec<DestinationId> {
+    /// The ids of all accounts and outgoing postbacks.
+    pub fn destination_ids(&self) -> HashSet<DestinationId> {
         let accounts = self.destinations.iter().map(|destination| destination.account.id());
-        let all = accounts.chain(self.outgoing.iter().map(|outgoing| &outgoing.id));
-        all.filter(|id| !new.has_destination(id)).cloned().collect()
-    }
-
-    /// Whether an account or an outgoing postback has this id.
-    pub fn has_destination(&self, id: &DestinationId) -> bool {
-        self.destination(id.as_str()).is_some() || self.outgoing.iter().any(|outgoing| outgoing.id == *id)
+        accounts.chain(self.outgoing.iter().map(|outgoing| &outgoing.id)).cloned().collect()
     }
 
     /// The source with this id.

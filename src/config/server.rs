@@ -193,6 +193,8 @@ pub struct StoreSettings {
     pub keep_conversions_days: u32,
     pub keep_postbacks_days: u32,
     pub keep_clicks_days: u32,
+    /// How long what waits for a destination is kept that is not configured any more.
+    pub keep_removed_hours: u32,
 }
 
 impl StoreSettings {
@@ -221,6 +223,7 @@ impl StoreSettings {
         let keep_conversions_days = section.number("keep_conversions_days", days.clone());
         let keep_postbacks_days = section.number("keep_postbacks_days", days.clone());
         let keep_clicks_days = section.number("keep_clicks_days", days);
+        let keep_removed_hours = section.number("keep_removed_hours", 0..=8_760);
         section.finish();
         Some(StoreSettings {
             engine: engine?,
@@ -229,6 +232,7 @@ impl StoreSettings {
             keep_conversions_days: keep_conversions_days?,
             keep_postbacks_days: keep_postbacks_days?,
             keep_clicks_days: keep_clicks_days?,
+            keep_removed_hours: keep_removed_hours?,
         })
     }
 }

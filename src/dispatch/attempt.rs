@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -13,7 +14,7 @@ use crate::dispatch::decide::{self, Class, Rules, Settled};
 use crate::dispatch::health::{Gate, Standing};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::prepare::{Prepared, prepare};
-use crate::dispatch::schedule::Schedule;
+use crate::dispatch::schedule::{AgeRule, Schedule};
 use crate::dispatch::ward::{Doorway, Ward};
 use crate::dispatch::{Fault, Faults};
 use crate::domain::catch_up::Knew;
@@ -22,6 +23,7 @@ use crate::domain::delivery::{
     Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::line_limit::LineLimit;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::time::Time;
@@ -35,6 +37,8 @@ pub struct Setup {
     pub client: Client,
     pub policies: Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
     pub schedule: Arc<Schedule>,
+    /// It says whether the time may end a delivery.
+    pub clock: Clock,
     pub max_in_flight: usize,
     pub max_per_second: Option<std::num::NonZeroU32>,
     /// The statuses that an outgoing postback tells; `None`: as the source says.
@@ -49,9 +53,18 @@ impl Setup {
         self.account.mode().sends()
     }
 
-    fn rules(&self, source: &SourceId) -> Rules<'_> {
+    fn rules(&self, source: &SourceId, now: Time) -> Rules<'_> {
         let policy = self.policies.get(source).map(Arc::as_ref);
-        Rules::of(&self.account, Forwarding { policy, on: self.on.as_deref() })
+        let rules = Rules::of(&self.account, Forwarding { policy, on: self.on.as_deref() });
+        Rules { age: self.age(now), ..rules }
+    }
+
+    /// A clock that is not believed makes nothing too old.
+    fn age(&self, now: Time) -> AgeRule {
+        match self.clock.believes(now) {
+            true => AgeRule::Counts(self.account.max_age_ms()),
+            false => AgeRule::Suspended,
+        }
     }
 
     /// What an attempt at this delivery knows.
@@ -61,7 +74,7 @@ impl Setup {
 
     /// What ends this delivery without an attempt, if anything does.
     pub fn ended_before(&self, claimed: &Claimed, now: Time) -> Option<Settled> {
-        decide::before(&self.rules(&claimed.conversion.source), claimed, now)
+        decide::before(&self.rules(&claimed.conversion.source, now), claimed, now)
     }
 }
 
@@ -78,8 +91,6 @@ pub struct Shared {
     pub retrying: AtomicUsize,
     pub delivered: AtomicU64,
     pub generation: AtomicU64,
-    /// The destination was taken out of the configuration: what would wait ends skipped.
-    pub leaving: AtomicBool,
     /// Wakes the lane: a place is free, a probe was answered, a retry has its time.
     pub poke: Notify,
     /// How many attempts may be waiting for their record to become durable. Beyond that, places
@@ -93,6 +104,8 @@ pub struct Notes {
     /// The earliest retry that this lane has scheduled.
     pub next_retry: Option<Time>,
     pub last_error: Option<(Time, String)>,
+    /// The log lines about dead deliveries.
+    pub dead_lines: LineLimit,
 }
 
 /// A place among the destination's attempts in flight, and among those of its host; free again when
@@ -205,14 +218,14 @@ pub async fn run(mut job: Job) {
     }
     let began = stopwatch();
     let (setup, claimed) = (&job.setup, &job.claimed);
-    let done = match prepare(&setup.account, &setup.rules(&claimed.conversion.source), claimed, at) {
+    let done = match prepare(&setup.account, &setup.rules(&claimed.conversion.source, at), claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
             Done { settled: *settled, knew: setup.knew(claimed), request, answer: None, remarks }
         }
         Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
     };
-    let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let took_ms = whole_millis(began.elapsed());
     let Job { shared, claimed, place, probing, .. } = job;
     drop(probing);
     // Never closed, so never refused; a closed one would only mean no bound.
@@ -223,6 +236,14 @@ pub async fn run(mut job: Job) {
     drop(bound);
 }
 
+/// As an attempt keeps it. A request is timed out long before 49 days.
+fn whole_millis(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or_else(|_| {
+        tracing::error!(seconds = span.as_secs(), "an attempt took longer than can be written down");
+        u32::MAX
+    })
+}
+
 async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> Done {
     let reply = job.setup.client.send(&request).await;
     crash::point("dispatch.after_send");
@@ -231,8 +252,7 @@ async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> 
     let (judgement, shown) = judge(&setup.account, &request, &reply, now);
     let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
     job.probing.judged(&judgement, current, now);
-    let mut settled =
-        decide::after(judgement, &job.claimed, setup.account.max_age_ms(), &setup.schedule, now);
+    let mut settled = decide::after(judgement, &job.claimed, setup.age(now), &setup.schedule, now);
     if matches!(reply, Reply::Forbidden(_)) && settled.class == Class::Rejected {
         settled.class = Class::Forbidden;
     }
@@ -317,24 +337,19 @@ fn bare(judgement: Judgement) -> Judgement {
 }
 
 /// Makes a settled delivery durable, then counts it.
-async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms): (Time, u32)) {
+async fn settle(shared: &Shared, claimed: Claimed, done: Done, (at, took_ms): (Time, u32)) {
     let now = shared.clock.now();
-    let leaving = shared.leaving.load(Ordering::Acquire);
-    if leaving && matches!(done.settled.state, DeliveryState::Waiting { .. }) {
-        done.settled.state = DeliveryState::Skipped { at: now, code: None, reason: WITHDRAWN.to_owned() };
-        done.settled.class = Class::Off;
-    }
     let Done { settled, knew, request, answer, remarks } = done;
     shared.note(&settled, now);
     let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remarks };
     let state = settled.state.clone();
-    let knew = (!leaving).then_some(knew);
-    let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew };
+    let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew: Some(knew) };
     if !shared.record(outcome).await {
         return;
     }
     shared.meters.recorded(&settled, took_ms, now.millis_since(claimed.conversion.received_at));
     match settled.state {
+        DeliveryState::Dead { .. } => shared.log_dead(&settled, now),
         DeliveryState::Delivered { .. } => {
             shared.delivered.fetch_add(1, Ordering::Relaxed);
         }
@@ -348,10 +363,21 @@ async fn settle(shared: &Shared, claimed: Claimed, mut done: Done, (at, took_ms)
     }
 }
 
-/// Why a delivery ends whose destination is no longer there.
-pub const WITHDRAWN: &str = "the destination was taken out of the configuration";
-
 impl Shared {
+    /// A line for the operator; the reason may name a person's data, its class does not.
+    fn log_dead(&self, settled: &Settled, now: Time) {
+        let mut notes = self.notes.lock();
+        let Some(left_out) = notes.dead_lines.admit(now) else { return };
+        drop(notes);
+        let (destination, reason) = (&self.destination, settled.class.word());
+        tracing::warn!(
+            %destination,
+            reason,
+            left_out,
+            "a delivery is dead: see Dead letters, fix what its reason names, then retry"
+        );
+    }
+
     fn note(&self, settled: &Settled, now: Time) {
         let reason = match &settled.judgement {
             Judgement::Retry { reason, .. } | Judgement::Dead { reason } | Judgement::Park { reason } => {

@@ -68,10 +68,14 @@ impl Breaker {
         Breaker { rule, state: State::Closed, window: [Bucket::default(); BUCKETS] }
     }
 
+    /// One that would stay open for longer than it can was opened before the clock was set back.
     pub fn passage(&self, now: Time) -> Passage {
+        let lasts = |until: Time| {
+            (1..=self.rule.longest_ms.max(self.rule.open_ms)).contains(&until.millis_since(now))
+        };
         match self.state {
             State::Closed => Passage::Free,
-            State::Open { until, .. } if now < until => Passage::Shut(until),
+            State::Open { until, .. } if lasts(until) => Passage::Shut(until),
             State::Open { .. } => Passage::Probe,
         }
     }

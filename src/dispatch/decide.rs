@@ -1,6 +1,6 @@
 //! What becomes of a delivery, before anything is sent and after an answer came. Pure.
 
-use crate::dispatch::schedule::{Limit, LimitKind, PATIENCE_MS, Schedule};
+use crate::dispatch::schedule::{AgeRule, Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::consent::ConsentNeed;
 use crate::domain::conversion::Status;
 use crate::domain::delivery::{DeliveryState, Judgement, SkipCode};
@@ -15,7 +15,7 @@ pub struct Rules<'a> {
     pub mode: Mode,
     pub changes: Changes,
     /// The oldest event that the platform takes, counted from when it happened.
-    pub max_age_ms: Option<i64>,
+    pub age: AgeRule,
     /// Absent when the source is no longer configured.
     pub policy: Option<&'a SourcePolicy>,
     /// The statuses that an outgoing postback tells, whatever the source forwards.
@@ -30,7 +30,7 @@ impl<'a> Rules<'a> {
         Rules {
             mode: account.mode(),
             changes: account.changes(),
-            max_age_ms: account.max_age_ms(),
+            age: AgeRule::Counts(account.max_age_ms()),
             policy: forwarding.policy,
             on: forwarding.on,
             consent: account.consent_need(),
@@ -208,7 +208,7 @@ fn not_told(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> 
 
 fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
     let conversion = &claimed.conversion;
-    let max_age = rules.max_age_ms?;
+    let AgeRule::Counts(Some(max_age)) = rules.age else { return None };
     let limit = Limit::of(Some(max_age), conversion.event_time, conversion.received_at);
     if !limit.is_over(now) {
         return None;
@@ -240,7 +240,7 @@ fn duration_words(millis: i64) -> String {
 pub fn after(
     judgement: Judgement,
     claimed: &Claimed,
-    max_age_ms: Option<i64>,
+    age: AgeRule,
     schedule: &Schedule,
     now: Time,
 ) -> Settled {
@@ -263,12 +263,16 @@ pub fn after(
         Judgement::Retry { reason, after_ms, .. } => {
             let due = schedule.next(&claimed.id, attempts, now, *after_ms);
             let conversion = &claimed.conversion;
-            let limit = Limit::of(max_age_ms, conversion.event_time, conversion.received_at);
-            if due <= limit.until {
-                (DeliveryState::Waiting { due }, attempts, Class::Retry)
-            } else {
-                let reason = gave_up(&limit, due, attempts, reason);
-                (DeliveryState::Dead { at: now, reason }, attempts, Class::GaveUp)
+            let limit = match age {
+                AgeRule::Counts(age) => Some(Limit::of(age, conversion.event_time, conversion.received_at)),
+                AgeRule::Suspended => None,
+            };
+            match limit.filter(|limit| due > limit.until) {
+                None => (DeliveryState::Waiting { due }, attempts, Class::Retry),
+                Some(limit) => {
+                    let reason = gave_up(&limit, due, attempts, reason);
+                    (DeliveryState::Dead { at: now, reason }, attempts, Class::GaveUp)
+                }
             }
         }
     };

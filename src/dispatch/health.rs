@@ -84,16 +84,18 @@ impl Health {
             Passage::Shut(until) => Some(until),
             Passage::Probe | Passage::Free => None,
         };
-        let parked = self.parked.as_ref().map(|park| park.next_probe);
+        // A probe that is further away than any was planned before the clock was set back.
+        let in_time = |probe: &Time| probe.millis_since(now) <= self.rule.probe_every_ms;
+        let next_probe = self.parked.as_ref().map(|park| park.next_probe).filter(in_time);
         // An account that is refused is asked about however the platform did before.
-        let breaker = breaker.filter(|_| parked.is_none());
+        let breaker = breaker.filter(|_| self.parked.is_none());
         let hold = self.hold(now).map(|hold| hold.until);
-        let shut = [parked, hold, breaker].into_iter().flatten().filter(|until| now < *until).max();
+        let shut = [next_probe, hold, breaker].into_iter().flatten().filter(|until| now < *until).max();
         if shut.is_some() {
             return Gate::Shut(shut);
         }
         match passage {
-            _ if parked.is_some() => Gate::Probe(Probe::Parked),
+            _ if self.parked.is_some() => Gate::Probe(Probe::Parked),
             _ if self.hold.is_some() => Gate::Probe(Probe::Hold),
             Passage::Probe | Passage::Shut(_) => Gate::Probe(Probe::Breaker),
             Passage::Free if self.proven => Gate::Free,

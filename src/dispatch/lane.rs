@@ -166,7 +166,7 @@ impl LaneTask {
             if let Some(wait) = limiter.take() {
                 return Next::Pause(wait);
             }
-            most = most.min(usize::try_from(limiter.burst.get()).unwrap_or(usize::MAX));
+            most = most.min(limiter.burst.get() as usize);
         }
         let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
         let retrying = self.shared.retrying.load(Ordering::Relaxed);

@@ -64,10 +64,11 @@ impl Meters {
         match &settled.state {
             DeliveryState::Delivered { .. } => {
                 self.attempt_seconds.record(f64::from(took_ms) / 1e3);
-                let whole = u32::try_from(since_arrival_ms.max(0)).unwrap_or(u32::MAX);
+                #[allow(clippy::cast_precision_loss)] // Milliseconds far below 2^52.
+                let whole = since_arrival_ms.max(0) as f64;
                 let first = settled.attempts <= 1;
                 let histogram = if first { &self.first_seconds } else { &self.later_seconds };
-                histogram.record(f64::from(whole) / 1e3);
+                histogram.record(whole / 1e3);
             }
             DeliveryState::Dead { .. } => count(&self.dead, settled.class),
             DeliveryState::Skipped { .. } => count(&self.skipped, settled.class),

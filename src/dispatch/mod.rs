@@ -16,7 +16,7 @@ mod ward;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -225,7 +225,6 @@ impl Dispatch {
             inside.lanes.insert(id, running);
         }
         for (_, running) in before {
-            running.shared.leaving.store(true, Ordering::Release);
             running.orders.send_replace(Order::Finish);
             inside.leaving.push(running);
         }
@@ -276,6 +275,7 @@ impl Dispatch {
             client,
             policies: Arc::clone(policies),
             schedule: Arc::clone(&self.schedule),
+            clock: self.clock.clone(),
             max_in_flight: lane.max_in_flight.max(1),
             // The host counts for all its lanes.
             max_per_second: lane.max_per_second.filter(|_| lane.outgoing.is_none()),
@@ -301,7 +301,6 @@ impl Dispatch {
             retrying: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
             generation: AtomicU64::new(setup.generation),
-            leaving: AtomicBool::new(false),
             poke: Notify::new(),
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
@@ -379,7 +378,7 @@ impl Running {
             parked: ward.parked(),
             open_until: ward.open_until(),
             hold: ward.hold(shared.clock.now()),
-            in_flight: u64::try_from(shared.in_flight.load(Ordering::Relaxed)).unwrap_or(u64::MAX),
+            in_flight: shared.in_flight.load(Ordering::Relaxed) as u64,
             delivered: shared.delivered.load(Ordering::Relaxed),
             last_error: shared.notes.lock().last_error.clone(),
         }

@@ -46,7 +46,7 @@ impl Default for Schedule {
 impl Schedule {
     /// The wait after `attempt` (1 and up) has failed, before jitter.
     pub fn wait_ms(&self, attempt: u32) -> i64 {
-        let index = usize::try_from(attempt.max(1) - 1).unwrap_or(usize::MAX);
+        let index = attempt.max(1) as usize - 1;
         self.steps.get(index).copied().unwrap_or(self.then_every)
     }
 
@@ -70,6 +70,15 @@ fn jitter_ms(id: &DeliveryId, attempt: u32, wait: i64) -> i64 {
     let quarter = wait.max(0) / 4;
     // The product is below 2^63 for any wait below 272 years.
     quarter.saturating_mul(part) / i64::from(u32::MAX)
+}
+
+/// By what a delivery is too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeRule {
+    /// The oldest event that the platform takes, in milliseconds; without it our own patience.
+    Counts(Option<i64>),
+    /// The clock is not believed, so nothing is too old by it: the platform decides.
+    Suspended,
 }
 
 /// The last moment at which an event may be sent, and why then.

@@ -188,7 +188,7 @@ impl Doorway {
     fn new(per_second: Option<NonZeroU32>) -> Doorway {
         // What has a place waits for its turn while its conversion may change: with two seconds' worth
         // of places nobody waits longer than that.
-        let most = per_second.map(|rate| usize::try_from(rate.get()).unwrap_or(usize::MAX).saturating_mul(2));
+        let most = per_second.map(|rate| (rate.get() as usize).saturating_mul(2));
         let places = most.map_or(HOST_PLACES, |most| most.min(HOST_PLACES));
         let limiter = per_second.map(|rate| {
             let burst = NonZeroU32::new(rate.get() / 20).unwrap_or(NonZeroU32::MIN);

@@ -70,6 +70,8 @@ pub enum SkipCode {
     ConsentDenied,
     /// The destination wants an explicit yes, and there is none.
     ConsentUnknown,
+    /// The destination was taken out of the configuration and not put back in time.
+    DestinationRemoved,
 }
 
 impl SkipCode {
@@ -78,6 +80,7 @@ impl SkipCode {
         match self {
             SkipCode::ConsentDenied => "consent_denied",
             SkipCode::ConsentUnknown => "consent_unknown",
+            SkipCode::DestinationRemoved => "destination_removed",
         }
     }
 
@@ -89,6 +92,9 @@ impl SkipCode {
             }
             SkipCode::ConsentUnknown => {
                 "the visitor's consent is not known, and this destination has `consent = \"granted\"`"
+            }
+            SkipCode::DestinationRemoved => {
+                "the destination was taken out of the configuration and not put back within `keep_removed_hours`"
             }
         }
     }

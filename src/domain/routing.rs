@@ -140,7 +140,7 @@ impl Route {
 
     /// What advertisers report is the network's business: an ad account takes it only where it names whose
     /// conversions it takes.
-    fn takes(&self, conversion: &Conversion) -> bool {
+    pub(in crate::domain) fn takes(&self, conversion: &Conversion) -> bool {
         self.only.fits(conversion) && self.scope.covers(conversion) && !self.leaves_out(conversion)
     }
 
@@ -153,7 +153,7 @@ impl Route {
     }
 
     /// Whether it is told a conversion of this status on first telling.
-    fn forwards(&self, conversion: &Conversion, policy: &SourcePolicy) -> bool {
+    pub(in crate::domain) fn forwards(&self, conversion: &Conversion, policy: &SourcePolicy) -> bool {
         match &self.on {
             Some(on) => on.contains(&conversion.status) && conversion.status != Status::Scrubbed,
             None => is_forwardable(conversion, policy),

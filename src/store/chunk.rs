@@ -37,9 +37,12 @@ impl Chunk {
             for (at, head) in (0u64..).zip(heads) {
                 if let Some(overlay) = overlays.remove(&(*first + at)) {
                     head.sketch = Some(overlay);
-                } else if let Some(standing) = marks.and_then(|marks| standing_in(head, marks, at))
-                    && let Some(sketch) = &mut head.sketch
-                {
+                    continue;
+                }
+                let Some(marks) = marks else { continue };
+                let standing = standing_in(head, marks, at);
+                let standing = standing.map_err(|error| corrupt(&key::marks(*first), &error))?;
+                if let (Some(standing), Some(sketch)) = (standing, &mut head.sketch) {
                     sketch.standing = standing;
                 }
             }
@@ -85,7 +88,7 @@ fn collect<T: DeserializeOwned>(
     if let Some(error) = failed {
         return Err(error);
     }
-    let prefix = from.first().copied().unwrap_or_default();
+    let Some(prefix) = from.first().copied() else { return Ok(Vec::new()) };
     found
         .into_iter()
         .map(|(number, value)| Ok((number, whole(shelf, prefix, number, value, part)?)))

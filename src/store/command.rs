@@ -6,6 +6,7 @@ use crate::domain::delivery::{Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
 use crate::store::consent::ConsentArrival;
+use crate::store::keeping::KeepingCommand;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
 use crate::store::{
@@ -41,6 +42,7 @@ pub enum Command {
         answer: Answer<u64>,
     },
     Status(StatusCommand),
+    Keeping(KeepingCommand),
     Suppression(SuppressionCommand),
     Purge(PurgeBefore, Answer<Purged>),
     Probe(Answer<()>),
@@ -81,6 +83,7 @@ impl Command {
             Command::Retry(_, answer) => drop(answer.send(Err(error))),
             Command::Withdraw(_, answer) | Command::Expire { answer, .. } => drop(answer.send(Err(error))),
             Command::Status(command) => command.refuse(error),
+            Command::Keeping(command) => command.refuse(error),
             Command::Suppression(command) => command.refuse(error),
             Command::Purge(_, answer) => drop(answer.send(Err(error))),
         }
@@ -97,7 +100,6 @@ pub struct Retry {
 /// A destination is gone; done in steps.
 pub struct Withdraw {
     pub destination: DestinationId,
-    pub reason: String,
     pub now: Time,
     /// How many earlier steps have skipped.
     pub done: u64,

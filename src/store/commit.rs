@@ -13,8 +13,8 @@ use crate::store::clicks::record::StoredClick;
 use crate::store::group::{Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, Mark, Marks, Pieces, Sketch,
-    StoredAttempt, VerdictWord, key,
+    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, LayoutError, Mark, Marks, Pieces, Sketch,
+    StoredAttempt, VerdictWord, key, tag,
 };
 use crate::store::shelf::corrupt;
 
@@ -38,6 +38,10 @@ impl Group<'_> {
             layout::put(&mut batch, key.clone(), record.map_err(|e| corrupt(&key, &e))?, clicked.had);
         }
         self.trail.pack(&mut batch, self.numbers.next_click)?;
+        if let Some(runs) = self.shared.lately.lock().new_runs(self.trail.logged()) {
+            let packed = layout::pack(&(), &runs).map_err(|error| corrupt(key::CLICK_RUNS, &error))?;
+            layout::put(&mut batch, key::CLICK_RUNS.to_vec(), packed, 0);
+        }
         for (click, ahead) in &self.ahead {
             put_ahead(&mut batch, click, ahead)?;
         }
@@ -57,6 +61,10 @@ impl Group<'_> {
         }
         self.suppressing.pack(&mut batch)?;
         self.purging.pack(&mut batch, self.numbers)?;
+        if let Some(kept) = &mut self.kept {
+            let before = Arc::clone(&self.shared.index.lock().kept);
+            kept.pack(&mut batch, &before)?;
+        }
         Ok(Ready { batch, blocks })
     }
 
@@ -106,7 +114,7 @@ impl Group<'_> {
                     unknown.insert((found.value, found.pieces))
                 }
             };
-            mark(&mut beside.0, number - first, changed);
+            mark(&mut beside.0, number - first, changed).map_err(|e| corrupt(&key::marks(first), &e))?;
         }
         for (first, (mut marks, had)) in marks {
             marks.sort_by_key(|mark| (mark.entry, mark.delivery));
@@ -146,9 +154,7 @@ impl Group<'_> {
         }
         let heads = ready.blocks.iter().flat_map(|block| &block.heads);
         for (number, head) in (self.first..).zip(heads) {
-            if let Some(again) = head.again {
-                index.note_again(number, again.get(), head.word.is_conversion());
-            }
+            index.note_head(number, head);
             index.reversals.wait(number, &head.sales);
             if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
                 woken.extend(index.apply(number, None, Some(sketch), &self.asked));
@@ -165,6 +171,9 @@ impl Group<'_> {
             index.lists = lists;
         }
         self.purging.publish(&mut index);
+        if let Some(kept) = &self.kept {
+            index.kept = Arc::new(kept.clone());
+        }
         for destination in woken {
             index.notify(&destination).notify_one();
         }
@@ -183,8 +192,9 @@ pub fn put_block(batch: &mut Batch, block: &Block, had: Pieces) -> Result<(), St
 }
 
 /// Writes down every delivery that no longer stands as it did.
-fn mark(marks: &mut Marks, entry: u64, changed: &Changed) {
-    let entry = u16::try_from(entry).unwrap_or(u16::MAX);
+fn mark(marks: &mut Marks, entry: u64, changed: &Changed) -> Result<(), LayoutError> {
+    let too_great = |_| LayoutError::TooGreat { what: "entry", number: entry };
+    let entry = u16::try_from(entry).map_err(too_great)?;
     let now = changed.record.standing.deliveries.iter().zip(&changed.record.standing.last_attempts);
     let was = changed.was.deliveries.iter().zip(&changed.was.last_attempts);
     for (place, (now, _)) in (0u32..).zip(now.zip(was)).filter(|(_, (now, was))| now != was) {
@@ -198,11 +208,13 @@ fn mark(marks: &mut Marks, entry: u64, changed: &Changed) {
             last_attempt: *last_attempt,
         });
     }
+    Ok(())
 }
 
 fn head_of(postback: &Postback, sketch: Option<Sketch>, sales: Vec<ConversionId>) -> EntryHead {
     EntryHead {
         at: postback.received_at,
+        source: postback.source.as_ref().map(|source| tag(source.as_str())),
         word: VerdictWord::of(&postback.verdict),
         again: postback.again,
         raw: postback.raw.is_some(),

@@ -18,7 +18,6 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::status::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
-use crate::store::clicks::lately::Lately;
 use crate::store::clicks::log;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
 use crate::store::consent::ConsentArrival;
@@ -66,7 +65,7 @@ impl Default for Settings {
 /// there before may be read a moment earlier, while its commit is being synced; should the sync fail, no
 /// read is answered any more.
 pub struct Embedded {
-    shared: Arc<Shared>,
+    pub(in crate::store) shared: Arc<Shared>,
     /// Permits to look at many records.
     long_reads: Arc<Semaphore>,
     queue: Arc<Queue>,
@@ -97,8 +96,9 @@ impl Embedded {
         let shelf = Shelf::new(kv);
         let opened = rebuild(&shelf, settings.dedup_mask)?;
         let rules = RwLock::new(Arc::new(Rulebook::default()));
-        let lately = Mutex::new(Lately::new(opened.numbers.next_click));
-        let shared = Arc::new(Shared { shelf, index: Mutex::new(opened.index), rules, lately });
+        let lately = Mutex::new(opened.lately);
+        let (index, quarantine_lines) = (Mutex::new(opened.index), Mutex::default());
+        let shared = Arc::new(Shared { shelf, index, rules, lately, quarantine_lines });
         let queue = Arc::new(Queue::default());
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
@@ -135,7 +135,10 @@ impl Embedded {
     }
 
     /// Queues a command now, so that it happens even when nobody waits for the answer.
-    fn write<T: Send + 'static>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Later<'_, T> {
+    pub(in crate::store) fn write<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Answer<T>) -> Command,
+    ) -> Later<'_, T> {
         let (answer, done) = oneshot::channel();
         self.queue.push(command(answer));
         Box::pin(async move { done.await.unwrap_or(Err(StoreError::Closed)) })
@@ -393,8 +396,8 @@ impl Store for Embedded {
         self.write(|answer| Command::Retry(Retry { id, now, oldest_event }, answer))
     }
 
-    fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64> {
-        let withdraw = Withdraw { destination, reason, now, done: 0 };
+    fn withdraw(&self, destination: DestinationId, now: Time) -> Later<'_, u64> {
+        let withdraw = Withdraw { destination, now, done: 0 };
         self.write(|answer| Command::Withdraw(withdraw, answer))
     }
 

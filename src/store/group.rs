@@ -24,6 +24,7 @@ use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
 use crate::store::group_facts::Memory;
 use crate::store::index::Index;
+use crate::store::keeping::Kept;
 use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt, hash};
 use crate::store::network::line::ReportLine;
 use crate::store::network::suppressed::Suppressing;
@@ -31,6 +32,7 @@ use crate::store::network::tally::Tally;
 use crate::store::purge::{self, Cursor, Purging};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::{Record, Shelf};
+use crate::store::sources::QuarantineLines;
 use crate::store::steps::Withdrawn;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, StoreError};
 
@@ -45,6 +47,7 @@ pub struct Shared {
     pub rules: RwLock<Arc<Rulebook>>,
     /// Only the writer moves it on.
     pub lately: Mutex<Lately>,
+    pub quarantine_lines: Mutex<QuarantineLines>,
 }
 
 /// A postback that the group brings, with the conversion it makes.
@@ -109,6 +112,8 @@ pub struct Group<'a> {
     /// How many conversions the group adds where caps count them.
     pub tally: Tally,
     pub purging: Purging,
+    /// What is kept for operators, as it becomes.
+    pub kept: Option<Kept>,
     pub probe: bool,
     promises: Vec<Promise>,
     /// What is left of long commands.
@@ -140,6 +145,7 @@ impl<'a> Group<'a> {
             suppressing: Suppressing::on(Arc::clone(&shared.index.lock().lists)),
             tally: Tally::default(),
             purging: Purging::default(),
+            kept: None,
             probe: false,
             promises: Vec::new(),
             again: Vec::new(),
@@ -198,6 +204,7 @@ impl<'a> Group<'a> {
                 self.promise(decided, answer);
             }
             Command::Status(command) => self.take_status(command),
+            Command::Keeping(command) => self.take_keeping(command),
             Command::Suppression(command) => self.take_suppression(command),
             Command::Probe(answer) => {
                 self.probe = true;
@@ -292,6 +299,9 @@ impl<'a> Group<'a> {
     }
 
     fn remember(&mut self, told: Told, verdict: Verdict, note: Option<String>, made: Made) {
+        if let (Verdict::Quarantined(fault), Some(source), None) = (&verdict, &told.source, told.again) {
+            self.shared.quarantine_lines.lock().write(source, fault, (told.seq, told.received_at));
+        }
         let number = told.seq.get();
         let mut conversion = None;
         let mut sketch = None;

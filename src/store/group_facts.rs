@@ -93,6 +93,8 @@ impl Facts for Memory<'_, '_> {
         let line = itself.and_then(|(_, record)| ReportLine::of(&record.conversion));
         let itself = line.is_some_and(|line| tally::place(&line) == Some((offer, day)));
         let stored = self.group.shared.index.lock().tally.get(offer, day);
-        Ok(u64::try_from(stored + self.tally.get(offer, day) - i64::from(itself)).unwrap_or(0))
+        // Below zero only by scrubs that the group takes back: nothing counts then.
+        let count = stored + self.tally.get(offer, day) - i64::from(itself);
+        Ok(count.max(0).unsigned_abs())
     }
 }

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::ids::{ConversionId, DestinationId};
+use crate::domain::ids::{ConversionId, DestinationId, Seq};
 use crate::domain::time::Time;
 use crate::store::Backlog;
-use crate::store::layout::{Sketch, Standing};
+use crate::store::keeping::Kept;
+use crate::store::layout::{EntryHead, Sketch, Standing};
 use crate::store::needed::Needed;
 use crate::store::network::lists::Lists;
 use crate::store::network::rows::Rows;
 use crate::store::network::statuses::Dispositions;
 use crate::store::network::tally::Tally;
 use crate::store::queues::{Lane, Slot};
+use crate::store::runs::Runs;
+use crate::store::sources::Sources;
 use crate::store::transactions::reused::Reused;
 use crate::store::transactions::reversals::Reversals;
 
@@ -145,6 +148,10 @@ pub struct Index {
     pub tally: Tally,
     pub dispositions: Dispositions,
     pub lists: Arc<Lists>,
+    pub kept: Arc<Kept>,
+    /// Where the times of postbacks go back.
+    pub runs: Runs,
+    pub sources: Sources,
     notify: HashMap<DestinationId, Arc<Notify>>,
 }
 
@@ -168,6 +175,9 @@ impl Index {
             tally: Tally::default(),
             dispositions: Dispositions::default(),
             lists: Arc::default(),
+            kept: Arc::default(),
+            runs: Runs::default(),
+            sources: Sources::default(),
             notify: HashMap::new(),
         }
     }
@@ -234,8 +244,24 @@ impl Index {
         self.end = end;
     }
 
+    /// Takes note of postback `seq`, by number.
+    pub fn note_head(&mut self, seq: u64, head: &EntryHead) {
+        self.sources.note(head);
+        match head.again {
+            None => {
+                self.runs.note(seq, head.at);
+            }
+            Some(of) => {
+                // It has the source of what it maps again.
+                let closed = head.source.filter(|_| !head.gone && !self.is_mapped_again(of.get()));
+                closed.into_iter().for_each(|source| self.sources.close(source));
+                self.note_again(seq, of.get(), head.word.is_conversion());
+            }
+        }
+    }
+
     /// Takes note that postback `seq` maps `of` again, and whether it is of a conversion now.
-    pub fn note_again(&mut self, seq: u64, of: u64, is_conversion: bool) {
+    fn note_again(&mut self, seq: u64, of: u64, is_conversion: bool) {
         let first = self.first_of(of);
         self.reversals.forget(of);
         self.remapped.again.insert(of);
@@ -260,7 +286,10 @@ impl Index {
         self.remapped.taken.get(&first).copied()
     }
 
-    pub fn forget_again(&mut self, seq: u64) {
+    /// Takes a postback out that is gone; with the tag of its source, where it was quarantined.
+    pub fn forget_again(&mut self, seq: u64, quarantined: Option<u32>) {
+        let open = quarantined.filter(|_| !self.is_mapped_again(seq));
+        open.into_iter().for_each(|source| self.sources.close(source));
         self.remapped.again.remove(&seq);
         self.remapped.chain.remove(&seq);
         self.remapped.taken.remove(&seq);
@@ -401,9 +430,15 @@ impl Index {
         self.notify.entry(destination.clone()).or_default().clone()
     }
 
-    /// What every destination with unfinished deliveries has before it, by name.
+    /// Every destination for which something is held or waits.
+    pub fn awaited_destinations(&self) -> Vec<DestinationId> {
+        let awaited = self.lanes.iter().filter(|(_, lane)| lane.waiting() + lane.held() > 0);
+        awaited.map(|(destination, _)| destination.clone()).collect()
+    }
+
+    /// What every destination has before it that has unfinished or dead deliveries, by name.
     pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
-        let busy = self.lanes.iter_mut().filter(|(_, lane)| lane.waiting() + lane.held() > 0);
+        let busy = self.lanes.iter_mut().filter(|(_, lane)| lane.waiting() + lane.held() + lane.dead() > 0);
         let mut backlog: Vec<Backlog> = busy
             .map(|(destination, lane)| Backlog {
                 destination: Some(destination.clone()),
@@ -411,6 +446,8 @@ impl Index {
                 waiting: lane.waiting(),
                 due: lane.due(now),
                 oldest_due: lane.oldest_due(now),
+                oldest_unsent: lane.oldest_unsent().and_then(Seq::new),
+                dead: lane.dead(),
             })
             .collect();
         backlog.sort_by(|a, b| a.destination.cmp(&b.destination));

@@ -29,6 +29,8 @@
 //! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
 //! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
 
+pub mod key;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +55,7 @@ pub const BLOCK_BYTES: usize = 20 * 1024;
 /// Version, pieces, head length.
 const PREAMBLE: usize = 7;
 /// No record unpacks to more than this.
-const MAX_PLAIN: usize = 256 * 1024 * 1024;
+const MAX_PLAIN: u32 = 256 * 1024 * 1024;
 
 /// Why stored bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,118 +64,17 @@ pub enum LayoutError {
     Version(u8),
     #[error("it ends too early")]
     Short,
+    /// Written down all the same, another number would be there.
+    #[error("its {what} is {number}, more than the record has room for")]
+    TooGreat { what: &'static str, number: u64 },
+    /// A record refers to something that another one does not have.
+    #[error("it names {what} {number}, which there is not")]
+    Dangling { what: &'static str, number: u64 },
+    /// The index or another record says that it is there.
+    #[error("it is missing")]
+    Missing,
     #[error("{0}")]
     Content(String),
-}
-
-/// Makes keys.
-pub mod key {
-    use crate::domain::ids::{ClickId, OfferId, VisitorId};
-    use crate::store::network::lists::Token;
-
-    /// The name under `M` where the format is told.
-    pub const FORMAT: &[u8] = b"Mformat";
-    /// The name under `M` of the numbers that must not be given twice.
-    pub const NUMBERS: &[u8] = b"Mnumbers";
-    /// The name under `M` that a readiness probe writes.
-    pub const PROBE: &[u8] = b"Mprobe";
-    /// The name under `M` of the key by which suppressed e-mail addresses and phone numbers are hashed.
-    pub const HASH_KEY: &[u8] = b"Mhashkey";
-
-    fn numbered(prefix: u8, number: u64) -> Vec<u8> {
-        let mut key = Vec::with_capacity(9);
-        key.push(prefix);
-        key.extend_from_slice(&number.to_be_bytes());
-        key
-    }
-
-    pub fn attempts(first: u64) -> Vec<u8> {
-        numbered(b'A', first)
-    }
-
-    pub fn block(first: u64) -> Vec<u8> {
-        numbered(b'B', first)
-    }
-
-    pub fn heads(first: u64) -> Vec<u8> {
-        numbered(b'H', first)
-    }
-
-    pub fn overlay(seq: u64) -> Vec<u8> {
-        numbered(b'C', seq)
-    }
-
-    pub fn marks(first: u64) -> Vec<u8> {
-        numbered(b'X', first)
-    }
-
-    pub fn click(id: &ClickId) -> Vec<u8> {
-        [b"K", id.as_str().as_bytes()].concat()
-    }
-
-    /// The log of clicks.
-    pub fn log(first: u64) -> Vec<u8> {
-        numbered(b'G', first)
-    }
-
-    /// Days sort as they follow one another; without an offer, what lies before every offer's.
-    pub fn day(day: i64, offer: Option<&OfferId>) -> Vec<u8> {
-        let sorted = (day ^ i64::MIN).to_be_bytes();
-        [b"D", &sorted[..], offer.map_or("", OfferId::as_str).as_bytes()].concat()
-    }
-
-    pub fn visitor(id: &VisitorId) -> Vec<u8> {
-        [b"V", id.as_str().as_bytes()].concat()
-    }
-
-    /// Answers about a click that is not recorded.
-    pub fn answers(click: &ClickId) -> Vec<u8> {
-        [b"Y", click.as_str().as_bytes()].concat()
-    }
-
-    /// Before the keys of all answers.
-    pub const ANSWERS: &[u8] = b"Y";
-
-    /// Behind the keys of all answers.
-    pub fn after_answers() -> Vec<u8> {
-        b"Z".to_vec()
-    }
-
-    pub fn text(name: &str) -> Vec<u8> {
-        [b"T", name.as_bytes()].concat()
-    }
-
-    pub fn matching(id: &ClickId) -> Vec<u8> {
-        [b"J", id.as_str().as_bytes()].concat()
-    }
-
-    pub fn list(list: &str) -> Vec<u8> {
-        [b"N", list.as_bytes()].concat()
-    }
-
-    pub fn listed(list: &str, token: &Token) -> Vec<u8> {
-        [b"L", list.as_bytes(), &[0], token.as_bytes()].concat()
-    }
-
-    /// Where a list's entries lie. A list's name has no control characters.
-    pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
-        ([b"L", list.as_bytes(), &[0]].concat(), [b"L", list.as_bytes(), &[1]].concat())
-    }
-
-    /// The lists of a value lie side by side, by name; no value begins another, as the length comes first.
-    pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
-        let length = u8::try_from(token.as_bytes().len()).unwrap_or(u8::MAX);
-        [b"S", &[length][..], token.as_bytes(), list.as_bytes()].concat()
-    }
-
-    pub fn piece(of: &[u8], number: u16) -> Vec<u8> {
-        [b"P", of, &number.to_be_bytes()].concat()
-    }
-
-    /// The number in a key of `A`, `B`, `C`, `G`, `H` or `X`.
-    pub fn number(key: &[u8]) -> Option<u64> {
-        Some(u64::from_be_bytes(key.get(1..)?.try_into().ok()?))
-    }
 }
 
 /// A conversion's deliveries as they stand, with the number of each one's latest attempt.
@@ -253,13 +154,16 @@ pub fn hash(text: &str) -> u64 {
 
 /// The half of [`hash`] that a [`Sketch`] keeps.
 pub fn tag(text: &str) -> u32 {
-    u32::try_from(hash(text.trim()) & u64::from(u32::MAX)).unwrap_or(0)
+    let [_, _, _, _, low @ ..] = hash(text.trim()).to_be_bytes();
+    u32::from_be_bytes(low)
 }
 
 /// Head of one entry of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryHead {
     pub at: Time,
+    /// The [`tag`] of its source, where it has one.
+    pub source: Option<u32>,
     pub word: VerdictWord,
     pub again: Option<Seq>,
     /// Whether the raw bytes are still kept.
@@ -394,6 +298,13 @@ fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
 /// A record ready to be written.
 pub struct Packed(Vec<u8>);
 
+impl Packed {
+    /// How many further pieces it has; see [`further`].
+    pub fn further(&self) -> Result<u16, LayoutError> {
+        further(&self.0)
+    }
+}
+
 /// Packs a record.
 pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Packed, LayoutError> {
     let content = |error: postcard::Error| LayoutError::Content(error.to_string());
@@ -458,7 +369,7 @@ pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
     let (length, rest) = split(bytes)?;
     let packed = rest.get(length..).ok_or(LayoutError::Short)?;
     let plain_length = packed.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
-    if usize::try_from(plain_length).unwrap_or(usize::MAX) > MAX_PLAIN {
+    if plain_length > MAX_PLAIN {
         return Err(LayoutError::Content(format!("it claims {plain_length} bytes")));
     }
     let unpacked = lz4_flex::decompress_size_prepended(packed)
@@ -469,5 +380,6 @@ pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
 /// The length of the head, and all that follows.
 fn split(bytes: &[u8]) -> Result<(usize, &[u8]), LayoutError> {
     let [_, _, _, a, b, c, d, rest @ ..] = bytes else { return Err(LayoutError::Short) };
-    Ok((usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX), rest))
+    let length = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).map_err(|_| LayoutError::Short)?;
+    Ok((length, rest))
 }

@@ -11,6 +11,7 @@ pub mod folder;
 mod group;
 mod group_facts;
 mod index;
+pub mod keeping;
 pub mod kv;
 mod layout;
 pub mod memory;
@@ -21,8 +22,10 @@ mod purge;
 mod queues;
 mod read;
 pub mod report;
+mod runs;
 mod shelf;
 pub mod sled;
+mod sources;
 mod steps;
 pub mod transactions;
 mod walk;
@@ -244,8 +247,8 @@ pub struct Outcome {
     /// The delivery after the attempt: its state, and how many attempts have counted.
     pub state: crate::domain::delivery::DeliveryState,
     pub attempts: u32,
-    /// What the attempt knew, so that what came meanwhile is not lost. `None` where the destination
-    /// is gone and nothing more is for it.
+    /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
+    /// it failed inside.
     pub knew: Option<Knew>,
 }
 
@@ -321,6 +324,8 @@ pub struct ListedDelivery {
     pub id: DeliveryId,
     pub conversion: Conversion,
     pub delivery: Delivery,
+    /// As of a [`Claimed`].
+    pub told_before: bool,
     pub last_attempt: Option<Attempt>,
 }
 
@@ -333,6 +338,10 @@ pub struct Backlog {
     /// Waiting and due at the time asked for, leased ones included.
     pub due: u64,
     pub oldest_due: Option<Time>,
+    /// The number of the oldest conversion that waits to be sent.
+    pub oldest_unsent: Option<Seq>,
+    /// Dead letters that are kept.
+    pub dead: u64,
 }
 
 /// The dates before which records may be purged.
@@ -361,7 +370,7 @@ pub struct Purged {
 /// 4. A claimed delivery is handed to nobody else until it is recorded or released. Leases of an
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
-pub trait Store: transactions::Transactions + Send + Sync + 'static {
+pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + 'static {
     /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn govern(&self, rules: Arc<Rulebook>);
 
@@ -418,8 +427,8 @@ pub trait Store: transactions::Transactions + Send + Sync + 'static {
         oldest_event: Option<Time>,
     ) -> Later<'_, Result<Delivery, RetryRefused>>;
 
-    /// Skips, with the reason, what waits for a destination that is no longer configured; answers how many.
-    fn withdraw(&self, destination: DestinationId, reason: String, now: Time) -> Later<'_, u64>;
+    /// Skips what waits for a destination that is no longer configured; answers how many.
+    fn withdraw(&self, destination: DestinationId, now: Time) -> Later<'_, u64>;
 
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
     fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64>;
@@ -476,7 +485,7 @@ pub trait Store: transactions::Transactions + Send + Sync + 'static {
 
     fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>>;
 
-    /// What every destination with unfinished deliveries has before it.
+    /// What every destination has before it that has unfinished or dead deliveries.
     fn backlog(&self, now: Time) -> Vec<Backlog>;
 
     /// Makes a small write durable: the answer to "could you take a postback now?".

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::chunk::Chunk;
+use crate::store::clicks::lately::Lately;
 use crate::store::clicks::log;
 use crate::store::index::Index;
+use crate::store::keeping::Kept;
 use crate::store::kv::{Batch, Direction, Span};
-use crate::store::layout::{Numbers, StoredAttempt, VERSION, key};
+use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, key};
 use crate::store::network::lists::Lists;
-use crate::store::shelf::Shelf;
+use crate::store::shelf::{Shelf, corrupt};
 
 /// How many blocks are read at a time.
 const BLOCKS: usize = 512;
@@ -70,6 +72,7 @@ impl OpenError {
 /// What opening found.
 pub struct Opened {
     pub index: Index,
+    pub lately: Lately,
     pub numbers: Numbers,
     /// Clicks whose waiting conversions were not all matched when the process ended.
     pub matching: Vec<ClickId>,
@@ -80,6 +83,7 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
     check_format(shelf)?;
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(shelf)?);
+    index.kept = Arc::new(Kept::open(shelf)?);
     let asked = HashSet::new();
     let mut next = 0;
     loop {
@@ -88,9 +92,7 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
         for (first, heads) in &chunk.blocks {
             index.add_block(*first, heads.len());
             for (number, head) in (*first..).zip(heads) {
-                if let Some(again) = head.again {
-                    index.note_again(number, again.get(), head.word.is_conversion());
-                }
+                index.note_head(number, head);
                 if let Some(sketch) = &head.sketch {
                     index.apply(number, None, Some(sketch), &asked);
                 }
@@ -103,19 +105,21 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
     }
     let numbers = numbers(shelf, next)?;
     index.set_end(numbers.next_postback);
-    Ok(Opened { index, numbers, matching: matching(shelf)? })
+    let lately = Lately::open(shelf, numbers.next_click)?;
+    Ok(Opened { index, lately, numbers, matching: matching(shelf)? })
 }
 
 fn check_format(shelf: &Shelf) -> Result<(), OpenError> {
     let mut found = None;
     let span = Span { from: key::FORMAT, to: b"Mformat\0", direction: Direction::Up };
     shelf.scan(span, &mut |_, bytes| {
-        found = Some(bytes.first().copied().unwrap_or_default());
+        found = Some(bytes.first().copied());
         ControlFlow::Break(())
     })?;
     match found {
-        Some(VERSION) => Ok(()),
-        Some(found) => Err(OpenError::Format { found }),
+        Some(Some(VERSION)) => Ok(()),
+        Some(Some(found)) => Err(OpenError::Format { found }),
+        Some(None) => Err(corrupt(key::FORMAT, &LayoutError::Short).into()),
         None => {
             let mut batch = Batch::default();
             batch.put(key::FORMAT.to_vec(), vec![VERSION]);

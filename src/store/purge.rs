@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::domain::time::Time;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
 use crate::store::commit::put_block;
 use crate::store::group::Group;
 use crate::store::index::Index;
 use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, Attempts, Block, EntryHead, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, EntryHead, LayoutError, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt,
+    VerdictWord, key,
 };
 use crate::store::shelf::{Found, corrupt};
 use crate::store::{PurgeBefore, Purged, StoreError};
@@ -38,7 +40,8 @@ pub struct Purging {
     /// Conversions: number, appearance, pieces of the overlay.
     conversions: Vec<(u64, Sketch, Option<u16>)>,
     pub clicks: ClickPurge,
-    forgotten: Vec<u64>,
+    /// Postbacks of which nothing is kept any more; with their source, where they were quarantined.
+    forgotten: Vec<(u64, Option<u32>)>,
     records: u64,
 }
 
@@ -87,9 +90,11 @@ fn step_blocks(
 /// What is due of one block, apart from the others: it counts whole or not at all.
 fn block_step(group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<Purging, StoreError> {
     let mut purging = Purging::default();
-    let heads = group.shared.shelf.block_heads(first)?.unwrap_or_default();
-    if heads.iter().any(|head| is_due(head, before)) {
-        purging.block(group, before, first)?;
+    let heads = group.shared.shelf.block_heads(first)?;
+    let heads = heads.ok_or_else(|| corrupt(&key::heads(first), &LayoutError::Missing))?;
+    let floor = group.shared.index.lock().kept.postback_floor(first);
+    if heads.iter().any(|head| is_due(head, before, floor)) {
+        purging.block(group, (before, floor), first)?;
     }
     Ok(purging)
 }
@@ -105,10 +110,18 @@ fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreErr
     })
 }
 
-fn is_due(head: &EntryHead, before: PurgeBefore) -> bool {
-    let raw = head.raw && head.at < before.postbacks;
-    let conversion = head.sketch.is_some() && head.at < before.conversions;
-    !head.gone && (raw || conversion || (head.at < before.postbacks && head.at < before.conversions))
+/// When an entry was received: at `floor` or later, also where a clock that had been set back says otherwise.
+/// What maps an earlier one again has the time of that one.
+fn received(head: &EntryHead, floor: Time) -> Time {
+    if head.again.is_some() { head.at } else { head.at.max(floor) }
+}
+
+/// Whether something of an entry is past its days.
+fn is_due(head: &EntryHead, before: PurgeBefore, floor: Time) -> bool {
+    let at = received(head, floor);
+    let raw = head.raw && at < before.postbacks;
+    let conversion = head.sketch.is_some() && at < before.conversions;
+    !head.gone && (raw || conversion || (at < before.postbacks && at < before.conversions))
 }
 
 impl Purging {
@@ -136,28 +149,35 @@ impl Purging {
         self.records += other.records;
     }
 
-    fn block(&mut self, group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<(), StoreError> {
+    fn block(
+        &mut self,
+        group: &Group<'_>,
+        (before, floor): (PurgeBefore, Time),
+        first: u64,
+    ) -> Result<(), StoreError> {
         let Some((mut block, pieces)) = group.shared.shelf.block_afresh(first)? else { return Ok(()) };
         let mut marks = group.shared.shelf.marks(first)?;
         let mut changed = false;
         let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
         for ((number, head), slot) in heads {
             let Some(entry) = slot else { continue };
-            if head.sketch.is_some() && head.at < before.conversions {
+            let at = received(head, floor);
+            if head.sketch.is_some() && at < before.conversions {
                 changed |= self.conversion(group, number)?;
                 if self.conversions.last().is_some_and(|(last, ..)| *last == number) {
                     (head.sketch, entry.conversion) = (None, None);
                     marks.value.retain(|mark| u64::from(mark.entry) != number - first);
                 }
             }
-            if head.raw && head.at < before.postbacks {
+            if head.raw && at < before.postbacks {
                 (head.raw, entry.postback.raw) = (false, None);
                 self.records += 1;
                 changed = true;
             }
-            if head.sketch.is_none() && head.at < before.postbacks && head.at < before.conversions {
+            if head.sketch.is_none() && at < before.postbacks && at < before.conversions {
                 (head.gone, *slot) = (true, None);
-                self.forgotten.push(number);
+                let quarantined = head.source.filter(|_| head.word == VerdictWord::Quarantined);
+                self.forgotten.push((number, quarantined));
                 changed = true;
             }
         }
@@ -206,8 +226,9 @@ impl Purging {
                 None => return Ok(None),
             },
         };
-        let at = usize::try_from(number - first).unwrap_or(usize::MAX);
-        Ok(self.attempts.get_mut(&first).and_then(|block| block.value.get_mut(at)).and_then(Option::take))
+        let block = self.attempts.get_mut(&first);
+        let place = usize::try_from(number - first).ok();
+        Ok(block.zip(place).and_then(|(block, at)| block.value.get_mut(at)).and_then(Option::take))
     }
 
     /// Adds the deletions to a batch.
@@ -265,8 +286,8 @@ impl Purging {
         for (block, _) in self.rewritten.iter().filter(|(block, _)| is_gone(block)) {
             index.remove_block(block.first);
         }
-        for number in &self.forgotten {
-            index.forget_again(*number);
+        for (number, quarantined) in &self.forgotten {
+            index.forget_again(*number, *quarantined);
         }
     }
 }

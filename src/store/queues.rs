@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::time::Time;
+use crate::domain::time::{DAY_MS, Time};
 
 /// The most deliveries one conversion can have.
 pub const MAX_DELIVERIES: usize = 1 << 11;
@@ -28,6 +28,11 @@ impl Slot {
         usize::try_from(self.0 & (MAX_DELIVERIES as u64 - 1)).unwrap_or(0)
     }
 }
+
+/// How far ahead a first attempt can be due: the longest `delay_seconds`, and a day more.
+const FARTHEST_FIRST_MS: i64 = 32 * DAY_MS;
+/// The same of a retry: longer than any platform's wait and the longest pause of the schedule.
+const FARTHEST_RETRY_MS: i64 = 2 * DAY_MS;
 
 type Due = (i64, Slot);
 
@@ -55,9 +60,15 @@ impl Queue {
         self.asked.remove(due).then_some(true)
     }
 
-    fn next_due(&self, now: i64) -> Option<Due> {
+    /// What is due, or due later than anything can be (`farthest`): a clock that ran ahead wrote that.
+    fn next_due(&self, now: i64, farthest: i64) -> Option<Due> {
         let ready = |set: &BTreeSet<Due>| set.first().copied().filter(|(due, _)| *due <= now);
-        ready(&self.asked).or_else(|| ready(&self.due))
+        let misdated =
+            |set: &BTreeSet<Due>| set.last().copied().filter(|(due, _)| *due > now.saturating_add(farthest));
+        ready(&self.asked)
+            .or_else(|| ready(&self.due))
+            .or_else(|| misdated(&self.asked))
+            .or_else(|| misdated(&self.due))
     }
 
     /// The first that is due at `now` and not before `from`, whoever asked for it.
@@ -102,7 +113,9 @@ pub struct Lane {
     retries: Queue,
     leased: HashMap<Slot, Lease>,
     held: BTreeSet<Slot>,
-    waiting: u64,
+    /// What waits, by the number of its conversion.
+    unsent: BTreeSet<Slot>,
+    dead: u64,
     /// `passed` of the queued ones are due at `horizon`; both move with time.
     horizon: i64,
     passed: u64,
@@ -115,7 +128,8 @@ impl Default for Lane {
             retries: Queue::default(),
             leased: HashMap::new(),
             held: BTreeSet::new(),
-            waiting: 0,
+            unsent: BTreeSet::new(),
+            dead: 0,
             horizon: i64::MIN,
             passed: 0,
         }
@@ -130,10 +144,11 @@ impl Lane {
                 self.held.insert(slot);
             }
             DeliveryState::Waiting { due } => {
-                self.waiting += 1;
+                self.unsent.insert(slot);
                 self.enqueue((due.as_millis(), slot), delivery.attempts == 0, asked);
             }
-            _ => {}
+            DeliveryState::Dead { .. } => self.dead += 1,
+            DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
         }
     }
 
@@ -144,12 +159,13 @@ impl Lane {
                 self.held.remove(&slot);
             }
             DeliveryState::Waiting { due } => {
-                self.waiting = self.waiting.saturating_sub(1);
+                self.unsent.remove(&slot);
                 if self.leased.remove(&slot).is_none() {
                     self.dequeue(&(due.as_millis(), slot), delivery.attempts == 0);
                 }
             }
-            _ => {}
+            DeliveryState::Dead { .. } => self.dead = self.dead.saturating_sub(1),
+            DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
         }
     }
 
@@ -179,7 +195,7 @@ impl Lane {
         while leased.len() < most {
             let queue = if fresh { &self.fresh } else { &self.retries };
             let next = match from {
-                None => queue.next_due(now),
+                None => queue.next_due(now, if fresh { FARTHEST_FIRST_MS } else { FARTHEST_RETRY_MS }),
                 Some(from) => queue.due_from(from, now),
             };
             let Some(due) = next else { break };
@@ -217,7 +233,16 @@ impl Lane {
     }
 
     pub fn waiting(&self) -> u64 {
-        self.waiting
+        self.unsent.len() as u64
+    }
+
+    /// The number of the oldest conversion that waits.
+    pub fn oldest_unsent(&self) -> Option<u64> {
+        self.unsent.first().map(|slot| slot.seq())
+    }
+
+    pub fn dead(&self) -> u64 {
+        self.dead
     }
 
     pub fn held(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use crate::domain::attribution::candidates;
 use crate::domain::conversion::{Cause, Conversion};
-use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::delivery::{Delivery, DeliveryState, told_before};
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
@@ -244,6 +244,7 @@ fn listed(shared: &Shared, record: &Record, place: usize) -> Result<Option<Liste
         id: delivery.id(record.conversion.id),
         conversion: record.conversion.clone(),
         delivery: delivery.clone(),
+        told_before: told_before(&standing.deliveries, delivery),
         last_attempt: last_attempt.map(|stored| stored.attempt),
     }))
 }

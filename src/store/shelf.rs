@@ -184,7 +184,7 @@ impl Shelf {
         }
         let Some(block) = self.block(first)? else { return Ok(None) };
         let marks = self.marks(first)?.value;
-        Ok(record_in(&block, &marks, seq))
+        record_in(&block, &marks, seq).map_err(|error| corrupt(&key::marks(first), &error))
     }
 
     /// The text kept under this name.
@@ -226,8 +226,8 @@ impl Shelf {
     /// Attempt `number` of delivery `delivery` of conversion `seq`; `None` when it is purged.
     pub fn attempt(&self, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
         let Some((first, mut block)) = self.attempt_block(number)? else { return Ok(None) };
-        let at = usize::try_from(number - first).unwrap_or(usize::MAX);
-        Ok(block.value.get_mut(at).and_then(Option::take))
+        let place = usize::try_from(number - first).ok();
+        Ok(place.and_then(|at| block.value.get_mut(at)).and_then(Option::take))
     }
 
     /// The attempts that end with number `last`, in order.
@@ -259,27 +259,33 @@ impl Shelf {
 }
 
 /// Conversion `seq` of a block under the marks beside it; an overlay is not looked for.
-pub fn record_in(block: &Block, marks: &Marks, seq: u64) -> Option<Record> {
-    let (head, entry) = block.entry(seq)?;
-    let conversion = entry.conversion.clone()?;
+pub fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record>, LayoutError> {
+    let Some((head, entry)) = block.entry(seq) else { return Ok(None) };
+    let Some(conversion) = entry.conversion.clone() else { return Ok(None) };
     let standing = standing_in(head, marks, seq - block.first)?;
-    Some(Record { conversion, standing, overlay: None })
+    Ok(standing.map(|standing| Record { conversion, standing, overlay: None }))
 }
 
 /// The deliveries of entry number `at` of a block under the marks beside it.
-pub fn standing_in(head: &EntryHead, marks: &Marks, at: u64) -> Option<Standing> {
-    let mut standing = head.sketch.as_ref()?.standing.clone();
+///
+/// # Errors
+/// A mark of a delivery that the conversion does not have.
+pub fn standing_in(head: &EntryHead, marks: &Marks, at: u64) -> Result<Option<Standing>, LayoutError> {
+    let Some(sketch) = &head.sketch else { return Ok(None) };
+    let mut standing = sketch.standing.clone();
     for mark in marks.iter().filter(|mark| u64::from(mark.entry) == at) {
-        let place = usize::try_from(mark.delivery).unwrap_or(usize::MAX);
-        if let (Some(delivery), Some(last)) =
-            (standing.deliveries.get_mut(place), standing.last_attempts.get_mut(place))
-        {
-            delivery.state = mark.state.clone();
-            delivery.attempts = mark.attempts;
-            *last = mark.last_attempt;
-        }
+        let place = usize::try_from(mark.delivery).ok();
+        let (Some(delivery), Some(last)) = (
+            place.and_then(|place| standing.deliveries.get_mut(place)),
+            place.and_then(|place| standing.last_attempts.get_mut(place)),
+        ) else {
+            return Err(LayoutError::Dangling { what: "delivery", number: u64::from(mark.delivery) });
+        };
+        delivery.state = mark.state.clone();
+        delivery.attempts = mark.attempts;
+        *last = mark.last_attempt;
     }
-    Some(standing)
+    Ok(Some(standing))
 }
 
 /// A stored record that cannot be read.

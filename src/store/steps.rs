@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused};
+use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused, SkipCode};
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
 use crate::domain::routing;
@@ -15,11 +15,11 @@ use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
 use crate::store::group::{Clicked, Group};
 use crate::store::group_facts::Memory;
-use crate::store::layout::{StoredAttempt, hash};
+use crate::store::layout::{LayoutError, StoredAttempt, hash, key};
 use crate::store::network::line::ReportLine;
 use crate::store::network::tally::Tally;
 use crate::store::queues::{MAX_DELIVERIES, Slot};
-use crate::store::shelf::Record;
+use crate::store::shelf::{Record, corrupt};
 use crate::store::{ClickArrival, ClickReceipt, ClickRecorded, Outcome, StoreError};
 
 /// How many conversions one step of a long command changes.
@@ -154,6 +154,10 @@ impl Group<'_> {
             tracing::warn!(delivery.id = %outcome.id, "an attempt at a delivery that is not kept was left out");
             return Ok(());
         };
+        let delivery = u32::try_from(place).map_err(|_| {
+            let too_great = LayoutError::TooGreat { what: "delivery", number: place as u64 };
+            corrupt(&key::overlay(number), &too_great)
+        })?;
         let mut record = old.clone();
         let attempt = self.numbers.next_attempt;
         let mut previous = None;
@@ -171,7 +175,6 @@ impl Group<'_> {
         });
         standing.last_attempts.resize(standing.deliveries.len(), None);
         self.numbers.next_attempt += 1;
-        let delivery = u32::try_from(place).unwrap_or(u32::MAX);
         self.attempts.push(StoredAttempt { seq: number, delivery, previous, attempt: outcome.attempt });
         self.ended.extend(Slot::new(number, place).map(|slot| (outcome.id.destination, slot)));
         self.change(number, &old, record, added);
@@ -224,8 +227,7 @@ impl Group<'_> {
             });
             let mut count = 0;
             for delivery in mine {
-                let reason = withdraw.reason.clone();
-                delivery.state = DeliveryState::Skipped { at: withdraw.now, code: None, reason };
+                delivery.state = routing::refused(SkipCode::DestinationRemoved, withdraw.now);
                 count += 1;
             }
             if count > 0 {

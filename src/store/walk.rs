@@ -1,9 +1,10 @@
 //! How a list goes through the store: newest first, a bounded way at a time.
 
-use crate::domain::time::{DAY_MS, Time};
+use crate::domain::time::Time;
 use crate::store::chunk::Chunk;
 use crate::store::group::Shared;
 use crate::store::layout::EntryHead;
+use crate::store::runs::{Older, Runs};
 use crate::store::{Page, PageRequest, StoreError};
 
 /// Blocks read together.
@@ -25,7 +26,7 @@ pub struct Walk<'a> {
     pub limit: usize,
     /// Only what lies below is listed.
     pub below: Position,
-    /// Only what arrived then or later is wanted: the walk ends a day before it.
+    /// Only what arrived then or later is wanted: the walk ends some time before it.
     since: Option<Time>,
 }
 
@@ -55,19 +56,25 @@ impl<'a> Walk<'a> {
     ) -> Result<Page<T>, StoreError> {
         let mut items = Vec::new();
         let mut spent = 0;
-        // Arrivals lie nearly in order of time; a day is more than clocks are wrong by. What was mapped again
-        // keeps its time among younger ones.
-        let since = self.since.map(|since| since.plus_millis(-DAY_MS));
-        let is_past = |head: &EntryHead| head.again.is_none() && since.is_some_and(|since| head.at < since);
+        // What was mapped again keeps its time among younger ones.
+        let ends = self.since.map(|since| (since, Runs::end_of(since)));
+        let is_past = |head: &EntryHead| head.again.is_none() && ends.is_some_and(|(_, end)| head.at < end);
         let mut next = if self.below.1 > 0 { self.below.0 + 1 } else { self.below.0 };
-        loop {
+        'chunks: loop {
             let firsts = self.shared.index.lock().blocks_below(next, CHUNK);
             let Some(from) = firsts.last() else { return Ok(Page { items, next_cursor: None }) };
             let chunk = Chunk::read(&self.shared.shelf, *from, next, CHUNK)?;
             for (first, heads) in chunk.blocks.iter().rev() {
                 spent += 1;
-                if heads.iter().all(is_past) {
-                    return Ok(Page { items, next_cursor: None });
+                if let Some((since, _)) = ends.filter(|_| heads.iter().all(is_past)) {
+                    match self.shared.index.lock().runs.older(*first, since) {
+                        Older::Nothing => return Ok(Page { items, next_cursor: None }),
+                        Older::Below(number) => {
+                            next = number;
+                            continue 'chunks;
+                        }
+                        Older::Unknown => {}
+                    }
                 }
                 for (at, head) in heads.iter().enumerate().rev() {
                     let number = first + at as u64;

@@ -15,7 +15,7 @@ use crate::web::answer::{self, Answer};
 
 /// What the process knows of its own state.
 pub struct Health {
-    /// The time (ms) of the upkeep loop's last step.
+    /// What [`Clock::running_ms`] was at the end of the upkeep loop's last step; 0 before the first.
     pub heartbeat: Arc<AtomicI64>,
     stopping: AtomicBool,
     /// A [`DiskSpace`], by its number: every request that would be recorded reads it.
@@ -90,7 +90,7 @@ impl Health {
     /// `/livez`: whether the loops tick.
     pub fn livez(&self, clock: &Clock) -> Answer {
         let last = self.heartbeat.load(Ordering::Relaxed);
-        let silent = clock.now().as_millis() - last;
+        let silent = clock.running_ms() - last;
         if last == 0 || silent < SILENCE_MS {
             return answer::text(StatusCode::OK, "ok\n");
         }

@@ -384,12 +384,16 @@ impl Site {
             ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
             ["deliveries"] if get => self.api.deliveries(&query).await,
             ["destinations"] if get => self.api.destinations(&query),
+            ["clock"] if get => self.api.clock(),
+            ["clock", "confirm"] if post => self.api.confirm_clock(holder.name),
             ["deliveries", id, "retry"] if post => self.api.retry(&decoded(id)).await,
-            ["conversions" | "postbacks" | "deliveries" | "destinations"]
+            ["conversions" | "postbacks" | "deliveries" | "destinations" | "clock"]
             | ["conversions" | "postbacks" | "clicks", _] => {
                 return answer::method_not_allowed("GET");
             }
-            ["postbacks" | "deliveries", _, "retry"] | ["conversions", _, "status"] => {
+            ["postbacks" | "deliveries", _, "retry"]
+            | ["conversions", _, "status"]
+            | ["clock", "confirm"] => {
                 return answer::method_not_allowed("POST");
             }
             _ => return answer::not_found(),

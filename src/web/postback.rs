@@ -8,10 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::ambient::{self, Clock};
 use crate::domain::ids::{ConversionId, EventId, SourceId};
+use crate::domain::line_limit::LineLimit;
 use crate::domain::postback::{EncodedBody, Fault, RawRequest};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
@@ -65,6 +67,31 @@ impl Door {
 pub struct RefusalBudget {
     limiter: DefaultDirectRateLimiter,
     by_peer: PerAddress,
+    /// The log lines about refused requests, by reason and configured source.
+    lines: Mutex<HashMap<(RefusedFor, Option<SourceId>), LineLimit>>,
+}
+
+/// Why a request is kept as refused; as metrics and logs write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum RefusedFor {
+    BadKey,
+    UnknownSource,
+    TooFast,
+    TooLarge,
+    /// It was not HTTP as it must be.
+    Malformed,
+}
+
+impl RefusedFor {
+    fn as_str(self) -> &'static str {
+        match self {
+            RefusedFor::BadKey => "bad_key",
+            RefusedFor::UnknownSource => "unknown_source",
+            RefusedFor::TooFast => "too_fast",
+            RefusedFor::TooLarge => "too_large",
+            RefusedFor::Malformed => "malformed",
+        }
+    }
 }
 
 /// The most refused requests that leave a record in a second.
@@ -79,7 +106,7 @@ const BAD_KEYS_PER_SECOND: u32 = 20;
 impl Default for RefusalBudget {
     fn default() -> RefusalBudget {
         let limiter = RateLimiter::direct(Quota::per_second(RECORDS_PER_SECOND));
-        RefusalBudget { limiter, by_peer: PerAddress::new(BAD_KEYS_PER_SECOND) }
+        RefusalBudget { limiter, by_peer: PerAddress::new(BAD_KEYS_PER_SECOND), lines: Mutex::default() }
     }
 }
 
@@ -87,6 +114,24 @@ impl RefusalBudget {
     /// Takes one of the records of this second, where there is one left.
     pub fn keeps_one(&self) -> bool {
         self.limiter.check().is_ok()
+    }
+
+    /// Counts a refused request, and writes a line about it, unless there was one lately. Nothing of what
+    /// was sent is in it: a wrong key may be a good one of another source.
+    fn note(&self, why: RefusedFor, source: Option<&SourceId>, now: Time) {
+        let reason = why.as_str();
+        metrics::counter!("postbridge_refused_total", "reason" => reason).increment(1);
+        let mut lines = self.lines.lock();
+        let limit = lines.entry((why, source.cloned())).or_default();
+        let Some(left_out) = limit.admit(now) else { return };
+        drop(lines);
+        let source = source.map(SourceId::as_str);
+        tracing::warn!(
+            reason,
+            source,
+            left_out,
+            "a postback was refused: see what was sent under /api/v1/postbacks?status=refused"
+        );
     }
 
     /// Whether this address has shown too many bad keys in this second.
@@ -180,7 +225,7 @@ impl Postbacks {
                 "more postbacks a second than the source's `max_per_second`",
                 "raise it, or send slower",
             );
-            self.keep_refused(call.raw(), Some(source), fault.clone()).await;
+            self.keep_refused(call.raw(), Some(source), fault.clone(), RefusedFor::TooFast).await;
             return answer::too_many(fault.reason, &fault.hint);
         }
         if call.is_too_large {
@@ -213,7 +258,7 @@ impl Postbacks {
     async fn too_large(&self, door: &Door, call: Call) -> Answer {
         let fault = Fault::new(wire::Fault::BODY_TOO_LARGE.message, LARGER);
         let source = Some(door.network.policy.source.clone());
-        self.keep_refused(call.raw(), source, fault.clone()).await;
+        self.keep_refused(call.raw(), source, fault.clone(), RefusedFor::TooLarge).await;
         answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", fault.reason, &fault.hint)
     }
 
@@ -227,7 +272,9 @@ impl Postbacks {
     pub async fn turn_away(&self, turned: Turned, call: Call) -> Answer {
         let (status, code, fault) = turned.worded();
         match turned {
-            Turned::UnknownSource => self.keep_refused(call.raw(), None, fault.clone()).await,
+            Turned::UnknownSource => {
+                self.keep_refused(call.raw(), None, fault.clone(), RefusedFor::UnknownSource).await;
+            }
             Turned::BadKey => {
                 if self.wrong_key(&call, &fault).await == WrongKeys::TooMany {
                     return answer::too_many("too many wrong keys from this address", "wait a second");
@@ -243,7 +290,7 @@ impl Postbacks {
             metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
             return WrongKeys::TooMany;
         }
-        self.keep_refused(call.raw(), None, fault.clone()).await;
+        self.keep_refused(call.raw(), None, fault.clone(), RefusedFor::BadKey).await;
         WrongKeys::Few
     }
 
@@ -267,12 +314,18 @@ impl Postbacks {
             Fault::new(reason, "the sender must send a well-formed HTTP/1.1 request; nothing was taken");
         match door {
             Some(door) => self.write_refused(raw, Some(door.network.policy.source.clone()), fault).await,
-            None => self.keep_refused(raw, None, fault).await,
+            None => self.keep_refused(raw, None, fault, RefusedFor::Malformed).await,
         }
     }
 
-    async fn keep_refused(&self, mut raw: RawRequest, source: Option<SourceId>, fault: Fault) {
-        metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
+    async fn keep_refused(
+        &self,
+        mut raw: RawRequest,
+        source: Option<SourceId>,
+        fault: Fault,
+        why: RefusedFor,
+    ) {
+        self.budget.note(why, source.as_ref(), self.clock.now());
         let is_stranger = source.is_none();
         if is_stranger && (!self.health.disk_space().records_visitors() || !self.budget.keeps_one()) {
             return;

@@ -9,6 +9,7 @@ use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::clicks::log::{self, LoggedClick};
 use crate::store::layout::key;
+use crate::store::runs::{Older, Runs};
 use crate::store::shelf::Shelf;
 
 /// The most clicks that repeats are looked for among, and the most bytes that they take, whatever the window:
@@ -28,15 +29,55 @@ pub struct Lately {
     end: u64,
     repeats: Option<Repeats>,
     days: HashMap<(i64, OfferId), u64>,
+    /// Where the times of the log go back.
+    runs: Runs,
 }
 
 impl Lately {
-    pub fn new(end: u64) -> Lately {
-        Lately { end, repeats: None, days: HashMap::new() }
+    /// Before the click of number `end`.
+    pub fn open(shelf: &Shelf, end: u64) -> Result<Lately, StoreError> {
+        let kept = shelf.body::<Runs>(key::CLICK_RUNS)?;
+        let is_one_run = kept.is_none();
+        let mut runs = kept.map_or_else(Runs::default, |found| found.value);
+        if let Some((first, block)) = log::blocks_below(shelf, end, 1)?.pop()
+            && let Some(block) = log::readable(block)?
+            && let Some(newest) = block.value.iter().flatten().map(|line| line.at).max()
+        {
+            runs.note(if is_one_run { 0 } else { first }, newest);
+        }
+        Ok(Lately { end, repeats: None, days: HashMap::new(), runs })
+    }
+
+    /// The newest time of the clicks recorded lately.
+    pub fn newest(&self) -> Option<Time> {
+        self.runs.newest()
     }
 
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// See [`Runs::older`].
+    pub fn older(&self, number: u64, since: Time) -> Older {
+        self.runs.older(number, since)
+    }
+
+    /// What is to be kept where the times of these clicks, the next ones of the log, go back.
+    pub fn new_runs(&self, logged: &[LoggedClick]) -> Option<Runs> {
+        let first = logged.first()?;
+        let mut newest = self.runs.newest().unwrap_or(first.at);
+        let goes_back = logged.iter().any(|line| {
+            let goes_back = Runs::goes_back(newest, line.at);
+            newest = newest.max(line.at);
+            goes_back
+        });
+        goes_back.then(|| {
+            let mut runs = self.runs.clone();
+            (self.end..).zip(logged).for_each(|(number, line)| {
+                runs.note(number, line.at);
+            });
+            runs
+        })
     }
 
     /// From now on repeats are told by this rule. Where it looks at other things than before, or further
@@ -77,6 +118,7 @@ impl Lately {
         days: impl IntoIterator<Item = (&'a (i64, OfferId), &'a u64)>,
     ) {
         for line in logged {
+            self.runs.note(self.end, line.at);
             if let Some(repeats) = &mut self.repeats {
                 repeats.add(self.end, line);
             }
@@ -151,7 +193,8 @@ impl Repeats {
 
     fn add(&mut self, number: u64, line: &LoggedClick) {
         let Some(key) = line.likeness.and_then(|likeness| likeness.by(self.by)) else { return };
-        self.newest = self.newest.max(line.at);
+        // Not the greatest: after a clock that ran ahead nothing would be remembered.
+        self.newest = line.at;
         self.id_bytes += line.id.as_str().len();
         let before = self.latest.insert(key, (number, line.at, line.id.clone()));
         self.forget(before);
@@ -177,7 +220,7 @@ impl Repeats {
     fn front_is_done(&self) -> bool {
         let Some((key, number)) = self.order.front() else { return false };
         match self.latest.get(key) {
-            Some((latest, at, _)) if latest == number => self.newest.millis_since(*at) >= self.window,
+            Some((latest, at, _)) if latest == number => !is_within(*at, self.newest, self.window),
             _ => true,
         }
     }

@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 use crate::domain::click::Click;
 use crate::domain::filter::DuplicateBy;
 use crate::domain::ids::ClickId;
-use crate::domain::time::{DAY_MS, Time};
+use crate::domain::time::Time;
 use crate::store::group::Shared;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
+use crate::store::runs::{Older, Runs};
 use crate::store::shelf::{Found, Shelf, corrupt};
 use crate::store::walk::UNPACK;
 use crate::store::{ClickFilter, Page, PageRequest, StoreError};
@@ -148,19 +149,26 @@ pub fn clicks(
         None => end,
         Some(cursor) => cursor.parse::<u64>().map_err(|_| StoreError::Cursor(cursor.clone()))?.min(end),
     };
-    // The log lies nearly in order of time; a day is more than clocks are wrong by.
-    let since = filter.since.map(|since| since.plus_millis(-DAY_MS));
-    let is_past = |line: &LoggedClick| since.is_some_and(|since| line.at < since);
+    let ends = filter.since.map(|since| (since, Runs::end_of(since)));
+    let is_past = |line: &LoggedClick| ends.is_some_and(|(_, end)| line.at < end);
     let mut list = List { shared, filter, limit: page.limit.clamp(1, 1000), items: Vec::new(), spent: 0 };
-    loop {
+    'chunks: loop {
         let blocks = blocks_below(&shared.shelf, below, CHUNK)?;
         if blocks.is_empty() {
             return Ok(Page { items: list.items, next_cursor: None });
         }
         for (first, block) in blocks {
             let lines = readable(block)?.map_or(LogBlock::new(), |found| found.value);
-            if !lines.is_empty() && lines.iter().flatten().all(is_past) && since.is_some() {
-                return Ok(Page { items: list.items, next_cursor: None });
+            let all_past = !lines.is_empty() && lines.iter().flatten().all(is_past);
+            if let Some((since, _)) = ends.filter(|_| all_past) {
+                match shared.lately.lock().older(first, since) {
+                    Older::Nothing => return Ok(Page { items: list.items, next_cursor: None }),
+                    Older::Below(number) => {
+                        below = number;
+                        continue 'chunks;
+                    }
+                    Older::Unknown => {}
+                }
             }
             if let Some(stopped_at) = list.block(first, &lines, below)? {
                 return Ok(Page { items: list.items, next_cursor: Some(stopped_at.to_string()) });

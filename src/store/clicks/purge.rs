@@ -93,8 +93,9 @@ impl ClickPurge {
             cursor.log = first + 1;
             let Some(mut block) = readable(block)? else { continue };
             let mut changed = false;
+            let floor = group.shared.index.lock().kept.click_floor(first);
             for line in &mut block.value {
-                if line.as_ref().is_none_or(|line| line.at >= before) {
+                if line.as_ref().is_none_or(|line| line.at.max(floor) >= before) {
                     continue;
                 }
                 looked_at += 1;

@@ -169,6 +169,11 @@ impl Group<'_> {
 }
 
 impl Trail {
+    /// The clicks that are new, in order.
+    pub fn logged(&self) -> &[LoggedClick] {
+        &self.logged
+    }
+
     /// Adds it all to the batch; `end` is the number after the last click.
     pub fn pack(&self, batch: &mut Batch, end: u64) -> Result<(), StoreError> {
         log::put(batch, end - self.logged.len() as u64, &self.logged)?;

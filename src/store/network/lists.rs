@@ -14,8 +14,8 @@ use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, Suppresse
 use crate::domain::time::Time;
 use crate::store::group::Shared;
 use crate::store::kv::{Direction, Span};
-use crate::store::layout::key;
-use crate::store::shelf::Shelf;
+use crate::store::layout::{LayoutError, key};
+use crate::store::shelf::{Shelf, corrupt};
 use crate::store::{Page, PageRequest, StoreError};
 
 /// The key of the hashes that stand for e-mail addresses and phone numbers. Minted once for a store; a
@@ -183,7 +183,10 @@ impl Lists {
             for (class, count) in &summary.counts {
                 *lists.in_use.entry(*class).or_default() += count;
             }
-            let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default()).into_owned();
+            let name = key.get(1..).and_then(|name| std::str::from_utf8(name).ok()).map(str::to_owned);
+            let name = name.ok_or_else(|| {
+                corrupt(&key, &LayoutError::Content("the name of its list is not text".to_owned()))
+            })?;
             lists.lists.insert(name, summary);
         }
         if let Some(bytes) = shelf.first_piece(key::HASH_KEY)? {
@@ -293,7 +296,10 @@ pub fn listed(shared: &Shared, list: &str, page: &PageRequest) -> Result<Page<Li
     let mut items = Vec::new();
     let mut last = None;
     for (key, bytes) in found {
-        let Some((_, token)) = Token::parse(key.get(prefix..).unwrap_or_default()) else { continue };
+        let Some((_, token)) = key.get(prefix..).and_then(Token::parse) else {
+            tracing::error!(key = %key.escape_ascii(), "an entry has no value and is left out of its suppression list");
+            continue;
+        };
         match (shared.shelf.head::<Added>(&key, bytes), token.shown()) {
             (Ok(added), Some((kind, value))) => {
                 items.push(ListedEntry { kind, value, added_at: added.at, actor: added.actor });

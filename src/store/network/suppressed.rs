@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 use crate::store::command::{Answer, Command};
 use crate::store::group::Group;
 use crate::store::kv::{Batch, Direction, KvError, Span};
-use crate::store::layout::{self, key};
+use crate::store::layout::{self, LayoutError, key};
 use crate::store::network::lists::{Added, Class, HashKey, Lists, Token};
 use crate::store::shelf::corrupt;
 use crate::store::steps::STEP;
@@ -197,7 +197,7 @@ impl Group<'_> {
             if gone.len() >= STEP {
                 return ControlFlow::Break(());
             }
-            let found = Token::parse(key.get(from.len()..).unwrap_or_default());
+            let found = key.get(from.len()..).and_then(Token::parse);
             let stays = |(_, token): &(Class, Token)| {
                 !matches!(pending.get(&(token.clone(), list.to_owned())), Some(None))
             };
@@ -234,10 +234,15 @@ impl Group<'_> {
         let pending = &self.suppressing.entries;
         let from = key::suppressed(token, "");
         let to = [&from[..], &[u8::MAX]].concat();
-        let mut stored = None;
+        let (mut stored, mut failed) = (None, None);
         let span = Span { from: &from, to: &to, direction: Direction::Up };
         self.shared.shelf.scan(span, &mut |key, _| {
-            let list = String::from_utf8_lossy(key.get(from.len()..).unwrap_or_default()).into_owned();
+            let list = key.get(from.len()..).and_then(|list| std::str::from_utf8(list).ok());
+            let Some(list) = list.map(str::to_owned) else {
+                let content = LayoutError::Content("the name of its list is not text".to_owned());
+                failed = Some(corrupt(key, &content));
+                return ControlFlow::Break(());
+            };
             let at = (token.clone(), list);
             if matches!(pending.get(&at), Some(None)) {
                 return ControlFlow::Continue(());
@@ -245,6 +250,9 @@ impl Group<'_> {
             stored = Some(at.1);
             ControlFlow::Break(())
         })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let here =
             pending.range((token.clone(), String::new())..).take_while(|((known, _), _)| known == token);
         let here = here.filter(|(_, added)| added.is_some()).map(|((_, list), _)| list.clone()).next();

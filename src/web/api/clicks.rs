@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::Delivery;
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, VisitorId};
 use crate::store::{ClickFilter, ConversionFilter, PageRequest};
 use crate::web::api::{Api, Outcome, Query, Refused, bad, missing, views};
@@ -52,7 +54,10 @@ impl Api {
         let conversions = self.store.conversions(conversions_of(&id), page).await?;
         let mut view = views::click(&click);
         if let Value::Object(members) = &mut view {
-            let list = conversions.items.iter().map(|(one, deliveries)| views::conversion(one, deliveries));
+            let now = self.circumstances();
+            let view =
+                |(one, deliveries): &(Conversion, Vec<Delivery>)| views::conversion(one, deliveries, &now);
+            let list = conversions.items.iter().map(view);
             members.insert("conversions".to_owned(), list.collect::<Vec<_>>().into());
         }
         Ok(view)

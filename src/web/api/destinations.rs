@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::delivery::LaneState;
+use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::template::account::{Account, Mode};
@@ -24,6 +25,8 @@ pub fn state(mode: Mode, lane: Option<&LaneState>, now: Time) -> &'static str {
 #[derive(Serialize)]
 struct Listed {
     items: Vec<View>,
+    /// Those that are not configured any more, and for which something waits; on the first page.
+    removed: Vec<RemovedView>,
     next_cursor: Option<String>,
 }
 
@@ -44,6 +47,17 @@ struct View {
     waiting: u64,
     due: u64,
     oldest_due: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RemovedView {
+    id: String,
+    state: &'static str,
+    since: String,
+    /// When what waits is skipped.
+    until: String,
+    held: u64,
+    waiting: u64,
 }
 
 #[derive(Serialize)]
@@ -86,7 +100,8 @@ impl Api {
             view(account, lane, queue, now)
         };
         let items = chosen.into_iter().map(view).collect();
-        serde_json::to_value(Listed { items, next_cursor }).map_err(|error| {
+        let removed = if after.is_empty() { self.removed(&backlog) } else { Vec::new() };
+        serde_json::to_value(Listed { items, removed, next_cursor }).map_err(|error| {
             tracing::error!(%error, "the list of destinations could not be written");
             Refused::Asked(
                 http::StatusCode::INTERNAL_SERVER_ERROR,
@@ -95,6 +110,24 @@ impl Api {
                 "see the log",
             )
         })
+    }
+}
+
+impl Api {
+    fn removed(&self, backlog: &[Backlog]) -> Vec<RemovedView> {
+        let until = self.circumstances().removed;
+        let view = |(id, since): (DestinationId, Time)| {
+            let queue = backlog.iter().find(|queue| queue.destination.as_ref() == Some(&id));
+            Some(RemovedView {
+                state: "destination_removed",
+                since: since.to_string(),
+                until: until.get(&id)?.to_string(),
+                held: queue.map_or(0, |queue| queue.held),
+                waiting: queue.map_or(0, |queue| queue.waiting),
+                id: id.to_string(),
+            })
+        };
+        self.store.removed().into_iter().filter_map(view).collect()
     }
 }
 

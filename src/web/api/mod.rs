@@ -2,6 +2,7 @@
 //! lists, for scripts.
 
 pub mod clicks;
+pub mod clock;
 pub mod destinations;
 pub mod suppression;
 pub mod views;
@@ -15,10 +16,12 @@ use serde_json::Value;
 
 use crate::ambient::Clock;
 use crate::domain::conversion::Status;
-use crate::domain::delivery::{LaneState, RetryRefused};
+use crate::domain::delivery::{Delivery, LaneState, RetryRefused, told_before};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::status::{Actor, StatusMove};
 use crate::domain::time::Time;
+use crate::domain::unsent::Circumstances;
 use crate::ingest::postback::{self, AgainRefused, Network};
 use crate::ingest::reopen::{self, Terms};
 use crate::ingest::status;
@@ -50,6 +53,10 @@ pub struct Api {
     pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
     /// The age past which each destination's platform refuses an event, in ms.
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
+    /// What decisions go by.
+    pub rules: Arc<Rulebook>,
+    /// How long what waits for a destination is kept that is not configured any more.
+    pub keep_removed_hours: u32,
 }
 
 /// What a read or a change came to: a document, or a worded error.
@@ -69,6 +76,16 @@ impl From<StoreError> for Refused {
 }
 
 impl Api {
+    /// What the reasons depend on for which something is not sent.
+    pub fn circumstances(&self) -> Circumstances {
+        let removed = self.store.removed().into_iter();
+        let until = |since: Time| since.plus_hours(i64::from(self.keep_removed_hours));
+        Circumstances {
+            rules: Arc::clone(&self.rules),
+            removed: removed.map(|(id, since)| (id, until(since))).collect(),
+        }
+    }
+
     /// Words what came out.
     pub fn answer(&self, outcome: Outcome) -> Answer {
         match outcome {
@@ -96,14 +113,16 @@ impl Api {
     /// `GET /api/v1/conversions`.
     pub async fn conversions(&self, query: &Query) -> Outcome {
         let page = self.store.conversions(query.conversion_filter()?, query.page()?).await?;
-        Ok(views::page(&page, |(conversion, deliveries)| views::conversion(conversion, deliveries)))
+        let now = self.circumstances();
+        Ok(views::page(&page, |(conversion, deliveries)| views::conversion(conversion, deliveries, &now)))
     }
 
     /// `GET /api/v1/conversions/{id}`: one sale's way, end to end.
     pub async fn conversion(&self, id: &str) -> Outcome {
         let id = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let trace = self.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
-        Ok(views::trace(&trace, self.numbers.if_told().await?.as_ref()))
+        let numbers = self.numbers.if_told().await?;
+        Ok(views::trace(&trace, &self.circumstances(), numbers.as_ref()))
     }
 
     /// `POST /api/v1/conversions/{id}/status` with `{"status", "note"}`, by the holder of the token
@@ -173,7 +192,8 @@ impl Api {
     /// `GET /api/v1/deliveries`.
     pub async fn deliveries(&self, query: &Query) -> Outcome {
         let page = self.store.deliveries(query.delivery_filter()?, query.page()?).await?;
-        Ok(views::page(&page, views::listed_delivery))
+        let now = self.circumstances();
+        Ok(views::page(&page, |listed| views::listed_delivery(listed, &now)))
     }
 
     /// `POST /api/v1/deliveries/{id}/retry`.
@@ -194,7 +214,12 @@ impl Api {
         let now = self.clock.now();
         let oldest = self.max_age_ms.get(&id.destination).map(|age| now.plus_millis(-age));
         match self.store.retry(id.clone(), now, oldest).await? {
-            Ok(delivery) => Ok(views::delivery(id.conversion, &delivery)),
+            Ok(delivery) => {
+                let trace = self.store.conversion(id.conversion).await?.ok_or_else(|| missing("delivery"))?;
+                let all: Vec<Delivery> = trace.deliveries.into_iter().map(|(one, _)| one).collect();
+                let one = (&delivery, told_before(&all, &delivery));
+                Ok(views::delivery(&trace.conversion, one, &self.circumstances()))
+            }
             Err(RetryRefused::Unknown) => Err(missing("delivery")),
             Err(refused) => Err(Refused::Asked(
                 StatusCode::CONFLICT,

@@ -7,9 +7,8 @@ use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Agent, Click, Pairs, Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Cause, Change, Conversion};
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, SkipCode};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, SkipCode, told_before};
 use crate::domain::filter::FilterVerdict;
-use crate::domain::ids::ConversionId;
 use crate::domain::missing_click::no_click;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
@@ -18,6 +17,7 @@ use crate::domain::once;
 use crate::domain::postback::{EncodedBody, Inflation, Postback};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
+use crate::domain::unsent::{self, Circumstances, Unsent};
 use crate::store::{ListedDelivery, Page, Trace};
 
 /// `{"items":[…],"next_cursor":…}`.
@@ -50,7 +50,9 @@ pub fn traits(traits: &Traits) -> Value {
 }
 
 /// A conversion with its deliveries, as lists show it.
-pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
+pub fn conversion(conversion: &Conversion, deliveries: &[Delivery], circumstances: &Circumstances) -> Value {
+    let unsent = unsent::of_conversion(conversion, deliveries, &circumstances.rules);
+    let delivery = |one| delivery(conversion, (one, told_before(deliveries, one)), circumstances);
     let disposition =
         conversion.disposition.map(|(due, status)| json!({"status": status.word(), "due": due.to_string()}));
     let held = once::held(conversion);
@@ -81,7 +83,8 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery]) -> Value {
         "params": pairs(&conversion.params),
         "consent": consent(conversion.consent.answers()),
         "not_routed": conversion.not_routed.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
-        "deliveries": deliveries.iter().map(|d| delivery(conversion.id, d)).collect::<Vec<_>>(),
+        "unsent": unsent.map(|unsent| json!({"code": unsent.code(), "reason": unsent.sentence()})),
+        "deliveries": deliveries.iter().map(delivery).collect::<Vec<_>>(),
     })
 }
 
@@ -129,13 +132,23 @@ fn placement(placement: &Placement) -> Value {
     })
 }
 
-/// A delivery without its attempts.
-pub fn delivery(conversion: ConversionId, delivery: &Delivery) -> Value {
-    let (at, reason) = match &delivery.state {
-        DeliveryState::Held { until } => (until, None),
-        DeliveryState::Waiting { due } => (due, None),
-        DeliveryState::Delivered { at } => (at, None),
-        DeliveryState::Dead { at, reason } | DeliveryState::Skipped { at, reason, .. } => (at, Some(reason)),
+/// A delivery without its attempts, and whether its destination was told before; with the one reason that
+/// holds now.
+pub fn delivery(
+    conversion: &Conversion,
+    (delivery, told_before): (&Delivery, bool),
+    circumstances: &Circumstances,
+) -> Value {
+    let unsent = unsent::of_delivery(conversion, (delivery, told_before), circumstances);
+    let (code, mut reason) = (unsent.as_ref().and_then(Unsent::code), unsent.as_ref().map(Unsent::sentence));
+    let at = match &delivery.state {
+        DeliveryState::Held { until } => until,
+        DeliveryState::Waiting { due } => due,
+        DeliveryState::Delivered { at } | DeliveryState::Skipped { at, .. } => at,
+        DeliveryState::Dead { at, reason: died_of } => {
+            reason = Some(died_of.clone());
+            at
+        }
     };
     let time_name = match &delivery.state {
         DeliveryState::Held { .. } => "until",
@@ -143,12 +156,12 @@ pub fn delivery(conversion: ConversionId, delivery: &Delivery) -> Value {
         _ => "at",
     };
     let mut view = json!({
-        "id": delivery.id(conversion).to_string(),
+        "id": delivery.id(conversion.id).to_string(),
         "destination": delivery.destination.as_str(),
         "occasion": delivery.occasion.to_string(),
         "state": delivery.state.word(),
         "attempts": delivery.attempts,
-        "reason_code": skip_code(&delivery.state),
+        "reason_code": code,
         "reason": reason,
     });
     if let Value::Object(members) = &mut view {
@@ -218,22 +231,17 @@ pub fn change(change: &Change) -> Value {
 }
 
 /// A conversion end to end.
-pub fn trace(trace: &Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
-    let mut view = conversion(&trace.conversion, &[]);
+pub fn trace(trace: &Trace, circumstances: &Circumstances, numbers: Option<&AdvertiserNumbers>) -> Value {
+    let deliveries: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
+    let mut view = conversion(&trace.conversion, &deliveries, circumstances);
     if let Value::Object(members) = &mut view {
-        let deliveries: Vec<Value> = trace
-            .deliveries
-            .iter()
-            .map(|(one, attempts)| {
-                let mut view = delivery(trace.conversion.id, one);
-                if let Value::Object(members) = &mut view {
-                    let list: Vec<Value> = attempts.iter().map(attempt).collect();
-                    members.insert("attempt_log".to_owned(), list.into());
-                }
-                view
-            })
-            .collect();
-        members.insert("deliveries".to_owned(), deliveries.into());
+        let shown = members.get_mut("deliveries").and_then(Value::as_array_mut).into_iter().flatten();
+        for (view, (_, attempts)) in shown.zip(&trace.deliveries) {
+            if let Value::Object(members) = view {
+                let list: Vec<Value> = attempts.iter().map(attempt).collect();
+                members.insert("attempt_log".to_owned(), list.into());
+            }
+        }
         let theirs = numbers.and_then(|numbers| numbers.of(&trace.conversion));
         members.insert("advertiser_number".to_owned(), theirs.into());
         members.insert(
@@ -376,8 +384,8 @@ pub fn received_body(encoded: &EncodedBody) -> Value {
 }
 
 /// A delivery as lists show it, with its conversion's cornerstones and the last attempt.
-pub fn listed_delivery(listed: &ListedDelivery) -> Value {
-    let mut view = delivery(listed.conversion.id, &listed.delivery);
+pub fn listed_delivery(listed: &ListedDelivery, circumstances: &Circumstances) -> Value {
+    let mut view = delivery(&listed.conversion, (&listed.delivery, listed.told_before), circumstances);
     if let Value::Object(members) = &mut view {
         members.insert("conversion_id".to_owned(), listed.conversion.id.to_string().into());
         members.insert("event_id".to_owned(), listed.conversion.id.event_id().to_string().into());

@@ -3,7 +3,6 @@
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, LaneState};
 use crate::domain::missing_click::no_click;
-use crate::domain::routing::NO_CLICK;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 /// `3 min ago`, `in 4 h`, `now`: a distance a person can hold, rounded down.
@@ -40,11 +39,6 @@ pub fn next_step(
             "Mend what the reason names, then retry. It carries the same event id, so the platform counts it once."
                 .to_owned()
         }
-        DeliveryState::Skipped { reason, .. } if reason == NO_CLICK => match conversion.attribution.given() {
-            Some(given) => format!("Record the click `{given}` (`POST /api/v1/clicks`), then retry."),
-            None if no_click(conversion).is_some() => "Report it again with its click id, then retry.".to_owned(),
-            None => "See that the network sends the click id: the URL under Sources carries it.".to_owned(),
-        },
         DeliveryState::Skipped { .. } => {
             "Nothing was sent. When the reason no longer holds, retry.".to_owned()
         }

@@ -7,6 +7,7 @@ use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Click, Pairs, Trait, Traits};
 use crate::domain::conversion::{Cause, Change, Conversion, Role, Status};
+use crate::domain::delivery::{Delivery, DeliveryState, told_before};
 use crate::domain::ids::ConversionId;
 use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
@@ -14,10 +15,12 @@ use crate::domain::once::is_held;
 use crate::domain::postback::Postback;
 use crate::domain::rulebook::built_in;
 use crate::domain::status::{Actor, StatusMove, is_rejected_by_advertiser};
+use crate::domain::unsent::{self, Unsent};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
 use crate::web::api::Refused;
 use crate::web::api::views::remark;
+use crate::web::pages::exchange::Present;
 use crate::web::pages::form::Form;
 use crate::web::pages::session::{Flash, Visitor};
 use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, exchange, mapping, raw};
@@ -48,11 +51,14 @@ impl Pages {
 
     fn trace(&self, trace: &Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
         let (conversion, now, lanes) = (&trace.conversion, self.clock.now(), (self.lanes)());
-        let deliveries: Vec<Value> = trace
-            .deliveries
-            .iter()
-            .map(|(one, attempts)| exchange::delivery(conversion, one, attempts, &lanes, now))
-            .collect();
+        let circumstances = self.api().circumstances();
+        let present = Present { lanes: &lanes, circumstances: &circumstances, now };
+        let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
+        let shown = trace.deliveries.iter();
+        let shown = shown.map(|(one, attempts)| {
+            exchange::delivery(conversion, (one, told_before(&all, one)), attempts, &present)
+        });
+        let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
         json!({
             "path": format!("/conversions/{}", conversion.id),
             "conversion": facts(conversion),
@@ -77,7 +83,13 @@ impl Pages {
             "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
-            "deliveries": deliveries,
+            "is_held": all.iter().any(|delivery| matches!(delivery.state, DeliveryState::Held { .. })),
+            "deliveries": shown.collect::<Vec<_>>(),
+            "show_not_routed": !conversion.not_routed.is_empty()
+                && unsent.as_ref().is_none_or(|unsent| *unsent == Unsent::NotRouted),
+            "unsent": unsent.map(|unsent| {
+                json!({"code": unsent.code(), "reason": unsent.sentence(), "next_step": unsent.next_step()})
+            }),
             "partners": self.partners(trace, now),
         })
     }

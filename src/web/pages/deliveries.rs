@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::delivery::LaneState;
-use crate::domain::time::Time;
 use crate::store::ListedDelivery;
 use crate::web::pages::conversions::{Filters, options};
+use crate::web::pages::exchange::Present;
 use crate::web::pages::{Pages, Sheet, Stop, exchange};
 
 /// Which of the two lists is asked for.
@@ -38,14 +37,15 @@ impl Pages {
             filter.state = Some("dead".to_owned());
         }
         let page = self.store.deliveries(filter, asked.page()?).await?;
-        let (now, lanes) = (self.clock.now(), (self.lanes)());
+        let (now, lanes, circumstances) = (self.clock.now(), (self.lanes)(), self.api().circumstances());
+        let present = Present { lanes: &lanes, circumstances: &circumstances, now };
         let destinations = self.accounts.iter().map(|account| account.id().as_str());
         let states = ["held", "waiting", "delivered", "dead", "skipped"];
         let data = json!({
             "path": path,
             "title": title,
             "dead_only": list == List::Dead,
-            "items": page.items.iter().map(|one| letter(one, &lanes, now)).collect::<Vec<_>>(),
+            "items": page.items.iter().map(|one| letter(one, &present)).collect::<Vec<_>>(),
             "narrow": filters.narrow(),
             "more": page.next_cursor.is_some(),
             "links": filters.links(path, page.next_cursor.as_deref()),
@@ -57,8 +57,8 @@ impl Pages {
     }
 }
 
-fn letter(listed: &ListedDelivery, lanes: &[LaneState], now: Time) -> Value {
-    let conversion = &listed.conversion;
+fn letter(listed: &ListedDelivery, present: &Present<'_>) -> Value {
+    let (conversion, delivery) = (&listed.conversion, (&listed.delivery, listed.told_before));
     let attempts = listed.last_attempt.as_slice();
     json!({
         "path": format!("/conversions/{}", conversion.id),
@@ -66,6 +66,6 @@ fn letter(listed: &ListedDelivery, lanes: &[LaneState], now: Time) -> Value {
         "event": conversion.event.as_str(),
         "value": conversion.value.map(|value| value.to_string()),
         "transaction_id": conversion.transaction_id,
-        "delivery": exchange::delivery(conversion, &listed.delivery, attempts, lanes, now),
+        "delivery": exchange::delivery(conversion, delivery, attempts, present),
     })
 }

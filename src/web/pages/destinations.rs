@@ -13,7 +13,7 @@ impl Pages {
     /// `/destinations`.
     pub(super) fn destinations(&self) -> Sheet {
         let (now, lanes) = (self.clock.now(), (self.lanes)());
-        let backlog = self.store.backlog(now);
+        let (backlog, removed) = (self.store.backlog(now), self.api().circumstances().removed);
         let items: Vec<Value> = self
             .accounts
             .iter()
@@ -29,7 +29,14 @@ impl Pages {
         let strays: Vec<Value> = backlog
             .iter()
             .filter(|queue| !is_known(queue) && queue.held + queue.waiting > 0)
-            .map(|queue| json!({"id": queue.destination.as_ref().map(|id| id.as_str()), "queue": waiting(Some(queue), now)}))
+            .map(|queue| {
+                let until = queue.destination.as_ref().and_then(|id| removed.get(id));
+                json!({
+                    "id": queue.destination.as_ref().map(|id| id.as_str()),
+                    "queue": waiting(Some(queue), now),
+                    "until": until.map(|until| json!({"at": until.to_string(), "distance": advice::distance(*until, now)})),
+                })
+            })
             .collect();
         Sheet::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
     }

@@ -13,7 +13,7 @@ use tracing::error;
 use crate::web::answer::{self, Answer};
 
 /// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 33] = [
+const TEMPLATES: [(&str, &str); 34] = [
     ("layout", include_str!("../../../templates/pages/layout.hbs")),
     ("icons", include_str!("../../../templates/pages/icons.hbs")),
     ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
@@ -41,6 +41,7 @@ const TEMPLATES: [(&str, &str); 33] = [
     ("entries-form", include_str!("../../../templates/pages/entries-form.hbs")),
     ("sources", include_str!("../../../templates/pages/sources.hbs")),
     ("preview", include_str!("../../../templates/pages/preview.hbs")),
+    ("clock", include_str!("../../../templates/pages/clock.hbs")),
     ("destinations", include_str!("../../../templates/pages/destinations.hbs")),
     ("raw", include_str!("../../../templates/pages/raw.hbs")),
     ("mapping", include_str!("../../../templates/pages/mapping.hbs")),

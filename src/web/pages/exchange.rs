@@ -5,24 +5,42 @@ use serde_json::{Value, json};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Answer, Attempt, Delivery, DeliveryState, LaneState, SentRequest};
 use crate::domain::time::Time;
+use crate::domain::unsent::{self, Circumstances, Unsent};
 use crate::web::api::views::{judged, remark, shown};
 use crate::web::pages::advice;
 
-/// A delivery with the attempts given, as the templates `conversion` and `dead-letters` show it.
+/// What a delivery is shown by.
+pub struct Present<'a> {
+    pub lanes: &'a [LaneState],
+    pub circumstances: &'a Circumstances,
+    pub now: Time,
+}
+
+/// A delivery with the attempts given, and whether its destination was told before, as the templates
+/// `conversion` and `deliveries` show it.
 pub fn delivery(
     conversion: &Conversion,
-    delivery: &Delivery,
+    (delivery, told_before): (&Delivery, bool),
     attempts: &[Attempt],
-    lanes: &[LaneState],
-    now: Time,
+    present: &Present<'_>,
 ) -> Value {
+    let (now, lanes) = (present.now, present.lanes);
     let lane = lanes.iter().find(|lane| lane.destination == delivery.destination);
-    let (label, at, reason) = match &delivery.state {
-        DeliveryState::Held { until } => ("Held until", until, None),
-        DeliveryState::Waiting { due } => ("Due", due, None),
-        DeliveryState::Delivered { at } => ("Delivered", at, None),
-        DeliveryState::Dead { at, reason } => ("Dead since", at, Some(reason)),
-        DeliveryState::Skipped { at, reason, .. } => ("Skipped", at, Some(reason)),
+    let unsent = unsent::of_delivery(conversion, (delivery, told_before), present.circumstances);
+    let (label, at) = match &delivery.state {
+        DeliveryState::Held { until } => ("Held until", until),
+        DeliveryState::Waiting { due } => ("Due", due),
+        DeliveryState::Delivered { at } => ("Delivered", at),
+        DeliveryState::Dead { at, .. } => ("Dead since", at),
+        DeliveryState::Skipped { at, .. } => ("Skipped", at),
+    };
+    let reason = match &delivery.state {
+        DeliveryState::Dead { reason, .. } => Some(reason.clone()),
+        _ => unsent.as_ref().map(Unsent::sentence),
+    };
+    let next_step = match &unsent {
+        Some(unsent) => unsent.next_step().to_owned(),
+        None => advice::next_step(conversion, delivery, attempts.last(), lane),
     };
     let occasion = delivery.occasion.to_string();
     let listed = attempts.iter().enumerate();
@@ -36,7 +54,7 @@ pub fn delivery(
         "at": at.to_string(),
         "distance": advice::distance(*at, now),
         "reason": reason,
-        "next_step": advice::next_step(conversion, delivery, attempts.last(), lane),
+        "next_step": next_step,
         "can_retry": can_retry(&delivery.state, now),
         "attempts": listed.map(|(index, one)| attempt(one, index + 1 == attempts.len())).collect::<Vec<_>>(),
     })

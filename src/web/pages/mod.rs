@@ -2,6 +2,7 @@
 
 mod advice;
 mod clicks;
+mod clock;
 mod conversion;
 mod conversions;
 mod deliveries;
@@ -34,6 +35,7 @@ use serde_json::{Value, json};
 use crate::ambient::Clock;
 use crate::domain::delivery::LaneState;
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::rulebook::Rulebook;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::Forecast;
 use crate::ingest::reopen::Terms;
@@ -84,6 +86,10 @@ pub struct Pages {
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
     /// How each destination is doing now.
     pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
+    /// What decisions go by.
+    pub rules: Arc<Rulebook>,
+    /// How long what waits for a destination is kept that is not configured any more.
+    pub keep_removed_hours: u32,
     /// What sending would make of a delivery.
     pub forecast: Forecast,
 }
@@ -193,6 +199,7 @@ impl Pages {
             Route::Deliveries => self.deliveries(&request.query).await,
             Route::Sources => self.sources(visitor, None).await,
             Route::Destinations => Ok(self.destinations()),
+            Route::Clock => Ok(self.clock_sheet()),
             Route::Offers => Ok(self.offers()),
             Route::Offer(id) => self.offer(id).await,
             Route::Campaigns => Ok(self.campaigns()),
@@ -238,6 +245,11 @@ impl Pages {
                 let page = format!("/conversions/{id}");
                 Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
             }
+            Route::Clock => {
+                let flash = self.confirm_clock(visitor)?;
+                self.sessions.leave(visitor, flash);
+                Ok(engine::redirect("/clock"))
+            }
             Route::RemoveList(list) => self.remove_list(visitor, list, &form).await,
             Route::Lists => self.changed_list(visitor, (Wish::Add, form.get("list")), &form).await,
             Route::AddTo(list) => self.changed_list(visitor, (Wish::Add, list), &form).await,
@@ -275,6 +287,8 @@ impl Pages {
             accounts: Arc::clone(&self.accounts),
             lanes: Arc::clone(&self.lanes),
             max_age_ms: Arc::clone(&self.max_age_ms),
+            rules: Arc::clone(&self.rules),
+            keep_removed_hours: self.keep_removed_hours,
         }
     }
 

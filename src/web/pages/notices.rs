@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::web::api::clock::reason;
 use crate::web::pages::Pages;
 use crate::web::proxy;
 
@@ -19,6 +20,12 @@ impl Pages {
                 ),
             })
         };
-        proxies.into_iter().map(notice).collect()
+        let paused = self.clock.doubt().map(|doubt| {
+            json!({
+                "text": format!("Retention is paused: {}", reason(&doubt)),
+                "hint": "Nothing is deleted and no hold ends. The page Clock (`/clock`) says until when, and what to do.",
+            })
+        });
+        paused.into_iter().chain(proxies.into_iter().map(notice)).collect()
     }
 }

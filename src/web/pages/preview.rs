@@ -9,12 +9,14 @@ use crate::domain::attribution;
 use crate::domain::click::Click;
 use crate::domain::postback::Fault;
 use crate::domain::time::Time;
+use crate::domain::unsent::Circumstances;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::{
     self, Ground, Pasted, PreviewOutcome, Previewed, PreviewedDelivery, PreviewedRequest,
 };
 use crate::store::StoreError;
 use crate::web::api::views::remark;
+use crate::web::pages::exchange::Present;
 use crate::web::pages::form::Form;
 use crate::web::pages::{Pages, Stop, conversion, exchange, mapping};
 
@@ -90,6 +92,9 @@ fn quarantined(fault: &Fault) -> Value {
 
 fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -> Value {
     let click = previewed.conversion.attribution.click().and_then(|id| clicks.get(id.as_str()));
+    // The preview has said itself what would become of each.
+    let circumstances = Circumstances::default();
+    let present = Present { lanes: &[], circumstances: &circumstances, now };
     let deliveries: Vec<Value> = previewed
         .deliveries
         .iter()
@@ -98,7 +103,7 @@ fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -
                 PreviewedRequest::Request(request) => (Some(exchange::request(request)), None),
                 PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
             };
-            let view = exchange::delivery(&previewed.conversion, delivery, &[], &[], now);
+            let view = exchange::delivery(&previewed.conversion, (delivery, false), &[], &present);
             let remarks: Vec<Value> = remarks.iter().map(remark).collect();
             json!({"delivery": view, "request": request, "missing": missing, "remarks": remarks})
         })

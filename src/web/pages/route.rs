@@ -22,6 +22,8 @@ pub enum Route {
     DeadLetters,
     Sources,
     Destinations,
+    /// Whether the clock is believed, and the button that says it is right.
+    Clock,
     Offers,
     Offer(String),
     Campaigns,
@@ -54,6 +56,7 @@ impl Route {
             ["dead-letters"] => Route::DeadLetters,
             ["sources"] => Route::Sources,
             ["destinations"] => Route::Destinations,
+            ["clock"] => Route::Clock,
             ["offers"] => Route::Offers,
             ["offers", id] => Route::Offer(decoded(id)),
             ["campaigns"] => Route::Campaigns,
@@ -72,7 +75,7 @@ impl Route {
     /// The methods it takes, as the `Allow` header writes them.
     pub fn allowed(&self) -> &'static str {
         match self {
-            Route::SignIn | Route::Sources | Route::Lists => "GET, HEAD, POST",
+            Route::SignIn | Route::Sources | Route::Lists | Route::Clock => "GET, HEAD, POST",
             Route::SignOut
             | Route::Retry(_)
             | Route::MapAgain(_)

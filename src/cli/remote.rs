@@ -1,0 +1,126 @@
+//! Asking the relay that runs over its API: where it is, and by which token.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::{ConfigPath, Failure};
+use crate::config::Config;
+use crate::domain::delivery::{OutgoingRequest, Reply};
+use crate::problem::Problem;
+use crate::send::client::{Client, SendPolicy};
+
+/// How the relay is reached.
+#[derive(Args)]
+pub struct Remote {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Where its API is [default: `admin_listen`, else `listen`, else with TLS `public_url`]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// A file with the token [default: the first of the configuration that may change things]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// What came of asking.
+pub enum Asked {
+    /// The status, and the document.
+    Answered(u16, Value),
+    /// Nothing answers at this address, for this reason.
+    NotThere { server: String, reason: String },
+}
+
+impl Remote {
+    /// The configuration, or all its problems as bad usage.
+    pub fn load(&self) -> Result<Config, Failure> {
+        self.config.load()
+    }
+
+    /// Posts to a path of the API, without a body.
+    ///
+    /// # Errors
+    /// Where there is no token to ask by, or what answers is no relay.
+    pub async fn post(&self, config: &Config, path: &str) -> Result<Asked, Failure> {
+        let token = self.token(config)?;
+        let server = self.server(config);
+        let policy = SendPolicy { allow_private_network: true, ..SendPolicy::default() };
+        let client =
+            Client::new(policy).map_err(|error| Failure::running(Problem::new(error.to_string(), "")))?;
+        let request = OutgoingRequest {
+            method: "POST".to_owned(),
+            url: format!("{server}{path}"),
+            headers: vec![("authorization".to_owned(), format!("Bearer {token}"))],
+            body: Vec::new(),
+            secrets: vec![token],
+        };
+        match client.send(&request).await {
+            Reply::Answer(answer) => match serde_json::from_slice(&answer.body) {
+                Ok(document) => Ok(Asked::Answered(answer.status, document)),
+                Err(_) => {
+                    let what = format!("what answers at {server} is not the API of Postbridge");
+                    Err(Failure::running(Problem::new(what, "name its address: --server URL")))
+                }
+            },
+            Reply::Failed(reason) => Ok(Asked::NotThere { server, reason }),
+            Reply::Forbidden(reason) => {
+                let what = format!("{server} cannot be asked: {reason}");
+                Err(Failure::usage(vec![Problem::new(what, "name an http or https address: --server URL")]))
+            }
+        }
+    }
+
+    /// Whether the person named the address: then nothing else is meant.
+    pub fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+
+    fn server(&self, config: &Config) -> String {
+        if let Some(server) = &self.server {
+            return server.trim_end_matches('/').to_owned();
+        }
+        let server = &config.server;
+        match (server.admin_listen, &server.tls) {
+            // A certificate names a host, not an address.
+            (None, Some(_)) => server.public_url.clone(),
+            (Some(admin), Some(_)) => format!("https://{}", reachable(admin)),
+            (admin, None) => format!("http://{}", reachable(admin.unwrap_or(server.listen))),
+        }
+    }
+
+    fn token(&self, config: &Config) -> Result<String, Failure> {
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let problem = Problem::new(format!("the token cannot be read: {error}"), "");
+                Failure::usage(vec![problem.in_file(&file.display().to_string())])
+            })?;
+            return Ok(text.trim().to_owned());
+        }
+        let mut tokens = config.api.tokens.iter();
+        let token = tokens.find(|token| token.rights.may_change_all()).ok_or_else(|| {
+            let hint = "add one with rights = [\"network\"], or name a file with one: --token-file FILE";
+            Failure::usage(vec![Problem::new("no token of [api] may change things", hint)])
+        })?;
+        Ok(token.token.reveal().to_owned())
+    }
+}
+
+/// From this machine one that listens on every interface is reached by loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// The error that the API answered, as a command's own.
+pub fn refusal(status: u16, document: &Value) -> Failure {
+    let text = |name: &str| document.pointer(name).and_then(Value::as_str).unwrap_or_default();
+    let (message, hint) = (text("/error/message"), text("/error/hint"));
+    let what = if message.is_empty() { format!("the relay answered {status}") } else { message.to_owned() };
+    Failure::running(Problem::new(what, hint))
+}

@@ -1,0 +1,158 @@
+//! Whether the wall clock is believed: a clock that jumps must end nothing permanently. Pure: readings are
+//! arguments.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::{HOUR_MS, MINUTE_MS, Time};
+
+/// How far the wall clock may be from the time that was believed last, in milliseconds.
+pub const FAR_MS: i64 = 48 * HOUR_MS;
+
+/// How long the wall clock and the monotonic clock must agree before a time that is far away is believed,
+/// in milliseconds of running.
+pub const AGREE_MS: i64 = 24 * HOUR_MS;
+
+/// By how much the two may differ and still agree: a clock that is corrected in small steps.
+const TOLERANCE_MS: i64 = MINUTE_MS;
+
+/// Both clocks at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    pub wall: Time,
+    /// What the monotonic clock shows, in milliseconds since some beginning.
+    pub running_ms: i64,
+}
+
+/// What of the rule survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockRecord {
+    /// The latest time that was believed.
+    pub believed: Time,
+    pub doubt: Option<DoubtRecord>,
+}
+
+/// A wall clock that is not believed, as it was last seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoubtRecord {
+    pub wall: Time,
+    /// For how long both clocks had agreed, in milliseconds.
+    pub agreed_ms: i64,
+}
+
+/// A wall clock that is not believed, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// The latest time that was believed.
+    pub believed: Time,
+    /// What the wall clock shows.
+    pub wall: Time,
+    /// When it is believed, if both clocks agree until then.
+    pub until: Time,
+}
+
+/// What an observation changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The wall clock is not believed from now on.
+    Doubted,
+    /// It is believed again: it came back, or agreed for long enough.
+    Believed,
+}
+
+/// The rule, and what it has seen.
+#[derive(Debug, Clone)]
+pub struct ClockRule {
+    believed: Time,
+    doubted: Option<Doubted>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Doubted {
+    /// For how long both had agreed before `from`, in milliseconds.
+    before_ms: i64,
+    /// From this reading on both agree.
+    from: Option<Reading>,
+    wall: Time,
+}
+
+impl ClockRule {
+    /// Goes on from what was kept. Without a record, `newest` is the newest time in the store; without
+    /// that either, the store is new and `now` is believed.
+    pub fn new(record: Option<ClockRecord>, newest: Option<Time>, now: Time) -> ClockRule {
+        let Some(record) = record else {
+            return ClockRule { believed: newest.map_or(now, |newest| newest.min(now)), doubted: None };
+        };
+        let doubted = record.doubt.map(|doubt| {
+            // A restart takes time, and it is not the clock that lost it.
+            let goes_on = (0..=FAR_MS).contains(&now.millis_since(doubt.wall));
+            let before_ms = if goes_on { doubt.agreed_ms.clamp(0, AGREE_MS) } else { 0 };
+            Doubted { before_ms, from: None, wall: doubt.wall }
+        });
+        ClockRule { believed: record.believed, doubted }
+    }
+
+    /// Takes note of what both clocks show.
+    pub fn observe(&mut self, now: Reading) -> Option<Change> {
+        if self.is_near(now.wall) {
+            self.believed = self.believed.max(now.wall);
+            return self.doubted.take().map(|_| Change::Believed);
+        }
+        let before = self.doubted;
+        let doubted = before.map_or(Doubted::at(now), |doubted| doubted.seen(now));
+        if doubted.agreed_ms(now) >= AGREE_MS {
+            self.confirm(now.wall);
+            return Some(Change::Believed);
+        }
+        self.doubted = Some(doubted);
+        before.is_none().then_some(Change::Doubted)
+    }
+
+    /// A person says that the wall clock is right.
+    pub fn confirm(&mut self, wall: Time) {
+        *self = ClockRule { believed: wall, doubted: None };
+    }
+
+    /// Whether `now` may end things permanently. It needs no observation before: a clock that jumped this
+    /// very moment is not believed.
+    pub fn believes(&self, now: Time) -> bool {
+        self.doubted.is_none() && self.is_near(now)
+    }
+
+    /// The doubt, if there is one, as both clocks show now.
+    pub fn doubt(&self, now: Reading) -> Option<Doubt> {
+        if self.is_near(now.wall) {
+            return None;
+        }
+        let agreed = self.doubted.map_or(0, |doubted| doubted.seen(now).agreed_ms(now));
+        let until = now.wall.plus_millis(AGREE_MS.saturating_sub(agreed).max(0));
+        Some(Doubt { believed: self.believed, wall: now.wall, until })
+    }
+
+    /// What is to be kept.
+    pub fn record(&self, now: Reading) -> ClockRecord {
+        let kept = |doubted: Doubted| DoubtRecord { wall: doubted.wall, agreed_ms: doubted.agreed_ms(now) };
+        ClockRecord { believed: self.believed, doubt: self.doubted.map(kept) }
+    }
+
+    fn is_near(&self, wall: Time) -> bool {
+        (-FAR_MS..=FAR_MS).contains(&wall.millis_since(self.believed))
+    }
+}
+
+impl Doubted {
+    fn at(now: Reading) -> Doubted {
+        Doubted { before_ms: 0, from: Some(now), wall: now.wall }
+    }
+
+    /// After another reading: where the clocks disagree, the count begins anew.
+    fn seen(self, now: Reading) -> Doubted {
+        let Some(from) = self.from else { return Doubted { from: Some(now), wall: now.wall, ..self } };
+        let apart = now.wall.millis_since(from.wall) - (now.running_ms - from.running_ms);
+        if apart.abs() > TOLERANCE_MS { Doubted::at(now) } else { Doubted { wall: now.wall, ..self } }
+    }
+
+    fn agreed_ms(self, now: Reading) -> i64 {
+        let here = self.from.map_or(0, |from| now.running_ms.saturating_sub(from.running_ms));
+        self.before_ms.saturating_add(here)
+    }
+}

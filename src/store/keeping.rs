@@ -1,0 +1,217 @@
+//! The part of the store's contract that operators rely on: the clock by which retention goes, destinations
+//! that are no longer configured, and what is counted by source.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::clock_rule::ClockRecord;
+use crate::domain::ids::{DestinationId, Seq, SourceId};
+use crate::domain::time::{DAY_MS, Time};
+use crate::store::command::{Answer, Command};
+use crate::store::embedded::Embedded;
+use crate::store::group::Group;
+use crate::store::kv::Batch;
+use crate::store::layout::{self, key, tag};
+use crate::store::shelf::{Shelf, corrupt};
+use crate::store::{Later, StoreError};
+
+/// The destinations that were taken out of the configuration while something waited for them, and when.
+pub type Removed = BTreeMap<DestinationId, Time>;
+
+/// What is counted of one source's postbacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SourceTally {
+    /// Quarantined ones that nothing maps again.
+    pub open_quarantine: u64,
+    /// When the latest was received, those left out that were refused.
+    pub last: Option<Time>,
+}
+
+/// What a store keeps for operators.
+pub trait Keeping {
+    /// What was kept of the clock, and the newest time that is stored.
+    fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>);
+
+    /// Keeps what is to be known of the clock at the next start. What is recorded from now on was received
+    /// at the believed time or later, whatever time it bears, and is not purged earlier than that allows.
+    fn keep_clock(&self, record: ClockRecord) -> Later<'_, ()>;
+
+    /// Every destination for which something is held or waits.
+    fn awaited_destinations(&self) -> Vec<DestinationId>;
+
+    /// As it was kept last.
+    fn removed(&self) -> Removed;
+
+    fn keep_removed(&self, removed: Removed) -> Later<'_, ()>;
+
+    /// Counted at open and as things happen, never scanned.
+    fn source_tally(&self, source: &SourceId) -> SourceTally;
+
+    /// When a postback was received that is kept.
+    fn received_at(&self, postback: Seq) -> Result<Option<Time>, StoreError>;
+}
+
+/// What the store is asked to keep.
+pub enum KeepingCommand {
+    Clock(ClockRecord, Answer<()>),
+    Removed(Removed, Answer<()>),
+}
+
+impl From<KeepingCommand> for Command {
+    fn from(command: KeepingCommand) -> Command {
+        Command::Keeping(command)
+    }
+}
+
+impl KeepingCommand {
+    /// Answers that it was not done.
+    pub fn refuse(self, error: StoreError) {
+        match self {
+            KeepingCommand::Clock(_, answer) | KeepingCommand::Removed(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+        }
+    }
+}
+
+/// From this number on everything was received at this time or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    at: Time,
+    postback: u64,
+    click: u64,
+}
+
+/// The most marks that are kept, one for a day: they fit into one value. Beyond that old ones are thinned
+/// out.
+const MOST_MARKS: usize = 400;
+
+/// All that is kept for operators.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    clock: Option<ClockRecord>,
+    marks: Vec<Mark>,
+    pub removed: Removed,
+    /// Further pieces of the record of `removed`.
+    pieces: u16,
+}
+
+impl Kept {
+    /// Reads what is stored.
+    pub fn open(shelf: &Shelf) -> Result<Kept, StoreError> {
+        let mut kept = Kept::default();
+        if let Some(first) = shelf.first_piece(key::CLOCK)? {
+            kept.clock = Some(shelf.head(key::CLOCK, first)?);
+        }
+        if let Some(marks) = shelf.body(key::CLOCK)? {
+            kept.marks = marks.value;
+        }
+        if let Some(removed) = shelf.body(key::REMOVED)? {
+            (kept.removed, kept.pieces) = (removed.value, removed.pieces);
+        }
+        Ok(kept)
+    }
+
+    /// When postback `number` was received at the earliest, whatever time it bears.
+    pub fn postback_floor(&self, number: u64) -> Time {
+        self.floor(|mark| mark.postback <= number)
+    }
+
+    /// The same of a click.
+    pub fn click_floor(&self, number: u64) -> Time {
+        self.floor(|mark| mark.click <= number)
+    }
+
+    fn floor(&self, is_before: impl Fn(&Mark) -> bool) -> Time {
+        let before = self.marks.partition_point(is_before);
+        let mark = before.checked_sub(1).and_then(|at| self.marks.get(at));
+        mark.map_or(Time::EPOCH, |mark| mark.at)
+    }
+
+    fn note_clock(&mut self, record: ClockRecord, (postback, click): (u64, u64)) {
+        self.clock = Some(record);
+        // Made while a time was believed that turned out to be wrong.
+        self.marks.retain(|mark| mark.at <= record.believed);
+        let is_due = |last: &Mark| record.believed.millis_since(last.at) >= DAY_MS;
+        if record.doubt.is_none() && self.marks.last().is_none_or(is_due) {
+            self.marks.push(Mark { at: record.believed, postback, click });
+        }
+        if self.marks.len() > MOST_MARKS {
+            let mut number = 0;
+            self.marks.retain(|_| {
+                number += 1;
+                number > MOST_MARKS / 2 || number % 2 == 1
+            });
+        }
+    }
+
+    /// Adds it to a batch, over what was kept before.
+    pub fn pack(&mut self, batch: &mut Batch, before: &Kept) -> Result<(), StoreError> {
+        if let Some(clock) = &self.clock {
+            let packed = layout::pack(clock, &self.marks).map_err(|error| corrupt(key::CLOCK, &error))?;
+            layout::put(batch, key::CLOCK.to_vec(), packed, 0);
+        }
+        if self.removed != before.removed {
+            let packed = layout::pack(&(), &self.removed).map_err(|error| corrupt(key::REMOVED, &error))?;
+            self.pieces = packed.further().map_err(|error| corrupt(key::REMOVED, &error))?;
+            layout::put(batch, key::REMOVED.to_vec(), packed, before.pieces);
+        }
+        Ok(())
+    }
+}
+
+impl Group<'_> {
+    /// Decides what is to be kept.
+    pub fn take_keeping(&mut self, command: KeepingCommand) {
+        let numbers = (self.numbers.next_postback, self.numbers.next_click);
+        let kept = self.kept.get_or_insert_with(|| Kept::clone(&self.shared.index.lock().kept));
+        let answer = match command {
+            KeepingCommand::Clock(record, answer) => {
+                kept.note_clock(record, numbers);
+                answer
+            }
+            KeepingCommand::Removed(removed, answer) => {
+                kept.removed = removed;
+                answer
+            }
+        };
+        self.promise(Ok(()), answer);
+    }
+}
+
+impl Keeping for Embedded {
+    fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>) {
+        let index = self.shared.index.lock();
+        let newest = [index.runs.newest(), self.shared.lately.lock().newest()];
+        (index.kept.clock, newest.into_iter().flatten().max())
+    }
+
+    fn keep_clock(&self, record: ClockRecord) -> Later<'_, ()> {
+        self.write(|answer| KeepingCommand::Clock(record, answer).into())
+    }
+
+    fn awaited_destinations(&self) -> Vec<DestinationId> {
+        self.shared.index.lock().awaited_destinations()
+    }
+
+    fn removed(&self) -> Removed {
+        self.shared.index.lock().kept.removed.clone()
+    }
+
+    fn keep_removed(&self, removed: Removed) -> Later<'_, ()> {
+        self.write(|answer| KeepingCommand::Removed(removed, answer).into())
+    }
+
+    fn source_tally(&self, source: &SourceId) -> SourceTally {
+        self.shared.index.lock().sources.get(tag(source.as_str()))
+    }
+
+    fn received_at(&self, postback: Seq) -> Result<Option<Time>, StoreError> {
+        let first = self.shared.index.lock().block_of(postback.get());
+        let Some(first) = first else { return Ok(None) };
+        let heads = self.shared.shelf.block_heads(first)?;
+        let at = usize::try_from(postback.get() - first).ok();
+        Ok(at.and_then(|at| heads?.get(at).map(|head| head.at)))
+    }
+}

@@ -1,0 +1,63 @@
+//! What is counted of every source: its open quarantine, and when its latest postback was received. Made of
+//! the heads of the records at open, moved on by each commit.
+
+use std::collections::HashMap;
+
+use crate::domain::ids::{Seq, SourceId};
+use crate::domain::line_limit::LineLimit;
+use crate::domain::postback::Fault;
+use crate::domain::rejection::RejectionCode;
+use crate::domain::time::Time;
+use crate::store::keeping::SourceTally;
+use crate::store::layout::{EntryHead, VerdictWord};
+
+/// The log lines about quarantined postbacks, by source: once a minute each.
+#[derive(Debug, Default)]
+pub struct QuarantineLines(HashMap<SourceId, LineLimit>);
+
+impl QuarantineLines {
+    /// Writes a line about one, unless there was one lately. Of the fault only its code: the rest may hold
+    /// personal data.
+    pub fn write(&mut self, source: &SourceId, fault: &Fault, (postback, now): (Seq, Time)) {
+        let lines = self.0.entry(source.clone()).or_default();
+        let Some(left_out) = lines.admit(now) else { return };
+        let reason_code = fault.code.map(RejectionCode::as_str);
+        tracing::warn!(
+            %source,
+            %postback,
+            reason_code,
+            left_out,
+            "a postback was quarantined: see Quarantine, fix what its reason names, then map it again"
+        );
+    }
+}
+
+/// By the tag of the source.
+#[derive(Debug, Default)]
+pub struct Sources(HashMap<u32, SourceTally>);
+
+impl Sources {
+    pub fn get(&self, source: u32) -> SourceTally {
+        self.0.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Takes note of a record. What maps an earlier one again bears the time of that one.
+    pub fn note(&mut self, head: &EntryHead) {
+        let Some(source) = head.source.filter(|_| !head.gone) else { return };
+        if head.word == VerdictWord::Refused {
+            return;
+        }
+        let tally = self.0.entry(source).or_default();
+        if head.again.is_none() {
+            tally.last = Some(head.at);
+        }
+        tally.open_quarantine += u64::from(head.word == VerdictWord::Quarantined);
+    }
+
+    /// A quarantined record of this source was mapped again, or is gone.
+    pub fn close(&mut self, source: u32) {
+        if let Some(tally) = self.0.get_mut(&source) {
+            tally.open_quarantine = tally.open_quarantine.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /api/v1/clock` and `POST /api/v1/clock/confirm`: whether the clock is believed, by which retention
+//! goes.
+
+use serde_json::json;
+
+use crate::domain::clock_rule::Doubt;
+use crate::web::api::{Api, Outcome};
+
+impl Api {
+    /// The time, and whether retention is paused because it is not believed.
+    pub fn clock(&self) -> Outcome {
+        let doubt = self.clock.doubt();
+        Ok(json!({
+            "now": self.clock.now().to_string(),
+            "retention": if doubt.is_some() { "paused" } else { "running" },
+            "reason": doubt.map(|doubt| reason(&doubt)),
+            "believed": doubt.map(|doubt| doubt.believed.to_string()),
+            "until": doubt.map(|doubt| doubt.until.to_string()),
+        }))
+    }
+
+    /// The holder of the token named `actor` says that the clock is right.
+    pub fn confirm_clock(&self, actor: &str) -> Outcome {
+        if let Some(doubt) = self.clock.confirm() {
+            let now = self.clock.now();
+            tracing::warn!(
+                token = actor, %now, believed = %doubt.believed,
+                "the clock was confirmed: retention goes on by it"
+            );
+        }
+        self.clock()
+    }
+}
+
+/// Why retention is paused, for people.
+pub fn reason(doubt: &Doubt) -> String {
+    let which = if doubt.wall > doubt.believed { "after" } else { "before" };
+    format!(
+        "the clock shows {}, more than 48 h {which} the newest time on record ({})",
+        doubt.wall, doubt.believed
+    )
+}

@@ -1,0 +1,118 @@
+//! Whether the wall clock is believed.
+
+use postbridge::domain::clock_rule::{AGREE_MS, Change, ClockRule, FAR_MS, Reading};
+use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
+
+fn at(millis: i64) -> Time {
+    Time::parse("2026-01-01T00:00:00Z").unwrap().plus_millis(millis)
+}
+
+fn reading(wall: i64, running_ms: i64) -> Reading {
+    Reading { wall: at(wall), running_ms }
+}
+
+/// A rule that has believed `at(0)`.
+fn settled() -> ClockRule {
+    let mut rule = ClockRule::new(None, Some(at(0)), at(0));
+    assert_eq!(rule.observe(reading(0, 0)), None);
+    rule
+}
+
+#[test]
+fn a_clock_is_believed_up_to_48_hours_past_the_newest_time_on_record() {
+    let mut rule = settled();
+    assert!(rule.believes(at(FAR_MS)) && !rule.believes(at(FAR_MS + 1)));
+    assert_eq!(rule.observe(reading(FAR_MS, 5)), None, "a night without power");
+    assert!(rule.believes(at(2 * FAR_MS)), "it goes on from there");
+}
+
+#[test]
+fn a_clock_500_days_ahead_for_10_seconds_is_never_believed_and_then_is_itself_again() {
+    let mut rule = settled();
+    let ahead = 500 * DAY_MS;
+    assert!(!rule.believes(at(ahead)), "not even before it was observed");
+    assert_eq!(rule.observe(reading(ahead, 1_000)), Some(Change::Doubted));
+    for second in 2..10 {
+        assert_eq!(rule.observe(reading(ahead + second * 1_000, second * 1_000)), None);
+        assert!(!rule.believes(at(ahead + second * 1_000)));
+    }
+    assert_eq!(rule.observe(reading(10_000, 10_000)), Some(Change::Believed));
+    assert!(rule.believes(at(10_000)) && !rule.believes(at(ahead)));
+}
+
+#[test]
+fn what_was_stored_under_the_wrong_clock_does_not_make_it_right_at_the_next_start() {
+    let mut rule = settled();
+    rule.observe(reading(500 * DAY_MS, 1_000));
+    let record = rule.record(reading(500 * DAY_MS, 1_000));
+    let newest = Some(at(500 * DAY_MS));
+    let mut rule = ClockRule::new(Some(record), newest, at(500 * DAY_MS + 2_000));
+    rule.observe(reading(500 * DAY_MS + 2_000, 0));
+    assert!(!rule.believes(at(500 * DAY_MS + 2_000)));
+    let mut rule = ClockRule::new(Some(record), newest, at(9_000));
+    assert_eq!(rule.observe(reading(9_000, 0)), Some(Change::Believed));
+}
+
+#[test]
+fn both_clocks_must_agree_for_24_hours_of_running() {
+    let mut rule = settled();
+    let ahead = 9 * DAY_MS;
+    rule.observe(reading(ahead, 0));
+    assert_eq!(rule.observe(reading(ahead + AGREE_MS - 1, AGREE_MS - 1)), None);
+    let doubt = rule.doubt(reading(ahead + AGREE_MS - 1, AGREE_MS - 1)).unwrap();
+    assert_eq!((doubt.believed, doubt.until), (at(0), at(ahead + AGREE_MS)));
+    assert_eq!(rule.observe(reading(ahead + AGREE_MS, AGREE_MS)), Some(Change::Believed));
+    assert!(rule.believes(at(ahead + AGREE_MS)));
+}
+
+#[test]
+fn a_clock_that_runs_faster_than_time_passes_is_not_believed_however_long() {
+    let mut rule = settled();
+    for hour in 0..200 {
+        rule.observe(reading(9 * DAY_MS + 2 * hour * HOUR_MS, hour * HOUR_MS));
+    }
+    assert!(!rule.believes(at(9 * DAY_MS + 400 * HOUR_MS)));
+}
+
+#[test]
+fn a_restart_does_not_begin_the_24_hours_anew_where_the_clock_goes_on() {
+    let mut rule = settled();
+    let ahead = 9 * DAY_MS;
+    rule.observe(reading(ahead, 0));
+    rule.observe(reading(ahead + 20 * HOUR_MS, 20 * HOUR_MS));
+    let record = rule.record(reading(ahead + 20 * HOUR_MS, 20 * HOUR_MS));
+    let start = ahead + 21 * HOUR_MS;
+    let mut on = ClockRule::new(Some(record), None, at(start));
+    assert_eq!(on.observe(reading(start, 77)), None);
+    assert_eq!(on.observe(reading(start + 4 * HOUR_MS, 77 + 4 * HOUR_MS)), Some(Change::Believed));
+    let elsewhere = start + 300 * DAY_MS;
+    let mut anew = ClockRule::new(Some(record), None, at(elsewhere));
+    anew.observe(reading(elsewhere, 77));
+    assert_eq!(anew.observe(reading(elsewhere + 4 * HOUR_MS, 77 + 4 * HOUR_MS)), None);
+}
+
+#[test]
+fn a_person_ends_the_doubt() {
+    let mut rule = settled();
+    rule.observe(reading(9 * DAY_MS, 5));
+    rule.confirm(at(9 * DAY_MS));
+    assert!(rule.believes(at(9 * DAY_MS)) && rule.doubt(reading(9 * DAY_MS, 6)).is_none());
+    assert_eq!(rule.record(reading(9 * DAY_MS, 6)).believed, at(9 * DAY_MS));
+}
+
+#[test]
+fn a_clock_that_was_set_back_far_is_not_believed_either_and_can_return() {
+    let mut rule = settled();
+    assert_eq!(rule.observe(reading(-500 * DAY_MS, 1_000)), Some(Change::Doubted));
+    assert_eq!(rule.observe(reading(2_000, 2_000)), Some(Change::Believed));
+    assert!(rule.believes(at(2_000)));
+    rule.observe(reading(-500 * DAY_MS, 3_000));
+    assert_eq!(rule.observe(reading(400 * DAY_MS, 4_000)), None, "from one wrong time to another");
+    assert!(!rule.believes(at(400 * DAY_MS)));
+}
+
+#[test]
+fn an_empty_store_believes_the_first_time_it_sees() {
+    let rule = ClockRule::new(None, None, at(0));
+    assert!(rule.believes(at(0)) && !rule.believes(at(3 * DAY_MS)));
+}
