@@ -181,6 +181,8 @@ impl App {
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         self.web.swap(site::build(&self.shared, &new, sight, metrics));
+        // Only now: until here requests were answered that did not know them as declared.
+        self.shared.undeclared_proxies.forget(&new.server.trusted_proxies);
         self.dispatch.reload(dispatch_plan(&new));
         let opens = reopen::differ(&self.config().rulebook(), &new.rulebook());
         *self.config.lock() = Arc::new(new);

@@ -84,13 +84,24 @@ fn one_address_has_an_eighth_of_the_bytes_and_the_others_the_rest() {
 fn all_addresses_together_have_the_bytes_that_are_configured() {
     let budget = budget(USUAL);
     let mut recorded = 0;
-    for number in 0..200_000_u32 {
+    for number in 0..400_000_u32 {
         let from = Some(IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
-        let now = at(i64::from(number) / 20);
+        let now = at(i64::from(number) / 40);
         recorded += press(&budget, from, (1, 5_120), now)[0] * 5_632;
     }
     let mib = recorded / (1024 * 1024);
-    assert!((40..=48).contains(&mib), "4 MiB in each of 10 s and a burst, not {mib} MiB");
+    assert!((72..=80).contains(&mib), "4 MiB in each of 10 s and a burst, not {mib} MiB");
+}
+
+#[test]
+fn one_address_has_no_more_than_its_part_at_once_either() {
+    let budget = budget(USUAL);
+    let [full, short, _] = press(&budget, address("203.0.113.9"), (2_000, 5_120), at(0));
+    assert!(full * 5_632 + short * 1_536 <= 5 * 1024 * 1024, "{full} {short}");
+    for number in 0..2_000_u32 {
+        let from = Some(IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
+        assert_eq!(press(&budget, from, (1, 1_500), at(0)), [1, 0, 0], "{number}");
+    }
 }
 
 #[test]
@@ -123,8 +134,8 @@ fn zero_is_no_limit_and_an_address_that_is_not_known_has_only_the_bytes_of_all()
         [9_999, 0, 0]
     );
     let budget = budget(USUAL);
-    let [full, short, none] = press(&budget, None, (20_000, 1_000), at(0));
-    assert_eq!((full, short), (8 * 1024 * 1024 / 1_512, 0), "{none} are not recorded");
+    let [full, short, none] = press(&budget, None, (40_000, 1_000), at(0));
+    assert_eq!((full, short), (40 * 1024 * 1024 / 1_512, 0), "{none} are not recorded");
     assert!(budget.unrecorded.last_day(at(0)).is_some_and(|day| day.count == none as u64));
 }
 

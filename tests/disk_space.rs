@@ -152,9 +152,9 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
     assert_eq!(visit.status, 302, "{}", visit.text());
     assert!(visit.head.contains("https://advertiser.example/lp?cid="), "{}", visit.head);
     assert_eq!(get(&relay, "/click.gif?campaign=8599").status, 200);
-    assert_eq!(tag(&relay, "click", &message("0mwprfhn25sqgpbr2ksobbbg2sqv8", json!({})).to_string()), 204);
+    assert_eq!(tag(&relay, "click", &message("0mwprfhn25sqgpbr2ksobbbg2sqv8", json!({})).to_string()), 503);
     assert_eq!(clicks(&relay), 2, "nothing of them is kept");
-    assert!(metric(&relay, r#"postbridge_unrecorded_clicks_total{reason="disk"} 3"#));
+    assert!(metric(&relay, r#"postbridge_unrecorded_clicks_total{reason="disk"} 2"#));
     for path in ["/pixel.gif?offer=565&tid=P1", "/pixel.js?offer=565", "/p.ashx?o=565&f=pb&t=P1"] {
         let pixel = get(&relay, path);
         assert_eq!(pixel.status, 503, "{path}");

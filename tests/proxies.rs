@@ -64,6 +64,18 @@ fn all_visitors_of_an_undeclared_proxy_share_a_hundred_times_the_rate_of_one() {
 }
 
 #[test]
+fn addresses_beyond_those_that_are_counted_share_one_limit() {
+    let (limit, now) = (PerAddress::new(3), Time::parse("2026-11-20T12:00:00Z").unwrap());
+    let key = |number: u32| LimitKey::of(std::net::IpAddr::from(number.to_be_bytes()));
+    for number in 0..4096 {
+        assert!(limit.admits(key(0x0100_0000 + number), now));
+    }
+    let admitted = (0..10_000).filter(|number| limit.admits(key(0x0900_0000 + number % 5), now)).count();
+    assert_eq!(admitted, 3 * BEHIND_PROXY as usize, "many addresses are no way around it");
+    assert!(limit.admits(key(0x0100_0000), now), "who is counted is limited alone");
+}
+
+#[test]
 fn only_a_declared_proxy_says_that_a_connection_is_https() {
     for (peer, said, expected) in [
         ("10.0.0.5", "https", true),

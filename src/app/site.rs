@@ -75,7 +75,6 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let reports = terms(config, &rules);
     let tokens = tokens(config);
     let access = Arc::clone(&shared.access);
-    shared.undeclared_proxies.forget(&config.server.trusted_proxies);
     let accounts = Arc::new(accounts(config));
     let max_age_ms = Arc::new(max_ages(&accounts));
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);

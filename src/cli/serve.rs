@@ -21,9 +21,7 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     // What is written from here on, by the engine too, is this user's alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = Config::load(path).map_err(Failure::usage)?;
-    for Problem { what, at, hint } in &config.warnings {
-        warn!(at, hint, "{what}");
-    }
+    log_warnings(&config);
     // Before the store opens: a signal during a long recovery must not kill it.
     let mut signals = Signals::new().map_err(Failure::running)?;
     let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
@@ -93,11 +91,21 @@ impl Signals {
     }
 }
 
+/// What `check` warns of, as log lines.
+fn log_warnings(config: &Config) {
+    for Problem { what, at, hint } in &config.warnings {
+        warn!(at, hint, "{what}");
+    }
+}
+
 async fn reload(app: &App, path: &Path) {
     let outcome = match Config::load(path) {
         Ok(config) => app.reload(config).await,
         Err(problems) => Err(problems),
     };
+    if outcome.is_ok() {
+        log_warnings(&app.config());
+    }
     for problem in outcome.err().into_iter().flatten() {
         warn!(%problem, "the configuration was not reloaded; the old one stays");
     }

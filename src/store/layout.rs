@@ -47,7 +47,7 @@ use crate::store::network::line::ReportLine;
 use crate::store::transactions::sketch::SketchedReuse;
 
 /// The format that this program writes.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// The most arrivals, or attempts, in one record.
 pub const BLOCK_ENTRIES: usize = 16;
 /// The most plain bytes that go together into one block; a longer entry has a block of its own.

@@ -27,9 +27,8 @@ pub struct ClickLimits {
     pub bytes: u64,
 }
 
-/// A burst of one address is this many seconds' worth; one of all together this many.
+/// A burst is this many seconds' worth, of one address and of all together: so one never has more than its part.
 const BURST_SECONDS: u64 = 10;
-const BURST_SECONDS_OF_ALL: u64 = 2;
 /// One address may have this part of all bytes.
 const PART_OF_BYTES: u64 = 8;
 /// Addresses that are remembered: 10 MiB.
@@ -118,7 +117,7 @@ impl ClickLimits {
     }
 
     fn all_bytes(self) -> Rate {
-        Rate { per_second: self.bytes, burst: self.bytes * BURST_SECONDS_OF_ALL }
+        Rate { per_second: self.bytes, burst: self.bytes * BURST_SECONDS }
     }
 }
 

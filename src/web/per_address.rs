@@ -38,15 +38,18 @@ pub struct PerAddress {
     window: Mutex<Window>,
 }
 
-/// Addresses counted in one second; beyond, an address is not counted.
+/// Addresses counted in one second; those beyond are counted together.
 const COUNTED: usize = 4096;
-/// So many times the rate of one address is let through for all visitors of an undeclared proxy together.
+/// So many times the rate of one address is let through for all visitors of an undeclared proxy together, and
+/// for all addresses that are counted together.
 pub const BEHIND_PROXY: u32 = 100;
 
 #[derive(Debug, Default)]
 struct Window {
     second: i64,
     asked: HashMap<LimitKey, u32>,
+    /// Of the addresses beyond those.
+    others: u32,
 }
 
 impl PerAddress {
@@ -61,16 +64,19 @@ impl PerAddress {
         if window.second != now.as_seconds() {
             window.second = now.as_seconds();
             window.asked.clear();
+            window.others = 0;
         }
+        let of_many = self.most.saturating_mul(BEHIND_PROXY);
         if window.asked.len() >= COUNTED && !window.asked.contains_key(&key) {
-            return true;
+            window.others = window.others.saturating_add(1);
+            return window.others <= of_many;
         }
         let asked = window.asked.entry(key).or_default();
         *asked = asked.saturating_add(1);
         *asked
             <= match key {
                 LimitKey::Address(_) => self.most,
-                LimitKey::UndeclaredProxy(_) => self.most.saturating_mul(BEHIND_PROXY),
+                LimitKey::UndeclaredProxy(_) => of_many,
             }
     }
 }

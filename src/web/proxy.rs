@@ -62,7 +62,10 @@ impl UndeclaredProxies {
     pub fn note(&self, proxy: IpAddr, now: Time) {
         let mut seen = self.0.lock();
         if seen.len() >= MOST_NAMED && !seen.contains_key(&proxy) {
-            return;
+            seen.retain(|_, at| now.millis_since(*at) < NAMED_MS);
+            if seen.len() >= MOST_NAMED {
+                return;
+            }
         }
         if seen.insert(proxy, now).is_none() {
             warn!(

@@ -61,7 +61,7 @@ pub struct Unrecorded {
 
 #[derive(Default)]
 struct Recent {
-    /// Hours since the epoch with their counts, the newest last: those of the last day.
+    /// Hours since the epoch with their counts: those of the last day.
     hours: Vec<(i64, u64)>,
     last: Option<(Time, UnrecordedReason)>,
     /// Not logged yet.
@@ -97,11 +97,12 @@ impl Unrecorded {
         }
         let mut recent = self.recent.lock();
         let hour = now.as_millis().div_euclid(HOUR_MS);
-        match recent.hours.last_mut() {
-            Some((last, count)) if *last == hour => *count += 1,
-            _ => {
+        match recent.hours.iter_mut().rfind(|(known, _)| *known == hour) {
+            Some((_, count)) => *count += 1,
+            None => {
+                // A clock that was set back has counted later hours: they are of the last day too.
                 let day = DAY_MS / HOUR_MS;
-                recent.hours.retain(|(known, _)| (hour - day..hour).contains(known));
+                recent.hours.retain(|(known, _)| (hour - day..=hour + day).contains(known));
                 recent.hours.push((hour, 1));
             }
         }

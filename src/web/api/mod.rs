@@ -212,7 +212,9 @@ impl Api {
             ));
         }
         let now = self.clock.now();
-        let oldest = self.max_age_ms.get(&id.destination).map(|age| now.plus_millis(-age));
+        // By a clock that is not believed nothing is too old.
+        let max_age_ms = self.max_age_ms.get(&id.destination).filter(|_| self.clock.believes(now));
+        let oldest = max_age_ms.map(|age| now.plus_millis(-age));
         match self.store.retry(id.clone(), now, oldest).await? {
             Ok(delivery) => {
                 let trace = self.store.conversion(id.conversion).await?.ok_or_else(|| missing("delivery"))?;

@@ -26,7 +26,6 @@ use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
 use crate::web::postback::Call;
 use crate::web::target;
-use crate::web::unrecorded::UnrecordedReason;
 use crate::web::visitor::{self, CookieRule, Request};
 
 /// The parts this door works with.
@@ -185,8 +184,8 @@ impl Tag {
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
         if !self.health.disk_space().records_visitors() {
-            self.budget.unrecorded.count(UnrecordedReason::Disk, now);
-            return taken();
+            // The page keeps the click and sends it again.
+            return answer::disk_low();
         }
         let placement = self.placement(&told);
         let request = Request {
