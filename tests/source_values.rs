@@ -71,6 +71,13 @@ proptest! {
 }
 
 #[test]
+fn a_macro_whose_name_is_a_placeholder_is_a_macro() {
+    for text in ["__TID__", "__CLICK_ID__", "(orderid)", "{transaction_id}"] {
+        assert!(matches!(judged(text), Judged::Macro(_)), "{text}: {:?}", judged(text));
+    }
+}
+
+#[test]
 fn what_only_looks_like_a_macro_is_sound() {
     let sound = [
         "#1001",

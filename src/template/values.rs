@@ -50,7 +50,8 @@ pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
         return Judged::Nothing;
     }
     let is_macro = |text: &str| holds_macro(text) || (is_id && is_half_macro(text));
-    if is_placeholder(text, is_id) {
+    // A whole macro first: without its marks `__TID__` would be a placeholder.
+    if !holds_macro(text) && is_placeholder(text, is_id) {
         return Judged::Skeleton;
     }
     if is_macro(text) {
