@@ -111,34 +111,26 @@ async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_a
     dispatch.stop(Duration::from_secs(5)).await;
 }
 
-/// Resident kilobytes and processor ticks of this process.
-pub fn spent() -> (u64, u64) {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let kilobytes = resident.trim().trim_end_matches(" kB").parse().unwrap();
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> =
-        stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2).map(|f| f.parse().unwrap()).collect();
-    (kilobytes, fields.iter().sum())
+/// How often this test's own runtime has woken up to do something. Unlike processor time it counts neither
+/// what other tests of the process do nor how slow the machine is.
+pub fn wake_ups() -> u64 {
+    tokio::runtime::Handle::current().metrics().worker_park_count(0)
 }
 
 #[tokio::test]
-async fn two_thousand_campaigns_that_wait_cost_next_to_nothing() {
+async fn two_thousand_campaigns_that_wait_wake_nothing() {
     let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
     let told: Vec<Told> = campaigns
         .iter()
         .map(|id| Told::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
         .collect();
     let world = world(&[]);
-    let (before, _) = spent();
     let dispatch = dispatch(&world, &told);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let (_, ticks) = spent();
+    let before = wake_ups();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let (after, later) = spent();
-    let (kilobytes, ticks) = (after.saturating_sub(before), later - ticks);
-    println!("2,000 lanes: {kilobytes} kB, {ticks} ticks of 10 ms in 3 s");
-    assert!(kilobytes < 100_000, "{kilobytes} kB");
-    assert!(ticks < 60, "{ticks} ticks of 10 ms in 3 s");
+    let woken = wake_ups() - before;
+    println!("2,000 lanes woke up {woken} times in 3 s");
+    assert!(woken < 300, "{woken} wake-ups in 3 s");
     dispatch.stop(Duration::from_secs(5)).await;
 }
