@@ -275,6 +275,31 @@ fn a_clock_that_is_not_believed_is_told_and_confirmed_by_the_command() {
 }
 
 #[test]
+fn confirm_clock_asks_a_relay_with_tls_by_the_name_in_its_certificate_on_either_listener() {
+    let made = rcgen::generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for listen in ["127.0.0.1", "0.0.0.0"] {
+        let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.key_pair.serialize_pem()).unwrap();
+        let mut setup = Setup::cake_to_meta(folder.path(), platform.address);
+        // As is usual, the public name leads elsewhere than to the pages.
+        setup.server = format!(
+            "admin_listen = \"{listen}:{}\"\npublic_url = \"https://relay.example\"\ntls = {{ certificate = \"cert.pem\", key = \"key.pem\" }}\n",
+            free()
+        );
+        let _relay = setup.start();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postbridge"));
+        command.arg("confirm-clock").arg("--config").arg(folder.path().join("postbridge.toml"));
+        let done = command.env("SSL_CERT_FILE", &certificate).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(said.starts_with("the clock is confirmed: "), "the relay did it: {said}");
+    }
+}
+
+#[test]
 fn no_delivery_is_left_behind_when_its_destination_goes_under_load() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::Value;
+use url::Url;
 
 use crate::cli::{ConfigPath, Failure};
 use crate::config::Config;
@@ -17,12 +18,19 @@ use crate::send::client::{Client, SendPolicy};
 pub struct Remote {
     #[command(flatten)]
     config: ConfigPath,
-    /// Where its API is [default: `admin_listen`, else `listen`, else with TLS `public_url`]
+    /// Where its API is [default: `admin_listen`, else `listen`, else with TLS `public_url`; with TLS `admin_listen`
+    /// is asked by the name in `public_url`]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// A file with the token [default: the first of the configuration that may change things]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+}
+
+/// The address of the API, and where to connect for its name, if that is not where the name leads.
+struct Place {
+    server: String,
+    at: Option<(String, SocketAddr)>,
 }
 
 /// What came of asking.
@@ -45,10 +53,13 @@ impl Remote {
     /// Where there is no token to ask by, or what answers is no relay.
     pub async fn post(&self, config: &Config, path: &str) -> Result<Asked, Failure> {
         let token = self.token(config)?;
-        let server = self.server(config);
+        let Place { server, at } = self.place(config);
         let policy = SendPolicy { allow_private_network: true, ..SendPolicy::default() };
-        let client =
-            Client::new(policy).map_err(|error| Failure::running(Problem::new(error.to_string(), "")))?;
+        let client = match &at {
+            Some((name, address)) => Client::to(policy, name, *address),
+            None => Client::new(policy),
+        };
+        let client = client.map_err(|error| Failure::running(Problem::new(error.to_string(), "")))?;
         let request = OutgoingRequest {
             method: "POST".to_owned(),
             url: format!("{server}{path}"),
@@ -77,16 +88,24 @@ impl Remote {
         self.server.is_some()
     }
 
-    fn server(&self, config: &Config) -> String {
+    fn place(&self, config: &Config) -> Place {
         if let Some(server) = &self.server {
-            return server.trim_end_matches('/').to_owned();
+            return Place { server: server.trim_end_matches('/').to_owned(), at: None };
         }
         let server = &config.server;
-        match (server.admin_listen, &server.tls) {
-            // A certificate names a host, not an address.
-            (None, Some(_)) => server.public_url.clone(),
-            (Some(admin), Some(_)) => format!("https://{}", reachable(admin)),
-            (admin, None) => format!("http://{}", reachable(admin.unwrap_or(server.listen))),
+        // A certificate names a host, not an address.
+        match (server.admin_listen.map(reachable), &server.tls) {
+            (None, Some(_)) => Place { server: server.public_url.clone(), at: None },
+            (Some(admin), Some(_)) => match certified_name(&server.public_url) {
+                Some(name) => {
+                    Place { server: format!("https://{name}:{}", admin.port()), at: Some((name, admin)) }
+                }
+                None => Place { server: format!("https://{admin}"), at: None },
+            },
+            (admin, None) => {
+                let address = admin.unwrap_or_else(|| reachable(server.listen));
+                Place { server: format!("http://{address}"), at: None }
+            }
         }
     }
 
@@ -105,6 +124,11 @@ impl Remote {
         })?;
         Ok(token.token.reveal().to_owned())
     }
+}
+
+/// The name in a public URL, where it is one and no address.
+fn certified_name(public_url: &str) -> Option<String> {
+    Url::parse(public_url).ok()?.domain().map(str::to_owned)
 }
 
 /// From this machine one that listens on every interface is reached by loopback.

@@ -1,6 +1,7 @@
 //! Sends one request and brings back what came, whatever it is. It never follows, repeats or decides.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -49,7 +50,24 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up on this machine.
     pub fn new(policy: SendPolicy) -> Result<Client, ClientError> {
-        let http = reqwest::Client::builder()
+        Client::build_by(policy, Client::builder(policy))
+    }
+
+    /// A client that connects to `address` for this host name; the port is the URL's.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn to(policy: SendPolicy, name: &str, address: SocketAddr) -> Result<Client, ClientError> {
+        Client::build_by(policy, Client::builder(policy).resolve(name, address))
+    }
+
+    fn build_by(policy: SendPolicy, builder: reqwest::ClientBuilder) -> Result<Client, ClientError> {
+        let http = builder.build().map_err(|cause| ClientError(innermost(&cause)))?;
+        Ok(Client { http, policy })
+    }
+
+    fn builder(policy: SendPolicy) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .user_agent(concat!("postbridge/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             // Our log of attempts must equal what left, so nothing is sent twice behind it.
@@ -64,9 +82,6 @@ impl Client {
             .pool_max_idle_per_host(128)
             .http1_only()
             .referer(false)
-            .build()
-            .map_err(|cause| ClientError(innermost(&cause)))?;
-        Ok(Client { http, policy })
     }
 
     /// Sends the request and waits for the answer or the deadline, whichever is first.
