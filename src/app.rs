@@ -26,7 +26,7 @@ use crate::web::health::Health;
 use crate::web::listen::{self, ListenSettings};
 use crate::web::numbers::Numbers;
 use crate::web::postback::RefusalBudget;
-use crate::web::proxy::UndeclaredProxies;
+use crate::web::proxy::HidingProxies;
 use crate::web::tls::TlsSettings;
 use crate::web::wire::Limits;
 use crate::web::{Side, Web};
@@ -67,7 +67,7 @@ struct Shared {
     health: Arc<Health>,
     /// The sessions of the pages among them.
     access: Arc<Access>,
-    undeclared_proxies: Arc<UndeclaredProxies>,
+    hiding_proxies: Arc<HidingProxies>,
     budget: Arc<RefusalBudget>,
     /// What strangers may have recorded as clicks.
     clicks: Arc<ClickBudget>,
@@ -94,7 +94,7 @@ impl App {
             clock,
             health: Arc::default(),
             access: Arc::default(),
-            undeclared_proxies: Arc::default(),
+            hiding_proxies: Arc::default(),
             budget: Arc::default(),
             clicks: Arc::default(),
             known: Arc::default(),
@@ -181,10 +181,9 @@ impl App {
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         self.web.swap(site::build(&self.shared, &new, sight, metrics));
-        // Only now: until here requests were answered that did not know them as declared.
-        self.shared.undeclared_proxies.forget(&new.server.trusted_proxies);
         self.dispatch.reload(dispatch_plan(&new));
-        let opens = reopen::differ(&self.config().rulebook(), &new.rulebook());
+        let terms = |config: &Config| site::terms(config, &Arc::new(config.rulebook()));
+        let opens = reopen::differ(&terms(&self.config()), &terms(&new));
         *self.config.lock() = Arc::new(new);
         if opens {
             let pauses = &[Duration::ZERO, STRAGGLERS];

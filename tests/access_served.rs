@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::platform::Platform;
-use crate::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, TOKEN, ask, parse, wait_until};
+use crate::relay::{Answer, CAMPAIGN, KEY, Setup, TOKEN, ask, parse};
 
-const WRONG: &str = "another-token-0123456789";
+pub const WRONG: &str = "another-token-0123456789";
 const TAG: &str = "\n[tag]\norigins = [\"https://shop.example\"]\n";
 
-fn setup(folder: &Path, server: &str) -> Setup {
+pub fn setup(folder: &Path, server: &str) -> Setup {
     let mut setup = Setup::cake_to_meta(folder, "127.0.0.1:9".parse().unwrap());
     setup.extra.push_str(&[CAMPAIGN, TAG].concat());
     setup.server = server.to_owned();
@@ -36,15 +36,15 @@ fn ask_from(local: [u8; 4], address: SocketAddr, request: &str) -> Answer {
     parse(answer).unwrap()
 }
 
-fn get(path: &str, headers: &str) -> String {
+pub fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n")
 }
 
-fn bearer(path: &str, token: &str) -> String {
+pub fn bearer(path: &str, token: &str) -> String {
     get(path, &format!("Authorization: Bearer {token}\r\n"))
 }
 
-fn sign_in(token: &str, headers: &str) -> String {
+pub fn sign_in(token: &str, headers: &str) -> String {
     let form = format!("token={token}");
     format!(
         "POST /sign-in HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-www-form-urlencoded\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{form}",
@@ -52,7 +52,7 @@ fn sign_in(token: &str, headers: &str) -> String {
     )
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+pub fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     let line = answer.head.lines().find_map(|line| {
         let (known, value) = line.split_once(": ")?;
         known.eq_ignore_ascii_case(name).then_some(value)
@@ -60,7 +60,11 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     line.unwrap_or("")
 }
 
-fn log(folder: &Path) -> String {
+pub fn pixel(headers: &str, number: usize) -> String {
+    get(&format!("/pixel.gif?offer=565&transaction_id=T{number}"), headers)
+}
+
+pub fn log(folder: &Path) -> String {
     fs::read_to_string(folder.join("serve.log")).unwrap()
 }
 
@@ -191,82 +195,6 @@ fn sign_ins_refusals_and_changes_leave_lines_by_the_tokens_name_and_no_content()
     for secret in [TOKEN, WRONG, KEY, "jo@example.com", "127.0.0.5"] {
         assert!(!log.contains(secret), "{secret} is in\n{log}");
     }
-}
-
-fn pixel(headers: &str, number: usize) -> String {
-    get(&format!("/pixel.gif?offer=565&transaction_id=T{number}"), headers)
-}
-
-fn tag(headers: &str, number: usize) -> String {
-    let body =
-        format!(r#"{{"event":"Purchase","transaction_id":"G{number}","url":"https://shop.example/"}}"#);
-    format!(
-        "POST /t/event HTTP/1.1\r\nHost: test\r\nOrigin: https://shop.example\r\nContent-Type: text/plain\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// How many of sixty requests at once are answered 429.
-fn turned_away(relay: &Relay, request: impl Fn(usize) -> String + Sync) -> usize {
-    let address = relay.address;
-    let one = |number: usize| ask(address, request(number).as_bytes()).unwrap().status == 429;
-    std::thread::scope(|scope| {
-        let one = &one;
-        let threads: Vec<_> =
-            (0..6).map(|n| scope.spawn(move || (0..10).filter(|m| one(n * 10 + m)).count())).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    })
-}
-
-#[test]
-fn buyers_behind_an_undeclared_proxy_are_not_taken_for_one_and_the_operator_is_told_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let setup = setup(folder.path(), "");
-    let relay = setup.start();
-    assert!(turned_away(&relay, |number| pixel("", number)) > 0, "one address has its limit");
-    std::thread::sleep(Duration::from_millis(1100));
-    for name in ["X-Forwarded-For", "X-Real-IP"] {
-        let headers = |number: usize| format!("{name}: 198.51.100.{number}\r\n");
-        assert_eq!(turned_away(&relay, |number| pixel(&headers(number), number)), 0, "{name}");
-        assert_eq!(turned_away(&relay, |number| tag(&headers(number), number)), 0, "{name}");
-    }
-    let forwarded = |number: usize| format!("Forwarded: for=198.51.100.{number}\r\n");
-    assert_eq!(turned_away(&relay, |number| pixel(&forwarded(number), 100 + number)), 0);
-    // Wrong tokens of one of them lock no other out.
-    for _ in 0..200 {
-        ask(relay.address, sign_in(WRONG, &forwarded(1)).as_bytes()).unwrap();
-    }
-    let late = ask(relay.address, sign_in(WRONG, &forwarded(1)).as_bytes()).unwrap();
-    assert_eq!(late.status, 429, "there is a limit on wrong ones over all of them");
-    let entered = ask(relay.address, sign_in(TOKEN, &forwarded(2)).as_bytes()).unwrap();
-    assert_eq!(entered.status, 303, "{}", entered.text());
-    let cookie = format!("Cookie: {}\r\n", header(&entered, "set-cookie").split(';').next().unwrap());
-    let page = ask(relay.address, get("/conversions", &cookie).as_bytes()).unwrap().text();
-    let page = page.replace("&#x3D;", "=").replace("&quot;", "\"");
-    assert!(
-        page.contains("A proxy at <code>127.0.0.1</code> forwards requests and is not declared"),
-        "{page}"
-    );
-    assert!(page.contains("<code>trusted_proxies = [\"127.0.0.1\"]</code>"), "{page}");
-    let warned = |log: &str| log.lines().filter(|line| line.contains("a proxy that is not declared")).count();
-    assert_eq!(warned(&log(folder.path())), 1, "{}", log(folder.path()));
-    assert!(log(folder.path()).contains("trusted_proxies = [\"127.0.0.1\"]"));
-    let kept = relay.api("/api/v1/postbacks?source=pixel&limit=1000");
-    let peers: Vec<_> =
-        kept["items"].as_array().unwrap().iter().map(|one| one["raw"]["peer"].clone()).collect();
-    assert!(peers.iter().all(|peer| peer == "127.0.0.1"), "what it says is not believed: {peers:?}");
-
-    let path = folder.path().join("postbridge.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("[server]\n", "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n")).unwrap();
-    relay.signal(1);
-    let gone = || {
-        let page = ask(relay.address, get("/conversions", &cookie).as_bytes()).unwrap();
-        page.status == 200 && !page.text().contains("is not declared")
-    };
-    assert!(wait_until(Duration::from_secs(10), gone), "declared, it is not named any more");
-    let one = |number| pixel("X-Forwarded-For: 198.51.100.1\r\n", 200 + number);
-    assert!(turned_away(&relay, one) > 0, "now each visitor has a limit of its own");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use postbridge::domain::attribution::{Reading, candidates};
 use postbridge::domain::click::Click;
-use postbridge::web::auth::client_address;
+use postbridge::web::proxy;
 use serde_json::json;
 
 use crate::platform::Platform;
@@ -25,7 +25,7 @@ fn seen(forwarded: &[&str]) -> String {
         headers.append(HeaderName::from_static("x-forwarded-for"), value);
     }
     let trusted: [IpNet; 2] = ["10.0.0.0/8".parse().unwrap(), "2001:db8:ffff::/48".parse().unwrap()];
-    client_address(address("10.0.0.2"), &headers, &trusted).to_string()
+    proxy::sender(address("10.0.0.2"), &headers, &trusted).address.to_string()
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn the_visitors_address_is_read_however_proxies_write_it() {
         HeaderName::from_static("x-forwarded-for"),
         HeaderValue::from_static("198.51.100.7"),
     )]);
-    assert_eq!(client_address(address("203.0.113.1"), &forged, &[]), address("203.0.113.1"));
+    assert_eq!(proxy::sender(address("203.0.113.1"), &forged, &[]).address, address("203.0.113.1"));
 }
 
 #[test]

@@ -84,6 +84,7 @@ mod placeholders;
 mod platform;
 mod preview_states;
 mod proxies;
+mod proxies_served;
 mod readme;
 mod readme_steps;
 mod real_senders;

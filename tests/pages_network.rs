@@ -242,8 +242,13 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     let mut world = World::trading().await;
     let mut closed = offer("565");
     closed.reports.by.clear();
-    let keyless =
-        Keyless { route: ReportRoute::Server, spelling: Spelling::Short, visitor: None, user_agent: None };
+    let keyless = Keyless {
+        route: ReportRoute::Server,
+        spelling: Spelling::Short,
+        visitor: None,
+        user_agent: None,
+        hops: Vec::new(),
+    };
     let fault = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
     let raw = RawRequest {
         line: b"GET /p.ashx?o=565&r=later&t=C-1&f=pb HTTP/1.1".to_vec(),

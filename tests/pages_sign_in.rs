@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use postbridge::domain::rights::Rights;
+use postbridge::domain::time::HOUR_MS;
 use postbridge::web::auth::Tokens;
 use postbridge::web::guesses::MOST_WRONG;
 use postbridge::web::pages::session::{IDLE_MS, LINK_MS, SESSION_MS};
@@ -131,7 +132,7 @@ async fn who_is_signed_in_at_an_address_is_not_locked_out_by_others_there() {
     assert_eq!(tried(&world, TOKEN, "192.0.2.1").await.status, StatusCode::SEE_OTHER);
 
     // A session that has ended, or whose token is none any more, exempts no one.
-    world.clock.set(noon().plus_millis(IDLE_MS));
+    world.clock.run(IDLE_MS);
     used_up(&world, "192.0.2.1").await;
     assert_eq!(tried(&world, TOKEN, "192.0.2.1").await.status, StatusCode::TOO_MANY_REQUESTS);
     tried(&world, TOKEN, "192.0.2.4").await;
@@ -154,17 +155,17 @@ async fn one_subscriber_of_ipv6_is_one_address() {
 async fn a_session_ends_after_twelve_hours_after_two_idle_ones_and_by_signing_out() {
     let world = World::busy().await;
     for hours in 1..=11 {
-        world.clock.set(noon().plus_hours(hours).plus_millis(-1));
+        world.clock.run(HOUR_MS);
         assert_eq!(world.get("/sources").await.status, StatusCode::OK, "{hours}");
     }
-    world.clock.set(noon().plus_millis(SESSION_MS - 2));
+    world.clock.run(SESSION_MS - 11 * HOUR_MS - 1);
     assert_eq!(world.get("/sources").await.status, StatusCode::OK);
-    world.clock.set(noon().plus_millis(SESSION_MS));
+    world.clock.run(1);
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER);
 
     world.forget_cookie();
     world.sign_in().await;
-    world.clock.set(noon().plus_millis(SESSION_MS + IDLE_MS));
+    world.clock.run(IDLE_MS);
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "no page was opened for two hours");
 
     world.forget_cookie();
@@ -173,6 +174,24 @@ async fn a_session_ends_after_twelve_hours_after_two_idle_ones_and_by_signing_ou
     assert_eq!(out.header("location"), "/sign-in");
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "the id itself is void");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_ends_no_session_and_keeps_none_nor_a_link() {
+    let world = World::busy().await;
+    for days in [500, -500, 0] {
+        world.clock.set(noon().plus_hours(24 * days));
+        assert_eq!(world.get("/sources").await.status, StatusCode::OK, "{days}");
+    }
+    let links = [world.sessions.link(&world.clock), world.sessions.link(&world.clock)];
+    world.clock.set(noon().plus_hours(24 * 500));
+    assert_eq!(world.get(&links[0]).await.status, StatusCode::SEE_OTHER);
+    world.clock.run(LINK_MS);
+    world.clock.set(noon());
+    assert_eq!(world.get(&links[1]).await.status, StatusCode::FORBIDDEN, "its ten minutes are over");
+    world.clock.run(IDLE_MS - LINK_MS);
+    world.clock.set(noon().plus_hours(-24));
+    assert_eq!(world.get("/sources").await.status, StatusCode::SEE_OTHER, "its two hours are over");
 }
 
 #[tokio::test]
@@ -226,7 +245,7 @@ async fn a_link_signs_in_once_and_for_ten_minutes() {
     second.shows("was used already");
 
     let stale = world.sessions.link(&world.clock);
-    world.clock.set(noon().plus_millis(LINK_MS));
+    world.clock.run(LINK_MS);
     assert_eq!(world.get(&stale).await.status, StatusCode::FORBIDDEN);
     assert_eq!(world.get("/sign-in?once=").await.status, StatusCode::OK, "an empty one is no link");
 }

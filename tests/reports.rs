@@ -182,6 +182,139 @@ fn a_server_reports_only_from_the_addresses_that_the_offer_names() {
     assert_eq!(word(&world.waits_for(5)[0], "transaction_id"), "N0");
 }
 
+/// A relay of servers that report from 203.0.113.0/24, behind these declared proxies.
+fn of_named_servers(server: &str) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let offer = "report_by = [\"server\"]\nreport_from = [\"203.0.113.0/24\"]";
+    let relay = relay_with(folder.path(), server, offer, "[pixel]\nmax_per_second_per_ip = 1000\n");
+    World { relay, folder }
+}
+
+#[test]
+fn a_server_behind_an_undeclared_proxy_is_told_so_and_is_taken_once_the_proxy_is_declared() {
+    for (server, forwarded, declared) in [
+        ("trusted_proxies = []\n", "203.0.113.9", "trusted_proxies = [\"127.0.0.1\"]\n"),
+        (
+            "trusted_proxies = [\"127.0.0.1\"]\n",
+            "198.51.100.1, 203.0.113.9, 10.9.0.7",
+            "trusted_proxies = [\"127.0.0.1\", \"10.9.0.7\"]\n",
+        ),
+    ] {
+        let mut world = of_named_servers(server);
+        let from = |world: &World, forwarded: &str, transaction: &str| {
+            let (click, _) = world.visitor();
+            let path = format!("/p.ashx?o=565&r={click}&t={transaction}&f=pb");
+            visit(&world.relay, "GET", path.as_bytes(), &format!("X-Forwarded-For: {forwarded}\r\n")).text()
+        };
+        let said = from(&world, forwarded, "Y1");
+        assert!(said.starts_with("sender_behind_proxy: ") && said.contains("`trusted_proxies`"), "{said}");
+        assert!(!said.contains("add the sender") && !said.contains("10.9.0.7"), "{said}");
+        from(&world, &forwarded.replace("203.0.113.9", "203.0.114.9"), "N1");
+        let kept = world.quarantined();
+        assert_eq!(kept.len(), 2);
+        assert_eq!(
+            (word(&kept[1], "reason_code"), word(&kept[1], "field")),
+            ("sender_behind_proxy", "report_from")
+        );
+        let again = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&kept[1], "id")), "");
+        assert_eq!(again.status, 409, "{}", again.text());
+
+        world.reload(server, declared);
+        assert_eq!(word(&world.waits_for(1)[0], "transaction_id"), "Y1");
+        let other = || world.quarantined().first().map(|one| word(one, "reason_code").to_owned());
+        assert!(wait_until(Duration::from_secs(10), || other().as_deref() == Some("endpoint_closed")));
+        assert_eq!(world.quarantined().len(), 1, "whose it is is known now, and it may not report");
+
+        // At a start, too.
+        world.reload(declared, server);
+        assert!(
+            wait_until(Duration::from_secs(10), || from(&world, forwarded, "Y2").contains("behind_proxy"))
+        );
+        let config = std::fs::read_to_string(world.folder.path().join("postbridge.toml")).unwrap();
+        world.relay.kill();
+        let setup = crate::relay::Setup::cake_to_meta(world.folder.path(), "127.0.0.1:9".parse().unwrap());
+        world.relay = setup.run(&config.replace(server, declared)).unwrap();
+        let taken = || world.conversions().iter().any(|one| one["transaction_id"] == "Y2");
+        assert!(wait_until(Duration::from_secs(10), taken), "{:?}", world.quarantined());
+    }
+}
+
+#[test]
+fn the_network_of_an_undeclared_proxy_in_report_from_opens_the_endpoint_to_no_one_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let offer = "report_by = [\"server\"]\nreport_from = [\"127.0.0.0/8\"]";
+    let world = World { relay: relay_with(folder.path(), "", offer, ""), folder };
+    let (click, _) = world.visitor();
+    let path = format!("/p.ashx?o=565&r={click}&t=S1&f=pb");
+    let said = visit(&world.relay, "GET", path.as_bytes(), "X-Forwarded-For: 198.51.100.1\r\n").text();
+    assert!(said.starts_with("sender_behind_proxy: "), "{said}");
+    assert_eq!(world.server(&format!("r={click}&t=S2")), "SUCCESS\n", "a program of this machine");
+}
+
+#[test]
+fn a_report_through_a_declared_proxy_that_names_no_one_says_what_the_proxy_has_to_send() {
+    let world = of_named_servers("trusted_proxies = [\"127.0.0.1\"]\n");
+    let (click, _) = world.visitor();
+    let said = world.server(&format!("r={click}&t=S1"));
+    assert!(said.starts_with("sender_behind_proxy: ") && said.contains("`X-Forwarded-For`"), "{said}");
+}
+
+#[test]
+fn reports_of_an_offer_that_is_out_of_the_configuration_for_a_while_wait_for_it() {
+    let mut world = World::new("report_by = [\"api\"]");
+    let (click, _) = world.visitor();
+    world.server(&format!("r={click}&t=T1"));
+    browse(&world.relay, &format!("/pixel.gif?offer=565&click_id={click}&transaction_id=T2&event=Lead"));
+    let config = world.folder.path().join("postbridge.toml");
+    let closed = std::fs::read_to_string(&config).unwrap();
+    let other = closed.replace("\"565\"", "\"566\"");
+    world.relay.kill();
+    let setup = crate::relay::Setup::cake_to_meta(world.folder.path(), "127.0.0.1:9".parse().unwrap());
+    world.relay = setup.run(&other.replace("report_by = [\"api\"]", "report_by = [\"pixel\"]")).unwrap();
+    let kept = world.quarantined();
+    let retry = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&kept[0], "id")), "");
+    assert_eq!(retry.status, 409, "{}", retry.text());
+    assert!(retry.text().contains("no offer `565`"), "{}", retry.text());
+    assert_eq!(world.quarantined(), kept, "nothing was made of them");
+    // Back by a reload, and open.
+    std::fs::write(&config, closed.replace("report_by = [\"api\"]", "report_by = [\"pixel\", \"server\"]"))
+        .unwrap();
+    world.relay.signal(libc::SIGHUP);
+    world.waits_for(2);
+    assert_eq!(world.quarantined(), [] as [Value; 0]);
+}
+
+#[test]
+fn many_reports_that_are_open_at_once_are_few_commits_and_one_line_in_the_log() {
+    let world = World::new("report_by = [\"pixel\"]");
+    let (click, _) = world.visitor();
+    let mut connection = crate::relay::Connection::open(world.relay.address).unwrap();
+    for n in 0..128 {
+        let path = format!(
+            "/api/2/conversion.json?api_key={}&offer_id=565&click_id={click}&unique_id=U{n}",
+            crate::relay::TOKEN
+        );
+        connection.get(&path).unwrap();
+    }
+    let commits = || world.relay.metric("postbridge_commit_group_size_count");
+    let before = commits();
+    world.reload("report_by = [\"pixel\"]", "report_by = [\"api\"]");
+    world.waits_for(128);
+    let took = commits() - before;
+    assert!(took <= 64, "{took} commits for 128 reports");
+    let line = || {
+        let log = std::fs::read_to_string(world.folder.path().join("serve.log")).unwrap();
+        let lines: Vec<String> =
+            log.lines().filter(|line| line.contains("reprocessed")).map(str::to_owned).collect();
+        lines
+    };
+    assert!(wait_until(Duration::from_secs(10), || !line().is_empty()));
+    assert_eq!(line().len(), 1);
+    assert!(line()[0].contains("reports=128") && line()[0].contains("accepted=128"), "{:?}", line());
+    let oldest_first = world.conversions();
+    assert_eq!(word(oldest_first.last().unwrap(), "transaction_id"), "U0");
+}
+
 #[test]
 fn only_the_events_that_the_offer_names_are_taken_without_a_key() {
     let world = World::new("report_by = [\"pixel\", \"server\"]");

@@ -49,7 +49,11 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
 
 /// What advertisers' reports are read by.
 pub(super) fn terms(config: &Config, rules: &Arc<Rulebook>) -> Terms {
-    Terms { rules: Arc::clone(rules), zone: config.network_api.time_zone.clone() }
+    Terms {
+        rules: Arc::clone(rules),
+        zone: config.network_api.time_zone.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    }
 }
 
 fn doors(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<Door>> {
@@ -71,6 +75,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let (sight, cookie) = (Arc::new(sight), cookie_rule(config));
     let rules = Arc::new(config.rulebook());
     shared.store.govern(Arc::clone(&rules));
+    shared.hiding_proxies.set_trusted(&config.server.trusted_proxies);
     let networks = Arc::new(networks(config, &rules));
     let reports = terms(config, &rules);
     let tokens = tokens(config);
@@ -121,7 +126,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
         tokens,
         access,
         trusted_proxies: config.server.trusted_proxies.clone(),
-        undeclared_proxies: Arc::clone(&shared.undeclared_proxies),
+        hiding_proxies: Arc::clone(&shared.hiding_proxies),
         is_tls: config.server.tls.is_some(),
         open_metrics: config.server.open_metrics,
         max_body_bytes: config.server.max_body_bytes,
@@ -308,7 +313,7 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         tokens,
         sessions: Arc::clone(&shared.access.sessions),
         access: Arc::clone(&shared.access),
-        undeclared_proxies: Arc::clone(&shared.undeclared_proxies),
+        hiding_proxies: Arc::clone(&shared.hiding_proxies),
         unrecorded: Arc::clone(&shared.clicks.unrecorded),
         networks,
         reports,

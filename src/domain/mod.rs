@@ -18,6 +18,7 @@ pub mod disk;
 pub mod earning;
 pub mod facts;
 pub mod filter;
+pub mod forwarding;
 pub mod ids;
 pub mod landing_url;
 pub mod line_limit;

@@ -23,7 +23,7 @@ pub struct RawRequest {
     pub peer: Option<IpAddr>,
     /// How the body was encoded when it was received, where it was.
     pub encoded: Option<EncodedBody>,
-    /// Set where it is a whole report on a route that was closed: see [`RejectionCode::EndpointClosed`].
+    /// Set where it is a whole report on a route that was closed: see [`RejectionCode::may_reopen`].
     pub reporter: Option<Box<Reporter>>,
 }
 
@@ -143,6 +143,11 @@ impl Fault {
             self.hint = format!("{}; {hint}", self.hint);
         }
         self
+    }
+
+    /// Whether it is a report that is taken once the configuration allows it.
+    pub fn may_reopen(&self) -> bool {
+        self.code.is_some_and(RejectionCode::may_reopen)
     }
 
     /// The same with its code, and the field it is about.

@@ -19,17 +19,25 @@ pub enum RejectionCode {
     DamagedEncoding,
     /// The offer takes no reports by this route, from this address or of this event.
     EndpointClosed,
+    /// The offer takes reports only from the addresses it names, and a proxy hides whose this one is.
+    SenderBehindProxy,
 }
 
 impl RejectionCode {
-    pub const ALL: [RejectionCode; 6] = [
+    pub const ALL: [RejectionCode; 7] = [
         RejectionCode::UnsupportedEncoding,
         RejectionCode::UnreadableBytes,
         RejectionCode::AmbiguousTransaction,
         RejectionCode::UnknownTransaction,
         RejectionCode::DamagedEncoding,
         RejectionCode::EndpointClosed,
+        RejectionCode::SenderBehindProxy,
     ];
+
+    /// Whether a report that fails for this alone is taken once the configuration allows it.
+    pub fn may_reopen(self) -> bool {
+        matches!(self, RejectionCode::EndpointClosed | RejectionCode::SenderBehindProxy)
+    }
 
     /// As API and pages write it.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +48,7 @@ impl RejectionCode {
             RejectionCode::UnknownTransaction => "unknown_transaction",
             RejectionCode::DamagedEncoding => "damaged_encoding",
             RejectionCode::EndpointClosed => "endpoint_closed",
+            RejectionCode::SenderBehindProxy => "sender_behind_proxy",
         }
     }
 }

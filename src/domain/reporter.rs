@@ -1,5 +1,7 @@
 //! Who reported a conversion, as far as that is kept with a report on a closed route.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::VisitorId;
@@ -45,6 +47,9 @@ pub struct Keyless {
     pub visitor: Option<VisitorId>,
     /// Of a browser; a server's says nothing of the customer.
     pub user_agent: Option<String>,
+    /// Where a proxy hid the sender: the addresses it was forwarded by, the farthest first, last the
+    /// connection's own.
+    pub hops: Vec<IpAddr>,
 }
 
 /// How the parameters are named.

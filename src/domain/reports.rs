@@ -1,10 +1,9 @@
 //! By which routes the conversions of an offer may be reported here, and what they may say there.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::domain::conversion::EventName;
+use crate::domain::forwarding::{HidingProxy, Sender};
 use crate::domain::ids::OfferId;
 use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
@@ -36,8 +35,8 @@ impl Reporting {
         self.by.contains(&route)
     }
 
-    /// Why the offer takes no reports by this route from this address, where it takes none.
-    pub fn closed(&self, offer: &OfferId, route: ReportRoute, from: Option<IpAddr>) -> Option<Fault> {
+    /// Why the offer takes no reports by this route from this sender, where it takes none.
+    pub fn closed(&self, offer: &OfferId, route: ReportRoute, from: Option<Sender>) -> Option<Fault> {
         let name = route.as_str();
         if !self.opens(route) {
             let what = format!("the offer {offer} takes no reports by `{name}`");
@@ -47,13 +46,26 @@ impl Reporting {
                 name,
             ));
         }
-        let listed = from.is_some_and(|from| self.from.iter().any(|net| net.contains(&from.to_canonical())));
-        if route != ReportRoute::Server || self.from.is_empty() || listed {
+        if route != ReportRoute::Server || self.from.is_empty() || from.is_some_and(|from| self.lists(from)) {
             return None;
         }
         let what =
             format!("the offer {offer} takes reports by `{name}` only from the addresses of `report_from`");
-        Some(closed(what, "add the sender's address to `report_from` in the offer's table", "report_from"))
+        let field = "report_from";
+        match from.and_then(|from| from.hidden_by) {
+            Some(proxy) => Some(behind_proxy(&what, proxy, field)),
+            None => {
+                Some(closed(what, "add the sender's address to `report_from` in the offer's table", field))
+            }
+        }
+    }
+
+    /// Whether the sender's address is one of [`Reporting::from`]. One that a proxy hides has none: where the
+    /// proxy's own network is named, everyone would come from there. A declared proxy that names no one may be a
+    /// program on its machine.
+    fn lists(&self, sender: Sender) -> bool {
+        !matches!(sender.hidden_by, Some(HidingProxy::Undeclared(_)))
+            && self.from.iter().any(|network| network.contains(&sender.address.to_canonical()))
     }
 
     /// Why the offer takes no reports of this event on a route without a key, where it takes none. `field` is
@@ -73,6 +85,23 @@ impl Reporting {
         let all = ReportRoute::ALL.into_iter().filter(|one| *one == route || self.opens(*one));
         format!("`report_by = {:?}`", all.map(ReportRoute::as_str).collect::<Vec<_>>())
     }
+}
+
+/// The caller is told nothing of our network: the proxy's address is in the log, on the first page and with the
+/// record.
+fn behind_proxy(what: &str, proxy: HidingProxy, field: &str) -> Fault {
+    let (why, opens) = match proxy {
+        HidingProxy::Undeclared(_) => (
+            "a proxy that is not declared hides whose this one is",
+            "declare the proxy in `trusted_proxies` under [server]: the log and the first page name it",
+        ),
+        HidingProxy::Silent(_) => (
+            "the proxy in front does not say whose this one is",
+            "have the proxy send `X-Forwarded-For`; then the sender has to send the report again",
+        ),
+    };
+    Fault::new(format!("{what}, and {why}"), format!("to open it, the network has to {opens}"))
+        .coded(RejectionCode::SenderBehindProxy, Some(field))
 }
 
 fn closed(what: String, opens: &str, field: &str) -> Fault {

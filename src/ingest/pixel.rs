@@ -3,7 +3,6 @@
 //! Anyone can read a pixel's URL in a page and ask for it again, so it is believed little: only where the offer
 //! opens the route, the price only where the offer says so, and of one click, offer and event the first sale.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::domain::address;
@@ -11,6 +10,7 @@ use crate::domain::click::{Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
 use crate::domain::earning::misplaced;
+use crate::domain::forwarding::Sender;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Offer;
@@ -80,7 +80,7 @@ const LONGEST: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
     pub keyless: &'a Keyless,
-    pub address: Option<IpAddr>,
+    pub sender: Option<Sender>,
 }
 
 /// What a pixel reports, read and found sound.
@@ -92,17 +92,14 @@ pub struct Told(Draft);
 /// # Errors
 /// No offer, a route that the offer has not opened, or a value that a person has to fix.
 pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, Fault> {
-    let dialect = match caller.keyless.spelling {
-        Spelling::Long => &LONG,
-        Spelling::Short => &SHORT,
-    };
+    let dialect = dialect(caller.keyless.spelling);
     let names = dialect.names();
     let params = params::read_for(&Listed(&names), query, None, &[])?;
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     let notes = params.notes.iter().cloned().chain(unread_repeats(&params, &names)).collect();
     let mut reader = Reader { params: &params, notes };
     let offer = reader.offer(rules, dialect)?;
-    if let Some(closed) = offer.reports.closed(&offer.id, caller.keyless.route, caller.address) {
+    if let Some(closed) = offer.reports.closed(&offer.id, caller.keyless.route, caller.sender) {
         return Err(closed);
     }
     let draft = reader.draft(&offer, dialect, caller)?;
@@ -110,6 +107,22 @@ pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, 
     match event.and_then(|event| offer.reports.closed_to_event(&offer.id, &event, dialect.event)) {
         Some(closed) => Err(closed),
         None => Ok(Told(draft)),
+    }
+}
+
+/// Whether a pixel's query names an offer that is configured.
+pub fn names_offer(rules: &Rulebook, query: &[u8], spelling: Spelling) -> bool {
+    let dialect = dialect(spelling);
+    let names = dialect.names();
+    let Ok(params) = params::read_for(&Listed(&names), query, None, &[]) else { return false };
+    let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
+    Reader { params: &params, notes: Vec::new() }.offer(rules, dialect).is_ok()
+}
+
+fn dialect(spelling: Spelling) -> &'static Dialect {
+    match spelling {
+        Spelling::Long => &LONG,
+        Spelling::Short => &SHORT,
     }
 }
 
@@ -180,7 +193,7 @@ impl Reader<'_> {
     }
 
     fn draft(mut self, offer: &Offer, dialect: &Dialect, caller: Caller<'_>) -> Result<Draft, Fault> {
-        let Caller { keyless, address } = caller;
+        let Caller { keyless, sender } = caller;
         let event = self.event(dialect.event)?;
         let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
         // A server shows no cookie, so without a click id nobody could ever say whose sale it is.
@@ -204,7 +217,7 @@ impl Reader<'_> {
             revenue,
             sale_amount: value,
             event_time: None,
-            traits: traits(keyless, address),
+            traits: traits(keyless, sender),
             consent: Consent::default(),
             params: order_id.map(|id| ("order_id".to_owned(), trim(&id).to_owned())).into_iter().collect(),
             note: Some(self.notes.join("; ")).filter(|note| !note.is_empty()),
@@ -312,11 +325,12 @@ fn too_long(name: &str, value: &str) -> Fault {
 }
 
 /// What is known of the customer where the customer's browser calls.
-fn traits(keyless: &Keyless, address: Option<IpAddr>) -> Traits {
+fn traits(keyless: &Keyless, sender: Option<Sender>) -> Traits {
     if keyless.route != ReportRoute::Pixel {
         return Traits::default();
     }
     let agent = keyless.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
-    let ip = address.filter(|ip| address::is_visitors(*ip)).map(|ip| (Trait::Ip, ip.to_string()));
+    let visitors = sender.filter(|sender| address::is_visitors(sender.address));
+    let ip = visitors.map(|sender| (Trait::Ip, sender.address.to_string()));
     Traits(ip.into_iter().chain(agent).collect())
 }

@@ -1,31 +1,35 @@
 //! Reports on routes that were closed: each is read again once its route is open, the oldest first, since of one
 //! click the first sale counts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use crate::ambient::Clock;
+use crate::domain::forwarding::{self, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
-use crate::domain::rejection::RejectionCode;
-use crate::domain::reporter::Reporter;
+use crate::domain::reporter::{Keyless, Reporter};
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::time::Time;
 use crate::ingest::network::{self, Told};
 use crate::ingest::pixel::{self, Caller};
 use crate::ingest::postback::AgainRefused;
-use crate::store::{
-    Again, Arrival, Finding, MappedArrival, PageRequest, PostbackFilter, Receipt, Store, StoreError,
-};
+use crate::store::{Again, Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
 use crate::template::params::{self, Listed, Params};
 
 /// How many records a list is asked for at a time: each may be as large as a body.
 const PAGE: usize = 100;
 /// The most that are remembered at a time, to begin with the oldest.
 const REMEMBERED: usize = 1_000_000;
+/// How many are handed to the store together: it makes them durable in few commits.
+const TOGETHER: usize = 64;
+/// The sources whose reports may be kept on a closed route.
+const SOURCES: [&str; 2] = [built_in::API, built_in::PIXEL];
 
 /// What reports are read by.
 #[derive(Clone)]
@@ -33,6 +37,18 @@ pub struct Terms {
     pub rules: Arc<Rulebook>,
     /// Whose days the API's dates are.
     pub zone: TimeZone,
+    /// The proxies that say whose a report is.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What a kept report is by today's terms.
+enum Today {
+    Keyless(Box<pixel::Told>),
+    Keyed(Box<Told>),
+    /// It waits on, for this reason: as when it was kept, or its offer is not configured now.
+    Closed(Fault),
+    /// A person has to fix it, or its route is closed for another reason than it was.
+    Faulty(Fault),
 }
 
 /// Reads one report again. It keeps the time at which it was received; what it causes counts from `now`.
@@ -40,144 +56,231 @@ pub struct Terms {
 /// # Errors
 /// When it is no report on a closed route, the route is closed still, or the store fails.
 pub async fn again(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Receipt, AgainRefused> {
-    let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
-    let source = record.source.clone().ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
-    match &record.verdict {
-        Verdict::Quarantined(fault) if is_closed(fault) => {}
-        Verdict::Quarantined(_) => return Err(AgainRefused::ToldAgain(source.to_string())),
-        other => return Err(AgainRefused::NotQuarantined(other.word())),
-    }
-    let raw = record.raw.ok_or(AgainRefused::Purged)?;
-    let mapped = match map(store, terms, &raw, record.received_at).await? {
-        Some(Ok(mapped)) => Ok(mapped),
-        Some(Err(fault)) if is_closed(&fault) => return Err(AgainRefused::Closed(fault.reason)),
-        Some(Err(fault)) => Err(fault),
-        // Of one that was cut nobody knows what it said.
-        None => return Err(AgainRefused::ToldAgain(source.to_string())),
-    };
-    let finding = match mapped {
-        Ok(mapped) => Finding::Mapped(Box::new(mapped)),
-        Err(fault) => Finding::Quarantined(fault),
-    };
-    let again = Some(Again { of: seq, now });
-    let arrival = Arrival { raw, received_at: record.received_at, source: Some(source), finding, again };
-    store.arrive(arrival).await.map_err(|error| match error {
+    let arrival = prepared(store, terms, seq, now).await?;
+    store.arrive(arrival).await.map_err(refused)
+}
+
+fn refused(error: StoreError) -> AgainRefused {
+    match error {
         StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
         error => AgainRefused::Store(error),
-    })
+    }
 }
 
-/// What the report says by today's terms; `None` where it was not kept whole.
-async fn map(
-    store: &dyn Store,
-    terms: &Terms,
-    raw: &RawRequest,
-    received_at: Time,
-) -> Result<Option<Result<MappedArrival, Fault>>, StoreError> {
-    Ok(match raw.reporter.as_deref() {
-        None => None,
-        Some(Reporter::Keyless(keyless)) => {
-            let caller = Caller { keyless, address: raw.peer };
-            match pixel::read(&terms.rules, raw.query(), caller) {
-                Ok(told) => Some(pixel::find(store, told).await?),
-                Err(fault) => Some(Err(fault)),
-            }
-        }
-        Some(Reporter::Keyed) => match (keyed(terms, raw, received_at), SourceId::parse(built_in::API)) {
-            (Ok(told), Ok(source)) => Some(Ok(network::mapped(store, source, told).await?)),
-            (Err(fault), _) => Some(Err(fault)),
-            (_, Err(error)) => Some(Err(Fault::new(error.to_string(), ""))),
+/// What one report is to the store by today's terms.
+async fn prepared(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Arrival, AgainRefused> {
+    let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
+    let source = record.source.clone().ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
+    let Verdict::Quarantined(fault) = &record.verdict else {
+        return Err(AgainRefused::NotQuarantined(record.verdict.word()));
+    };
+    if record.raw.is_none() && fault.may_reopen() {
+        return Err(AgainRefused::Purged);
+    }
+    let told_again = || AgainRefused::ToldAgain(source.to_string());
+    let finding = match today(terms, &record).ok_or_else(told_again)? {
+        Today::Closed(fault) => return Err(AgainRefused::Closed(fault.reason)),
+        Today::Faulty(fault) => Finding::Quarantined(fault),
+        Today::Keyless(told) => match pixel::find(store, *told).await? {
+            Ok(mapped) => Finding::Mapped(Box::new(mapped)),
+            Err(fault) => Finding::Quarantined(fault),
         },
+        Today::Keyed(told) => Finding::Mapped(Box::new(network::mapped(store, source.clone(), *told).await?)),
+    };
+    let raw = record.raw.ok_or(AgainRefused::Purged)?;
+    let again = Some(Again { of: seq, now });
+    Ok(Arrival { raw, received_at: record.received_at, source: Some(source), finding, again })
+}
+
+/// `None` where it is no report on a closed route, or was not kept whole: of one that was cut no one knows what
+/// it said.
+fn today(terms: &Terms, record: &Postback) -> Option<Today> {
+    let was = record.verdict.fault().filter(|fault| fault.may_reopen())?;
+    let raw = record.raw.as_ref()?;
+    let (read, has_offer) = match raw.reporter.as_deref()? {
+        Reporter::Keyless(keyless) => {
+            let caller = Caller { keyless, sender: sender(terms, raw, keyless) };
+            let read =
+                pixel::read(&terms.rules, raw.query(), caller).map(|told| Today::Keyless(Box::new(told)));
+            (read, pixel::names_offer(&terms.rules, raw.query(), keyless.spelling))
+        }
+        Reporter::Keyed => {
+            let mut has_offer = true;
+            let read = keyed(terms, (raw, record.received_at), &mut has_offer);
+            (read.map(|told| Today::Keyed(Box::new(told))), has_offer)
+        }
+    };
+    Some(match read {
+        Ok(today) => today,
+        Err(fault) if fault.code == was.code || !has_offer => Today::Closed(fault),
+        Err(fault) => Today::Faulty(fault),
     })
 }
 
-fn is_closed(fault: &Fault) -> bool {
-    fault.code == Some(RejectionCode::EndpointClosed)
+/// Whose a report is that was kept, by the proxies that are declared now.
+fn sender(terms: &Terms, raw: &RawRequest, keyless: &Keyless) -> Option<Sender> {
+    let Some((connection, farther)) = keyless.hops.split_last() else {
+        return raw.peer.map(|address| Sender { address, hidden_by: None });
+    };
+    let hops = farther.iter().rev().copied().map(Some);
+    // It was kept with its hops because something forwarded it.
+    Some(forwarding::sender(*connection, hops, || true, &terms.trusted_proxies))
 }
 
-/// Reads again all reports on routes that are open now, the oldest first. Answers how many.
+/// What a call of the API said. Whether its key reached the offer was looked at when it was received.
+fn keyed(
+    terms: &Terms,
+    (raw, received_at): (&RawRequest, Time),
+    has_offer: &mut bool,
+) -> Result<Told, Fault> {
+    let params = params::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
+    let offer = |params: &Params| {
+        network::named_offer(&terms.rules, params, |_| true).inspect_err(|_| *has_offer = false)
+    };
+    network::read(&params, offer, (&terms.zone, received_at))
+}
+
+/// Reads again all reports on routes that are open now, the oldest first. Answers how many, and leaves one line
+/// in the log.
 ///
 /// # Errors
 /// Only the store's.
 pub async fn all(store: &dyn Store, terms: &Terms, clock: &Clock) -> Result<usize, StoreError> {
-    let mut taken = 0;
+    let mut taken = Taken::default();
+    let outcome = take_all(store, terms, clock, &mut taken).await;
+    taken.log();
+    outcome.map(|()| taken.count())
+}
+
+async fn take_all(
+    store: &dyn Store,
+    terms: &Terms,
+    clock: &Clock,
+    taken: &mut Taken,
+) -> Result<(), StoreError> {
     loop {
         let (open, more) = open_now(store, terms).await?;
-        let before = taken;
-        for seq in open {
-            taken += usize::from(take(store, terms, (seq, clock.now())).await?);
+        let before = taken.count();
+        for together in open.chunks(TOGETHER) {
+            take(store, terms, (together, clock.now()), taken).await?;
         }
-        if !more || taken == before {
-            return Ok(taken);
+        if !more || taken.count() == before {
+            return Ok(());
         }
     }
 }
 
-/// Whether it was read again.
-async fn take(store: &dyn Store, terms: &Terms, (seq, now): (Seq, Time)) -> Result<bool, StoreError> {
-    match again(store, terms, seq, now).await {
-        Ok(receipt) => {
-            let verdict = receipt.verdict.word();
-            tracing::info!(postback = %seq, verdict, "a report whose route is open now was reprocessed");
-            Ok(true)
-        }
-        Err(AgainRefused::Store(error @ StoreError::Corrupt { .. })) => {
-            tracing::error!(postback = %seq, %error, "a report cannot be read and was not reprocessed");
-            Ok(false)
-        }
-        Err(AgainRefused::Store(error)) => Err(error),
-        // A person was faster, or its route was closed again: the quarantine says what is left.
-        Err(_) => Ok(false),
+/// What became of the reports that were read again.
+#[derive(Debug, Default)]
+struct Taken {
+    by_verdict: BTreeMap<&'static str, usize>,
+    damaged: usize,
+}
+
+impl Taken {
+    fn count(&self) -> usize {
+        self.by_verdict.values().sum()
     }
+
+    fn log(&self) {
+        let of = |verdict: &str| self.by_verdict.get(verdict).copied().unwrap_or_default();
+        if self.count() > 0 {
+            tracing::info!(
+                reports = self.count(),
+                accepted = of("accepted"),
+                duplicate = of("duplicate"),
+                quarantined = of("quarantined"),
+                "reports whose route is open now were reprocessed"
+            );
+        }
+        if self.damaged > 0 {
+            tracing::error!(reports = self.damaged, "reports cannot be read and were not reprocessed");
+        }
+    }
+}
+
+/// Hands some reports to the store at once. It decides on them in their order.
+async fn take(
+    store: &dyn Store,
+    terms: &Terms,
+    (reports, now): (&[Seq], Time),
+    taken: &mut Taken,
+) -> Result<(), StoreError> {
+    let (mut arrivals, mut outcomes) = (Vec::with_capacity(reports.len()), Vec::new());
+    for seq in reports {
+        match prepared(store, terms, *seq, now).await {
+            Ok(arrival) => arrivals.push(arrival),
+            Err(refused) => outcomes.push(Err(refused)),
+        }
+    }
+    // All are handed over before the first is waited for.
+    let waiting: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
+    outcomes.extend(join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(refused)));
+    let mut failed = None;
+    for outcome in outcomes {
+        match outcome {
+            Ok(receipt) => *taken.by_verdict.entry(receipt.verdict.word()).or_default() += 1,
+            Err(AgainRefused::Store(StoreError::Corrupt { .. })) => taken.damaged += 1,
+            Err(AgainRefused::Store(error)) => failed = Some(error),
+            // A person was faster, or its route was closed again: the quarantine says what is left.
+            Err(_) => {}
+        }
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// The oldest reports whose route is open now, the oldest first, and whether there are more.
 async fn open_now(store: &dyn Store, terms: &Terms) -> Result<(Vec<Seq>, bool), StoreError> {
+    let sources = SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    let quarantined = sources.filter(|source| store.source_tally(source).open_quarantine > 0);
+    let (mut found, mut more) = (Vec::new(), false);
+    for source in quarantined {
+        let (open, left) = open_of(store, terms, source).await?;
+        found.extend(open);
+        more |= left;
+    }
+    found.sort_unstable();
+    more |= found.len() > REMEMBERED;
+    found.truncate(REMEMBERED);
+    Ok((found, more))
+}
+
+/// The same of one source, in no order.
+async fn open_of(
+    store: &dyn Store,
+    terms: &Terms,
+    source: SourceId,
+) -> Result<(VecDeque<Seq>, bool), StoreError> {
+    let filter = PostbackFilter {
+        source: Some(source),
+        verdict: Some("quarantined".to_owned()),
+        open_only: true,
+        ..PostbackFilter::default()
+    };
     let mut found = VecDeque::new();
     let (mut more, mut cursor) = (false, None);
     loop {
-        let filter = PostbackFilter {
-            verdict: Some("quarantined".to_owned()),
-            open_only: true,
-            ..PostbackFilter::default()
-        };
-        let page = store.postbacks(filter, PageRequest { cursor, limit: PAGE }).await?;
-        found.extend(page.items.iter().filter(|one| is_open_now(one, terms)).map(|one| one.seq));
+        let page = store.postbacks(filter.clone(), PageRequest { cursor, limit: PAGE }).await?;
+        found.extend(page.items.iter().filter(|one| is_ready(one, terms)).map(|one| one.seq));
         while found.len() > REMEMBERED {
             more = true;
             found.pop_front();
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
-            return Ok((found.into_iter().rev().collect(), more));
+            return Ok((found, more));
         }
     }
 }
 
-/// Whether it is a whole report on a route that was closed and is open now.
-fn is_open_now(record: &Postback, terms: &Terms) -> bool {
-    let was_closed = record.verdict.fault().is_some_and(is_closed);
-    let Some(raw) = record.raw.as_ref().filter(|_| was_closed) else { return false };
-    let is_still = match raw.reporter.as_deref() {
-        None => return false,
-        Some(Reporter::Keyless(keyless)) => {
-            let caller = Caller { keyless, address: raw.peer };
-            pixel::read(&terms.rules, raw.query(), caller).is_err_and(|fault| is_closed(&fault))
-        }
-        Some(Reporter::Keyed) => keyed(terms, raw, record.received_at).is_err_and(|fault| is_closed(&fault)),
-    };
-    !is_still
+/// Whether it is a whole report that is more today than one on a closed route.
+fn is_ready(record: &Postback, terms: &Terms) -> bool {
+    today(terms, record).is_some_and(|today| !matches!(today, Today::Closed(_)))
 }
 
-/// What a call of the API said. Whether its key reached the offer was looked at when it was received.
-fn keyed(terms: &Terms, raw: &RawRequest, received_at: Time) -> Result<Told, Fault> {
-    let params = params::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
-    let offer = |params: &Params| network::named_offer(&terms.rules, params, |_| true);
-    network::read(&params, offer, (&terms.zone, received_at))
-}
-
-/// Whether offers take other reports by `now` than by `before`.
-pub fn differ(before: &Rulebook, now: &Rulebook) -> bool {
-    let had = |offer: &Offer| before.offer(&offer.id).map(|had| had.reports.clone());
-    now.offers.values().any(|offer| had(offer).as_ref() != Some(&offer.reports))
+/// Whether reports may be taken by `now` that were not by `before`.
+pub fn differ(before: &Terms, now: &Terms) -> bool {
+    let had = |offer: &Offer| before.rules.offer(&offer.id).map(|had| had.reports.clone());
+    before.trusted_proxies != now.trusted_proxies
+        || now.rules.offers.values().any(|offer| had(offer).as_ref() != Some(&offer.reports))
 }

@@ -104,7 +104,11 @@ pub fn postbacks(
     page: &PageRequest,
 ) -> Result<Page<Postback>, StoreError> {
     let walk = Walk::begin(shared, page, filter.since)?;
+    let source = filter.source.as_ref().map(|source| tag(source.as_str()));
     walk.run(|number, head, spent| {
+        if source.is_some() && head.source != source {
+            return Ok(Vec::new());
+        }
         let mapped_again = || shared.index.lock().is_mapped_again(number);
         let open = !filter.open_only || head.word != VerdictWord::Quarantined || !mapped_again();
         let verdict = filter.verdict.as_deref().is_none_or(|verdict| verdict == head.word.word());

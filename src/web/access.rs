@@ -3,14 +3,16 @@
 //! Wrong tokens are counted by address, never over all, and right ones never count. An address that has
 //! presented [`MOST_WRONG`](crate::web::guesses::MOST_WRONG) within a minute waits until the minute is over:
 //! what it presents is not looked at. Two cannot be locked out by others: an address from which someone is
-//! signed in to the pages, and all who come through a proxy that is not declared, whose addresses are not
-//! known. Their right tokens open; their wrong ones are answered 429 all the same.
+//! signed in to the pages, and who presents a session that is open. Their right tokens open; their wrong ones are
+//! answered 429 all the same. All who come through a proxy that hides their addresses have one limit together,
+//! [`MOST_WRONG_BEHIND_PROXY`](crate::web::guesses::MOST_WRONG_BEHIND_PROXY): past it nothing that is presented
+//! there is looked at either, so that no one guesses on; who is signed in goes on using the pages.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::domain::time::Time;
+use crate::domain::clock_rule::Reading;
 use crate::web::access_log::{AccessLog, Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Holder, Tokens};
@@ -31,7 +33,9 @@ pub struct Access {
 pub struct TokenCheck {
     pub key: LimitKey,
     pub area: Area,
-    pub now: Time,
+    pub now: Reading,
+    /// Whether the request itself presents a session that is open.
+    pub is_signed_in: bool,
 }
 
 /// Why a request is not let in.
@@ -82,23 +86,27 @@ impl Access {
 
     /// For how many seconds nothing that is presented there is looked at.
     pub fn locked_out(&self, tokens: &Tokens, check: TokenCheck) -> Option<i64> {
-        let seconds = self.guesses.wait(check.key, check.now)?;
-        let is_known = || {
-            let opens = |session: Option<&_>| session.is_none_or(|token| tokens.holder(token).is_some());
-            self.sessions.is_open_at(check.key, check.now, opens)
+        let seconds = self.guesses.wait(check.key, check.now.wall)?;
+        let is_known = || match check.key {
+            LimitKey::Address(_) => {
+                let opens = |session: Option<&_>| session.is_none_or(|token| tokens.holder(token).is_some());
+                self.sessions.is_open_at(check.key, check.now.running_ms, opens)
+            }
+            // Who else comes through it may be anyone.
+            LimitKey::BehindProxy(_) => false,
         };
-        if matches!(check.key, LimitKey::UndeclaredProxy(_)) || is_known() {
+        if check.is_signed_in || is_known() {
             return None;
         }
-        self.log.refused(check.area, Reason::TooMany, None, check.now);
+        self.log.refused(check.area, Reason::TooMany, None, check.now.wall);
         Some(seconds)
     }
 
     /// Counts a wrong token.
     pub fn wrong(&self, check: TokenCheck) -> Denied {
-        let over = self.guesses.count(check.key, check.now);
+        let over = self.guesses.count(check.key, check.now.wall);
         let reason = if over.is_some() { Reason::TooMany } else { Reason::WrongToken };
-        self.log.refused(check.area, reason, None, check.now);
+        self.log.refused(check.area, reason, None, check.now.wall);
         over.map_or(Denied::WrongToken, |seconds| Denied::TooMany { seconds })
     }
 }

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::domain::forwarding::HidingProxy;
 use crate::web::access::{TokenCheck, denied};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Holder, Need};
 use crate::web::import_limit::Look;
-use crate::web::per_address::LimitKey;
-use crate::web::{Asked, Side, Site, proxy};
+use crate::web::{Asked, Side, Site, link, pixel, proxy, tag, target};
 
 impl Site {
     /// The largest plain body of a request to this path, in bytes.
@@ -24,13 +24,17 @@ impl Site {
         self.is_tls || proxy::says_https(peer, headers, &self.trusted_proxies)
     }
 
-    /// Whose requests a limit by address counts this one with.
-    pub(super) fn limit_key(&self, asked: &Asked) -> LimitKey {
-        let key = proxy::limit_key(asked.peer, asked.client, &asked.headers, &self.trusted_proxies);
-        if let LimitKey::UndeclaredProxy(proxy) = key {
-            self.undeclared_proxies.note(proxy, self.operations.clock.now());
+    /// Notes the proxy that hides whose this request is, on every path; one that is declared only where visitors
+    /// ask: what a program on the proxy's machine asks, it asks for itself.
+    pub(super) fn note_hiding(&self, path: &str, asked: &Asked) {
+        let Some(proxy) = asked.sender.hidden_by else { return };
+        let is_noted = match proxy {
+            HidingProxy::Undeclared(_) => true,
+            HidingProxy::Silent(_) => is_visitors(path, target::query(&asked.head.target)),
+        };
+        if is_noted {
+            self.hiding_proxies.note(proxy, self.operations.clock.now());
         }
-        key
     }
 
     /// Who may do what this request needs, by its bearer token.
@@ -38,11 +42,12 @@ impl Site {
     /// # Errors
     /// The 401, 403 or 429.
     pub(super) fn let_in(&self, asked: &Asked, area: Area, need: Need) -> Result<Holder<'_>, Box<Answer>> {
-        let check = TokenCheck { key: self.limit_key(asked), area, now: self.operations.clock.now() };
+        let now = self.operations.clock.reading();
+        let check = TokenCheck { key: asked.limit_key(), area, now, is_signed_in: false };
         let holder = self.access.bearer(&self.tokens, &asked.headers, check);
         let holder = holder.map_err(|why| Box::new(denied(&self.tokens, why)))?;
         holder.may(need).inspect_err(|_| {
-            self.access.log.refused(area, Reason::LacksRight, Some(holder.name), check.now);
+            self.access.log.refused(area, Reason::LacksRight, Some(holder.name), check.now.wall);
         })?;
         Ok(holder)
     }
@@ -58,6 +63,14 @@ impl Site {
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
+}
+
+/// Whether visitors' browsers ask for this: links, pixels and what the tag sends.
+fn is_visitors(path: &str, query: &[u8]) -> bool {
+    path == "/click.gif"
+        || pixel::is_pixel(path)
+        || tag::Telling::of_path(path).is_some()
+        || link::is_link(path, query)
 }
 
 /// What a request of `/api/v1` changes, and the id of it. A click that is recorded changes nothing.

@@ -1,14 +1,9 @@
 //! Who may ask: keys in postback URLs, tokens of the API. Compared in constant time, never logged.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
-
-use http::{HeaderMap, Method, StatusCode};
-use ipnet::IpNet;
+use http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::address;
 use crate::domain::rights::Rights;
 use crate::web::answer::{self, Answer};
 
@@ -143,28 +138,4 @@ impl Holder<'_> {
             ),
         }
     }
-}
-
-/// The visitor's address: the peer's, unless the peer is a trusted proxy; then the rightmost address
-/// in `X-Forwarded-For` that is no trusted proxy itself. A hop without an address (`unknown`, or nothing) is
-/// passed over: behind a trusted proxy it can only be another proxy's.
-pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    let peer = peer.to_canonical();
-    if !is_trusted(&peer) {
-        return peer;
-    }
-    let mut nearest = peer;
-    let said: Vec<Cow<'_, str>> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .collect();
-    for address in said.iter().rev().flat_map(|value| value.rsplit(',')).filter_map(address::parse) {
-        nearest = address;
-        if !is_trusted(&nearest) {
-            break;
-        }
-    }
-    nearest
 }

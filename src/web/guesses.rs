@@ -15,7 +15,7 @@ use crate::web::per_address::LimitKey;
 
 /// The most wrong tokens of one address within a minute; after that none of its tokens is looked at.
 pub const MOST_WRONG: u32 = 10;
-/// The same of all who come through a proxy that is not declared; theirs are still looked at.
+/// The same of all together who come through a proxy that hides their addresses.
 pub const MOST_WRONG_BEHIND_PROXY: u32 = 100;
 
 const WINDOW_MS: i64 = 60_000;
@@ -87,7 +87,7 @@ impl Guesses {
 fn most(key: LimitKey) -> u32 {
     match key {
         LimitKey::Address(_) => MOST_WRONG,
-        LimitKey::UndeclaredProxy(_) => MOST_WRONG_BEHIND_PROXY,
+        LimitKey::BehindProxy(_) => MOST_WRONG_BEHIND_PROXY,
     }
 }
 

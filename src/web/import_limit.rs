@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::web::access::{self, TokenCheck};
 use crate::web::access_log::Area;
-use crate::web::auth::{Need, client_address};
+use crate::web::auth::Need;
+use crate::web::per_address::LimitKey;
 use crate::web::{Site, proxy};
 
 /// 100,000 lines of up to 160 bytes.
@@ -33,10 +34,14 @@ impl Site {
         if !is_of_api && path != "/suppression" && !path.starts_with("/suppression/") {
             return None;
         }
-        let client = client_address(peer, headers, &self.trusted_proxies);
-        let key = proxy::limit_key(peer, client, headers, &self.trusted_proxies);
+        let key = LimitKey::of_sender(proxy::sender(peer, headers, &self.trusted_proxies));
         let may_import = if is_of_api {
-            let check = TokenCheck { key, area: Area::Api, now: self.operations.clock.now() };
+            let check = TokenCheck {
+                key,
+                area: Area::Api,
+                now: self.operations.clock.reading(),
+                is_signed_in: false,
+            };
             let holder = match look {
                 Look::Counted => self.access.bearer(&self.tokens, headers, check).ok(),
                 Look::Uncounted => {

@@ -46,6 +46,7 @@ use parking_lot::RwLock;
 use serde_json::Value;
 
 use crate::ambient::Clock;
+use crate::domain::forwarding::Sender;
 use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
 use crate::ingest::suppression::Wish;
@@ -61,7 +62,7 @@ use crate::web::cake::NetworkApi;
 use crate::web::encoding::Plain;
 use crate::web::import_limit::Look;
 use crate::web::per_address::LimitKey;
-use crate::web::proxy::UndeclaredProxies;
+use crate::web::proxy::HidingProxies;
 use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
@@ -78,7 +79,7 @@ pub struct Site {
     pub tokens: auth::Tokens,
     pub access: Arc<Access>,
     pub trusted_proxies: Vec<IpNet>,
-    pub undeclared_proxies: Arc<UndeclaredProxies>,
+    pub hiding_proxies: Arc<HidingProxies>,
     /// Whether the listeners speak TLS.
     pub is_tls: bool,
     /// Whether `/metrics` needs no token, also where it is not on a listener of its own.
@@ -147,8 +148,8 @@ struct Asked {
     encoded: Option<EncodedBody>,
     /// The body is larger than this path takes; it is not here.
     is_too_large: bool,
-    /// The visitor's address, proxies seen through.
-    client: IpAddr,
+    /// Whose it is, proxies seen through.
+    sender: Sender,
     /// The connection's address.
     peer: IpAddr,
     /// Whether the connection is https, as far as we and declared proxies know.
@@ -156,8 +157,14 @@ struct Asked {
 }
 
 impl Asked {
+    /// Whose requests a limit by address counts this one with.
+    fn limit_key(&self) -> LimitKey {
+        LimitKey::of_sender(self.sender)
+    }
+
     /// The request as it is kept, and its method.
-    fn into_call(self, limit_key: LimitKey) -> (Method, postback::Call) {
+    fn into_call(self) -> (Method, postback::Call) {
+        let limit_key = self.limit_key();
         let content_type = self.headers.get(header::CONTENT_TYPE);
         let call = postback::Call {
             query: target::query(&self.head.target).to_vec(),
@@ -166,7 +173,7 @@ impl Asked {
             body: self.body,
             encoded: self.encoded,
             is_too_large: self.is_too_large,
-            peer: self.client,
+            peer: self.sender.address,
             limit_key,
         };
         (self.method, call)
@@ -194,7 +201,7 @@ impl wire::Handler for Web {
             }
         };
         let peer = peer.ip().to_canonical();
-        let client = auth::client_address(peer, &parts.headers, &site.trusted_proxies);
+        let sender = proxy::sender(peer, &parts.headers, &site.trusted_proxies);
         let is_https = site.is_https(peer, &parts.headers);
         let path = String::from_utf8_lossy(target::path(&head.target)).into_owned();
         let Plain { body, encoded, is_too_large } = match body.is_empty() {
@@ -211,10 +218,11 @@ impl wire::Handler for Web {
             body,
             encoded,
             is_too_large,
-            client,
+            sender,
             peer,
             is_https,
         };
+        site.note_hiding(&path, &asked);
         let mut answer = site.answer(self.side, &path, asked).await;
         if is_https {
             answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
@@ -291,8 +299,7 @@ impl Site {
         if side != Side::Admin
             && let Some(rest) = path.strip_prefix("/api/2/")
         {
-            let key = self.limit_key(&asked);
-            let (method, call) = asked.into_call(key);
+            let (method, call) = asked.into_call();
             return self.network_api.answer(&method, rest, call).await;
         }
         if side != Side::Admin
@@ -320,8 +327,8 @@ impl Site {
         if asked.method != Method::POST {
             return answer::method_not_allowed("POST");
         }
-        let (headers, key) = (asked.headers.clone(), self.limit_key(&asked));
-        let (_, call) = asked.into_call(key);
+        let headers = asked.headers.clone();
+        let (_, call) = asked.into_call();
         self.tag.tell(telling, call, &headers).await
     }
 
@@ -331,13 +338,13 @@ impl Site {
             method: &asked.method,
             headers: &asked.headers,
             query: target::query(&asked.head.target),
-            client: asked.client,
-            limit_key: self.limit_key(asked),
+            client: asked.sender.address,
+            limit_key: asked.limit_key(),
         };
         match path {
             "/click.gif" => Some(self.links.pixel(request).await),
             _ if tag::is_script(path) => self.tag.script(path, request).await,
-            _ if pixel::is_pixel(path) => Some(self.pixels.receive(path, request, &asked.head.line).await),
+            _ if pixel::is_pixel(path) => Some(self.pixels.receive(path, request, asked).await),
             _ if link::is_link(path, request.query) => Some(self.links.follow(path, request).await),
             _ => None,
         }
@@ -345,7 +352,7 @@ impl Site {
 
     async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
         let request = pages::PageRequest {
-            limit_key: self.limit_key(&asked),
+            limit_key: asked.limit_key(),
             is_https: asked.is_https,
             method: asked.method,
             path: path.to_owned(),
@@ -433,8 +440,7 @@ impl Site {
         if asked.method != Method::GET && asked.method != Method::POST {
             return answer::method_not_allowed("GET, POST");
         }
-        let limit_key = LimitKey::of(asked.client);
-        let (_, call) = asked.into_call(limit_key);
+        let (_, call) = asked.into_call();
         match self.postbacks.enter(key, source) {
             Ok(door) => self.postbacks.receive(door, call).await,
             Err(turned) => self.postbacks.turn_away(turned, call).await,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use parking_lot::Mutex;
 
+use crate::domain::forwarding::Sender;
 use crate::domain::time::Time;
 
 /// Whose requests a limit per address counts together.
@@ -12,8 +13,8 @@ use crate::domain::time::Time;
 pub enum LimitKey {
     /// One address; of IPv6 its /64, which one home has.
     Address(IpAddr),
-    /// A proxy that is not declared: its visitors cannot be told apart.
-    UndeclaredProxy(IpAddr),
+    /// All who come through a proxy that hides their addresses.
+    BehindProxy(IpAddr),
 }
 
 impl LimitKey {
@@ -22,11 +23,18 @@ impl LimitKey {
         LimitKey::Address(home_of(address))
     }
 
+    pub fn of_sender(sender: Sender) -> LimitKey {
+        match sender.hidden_by {
+            Some(proxy) => LimitKey::BehindProxy(proxy.address()),
+            None => LimitKey::of(sender.address),
+        }
+    }
+
     /// The address, where visitors can be told apart by it.
     pub fn address(self) -> Option<IpAddr> {
         match self {
             LimitKey::Address(address) => Some(address),
-            LimitKey::UndeclaredProxy(_) => None,
+            LimitKey::BehindProxy(_) => None,
         }
     }
 }
@@ -40,7 +48,7 @@ pub struct PerAddress {
 
 /// Addresses counted in one second; those beyond are counted together.
 const COUNTED: usize = 4096;
-/// So many times the rate of one address is let through for all visitors of an undeclared proxy together, and
+/// So many times the rate of one address is let through for all visitors of a proxy that hides them, and
 /// for all addresses that are counted together.
 pub const BEHIND_PROXY: u32 = 100;
 
@@ -76,7 +84,7 @@ impl PerAddress {
         *asked
             <= match key {
                 LimitKey::Address(_) => self.most,
-                LimitKey::UndeclaredProxy(_) => of_many,
+                LimitKey::BehindProxy(_) => of_many,
             }
     }
 }

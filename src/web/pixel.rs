@@ -11,7 +11,6 @@ use crate::domain::conversion::Status;
 use crate::domain::missing_click::no_click;
 use crate::domain::once::is_held;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
-use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
 use crate::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
 use crate::domain::rulebook::{Rulebook, built_in::PIXEL};
@@ -23,8 +22,8 @@ use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
 use crate::web::postback::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
-use crate::web::target;
 use crate::web::visitor::{self, Request};
+use crate::web::{Asked, proxy, target};
 
 /// The parts these doors work with.
 pub struct Pixels {
@@ -69,7 +68,7 @@ pub fn is_pixel(path: &str) -> bool {
 
 impl Pixels {
     /// Takes a conversion in. Runs to its end even when the page goes away.
-    pub async fn receive(&self, path: &str, request: Request<'_>, line: &[u8]) -> Answer {
+    pub(super) async fn receive(&self, path: &str, request: Request<'_>, asked: &Asked) -> Answer {
         if request.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
@@ -93,10 +92,16 @@ impl Pixels {
             spelling,
             visitor: visitor::known(&visitor::cookies(request.headers)),
             user_agent: visitor::browser(request).user_agent.filter(|_| route == ReportRoute::Pixel),
+            hops: asked
+                .sender
+                .hidden_by
+                .map(|_| proxy::hops(asked.peer, request.headers))
+                .unwrap_or_default(),
         };
-        let caller = Caller { keyless: &keyless, address: Some(request.client) };
+        let caller = Caller { keyless: &keyless, sender: Some(asked.sender) };
         let told = pixel::read(&self.rules, request.query, caller);
-        let call = Received { line: target::masked_values(line), keyless, peer: request.client, at: now };
+        let line = target::masked_values(&asked.head.line);
+        let call = Received { line, keyless, peer: request.client, at: now };
         let word = match told {
             Ok(told) => self.take(told, call).await,
             Err(fault) => self.turn_away(call, fault).await,
@@ -151,8 +156,8 @@ impl Received {
     /// what it takes to read it again, unless it is too long for that.
     fn into_raw(self, fault: Option<&Fault>) -> RawRequest {
         let Received { mut line, mut keyless, peer, .. } = self;
-        let is_closed = fault.is_some_and(|fault| fault.code == Some(RejectionCode::EndpointClosed));
-        let room = STRANGER_BYTES.checked_sub(line.len()).filter(|_| is_closed);
+        let may_reopen = fault.is_some_and(Fault::may_reopen);
+        let room = STRANGER_BYTES.checked_sub(line.len()).filter(|_| may_reopen);
         let reporter = room.map(|room| {
             keyless.user_agent = keyless.user_agent.filter(|agent| agent.len() <= room);
             Box::new(Reporter::Keyless(keyless))

@@ -66,7 +66,7 @@ impl Door {
 /// second in all, of at most 2 KiB each; the rest are counted.
 pub struct RefusalBudget {
     limiter: DefaultDirectRateLimiter,
-    by_peer: PerAddress,
+    by_address: PerAddress,
     /// The log lines about refused requests, by reason and configured source.
     lines: Mutex<HashMap<(RefusedFor, Option<SourceId>), LineLimit>>,
 }
@@ -106,7 +106,7 @@ const BAD_KEYS_PER_SECOND: u32 = 20;
 impl Default for RefusalBudget {
     fn default() -> RefusalBudget {
         let limiter = RateLimiter::direct(Quota::per_second(RECORDS_PER_SECOND));
-        RefusalBudget { limiter, by_peer: PerAddress::new(BAD_KEYS_PER_SECOND), lines: Mutex::default() }
+        RefusalBudget { limiter, by_address: PerAddress::new(BAD_KEYS_PER_SECOND), lines: Mutex::default() }
     }
 }
 
@@ -135,8 +135,8 @@ impl RefusalBudget {
     }
 
     /// Whether this address has shown too many bad keys in this second.
-    fn is_guessing(&self, peer: IpAddr, now: Time) -> bool {
-        !self.by_peer.admits(LimitKey::of(peer), now)
+    fn is_guessing(&self, key: LimitKey, now: Time) -> bool {
+        !self.by_address.admits(key, now)
     }
 }
 
@@ -286,7 +286,7 @@ impl Postbacks {
 
     /// Counts a wrong key, and keeps a record of the request within the budget.
     pub async fn wrong_key(&self, call: &Call, fault: &Fault) -> WrongKeys {
-        if self.budget.is_guessing(call.peer, self.clock.now()) {
+        if self.budget.is_guessing(call.limit_key, self.clock.now()) {
             metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
             return WrongKeys::TooMany;
         }

@@ -1,4 +1,4 @@
-//! What is in front of us: proxies that forward without being declared, and whether a connection is https.
+//! What is in front of us: whose a forwarded request is, proxies that hide it, and whether a connection is https.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,35 +9,38 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::domain::address;
+use crate::domain::forwarding::{self, HidingProxy, Sender, is_declared};
 use crate::domain::time::{HOUR_MS, Time};
-use crate::web::per_address::LimitKey;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The headers in which proxies name the visitor's address.
-const FORWARDED: [HeaderName; 3] =
-    [HeaderName::from_static("x-forwarded-for"), header::FORWARDED, HeaderName::from_static("x-real-ip")];
+const FORWARDED: [HeaderName; 3] = [FORWARDED_FOR, header::FORWARDED, HeaderName::from_static("x-real-ip")];
 const PROTOCOL: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Whether `peer` is one of those that may forward.
-fn is_declared(peer: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|net| net.contains(&peer))
+/// Whose a request is. `peer` is in its one spelling (`IpAddr::to_canonical`).
+pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sender {
+    let peer_forwards = || FORWARDED.iter().any(|name| headers.contains_key(name));
+    forwarding::sender(peer, hops_back(headers), peer_forwards, trusted)
 }
 
-/// Whether no limit by address can be kept for this peer: it has a private or loopback address and
-/// forwards, so it is a proxy, and as no one declared it, what it says of its visitors does not count.
-/// `peer` is in its one spelling (`IpAddr::to_canonical`).
-pub fn is_undeclared(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    !address::is_visitors(peer)
-        && FORWARDED.iter().any(|name| headers.contains_key(name))
-        && !is_declared(peer, trusted)
+/// The entries of `X-Forwarded-For`, the last one first; `None` where there is no address in one.
+fn hops_back(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    let values = headers.get_all(FORWARDED_FOR).into_iter().rev();
+    let entries = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let entries = entries.filter(|entry| !entry.trim_ascii().is_empty());
+    entries.map(|entry| std::str::from_utf8(entry).ok().and_then(address::parse))
 }
 
-/// Whose requests a limit counts together: those of one `client`, or of all who come through a proxy that
-/// is not declared.
-pub fn limit_key(peer: IpAddr, client: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> LimitKey {
-    match is_undeclared(peer, headers, trusted) {
-        true => LimitKey::UndeclaredProxy(peer),
-        false => LimitKey::of(client),
-    }
+/// The most hops that are kept of a request.
+const MOST_HOPS: usize = 8;
+
+/// The addresses that a request was forwarded by, as far as they are named: the farthest first, last the
+/// connection's own.
+pub fn hops(peer: IpAddr, headers: &HeaderMap) -> Vec<IpAddr> {
+    let mut hops: Vec<IpAddr> =
+        std::iter::once(peer).chain(hops_back(headers).flatten()).take(MOST_HOPS).collect();
+    hops.reverse();
+    hops
 }
 
 /// Whether a declared proxy says that the visitor came to it by https.
@@ -48,19 +51,38 @@ pub fn says_https(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool 
     first.eq_ignore_ascii_case("https") && is_declared(peer.to_canonical(), trusted)
 }
 
-/// The proxies that forwarded lately without being declared. Each is warned of once.
+/// The proxies that lately forwarded requests and hid whose they are. Each is warned of once.
 #[derive(Default)]
-pub struct UndeclaredProxies(Mutex<BTreeMap<IpAddr, Time>>);
+pub struct HidingProxies(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    trusted: Vec<IpNet>,
+    seen: BTreeMap<HidingProxy, Time>,
+}
 
 /// The most that are named.
 const MOST_NAMED: usize = 16;
 /// One that forwards nothing for so long is not named any more.
 const NAMED_MS: i64 = 24 * HOUR_MS;
 
-impl UndeclaredProxies {
-    /// Notes a request of such a proxy; the first one leaves a line in the log.
-    pub fn note(&self, proxy: IpAddr, now: Time) {
-        let mut seen = self.0.lock();
+impl HidingProxies {
+    /// From now on these proxies are declared: what is not true of them any more is forgotten.
+    pub fn set_trusted(&self, trusted: &[IpNet]) {
+        let mut known = self.0.lock();
+        trusted.clone_into(&mut known.trusted);
+        let Known { trusted, seen } = &mut *known;
+        seen.retain(|proxy, _| is_true(*proxy, trusted));
+    }
+
+    /// Notes a request of such a proxy; the first one leaves a line in the log. A request that began before a
+    /// reload may be noted after it: what the reload made untrue is not.
+    pub fn note(&self, proxy: HidingProxy, now: Time) {
+        let mut known = self.0.lock();
+        let Known { trusted, seen } = &mut *known;
+        if !is_true(proxy, trusted) {
+            return;
+        }
         if seen.len() >= MOST_NAMED && !seen.contains_key(&proxy) {
             seen.retain(|_, at| now.millis_since(*at) < NAMED_MS);
             if seen.len() >= MOST_NAMED {
@@ -68,28 +90,52 @@ impl UndeclaredProxies {
             }
         }
         if seen.insert(proxy, now).is_none() {
-            warn!(
-                %proxy,
-                "requests are forwarded by a proxy that is not declared: its visitors' addresses are not \
-                 known, and limits by address are off for them; declare it under [server]: {}",
-                fix(proxy)
-            );
+            log(proxy, &fix(proxy, trusted));
         }
     }
 
-    /// Those that forwarded lately.
-    pub fn named(&self, now: Time) -> Vec<IpAddr> {
-        let seen = self.0.lock();
-        seen.iter().filter(|(_, at)| now.millis_since(**at) < NAMED_MS).map(|(proxy, _)| *proxy).collect()
-    }
-
-    /// Forgets those that are declared now.
-    pub fn forget(&self, trusted: &[IpNet]) {
-        self.0.lock().retain(|proxy, _| !is_declared(*proxy, trusted));
+    /// Those that forwarded lately, each with what to write into the configuration: ours, or its own.
+    pub fn named(&self, now: Time) -> Vec<(HidingProxy, String)> {
+        let known = self.0.lock();
+        let lately = known.seen.iter().filter(|(_, at)| now.millis_since(**at) < NAMED_MS);
+        lately.map(|(proxy, _)| (*proxy, fix(*proxy, &known.trusted))).collect()
     }
 }
 
-/// What to write into the configuration.
-pub fn fix(proxy: IpAddr) -> String {
-    format!("trusted_proxies = [\"{proxy}\"]")
+/// Whether what is said of the proxy holds where these are declared.
+fn is_true(proxy: HidingProxy, trusted: &[IpNet]) -> bool {
+    match proxy {
+        HidingProxy::Undeclared(address) => !is_declared(address, trusted),
+        HidingProxy::Silent(address) => is_declared(address, trusted),
+    }
+}
+
+fn log(proxy: HidingProxy, fix: &str) {
+    let address = proxy.address();
+    match proxy {
+        HidingProxy::Undeclared(_) => warn!(
+            proxy = %address,
+            "requests are forwarded by a proxy that is not declared: its visitors' addresses are not known, and \
+             limits by address are off for them; declare it under [server]: {fix}"
+        ),
+        HidingProxy::Silent(_) => warn!(
+            proxy = %address,
+            "a declared proxy sends requests without X-Forwarded-For: its visitors' addresses are not known, and \
+             limits by address are off for them; write into its own configuration, if it is nginx: {fix} (nothing is \
+             wrong if you asked from its own machine)"
+        ),
+    }
+}
+
+/// The line of configuration that ends it: of an undeclared proxy ours, with those that are declared already.
+fn fix(proxy: HidingProxy, trusted: &[IpNet]) -> String {
+    let HidingProxy::Undeclared(address) = proxy else {
+        return "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;".to_owned();
+    };
+    let shown = |network: &IpNet| match network.prefix_len() == network.max_prefix_len() {
+        true => network.addr().to_string(),
+        false => network.to_string(),
+    };
+    let all: Vec<String> = trusted.iter().map(shown).chain([address.to_string()]).collect();
+    format!("trusted_proxies = {all:?}")
 }

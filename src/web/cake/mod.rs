@@ -156,7 +156,8 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
-        let check = TokenCheck { key: call.limit_key, area: Area::NetworkApi, now: self.clock.now() };
+        let (key, area, now) = (call.limit_key, Area::NetworkApi, self.clock.reading());
+        let check = TokenCheck { key, area, now, is_signed_in: false };
         if let Some(seconds) = self.access.locked_out(&self.tokens, check) {
             return too_many(seconds);
         }

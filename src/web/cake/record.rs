@@ -2,7 +2,6 @@
 
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::postback::Fault;
-use crate::domain::rejection::RejectionCode;
 use crate::domain::reporter::Reporter;
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
@@ -27,7 +26,7 @@ impl NetworkApi {
         let told = match params.and_then(|params| self.told_of(caller, &params, now)) {
             Ok(told) => told,
             Err(fault) => {
-                if fault.code == Some(RejectionCode::EndpointClosed) {
+                if fault.may_reopen() {
                     incoming.raw.reporter = Some(Box::new(Reporter::Keyed));
                 }
                 network::quarantine(self.store.as_ref(), incoming, fault.clone()).await?;

@@ -55,7 +55,7 @@ use crate::web::pages::route::{Route, own_path};
 use crate::web::pages::session::{Flash, Sessions, Visitor};
 use crate::web::pages::sources::PostbackUrl;
 use crate::web::per_address::LimitKey;
-use crate::web::proxy::UndeclaredProxies;
+use crate::web::proxy::HidingProxies;
 use crate::web::unrecorded::Unrecorded;
 
 /// The parts the pages work with.
@@ -68,7 +68,7 @@ pub struct Pages {
     /// Outlives a reload of the configuration.
     pub sessions: Arc<Sessions>,
     pub access: Arc<Access>,
-    pub undeclared_proxies: Arc<UndeclaredProxies>,
+    pub hiding_proxies: Arc<HidingProxies>,
     /// The clicks of which no record is kept.
     pub unrecorded: Arc<Unrecorded>,
     /// The configured networks, by source id.

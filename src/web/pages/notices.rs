@@ -2,23 +2,29 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::forwarding::HidingProxy;
 use crate::web::api::clock::reason;
 use crate::web::pages::Pages;
-use crate::web::proxy;
 
 impl Pages {
     /// Every notice, as the template `notices` shows them.
     pub(super) fn notices(&self) -> Value {
-        let proxies = self.undeclared_proxies.named(self.clock.now());
-        let notice = |proxy| {
-            json!({
-                "text": format!("A proxy at `{proxy}` forwards requests and is not declared"),
-                "hint": format!(
-                    "Its visitors' addresses are not known: clicks keep the proxy's, and limits by address are off \
-                     for them. Under `[server]` write `{}` and reload Postbridge.",
-                    proxy::fix(proxy)
-                ),
-            })
+        let proxies = self.hiding_proxies.named(self.clock.now());
+        let notice = |(proxy, fix): (HidingProxy, String)| {
+            let (address, hint) = (
+                proxy.address(),
+                "Its visitors' addresses are not known: clicks keep the proxy's, and limits by address are off for them.",
+            );
+            match proxy {
+                HidingProxy::Undeclared(_) => json!({
+                    "text": format!("A proxy at `{address}` forwards requests and is not declared"),
+                    "hint": format!("{hint} Under `[server]` write `{fix}` and reload Postbridge."),
+                }),
+                HidingProxy::Silent(_) => json!({
+                    "text": format!("The declared proxy at `{address}` sends requests without `X-Forwarded-For`"),
+                    "hint": format!("{hint} Have it send the header; nginx does with the line `{fix}`. Nothing is wrong if you asked from its own machine."),
+                }),
+            }
         };
         let paused = self.clock.doubt().map(|doubt| {
             json!({

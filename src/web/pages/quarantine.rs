@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::postback::Postback;
-use crate::domain::rejection::RejectionCode;
+use crate::domain::postback::{Fault, Postback};
 use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::web::api::Refused;
@@ -39,8 +38,7 @@ impl Pages {
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
         let own_door =
             postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
-        let code = postback.verdict.fault().and_then(|fault| fault.code);
-        let was_closed = own_door && code == Some(RejectionCode::EndpointClosed);
+        let was_closed = own_door && postback.verdict.fault().is_some_and(Fault::may_reopen);
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,
             _ if own_door => {

@@ -1,4 +1,5 @@
-//! Who is signed in: sessions and one-time links, in memory and never stored.
+//! Who is signed in: sessions and one-time links, in memory and never stored. Their times are counted in
+//! milliseconds by the running clock ([`Clock::running_ms`]), which no one sets.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use subtle::ConstantTimeEq;
 use tracing::error;
 
 use crate::ambient::{self, Clock};
-use crate::domain::time::{HOUR_MS, Time};
+use crate::domain::time::HOUR_MS;
 use crate::web::auth::SecretDigest;
 use crate::web::per_address::LimitKey;
 
@@ -31,23 +32,23 @@ struct Inner {
     /// By the digest of the id in the cookie: what is looked up tells nothing about what is there.
     sessions: HashMap<[u8; 32], Session>,
     /// One-time links by the digest of their secret, with the end of their time.
-    links: HashMap<[u8; 32], Time>,
+    links: HashMap<[u8; 32], i64>,
 }
 
 struct Session {
     name: String,
     token: Option<SecretDigest>,
     csrf: String,
-    ends: Time,
+    ends: i64,
     /// When a page was last opened in it, and from where.
-    used: Time,
+    used: i64,
     used_from: LimitKey,
     flash: Option<Flash>,
 }
 
 impl Session {
-    fn is_open(&self, now: Time) -> bool {
-        self.ends > now && now.millis_since(self.used) < IDLE_MS
+    fn is_open(&self, now: i64) -> bool {
+        now < self.ends && now - self.used < IDLE_MS
     }
 }
 
@@ -93,16 +94,16 @@ impl Sessions {
                 return "/sign-in".to_owned();
             }
         };
-        let now = clock.now();
+        let now = clock.running_ms();
         let mut inner = self.0.lock();
         inner.links.retain(|_, ends| *ends > now);
         drop_oldest(&mut inner.links, MOST_LINKS, |ends| *ends);
-        inner.links.insert(digest(&secret), now.plus_millis(LINK_MS));
+        inner.links.insert(digest(&secret), now + LINK_MS);
         format!("/sign-in?once={secret}")
     }
 
     /// Uses up a one-time link; says whether it was good.
-    pub fn redeem(&self, once: &str, now: Time) -> bool {
+    pub fn redeem(&self, once: &str, now: i64) -> bool {
         self.0.lock().links.remove(&digest(once)).is_some_and(|ends| ends > now)
     }
 
@@ -114,13 +115,13 @@ impl Sessions {
         &self,
         name: &str,
         token: Option<SecretDigest>,
-        (from, now): (LimitKey, Time),
+        (from, now): (LimitKey, i64),
     ) -> Result<String, getrandom::Error> {
         let (id, csrf) = (secret()?, secret()?);
         let mut inner = self.0.lock();
         inner.sessions.retain(|_, session| session.is_open(now));
         drop_oldest(&mut inner.sessions, MOST_SESSIONS, |session| session.ends);
-        let ends = now.plus_millis(SESSION_MS);
+        let ends = now + SESSION_MS;
         let session =
             Session { name: name.to_owned(), token, csrf, ends, used: now, used_from: from, flash: None };
         inner.sessions.insert(digest(&id), session);
@@ -128,7 +129,7 @@ impl Sessions {
     }
 
     /// The session with this id, if it has not ended. This uses it: its idle time begins anew.
-    pub fn visitor(&self, id: &str, (from, now): (LimitKey, Time)) -> Option<Visitor> {
+    pub fn visitor(&self, id: &str, (from, now): (LimitKey, i64)) -> Option<Visitor> {
         let key = digest(id);
         let mut inner = self.0.lock();
         let session = inner.sessions.get_mut(&key).filter(|session| session.is_open(now))?;
@@ -163,7 +164,7 @@ impl Sessions {
     pub fn is_open_at(
         &self,
         from: LimitKey,
-        now: Time,
+        now: i64,
         opens: impl Fn(Option<&SecretDigest>) -> bool,
     ) -> bool {
         let inner = self.0.lock();
@@ -187,7 +188,7 @@ fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-fn drop_oldest<V>(map: &mut HashMap<[u8; 32], V>, most: usize, ends: impl Fn(&V) -> Time) {
+fn drop_oldest<V>(map: &mut HashMap<[u8; 32], V>, most: usize, ends: impl Fn(&V) -> i64) {
     if map.len() < most {
         return;
     }

@@ -32,7 +32,7 @@ impl Pages {
         let wanted = cookie_name(is_https);
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let here = (from, self.clock.now());
+        let here = (from, self.clock.running_ms());
         let mut found =
             pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, here));
         found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.holder(token).is_some()))
@@ -81,9 +81,8 @@ impl Pages {
 
     /// A one-time link is not guessed, and so it is not counted: a page of another site could open many.
     fn redeem(&self, request: &PageRequest, once: &str, next: &str) -> Answer {
-        let now = self.clock.now();
-        if !self.sessions.redeem(once, now) {
-            self.access.log.refused(Area::Pages, Reason::StaleLink, None, now);
+        if !self.sessions.redeem(once, self.clock.running_ms()) {
+            self.access.log.refused(Area::Pages, Reason::StaleLink, None, self.clock.now());
             let fault = "This sign-in link was used already, or its ten minutes are over.";
             return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
         }
@@ -104,14 +103,15 @@ impl Pages {
         if token.is_empty() {
             return refused("No token was entered.");
         }
-        let check = TokenCheck { key: request.limit_key, area: Area::Pages, now: self.clock.now() };
+        let (now, is_signed_in) = (self.clock.reading(), self.visitor(request).is_some());
+        let check = TokenCheck { key: request.limit_key, area: Area::Pages, now, is_signed_in };
         let holder = match self.access.holder(&self.tokens, token, check) {
             Ok(holder) => holder,
             Err(Denied::TooMany { seconds }) => return self.too_many(next, seconds),
             Err(_) => return refused("This is none of the configured tokens."),
         };
         if !Need::Look.is_met_by(holder.rights) {
-            self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), check.now);
+            self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), check.now.wall);
             return refused(
                 "This token reaches only the network's API. Sign in with one that has the right `read` or `network`.",
             );
@@ -121,7 +121,7 @@ impl Pages {
 
     /// Opens a session; one that the same browser presents ends.
     fn let_in(&self, request: &PageRequest, name: &str, token: Option<SecretDigest>, next: &str) -> Answer {
-        let id = match self.sessions.open(name, token, (request.limit_key, self.clock.now())) {
+        let id = match self.sessions.open(name, token, (request.limit_key, self.clock.running_ms())) {
             Ok(id) => id,
             Err(error) => {
                 tracing::error!(%error, "the operating system gave no entropy for a session");
