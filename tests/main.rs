@@ -137,6 +137,7 @@ mod tag_links_in_chromium;
 mod tag_script;
 mod unsent;
 mod visit;
+mod watching;
 mod wire_boundaries;
 mod wire_bytes;
 mod wire_connections;
