@@ -59,9 +59,9 @@ pub fn click(id: &str, hours: i64, offer: &str) -> Click {
 pub struct World {
     pub rules: Rulebook,
     clicks: Vec<Click>,
-    listed: Option<(SuppressedKind, &'static str)>,
+    pub listed: Option<(SuppressedKind, &'static str)>,
     pub today: u64,
-    conversions: HashMap<ConversionId, Conversion>,
+    pub conversions: HashMap<ConversionId, Conversion>,
 }
 
 impl Facts for World {
@@ -136,7 +136,7 @@ fn by_visitor() -> Draft {
     draft
 }
 
-fn tell(world: &World, draft: &Draft) -> Decision {
+pub fn tell(world: &World, draft: &Draft) -> Decision {
     let arrived = Arrived { seq: Seq::new(1).unwrap(), at: noon(0), now: noon(0) };
     let Ok(decision) = decide(&world.rules, draft, arrived, world);
     decision

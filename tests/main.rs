@@ -50,6 +50,7 @@ mod dispatch_shares;
 mod dispatch_world;
 mod earning;
 mod earning_money;
+mod earning_repeats;
 mod exposure;
 mod filters;
 mod guesses;

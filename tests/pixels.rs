@@ -124,6 +124,30 @@ fn without_a_transaction_id_one_conversion_counts_for_each_click_offer_and_event
 }
 
 #[test]
+fn a_sale_without_a_transaction_id_is_no_repeat_of_its_clicks_lead() {
+    let (relay, _folder) = relay("accept_pixel_value = true");
+    let again = |said: &str| said.starts_with("SUCCESS: told before");
+    for lead in ["value=0", "event=Lead"] {
+        let (click, _) = visitor(&relay);
+        let tell = |query: &str| {
+            let target = format!("/pixel.gif?offer=565&click_id={click}&{query}");
+            header(&browse(&relay, &target), "x-pixel-result").unwrap()
+        };
+        let before = conversions(&relay).len();
+        assert_eq!(tell(lead), "SUCCESS");
+        assert!(again(&tell(lead)));
+        assert_eq!(tell("value=10"), "SUCCESS");
+        for repeat in ["value=12", "event=Purchase", lead, "value=0"] {
+            assert!(again(&tell(repeat)), "{repeat}: {}", tell(repeat));
+        }
+        let new: Vec<Value> = conversions(&relay).drain(..).rev().skip(before).collect();
+        let events: Vec<&Value> = new.iter().map(|one| &one["event"]).collect();
+        assert_eq!(events, ["Lead", "Purchase"]);
+        assert!(new.iter().all(|one| one["status"] == "approved"), "{new:?}");
+    }
+}
+
+#[test]
 fn a_transaction_id_tells_two_sales_of_one_click_apart_and_one_told_twice_together() {
     let (relay, _folder) = relay("");
     let (click, cookie) = visitor(&relay);

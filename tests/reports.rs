@@ -418,9 +418,20 @@ fn sales_reported_without_a_click_are_not_paid_by_naming_one_click_for_all_of_th
         world.server(&format!("r={click}&t=T{n}"));
     }
     let all = world.conversions();
-    let of = |status: &str| all.iter().filter(|one| one["status"] == status).count();
-    assert_eq!((of("approved"), of("pending")), (1, 4), "{all:?}");
-    assert!(all.iter().all(|one| one["attribution"]["click_id"] == click), "{all:?}");
+    // A stranger who names a click that has had its sale takes no sale back, either.
+    assert!(all.iter().all(|one| one["status"] == "approved"), "{all:?}");
+    let joined = |one: &&Value| one["attribution"]["click_id"] == click;
+    assert_eq!(all.iter().filter(joined).count(), 1, "{all:?}");
+    for one in all.iter().filter(|one| !joined(one)) {
+        assert_eq!(
+            (&one["payout"], word(&one["attribution"], "state")),
+            (&Value::Null, "unmatched"),
+            "{one}"
+        );
+    }
+    let newest = world.relay.api("/api/v1/postbacks?source=pixel&limit=1")["items"][0].clone();
+    assert_eq!(newest["status"], "duplicate");
+    assert!(newest.to_string().contains("the click has had its sale"), "{newest}");
     // So of a click that is recorded after its sales.
     for n in 0..5 {
         world.server(&format!("r=later-click&t=L{n}"));
@@ -429,6 +440,48 @@ fn sales_reported_without_a_click_are_not_paid_by_naming_one_click_for_all_of_th
     let later = world.relay.api("/api/v1/conversions?click_id=later-click");
     let later = later["items"].as_array().unwrap();
     assert_eq!(later.iter().filter(|one| one["status"] == "approved").count(), 1, "{later:?}");
+}
+
+#[test]
+fn further_sales_beyond_those_that_may_wait_share_the_strangers_budget() {
+    let world = World::new("report_by = [\"server\"]");
+    let (click, _) = world.visitor();
+    assert_eq!(world.server(&format!("r={click}&t=T0")), "SUCCESS\n");
+    let started = std::time::Instant::now();
+    let mut connection = crate::relay::Connection::open(world.relay.address).unwrap();
+    let said: Vec<String> = (1..=300)
+        .map(|n| connection.get(&format!("/p.ashx?o=565&f=pb&r={click}&t=T{n}")).unwrap().text())
+        .collect();
+    assert_eq!(said.iter().filter(|said| said.starts_with("SUCCESS: second_sale_of_click: ")).count(), 100);
+    let full = said.iter().filter(|said| said.starts_with("too_many_further_sales: 100 "));
+    assert_eq!(full.count(), 200, "{:?}", said.last());
+    assert_eq!(world.conversions().len(), 101);
+    let most = 10 * (usize::try_from(started.elapsed().as_secs()).unwrap() + 2);
+    let kept = world.quarantined();
+    assert!((1..=most).contains(&kept.len()), "{} of 200, at most {most}", kept.len());
+    let code = |record: &Value| record["reason_code"] == "too_many_further_sales";
+    assert!(kept.iter().all(code), "{kept:?}");
+    assert!(world.server(&format!("r={click}&t=T0")).starts_with("SUCCESS: told before"));
+    let (other, _) = world.visitor();
+    assert_eq!(world.server(&format!("r={other}&t=T300")), "SUCCESS\n", "another click has room");
+}
+
+#[test]
+fn reports_kept_at_a_closed_endpoint_are_opened_past_those_that_find_no_room() {
+    let world = World::new("report_by = [\"pixel\"]");
+    let (click, _) = world.visitor();
+    let (other, _) = world.visitor();
+    world.server(&format!("r={click}&t=LATE"));
+    world.server(&format!("r={other}&t=OTHER"));
+    for n in 0..=100 {
+        browse(&world.relay, &format!("/pixel.gif?offer=565&click_id={click}&transaction_id=C{n}"));
+    }
+    let before = world.conversions().len();
+    world.reload("report_by = [\"pixel\"]", "report_by = [\"pixel\", \"server\"]");
+    let all = world.waits_for(before + 1);
+    assert_eq!((word(&all[0], "transaction_id"), word(&all[0], "status")), ("OTHER", "approved"));
+    let full = |record: &Value| record["reason_code"] == "too_many_further_sales";
+    assert!(world.quarantined().iter().all(full), "{:?}", world.quarantined());
 }
 
 #[test]

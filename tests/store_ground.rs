@@ -78,7 +78,11 @@ pub fn governed(store: Embedded) -> Embedded {
 }
 
 /// Checks the same twice: as it is, and once the store was closed and opened again (`true`).
-pub fn before_and_after_reopening(ground: &Ground, store: Arc<dyn Store>, check: impl Fn(&dyn Store, bool)) {
+pub fn before_and_after_reopening(
+    ground: &Ground,
+    store: Arc<dyn Store>,
+    mut check: impl FnMut(&dyn Store, bool),
+) {
     check(&*store, false);
     wait(store.close()).unwrap();
     drop(store);

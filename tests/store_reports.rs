@@ -18,6 +18,8 @@ use crate::store_offers::{arrive_together, by_network, capped, now_of, offer, ru
 conformance! {
     of_reports_decided_together_exactly_one_counts,
     the_first_of_a_click_is_found_after_a_reopening_and_a_change,
+    what_waits_or_is_rejected_takes_no_transaction_id_from_another_click,
+    a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next,
     a_report_without_a_transaction_id_is_the_first_sale_again,
     with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits,
     what_waits_takes_no_place_under_a_cap_before_it_is_approved,
@@ -50,6 +52,22 @@ fn tell(store: &dyn Store, transaction: &str) -> (Receipt, Conversion) {
     (receipt, conversion)
 }
 
+/// The same by another click, or by none.
+fn by_click<'a>(transaction: impl Into<Option<&'a str>>, click: impl Into<Option<&'a str>>) -> Arrival {
+    let mut arrival = report(transaction.into());
+    if let postbridge::store::Finding::Mapped(mapped) = &mut arrival.finding {
+        mapped.draft.click_id = click.into().map(str::to_owned);
+        mapped.click = None;
+    }
+    arrival
+}
+
+/// A person gives it this status.
+fn give(store: &dyn Store, conversion: &Conversion, status: Status) {
+    let which = postbridge::store::ConversionRef::Id(conversion.id);
+    wait(store.set_status(which, by_network(status), at(10))).unwrap();
+}
+
 fn is_waiting(conversion: &Conversion) -> bool {
     let codes: Vec<&str> = conversion.remarks.iter().map(|remark| remark.code()).collect();
     conversion.status == Status::Pending && codes == ["second_sale_of_click"]
@@ -76,10 +94,8 @@ fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(ground: &Ground)
     store.govern(rules(offer("565")));
     let (first, conversion) = tell(&*store, "T1");
     assert_eq!(conversion.status, Status::Approved);
-    // What became of the first does not open the way for another.
-    let rejected = by_network(Status::Rejected);
-    let which = postbridge::store::ConversionRef::Id(conversion.id);
-    wait(store.set_status(which, rejected, at(10))).unwrap();
+    // Pending by a person's word it is the first still.
+    give(&*store, &conversion, Status::Pending);
     let transactions = std::cell::Cell::new(1);
     before_and_after_reopening(ground, store, |store, _| {
         store.govern(rules(offer("565")));
@@ -92,6 +108,68 @@ fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(ground: &Ground)
     });
 }
 
+fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(offer("565")));
+    tell(&*store, "T1");
+    let (guessed, waiting) = tell(&*store, "T9");
+    assert!(is_waiting(&waiting));
+    let rejected = wait(store.arrive(by_click("T8", "used"))).unwrap();
+    give(&*store, &now_of(&*store, &rejected), Status::Rejected);
+    let clickless = wait(store.arrive(by_click("T7", None))).unwrap();
+    give(&*store, &now_of(&*store, &clickless), Status::Scrubbed);
+    let mut real = None;
+    before_and_after_reopening(ground, store, |store, _| {
+        store.govern(rules(offer("565")));
+        let told = |arrival: Arrival| wait(store.arrive(arrival)).unwrap();
+        // Once they are known, they are repeats of themselves, and answer for every other click.
+        let [nine, eight, seven] = real.get_or_insert_with(|| {
+            [("T9", "buyer"), ("T8", "buyer-2"), ("T7", "buyer-3")].map(|(transaction, click)| {
+                let receipt = told(by_click(transaction, click));
+                assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
+                assert_eq!(now_of(store, &receipt).status, Status::Approved);
+                conversion_of(&receipt.verdict)
+            })
+        });
+        for (arrival, of) in [
+            (by_click("T9", "buyer"), *nine),
+            (by_click("T9", "another"), *nine),
+            (by_click("T9", None), *nine),
+            (report(Some("T9")), conversion_of(&guessed.verdict)),
+            (by_click("T8", "buyer-2"), *eight),
+            (by_click("T8", "used"), conversion_of(&rejected.verdict)),
+            (by_click("T7", "buyer-3"), *seven),
+        ] {
+            assert_eq!(told(arrival).verdict, Verdict::Duplicate { conversion: of });
+        }
+    });
+}
+
+fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(offer("565")));
+    let (_, mut first) = tell(&*store, "T0");
+    let mut transactions = (1..).map(|n| format!("T{n}"));
+    let mut next = move || transactions.next().unwrap();
+    before_and_after_reopening(ground, store, |store, _| {
+        store.govern(rules(offer("565")));
+        for status in [Status::Rejected, Status::Scrubbed] {
+            let (_, waited) = tell(store, &next());
+            assert!(is_waiting(&waited), "{waited:?}");
+            give(store, &first, status);
+            let (receipt, counts) = tell(store, &next());
+            assert_eq!((counts.status, counts.remarks.as_slice()), (Status::Approved, [].as_slice()));
+            assert!(is_waiting(&tell(store, &next()).1), "now this one is the first");
+            // What waited before waits for a person still; without a transaction id it is the one that counts.
+            let which = postbridge::store::ConversionRef::Id(waited.id);
+            assert!(is_waiting(&wait(store.conversion_now(which)).unwrap().unwrap()));
+            let again = Verdict::Duplicate { conversion: conversion_of(&receipt.verdict) };
+            assert_eq!(wait(store.arrive(report(None))).unwrap().verdict, again);
+            first = counts;
+        }
+    });
+}
+
 fn a_report_without_a_transaction_id_is_the_first_sale_again(ground: &Ground) {
     let store = ground.open();
     store.govern(rules(offer("565")));
@@ -100,23 +178,13 @@ fn a_report_without_a_transaction_id_is_the_first_sale_again(ground: &Ground) {
     let first = Verdict::Duplicate { conversion: conversion_of(&receipts[0].verdict) };
     assert_eq!((&receipts[1].verdict, &receipts[3].verdict), (&first, &first));
     assert!(is_waiting(&now_of(&*store, &receipts[2])));
-    let alone = by_another_click(report(None));
-    let receipt = wait(store.arrive(alone)).unwrap();
+    let receipt = wait(store.arrive(by_click(None, "another-click"))).unwrap();
     assert!(
         matches!(receipt.verdict, Verdict::Accepted { .. }),
         "of another click it is a sale: {receipt:?}"
     );
-    let further = wait(store.arrive(by_another_click(report(Some("T9"))))).unwrap();
+    let further = wait(store.arrive(by_click("T9", "another-click"))).unwrap();
     assert!(is_waiting(&now_of(&*store, &further)), "the first had no transaction id");
-}
-
-/// The same by another click.
-fn by_another_click(mut arrival: Arrival) -> Arrival {
-    if let postbridge::store::Finding::Mapped(mapped) = &mut arrival.finding {
-        mapped.draft.click_id = Some("another-click".to_owned());
-        mapped.click = None;
-    }
-    arrival
 }
 
 fn with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits(ground: &Ground) {
@@ -156,4 +224,44 @@ fn a_click_whose_first_sale_is_purged_has_none(ground: &Ground) {
     let before = PurgeBefore { postbacks: at(1_000_000), conversions: at(1_000_000), clicks: at(1_000_000) };
     while wait(store.purge(before)).unwrap().more {}
     assert_eq!(tell(&*store, "T3").1.status, Status::Approved);
+}
+
+/// Not with colliding hashes: those that wait are counted by the hash alone, so as not to read a hundred of them
+/// for each report of a stranger.
+#[test]
+fn of_one_click_no_more_than_a_hundred_wait() {
+    for ground in [Ground::memory(), Ground::sled()] {
+        no_more_than_a_hundred_wait(&ground);
+    }
+}
+
+fn no_more_than_a_hundred_wait(ground: &Ground) {
+    let store = ground.open();
+    store.govern(rules(offer("565")));
+    tell(&*store, "T");
+    let told: Vec<_> = (0..110).map(|n| store.arrive(report(Some(&format!("W{n}"))))).collect();
+    let told: Vec<_> = told.into_iter().map(wait).collect();
+    let kept: Vec<&Receipt> = told.iter().flatten().collect();
+    assert_eq!(kept.len(), 100);
+    let waiting: Vec<Conversion> = kept.iter().map(|receipt| now_of(&*store, receipt)).collect();
+    assert!(waiting.iter().all(is_waiting));
+    let mut undecided = waiting.iter().skip(1);
+    before_and_after_reopening(ground, store, |store, reopened| {
+        store.govern(rules(offer("565")));
+        let further = |name: &str| {
+            let transaction = format!("{name}-{reopened}");
+            wait(store.arrive(report(Some(&transaction)))).map_err(|refused| refused.to_string())
+        };
+        let full = further("more").unwrap_err();
+        assert!(full.contains("further sales of its click wait"), "{full}");
+        assert!(wait(store.arrive(report(Some("W0")))).is_ok(), "a repeat is no further one");
+        let other = wait(store.arrive(by_click(&*format!("other-{reopened}"), "other"))).unwrap();
+        assert_eq!(now_of(store, &other).status == Status::Approved, !reopened, "another click has room");
+        for status in [Status::Approved, Status::Rejected] {
+            give(store, undecided.next().unwrap(), status);
+            let receipt = further(status.word()).unwrap();
+            assert!(is_waiting(&now_of(store, &receipt)), "one was decided about, so there is room for one");
+            assert!(further("more").is_err());
+        }
+    });
 }

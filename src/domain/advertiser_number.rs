@@ -72,8 +72,8 @@ impl AdvertiserNumbers {
         hash.update(self.key);
         hash.update([round]);
         hash.update(half.to_be_bytes());
-        let digest = hash.finalize();
-        digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) & HALF
+        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) & HALF
     }
 }
 

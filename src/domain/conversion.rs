@@ -166,8 +166,6 @@ pub struct NetworkClaim {
     pub key: Option<String>,
     /// Whether a conversion without a recorded click is refused.
     pub needs_click: bool,
-    /// On a route without a key: the event that counts once of its click. The decision sets it.
-    pub once: Option<EventName>,
 }
 
 /// A sale or other event, once, in its current state.

@@ -4,13 +4,13 @@
 use std::fmt;
 
 use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, Status};
+use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, EventName, Status};
 use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
-use crate::domain::earning;
+use crate::domain::earning::{self, Joined};
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
-use crate::domain::once::{self, Claim};
+use crate::domain::once::{self, Earlier, Ids, Known, Meant};
 use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
@@ -34,6 +34,9 @@ pub enum Decision {
         note: Option<String>,
     },
     Quarantine(Fault),
+    /// A further sale of a click that has as many as may wait: strangers can report any number of them, so it is
+    /// the caller's to keep, within what is kept of strangers.
+    Surplus(Fault),
     /// It takes back a sale that is not known (yet): it is to be decided again once a conversion of one of
     /// these identities is received.
     UnknownSale {
@@ -65,8 +68,7 @@ pub fn decide<F: Facts>(
     decide_known(rules, draft, (arrived, dedup), facts)
 }
 
-/// Decides a report on a route without a key. It is known by its transaction id within the offer, whatever the
-/// click; without one by its click, of which the first sale of an event counts.
+/// Decides a report on a route without a key: see [`Known::earlier`] for what makes it one with another.
 fn decide_keyless<F: Facts>(
     rules: &Rulebook,
     (draft, offer): (&Draft, &OfferId),
@@ -75,42 +77,48 @@ fn decide_keyless<F: Facts>(
 ) -> Result<Decision, F::Error> {
     // Whose click it is must be known first: here, where every earlier click is.
     let joined = earning::join_click(rules, draft, happened(draft, arrived), facts)?;
-    let attribution = joined.as_ref().ok().map(|joined| &joined.attribution);
-    let events = once::events(draft, rules.offer(offer).map(AsRef::as_ref));
-    let whose = match &draft.transaction_id {
-        Some(transaction) => Some(format!("transaction:{transaction}")),
-        None => attribution.and_then(|attribution| whose(draft, attribution)),
+    let known = Known::of(draft, joined.as_ref().ok().map(|joined| &joined.attribution));
+    let meant = Meant::by(draft, rules.offer(offer).map(AsRef::as_ref));
+    let ids = match known.map(|known| known.earlier(&draft.source, (offer, &meant), facts)).transpose()? {
+        Some(Earlier::Repeated(earlier)) => {
+            return again_by_key(rules, *earlier, (draft, draft.note.clone()), (arrived, facts));
+        }
+        Some(Earlier::None(ids)) => Some(ids),
+        None => None,
     };
-    for event in events.iter().filter(|_| whose.is_some()) {
-        let key = once::key(offer, event, whose.as_deref().unwrap_or_default());
-        let mut earlier = facts.conversion(&ConversionId::derive_keyed(&draft.source, &key))?;
-        if let (None, None, Some(attribution)) = (&earlier, &draft.transaction_id, attribution) {
-            let claim = Claim::on(offer, event, attribution);
-            earlier = claim.map_or(Ok(None), |claim| facts.first_of_click(&claim))?;
-        }
-        if let Some(earlier) = earlier {
-            return again_by_key(rules, earlier, (draft, draft.note.clone()), (arrived, facts));
-        }
+    match joined {
+        Ok(joined) => first_keyless(rules, (draft, meant.event), (ids, joined), (arrived, facts)),
+        Err(fault) => Ok(Decision::Quarantine(fault)),
     }
-    if let Err(fault) = joined {
-        return Ok(Decision::Quarantine(fault));
+}
+
+/// The first report of a sale on a route without a key. `ids`: `None` where nothing would know it again.
+fn first_keyless<F: Facts>(
+    rules: &Rulebook,
+    (draft, event): (&Draft, EventName),
+    (ids, joined): (Option<Ids>, Joined),
+    (arrived, facts): (Arrived, &F),
+) -> Result<Decision, F::Error> {
+    let note = join(draft.note.clone(), joined.note.clone());
+    let mut conversion = fresh(draft, arrived);
+    conversion.once = Some(event);
+    earning::settle(rules, &mut conversion, draft, joined, facts)?;
+    if let Err(surplus) = once::hold_further(rules, &mut conversion, facts)? {
+        return Ok(Decision::Surplus(surplus));
     }
-    let mut keyed = draft.clone();
-    keyed.network.once = events.into_iter().next();
-    let key = |whose: String| keyed.network.once.as_ref().map(|event| once::key(offer, event, &whose));
-    keyed.network.key = whose.and_then(key);
-    decide_known(rules, &keyed, (arrived, Dedup::Click), facts)
+    let (id, note) = match ids {
+        Some(ids) => (ids.of(&conversion), note),
+        None => {
+            let unknown = Identity::of(draft, Dedup::Click, arrived.seq);
+            (unknown.id(draft, &conversion.event), join(note, unknown.note))
+        }
+    };
+    conversion.id = id;
+    Ok(Decision::New { conversion, note })
 }
 
 fn happened(draft: &Draft, arrived: Arrived) -> Time {
     draft.event_time.map_or(arrived.at, |told| told.min(arrived.at))
-}
-
-/// What makes a report one with others that have no transaction id, either: its click. A visitor whose click
-/// is not known counts once too. `None` where nothing is known of either.
-fn whose(draft: &Draft, attribution: &Attribution) -> Option<String> {
-    let visitor = || draft.network.visitor.as_ref().map(|visitor| format!("visitor:{visitor}"));
-    once::click_of(attribution).map(|click| format!("click:{click}")).or_else(visitor)
 }
 
 fn decide_known<F: Facts>(
@@ -138,13 +146,12 @@ fn decide_known<F: Facts>(
         let fault = unknown_reversal(draft, value);
         return Ok(Decision::UnknownSale { fault, sales: identity.sales(draft) });
     }
-    let happened = happened(draft, arrived);
-    let joined = match earning::join_click(rules, draft, happened, facts)? {
+    let joined = match earning::join_click(rules, draft, happened(draft, arrived), facts)? {
         Ok(joined) => joined,
         Err(fault) => return Ok(Decision::Quarantine(fault)),
     };
     let note = join(note, joined.note.clone());
-    let mut conversion = fresh(draft, arrived, happened);
+    let mut conversion = fresh(draft, arrived);
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
     conversion.id = identity.id(draft, &conversion.event);
     let note = match reused {
@@ -162,10 +169,12 @@ fn again_by_key<F: Facts>(
     (draft, note): (&Draft, Option<String>),
     (arrived, facts): (Arrived, &F),
 ) -> Result<Decision, F::Error> {
-    if let Some(conversion) = with_click(rules, &earlier, draft, (arrived, facts))? {
-        return Ok(Decision::Update { conversion, note });
-    }
-    let note = told_otherwise(draft, &earlier, note);
+    let why_not = match with_click(rules, &earlier, draft, (arrived, facts))? {
+        Brought::Click(conversion) => return Ok(Decision::Update { conversion: *conversion, note }),
+        Brought::Unfit(why) => Some(why),
+        Brought::Nothing => None,
+    };
+    let note = join(told_otherwise(draft, &earlier, note), why_not);
     Ok(Decision::Duplicate { conversion: earlier, note })
 }
 
@@ -183,24 +192,46 @@ fn reuse(conversion: &mut Conversion, reused: Reused) -> String {
     note
 }
 
-/// The conversion with the click that a repeat under its key brings, where the first telling had none. A
-/// click that is not recorded or came too late brings nothing: anybody could name one.
+/// What a repeat under a key brings a conversion that has no click.
+enum Brought {
+    /// The conversion with its click.
+    Click(Box<Conversion>),
+    /// A click that the conversion is not joined to, and why.
+    Unfit(String),
+    Nothing,
+}
+
+/// Joins a conversion that has no click to the one that a repeat under its key names. A click that is not recorded
+/// or was too late brings nothing: anyone could name one. Nor does one that would take a sale back that a route
+/// without a key reported: anyone can repeat it there.
 fn with_click<F: Facts>(
     rules: &Rulebook,
     earlier: &Conversion,
     draft: &Draft,
     (arrived, facts): (Arrived, &F),
-) -> Result<Option<Conversion>, F::Error> {
+) -> Result<Brought, F::Error> {
     if earlier.attribution != Attribution::NoClickId {
-        return Ok(None);
+        return Ok(Brought::Nothing);
     }
     let joined = earning::join_click(rules, draft, earlier.event_time, facts)?;
-    let Some(joined) = joined.ok().filter(|joined| joined.attribution.is_matched()) else { return Ok(None) };
+    let Some(joined) = joined.ok().filter(|joined| joined.attribution.is_matched()) else {
+        return Ok(Brought::Nothing);
+    };
     let mut now = earlier.clone();
-    let what = joined.attribution.click().map(|click| format!("click id: none → {click}"));
-    earning::rejoin(rules, &mut now, joined, facts)?;
-    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what.into_iter().collect());
-    Ok(Some(now))
+    let named = joined.attribution.click().map(|click| format!("click id: none → {click}"));
+    let moved = earning::rejoin(rules, &mut now, joined, facts)?;
+    if let Some(taken) = once::taken_click(rules, earlier, &now, facts)? {
+        return Ok(Brought::Unfit(taken));
+    }
+    if let Some(moved) = moved.as_ref().filter(|_| earlier.once.is_some()) {
+        let why = now.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        return Ok(Brought::Unfit(format!(
+            "it stays without the click that was named, which would change its status ({moved}{why})"
+        )));
+    }
+    let what = named.into_iter().chain(moved).collect();
+    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
+    Ok(Brought::Click(Box::new(now)))
 }
 
 /// What a repeat under a key says otherwise than the first telling, which stands.
@@ -227,7 +258,8 @@ fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
 }
 
 /// The conversion as it was told. Its id, and what depends on its click and offer, is settled next.
-fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
+fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
+    let happened = happened(draft, arrived);
     let event = match &draft.event {
         EventClaim::Named(name) => name,
         EventClaim::ByValue { zero, .. } => zero,
@@ -259,7 +291,7 @@ fn fresh(draft: &Draft, arrived: Arrived, happened: Time) -> Conversion {
         considered: Vec::new(),
         disposition: None,
         reuse: None,
-        once: draft.network.once.clone(),
+        once: None,
     }
 }
 

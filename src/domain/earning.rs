@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
 use crate::domain::click::{Click, Trait};
-use crate::domain::conversion::{Cause, Change, Conversion, Draft, EventClaim, Status};
+use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, Status};
 use crate::domain::decision::{push_change, told_status};
 use crate::domain::facts::Facts;
 use crate::domain::filter::FilterMode;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, Offer, OfferStatus, Payout, PayoutFrom, Placement};
-use crate::domain::once::{Claim, is_held};
+use crate::domain::once;
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
-use crate::domain::reports::FurtherSales;
 use crate::domain::rulebook::{Rulebook, built_in};
 use crate::domain::status::is_taken_back;
 use crate::domain::suppression::{SuppressedKind, Traces};
@@ -158,27 +157,7 @@ pub fn settle<F: Facts>(
         dispose(conversion, offer);
     }
     let own_door = draft.network.offer.is_some();
-    screen(rules, conversion, joined.click.as_deref(), own_door, facts)?;
-    hold_further(rules, conversion, facts)
-}
-
-/// Lets a further sale of a click, offer and event wait for a person, where a route without a key reported it:
-/// anyone who has seen a click id can report more of them. What a person has decided stays.
-fn hold_further<F: Facts>(rules: &Rulebook, conversion: &mut Conversion, facts: &F) -> Result<(), F::Error> {
-    let Some(claim) = Claim::of(conversion) else { return Ok(()) };
-    let count = |offer: &Arc<Offer>| offer.reports.further == FurtherSales::Count;
-    let by_person = |change: &Change| matches!(change.cause, Cause::Person { .. });
-    let stays = rules.offer(claim.offer()).is_some_and(count)
-        || matches!(conversion.status, Status::Rejected | Status::Scrubbed)
-        || conversion.history.iter().any(by_person)
-        || is_held(conversion);
-    let first = if stays { None } else { facts.first_of_click(&claim)? };
-    if let Some(first) = first.filter(|first| first.id != conversion.id) {
-        conversion.status = Status::Pending;
-        conversion.disposition = None;
-        conversion.remarks.push(Remark::SecondSaleOfClick { first: first.id });
-    }
-    Ok(())
+    screen(rules, conversion, joined.click.as_deref(), own_door, facts)
 }
 
 /// Of an offer's sale a page's word for the price counts only where the offer says so.
@@ -368,7 +347,6 @@ pub fn rejoin<F: Facts>(
         return Ok(None);
     }
     screen(rules, conversion, joined.click.as_deref(), false, facts)?;
-    hold_further(rules, conversion, facts)?;
     let now = conversion.status;
     Ok((now != before).then(|| format!("status: {} → {}", before.word(), now.word())))
 }
@@ -399,6 +377,9 @@ pub fn matched_by<F: Facts>(
     let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
     let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.word())];
     what.extend(rejoin(rules, &mut now, joined, facts)?);
+    if let Some(taken) = once::taken_click(rules, conversion, &now, facts)? {
+        return Ok(told_why_not(conversion, click, at, taken));
+    }
     if now.value != conversion.value {
         what.extend(conversion.value.map(|value| format!("value: {value} → none")));
     }

@@ -43,9 +43,14 @@ pub trait Facts {
         Ok(Vec::new())
     }
 
-    /// The first conversion with this claim, as it is now.
+    /// The first conversion that counts for this claim, as it is now.
     fn first_of_click(&self, _claim: &Claim) -> Result<Option<Conversion>, Self::Error> {
         Ok(None)
+    }
+
+    /// How many conversions wait for a person as further sales of this claim.
+    fn waiting_on_click(&self, _claim: &Claim) -> Result<usize, Self::Error> {
+        Ok(0)
     }
 
     /// The suppression list that one of these traces stands on.

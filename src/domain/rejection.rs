@@ -21,10 +21,13 @@ pub enum RejectionCode {
     EndpointClosed,
     /// The offer takes reports only from the addresses it names, and a proxy hides whose this one is.
     SenderBehindProxy,
+    /// As many further sales of its click, offer and event wait for a person as may: see
+    /// [`crate::domain::once::MOST_WAITING`].
+    TooManyFurtherSales,
 }
 
 impl RejectionCode {
-    pub const ALL: [RejectionCode; 7] = [
+    pub const ALL: [RejectionCode; 8] = [
         RejectionCode::UnsupportedEncoding,
         RejectionCode::UnreadableBytes,
         RejectionCode::AmbiguousTransaction,
@@ -32,6 +35,7 @@ impl RejectionCode {
         RejectionCode::DamagedEncoding,
         RejectionCode::EndpointClosed,
         RejectionCode::SenderBehindProxy,
+        RejectionCode::TooManyFurtherSales,
     ];
 
     /// Whether a report that fails for this alone is taken once the configuration allows it.
@@ -49,6 +53,7 @@ impl RejectionCode {
             RejectionCode::DamagedEncoding => "damaged_encoding",
             RejectionCode::EndpointClosed => "endpoint_closed",
             RejectionCode::SenderBehindProxy => "sender_behind_proxy",
+            RejectionCode::TooManyFurtherSales => "too_many_further_sales",
         }
     }
 }

@@ -195,8 +195,8 @@ impl Scope {
 
 /// 0–99, spread evenly over what is told. Part of what people were promised, so it never changes.
 fn share_of(text: &[u8]) -> u64 {
-    let digest = Sha256::digest(text);
-    digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) % 100
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(text));
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]) % 100
 }
 
 /// The destinations that would take the conversion from a source, and do not because an advertiser reported

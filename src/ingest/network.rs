@@ -231,6 +231,6 @@ pub fn draft(source: SourceId, told: Told) -> Draft {
         consent: Consent::default(),
         params: told.params,
         note: told.note,
-        network: NetworkClaim { offer: Some(told.offer), visitor: None, key, needs_click: true, once: None },
+        network: NetworkClaim { offer: Some(told.offer), visitor: None, key, needs_click: true },
     }
 }

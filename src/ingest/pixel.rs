@@ -14,7 +14,7 @@ use crate::domain::forwarding::Sender;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Offer;
-use crate::domain::once;
+use crate::domain::once::Meant;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
 use crate::domain::rulebook::{Rulebook, built_in};
@@ -103,8 +103,8 @@ pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, 
         return Err(closed);
     }
     let draft = reader.draft(&offer, dialect, caller)?;
-    let event = once::events(&draft, Some(&offer)).into_iter().next();
-    match event.and_then(|event| offer.reports.closed_to_event(&offer.id, &event, dialect.event)) {
+    let event = Meant::by(&draft, Some(&offer)).event;
+    match offer.reports.closed_to_event(&offer.id, &event, dialect.event) {
         Some(closed) => Err(closed),
         None => Ok(Told(draft)),
     }

@@ -136,7 +136,9 @@ fn decide(
     };
     let arrived = Arrived { seq, at: now, now };
     match decision::decide(&network.rules, &draft, arrived, &Paper(find)) {
-        Ok(Decision::Quarantine(fault) | Decision::UnknownSale { fault, .. }) => Err(fault),
+        Ok(Decision::Quarantine(fault) | Decision::Surplus(fault) | Decision::UnknownSale { fault, .. }) => {
+            Err(fault)
+        }
         Ok(
             Decision::New { conversion, note }
             | Decision::Update { conversion, note }

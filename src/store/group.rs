@@ -14,7 +14,6 @@ use crate::domain::conversion::Conversion;
 use crate::domain::decision::{Arrived, Decision, decide};
 use crate::domain::facts::Later;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
-use crate::domain::once::Claim;
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
@@ -25,7 +24,7 @@ use crate::store::command::{Answer, Command};
 use crate::store::group_facts::Memory;
 use crate::store::index::Index;
 use crate::store::keeping::Kept;
-use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt, hash};
+use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt, claim_hash};
 use crate::store::network::line::ReportLine;
 use crate::store::network::suppressed::Suppressing;
 use crate::store::network::tally::Tally;
@@ -253,7 +252,13 @@ impl<'a> Group<'a> {
             Finding::Refused(fault) => (Made::Nothing(Verdict::Refused(fault)), None),
             Finding::Mapped(mapped) => {
                 let now = again.map_or(received_at, |again| again.now);
-                self.map(&mapped, Arrived { seq, at: received_at, now })?
+                match self.map(&mapped, Arrived { seq, at: received_at, now }) {
+                    // It was kept before, within what is kept of strangers.
+                    Err(StoreError::Surplus(fault)) if again.is_some() => {
+                        (Made::Nothing(Verdict::Quarantined(*fault)), None)
+                    }
+                    decided => decided?,
+                }
             }
         };
         let (verdict, matched) = made.outcome();
@@ -293,6 +298,7 @@ impl<'a> Group<'a> {
                 (Made::Update { number, old, new: Box::new(record) }, note)
             }
             Decision::Duplicate { conversion, note } => (Made::Duplicate(Box::new(conversion)), note),
+            Decision::Surplus(fault) => return Err(StoreError::Surplus(Box::new(fault))),
             Decision::Quarantine(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
             Decision::UnknownSale { fault, sales } => (Made::UnknownSale(fault, sales), None),
         })
@@ -426,10 +432,10 @@ impl<'a> Group<'a> {
             let line = |record: &Record| ReportLine::of(&record.conversion);
             self.tally.apply(line(old).as_ref(), line(&record).as_ref());
         }
-        let claim = if whole { Claim::of(&record.conversion) } else { None };
+        let claim = if whole { claim_hash(&record.conversion) } else { None };
         changed.record = record;
         changed.whole |= whole;
-        self.note_claim(number, claim.map(|claim| hash(&claim.text())));
+        self.note_claim(number, claim);
     }
 }
 

@@ -86,6 +86,10 @@ impl Facts for Memory<'_, '_> {
         Ok(self.keep(self.group.first_of_click(claim)?))
     }
 
+    fn waiting_on_click(&self, claim: &Claim) -> Result<usize, StoreError> {
+        Ok(self.group.waiting_on_click(claim))
+    }
+
     /// See [`Tally`] for what counts.
     fn conversions_on(&self, offer: &OfferId, day: i64, besides: &ConversionId) -> Result<u64, StoreError> {
         let found = self.found.borrow();

@@ -118,7 +118,7 @@ pub struct Sketch {
     pub disposition: Option<Time>,
     /// Where its transaction id had a conversion before.
     pub reuse: Option<SketchedReuse>,
-    /// The hash of its claim on its click: see [`Claim`].
+    /// See [`claim_hash`].
     pub claim: Option<u64>,
 }
 
@@ -141,9 +141,15 @@ impl Sketch {
             report: ReportLine::of(conversion),
             disposition: conversion.disposition.map(|(due, _)| due),
             reuse: conversion.reuse.as_ref().map(|reuse| SketchedReuse::of(reuse, source)),
-            claim: Claim::of(conversion).map(|claim| hash(&claim.text())),
+            claim: claim_hash(conversion),
         }
     }
+}
+
+/// The hash by which it is found among those that count, or wait, for its claim on its click; `None` where it has
+/// none: see [`Claim`].
+pub fn claim_hash(conversion: &Conversion) -> Option<u64> {
+    Claim::held_by(conversion).map(|(claim, role)| hash(&claim.text(role)))
 }
 
 /// FNV-1a, 64 bits. It is stored, so it never changes.

@@ -75,6 +75,9 @@ pub enum StoreError {
     /// is. Once more would count it twice.
     #[error("postback {by} has mapped it again already")]
     MappedAlready { by: Seq },
+    /// As many further sales of its click wait as may: nothing was kept. The caller keeps it, as a stranger's.
+    #[error("as many further sales of its click wait as may")]
+    Surplus(Box<Fault>),
     /// A stored record cannot be read. Only what needs it fails; the rest of the store goes on.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },

@@ -113,10 +113,12 @@ impl Pixels {
         let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
         self.finished(async move {
             let receipt = match pixel::find(store.as_ref(), told).await? {
-                Ok(mapped) => {
-                    let at = call.at;
-                    pixel::receive(store.as_ref(), mapped, call.into_raw(None), at).await?
-                }
+                Ok(mapped) => match pixel::receive(store.as_ref(), mapped, call.raw(None), call.at).await {
+                    Err(StoreError::Surplus(fault)) => {
+                        return keep(store.as_ref(), &budget, call, *fault).await;
+                    }
+                    received => received?,
+                },
                 Err(fault) => return keep(store.as_ref(), &budget, call, fault).await,
             };
             count(&receipt);
@@ -154,16 +156,17 @@ struct Received {
 impl Received {
     /// What is kept of it: anyone can send any number of bytes. One that failed for its route alone is kept with
     /// what it takes to read it again, unless it is too long for that.
-    fn into_raw(self, fault: Option<&Fault>) -> RawRequest {
-        let Received { mut line, mut keyless, peer, .. } = self;
+    fn raw(&self, fault: Option<&Fault>) -> RawRequest {
         let may_reopen = fault.is_some_and(Fault::may_reopen);
-        let room = STRANGER_BYTES.checked_sub(line.len()).filter(|_| may_reopen);
+        let room = STRANGER_BYTES.checked_sub(self.line.len()).filter(|_| may_reopen);
         let reporter = room.map(|room| {
+            let mut keyless = self.keyless.clone();
             keyless.user_agent = keyless.user_agent.filter(|agent| agent.len() <= room);
             Box::new(Reporter::Keyless(keyless))
         });
-        line.truncate(STRANGER_BYTES);
-        RawRequest { line, content_type: None, body: Vec::new(), peer: Some(peer), encoded: None, reporter }
+        let line = self.line.get(..STRANGER_BYTES).unwrap_or(&self.line).to_vec();
+        let peer = Some(self.peer);
+        RawRequest { line, content_type: None, body: Vec::new(), peer, encoded: None, reporter }
     }
 }
 
@@ -178,8 +181,7 @@ async fn keep(
         metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
         return Ok(Word::Not(fault.sentence()));
     }
-    let at = call.at;
-    let receipt = pixel::quarantine(store, call.into_raw(Some(&fault)), at, fault).await?;
+    let receipt = pixel::quarantine(store, call.raw(Some(&fault)), call.at, fault).await?;
     count(&receipt);
     worded(store, &receipt).await
 }

@@ -1,6 +1,8 @@
-//! Which conversion was the first of its click, offer and event: see [`Claim`].
+//! Which conversion counts for its click, offer and event, and how many wait: see [`Claim`].
 
-use crate::domain::once::Claim;
+use std::collections::BTreeSet;
+
+use crate::domain::once::{Claim, MOST_WAITING, Role};
 use crate::store::StoreError;
 use crate::store::group::Group;
 use crate::store::layout::hash;
@@ -17,9 +19,9 @@ impl Group<'_> {
         }
     }
 
-    /// The first conversion with this claim, as it is after the commands so far.
+    /// The first conversion that counts for this claim, as it is after the commands so far.
     pub fn first_of_click(&self, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
-        let hash = hash(&claim.text());
+        let hash = hash(&claim.text(Role::Counts));
         let mut here = self.claims.get(&hash).into_iter().flatten().copied().peekable();
         let mut after = 0;
         loop {
@@ -48,9 +50,22 @@ impl Group<'_> {
         Ok(None)
     }
 
+    /// How many conversions wait as further sales of this claim, counted up to [`MOST_WAITING`]. One that the
+    /// commands so far have settled may be counted still.
+    pub fn waiting_on_click(&self, claim: &Claim) -> usize {
+        let hash = hash(&claim.text(Role::Waits));
+        let mut waiting: BTreeSet<u64> =
+            self.shared.index.lock().claimants(hash, 0, MOST_WAITING).into_iter().collect();
+        waiting.extend(self.claims.get(&hash).into_iter().flatten());
+        waiting.len()
+    }
+
     fn claimant(&self, number: u64, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
         let record = self.peek(number)?;
-        let fits = |record: &Record| Claim::of(&record.conversion).as_ref() == Some(claim);
+        let fits = |record: &Record| {
+            Claim::held_by(&record.conversion)
+                .is_some_and(|(held, role)| held == *claim && role == Role::Counts)
+        };
         Ok(record.filter(fits).map(|record| (number, record)))
     }
 }
