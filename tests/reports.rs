@@ -443,6 +443,25 @@ fn sales_reported_without_a_click_are_not_paid_by_naming_one_click_for_all_of_th
 }
 
 #[test]
+fn a_report_whose_click_is_not_known_is_held_and_pays_no_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let hook = "[[destination]]\nid = \"hook\"\ntemplate = \"webhook\"\nonly.source = [\"pixel\"]\n\
+                settings.url = \"https://hook.example.com/in\"\n\
+                settings.secret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n";
+    let relay = relay_with(folder.path(), "", "report_by = [\"pixel\", \"server\"]", hook);
+    browse(&relay, "/pixel.gif?offer=565&transaction_id=T1");
+    browse(&relay, "/pixel.gif?offer=565&transaction_id=T2&click_id=made-up");
+    browse(&relay, "/p.ashx?o=565&f=pb&t=T3&r=made-up-too");
+    let all = relay.api("/api/v1/conversions")["items"].as_array().unwrap().clone();
+    assert_eq!(all.len(), 3);
+    for one in all {
+        let deliveries = one["deliveries"].as_array().unwrap();
+        let states: Vec<&str> = deliveries.iter().map(|delivery| word(delivery, "state")).collect();
+        assert_eq!((&one["payout"], states.as_slice()), (&Value::Null, ["held"].as_slice()), "{one}");
+    }
+}
+
+#[test]
 fn further_sales_beyond_those_that_may_wait_share_the_strangers_budget() {
     let world = World::new("report_by = [\"server\"]");
     let (click, _) = world.visitor();

@@ -220,7 +220,7 @@ fn with_click<F: Facts>(
     let mut now = earlier.clone();
     let named = joined.attribution.click().map(|click| format!("click id: none → {click}"));
     let moved = earning::rejoin(rules, &mut now, joined, facts)?;
-    if let Some(taken) = once::taken_click(rules, earlier, &now, facts)? {
+    if let Some(taken) = once::taken_click(rules, &now, facts)? {
         return Ok(Brought::Unfit(taken));
     }
     if let Some(moved) = moved.as_ref().filter(|_| earlier.once.is_some()) {

@@ -12,7 +12,6 @@ use crate::domain::filter::FilterMode;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, Offer, OfferStatus, Payout, PayoutFrom, Placement};
-use crate::domain::once;
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
 use crate::domain::rulebook::{Rulebook, built_in};
@@ -352,7 +351,8 @@ pub fn rejoin<F: Facts>(
 }
 
 /// Joins the click that a conversion waited for. `None` when it is matched already or waits for
-/// another click. One that is of another offer is not joined: the conversion says so.
+/// another click. One that is of another offer is not joined: the conversion says so. Whether it is a further
+/// sale of the click was decided when it was received, by the id that it named.
 ///
 /// # Errors
 /// Only those of the look-ups.
@@ -377,9 +377,6 @@ pub fn matched_by<F: Facts>(
     let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
     let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.word())];
     what.extend(rejoin(rules, &mut now, joined, facts)?);
-    if let Some(taken) = once::taken_click(rules, conversion, &now, facts)? {
-        return Ok(told_why_not(conversion, click, at, taken));
-    }
     if now.value != conversion.value {
         what.extend(conversion.value.map(|value| format!("value: {value} → none")));
     }

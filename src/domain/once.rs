@@ -267,7 +267,7 @@ fn first_of_claim<F: Facts>(
     Ok(first.map(|first| (claim, first)))
 }
 
-/// Why a conversion is not joined to a click that it gets by `now`, where another one counts for that click
+/// Why a conversion is not joined to the click that a repeat brought it, where another one counts for that click
 /// already: it would be paid by naming a click that has had its sale, or wait for a person because a stranger
 /// named one. So it stays as it is.
 ///
@@ -275,15 +275,11 @@ fn first_of_claim<F: Facts>(
 /// Only those of the look-ups.
 pub fn taken_click<F: Facts>(
     rules: &Rulebook,
-    before: &Conversion,
-    now: &Conversion,
+    joined: &Conversion,
     facts: &F,
 ) -> Result<Option<String>, F::Error> {
-    if Claim::of(before) == Claim::of(now) {
-        return Ok(None);
-    }
-    let taken = first_of_claim(rules, now, facts)?;
-    Ok(taken.map(|(_, first)| {
+    let first = first_of_claim(rules, joined, facts)?;
+    Ok(first.map(|(_, first)| {
         format!(
             "it stays without the click that was named: the click has had its sale of this offer and event, {}",
             first.id
