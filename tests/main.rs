@@ -92,6 +92,7 @@ mod real_senders;
 mod relay;
 mod remarks;
 mod reports;
+mod reports_further;
 mod reversals;
 mod rights_served;
 mod rights_walk;
