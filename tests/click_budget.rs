@@ -188,3 +188,16 @@ fn they_are_shown_for_a_day() {
     assert_eq!(unrecorded.last_day(at(1000 * 30 * 3600)).unwrap().count, 1);
     assert_eq!(unrecorded.last_day(at(1000 * 45 * 3600)), None);
 }
+
+#[test]
+fn what_is_recorded_whole_or_not_at_all_counts_by_its_bytes_as_clicks_do() {
+    let budget = budget(USUAL);
+    let (presses, other) = (address("203.0.113.9"), address("203.0.113.10"));
+    let whole = |from, now| budget.admit_whole(from, 20_000, now);
+    let taken = (0..1_000).filter(|_| whole(presses, at(0))).count();
+    assert_eq!(taken, 5 * 1024 * 1024 / 20_512, "its burst of an eighth");
+    assert_eq!(press(&budget, presses, (10, 5_120), at(0)), [2, 0, 8], "its clicks share it");
+    assert_eq!(budget.unrecorded.last_day(at(0)).map(|day| day.count), Some(8), "only clicks are counted so");
+    assert!(whole(other, at(0)), "another address has its own part");
+    assert!(!whole(presses, at(10)) && whole(presses, at(100)), "it empties as for clicks");
+}

@@ -366,3 +366,70 @@ fn a_version_keeps_its_url_when_the_script_changes() {
     assert_eq!((old.status, old.text()), (200, text));
     assert_eq!(request(&world, "GET /tag.0011223344556677.js", &[], "").status, 404);
 }
+
+/// What is kept of an event's request, its line and body, and the whole record as text.
+fn kept_of(record: &Value) -> (usize, String) {
+    let length = |member: &str| record["raw"][member].as_str().unwrap_or_default().len();
+    (length("line") + length("body"), record.to_string())
+}
+
+#[test]
+fn of_an_events_request_two_kibibytes_are_kept_and_the_record_says_so() {
+    let world = World::new();
+    click(&world, json!({"landing_url": "https://shop.example/lp"}));
+    let link = format!("https://network.test/?x={}", "y".repeat(4_000));
+    let long = message(CLICK, json!({"name": "OutboundClick", "link": link})).to_string();
+    let short = message(CLICK, json!({"name": "Lead"})).to_string();
+    let path = format!("/t/event?{}", "q".repeat(15_000));
+    for (path, body, status) in [
+        ("/t/event", long.as_str(), 204),
+        (path.as_str(), short.as_str(), 204),
+        (path.as_str(), &format!("{{\"{}\": 1}}", "z".repeat(7_000)), 400),
+        ("/t/event", &long.replace("OutboundClick\"", "Lead\",\"value\":\"1,5\",\"currency\":\"USD\""), 400),
+    ] {
+        let told = tell(&world, path, body);
+        assert_eq!(told.status, status, "{}", told.text());
+        let records = world.relay.api("/api/v1/postbacks?source=tag&limit=1");
+        let (bytes, record) = kept_of(&records["items"][0]);
+        assert!(bytes <= 2048, "{bytes} bytes are kept");
+        assert!(record.contains(" bytes ") && record.contains(" are kept"), "{record}");
+        assert!(record.len() < 12_000, "{}", record.len());
+    }
+    event(&world, json!({"name": "Subscribe"}));
+    let records = world.relay.api("/api/v1/postbacks?source=tag&limit=1");
+    assert!(!records.to_string().contains(" are kept"), "an ordinary one is kept whole: {records}");
+    assert_eq!(world.conversions("tag").len(), 3);
+}
+
+#[test]
+fn events_that_cannot_be_read_leave_as_many_records_as_other_strangers_calls() {
+    let world = World::new();
+    let began = std::time::Instant::now();
+    for number in 0..40 {
+        let body = if number % 2 == 0 { "{".to_owned() } else { message(CLICK, json!({})).to_string() };
+        let told = tell(&world, "/t/event", &body);
+        assert_eq!(told.status, 400, "the answer is the same, kept or not: {}", told.text());
+    }
+    let kept = world.relay.api("/api/v1/postbacks?source=tag&limit=1000");
+    let kept = kept["items"].as_array().unwrap().len() as u64;
+    let most = 11 + 10 * (began.elapsed().as_secs() + 1);
+    assert!((1..=most).contains(&kept), "{kept} of at most {most}");
+}
+
+#[test]
+fn events_count_against_the_bytes_that_strangers_may_have_recorded() {
+    // An address has an eighth of it: 1 KiB a second, and ten at once.
+    let world = World::with("\n[links]\nmax_kib_per_second = 8\n");
+    let link = |number: i32| format!("https://network.test/?n={number}&x={}", "y".repeat(2_500));
+    let tell = |number: i32| {
+        let body = message(CLICK, json!({"name": "OutboundClick", "link": link(number)})).to_string();
+        tell(&world, "/t/event", &body)
+    };
+    let answers: Vec<Answer> = (0..12).map(tell).collect();
+    assert_eq!(answers[0].status, 204, "{}", answers[0].text());
+    let refused = answers.iter().find(|answer| answer.status == 429).expect("not all of them are recorded");
+    assert!(refused.text().contains("max_kib_per_second"), "{}", refused.text());
+    assert!(refused.head.to_lowercase().contains("access-control-allow-origin"), "{}", refused.head);
+    let taken = answers.iter().filter(|answer| answer.status == 204).count();
+    assert_eq!(world.conversions("tag").len(), taken, "each 204 is recorded, and no other");
+}

@@ -30,6 +30,7 @@ pub fn door(
         origins: Arc::new(config.tag.origins.clone()),
         limit: Arc::new(PerAddress::new(config.tag.max_per_second_per_ip.get())),
         budget: Arc::clone(&shared.clicks),
+        refusals: Arc::clone(&shared.budget),
         links: Arc::clone(links),
     };
     if !config.tag.origins.is_empty() {

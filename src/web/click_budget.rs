@@ -171,6 +171,15 @@ impl ClickBudget {
         self.admit_by(|limits| ClickLimits { per_address: 0, ..limits }, (address, texts), now)
     }
 
+    /// Whether something else that strangers have recorded, of so many bytes, is recorded: as a click is by its
+    /// bytes, but whole or not at all.
+    pub fn admit_whole(&self, address: Option<IpAddr>, bytes: usize, now: Time) -> bool {
+        let mut state = self.state.lock();
+        let counted = ClickLimits { per_address: 0, ..state.limits };
+        let bytes = (bytes + BYTES_BESIDE_TEXTS) as u64;
+        state.admit(counted, (address, bytes, bytes), now).is_ok()
+    }
+
     /// How many addresses are remembered.
     pub fn addresses(&self) -> usize {
         self.state.lock().addresses.len()
@@ -184,25 +193,25 @@ impl ClickBudget {
     ) -> Option<ClickSize> {
         let mut state = self.state.lock();
         let counted = counted(state.limits);
-        let admitted = state.admit(counted, (address, texts), now);
+        let of = |size: ClickSize| (texts.min(size.most_texts()) + BYTES_BESIDE_TEXTS) as u64;
+        let admitted = state.admit(counted, (address, of(ClickSize::Full), of(ClickSize::Short)), now);
         drop(state);
         admitted.inspect_err(|reason| self.unrecorded.count(*reason, now)).ok()
     }
 }
 
 impl State {
+    /// How much is recorded of what has so many bytes in full and so many when it is short.
     fn admit(
         &mut self,
         counted: ClickLimits,
-        (address, texts): (Option<IpAddr>, usize),
+        (address, full, short): (Option<IpAddr>, u64, u64),
         now: Time,
     ) -> Result<ClickSize, UnrecordedReason> {
         let limits = self.limits;
         if limits == ClickLimits::default() {
             return Ok(ClickSize::Full);
         }
-        let of = |size: ClickSize| (texts.min(size.most_texts()) + BYTES_BESIDE_TEXTS) as u64;
-        let (full, short) = (of(ClickSize::Full), of(ClickSize::Short));
         self.all_bytes.settle(limits.all_bytes(), now);
         let all_bytes = self.all_bytes;
         let mut unknown = Buckets::default();

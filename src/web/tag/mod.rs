@@ -1,5 +1,6 @@
 //! The door for landing pages: the tag's script, and what it tells. Only pages of configured origins.
 
+mod kept;
 mod read;
 
 use std::sync::Arc;
@@ -10,12 +11,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::ambient::{self, Clock};
 use crate::domain::click_size::ClickSize;
+use crate::domain::decision::join;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, Incoming, SeenClick, TagAnswer, TagClick, Told, Whose};
+use crate::ingest::tag::{self, Caller, Incoming, SeenClick, TagAnswer, TagClick, TagEvent, Told, Whose};
 use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
@@ -24,7 +26,7 @@ use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
-use crate::web::postback::Call;
+use crate::web::postback::{Call, RefusalBudget};
 use crate::web::target;
 use crate::web::visitor::{self, CookieRule, Request};
 
@@ -42,8 +44,10 @@ pub struct Tag {
     /// Whose pages may tell, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
     pub limit: Arc<PerAddress>,
-    /// The bytes of clicks that strangers may have recorded.
+    /// The bytes of clicks and events that strangers may have recorded.
     pub budget: Arc<ClickBudget>,
+    /// The records of what strangers send that cannot be read.
+    pub refusals: Arc<RefusalBudget>,
     /// The campaigns that a page may name, by their id or as direct links do.
     pub links: Arc<LinkTable>,
 }
@@ -263,7 +267,20 @@ impl Tag {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
         };
-        let raw = RawRequest { line: target::masked_values(&call.line), ..call.raw() };
+        let mut raw = RawRequest { line: target::masked_values(&call.line), ..call.raw() };
+        let cut = kept::cut(&mut raw);
+        match &told {
+            Ok(_) if !self.budget_takes(&call, &raw, now) => return too_many_bytes(),
+            Err(_) if !self.refusals.keeps_one() => {
+                metrics::counter!("postbridge_refused_total", "reason" => "bad_event").increment(1);
+                return answer;
+            }
+            _ => {}
+        }
+        let told = match told {
+            Ok(event) => Ok(TagEvent { note: join(event.note, cut), ..event }),
+            Err(fault) => Err(kept::cut_fault(fault, cut)),
+        };
         let incoming = Incoming { raw, received_at: now, told };
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
@@ -287,6 +304,17 @@ impl Tag {
             }
         });
         task.await.unwrap_or_else(|_| answer::unavailable())
+    }
+
+    /// Whether an event's bytes are within what strangers may have recorded.
+    fn budget_takes(&self, call: &Call, raw: &RawRequest, now: Time) -> bool {
+        // What it says is in its conversion too, and its link in what it is told apart by.
+        let bytes = raw.line.len() + raw.body.len() + 2 * call.body.len();
+        let takes = self.budget.admit_whole(call.limit_key.address(), bytes, now);
+        if !takes {
+            metrics::counter!("postbridge_refused_total", "reason" => "event_bytes").increment(1);
+        }
+        takes
     }
 
     /// What a visitor answered, and nothing else. 204 when it is durable.
@@ -347,7 +375,10 @@ fn too_many() -> Answer {
 }
 
 fn too_many_bytes() -> Answer {
-    answer::too_many("more bytes of clicks than `[links] max_kib_per_second`", "send it again later")
+    answer::too_many(
+        "more bytes of clicks and events than `[links] max_kib_per_second`",
+        "send it again later",
+    )
 }
 
 /// The script, compressed where the browser takes it so; nothing where it has this version already.
