@@ -149,20 +149,82 @@ fn wrong_tokens_are_limited_by_address_on_every_route_together() {
     }
 }
 
+/// An import with this token, framing and body.
+fn import(token: &str, framing: &str, body: &str) -> String {
+    format!(
+        "POST /api/v1/suppression/fraud HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n{framing}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+const TOO_LARGE: &str = "Content-Length: 900000\r\nExpect: 100-continue";
+const CHUNKED: &str = "Transfer-Encoding: chunked";
+
 #[test]
 fn an_import_that_is_too_large_does_not_say_whether_its_token_is_right() {
     let folder = tempfile::tempdir().unwrap();
     let relay = setup(folder.path(), "").start();
-    let large = |token: &str| {
+    let from = |request: &str| ask_from([127, 0, 0, 4], relay.address, request);
+    for number in 0..10 {
+        // By its length, and by a chunk.
+        let answer = match number % 2 {
+            0 => from(&import(WRONG, TOO_LARGE, "")),
+            _ => from(&import(WRONG, CHUNKED, "fffff\r\n")),
+        };
+        assert_eq!(answer.status, 401, "{number}: {}", answer.text());
+        assert!(header(&answer, "www-authenticate").contains("invalid_token"), "{}", answer.head);
+    }
+    for request in [import(TOKEN, TOO_LARGE, ""), import(TOKEN, CHUNKED, "fffff\r\n")] {
+        let answer = from(&request);
+        assert_eq!(answer.status, 429, "it is not looked at");
+        assert!(header(&answer, "retry-after").parse::<u32>().unwrap() > 0, "{}", answer.head);
+    }
+    assert_eq!(from(&bearer("/api/v1/conversions", TOKEN)).status, 429);
+}
+
+#[test]
+fn a_wrong_token_of_an_import_counts_once_however_its_body_is_framed() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = setup(folder.path(), "").start();
+    let small = "5\r\na@b.c\r\n0\r\n\r\n";
+    let from = |request: &str| ask_from([127, 0, 0, 6], relay.address, request);
+    for _ in 0..3 {
+        assert_eq!(from(&import(WRONG, CHUNKED, small)).status, 401);
+        assert_eq!(from(&import(WRONG, "Content-Length: 5", "a@b.c")).status, 401);
+        assert_eq!(from(&import(WRONG, TOO_LARGE, "")).status, 401);
+    }
+    let right = from(&bearer("/api/v1/conversions", TOKEN));
+    assert_eq!(right.status, 200, "nine wrong ones are not too many: {}", right.text());
+    let import = from(&import(TOKEN, CHUNKED, "6\r\nip,1\n\r\n0\r\n\r\n"));
+    assert_ne!(import.status, 401, "{}", import.text());
+}
+
+/// A gzip that is small, and 80 KB when it is inflated.
+fn inflates() -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&b"a@b.example\n".repeat(7_000)).unwrap();
+    packed.finish().unwrap()
+}
+
+#[test]
+fn a_body_that_inflates_to_more_than_others_may_send_says_nothing_about_the_token_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = setup(folder.path(), "").start();
+    let packed = inflates();
+    let head = |path: &str, token: &str| {
         format!(
-            "POST /api/v1/suppression/fraud HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nContent-Length: 900000\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            packed.len()
         )
     };
-    for _ in 0..10 {
-        assert_eq!(ask_from([127, 0, 0, 4], relay.address, &large(WRONG)).status, 413);
+    let send = |path: &str, token: &str| {
+        ask(relay.address, &[head(path, token).as_bytes(), &packed].concat()).unwrap().status
+    };
+    assert_eq!(send("/api/v1/suppression/fraud", TOKEN), 200);
+    for path in ["/api/v1/suppression/fraud", "/api/v1/clicks"].into_iter().cycle().take(10) {
+        assert_eq!(send(path, WRONG), 401, "{path}");
     }
-    assert_eq!(ask_from([127, 0, 0, 4], relay.address, &large(TOKEN)).status, 413, "it is not looked at");
-    assert_eq!(ask_from([127, 0, 0, 4], relay.address, &bearer("/api/v1/conversions", TOKEN)).status, 429);
+    assert_eq!(send("/api/v1/suppression/fraud", WRONG), 429, "each was counted");
+    assert_eq!(send("/api/v1/suppression/fraud", TOKEN), 429, "it is not looked at");
 }
 
 #[test]
@@ -315,12 +377,13 @@ fn an_import_of_a_hundred_thousand_lines_fits_for_those_who_may_import() {
     assert_eq!(relay.api("/api/v1/suppression")["items"][0]["entries"], 1_000);
 
     // No one else, and nowhere else.
-    for (line, token) in [
-        ("POST /api/v1/suppression/fraud", WRONG),
-        ("POST /api/v1/clicks", TOKEN),
-        ("POST /suppression", TOKEN),
+    for (line, token, status) in [
+        ("POST /api/v1/suppression/fraud", WRONG, 401),
+        ("POST /api/v1/clicks", TOKEN, 413),
+        ("POST /suppression", TOKEN, 413),
     ] {
-        assert_eq!(ask(relay.address, head(line, token).as_bytes()).unwrap().status, 413, "{line} {token}");
+        let answer = ask(relay.address, head(line, token).as_bytes()).unwrap();
+        assert_eq!(answer.status, status, "{line} {token}");
     }
     let stranger = form("postbridge=none");
     let stranger = stranger.split_inclusive("\r\n\r\n").next().unwrap();

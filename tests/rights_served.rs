@@ -92,6 +92,12 @@ fn each_right_opens_just_its_part_of_the_api() {
             assert_eq!(answer.status, wanted, "{method} {target} with {token}: {}", answer.text());
         }
     }
+    // What is larger than others may send is refused by its head.
+    let large = "198.51.100.7\n".repeat(6_000);
+    for (token, wanted) in [(NETWORK, 200), (READER, 403), (ADVERTISER, 403), ("", 401)] {
+        let answer = send(&relay, "POST", "/api/v1/suppression/large?kind=ip", token, &large);
+        assert_eq!(answer.status, wanted, "a large import with `{token}`: {}", answer.text());
+    }
     let refused = send(&relay, "POST", "/api/v1/clicks", READER, "{}").json();
     assert_eq!(refused["error"]["code"], "forbidden");
     assert_eq!(refused["error"]["hint"], "use a token with `rights = [\"network\"]`");

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postbridge::web::connections::{Admission, Connections, Seated};
-use postbridge::web::listen::ListenSettings;
+use postbridge::web::listen::{ListenSettings, over_share_fix};
 use postbridge::web::once_a_minute::OnceAMinute;
 use postbridge::web::per_address::home_of;
+use postbridge::web::wire::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -106,6 +107,43 @@ async fn a_request_in_flight_is_never_cut_and_the_newcomer_of_its_address_is_clo
     for stream in &mut busy {
         assert!(read_answer(stream).await.starts_with("HTTP/1.1 200 "));
     }
+}
+
+/// Begins a request and does not end it: in its head, or in its body.
+async fn begin(stream: &mut TcpStream, number: usize) {
+    let half: &[u8] = match number % 3 {
+        0 => b"G",
+        1 => b"GET / HTTP/1.1\r\nHost: t\r\nX-Slow: ",
+        _ => b"POST /k/collect/s HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nh",
+    };
+    // One that was closed meanwhile is what is tested.
+    let _closed = stream.write_all(half).await;
+}
+
+#[tokio::test]
+async fn requests_that_are_half_sent_shut_no_one_out() {
+    let hour = Duration::from_secs(3600);
+    let limits = Limits { head: hour, body: hour, idle: hour, ..Limits::default() };
+    let door = door_for_strangers(ListenSettings { limits, ..at_most(64) }).await;
+    let mut resting = door.connect_from(30).await;
+    ask(&mut resting).await;
+    let mut half = Vec::new();
+    for number in 0..64 {
+        let mut stream = door.connect_from(2 + u8::try_from(number).unwrap() / 8).await;
+        begin(&mut stream, number).await;
+        half.push(stream);
+    }
+    for round in 0..24 {
+        // One that says nothing yet, as one that shakes hands for TLS; the others come again.
+        let mut honest = door.connect_from(20 + round % 8).await;
+        for number in 0..8 {
+            let mut stream = door.connect_from(2 + number).await;
+            begin(&mut stream, usize::from(number)).await;
+            half.push(stream);
+        }
+        ask(&mut honest).await;
+    }
+    ask(&mut resting).await;
 }
 
 #[tokio::test]
@@ -276,4 +314,112 @@ fn what_happens_a_thousand_times_a_second_is_logged_once_a_minute_with_its_numbe
     assert_eq!(line.due_at(at(59)), Some(at(60)), "the rest is not forgotten");
     assert_eq!(line.take(at(60)), Some(80));
     assert_eq!(line.take(at(120)), None);
+}
+
+/// Those that were asked to leave.
+fn asked(taken: &[Seated]) -> Vec<usize> {
+    (0..taken.len()).filter(|number| taken[*number].idle.is_leaving()).collect()
+}
+
+/// All of them with a place, halfway through a request since so many milliseconds.
+fn halfway(connections: &Arc<Connections>, began: Instant, of: &[(Option<IpAddr>, u64)]) -> Vec<Seated> {
+    let seat = |(home, ms): &(Option<IpAddr>, u64)| {
+        let one = seated(connections, *home, began);
+        one.idle.wake_up();
+        one.idle.wait_halfway(began + Duration::from_millis(*ms));
+        one
+    };
+    of.iter().map(seat).collect()
+}
+
+/// How the places of `taken` are asked back, one newcomer after the other; each that leaves is replaced by one
+/// that is being answered.
+fn order(connections: &Arc<Connections>, taken: &mut [Seated], began: Instant) -> Vec<usize> {
+    let mut order = Vec::new();
+    for round in 0..taken.len() as u64 {
+        let now = began + Duration::from_secs(60 + round);
+        let Admission::Full { displaced: true } = connections.admit(Some(address("203.0.113.99")), now)
+        else {
+            break;
+        };
+        let [left] = asked(taken)[..] else { panic!("one newcomer costs one place") };
+        order.push(left);
+        taken[left] = seated_after(connections, taken, left, now);
+        taken[left].idle.answer();
+    }
+    order
+}
+
+#[test]
+fn where_none_rests_the_longest_halfway_one_of_the_address_with_most_places_goes_and_exempt_ones_last() {
+    let began = Instant::now();
+    let connections = Connections::new(24, began);
+    let (many, few) = (Some(address("203.0.113.1")), Some(address("203.0.113.2")));
+    let mut of = vec![(many, 9), (many, 7), (many, 8), (few, 1), (few, 2), (None, 0), (None, 3)];
+    let mut taken = halfway(&connections, began, &of);
+    let answering: Vec<Seated> = (0..17).map(|_| seated(&connections, None, began)).collect();
+    answering.iter().for_each(|one| one.idle.answer());
+    // Of two with as many places the longest goes, whosever it is.
+    assert_eq!(order(&connections, &mut taken, began), [1, 3, 2, 4, 0, 5, 6]);
+    assert!(answering.iter().all(|one| !one.idle.is_leaving()), "no one that is being answered");
+    drop((taken, answering));
+
+    of.iter_mut().for_each(|(_, ms)| *ms += 1_000);
+    let taken = halfway(&connections, began, &of);
+    let resting: Vec<Seated> = (0..17).map(|_| seated(&connections, None, began)).collect();
+    let now = began + Duration::from_secs(600);
+    assert!(matches!(connections.admit(None, now), Admission::Full { displaced: true }));
+    assert_eq!(asked(&taken), [0usize; 0]);
+    assert_eq!(asked(&resting).len(), 1, "one that rests goes before all of them");
+    drop((taken, resting));
+}
+
+#[test]
+fn what_a_crowd_has_goes_before_the_rest_of_the_world() {
+    let began = Instant::now();
+    let connections = Connections::new(128, began);
+    let (crowd, other) = (Some(address("203.0.113.1")), Some(address("203.0.113.2")));
+    let mut taken: Vec<Seated> = (0..9).map(|_| seated(&connections, crowd, began)).collect();
+    taken[..7].iter().for_each(|one| one.idle.wait_halfway(began + Duration::from_secs(1)));
+    taken[7].idle.answer();
+    taken[8].idle.rest(began + Duration::from_secs(2));
+    taken.extend((0..119).map(|_| seated(&connections, None, began)));
+    let mut next = |number: u64| {
+        let now = began + Duration::from_secs(60 + number);
+        assert!(matches!(connections.admit(other, now), Admission::Full { displaced: true }));
+        let [left] = asked(&taken)[..] else { panic!("one newcomer costs one place") };
+        taken[left] = seated_after(&connections, &mut taken, left, now);
+        left
+    };
+    assert_eq!(next(0), 8, "its own that rests, though others rest for longer");
+    assert!(next(1) < 7, "then its own halfway ones");
+    assert!(next(2) > 8, "with seven it is a crowd no more");
+}
+
+#[tokio::test]
+async fn who_is_cut_halfway_is_told_to_send_it_again() {
+    let hour = Duration::from_secs(3600);
+    let limits = Limits { head: hour, body: hour, ..Limits::default() };
+    let door = door_with(ListenSettings { limits, ..at_most(1) }).await;
+    let mut cut = door.connect().await;
+    let head = b"POST /k/collect/s HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+    cut.write_all(head).await.unwrap();
+    assert!(read_answer(&mut cut).await.starts_with("HTTP/1.1 100 "), "it is known to be halfway");
+    let mut newcomer = door.connect().await;
+    ask(&mut newcomer).await;
+    let answer = read_answer(&mut cut).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Retry-After: 1\r\n"), "{answer}");
+    assert_eq!(door.refusals()[0].line, b"POST /k/collect/s HTTP/1.1", "it leaves its record");
+}
+
+#[test]
+fn the_line_about_a_share_names_what_may_be_a_proxy_with_the_fix_and_no_visitor() {
+    for private in ["10.0.0.7", "192.168.1.9", "fd00::7"] {
+        let fix = over_share_fix(private.parse().unwrap());
+        assert!(fix.contains(&format!("trusted_proxies = [\"{private}\"]")), "{fix}");
+    }
+    for public in ["8.8.8.8", "2a00::1"] {
+        let fix = over_share_fix(public.parse().unwrap());
+        assert!(!fix.contains(public) && fix.contains("trusted_proxies"), "{fix}");
+    }
 }

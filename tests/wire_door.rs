@@ -18,6 +18,7 @@ use hyper::{Request, Response};
 use parking_lot::Mutex;
 use postbridge::web::listen::{ListenSettings, serve};
 use postbridge::web::wire::idle::Idle;
+use postbridge::web::wire::memory::Memory;
 use postbridge::web::wire::{Handler, Limits, RawHead, Refusal, exchange};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -75,6 +76,10 @@ impl Handler for Recorder {
         self.finished.notify_one();
         let answer = if parts.uri.path() == "/large" { vec![b'x'; 30_000_000] } else { b"ok".to_vec() };
         Response::new(Full::new(Bytes::from(answer)))
+    }
+
+    fn is_known(&self, target: &[u8]) -> bool {
+        target == b"/known"
     }
 
     fn is_exempt(&self, peer: IpAddr) -> bool {
@@ -248,21 +253,32 @@ pub struct Played {
     pub answers: Vec<u8>,
 }
 
-/// Plays pieces of bytes to one connection, without a socket.
-pub async fn play(pieces: Vec<Vec<u8>>) -> Played {
+/// Serves one connection over any stream until it ends; what its handler kept.
+pub async fn converse_over<T>(io: T, limits: Limits) -> Arc<Recorder>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let recorder = Arc::new(Recorder::default());
     let door = exchange::Door {
         handler: Arc::clone(&recorder),
-        limits: Arc::new(Limits::default()),
+        memory: Memory::new(limits.memory_bytes),
+        limits: Arc::new(limits),
         stopping: Arc::new(AtomicBool::new(false)),
         stopped: Notify::new(),
+        is_https: false,
     };
-    let written = Arc::new(Mutex::new(Vec::new()));
-    let script = Script { pieces: pieces.into(), paused: false, written: Arc::clone(&written) };
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let now = std::time::Instant::now();
-    let idle = Arc::new(Idle::new(now, now));
-    tokio::time::timeout(Duration::from_secs(20), exchange::converse(Arc::new(door), script, peer, idle))
+    exchange::converse(Arc::new(door), io, peer, Arc::new(Idle::new(now, now))).await;
+    recorder
+}
+
+/// Plays pieces of bytes to one connection, without a socket.
+pub async fn play(pieces: Vec<Vec<u8>>) -> Played {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let script = Script { pieces: pieces.into(), paused: false, written: Arc::clone(&written) };
+    let served = converse_over(script, Limits::default());
+    let recorder = tokio::time::timeout(Duration::from_secs(20), served)
         .await
         .expect("a connection ends when its client does");
     let (seen, refusals) = (recorder.seen.lock().clone(), recorder.refusals.lock().clone());

@@ -1,13 +1,17 @@
 //! What is too large or too slow gets a clear answer, and costs one slot and no more.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postbridge::web::listen::ListenSettings;
 use postbridge::web::wire::Limits;
-use tokio::io::AsyncWriteExt;
+use postbridge::web::wire::fault::Fault;
+use postbridge::web::wire::memory::{FREE_BYTES, Memory, SentBy};
+use postbridge::web::wire::write_time::{LEAST_PER_SECOND, WriteTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::wire_door::{
-    count, door, door_limited, door_with, is_own_refusal, play, read_answer, read_to_end,
+    Door, converse_over, count, door, door_limited, door_with, is_own_refusal, play, read_answer, read_to_end,
 };
 
 fn short(change: impl FnOnce(&mut Limits)) -> Limits {
@@ -222,4 +226,108 @@ async fn silent_clients_up_to_the_cap_hold_a_healthy_one_back_no_longer_than_the
     let answer = door.send(b"GET /?healthy HTTP/1.1\r\nHost: t\r\n\r\n").await;
     assert_eq!(count(&answer, 200), 1);
     assert_eq!(door.seen()[0].target, b"/?healthy");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_its_answer_a_byte_at_a_time_is_dropped_too() {
+    let limits = short(|limits| limits.write = 4 * BLINK);
+    let (mut client, io) = tokio::io::duplex(64);
+    let served = tokio::spawn(converse_over(io, limits));
+    client.write_all(b"GET /large HTTP/1.1\r\nHost: t\r\n\r\n").await.unwrap();
+    let mut byte = [0u8; 1];
+    let dropped = async {
+        // Its pace is what is tested: each byte is progress, within the time for one write.
+        while client.read(&mut byte).await.unwrap_or(0) > 0 {
+            tokio::time::sleep(BLINK).await;
+        }
+    };
+    tokio::select! {
+        ended = served => drop(ended.unwrap()),
+        () = dropped => {}
+        () = tokio::time::sleep(20 * Duration::from_secs(1)) => panic!("it is still served"),
+    }
+}
+
+#[test]
+fn time_for_writing_is_spent_over_all_answers_and_earned_back_by_bytes() {
+    let began = Instant::now();
+    let at = |seconds: u64| began + Duration::from_secs(seconds);
+    let mut time = WriteTime::new(Duration::from_secs(30));
+    let five = Duration::from_secs(5);
+    assert!(time.is_whole() && !time.take(100, at(0)));
+    assert_eq!(time.block(at(0), five), (at(30), at(5)));
+    assert_eq!(time.block(at(9), five), (at(30), at(5)), "the same write");
+    assert!(time.take(1, at(10)) && !time.is_whole());
+    assert_eq!(time.block(at(100), five), (at(120), at(100)), "20 s are left, 10 were spent");
+    assert!(time.take(LEAST_PER_SECOND * 4, at(105)));
+    assert_eq!(time.block(at(200), five).0, at(219), "15 s, and 4 s for what was taken");
+    assert!(time.take(usize::MAX, at(201)) && time.is_whole(), "never more than all of it");
+}
+
+/// A connection on which a body of 60 KB has begun, all of it here but its last byte.
+async fn large(door: &Door, target: &str) -> TcpStream {
+    let mut stream = door.connect().await;
+    let head = format!("POST {target} HTTP/1.1\r\nHost: t\r\nContent-Length: 60001\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let _refused = stream.write_all(&[b'x'; 60_000]).await;
+    stream
+}
+
+#[tokio::test]
+async fn bodies_that_are_received_at_the_same_time_take_bounded_memory_and_strangers_leave_room() {
+    let door = door_limited(short(|limits| limits.memory_bytes = 768 * 1024)).await;
+    let mut open = Vec::new();
+    let answer = loop {
+        assert!(open.len() < 100, "memory is bounded");
+        let mut stream = large(&door, "/").await;
+        let answer = tokio::time::timeout(Duration::from_millis(300), read_answer(&mut stream)).await;
+        match answer {
+            Ok(answer) => break answer,
+            Err(_waits) => open.push(stream),
+        }
+    };
+    assert!(is_own_refusal(answer.as_bytes(), 503) && answer.contains("Retry-After: 1\r\n"), "{answer}");
+    assert!(open.len() > 1, "{}", open.len());
+    let small = door.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi").await;
+    assert_eq!(count(&small, 200), 1, "what is small needs none of it");
+    let mut known = large(&door, "/known").await;
+    known.write_all(b"x").await.unwrap();
+    assert!(read_answer(&mut known).await.starts_with("HTTP/1.1 200 "), "whoever has a key has a part of it");
+    // What one ends, or goes away with, is free again.
+    open[0].write_all(b"x").await.unwrap();
+    assert!(read_answer(&mut open[0]).await.starts_with("HTTP/1.1 200 "));
+    let mut again = large(&door, "/").await;
+    again.write_all(b"x").await.unwrap();
+    assert!(read_answer(&mut again).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn memory_is_held_in_steps_and_given_back() {
+    let memory = Memory::new(128 * 1024);
+    let (mut one, mut two) = (memory.part(), memory.part());
+    assert!(one.covers(FREE_BYTES) && !one.covers(FREE_BYTES + 1));
+    assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "half of it");
+    assert!(!two.grow_to(FREE_BYTES + 1, SentBy::Stranger));
+    assert!(two.grow_to(FREE_BYTES + 1, SentBy::Known));
+    assert!(
+        two.grow_to(FREE_BYTES + 64 * 1024, SentBy::Known)
+            && !two.grow_to(FREE_BYTES + 65 * 1024, SentBy::Known)
+    );
+    one.give_back();
+    assert!(!one.grow_to(FREE_BYTES + 1, SentBy::Stranger), "what others hold counts too");
+    drop(two);
+    assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger));
+}
+
+#[test]
+fn refusals_below_http_have_the_headers_of_all_answers() {
+    for fault in [Fault::BODY_TOO_LARGE, Fault::CUT_OFF, Fault::NO_MEMORY] {
+        let text = |is_https| String::from_utf8(fault.answer(false, is_https)).unwrap();
+        for header in ["X-Content-Type-Options: nosniff\r\n", "Cache-Control: no-store\r\n"] {
+            assert!(text(false).contains(header), "{}", text(false));
+        }
+        assert!(text(true).contains("\r\nStrict-Transport-Security: max-age=31536000\r\n"), "{}", text(true));
+        assert!(!text(false).contains("Strict-Transport-Security"));
+        assert_eq!(fault.response(true).headers()["strict-transport-security"], "max-age=31536000");
+    }
 }

@@ -63,7 +63,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ("postbridge_skipped_total", "Deliveries that were skipped at their turn, by destination and reason"),
     (
         "postbridge_connections_closed_total",
-        "Connections closed for others: idle ones when all were taken or their address had its share, and new ones beyond the share",
+        "Connections closed for others: idle ones when all were taken or their address had its share, new ones beyond the share, and where none was idle those halfway through a request",
     ),
 ];
 
@@ -131,7 +131,7 @@ const HISTOGRAMS: [(&str, Unit, &str); 6] = [
 
 fn describe() {
     // They stand at 0 before the first one, so that the first one raises them.
-    for which in ["idle", "new"] {
+    for which in ["idle", "halfway", "new"] {
         metrics::counter!("postbridge_connections_closed_total", "which" => which).increment(0);
     }
     for (name, text) in COUNTERS {

@@ -9,13 +9,12 @@ use crate::web::access::{TokenCheck, denied};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Holder, Need};
-use crate::web::import_limit::Look;
 use crate::web::{Asked, Side, Site, link, pixel, proxy, tag, target};
 
 impl Site {
     /// The largest plain body of a request to this path, in bytes.
     pub(super) fn body_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> usize {
-        let import = || self.import_limit(path, headers, (peer, Look::Uncounted));
+        let import = || self.import_limit(path, headers, peer);
         self.postbacks.body_limit(path).or_else(import).unwrap_or(self.max_body_bytes)
     }
 

@@ -1,5 +1,10 @@
-//! Who may be connected: each address has its share, and when all places are taken the connection that has
-//! been idle longest ends for the next.
+//! Who may be connected: each address has its share, and when all places are taken one that waits for its client
+//! ends for the next.
+//!
+//! Those that rest between two requests go first, the longest first; where none rests, those that have sent
+//! half a request (or do not take their answers), of the address with the most places, exempt ones last. One
+//! whose request is being answered never goes. An address with a good part of its share is a *crowd*: its
+//! connections go before all others, or a few addresses could press out the rest of the world.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -9,11 +14,15 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use slab::Slab;
 
-use super::wire::idle::Idle;
+use super::wire::idle::{Idle, Waits};
 
 /// An address gets at most this part of all connections.
 const SHARE: usize = 8;
-/// How many of the longest idle connections are found at one look.
+/// An address is a crowd from this part of its share on…
+const CROWD: usize = 8;
+/// …and with so many connections at least.
+const LEAST_CROWD: usize = 8;
+/// How many of the connections that go next are found at one look.
 const FOUND: usize = 64;
 /// A look that found none is not repeated sooner, and no second connection is closed for the same newcomer.
 pub const PATIENCE: Duration = Duration::from_millis(50);
@@ -26,12 +35,19 @@ pub struct Connections {
     seats: Mutex<Seats>,
 }
 
-#[derive(Default)]
 struct Seats {
     taken: Slab<Seat>,
     /// Addresses with connections that are counted.
     homes: HashMap<IpAddr, Home>,
-    oldest: Oldest,
+    /// An address with so many connections is a crowd.
+    crowd: usize,
+    /// How many addresses are.
+    crowds: usize,
+    resting: Next,
+    halfway: Next,
+    exempt_halfway: Next,
+    resting_of_crowds: Next,
+    halfway_of_crowds: Next,
     /// When a connection was last asked to leave.
     displaced: Option<Instant>,
     /// Connections that were asked to leave and are still there.
@@ -47,24 +63,27 @@ struct Seat {
 #[derive(Default)]
 struct Home {
     connections: usize,
-    oldest: Oldest,
+    resting: Next,
 }
 
-/// The longest idle connections, as they were at one look; those found are still the longest idle ones later,
-/// as far as they have not moved since.
+/// The connections of one sort that go next, as they were at one look; those found still go next later, as far
+/// as their turns have not changed since.
 #[derive(Default)]
-struct Oldest {
-    /// Since when each is idle, and its seat; the oldest first.
-    found: VecDeque<(u64, usize)>,
+struct Next {
+    /// The turn of each, and its seat.
+    found: VecDeque<(Turn, usize)>,
     /// When a look found none.
     none_at: Option<Instant>,
 }
+
+/// The order in which connections of one sort go: by a rank, then since when each waits.
+type Turn = (usize, u64);
 
 /// What becomes of a new connection.
 pub enum Admission {
     /// It is served; the place is free again when this is dropped.
     Seated(Seated),
-    /// All places are taken: try again in a moment. Whether the longest idle connection was asked to leave.
+    /// All places are taken: try again in a moment. Whether a connection was asked to leave.
     Full { displaced: bool },
     /// Its address has its share, and every connection of it has a request under way.
     OverShare,
@@ -83,7 +102,21 @@ impl Connections {
     /// At most `most` connections, at least 1.
     pub fn new(most: usize, now: Instant) -> Arc<Connections> {
         let most = most.max(1);
-        Arc::new(Connections { most, share: (most / SHARE).max(1), epoch: now, seats: Mutex::default() })
+        let share = (most / SHARE).max(1);
+        let seats = Seats {
+            taken: Slab::new(),
+            homes: HashMap::new(),
+            crowd: (share / CROWD).max(LEAST_CROWD),
+            crowds: 0,
+            resting: Next::default(),
+            halfway: Next::default(),
+            exempt_halfway: Next::default(),
+            resting_of_crowds: Next::default(),
+            halfway_of_crowds: Next::default(),
+            displaced: None,
+            leaving: 0,
+        };
+        Arc::new(Connections { most, share, epoch: now, seats: Mutex::new(seats) })
     }
 
     /// Takes a place for a connection that counts against `home`'s share, if against any.
@@ -110,7 +143,7 @@ impl Connections {
         })
     }
 
-    /// Asks the longest idle connection to leave: the system has no room for more. Whether there was one.
+    /// Asks one connection to leave: the system has no room for more. Whether there was one.
     pub fn displace(&self, now: Instant) -> bool {
         self.seats.lock().displace(now)
     }
@@ -125,7 +158,9 @@ impl Drop for Seated {
 impl Seats {
     fn take(&mut self, seat: Seat) -> usize {
         if let Some(home) = seat.home {
-            self.homes.entry(home).or_default().connections += 1;
+            let counted = self.homes.entry(home).or_default();
+            counted.connections += 1;
+            self.crowds += usize::from(counted.connections == self.crowd);
         }
         self.taken.insert(seat)
     }
@@ -141,33 +176,68 @@ impl Seats {
     fn discount(&mut self, home: Option<IpAddr>) {
         let Some(home) = home else { return };
         let Some(counted) = self.homes.get_mut(&home) else { return };
+        self.crowds -= usize::from(counted.connections == self.crowd);
         counted.connections -= 1;
         if counted.connections == 0 {
             self.homes.remove(&home);
         }
     }
 
-    /// Asks the longest idle connection to leave, unless one that was asked a moment ago is still there.
+    /// Asks one connection to leave, unless one that was asked a moment ago is still there.
     fn displace(&mut self, now: Instant) -> bool {
         let lately = self.displaced.is_some_and(|at| now.saturating_duration_since(at) < PATIENCE);
         if self.leaving > 0 && lately {
             return false;
         }
-        let found = self.oldest.next(&self.taken, None, now);
+        let found = self.next_to_leave(now);
         self.ask_to_leave(found, now)
     }
 
-    /// Asks the longest idle connection of an address to leave, and no longer counts it.
+    fn next_to_leave(&mut self, now: Instant) -> Option<usize> {
+        let Seats { taken, homes, crowd, crowds, .. } = self;
+        let count = |home: IpAddr| homes.get(&home).map_or(0, |home| home.connections);
+        let is_crowd = |seat: &Seat| seat.home.is_some_and(|home| count(home) >= *crowd);
+        let resting = |seat: &Seat| waiting(seat, Waits::Resting, now).map(|since| (0, since));
+        let exempt = |seat: &Seat| {
+            waiting(seat, Waits::Halfway, now).filter(|_| seat.home.is_none()).map(|since| (0, since))
+        };
+        // The most places first.
+        let halfway = |seat: &Seat| {
+            let home = seat.home?;
+            waiting(seat, Waits::Halfway, now).map(|since| (usize::MAX - count(home), since))
+        };
+        let mut found = None;
+        if *crowds > 0 {
+            let of_crowd = |seat: &Seat| resting(seat).filter(|_| is_crowd(seat));
+            found = self.resting_of_crowds.next(taken, now, of_crowd);
+            if found.is_none() {
+                let of_crowd = |seat: &Seat| halfway(seat).filter(|_| is_crowd(seat));
+                found = self.halfway_of_crowds.next(taken, now, of_crowd);
+            }
+        }
+        found
+            .or_else(|| self.resting.next(taken, now, resting))
+            .or_else(|| self.halfway.next(taken, now, halfway))
+            .or_else(|| self.exempt_halfway.next(taken, now, exempt))
+    }
+
+    /// Asks the longest resting connection of an address to leave, and no longer counts it.
     fn displace_of(&mut self, home: IpAddr, now: Instant) -> bool {
         let Some(counted) = self.homes.get_mut(&home) else { return false };
-        let found = counted.oldest.next(&self.taken, Some(home), now);
+        let turn = |seat: &Seat| {
+            let since = waiting(seat, Waits::Resting, now).filter(|_| seat.home == Some(home));
+            since.map(|since| (0, since))
+        };
+        let found = counted.resting.next(&self.taken, now, turn);
         self.ask_to_leave(found, now)
     }
 
     fn ask_to_leave(&mut self, number: Option<usize>, now: Instant) -> bool {
         let Some(seat) = number.and_then(|number| self.taken.get_mut(number)) else { return false };
-        seat.idle.ask_to_leave();
-        metrics::counter!("postbridge_connections_closed_total", "which" => "idle").increment(1);
+        let Some((waits, _)) = seat.idle.waits() else { return false };
+        seat.idle.ask_to_leave(waits);
+        let which = if waits == Waits::Resting { "idle" } else { "halfway" };
+        metrics::counter!("postbridge_connections_closed_total", "which" => which).increment(1);
         let home = seat.home.take();
         self.leaving += 1;
         self.displaced = Some(now);
@@ -176,16 +246,24 @@ impl Seats {
     }
 }
 
-impl Oldest {
-    /// The longest idle connection, of `home` where one is given.
-    fn next(&mut self, taken: &Slab<Seat>, home: Option<IpAddr>, now: Instant) -> Option<usize> {
-        let since = |seat: &Seat| {
-            let is_ours = !seat.idle.is_leaving() && home.is_none_or(|home| seat.home == Some(home));
-            seat.idle.since().filter(|_| is_ours)
-        };
+/// Since when a connection that may be asked to leave waits for this.
+fn waiting(seat: &Seat, on: Waits, now: Instant) -> Option<u64> {
+    let (waits, since) = seat.idle.waits()?;
+    // A wait may count from a later time on.
+    (waits == on && !seat.idle.is_leaving() && since <= seat.idle.number_of(now)).then_some(since)
+}
+
+impl Next {
+    /// The one of these connections whose turn it is; `turn` is `None` for all others.
+    fn next(
+        &mut self,
+        taken: &Slab<Seat>,
+        now: Instant,
+        turn: impl Fn(&Seat) -> Option<Turn>,
+    ) -> Option<usize> {
         for may_look in [true, false] {
             while let Some((was, number)) = self.found.pop_front() {
-                if taken.get(number).and_then(since) == Some(was) {
+                if taken.get(number).and_then(&turn) == Some(was) {
                     return Some(number);
                 }
             }
@@ -193,8 +271,8 @@ impl Oldest {
             if looked || !may_look {
                 return None;
             }
-            let mut found: Vec<(u64, usize)> =
-                taken.iter().filter_map(|(number, seat)| Some((since(seat)?, number))).collect();
+            let mut found: Vec<(Turn, usize)> =
+                taken.iter().filter_map(|(number, seat)| Some((turn(seat)?, number))).collect();
             if found.len() > FOUND {
                 found.select_nth_unstable(FOUND);
                 found.truncate(FOUND);

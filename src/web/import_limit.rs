@@ -2,58 +2,102 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::web::access::{self, TokenCheck};
-use crate::web::access_log::Area;
+use crate::web::access::{self, Denied, TokenCheck};
+use crate::web::access_log::{Area, Reason};
 use crate::web::auth::Need;
 use crate::web::per_address::LimitKey;
+use crate::web::wire::fault::Fault;
 use crate::web::{Site, proxy};
 
 /// 100,000 lines of up to 160 bytes.
 pub const IMPORT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Whether the token of a request is counted where it is wrong.
+/// How an import is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// The request may be answered because of its size alone: this is where its token is looked at.
-    Counted,
-    /// Another look at a request that is let in or refused by its token later.
-    Uncounted,
+enum Import {
+    Api,
+    Pages,
+}
+
+impl Import {
+    fn of_path(path: &str) -> Option<Import> {
+        if path.starts_with("/api/v1/suppression/") {
+            return Some(Import::Api);
+        }
+        (path == "/suppression" || path.starts_with("/suppression/")).then_some(Import::Pages)
+    }
 }
 
 impl Site {
-    /// The largest body of this import in bytes; `None` where it is none, or its sender may not import.
-    pub(super) fn import_limit(
+    /// The largest body of an import in bytes, where its head says that it is larger than others may be: it is
+    /// let in or refused here, and a wrong token counts.
+    ///
+    /// # Errors
+    /// Its token is wrong, or may not change lists.
+    pub(super) fn larger_import(
         &self,
         path: &str,
         headers: &HeaderMap,
-        (peer, look): (IpAddr, Look),
-    ) -> Option<usize> {
-        let is_of_api = path.starts_with("/api/v1/suppression/");
-        if !is_of_api && path != "/suppression" && !path.starts_with("/suppression/") {
-            return None;
+        peer: IpAddr,
+    ) -> Result<Option<usize>, Fault> {
+        let Some(import) = Import::of_path(path) else { return Ok(None) };
+        let key = self.import_key(headers, peer);
+        if import == Import::Pages {
+            return Ok(self
+                .pages
+                .lets_change(headers, self.is_https(peer, headers), key)
+                .then_some(IMPORT_BYTES));
         }
-        let key = LimitKey::of_sender(proxy::sender(peer, headers, &self.trusted_proxies));
-        let may_import = if is_of_api {
-            let check = TokenCheck {
-                key,
-                area: Area::Api,
-                now: self.operations.clock.reading(),
-                is_signed_in: false,
-            };
-            let holder = match look {
-                Look::Counted => self.access.bearer(&self.tokens, headers, check).ok(),
-                Look::Uncounted => {
-                    access::presented(headers).ok().and_then(|token| self.tokens.holder_of(token))
-                }
-            };
-            holder.is_some_and(|holder| Need::Change.is_met_by(holder.rights))
-        } else {
-            self.pages.lets_change(headers, self.is_https(peer, headers), key)
+        let now = self.operations.clock.reading();
+        let check = TokenCheck { key, area: Area::Api, now, is_signed_in: false };
+        let holder = self.access.bearer(&self.tokens, headers, check).map_err(fault_of)?;
+        if !Need::Change.is_met_by(holder.rights) {
+            self.access.log.refused(Area::Api, Reason::LacksRight, Some(holder.name), now.wall);
+            return Err(LACKS_RIGHT);
+        }
+        Ok(Some(IMPORT_BYTES))
+    }
+
+    /// The largest plain body of an import in bytes, of one that was received whole and is let in or refused by
+    /// its token later; `None` where it is none, or its sender may not import.
+    pub(super) fn import_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> Option<usize> {
+        let may_import = match Import::of_path(path)? {
+            Import::Api => {
+                let holder = access::presented(headers).ok().and_then(|token| self.tokens.holder_of(token));
+                holder.is_some_and(|holder| Need::Change.is_met_by(holder.rights))
+            }
+            Import::Pages => {
+                let key = self.import_key(headers, peer);
+                self.pages.lets_change(headers, self.is_https(peer, headers), key)
+            }
         };
         may_import.then_some(IMPORT_BYTES)
     }
+
+    fn import_key(&self, headers: &HeaderMap, peer: IpAddr) -> LimitKey {
+        LimitKey::of_sender(proxy::sender(peer, headers, &self.trusted_proxies))
+    }
+}
+
+const HINT: &str = "send `Authorization: Bearer …` with a token under [api] that may change lists";
+const LACKS_RIGHT: Fault = Fault::new(StatusCode::FORBIDDEN, "the token may not change lists", HINT);
+
+fn fault_of(why: Denied) -> Fault {
+    let (message, challenge) = match why {
+        Denied::TooMany { seconds } => {
+            let message = "too many wrong tokens were presented from this address; none is looked at now";
+            let fault = Fault::new(StatusCode::TOO_MANY_REQUESTS, message, "wait, then send a right one");
+            return Fault { retry_after: u32::try_from(seconds).ok(), ..fault };
+        }
+        Denied::WrongToken => (
+            "the token is not one of those that are configured",
+            "Bearer realm=\"postbridge\", error=\"invalid_token\"",
+        ),
+        Denied::NoToken | Denied::NoBearer => ("a token is needed", "Bearer realm=\"postbridge\""),
+    };
+    Fault { challenge: Some(challenge), ..Fault::new(StatusCode::UNAUTHORIZED, message, HINT) }
 }
 
 /// The headers of a raw head that was read already; its request line is left out.

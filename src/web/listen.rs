@@ -1,7 +1,7 @@
 //! Accepting connections: how many, over TLS or not, and how the listener stops.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,8 +16,10 @@ use super::once_a_minute::OnceAMinute;
 use super::per_address::home_of;
 use super::tls::TlsSettings;
 use super::wire::exchange::{Door, converse};
+use super::wire::memory::Memory;
 use super::wire::{Handler, Limits};
 use crate::ambient;
+use crate::domain::address::is_visitors;
 
 /// After a failed accept (out of file descriptors, mostly) the listener rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -59,6 +61,8 @@ pub async fn serve<H: Handler>(
 ) {
     let door = Arc::new(Door {
         handler,
+        memory: Memory::new(settings.limits.memory_bytes),
+        is_https: settings.tls.is_some(),
         limits: Arc::new(settings.limits),
         stopping: Arc::new(AtomicBool::new(false)),
         stopped: Notify::new(),
@@ -104,6 +108,8 @@ struct Entry {
     error: Option<io::Error>,
     full: OnceAMinute,
     over_share: OnceAMinute,
+    /// The last address that had its share.
+    over_share_of: Option<IpAddr>,
 }
 
 impl Entry {
@@ -116,6 +122,7 @@ impl Entry {
             error: None,
             full: OnceAMinute::default(),
             over_share: OnceAMinute::default(),
+            over_share_of: None,
         }
     }
 
@@ -151,7 +158,7 @@ impl Entry {
         match self.connections.admit(home, now) {
             Admission::Seated(seated) => {
                 if seated.is_at_share {
-                    self.over_share.note();
+                    self.note_over_share(address);
                 }
                 Some((stream, peer, seated))
             }
@@ -163,11 +170,16 @@ impl Entry {
                 None
             }
             Admission::OverShare => {
-                self.over_share.note();
+                self.note_over_share(address);
                 metrics::counter!("postbridge_connections_closed_total", "which" => "new").increment(1);
                 None
             }
         }
+    }
+
+    fn note_over_share(&mut self, address: IpAddr) {
+        self.over_share.note();
+        self.over_share_of = Some(address);
     }
 
     /// Until when nothing is accepted, or when there is something to say.
@@ -189,16 +201,30 @@ impl Entry {
         if let Some(times) = self.full.take(now) {
             warn!(
                 times,
-                "all [server] max_connections were taken: the longest idle ones are closed for new ones"
+                "all [server] max_connections were taken: those that wait for their clients are closed for new \
+                 ones, the idle ones first"
             );
         }
         if let Some(times) = self.over_share.take(now) {
+            let fix = self.over_share_of.take().map(over_share_fix).unwrap_or_default();
             warn!(
                 times,
                 "an address had its share of [server] max_connections, an eighth: its idle ones are closed for \
-                 its new ones, or the new ones are; a proxy belongs into trusted_proxies"
+                 its new ones, or the new ones are{fix}"
             );
         }
+    }
+}
+
+/// What the operator may do about an address that had its share. Visitors' addresses are not logged; one that is
+/// no visitor's is a proxy, mostly.
+pub fn over_share_fix(address: IpAddr) -> String {
+    match is_visitors(address) {
+        true => "; if it is a proxy of yours, declare it under trusted_proxies".to_owned(),
+        false => format!(
+            ": {address}; if it is a proxy, declare it under [server], with those that are there already: \
+             trusted_proxies = [\"{address}\"]"
+        ),
     }
 }
 

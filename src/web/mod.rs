@@ -60,7 +60,6 @@ use crate::web::api::{Query, Refused};
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
 use crate::web::encoding::Plain;
-use crate::web::import_limit::Look;
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
 use crate::web::wire::{RawHead, Refusal};
@@ -230,12 +229,26 @@ impl wire::Handler for Web {
         answer
     }
 
-    fn larger_body(&self, target: &[u8], head: &[u8], peer: SocketAddr) -> Option<usize> {
+    fn larger_body(
+        &self,
+        target: &[u8],
+        head: &[u8],
+        peer: SocketAddr,
+    ) -> Result<Option<usize>, wire::fault::Fault> {
         let (site, path) = (self.site(), String::from_utf8_lossy(target::path(target)));
-        site.postbacks.body_limit(&path).or_else(|| {
-            let by = (peer.ip().to_canonical(), Look::Counted);
-            site.import_limit(&path, &import_limit::headers_of(head), by)
-        })
+        match site.postbacks.body_limit(&path) {
+            None if self.side != Side::Public => {
+                let headers = import_limit::headers_of(head);
+                site.larger_import(&path, &headers, peer.ip().to_canonical())
+            }
+            limit => Ok(limit),
+        }
+    }
+
+    fn is_known(&self, target: &[u8]) -> bool {
+        let path = String::from_utf8_lossy(target::path(target));
+        let opens = |(key, source)| self.site().postbacks.enter(key, source).is_ok();
+        postback::split_path(&path).is_some_and(opens)
     }
 
     fn is_exempt(&self, peer: IpAddr) -> bool {
@@ -285,9 +298,6 @@ impl Site {
             }
             _ => {}
         }
-        if let Some(answer) = Site::unread(path, &asked) {
-            return answer;
-        }
         if side != Side::Public {
             if path == "/metrics" {
                 return self.metrics(side, &asked);
@@ -295,6 +305,9 @@ impl Site {
             if let Some(rest) = path.strip_prefix("/api/v1/") {
                 return self.api(rest, &asked).await;
             }
+        }
+        if let Some(answer) = Site::unread(path, &asked) {
+            return answer;
         }
         if side != Side::Admin
             && let Some(rest) = path.strip_prefix("/api/2/")
@@ -368,6 +381,10 @@ impl Site {
             Ok(holder) => holder,
             Err(refused) => return *refused,
         };
+        // Only now: how much is inflated depends on the token.
+        if let Some(answer) = Site::unread("/api/v1/", asked) {
+            return answer;
+        }
         let parts: Vec<&str> = path.split('/').collect();
         let query = match Query::read(target::query(&asked.head.target)) {
             Ok(query) => query,
@@ -449,7 +466,7 @@ impl Site {
 }
 
 /// How long browsers come by https only.
-const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+const ONE_YEAR: HeaderValue = HeaderValue::from_static(wire::fault::ONE_YEAR);
 
 fn decoded(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()

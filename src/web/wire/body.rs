@@ -37,6 +37,9 @@ pub struct Chunked {
     limit: usize,
 }
 
+/// Another limit of a body that is larger than usual, if it has one; or why it is refused.
+pub type Larger<'a> = dyn Fn() -> Result<Option<usize>, Fault> + 'a;
+
 /// What a piece of input meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fed {
@@ -57,12 +60,23 @@ impl Chunked {
         &self.body
     }
 
-    /// Reads a piece of the body.
+    /// How much memory the data takes.
+    pub fn capacity(&self) -> usize {
+        self.body.capacity()
+    }
+
+    /// The most bytes of data that are taken.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Reads a piece of the body. Where a chunk's size shows that it will be larger than the limit, `larger`
+    /// is asked for another limit.
     ///
     /// # Errors
     /// 400 where the framing is not exactly as RFC 9112 §7.1 writes it, 413 as soon as a chunk's size
-    /// shows that the body will be too large, 431 for too many trailers.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<Fed, Fault> {
+    /// shows that the body will be too large, or what `larger` says then, 431 for too many trailers.
+    pub fn feed(&mut self, piece: &[u8], larger: &Larger<'_>) -> Result<Fed, Fault> {
         let mut rest = piece;
         while let [byte, after @ ..] = rest {
             if self.at == At::Data {
@@ -75,7 +89,7 @@ impl Chunked {
                 }
                 continue;
             }
-            self.at = self.step(*byte)?;
+            self.at = self.step(*byte, larger)?;
             rest = after;
             if self.at == At::End {
                 return Ok(Fed::Complete(piece.len() - rest.len()));
@@ -84,9 +98,9 @@ impl Chunked {
         Ok(Fed::More)
     }
 
-    fn step(&mut self, byte: u8) -> Result<At, Fault> {
+    fn step(&mut self, byte: u8, larger: &Larger<'_>) -> Result<At, Fault> {
         match self.at {
-            At::Size | At::Extension => self.size_line(byte),
+            At::Size | At::Extension => self.size_line(byte, larger),
             At::SizeLf | At::DataLf | At::TrailerLf | At::EndLf if byte != b'\n' => Err(NEWLINE),
             At::SizeLf => {
                 let last = self.left == 0;
@@ -101,7 +115,7 @@ impl Chunked {
         }
     }
 
-    fn size_line(&mut self, byte: u8) -> Result<At, Fault> {
+    fn size_line(&mut self, byte: u8, larger: &Larger<'_>) -> Result<At, Fault> {
         self.line += 1;
         if self.line > SIZE_LINE_BYTES {
             return Err(CHUNK_SIZE);
@@ -116,11 +130,17 @@ impl Chunked {
                 let digit = char::from(byte).to_digit(16).ok_or(CHUNK_SIZE)?;
                 let sized = self.left.checked_mul(16).and_then(|size| size.checked_add(digit as usize));
                 self.left = sized.ok_or(Fault::BODY_TOO_LARGE)?;
-                let fits = self.left <= self.limit.saturating_sub(self.body.len());
-                if fits { Ok(At::Size) } else { Err(Fault::BODY_TOO_LARGE) }
+                if !self.fits() {
+                    self.limit = self.limit.max(larger()?.unwrap_or(0));
+                }
+                if self.fits() { Ok(At::Size) } else { Err(Fault::BODY_TOO_LARGE) }
             }
             _ => Err(CHUNK_SIZE),
         }
+    }
+
+    fn fits(&self) -> bool {
+        self.left <= self.limit.saturating_sub(self.body.len())
     }
 
     fn trailer(&mut self, byte: u8) -> Result<At, Fault> {

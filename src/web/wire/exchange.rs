@@ -24,8 +24,11 @@ use tracing::{debug, error};
 use super::fault::Fault;
 use super::idle::Idle;
 use super::io::{REFUSED_BYTES, Wire};
+use super::memory::Memory;
+use super::sender::Peer;
 use super::slot::Slot;
 use super::{Handler, Limits, RawHead, Refusal};
+use crate::ambient;
 
 /// After the last answer, a client may go on sending this long before the connection is cut…
 const LINGER: Duration = Duration::from_secs(3);
@@ -42,6 +45,10 @@ pub struct Door<H> {
     pub stopping: Arc<AtomicBool>,
     /// Wakes idle connections when the listener stops.
     pub stopped: Notify,
+    /// What the requests that are being received take.
+    pub memory: Arc<Memory>,
+    /// Whether the listener speaks TLS.
+    pub is_https: bool,
 }
 
 /// Serves one connection until it ends. `idle` is told when it rests, and may ask it to end.
@@ -51,11 +58,11 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let slot = Arc::new(Slot::new(Arc::clone(&door.stopping), Arc::clone(&idle)));
-    let handler = Arc::clone(&door.handler);
-    let larger_body = Box::new(move |target: &[u8], head: &[u8]| handler.larger_body(target, head, peer));
-    let wire = Wire::new(io, Arc::clone(&door.limits), larger_body, Arc::clone(&slot));
+    let sender = Box::new(Peer { handler: Arc::clone(&door.handler), address: peer });
+    let wire = Wire::new(io, Arc::clone(&door.limits), sender, (Arc::clone(&slot), door.memory.part()));
     // Counted for this connection alone: the door's own count would be fought over by every request.
-    let upper = Arc::new(Upper { handler: Arc::clone(&door.handler), slot, peer });
+    let handler = Arc::clone(&door.handler);
+    let upper = Arc::new(Upper { handler, slot, peer, is_https: door.is_https });
     let service = service_fn(|request| {
         let upper = Arc::clone(&upper);
         async move { Ok::<_, Infallible>(upper.answer(request).await) }
@@ -82,29 +89,30 @@ where
         }
     }
     let (io, refused, unread) = connection.into_parts().io.into_rest();
-    take_leave(&*door.handler, io, refused, unread, peer).await;
+    let mut answer = Vec::new();
+    let lingers = unread || refused.is_some();
+    if let Some((fault, refusal)) = refused {
+        answer = fault.answer(refusal.line.starts_with(b"HEAD "), door.is_https);
+        door.handler.refused(refusal, peer).await;
+    }
+    // What was asked to leave before has its last answer in flight.
+    let may_be_cut = !idle.is_leaving() || idle.is_cut();
+    idle.rest(ambient::stopwatch());
+    tokio::select! {
+        biased;
+        () = take_leave(io, &answer, lingers) => {}
+        () = idle.left(), if may_be_cut => debug!("a connection's place was needed while it closed"),
+    }
 }
 
-/// Records and answers what was refused, and closes so that the last answer arrives.
-async fn take_leave<H: Handler, T: AsyncRead + AsyncWrite + Unpin>(
-    handler: &H,
-    mut io: T,
-    refused: Option<(Fault, Refusal)>,
-    unread: bool,
-    peer: SocketAddr,
-) {
-    let linger = unread || refused.is_some();
-    let mut answer = Vec::new();
-    if let Some((fault, refusal)) = refused {
-        answer = fault.answer(refusal.line.starts_with(b"HEAD "));
-        handler.refused(refusal, peer).await;
-    }
+/// Says the last words, if any, and closes so that the last answer arrives.
+async fn take_leave<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, answer: &[u8], lingers: bool) {
     let last_words = async {
-        io.write_all(&answer).await?;
+        io.write_all(answer).await?;
         io.shutdown().await?;
         let mut read = 0;
         let mut bin = [0u8; 4096];
-        while linger && read < LINGER_BYTES {
+        while lingers && read < LINGER_BYTES {
             match io.read(&mut bin).await? {
                 0 => break,
                 more => read += more,
@@ -123,6 +131,7 @@ struct Upper<H> {
     handler: Arc<H>,
     slot: Arc<Slot>,
     peer: SocketAddr,
+    is_https: bool,
 }
 
 impl<H: Handler> Upper<H> {
@@ -133,7 +142,7 @@ impl<H: Handler> Upper<H> {
                 let handled = AssertUnwindSafe(self.handler.handle(request, head, self.peer));
                 handled.catch_unwind().await.unwrap_or_else(|_panic| {
                     error!("a request's handler panicked");
-                    Fault::BROKEN.response()
+                    Fault::BROKEN.response(self.is_https)
                 })
             }
             head => self.refuse(head).await,
@@ -153,7 +162,7 @@ impl<H: Handler> Upper<H> {
         line.truncate(REFUSED_BYTES);
         let refusal = Refusal { status: fault.status.as_u16(), reason: fault.message.to_owned(), line };
         self.handler.refused(refusal, self.peer).await;
-        fault.response()
+        fault.response(self.is_https)
     }
 }
 

@@ -4,7 +4,10 @@ use std::slice::SliceIndex;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -15,73 +18,105 @@ pub struct Fault {
     pub status: StatusCode,
     /// What is wrong, as a sentence.
     pub message: &'static str,
-    /// How to mend it, as an imperative sentence.
+    /// How to fix it, as an imperative sentence.
     pub hint: &'static str,
+    /// After how many seconds it may be sent again, where that helps.
+    pub retry_after: Option<u32>,
+    /// What `WWW-Authenticate` asks for.
+    pub challenge: Option<&'static str>,
 }
+
+/// How long browsers come by https only, once they did.
+pub const ONE_YEAR: &str = "max-age=31536000";
 
 impl Fault {
     /// 400: the head or the body's framing is not HTTP/1.1 as this door reads it.
     pub const fn bad(message: &'static str, hint: &'static str) -> Fault {
-        Fault { status: StatusCode::BAD_REQUEST, message, hint }
+        Fault::new(StatusCode::BAD_REQUEST, message, hint)
+    }
+
+    pub const fn new(status: StatusCode, message: &'static str, hint: &'static str) -> Fault {
+        Fault { status, message, hint, retry_after: None, challenge: None }
+    }
+
+    /// 503: send it again in a moment.
+    const fn overloaded(message: &'static str, hint: &'static str) -> Fault {
+        Fault { retry_after: Some(1), ..Fault::new(StatusCode::SERVICE_UNAVAILABLE, message, hint) }
     }
 
     /// 408: the head or the body did not arrive in time.
     pub const fn slow(message: &'static str) -> Fault {
         let hint = "send the whole request within the server's time limit";
-        Fault { status: StatusCode::REQUEST_TIMEOUT, message, hint }
+        Fault::new(StatusCode::REQUEST_TIMEOUT, message, hint)
     }
 
     /// 413: the body is larger than the server takes.
-    pub const BODY_TOO_LARGE: Fault = Fault {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        message: "the body is larger than this server takes",
-        hint: "send a smaller body, or raise `max_body_bytes`",
-    };
+    pub const BODY_TOO_LARGE: Fault = Fault::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the body is larger than this server takes",
+        "send a smaller body, or raise `max_body_bytes`",
+    );
 
     /// 414: the request line is too long.
-    pub const LINE_TOO_LONG: Fault = Fault {
-        status: StatusCode::URI_TOO_LONG,
-        message: "the request line is too long",
-        hint: "send the parameters in the body of a POST",
-    };
+    pub const LINE_TOO_LONG: Fault = Fault::new(
+        StatusCode::URI_TOO_LONG,
+        "the request line is too long",
+        "send the parameters in the body of a POST",
+    );
 
     /// 431: too many headers, or too large ones.
-    pub const HEAD_TOO_LARGE: Fault = Fault {
-        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        message: "the request's headers are too many or too large",
-        hint: "send fewer or shorter headers",
-    };
+    pub const HEAD_TOO_LARGE: Fault = Fault::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "the request's headers are too many or too large",
+        "send fewer or shorter headers",
+    );
 
     /// 400: the client stopped sending in the middle of a request.
     pub const CUT_OFF: Fault =
         Fault::bad("the connection ended before the request did", "send the whole request before closing");
+
+    /// 503: the request was not whole when its connection's place was needed.
+    pub const CROWDED_OUT: Fault = Fault::overloaded(
+        "all connections are taken, and the request was not whole when its place was needed",
+        "send it again, without a pause within it",
+    );
+
+    /// 503: the requests that are being received take all the memory they may.
+    pub const NO_MEMORY: Fault = Fault::overloaded(
+        "too many large requests are being received at the same time",
+        "send it again in a moment, or send a smaller one",
+    );
 
     /// 400: hyper read another target than the one it was handed. Never seen; this is the last guard.
     pub const NOT_AS_READ: Fault =
         Fault::bad("the request cannot be read in one way only", "send the request percent-encoded");
 
     /// 500: the handler broke.
-    pub const BROKEN: Fault = Fault {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        message: "this server failed to answer",
-        hint: "try again; see the server's log",
-    };
+    pub const BROKEN: Fault = Fault::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "this server failed to answer",
+        "try again; see the server's log",
+    );
 
     /// 500: the positions that were read of a message lie outside its bytes. Never seen; see [`part`].
-    pub const MISCOUNTED: Fault = Fault {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        message: "this server lost count of the request's bytes",
-        hint: "send it again on a new connection, and report it",
-    };
+    pub const MISCOUNTED: Fault = Fault::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "this server lost count of the request's bytes",
+        "send it again on a new connection, and report it",
+    );
 
     /// The machine-readable word for the status, in the answer's `error.code`.
     pub const fn code(&self) -> &'static str {
         match self.status.as_u16() {
+            401 => "unauthorized",
+            403 => "forbidden",
             408 => "request_timeout",
             413 => "body_too_large",
             414 => "request_line_too_long",
+            429 => "too_many",
             431 => "headers_too_large",
             500 => "internal_error",
+            503 => "overloaded",
             _ => "bad_request",
         }
     }
@@ -90,33 +125,60 @@ impl Fault {
         json!({"error": {"code": self.code(), "message": self.message, "hint": self.hint}}).to_string()
     }
 
-    /// The whole answer as bytes; without a body where the request was a HEAD.
-    pub fn answer(&self, to_head: bool) -> Vec<u8> {
-        // The phrase is for people who read along; a status without one has none.
-        let reason = self.status.canonical_reason().unwrap_or_default();
-        let body = self.body();
-        let mut answer = format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.status.as_u16(),
-            body.len()
-        );
-        if !to_head {
-            answer.push_str(&body);
-        }
-        answer.into_bytes()
-    }
-
-    /// The same answer where hyper writes it; the connection closes after it.
-    pub fn response(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.body())));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
+    /// The headers of the answer, but for its length.
+    fn headers(&self, is_https: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if is_https {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONE_YEAR));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        headers
+    }
+
+    /// The whole answer as bytes; without a body where the request was a HEAD. `is_https`: by our own TLS.
+    pub fn answer(&self, to_head: bool, is_https: bool) -> Vec<u8> {
+        // The phrase is for people who read along; a status without one has none.
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let body = self.body();
+        let mut answer = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
+        for (name, value) in &self.headers(is_https) {
+            answer.extend_from_slice(title_case(name.as_str()).as_bytes());
+            answer.extend_from_slice(b": ");
+            answer.extend_from_slice(value.as_bytes());
+            answer.extend_from_slice(b"\r\n");
+        }
+        answer.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+        if !to_head {
+            answer.extend_from_slice(body.as_bytes());
+        }
+        answer
+    }
+
+    /// The same answer where hyper writes it; the connection closes after it.
+    pub fn response(&self, is_https: bool) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.body())));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers(is_https);
         response
     }
+}
+
+/// `content-type` as `Content-Type`: some clients only look for that.
+fn title_case(name: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    name.split('-').map(capital).collect::<Vec<_>>().join("-")
 }
 
 /// The bytes of a message at `place`.

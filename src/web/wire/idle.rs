@@ -1,62 +1,106 @@
-//! Whether a connection rests between two requests, since when, and the wish that it end for another's sake.
+//! What a connection waits for and since when, and the wish that it end for another's sake.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use futures_util::task::AtomicWaker;
 
-/// One connection's rest. Its task writes it, at no more cost than a store; the listener reads it when it
+/// One connection's waiting. Its task writes it, at no more cost than a store; the listener reads it when it
 /// needs the place.
 pub struct Idle {
-    /// From when rests are counted: the listener's beginning.
+    /// From when times are counted: the listener's beginning.
     epoch: Instant,
-    /// Microseconds from the epoch, plus 1, at which the rest began; 0 from the first byte of a request to
-    /// the last of its answer.
+    /// 0 while its request is being answered. Else twice the microseconds from the epoch, plus 2, since which it
+    /// waits for its client; odd where a request has begun, or its answer is not taken.
     since: AtomicU64,
-    leaving: AtomicBool,
+    leaving: AtomicU8,
     task: AtomicWaker,
 }
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// The next request; nothing of it is here.
+    Resting,
+    /// The rest of a request, or the client to take the answer.
+    Halfway,
+}
+
+/// [`Idle::leaving`]: not asked; asked while it rested, and a request that is faster is answered; asked halfway.
+const STAYS: u8 = 0;
+const LEAVES: u8 = 1;
+const IS_CUT: u8 = 2;
 
 impl Idle {
     /// A connection that is new at `now`: it rests until it sends something.
     pub fn new(epoch: Instant, now: Instant) -> Idle {
-        let idle = Idle {
-            epoch,
-            since: AtomicU64::new(0),
-            leaving: AtomicBool::new(false),
-            task: AtomicWaker::new(),
-        };
+        let idle =
+            Idle { epoch, since: AtomicU64::new(0), leaving: AtomicU8::new(STAYS), task: AtomicWaker::new() };
         idle.rest(now);
         idle
     }
 
     /// Nothing is being asked from now on.
     pub fn rest(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.epoch);
-        let micros = since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros().into());
-        self.since.store(micros.saturating_add(1), Ordering::Relaxed);
+        self.since.store(self.place_of(now), Ordering::Relaxed);
     }
 
-    /// The first bytes of a request are here.
+    /// A request has begun, or an answer is not taken, and from `since` on the client is what is waited for;
+    /// where it was waited for already, that stays.
+    pub fn wait_halfway(&self, since: Instant) {
+        let before = self.since.load(Ordering::Relaxed);
+        if before & 1 == 0 {
+            self.since.store(self.place_of(since) | 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of a request are here: it does not rest any more.
     pub fn wake_up(&self) {
+        if self.since.load(Ordering::Relaxed) & 1 == 0 {
+            self.since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A request is whole, or its answer is being taken.
+    pub fn answer(&self) {
         self.since.store(0, Ordering::Relaxed);
     }
 
-    /// When the rest began, as a number that only has an order; `None` while a request is under way.
-    pub fn since(&self) -> Option<u64> {
-        Some(self.since.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    /// What it waits for, and since when, as a number that only has an order; `None` while a request is being
+    /// answered.
+    pub fn waits(&self) -> Option<(Waits, u64)> {
+        let since = self.since.load(Ordering::Relaxed);
+        let waits = if since & 1 == 0 { Waits::Resting } else { Waits::Halfway };
+        (since > 0).then_some((waits, since >> 1))
     }
 
-    /// Asks the connection to end. If a request reaches it first, it is answered before.
-    pub fn ask_to_leave(&self) {
-        self.leaving.store(true, Ordering::Release);
+    /// The number that [`Idle::waits`] has for a wait that began then.
+    pub fn number_of(&self, then: Instant) -> u64 {
+        self.place_of(then) >> 1
+    }
+
+    fn place_of(&self, then: Instant) -> u64 {
+        let since = then.saturating_duration_since(self.epoch);
+        let micros = since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros().into());
+        micros.saturating_add(1).saturating_mul(2) & !1
+    }
+
+    /// Asks the connection to end. One that rests answers a request that reaches it first.
+    pub fn ask_to_leave(&self, waits: Waits) {
+        let leaving = if waits == Waits::Resting { LEAVES } else { IS_CUT };
+        self.leaving.store(leaving, Ordering::Release);
         self.task.wake();
     }
 
     pub fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Acquire)
+        self.leaving.load(Ordering::Acquire) != STAYS
+    }
+
+    /// Whether it is to end in the middle of a request, or of an answer that is not taken.
+    pub fn is_cut(&self) -> bool {
+        self.leaving.load(Ordering::Acquire) == IS_CUT
     }
 
     /// The connection's task, to be woken when it is asked to leave.

@@ -4,17 +4,23 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tracing::error;
 
-use super::body::{Chunked, Fed};
+use super::body::Fed;
 use super::fault::{Fault, part};
-use super::head::{self, Framing, Head, Search};
+use super::framer::{Framer, target_of};
+use super::head::{self, Head, Search};
+use super::memory::{Hold, SentBy};
+use super::sender::Sender;
 use super::slot::Slot;
 use super::timer::{Timer, Waiting};
+use super::write_time::WriteTime;
 use super::{Limits, RawHead, Refusal};
+use crate::ambient;
 
 /// Read at least this much at a time.
 const READ_BYTES: usize = 4096;
@@ -38,13 +44,6 @@ enum Phase {
     Ended,
 }
 
-/// How much of the body is still to come.
-enum Framer {
-    /// This many bytes in all.
-    Length(usize),
-    Chunked(Chunked),
-}
-
 /// Which bytes hyper is given.
 enum Source {
     /// The ones that came, up to this offset of the inbox.
@@ -53,16 +52,13 @@ enum Source {
     Rewritten(usize),
 }
 
-/// The largest body that is taken with a request to a target and with a raw head, where the listener's own
-/// limit is less.
-pub type LargerBody = Box<dyn Fn(&[u8], &[u8]) -> Option<usize> + Send + Sync>;
-
 /// A stream between the client and hyper. See the room's first page for what it is for.
 pub struct Wire<T> {
     io: T,
     limits: Arc<Limits>,
-    larger_body: LargerBody,
+    sender: Box<dyn Sender>,
     slot: Arc<Slot>,
+    hold: Hold,
     /// What the client has sent; what lies before `start` is done with.
     inbox: Vec<u8>,
     start: usize,
@@ -76,17 +72,25 @@ pub struct Wire<T> {
     /// One empty line before a request line has been skipped.
     skipped_blank: bool,
     timer: Timer,
+    write_time: WriteTime,
     refused: Option<(Fault, Refusal)>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     /// A wire over a stream on which no byte has been read.
-    pub fn new(io: T, limits: Arc<Limits>, larger_body: LargerBody, slot: Arc<Slot>) -> Wire<T> {
+    pub fn new(
+        io: T,
+        limits: Arc<Limits>,
+        sender: Box<dyn Sender>,
+        (slot, hold): (Arc<Slot>, Hold),
+    ) -> Wire<T> {
         Wire {
             io,
+            write_time: WriteTime::new(limits.write),
             limits,
-            larger_body,
+            sender,
             slot,
+            hold,
             inbox: Vec::new(),
             start: 0,
             outbox: Vec::new(),
@@ -127,11 +131,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             };
             let bytes = part(unread, ..length)?;
             let head = head::read(bytes)?;
-            let larger = || {
-                let target = head.form.origin(part(bytes, head.target.clone())?)?;
-                Ok((self.larger_body)(&target, bytes))
-            };
-            let framer = framer(&head, self.limits.body_bytes, larger)?;
+            let larger = || self.sender.larger_body(&target_of(&head, bytes)?, bytes);
+            let framer = Framer::new(&head, self.limits.body_bytes, &larger)?;
             let awaits_body = !matches!(framer, Framer::Length(0));
             if head.expects_continue && awaits_body && unread.len() == length {
                 self.interim = CONTINUE;
@@ -162,7 +163,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 }
             }
             Framer::Chunked(chunked) => {
-                let Fed::Complete(used) = chunked.feed(part(&self.inbox, body_at..)?)? else {
+                let bytes = part(&self.inbox, self.start..body_at)?;
+                let larger = || self.sender.larger_body(&target_of(head, bytes)?, bytes);
+                let Fed::Complete(used) = chunked.feed(part(&self.inbox, body_at..)?, &larger)? else {
                     self.inbox.truncate(body_at);
                     return Ok(false);
                 };
@@ -179,7 +182,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         };
         let unread = part(&self.inbox, self.start..)?;
         let bytes = part(unread, ..head.length)?;
-        let target = head.form.origin(part(bytes, head.target.clone())?)?;
+        let target = target_of(&head, bytes)?;
         let handed = head::repair(&target);
         self.number += 1;
         let line = part(bytes, head.line.clone())?.to_vec();
@@ -200,6 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.slot.put(RawHead { number: self.number, line, target, handed });
         self.phase = Phase::Handing(source);
         self.timer.stop();
+        self.slot.idle().answer();
         Ok(true)
     }
 
@@ -266,6 +270,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     fn turn(&mut self, cx: &mut Context<'_>) {
         self.phase = Phase::Head(Search::default());
         self.skipped_blank = false;
+        self.hold.give_back();
         // hyper was told to wait and may not ask again before it is woken: by the socket, by the alarm,
         // or, where bytes are here already, by us.
         let idle = !self.at_end && !self.has_unread();
@@ -304,6 +309,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether what is collected may take the memory that it takes.
+    fn has_memory(&mut self) -> bool {
+        let chunked = if let Phase::Body(_, framer) = &self.phase { framer.capacity() } else { 0 };
+        let bytes = self.inbox.capacity() + chunked;
+        self.hold.covers(bytes)
+            || self.hold.grow_to(bytes, SentBy::Stranger)
+            || (self.is_known() && self.hold.grow_to(bytes, SentBy::Known))
+    }
+
+    /// Whether the sender is known: a larger body is taken of no one else.
+    fn is_known(&self) -> bool {
+        let Phase::Body(head, framer) = &self.phase else { return false };
+        let bytes = self.inbox.get(self.start..).unwrap_or_default();
+        framer.limit() > self.limits.body_bytes
+            || target_of(head, bytes).is_ok_and(|target| self.sender.is_known(&target))
+    }
+
     /// What is waited for at this point, by what has come so far.
     fn waiting(&self) -> Waiting {
         match &self.phase {
@@ -319,7 +341,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         loop {
             match self.advance() {
                 Ok(true) => return Poll::Ready(Ok(())),
-                Ok(false) => {}
+                Ok(false) if self.has_memory() => {}
+                Ok(false) => return self.refuse(Fault::NO_MEMORY),
                 Err(fault) => return self.refuse(fault),
             }
             let waiting = self.waiting();
@@ -336,9 +359,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             if nothing_came && self.slot.is_stopping() {
                 return self.end();
             }
+            if self.slot.is_cut() {
+                return self.refuse(Fault::CROWDED_OUT);
+            }
             let rung = self.timer.poll(cx, waiting, &self.limits);
             if nothing_came {
                 self.rest();
+            } else if let Some(since) = self.timer.since() {
+                self.slot.idle().wait_halfway(since);
             }
             ready!(rung);
             return match waiting {
@@ -365,34 +393,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    /// A write that makes no progress ends the connection: an unread answer costs no more than its time.
-    fn patient<V>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<V>>) -> Poll<io::Result<V>> {
-        if write.is_ready() {
-            self.timer.stop_writing();
-            return write;
+    /// A client that leaves its answers untaken ends the connection: they cost no more than its time. `taken`
+    /// is how many bytes a write that was done has handed over.
+    fn patient<V>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: Poll<io::Result<V>>,
+        taken: impl FnOnce(&V) -> usize,
+    ) -> Poll<io::Result<V>> {
+        if let Poll::Ready(done) = write {
+            if !self.write_time.is_whole()
+                && self.write_time.take(done.as_ref().map_or(0, taken), ambient::stopwatch())
+            {
+                self.timer.stop();
+                self.slot.idle().answer();
+            }
+            return Poll::Ready(done);
         }
-        self.timer.poll(cx, Waiting::Write, &self.limits).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        if self.slot.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let (ends, counts_from) = self.write_time.block(ambient::stopwatch(), UNTAKEN);
+        self.slot.idle().wait_halfway(counts_from);
+        self.timer.poll_at(cx, ends).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
+/// A client that has left its answers untaken for so long may lose its place to another.
+const UNTAKEN: Duration = Duration::from_secs(5);
 const SLOW_HEAD: Fault = Fault::slow("the request's head did not arrive in time");
 const SLOW_BODY: Fault = Fault::slow("the request's body did not arrive in time");
-
-/// How the body is collected. Only where the usual limit does not do is the target asked for its own.
-fn framer(
-    head: &Head,
-    usual: usize,
-    larger: impl Fn() -> Result<Option<usize>, Fault>,
-) -> Result<Framer, Fault> {
-    match head.framing {
-        Framing::Chunked => Ok(Framer::Chunked(Chunked::new(usual.max(larger()?.unwrap_or(0))))),
-        Framing::Length(length) => match usize::try_from(length) {
-            Ok(length) if length <= usual => Ok(Framer::Length(length)),
-            Ok(length) if larger()?.is_some_and(|most| length <= most) => Ok(Framer::Length(length)),
-            _ => Err(Fault::BODY_TOO_LARGE),
-        },
-    }
-}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
     fn poll_read(
@@ -422,7 +452,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         let written = Pin::new(&mut wire.io).poll_write(cx, bytes);
-        wire.patient(cx, written)
+        wire.patient(cx, written, |bytes| *bytes)
     }
 
     fn poll_write_vectored(
@@ -432,7 +462,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         let written = Pin::new(&mut wire.io).poll_write_vectored(cx, pieces);
-        wire.patient(cx, written)
+        wire.patient(cx, written, |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -443,7 +473,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let flushed = Pin::new(&mut wire.io).poll_flush(cx);
-        ready!(wire.patient(cx, flushed))?;
+        ready!(wire.patient(cx, flushed, |()| 0))?;
         if let Phase::Answering = wire.phase
             && wire.slot.take_answered()
         {

@@ -24,13 +24,17 @@
 pub mod body;
 pub mod exchange;
 pub mod fault;
+pub mod framer;
 pub mod head;
 pub mod hints;
 pub mod idle;
 pub mod io;
+pub mod memory;
+pub mod sender;
 pub mod slot;
 pub mod target_form;
 pub mod timer;
+pub mod write_time;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +44,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+
+use self::fault::Fault;
 
 /// The request line of one request as it came, given to the handler beside hyper's view of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +83,17 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The largest body in bytes that is taken with a request to this target and with this head, where it is
     /// larger than [`Limits::body_bytes`]. Asked only where that limit does not do.
-    fn larger_body(&self, _target: &[u8], _head: &[u8], _peer: SocketAddr) -> Option<usize> {
-        None
+    ///
+    /// # Errors
+    /// What is answered instead of "too large".
+    fn larger_body(&self, _: &[u8], _: &[u8], _: SocketAddr) -> Result<Option<usize>, Fault> {
+        Ok(None)
+    }
+
+    /// Whether who sends a request to this target is known, by a key in it. Asked where strangers take all the
+    /// memory that they may.
+    fn is_known(&self, _target: &[u8]) -> bool {
+        false
     }
 
     /// Whether this peer may have more connections than one address's share: it speaks for many.
@@ -101,13 +116,17 @@ pub struct Limits {
     pub headers: usize,
     /// The largest body in bytes, chunk framing not counted; beyond it 413.
     pub body_bytes: usize,
+    /// The most memory in bytes of all requests that are being received; half of it for strangers. Beyond it
+    /// 503.
+    pub memory_bytes: usize,
     /// From a head's first byte to its last; also how long a new connection may stay silent. Then 408.
     pub head: Duration,
     /// From the end of a head to the end of its body; then 408.
     pub body: Duration,
     /// Between two requests; then the connection is closed without a word.
     pub idle: Duration,
-    /// How long the client may take none of an answer's bytes; then the connection is dropped.
+    /// How long the client may leave answers untaken, in all; what it takes in time gives it back. Then the
+    /// connection is dropped.
     pub write: Duration,
 }
 
@@ -118,6 +137,7 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             headers: 64,
             body_bytes: 64 * 1024,
+            memory_bytes: 128 * 1024 * 1024,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
             idle: Duration::from_secs(60),

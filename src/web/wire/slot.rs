@@ -47,6 +47,11 @@ impl Slot {
         self.answered.load(Ordering::Acquire) && self.answered.swap(false, Ordering::AcqRel)
     }
 
+    /// Whether the connection is to end in the middle of what it does: another needs the place.
+    pub fn is_cut(&self) -> bool {
+        self.idle.is_cut()
+    }
+
     /// Whether the connection is to end: the listener stops, or another needs the place. The next answer is
     /// its last.
     pub fn is_stopping(&self) -> bool {

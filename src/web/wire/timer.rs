@@ -20,8 +20,6 @@ pub enum Waiting {
     Head,
     /// The rest of a body.
     Body,
-    /// The client, to take an answer's bytes.
-    Write,
 }
 
 impl Waiting {
@@ -31,7 +29,6 @@ impl Waiting {
             Waiting::Next => limits.idle,
             Waiting::Head => limits.head,
             Waiting::Body => limits.body,
-            Waiting::Write => limits.write,
         }
     }
 }
@@ -91,15 +88,14 @@ impl Timer {
         self.waiting.map(|wait| wait.since)
     }
 
+    /// Ready at `deadline`.
+    pub fn poll_at(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        self.waiting = None;
+        self.poll_alarm(cx, deadline)
+    }
+
     /// What was waited for has come.
     pub fn stop(&mut self) {
         self.waiting = None;
-    }
-
-    /// The client took bytes of an answer.
-    pub fn stop_writing(&mut self) {
-        if self.waiting.is_some_and(|wait| wait.on == Waiting::Write) {
-            self.waiting = None;
-        }
     }
 }
