@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use postbridge::domain::click_size::ClickSize;
 use postbridge::domain::time::Time;
-use postbridge::web::click_budget::{ClickBudget, ClickLimits, MOST_ADDRESSES};
+use postbridge::web::click_budget::{ClickBudget, ClickLimits, MOST_ADDRESSES, Texts};
 use postbridge::web::unrecorded::{LastDay, Unrecorded, UnrecordedReason};
 
 const USUAL: ClickLimits = ClickLimits { per_address: 200, bytes: 4096 * 1024 };
@@ -61,6 +61,34 @@ fn two_hundred_ordinary_clicks_a_second_of_one_address_are_all_recorded_whole() 
         let now = at(20_000 + tick * 5);
         assert_eq!(press(&budget, carrier, (1, 1_500), now), [1, 0, 0], "tick {tick}");
     }
+}
+
+/// Clicks whose parameters are in their landing URLs too: stored once, and counted twice at first sight.
+struct Twice(usize);
+
+impl Texts for Twice {
+    fn at_most(&self) -> usize {
+        2 * self.0
+    }
+
+    fn exactly(&self) -> usize {
+        self.0
+    }
+}
+
+#[test]
+fn what_a_landing_url_holds_makes_no_one_lose_long_values() {
+    let budget = budget(USUAL);
+    let carrier = address("198.51.100.7");
+    let seconds = 60;
+    for tick in 0..200 * seconds {
+        let size = budget.admit(carrier, Twice(1_700), at(tick * 5));
+        assert_eq!(size, Some(ClickSize::Full), "tick {tick}");
+    }
+    // Twice as many bytes that are not in it are too many for an address.
+    let later = 10_000 + seconds * 1_000;
+    let whole = |tick: i64| budget.admit(carrier, 3_400, at(later + tick * 5)) == Some(ClickSize::Full);
+    assert!(!(0..200 * seconds).all(whole));
 }
 
 #[test]

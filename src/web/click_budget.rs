@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::domain::click::Click;
 use crate::domain::click_size::ClickSize;
 use crate::domain::time::Time;
 use crate::web::per_address::home_of;
@@ -132,16 +133,22 @@ impl Buckets {
         self.clicks.level == 0 && self.doubled.level == 0 && self.bytes.level == 0
     }
 
-    /// How much of a click with so many bytes this address may have recorded.
-    fn admit(&self, limits: ClickLimits, (bytes, short): (u64, u64)) -> Result<ClickSize, UnrecordedReason> {
+    /// How much of a click this address may have recorded, and with how many bytes it is charged.
+    fn admit(&self, limits: ClickLimits, bytes: &Charge<'_>) -> Result<(ClickSize, u64), UnrecordedReason> {
         let has_room = |bytes| self.bytes.has_room(limits.address_bytes(), bytes);
-        if self.clicks.has_room(limits.clicks(), 1) && has_room(bytes) {
-            return Ok(ClickSize::Full);
+        let is_within_rate = self.clicks.has_room(limits.clicks(), 1);
+        if is_within_rate && has_room(bytes.full) {
+            return Ok((ClickSize::Full, bytes.full));
         }
         if !self.doubled.has_room(limits.doubled(), 1) {
             return Err(UnrecordedReason::Rate);
         }
-        if has_room(short) { Ok(ClickSize::Short) } else { Err(UnrecordedReason::AddressBytes) }
+        if !has_room(bytes.short) {
+            return Err(UnrecordedReason::AddressBytes);
+        }
+        // Only a click that would lose its long values is counted exactly.
+        let exact = is_within_rate.then(bytes.exact).filter(|exact| has_room(*exact));
+        Ok(exact.map_or((ClickSize::Short, bytes.short), |exact| (ClickSize::Full, exact)))
     }
 
     fn add(&mut self, limits: ClickLimits, size: ClickSize, bytes: u64) {
@@ -153,21 +160,57 @@ impl Buckets {
     }
 }
 
+/// What a click's texts take, in bytes.
+pub trait Texts {
+    /// At most so many: what is found at little cost.
+    fn at_most(&self) -> usize;
+    /// So many as are stored.
+    fn exactly(&self) -> usize;
+}
+
+impl Texts for &Click {
+    fn at_most(&self) -> usize {
+        self.most_text_bytes()
+    }
+
+    fn exactly(&self) -> usize {
+        self.text_bytes()
+    }
+}
+
+impl Texts for usize {
+    fn at_most(&self) -> usize {
+        *self
+    }
+
+    fn exactly(&self) -> usize {
+        *self
+    }
+}
+
+/// The bytes with which something is charged.
+struct Charge<'a> {
+    full: u64,
+    short: u64,
+    /// In full, counted exactly.
+    exact: &'a dyn Fn() -> u64,
+}
+
 impl ClickBudget {
     /// From now on this is allowed.
     pub fn set(&self, limits: ClickLimits) {
         self.state.lock().limits = limits;
     }
 
-    /// How much of a click whose texts have so many bytes is recorded; `None`: nothing, and it is counted as
+    /// How much of a click with these texts is recorded; `None`: nothing, and it is counted as
     /// unrecorded. `address` is `None` where it is not known whose the click is: then only what all may have
     /// together limits it.
-    pub fn admit(&self, address: Option<IpAddr>, texts: usize, now: Time) -> Option<ClickSize> {
+    pub fn admit(&self, address: Option<IpAddr>, texts: impl Texts, now: Time) -> Option<ClickSize> {
         self.admit_by(|limits| limits, (address, texts), now)
     }
 
     /// The same of a click whose endpoint limits the clicks of an address itself: only its bytes count.
-    pub fn admit_bytes(&self, address: Option<IpAddr>, texts: usize, now: Time) -> Option<ClickSize> {
+    pub fn admit_bytes(&self, address: Option<IpAddr>, texts: impl Texts, now: Time) -> Option<ClickSize> {
         self.admit_by(|limits| ClickLimits { per_address: 0, ..limits }, (address, texts), now)
     }
 
@@ -177,7 +220,8 @@ impl ClickBudget {
         let mut state = self.state.lock();
         let counted = ClickLimits { per_address: 0, ..state.limits };
         let bytes = (bytes + BYTES_BESIDE_TEXTS) as u64;
-        state.admit(counted, (address, bytes, bytes), now).is_ok()
+        let charge = Charge { full: bytes, short: bytes, exact: &|| bytes };
+        state.admit(counted, (address, &charge), now).is_ok()
     }
 
     /// How many addresses are remembered.
@@ -188,24 +232,29 @@ impl ClickBudget {
     fn admit_by(
         &self,
         counted: fn(ClickLimits) -> ClickLimits,
-        (address, texts): (Option<IpAddr>, usize),
+        (address, texts): (Option<IpAddr>, impl Texts),
         now: Time,
     ) -> Option<ClickSize> {
         let mut state = self.state.lock();
         let counted = counted(state.limits);
-        let of = |size: ClickSize| (texts.min(size.most_texts()) + BYTES_BESIDE_TEXTS) as u64;
-        let admitted = state.admit(counted, (address, of(ClickSize::Full), of(ClickSize::Short)), now);
+        let of = |texts: usize, size: ClickSize| (texts.min(size.most_texts()) + BYTES_BESIDE_TEXTS) as u64;
+        let charge = Charge {
+            full: of(texts.at_most(), ClickSize::Full),
+            short: of(texts.at_most(), ClickSize::Short),
+            exact: &|| of(texts.exactly(), ClickSize::Full),
+        };
+        let admitted = state.admit(counted, (address, &charge), now);
         drop(state);
         admitted.inspect_err(|reason| self.unrecorded.count(*reason, now)).ok()
     }
 }
 
 impl State {
-    /// How much is recorded of what has so many bytes in full and so many when it is short.
+    /// How much is recorded of what is charged so.
     fn admit(
         &mut self,
         counted: ClickLimits,
-        (address, full, short): (Option<IpAddr>, u64, u64),
+        (address, charge): (Option<IpAddr>, &Charge<'_>),
         now: Time,
     ) -> Result<ClickSize, UnrecordedReason> {
         let limits = self.limits;
@@ -220,8 +269,7 @@ impl State {
             None => &mut unknown,
         };
         buckets.settle(limits, now);
-        let size = buckets.admit(counted, (full, short))?;
-        let charged = if size == ClickSize::Full { full } else { short };
+        let (size, charged) = buckets.admit(counted, charge)?;
         if !all_bytes.has_room(limits.all_bytes(), charged) {
             return Err(UnrecordedReason::Bytes);
         }

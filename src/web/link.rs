@@ -202,7 +202,7 @@ impl Links {
         let Arriving { id, draft, now, .. } = arriving;
         let mut click = draft.into_click(id, now);
         let admitted = if self.health.disk_space().records_visitors() {
-            self.budget.admit(key.address(), click.most_text_bytes(), now)
+            self.budget.admit(key.address(), &click, now)
         } else {
             self.budget.unrecorded.count(UnrecordedReason::Disk, now);
             None

@@ -212,7 +212,7 @@ impl Tag {
         let whose = Whose { browser: visitor::browser(request), visitor, placement };
         let mut seen = SeenClick::new(&self.sight, told, whose, now);
         if !seen.is_refused() {
-            match self.budget.admit_bytes(call.limit_key.address(), seen.click.most_text_bytes(), now) {
+            match self.budget.admit_bytes(call.limit_key.address(), &seen.click, now) {
                 // The tag keeps it and sends it again.
                 None => return too_many_bytes(),
                 Some(ClickSize::Full) => {}

@@ -86,7 +86,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Errors
     /// What is answered instead of "too large".
-    fn larger_body(&self, _: &[u8], _: &[u8], _: SocketAddr) -> Result<Option<usize>, Fault> {
+    fn larger_body(&self, _target: &[u8], _head: &[u8], _peer: SocketAddr) -> Result<Option<usize>, Fault> {
         Ok(None)
     }
 
