@@ -211,8 +211,11 @@ impl Upkeep {
         let Some(record) = self.clock.record() else { return Ok(()) };
         let is_old = self.kept.is_none_or(|kept| {
             let believed = record.believed.millis_since(kept.believed);
+            let aged = record.age.now.millis_since(kept.age.now);
             match (kept.doubt, record.doubt) {
-                (Some(kept), Some(doubt)) => (doubt.agreed_ms - kept.agreed_ms).abs() >= DOUBT_KEPT_MS,
+                (Some(kept), Some(doubt)) => {
+                    aged.max((doubt.agreed_ms - kept.agreed_ms).abs()) >= DOUBT_KEPT_MS
+                }
                 (None, None) => !(0..CLOCK_KEPT_MS).contains(&believed),
                 _ => true,
             }

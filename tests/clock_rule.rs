@@ -1,7 +1,8 @@
 //! Whether the wall clock is believed.
 
-use postbridge::domain::clock_rule::{AGREE_MS, Change, ClockRule, FAR_MS, Reading};
-use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
+use postbridge::domain::age_clock::FAR_MS;
+use postbridge::domain::clock_rule::{AGREE_MS, Change, ClockRule, Reading};
+use postbridge::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 
 fn at(millis: i64) -> Time {
     Time::parse("2026-01-01T00:00:00Z").unwrap().plus_millis(millis)
@@ -115,4 +116,60 @@ fn a_clock_that_was_set_back_far_is_not_believed_either_and_can_return() {
 fn an_empty_store_believes_the_first_time_it_sees() {
     let rule = ClockRule::new(None, None, at(0));
     assert!(rule.believes(at(0)) && !rule.believes(at(3 * DAY_MS)));
+}
+
+#[test]
+fn a_machine_that_is_suspended_every_day_counts_its_running_in_total() {
+    let mut rule = settled();
+    let (mut wall, mut running, mut days) = (9 * DAY_MS, 0, 0);
+    rule.observe(reading(wall, running));
+    loop {
+        // Eight hours of work, in ticks of ten minutes; then it sleeps.
+        for _ in 0..48 {
+            (wall, running) = (wall + 10 * MINUTE_MS, running + 10 * MINUTE_MS);
+            if rule.observe(reading(wall, running)) == Some(Change::Believed) {
+                assert_eq!(days, 3, "on the fourth day: what passes together with a sleep does not count");
+                return;
+            }
+        }
+        wall += 16 * HOUR_MS;
+        days += 1;
+        assert!(days < 5, "never");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_every_day_or_runs_fast_does_not_collect_its_running() {
+    for (each_tick, each_day) in [(0, -HOUR_MS), (MINUTE_MS / 2, 0)] {
+        let mut rule = settled();
+        let (mut wall, mut running) = (400 * DAY_MS, 0);
+        for _ in 0..20 {
+            for _ in 0..8 * 60 {
+                (wall, running) = (wall + MINUTE_MS + each_tick, running + MINUTE_MS);
+                assert_eq!(
+                    rule.observe(reading(wall, running)).filter(|change| *change == Change::Believed),
+                    None
+                );
+            }
+            wall += each_day;
+        }
+    }
+}
+
+#[test]
+fn what_ages_never_goes_back_and_counts_running_while_the_clock_is_not_believed() {
+    let mut rule = settled();
+    rule.observe(reading(-500 * DAY_MS, 0));
+    rule.observe(reading(-500 * DAY_MS + 10 * HOUR_MS, 10 * HOUR_MS));
+    let age = |rule: &ClockRule| rule.record(reading(0, 0)).age;
+    assert_eq!(age(&rule).now, at(10 * HOUR_MS));
+    rule.observe(reading(11 * HOUR_MS, 11 * HOUR_MS));
+    assert_eq!(age(&rule).now, at(11 * HOUR_MS), "nothing counts twice");
+    rule.confirm(at(-500 * DAY_MS));
+    assert_eq!(age(&rule).now, at(11 * HOUR_MS));
+    rule.observe(reading(-500 * DAY_MS + HOUR_MS, 12 * HOUR_MS));
+    assert_eq!(age(&rule).now, at(12 * HOUR_MS), "it goes on from there");
+    rule.confirm(at(3 * DAY_MS));
+    let jumped = age(&rule);
+    assert_eq!((jumped.now, jumped.ahead_ms, jumped.jumped_ms), (at(3 * DAY_MS), 0, 60 * HOUR_MS));
 }

@@ -19,6 +19,7 @@ mod cli_parts;
 mod click_body;
 mod click_budget;
 mod click_keeping;
+mod clock_ages;
 mod clock_journeys;
 mod clock_rule;
 mod config_creatives;

@@ -231,7 +231,7 @@ fn a_clock_that_is_not_believed_is_told_and_confirmed_by_the_command() {
     let disbelieve = || {
         let store = Embedded::open_sled(&folder.path().join("data")).unwrap();
         let believed = Time::parse("2024-01-01T00:00:00Z").unwrap();
-        crate::store_ground::wait(store.keep_clock(ClockRecord { believed, doubt: None })).unwrap();
+        crate::store_ground::wait(store.keep_clock(ClockRecord::new(believed))).unwrap();
         crate::store_ground::wait(store.close()).unwrap();
     };
     disbelieve();

@@ -89,7 +89,7 @@ async fn a_paused_retention_is_on_the_first_page_and_ends_by_a_button() {
     let world = World::busy().await;
     world.get("/conversions").await.hides("Retention is paused");
     world.get("/clock").await.shows("It is believed").hides("The clock is right");
-    let record = ClockRecord { believed: noon().plus_millis(-9 * DAY), doubt: None };
+    let record = ClockRecord::new(noon().plus_millis(-9 * DAY));
     world.clock.go_by(Some(record), None);
     world.get("/conversions").await.shows("Retention is paused").shows("more than 48 h after");
     world.get("/clock").await.shows("The clock is right");

@@ -7,7 +7,6 @@ use crate::ambient::Clock;
 use crate::cli::remote::{Asked, Remote, refusal};
 use crate::cli::{Failure, print, run_to_end};
 use crate::config::Config;
-use crate::domain::clock_rule::ClockRecord;
 use crate::problem::Problem;
 use crate::store::Store;
 use crate::store::embedded::Embedded;
@@ -50,8 +49,12 @@ async fn confirm_in_folder(config: &Config, server: &str) -> Result<(), Failure>
         return Err(failed(format!("there is no data folder {}", path.display())));
     }
     let store = Embedded::open_sled(path).map_err(|error| failed(error.to_string()))?;
-    let now = Clock::system().now();
-    let record = ClockRecord { believed: now, doubt: None };
+    let clock = Clock::system();
+    let (record, newest) = store.clock_record();
+    clock.go_by(record, newest);
+    clock.confirm();
+    let (now, record) = (clock.now(), clock.record());
+    let Some(record) = record else { return Err(failed("its clock goes by no rule".to_owned())) };
     store.keep_clock(record).await.map_err(|error| failed(error.to_string()))?;
     store.close().await.map_err(|error| failed(error.to_string()))?;
     print(&format!("the clock is confirmed for the next start: it is {now}\n"))

@@ -3,10 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::age_clock::{AgeClock, FAR_MS};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Time};
-
-/// How far the wall clock may be from the time that was believed last, in milliseconds.
-pub const FAR_MS: i64 = 48 * HOUR_MS;
 
 /// How long the wall clock and the monotonic clock must agree before a time that is far away is believed,
 /// in milliseconds of running.
@@ -28,7 +26,20 @@ pub struct Reading {
 pub struct ClockRecord {
     /// The latest time that was believed.
     pub believed: Time,
+    pub age: AgeClock,
     pub doubt: Option<DoubtRecord>,
+}
+
+impl ClockRecord {
+    /// Of a store that believes `now` from its first record on.
+    pub fn new(now: Time) -> ClockRecord {
+        ClockRecord { believed: now, age: AgeClock::at(now), doubt: None }
+    }
+
+    /// Whether what is received has the time by which it ages.
+    pub fn is_settled(&self) -> bool {
+        self.doubt.is_none() && self.age.ahead_ms == 0
+    }
 }
 
 /// A wall clock that is not believed, as it was last seen.
@@ -63,6 +74,9 @@ pub enum Change {
 #[derive(Debug, Clone)]
 pub struct ClockRule {
     believed: Time,
+    age: AgeClock,
+    /// What the monotonic clock showed at the last observation; `None` before the first.
+    seen_ms: Option<i64>,
     doubted: Option<Doubted>,
 }
 
@@ -70,33 +84,35 @@ pub struct ClockRule {
 struct Doubted {
     /// For how long both had agreed before `from`, in milliseconds.
     before_ms: i64,
-    /// From this reading on both agree.
+    /// From this reading on both agree; `None` after a restart.
     from: Option<Reading>,
-    wall: Time,
+    last: Reading,
 }
 
 impl ClockRule {
     /// Goes on from what was kept. Without a record, `newest` is the newest time in the store; without
     /// that either, the store is new and `now` is believed.
     pub fn new(record: Option<ClockRecord>, newest: Option<Time>, now: Time) -> ClockRule {
-        let Some(record) = record else {
-            return ClockRule { believed: newest.map_or(now, |newest| newest.min(now)), doubted: None };
-        };
+        let record = record.unwrap_or_else(|| ClockRecord::new(newest.map_or(now, |newest| newest.min(now))));
         let doubted = record.doubt.map(|doubt| {
             // A restart takes time, and it is not the clock that lost it.
             let goes_on = (0..=FAR_MS).contains(&now.millis_since(doubt.wall));
             let before_ms = if goes_on { doubt.agreed_ms.clamp(0, AGREE_MS) } else { 0 };
-            Doubted { before_ms, from: None, wall: doubt.wall }
+            Doubted { before_ms, from: None, last: Reading { wall: doubt.wall, running_ms: 0 } }
         });
-        ClockRule { believed: record.believed, doubted }
+        ClockRule { believed: record.believed, age: record.age, seen_ms: None, doubted }
     }
 
     /// Takes note of what both clocks show.
     pub fn observe(&mut self, now: Reading) -> Option<Change> {
+        let ran_ms = self.ran_ms(now);
+        self.seen_ms = Some(now.running_ms);
         if self.is_near(now.wall) {
             self.believed = self.believed.max(now.wall);
+            self.age.follow(self.believed);
             return self.doubted.take().map(|_| Change::Believed);
         }
+        self.age.run(ran_ms);
         let before = self.doubted;
         let doubted = before.map_or(Doubted::at(now), |doubted| doubted.seen(now));
         if doubted.agreed_ms(now) >= AGREE_MS {
@@ -109,7 +125,14 @@ impl ClockRule {
 
     /// A person says that the wall clock is right.
     pub fn confirm(&mut self, wall: Time) {
-        *self = ClockRule { believed: wall, doubted: None };
+        let is_step = self.is_near(wall) && wall >= self.believed;
+        self.believed = wall;
+        if is_step {
+            self.age.follow(wall)
+        } else {
+            self.age.jump(wall)
+        }
+        self.doubted = None;
     }
 
     /// Whether `now` may end things permanently. It needs no observation before: a clock that jumped this
@@ -130,8 +153,14 @@ impl ClockRule {
 
     /// What is to be kept.
     pub fn record(&self, now: Reading) -> ClockRecord {
-        let kept = |doubted: Doubted| DoubtRecord { wall: doubted.wall, agreed_ms: doubted.agreed_ms(now) };
-        ClockRecord { believed: self.believed, doubt: self.doubted.map(kept) }
+        let kept =
+            |doubted: Doubted| DoubtRecord { wall: doubted.last.wall, agreed_ms: doubted.agreed_ms(now) };
+        ClockRecord { believed: self.believed, age: self.age, doubt: self.doubted.map(kept) }
+    }
+
+    /// For how long it has run since the last observation.
+    fn ran_ms(&self, now: Reading) -> i64 {
+        self.seen_ms.map_or(0, |seen| now.running_ms.saturating_sub(seen).max(0))
     }
 
     fn is_near(&self, wall: Time) -> bool {
@@ -141,18 +170,29 @@ impl ClockRule {
 
 impl Doubted {
     fn at(now: Reading) -> Doubted {
-        Doubted { before_ms: 0, from: Some(now), wall: now.wall }
+        Doubted { before_ms: 0, from: Some(now), last: now }
     }
 
-    /// After another reading: where the clocks disagree, the count begins anew.
+    /// After another reading. Where the clocks disagree, the count begins anew; but a machine that was suspended
+    /// or off for a while goes on with what it had.
     fn seen(self, now: Reading) -> Doubted {
-        let Some(from) = self.from else { return Doubted { from: Some(now), wall: now.wall, ..self } };
-        let apart = now.wall.millis_since(from.wall) - (now.running_ms - from.running_ms);
-        if apart.abs() > TOLERANCE_MS { Doubted::at(now) } else { Doubted { wall: now.wall, ..self } }
+        let Some(from) = self.from else { return Doubted { from: Some(now), last: now, ..self } };
+        if apart_ms(from, now).abs() <= TOLERANCE_MS {
+            return Doubted { last: now, ..self };
+        }
+        if (TOLERANCE_MS + 1..=FAR_MS).contains(&apart_ms(self.last, now)) {
+            return Doubted { before_ms: self.agreed_ms(self.last), from: Some(now), last: now };
+        }
+        Doubted::at(now)
     }
 
     fn agreed_ms(self, now: Reading) -> i64 {
         let here = self.from.map_or(0, |from| now.running_ms.saturating_sub(from.running_ms));
         self.before_ms.saturating_add(here)
     }
+}
+
+/// By how much more the wall clock has moved from one reading to a later one than the monotonic clock.
+fn apart_ms(earlier: Reading, later: Reading) -> i64 {
+    later.wall.millis_since(earlier.wall) - (later.running_ms - earlier.running_ms)
 }

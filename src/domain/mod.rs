@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod advertiser_number;
+pub mod age_clock;
 pub mod attribution;
 pub mod catch_up;
 pub mod click;

@@ -18,6 +18,9 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// One day in milliseconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// 2025-01-01T00:00:00Z. A clock that shows an earlier time is wrong: there was no such program.
+pub const BEFORE_FIRST_USE: Time = Time(1_735_689_600_000);
+
 impl Time {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Time = Time(0);

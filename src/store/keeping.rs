@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::clock_rule::ClockRecord;
 use crate::domain::ids::{DestinationId, Seq, SourceId};
-use crate::domain::time::{DAY_MS, Time};
+use crate::domain::time::Time;
+use crate::store::ages::{Ages, Next};
 use crate::store::command::{Answer, Command};
 use crate::store::embedded::Embedded;
 use crate::store::group::Group;
@@ -33,8 +32,8 @@ pub trait Keeping {
     /// What was kept of the clock, and the newest time that is stored.
     fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>);
 
-    /// Keeps what is to be known of the clock at the next start. What is recorded from now on was received
-    /// at the believed time or later, whatever time it bears, and is not purged earlier than that allows.
+    /// Keeps what is to be known of the clock at the next start. What is recorded from now on is received at
+    /// its age time or later, whatever time it bears, and is not purged earlier than that allows.
     fn keep_clock(&self, record: ClockRecord) -> Later<'_, ()>;
 
     /// Every destination for which something is held or waits.
@@ -75,23 +74,11 @@ impl KeepingCommand {
     }
 }
 
-/// From this number on everything was received at this time or later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
-    at: Time,
-    postback: u64,
-    click: u64,
-}
-
-/// The most marks that are kept, one for a day: they fit into one value. Beyond that old ones are thinned
-/// out.
-const MOST_MARKS: usize = 400;
-
 /// All that is kept for operators.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     clock: Option<ClockRecord>,
-    marks: Vec<Mark>,
+    pub ages: Ages,
     pub removed: Removed,
     /// Further pieces of the record of `removed`.
     pieces: u16,
@@ -104,8 +91,8 @@ impl Kept {
         if let Some(first) = shelf.first_piece(key::CLOCK)? {
             kept.clock = Some(shelf.head(key::CLOCK, first)?);
         }
-        if let Some(marks) = shelf.body(key::CLOCK)? {
-            kept.marks = marks.value;
+        if let Some(ages) = shelf.body(key::CLOCK)? {
+            kept.ages = ages.value;
         }
         if let Some(removed) = shelf.body(key::REMOVED)? {
             (kept.removed, kept.pieces) = (removed.value, removed.pieces);
@@ -113,43 +100,15 @@ impl Kept {
         Ok(kept)
     }
 
-    /// When postback `number` was received at the earliest, whatever time it bears.
-    pub fn postback_floor(&self, number: u64) -> Time {
-        self.floor(|mark| mark.postback <= number)
-    }
-
-    /// The same of a click.
-    pub fn click_floor(&self, number: u64) -> Time {
-        self.floor(|mark| mark.click <= number)
-    }
-
-    fn floor(&self, is_before: impl Fn(&Mark) -> bool) -> Time {
-        let before = self.marks.partition_point(is_before);
-        let mark = before.checked_sub(1).and_then(|at| self.marks.get(at));
-        mark.map_or(Time::EPOCH, |mark| mark.at)
-    }
-
-    fn note_clock(&mut self, record: ClockRecord, (postback, click): (u64, u64)) {
-        self.clock = Some(record);
-        // Made while a time was believed that turned out to be wrong.
-        self.marks.retain(|mark| mark.at <= record.believed);
-        let is_due = |last: &Mark| record.believed.millis_since(last.at) >= DAY_MS;
-        if record.doubt.is_none() && self.marks.last().is_none_or(is_due) {
-            self.marks.push(Mark { at: record.believed, postback, click });
-        }
-        if self.marks.len() > MOST_MARKS {
-            let mut number = 0;
-            self.marks.retain(|_| {
-                number += 1;
-                number > MOST_MARKS / 2 || number % 2 == 1
-            });
-        }
+    /// How far the time by which records age is ahead of the believed one, in milliseconds.
+    pub fn ahead_ms(&self) -> i64 {
+        self.clock.map_or(0, |clock| clock.age.ahead_ms)
     }
 
     /// Adds it to a batch, over what was kept before.
     pub fn pack(&mut self, batch: &mut Batch, before: &Kept) -> Result<(), StoreError> {
         if let Some(clock) = &self.clock {
-            let packed = layout::pack(clock, &self.marks).map_err(|error| corrupt(key::CLOCK, &error))?;
+            let packed = layout::pack(clock, &self.ages).map_err(|error| corrupt(key::CLOCK, &error))?;
             layout::put(batch, key::CLOCK.to_vec(), packed, 0);
         }
         if self.removed != before.removed {
@@ -164,11 +123,12 @@ impl Kept {
 impl Group<'_> {
     /// Decides what is to be kept.
     pub fn take_keeping(&mut self, command: KeepingCommand) {
-        let numbers = (self.numbers.next_postback, self.numbers.next_click);
+        let next = Next { postback: self.numbers.next_postback, click: self.numbers.next_click };
         let kept = self.kept.get_or_insert_with(|| Kept::clone(&self.shared.index.lock().kept));
         let answer = match command {
             KeepingCommand::Clock(record, answer) => {
-                kept.note_clock(record, numbers);
+                kept.ages.note(kept.clock, record, next);
+                kept.clock = Some(record);
                 answer
             }
             KeepingCommand::Removed(removed, answer) => {

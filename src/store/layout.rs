@@ -20,7 +20,7 @@
 //! | `T` name | a text that is kept for good | once |
 //! | `V` visitor | in its head what a browser's visitor answered about consent; the newest 64 of its clicks | with each of them |
 //! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
-//! | `Y` click id | what a visitor answered about consent on a page whose click is not recorded, and when that was received | when it is received; removed by purging |
+//! | `Y` click id | what a visitor answered about consent on a page whose click is not recorded, and when that was received, also by the marks of age in `M` | when it is received; removed by purging |
 //!
 //! The order serves two readers: opening walks `H`, `C` and `X` side by side by number, and a list
 //! walks the same backwards. Many small facts share a key because the engine's cost is by the key; `H`

@@ -1,5 +1,6 @@
 //! The contract of the store: what is remembered, by intent. Nothing of an engine shows here.
 
+mod ages;
 mod chunk;
 mod clicks;
 mod command;

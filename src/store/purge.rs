@@ -6,10 +6,12 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::domain::time::Time;
+use crate::store::ages::Order;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
 use crate::store::commit::put_block;
 use crate::store::group::Group;
 use crate::store::index::Index;
+use crate::store::keeping::Kept;
 use crate::store::kv::Batch;
 use crate::store::layout::{
     self, Attempts, Block, EntryHead, LayoutError, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt,
@@ -48,11 +50,13 @@ pub struct Purging {
 /// Decides one step.
 pub fn step(group: &mut Group<'_>, before: PurgeBefore, cursor: &mut Cursor) -> Result<Purged, StoreError> {
     let mut purging = Purging::default();
+    let kept = Arc::clone(&group.shared.index.lock().kept);
+    let aged = Aged::new(&kept, before);
     if !cursor.blocks_done {
-        step_blocks(group, before, cursor, &mut purging)?;
+        step_blocks(group, &aged, cursor, &mut purging)?;
     }
     if !cursor.clicks.is_done() {
-        purging.clicks = ClickPurge::step(group, before.clicks, &mut cursor.clicks)?;
+        purging.clicks = ClickPurge::step(group, &aged, &mut cursor.clicks)?;
         purging.records += purging.clicks.records();
     }
     let more = !(cursor.blocks_done && cursor.clicks.is_done());
@@ -66,7 +70,7 @@ pub fn step(group: &mut Group<'_>, before: PurgeBefore, cursor: &mut Cursor) -> 
 
 fn step_blocks(
     group: &Group<'_>,
-    before: PurgeBefore,
+    aged: &Aged<'_>,
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
@@ -77,7 +81,7 @@ fn step_blocks(
             return Ok(());
         }
         cursor.block = first + 1;
-        if let Some(of_block) = unless_damaged(block_step(group, before, *first))? {
+        if let Some(of_block) = unless_damaged(block_step(group, aged, *first))? {
             purging.merge(of_block);
         }
     }
@@ -88,13 +92,12 @@ fn step_blocks(
 }
 
 /// What is due of one block, apart from the others: it counts whole or not at all.
-fn block_step(group: &Group<'_>, before: PurgeBefore, first: u64) -> Result<Purging, StoreError> {
+fn block_step(group: &Group<'_>, aged: &Aged<'_>, first: u64) -> Result<Purging, StoreError> {
     let mut purging = Purging::default();
     let heads = group.shared.shelf.block_heads(first)?;
     let heads = heads.ok_or_else(|| corrupt(&key::heads(first), &LayoutError::Missing))?;
-    let floor = group.shared.index.lock().kept.postback_floor(first);
-    if heads.iter().any(|head| is_due(head, before, floor)) {
-        purging.block(group, (before, floor), first)?;
+    if (first..).zip(&heads).any(|(number, head)| aged.entry(group, number, head).is_due(head)) {
+        purging.block(group, aged, first)?;
     }
     Ok(purging)
 }
@@ -110,18 +113,50 @@ fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreErr
     })
 }
 
-/// When an entry was received: at `floor` or later, also where a clock that had been set back says otherwise.
-/// What maps an earlier one again has the time of that one.
-fn received(head: &EntryHead, floor: Time) -> Time {
-    if head.again.is_some() { head.at } else { head.at.max(floor) }
+/// What is past its days, by the time that it ages by.
+pub struct Aged<'a> {
+    kept: &'a Kept,
+    /// By the believed time.
+    pub believed: PurgeBefore,
+    /// By the time that records age by.
+    before: PurgeBefore,
 }
 
-/// Whether something of an entry is past its days.
-fn is_due(head: &EntryHead, before: PurgeBefore, floor: Time) -> bool {
-    let at = received(head, floor);
-    let raw = head.raw && at < before.postbacks;
-    let conversion = head.sketch.is_some() && at < before.conversions;
-    !head.gone && (raw || conversion || (at < before.postbacks && at < before.conversions))
+/// How much of an entry is past its days.
+struct Due {
+    raw: bool,
+    conversion: bool,
+}
+
+impl Due {
+    /// Whether something is left of the entry that goes.
+    fn is_due(&self, head: &EntryHead) -> bool {
+        let is_part = (head.raw && self.raw) || (head.sketch.is_some() && self.conversion);
+        !head.gone && (is_part || (self.raw && self.conversion))
+    }
+}
+
+impl Aged<'_> {
+    fn new(kept: &Kept, believed: PurgeBefore) -> Aged<'_> {
+        let age = |time: Time| time.plus_millis(kept.ahead_ms());
+        let PurgeBefore { postbacks, conversions, clicks } = believed;
+        let before =
+            PurgeBefore { postbacks: age(postbacks), conversions: age(conversions), clicks: age(clicks) };
+        Aged { kept, believed, before }
+    }
+
+    /// What of postback `number` is. What maps an earlier one again has the time of the first.
+    fn entry(&self, group: &Group<'_>, number: u64, head: &EntryHead) -> Due {
+        let first = head.again.map_or(number, |of| group.shared.index.lock().first_of(of.get()));
+        let at = self.kept.ages.received(Order::Postback(first), head.at);
+        let is_before = |before: Time| at.is_some_and(|at| at < before);
+        Due { raw: is_before(self.before.postbacks), conversion: is_before(self.before.conversions) }
+    }
+
+    /// Whether a click is, or what goes as clicks do, that bears this time.
+    pub fn click(&self, which: Order, at: Time) -> bool {
+        self.kept.ages.received(which, at).is_some_and(|at| at < self.before.clicks)
+    }
 }
 
 impl Purging {
@@ -149,32 +184,27 @@ impl Purging {
         self.records += other.records;
     }
 
-    fn block(
-        &mut self,
-        group: &Group<'_>,
-        (before, floor): (PurgeBefore, Time),
-        first: u64,
-    ) -> Result<(), StoreError> {
+    fn block(&mut self, group: &Group<'_>, aged: &Aged<'_>, first: u64) -> Result<(), StoreError> {
         let Some((mut block, pieces)) = group.shared.shelf.block_afresh(first)? else { return Ok(()) };
         let mut marks = group.shared.shelf.marks(first)?;
         let mut changed = false;
         let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
         for ((number, head), slot) in heads {
             let Some(entry) = slot else { continue };
-            let at = received(head, floor);
-            if head.sketch.is_some() && at < before.conversions {
+            let due = aged.entry(group, number, head);
+            if head.sketch.is_some() && due.conversion {
                 changed |= self.conversion(group, number)?;
                 if self.conversions.last().is_some_and(|(last, ..)| *last == number) {
                     (head.sketch, entry.conversion) = (None, None);
                     marks.value.retain(|mark| u64::from(mark.entry) != number - first);
                 }
             }
-            if head.raw && at < before.postbacks {
+            if head.raw && due.raw {
                 (head.raw, entry.postback.raw) = (false, None);
                 self.records += 1;
                 changed = true;
             }
-            if head.sketch.is_none() && at < before.postbacks && at < before.conversions {
+            if head.sketch.is_none() && due.raw && due.conversion {
                 (head.gone, *slot) = (true, None);
                 let quarantined = head.source.filter(|_| head.word == VerdictWord::Quarantined);
                 self.forgotten.push((number, quarantined));

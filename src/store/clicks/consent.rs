@@ -27,6 +27,8 @@ use crate::store::shelf::{Found, Shelf, corrupt};
 pub struct Ahead {
     /// When it was received last.
     pub received_at: Time,
+    /// How many marks of age there were then.
+    pub marks: u64,
     pub consent: ConsentRecord,
 }
 
@@ -54,7 +56,7 @@ impl Group<'_> {
             }
             None => {
                 let consent = ahead.map_or(for_click, |ahead| ahead.consent.latest(for_click));
-                let ahead = Ahead { received_at: arrival.received_at, consent };
+                let ahead = Ahead { received_at: arrival.received_at, marks: self.age_marks(), consent };
                 self.ahead.insert(arrival.click.clone(), ahead);
             }
         }
@@ -79,6 +81,13 @@ impl Group<'_> {
             click.passage.consent = click.passage.consent.latest(ahead.consent);
         }
         Ok(())
+    }
+
+    fn age_marks(&self) -> u64 {
+        match &self.kept {
+            Some(kept) => kept.ages.made(),
+            None => self.shared.index.lock().kept.ages.made(),
+        }
     }
 
     fn answers_ahead(&self, click: &ClickId) -> Result<Option<Ahead>, StoreError> {
@@ -191,14 +200,19 @@ pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &Ahead) -> Result<()
 /// Keys of answers to remove, and the key at which the next step begins, if there may be more.
 pub type Ended = (Vec<Vec<u8>>, Option<Vec<u8>>);
 
-/// The keys of up to `most` answers, from key `from` on, that were received before `before`; and where the
-/// next step begins, if there may be more. One that cannot be read is left.
-pub fn ended(shelf: &Shelf, from: &[u8], (before, most): (Time, usize)) -> Result<Ended, StoreError> {
+/// The keys of those of up to `most` answers, from key `from` on, that are past their days; and where the next
+/// step begins, if there may be more. One that cannot be read is left.
+pub fn ended(
+    shelf: &Shelf,
+    from: &[u8],
+    most: usize,
+    is_due: impl Fn(Ahead) -> bool,
+) -> Result<Ended, StoreError> {
     let (mut keys, mut seen, mut last) = (Vec::new(), 0, None);
     let to = key::after_answers();
     shelf.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
         let ahead = layout::head::<Ahead>(bytes).ok().flatten();
-        keys.extend(ahead.filter(|ahead| ahead.received_at < before).map(|_| key.to_vec()));
+        keys.extend(ahead.filter(|ahead| is_due(*ahead)).map(|_| key.to_vec()));
         seen += 1;
         if seen < most {
             return ControlFlow::Continue(());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
-use crate::domain::time::Time;
 use crate::store::StoreError;
+use crate::store::ages::Order;
 use crate::store::clicks::consent;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::log::{self, LogBlock, LoggedClick, readable};
@@ -17,6 +17,7 @@ use crate::store::clicks::trail::{Visits, put_visits};
 use crate::store::group::Group;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
+use crate::store::purge::Aged;
 use crate::store::shelf::{Found, corrupt};
 
 /// How many blocks of the log, how many due clicks and how many counters one step looks at.
@@ -59,10 +60,14 @@ pub struct ClickPurge {
 
 impl ClickPurge {
     /// Decides one step.
-    pub fn step(group: &Group<'_>, before: Time, cursor: &mut ClickCursor) -> Result<ClickPurge, StoreError> {
-        let mut purge = ClickPurge { day: day_of(before), ..ClickPurge::default() };
+    pub fn step(
+        group: &Group<'_>,
+        aged: &Aged<'_>,
+        cursor: &mut ClickCursor,
+    ) -> Result<ClickPurge, StoreError> {
+        let mut purge = ClickPurge { day: day_of(aged.believed.clicks), ..ClickPurge::default() };
         if !cursor.log_done {
-            purge.step_log(group, before, cursor)?;
+            purge.step_log(group, aged, cursor)?;
         }
         if !cursor.days_done {
             purge.step_days(group)?;
@@ -70,7 +75,9 @@ impl ClickPurge {
         }
         if !cursor.answers_done {
             let from = cursor.answers.as_deref().unwrap_or(key::ANSWERS);
-            (purge.answers, cursor.answers) = consent::ended(&group.shared.shelf, from, (before, ANSWERS))?;
+            (purge.answers, cursor.answers) = consent::ended(&group.shared.shelf, from, ANSWERS, |ahead| {
+                aged.click(Order::Marks(ahead.marks), ahead.received_at)
+            })?;
             cursor.answers_done = cursor.answers.is_none();
         }
         Ok(purge)
@@ -79,7 +86,7 @@ impl ClickPurge {
     fn step_log(
         &mut self,
         group: &Group<'_>,
-        before: Time,
+        aged: &Aged<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<(), StoreError> {
         let blocks = log::blocks_from(&group.shared.shelf, cursor.log, BLOCKS)?;
@@ -93,9 +100,9 @@ impl ClickPurge {
             cursor.log = first + 1;
             let Some(mut block) = readable(block)? else { continue };
             let mut changed = false;
-            let floor = group.shared.index.lock().kept.click_floor(first);
-            for line in &mut block.value {
-                if line.as_ref().is_none_or(|line| line.at.max(floor) >= before) {
+            for (number, line) in (first..).zip(&mut block.value) {
+                let is_due = |line: &LoggedClick| aged.click(Order::Click(number), line.at);
+                if !line.as_ref().is_some_and(is_due) {
                     continue;
                 }
                 looked_at += 1;
