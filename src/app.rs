@@ -1,5 +1,6 @@
 //! Wiring: builds the parts from a configuration, starts the loops, and stops them in order.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -15,7 +16,7 @@ use crate::ambient::Clock;
 use crate::app::disk::DiskWatch;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
-use crate::domain::ids::SourceId;
+use crate::domain::ids::{DestinationId, SourceId};
 use crate::ingest::{reopen, reprocess};
 use crate::problem::Problem;
 use crate::store::{Backlog, Store};
@@ -51,6 +52,8 @@ pub struct App {
     shared: Shared,
     web: Web,
     config: Arc<Mutex<Arc<Config>>>,
+    /// Destinations that a reload configured, for upkeep to take note of.
+    put_back: Arc<Mutex<HashSet<DestinationId>>>,
     dispatch: Arc<Dispatch>,
     stop_upkeep: watch::Sender<bool>,
     upkeep: JoinHandle<()>,
@@ -109,12 +112,14 @@ impl App {
         let (stop_upkeep, stop) = watch::channel(false);
         let keep = keep_of(&config);
         let config = Arc::new(Mutex::new(Arc::new(config)));
+        let put_back = Arc::default();
         let signals = Signals {
             keep,
             configured: {
                 let config = Arc::clone(&config);
                 Arc::new(move || config.lock().destination_ids())
             },
+            put_back: Arc::clone(&put_back),
             stop,
             heartbeat: Arc::clone(&shared.health.heartbeat),
         };
@@ -129,7 +134,19 @@ impl App {
         tokio::spawn(take_reopened(shared.clone(), Arc::clone(&config), &[Duration::ZERO]));
         let reprocessing =
             tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
-        Ok(App { doors, shared, web, config, dispatch, stop_upkeep, upkeep, reprocessing, drain, disk })
+        Ok(App {
+            doors,
+            shared,
+            web,
+            config,
+            put_back,
+            dispatch,
+            stop_upkeep,
+            upkeep,
+            reprocessing,
+            drain,
+            disk,
+        })
     }
 
     /// Where networks and visitors come in.
@@ -180,11 +197,14 @@ impl App {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        self.web.swap(site::build(&self.shared, &new, sight, metrics));
-        self.dispatch.reload(dispatch_plan(&new));
         let terms = |config: &Config| site::terms(config, &Arc::new(config.rulebook()));
         let opens = reopen::differ(&terms(&self.config()), &terms(&new));
-        *self.config.lock() = Arc::new(new);
+        // First: upkeep skips nothing any more of what is put back.
+        self.put_back.lock().extend(new.destination_ids());
+        let new = Arc::new(new);
+        *self.config.lock() = Arc::clone(&new);
+        self.web.swap(site::build(&self.shared, &new, sight, metrics));
+        self.dispatch.reload(dispatch_plan(&new));
         if opens {
             let pauses = &[Duration::ZERO, STRAGGLERS];
             tokio::spawn(take_reopened(self.shared.clone(), Arc::clone(&self.config), pauses));

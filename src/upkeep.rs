@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::ambient::Clock;
-use crate::domain::clock_rule::{Change, ClockRecord};
+use crate::domain::clock_rule::{Change, ClockRecord, Doubt, Reminder};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 use crate::store::keeping::Removed;
@@ -83,23 +84,23 @@ pub async fn step(
 pub fn watch_clock(store: &dyn Store, clock: &Clock) {
     let (record, newest) = store.clock_record();
     clock.go_by(record, newest);
-    log_change(clock, clock.observe());
+    log_believed(clock, clock.observe());
 }
 
-fn log_change(clock: &Clock, change: Option<Change>) {
-    match (change, clock.doubt()) {
-        (Some(Change::Doubted), Some(doubt)) => tracing::warn!(
-            shown = %doubt.wall,
-            believed = %doubt.believed,
-            until = %doubt.until,
-            "the clock is more than 48 h away from the newest time on record: retention is paused, nothing is \
-             deleted and no hold ends. Set the clock right, or run `postbridge confirm-clock` if it is"
-        ),
-        (Some(Change::Believed), _) => {
-            tracing::info!(now = %clock.now(), "the clock is believed again: retention goes on");
-        }
-        _ => {}
+fn log_believed(clock: &Clock, change: Option<Change>) {
+    if change == Some(Change::Believed) {
+        tracing::info!(now = %clock.now(), "the clock is believed again: retention goes on");
     }
+}
+
+fn log_doubt(doubt: &Doubt) {
+    tracing::warn!(
+        shown = %doubt.wall,
+        believed = %doubt.believed,
+        until = %doubt.until,
+        "the clock is more than 48 h away from the newest time on record: retention is paused, nothing is deleted \
+         and no hold ends. Set the clock right, or run `postbridge confirm-clock` if it is"
+    );
 }
 
 /// What the loop receives from outside, and reports.
@@ -107,6 +108,8 @@ pub struct Signals {
     pub keep: Keep,
     /// The destinations that are configured now.
     pub configured: Arc<dyn Fn() -> HashSet<DestinationId> + Send + Sync>,
+    /// Those that a reload configured since this was looked at last, perhaps not for long.
+    pub put_back: Arc<Mutex<HashSet<DestinationId>>>,
     pub stop: watch::Receiver<bool>,
     /// Set to the clock's `running_ms` at the end of each step: the loop's sign of life.
     pub heartbeat: Arc<AtomicI64>,
@@ -121,6 +124,7 @@ pub struct Upkeep {
     /// Records that the present pass has purged.
     purged: u64,
     kept: Option<ClockRecord>,
+    reminder: Reminder,
     /// When destinations were looked for that are gone, in milliseconds of running.
     looked_for_removed: Option<i64>,
 }
@@ -134,6 +138,7 @@ impl Upkeep {
             since_purge: PURGE_EVERY,
             purged: 0,
             kept: None,
+            reminder: Reminder::default(),
             looked_for_removed: None,
         }
     }
@@ -167,7 +172,12 @@ impl Upkeep {
     /// # Errors
     /// Only the store's.
     pub async fn tick(&mut self) -> Result<(), StoreError> {
-        log_change(&self.clock, self.clock.observe());
+        log_believed(&self.clock, self.clock.observe());
+        match self.clock.doubt() {
+            Some(doubt) if self.reminder.is_due(self.clock.reading()) => log_doubt(&doubt),
+            Some(_) => {}
+            None => self.reminder = Reminder::default(),
+        }
         self.keep_clock().await?;
         let now = self.clock.now();
         let is_believed = self.clock.believes(now);
@@ -237,10 +247,11 @@ impl Upkeep {
         self.looked_for_removed = Some(running);
         let known = self.store.removed();
         let mut removed = Removed::new();
+        let put_back = std::mem::take(&mut *self.signals.put_back.lock());
         let (awaited, configured) = (self.store.awaited_destinations(), (self.signals.configured)());
         for id in awaited.into_iter().filter(|id| !configured.contains(id)) {
             // Later than now: by a clock that was set back since.
-            let since = known.get(&id).copied().filter(|since| *since <= now);
+            let since = known.get(&id).copied().filter(|since| *since <= now && !put_back.contains(&id));
             if is_believed && since.is_some_and(|since| self.signals.keep.removed_until(since) <= now) {
                 self.withdraw(&id, now).await?;
                 continue;
@@ -264,15 +275,17 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Until nothing is left: what was committed together with the first try is seen by the next.
+    /// Until nothing is left: what was committed together with the first try is seen by the next. A reload may put
+    /// the destination back at any moment.
     async fn withdraw(&self, id: &DestinationId, now: Time) -> Result<(), StoreError> {
-        loop {
+        while !(self.signals.configured)().contains(id) {
             match self.store.withdraw(id.clone(), now).await? {
-                0 => return Ok(()),
+                0 => break,
                 count => {
                     tracing::warn!(destination = %id, count, "deliveries of a removed destination were skipped");
                 }
             }
         }
+        Ok(())
     }
 }

@@ -62,7 +62,8 @@ impl<'a> Relay<'a> {
     fn tick(&mut self) {
         let (_, stop) = watch::channel(false);
         let configured = Arc::new(|| HashSet::from(["ads"].map(destination)));
-        let signals = Signals { keep: KEEP, configured, stop, heartbeat: Arc::new(AtomicI64::new(0)) };
+        let heartbeat = Arc::new(AtomicI64::new(0));
+        let signals = Signals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
         let mut upkeep = Upkeep::new(Arc::clone(self.store()), self.clock.clone(), signals);
         (0..3).for_each(|_| wait(upkeep.tick()).unwrap());
     }

@@ -30,7 +30,8 @@ const KEEP: Keep = Keep { conversions_days: 400, postbacks_days: 90, clicks_days
 fn upkeep(store: &Arc<dyn Store>, clock: &Clock) -> Upkeep {
     let (_, stop) = watch::channel(false);
     let configured = Arc::new(|| HashSet::from(["ads", "other"].map(destination)));
-    let signals = Signals { keep: KEEP, configured, stop, heartbeat: Arc::new(AtomicI64::new(0)) };
+    let heartbeat = Arc::new(AtomicI64::new(0));
+    let signals = Signals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
     watch_clock(&**store, clock);
     Upkeep::new(Arc::clone(store), clock.clone(), signals)
 }

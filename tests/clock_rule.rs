@@ -1,7 +1,7 @@
 //! Whether the wall clock is believed.
 
 use postbridge::domain::age_clock::FAR_MS;
-use postbridge::domain::clock_rule::{AGREE_MS, Change, ClockRule, Reading};
+use postbridge::domain::clock_rule::{AGREE_MS, Change, ClockRule, Reading, Reminder};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 
 fn at(millis: i64) -> Time {
@@ -172,4 +172,18 @@ fn what_ages_never_goes_back_and_counts_running_while_the_clock_is_not_believed(
     rule.confirm(at(3 * DAY_MS));
     let jumped = age(&rule);
     assert_eq!((jumped.now, jumped.ahead_ms, jumped.jumped_ms), (at(3 * DAY_MS), 0, 60 * HOUR_MS));
+}
+
+#[test]
+fn a_doubt_that_goes_on_is_logged_once_a_day_also_on_a_machine_that_sleeps() {
+    let mut reminder = Reminder::default();
+    let lines = (0..72).filter(|hour| reminder.is_due(reading(hour * HOUR_MS, hour * HOUR_MS))).count();
+    assert_eq!(lines, 3);
+    let mut reminder = Reminder::default();
+    let asleep = |hour: i64| reading(hour * HOUR_MS + hour / 8 * 16 * HOUR_MS, hour * HOUR_MS);
+    let lines = (0..24).filter(|hour| reminder.is_due(asleep(*hour))).count();
+    assert_eq!(lines, 3, "eight hours of running a day");
+    let mut reminder = Reminder::default();
+    let to_and_fro = |second: i64| reading(second % 2 * 500 * DAY_MS, second * 1_000);
+    assert_eq!((0..3_000).filter(|second| reminder.is_due(to_and_fro(*second))).count(), 1);
 }

@@ -178,7 +178,13 @@ async fn upkeep_goes_on_past_a_damaged_record() {
     let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
     let clock = postbridge::ambient::Clock::fixed(at(9 * DAY));
     let configured = Arc::new(std::collections::HashSet::new);
-    let signals = Signals { keep, configured, stop: stopping, heartbeat: Arc::clone(&heartbeat) };
+    let signals = Signals {
+        keep,
+        configured,
+        put_back: Arc::default(),
+        stop: stopping,
+        heartbeat: Arc::clone(&heartbeat),
+    };
     let running = tokio::spawn(Upkeep::new(Arc::new(store), clock, signals).run());
     crate::dispatch_world::until("a step", || heartbeat.load(std::sync::atomic::Ordering::Relaxed) != 0)
         .await;

@@ -21,6 +21,10 @@ conformance! {
     quarantine_and_the_latest_postback_are_counted_by_source,
     a_destination_that_is_put_back_in_time_goes_on,
     a_destination_that_is_not_put_back_in_time_is_skipped,
+    a_destination_that_is_put_back_at_the_last_moment_is_not_skipped,
+    a_destination_that_was_put_back_for_a_moment_has_its_time_anew,
+    what_is_to_be_sent_later_only_is_not_late,
+    what_maps_a_purged_record_again_closes_no_other_after_a_restart,
 }
 
 fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(ground: &Ground) {
@@ -91,6 +95,7 @@ struct Watched {
     upkeep: Upkeep,
     clock: Clock,
     configured: Arc<Mutex<HashSet<DestinationId>>>,
+    put_back: Arc<Mutex<HashSet<DestinationId>>>,
 }
 
 impl Watched {
@@ -98,16 +103,17 @@ impl Watched {
         let clock = Clock::fixed(at(hours * HOUR));
         watch_clock(&**store, &clock);
         let configured = Arc::new(Mutex::new(configured.iter().map(|name| destination(name)).collect()));
-        let known = Arc::clone(&configured);
+        let (known, put_back) = (Arc::clone(&configured), Arc::<Mutex<HashSet<_>>>::default());
         let (_, stop) = watch::channel(false);
         let signals = Signals {
             keep: Keep { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
             configured: Arc::new(move || HashSet::clone(&known.lock())),
+            put_back: Arc::clone(&put_back),
             stop,
             heartbeat: Arc::new(AtomicI64::new(0)),
         };
         let upkeep = Upkeep::new(Arc::clone(store), clock.clone(), signals);
-        Watched { upkeep, clock, configured }
+        Watched { upkeep, clock, configured, put_back }
     }
 
     /// Hours in which the loop ticks now and then.
@@ -161,4 +167,95 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(ground: &Ground) {
     );
     assert!(matches!(states(&*store, &sold)[1], DeliveryState::Held { .. }), "the other is not concerned");
     assert!(store.removed().is_empty());
+}
+
+fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(ground: &Ground) {
+    let store = ground.open();
+    let sold = sale("t").forward().to(&["ads", "other"]).tell(&*store);
+    Watched::new(&store, 0, &["other"]).pass(70);
+    let clock = Clock::fixed(at(80 * HOUR));
+    watch_clock(&*store, &clock);
+    // A reload between the look at what is configured and what is done about it.
+    let looks = AtomicI64::new(0);
+    let configured = move || match looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0 => HashSet::from([destination("other")]),
+        _ => HashSet::from(["ads", "other"].map(destination)),
+    };
+    let (_, stop) = watch::channel(false);
+    let signals = Signals {
+        keep: Keep { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
+        configured: Arc::new(configured),
+        put_back: Arc::default(),
+        stop,
+        heartbeat: Arc::new(AtomicI64::new(0)),
+    };
+    let mut upkeep = Upkeep::new(Arc::clone(&store), clock.clone(), signals);
+    for _ in 0..3 {
+        wait(upkeep.tick()).unwrap();
+        clock.run(6_000);
+    }
+    assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
+    assert!(store.removed().is_empty());
+}
+
+fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(ground: &Ground) {
+    let store = ground.open();
+    let sold = sale("t").forward().to(&["ads", "other"]).tell(&*store);
+    let mut watched = Watched::new(&store, 0, &["other"]);
+    watched.pass(70);
+    // Two reloads between two looks.
+    watched.put_back.lock().extend(["ads", "other"].map(destination));
+    watched.pass(71);
+    assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
+    assert_eq!(store.removed().get(&destination("ads")), Some(&at(70 * HOUR + HOUR / 4)));
+    watched.pass(2);
+    assert!(matches!(states(&*store, &sold)[0], DeliveryState::Skipped { .. }));
+}
+
+fn what_is_to_be_sent_later_only_is_not_late(ground: &Ground) {
+    let store = ground.open();
+    let mut delayed = sale("delayed").forward();
+    for route in &mut delayed.routes {
+        route.delay_ms = 5 * HOUR;
+    }
+    delayed.tell(&*store);
+    sale("fresh").forward().at(at(HOUR)).tell(&*store);
+    before_and_after_reopening(ground, store, |store, reopened| {
+        let oldest = |now: i64| {
+            let oldest = backlog(store, "ads", at(now)).unwrap().oldest_unsent;
+            oldest.and_then(|seq| store.received_at(seq).unwrap())
+        };
+        assert_eq!([0, HOUR].map(oldest), [None, Some(at(HOUR))], "reopened: {reopened}");
+        let work = claim(store, "ads", at(HOUR));
+        assert_eq!((work.len(), oldest(HOUR)), (1, Some(at(HOUR))), "it is on its way, and not sent");
+        assert_eq!(backlog(store, "ads", at(HOUR)).unwrap().waiting, 2);
+        wait(store.release(work.into_iter().map(|work| work.id).collect())).unwrap();
+    });
+    let store = ground.open();
+    let work = claim(&*store, "ads", at(HOUR));
+    wait(store.record(delivered(&work[0], at(HOUR)))).unwrap();
+    let late = claim(&*store, "ads", at(5 * HOUR));
+    wait(store.record(failed(&late[0], at(5 * HOUR), at(9 * HOUR)))).unwrap();
+    let seq = backlog(&*store, "ads", at(6 * HOUR)).unwrap().oldest_unsent.unwrap();
+    assert_eq!(
+        store.received_at(seq).unwrap(),
+        Some(at(0)),
+        "what failed is late, whenever it is tried again"
+    );
+}
+
+fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(ground: &Ground) {
+    let store = ground.open();
+    let of = wait(store.arrive(quarantined("no price", at(0)))).unwrap().postback;
+    // Its delivery is unfinished, so it outlives the record that it maps again.
+    let mut again = sale("again").forward().arrival();
+    again.again = Some(Again { of, now: at(HOUR) });
+    wait(store.arrive(again)).unwrap();
+    wait(store.arrive(quarantined("no price", at(5 * DAY)))).unwrap();
+    let before = postbridge::store::PurgeBefore { postbacks: at(DAY), conversions: at(DAY), ..never() };
+    purge_all(&*store, before);
+    assert!(wait(store.postback(of)).unwrap().is_none(), "it is purged");
+    before_and_after_reopening(ground, store, |store, reopened| {
+        assert_eq!(store.source_tally(&source()).open_quarantine, 1, "reopened: {reopened}");
+    });
 }

@@ -183,7 +183,7 @@ pub fn renderer(
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
         let now = clock.now();
-        let backlogs = by_label(store.backlog(now));
+        let backlogs = by_label(of_configured(store.as_ref(), now));
         let mut known = known.lock();
         known.extend(backlogs.keys().cloned());
         let mut oldest = 0;
@@ -200,6 +200,17 @@ pub fn renderer(
         metrics::gauge!("postbridge_retention_paused").set(paused);
         recorder.render()
     })
+}
+
+/// The backlogs. What waits for a destination that was taken out of the configuration is not late.
+fn of_configured(store: &dyn Store, now: Time) -> Vec<Backlog> {
+    let (removed, mut backlogs) = (store.removed(), store.backlog(now));
+    let is_removed = |id: &DestinationId| removed.contains_key(id);
+    for backlog in backlogs.iter_mut().filter(|backlog| backlog.destination.as_ref().is_some_and(is_removed))
+    {
+        backlog.oldest_unsent = None;
+    }
+    backlogs
 }
 
 /// For how long the oldest conversion waits, in milliseconds.

@@ -225,9 +225,12 @@ pub async fn run(mut job: Job) {
         }
         Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
     };
-    let took_ms = whole_millis(began.elapsed());
+    let took = began.elapsed();
     let Job { shared, claimed, place, probing, .. } = job;
     drop(probing);
+    let Some(took_ms) = whole_millis(took) else {
+        return shared.faults.raise(Fault::TooLong { delivery: claimed.id, seconds: took.as_secs() });
+    };
     // Never closed, so never refused; a closed one would only mean no bound.
     let bound = shared.recording.acquire().await.ok();
     drop(place);
@@ -236,12 +239,9 @@ pub async fn run(mut job: Job) {
     drop(bound);
 }
 
-/// As an attempt keeps it. A request is timed out long before 49 days.
-fn whole_millis(span: Duration) -> u32 {
-    u32::try_from(span.as_millis()).unwrap_or_else(|_| {
-        tracing::error!(seconds = span.as_secs(), "an attempt took longer than can be written down");
-        u32::MAX
-    })
+/// As an attempt keeps it; `None` where it cannot: a request is timed out long before 49 days.
+fn whole_millis(span: Duration) -> Option<u32> {
+    u32::try_from(span.as_millis()).ok()
 }
 
 async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> Done {
@@ -397,5 +397,19 @@ impl Shared {
             settle(self, claimed, done, (at, 0))
         };
         futures_util::future::join_all(ended.into_iter().map(one)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::whole_millis;
+
+    #[test]
+    fn what_takes_longer_than_can_be_kept_is_not_kept_as_something_else() {
+        assert_eq!(whole_millis(Duration::from_micros(1_999)), Some(1));
+        assert_eq!(whole_millis(Duration::from_millis(u32::MAX.into())), Some(u32::MAX));
+        assert_eq!(whole_millis(Duration::from_secs(50 * 24 * 3600)), None);
     }
 }

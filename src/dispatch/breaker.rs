@@ -96,7 +96,8 @@ impl Breaker {
         }
         let width = (self.rule.window_ms / BUCKETS as i64).max(1);
         let slice = now.as_millis().div_euclid(width);
-        let place = usize::try_from(slice.rem_euclid(BUCKETS as i64)).unwrap_or(0);
+        let [.., place] = slice.rem_euclid(BUCKETS as i64).to_be_bytes();
+        let place = usize::from(place);
         if let Some(bucket) = self.window.get_mut(place) {
             if bucket.slice != slice {
                 *bucket = Bucket { slice, ..Bucket::default() };

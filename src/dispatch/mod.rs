@@ -33,7 +33,7 @@ use crate::dispatch::schedule::Schedule;
 use crate::dispatch::ward::Ward;
 use crate::domain::conversion::Status;
 use crate::domain::delivery::LaneState;
-use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::ids::{DeliveryId, DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
 use crate::send::client::{Client, ClientError, SendPolicy};
 use crate::store::{Store, StoreError};
@@ -126,6 +126,8 @@ pub enum Fault {
     Client(ClientError),
     #[error("the loop of the destination {0} ended by itself")]
     Lane(DestinationId),
+    #[error("an attempt at the delivery {delivery} took {seconds} s, which is longer than can be recorded")]
+    TooLong { delivery: DeliveryId, seconds: u64 },
 }
 
 /// Where faults are raised; the first one stays.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::age_clock::{AgeClock, FAR_MS};
-use crate::domain::time::{HOUR_MS, MINUTE_MS, Time};
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 
 /// How long the wall clock and the monotonic clock must agree before a time that is far away is believed,
 /// in milliseconds of running.
@@ -68,6 +68,27 @@ pub enum Change {
     Doubted,
     /// It is believed again: it came back, or agreed for long enough.
     Believed,
+}
+
+/// When a doubt that goes on is to be logged again: once for a day of either clock, and a machine that is
+/// suspended or started anew every day is not silent either.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reminder {
+    last: Option<Reading>,
+}
+
+impl Reminder {
+    /// Whether a line is due; there is a doubt.
+    pub fn is_due(&mut self, now: Reading) -> bool {
+        let is_due = self.last.is_none_or(|last| {
+            let (ran_ms, went) = (now.running_ms - last.running_ms, now.wall.millis_since(last.wall));
+            ran_ms >= DAY_MS || (went.abs() >= DAY_MS && ran_ms >= HOUR_MS)
+        });
+        if is_due {
+            self.last = Some(now);
+        }
+        is_due
+    }
 }
 
 /// The rule, and what it has seen.

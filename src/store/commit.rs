@@ -154,7 +154,7 @@ impl Group<'_> {
         }
         let heads = ready.blocks.iter().flat_map(|block| &block.heads);
         for (number, head) in (self.first..).zip(heads) {
-            index.note_head(number, head);
+            index.note_head(number, head, true);
             index.reversals.wait(number, &head.sales);
             if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
                 woken.extend(index.apply(number, None, Some(sketch), &self.asked));

@@ -97,7 +97,7 @@ impl Embedded {
         let opened = rebuild(&shelf, settings.dedup_mask)?;
         let rules = RwLock::new(Arc::new(Rulebook::default()));
         let lately = Mutex::new(opened.lately);
-        let (index, quarantine_lines) = (Mutex::new(opened.index), Mutex::default());
+        let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
         let shared = Arc::new(Shared { shelf, index, rules, lately, quarantine_lines });
         let queue = Arc::new(Queue::default());
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)

@@ -31,7 +31,7 @@ use crate::store::network::tally::Tally;
 use crate::store::purge::{self, Cursor, Purging};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::{Record, Shelf};
-use crate::store::sources::QuarantineLines;
+use crate::store::sources::{QuarantineLine, QuarantineLines};
 use crate::store::steps::Withdrawn;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, StoreError};
 
@@ -46,7 +46,7 @@ pub struct Shared {
     pub rules: RwLock<Arc<Rulebook>>,
     /// Only the writer moves it on.
     pub lately: Mutex<Lately>,
-    pub quarantine_lines: Mutex<QuarantineLines>,
+    pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
 }
 
 /// A postback that the group brings, with the conversion it makes.
@@ -115,6 +115,8 @@ pub struct Group<'a> {
     pub kept: Option<Kept>,
     pub probe: bool,
     promises: Vec<Promise>,
+    /// What is logged once the group is durable.
+    lines: Vec<QuarantineLine>,
     /// What is left of long commands.
     pub again: Vec<Command>,
 }
@@ -147,6 +149,7 @@ impl<'a> Group<'a> {
             kept: None,
             probe: false,
             promises: Vec::new(),
+            lines: Vec::new(),
             again: Vec::new(),
         }
     }
@@ -230,8 +233,12 @@ impl<'a> Group<'a> {
     /// by one task, where there is a runtime.
     pub fn answer(self, done: &Result<(), StoreError>, runtime: Option<&Handle>) {
         let (promises, done) = (self.promises, done.clone());
-        let runtime = runtime.filter(|_| promises.len() > 1);
-        let tell = move || promises.into_iter().for_each(|promise| promise(done.clone()));
+        let (lines, written) = (self.lines, Arc::clone(&self.shared.quarantine_lines));
+        let runtime = runtime.filter(|_| promises.len() > 1 || !lines.is_empty());
+        let tell = move || {
+            promises.into_iter().for_each(|promise| promise(done.clone()));
+            lines.into_iter().filter(|_| done.is_ok()).for_each(|line| line.write(&written));
+        };
         match runtime {
             Some(runtime) => drop(runtime.spawn(async move { tell() })),
             None => tell(),
@@ -306,7 +313,8 @@ impl<'a> Group<'a> {
 
     fn remember(&mut self, told: Told, verdict: Verdict, note: Option<String>, made: Made) {
         if let (Verdict::Quarantined(fault), Some(source), None) = (&verdict, &told.source, told.again) {
-            self.shared.quarantine_lines.lock().write(source, fault, (told.seq, told.received_at));
+            let (source, code, postback) = (source.clone(), fault.code, told.seq);
+            self.lines.push(QuarantineLine { source, code, postback, received_at: told.received_at });
         }
         let number = told.seq.get();
         let mut conversion = None;

@@ -63,7 +63,8 @@ impl Default for SeqMap {
 impl SeqMap {
     fn shard(hash: u64) -> usize {
         // Not the lowest bits, which choose the place in the table, nor the highest, its tag.
-        usize::try_from((hash >> 40) % SHARDS as u64).unwrap_or(0)
+        let [_, _, byte, ..] = hash.to_be_bytes();
+        usize::from(byte) % SHARDS
     }
 
     pub fn insert(&mut self, hash: u64, seq: u64) {
@@ -184,7 +185,8 @@ impl Index {
 
     /// The hash that the dedup map keeps: the id is one already.
     pub fn hash(&self, id: &ConversionId) -> u64 {
-        id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) & self.mask
+        let [a, b, c, d, e, f, g, h, ..] = *id.as_bytes();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) & self.mask
     }
 
     /// The numbers that may be this conversion's; each has to be confirmed on its record.
@@ -244,8 +246,8 @@ impl Index {
         self.end = end;
     }
 
-    /// Takes note of postback `seq`, by number.
-    pub fn note_head(&mut self, seq: u64, head: &EntryHead) {
+    /// Takes note of postback `seq`, by number; and whether what it maps again was noted, if it does.
+    pub fn note_head(&mut self, seq: u64, head: &EntryHead, was_noted: bool) {
         self.sources.note(head);
         match head.again {
             None => {
@@ -253,7 +255,8 @@ impl Index {
             }
             Some(of) => {
                 // It has the source of what it maps again.
-                let closed = head.source.filter(|_| !head.gone && !self.is_mapped_again(of.get()));
+                let is_open = was_noted && !head.gone && !self.is_mapped_again(of.get());
+                let closed = head.source.filter(|_| is_open);
                 closed.into_iter().for_each(|source| self.sources.close(source));
                 self.note_again(seq, of.get(), head.word.is_conversion());
             }
@@ -446,7 +449,7 @@ impl Index {
                 waiting: lane.waiting(),
                 due: lane.due(now),
                 oldest_due: lane.oldest_due(now),
-                oldest_unsent: lane.oldest_unsent().and_then(Seq::new),
+                oldest_unsent: lane.oldest_unsent(now).and_then(Seq::new),
                 dead: lane.dead(),
             })
             .collect();

@@ -374,7 +374,8 @@ pub fn body<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, LayoutError> {
     further(bytes)?;
     let (length, rest) = split(bytes)?;
     let packed = rest.get(length..).ok_or(LayoutError::Short)?;
-    let plain_length = packed.first_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    let plain_length =
+        packed.first_chunk().map(|size| u32::from_le_bytes(*size)).ok_or(LayoutError::Short)?;
     if plain_length > MAX_PLAIN {
         return Err(LayoutError::Content(format!("it claims {plain_length} bytes")));
     }

@@ -342,7 +342,7 @@ pub struct Backlog {
     /// Waiting and due at the time asked for, leased ones included.
     pub due: u64,
     pub oldest_due: Option<Time>,
-    /// The number of the oldest conversion that waits to be sent.
+    /// The number of the oldest conversion that waits to be sent, and is not to be told later only.
     pub oldest_unsent: Option<Seq>,
     /// Dead letters that are kept.
     pub dead: u64,

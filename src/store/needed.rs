@@ -80,5 +80,6 @@ fn click(sketch: &Sketch) -> Option<u32> {
 }
 
 fn place(click: u32) -> usize {
-    usize::try_from(click).unwrap_or(0) % SHARDS
+    let [.., low] = click.to_be_bytes();
+    usize::from(low) % SHARDS
 }

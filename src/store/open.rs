@@ -14,7 +14,7 @@ use crate::store::clicks::log;
 use crate::store::index::Index;
 use crate::store::keeping::Kept;
 use crate::store::kv::{Batch, Direction, Span};
-use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, key};
+use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, VerdictWord, key};
 use crate::store::network::lists::Lists;
 use crate::store::shelf::{Shelf, corrupt};
 
@@ -85,6 +85,8 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
     index.lists = Arc::new(Lists::open(shelf)?);
     index.kept = Arc::new(Kept::open(shelf)?);
     let asked = HashSet::new();
+    // What is purged of a record that was mapped again is counted nowhere.
+    let mut quarantined = HashSet::new();
     let mut next = 0;
     loop {
         let chunk = Chunk::read(shelf, next, u64::MAX, BLOCKS)?;
@@ -92,7 +94,10 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
         for (first, heads) in &chunk.blocks {
             index.add_block(*first, heads.len());
             for (number, head) in (*first..).zip(heads) {
-                index.note_head(number, head);
+                index.note_head(number, head, head.again.is_some_and(|of| quarantined.contains(&of.get())));
+                if !head.gone && head.word == VerdictWord::Quarantined {
+                    quarantined.insert(number);
+                }
                 if let Some(sketch) = &head.sketch {
                     index.apply(number, None, Some(sketch), &asked);
                 }

@@ -25,7 +25,8 @@ impl Slot {
     }
 
     pub fn place(self) -> usize {
-        usize::try_from(self.0 & (MAX_DELIVERIES as u64 - 1)).unwrap_or(0)
+        let [.., high, low] = self.0.to_be_bytes();
+        usize::from(u16::from_be_bytes([high, low])) % MAX_DELIVERIES
     }
 }
 
@@ -77,6 +78,10 @@ impl Queue {
         first(&self.asked).into_iter().chain(first(&self.due)).min().filter(|(due, _)| *due <= now)
     }
 
+    fn len(&self) -> usize {
+        self.asked.len() + self.due.len()
+    }
+
     fn oldest(&self) -> Option<Due> {
         self.asked.first().into_iter().chain(self.due.first()).min().copied()
     }
@@ -113,8 +118,8 @@ pub struct Lane {
     retries: Queue,
     leased: HashMap<Slot, Lease>,
     held: BTreeSet<Slot>,
-    /// What waits, by the number of its conversion.
-    unsent: BTreeSet<Slot>,
+    /// What waits for a later attempt, leased or not, by the number of its conversion.
+    retried: BTreeSet<Slot>,
     dead: u64,
     /// `passed` of the queued ones are due at `horizon`; both move with time.
     horizon: i64,
@@ -128,7 +133,7 @@ impl Default for Lane {
             retries: Queue::default(),
             leased: HashMap::new(),
             held: BTreeSet::new(),
-            unsent: BTreeSet::new(),
+            retried: BTreeSet::new(),
             dead: 0,
             horizon: i64::MIN,
             passed: 0,
@@ -144,7 +149,7 @@ impl Lane {
                 self.held.insert(slot);
             }
             DeliveryState::Waiting { due } => {
-                self.unsent.insert(slot);
+                self.note_retried(slot, delivery);
                 self.enqueue((due.as_millis(), slot), delivery.attempts == 0, asked);
             }
             DeliveryState::Dead { .. } => self.dead += 1,
@@ -159,7 +164,7 @@ impl Lane {
                 self.held.remove(&slot);
             }
             DeliveryState::Waiting { due } => {
-                self.unsent.remove(&slot);
+                self.retried.remove(&slot);
                 if self.leased.remove(&slot).is_none() {
                     self.dequeue(&(due.as_millis(), slot), delivery.attempts == 0);
                 }
@@ -175,6 +180,7 @@ impl Lane {
         match (now.state.clone(), self.leased.get_mut(&slot)) {
             (DeliveryState::Waiting { due }, Some(lease)) => {
                 *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, asked };
+                self.note_retried(slot, now);
                 true
             }
             _ => false,
@@ -233,12 +239,26 @@ impl Lane {
     }
 
     pub fn waiting(&self) -> u64 {
-        self.unsent.len() as u64
+        (self.fresh.len() + self.retries.len() + self.leased.len()) as u64
     }
 
-    /// The number of the oldest conversion that waits.
-    pub fn oldest_unsent(&self) -> Option<u64> {
-        self.unsent.first().map(|slot| slot.seq())
+    /// The number of the oldest conversion that waits to be sent: not of one that is to be told later, and has
+    /// not been tried yet. Of first attempts it is the one that is due for longest.
+    pub fn oldest_unsent(&self, now: Time) -> Option<u64> {
+        let is_due = |(due, _): &Due| *due <= now.as_millis();
+        let first = self.fresh.oldest().filter(is_due).map(|(_, slot)| slot);
+        let leased =
+            self.leased.iter().filter(|(_, lease)| lease.due <= now.as_millis()).map(|(slot, _)| *slot);
+        let oldest = first.into_iter().chain(leased).chain(self.retried.first().copied()).min();
+        oldest.map(Slot::seq)
+    }
+
+    fn note_retried(&mut self, slot: Slot, delivery: &Delivery) {
+        if delivery.attempts == 0 {
+            self.retried.remove(&slot);
+        } else {
+            self.retried.insert(slot);
+        }
     }
 
     pub fn dead(&self) -> u64 {

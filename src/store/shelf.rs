@@ -345,7 +345,7 @@ where
     }
 
     fn band(&self, key: &K) -> Option<&Mutex<u64>> {
-        let at = self.hasher.hash_one(key) % BANDS as u64;
-        self.bands.get(usize::try_from(at).unwrap_or(0))
+        let [.., low] = self.hasher.hash_one(key).to_be_bytes();
+        self.bands.get(usize::from(low) % BANDS)
     }
 }

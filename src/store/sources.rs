@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use parking_lot::Mutex;
+
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::line_limit::LineLimit;
-use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
 use crate::store::keeping::SourceTally;
@@ -16,12 +17,26 @@ use crate::store::layout::{EntryHead, VerdictWord};
 pub struct QuarantineLines(HashMap<SourceId, LineLimit>);
 
 impl QuarantineLines {
-    /// Writes a line about one, unless there was one lately. Of the fault only its code: the rest may hold
-    /// personal data.
-    pub fn write(&mut self, source: &SourceId, fault: &Fault, (postback, now): (Seq, Time)) {
-        let lines = self.0.entry(source.clone()).or_default();
-        let Some(left_out) = lines.admit(now) else { return };
-        let reason_code = fault.code.map(RejectionCode::as_str);
+    /// How many lines were left out before one that may be written now, if it may.
+    fn admit(&mut self, source: &SourceId, now: Time) -> Option<u64> {
+        self.0.entry(source.clone()).or_default().admit(now)
+    }
+}
+
+/// A postback that was quarantined. Of the fault only its code: the rest may hold personal data.
+pub struct QuarantineLine {
+    pub source: SourceId,
+    pub code: Option<RejectionCode>,
+    pub postback: Seq,
+    pub received_at: Time,
+}
+
+impl QuarantineLine {
+    /// Writes it once the record is durable, unless there was one of its source lately.
+    pub fn write(self, lines: &Mutex<QuarantineLines>) {
+        let QuarantineLine { source, code, postback, received_at } = self;
+        let Some(left_out) = lines.lock().admit(&source, received_at) else { return };
+        let reason_code = code.map(RejectionCode::as_str);
         tracing::warn!(
             %source,
             %postback,

@@ -78,7 +78,8 @@ fn secure_hash(parts: &[&str]) -> u64 {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    digest.finalize().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.finalize().into();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// Puts new clicks into the log; `first` is the number of the first.
