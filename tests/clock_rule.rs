@@ -175,6 +175,21 @@ fn what_ages_never_goes_back_and_counts_running_while_the_clock_is_not_believed(
 }
 
 #[test]
+fn what_ages_waits_for_a_clock_that_was_set_back_a_little_also_over_a_doubt() {
+    let mut rule = ClockRule::new(None, Some(at(0)), at(0));
+    rule.observe(reading(12 * HOUR_MS, 0));
+    rule.observe(reading(5 * HOUR_MS, 0));
+    let age = |rule: &ClockRule| rule.record(reading(0, 0)).age.now;
+    assert_eq!(age(&rule), at(12 * HOUR_MS));
+    // What was received at 5 h is not older than the running since then.
+    rule.observe(reading(-500 * DAY_MS, 0));
+    rule.observe(reading(-500 * DAY_MS + 6 * HOUR_MS, 6 * HOUR_MS));
+    assert_eq!(age(&rule), at(12 * HOUR_MS));
+    rule.observe(reading(-500 * DAY_MS + 10 * HOUR_MS, 10 * HOUR_MS));
+    assert_eq!(age(&rule), at(15 * HOUR_MS));
+}
+
+#[test]
 fn a_doubt_that_goes_on_is_logged_once_a_day_also_on_a_machine_that_sleeps() {
     let mut reminder = Reminder::default();
     let lines = (0..72).filter(|hour| reminder.is_due(reading(hour * HOUR_MS, hour * HOUR_MS))).count();

@@ -17,10 +17,13 @@ pub const FAR_MS: i64 = 48 * HOUR_MS;
 ///   believed, not behind a time that was believed before, and at a time at which this program existed. For
 ///   what was received since then such a jump says that the clock was wrong, not that time passed.
 ///
-/// When the believed time goes back it stays, and goes on from there.
+/// When the believed time goes back it stays: after a little until that has caught up, after more it goes on from
+/// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgeClock {
     pub now: Time,
+    /// What it would be, had it gone back with the wall clock: never after `now`.
+    pub shown: Time,
     /// How far it is ahead of the believed time, in milliseconds: since that went back far.
     pub ahead_ms: i64,
     /// All jumps to times believed far from those before, in milliseconds.
@@ -31,17 +34,17 @@ impl AgeClock {
     /// Begins where `believed` is the first time that is.
     pub fn at(believed: Time) -> AgeClock {
         let now = believed.max(BEFORE_FIRST_USE);
-        AgeClock { now, ahead_ms: now.millis_since(believed), jumped_ms: 0 }
+        AgeClock { now, shown: now, ahead_ms: now.millis_since(believed), jumped_ms: 0 }
     }
 
-    /// The believed time has moved on.
-    pub fn follow(&mut self, believed: Time) {
-        self.now = self.now.max(believed.plus_millis(self.ahead_ms));
+    /// The wall clock is believed and shows this.
+    pub fn follow(&mut self, wall: Time) {
+        self.show(wall.plus_millis(self.ahead_ms));
     }
 
     /// No time was believed for so many milliseconds of running.
     pub fn run(&mut self, millis: i64) {
-        self.now = self.now.plus_millis(millis.max(0));
+        self.show(self.shown.plus_millis(millis.max(0)));
     }
 
     /// Another time is believed from now on, wherever it is.
@@ -49,7 +52,11 @@ impl AgeClock {
         let now = self.now.max(believed);
         self.jumped_ms = self.jumped_ms.saturating_add(now.millis_since(self.now));
         let ahead = now.millis_since(believed);
-        // By a little it waits until the believed time has caught up.
         (self.now, self.ahead_ms) = (now, if ahead > FAR_MS { ahead } else { 0 });
+        self.shown = believed.plus_millis(self.ahead_ms);
+    }
+
+    fn show(&mut self, shown: Time) {
+        (self.shown, self.now) = (shown, self.now.max(shown));
     }
 }

@@ -130,7 +130,7 @@ impl ClockRule {
         self.seen_ms = Some(now.running_ms);
         if self.is_near(now.wall) {
             self.believed = self.believed.max(now.wall);
-            self.age.follow(self.believed);
+            self.age.follow(now.wall);
             return self.doubted.take().map(|_| Change::Believed);
         }
         self.age.run(ran_ms);
