@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::ambient::Clock;
+use crate::domain::age_clock::FAR_MS;
 use crate::domain::clock_rule::{Change, ClockRecord, Doubt, Reminder};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
@@ -125,6 +126,8 @@ pub struct Upkeep {
     purged: u64,
     kept: Option<ClockRecord>,
     reminder: Reminder,
+    /// A time is believed that is far from the one before, and nothing was timed anew since.
+    jumped: bool,
     /// When destinations were looked for that are gone, in milliseconds of running.
     looked_for_removed: Option<i64>,
 }
@@ -139,6 +142,7 @@ impl Upkeep {
             purged: 0,
             kept: None,
             reminder: Reminder::default(),
+            jumped: false,
             looked_for_removed: None,
         }
     }
@@ -231,6 +235,8 @@ impl Upkeep {
             }
         });
         if is_old {
+            let is_far = |kept: ClockRecord| record.believed.millis_since(kept.believed).abs() > FAR_MS;
+            self.jumped |= self.kept.is_some_and(is_far);
             self.store.keep_clock(record).await?;
             self.kept = Some(record);
         }
@@ -248,10 +254,11 @@ impl Upkeep {
         let known = self.store.removed();
         let mut removed = Removed::new();
         let put_back = std::mem::take(&mut *self.signals.put_back.lock());
+        let is_timed_anew = |id: &DestinationId| put_back.contains(id) || self.jumped;
         let (awaited, configured) = (self.store.awaited_destinations(), (self.signals.configured)());
         for id in awaited.into_iter().filter(|id| !configured.contains(id)) {
             // Later than now: by a clock that was set back since.
-            let since = known.get(&id).copied().filter(|since| *since <= now && !put_back.contains(&id));
+            let since = known.get(&id).copied().filter(|since| *since <= now && !is_timed_anew(&id));
             if is_believed && since.is_some_and(|since| self.signals.keep.removed_until(since) <= now) {
                 self.withdraw(&id, now).await?;
                 continue;
@@ -269,6 +276,7 @@ impl Upkeep {
             }
             removed.insert(id, since.unwrap_or(now));
         }
+        self.jumped = false;
         if removed != known {
             self.store.keep_removed(removed).await?;
         }

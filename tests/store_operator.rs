@@ -23,6 +23,7 @@ conformance! {
     a_destination_that_is_not_put_back_in_time_is_skipped,
     a_destination_that_is_put_back_at_the_last_moment_is_not_skipped,
     a_destination_that_was_put_back_for_a_moment_has_its_time_anew,
+    a_destination_that_was_removed_by_a_wrong_clock_is_not_skipped_when_it_is_right,
     what_is_to_be_sent_later_only_is_not_late,
     what_maps_a_purged_record_again_closes_no_other_after_a_restart,
 }
@@ -209,6 +210,23 @@ fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(ground: &Groun
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));
     assert_eq!(store.removed().get(&destination("ads")), Some(&at(70 * HOUR + HOUR / 4)));
     watched.pass(2);
+    assert!(matches!(states(&*store, &sold)[0], DeliveryState::Skipped { .. }));
+}
+
+fn a_destination_that_was_removed_by_a_wrong_clock_is_not_skipped_when_it_is_right(ground: &Ground) {
+    let store = ground.open();
+    let sold = sale("t").forward().to(&["ads", "other"]).tell(&*store);
+    let mut watched = Watched::new(&store, -500 * 24, &["other"]);
+    watched.pass(2);
+    assert_eq!(store.removed().len(), 1);
+    watched.clock.set(at(HOUR));
+    watched.clock.confirm();
+    watched.pass(71);
+    assert!(
+        matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }),
+        "removed three days ago only"
+    );
+    watched.pass(3);
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Skipped { .. }));
 }
 
