@@ -265,11 +265,11 @@ fn what_is_to_be_sent_later_only_is_not_late(ground: &Ground) {
 fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(ground: &Ground) {
     let store = ground.open();
     let of = wait(store.arrive(quarantined("no price", at(0)))).unwrap().postback;
+    wait(store.arrive(quarantined("no price", at(5 * DAY)))).unwrap();
     // Its delivery is unfinished, so it outlives the record that it maps again.
     let mut again = sale("again").forward().arrival();
     again.again = Some(Again { of, now: at(HOUR) });
     wait(store.arrive(again)).unwrap();
-    wait(store.arrive(quarantined("no price", at(5 * DAY)))).unwrap();
     let before = postbridge::store::PurgeBefore { postbacks: at(DAY), conversions: at(DAY), ..never() };
     purge_all(&*store, before);
     assert!(wait(store.postback(of)).unwrap().is_none(), "it is purged");
