@@ -135,3 +135,35 @@ impl Ages {
         self.marks.extend(recent);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Ages, MOST_MARKS, Next, Order};
+    use crate::domain::clock_rule::ClockRecord;
+    use crate::domain::time::{BEFORE_FIRST_USE, DAY_MS};
+    use crate::store::layout;
+
+    #[test]
+    fn the_marks_of_very_many_days_fit_into_one_value_and_say_of_none_that_it_was_earlier() {
+        let (mut ages, mut before) = (Ages::default(), None);
+        let day = |day: i64| BEFORE_FIRST_USE.plus_millis(day * DAY_MS);
+        for n in 0..3_000 {
+            let mut record = ClockRecord::new(day(n));
+            // Every tenth day the clock is wrong.
+            record.age.ahead_ms = i64::from(n % 10 == 9) * 9 * DAY_MS;
+            let next = 1 + (n as u64) * 1_000_000_000_000;
+            ages.note(before, record, Next { postback: next, click: next });
+            before = Some(record);
+        }
+        assert!(ages.marks.len() <= MOST_MARKS);
+        assert_eq!(layout::pack(&before, &ages).unwrap().further().unwrap(), 0);
+        for n in 0..2_999_u64 {
+            // In the middle of the day, by a clock that shows a time long ago, and by one that is right.
+            let (number, received) = (1 + n * 1_000_000_000_000 + 1, day(n as i64).plus_millis(DAY_MS / 2));
+            for shown in [day(-500), received] {
+                let at = ages.received(Order::Click(number), shown);
+                assert!(at.is_none_or(|at| at >= received), "day {n}: {at:?}");
+            }
+        }
+    }
+}
