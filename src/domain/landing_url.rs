@@ -79,8 +79,13 @@ fn parts(url: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = url;
     std::iter::from_fn(move || {
         let mut at = url.len().checked_sub(rest.len())?;
-        let is_end = |byte: &u8| matches!(byte, b'&' | b'?' | b'#') || (*byte == b'/' && at < query);
-        let end = rest.bytes().position(|byte| is_end(&byte));
+        let end = match rest.as_bytes() {
+            // A slash divides only before the query, which begins at the first `?` or `#`.
+            path if at < query => {
+                memchr::memchr3(b'/', b'?', b'#', path).into_iter().chain(memchr::memchr(b'&', path)).min()
+            }
+            rest => memchr::memchr3(b'&', b'?', b'#', rest),
+        };
         let part = rest.get(..end.unwrap_or(rest.len()))?;
         if rest.is_empty() {
             return None;
@@ -95,6 +100,9 @@ fn parts(url: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Whether `raw` is `value` as a form or a URL encodes it.
 fn is_encoded(raw: &[u8], value: &[u8]) -> bool {
+    if raw.len() == value.len() && raw == value {
+        return memchr::memchr2(b'%', b'+', raw).is_none() || Decoded(raw).eq(value.iter().copied());
+    }
     raw.len() >= value.len() && raw.len() <= value.len() * 3 && Decoded(raw).eq(value.iter().copied())
 }
 

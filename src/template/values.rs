@@ -51,10 +51,11 @@ pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
     }
     let is_macro = |text: &str| holds_macro(text) || (is_id && is_half_macro(text));
     // A whole macro first: without its marks `__TID__` would be a placeholder.
-    if !holds_macro(text) && is_placeholder(text, is_id) {
+    let is_whole = holds_macro(text);
+    if !is_whole && is_placeholder(text, is_id) {
         return Judged::Skeleton;
     }
-    if is_macro(text) {
+    if is_whole || (is_id && is_half_macro(text)) {
         return Judged::Macro(text.to_owned());
     }
     if raw.first() == Some(&b'%')

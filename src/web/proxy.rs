@@ -19,7 +19,8 @@ const PROTOCOL: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Whose a request is. `peer` is in its one spelling (`IpAddr::to_canonical`).
 pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sender {
-    let peer_forwards = || FORWARDED.iter().any(|name| headers.contains_key(name));
+    // Few headers come with a request: to compare their names is faster than to look three up.
+    let peer_forwards = || headers.keys().any(|name| FORWARDED.contains(name));
     forwarding::sender(peer, hops_back(headers), peer_forwards, trusted)
 }
 
@@ -45,10 +46,12 @@ pub fn hops(peer: IpAddr, headers: &HeaderMap) -> Vec<IpAddr> {
 
 /// Whether a declared proxy says that the visitor came to it by https.
 pub fn says_https(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    let Some(said) = headers.get(PROTOCOL).and_then(|value| value.to_str().ok()) else { return false };
+    if !is_declared(peer.to_canonical(), trusted) {
+        return false;
+    }
+    let said = headers.get(PROTOCOL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // Of several proxies the first one spoke with the visitor.
-    let first = said.split(',').next().unwrap_or_default().trim();
-    first.eq_ignore_ascii_case("https") && is_declared(peer.to_canonical(), trusted)
+    said.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
 }
 
 /// The proxies that lately forwarded requests and hid whose they are. Each is warned of once.
