@@ -12,10 +12,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postbridge::ambient::stopwatch;
+use postbridge::clock::stopwatch;
 use postbridge::domain::attribution::FoundClick;
 use postbridge::domain::click::{Click, Passage, Traits};
-use postbridge::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
+use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{RawRequest, Verdict};

@@ -8,21 +8,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use postbridge::ambient::{Clock, stopwatch};
+use postbridge::clock::{Clock, stopwatch};
 use postbridge::dispatch::{Dispatch, DispatchPlan, Lane};
 use postbridge::domain::click::{Click, Traits};
-use postbridge::domain::conversion::{Draft, EventClaim, EventName, Status};
+use postbridge::domain::conversion::{Draft, EventClaim};
 use postbridge::domain::delivery::OutgoingRequest;
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::status::Status;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
 use postbridge::store::{Arrival, ClickArrival, Finding, MappedArrival, PageRequest, Screening, Store};
-use postbridge::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
 use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::{RenderInput, Rendered};
+use postbridge::template::destination::templated::AccountSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// As in the program: the allocator is part of what is measured.

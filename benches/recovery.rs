@@ -11,14 +11,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use postbridge::ambient::stopwatch;
+use postbridge::clock::stopwatch;
 use postbridge::domain::click::Traits;
-use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
+use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{Arrival, Finding, MappedArrival, Store};

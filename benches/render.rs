@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use postbridge::ambient::stopwatch;
+use postbridge::clock::stopwatch;
 use postbridge::domain::attribution::{Attribution, Reading};
 use postbridge::domain::click::{Click, Trait, Traits};
-use postbridge::domain::conversion::{Conversion, EventName, Status};
+use postbridge::domain::conversion::Conversion;
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::template::account::{Account, AccountSpec, Mode, RenderInput, Rendered};
 use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::{RenderInput, Rendered};
+use postbridge::template::destination::templated::AccountSpec;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 

@@ -12,15 +12,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::ambient::Clock;
 use crate::app::disk::DiskWatch;
-use crate::config::Config;
-use crate::dispatch::{Dispatch, DispatchPlan, HOST_PLACES, Lane, OutgoingLane};
+use crate::clock::Clock;
+use crate::config::configuration::Config;
+use crate::dispatch::ward::HOST_PLACES;
+use crate::dispatch::{Dispatch, DispatchPlan, Lane, OutgoingLane};
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::http1::Limits;
 use crate::ingest::{reopen, reprocess};
-use crate::problem::Problem;
+use crate::maintenance::{self, Keep, Signals, Upkeep};
 use crate::store::{Backlog, Store};
-use crate::upkeep::{self, Keep, Signals, Upkeep};
+use crate::template::diagnostic::Problem;
 use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
@@ -29,7 +31,6 @@ use crate::web::numbers::Numbers;
 use crate::web::postback::RefusalBudget;
 use crate::web::proxy::HidingProxies;
 use crate::web::tls::TlsSettings;
-use crate::web::wire::Limits;
 use crate::web::{Side, Web};
 
 mod disk;
@@ -89,7 +90,7 @@ impl App {
         let metrics = measure::recorder()?;
         let sight = site::sight(&config)?;
         let store = open::store(&config)?;
-        upkeep::watch_clock(store.as_ref(), &clock);
+        maintenance::watch_clock(store.as_ref(), &clock);
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
         let numbers = Numbers::of(Arc::clone(&store));
         let shared = Shared {

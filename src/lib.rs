@@ -2,7 +2,7 @@
 //!
 //! Nouns, words, memory, three verbs, doors. `domain` holds the nouns; `template` turns outside words
 //! into nouns and back; `store` remembers. The verbs meet only in the store: `ingest` (something
-//! arrived → one write), `dispatch` (something is due out), `upkeep` (time passed). `web` and `send`
+//! arrived → one write), `dispatch` (something is due out), `maintenance` (time passed). `web` and `send`
 //! are the doors, `config`, `app` and `cli` the wiring.
 //!
 //! What holds everywhere:
@@ -15,17 +15,14 @@
 //! 6. One sick destination never delays another, and retries never starve fresh events.
 //! 7. Money is a decimal and a currency from end to end.
 //! 8. Secrets live in the configuration and in the outgoing request, nowhere else.
-//! 9. `now` is an argument; only `ambient` reads a clock.
+//! 9. `now` is an argument; only `clock` reads a clock.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![deny(clippy::disallowed_methods)]
 
-// What a person reads when something is wrong.
-pub mod problem;
-
 // Clock and entropy: the only inputs that do not arrive in a request.
-pub mod ambient;
+pub mod clock;
 
 // The nouns, and the pure decisions about them: whose sale it is, what it pays, who is told.
 pub mod domain;
@@ -50,9 +47,15 @@ pub mod send;
 pub mod dispatch;
 
 // Time passed: holds that end, statuses that fall due, records past their time.
-pub mod upkeep;
+pub mod maintenance;
 
-// The doors in: the wire, postbacks, tracking links, the tag, pixels, the API, the
+// HTTP/1.1 framing that keeps the request line's bytes.
+pub mod http1;
+
+// Golden stories: read, run, compared.
+pub mod story;
+
+// The doors in: postbacks, tracking links, the tag, pixels, the API, the
 // network's API in the words its clients know, the pages.
 pub mod web;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use postbridge::domain::time::Time;
-use postbridge::template::stories::Expectations;
+use postbridge::story::run::Expectations;
 
 use crate::cake_ground::{World, folder};
 use crate::destination_stories::expectations;

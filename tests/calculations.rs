@@ -1,9 +1,9 @@
 //! Templates calculate nothing: what is written like a calculation is a problem with a line and a fix.
 
-use postbridge::config::Config;
-use postbridge::problem::Problem;
-use postbridge::template::destination::DestinationTemplate;
-use postbridge::template::source::SourceTemplate;
+use postbridge::config::configuration::Config;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::diagnostic::Problem;
+use postbridge::template::source::definition::SourceTemplate;
 
 fn source(map: &str) -> Vec<Problem> {
     let text = format!(

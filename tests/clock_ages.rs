@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use postbridge::ambient::Clock;
+use postbridge::clock::Clock;
 use postbridge::domain::click::Origin;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::time::Time;
+use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
 use postbridge::store::consent::ConsentArrival;
 use postbridge::store::{ConversionFilter, PostbackFilter, Store};
-use postbridge::upkeep::{Keep, Signals, Upkeep, watch_clock};
 use proptest::prelude::*;
 use tokio::sync::watch;
 

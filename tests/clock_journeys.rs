@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use postbridge::ambient::Clock;
-use postbridge::domain::conversion::Status;
+use postbridge::clock::Clock;
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
+use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
 use postbridge::store::{Claimed, ClickFilter, ConversionFilter, PostbackFilter, Store};
-use postbridge::upkeep::{Keep, Signals, Upkeep, watch_clock};
 use tokio::sync::watch;
 
 use crate::store_ground::*;

@@ -1,8 +1,8 @@
 //! `[[creative]]`: what a campaign shows, where each leads, and which links lead there.
 
-use postbridge::config::Config;
+use postbridge::config::configuration::Config;
 use postbridge::config::links::CreativeLinks;
-use postbridge::template::macro_url::{Grammar, LANDING_NAMES, MacroUrl};
+use postbridge::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
 
 fn read(text: &str) -> Config {
     Config::parse("postbridge.toml", text, &|_| None).unwrap_or_else(|problems| panic!("{problems:?}"))

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use postbridge::config::configuration::Config;
+use postbridge::config::default_file::{DEFAULT, with_examples};
 use postbridge::config::secrets::Secret;
-use postbridge::config::{Config, DEFAULT, with_examples};
 use postbridge::domain::routing::{Only, Route, Unmatched};
-use postbridge::problem::Problem;
+use postbridge::template::diagnostic::Problem;
 
 fn env(name: &str) -> Option<String> {
     match name {

@@ -1,16 +1,19 @@
 //! The network's side of the configuration: offers, campaigns, their postbacks, filters, doors, rights.
 
-use postbridge::config::{Config, DEFAULT, with_examples};
-use postbridge::domain::attribution::Model;
-use postbridge::domain::conversion::{Dedup, Status};
-use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
+use postbridge::config::configuration::Config;
+use postbridge::config::default_file::{DEFAULT, with_examples};
+use postbridge::domain::built_in;
+use postbridge::domain::conversion::Dedup;
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
+use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AdvertiserId, OfferId, SourceId};
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::{Caps, OfferStatus, Payout};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::{Changes, Scope, Unmatched};
-use postbridge::domain::rulebook::built_in;
-use postbridge::template::account::Mode;
+use postbridge::domain::status::Status;
+use postbridge::template::destination::mode::Mode;
 use rust_decimal::Decimal;
 
 fn env(name: &str) -> Option<String> {

@@ -1,12 +1,14 @@
 //! What counts of a visitor's answers about consent, and which destinations a conversion goes to by them.
 
+use postbridge::domain::built_in;
 use postbridge::domain::consent::{CLOCK_TOLERANCE_MS, Consent, ConsentNeed, ConsentRecord, said_by_browser};
-use postbridge::domain::conversion::{Cause, Change, Conversion, Status};
+use postbridge::domain::conversion::{Cause, Change, Conversion};
 use postbridge::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use postbridge::domain::offer::Placement;
 use postbridge::domain::routing::{Changes, Only, PlanRules, Route, Scope, Unmatched, not_routed, plan};
-use postbridge::domain::rulebook::{built_in, usual};
+use postbridge::domain::rulebook::usual;
+use postbridge::domain::status::Status;
 use postbridge::domain::time::{HOUR_MS, Time};
 
 use crate::destination_payloads;

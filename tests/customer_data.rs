@@ -4,16 +4,17 @@ use std::sync::LazyLock;
 
 use postbridge::domain::click::Trait;
 use postbridge::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
-use postbridge::template::account::{Account, Rendered};
-use postbridge::template::source::SourceTemplate;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::rendering::Rendered;
+use postbridge::template::source::definition::SourceTemplate;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::destination_payloads::{account, built_in, click, conversion, hashed, render_as};
 
 fn meta_with(calling_code: Option<&str>) -> Account {
-    let mut settings =
-        vec![("pixel_id", "12"), ("access_token", "token"), ("event_source_url", "https://shop.example/")];
+    let page = ("event_source_url", "https://shop.example/");
+    let mut settings = vec![("pixel_id", "12"), ("access_token", "token"), page];
     settings.extend(calling_code.map(|code| ("calling_code", code)));
     account(built_in("meta"), &settings)
 }
@@ -21,8 +22,7 @@ fn meta_with(calling_code: Option<&str>) -> Account {
 static META: LazyLock<Account> = LazyLock::new(|| meta_with(None));
 
 fn known_as(region: Option<&str>, birthdate: Option<DateOrder>) -> CustomerFormat {
-    let phone_region = region.map(|region| PhoneRegion::parse(region).unwrap());
-    CustomerFormat { phone_region, birthdate }
+    CustomerFormat { phone_region: region.map(|region| PhoneRegion::parse(region).unwrap()), birthdate }
 }
 
 /// The member of `user_data` that these traits become, and the codes and fields of the remarks.

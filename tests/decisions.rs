@@ -6,14 +6,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Reading, candidates};
-use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim, EventName, Status};
+use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim};
 use postbridge::domain::decision::{Arrived, Decision, decide};
+use postbridge::domain::event::EventName;
 use postbridge::domain::facts::{Facts, Later};
 use postbridge::domain::ids::{ClickId, ConversionId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::rejection::RejectionCode;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 
 use crate::dispatch_world;

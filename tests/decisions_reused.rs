@@ -1,9 +1,10 @@
 //! Transaction ids that several sales have, and what takes a sale back: every clause, told as stories.
 
-use postbridge::domain::conversion::{Dedup, Draft, Status};
+use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::rejection::RejectionCode;
 use postbridge::domain::remark::Remark;
+use postbridge::domain::status::Status;
 
 use crate::decisions::{Known, by_value, duplicate, money, named, new, update};
 

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postbridge::domain::ids::DestinationId;
-use postbridge::problem::Problem;
-use postbridge::template::account::{Account, AccountSpec, Mode};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::DestinationTemplate;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::diagnostic::Problem;
 
 const TOML: &str = r#"label = "Test"
 [events]

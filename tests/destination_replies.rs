@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 use postbridge::domain::delivery::{Answer, Judgement, Reply};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::{DAY_MS, Time};
-use postbridge::template::account::{Account, AccountSpec, Mode};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::retry_after;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::retry_after;
+use postbridge::template::destination::templated::AccountSpec;
 use proptest::prelude::*;
 
 fn now() -> Time {

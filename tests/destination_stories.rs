@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use postbridge::story::run::{Expectations, run_destination_stories};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::stories::{Expectations, run_destination_stories};
 
 /// Whether this run compares or rewrites.
 pub fn expectations() -> Expectations {

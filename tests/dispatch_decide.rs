@@ -6,13 +6,15 @@ use postbridge::domain::attribution::Attribution;
 use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
 use postbridge::domain::consent::{Consent, ConsentNeed};
-use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup, EventName, Status};
+use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup};
 use postbridge::domain::delivery::{Delivery, DeliveryState, Judgement, OutgoingRequest, SkipCode};
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
+use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
-use postbridge::template::account::Mode;
+use postbridge::template::destination::mode::Mode;
 
 const WEEK: i64 = 7 * DAY_MS;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postbridge::ambient::Clock;
+use postbridge::clock::Clock;
 use postbridge::dispatch::{Dispatch, Pace};
 use postbridge::domain::delivery::LaneState;
-use postbridge::template::account::Mode;
+use postbridge::template::destination::mode::Mode;
 
 use crate::dispatch_world::{TAKEN, Target, World, plan, quick, until};
 use crate::outgoing::{Told, plan as postbacks, sale, words, world};
@@ -117,7 +117,7 @@ async fn a_hold_is_kept_over_a_reload_and_a_stop_in_it_loses_nothing() {
     dispatch.reload(plan(&[Target { max_in_flight: 3, ..targets[0].clone() }]));
     assert_eq!(state(&dispatch, "limited").hold, before);
     let asked = limited.count();
-    let begun = postbridge::ambient::stopwatch();
+    let begun = postbridge::clock::stopwatch();
     dispatch.stop(Duration::from_secs(60)).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "a stop does not wait for the end of a hold");
     assert_eq!(limited.count(), asked);
@@ -141,7 +141,7 @@ async fn a_wait_of_a_second_is_waited_for_without_work() {
     let dispatch = start(&world, plan(&targets));
     let sales = world.sales("t", 50).await;
     until("held", || state(&dispatch, "limited").hold.is_some()).await;
-    let begun = (postbridge::ambient::stopwatch(), crate::outgoing_hosts::wake_ups());
+    let begun = (postbridge::clock::stopwatch(), crate::outgoing_hosts::wake_ups());
     limited.wait_for(51).await;
     let (took, woken) = (begun.0.elapsed(), crate::outgoing_hosts::wake_ups() - begun.1);
     println!("woke up {woken} times in {took:?}");

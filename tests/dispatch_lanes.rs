@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use postbridge::ambient::Clock;
+use postbridge::clock::Clock;
 use postbridge::domain::click::Trait;
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::{DestinationId, Occasion};
 use postbridge::domain::remark::Remark;
+use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
@@ -423,7 +423,7 @@ async fn a_store_that_fails_is_told_and_ends_every_lane() {
     let fault = tokio::time::timeout(Duration::from_secs(5), faults.wait_for(Option::is_some)).await;
     let told = fault.unwrap().unwrap().clone().unwrap().to_string();
     assert!(told.contains("no space left on device"), "{told}");
-    let begun = postbridge::ambient::stopwatch();
+    let begun = postbridge::clock::stopwatch();
     dispatch.stop(Duration::from_secs(5)).await;
     assert!(begun.elapsed() < Duration::from_secs(4), "the lanes had ended by themselves");
 }

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use postbridge::ambient::stopwatch;
-use postbridge::domain::conversion::Status;
+use postbridge::clock::stopwatch;
 use postbridge::domain::delivery::{DeliveryState, Judgement};
+use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
-use postbridge::template::account::Mode;
+use postbridge::template::destination::mode::Mode;
 
 use crate::dispatch_world::{TAKEN, Target, World, until};
 use crate::standin::{Act, Received, Standin};

@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postbridge::ambient::Clock;
+use postbridge::clock::Clock;
 use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::schedule::Schedule;
 use postbridge::dispatch::{Dispatch, DispatchPlan, Lane, Pace};
-use postbridge::domain::conversion::{Dedup, Draft, EventClaim, EventName, Status};
+use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::{Attempt, Delivery};
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
 use postbridge::domain::postback::{RawRequest, Verdict};
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
 use postbridge::store::{Arrival, Finding, MappedArrival, Store};
-use postbridge::template::account::{Account, AccountSpec, Mode};
-use postbridge::template::destination::DestinationTemplate;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::templated::AccountSpec;
 
 const TEMPLATE: &str = r#"
 label = "Stand-in"

@@ -4,18 +4,22 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{Attribution, FoundClick, Model, Visit, candidates};
+use postbridge::domain::attribution::{Attribution, FoundClick, Visit, candidates};
+use postbridge::domain::built_in;
 use postbridge::domain::click::{Click, ClickKind, Passage, Trait, Traits};
-use postbridge::domain::conversion::{Conversion, Draft, EventClaim, EventName, NetworkClaim, Status};
+use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::decision::{Arrived, Decision, decide};
 use postbridge::domain::earning::matched_by;
+use postbridge::domain::event::EventName;
 use postbridge::domain::facts::Facts;
-use postbridge::domain::filter::FilterMode;
+use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom, Placement};
 use postbridge::domain::remark::Remark;
-use postbridge::domain::rulebook::{Rulebook, built_in};
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
 use postbridge::domain::time::Time;
 

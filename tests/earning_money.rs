@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Draft, NetworkClaim, Status};
+use postbridge::domain::built_in;
+use postbridge::domain::conversion::{Draft, NetworkClaim};
 use postbridge::domain::earning::matched_by;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::{Caps, Offer, Payout, PayoutFrom};
-use postbridge::domain::rulebook::built_in;
+use postbridge::domain::status::Status;
 
 use crate::earning::{by_click, click, new, noon, offer, pixel, usd, world};
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::conversion::{Conversion, Dedup, Draft, Status};
+use postbridge::domain::conversion::{Conversion, Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::offer::{Caps, Offer};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::rulebook::usual;
+use postbridge::domain::status::Status;
 use postbridge::domain::suppression::SuppressedKind;
 
 use crate::earning::{World, click, new, offer, pixel, tell, world};

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use postbridge::config::Config;
+use postbridge::config::configuration::Config;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;
 

@@ -11,7 +11,7 @@ use crate::platform::{Platform, answer};
 use crate::relay::{KEY, Setup, TOKEN, ask, wait_until};
 
 fn random(label: &str) -> String {
-    let bytes = postbridge::ambient::entropy::<8>().unwrap();
+    let bytes = postbridge::clock::entropy::<8>().unwrap();
     format!("{label}{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
@@ -24,7 +24,7 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     let (click, tid, oid, fbclid) = (random("Cl"), random("t"), random("o"), random("IwAR-_"));
-    let cents = u32::from(postbridge::ambient::entropy::<1>().unwrap()[0]) + 100;
+    let cents = u32::from(postbridge::clock::entropy::<1>().unwrap()[0]) + 100;
     let price = format!("{}.{:02}", cents / 100, cents % 100);
     let landing = format!("https://shop.example/lp?fbclid={fbclid}");
     let recorded = relay.post(
@@ -61,7 +61,7 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     assert_eq!(received.header("authorization"), Some("Bearer meta-secret-token"));
     let payload = received.json();
     let sent_at = payload["data"][0]["event_time"].as_i64().unwrap();
-    let now = postbridge::ambient::Clock::system().now().as_seconds();
+    let now = postbridge::clock::Clock::system().now().as_seconds();
     assert!((now - 60..=now).contains(&sent_at), "the postback named no time: it happened when it arrived");
     let wanted = json!({"data": [{
         "event_name": "Purchase",

@@ -73,7 +73,7 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
     let acknowledged = Acknowledged::default();
     let (mut at_points, mut at_random) = (0, 0);
     for round in 0..KILLS {
-        let seed = postbridge::ambient::entropy::<2>().unwrap();
+        let seed = postbridge::clock::entropy::<2>().unwrap();
         let point = (round % 2 == 0).then(|| POINTS[(round / 2) % POINTS.len()]);
         let mut setup = setup();
         if let Some(point) = point {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use postbridge::domain::ids::VisitorId;
 use postbridge::ingest::visit::Carried;
-use postbridge::template::macro_url::{Grammar, LANDING_NAMES, MacroUrl};
+use postbridge::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
 use postbridge::web::visitor::{CookieRule, Transport};
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Multipart forms as senders write them: what is a field, what is a file, and what stays hidden.
 
-use postbridge::template::multipart::{self, parameter};
-use postbridge::template::params;
+use postbridge::template::source::multipart::{self, parameter};
+use postbridge::template::source::request;
 use postbridge::web::body_mask::masked_body;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn fields_are_read_and_files_are_not() {
     );
     let wanted = vec![("tid".to_owned(), "A-1".to_owned()), ("price".to_owned(), "7".to_owned())];
     assert_eq!(read(&body), (wanted, true));
-    let read = params::read(b"s2=c", Some(KIND), body.as_bytes()).unwrap();
+    let read = request::read(b"s2=c", Some(KIND), body.as_bytes()).unwrap();
     assert_eq!(read.pairs.len(), 3);
     assert!(read.notes[0].contains("`f`"), "{:?}", read.notes);
 }

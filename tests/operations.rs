@@ -212,7 +212,7 @@ fn what_an_operator_must_act_on_leaves_one_line_and_is_counted_also_after_a_rest
     }
     let last = source("postbridge_last_postback_timestamp_seconds");
     let last = after.lines().find_map(|line| line.strip_prefix(&last)).unwrap().trim();
-    let now = postbridge::ambient::Clock::system().now().as_seconds();
+    let now = postbridge::clock::Clock::system().now().as_seconds();
     assert!((now - last.parse::<f64>().unwrap() as i64) < 600, "{last}");
     assert!(after.contains("postbridge_oldest_unsent_seconds 0"), "nothing waits: {after}");
     assert!(after.contains("postbridge_retention_paused 0"), "{after}");
@@ -351,7 +351,7 @@ fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_
     let filler: String = (0..6000).map(|n| char::from(b'a' + (n * 7919 % 26) as u8)).collect();
     let refused = (0..20_000).find_map(|number| {
         let noise: String =
-            postbridge::ambient::entropy::<1024>().unwrap().iter().map(|b| format!("{b:02x}")).collect();
+            postbridge::clock::entropy::<1024>().unwrap().iter().map(|b| format!("{b:02x}")).collect();
         let path = format!("/{KEY}/collect/cake-test?s1={noise}{filler}&tid=F{number}&price=1");
         match connection.get(&path) {
             Ok(answer) if answer.status == 200 => {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use postbridge::dispatch::HOST_PLACES;
-use postbridge::template::account::Mode;
+use postbridge::dispatch::ward::HOST_PLACES;
+use postbridge::template::destination::mode::Mode;
 
 use crate::dispatch_world::until;
 use crate::outgoing::{Told, dispatch, plan, sale, taking, words, world};
@@ -21,7 +21,7 @@ async fn campaigns_that_tell_one_host_share_its_rate() {
             sales.push(sale(&world, &format!("k{campaign}-{n}"), campaign).await);
         }
     }
-    let begun = postbridge::ambient::stopwatch();
+    let begun = postbridge::clock::stopwatch();
     let dispatch = dispatch(&world, &told);
     world.all_reach(&sales, "delivered").await;
     let took = begun.elapsed();
@@ -39,7 +39,7 @@ async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
     for n in 0..20 {
         sales.push(sale(&world, &format!("k{n}"), "2").await);
     }
-    let begun = postbridge::ambient::stopwatch();
+    let begun = postbridge::clock::stopwatch();
     let dispatch = dispatch(&world, &told);
     world.all_reach(&sales, "delivered").await;
     let took = begun.elapsed();

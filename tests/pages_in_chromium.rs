@@ -12,10 +12,10 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use postbridge::http1::{Handler, RawHead, Refusal};
 use postbridge::web::listen::{ListenSettings, serve};
 use postbridge::web::pages::{PageRequest, Pages};
 use postbridge::web::per_address::LimitKey;
-use postbridge::web::wire::{Handler, RawHead, Refusal};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 

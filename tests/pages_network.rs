@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use postbridge::domain::built_in;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::offer::Offer;
@@ -10,7 +11,7 @@ use postbridge::domain::postback::RawRequest;
 use postbridge::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
-use postbridge::domain::rulebook::{Rulebook, built_in, usual};
+use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::ingest::pixel;
 use postbridge::store::Store;
 use postbridge::web::auth::Tokens;

@@ -2,28 +2,31 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::attribution::Model;
+use postbridge::domain::built_in;
 use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::Status;
-use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterMode};
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
+use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId, SourceId, VisitorId,
 };
 use postbridge::domain::money::Currency;
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus, Payout};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::Reporting;
 use postbridge::domain::routing::{Changes, Route, Scope};
-use postbridge::domain::rulebook::{Rulebook, built_in};
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::ingest::postback::Network;
-use postbridge::problem::Problem;
 use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
-use postbridge::template::account::{Account, Mode};
-use postbridge::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
-use postbridge::template::outgoing::Postback;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::diagnostic::Problem;
+use postbridge::template::macros::outgoing::Postback;
+use postbridge::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
 use postbridge::web::pages::program::{
     CampaignCard, CreativeCard, CreativeLink, DirectLink, OfferCard, PostbackCard, Program, TagCard,
 };

@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use postbridge::domain::postback::Verdict;
 use postbridge::store::{ConversionFilter, Store};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::values::{Judged, Use, judge};
+use postbridge::template::macros::detect::{Judged, Use, judge};
 
 use crate::pages_ground::World;
 use crate::store_ground::first_page;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use postbridge::config::Config;
+use postbridge::config::configuration::Config;
 
 const README: &str = include_str!("../README.md");
 

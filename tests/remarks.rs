@@ -8,8 +8,9 @@ use std::time::Duration;
 use postbridge::domain::click::{Click, Trait};
 use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::remark::Remark;
-use postbridge::template::account::{Account, Rendered};
-use postbridge::template::destination::DestinationTemplate;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::rendering::Rendered;
 use serde_json::{Value, json};
 
 use crate::destination_payloads::{account, built_in, click, conversion, render_as};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use postbridge::domain::conversion::Status;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::status::Status;
 use postbridge::ingest::postback::Network;
 use postbridge::ingest::reprocess;
 use postbridge::store::{PostbackFilter, Store};

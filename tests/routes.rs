@@ -1,14 +1,16 @@
 //! Which destinations a conversion causes deliveries for: whose, when, in which status and what share.
 
 use postbridge::domain::attribution::{Attribution, Reading};
+use postbridge::domain::built_in;
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{Cause, Change, Conversion, Role, Status};
+use postbridge::domain::conversion::{Cause, Change, Conversion, Role};
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
 use postbridge::domain::offer::Placement;
 use postbridge::domain::routing::{Changes, PlanRules, Route, Scope, plan};
-use postbridge::domain::rulebook::{built_in, usual};
-use postbridge::domain::status::{Actor, MoveRefused, StatusMove, dispose, set_status};
+use postbridge::domain::rulebook::usual;
+use postbridge::domain::status::Status;
+use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
 
 use crate::destination_payloads;

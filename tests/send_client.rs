@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postbridge::ambient::stopwatch;
+use postbridge::clock::stopwatch;
 
 use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
 use postbridge::send::client::{Client, KEPT_BODY, SendPolicy};

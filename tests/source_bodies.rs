@@ -1,6 +1,7 @@
 //! Bodies as parameters: those that hold none, those in UTF-16, and JSON whose names are damaged.
 
-use postbridge::template::params::{self, Params};
+use postbridge::template::source::params::Params;
+use postbridge::template::source::request;
 
 fn pairs(params: &Params) -> Vec<(&str, &str)> {
     params.pairs.iter().map(|param| (param.name.as_str(), param.value.as_str())).collect()
@@ -52,7 +53,7 @@ fn a_body_that_holds_no_parameter_is_none_whatever_its_type() {
     ];
     for body in bodies {
         for kind in kinds {
-            let read = params::read(b"tid=1", kind, body).unwrap();
+            let read = request::read(b"tid=1", kind, body).unwrap();
             assert_eq!((pairs(&read), read.notes.len()), (vec![("tid", "1")], 0), "{kind:?} {body:?}");
         }
     }
@@ -61,10 +62,10 @@ fn a_body_that_holds_no_parameter_is_none_whatever_its_type() {
 #[test]
 fn a_list_with_named_values_and_json_that_was_cut_off_are_never_none() {
     for body in [&b"[{\"a\":1}]"[..], b"[[{\"a\":1}]]", b"{", b"[", b"{\"", b"[object Object"] {
-        let read = params::read(b"tid=1", Some("application/json"), body);
+        let read = request::read(b"tid=1", Some("application/json"), body);
         assert!(read.is_err(), "{body:?}");
     }
-    let items = params::read(b"", Some("application/json"), br#"{"items":["x"]}"#).unwrap();
+    let items = request::read(b"", Some("application/json"), br#"{"items":["x"]}"#).unwrap();
     assert_eq!(pairs(&items), [("items.0", "x")]);
 }
 
@@ -77,7 +78,7 @@ fn a_body_in_utf_16_is_known_by_its_bytes_and_not_by_what_is_declared() {
     for kind in [None, Some("application/json; charset=utf-16"), Some("text/plain; charset=utf-16le")] {
         for text in ["{\"a\":\"é\"}", "\n {\"a\":\"é\"}", "a=é", "a=é\0"] {
             for body in [text.as_bytes().to_vec(), wide(text, false), wide(text, true)] {
-                let read = params::read(b"", kind, &body).unwrap();
+                let read = request::read(b"", kind, &body).unwrap();
                 assert_eq!(pairs(&read), [("a", "é")], "{kind:?} {body:?}");
             }
         }
@@ -86,9 +87,12 @@ fn a_body_in_utf_16_is_known_by_its_bytes_and_not_by_what_is_declared() {
 
 #[test]
 fn a_json_name_that_is_cut_within_a_character_breaks_nothing_else() {
-    let read =
-        params::read(b"", Some("application/json"), br#"{"tid":"1","\ud83d":"x","b":{"\udc00a":"y","c":2}}"#)
-            .unwrap();
+    let read = request::read(
+        b"",
+        Some("application/json"),
+        br#"{"tid":"1","\ud83d":"x","b":{"\udc00a":"y","c":2}}"#,
+    )
+    .unwrap();
     let kept: Vec<_> = pairs(&read).into_iter().filter(|(name, _)| name.is_ascii()).collect();
     assert_eq!(kept, [("tid", "1"), ("b.c", "2")]);
 }

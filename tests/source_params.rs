@@ -3,14 +3,15 @@
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::{Currency, DecimalMark, parse_decimal};
 use postbridge::domain::rejection::RejectionCode;
-use postbridge::template::param_fault;
-use postbridge::template::params::{self, Listed, MAX_PARAMS, Params};
-use postbridge::template::source::{SourceBinding, SourceTemplate};
+use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+use postbridge::template::source::param_fault;
+use postbridge::template::source::params::{Listed, MAX_PARAMS, Params};
+use postbridge::template::source::request;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 fn query(text: &str) -> Params {
-    params::read(text.as_bytes(), None, b"").unwrap()
+    request::read(text.as_bytes(), None, b"").unwrap()
 }
 
 fn pairs(params: &Params) -> Vec<(&str, &str)> {
@@ -18,7 +19,7 @@ fn pairs(params: &Params) -> Vec<(&str, &str)> {
 }
 
 fn json(body: &str) -> Result<Params, postbridge::domain::postback::Fault> {
-    params::read(b"", Some("application/json"), body.as_bytes())
+    request::read(b"", Some("application/json"), body.as_bytes())
 }
 
 fn cake() -> (SourceTemplate, SourceBinding) {
@@ -41,7 +42,7 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_query_are_read_or_refused(bytes in vec(any::<u8>(), 0..600)) {
-        if let Ok(read) = params::read(&bytes, None, b"") {
+        if let Ok(read) = request::read(&bytes, None, b"") {
             prop_assert!(read.pairs.len() <= MAX_PARAMS);
         }
     }
@@ -49,7 +50,7 @@ proptest! {
     #[test]
     fn any_bytes_as_a_body_are_read_or_refused(bytes in vec(any::<u8>(), 0..300), kind in 0usize..6) {
         let kind = [None, Some("application/json"), Some("application/x-www-form-urlencoded; charset=gbk"), Some("text/plain"), Some("multipart/form-data; boundary=x"), Some("application/json; charset=utf-16")][kind];
-        if let Ok(read) = params::read(b"a=1", kind, &bytes) {
+        if let Ok(read) = request::read(b"a=1", kind, &bytes) {
             prop_assert!(read.pairs.len() <= MAX_PARAMS);
         }
     }
@@ -57,7 +58,7 @@ proptest! {
     #[test]
     fn whatever_comes_a_template_answers(bytes in "[a-z0-9=&#%{}.?;-]{0,200}") {
         let (template, binding) = cake();
-        if let Ok(read) = params::read(bytes.as_bytes(), None, b"")
+        if let Ok(read) = request::read(bytes.as_bytes(), None, b"")
             && let Ok(draft) = template.map(&binding, &read)
         {
             prop_assert!(draft.value.is_some(), "an event told from the value has one");
@@ -75,7 +76,7 @@ proptest! {
         let expected: Vec<(&str, &str)> = map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         prop_assert_eq!(pairs(&read), expected.clone());
         prop_assert!(read.notes.is_empty());
-        let form = params::read(b"", Some("application/x-www-form-urlencoded"), text.join("&").as_bytes()).unwrap();
+        let form = request::read(b"", Some("application/x-www-form-urlencoded"), text.join("&").as_bytes()).unwrap();
         prop_assert_eq!(pairs(&form), expected);
     }
 
@@ -128,7 +129,7 @@ fn a_query_that_ends_behind_an_equals_sign_may_have_been_cut() {
 #[test]
 fn the_querys_pairs_come_before_the_bodys() {
     let read =
-        params::read(b"b=1&a=2", Some("application/json; charset=utf-8"), br#"{"d":3,"c":4}"#).unwrap();
+        request::read(b"b=1&a=2", Some("application/json; charset=utf-8"), br#"{"d":3,"c":4}"#).unwrap();
     assert_eq!(pairs(&read), [("b", "1"), ("a", "2"), ("d", "3"), ("c", "4")]);
 }
 
@@ -168,13 +169,13 @@ fn json_that_is_no_object_is_quarantined() {
 
 #[test]
 fn a_body_without_a_type_is_json_where_it_begins_like_it() {
-    assert_eq!(pairs(&params::read(b"", None, b" {\"a\":1}\n").unwrap()), [("a", "1")]);
-    assert_eq!(pairs(&params::read(b"", None, b"a=1&b=2").unwrap()), [("a", "1"), ("b", "2")]);
+    assert_eq!(pairs(&request::read(b"", None, b" {\"a\":1}\n").unwrap()), [("a", "1")]);
+    assert_eq!(pairs(&request::read(b"", None, b"a=1&b=2").unwrap()), [("a", "1"), ("b", "2")]);
     assert_eq!(
-        pairs(&params::read(b"", Some("application/vnd.x+json"), b"{\"a\":1}").unwrap()),
+        pairs(&request::read(b"", Some("application/vnd.x+json"), b"{\"a\":1}").unwrap()),
         [("a", "1")]
     );
-    assert!(params::read(b"", Some("multipart/form-data; boundary=x"), b"--x").is_err());
+    assert!(request::read(b"", Some("multipart/form-data; boundary=x"), b"--x").is_err());
 }
 
 #[test]
@@ -192,12 +193,12 @@ fn a_name_with_two_values_keeps_both_and_one_told_twice_is_one() {
         (pairs(&read), read.other("tid").map(|other| other.value.as_str())),
         (vec![("tid", "1")], Some("2"))
     );
-    let across = params::read(b"tid=1", Some("application/json"), b"{\"tid\":\"2\"}").unwrap();
+    let across = request::read(b"tid=1", Some("application/json"), b"{\"tid\":\"2\"}").unwrap();
     assert!(across.other("tid").is_some());
     for query in
         ["tid=&tid=5", "tid=5&tid=", "tid=%20&tid=5&tid=", "tid=%E2%80%8B&tid=5", "tid=5&tid=%205%20"]
     {
-        let read = params::read(query.as_bytes(), None, b"").unwrap();
+        let read = request::read(query.as_bytes(), None, b"").unwrap();
         assert_eq!((pairs(&read), read.repeated.len()), (vec![("tid", "5")], 0), "{query}");
     }
 }
@@ -225,7 +226,7 @@ fn only_what_a_template_reads_is_stopped_by_two_values() {
 
 #[test]
 fn a_secret_is_never_repeated_in_a_fault() {
-    let read = params::read_for(&Listed(&["api_key"]), b"api_key=hush&api_key=psst", None, b"").unwrap();
+    let read = request::read_for(&Listed(&["api_key"]), b"api_key=hush&api_key=psst", None, b"").unwrap();
     let fault = param_fault::usable(&read, "api_key").unwrap_err();
     assert!(!fault.reason.contains("hush") && !fault.reason.contains("psst"), "{}", fault.reason);
 }
@@ -234,7 +235,7 @@ fn a_secret_is_never_repeated_in_a_fault() {
 fn more_than_256_parameters_are_refused_where_all_are_read() {
     let many = |count: usize| (0..count).map(|n| format!("a{n}=1")).collect::<Vec<_>>().join("&");
     assert_eq!(query(&many(256)).pairs.len(), 256);
-    assert!(params::read(many(257).as_bytes(), None, b"").unwrap_err().reason.contains("256"));
+    assert!(request::read(many(257).as_bytes(), None, b"").unwrap_err().reason.contains("256"));
     assert_eq!(query(&"a=1&".repeat(300)).pairs.len(), 1, "a repeat is no parameter of its own");
 }
 
@@ -282,7 +283,7 @@ fn a_template_says_how_many_parameters_it_reads_and_how_large_a_body_may_be() {
 #[test]
 fn a_name_behind_a_thousand_ampersands_costs_no_more_than_its_length() {
     let query = ["amp;".repeat(1000), "#38;".repeat(1000), "a=1".to_owned()].concat();
-    let read = params::read(query.as_bytes(), None, b"").unwrap();
+    let read = request::read(query.as_bytes(), None, b"").unwrap();
     assert_eq!(pairs(&read), [("a", "1")]);
     assert!(
         read.notes.iter().map(String::len).sum::<usize>() < 200,
@@ -304,7 +305,7 @@ fn a_body_is_read_as_what_it_is_where_its_type_is_wrong() {
         ),
     ];
     for (kind, body) in rows {
-        let read = params::read(b"", Some(kind), body.as_bytes()).unwrap();
+        let read = request::read(b"", Some(kind), body.as_bytes()).unwrap();
         assert_eq!(pairs(&read), [("a", "1"), ("b", "2")], "{kind}: {body}");
     }
 }
@@ -321,7 +322,7 @@ fn escaped_ampersands_and_a_second_question_mark_are_mended_and_noted() {
 
 #[test]
 fn bytes_that_are_no_text_are_marked_named_and_kept_raw() {
-    let read = params::read(b"a=caf\xe9&b=%E9&c=ok", None, b"").unwrap();
+    let read = request::read(b"a=caf\xe9&b=%E9&c=ok", None, b"").unwrap();
     let damaged: Vec<&str> =
         read.pairs.iter().filter(|param| param.is_damaged()).map(|param| param.name.as_str()).collect();
     assert_eq!(damaged, ["a", "b"]);
@@ -348,7 +349,7 @@ fn the_declared_charset_is_read_in_forms_multipart_and_json() {
         ),
     ];
     for (kind, body, wanted) in rows {
-        let read = params::read(b"", Some(&kind), body).unwrap();
+        let read = request::read(b"", Some(&kind), body).unwrap();
         assert_eq!(pairs(&read), [("n", wanted)], "{kind}");
         assert_eq!(read.notes.len(), usize::from(kind.contains("klingon")), "{:?}", read.notes);
     }

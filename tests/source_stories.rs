@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use postbridge::story::run::Expectations;
+use postbridge::story::source::run_source_stories;
 use postbridge::template::catalog::Catalog;
-use postbridge::template::source_stories::run_source_stories;
-use postbridge::template::stories::Expectations;
 
 use crate::destination_stories::{expectations, folders_of};
 

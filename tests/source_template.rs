@@ -1,11 +1,12 @@
 //! The format of source templates: what a file may say, the URL it makes, and what is said of a wrong one.
 
-use postbridge::domain::conversion::{Dedup, EventClaim, Status};
+use postbridge::domain::conversion::{Dedup, EventClaim};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::Currency;
-use postbridge::problem::Problem;
-use postbridge::template::params;
-use postbridge::template::source::{SourceBinding, SourceTemplate};
+use postbridge::domain::status::Status;
+use postbridge::template::diagnostic::Problem;
+use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+use postbridge::template::source::request;
 
 const CAKE: &str = include_str!("../templates/sources/cake.toml");
 const GENERIC: &str = include_str!("../templates/sources/generic.toml");
@@ -28,7 +29,7 @@ fn binding(currency: Option<&str>) -> SourceBinding {
 }
 
 fn map(template: &SourceTemplate, query: &str) -> postbridge::domain::conversion::Draft {
-    let read = params::read(query.as_bytes(), None, b"").unwrap();
+    let read = request::read(query.as_bytes(), None, b"").unwrap();
     template.map(&binding(Some("USD")), &read).unwrap()
 }
 
@@ -171,7 +172,7 @@ fn several_parameters_may_be_joined_into_one_field() {
     assert_eq!(joined.item_id.as_deref(), Some("offer-7"));
     let half = map(&template(&text), "s2=abc&s3=&amount=1");
     assert_eq!((half.click_id.as_deref(), half.item_id), (Some("abc"), None));
-    let read = params::read(b"s2=abc&s3={s3}&amount=1", None, b"").unwrap();
+    let read = request::read(b"s2=abc&s3={s3}&amount=1", None, b"").unwrap();
     let draft = template(&text).map(&binding(Some("USD")), &read).unwrap();
     assert_eq!(draft.click_id, None, "half an id is none");
     assert!(draft.note.unwrap().contains("`s3`"));
@@ -181,7 +182,7 @@ fn several_parameters_may_be_joined_into_one_field() {
 fn a_comma_is_a_decimal_mark_only_where_the_template_says_so() {
     let text = format!("{SMALL}\n[number]\ndecimal = \"comma\"");
     assert_eq!(map(&template(&text), "cid=a&amount=7,00").value.unwrap().amount.to_string(), "7.00");
-    let read = params::read(b"cid=a&amount=7.00", None, b"").unwrap();
+    let read = request::read(b"cid=a&amount=7.00", None, b"").unwrap();
     assert!(template(&text).map(&binding(Some("USD")), &read).is_err());
 }
 
@@ -216,7 +217,7 @@ item_id = "the-one"
 }
 
 fn claim(name: &str) -> EventClaim {
-    EventClaim::Named(postbridge::domain::conversion::EventName::parse(name).unwrap())
+    EventClaim::Named(postbridge::domain::event::EventName::parse(name).unwrap())
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
     let template = template(&text);
     let received_at = postbridge::domain::time::Time::parse("2026-11-27T10:00:00Z").unwrap();
     let read = |time: &str| {
-        let params = params::read(format!("amount=1&t={time}").as_bytes(), None, b"").unwrap();
+        let params = request::read(format!("amount=1&t={time}").as_bytes(), None, b"").unwrap();
         let mut draft = template.map(&binding(Some("USD")), &params).unwrap();
         template.leave_out_time_ahead(&mut draft, &params, received_at);
         draft
@@ -284,7 +285,7 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
 
 #[test]
 fn each_parameter_is_explained_and_no_secret_shown() {
-    let read = params::read(b"s1=%23s1%23&s2=abc&price=seven&foo=1&api_key=hush", None, b"").unwrap();
+    let read = request::read(b"s1=%23s1%23&s2=abc&price=seven&foo=1&api_key=hush", None, b"").unwrap();
     let told = template(CAKE).explain(&read);
     let rows: Vec<_> = told
         .iter()

@@ -1,6 +1,6 @@
 //! The detector of macros that nobody filled in: every grammar, once and twice encoded, and no more.
 
-use postbridge::template::values::{Judged, Use, judge};
+use postbridge::template::macros::detect::{Judged, Use, judge};
 use proptest::prelude::*;
 
 /// Decodes once, as a parameter is, and judges.

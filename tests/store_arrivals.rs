@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Cause, Dedup, Status};
+use postbridge::domain::conversion::{Cause, Dedup};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::status::Status;
 use postbridge::store::{
     Again, Arrival, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError,
 };

@@ -1,6 +1,6 @@
 //! The store's guarantees about daily caps of conversions, for every implementation.
 
-use postbridge::domain::conversion::Status;
+use postbridge::domain::status::Status;
 use postbridge::store::{Receipt, Store};
 
 use crate::store_ground::*;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use postbridge::domain::attribution::Model;
 use postbridge::domain::click::Click;
-use postbridge::domain::filter::{DuplicateBy, FilterMode, FilterRules};
+use postbridge::domain::filter::{DuplicateBy, FilterRules};
+use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::Offer;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};

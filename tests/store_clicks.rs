@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{Attribution, Model};
+use postbridge::domain::attribution::Attribution;
 use postbridge::domain::click::{Agent, Click, ClickKind, Passage};
-use postbridge::domain::filter::{
-    DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules, FilterVerdict,
-};
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
+use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::{Caps, Offer, Placement};
 use postbridge::domain::rulebook::Rulebook;
 use postbridge::domain::time::Time;

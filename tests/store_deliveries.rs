@@ -1,9 +1,9 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
-use postbridge::domain::conversion::Status;
 use postbridge::domain::delivery::{DeliveryState, Judgement, RetryRefused, SkipCode};
 use postbridge::domain::ids::{DeliveryId, Occasion};
 use postbridge::domain::routing::{Changes, NO_CLICK, Unmatched, refused};
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt, Store};
 

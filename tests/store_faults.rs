@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use postbridge::domain::postback::Verdict;
+use postbridge::maintenance::{Keep, Signals, Upkeep};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{ConversionFilter, DeliveryFilter, PostbackFilter, PurgeBefore, Store, StoreError};
-use postbridge::upkeep::{Keep, Signals, Upkeep};
 use postbridge::web::health::Health;
 use tokio::sync::watch;
 
@@ -153,7 +153,7 @@ fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
     assert!(matches!(sale("second").tell(&store).verdict, Verdict::Duplicate { .. }));
     let health = Health::default();
     health.store_failed(&error);
-    let clock = postbridge::ambient::Clock::fixed(at(0));
+    let clock = postbridge::clock::Clock::fixed(at(0));
     assert_eq!(wait(health.readyz(&store, &clock)).status(), 200, "it goes on");
     health.store_failed(&StoreError::Closed);
     assert_eq!(wait(health.readyz(&store, &clock)).status(), 503);
@@ -176,7 +176,7 @@ async fn upkeep_goes_on_past_a_damaged_record() {
     let keep = Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 };
     let (stop, stopping) = watch::channel(false);
     let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
-    let clock = postbridge::ambient::Clock::fixed(at(9 * DAY));
+    let clock = postbridge::clock::Clock::fixed(at(9 * DAY));
     let configured = Arc::new(std::collections::HashSet::new);
     let signals = Signals {
         keep,

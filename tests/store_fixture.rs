@@ -3,20 +3,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{Attribution, Model, Reading};
+use postbridge::domain::attribution::{Attribution, Reading};
 use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage, Trait, Traits};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{Cause, Role, Status};
+use postbridge::domain::conversion::{Cause, Role};
 use postbridge::domain::delivery::{DeliveryState, Judgement};
-use postbridge::domain::filter::{DuplicateBy, DuplicateRule, Filter, FilterMode, FilterRules};
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
+use postbridge::domain::filter_verdict::{Filter, FilterMode};
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::{Caps, Disposition, Offer, Payout, PayoutFrom, Placement};
 use postbridge::domain::omission::{Omission, OmissionReason, Omissions};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{NO_CLICK, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
-use postbridge::domain::status::{Actor, StatusMove};
+use postbridge::domain::status::Status;
+use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;

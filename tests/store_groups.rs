@@ -58,7 +58,7 @@ impl Gated {
         let groups: Arc<Mutex<Vec<usize>>> = Arc::default();
         let seen = Arc::clone(&groups);
         let watch = Watch {
-            clock: postbridge::ambient::stopwatch,
+            clock: postbridge::clock::stopwatch,
             report: Arc::new(move |report: CommitReport| seen.lock().push(report.commands)),
         };
         pass.send(()).unwrap();
@@ -251,7 +251,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let reports: Arc<Mutex<Vec<CommitReport>>> = Arc::default();
     let seen = Arc::clone(&reports);
     let watch = Watch {
-        clock: postbridge::ambient::stopwatch,
+        clock: postbridge::clock::stopwatch,
         report: Arc::new(move |report| seen.lock().push(report)),
     };
     let folder = tempfile::tempdir().unwrap();

@@ -1,9 +1,11 @@
 //! The store's guarantees about lists and purging, for every implementation.
 
-use postbridge::domain::conversion::{EventClaim, EventName, Status};
+use postbridge::domain::conversion::EventClaim;
 use postbridge::domain::delivery::{DeliveryState, Judgement};
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::status::Status;
 use postbridge::store::{
     Again, ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore,
     Receipt, StoreError,

@@ -13,7 +13,7 @@ fn nothing_acknowledged_is_lost_to_kills_at_random_moments() {
     let mut acks: Vec<Ack> = Vec::new();
     for round in 0..10 {
         let loader = Loader::start(&data, round, None);
-        let [random] = postbridge::ambient::entropy::<1>().unwrap();
+        let [random] = postbridge::clock::entropy::<1>().unwrap();
         std::thread::sleep(Duration::from_millis(150 + 2 * u64::from(random)));
         acks.extend(loader.kill());
         verify(&Embedded::open_sled(&data).unwrap(), &acks);

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{FoundClick, Model, Reading};
-use postbridge::domain::conversion::{Conversion, EventName, Status};
-use postbridge::domain::filter::FilterMode;
+use postbridge::domain::attribution::{FoundClick, Reading};
+use postbridge::domain::conversion::Conversion;
+use postbridge::domain::event::EventName;
+use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
 use postbridge::domain::money::Currency;
+use postbridge::domain::offer::Model;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::rulebook::Rulebook;
-use postbridge::domain::status::{Actor, StatusMove};
+use postbridge::domain::status::Status;
+use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::Time;
 use postbridge::store::{Arrival, ConversionRef, Receipt, StatusChanged, Store};
 

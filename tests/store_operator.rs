@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
-use postbridge::ambient::Clock;
+use postbridge::clock::Clock;
 use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::routing::refused;
+use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
 use postbridge::store::keeping::SourceTally;
 use postbridge::store::{Again, Store};
-use postbridge::upkeep::{Keep, Signals, Upkeep, watch_clock};
 use tokio::sync::watch;
 
 use crate::store_ground::*;

@@ -34,7 +34,7 @@ fn nothing_acknowledged_is_lost_to_power_cuts() {
         disk.mount().unwrap();
         let data = disk.mounted.join("data");
         let loader = Loader::start(&data, round, None);
-        let [random] = postbridge::ambient::entropy::<1>().unwrap();
+        let [random] = postbridge::clock::entropy::<1>().unwrap();
         std::thread::sleep(Duration::from_millis(250 + 4 * u64::from(random)));
         disk.cut_power().unwrap();
         let acks = loader.kill();

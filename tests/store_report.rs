@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use postbridge::domain::conversion::Status;
+use postbridge::domain::built_in;
 use postbridge::domain::ids::{AffiliateId, SourceId};
 use postbridge::domain::offer::Placement;
-use postbridge::domain::rulebook::built_in;
+use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::report::{ReportPage, ReportQuery};
 use postbridge::store::{PurgeBefore, Store};

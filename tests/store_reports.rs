@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Conversion, Dedup, EventClaim, Status};
+use postbridge::domain::built_in;
+use postbridge::domain::conversion::{Conversion, Dedup, EventClaim};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
-use postbridge::domain::rulebook::{Rulebook, built_in, usual};
+use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::status::Status;
 use postbridge::store::{Arrival, PurgeBefore, Receipt, Store};
 
 use crate::store_ground::*;

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use postbridge::ambient::Clock;
-use postbridge::domain::conversion::{Cause, Role, Status};
+use postbridge::clock::Clock;
+use postbridge::domain::conversion::{Cause, Role};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{Occasion, Seq};
 use postbridge::domain::offer::{Offer, OfferStatus};
 use postbridge::domain::routing::Changes;
-use postbridge::domain::status::{Actor, MoveRefused, StatusMove};
+use postbridge::domain::status::Status;
+use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove};
+use postbridge::maintenance;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::report::ReportQuery;
 use postbridge::store::{ConversionRef, Outcome, Receipt, StatusChanged, Store};
-use postbridge::upkeep;
 
 use crate::store_ground::*;
 use crate::store_offers::*;
@@ -248,10 +249,10 @@ fn upkeep_gives_statuses_that_are_due(ground: &Ground) {
     store.govern(rules_of(&[approved_after("565", 2)]));
     let told = arrive(&*store, sale("t1").of("565").arrival());
     let clock = Clock::fixed(at(HOUR));
-    assert!(!wait(upkeep::step(&*store, None, clock.now())).unwrap().1);
+    assert!(!wait(maintenance::step(&*store, None, clock.now())).unwrap().1);
     assert_eq!(now_of(&*store, &told).status, Status::Pending);
     clock.set(at(2 * HOUR));
-    assert!(!wait(upkeep::step(&*store, None, clock.now())).unwrap().1);
+    assert!(!wait(maintenance::step(&*store, None, clock.now())).unwrap().1);
     assert_eq!(now_of(&*store, &told).status, Status::Approved);
 }
 

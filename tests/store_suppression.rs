@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use postbridge::domain::click::Trait;
-use postbridge::domain::conversion::Status;
+use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Direction, Kv, Span};

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use postbridge::domain::conversion::{EventClaim, EventName};
+use postbridge::domain::conversion::EventClaim;
+use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{Seq, VisitorId};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::rejection::RejectionCode;
@@ -154,7 +155,7 @@ fn by_value(transaction: &str, value: &str) -> Sale {
 
 fn reversal(transaction: &str) -> Sale {
     let mut told = sale(transaction);
-    told.draft.status = Some(postbridge::domain::conversion::Status::Rejected);
+    told.draft.status = Some(postbridge::domain::status::Status::Rejected);
     told.draft.item_id = None;
     told
 }

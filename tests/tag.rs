@@ -114,7 +114,7 @@ fn messages_are_read_strictly() {
 #[test]
 fn a_click_has_what_the_page_tells_and_what_the_request_shows() {
     let world = World::new();
-    let before = postbridge::ambient::Clock::system().now().as_millis();
+    let before = postbridge::clock::Clock::system().now().as_millis();
     click(
         &world,
         json!({

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use postbridge::domain::clock_rule::ClockRecord;
-use postbridge::domain::conversion::Status;
 use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
 use postbridge::domain::unsent::{Circumstances, Unsent, of_conversion, of_delivery};
 use postbridge::store::{Receipt, Store};
 

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use postbridge::http1::Limits;
 use postbridge::web::connections::{Admission, Connections, Seated};
 use postbridge::web::listen::{ListenSettings, over_share_fix};
 use postbridge::web::once_a_minute::OnceAMinute;
 use postbridge::web::per_address::home_of;
-use postbridge::web::wire::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,7 +1,7 @@
 //! What a server may ignore is ignored: offers to switch the protocol, expectations, and the form of a target.
 
-use postbridge::web::wire::fault::Fault;
-use postbridge::web::wire::head;
+use postbridge::http1::fault::Fault;
+use postbridge::http1::head;
 
 use crate::wire_door::{Seen, count, play};
 

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use postbridge::http1::Limits;
+use postbridge::http1::fault::Fault;
+use postbridge::http1::memory::{FREE_BYTES, Memory, SentBy};
+use postbridge::http1::write_time::{LEAST_PER_SECOND, WriteTime};
 use postbridge::web::listen::ListenSettings;
-use postbridge::web::wire::Limits;
-use postbridge::web::wire::fault::Fault;
-use postbridge::web::wire::memory::{FREE_BYTES, Memory, SentBy};
-use postbridge::web::wire::write_time::{LEAST_PER_SECOND, WriteTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use crate::ambient::stopwatch;
-use crate::config::Config;
+use crate::clock::stopwatch;
+use crate::config::configuration::Config;
 use crate::domain::disk::{DiskReserve, DiskSpace};
 use crate::web::health::Health;
 

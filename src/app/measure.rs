@@ -8,14 +8,14 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
-use crate::ambient::{Clock, stopwatch};
+use crate::clock::{Clock, stopwatch};
 use crate::config::outgoing::ID_PREFIXES;
 use crate::dispatch::OUTGOING;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
-use crate::problem::Problem;
 use crate::store::writer::{CommitReport, Watch};
 use crate::store::{Backlog, Store};
+use crate::template::diagnostic::Problem;
 
 /// Renders what was counted.
 pub type Recorder = PrometheusHandle;

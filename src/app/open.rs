@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::app::measure;
-use crate::config::Config;
-use crate::problem::{Problem, access};
+use crate::config::configuration::Config;
 use crate::store::embedded::{Embedded, Settings};
 use crate::store::folder::says_full;
 use crate::store::open::OpenError;
 use crate::store::{Store, StoreError};
+use crate::template::diagnostic::{Problem, access};
 
 /// Opens the configured data folder.
 ///

@@ -3,9 +3,9 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-use crate::config::Config;
-use crate::dispatch::HOST_PLACES;
-use crate::problem::Problem;
+use crate::config::configuration::Config;
+use crate::dispatch::ward::HOST_PLACES;
+use crate::template::diagnostic::Problem;
 
 /// Kept free for the store's files, the log and what the runtime opens.
 const FILES: u64 = 64;

@@ -1,11 +1,11 @@
 //! What the pages show of the network's side, taken from a configuration.
 
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::creative::Creative;
 use crate::config::links::CreativeLinks;
 use crate::config::offer::{Campaign, Offer};
 use crate::config::outgoing::Outgoing;
-use crate::template::macro_url::MacroUrl;
+use crate::template::macros::url::MacroUrl;
 use crate::template::tag_script::TagScript;
 use crate::web::pages::program::{
     CampaignCard, CreativeCard, CreativeLink, DirectLink, OfferCard, PostbackCard, Program, TagCard,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::app::Shared;
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::ingest::visit::{Landing, Sight};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
 use crate::web::link_table::LinkTable;

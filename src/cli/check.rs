@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::app::open_files::{connections, hard_limit};
 use crate::cli::{ConfigPath, Failure, count, listing, print, print_json};
-use crate::config::Config;
-use crate::problem::Problem;
+use crate::config::configuration::Config;
+use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
 pub struct Check {

@@ -7,7 +7,7 @@ use crate::domain::ids::ClickId;
 use crate::domain::omission::Omission;
 use crate::domain::time::Time;
 use crate::ingest::visit::Landing;
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 use crate::web::click_body;
 
 /// Reads the click in the file at `path`, recorded `now`. Without a `click_id` it is `otherwise`.

@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::ambient::Clock;
 use crate::cli::remote::{Asked, Remote, refusal};
 use crate::cli::{Failure, print, run_to_end};
-use crate::config::Config;
-use crate::problem::Problem;
+use crate::clock::Clock;
+use crate::config::configuration::Config;
 use crate::store::Store;
 use crate::store::embedded::Embedded;
 use crate::store::keeping::Keeping;
+use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
 pub struct ConfirmClock {

@@ -3,11 +3,11 @@
 use clap::Args;
 
 use crate::cli::{ConfigPath, Failure, note_other_problems, print, stderr};
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::links::CreativeLinks;
 use crate::config::offer::Campaign;
 use crate::config::part::{Part, unknown};
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
 pub struct Link {

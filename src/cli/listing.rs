@@ -1,12 +1,12 @@
 //! What is configured of the network's side, a line for each kind: printed by `check` and at start.
 
 use crate::cli::count;
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::creative::Creative;
 use crate::config::offer::{Campaign, Offer};
 use crate::config::outgoing::Outgoing;
 use crate::domain::offer::OfferStatus;
-use crate::template::account::Mode;
+use crate::template::destination::mode::Mode;
 
 /// More things of a kind than this are counted instead of named.
 const MOST_NAMED: usize = 10;

@@ -13,6 +13,7 @@ pub mod init;
 mod link;
 mod listing;
 mod log;
+pub mod outlook;
 pub mod preview;
 mod preview_report;
 mod remote;
@@ -27,9 +28,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::part::Part;
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 
 /// Self-hosted, bidirectional postback relay and attribution bridge.
 #[derive(Parser)]

@@ -6,30 +6,25 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::ambient::Clock;
+use crate::cli::outlook::Outlook;
 use crate::cli::{ConfigPath, Failure, click_file, preview_report, print, print_json};
-use crate::config::Config;
+use crate::clock::Clock;
+use crate::config::configuration::Config;
 use crate::config::part::unknown;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
 use crate::domain::attribution::candidates;
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, Draft};
-use crate::domain::delivery::{DeliveryState, SentRequest};
+use crate::domain::conversion::Draft;
 use crate::domain::ids::ClickId;
-use crate::domain::postback::Fault;
-use crate::domain::remark::Remark;
 use crate::domain::routing::Route;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
-use crate::ingest::preview::{
-    self as ingest, Ground, Pasted, PreviewOutcome, PreviewedDelivery, PreviewedRequest, preview, query_of,
-};
-use crate::problem::Problem;
-use crate::template::account::{Account, Mode};
-use crate::template::params::Param;
+use crate::ingest::preview::{Ground, Pasted, preview, query_of};
+use crate::template::destination::account::Account;
+use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
 pub struct Preview {
@@ -55,27 +50,6 @@ pub struct Preview {
     /// The postback's parameters: the part after the `?`, the whole URL, or a request line of a log.
     #[arg(value_name = "QUERY")]
     query: String,
-}
-
-/// What would happen, from the parameters to the requests.
-pub struct Outlook {
-    pub params: Vec<Param>,
-    /// What was repaired or left out.
-    pub notes: Vec<String>,
-    pub verdict: Result<Conversion, Fault>,
-    pub sendings: Vec<Sending>,
-}
-
-/// What one destination would get.
-pub struct Sending {
-    pub destination: String,
-    pub mode: Mode,
-    /// The state that its delivery would have at its turn, or from which it would wait for its click.
-    pub state: DeliveryState,
-    /// The request with its secrets masked, also where it would not leave; or why there is none.
-    pub request: Result<SentRequest, String>,
-    /// What of the conversion is not in the request, or is otherwise in it.
-    pub remarks: Vec<Remark>,
 }
 
 /// A destination and what it takes.
@@ -175,29 +149,4 @@ impl Preview {
 fn named_click(draft: Option<&Draft>, now: Time) -> ClickId {
     let named = draft.and_then(|draft| candidates(draft.click_id.as_deref()?).into_iter().next());
     named.map_or_else(|| ClickId::mint(now.as_millis(), [0; 16]), |(id, _)| id)
-}
-
-impl Outlook {
-    fn of(found: ingest::Preview, accounts: &[Arc<Account>]) -> Outlook {
-        let (params, mut notes) = found.params.map(|params| (params.pairs, params.notes)).unwrap_or_default();
-        let previewed = match found.outcome {
-            PreviewOutcome::Quarantined(fault) => {
-                return Outlook { params, notes, verdict: Err(fault), sendings: Vec::new() };
-            }
-            PreviewOutcome::Conversion(previewed) => *previewed,
-        };
-        notes.extend(previewed.note);
-        notes.extend(previewed.nothing_sent);
-        let sending = |PreviewedDelivery { delivery, request, remarks }: PreviewedDelivery| {
-            let account = accounts.iter().find(|account| *account.id() == delivery.destination)?;
-            let request = match request {
-                PreviewedRequest::Request(request) => Ok(request),
-                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => Err(reason),
-            };
-            let destination = delivery.destination.to_string();
-            Some(Sending { destination, mode: account.mode(), state: delivery.state, request, remarks })
-        };
-        let sendings = previewed.deliveries.into_iter().filter_map(sending).collect();
-        Outlook { params, notes, verdict: Ok(previewed.conversion), sendings }
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::preview::{Outlook, Sending};
+use crate::cli::outlook::{Outlook, Sending};
 use crate::domain::attribution::Attribution;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{DeliveryState, SentRequest};

@@ -8,10 +8,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::cli::{ConfigPath, Failure};
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::domain::delivery::{OutgoingRequest, Reply};
-use crate::problem::Problem;
 use crate::send::client::{Client, SendPolicy};
+use crate::template::diagnostic::Problem;
 
 /// How the relay is reached.
 #[derive(Args)]

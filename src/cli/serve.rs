@@ -5,13 +5,13 @@ use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::ambient::Clock;
 use crate::app::App;
 use crate::app::open::after_failure;
 use crate::cli::{Failure, listing, stderr};
-use crate::config::Config;
+use crate::clock::Clock;
+use crate::config::configuration::Config;
 use crate::domain::ids::DestinationId;
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 
 /// Runs until SIGTERM, SIGINT or a failure. SIGHUP reloads the configuration.
 ///

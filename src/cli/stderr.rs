@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
-use crate::ambient::Clock;
 use crate::cli::LogFormat;
-use crate::problem::Problem;
+use crate::clock::Clock;
+use crate::template::diagnostic::Problem;
 
 /// How this process writes on standard error.
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();

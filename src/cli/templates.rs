@@ -7,12 +7,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::{ConfigPath, Failure, count, print, print_json};
-use crate::config;
-use crate::problem::Problem;
+use crate::config::templates;
+use crate::story::run::{Expectations, run_destination_stories};
+use crate::story::source::run_source_stories;
 use crate::template::catalog::Catalog;
-use crate::template::source::Provenance;
-use crate::template::source_stories::run_source_stories;
-use crate::template::stories::{Expectations, run_destination_stories};
+use crate::template::diagnostic::Problem;
+use crate::template::source::definition::Provenance;
 
 #[derive(Subcommand)]
 pub enum Templates {
@@ -114,7 +114,7 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
     if typed.is_some() || (!config.is_given() && !path.exists()) {
         return Ok(typed);
     }
-    config::templates_folder(&path).map_err(Failure::usage)
+    templates::templates_folder(&path).map_err(Failure::usage)
 }
 
 fn as_json(catalog: &Catalog) -> Value {

@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::config::creative::Creatives;
-use crate::config::names::Kind;
-use crate::config::offer::{Affiliate, Campaign, OFFER};
+use crate::config::names::OFFER;
+use crate::config::names::{AFFILIATE, CAMPAIGN};
+use crate::config::offer::{Affiliate, Campaign};
 use crate::config::outgoing::{self, Outgoing};
 use crate::config::read::Section;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
@@ -24,24 +25,6 @@ pub struct Partners {
     pub affiliate_ids: Vec<AffiliateId>,
     pub campaign_ids: Vec<CampaignId>,
 }
-
-/// Affiliates and their ids.
-pub const AFFILIATE: Kind<AffiliateId> = Kind {
-    word: "affiliate",
-    parse: AffiliateId::parse,
-    comes_from: "the id of an [[affiliate]]",
-    example: "200",
-    why_unique: "campaigns and conversions name it",
-};
-
-/// Campaigns and their ids.
-pub const CAMPAIGN: Kind<CampaignId> = Kind {
-    word: "campaign",
-    parse: CampaignId::parse,
-    comes_from: "the id of a [[campaign]]",
-    example: "8599",
-    why_unique: "its tracking link is /c/ and the id",
-};
 
 /// What the tables of this file may name.
 struct Known<'k> {

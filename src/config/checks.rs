@@ -1,24 +1,25 @@
 //! What is allowed and surely not meant: remarks on a configuration that is whole, each at its line.
 
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::destination::Destination;
-use crate::config::exposure;
 use crate::config::offer::Offer;
 use crate::config::read::Section;
 use crate::config::server::ApiToken;
+use crate::config::server_exposure;
 use crate::config::source::Source;
-use crate::domain::filter::{FilterMode, FilterRules};
+use crate::domain::filter::FilterRules;
+use crate::domain::filter_verdict::FilterMode;
 use crate::domain::offer::{Caps, OfferStatus};
 use crate::domain::reporter::ReportRoute;
-use crate::problem::Problem;
-use crate::template::macro_url::MacroUrl;
+use crate::template::diagnostic::Problem;
+use crate::template::macros::url::MacroUrl;
 
 /// Keeps every remark. `root` is asked only for lines.
 pub fn remark(root: &Section<'_>, config: &Config) {
     warn_of_nothing(root, config);
     warn_of_unrouted(root, config);
     warn_of_idle_tag(root, config);
-    exposure::remark(root, config);
+    server_exposure::remark(root, config);
     if config.api.tokens.iter().any(|token| token.rights.may_read_all() || of_advertiser(token)) {
         warn_of_words(root, config);
     }

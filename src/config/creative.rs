@@ -1,11 +1,12 @@
 //! `[[creative]]`: the ads of an offer that its campaigns show, each with the page that it leads to.
 
 use crate::config::names::Kind;
-use crate::config::offer::{OFFER, landing};
+use crate::config::names::OFFER;
+use crate::config::offer::landing;
 use crate::config::read::{Section, Text};
 use crate::domain::ids::{CreativeId, OfferId};
-use crate::problem::{Problem, did_you_mean};
-use crate::template::macro_url::MacroUrl;
+use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::macros::url::MacroUrl;
 
 /// One ad of an offer.
 #[derive(Debug, Clone)]

@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::exposure;
+use crate::config::hosts::is_private;
 use crate::config::names::Kind;
 use crate::config::only::{self, Known};
 use crate::config::outgoing::ID_PREFIXES;
 use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
 use crate::config::source::{one_of, unknown_template};
-use crate::domain::conversion::EventName;
+use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::Route;
-use crate::problem::Problem;
-use crate::template::account::{Account, AccountSpec, Mode};
 use crate::template::catalog::Catalog;
-use crate::template::destination::{DestinationTemplate, SettingKind, SettingSpec};
+use crate::template::destination::account::Account;
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::mode::Mode;
+use crate::template::destination::setting::{SettingKind, SettingSpec};
+use crate::template::destination::templated::AccountSpec;
+use crate::template::diagnostic::Problem;
 
 /// One destination as configured, ready to render and send.
 #[derive(Clone)]
@@ -187,15 +191,6 @@ fn warn_of_private_endpoint(section: &Section<'_>, endpoint: &Url) {
             format!("`endpoint` is {endpoint}, a private address: every delivery to it will be refused"),
             "add allow_private_network = true if it is yours",
         );
-    }
-}
-
-/// Whether the host surely is at a private or loopback address, as far as its name tells.
-pub fn is_private(host: &Host) -> bool {
-    match host {
-        Host::Ipv4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
     }
 }
 

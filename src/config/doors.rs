@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 
 /// How many clicks strangers may have recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,70 +1,14 @@
 //! Warnings of what lets others read secrets or pretend to be someone else: plain http over the internet,
 //! proxies that may be anyone, secrets that were pasted with more than themselves.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
 use url::{Host, Url};
 
-use crate::config::Config;
 use crate::config::read::Section;
 use crate::domain::address;
-use crate::template::account::Account;
-use crate::template::macro_url::MacroUrl;
-
-/// Keeps the warnings of `[server]` and `[api]`. `root` is asked only for lines.
-pub fn remark(root: &Section<'_>, config: &Config) {
-    if let Some(server) = root.section("server", None) {
-        warn_of_plain_public_url(&server, config);
-        warn_of_wide_proxies(&server, config);
-        warn_of_open_ports(&server, config);
-    }
-    let Some(api) = root.section("api", Some(&[])) else { return };
-    for (entry, token) in api.sections("tokens", &[]).iter().zip(&config.api.tokens) {
-        if let Some(oddity) = oddity(token.token.reveal()) {
-            let what = format!("the token `{}` {oddity}", token.name);
-            entry.warning("token", what, "make a new one: openssl rand -hex 24");
-        }
-    }
-}
-
-fn warn_of_plain_public_url(server: &Section<'_>, config: &Config) {
-    let url = &config.server.public_url;
-    let is_plain = Url::parse(url).is_ok_and(|url| goes_in_clear(&url));
-    if is_plain && server.has("public_url") {
-        let what = format!("`public_url` is {url}: keys, tokens and visitors' data travel in clear text");
-        let hint = "have a proxy or [server.tls] take https, and begin it with https://";
-        server.warning("public_url", what, hint);
-    }
-}
-
-fn warn_of_wide_proxies(server: &Section<'_>, config: &Config) {
-    for network in config.server.trusted_proxies.iter().filter(|network| is_anyone(network)) {
-        let what = format!(
-            "`trusted_proxies` has {network}: nearly everyone may say which address a request is from"
-        );
-        server.warning("trusted_proxies", what, "name the addresses of your own proxies: [\"10.0.0.5\"]");
-    }
-}
-
-fn warn_of_open_ports(server: &Section<'_>, config: &Config) {
-    let settings = &config.server;
-    if settings.tls.is_some() || !settings.trusted_proxies.is_empty() {
-        return;
-    }
-    let is_open = |address: &SocketAddr| address.ip().is_unspecified() || address::is_visitors(address.ip());
-    let ports = [("listen", Some(settings.listen)), ("admin_listen", settings.admin_listen)];
-    for (key, address) in ports {
-        if let Some(address) = address.filter(is_open) {
-            let what = format!(
-                "`{key}` is {address}, open to every network, without TLS and without a proxy in front"
-            );
-            let hint = "add [server.tls]; or listen on 127.0.0.1 behind a proxy that takes https, and name it in \
-                        `trusted_proxies`";
-            server.warning(key, what, hint);
-        }
-    }
-}
+use crate::template::destination::account::Account;
+use crate::template::macros::url::MacroUrl;
 
 /// Warns of a destination whose token is sent in clear text. `key` is where the file says so.
 pub fn warn_of_plain_secrets(section: &Section<'_>, key: &str, account: &Account) {
@@ -91,7 +35,7 @@ pub fn warn_of_odd_url(section: &Section<'_>, key: &str, url: &MacroUrl) {
 }
 
 /// What of a secret no platform's token has: nothing of the secret itself is in it.
-fn oddity(secret: &str) -> Option<String> {
+pub(super) fn oddity(secret: &str) -> Option<String> {
     let lower = secret.to_ascii_lowercase();
     if let Some(word) = HEADER_WORDS.into_iter().find(|word| lower.starts_with(&word.to_ascii_lowercase())) {
         return Some(format!("begins with `{}`, which is of the header and not of the token", word.trim()));
@@ -108,7 +52,7 @@ fn oddity(secret: &str) -> Option<String> {
 const HEADER_WORDS: [&str; 4] = ["Bearer ", "Basic ", "Token ", "Authorization:"];
 
 /// Whether what is sent there can be read on its way: plain http, and not within a network of one's own.
-fn goes_in_clear(url: &Url) -> bool {
+pub(super) fn goes_in_clear(url: &Url) -> bool {
     url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host))
 }
 
@@ -127,39 +71,3 @@ fn is_public(host: &Host<&str>) -> bool {
 /// How names end that are no one's on the internet (RFC 6761, RFC 6762, RFC 8375, RFC 9476 and custom).
 const INNER_NAMES: [&str; 7] =
     [".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".localdomain"];
-
-/// Whether a network is so wide that no one's proxies fill it: wider than any network of a large proxy
-/// service, and not one of those that are never on the internet.
-fn is_anyone(network: &IpNet) -> bool {
-    let inner = INNER_NETWORKS.iter().filter_map(|inner| inner.parse::<IpNet>().ok());
-    if inner.into_iter().any(|inner| inner.contains(network)) {
-        return false;
-    }
-    match network {
-        IpNet::V4(network) => network.prefix_len() < NARROWEST_V4,
-        IpNet::V6(network) => match (network.addr().to_ipv4_mapped(), network.prefix_len().checked_sub(96)) {
-            // IPv4 within IPv6.
-            (Some(address), Some(prefix)) => is_anyone_v4(address, prefix),
-            _ => network.prefix_len() < NARROWEST_V6,
-        },
-    }
-}
-
-fn is_anyone_v4(address: Ipv4Addr, prefix: u8) -> bool {
-    Ipv4Net::new(address, prefix).is_ok_and(|network| is_anyone(&IpNet::V4(network)))
-}
-
-/// Prefixes shorter than these are wider than what the large proxy services publish (2026-11: /13 and /29).
-const NARROWEST_V4: u8 = 11;
-const NARROWEST_V6: u8 = 20;
-
-const INNER_NETWORKS: [&str; 8] = [
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "100.64.0.0/10",
-    "fc00::/7",
-    "fe80::/10",
-];

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::read::{Section, Text};
 use crate::config::source::{host_name, one_of};
-use crate::domain::filter::{DuplicateBy, DuplicateRule, FilterMode, FilterRules, ListRule, NO_REFERRER};
-use crate::problem::{Problem, access};
+use crate::domain::filter::{DuplicateBy, DuplicateRule, FilterRules, ListRule, NO_REFERRER};
+use crate::domain::filter_verdict::FilterMode;
+use crate::template::diagnostic::{Problem, access};
 
 /// The rules, and the file that knows the countries of addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! The links of campaigns, as affiliates are handed them.
 
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::creative::Creative;
 use crate::config::offer::{Campaign, Offer};
 use crate::domain::ids::{CreativeId, OfferId};
-use crate::problem::Problem;
-use crate::template::macro_url::MacroUrl;
+use crate::template::diagnostic::Problem;
+use crate::template::macros::url::MacroUrl;
 
 /// What leads visitors to one creative of a campaign.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::read::{Section, Text};
-use crate::domain::ids::IdError;
-use crate::problem::{Problem, did_you_mean};
+use crate::domain::ids::{AdvertiserId, AffiliateId, CampaignId, IdError, OfferId, SourceId};
+use crate::template::diagnostic::{Problem, did_you_mean};
 
 /// A kind of thing that has ids: how messages call it, and how its ids are read.
 pub struct Kind<T> {
@@ -53,3 +53,45 @@ impl<T: Clone + PartialEq + Display> Kind<T> {
         Err(Problem::new(format!("there is no {} {}", self.word, text.shown()), hint))
     }
 }
+
+/// Affiliates and their ids.
+pub const AFFILIATE: Kind<AffiliateId> = Kind {
+    word: "affiliate",
+    parse: AffiliateId::parse,
+    comes_from: "the id of an [[affiliate]]",
+    example: "200",
+    why_unique: "campaigns and conversions name it",
+};
+
+/// Campaigns and their ids.
+pub const CAMPAIGN: Kind<CampaignId> = Kind {
+    word: "campaign",
+    parse: CampaignId::parse,
+    comes_from: "the id of a [[campaign]]",
+    example: "8599",
+    why_unique: "its tracking link is /c/ and the id",
+};
+
+pub const OFFER: Kind<OfferId> = Kind {
+    word: "offer",
+    parse: OfferId::parse,
+    comes_from: "the id of an [[offer]]",
+    example: "565",
+    why_unique: "campaigns and conversions name it",
+};
+
+pub const ADVERTISER: Kind<AdvertiserId> = Kind {
+    word: "advertiser",
+    parse: AdvertiserId::parse,
+    comes_from: "the `advertiser` of an [[offer]]",
+    example: "31",
+    why_unique: "tokens name it",
+};
+
+pub const SOURCE: Kind<SourceId> = Kind {
+    word: "source",
+    parse: SourceId::parse,
+    comes_from: "the id of a [[source]]",
+    example: "my-network",
+    why_unique: "it is part of its postback URL",
+};

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use crate::config::names::Kind;
+use crate::config::names::{ADVERTISER, OFFER};
 use crate::config::read::{Section, Text};
 use crate::config::server::{network, web_url};
 use crate::config::source::{currency, event_name, one_of};
-use crate::domain::attribution::Model;
-use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::money::{DecimalMark, parse_decimal};
+use crate::domain::offer::Model;
 use crate::domain::offer::{self, Caps, Disposition, OfferStatus, Payout};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::reports::{FurtherSales, Reporting};
-use crate::problem::Problem;
-use crate::template::macro_url::{Grammar, LANDING_NAMES, MacroUrl};
+use crate::domain::status::Status;
+use crate::template::diagnostic::Problem;
+use crate::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
 
 /// One offer as configured: what decides, and where its visitors go.
 #[derive(Debug, Clone)]
@@ -58,22 +58,6 @@ const DEFAULTED: &[&str] = &[
     "pixel_events",
     "repeat",
 ];
-
-pub const OFFER: Kind<OfferId> = Kind {
-    word: "offer",
-    parse: OfferId::parse,
-    comes_from: "the id of an [[offer]]",
-    example: "565",
-    why_unique: "campaigns and conversions name it",
-};
-
-pub const ADVERTISER: Kind<AdvertiserId> = Kind {
-    word: "advertiser",
-    parse: AdvertiserId::parse,
-    comes_from: "the `advertiser` of an [[offer]]",
-    example: "31",
-    why_unique: "tokens name it",
-};
 
 /// Every offer that was read whole, and the ids of all, also of those with a problem.
 #[derive(Default)]

@@ -1,12 +1,13 @@
 //! `[destination.only]`: which conversions a destination takes, by ids that the file knows.
 
-use crate::config::campaign::{AFFILIATE, CAMPAIGN};
-use crate::config::offer::OFFER;
+use crate::config::names::OFFER;
+use crate::config::names::SOURCE;
+use crate::config::names::{AFFILIATE, CAMPAIGN};
 use crate::config::read::{Section, Text};
-use crate::config::source::{SOURCE, event_name};
+use crate::config::source::event_name;
+use crate::domain::built_in;
 use crate::domain::ids::{AffiliateId, CampaignId, OfferId, SourceId};
 use crate::domain::routing::Only;
-use crate::domain::rulebook::built_in;
 
 /// The ids that may be named; also of tables that were left out for a problem.
 pub struct Known<'a> {

@@ -5,19 +5,20 @@ use std::num::NonZeroU32;
 use rust_decimal::Decimal;
 use url::Url;
 
-use crate::config::destination::is_private;
 use crate::config::exposure;
+use crate::config::hosts::is_private;
 use crate::config::names::Kind;
 use crate::config::offer::amount;
 use crate::config::read::{Section, Text};
 use crate::config::source::{forwarded_status, one_of};
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, Route, Scope};
-use crate::problem::Problem;
-use crate::template::account::{Account, Mode};
-use crate::template::calculation;
-use crate::template::macro_url::{Grammar, MacroUrl, POSTBACK_NAMES};
-use crate::template::outgoing::Postback;
+use crate::template::destination::account::Account;
+use crate::template::destination::calculation;
+use crate::template::destination::mode::Mode;
+use crate::template::diagnostic::Problem;
+use crate::template::macros::outgoing::Postback;
+use crate::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
 
 /// One outgoing postback: a destination whose request is one URL with macros in it.
 #[derive(Debug, Clone)]

@@ -3,12 +3,16 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use crate::config::configuration::Config;
+use crate::config::default_file::with_examples;
+use crate::config::env::Env;
+use crate::config::file::{self, Ids};
 use crate::config::offer::Campaign;
-use crate::config::read::{Env, Reader, Section};
+use crate::config::plain_secret;
+use crate::config::read::{Reader, Section};
 use crate::config::source::Source;
-use crate::config::{Config, plain_secret, read, with_examples};
-use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
-use crate::problem::{Problem, access, did_you_mean};
+use crate::domain::ids::CreativeId;
+use crate::template::diagnostic::{Problem, access, did_you_mean};
 
 /// What was read of a file, and what is wrong with the rest of it.
 pub struct Part {
@@ -21,15 +25,6 @@ pub struct Part {
     holds_secret: bool,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
-}
-
-/// The ids of all tables of a file, also of those with a problem.
-#[derive(Default)]
-pub struct Ids {
-    pub sources: Vec<SourceId>,
-    pub campaigns: Vec<CampaignId>,
-    pub offers: Vec<OfferId>,
-    pub creatives: Vec<CreativeId>,
 }
 
 impl Part {
@@ -60,7 +55,7 @@ impl Part {
         let (mut config, mut holds_secret) = (None, false);
         if let (Some(table), Some(default)) = (reader.table(), defaults.table()) {
             let root = Section::root(&reader, &table, &default);
-            config = read(&root, &mut ids);
+            config = file::read(&root, &mut ids);
             holds_secret = config.as_ref().is_some_and(|config| plain_secret::is_in(&root, config));
         }
         let (mut problems, warnings) = reader.into_findings();
@@ -140,4 +135,23 @@ pub fn unknown(kind: &str, typed: &str, known: &[&str]) -> Problem {
         None => format!("the configuration has: {}", known.join(", ")),
     };
     Problem::new(format!("there is no {kind} `{typed}`"), hint)
+}
+
+impl Config {
+    /// Reads the file at `path`, its secrets from the process's environment and from files.
+    ///
+    /// # Errors
+    /// Every problem of the file, of what it names and of its templates.
+    pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+        Part::load(path)?.into_whole()
+    }
+
+    /// Reads `text` as if it stood in `file`. Looks at nothing outside but the files it names:
+    /// secrets, certificates and the folder of templates.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(file: &str, text: &str, env: Env<'_>) -> Result<Config, Vec<Problem>> {
+        Part::parse(file, text, env).into_whole()
+    }
 }

@@ -1,6 +1,6 @@
 //! Whether a configuration has a secret written in it, where it could be in a file of its own.
 
-use crate::config::Config;
+use crate::config::configuration::Config;
 use crate::config::read::Section;
 
 /// Whether a token, a postback key or a secret setting of a destination is text of the file.

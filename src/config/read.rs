@@ -8,11 +8,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::config::env::Env;
 use crate::config::secrets::{self, Origin};
-use crate::problem::{Problem, access, did_you_mean};
-
-/// Reads one environment variable; `None` when it is not set.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+use crate::template::diagnostic::{Problem, access, did_you_mean};
 
 /// One file being read: where its values come from, and what was found wrong so far.
 pub struct Reader<'a> {

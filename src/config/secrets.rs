@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::read::Env;
-use crate::problem::{Problem, access, did_you_mean};
+use crate::config::env::Env;
+use crate::template::diagnostic::{Problem, access, did_you_mean};
 
 /// A text that nobody else may read. Printing it shows `***`. It is compared only as a digest, by the
 /// doors that it opens.

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::config::offer::ADVERTISER;
+use crate::config::names::ADVERTISER;
 use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
 use crate::config::source::one_of;
 use crate::domain::ids::AdvertiserId;
 use crate::domain::rights::{Right, Rights};
 use crate::domain::secret_strength::weakness;
-use crate::problem::{Problem, access, did_you_mean};
+use crate::template::diagnostic::{Problem, access, did_you_mean};
 
 /// How the program is reached.
 #[derive(Debug, Clone)]

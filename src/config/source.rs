@@ -3,20 +3,22 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::config::names::Kind;
+use crate::config::names::SOURCE;
 use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
-use crate::domain::conversion::{Dedup, EventName, Status};
+use crate::domain::built_in;
+use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
+use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
 use crate::domain::money::{Currency, NoCurrency};
 use crate::domain::routing::{SourcePolicy, Unmatched};
-use crate::domain::rulebook::built_in;
 use crate::domain::secret_strength::weakness;
-use crate::problem::{Problem, did_you_mean};
+use crate::domain::status::Status;
 use crate::template::catalog::Catalog;
-use crate::template::normalise::phone::reads_numbers_of;
-use crate::template::source::{SourceBinding, SourceTemplate};
+use crate::template::destination::normalize::phone::reads_numbers_of;
+use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::source::definition::{SourceBinding, SourceTemplate};
 
 /// One network as configured. Its postback URL is `/{key}/collect/{id}`.
 #[derive(Clone)]
@@ -44,14 +46,6 @@ const MAX_KEY_CHARS: usize = 128;
 
 /// The keys whose default is that of the default file's example.
 const DEFAULTED: &[&str] = &["forward_status", "unmatched", "hold_hours"];
-
-pub const SOURCE: Kind<SourceId> = Kind {
-    word: "source",
-    parse: SourceId::parse,
-    comes_from: "the id of a [[source]]",
-    example: "my-network",
-    why_unique: "it is part of its postback URL",
-};
 
 /// Every source that was read whole, and the ids of all, also of those with a problem.
 #[derive(Default)]

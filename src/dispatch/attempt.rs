@@ -9,16 +9,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::ambient::{Clock, stopwatch};
+use crate::clock::{Clock, stopwatch};
 use crate::dispatch::decide::{self, Class, Rules, Settled};
+use crate::dispatch::fault::{Fault, Faults};
 use crate::dispatch::health::{Gate, Standing};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::prepare::{Prepared, prepare};
 use crate::dispatch::schedule::{AgeRule, Schedule};
 use crate::dispatch::ward::{Doorway, Ward};
-use crate::dispatch::{Fault, Faults};
 use crate::domain::catch_up::Knew;
-use crate::domain::conversion::Status;
 use crate::domain::delivery::{
     Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest,
 };
@@ -26,10 +25,11 @@ use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::line_limit::LineLimit;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::send::client::Client;
 use crate::store::{Claimed, Outcome, Store, StoreError, crash};
-use crate::template::account::Account;
+use crate::template::destination::account::Account;
 
 /// What a lane sends with. Replaced whole by a reload; attempts under way keep theirs.
 pub struct Setup {
@@ -92,7 +92,7 @@ pub struct Shared {
     pub delivered: AtomicU64,
     pub generation: AtomicU64,
     /// Wakes the lane: a place is free, a probe was answered, a retry has its time.
-    pub poke: Notify,
+    pub poke: Arc<Notify>,
     /// How many attempts may be waiting for their record to become durable. Beyond that, places
     /// stay taken: a slow disk slows sending, it does not pile up answers.
     pub recording: Semaphore,

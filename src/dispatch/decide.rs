@@ -2,12 +2,13 @@
 
 use crate::dispatch::schedule::{AgeRule, Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::consent::ConsentNeed;
-use crate::domain::conversion::Status;
 use crate::domain::delivery::{DeliveryState, Judgement, SkipCode};
 use crate::domain::routing::{self, Changes, Forwarding, SourcePolicy, is_forwardable};
+use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
-use crate::template::account::{Account, Mode};
+use crate::template::destination::account::Account;
+use crate::template::destination::mode::Mode;
 
 /// What a decision needs to know of the destination and of the conversion's source.
 #[derive(Debug, Clone, Copy)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::{Id, JoinSet};
 
-use crate::dispatch::Fault;
 use crate::dispatch::attempt::{self, Job, Place, Probing, Setup, Shared};
+use crate::dispatch::fault::Fault;
 use crate::dispatch::health::{Gate, Probe};
 use crate::dispatch::limiter::Limiter;
 use crate::dispatch::shares::{Ask, Shares};

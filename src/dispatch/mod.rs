@@ -3,6 +3,7 @@
 mod attempt;
 pub mod breaker;
 pub mod decide;
+pub mod fault;
 pub mod health;
 mod lane;
 mod limiter;
@@ -11,7 +12,7 @@ pub mod prepare;
 pub mod schedule;
 pub mod shares;
 mod sweep;
-mod ward;
+pub mod ward;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -23,21 +24,22 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::dispatch::attempt::{Setup, Shared};
 use crate::dispatch::breaker::BreakerRule;
+use crate::dispatch::fault::{Fault, Faults};
 use crate::dispatch::health::{Health, HealthRule};
 use crate::dispatch::lane::{LaneTask, Order};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::ward::Ward;
-use crate::domain::conversion::Status;
 use crate::domain::delivery::LaneState;
-use crate::domain::ids::{DeliveryId, DestinationId, SourceId};
+use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
+use crate::domain::status::Status;
 use crate::send::client::{Client, ClientError, SendPolicy};
-use crate::store::{Store, StoreError};
-use crate::template::account::Account;
+use crate::store::Store;
+use crate::template::destination::account::Account;
 
 /// How one destination is sent to.
 #[derive(Clone)]
@@ -62,9 +64,6 @@ pub struct OutgoingLane {
     /// its places, its breaker and its rate: the lowest `max_per_second` that any of them that sends names.
     pub host: String,
 }
-
-/// Attempts under way at once to one host of outgoing postbacks, over all its lanes.
-pub const HOST_PLACES: usize = 32;
 
 /// What all outgoing postbacks are counted as: there may be thousands. No destination has such an id.
 pub const OUTGOING: &str = "outgoing:*";
@@ -117,40 +116,6 @@ impl Pace {
     }
 }
 
-/// Why dispatch cannot go on: the process must end and start again.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Fault {
-    #[error(transparent)]
-    Store(StoreError),
-    #[error(transparent)]
-    Client(ClientError),
-    #[error("the loop of the destination {0} ended by itself")]
-    Lane(DestinationId),
-    #[error("an attempt at the delivery {delivery} took {seconds} s, which is longer than can be recorded")]
-    TooLong { delivery: DeliveryId, seconds: u64 },
-}
-
-/// Where faults are raised; the first one stays.
-#[derive(Clone)]
-pub struct Faults(watch::Sender<Option<Fault>>);
-
-impl Faults {
-    pub fn raise(&self, fault: Fault) {
-        self.0.send_if_modified(|known| {
-            let first = known.is_none();
-            if first {
-                tracing::error!("dispatch stops: {fault}");
-                *known = Some(fault);
-            }
-            first
-        });
-    }
-
-    pub fn any(&self) -> bool {
-        self.0.borrow().is_some()
-    }
-}
-
 /// The running dispatch. Dropping it cuts every lane off; [`Dispatch::stop`] ends it in order.
 pub struct Dispatch {
     store: Arc<dyn Store>,
@@ -193,7 +158,7 @@ impl Dispatch {
             clock,
             schedule: Arc::new(pace.schedule.clone()),
             pace,
-            faults: Faults(watch::channel(None).0),
+            faults: Faults::default(),
             inside: Mutex::default(),
         };
         dispatch.reload(plan);
@@ -303,10 +268,10 @@ impl Dispatch {
             retrying: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
             generation: AtomicU64::new(setup.generation),
-            poke: Notify::new(),
+            poke: Arc::new(Notify::new()),
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
-        ward.join(&shared);
+        ward.join(&shared.poke, shared.clock.now());
         let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
         let lane = tokio::spawn(LaneTask::new(Arc::clone(&shared), setup, receiver).run());
         let (faults, id) = (self.faults.clone(), id.clone());
@@ -315,14 +280,14 @@ impl Dispatch {
             if lane.await.is_err() {
                 faults.raise(Fault::Lane(id));
             }
-            ended.ward().leave(&ended);
+            ended.ward().leave(&ended.poke, ended.clock.now());
         });
         Running { shared, orders, task }
     }
 
     /// Tells of the first fault. The process must end when one is there.
     pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
-        self.faults.0.subscribe()
+        self.faults.subscribe()
     }
 
     /// How every configured destination is doing, by id.
@@ -362,8 +327,8 @@ impl Running {
             Some(host) => {
                 let before = std::mem::replace(&mut *self.shared.ward.lock(), Arc::clone(&host));
                 if !Arc::ptr_eq(&before, &host) {
-                    before.leave(&self.shared);
-                    host.join(&self.shared);
+                    before.leave(&self.shared.poke, clock.now());
+                    host.join(&self.shared.poke, clock.now());
                 }
             }
             None => self.shared.ward().renewed(!setup.sends(), clock.now()),

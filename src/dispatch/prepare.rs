@@ -8,7 +8,9 @@ use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::time::Time;
 use crate::store::Claimed;
-use crate::template::account::{Account, Mode, RenderInput, Rendered, Rendering};
+use crate::template::destination::account::Account;
+use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
 
 /// The outcome of preparing a delivery.
 pub enum Prepared {

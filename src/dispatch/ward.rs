@@ -7,14 +7,15 @@ use std::sync::{Arc, Weak};
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::dispatch::HOST_PLACES;
-use crate::dispatch::attempt::Shared;
 use crate::dispatch::health::{Gate, Health, Standing};
 use crate::dispatch::meters::{Alarms, Meters};
 use crate::domain::delivery::{Hold, Judgement};
 use crate::domain::time::Time;
+
+/// Attempts under way at once to one host of outgoing postbacks, over all its lanes.
+pub const HOST_PLACES: usize = 32;
 
 /// The health of a receiver and who must hear of it.
 pub struct Ward {
@@ -22,7 +23,8 @@ pub struct Ward {
     name: String,
     health: Mutex<Health>,
     meters: Arc<Meters>,
-    lanes: Mutex<Vec<Weak<Shared>>>,
+    /// What wakes each of its lanes.
+    lanes: Mutex<Vec<Weak<Notify>>>,
     /// What the gauges say.
     shown: Mutex<Alarms>,
     /// What the lanes of a host share; `None` for an account, whose only lane counts for itself.
@@ -66,16 +68,16 @@ impl Ward {
         self.doorway.lock().clone()
     }
 
-    pub fn join(&self, lane: &Arc<Shared>) {
+    pub fn join(&self, lane: &Arc<Notify>, now: Time) {
         self.lanes.lock().push(Arc::downgrade(lane));
-        self.show(lane.clock.now());
+        self.show(now);
     }
 
     /// A receiver that nobody sends to is neither parked nor broken: its alarm would stand for ever.
-    pub fn leave(&self, lane: &Arc<Shared>) {
+    pub fn leave(&self, lane: &Arc<Notify>, now: Time) {
         let left = Arc::downgrade(lane);
         self.lanes.lock().retain(|known| !known.ptr_eq(&left));
-        self.show(lane.clock.now());
+        self.show(now);
     }
 
     pub fn gate(&self, now: Time) -> Gate {
@@ -164,7 +166,7 @@ impl Ward {
 
     fn poke(&self) {
         for lane in self.lanes.lock().iter().filter_map(Weak::upgrade) {
-            lane.poke.notify_one();
+            lane.notify_one();
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::built_in;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::Seq;
-use crate::domain::rulebook::built_in;
 
 /// The key and, with it, the order. The same key gives the same numbers, so it has to be kept.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,25 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
-use crate::domain::offer::Offer;
+use crate::domain::offer::{Model, Offer};
 use crate::domain::text::{equal_repeats, holds_invisible, is_invisible, trim};
 use crate::domain::time::Time;
-
-/// Which of a visitor's clicks earns, where no click id is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Model {
-    LastTouch,
-    FirstTouch,
-}
-
-impl Model {
-    pub fn word(self) -> &'static str {
-        match self {
-            Model::LastTouch => "last_touch",
-            Model::FirstTouch => "first_touch",
-        }
-    }
-}
 
 /// How the click id that came was read before it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::consent::ConsentRecord;
-use crate::domain::filter::FilterVerdict;
+use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::Placement;
 use crate::domain::omission::Omissions;

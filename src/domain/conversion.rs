@@ -1,86 +1,17 @@
 //! A conversion, what a postback tells of one, and the history of its changes.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::domain::attribution::{Attribution, Considered};
 use crate::domain::click::{Click, Pairs, Traits};
 use crate::domain::consent::{Consent, ConsentRecord};
+use crate::domain::event::EventName;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::remark::Remark;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
-
-/// The name of an event: one of the industry's, or a custom one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct EventName(String);
-
-impl EventName {
-    pub const STANDARD: [&'static str; 8] = [
-        "Purchase",
-        "Lead",
-        "CompleteRegistration",
-        "AddToCart",
-        "InitiateCheckout",
-        "Subscribe",
-        "ViewContent",
-        "OutboundClick",
-    ];
-
-    /// 1–64 characters without control characters. A standard name is known whatever its case,
-    /// `_`, `-` and spaces; any other text is a custom event, kept as told.
-    pub fn parse(text: &str) -> Option<EventName> {
-        let text = text.trim();
-        let sane = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);
-        let same = |known: &&&str| {
-            let plain = |c: &char| !matches!(c, '_' | '-' | ' ');
-            text.chars()
-                .filter(plain)
-                .map(|c| c.to_ascii_lowercase())
-                .eq(known.chars().map(|c| c.to_ascii_lowercase()))
-        };
-        let known = EventName::STANDARD.iter().find(same);
-        sane.then(|| EventName(known.map_or_else(|| text.to_owned(), |name| (*name).to_owned())))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for EventName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Where a conversion stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Status {
-    Approved,
-    Pending,
-    Rejected,
-    Scrubbed,
-}
-
-impl Status {
-    pub const ALL: [Status; 4] = [Status::Approved, Status::Pending, Status::Rejected, Status::Scrubbed];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Status::Approved => "approved",
-            Status::Pending => "pending",
-            Status::Rejected => "rejected",
-            Status::Scrubbed => "scrubbed",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.word() == word)
-    }
-}
 
 /// How a source tells two sales from one told twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -117,8 +48,7 @@ impl EventClaim {
 
     /// For doors where nobody names an event: a sale where there is something to pay, else a lead.
     pub fn sale_or_lead() -> EventClaim {
-        let named = |name: &str| EventName(name.to_owned());
-        EventClaim::ByValue { positive: named("Purchase"), zero: named("Lead") }
+        EventClaim::ByValue { positive: EventName::purchase(), zero: EventName::lead() }
     }
 }
 
@@ -284,4 +214,11 @@ impl Role {
             Role::Advertiser => "advertiser",
         }
     }
+}
+
+/// A value below 0 that came instead of an event name takes the sale back.
+pub fn told_status(draft: &Draft) -> Option<Status> {
+    let taken_back =
+        matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(Money::is_below_zero);
+    if taken_back { Some(Status::Rejected) } else { draft.status }
 }

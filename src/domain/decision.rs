@@ -4,10 +4,13 @@
 use std::fmt;
 
 use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::conversion::{Cause, Change, Conversion, Dedup, Draft, EventClaim, EventName, Status};
+use crate::domain::conversion::told_status;
+use crate::domain::conversion::{Cause, Conversion, Dedup, Draft, EventClaim};
 use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
 use crate::domain::earning::{self, Joined};
+use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
+use crate::domain::history::push_change;
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
 use crate::domain::once::{self, Earlier, Ids, Known, Meant};
@@ -15,6 +18,7 @@ use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
 use crate::domain::rulebook::Rulebook;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 
 /// What a postback is to what is already known.
@@ -295,13 +299,6 @@ fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
     }
 }
 
-/// A value below 0 that came instead of an event name takes the sale back.
-pub fn told_status(draft: &Draft) -> Option<Status> {
-    let taken_back =
-        matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(Money::is_below_zero);
-    if taken_back { Some(Status::Rejected) } else { draft.status }
-}
-
 /// Another telling of something known.
 struct Again<'a> {
     draft: &'a Draft,
@@ -421,13 +418,6 @@ fn change<T: PartialEq + Copy, S: fmt::Display>(
         what.push(format!("{name}: {} → {}", word(*mine), word(told)));
         *mine = told;
     }
-}
-
-/// Adds a change to a conversion's history.
-pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, what: Vec<String>) {
-    let number = u32::try_from(conversion.history.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let status = conversion.status;
-    conversion.history.push(Change { number, at, cause, what, status });
 }
 
 /// Joins two remarks into one.

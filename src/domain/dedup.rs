@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use crate::domain::attribution::canonical_click;
-use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, EventName, Reuse, Status};
+use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, Reuse};
+use crate::domain::event::EventName;
 use crate::domain::facts::{Facts, Later};
 use crate::domain::ids::{ConversionId, Seq};
 use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
+use crate::domain::status::Status;
 
 /// The most conversions of one transaction id that a decision reads, besides the one found by its click:
 /// the first and the newest. A constant id thereby costs no more than any other.

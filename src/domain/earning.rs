@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
+use crate::domain::built_in;
 use crate::domain::click::{Click, Trait};
-use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, Status};
-use crate::domain::decision::{push_change, told_status};
+use crate::domain::conversion::told_status;
+use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim};
 use crate::domain::facts::Facts;
-use crate::domain::filter::FilterMode;
+use crate::domain::filter_verdict::FilterMode;
+use crate::domain::history::push_change;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, Offer, OfferStatus, Payout, PayoutFrom, Placement};
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
-use crate::domain::rulebook::{Rulebook, built_in};
-use crate::domain::status::is_taken_back;
+use crate::domain::rulebook::Rulebook;
+use crate::domain::status::Status;
+use crate::domain::status_move::is_taken_back;
 use crate::domain::suppression::{SuppressedKind, Traces};
 use crate::domain::time::Time;
 

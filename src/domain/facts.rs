@@ -1,9 +1,9 @@
 //! What a decision has to look up, so that the decision itself is pure.
 
 use crate::domain::attribution::{FoundClick, Visit};
+use crate::domain::claim::Claim;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
-use crate::domain::once::Claim;
 use crate::domain::suppression::{Listed, Traces};
 
 /// The conversions of a transaction id besides its first: each was reported with another click.

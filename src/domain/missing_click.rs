@@ -1,8 +1,8 @@
 //! A pixel's conversion for which no click was found, and what its reporter can do.
 
+use crate::domain::built_in;
 use crate::domain::conversion::Conversion;
 use crate::domain::remark::Remark;
-use crate::domain::rulebook::built_in;
 
 /// The remark on a conversion that a pixel reported and that has no click. It follows from how the
 /// conversion is now and is not kept with it: a repeat that names the click ends it.

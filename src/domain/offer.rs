@@ -3,11 +3,10 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::attribution::Model;
-use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reports::Reporting;
+use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 /// What decides about an offer's clicks and conversions.
@@ -184,4 +183,20 @@ impl Placement {
 /// The UTC day that a cap counts: days since 1970-01-01.
 pub fn day_of(time: Time) -> i64 {
     time.as_millis().div_euclid(DAY_MS)
+}
+
+/// Which of a visitor's clicks earns, where no click id is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Model {
+    LastTouch,
+    FirstTouch,
+}
+
+impl Model {
+    pub fn word(self) -> &'static str {
+        match self {
+            Model::LastTouch => "last_touch",
+            Model::FirstTouch => "first_touch",
+        }
+    }
 }

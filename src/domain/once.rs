@@ -2,8 +2,10 @@
 
 use rust_decimal::Decimal;
 
-use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::conversion::{Conversion, Draft, EventClaim, EventName, Status};
+use crate::domain::attribution::Attribution;
+use crate::domain::claim::{Claim, Role, click_of, is_held, key, role};
+use crate::domain::conversion::{Conversion, Draft, EventClaim};
+use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, OfferId, SourceId, VisitorId};
 use crate::domain::offer::{Offer, Payout};
@@ -12,87 +14,11 @@ use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
 use crate::domain::reports::FurtherSales;
 use crate::domain::rulebook::Rulebook;
-use crate::domain::text::trim;
+use crate::domain::status::Status;
 
 /// How many further sales of one click, offer and event wait for a person at a time. Anyone who has seen the
 /// click's id can report any number of them, from any number of addresses.
 pub const MOST_WAITING: usize = 100;
-
-/// Of a click, an offer and an event only the first conversion counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    offer: OfferId,
-    event: EventName,
-    /// See [`click_of`].
-    click: String,
-}
-
-/// What a conversion is to its [`Claim`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It is approved, or pending by the offer's terms: a further report of its click waits.
-    Counts,
-    /// It waits for a person as a further sale.
-    Waits,
-}
-
-impl Claim {
-    /// The claim of a conversion on its click, where it was reported on a route without a key.
-    pub fn of(conversion: &Conversion) -> Option<Claim> {
-        let event = conversion.once.as_ref()?;
-        let offer = &conversion.placement.as_ref()?.offer;
-        Claim::on(offer, event, &conversion.attribution)
-    }
-
-    /// The claim of such a conversion with this click; `None` without one.
-    pub fn on(offer: &OfferId, event: &EventName, attribution: &Attribution) -> Option<Claim> {
-        let click = click_of(attribution)?;
-        Some(Claim { offer: offer.clone(), event: event.clone(), click })
-    }
-
-    /// The conversion's claim, and what the conversion is to it. `None` also where it is rejected or scrubbed:
-    /// then it has no claim left, and the next report of its click is decided as if it were not there.
-    pub fn held_by(conversion: &Conversion) -> Option<(Claim, Role)> {
-        Some((Claim::of(conversion)?, role(conversion)?))
-    }
-
-    pub fn offer(&self) -> &OfferId {
-        &self.offer
-    }
-
-    /// By what the conversions that have this role are found, in one text. No id and no event's name holds a
-    /// line's end.
-    pub fn text(&self, role: Role) -> String {
-        let role = match role {
-            Role::Counts => "click",
-            Role::Waits => "waits",
-        };
-        key(&self.offer, &self.event, &format!("{role}:{}", self.click))
-    }
-}
-
-/// `None` where it counts nowhere: it is rejected or scrubbed.
-fn role(conversion: &Conversion) -> Option<Role> {
-    match conversion.status {
-        Status::Rejected | Status::Scrubbed => None,
-        Status::Approved | Status::Pending if is_held(conversion) => Some(Role::Waits),
-        Status::Approved | Status::Pending => Some(Role::Counts),
-    }
-}
-
-/// The click's id: as recorded, else as it will be called when it is recorded.
-pub fn click_of(attribution: &Attribution) -> Option<String> {
-    let recorded = attribution.click().map(|click| click.as_str().to_owned());
-    recorded.or_else(|| {
-        let given = attribution.given()?;
-        Some(canonical_click(given).unwrap_or_else(|| trim(given).to_owned()))
-    })
-}
-
-/// What makes two reports on an offer's event one.
-fn key(offer: &OfferId, event: &EventName, of: &str) -> String {
-    format!("{offer}\n{event}\n{of}")
-}
 
 /// The event that a report stands for by the offer's terms, and the one for which it may have been reported
 /// before.
@@ -293,15 +219,4 @@ fn too_many_wait() -> Fault {
         format!("{MOST_WAITING} further sales of its click, offer and event wait for a person already");
     let hint = "the network has to approve or reject those that wait; then report it again";
     Fault::new(what, hint).coded(RejectionCode::TooManyFurtherSales, Some("transaction_id"))
-}
-
-/// Why the conversion waits for a person, where another one of its click was first.
-pub fn held(conversion: &Conversion) -> Option<&Remark> {
-    let further = |remark: &&Remark| matches!(remark, Remark::SecondSaleOfClick { .. });
-    conversion.remarks.iter().find(further).filter(|_| conversion.status == Status::Pending)
-}
-
-/// See [`held`].
-pub fn is_held(conversion: &Conversion) -> bool {
-    held(conversion).is_some()
 }

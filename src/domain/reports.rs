@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::domain::conversion::EventName;
+use crate::domain::event::EventName;
 use crate::domain::forwarding::{HidingProxy, Sender};
 use crate::domain::ids::OfferId;
 use crate::domain::postback::Fault;

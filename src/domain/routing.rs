@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::built_in;
 use crate::domain::consent::{Consent, ConsentNeed};
-use crate::domain::conversion::{Conversion, Dedup, Status};
+use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::Placement;
-use crate::domain::rulebook::built_in;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 
 /// What to do with a conversion whose click is not recorded.

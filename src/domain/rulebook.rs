@@ -3,23 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::conversion::{Dedup, Status};
+use crate::domain::conversion::Dedup;
 use crate::domain::customer::CustomerFormat;
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::offer::Offer;
 use crate::domain::routing::{Route, SourcePolicy, Unmatched};
-
-/// The sources that are there without being configured: the doors of the network's side.
-pub mod built_in {
-    /// Conversions that advertisers report on the API of [`crate::web`]'s network door.
-    pub const API: &str = "cake-api";
-    /// Conversions of the pixels.
-    pub const PIXEL: &str = "pixel";
-    /// Events of the tag: clicks on outbound links, and what a page tells.
-    pub const TAG: &str = "tag";
-    pub const ALL: [&str; 3] = [API, PIXEL, TAG];
-}
+use crate::domain::status::Status;
 
 /// All that decisions read of the configuration. Swapped whole by a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::conversion::{Conversion, Status};
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, NO_CLICK};
 use crate::domain::rulebook::Rulebook;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 
 /// Why nothing is sent.

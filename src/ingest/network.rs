@@ -6,19 +6,20 @@ use rust_decimal::Decimal;
 use crate::domain::attribution::Attribution;
 use crate::domain::click::{Pairs, Traits};
 use crate::domain::consent::Consent;
-use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim, Status};
+use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::rulebook::Rulebook;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::reading;
 use crate::store::{Arrival, ConversionRef, Finding, MappedArrival, Store, StoreError};
-use crate::template::param_fault::{unread_repeats, usable};
-use crate::template::params::{Params, shown};
-use crate::template::values::Use;
+use crate::template::macros::detect::Use;
+use crate::template::source::param_fault::{unread_repeats, usable};
+use crate::template::source::params::{Params, shown};
 
 /// What a caller tells of a conversion, read and found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]

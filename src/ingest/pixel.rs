@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use crate::domain::address;
+use crate::domain::built_in;
 use crate::domain::click::{Trait, Traits};
 use crate::domain::consent::Consent;
-use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
+use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::earning::misplaced;
+use crate::domain::event::EventName;
 use crate::domain::forwarding::Sender;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
@@ -17,14 +19,15 @@ use crate::domain::offer::Offer;
 use crate::domain::once::Meant;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
-use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
-use crate::template::html_repair;
-use crate::template::param_fault::{unread_repeats, usable};
-use crate::template::params::{self, Listed, Params, shown};
-use crate::template::values::{Judged, Use, judge};
+use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::source::html_repair;
+use crate::template::source::param_fault::{unread_repeats, usable};
+use crate::template::source::params::{Listed, Params, shown};
+use crate::template::source::request;
 
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +97,7 @@ pub struct Told(Draft);
 pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, Fault> {
     let dialect = dialect(caller.keyless.spelling);
     let names = dialect.names();
-    let params = params::read_for(&Listed(&names), query, None, &[])?;
+    let params = request::read_for(&Listed(&names), query, None, &[])?;
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     let notes = params.notes.iter().cloned().chain(unread_repeats(&params, &names)).collect();
     let mut reader = Reader { params: &params, notes };
@@ -114,7 +117,7 @@ pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, 
 pub fn names_offer(rules: &Rulebook, query: &[u8], spelling: Spelling) -> bool {
     let dialect = dialect(spelling);
     let names = dialect.names();
-    let Ok(params) = params::read_for(&Listed(&names), query, None, &[]) else { return false };
+    let Ok(params) = request::read_for(&Listed(&names), query, None, &[]) else { return false };
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     Reader { params: &params, notes: Vec::new() }.offer(rules, dialect).is_ok()
 }

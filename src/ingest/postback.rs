@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::domain::built_in;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
 use crate::domain::routing::SourcePolicy;
-use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
-use crate::template::params::Params;
-use crate::template::source::{SourceBinding, SourceTemplate};
+use crate::template::source::definition::{SourceBinding, SourceTemplate};
+use crate::template::source::params::Params;
 
 /// One configured network, as ingest needs it.
 #[derive(Clone)]

@@ -20,8 +20,9 @@ use crate::domain::rulebook::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
-use crate::template::account::{Account, RenderInput, Rendered, Rendering};
-use crate::template::params::Params;
+use crate::template::destination::account::Account;
+use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
+use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.
 pub struct Preview {

@@ -4,15 +4,15 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
-use crate::domain::conversion::Status;
 use crate::domain::moment as reading;
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::postback::Fault;
+use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::template::param_fault::usable;
-use crate::template::params::{Params, shown};
-use crate::template::values::{Judged, Use, judge};
+use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::source::param_fault::usable;
+use crate::template::source::params::{Params, shown};
 
 /// The most characters of a text that is kept.
 pub const MOST_CHARS: usize = 200;

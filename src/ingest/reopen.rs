@@ -8,19 +8,21 @@ use futures_util::future::join_all;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
+use crate::domain::built_in;
 use crate::domain::forwarding::{self, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::reporter::{Keyless, Reporter};
-use crate::domain::rulebook::{Rulebook, built_in};
+use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
 use crate::ingest::network::{self, Told};
 use crate::ingest::pixel::{self, Caller};
 use crate::ingest::postback::AgainRefused;
 use crate::store::{Again, Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
-use crate::template::params::{self, Listed, Params};
+use crate::template::source::params::{Listed, Params};
+use crate::template::source::request;
 
 /// How many records a list is asked for at a time: each may be as large as a body.
 const PAGE: usize = 100;
@@ -133,7 +135,7 @@ fn keyed(
     (raw, received_at): (&RawRequest, Time),
     has_offer: &mut bool,
 ) -> Result<Told, Fault> {
-    let params = params::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
+    let params = request::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
     let offer = |params: &Params| {
         network::named_offer(&terms.rules, params, |_| true).inspect_err(|_| *has_offer = false)
     };

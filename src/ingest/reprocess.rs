@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::domain::ids::{Seq, SourceId};
 use crate::ingest::postback::{self, AgainRefused, Network};
 use crate::store::{Store, StoreError};

@@ -1,6 +1,6 @@
 //! A conversion's status changed by somebody: the one way for the API, the pages and the network's API.
 
-use crate::domain::status::StatusMove;
+use crate::domain::status_move::StatusMove;
 use crate::domain::time::Time;
 use crate::store::{ConversionRef, StatusChanged, Store, StoreError};
 

@@ -1,22 +1,23 @@
 //! What the tag on a landing page tells: a click, and events of it → one durable write each.
 
+use crate::domain::built_in;
 use crate::domain::click::{Click, Origin, Pairs, Traits};
 use crate::domain::consent::{Consent, ConsentRecord};
-use crate::domain::conversion::{Draft, EventClaim, EventName, NetworkClaim};
+use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::decision::join;
+use crate::domain::event::EventName;
 use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
-use crate::domain::rulebook::built_in;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Browser, Carried, Sight};
 use crate::store::consent::ConsentArrival;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
-use crate::template::params::shown;
-use crate::template::values::{Judged, Use, judge};
+use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::source::params::shown;
 
 /// A click as the tag tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
 use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
-use crate::template::character_reference::without_ampersands;
-use crate::template::params::segments;
+use crate::template::source::character_reference::without_ampersands;
+use crate::template::source::params::segments;
 
 /// The most parameters that are looked at.
 const MOST_READ: usize = 256;

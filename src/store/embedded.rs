@@ -15,7 +15,7 @@ use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::rulebook::Rulebook;
-use crate::domain::status::StatusMove;
+use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::clicks::log;

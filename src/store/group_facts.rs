@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use crate::domain::attribution::{FoundClick, Visit, candidates};
+use crate::domain::claim::Claim;
 use crate::domain::conversion::Conversion;
 use crate::domain::facts::{Facts, Later};
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
-use crate::domain::once::Claim;
 use crate::domain::suppression::{Listed, Traces};
 use crate::store::StoreError;
 use crate::store::group::Group;

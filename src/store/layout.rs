@@ -35,11 +35,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::attribution::{Attribution, candidates};
+use crate::domain::claim::Claim;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{ClickId, ConversionId, Seq};
-use crate::domain::once::Claim;
 use crate::domain::postback::{Postback, Verdict};
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};

@@ -42,7 +42,7 @@ use tokio::sync::Notify;
 use crate::domain::attribution::FoundClick;
 use crate::domain::catch_up::Knew;
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, Draft, Status};
+use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, DeliveryId, DestinationId, OfferId, Seq, SourceId,
@@ -50,7 +50,8 @@ use crate::domain::ids::{
 };
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rulebook::Rulebook;
-use crate::domain::status::{MoveRefused, StatusMove};
+use crate::domain::status::Status;
+use crate::domain::status_move::{MoveRefused, StatusMove};
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed};
 use crate::domain::time::Time;
 use crate::store::consent::ConsentArrival;
@@ -59,11 +60,10 @@ use crate::store::report::{ReportPage, ReportQuery};
 /// The answer of a store operation, some time later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// The store failed. After [`StoreError::Broken`] every later operation fails too: the process
-/// must end and start again, which recovers by itself.
+/// The store failed. After [`StoreError::Broken`] the process must end and start again, which recovers.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Reading or writing failed; what was asked for did not become durable.
+    /// Reading or writing failed; what was asked for did not become durable, and every later operation fails.
     #[error("the store failed while it tried to {doing}: {cause}")]
     Broken { doing: &'static str, cause: String },
     /// The store is closing.

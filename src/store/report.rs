@@ -1,7 +1,8 @@
 //! Reports over conversions: what is asked and what is answered.
 
-use crate::domain::conversion::{Conversion, Status};
+use crate::domain::conversion::Conversion;
 use crate::domain::ids::{AffiliateId, OfferId};
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 
 /// A report over the conversions of offers. Every field given must fit. Events of the tag are not in it.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 
-use crate::problem::{Problem, access, did_you_mean};
-use crate::template::destination::DestinationTemplate;
-use crate::template::source::SourceTemplate;
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::diagnostic::{Problem, access, did_you_mean};
+use crate::template::source::definition::SourceTemplate;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 use crate::template::toml_reader::TomlReader;
 
 /// One file being read, and what is wrong with it so far.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::{Problem, did_you_mean};
+use crate::template::diagnostic::{Problem, did_you_mean};
 
 /// A value and where it stands.
 pub type Value<'a> = Spanned<DeValue<'a>>;

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::template::{charset, json_body, multipart};
+use crate::template::source::charset;
+use crate::template::source::json_body;
+use crate::template::source::multipart;
 use crate::web::target::{MASK, is_api_key, mask_api_key};
 
 /// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::ambient::{self, Clock};
+use crate::clock::{self, Clock};
 use crate::domain::click::Pairs;
 use crate::domain::ids::ClickId;
 use crate::domain::money::without_exponent;
@@ -38,7 +38,7 @@ impl Clicks {
             Ok(read) => read,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
-        let entropy = match ambient::entropy::<16>() {
+        let entropy = match clock::entropy::<16>() {
             Ok(entropy) => entropy,
             Err(error) => {
                 tracing::error!(%error, "the operating system gave no entropy for a click id");

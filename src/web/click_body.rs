@@ -18,9 +18,9 @@ use crate::domain::text::{email_with_plus, trim};
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{Carried, Landing, Names, Picked};
-use crate::template::json_members::members;
-use crate::template::params::{quoted, shown};
-use crate::template::source_map::yes_or_no;
+use crate::template::source::json_members::members;
+use crate::template::source::map::yes_or_no;
+use crate::template::source::params::{quoted, shown};
 
 /// The most names that are kept of each object.
 const MOST_NAMES: usize = 64;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use slab::Slab;
 
-use super::wire::idle::{Idle, Waits};
+use crate::http1::idle::{Idle, Waits};
 
 /// An address gets at most this part of all connections.
 const SHARE: usize = 8;

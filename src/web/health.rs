@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::sync::{Mutex, watch};
 use tracing::error;
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::domain::disk::DiskSpace;
 use crate::domain::time::Time;
 use crate::store::{Store, StoreError};

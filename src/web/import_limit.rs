@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::http1::fault::Fault;
 use crate::web::access::{self, Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
 use crate::web::auth::Need;
 use crate::web::per_address::LimitKey;
-use crate::web::wire::fault::Fault;
 use crate::web::{Site, proxy};
 
 /// 100,000 lines of up to 160 bytes.

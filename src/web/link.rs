@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, StatusCode, header};
 use metrics::Counter;
 
-use crate::ambient::{self, Clock};
+use crate::clock::{self, Clock};
 use crate::domain::click::{Origin, find};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::{ClickId, VisitorId};
@@ -178,7 +178,7 @@ impl Links {
         carried: &Carried,
     ) -> Option<Arriving> {
         let entropy = |what| {
-            ambient::entropy::<16>()
+            clock::entropy::<16>()
                 .inspect_err(|error| tracing::error!(%error, what, "the operating system gave no entropy"))
                 .ok()
         };

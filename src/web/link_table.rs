@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId};
 use crate::domain::offer::Placement;
 use crate::ingest::visit::Carried;
-use crate::template::macro_url::MacroUrl;
+use crate::template::macros::url::MacroUrl;
 
 /// Where the links of one campaign to one creative lead.
 pub struct Link {

@@ -15,11 +15,11 @@ use super::connections::{Admission, Connections, PATIENCE, Seated};
 use super::once_a_minute::OnceAMinute;
 use super::per_address::home_of;
 use super::tls::TlsSettings;
-use super::wire::exchange::{Door, converse};
-use super::wire::memory::Memory;
-use super::wire::{Handler, Limits};
-use crate::ambient;
+use crate::clock;
 use crate::domain::address::is_visitors;
+use crate::http1::exchange::{Door, converse};
+use crate::http1::memory::Memory;
+use crate::http1::{Handler, Limits};
 
 /// After a failed accept (out of file descriptors, mostly) the listener rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -70,7 +70,7 @@ pub async fn serve<H: Handler>(
     let mut entry = Entry::new(settings.connections);
     let mut connections = JoinSet::new();
     loop {
-        let now = ambient::stopwatch();
+        let now = clock::stopwatch();
         entry.log(now);
         if let Some((stream, peer, seated)) = entry.seat(door.handler.as_ref(), now) {
             connections.spawn(welcome(Arc::clone(&door), settings.tls.clone(), (stream, peer), seated));
@@ -79,7 +79,7 @@ pub async fn serve<H: Handler>(
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
             Some(ended) = connections.join_next() => report(&ended),
-            () = pause(entry.pauses_until(now)) => entry.go_on(ambient::stopwatch()),
+            () = pause(entry.pauses_until(now)) => entry.go_on(clock::stopwatch()),
             accepted = listener.accept(), if entry.may_accept() => entry.take(accepted),
         }
     }
@@ -115,7 +115,7 @@ struct Entry {
 impl Entry {
     fn new(most: usize) -> Entry {
         Entry {
-            connections: Connections::new(most, ambient::stopwatch()),
+            connections: Connections::new(most, clock::stopwatch()),
             newcomer: None,
             rests_until: None,
             failed: OnceAMinute::default(),
@@ -141,7 +141,7 @@ impl Entry {
                 ) => {}
             Err(error) => {
                 // Out of file descriptors or memory: trying again at once would only burn the processor.
-                let now = ambient::stopwatch();
+                let now = clock::stopwatch();
                 self.connections.displace(now);
                 self.rests_until = Some(now + ACCEPT_REST);
                 self.failed.note();

@@ -32,7 +32,6 @@ pub mod target;
 pub mod tls;
 pub mod unrecorded;
 pub mod visitor;
-pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -45,10 +44,11 @@ use ipnet::IpNet;
 use parking_lot::RwLock;
 use serde_json::Value;
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::domain::forwarding::Sender;
 use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
+use crate::http1::{RawHead, Refusal};
 use crate::ingest::suppression::Wish;
 use crate::store::Store;
 use crate::web::access::Access;
@@ -62,7 +62,6 @@ use crate::web::cake::NetworkApi;
 use crate::web::encoding::Plain;
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
-use crate::web::wire::{RawHead, Refusal};
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
 pub struct Site {
@@ -179,7 +178,7 @@ impl Asked {
     }
 }
 
-impl wire::Handler for Web {
+impl crate::http1::Handler for Web {
     async fn handle(&self, request: Request<Incoming>, head: RawHead, peer: SocketAddr) -> Answer {
         let site = self.site();
         let (parts, body) = request.into_parts();
@@ -234,7 +233,7 @@ impl wire::Handler for Web {
         target: &[u8],
         head: &[u8],
         peer: SocketAddr,
-    ) -> Result<Option<usize>, wire::fault::Fault> {
+    ) -> Result<Option<usize>, crate::http1::fault::Fault> {
         let (site, path) = (self.site(), String::from_utf8_lossy(target::path(target)));
         match site.postbacks.body_limit(&path) {
             None if self.side != Side::Public => {
@@ -270,7 +269,10 @@ impl Site {
             return None;
         }
         let too_large = || {
-            Fault::new(wire::fault::Fault::BODY_TOO_LARGE.message, wire::fault::Fault::BODY_TOO_LARGE.hint)
+            Fault::new(
+                crate::http1::fault::Fault::BODY_TOO_LARGE.message,
+                crate::http1::fault::Fault::BODY_TOO_LARGE.hint,
+            )
         };
         let fault = fault.filter(|_| !asked.is_too_large).unwrap_or_else(too_large);
         let status = match fault.code {
@@ -466,7 +468,7 @@ impl Site {
 }
 
 /// How long browsers come by https only.
-const ONE_YEAR: HeaderValue = HeaderValue::from_static(wire::fault::ONE_YEAR);
+const ONE_YEAR: HeaderValue = HeaderValue::from_static(crate::http1::fault::ONE_YEAR);
 
 fn decoded(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()

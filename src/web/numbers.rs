@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
-use crate::ambient;
+use crate::clock;
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::store::{Store, StoreError};
 
@@ -68,7 +68,7 @@ impl Numbers {
     }
 
     async fn make(&self) -> Result<AdvertiserNumbers, StoreError> {
-        let key = ambient::entropy::<32>().map_err(|error| StoreError::Broken {
+        let key = clock::entropy::<32>().map_err(|error| StoreError::Broken {
             doing: "make the key of the advertisers' numbers",
             cause: error.to_string(),
         })?;

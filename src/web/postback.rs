@@ -11,12 +11,13 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::ambient::{self, Clock};
+use crate::clock::{self, Clock};
 use crate::domain::ids::{ConversionId, EventId, SourceId};
 use crate::domain::line_limit::LineLimit;
 use crate::domain::postback::{EncodedBody, Fault, RawRequest};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
+use crate::http1::fault as wire;
 use crate::ingest::postback::{self, Incoming, Network};
 use crate::store::{Receipt, Store};
 use crate::web::answer::{self, Answer};
@@ -25,7 +26,6 @@ use crate::web::body_mask::masked_body;
 use crate::web::health::Health;
 use crate::web::per_address::{LimitKey, PerAddress};
 use crate::web::target;
-use crate::web::wire::fault as wire;
 
 /// One configured network's door.
 pub struct Door {
@@ -231,7 +231,7 @@ impl Postbacks {
         if call.is_too_large {
             return self.too_large(&door, call).await;
         }
-        let started = ambient::stopwatch();
+        let started = clock::stopwatch();
         let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::problem::{Problem, access};
+use crate::template::diagnostic::{Problem, access};
 
 /// TLS for one listener (HTTP/1.1 only). Clones share the certificate, so a reload reaches all of them.
 #[derive(Clone)]

@@ -13,12 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::ambient::{self, Clock};
 use crate::app::App;
-use crate::config::Config;
+use crate::clock::{self, Clock};
+use crate::config::configuration::Config;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
-use crate::problem::Problem;
+use crate::template::diagnostic::Problem;
 
 use stand_in::StandIn;
 
@@ -161,7 +161,7 @@ async fn serve_until_interrupted(app: &App) -> Result<(), Problem> {
 
 impl Names {
     fn fresh() -> Result<Names, Problem> {
-        let random = || ambient::entropy::<16>().map_err(|error| failed("draw random bytes", error));
+        let random = || clock::entropy::<16>().map_err(|error| failed("draw random bytes", error));
         let word = |bytes: [u8; 16]| hex(&bytes);
         let now = Clock::system().now();
         Ok(Names {

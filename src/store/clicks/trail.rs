@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::attribution::{Model, Visit, by_visitor};
+use crate::domain::attribution::{Visit, by_visitor};
 use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::filter::{ClickFacts, judge};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
+use crate::domain::offer::Model;
 use crate::domain::offer::day_of;
 use crate::domain::time::Time;
 use crate::store::clicks::lately::{Lately, is_within};

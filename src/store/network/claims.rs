@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::once::{Claim, MOST_WAITING, Role};
+use crate::domain::claim::{Claim, Role};
+use crate::domain::once::MOST_WAITING;
 use crate::store::StoreError;
 use crate::store::group::Group;
 use crate::store::layout::hash;

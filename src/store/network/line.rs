@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::conversion::{Conversion, Status};
+use crate::domain::built_in;
+use crate::domain::claim;
+use crate::domain::conversion::Conversion;
 use crate::domain::ids::{AffiliateId, OfferId};
 use crate::domain::offer::day_of;
-use crate::domain::once;
-use crate::domain::rulebook::built_in;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 
 /// What a report filters and orders by.
@@ -39,7 +40,7 @@ impl ReportLine {
             affiliate: placed.affiliate.clone(),
             status: conversion.status,
             day: day_of(conversion.received_at),
-            cap: if once::is_held(conversion) { CapPlace::Waits } else { CapPlace::Takes },
+            cap: if claim::is_held(conversion) { CapPlace::Waits } else { CapPlace::Takes },
         })
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::domain::conversion::Status;
 use crate::domain::ids::{AffiliateId, OfferId};
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::store::network::line::ReportLine;
 use crate::store::report::ReportQuery;

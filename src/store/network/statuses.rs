@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::conversion::Conversion;
-use crate::domain::status::{self, MoveRefused, StatusMove};
+use crate::domain::status_move::{self, MoveRefused, StatusMove};
 use crate::domain::time::Time;
 use crate::store::command::Answer;
 use crate::store::group::{Group, MAX_CHANGES};
@@ -87,7 +87,7 @@ impl Group<'_> {
             ConversionRef::Number(seq) => self.peek(seq.get())?.map(|record| (seq.get(), record)),
         };
         let Some((number, old)) = found else { return Ok(StatusChanged::Unknown) };
-        let moved = match status::set_status(&old.conversion, &order.wanted, order.now) {
+        let moved = match status_move::set_status(&old.conversion, &order.wanted, order.now) {
             Ok(Some(moved)) => moved,
             Ok(None) => return Ok(StatusChanged::Already(Box::new(old.conversion))),
             Err(refused) => return Ok(StatusChanged::Refused(refused)),
@@ -113,7 +113,7 @@ impl Group<'_> {
         let mut disposed = 0;
         for (number, old) in records {
             // Whoever changed it earlier in this group has settled it.
-            let Some(moved) = status::dispose(&old.conversion, now) else { continue };
+            let Some(moved) = status_move::dispose(&old.conversion, now) else { continue };
             let record = self.replanned(&old, moved.clone(), now)?.unwrap_or_else(|| {
                 tracing::warn!(postback = number, "a status that fell due is told to nobody: too many were");
                 Record { conversion: moved, ..old.clone() }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::domain::conversion::Status;
 use crate::domain::ids::OfferId;
+use crate::domain::status::Status;
 use crate::store::network::line::{CapPlace, ReportLine};
 
 /// Conversions by offer and the UTC day on which they came, those left out that are scrubbed now or wait as a

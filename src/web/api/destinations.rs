@@ -6,7 +6,8 @@ use crate::domain::delivery::LaneState;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
-use crate::template::account::{Account, Mode};
+use crate::template::destination::account::Account;
+use crate::template::destination::mode::Mode;
 use crate::web::api::{Api, Outcome, Query, Refused, bad};
 
 /// Whether a destination is sent to now, in one word.

@@ -14,12 +14,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ambient::Clock;
-use crate::domain::conversion::Status;
+use crate::clock::Clock;
 use crate::domain::delivery::{Delivery, LaneState, RetryRefused, told_before};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::rulebook::Rulebook;
-use crate::domain::status::{Actor, StatusMove};
+use crate::domain::status::Status;
+use crate::domain::status_move::{Actor, StatusMove};
 use crate::domain::time::Time;
 use crate::domain::unsent::Circumstances;
 use crate::ingest::postback::{self, AgainRefused, Network};
@@ -29,7 +29,7 @@ use crate::store::{
     ConversionFilter, ConversionRef, DeliveryFilter, PageRequest, PostbackFilter, StatusChanged, Store,
     StoreError,
 };
-use crate::template::account::Account;
+use crate::template::destination::account::Account;
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::numbers::Numbers;

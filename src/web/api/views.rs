@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attribution::{Attribution, Considered};
+use crate::domain::claim;
 use crate::domain::click::{Agent, Click, Pairs, Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Cause, Change, Conversion};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, SkipCode, told_before};
-use crate::domain::filter::FilterVerdict;
+use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::missing_click::no_click;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::omission::{MORE, Omissions};
-use crate::domain::once;
 use crate::domain::postback::{EncodedBody, Inflation, Postback};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
@@ -55,7 +55,7 @@ pub fn conversion(conversion: &Conversion, deliveries: &[Delivery], circumstance
     let delivery = |one| delivery(conversion, (one, told_before(deliveries, one)), circumstances);
     let disposition =
         conversion.disposition.map(|(due, status)| json!({"status": status.word(), "due": due.to_string()}));
-    let held = once::held(conversion);
+    let held = claim::held(conversion);
     json!({
         "id": conversion.id.to_string(),
         "event_id": conversion.id.event_id().to_string(),

@@ -1,14 +1,15 @@
 //! Who calls: the key, and which offers it reaches. Keys are compared in constant time, never logged.
 
+use crate::domain::built_in;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{AdvertiserId, OfferId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::rights::Rights;
-use crate::domain::rulebook::{Rulebook, built_in};
-use crate::domain::status::Actor;
-use crate::template::param_fault::usable;
-use crate::template::params::Params;
+use crate::domain::rulebook::Rulebook;
+use crate::domain::status_move::Actor;
+use crate::template::source::param_fault::usable;
+use crate::template::source::params::Params;
 use crate::web::auth::Tokens;
 use crate::web::cake::Endpoint;
 use crate::web::postback::Call;

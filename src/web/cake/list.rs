@@ -1,12 +1,12 @@
 //! `GET conversions.json`: the history, by days of the configured zone, in pages of rows.
 
-use crate::domain::conversion::Status;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::postback::Fault;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::reading;
 use crate::store::report::{ReportPage, ReportQuery};
-use crate::template::params::Params;
+use crate::template::source::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{History, Row, text};
 use crate::web::cake::{NetworkApi, Outcome};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, StatusCode, header};
 use jiff::tz::TimeZone;
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::ids::Seq;
 use crate::domain::offer::Offer;
@@ -24,8 +24,9 @@ use crate::domain::postback::Fault;
 use crate::domain::rulebook::Rulebook;
 use crate::ingest::network;
 use crate::store::{Store, StoreError};
-use crate::template::html_repair;
-use crate::template::params::{self, Listed, Params};
+use crate::template::source::html_repair;
+use crate::template::source::params::{Listed, Params};
+use crate::template::source::request;
 use crate::web::access::{Access, Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
@@ -166,12 +167,12 @@ impl NetworkApi {
         let params = match endpoint {
             // In the body alone: a URL is written into logs on its way.
             Endpoint::Update => {
-                params::read_for(&reads, b"", call.content_type.as_deref(), &call.body).map(|params| {
+                request::read_for(&reads, b"", call.content_type.as_deref(), &call.body).map(|params| {
                     html_repair::repaired(&params, names, |name| names.contains(&name)).into_owned()
                 })
             }
             Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
-                params::read_for(&reads, &call.query, None, b"")
+                request::read_for(&reads, &call.query, None, b"")
             }
         };
         let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {

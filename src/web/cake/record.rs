@@ -1,12 +1,12 @@
 //! `GET conversion.json`: an advertiser reports a conversion. Every call with a valid key is kept.
 
+use crate::domain::built_in;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::postback::Fault;
 use crate::domain::reporter::Reporter;
-use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::ingest::network::{self, Incoming, Reported, Told};
-use crate::template::params::{Params, shown};
+use crate::template::source::params::{Params, shown};
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{Recorded, text};
 use crate::web::cake::{NetworkApi, Outcome, Stop};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::template::params::Params;
+use crate::template::source::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{text, whole};
 use crate::web::cake::{NetworkApi, Outcome};

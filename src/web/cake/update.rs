@@ -1,13 +1,14 @@
 //! `POST update_conversion.json`: a conversion's status changed, with a note.
 
-use crate::domain::conversion::{Conversion, Status};
+use crate::domain::conversion::Conversion;
 use crate::domain::postback::Fault;
 use crate::domain::reporter::ReportRoute;
-use crate::domain::status::{MoveRefused, StatusMove};
+use crate::domain::status::Status;
+use crate::domain::status_move::{MoveRefused, StatusMove};
 use crate::ingest::{reading, status};
 use crate::store::{ConversionRef, StatusChanged};
-use crate::template::param_fault::usable;
-use crate::template::params::Params;
+use crate::template::source::param_fault::usable;
+use crate::template::source::params::Params;
 use crate::web::access_log::Area;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::{NetworkApi, Outcome, Stop, envelope};

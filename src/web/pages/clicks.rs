@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::domain::click::{Click, ClickKind};
 use crate::domain::consent::Consent;
-use crate::domain::filter::FilterVerdict;
+use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
 use crate::store::PageRequest;

@@ -3,9 +3,11 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::domain::conversion::{Conversion, EventName, Status};
+use crate::domain::built_in;
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
-use crate::domain::rulebook::built_in;
+use crate::domain::event::EventName;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::web::api::{Query, Refused};
 use crate::web::pages::{Pages, Sheet, Stop, advice};

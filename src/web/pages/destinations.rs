@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::domain::delivery::LaneState;
 use crate::domain::time::Time;
 use crate::store::Backlog;
-use crate::template::account::{Account, Mode};
+use crate::template::destination::account::Account;
+use crate::template::destination::mode::Mode;
 use crate::web::api::destinations::state;
 use crate::web::pages::{Pages, Sheet, advice};
 

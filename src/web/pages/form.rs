@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-use crate::template::multipart::{self, Parts};
+use crate::template::source::multipart::{self, Parts};
 
 /// The fields of a posted form.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::domain::postback::{Fault, RawRequest};
 use crate::ingest::postback::Network;
-use crate::template::params::Params;
+use crate::template::source::params::Params;
 
 /// The mapping of a stored request by its source's template as it is today.
 pub fn of_stored(network: &Network, raw: &RawRequest) -> Value {

@@ -32,7 +32,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::domain::delivery::LaneState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::rulebook::Rulebook;
@@ -41,7 +41,7 @@ use crate::ingest::preview::Forecast;
 use crate::ingest::reopen::Terms;
 use crate::ingest::suppression::Wish;
 use crate::store::{Store, StoreError};
-use crate::template::account::Account;
+use crate::template::destination::account::Account;
 use crate::web::access::Access;
 use crate::web::access_log::Area;
 use crate::web::answer::Answer;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::domain::click::Click;
-use crate::domain::conversion::EventName;
+use crate::domain::event::EventName;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{Caps, Disposition, Offer, Payout, day_of};

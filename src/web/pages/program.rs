@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId};
 use crate::domain::offer::{Campaign, Offer, Placement};
 use crate::domain::routing::{Changes, Route, Scope};
-use crate::problem::Problem;
-use crate::template::account::Mode;
+use crate::template::destination::mode::Mode;
+use crate::template::diagnostic::Problem;
 
 /// Offers, the campaigns that bring them clicks, and what partners are told.
 #[derive(Clone, Default)]

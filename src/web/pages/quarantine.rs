@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::built_in;
 use crate::domain::postback::{Fault, Postback};
-use crate::domain::rulebook::built_in;
 use crate::domain::time::Time;
 use crate::web::api::Refused;
 use crate::web::pages::conversions::{Filters, options};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tracing::error;
 
-use crate::ambient::{self, Clock};
+use crate::clock::{self, Clock};
 use crate::domain::time::HOUR_MS;
 use crate::web::auth::SecretDigest;
 use crate::web::per_address::LimitKey;
@@ -177,7 +177,7 @@ impl Sessions {
 fn secret() -> Result<String, getrandom::Error> {
     use std::fmt::Write;
     let mut text = String::with_capacity(64);
-    for byte in ambient::entropy::<32>()? {
+    for byte in clock::entropy::<32>()? {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::conversion::{Dedup, Status};
+use crate::domain::conversion::Dedup;
 use crate::domain::dedup::shown_id;
 use crate::domain::ids::SourceId;
 use crate::domain::routing::Unmatched;
+use crate::domain::status::Status;
 use crate::ingest::postback::Network;
 use crate::store::transactions::ReusedTransaction;
 use crate::store::{PageRequest, PostbackFilter};

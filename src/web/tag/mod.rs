@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::ambient::{self, Clock};
+use crate::clock::{self, Clock};
+use crate::domain::built_in::TAG;
 use crate::domain::click_size::ClickSize;
 use crate::domain::decision::join;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
-use crate::domain::rulebook::built_in::TAG;
 use crate::domain::time::Time;
 use crate::ingest::tag::{self, Caller, Incoming, SeenClick, TagAnswer, TagClick, TagEvent, Told, Whose};
 use crate::ingest::visit::Sight;
@@ -201,7 +201,7 @@ impl Tag {
         };
         let visitor = match visitor::known(&visitor::cookies(headers)) {
             Some(known) => Caller::Known(known),
-            None => match ambient::entropy::<16>() {
+            None => match clock::entropy::<16>() {
                 Ok(entropy) => Caller::New(VisitorId::mint(now.as_millis(), entropy)),
                 Err(error) => {
                     tracing::error!(%error, "the operating system gave no entropy for a visitor id");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::consent::{Consent, ConsentRecord, said_by_browser};
-use crate::domain::conversion::EventName;
+use crate::domain::event::EventName;
 use crate::domain::ids::ClickId;
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::time::{DAY_MS, Time};

@@ -1,0 +1,149 @@
+//! What a postbridge.toml says as a whole, and what may change of it while the program runs.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::creative::Creative;
+use crate::config::destination::Destination;
+use crate::config::doors::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
+use crate::config::offer::{Affiliate, Campaign, Offer};
+use crate::config::outgoing::Outgoing;
+use crate::config::server::{Api, Server, StoreSettings};
+use crate::config::source::Source;
+use crate::domain::built_in;
+use crate::domain::conversion::Dedup;
+use crate::domain::filter::FilterRules;
+use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::routing::SourcePolicy;
+use crate::domain::rulebook::{Rulebook, usual};
+use crate::template::catalog::Catalog;
+use crate::template::destination::mode::Mode;
+use crate::template::diagnostic::Problem;
+
+/// A configuration in which everything named exists and fits together.
+#[derive(Clone)]
+pub struct Config {
+    pub server: Server,
+    pub store: StoreSettings,
+    pub api: Api,
+    pub sources: Vec<Source>,
+    pub destinations: Vec<Destination>,
+    pub affiliates: Vec<Affiliate>,
+    pub offers: Vec<Offer>,
+    pub creatives: Vec<Creative>,
+    pub campaigns: Vec<Campaign>,
+    /// The postbacks that tell affiliates of their conversions.
+    pub outgoing: Vec<Outgoing>,
+    pub filters: FilterRules,
+    /// Which country an address is in: a file in MaxMind's format.
+    pub country_file: Option<PathBuf>,
+    pub link_settings: LinkSettings,
+    pub tag: TagSettings,
+    pub pixel: PixelSettings,
+    pub network_api: NetworkApi,
+    pub catalog: Arc<Catalog>,
+    /// What is allowed but surely not meant: to be printed by `check` and at start.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// What decisions go by. A destination that is off takes nothing new.
+    pub fn rulebook(&self) -> Rulebook {
+        let accounts = self.destinations.iter();
+        let accounts = accounts.filter(|to| to.account.mode() != Mode::Off).map(|to| &to.route);
+        let postbacks = self.outgoing.iter().filter(|to| to.mode != Mode::Off).map(|to| &to.route);
+        let policies = self.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
+        let offers = self.offers.iter().map(|offer| (offer.terms.id.clone(), Arc::clone(&offer.terms)));
+        Rulebook {
+            policies: policies.chain(built_in_policies()).collect(),
+            offers: offers.collect(),
+            routes: accounts.chain(postbacks).cloned().collect(),
+            filters: self.filters.clone(),
+        }
+    }
+
+    /// What keeps `new` from taking this configuration's place while the program runs: addresses, the
+    /// limits of connections and the store are fixed at start.
+    pub fn reload_refusals(&self, new: &Config) -> Vec<Problem> {
+        let hint = "undo the change, or restart the program";
+        let mut refusals = Vec::new();
+        let mut refuse = |key: &str, had: String, now: String| {
+            if had != now {
+                let what =
+                    format!("{key} was changed from {had} to {now}, which a running program cannot do");
+                refusals.push(Problem::new(what, hint));
+            }
+        };
+        let none = || "none".to_owned();
+        let (had, now) = (&self.server, &new.server);
+        refuse("[server] listen", had.listen.to_string(), now.listen.to_string());
+        let admin = |server: &Server| server.admin_listen.map_or_else(none, |address| address.to_string());
+        refuse("[server] admin_listen", admin(had), admin(now));
+        let tls = |server: &Server| if server.tls.is_some() { "present" } else { "absent" }.to_owned();
+        refuse("[server.tls]", tls(had), tls(now));
+        for (key, had, now) in [
+            ("[server] max_body_bytes", had.max_body_bytes as u64, now.max_body_bytes as u64),
+            ("[server] max_connections", had.max_connections as u64, now.max_connections as u64),
+            ("[server] head_timeout_ms", had.head_timeout_ms, now.head_timeout_ms),
+            ("[server] body_timeout_ms", had.body_timeout_ms, now.body_timeout_ms),
+            ("[server] idle_timeout_ms", had.idle_timeout_ms, now.idle_timeout_ms),
+        ] {
+            refuse(key, had.to_string(), now.to_string());
+        }
+        let (had, now) = (&self.store, &new.store);
+        refuse("[store] engine", format!("{:?}", had.engine), format!("{:?}", now.engine));
+        refuse("[store] path", had.path.display().to_string(), now.path.display().to_string());
+        for (key, had, now) in [
+            ("[store] reserve_mb", had.reserve_mb, now.reserve_mb),
+            ("[store] keep_conversions_days", had.keep_conversions_days, now.keep_conversions_days),
+            ("[store] keep_postbacks_days", had.keep_postbacks_days, now.keep_postbacks_days),
+            ("[store] keep_clicks_days", had.keep_clicks_days, now.keep_clicks_days),
+            ("[store] keep_removed_hours", had.keep_removed_hours, now.keep_removed_hours),
+        ] {
+            refuse(key, had.to_string(), now.to_string());
+        }
+        refusals
+    }
+
+    /// `{public_url}/{key}/collect/{id}?{macros}`, by the first of the source's keys: what is pasted at
+    /// the network. `with` names further parameters of the template.
+    ///
+    /// # Errors
+    /// When the template has no such parameter.
+    pub fn postback_url(&self, source: &Source, with: &[String]) -> Result<String, Problem> {
+        let query = source.template.postback_query(with)?;
+        let key = source.keys.first().map(|key| key.reveal()).unwrap_or_default();
+        Ok(format!("{}/{key}/collect/{}?{query}", self.server.public_url, source.id))
+    }
+
+    /// The ids of all accounts and outgoing postbacks.
+    pub fn destination_ids(&self) -> HashSet<DestinationId> {
+        let accounts = self.destinations.iter().map(|destination| destination.account.id());
+        accounts.chain(self.outgoing.iter().map(|outgoing| &outgoing.id)).cloned().collect()
+    }
+
+    /// The source with this id.
+    pub fn source(&self, id: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.id.as_str() == id)
+    }
+
+    /// The campaign with this id.
+    pub fn campaign(&self, id: &str) -> Option<&Campaign> {
+        self.campaigns.iter().find(|campaign| campaign.campaign.id.as_str() == id)
+    }
+
+    /// The destination with this id.
+    pub fn destination(&self, id: &str) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| destination.account.id().as_str() == id)
+    }
+}
+
+/// What the doors that need no `[[source]]` want done with their conversions, where the door itself does
+/// not name what tells one sale from another.
+fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
+    let ids = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    // A page shown twice is no second sale; what an advertiser's server tells without a reference is.
+    let dedup = |id: &SourceId| if id.as_str() == built_in::PIXEL { Dedup::Click } else { Dedup::Each };
+    ids.map(move |id| (id.clone(), Arc::new(SourcePolicy { dedup: dedup(&id), ..usual(id) })))
+}

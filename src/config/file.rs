@@ -1,0 +1,80 @@
+//! Every table of the file, read in the order in which they name each other.
+
+use std::sync::Arc;
+
+use crate::config::campaign::{self, Partners};
+use crate::config::checks;
+use crate::config::configuration::Config;
+use crate::config::creative;
+use crate::config::destination;
+use crate::config::doors::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
+use crate::config::filters;
+use crate::config::filters::Filters;
+use crate::config::offer;
+use crate::config::only::Known;
+use crate::config::read::Section;
+use crate::config::server::{Api, Server, StoreSettings};
+use crate::config::source;
+use crate::config::templates::read_catalog;
+use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
+
+/// The ids of all tables of a file, also of those with a problem.
+#[derive(Default)]
+pub struct Ids {
+    pub sources: Vec<SourceId>,
+    pub campaigns: Vec<CampaignId>,
+    pub offers: Vec<OfferId>,
+    pub creatives: Vec<CreativeId>,
+}
+
+/// What could be read of the file, whose problems are with the reader. What has one is left out, or is as in
+/// the default file; `None` where not even `public_url` is known. Its ids are put into `ids`.
+pub fn read(root: &Section<'_>, ids: &mut Ids) -> Option<Config> {
+    let server = root.section("server", None).and_then(Server::read);
+    let store = root.section("store", None).and_then(StoreSettings::read);
+    let offers = offer::read_all(root);
+    let api = root.section("api", Some(&[])).map(|section| Api::read(section, &offers.advertisers));
+    let catalog = read_catalog(root);
+    let sources = source::read_all(root, &catalog);
+    let creatives = creative::read_all(root, &offers.ids);
+    let Partners { affiliates, campaigns, outgoing, affiliate_ids, campaign_ids } =
+        campaign::read_all(root, &offers.ids, &creatives);
+    let nameable = Known {
+        sources: &sources.ids,
+        offers: &offers.ids,
+        campaigns: &campaign_ids,
+        affiliates: &affiliate_ids,
+    };
+    let destinations = destination::read_all(root, &catalog, &nameable);
+    let Filters { rules, country_file } =
+        root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
+    let link_settings = root.section("links", None).and_then(LinkSettings::read);
+    let tag = root.section("tag", None).and_then(TagSettings::read);
+    let pixel = root.section("pixel", None).and_then(PixelSettings::read);
+    let network_api = root.section("cake_api", None).and_then(NetworkApi::read);
+    root.finish_knowing(|_| None);
+    *ids =
+        Ids { sources: sources.ids, campaigns: campaign_ids, offers: offers.ids, creatives: creatives.ids };
+    let config = Config {
+        server: server?,
+        store: store.or_else(|| StoreSettings::read(root.default_of("store")?))?,
+        api: api.unwrap_or_default(),
+        sources: sources.whole,
+        destinations,
+        affiliates,
+        offers: offers.whole,
+        creatives: creatives.whole,
+        campaigns,
+        outgoing,
+        filters: rules,
+        country_file,
+        link_settings: link_settings.or_else(|| LinkSettings::read(root.default_of("links")?))?,
+        tag: tag.or_else(|| TagSettings::read(root.default_of("tag")?))?,
+        pixel: pixel.or_else(|| PixelSettings::read(root.default_of("pixel")?))?,
+        network_api: network_api.or_else(|| NetworkApi::read(root.default_of("cake_api")?))?,
+        catalog: Arc::new(catalog),
+        warnings: Vec::new(),
+    };
+    checks::remark(root, &config);
+    Some(config)
+}

@@ -1,0 +1,58 @@
+//! The name of what a conversion reports: Purchase, Lead, or one of the network's own.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of an event: one of the industry's, or a custom one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventName(String);
+
+impl EventName {
+    pub const STANDARD: [&'static str; 8] = [
+        "Purchase",
+        "Lead",
+        "CompleteRegistration",
+        "AddToCart",
+        "InitiateCheckout",
+        "Subscribe",
+        "ViewContent",
+        "OutboundClick",
+    ];
+
+    /// The event of a sale.
+    pub fn purchase() -> EventName {
+        EventName("Purchase".to_owned())
+    }
+
+    /// The event of interest without a sale.
+    pub fn lead() -> EventName {
+        EventName("Lead".to_owned())
+    }
+
+    /// 1–64 characters without control characters. A standard name is known whatever its case,
+    /// `_`, `-` and spaces; any other text is a custom event, kept as told.
+    pub fn parse(text: &str) -> Option<EventName> {
+        let text = text.trim();
+        let sane = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);
+        let same = |known: &&&str| {
+            let plain = |c: &char| !matches!(c, '_' | '-' | ' ');
+            text.chars()
+                .filter(plain)
+                .map(|c| c.to_ascii_lowercase())
+                .eq(known.chars().map(|c| c.to_ascii_lowercase()))
+        };
+        let known = EventName::STANDARD.iter().find(same);
+        sane.then(|| EventName(known.map_or_else(|| text.to_owned(), |name| (*name).to_owned())))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,101 @@
+//! A connection's one timer: armed only when there is something to wait for, moved only when it must be.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::Limits;
+use crate::clock;
+
+/// What a connection waits for. Each has its own limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The first byte of a new connection.
+    First,
+    /// The first byte of the next request.
+    Next,
+    /// The rest of a head.
+    Head,
+    /// The rest of a body.
+    Body,
+}
+
+impl Waiting {
+    fn limit(self, limits: &Limits) -> Duration {
+        match self {
+            Waiting::First => limits.head.min(limits.idle),
+            Waiting::Next => limits.idle,
+            Waiting::Head => limits.head,
+            Waiting::Body => limits.body,
+        }
+    }
+}
+
+/// The timer. Between two requests only a clock is read: an alarm that is due too early is moved when
+/// it rings, and one that would ring too late is moved at once.
+#[derive(Default)]
+pub struct Timer {
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// When the alarm rings; it holds the waker of the connection's task, which stays the same.
+    rings_at: Option<Instant>,
+    waiting: Option<Wait>,
+}
+
+#[derive(Clone, Copy)]
+struct Wait {
+    on: Waiting,
+    since: Instant,
+    deadline: Instant,
+}
+
+impl Timer {
+    /// Ready when what is waited for has not come within its limit, counted from the first call with it.
+    pub fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting, limits: &Limits) -> Poll<()> {
+        let deadline = match self.waiting {
+            Some(wait) if wait.on == waiting => wait.deadline,
+            _ => {
+                let now = clock::stopwatch();
+                let deadline = now + waiting.limit(limits);
+                self.waiting = Some(Wait { on: waiting, since: now, deadline });
+                if self.rings_at.is_some_and(|at| now < at && at <= deadline) {
+                    return Poll::Pending;
+                }
+                deadline
+            }
+        };
+        self.poll_alarm(cx, deadline)
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+        if alarm.deadline() > deadline.into() {
+            alarm.as_mut().reset(deadline.into());
+        }
+        loop {
+            self.rings_at = Some(alarm.deadline().into());
+            ready!(alarm.as_mut().poll(cx));
+            if alarm.deadline() >= deadline.into() {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline.into());
+        }
+    }
+
+    /// Since when what is waited for is waited for.
+    pub fn since(&self) -> Option<Instant> {
+        self.waiting.map(|wait| wait.since)
+    }
+
+    /// Ready at `deadline`.
+    pub fn poll_at(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        self.waiting = None;
+        self.poll_alarm(cx, deadline)
+    }
+
+    /// What was waited for has come.
+    pub fn stop(&mut self) {
+        self.waiting = None;
+    }
+}

@@ -1,0 +1,299 @@
+//! The verb for time that passes: holds that end, statuses that fall due, records past their time,
+//! destinations that were not put back. In small steps, and not by a clock that is not believed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::domain::age_clock::FAR_MS;
+use crate::domain::clock_rule::{Change, ClockRecord, Doubt, Reminder};
+use crate::domain::ids::DestinationId;
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
+use crate::store::keeping::Removed;
+use crate::store::{PurgeBefore, Purged, Store, StoreError};
+
+/// How long each kind of record is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    pub conversions_days: u32,
+    pub postbacks_days: u32,
+    pub clicks_days: u32,
+    /// How long what waits for a destination is kept that is not configured any more.
+    pub removed_hours: u32,
+}
+
+impl Keep {
+    /// The dates before which records are past their time.
+    pub fn before(self, now: Time) -> PurgeBefore {
+        let days = |days: u32| now.plus_millis(-i64::from(days) * DAY_MS);
+        PurgeBefore {
+            postbacks: days(self.postbacks_days),
+            conversions: days(self.conversions_days),
+            clicks: days(self.clicks_days),
+        }
+    }
+
+    /// When what waits for a destination is skipped that was removed then.
+    pub fn removed_until(self, removed_at: Time) -> Time {
+        removed_at.plus_hours(i64::from(self.removed_hours))
+    }
+}
+
+/// How often time is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Ticks between two looks for records to purge, when the last look found none.
+const PURGE_EVERY: u32 = 600;
+/// The most conversions whose hold is ended in one write.
+const HOLDS_AT_ONCE: usize = 256;
+/// The most conversions that get the status foreseen for them in one write.
+const DISPOSED_AT_ONCE: usize = 1024;
+/// How much may be lost of what is known of the clock when the process is killed, in milliseconds.
+const CLOCK_KEPT_MS: i64 = HOUR_MS;
+/// The same while it is not believed.
+const DOUBT_KEPT_MS: i64 = 5 * MINUTE_MS;
+/// How often destinations are looked for that are not configured any more, in milliseconds of running.
+const REMOVED_EVERY_MS: i64 = 5_000;
+
+/// One step: ends holds, gives statuses that are due, and purges a little when it is time to. Says what was
+/// purged, if it was time to, and whether there is more to do.
+///
+/// # Errors
+/// Only the store's.
+pub async fn step(
+    store: &dyn Store,
+    keep: Option<Keep>,
+    now: Time,
+) -> Result<(Option<Purged>, bool), StoreError> {
+    let ended = store.expire_holds(now, HOLDS_AT_ONCE).await?;
+    let disposed = store.dispose(now, DISPOSED_AT_ONCE).await?;
+    let purged = match keep {
+        Some(keep) => Some(store.purge(keep.before(now)).await?),
+        None => None,
+    };
+    let more = ended as usize >= HOLDS_AT_ONCE
+        || disposed as usize >= DISPOSED_AT_ONCE
+        || purged.is_some_and(|purged| purged.more);
+    Ok((purged, more))
+}
+
+/// From now on the clock is believed only as far as what is stored allows.
+pub fn watch_clock(store: &dyn Store, clock: &Clock) {
+    let (record, newest) = store.clock_record();
+    clock.go_by(record, newest);
+    log_believed(clock, clock.observe());
+}
+
+fn log_believed(clock: &Clock, change: Option<Change>) {
+    if change == Some(Change::Believed) {
+        tracing::info!(now = %clock.now(), "the clock is believed again: retention goes on");
+    }
+}
+
+fn log_doubt(doubt: &Doubt) {
+    tracing::warn!(
+        shown = %doubt.wall,
+        believed = %doubt.believed,
+        until = %doubt.until,
+        "the clock is more than 48 h away from the newest time on record: retention is paused, nothing is deleted \
+         and no hold ends. Set the clock right, or run `postbridge confirm-clock` if it is"
+    );
+}
+
+/// What the loop receives from outside, and reports.
+pub struct Signals {
+    pub keep: Keep,
+    /// The destinations that are configured now.
+    pub configured: Arc<dyn Fn() -> HashSet<DestinationId> + Send + Sync>,
+    /// Those that a reload configured since this was looked at last, perhaps not for long.
+    pub put_back: Arc<Mutex<HashSet<DestinationId>>>,
+    pub stop: watch::Receiver<bool>,
+    /// Set to the clock's `running_ms` at the end of each step: the loop's sign of life.
+    pub heartbeat: Arc<AtomicI64>,
+}
+
+/// The loop's state between two ticks.
+pub struct Upkeep {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    signals: Signals,
+    since_purge: u32,
+    /// Records that the present pass has purged.
+    purged: u64,
+    kept: Option<ClockRecord>,
+    reminder: Reminder,
+    /// A time is believed that is far from the one before, and nothing was timed anew since.
+    jumped: bool,
+    /// When destinations were looked for that are gone, in milliseconds of running.
+    looked_for_removed: Option<i64>,
+}
+
+impl Upkeep {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, signals: Signals) -> Upkeep {
+        Upkeep {
+            store,
+            clock,
+            signals,
+            since_purge: PURGE_EVERY,
+            purged: 0,
+            kept: None,
+            reminder: Reminder::default(),
+            jumped: false,
+            looked_for_removed: None,
+        }
+    }
+
+    /// Ticks until told to stop. Ends early, with the error, when the store fails; a record that cannot be
+    /// read is logged and ends nothing.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn run(mut self) -> Result<(), StoreError> {
+        let mut stop = self.signals.stop.clone();
+        loop {
+            match self.tick().await {
+                // What is damaged must not end what keeps the rest in order.
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(%error, "upkeep left out what cannot be read");
+                    self.since_purge = if self.since_purge >= PURGE_EVERY { 0 } else { self.since_purge + 1 };
+                }
+                done => done?,
+            }
+            self.signals.heartbeat.store(self.clock.running_ms().max(1), Ordering::Relaxed);
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            }
+        }
+    }
+
+    /// Does what is due at this moment. By a clock that is not believed nothing is.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn tick(&mut self) -> Result<(), StoreError> {
+        log_believed(&self.clock, self.clock.observe());
+        match self.clock.doubt() {
+            Some(doubt) if self.reminder.is_due(self.clock.reading()) => log_doubt(&doubt),
+            Some(_) => {}
+            None => self.reminder = Reminder::default(),
+        }
+        self.keep_clock().await?;
+        let now = self.clock.now();
+        let is_believed = self.clock.believes(now);
+        self.look_for_removed(now, is_believed).await?;
+        if !is_believed {
+            return Ok(());
+        }
+        let purge_now = self.since_purge >= PURGE_EVERY;
+        let keep = purge_now.then_some(self.signals.keep);
+        let (purged, more) = step(self.store.as_ref(), keep, now).await?;
+        if let Some(purged) = purged {
+            self.log_purged(purged);
+        }
+        self.since_purge = match (purge_now, more) {
+            // More to do: go on next tick, so that purging never crowds out what is received.
+            (true, true) => PURGE_EVERY,
+            (true, false) => 0,
+            (false, _) => self.since_purge + 1,
+        };
+        Ok(())
+    }
+
+    /// One line for a whole pass.
+    fn log_purged(&mut self, purged: Purged) {
+        self.purged += purged.records;
+        metrics::counter!("postbridge_purged_total").increment(purged.records);
+        if !purged.more && self.purged > 0 {
+            let Keep { conversions_days, postbacks_days, clicks_days, .. } = self.signals.keep;
+            let records = std::mem::take(&mut self.purged);
+            tracing::info!(
+                records,
+                conversions_days,
+                postbacks_days,
+                clicks_days,
+                "records past their days were purged"
+            );
+        }
+    }
+
+    async fn keep_clock(&mut self) -> Result<(), StoreError> {
+        let Some(record) = self.clock.record() else { return Ok(()) };
+        let is_old = self.kept.is_none_or(|kept| {
+            let believed = record.believed.millis_since(kept.believed);
+            let aged = record.age.now.millis_since(kept.age.now);
+            match (kept.doubt, record.doubt) {
+                (Some(kept), Some(doubt)) => {
+                    aged.max((doubt.agreed_ms - kept.agreed_ms).abs()) >= DOUBT_KEPT_MS
+                }
+                (None, None) => !(0..CLOCK_KEPT_MS).contains(&believed),
+                _ => true,
+            }
+        });
+        if is_old {
+            let is_far = |kept: ClockRecord| record.believed.millis_since(kept.believed).abs() > FAR_MS;
+            self.jumped |= self.kept.is_some_and(is_far);
+            self.store.keep_clock(record).await?;
+            self.kept = Some(record);
+        }
+        Ok(())
+    }
+
+    /// Remembers which destinations are gone for which something waits, forgets those that are back, and
+    /// skips what waits for one that was not put back in time.
+    async fn look_for_removed(&mut self, now: Time, is_believed: bool) -> Result<(), StoreError> {
+        let running = self.clock.running_ms();
+        if self.looked_for_removed.is_some_and(|last| running - last < REMOVED_EVERY_MS) {
+            return Ok(());
+        }
+        self.looked_for_removed = Some(running);
+        let known = self.store.removed();
+        let mut removed = Removed::new();
+        let put_back = std::mem::take(&mut *self.signals.put_back.lock());
+        let is_timed_anew = |id: &DestinationId| put_back.contains(id) || self.jumped;
+        let (awaited, configured) = (self.store.awaited_destinations(), (self.signals.configured)());
+        for id in awaited.into_iter().filter(|id| !configured.contains(id)) {
+            // Later than now: by a clock that was set back since.
+            let since = known.get(&id).copied().filter(|since| *since <= now && !is_timed_anew(&id));
+            if is_believed && since.is_some_and(|since| self.signals.keep.removed_until(since) <= now) {
+                self.withdraw(&id, now).await?;
+                continue;
+            }
+            if since.is_none() {
+                // By a time that may be wrong nothing begins either.
+                if !is_believed {
+                    continue;
+                }
+                tracing::warn!(
+                    destination = %id,
+                    until = %self.signals.keep.removed_until(now),
+                    "the destination is not configured any more: what waits for it is kept for a while"
+                );
+            }
+            removed.insert(id, since.unwrap_or(now));
+        }
+        self.jumped = false;
+        if removed != known {
+            self.store.keep_removed(removed).await?;
+        }
+        Ok(())
+    }
+
+    /// Until nothing is left: what was committed together with the first try is seen by the next. A reload may put
+    /// the destination back at any moment.
+    async fn withdraw(&self, id: &DestinationId, now: Time) -> Result<(), StoreError> {
+        while !(self.signals.configured)().contains(id) {
+            match self.store.withdraw(id.clone(), now).await? {
+                0 => break,
+                count => {
+                    tracing::warn!(destination = %id, count, "deliveries of a removed destination were skipped");
+                }
+            }
+        }
+        Ok(())
+    }
+}

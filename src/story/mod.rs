@@ -1,0 +1,7 @@
+//! Golden stories: what goes in, and exactly what must come out. Read, run and compared for `check` and the tests.
+//!
+//! Nothing here is part of a running relay.
+
+pub(crate) mod file;
+pub mod run;
+pub mod source;

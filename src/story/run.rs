@@ -1,0 +1,290 @@
+//! Runs the fixture stories of destination templates and outgoing postbacks: what goes in, and exactly what must come out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::domain::delivery::{Judgement, OutgoingRequest};
+use crate::domain::remark::Remark;
+use crate::story::file::Story;
+use crate::template::catalog::Catalog;
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::rendering::{Rendered, Rendering};
+use crate::template::diagnostic::Problem;
+
+/// What to do with `expected.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectations {
+    /// Compare, and report every difference.
+    Check,
+    /// Write what came out; a person looks at the change.
+    Rewrite,
+}
+
+/// What a story must come to.
+const EXPECTED: &str = "expected.json";
+
+/// How the stories of one directory went.
+#[derive(Debug, Default)]
+pub struct StoryReport {
+    /// `template/story` of each that came out as expected, or was written.
+    pub passed: Vec<String>,
+    /// Each that did not, and each that a template lacks.
+    pub problems: Vec<Problem>,
+}
+
+impl StoryReport {
+    fn take(&mut self, story: String, compared: Result<(), Problem>) {
+        match compared {
+            Ok(()) => self.passed.push(story),
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+/// Runs each story of one template and takes note of it. Answers how they end; `None` while one still
+/// waits for its expectation: what stories are lacking is said after that.
+pub(crate) fn run_each<E>(
+    directory: &Path,
+    name: &str,
+    report: &mut StoryReport,
+    run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Problem>,
+) -> Option<Vec<E>> {
+    let folders = folders(&directory.join(name));
+    let mut endings = Vec::new();
+    for folder in &folders {
+        match run(folder) {
+            Ok((ending, compared)) => {
+                endings.push(ending);
+                report.take(format!("{name}/{}", file_name(folder)), compared);
+            }
+            Err(problem) => report.problems.push(problem),
+        }
+    }
+    folders.iter().all(|folder| folder.join(EXPECTED).exists()).then_some(endings)
+}
+
+/// A template that was asked for and is not there.
+pub(crate) fn no_template(kind: &str, name: &str) -> Problem {
+    Problem::new(format!("there is no {kind} template `{name}`"), "name one of the catalog")
+}
+
+/// Runs `directory/<template>/<story>/` for every destination template of the catalog that `wanted`
+/// names. A template lacks stories until there is one for each event it lists and one for each
+/// outcome of a reply.
+pub fn run_destination_stories(
+    catalog: &Catalog,
+    wanted: &[&str],
+    directory: &Path,
+    expectations: Expectations,
+) -> StoryReport {
+    let mut report = StoryReport::default();
+    for name in wanted {
+        let Some(template) = catalog.destination(name) else {
+            report.problems.push(no_template("destination", name));
+            continue;
+        };
+        let outcomes = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
+        if let Some(outcomes) = outcomes {
+            let mut told = Told::default();
+            outcomes.into_iter().for_each(|outcome| told.take(outcome));
+            told.missing(&template, &directory.join(name), &mut report.problems);
+        }
+    }
+    report
+}
+
+/// Runs `directory/outgoing/<story>/`: a conversion, a postback's URL, and the request that leaves.
+pub fn run_outgoing_stories(directory: &Path, expectations: Expectations) -> StoryReport {
+    let mut report = StoryReport::default();
+    let run = |folder: &Path| run_outgoing(folder, expectations).map(|compared| ((), compared));
+    run_each(directory, "outgoing", &mut report, run);
+    report
+}
+
+fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Problem> {
+    let (place, story) = read(folder)?;
+    let told = || {
+        let account = story.postback()?;
+        if let Some((reply, now)) = story.reply() {
+            return Ok(judged(&account.judge(&reply, now)));
+        }
+        let Rendering { rendered, remarks } = story.render(&account)?;
+        let found = match rendered {
+            Rendered::Request(request) => json!({ "method": request.method, "url": request.url }),
+            Rendered::Skip { reason } => json!({ "skip": reason }),
+        };
+        Ok(with_remarks(found, &remarks))
+    };
+    let found = told().map_err(|problem: Problem| problem.in_file(&place))?;
+    Ok(compare(folder, &found, expectations))
+}
+
+/// The story of a folder, and its file's name.
+fn read(folder: &Path) -> Result<(String, Story), Problem> {
+    let place = folder.join("story.toml").display().to_string();
+    let text = fs::read_to_string(folder.join("story.toml"))
+        .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
+    let story = Story::parse(&place, &text)?;
+    Ok((place, story))
+}
+
+/// What a template's stories cover.
+#[derive(Default)]
+struct Told {
+    events: BTreeSet<String>,
+    replies: BTreeSet<&'static str>,
+}
+
+enum Outcome {
+    Sent { event: String },
+    Skipped,
+    Judged(&'static str),
+}
+
+impl Told {
+    fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Sent { event } => {
+                self.events.insert(event);
+            }
+            Outcome::Judged(word) => {
+                self.replies.insert(word);
+            }
+            Outcome::Skipped => {}
+        }
+    }
+
+    fn missing(&self, template: &DestinationTemplate, directory: &Path, problems: &mut Vec<Problem>) {
+        let mut lacks = |what: String, hint: &str| {
+            problems.push(Problem::new(what, hint).in_file(&directory.display().to_string()));
+        };
+        for event in template.events().keys().filter(|event| !self.events.contains(*event)) {
+            lacks(
+                format!("`{}` lists the event {event} and no story sends it", template.name()),
+                "add a folder with story.toml and run with BLESS=1",
+            );
+        }
+        for outcome in ["delivered", "retry", "dead", "park"].iter().filter(|o| !self.replies.contains(*o)) {
+            lacks(
+                format!("no story of `{}` has a reply that is judged {outcome}", template.name()),
+                "add a folder whose story.toml has a [reply] and run with BLESS=1",
+            );
+        }
+    }
+}
+
+/// How a story ends, and whether that is what was expected.
+fn run(
+    template: &Arc<DestinationTemplate>,
+    folder: &Path,
+    expectations: Expectations,
+) -> Result<(Outcome, Result<(), Problem>), Problem> {
+    let (place, story) = read(folder)?;
+    let account = story.account(template).map_err(|problem| problem.in_file(&place))?;
+    let (found, outcome) = match story.reply() {
+        Some((reply, now)) => {
+            let judgement = account.judge(&reply, now);
+            (judged(&judgement), Outcome::Judged(judgement.word()))
+        }
+        None => {
+            let rendering = story.render(&account).map_err(|problem| problem.in_file(&place))?;
+            let (found, outcome) = match rendering.rendered {
+                Rendered::Request(request) => {
+                    let event = story.event().to_owned();
+                    (sent(&request).map_err(|problem| problem.in_file(&place))?, Outcome::Sent { event })
+                }
+                Rendered::Skip { reason } => (json!({ "skip": reason }), Outcome::Skipped),
+            };
+            (with_remarks(found, &rendering.remarks), outcome)
+        }
+    };
+    Ok((outcome, compare(folder, &found, expectations)))
+}
+
+/// Where there are any, they are a member of their own.
+fn with_remarks(mut found: Json, remarks: &[Remark]) -> Json {
+    let one = |remark: &Remark| json!({ "code": remark.code(), "field": remark.field(), "text": remark.sentence() });
+    if let Some(members) = found.as_object_mut().filter(|_| !remarks.is_empty()) {
+        members.insert("remarks".to_owned(), remarks.iter().map(one).collect());
+    }
+    found
+}
+
+fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
+    let headers: Map<String, Json> =
+        request.headers.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect();
+    let mut shown = json!({ "method": request.method, "url": request.url, "headers": headers });
+    if !request.body.is_empty() {
+        let body: Json = serde_json::from_slice(&request.body)
+            .map_err(|error| Problem::new(format!("the body is not JSON: {error}"), "mend the template"))?;
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("body".to_owned(), body);
+        }
+    }
+    Ok(shown)
+}
+
+fn judged(judgement: &Judgement) -> Json {
+    let word = judgement.word();
+    match judgement {
+        Judgement::Delivered { warnings } => json!({ "judgement": word, "warnings": warnings }),
+        Judgement::Retry { reason, after_ms, hold_ms } => {
+            let mut shown = json!({ "judgement": word, "reason": reason, "after_ms": after_ms });
+            // Named where there is one only: most answers ask for none.
+            if let (Some(hold_ms), Some(members)) = (hold_ms, shown.as_object_mut()) {
+                members.insert("hold_ms".to_owned(), Json::from(*hold_ms));
+            }
+            shown
+        }
+        Judgement::Dead { reason } | Judgement::Park { reason } | Judgement::Skipped { reason, .. } => {
+            json!({ "judgement": word, "reason": reason })
+        }
+    }
+}
+
+/// Compares with `expected.json`, text by text: even the order of members and the digits of numbers.
+pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -> Result<(), Problem> {
+    let path = folder.join(EXPECTED);
+    let text = format!("{found:#}\n");
+    let place = path.display().to_string();
+    if expectations == Expectations::Rewrite {
+        return fs::write(&path, text).map_err(|error| {
+            Problem::new(format!("it cannot be written: {error}"), "mend it").in_file(&place)
+        });
+    }
+    let expected = fs::read_to_string(&path).map_err(|error| {
+        let hint = "run with BLESS=1 to write it, then look at it";
+        Problem::new(format!("it cannot be read: {error}"), hint).in_file(&place)
+    })?;
+    let mut pairs = expected.lines().zip(text.lines()).enumerate();
+    let differing = pairs.find(|(_, (expected, found))| expected != found);
+    let lines = (expected.lines().count(), text.lines().count());
+    let hint = "if this is right, run with BLESS=1 and look at the change";
+    match differing {
+        Some((line, (expected, found))) => {
+            let what = format!("expected `{}`, found `{}`", expected.trim(), found.trim());
+            Err(Problem::new(what, hint).at(&place, line + 1))
+        }
+        None if lines.0 != lines.1 => {
+            let what = format!("expected {} lines, found {}", lines.0, lines.1);
+            Err(Problem::new(what, hint).in_file(&place))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The folders of a directory in alphabetical order; none if it is not there.
+fn folders(directory: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let folders: BTreeMap<String, PathBuf> =
+        found.filter(|path| path.is_dir()).map(|path| (file_name(&path), path)).collect();
+    folders.into_values().collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

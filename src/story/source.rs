@@ -1,0 +1,100 @@
+//! Runs the fixture stories of source templates: a request beside what it must become.
+
+use std::fs;
+use std::path::Path;
+
+use toml::{Table, Value as Toml};
+
+use crate::domain::event::EventName;
+use crate::domain::ids::SourceId;
+use crate::domain::money::Currency;
+use crate::story::run::{Expectations, StoryReport, compare, no_template, run_each};
+use crate::template::catalog::Catalog;
+use crate::template::diagnostic::Problem;
+use crate::template::source::definition::{SourceBinding, SourceTemplate};
+use crate::template::source::explain;
+
+/// The files that may hold a story's body, and the content type that each stands for where
+/// `content_type.txt` declares no other.
+const BODIES: [(&str, Option<&str>); 3] = [
+    ("body.json", Some("application/json")),
+    ("body.form", Some("application/x-www-form-urlencoded; charset=utf-8")),
+    ("body.txt", None),
+];
+
+/// Runs `directory/<template>/<story>/` for every source template of the catalog that `wanted`
+/// names. A template lacks stories until one is accepted and one is quarantined.
+pub fn run_source_stories(
+    catalog: &Catalog,
+    wanted: &[&str],
+    directory: &Path,
+    expectations: Expectations,
+) -> StoryReport {
+    let mut report = StoryReport::default();
+    for name in wanted {
+        let Some(template) = catalog.source(name) else {
+            report.problems.push(no_template("source", name));
+            continue;
+        };
+        let endings = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
+        let Some(endings) = endings else { continue };
+        for lacking in
+            ["accepted", "quarantined"].iter().filter(|word| !endings.iter().any(|end| end == **word))
+        {
+            let place = directory.join(name).display().to_string();
+            let what = format!("no story of `{name}` ends {lacking}");
+            let hint = "add a folder with query.txt (or body.json) and run with BLESS=1";
+            report.problems.push(Problem::new(what, hint).in_file(&place));
+        }
+    }
+    report
+}
+
+/// How the story ends, `accepted` or `quarantined`, and whether that is what was expected.
+fn run(
+    template: &SourceTemplate,
+    folder: &Path,
+    expectations: Expectations,
+) -> Result<(String, Result<(), Problem>), Problem> {
+    let binding = binding(template, folder)?;
+    // The line end that an editor leaves is not part of the request.
+    let read = |name: &str| {
+        fs::read(folder.join(name)).ok().map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(&bytes).to_vec())
+    };
+    let body = BODIES.into_iter().find_map(|(name, kind)| read(name).map(|bytes| (kind, bytes)));
+    let query = read("query.txt");
+    if query.is_none() && body.is_none() {
+        let hint = "add query.txt, body.json, body.form or body.txt";
+        return Err(Problem::new("the story has no request", hint).in_file(&folder.display().to_string()));
+    }
+    let declared = read("content_type.txt").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let body = body.as_ref().map(|(kind, bytes)| (declared.as_deref().or(*kind), bytes.as_slice()));
+    let found = explain::outcome(template, &binding, &query.unwrap_or_default(), body);
+    let ending = found.as_object().and_then(|members| members.keys().next().cloned()).unwrap_or_default();
+    Ok((ending, compare(folder, &found, expectations)))
+}
+
+/// The source of a story: `source.toml` beside it, else US dollars where the template maps no currency.
+fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Problem> {
+    let path = folder.join("source.toml");
+    let place = path.display().to_string();
+    let wrong = |what: String| {
+        let hint = "it may have: currency, positive_event, zero_event";
+        Problem::new(what, hint).in_file(&place)
+    };
+    let default = if template.maps_currency() { "" } else { "currency = \"USD\"" };
+    let text = fs::read_to_string(&path).unwrap_or_else(|_| default.to_owned());
+    let table: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    let known = ["currency", "positive_event", "zero_event"];
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(wrong(format!("unknown key `{key}`")));
+    }
+    let word = |key: &str| table.get(key).and_then(Toml::as_str);
+    let source = SourceId::parse("story").map_err(|error| wrong(error.to_string()))?;
+    Ok(SourceBinding {
+        source,
+        currency: word("currency").and_then(Currency::parse),
+        positive_event: word("positive_event").and_then(EventName::parse),
+        zero_event: word("zero_event").and_then(EventName::parse),
+    })
+}

@@ -1,0 +1,150 @@
+//! One configured destination, whatever it is made of: renders requests, judges replies.
+
+use url::Url;
+
+use crate::domain::consent::{Consent, ConsentNeed};
+use crate::domain::delivery::{Judgement, Reply};
+use crate::domain::ids::DestinationId;
+use crate::domain::remark::Remark;
+use crate::domain::routing::Changes;
+use crate::domain::time::Time;
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
+use crate::template::destination::templated::{AccountSpec, Templated};
+use crate::template::diagnostic::Problem;
+use crate::template::macros::outgoing::Postback;
+
+/// The name by which a template reads whether the visitor agreed to personalized ads.
+const PERSONALIZATION: &str = "click.ad_personalization";
+
+/// One configured destination, ready to render and judge; shared by `Arc`.
+pub struct Account {
+    id: DestinationId,
+    mode: Mode,
+    /// Whether nothing is sent without an explicit yes of the visitor's.
+    explicit_consent: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    /// An ad account or webhook, in its template's words.
+    Templated(Box<Templated>),
+    /// A URL with macros.
+    Postback(Box<Postback>),
+}
+
+impl Account {
+    /// Joins a template and its settings.
+    ///
+    /// # Errors
+    /// Every missing, unknown or unreadable setting at once; test mode without what it needs; an
+    /// endpoint that is no web address. The problems have no place: the caller knows the file.
+    pub fn build(spec: AccountSpec) -> Result<Account, Vec<Problem>> {
+        let (id, mode) = (spec.id.clone(), spec.mode);
+        let kind = Kind::Templated(Box::new(Templated::build(spec)?));
+        Ok(Account { id, mode, explicit_consent: false, kind })
+    }
+
+    /// An outgoing postback: a campaign's, an affiliate's or one for all.
+    pub fn of_postback(id: DestinationId, mode: Mode, postback: Postback) -> Account {
+        Account { id, mode, explicit_consent: false, kind: Kind::Postback(Box::new(postback)) }
+    }
+
+    /// The same, which gets nothing without an explicit yes of the visitor's where `explicit`.
+    #[must_use]
+    pub fn with_explicit_consent(self, explicit: bool) -> Account {
+        Account { explicit_consent: explicit, ..self }
+    }
+
+    /// What it needs of a visitor's consent.
+    pub fn consent_need(&self) -> ConsentNeed {
+        let personal = self.template().is_some_and(DestinationTemplate::is_personal);
+        ConsentNeed { personal, explicit: self.explicit_consent }
+    }
+
+    /// What a request cannot say: that the visitor refused personalized ads, where the template names no
+    /// field of the platform's for it.
+    fn consent_remark(&self, consent: Consent) -> Option<Remark> {
+        let refused = consent.ad_personalization == Some(false);
+        let says_it = |template: &DestinationTemplate| template.names(PERSONALIZATION);
+        let template = self.template().filter(|template| template.is_personal())?;
+        (refused && !says_it(template)).then_some(Remark::PersonalizationNotExpressed)
+    }
+
+    pub fn id(&self) -> &DestinationId {
+        &self.id
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What it speaks: its template's name, or `postback`.
+    pub fn template_name(&self) -> &str {
+        match &self.kind {
+            Kind::Templated(account) => account.template.name(),
+            Kind::Postback(_) => "postback",
+        }
+    }
+
+    /// Its template, where it has one.
+    pub fn template(&self) -> Option<&DestinationTemplate> {
+        match &self.kind {
+            Kind::Templated(account) => Some(&account.template),
+            Kind::Postback(_) => None,
+        }
+    }
+
+    /// Where its secrets are sent to, as far as the configuration alone decides; `None` where it sends none.
+    pub fn secrets_go_to(&self) -> Option<Url> {
+        match &self.kind {
+            Kind::Templated(account) => account.secrets_go_to(),
+            Kind::Postback(postback) => postback.secrets_go_to(),
+        }
+    }
+
+    /// Whether it hears of changes after it was told a conversion.
+    pub fn changes(&self) -> Changes {
+        match &self.kind {
+            Kind::Templated(account) => account.template.changes(),
+            Kind::Postback(postback) => postback.changes,
+        }
+    }
+
+    /// How old an event may be, in milliseconds since it happened.
+    pub fn max_age_ms(&self) -> Option<i64> {
+        self.template()?.max_age_ms()
+    }
+
+    /// The request that tells of a conversion, or why none is to be sent. The same input gives the
+    /// same bytes, but for signatures, which carry the time.
+    ///
+    /// # Errors
+    /// Where the settings and values make no usable request: a URL that is none, a header with a
+    /// line break, a payload beyond 256 KiB.
+    pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
+        match &self.kind {
+            Kind::Templated(account) => {
+                let mut rendering = account.render(input)?;
+                if matches!(rendering.rendered, Rendered::Request(_)) {
+                    let consent = input.conversion.consent_with(input.click);
+                    rendering.remarks.extend(self.consent_remark(consent));
+                }
+                Ok(rendering)
+            }
+            Kind::Postback(postback) => {
+                let rendered = Rendered::Request(postback.render(input.conversion, input.click));
+                Ok(Rendering { rendered, remarks: postback.remark(input.conversion).into_iter().collect() })
+            }
+        }
+    }
+
+    /// What a reply means. No secret that the other side echoes gets into a reason.
+    pub fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+        match &self.kind {
+            Kind::Templated(account) => account.judge(reply, now),
+            Kind::Postback(postback) => postback.judge(reply, now),
+        }
+    }
+}

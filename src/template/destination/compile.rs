@@ -1,0 +1,349 @@
+//! Reads a template's text by the grammar of Handlebars and resolves every name in it, so that rendering cannot fail.
+
+use handlebars::Path;
+use handlebars::template::{HelperTemplate, Parameter, Subexpression, Template, TemplateElement};
+
+use crate::template::destination::calculation;
+use crate::template::destination::expression::{Call, Expression, Helper, Kind, Piece, Scope};
+use crate::template::destination::fields::{self, FIELDS};
+use crate::template::destination::helpers::{HELPERS, RAW, find_helper};
+use crate::template::diagnostic::{Problem, did_you_mean};
+
+/// A template's text is refused beyond this many bytes.
+const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
+/// Helpers within helpers; the grammar recurses on them.
+const MAX_DEPTH: usize = 16;
+
+/// Where a text stands, and the settings it may name.
+pub(crate) struct Source<'s> {
+    pub file: &'s str,
+    /// The line its first line is in the file, counted from 1.
+    pub first_line: usize,
+    pub settings: &'s [String],
+}
+
+impl Source<'_> {
+    fn problem(&self, line: usize, what: String, hint: impl Into<String>) -> Problem {
+        Problem::new(what, hint).at(self.file, self.first_line + line.max(1) - 1)
+    }
+}
+
+/// Cuts a text into pieces. Every unknown name and every construct that is not allowed is reported,
+/// and an empty text stands in its place, so that what is around it can be checked too.
+pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Problem>) {
+    let template = check_text(source, text).and_then(|()| {
+        Template::compile(text).map_err(|error| {
+            let line = error.pos().map_or(1, |(line, _)| line);
+            let what = format!("the template cannot be read: {}", error.reason());
+            source.problem(line, what, "write values as `{{helper name}}`")
+        })
+    });
+    let template = match template {
+        Ok(template) => template,
+        Err(problem) => return (Vec::new(), vec![problem]),
+    };
+    let mut pieces = Vec::with_capacity(template.elements.len());
+    let mut problems = Vec::new();
+    // The parser tells where an expression begins, but not where the white space before a text does.
+    let mut line = 1;
+    for (index, element) in template.elements.iter().enumerate() {
+        if let TemplateElement::RawString(text) = element {
+            pieces.push(Piece::Text { text: text.clone(), line });
+            line += text.matches('\n').count();
+            continue;
+        }
+        line = template.mapping.get(index).map_or(line, |at| at.0);
+        match piece(source, element, line) {
+            Ok(piece) => pieces.extend(piece),
+            Err(problem) => {
+                problems.push(problem);
+                pieces.push(Piece::Value { expression: Expression::Text(String::new()), line, bare: false });
+            }
+        }
+    }
+    (pieces, problems)
+}
+
+fn check_text(source: &Source<'_>, text: &str) -> Result<(), Problem> {
+    check_size(source, text)?;
+    match calculation::in_expressions(text) {
+        Some((line, inside)) => {
+            let what = format!("`{inside}` is a calculation");
+            Err(source.problem(line, what, calculation::hint("`{{number value}}`")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
+    if text.len() > MAX_TEMPLATE_BYTES {
+        let what = format!("the template has {} bytes; {MAX_TEMPLATE_BYTES} are allowed", text.len());
+        return Err(source.problem(1, what, "shorten it"));
+    }
+    for (number, line) in text.lines().enumerate() {
+        let depth = line.bytes().scan(0usize, |depth, byte| {
+            match byte {
+                b'(' => *depth += 1,
+                b')' => *depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            Some(*depth)
+        });
+        if depth.max().unwrap_or(0) > MAX_DEPTH {
+            let what = format!("more than {MAX_DEPTH} helpers stand within one another");
+            return Err(source.problem(number + 1, what, "write a helper for it in Rust"));
+        }
+    }
+    // A parenthesis may stay open over lines; together they may not go deeper either.
+    if text.bytes().filter(|b| *b == b'(').count() > MAX_DEPTH * 64 {
+        return Err(source.problem(1, "the template has too many parentheses".to_owned(), "shorten it"));
+    }
+    Ok(())
+}
+
+fn piece(source: &Source<'_>, element: &TemplateElement, line: usize) -> Result<Option<Piece>, Problem> {
+    match element {
+        TemplateElement::Comment(_) => Ok(None),
+        TemplateElement::Expression(expression) => {
+            let bare = expression.params.is_empty() && expression.hash.is_empty();
+            let expression = resolve(source, expression, line)?;
+            let bare = bare && !matches!(expression, Expression::Call(_));
+            Ok(Some(Piece::Value { expression, line, bare }))
+        }
+        TemplateElement::HtmlExpression(_) => Err(source.problem(
+            line,
+            "a value stands in three braces".to_owned(),
+            "write two braces and a typed helper: `{{json name}}`",
+        )),
+        TemplateElement::PartialExpression(_) | TemplateElement::PartialBlock(_) => {
+            Err(source.problem(line, "partials are not allowed".to_owned(), "write the text out"))
+        }
+        _ => Err(source.problem(
+            line,
+            "blocks such as `{{#if}}` are not allowed".to_owned(),
+            "name the value: what is absent is null, and null members are left out",
+        )),
+    }
+}
+
+fn resolve(source: &Source<'_>, expression: &HelperTemplate, line: usize) -> Result<Expression, Problem> {
+    let name = written(&expression.name);
+    if expression.params.is_empty() && expression.hash.is_empty() {
+        return match find_helper(&name).filter(|helper| helper.arguments.0 == 0) {
+            Some(helper) => call(source, helper, expression, line),
+            None => resolve_parameter(source, &expression.name, line),
+        };
+    }
+    let helper = find_helper(&name).ok_or_else(|| {
+        let hint = match did_you_mean(&name, HELPERS.iter().map(|helper| helper.name)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("helpers: {}", list(HELPERS.iter().map(|helper| helper.name))),
+        };
+        source.problem(line, format!("there is no helper `{name}`"), hint)
+    })?;
+    call(source, helper, expression, line)
+}
+
+fn call(
+    source: &Source<'_>,
+    helper: &'static Helper,
+    expression: &HelperTemplate,
+    line: usize,
+) -> Result<Expression, Problem> {
+    let name = helper.name;
+    let (fewest, most) = helper.arguments;
+    if !(fewest..=most).contains(&expression.params.len()) {
+        let wanted = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+        let what = format!("`{name}` was given {} arguments and takes {wanted}", expression.params.len());
+        return Err(source.problem(line, what, "mend the call"));
+    }
+    let resolve_one = |parameter| resolve_parameter(source, parameter, line);
+    let arguments: Vec<Expression> = expression.params.iter().map(resolve_one).collect::<Result<_, _>>()?;
+    if let Some(unknown) = expression.hash.keys().find(|key| !helper.options.contains(&key.as_str())) {
+        let hint = match helper.options {
+            [] => format!("`{name}` has no options"),
+            options => format!("`{name}` has the options {}", list(options.iter().copied())),
+        };
+        return Err(source.problem(line, format!("`{name}` has no option `{unknown}`"), hint));
+    }
+    let options =
+        helper.options.iter().map(|option| expression.hash.get(*option).map(resolve_one).transpose());
+    let options = options.collect::<Result<Vec<_>, _>>()?;
+    check_kinds(helper, &arguments).map_err(|(what, hint)| source.problem(line, what, hint))?;
+    let expression = Expression::Call(Box::new(Call { helper, arguments, options }));
+    let what = if name == "number" && calculation::is_no_number(&expression) {
+        "what `number` is given here is never a number, whatever its values are"
+    } else if calculation::is_joined(&expression) {
+        "`join` writes a calculation with an amount, and it is sent as it is written"
+    } else {
+        return Ok(expression);
+    };
+    Err(source.problem(line, what.to_owned(), calculation::hint("`{{number value}}`")))
+}
+
+fn check_kinds(helper: &Helper, arguments: &[Expression]) -> Result<(), (String, String)> {
+    let Some(wanted) = helper.wants else { return Ok(()) };
+    match arguments.iter().map(Expression::kind).find(|kind| *kind != wanted) {
+        Some(_) if wanted == Kind::Time => Err((
+            format!("`{}` takes a time", helper.name),
+            format!("times are {}", list(FIELDS.iter().filter(|f| f.kind == Kind::Time).map(|f| f.name))),
+        )),
+        Some(_) => Err((format!("`{}` takes a text", helper.name), "give it a text".to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn resolve_parameter(source: &Source<'_>, parameter: &Parameter, line: usize) -> Result<Expression, Problem> {
+    match parameter {
+        Parameter::Literal(serde_json::Value::String(text)) => Ok(Expression::Text(text.clone())),
+        Parameter::Literal(serde_json::Value::Bool(truth)) => Ok(Expression::Truth(*truth)),
+        Parameter::Literal(serde_json::Value::Number(number)) => match number.as_i64() {
+            Some(number) => Ok(Expression::Integer(number)),
+            None => Err(source.problem(line, format!("`{number}` is no whole number"), "write it in quotes")),
+        },
+        Parameter::Literal(other) => Err(source.problem(
+            line,
+            format!("`{other}` cannot stand here"),
+            "write a name or a text in quotes",
+        )),
+        Parameter::Subexpression(Subexpression { element, .. }) => match element.as_ref() {
+            TemplateElement::Expression(inner) => resolve(source, inner, line),
+            _ => Err(source.problem(line, "only a helper can stand in parentheses".to_owned(), "mend it")),
+        },
+        _ => resolve_name(source, &written(parameter), line),
+    }
+}
+
+fn resolve_name(source: &Source<'_>, name: &str, line: usize) -> Result<Expression, Problem> {
+    if let Some(setting) = name.strip_prefix("settings.") {
+        return match source.settings.iter().position(|known| known == setting) {
+            Some(index) => Ok(Expression::Setting(index)),
+            None => Err(source.problem(
+                line,
+                format!("there is no setting `{setting}`"),
+                near(setting, source.settings.iter().map(String::as_str))
+                    .unwrap_or_else(|| "declare it in destination.toml as a [[setting]]".to_owned()),
+            )),
+        };
+    }
+    fields::find(name).map(Expression::Field).ok_or_else(|| {
+        let hint = match find_helper(name) {
+            Some(_) => Some(format!("`{name}` is a helper: give it what it works on")),
+            None => near(name, FIELDS.iter().map(|field| field.name)),
+        };
+        let hint = hint.unwrap_or_else(|| format!("names: {}", list(FIELDS.iter().map(|field| field.name))));
+        source.problem(line, format!("there is no `{name}`"), hint)
+    })
+}
+
+fn near<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    did_you_mean(typed, known).map(|word| format!("did you mean `{word}`?"))
+}
+
+fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn written(parameter: &Parameter) -> String {
+    match parameter {
+        Parameter::Name(name) => name.clone(),
+        Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw))) => raw.clone(),
+        Parameter::Literal(literal) => literal.to_string(),
+        _ => "(…)".to_owned(),
+    }
+}
+
+/// A line of text with values in it: a URL or a header.
+pub(crate) struct Line {
+    parts: Vec<Part>,
+    encoding: Encoding,
+}
+
+enum Part {
+    Text(String),
+    Value(Expression),
+    /// As it stands, whatever the encoding.
+    Raw(Expression),
+}
+
+/// How a [`Line`] writes the values in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    None,
+    /// Percent-encoded, but for what needs no encoding anywhere in a URL.
+    Url,
+}
+
+/// All but the unreserved characters of RFC 3986.
+const URL_VALUE: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Line {
+    /// Here a bare `{{name}}` is fine: everything becomes text, and absent is empty.
+    pub(crate) fn parse(source: &Source<'_>, text: &str, encoding: Encoding) -> Result<Line, Vec<Problem>> {
+        let part = |piece| match piece {
+            Piece::Text { text, .. } => Part::Text(text),
+            Piece::Value { expression: Expression::Call(mut call), .. } if call.helper.name == RAW => {
+                call.arguments.pop().map_or(Part::Text(String::new()), Part::Raw)
+            }
+            Piece::Value { expression, .. } => Part::Value(expression),
+        };
+        let (pieces, mut problems) = pieces(source, text);
+        let calculates = match encoding {
+            Encoding::None => calculation::in_header(&pieces),
+            Encoding::Url => calculation::in_query(&pieces),
+        };
+        if calculates {
+            let what = "it calculates with an amount, and is sent as it is written".to_owned();
+            problems.push(source.problem(1, what, calculation::hint("`{{value}}`")));
+        }
+        if problems.is_empty() {
+            Ok(Line { parts: pieces.into_iter().map(part).collect(), encoding })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Whether `test` holds for anything in it.
+    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Text(_) => false,
+            Part::Value(expression) | Part::Raw(expression) => expression.any(test),
+        })
+    }
+
+    /// What it begins with, as far as only the settings decide.
+    pub(crate) fn beginning(&self, settings: &[Option<String>]) -> String {
+        let mut beginning = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => beginning.push_str(text),
+                Part::Value(Expression::Setting(index)) | Part::Raw(Expression::Setting(index)) => {
+                    beginning.push_str(settings.get(*index).and_then(Option::as_deref).unwrap_or_default());
+                }
+                Part::Value(_) | Part::Raw(_) => break,
+            }
+        }
+        beginning
+    }
+
+    pub(crate) fn render(&self, scope: &Scope<'_>) -> String {
+        let mut line = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => line.push_str(text),
+                Part::Raw(expression) => {
+                    line.push_str(&expression.value(scope).into_text().unwrap_or_default());
+                }
+                Part::Value(expression) => {
+                    let text = expression.value(scope).into_text().unwrap_or_default();
+                    match self.encoding {
+                        Encoding::None => line.push_str(&text),
+                        Encoding::Url => line.extend(percent_encoding::utf8_percent_encode(&text, URL_VALUE)),
+                    }
+                }
+            }
+        }
+        line
+    }
+}

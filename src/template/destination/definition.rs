@@ -1,0 +1,237 @@
+//! A destination template: one folder that says how one platform wants to be told of events.
+
+use std::collections::BTreeMap;
+
+use crate::domain::routing::Changes;
+use crate::template::destination::compile::{Encoding, Line, Source};
+use crate::template::destination::expression::Expression;
+use crate::template::destination::file::{self, Auth, DestinationFile};
+use crate::template::destination::payload::Payload;
+use crate::template::destination::reply::ReplyRules;
+use crate::template::destination::require::{self, Bound};
+use crate::template::destination::setting::SettingSpec;
+use crate::template::diagnostic::Problem;
+
+/// One platform's dialect, read and checked as a whole; shared by every account that speaks it.
+pub struct DestinationTemplate {
+    name: String,
+    setup: String,
+    pub(crate) file: DestinationFile,
+    pub(crate) url: Line,
+    pub(crate) headers: Vec<(String, Line)>,
+    bodies: Vec<Body>,
+    /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
+    body_of: BTreeMap<String, usize>,
+}
+
+/// A payload and what must be true of it before it is sent.
+pub(crate) struct Body {
+    pub payload: Payload,
+    pub requirements: Vec<Bound>,
+}
+
+impl DestinationTemplate {
+    /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs` and
+    /// `setup.md`. `name` is the folder's name, under which problems are placed.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of the files, at once.
+    pub fn parse(name: &str, files: &BTreeMap<String, String>) -> Result<DestinationTemplate, Vec<Problem>> {
+        DestinationTemplate::parse_at(name, name, files)
+    }
+
+    /// The same, for a folder that lies at `place`, which is how problems name it.
+    pub(crate) fn parse_at(
+        name: &str,
+        place: &str,
+        files: &BTreeMap<String, String>,
+    ) -> Result<DestinationTemplate, Vec<Problem>> {
+        let Some(text) = files.get("destination.toml") else {
+            let problem = Problem::new("the file destination.toml is missing", "a template begins with it");
+            return Err(vec![problem.in_file(place)]);
+        };
+        let toml = format!("{place}/destination.toml");
+        let file = file::read(&toml, text)?;
+        let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
+        let mut problems = Vec::new();
+        let line = |lined: &crate::template::sheet::Lined<String>, encoding| {
+            let source = Source { file: &toml, first_line: lined.line, settings: &settings };
+            Line::parse(&source, &lined.value, encoding)
+        };
+        let url = keep(line(&file.request.url, Encoding::Url), &mut problems);
+        let headers = file.request.headers.iter().map(|(name, text)| {
+            keep(line(text, Encoding::None), &mut problems).map(|line| (name.to_lowercase(), line))
+        });
+        let headers: Vec<_> = headers.collect();
+        let (bodies, body_of) = bodies(place, files, &file, &mut problems);
+        match (url, headers.into_iter().collect::<Option<Vec<_>>>()) {
+            (Some(url), Some(headers)) if problems.is_empty() => Ok(DestinationTemplate {
+                name: name.to_owned(),
+                setup: files.get("setup.md").cloned().unwrap_or_default(),
+                file,
+                url,
+                headers,
+                bodies,
+                body_of,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// The folder's name, by which a configuration names the template.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a person calls the platform.
+    pub fn label(&self) -> &str {
+        &self.file.label
+    }
+
+    /// The platform's own documentation.
+    pub fn docs(&self) -> &str {
+        &self.file.docs
+    }
+
+    pub fn settings(&self) -> &[SettingSpec] {
+        &self.file.settings
+    }
+
+    /// Our event names and the platform's.
+    pub fn events(&self) -> &BTreeMap<String, String> {
+        &self.file.events
+    }
+
+    /// Where a person finds what the settings ask for, as Markdown.
+    pub fn setup(&self) -> &str {
+        &self.setup
+    }
+
+    /// The landing parameters that a click must keep for this platform.
+    pub fn landing_params(&self) -> &[String] {
+        &self.file.landing_params
+    }
+
+    /// The cookies that a click must keep for this platform.
+    pub fn cookies(&self) -> &[String] {
+        &self.file.cookies
+    }
+
+    /// How old an event may be, in milliseconds since it happened.
+    pub fn max_age_ms(&self) -> Option<i64> {
+        self.file.max_age_ms
+    }
+
+    /// Whether the platform can be told that a conversion it knows has changed.
+    pub fn changes(&self) -> Changes {
+        self.file.changes
+    }
+
+    /// Whether the platform has a test mode.
+    pub fn has_test_mode(&self) -> bool {
+        self.file.test.is_some()
+    }
+
+    /// Whether it is an ad platform's: nothing is sent to it of a visitor who refused `ad_user_data`.
+    pub fn is_personal(&self) -> bool {
+        self.file.personal
+    }
+
+    /// Whether any payload, the URL or a header reads the value of this name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.any(&|expression| matches!(expression, Expression::Field(field) if field.name == name))
+    }
+
+    /// Whether any payload, the URL or a header holds the setting with this number.
+    pub(crate) fn sends_setting(&self, number: usize) -> bool {
+        self.any(&|expression| matches!(expression, Expression::Setting(index) if *index == number))
+    }
+
+    fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+        self.bodies.iter().any(|body| body.payload.any(test))
+            || self.url.any(test)
+            || self.headers.iter().any(|(_, line)| line.any(test))
+    }
+
+    pub(crate) fn reply(&self) -> &ReplyRules {
+        &self.file.reply
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.file.request.auth
+    }
+
+    /// The payload of our event; `None` where the platform takes none.
+    pub(crate) fn body(&self, event: &str) -> Option<&Body> {
+        self.bodies.get(*self.body_of.get(event).or_else(|| self.body_of.get(ALL_EVENTS))?)
+    }
+
+    /// The platform's name of an event; a custom one passes as it is where the template allows it.
+    pub(crate) fn event_name<'a>(&'a self, event: &'a str) -> Option<&'a str> {
+        let passes =
+            self.file.pass_custom_events && !crate::domain::event::EventName::STANDARD.contains(&event);
+        self.file.events.get(event).map(String::as_str).or(passes.then_some(event))
+    }
+}
+
+fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|found| problems.extend(found)).ok()
+}
+
+/// Every body of the folder: first the one for all events, then those of single events.
+fn bodies(
+    place: &str,
+    files: &BTreeMap<String, String>,
+    file: &DestinationFile,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Body>, BTreeMap<String, usize>) {
+    let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
+    let mut bodies = Vec::new();
+    let mut body_of = BTreeMap::new();
+    let mut unknown: Option<Vec<(usize, String)>> = None;
+    if !files.contains_key(EVENT_FILE) && file.request.method != "GET" {
+        let problem =
+            Problem::new(format!("the file {EVENT_FILE} is missing"), "it is the payload of one event");
+        problems.push(problem.in_file(place));
+    }
+    for (file_name, text) in event_files(files) {
+        let file_place = format!("{place}/{file_name}");
+        if let Some(event) = own_event(file_name).filter(|event| !file.events.contains_key(*event)) {
+            let what = format!("`{event}` is not among the template's [events]");
+            problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
+        }
+        let source = Source { file: &file_place, first_line: 1, settings: &settings };
+        let Some(mut payload) = keep(Payload::parse(&source, text), problems) else { continue };
+        let (requirements, missing) = require::bind(&file.requirements, &mut payload);
+        // A place may be absent from one event's payload, but not from all.
+        unknown = Some(match unknown {
+            Some(before) => before.into_iter().filter(|pointer| missing.contains(pointer)).collect(),
+            None => missing,
+        });
+        body_of.insert(own_event(file_name).unwrap_or(ALL_EVENTS).to_owned(), bodies.len());
+        bodies.push(Body { payload, requirements });
+    }
+    for (line, pointer) in unknown.unwrap_or_default() {
+        let what = format!("the payload has no `{pointer}`");
+        problems.push(
+            Problem::new(what, "name a member that stands in the template")
+                .at(&format!("{place}/destination.toml"), line),
+        );
+    }
+    (bodies, body_of)
+}
+
+const EVENT_FILE: &str = "event.json.hbs";
+const ALL_EVENTS: &str = "";
+
+/// The payload files, the one for all events first.
+fn event_files(files: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &String)> {
+    let all = files.get_key_value(EVENT_FILE);
+    let own = files.iter().filter(|(name, _)| own_event(name).is_some());
+    all.into_iter().chain(own).map(|(name, text)| (name.as_str(), text))
+}
+
+/// `event.Purchase.json.hbs` → `Purchase`.
+fn own_event(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix("event.")?.strip_suffix(".json.hbs").filter(|event| !event.is_empty())
+}

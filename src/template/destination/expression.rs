@@ -1,0 +1,227 @@
+//! What stands between `{{` and `}}` after parsing: names, look-ups and helpers, all known to exist.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use rust_decimal::Decimal;
+
+use crate::domain::click::{Click, Pairs};
+use crate::domain::conversion::Conversion;
+use crate::domain::customer::CustomerFormat;
+use crate::domain::ids::DeliveryId;
+use crate::domain::remark::Remark;
+use crate::domain::time::Time;
+use crate::template::destination::digest::HexDigest;
+use crate::template::destination::normalize::Unreadable;
+
+/// What an expression can come to. Absent and empty are both `Null`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Digest(HexDigest),
+    Decimal(Decimal),
+    Integer(i64),
+    Truth(bool),
+    Time(Time),
+    /// Names and texts: an object.
+    Pairs(&'a Pairs),
+}
+
+impl<'a> Value<'a> {
+    /// A text as it stands; an empty one is absent.
+    pub(crate) fn text(text: &'a str) -> Value<'a> {
+        if text.is_empty() { Value::Null } else { Value::Text(Cow::Borrowed(text)) }
+    }
+
+    pub(crate) fn maybe(text: Option<&'a str>) -> Value<'a> {
+        text.map_or(Value::Null, Value::text)
+    }
+
+    pub(crate) fn owned(text: Option<String>) -> Value<'a> {
+        text.filter(|text| !text.is_empty()).map_or(Value::Null, |text| Value::Text(Cow::Owned(text)))
+    }
+
+    /// The value as text, if there is one. Decimals keep their digits, times are RFC 3339.
+    pub(crate) fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Value::Null | Value::Pairs(_) => None,
+            Value::Text(text) => Some(text),
+            Value::Digest(digest) => Some(Cow::Owned(digest.as_str().to_owned())),
+            Value::Decimal(number) => Some(Cow::Owned(number.to_string())),
+            Value::Integer(number) => Some(Cow::Owned(number.to_string())),
+            Value::Truth(truth) => Some(Cow::Borrowed(if truth { "true" } else { "false" })),
+            Value::Time(time) => Some(Cow::Owned(time.to_string())),
+        }
+    }
+}
+
+/// What a field or helper yields, as far as it is known before anything is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    Time,
+    Truth,
+    Pairs,
+    /// Whatever its argument is.
+    Same,
+}
+
+/// Everything one rendering may look at.
+pub(crate) struct Scope<'a> {
+    pub conversion: &'a Conversion,
+    pub click: Option<&'a Click>,
+    pub delivery: &'a DeliveryId,
+    pub now: Time,
+    /// The platform's name for the event.
+    pub event_name: &'a str,
+    /// In the order the template declares them.
+    pub settings: &'a [Option<String>],
+    /// Whether the destination is in the platform's test mode.
+    pub test: bool,
+    /// How the conversion's source writes customer data.
+    pub customer: CustomerFormat,
+    /// What was there and could not be used, in the order in which it was found.
+    pub left_out: RefCell<Vec<Remark>>,
+}
+
+impl Scope<'_> {
+    /// Keeps that an argument's value was there and is not in the request. What is the template's own, a text
+    /// or a setting, is no one's value.
+    pub(crate) fn leave_out(&self, argument: Option<&Expression>, why: Unreadable) {
+        if let Some(field) = argument.and_then(|argument| argument.origin(self)) {
+            self.leave_out_field(field, why);
+        }
+    }
+
+    /// The same, by the field's name.
+    pub(crate) fn leave_out_field(&self, field: String, why: Unreadable) {
+        let remark = match why {
+            Unreadable::Malformed => Remark::ValueLeftOut { field },
+            Unreadable::DayOrMonth => Remark::BirthdateAmbiguous { field },
+            Unreadable::NoCallingCode => Remark::CallingCodeMissing { field },
+        };
+        let mut remarks = self.left_out.borrow_mut();
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
+}
+
+/// A name of the context and how its value is found.
+pub(crate) struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub get: for<'a> fn(&Scope<'a>) -> Value<'a>,
+}
+
+/// A helper: what it takes and what it does.
+pub(crate) struct Helper {
+    pub name: &'static str,
+    /// Fewest and most arguments.
+    pub arguments: (usize, usize),
+    pub options: &'static [&'static str],
+    /// Of a look-up: where it looks, as the names of remarks begin.
+    pub looks_in: Option<&'static str>,
+    /// What its arguments must be; `None`: anything.
+    pub wants: Option<Kind>,
+    pub gives: Kind,
+    /// Whether its result has one type for certain, so that it may stand in a JSON template.
+    pub typed: bool,
+    pub run: for<'a> fn(&'a Call, &Scope<'a>) -> Value<'a>,
+}
+
+/// A helper with its arguments.
+pub(crate) struct Call {
+    pub helper: &'static Helper,
+    pub arguments: Vec<Expression>,
+    /// In the order of [`Helper::options`].
+    pub options: Vec<Option<Expression>>,
+}
+
+impl Call {
+    pub(crate) fn argument<'a>(&'a self, index: usize, scope: &Scope<'a>) -> Value<'a> {
+        self.arguments.get(index).map_or(Value::Null, |argument| argument.value(scope))
+    }
+
+    pub(crate) fn text<'a>(&'a self, index: usize, scope: &Scope<'a>) -> Option<Cow<'a, str>> {
+        self.argument(index, scope).into_text()
+    }
+
+    pub(crate) fn option<'a>(&'a self, index: usize, scope: &Scope<'a>) -> Value<'a> {
+        match self.options.get(index) {
+            Some(Some(option)) => option.value(scope),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// One expression, resolved: nothing in it can be unknown when it is rendered.
+pub(crate) enum Expression {
+    Text(String),
+    Integer(i64),
+    Truth(bool),
+    Field(&'static Field),
+    /// The setting with this number.
+    Setting(usize),
+    Call(Box<Call>),
+}
+
+impl Expression {
+    pub(crate) fn value<'a>(&'a self, scope: &Scope<'a>) -> Value<'a> {
+        match self {
+            Expression::Text(text) => Value::text(text),
+            Expression::Integer(number) => Value::Integer(*number),
+            Expression::Truth(truth) => Value::Truth(*truth),
+            Expression::Field(field) => (field.get)(scope),
+            Expression::Setting(index) => {
+                Value::maybe(scope.settings.get(*index).and_then(|value| value.as_deref()))
+            }
+            Expression::Call(call) => (call.helper.run)(call, scope),
+        }
+    }
+
+    /// Whether `test` holds for it, or for anything in its arguments.
+    pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
+        let Expression::Call(call) = self else { return test(self) };
+        let inside = call.arguments.iter().chain(call.options.iter().flatten());
+        test(self) || inside.into_iter().any(|argument| argument.any(test))
+    }
+
+    /// The name of the conversion's or click's value that it is made of; `None` where it is made of none.
+    fn origin(&self, scope: &Scope<'_>) -> Option<String> {
+        match self {
+            Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
+                None
+            }
+            Expression::Field(field) => Some(field.name.to_owned()),
+            Expression::Call(call) => match call.helper.looks_in {
+                Some(place) => call.text(0, scope).map(|name| format!("{place}.{name}")),
+                None => {
+                    let mut present = call.arguments.iter().filter(|one| one.value(scope) != Value::Null);
+                    present.find_map(|argument| argument.origin(scope))
+                }
+            },
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Expression::Text(_) | Expression::Setting(_) => Kind::Text,
+            Expression::Integer(_) => Kind::Number,
+            Expression::Truth(_) => Kind::Truth,
+            Expression::Field(field) => field.kind,
+            Expression::Call(call) if call.helper.gives == Kind::Same => {
+                call.arguments.first().map_or(Kind::Text, Expression::kind)
+            }
+            Expression::Call(call) => call.helper.gives,
+        }
+    }
+}
+
+/// A stretch of a template, with the line it begins on.
+pub(crate) enum Piece {
+    Text { text: String, line: usize },
+    Value { expression: Expression, line: usize, bare: bool },
+}

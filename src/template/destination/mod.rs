@@ -1,0 +1,27 @@
+//! Destination templates: from a conversion and its click to one platform's request, and from its answer to a verdict.
+//!
+//! Nothing here sends, waits or knows a platform's name.
+
+pub mod account;
+pub mod calculation;
+pub(crate) mod compile;
+pub mod definition;
+pub(crate) mod digest;
+pub(crate) mod expression;
+pub(crate) mod fields;
+pub(crate) mod file;
+pub(crate) mod helpers;
+pub(crate) mod landing;
+pub mod mode;
+pub(crate) mod normalize;
+pub(crate) mod payload;
+pub mod rendering;
+pub mod reply;
+pub(crate) mod reply_file;
+pub(crate) mod require;
+pub mod retry_after;
+pub mod setting;
+pub(crate) mod signature;
+pub mod templated;
+pub(crate) mod us_states;
+pub(crate) mod wait;

@@ -1,0 +1,385 @@
+//! A destination that a template describes, with its settings, compiled once. Renders requests, judges replies.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
+use crate::domain::event::EventName;
+use crate::domain::ids::DestinationId;
+use crate::domain::time::{HOUR_MS, Time};
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::expression::Scope;
+use crate::template::destination::file::Auth;
+use crate::template::destination::mode::Mode;
+use crate::template::destination::payload::{MAX_PAYLOAD_BYTES, Written};
+use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
+use crate::template::destination::setting::{SettingKind, SettingSpec};
+use crate::template::destination::signature::{self, SigningKey};
+use crate::template::diagnostic::{Problem, did_you_mean};
+
+/// What a configuration says of one destination.
+#[derive(Clone)]
+pub struct AccountSpec {
+    pub id: DestinationId,
+    pub template: Arc<DestinationTemplate>,
+    pub mode: Mode,
+    /// Replaces scheme and host of the template's URL and goes before its path.
+    pub endpoint: Option<String>,
+    pub settings: BTreeMap<String, String>,
+    /// Our event names and the platform's, over the template's table.
+    pub events: BTreeMap<String, String>,
+}
+
+/// A template and the settings of one account.
+pub(crate) struct Templated {
+    pub(crate) template: Arc<DestinationTemplate>,
+    mode: Mode,
+    endpoint: Option<String>,
+    /// In the order the template declares them; absent ones are `None`.
+    settings: Vec<Option<String>>,
+    events: BTreeMap<EventName, String>,
+    secrets: Vec<String>,
+    signing_keys: Vec<SigningKey>,
+}
+
+impl Templated {
+    /// Joins a template and its settings.
+    ///
+    /// # Errors
+    /// Every missing, unknown or unreadable setting at once; test mode without what it needs; an
+    /// endpoint that is no web address. The problems have no place: the caller knows the file.
+    pub(crate) fn build(spec: AccountSpec) -> Result<Templated, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let specs = spec.template.settings();
+        for name in spec.settings.keys().filter(|name| !specs.iter().any(|known| known.name == **name)) {
+            problems.push(unknown_setting(name, specs));
+        }
+        let settings: Vec<Option<String>> =
+            specs.iter().map(|known| value_of(known, &spec.settings)).collect();
+        for (known, value) in specs.iter().zip(&settings) {
+            problems.extend(check_setting(known, value.as_deref()).err());
+        }
+        problems.extend(check_test_mode(&spec, &settings));
+        let endpoint =
+            spec.endpoint.as_deref().map(|endpoint| endpoint.trim().trim_end_matches('/').to_owned());
+        problems
+            .extend(endpoint.as_deref().and_then(|endpoint| check_web_address("endpoint", endpoint).err()));
+        let events = events(&spec.events, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let given = specs.iter().zip(&settings).filter_map(|(known, value)| Some((known, value.as_deref()?)));
+        let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
+        let signing_keys = signing_keys(spec.template.auth(), &settings);
+        let AccountSpec { template, mode, .. } = spec;
+        Ok(Templated { template, mode, endpoint, settings, events, secrets, signing_keys })
+    }
+
+    /// The request that tells the platform of a conversion, or why none is to be sent. The same
+    /// input gives the same bytes, but for signatures, which carry the time.
+    ///
+    /// # Errors
+    /// Where the settings and values make no usable request: a URL that is none, a header with a
+    /// line break, a payload beyond 256 KiB.
+    pub(crate) fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
+        let unmade = |reason| Ok(Rendering { rendered: Rendered::Skip { reason }, remarks: Vec::new() });
+        let event = &input.conversion.event;
+        let Some(event_name) = self.event_name(event) else {
+            return unmade(format!(
+                "event: the destination has no name for `{event}`; give it one under `events`"
+            ));
+        };
+        if let Some(reason) = self.too_old(input) {
+            return unmade(reason);
+        }
+        let scope = Scope {
+            conversion: input.conversion,
+            click: input.click,
+            delivery: input.delivery,
+            now: input.now,
+            event_name,
+            settings: &self.settings,
+            test: self.mode == Mode::Test,
+            customer: input.customer,
+            left_out: RefCell::default(),
+        };
+        let rendered = self.render_in(&scope)?;
+        Ok(Rendering { rendered, remarks: scope.left_out.into_inner() })
+    }
+
+    fn render_in(&self, scope: &Scope<'_>) -> Result<Rendered, Problem> {
+        let (event, event_name) = (&scope.conversion.event, scope.event_name);
+        let mut body = Vec::new();
+        if let Some(template) = self.template.body(event.as_str()) {
+            let written = template.payload.write(scope);
+            for rule in &template.requirements {
+                let Some(reason) = rule.refusal(event_name, &written) else { continue };
+                let no_click = scope.click.is_none() && rule.is_told_by_click();
+                let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
+                return Ok(Rendered::Skip { reason });
+            }
+            body = check_size(written)?;
+        }
+        let url = self.url(scope)?;
+        let headers = self.headers(scope, &body)?;
+        let method = self.template.file.request.method.clone();
+        Ok(Rendered::Request(OutgoingRequest { method, url, headers, body, secrets: self.secrets.clone() }))
+    }
+
+    /// Where a secret is sent to, as far as the settings alone decide; `None` where none is sent. A key
+    /// that only signs does not leave.
+    pub(crate) fn secrets_go_to(&self) -> Option<Url> {
+        let specs = self.template.settings();
+        let is_sent = |number: usize, spec: &SettingSpec| match self.template.auth() {
+            Auth::Header { setting, .. } if *setting == number => true,
+            _ => spec.secret && self.template.sends_setting(number),
+        };
+        let set = specs.iter().zip(&self.settings).enumerate();
+        let mut set = set.filter_map(|(number, (spec, value))| Some((number, spec, value.as_deref()?)));
+        let sends = set.any(|(number, spec, value)| {
+            is_sent(number, spec) || (spec.secret_path && !secrets_of(spec, value).is_empty())
+        });
+        let beginning = self.template.url.beginning(&self.settings);
+        let url = Url::parse(self.endpoint.as_deref().unwrap_or(&beginning)).ok();
+        url.filter(|_| sends)
+    }
+
+    /// What a reply means. No secret that the platform echoes gets into a reason.
+    pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+        let mask = |text: String| {
+            self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))
+        };
+        match self.template.reply().judge(reply, now) {
+            Judgement::Delivered { warnings } => {
+                Judgement::Delivered { warnings: warnings.into_iter().map(mask).collect() }
+            }
+            Judgement::Retry { reason, after_ms, hold_ms } => {
+                Judgement::Retry { reason: mask(reason), after_ms, hold_ms }
+            }
+            Judgement::Dead { reason } => Judgement::Dead { reason: mask(reason) },
+            Judgement::Park { reason } => Judgement::Park { reason: mask(reason) },
+            Judgement::Skipped { code, reason } => Judgement::Skipped { code, reason: mask(reason) },
+        }
+    }
+
+    fn event_name<'a>(&'a self, event: &'a EventName) -> Option<&'a str> {
+        let own = self.events.get(event).map(String::as_str);
+        own.or_else(|| self.template.event_name(event.as_str()))
+    }
+
+    /// What to record, for an event that lacks what only its click can tell.
+    fn without_click(&self) -> String {
+        let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        let mut wanted = vec!["landing URL, IP address and user agent".to_owned()];
+        for (kind, names) in [
+            ("landing parameter", quoted(self.template.landing_params())),
+            ("cookie", quoted(self.template.cookies())),
+        ] {
+            match names.as_slice() {
+                [] => {}
+                [one] => wanted.push(format!("the {kind} {one}")),
+                several => wanted.push(format!("the {kind}s {}", several.join(", "))),
+            }
+        }
+        format!("no click was found: record each with its {}", wanted.join(", "))
+    }
+
+    fn too_old(&self, input: &RenderInput<'_>) -> Option<String> {
+        let most = self.template.max_age_ms()?;
+        let age = input.now.millis_since(input.conversion.event_time);
+        (age > most).then(|| {
+            format!(
+                "event_time: the event happened {} hours ago; the platform takes events of at most {} hours",
+                age / HOUR_MS,
+                most / HOUR_MS
+            )
+        })
+    }
+
+    fn url(&self, scope: &Scope<'_>) -> Result<String, Problem> {
+        let url = self.template.url.render(scope);
+        let Some(endpoint) = &self.endpoint else {
+            check_web_address("url", &url)?;
+            return Ok(url);
+        };
+        let after_scheme = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let path = after_scheme.find(['/', '?']).and_then(|at| after_scheme.get(at..)).unwrap_or_default();
+        Ok(format!("{endpoint}{path}"))
+    }
+
+    fn headers(&self, scope: &Scope<'_>, body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+        let mut headers = Vec::with_capacity(self.template.headers.len() + 4);
+        let content_type = &self.template.file.request.content_type;
+        if !body.is_empty() && !content_type.is_empty() {
+            headers.push(("content-type".to_owned(), content_type.clone()));
+        }
+        for (name, line) in &self.template.headers {
+            headers.push((name.clone(), line.render(scope)));
+        }
+        match self.template.auth() {
+            Auth::None => {}
+            Auth::Header { name, prefix, setting } => {
+                if let Some(Some(value)) = self.settings.get(*setting) {
+                    headers.push((name.clone(), format!("{prefix}{value}")));
+                }
+            }
+            Auth::StandardWebhooks { .. } => {
+                let id = scope.delivery.to_string();
+                headers.extend(signature::headers(&self.signing_keys, &id, scope.now.as_seconds(), body));
+            }
+        }
+        match headers.iter().find(|(_, value)| value.contains(|c: char| c.is_control())) {
+            Some((name, _)) => Err(Problem::new(
+                format!("the header `{name}` holds a control character"),
+                "mend the setting",
+            )),
+            None => Ok(headers),
+        }
+    }
+}
+
+/// The fewest characters behind a host that are kept secret: fewer are no key, and to mask such a word
+/// wherever it stands would spoil what is shown.
+const SHORTEST_SECRET_PATH: usize = 8;
+
+/// What of a setting's value is never shown. Of an address with a secret path all that stands behind
+/// the host; its path and the values of its query by themselves too, for answers name them like that.
+fn secrets_of(spec: &SettingSpec, value: &str) -> Vec<String> {
+    if spec.secret {
+        return vec![value.to_owned()];
+    }
+    if !spec.secret_path {
+        return Vec::new();
+    }
+    let after_scheme = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let (authority, behind) = match after_scheme.find(['/', '?', '#']) {
+        Some(at) => after_scheme.split_at(at),
+        None => (after_scheme, ""),
+    };
+    let behind = behind.trim_start_matches('/');
+    let (path, query) = behind.split_once(['?', '#']).unwrap_or((behind, ""));
+    let values = query.split(['&', '#']).map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let login = authority.rsplit_once('@').map(|(login, _)| login);
+    let long = [behind, path].into_iter().chain(values).filter(|text| text.len() >= SHORTEST_SECRET_PATH);
+    long.chain(login).map(str::to_owned).collect()
+}
+
+/// A secret as it is, and as it stands inside a JSON text where that differs.
+fn spellings(secret: String) -> Vec<String> {
+    let quoted = serde_json::Value::from(secret.as_str()).to_string();
+    let escaped = quoted.trim_matches('"').to_owned();
+    if escaped == secret { vec![secret] } else { vec![secret, escaped] }
+}
+
+fn check_size(written: Written) -> Result<Vec<u8>, Problem> {
+    let size = written.bytes.len();
+    if size == 0 {
+        return Err(Problem::new("the payload is empty", "name values in the template that are known"));
+    }
+    if size > MAX_PAYLOAD_BYTES {
+        let what = format!("the payload has {size} bytes; {MAX_PAYLOAD_BYTES} are allowed");
+        return Err(Problem::new(what, "leave long parameters out of the template"));
+    }
+    Ok(written.bytes)
+}
+
+fn unknown_setting(name: &str, specs: &[SettingSpec]) -> Problem {
+    let known = || specs.iter().map(|spec| spec.name.as_str());
+    let hint = match did_you_mean(name, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("settings are {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    Problem::new(format!("there is no setting `{name}`"), hint)
+}
+
+fn value_of(spec: &SettingSpec, given: &BTreeMap<String, String>) -> Option<String> {
+    let given = given.get(&spec.name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    given.map(str::to_owned).or_else(|| spec.default.clone())
+}
+
+/// Never shows a value: it may be a secret.
+fn check_setting(spec: &SettingSpec, value: Option<&str>) -> Result<(), Problem> {
+    let name = &spec.name;
+    let Some(value) = value else {
+        if !spec.required {
+            return Ok(());
+        }
+        let what = format!("the setting `{name}` ({}) is missing", spec.label);
+        return Err(Problem::new(what, spec.hint.clone()));
+    };
+    if value.chars().any(char::is_control) {
+        let what = format!("the setting `{name}` holds a control character");
+        return Err(Problem::new(what, "paste it again as one line"));
+    }
+    match spec.kind {
+        SettingKind::Text => Ok(()),
+        SettingKind::Digits if value.bytes().all(|b| b.is_ascii_digit()) => Ok(()),
+        SettingKind::Digits => {
+            Err(Problem::new(format!("the setting `{name}` holds more than digits"), spec.hint.clone()))
+        }
+        SettingKind::Url => check_web_address(name, value),
+        SettingKind::SigningKey => SigningKey::parse(value).map(|_| ()).map_err(|wrong| {
+            let hint = "a signing key is `whsec_` and base64 of 24 to 64 bytes";
+            Problem::new(format!("the setting `{name}` is no signing key: {wrong}"), hint)
+        }),
+    }
+}
+
+fn check_web_address(name: &str, text: &str) -> Result<(), Problem> {
+    let url = Url::parse(text).ok();
+    match url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        Some(_) => Ok(()),
+        None => Err(Problem::new(
+            format!("`{name}` is no web address"),
+            "write it whole, as in https://example.com/path",
+        )),
+    }
+}
+
+fn check_test_mode(spec: &AccountSpec, settings: &[Option<String>]) -> Vec<Problem> {
+    if spec.mode != Mode::Test {
+        return Vec::new();
+    }
+    let Some(needs) = &spec.template.file.test else {
+        let what = format!("`{}` has no test mode", spec.template.name());
+        return vec![Problem::new(what, "use mode = \"shadow\" to see requests without sending them")];
+    };
+    let specs = spec.template.settings();
+    let missing = needs.iter().filter(|index| matches!(settings.get(**index), Some(None)));
+    missing
+        .filter_map(|index| specs.get(*index))
+        .map(|setting| {
+            let what = format!("test mode needs the setting `{}` ({})", setting.name, setting.label);
+            Problem::new(what, setting.hint.clone())
+        })
+        .collect()
+}
+
+fn events(given: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> BTreeMap<EventName, String> {
+    let mut events = BTreeMap::new();
+    for (ours, theirs) in given {
+        match EventName::parse(ours) {
+            Some(event) if !theirs.trim().is_empty() => {
+                events.insert(event, theirs.trim().to_owned());
+            }
+            Some(_) => problems.push(Problem::new(
+                format!("the event `{ours}` has an empty name at the destination"),
+                "name it, or route it away by `only`",
+            )),
+            None => problems.push(Problem::new(
+                format!("`{ours}` is no event name"),
+                "an event name has 1 to 64 characters",
+            )),
+        }
+    }
+    events
+}
+
+fn signing_keys(auth: &Auth, settings: &[Option<String>]) -> Vec<SigningKey> {
+    let Auth::StandardWebhooks { keys } = auth else { return Vec::new() };
+    let set = keys.iter().filter_map(|key| settings.get(*key)?.as_deref());
+    set.filter_map(|key| SigningKey::parse(key).ok()).collect()
+}

@@ -1,0 +1,10 @@
+//! Macros: how the URLs of networks write the place of a value, and what is written there when nothing filled it in.
+//!
+//! Nothing here knows of a source or a platform; a grammar is an argument.
+
+pub mod detect;
+pub(crate) mod direct_link;
+pub mod names;
+pub mod outgoing;
+pub(crate) mod placeholder;
+pub mod url;

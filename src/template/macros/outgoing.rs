@@ -1,0 +1,98 @@
+//! An outgoing postback: one GET request whose URL tells an affiliate of a conversion.
+
+use std::sync::LazyLock;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use url::Url;
+
+use crate::domain::click::Click;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
+use crate::domain::money::Money;
+use crate::domain::remark::Remark;
+use crate::domain::routing::Changes;
+use crate::domain::time::Time;
+use crate::template::destination::reply::ReplyRules;
+use crate::template::macros::names::Told;
+use crate::template::macros::url::MacroUrl;
+
+/// The fewest digits behind the point of a payout that was scaled: cents.
+const LEAST_DIGITS: u32 = 2;
+
+/// What trackers call the parameter that opens them.
+const KEYS: [&str; 10] = [
+    "key",
+    "api_key",
+    "apikey",
+    "token",
+    "access_token",
+    "security_token",
+    "auth",
+    "secret",
+    "password",
+    "pwd",
+];
+
+/// What is told, to whom, and how much of the payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postback {
+    pub url: MacroUrl,
+    /// Factor on the payout that is told. The conversion keeps its own.
+    pub scale: Decimal,
+    /// Whether a change of a conversion that was told is told too.
+    pub changes: Changes,
+}
+
+impl Postback {
+    /// A conversion without a payout is told too, with an empty price: a lead may earn nothing.
+    pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
+        let payout = conversion.payout.map(|payout| told_payout(payout.amount, self.scale));
+        let told = Told { conversion, click, payout };
+        OutgoingRequest {
+            method: "GET".to_owned(),
+            url: self.url.render(&|name| told.value(name)),
+            headers: Vec::new(),
+            body: Vec::new(),
+            secrets: self.url.secrets().to_vec(),
+        }
+    }
+
+    /// Both payouts, where they differ and the URL names one.
+    pub(crate) fn remark(&self, conversion: &Conversion) -> Option<Remark> {
+        let payout = conversion.payout?;
+        let sent = Money { amount: told_payout(payout.amount, self.scale), ..payout };
+        let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
+        let scale = || self.scale.to_string();
+        (names_it && sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
+    }
+
+    /// The URL without its macros, where it holds a key: it came from outside the configuration, or one of
+    /// its parameters is called so.
+    pub(crate) fn secrets_go_to(&self) -> Option<Url> {
+        let url = Url::parse(&self.url.render(&|_| None)).ok()?;
+        let is_key = |name: &str| KEYS.contains(&name.to_lowercase().as_str());
+        let names_key = url.query_pairs().any(|(name, value)| is_key(&name) && !value.is_empty());
+        (names_key || !self.url.secrets().is_empty()).then_some(url)
+    }
+
+    pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+        JUDGE.judge(reply, now)
+    }
+}
+
+static JUDGE: LazyLock<ReplyRules> = LazyLock::new(ReplyRules::without_accounts);
+
+/// The payout times the scale, rounded half to even to as many digits as the payout has, at least two:
+/// 7.00 × 0.80 is 5.60, 0.125 × 0.5 is 0.062. With a scale of 1 the payout is told digit for digit.
+/// What is too large to be multiplied is told as it is.
+fn told_payout(payout: Decimal, scale: Decimal) -> Decimal {
+    if scale == Decimal::ONE {
+        return payout;
+    }
+    let digits = payout.scale().max(LEAST_DIGITS);
+    let Some(scaled) = payout.checked_mul(scale) else { return payout };
+    let mut rounded = scaled.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
+    // Only says how many digits are written; all beyond were rounded away.
+    rounded.rescale(digits);
+    rounded
+}

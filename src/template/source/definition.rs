@@ -1,0 +1,366 @@
+//! A source template: how one network writes its postbacks, compiled from a TOML file.
+//!
+//! What the file may say is in `file`, how a postback is read by it in `map`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::domain::click::Trait;
+use crate::domain::conversion::Dedup;
+use crate::domain::customer::DateOrder;
+use crate::domain::event::EventName;
+use crate::domain::ids::SourceId;
+use crate::domain::moment::Unit;
+use crate::domain::money::{Currency, DecimalMark};
+use crate::domain::status::Status;
+use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::source::html_repair;
+use crate::template::source::links::Links;
+use crate::template::source::params::Params;
+
+/// What one configured source says over its template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceBinding {
+    pub source: SourceId,
+    /// The currency of amounts for which the postback names none.
+    pub currency: Option<Currency>,
+    /// The event of a value above 0, in place of the template's.
+    pub positive_event: Option<EventName>,
+    /// The event of a value of 0, in place of the template's.
+    pub zero_event: Option<EventName>,
+}
+
+/// A compiled source template. Parameters are known by their index in `names`.
+#[derive(Debug, Clone)]
+pub struct SourceTemplate {
+    pub(crate) name: String,
+    pub(crate) docs: String,
+    /// What the network writes before and behind a macro's name.
+    pub(crate) macro_marks: (String, String),
+    pub(crate) names: Names,
+    /// The postback URL's parameters in order.
+    pub(crate) postback: Vec<Entry>,
+    /// Parameters that the URL may carry besides.
+    pub(crate) extra: Vec<Entry>,
+    /// What each mapped field reads, the first reading that holds a value.
+    pub(crate) fields: Vec<(Field, Vec<Reading>)>,
+    /// Parameters kept under their own names.
+    pub(crate) keep: Vec<usize>,
+    /// Their status word (lower case) and ours.
+    pub(crate) statuses: Vec<(String, Status)>,
+    pub(crate) events: EventRules,
+    pub(crate) decimal: DecimalMark,
+    pub(crate) times: Vec<TimeFormat>,
+    pub(crate) zone: jiff::tz::TimeZone,
+    pub(crate) reply: Option<String>,
+    pub(crate) dedup: Dedup,
+    /// How its birthdates are written.
+    pub(crate) birthdate: Option<DateOrder>,
+    /// What a field is taken to be when its parameter is absent.
+    pub(crate) defaults: HashMap<Field, String>,
+    pub(crate) body: BodyLimits,
+    pub(crate) links: Option<Links>,
+    pub(crate) provenance: Vec<Provenance>,
+}
+
+/// How large a postback of a template may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BodyLimits {
+    /// The largest body in bytes, plain; without it the server's `max_body_bytes`.
+    pub(crate) max_bytes: Option<usize>,
+    /// The most parameters that are read.
+    pub(crate) max_leaves: usize,
+}
+
+/// Where a template's facts come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    pub what: String,
+    pub source: String,
+    pub date: String,
+}
+
+/// What a postback can say about a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    TransactionId,
+    ClickId,
+    ItemId,
+    Value,
+    Payout,
+    Revenue,
+    SaleAmount,
+    Currency,
+    Status,
+    Event,
+    EventTime,
+    /// Whether the visitor agreed that data about them goes to ad platforms.
+    AdUserData,
+    /// Whether the visitor agreed to personalized ads.
+    AdPersonalization,
+    Trait(Trait),
+}
+
+impl Field {
+    /// The fields with the names that `[map]` and `[default]` use; traits have their own list.
+    pub(crate) const NAMES: [(Field, &'static str); 13] = [
+        (Field::TransactionId, "transaction_id"),
+        (Field::ClickId, "click_id"),
+        (Field::ItemId, "item_id"),
+        (Field::Value, "value"),
+        (Field::Payout, "payout"),
+        (Field::Revenue, "revenue"),
+        (Field::SaleAmount, "sale_amount"),
+        (Field::Currency, "currency"),
+        (Field::Status, "status"),
+        (Field::Event, "event"),
+        (Field::EventTime, "event_time"),
+        (Field::AdUserData, "ad_user_data"),
+        (Field::AdPersonalization, "ad_personalization"),
+    ];
+
+    pub(crate) fn parse(name: &str) -> Option<Field> {
+        let own = Field::NAMES.iter().find(|(_, known)| *known == name).map(|(field, _)| *field);
+        own.or_else(|| Trait::parse(name).map(Field::Trait))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Trait(name) => name.name(),
+            own => Field::NAMES.iter().find(|(known, _)| *known == own).map_or("", |(_, name)| name),
+        }
+    }
+}
+
+/// How a field reads the parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reading {
+    One(usize),
+    /// `{{s2}}{{s3}}`: several, joined.
+    Join(Vec<Piece>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(String),
+    Param(usize),
+}
+
+/// One parameter of the postback URL and the macro that fills it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) param: usize,
+    pub(crate) macro_name: String,
+}
+
+/// How the event is told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EventRules {
+    /// The network's event word (lower case) and our event.
+    pub(crate) names: Vec<(String, EventName)>,
+    /// The network's status word (lower case) and our event.
+    pub(crate) by_status: Vec<(String, EventName)>,
+    /// The events of a value above 0 and of 0.
+    pub(crate) by_value: Option<(EventName, EventName)>,
+    /// Events that mean nothing without a value.
+    pub(crate) value_required: Vec<EventName>,
+}
+
+/// One way of writing a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TimeFormat {
+    /// A number since 1970, where it is a likely moment in this unit.
+    Epoch(Unit),
+    Rfc3339,
+    /// `20261127101500`; without an offset in it, in the template's zone.
+    Compact,
+    /// As `strptime` reads it; without an offset in it, in the template's zone.
+    Pattern(String),
+}
+
+/// The parameters a template knows, and how their names are compared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    pub(crate) loose: bool,
+    pub(crate) list: Vec<String>,
+    pub(crate) index: HashMap<String, usize>,
+}
+
+impl Names {
+    /// The index of `name`, made known if it was not.
+    pub(crate) fn intern(&mut self, name: &str) -> usize {
+        let key = if self.loose { fold(name) } else { name.to_owned() };
+        let next = self.list.len();
+        let index = *self.index.entry(key).or_insert(next);
+        if index == next {
+            self.list.push(name.to_owned());
+        }
+        index
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        if self.loose { self.index.get(fold(name).as_str()).copied() } else { self.index.get(name).copied() }
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &str {
+        self.list.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether one of the names is inside of `name`, as `customer.email` is inside of `customer`.
+    pub(crate) fn has_within(&self, name: &str) -> bool {
+        let key = if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) };
+        let is_within =
+            |known: &String| known.strip_prefix(key.as_ref()).is_some_and(|rest| rest.starts_with('.'));
+        self.index.keys().any(is_within)
+    }
+}
+
+/// `Click-ID` and `click_id` as one: lower case, without `_` and `-`.
+fn fold(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// One parameter that came, and what the template made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    pub param: String,
+    pub came: String,
+    /// The field it became; `params` when it is kept under its own name; absent when it is not read.
+    pub field: Option<&'static str>,
+    /// `taken`, or why it was left out.
+    pub verdict: String,
+}
+
+impl SourceTemplate {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the network documents its postbacks; empty when the template does not say.
+    pub fn docs(&self) -> &str {
+        &self.docs
+    }
+
+    pub fn provenance(&self) -> &[Provenance] {
+        &self.provenance
+    }
+
+    /// The query of the URL to paste at the network, macros in place and raw: `s1=#s1#&s2=#s2#…`;
+    /// with the further parameters named in `with`, in that order.
+    ///
+    /// # Errors
+    /// A name in `with` that the template does not know.
+    pub fn postback_query(&self, with: &[String]) -> Result<String, Problem> {
+        let mut entries: Vec<&Entry> = self.postback.iter().collect();
+        for name in with {
+            let wanted = self.names.find(name.trim());
+            let known = self.extra.iter().chain(&self.postback).find(|entry| Some(entry.param) == wanted);
+            let Some(entry) = known else { return Err(self.unknown_extra(name)) };
+            if !entries.iter().any(|taken| taken.param == entry.param) {
+                entries.push(entry);
+            }
+        }
+        let (before, behind) = &self.macro_marks;
+        let one =
+            |entry: &&Entry| format!("{}={before}{}{behind}", self.names.name(entry.param), entry.macro_name);
+        Ok(entries.iter().map(one).collect::<Vec<_>>().join("&"))
+    }
+
+    fn unknown_extra(&self, name: &str) -> Problem {
+        let known: Vec<&str> = self.extra_params();
+        let hint = match did_you_mean(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "this template has no further parameters".to_owned(),
+            None => format!("it knows {}", known.join(", ")),
+        };
+        Problem::new(format!("the template `{}` has no further parameter `{name}`", self.name), hint)
+    }
+
+    /// The parameters that [`SourceTemplate::postback_query`] may add.
+    pub fn extra_params(&self) -> Vec<&str> {
+        self.extra.iter().map(|entry| self.names.name(entry.param)).collect()
+    }
+
+    /// Whether postbacks name their currency, or the template sets one: else the source must.
+    pub fn maps_currency(&self) -> bool {
+        self.reads(Field::Currency) || self.defaults.contains_key(&Field::Currency)
+    }
+
+    pub(crate) fn reads(&self, field: Field) -> bool {
+        self.fields.iter().any(|(known, _)| *known == field)
+    }
+
+    /// The sub id that carries our click id outward, in the network's tracking links.
+    pub fn link_param(&self) -> Option<&str> {
+        self.links.as_ref().map(|links| links.param.as_str())
+    }
+
+    /// The parameters, each a number, by which a link to another host is known as the network's. None: by
+    /// none.
+    pub fn link_query(&self) -> &[String] {
+        self.links.as_ref().map_or(&[], |links| &links.query)
+    }
+
+    /// The body that the network wants as an answer, in place of our JSON.
+    pub fn reply_text(&self) -> Option<&str> {
+        self.reply.as_deref()
+    }
+
+    /// The largest body in bytes that the template takes, where it says so itself.
+    pub fn max_body_bytes(&self) -> Option<usize> {
+        self.body.max_bytes
+    }
+
+    pub fn default_dedup(&self) -> Dedup {
+        self.dedup
+    }
+
+    /// What a birthdate begins with, where its day and month could be either.
+    pub fn default_birthdate(&self) -> Option<DateOrder> {
+        self.birthdate
+    }
+
+    /// The events told by the value: above 0, and 0. Absent when the template never does that.
+    pub fn default_events(&self) -> Option<(EventName, EventName)> {
+        self.events.by_value.clone()
+    }
+
+    /// The parameters with those put back that a page took for HTML characters.
+    pub(crate) fn repaired<'a>(&self, params: &'a Params) -> Cow<'a, Params> {
+        html_repair::repaired(params, &self.names.list, |name| self.names.find(name).is_some())
+    }
+
+    /// The parameter of the URL behind which none came, where `missing` is due there: a `#` in its value cuts
+    /// the query on the way, which leaves no other trace.
+    pub(crate) fn last_before(&self, missing: &str, params: &Params) -> Option<&str> {
+        // What a body carries is not cut.
+        let last = params.in_query.checked_sub(1).filter(|_| params.in_query == params.pairs.len())?;
+        let index = self.names.find(&params.pairs.get(last)?.name)?;
+        let at = self.postback.iter().position(|entry| entry.param == index)?;
+        let behind = self.postback.get(at + 1..)?;
+        let came =
+            |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
+        let missing = self.names.find(missing);
+        let is_due = behind.iter().any(|entry| Some(entry.param) == missing);
+        (is_due && !behind.iter().any(|entry| came(entry.param))).then(|| self.names.name(index))
+    }
+
+    /// Whether the query was cut at a `#` that the sender took for a URL's fragment: the last
+    /// parameter is empty where its macro begins with `#`, and all that follow it in the URL are
+    /// missing. Names that parameter.
+    pub(crate) fn cut_at(&self, params: &Params) -> Option<&str> {
+        if !params.cut_at_fragment || !self.macro_marks.0.contains('#') {
+            return None;
+        }
+        let came =
+            |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
+        let last = self.postback.iter().rposition(|entry| came(entry.param))?;
+        let entry = self.postback.get(last)?;
+        let name = self.names.name(entry.param);
+        let is_empty = params
+            .pairs
+            .last()
+            .is_some_and(|param| param.value.is_empty() && self.names.find(&param.name) == Some(entry.param));
+        (is_empty && last + 1 < self.postback.len()).then_some(name)
+    }
+}

@@ -1,0 +1,154 @@
+//! What a template makes of a postback, as JSON: for previews, pages and fixture stories.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::address;
+use crate::domain::click::{Pairs, Trait};
+use crate::domain::consent::Consent;
+use crate::domain::conversion::{Draft, EventClaim};
+use crate::domain::money::{Currency, Money, parse_decimal};
+use crate::domain::postback::Fault;
+use crate::domain::status::Status;
+use crate::domain::text::trim;
+use crate::template::macros::detect::{Judged, Use};
+use crate::template::source::definition::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
+use crate::template::source::map::yes_or_no;
+use crate::template::source::params::{Param, Params, shown};
+use crate::template::source::time;
+
+/// A request's way through [`SourceTemplate::read`] and [`SourceTemplate::map`]: `{"accepted": draft}` or
+/// `{"quarantined": {"reason", "hint"}}`.
+pub fn outcome(
+    template: &SourceTemplate,
+    binding: &SourceBinding,
+    query: &[u8],
+    body: Option<(Option<&str>, &[u8])>,
+) -> Value {
+    let (content_type, body) = body.unwrap_or((None, b""));
+    let mapped = template.read(query, content_type, body).and_then(|params| template.map(binding, &params));
+    match mapped {
+        Ok(draft) => json!({ "accepted": draft_json(&draft) }),
+        Err(fault) => json!({ "quarantined": fault_json(&fault) }),
+    }
+}
+
+fn fault_json(fault: &Fault) -> Value {
+    json!({ "reason": fault.reason, "hint": fault.hint })
+}
+
+/// A draft with every member, null where absent. Amounts are decimal strings with a currency.
+pub fn draft_json(draft: &Draft) -> Value {
+    let event = match &draft.event {
+        EventClaim::Named(name) => json!({ "named": name }),
+        EventClaim::ByValue { positive, zero } => {
+            json!({ "by_value": { "positive": positive, "zero": zero } })
+        }
+    };
+    let traits: Map<String, Value> =
+        draft.traits.0.iter().map(|(name, value)| (name.name().to_owned(), json!(value))).collect();
+    let mut document = json!({
+        "source": draft.source,
+        "event": event,
+        "status": draft.status.map(Status::word),
+        "transaction_id": draft.transaction_id,
+        "click_id": draft.click_id,
+        "item_id": draft.item_id,
+        "value": draft.value.map(money_json),
+        "payout": draft.payout.map(money_json),
+        "revenue": draft.revenue.map(money_json),
+        "sale_amount": draft.sale_amount.map(money_json),
+        "event_time": draft.event_time,
+        "traits": traits,
+        "params": pairs_json(&draft.params),
+        "note": draft.note,
+    });
+    // Few senders say anything of it.
+    if let (Value::Object(members), true) = (&mut document, draft.consent != Consent::default()) {
+        let Consent { ad_user_data, ad_personalization } = draft.consent;
+        let answers = json!({"ad_user_data": ad_user_data, "ad_personalization": ad_personalization});
+        members.insert("consent".to_owned(), answers);
+    }
+    document
+}
+
+fn money_json(money: Money) -> Value {
+    json!({ "amount": money.amount.to_string(), "currency": money.currency.as_str() })
+}
+
+fn pairs_json(pairs: &Pairs) -> Map<String, Value> {
+    pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
+}
+
+impl SourceTemplate {
+    /// Each parameter that came, with the field it became or why it did not; for previews and pages.
+    /// What is missing, [`SourceTemplate::map`] says.
+    pub fn explain(&self, params: &Params) -> Vec<Explained> {
+        let params = &*self.repaired(params);
+        params.pairs.iter().map(|param| self.explain_one(params, param)).collect()
+    }
+
+    fn explain_one(&self, params: &Params, param: &Param) -> Explained {
+        let index = self.names.find(&param.name);
+        let field = index.and_then(|index| self.field_of(index));
+        let kept = index.is_some_and(|index| self.keep.contains(&index));
+        let verdict = match index {
+            Some(_) if param.is_damaged() => "left out: bytes that are no text".to_owned(),
+            Some(_) if params.other(&param.name).is_some() => {
+                "left out: came with two different values".to_owned()
+            }
+            Some(index) if kept || field.is_some() => self.verdict(index, field, param),
+            _ => "not read by this template".to_owned(),
+        };
+        Explained {
+            param: param.name.clone(),
+            came: shown(&param.name, &param.value),
+            field: field.map(Field::name).or(kept.then_some("params")),
+            verdict,
+        }
+    }
+
+    pub(crate) fn field_of(&self, index: usize) -> Option<Field> {
+        let reads = |reading: &Reading| match reading {
+            Reading::One(one) => *one == index,
+            Reading::Join(pieces) => pieces.contains(&Piece::Param(index)),
+        };
+        self.fields.iter().find(|(_, readings)| readings.iter().any(reads)).map(|(field, _)| *field)
+    }
+
+    fn verdict(&self, index: usize, field: Option<Field>, param: &Param) -> String {
+        let used = match field {
+            Some(Field::TransactionId | Field::ClickId | Field::ItemId) => Use::Id,
+            Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => Use::Amount,
+            _ => Use::Text,
+        };
+        let text = trim(&param.value);
+        let wrong = match self.judge(index, param, used) {
+            Judged::Empty => Some("empty"),
+            Judged::Nothing => Some("stands for nothing"),
+            Judged::Macro(_) => Some("a macro that was not filled in"),
+            Judged::Skeleton => Some("a placeholder that nobody replaced"),
+            Judged::Sound => match field {
+                _ if used == Use::Amount && parse_decimal(text, self.decimal).is_none() => Some("no decimal"),
+                Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency of a sale"),
+                Some(Field::AdUserData | Field::AdPersonalization) if yes_or_no(text).is_none() => {
+                    Some("neither yes nor no")
+                }
+                Some(Field::EventTime) => match time::moment(self, text) {
+                    None => Some("a time in no known format"),
+                    Some(Err(_)) => Some("a time before 2005"),
+                    Some(Ok(_)) => None,
+                },
+                Some(Field::Trait(Trait::Ip)) if address::visitors(text).is_none() => {
+                    Some("no address that a visitor can have")
+                }
+                Some(Field::Status)
+                    if !self.statuses.iter().any(|(word, _)| *word == text.to_lowercase()) =>
+                {
+                    Some("an unknown status word")
+                }
+                _ => None,
+            },
+        };
+        wrong.map_or_else(|| "taken".to_owned(), |wrong| format!("left out: {wrong}"))
+    }
+}

@@ -1,0 +1,457 @@
+//! Reading a postback by its source template: parameters in, a [`Draft`] out, or the reason why not.
+//!
+//! A bad value stops the postback only where the event cannot be right without it: the value it is
+//! told from or needs, and a status or currency that came and is none. Anywhere else it counts as absent
+//! and is named in the note; so does an id that is a macro or a placeholder.
+
+mod customer;
+
+use std::borrow::Cow;
+
+use rust_decimal::Decimal;
+
+use crate::domain::click::Pairs;
+use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
+use crate::domain::event::EventName;
+use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::postback::Fault;
+use crate::domain::status::Status;
+use crate::domain::text::trim;
+use crate::domain::time::Time;
+use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::source::definition::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
+use crate::template::source::fault::{self as fault, Wrong};
+use crate::template::source::params::{Param, Params};
+use crate::template::source::received::Came;
+use crate::template::source::repair;
+use crate::template::source::time;
+
+impl SourceTemplate {
+    /// What a postback reports, by this template and what its source says over it. The note holds
+    /// what was repaired in the parameters and what was left out.
+    ///
+    /// # Errors
+    /// The postback is to be quarantined; the fault names each parameter, what came, and the mend.
+    pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<Draft, Fault> {
+        if let Some(name) = self.cut_at(params) {
+            return Err(fault::cut(name, self));
+        }
+        let (received, params) = (params, &*self.repaired(params));
+        let came = Came::index(self, params)?;
+        let mut mapping = Mapping {
+            template: self,
+            binding,
+            params,
+            came,
+            faults: Vec::new(),
+            no_ids: Vec::new(),
+            repaired: Vec::new(),
+            left_out: Vec::new(),
+        };
+        mapping.left_out.append(&mut mapping.came.left_out);
+        let draft = mapping.draft();
+        match draft {
+            Some(draft) if mapping.faults.is_empty() => Ok(draft),
+            // What was or may be a parameter of the URL explains a value that cannot be read.
+            _ => {
+                mapping.faults.append(&mut mapping.no_ids);
+                let hints = params.notes.get(received.notes.len()..);
+                Err(fault::merged(mapping.faults).with_hints(hints))
+            }
+        }
+    }
+
+    /// Judges a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
+    /// of a URL for an empty fragment leaves `#price`.
+    pub(crate) fn judge(&self, index: usize, param: &Param, used: Use) -> Judged {
+        let verdict = judge(&param.value, &param.raw, used);
+        let (before, behind) = &self.macro_marks;
+        let Some(inner) = trim(&param.value).strip_prefix(before.as_str()) else { return verdict };
+        let mut entries = self.postback.iter().chain(&self.extra);
+        let own = |entry: &Entry| {
+            entry.param == index
+                && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
+        };
+        if verdict == Judged::Sound && !before.is_empty() && entries.any(own) {
+            return Judged::Macro(trim(&param.value).to_owned());
+        }
+        verdict
+    }
+}
+
+/// What a field's parameters hold.
+enum Found<'a> {
+    Absent,
+    /// The parameter by the name it came under, and its value, decoded once and not trimmed.
+    Sound {
+        param: &'a Param,
+        text: Cow<'a, str>,
+    },
+    Bad {
+        param: &'a Param,
+        why: Wrong<'a>,
+    },
+}
+
+struct Mapping<'a> {
+    template: &'a SourceTemplate,
+    binding: &'a SourceBinding,
+    params: &'a Params,
+    came: Came<'a>,
+    faults: Vec<Fault>,
+    /// Ids that count as absent; where something else stops the postback, they are named with it.
+    no_ids: Vec<Fault>,
+    /// What was read otherwise than it was received.
+    repaired: Vec<String>,
+    /// What did not stop the postback.
+    left_out: Vec<String>,
+}
+
+impl<'a> Mapping<'a> {
+    /// `None` when a fault was noted that leaves nothing to draft.
+    fn draft(&mut self) -> Option<Draft> {
+        let (status, status_word) = self.status();
+        let currency = self.currency();
+        let event = self.event(status_word.as_deref());
+        let needs_value = match &event {
+            Some(EventClaim::ByValue { .. }) => true,
+            Some(EventClaim::Named(name)) => self.template.events.value_required.contains(name),
+            None => false,
+        };
+        let value =
+            self.money(Field::Value, currency, needs_value.then_some(&event).and_then(Option::as_ref));
+        let negative_came =
+            value.filter(|value| value.amount.is_sign_negative()).and_then(|_| self.value_came());
+        let transaction_id = self.identity(Field::TransactionId).map(|(param, text)| {
+            repair::note_invisible(param, &text, &mut self.repaired);
+            trim(&text).to_owned()
+        });
+        let click_id = self.identity(Field::ClickId);
+        let click_id = click_id.map(|(param, text)| repair::click_id(param, text, &mut self.repaired));
+        Some(Draft {
+            source: self.binding.source.clone(),
+            event: event?,
+            status: Some(status),
+            transaction_id,
+            click_id,
+            item_id: self.optional(Field::ItemId, Use::Id),
+            value,
+            negative_came,
+            payout: self.money(Field::Payout, currency, None),
+            revenue: self.money(Field::Revenue, currency, None),
+            sale_amount: self.money(Field::SaleAmount, currency, None),
+            event_time: self.event_time(),
+            traits: self.traits(),
+            consent: self.consent(),
+            params: self.kept(),
+            note: self.note(),
+            network: NetworkClaim::default(),
+        })
+    }
+
+    /// The first of a field's readings that holds anything.
+    fn find(&mut self, field: Field, used: Use) -> Found<'a> {
+        let template = self.template;
+        let Some((_, readings)) = template.fields.iter().find(|(known, _)| *known == field) else {
+            return Found::Absent;
+        };
+        for reading in readings {
+            let found = self.read(reading, used);
+            if !matches!(found, Found::Absent) {
+                return found;
+            }
+        }
+        Found::Absent
+    }
+
+    fn read(&mut self, reading: &Reading, used: Use) -> Found<'a> {
+        match reading {
+            Reading::One(index) => self.one(*index, used),
+            Reading::Join(pieces) => self.join(pieces, used),
+        }
+    }
+
+    fn one(&mut self, index: usize, used: Use) -> Found<'a> {
+        let Some(param) = self.came.get(index) else { return Found::Absent };
+        if let Some(why) = self.came.wrong(index, param) {
+            return Found::Bad { param, why };
+        }
+        match self.template.judge(index, param, used) {
+            Judged::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
+            Judged::Empty => Found::Absent,
+            Judged::Nothing => {
+                self.left_out.push(fault::nothing(param));
+                Found::Absent
+            }
+            why @ (Judged::Macro(_) | Judged::Skeleton) => Found::Bad { param, why: Wrong::Judged(why) },
+        }
+    }
+
+    /// Sound parts joined; absent when every parameter is.
+    fn join(&mut self, pieces: &[Piece], used: Use) -> Found<'a> {
+        let mut joined = String::new();
+        let mut first = None;
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => joined.push_str(text),
+                Piece::Param(index) => match self.one(*index, used) {
+                    Found::Sound { param, text } => {
+                        joined.push_str(trim(&text));
+                        first.get_or_insert(param);
+                    }
+                    Found::Absent => {}
+                    bad => return bad,
+                },
+            }
+        }
+        first.map_or(Found::Absent, |param| Found::Sound { param, text: Cow::Owned(joined) })
+    }
+
+    fn default(&self, field: Field) -> Option<&'a str> {
+        self.template.defaults.get(&field).map(String::as_str)
+    }
+
+    /// A transaction or click id. One that is a macro or a placeholder is absent, as every other such
+    /// postback would carry the same; the note names it, and the field's next reading counts.
+    fn identity(&mut self, field: Field) -> Option<(&'a Param, Cow<'a, str>)> {
+        let template = self.template;
+        let (_, readings) = template.fields.iter().find(|(known, _)| *known == field)?;
+        for reading in readings {
+            match self.read(reading, Use::Id) {
+                Found::Absent => {}
+                Found::Sound { param, text } => return Some((param, text)),
+                Found::Bad { param, why: why @ Wrong::Judged(_) } => {
+                    self.left_out.push(fault::no_id(param, &why));
+                    self.no_ids.push(fault::unfilled(param, &why));
+                }
+                // An id came, and which one cannot be known.
+                Found::Bad { param, why } => {
+                    self.faults.push(fault::unfilled(param, &why));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// A field that no event needs.
+    fn optional(&mut self, field: Field, used: Use) -> Option<String> {
+        match self.find(field, used) {
+            Found::Sound { param, text } => Some(match field {
+                Field::Trait(name) => repair::customer(name, param, &text, &mut self.repaired),
+                _ => trim(&text).to_owned(),
+            }),
+            Found::Absent => self.default(field).map(str::to_owned),
+            Found::Bad { param, why } => {
+                self.left_out.extend(fault::named(param, &why));
+                None
+            }
+        }
+    }
+
+    /// Our status, and the network's word for it in lower case.
+    fn status(&mut self) -> (Status, Option<String>) {
+        let (param, word) = match self.find(Field::Status, Use::Text) {
+            Found::Sound { param, text } => (Some(param), text),
+            Found::Absent => match self.default(Field::Status) {
+                Some(word) => (None, Cow::Borrowed(word)),
+                None => return (Status::Approved, None),
+            },
+            Found::Bad { param, why } => {
+                self.faults.push(fault::unfilled(param, &why));
+                return (Status::Approved, None);
+            }
+        };
+        let word = trim(&word).to_lowercase();
+        match self.template.statuses.iter().find(|(known, _)| *known == word) {
+            Some((_, status)) => (*status, Some(word)),
+            None => {
+                let name = param.map_or("status", |param| param.name.as_str());
+                self.faults.push(fault::unknown_status(name, &word, self.template));
+                (Status::Approved, Some(word))
+            }
+        }
+    }
+
+    /// The postback's own currency, else the source's, else the template's.
+    fn currency(&mut self) -> Option<Currency> {
+        match self.find(Field::Currency, Use::Text) {
+            Found::Sound { param, text } => {
+                let currency = Currency::check(&text);
+                currency.map_err(|why| self.faults.push(fault::no_currency_code(param, why))).ok()
+            }
+            Found::Bad { param, why } => {
+                self.faults.push(fault::unfilled(param, &why));
+                None
+            }
+            Found::Absent => {
+                self.binding.currency.or_else(|| self.default(Field::Currency).and_then(Currency::parse))
+            }
+        }
+    }
+
+    /// Named by the postback, else by its status, else by default, else told from the value.
+    fn event(&mut self, status_word: Option<&str>) -> Option<EventClaim> {
+        let rules = &self.template.events;
+        let named = match self.find(Field::Event, Use::Text) {
+            Found::Sound { param, text } => {
+                let named = self.event_named(&text);
+                if named.is_none() {
+                    self.left_out.push(format!("`{}` is too long for an event name", param.name));
+                }
+                named
+            }
+            // Of two events one was meant, and the other is another event.
+            Found::Bad { param, why: why @ Wrong::Twice(_) } => {
+                self.faults.push(fault::unfilled(param, &why));
+                None
+            }
+            Found::Bad { param, why } => {
+                self.left_out.extend(fault::named(param, &why));
+                None
+            }
+            Found::Absent => None,
+        };
+        let by_status = || {
+            let word = status_word?;
+            rules.by_status.iter().find(|(known, _)| known == word).map(|(_, event)| event.clone())
+        };
+        let default = || self.default(Field::Event).and_then(EventName::parse);
+        if let Some(name) = named.or_else(by_status).or_else(default) {
+            return Some(EventClaim::Named(name));
+        }
+        let Some((positive, zero)) = &rules.by_value else {
+            self.faults.push(fault::no_event(self.template));
+            return None;
+        };
+        Some(EventClaim::ByValue {
+            positive: self.binding.positive_event.as_ref().unwrap_or(positive).clone(),
+            zero: self.binding.zero_event.as_ref().unwrap_or(zero).clone(),
+        })
+    }
+
+    fn event_named(&self, text: &str) -> Option<EventName> {
+        let word = trim(text);
+        let names = &self.template.events.names;
+        let known = if names.is_empty() {
+            None
+        } else {
+            let word = word.to_lowercase();
+            names.iter().find(|(known, _)| *known == word).map(|(_, event)| event.clone())
+        };
+        known.or_else(|| EventName::parse(word))
+    }
+
+    /// An amount with its currency. Where an event needs it, each lack is a fault; else a remark.
+    fn money(
+        &mut self,
+        field: Field,
+        currency: Option<Currency>,
+        needed_by: Option<&EventClaim>,
+    ) -> Option<Money> {
+        let wrong = match (self.amount(field), currency) {
+            (Ok(Some((_, amount))), Some(currency)) => return Some(Money::new(amount, currency)),
+            // It stops for another reason, which may be the currency that came.
+            (Ok(Some(_)), None) if !self.faults.is_empty() => return None,
+            (Ok(Some((name, _))), None) => fault::no_currency(name, self.template),
+            (Ok(None), _) => fault::missing(field, needed_by?, self.template, self.params),
+            (Err(unreadable), _) => unreadable,
+        };
+        match needed_by {
+            Some(_) => self.faults.push(wrong),
+            None => self.left_out.push(wrong.reason),
+        }
+        None
+    }
+
+    fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, Fault> {
+        match self.find(field, Use::Amount) {
+            Found::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
+                Some(amount) => Ok(Some((param.name.as_str(), amount))),
+                None => Err(fault::no_decimal(param, self.template.decimal)),
+            },
+            Found::Bad { param, why } => Err(fault::unfilled(param, &why)),
+            Found::Absent => Ok(self
+                .default(field)
+                .and_then(|text| parse_decimal(text, DecimalMark::Dot))
+                .map(|amount| (field.name(), amount))),
+        }
+    }
+
+    /// The value's parameter and what came in it.
+    fn value_came(&mut self) -> Option<String> {
+        // It was looked for before: what was left out on the way is noted already.
+        let noted = self.left_out.len();
+        let found = self.find(Field::Value, Use::Amount);
+        self.left_out.truncate(noted);
+        match found {
+            Found::Sound { param, .. } => Some(fault::came(param)),
+            Found::Absent | Found::Bad { .. } => None,
+        }
+    }
+
+    fn event_time(&mut self) -> Option<Time> {
+        match self.find(Field::EventTime, Use::Text) {
+            Found::Sound { param, text } => {
+                let why = match time::moment(self.template, &text) {
+                    Some(Ok(moment)) => return Some(moment),
+                    Some(Err(too_old)) => fault::time_too_old(param, too_old),
+                    None => fault::no_time(param),
+                };
+                self.left_out.push(why);
+                None
+            }
+            Found::Bad { param, why } => {
+                self.left_out.extend(fault::named(param, &why));
+                None
+            }
+            Found::Absent => None,
+        }
+    }
+
+    /// The parameters kept under their own names, in the order they came.
+    fn kept(&mut self) -> Pairs {
+        let template = self.template;
+        let mut pairs = Pairs::with_capacity(self.came.pairs.len());
+        for (index, param) in &self.came.pairs {
+            if !template.keep.contains(index) {
+                continue;
+            }
+            if let Some(why) = self.came.wrong(*index, param) {
+                self.left_out.extend(fault::named(param, &why));
+                continue;
+            }
+            match template.judge(*index, param, Use::Text) {
+                Judged::Sound => {
+                    pairs.push((template.names.name(*index).to_owned(), trim(&param.value).to_owned()));
+                }
+                Judged::Empty => {}
+                Judged::Nothing => self.left_out.push(fault::nothing(param)),
+                why => self.left_out.push(fault::left_out(param, &Wrong::Judged(why))),
+            }
+        }
+        pairs
+    }
+
+    fn note(&self) -> Option<String> {
+        let left_out = (!self.left_out.is_empty()).then(|| format!("left out: {}", self.left_out.join(", ")));
+        let notes: Vec<&str> = self
+            .params
+            .notes
+            .iter()
+            .chain(&self.repaired)
+            .map(String::as_str)
+            .chain(left_out.as_deref())
+            .collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+}
+
+/// The words by which senders say that a visitor agreed, or did not.
+pub(crate) fn yes_or_no(word: &str) -> Option<bool> {
+    match trim(word).to_lowercase().as_str() {
+        "yes" | "true" | "1" | "granted" => Some(true),
+        "no" | "false" | "0" | "denied" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! Parameters: names and values in the order they were received, and who reads which of them.
+
+use crate::domain::postback::Fault;
+use crate::domain::text::visible;
+use crate::template::source::charset::DAMAGE;
+
+/// One parameter, as the sender named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    pub name: String,
+    /// Decoded once.
+    pub value: String,
+    /// The value before decoding; for a JSON body its text.
+    pub raw: Vec<u8>,
+}
+
+impl Param {
+    /// Whether its bytes could not be read as text, or were damaged before they were sent.
+    pub fn is_damaged(&self) -> bool {
+        // Most values are ASCII, and that is seen faster.
+        !self.value.is_ascii() && self.value.contains(DAMAGE)
+    }
+}
+
+/// Every parameter of one request that is read, and the others as far as there are not too many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params {
+    /// Names are unique.
+    pub pairs: Vec<Param>,
+    /// The first value that differs from the one in `pairs`, for names that were received repeatedly.
+    pub repeated: Vec<Param>,
+    /// What was repaired, one sentence each.
+    pub notes: Vec<String>,
+    /// The query ends right behind a `name=`: so it looks when a sender takes `#…` for a URL's
+    /// fragment and keeps it to itself. Whether it was cut, a template knows by its parameters' order.
+    pub cut_at_fragment: bool,
+    /// How many of the pairs are the query's; the body's follow them.
+    pub in_query: usize,
+}
+
+/// Who reads parameters, and so which of them may cost anything.
+pub trait Reads {
+    /// Whether a parameter of this name is read.
+    fn reads(&self, name: &str) -> bool;
+
+    /// Whether a parameter is read whose name begins with this one and a dot.
+    fn reads_within(&self, name: &str) -> bool;
+
+    /// The most parameters that are read.
+    fn max_leaves(&self) -> usize {
+        MAX_PARAMS
+    }
+
+    /// Whether every parameter is read, whatever its name.
+    fn reads_all(&self) -> bool {
+        false
+    }
+}
+
+/// Reads the parameters of a list.
+pub struct Listed<'a>(pub &'a [&'a str]);
+
+impl Reads for Listed<'_> {
+    fn reads(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+
+    fn reads_within(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    }
+}
+
+/// So many parameters are kept whether they are read or not, to be shown; of more only those that are
+/// read. It is also the usual limit of those.
+pub const MAX_PARAMS: usize = 256;
+/// The parameter whose value is a secret and is never repeated.
+const SECRET: &str = "api_key";
+
+impl Params {
+    pub fn get(&self, name: &str) -> Option<&Param> {
+        self.pairs.iter().find(|param| param.name == name)
+    }
+
+    /// The second value of a name that was received with two.
+    pub fn other(&self, name: &str) -> Option<&Param> {
+        self.repeated.iter().find(|param| param.name == name)
+    }
+}
+
+pub(crate) fn too_many(most: usize) -> Fault {
+    Fault::new(
+        format!("more than {most} parameters that are read came"),
+        "send only the parameters that the source's postback URL names",
+    )
+}
+
+/// The `name=value`s of a raw query, in order, each with whether it is behind a second `?`: that divides like
+/// `&`, as where one query was appended to another.
+pub fn segments(query: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
+    query.split(|byte| *byte == b'&').flat_map(|segment| {
+        let mut rest = Some((segment, false));
+        std::iter::from_fn(move || {
+            let (segment, is_behind_question) = rest.take()?;
+            let Some((before, after)) = split_at_later_question(segment) else {
+                return Some((segment, is_behind_question));
+            };
+            rest = Some((after, true));
+            Some((before, is_behind_question))
+        })
+    })
+}
+
+/// Splits `a=1?b=2` at the `?`, where a parameter follows it and no URL goes before it: a URL as a
+/// value has a query of its own.
+fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = segment.iter().position(|byte| *byte == b'?')?;
+    let (before, after) = (segment.get(..at)?, segment.get(at + 1..)?);
+    let name_length = after.iter().position(|byte| *byte == b'=')?;
+    let name = after.get(..name_length)?;
+    let is_name = !name.is_empty()
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b';'));
+    let holds_url = before.windows(3).any(|three| three == b"://");
+    (is_name && !holds_url).then_some((before, after))
+}
+
+/// What came, fit for a sentence: short, what is invisible in it written out, and never a secret.
+pub fn shown(name: &str, value: &str) -> String {
+    if name.eq_ignore_ascii_case(SECRET) {
+        return "***".to_owned();
+    }
+    match value.char_indices().nth(100) {
+        Some((at, _)) => format!("{}…", visible(value.get(..at).unwrap_or(""))),
+        None => visible(value).into_owned(),
+    }
+}
+
+/// Names in backticks, separated by commas; at most ten of them.
+pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+    let mut text = names
+        .iter()
+        .take(10)
+        .map(|name| format!("`{}`", shown("", name.as_ref())))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > 10 {
+        text.push_str(&format!(" and {} more", names.len() - 10));
+    }
+    text
+}

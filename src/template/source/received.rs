@@ -1,0 +1,97 @@
+//! Which of a template's parameters were received, and which of them cannot be used.
+
+use crate::domain::postback::Fault;
+use crate::domain::text::trim;
+use crate::template::source::definition::SourceTemplate;
+use crate::template::source::fault::{self as fault, Wrong};
+use crate::template::source::params::{Param, Params, Reads, too_many};
+use crate::template::source::request;
+
+impl Reads for SourceTemplate {
+    fn reads(&self, name: &str) -> bool {
+        self.names.find(name).is_some()
+    }
+
+    fn reads_within(&self, name: &str) -> bool {
+        self.names.has_within(name)
+    }
+
+    fn max_leaves(&self) -> usize {
+        self.body.max_leaves
+    }
+}
+
+impl SourceTemplate {
+    /// The parameters of a request, as [`request::read_for`](crate::template::source::request::read_for) reads them for this template.
+    ///
+    /// # Errors
+    /// Those of [`request::read_for`](crate::template::source::request::read_for).
+    pub fn read(&self, query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Fault> {
+        request::read_for(self, query, content_type, body)
+    }
+}
+
+/// Which of the template's parameters came, and where each pair belongs.
+pub(crate) struct Came<'a> {
+    by_index: Vec<Option<&'a Param>>,
+    pub(crate) pairs: Vec<(usize, &'a Param)>,
+    /// Parameters that came with a second value.
+    twice: Vec<(usize, &'a Param)>,
+    /// What is not read: names in another case than the template's, which reads them exactly, and names
+    /// with two values.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl<'a> Came<'a> {
+    /// # Errors
+    /// More of them came than the template reads.
+    pub(crate) fn index(template: &SourceTemplate, params: &'a Params) -> Result<Came<'a>, Fault> {
+        let mut came = Came {
+            by_index: vec![None; template.names.list.len()],
+            pairs: Vec::with_capacity(params.pairs.len()),
+            twice: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let mut read = 0;
+        for param in &params.pairs {
+            let Some(index) = template.names.find(&param.name) else {
+                let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
+                came.left_out.extend(near.map(|name| fault::other_case(param, name)));
+                continue;
+            };
+            read += 1;
+            let Some(slot) = came.by_index.get_mut(index) else { continue };
+            match slot {
+                Some(known) if trim(&known.value) != trim(&param.value) => came.twice.push((index, param)),
+                Some(_) => {}
+                None => {
+                    *slot = Some(param);
+                    came.pairs.push((index, param));
+                }
+            }
+        }
+        if read > template.body.max_leaves {
+            return Err(too_many(template.body.max_leaves));
+        }
+        for other in &params.repeated {
+            match template.names.find(&other.name) {
+                Some(index) => came.twice.push((index, other)),
+                None => came.left_out.extend(params.get(&other.name).map(|one| fault::twice(one, other))),
+            }
+        }
+        Ok(came)
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&'a Param> {
+        self.by_index.get(index).copied().flatten()
+    }
+
+    /// Why a parameter cannot be used, whatever it is for.
+    pub(crate) fn wrong(&self, index: usize, param: &Param) -> Option<Wrong<'a>> {
+        if param.is_damaged() {
+            return Some(Wrong::Unreadable);
+        }
+        let other = self.twice.iter().find(|(known, _)| *known == index);
+        other.map(|(_, other)| Wrong::Twice(other))
+    }
+}

@@ -1,0 +1,133 @@
+//! How a network writes moments and dates: `[time]` and `birthdate` of a source template, and reading by them.
+
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use toml::de::DeTable;
+
+use crate::domain::conversion::Draft;
+use crate::domain::customer::DateOrder;
+use crate::domain::decision::join;
+use crate::domain::moment::{self, Unit};
+use crate::domain::text::trim;
+use crate::domain::time::Time;
+use crate::template::source::definition::{Field, SourceTemplate, TimeFormat};
+use crate::template::source::fault;
+use crate::template::source::params::{Param, Params};
+use crate::template::toml_reader::TomlReader;
+
+/// Reads `[time] formats, zone`; without it moments are numbers of the Unix epoch, RFC 3339 or compact dates.
+pub(crate) fn read(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> (Vec<TimeFormat>, TimeZone) {
+    let usual = vec![
+        TimeFormat::Epoch(Unit::Seconds),
+        TimeFormat::Epoch(Unit::Millis),
+        TimeFormat::Epoch(Unit::Micros),
+        TimeFormat::Epoch(Unit::Nanos),
+        TimeFormat::Rfc3339,
+        TimeFormat::Compact,
+    ];
+    let Some(table) = reader.table(root, "time") else { return (usual, TimeZone::UTC) };
+    reader.only(table, &["formats", "zone"], "time");
+    let mut formats = Vec::new();
+    for text in reader.texts(table, "formats") {
+        formats.push(match text.get_ref().as_str() {
+            "unix" => TimeFormat::Epoch(Unit::Seconds),
+            "unix_ms" => TimeFormat::Epoch(Unit::Millis),
+            "unix_us" => TimeFormat::Epoch(Unit::Micros),
+            "unix_ns" => TimeFormat::Epoch(Unit::Nanos),
+            "rfc3339" => TimeFormat::Rfc3339,
+            "compact" => TimeFormat::Compact,
+            pattern => {
+                if !reads_what_it_writes(pattern) {
+                    reader.problem(
+                        &text.span(),
+                        format!("`{pattern}` is no time format"),
+                        "use \"unix\", \"unix_ms\", \"unix_us\", \"unix_ns\", \"rfc3339\", \"compact\" or a pattern such as \"%Y-%m-%d %H:%M:%S\"",
+                    );
+                }
+                TimeFormat::Pattern(pattern.to_owned())
+            }
+        });
+    }
+    let zone = reader.text(table, "zone").map_or(TimeZone::UTC, |name| {
+        TimeZone::get(name.get_ref()).unwrap_or_else(|_| {
+            reader.problem(
+                &name.span(),
+                format!("`{}` is no time zone", name.get_ref()),
+                "use a name such as \"UTC\", \"America/New_York\" or \"Etc/GMT-8\" (which is UTC+8)",
+            );
+            TimeZone::UTC
+        })
+    });
+    (if formats.is_empty() { usual } else { formats }, zone)
+}
+
+/// Reads `birthdate`: whether dates that could be read both ways begin with the day or with the month.
+pub(crate) fn birthdate(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<DateOrder> {
+    let word = reader.text(root, "birthdate")?;
+    let order = DateOrder::NAMES.iter().find(|(known, _)| known == word.get_ref()).map(|(_, order)| *order);
+    if order.is_none() {
+        let what = format!("`birthdate` cannot be `{}`", word.get_ref());
+        reader.problem(&word.span(), what, "use \"dmy\" for 31/12/1990 or \"mdy\" for 12/31/1990");
+    }
+    order
+}
+
+fn reads_what_it_writes(pattern: &str) -> bool {
+    let moment = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    pattern.contains('%')
+        && strtime::format(pattern, &moment)
+            .is_ok_and(|text| at_pattern(pattern, &text, &TimeZone::UTC).is_some())
+}
+
+/// The moment `text` tells in one of the template's formats; as it is, else with the `+` back that became a
+/// space before its offset. `Err` where that is before 2005: what only reads as a moment.
+pub(crate) fn moment(template: &SourceTemplate, text: &str) -> Option<Result<Time, Time>> {
+    let text = trim(text);
+    let read = |text: &str| template.times.iter().find_map(|format| by_format(format, text, &template.zone));
+    let found = read(text).or_else(|| read(&moment::with_plus(text)?))?;
+    Some(if moment::is_recent_enough(found) { Ok(found) } else { Err(found) })
+}
+
+fn by_format(format: &TimeFormat, text: &str, zone: &TimeZone) -> Option<Time> {
+    match format {
+        TimeFormat::Epoch(unit) => moment::epoch(text, *unit),
+        TimeFormat::Rfc3339 => Time::parse(text),
+        TimeFormat::Compact => moment::compact(text, zone),
+        TimeFormat::Pattern(pattern) => at_pattern(pattern, text, zone),
+    }
+}
+
+impl SourceTemplate {
+    /// Leaves the time of a draft out that is more than a day after `received_at`: the arrival counts
+    /// then, as for a postback without one. It is named in the note.
+    pub fn leave_out_time_ahead(&self, draft: &mut Draft, params: &Params, received_at: Time) {
+        let Some(ahead) = draft.event_time.filter(|time| moment::is_ahead(*time, received_at)) else {
+            return;
+        };
+        draft.event_time = None;
+        let params = self.repaired(params);
+        let is_it = |param: &&Param| {
+            self.field_of_name(&param.name) == Some(Field::EventTime)
+                && moment(self, &param.value) == Some(Ok(ahead))
+        };
+        let note = match params.pairs.iter().find(is_it) {
+            Some(param) => format!("left out: {}", fault::time_ahead(param, ahead)),
+            None => format!("left out: the event's time, {ahead}, is more than a day ahead"),
+        };
+        draft.note = join(draft.note.take(), Some(note));
+    }
+
+    fn field_of_name(&self, name: &str) -> Option<Field> {
+        self.names.find(name).and_then(|index| self.field_of(index))
+    }
+}
+
+/// An offset within the text wins over `zone`.
+fn at_pattern(pattern: &str, text: &str, zone: &TimeZone) -> Option<Time> {
+    let parts = strtime::parse(pattern, text).ok()?;
+    let stamp = match parts.to_timestamp() {
+        Ok(stamp) => stamp,
+        Err(_) => parts.to_datetime().ok()?.to_zoned(zone.clone()).ok()?.timestamp(),
+    };
+    Time::from_millis(stamp.as_millisecond())
+}
