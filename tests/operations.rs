@@ -277,7 +277,10 @@ fn a_clock_that_is_not_believed_is_told_and_confirmed_by_the_command() {
 #[test]
 fn confirm_clock_asks_a_relay_with_tls_by_the_name_in_its_certificate_on_either_listener() {
     let made = rcgen::generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Of the ports that no one is given who asks for any: what is free stays free until the relay has it.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let free =
+        |from: u16| (from..).find(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok()).unwrap();
     for listen in ["127.0.0.1", "0.0.0.0"] {
         let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
         let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
@@ -287,7 +290,7 @@ fn confirm_clock_asks_a_relay_with_tls_by_the_name_in_its_certificate_on_either_
         // As is usual, the public name leads elsewhere than to the pages.
         setup.server = format!(
             "admin_listen = \"{listen}:{}\"\npublic_url = \"https://relay.example\"\ntls = {{ certificate = \"cert.pem\", key = \"key.pem\" }}\n",
-            free()
+            free(first)
         );
         let _relay = setup.start();
         let mut command = Command::new(env!("CARGO_BIN_EXE_postbridge"));
