@@ -99,6 +99,11 @@ fn no_one_guesses_on_through_an_undeclared_proxy_and_who_is_signed_in_there_goes
     // Who is signed in sees pages and may sign in anew; a cookie that is none exempts no one.
     let headers = format!("{}{cookie}", through(1));
     assert_eq!(ask(relay.address, get("/sources", &headers).as_bytes()).unwrap().status, 200);
+    // Nor are the conversions of advertisers lost.
+    for (key, status) in [(TOKEN, 200), (WRONG, 429)] {
+        let request = get(&format!("/api/2/conversions.json?api_key={key}"), &through(8));
+        assert_eq!(ask(relay.address, request.as_bytes()).unwrap().status, status, "{request}");
+    }
     let none = format!("{}Cookie: postbridge=none\r\n", through(1));
     assert_eq!(ask(relay.address, sign_in(TOKEN, &none).as_bytes()).unwrap().status, 429);
     assert_eq!(ask(relay.address, sign_in(TOKEN, &headers).as_bytes()).unwrap().status, 303);

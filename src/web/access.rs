@@ -6,7 +6,8 @@
 //! signed in to the pages, and who presents a session that is open. Their right tokens open; their wrong ones are
 //! answered 429 all the same. All who come through a proxy that hides their addresses have one limit together,
 //! [`MOST_WRONG_BEHIND_PROXY`](crate::web::guesses::MOST_WRONG_BEHIND_PROXY): past it nothing that is presented
-//! there is looked at either, so that no one guesses on; who is signed in goes on using the pages.
+//! there is looked at either, so that no one guesses on; who is signed in goes on using the pages, and a right
+//! key goes on reporting conversions.
 
 use std::sync::Arc;
 
@@ -92,8 +93,9 @@ impl Access {
                 let opens = |session: Option<&_>| session.is_none_or(|token| tokens.holder(token).is_some());
                 self.sessions.is_open_at(check.key, check.now.running_ms, opens)
             }
-            // Who else comes through it may be anyone.
-            LimitKey::BehindProxy(_) => false,
+            // Who else comes through it may be anyone. Conversions are reported by the network's API: no
+            // stranger behind the same proxy may keep a right key from reporting them.
+            LimitKey::BehindProxy(_) => check.area == Area::NetworkApi,
         };
         if check.is_signed_in || is_known() {
             return None;
