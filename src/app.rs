@@ -198,8 +198,7 @@ impl App {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        let terms = |config: &Config| site::terms(config, &Arc::new(config.rulebook()));
-        let opens = reopen::differ(&terms(&self.config()), &terms(&new));
+        let opens = reopen::differ(&self.config().rulebook(), &new.rulebook());
         // First: upkeep skips nothing any more of what is put back.
         self.put_back.lock().extend(new.destination_ids());
         let new = Arc::new(new);

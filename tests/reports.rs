@@ -50,6 +50,13 @@ impl World {
         browse(&self.relay, &format!("/p.ashx?o=565&f=pb&{query}")).text()
     }
 
+    /// What `p.ashx` says of a sale by a new click that a proxy forwards, which writes this `X-Forwarded-For`.
+    fn forwarded(&self, addresses: &str, transaction: &str) -> String {
+        let (click, _) = self.visitor();
+        let path = format!("/p.ashx?o=565&r={click}&t={transaction}&f=pb");
+        visit(&self.relay, "GET", path.as_bytes(), &format!("X-Forwarded-For: {addresses}\r\n")).text()
+    }
+
     pub fn waits_for(&self, conversions: usize) -> Vec<Value> {
         let there = || self.conversions().len() == conversions;
         assert!(wait_until(Duration::from_secs(15), there), "{:?}", self.conversions());
@@ -191,7 +198,7 @@ fn of_named_servers(server: &str) -> World {
 }
 
 #[test]
-fn a_server_behind_an_undeclared_proxy_is_told_so_and_is_taken_once_the_proxy_is_declared() {
+fn a_server_behind_an_undeclared_proxy_is_told_so_and_a_person_takes_it_once_the_proxy_is_declared() {
     for (server, forwarded, declared) in [
         ("trusted_proxies = []\n", "203.0.113.9", "trusted_proxies = [\"127.0.0.1\"]\n"),
         (
@@ -200,43 +207,89 @@ fn a_server_behind_an_undeclared_proxy_is_told_so_and_is_taken_once_the_proxy_is
             "trusted_proxies = [\"127.0.0.1\", \"10.9.0.7\"]\n",
         ),
     ] {
-        let mut world = of_named_servers(server);
-        let from = |world: &World, forwarded: &str, transaction: &str| {
-            let (click, _) = world.visitor();
-            let path = format!("/p.ashx?o=565&r={click}&t={transaction}&f=pb");
-            visit(&world.relay, "GET", path.as_bytes(), &format!("X-Forwarded-For: {forwarded}\r\n")).text()
-        };
-        let said = from(&world, forwarded, "Y1");
+        let world = of_named_servers(server);
+        let said = world.forwarded(forwarded, "Y1");
         assert!(said.starts_with("sender_behind_proxy: ") && said.contains("`trusted_proxies`"), "{said}");
         assert!(!said.contains("add the sender") && !said.contains("10.9.0.7"), "{said}");
-        from(&world, &forwarded.replace("203.0.113.9", "203.0.114.9"), "N1");
+        world.forwarded(&forwarded.replace("203.0.113.9", "203.0.114.9"), "N1");
         let kept = world.quarantined();
         assert_eq!(kept.len(), 2);
+        let (stranger, named) = (&kept[0], &kept[1]);
         assert_eq!(
-            (word(&kept[1], "reason_code"), word(&kept[1], "field")),
+            (word(named, "reason_code"), word(named, "field")),
             ("sender_behind_proxy", "report_from")
         );
-        let again = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&kept[1], "id")), "");
-        assert_eq!(again.status, 409, "{}", again.text());
+        let hops: Vec<&str> = forwarded.split(", ").collect();
+        assert_eq!(named["raw"]["forwarded_for"], json!(hops), "a person sees what the headers said");
+        let retried = |one: &Value| {
+            let answer = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(one, "id")), "");
+            (answer.status, word(&answer.json(), "status").to_owned())
+        };
+        assert_eq!(retried(named).0, 409, "its proxy is not declared yet");
 
         world.reload(server, declared);
-        assert_eq!(word(&world.waits_for(1)[0], "transaction_id"), "Y1");
-        let other = || world.quarantined().first().map(|one| word(one, "reason_code").to_owned());
-        assert!(wait_until(Duration::from_secs(10), || other().as_deref() == Some("endpoint_closed")));
-        assert_eq!(world.quarantined().len(), 1, "whose it is is known now, and it may not report");
-
-        // At a start, too.
-        world.reload(declared, server);
-        assert!(
-            wait_until(Duration::from_secs(10), || from(&world, forwarded, "Y2").contains("behind_proxy"))
-        );
-        let config = std::fs::read_to_string(world.folder.path().join("postbridge.toml")).unwrap();
-        world.relay.kill();
-        let setup = crate::relay::Setup::cake_to_meta(world.folder.path(), "127.0.0.1:9".parse().unwrap());
-        world.relay = setup.run(&config.replace(server, declared)).unwrap();
-        let taken = || world.conversions().iter().any(|one| one["transaction_id"] == "Y2");
-        assert!(wait_until(Duration::from_secs(10), taken), "{:?}", world.quarantined());
+        let is_declared = || world.forwarded(forwarded, "Y2") == "SUCCESS\n";
+        assert!(wait_until(Duration::from_secs(10), is_declared), "one that is received now is taken");
+        assert_eq!(retried(named), (200, "accepted".to_owned()));
+        assert_eq!(retried(stranger), (200, "quarantined".to_owned()));
+        let codes: Vec<String> =
+            world.quarantined().iter().map(|one| word(one, "reason_code").to_owned()).collect();
+        assert!(codes.contains(&"endpoint_closed".to_owned()), "it may not report: {codes:?}");
     }
+}
+
+/// A proxy that passes on what its clients write lets them write who they are: nothing that was received while
+/// it was not declared is believed because it is declared later.
+#[test]
+fn what_was_received_through_an_undeclared_proxy_is_never_taken_without_a_person() {
+    let open = "report_by = [\"server\"]";
+    let closed = "report_by = [\"api\"]";
+    let (none, declared) = ("trusted_proxies = []\n", "trusted_proxies = [\"127.0.0.1\"]\n");
+    let mut world = of_named_servers(none);
+    world.forwarded("203.0.113.9", "FORGED-1");
+    world.reload(open, closed);
+    let is_closed = || world.forwarded("203.0.113.9", "FORGED-2").starts_with("endpoint_closed: ");
+    assert!(wait_until(Duration::from_secs(10), is_closed));
+    world.reload(closed, open);
+    world.reload(none, declared);
+    let (direct, _) = world.visitor();
+    let path = format!("/p.ashx?o=565&r={direct}&t=REAL&f=pb");
+    let real = || visit(&world.relay, "GET", path.as_bytes(), "X-Forwarded-For: 203.0.113.9\r\n").text();
+    assert!(wait_until(Duration::from_secs(10), || real().starts_with("SUCCESS")));
+    // The one that was kept for its closed endpoint says now what it waits for.
+    let waits = || {
+        let kept = world.quarantined();
+        kept.iter().all(|one| one["reason_code"] == "sender_behind_proxy").then_some(kept)
+    };
+    assert!(wait_until(Duration::from_secs(10), || waits().is_some()), "{:?}", world.quarantined());
+    let kept = waits().unwrap();
+    // A start is no person, either.
+    let config = std::fs::read_to_string(world.folder.path().join("postbridge.toml")).unwrap();
+    world.relay.kill();
+    let setup = crate::relay::Setup::cake_to_meta(world.folder.path(), "127.0.0.1:9".parse().unwrap());
+    world.relay = setup.run(&config).unwrap();
+    // The button on its page is one.
+    let first = kept.iter().find(|one| one["raw"]["line"].as_str().unwrap().contains("FORGED-1")).unwrap();
+    let taken = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(first, "id")), "");
+    assert_eq!(word(&taken.json(), "status"), "accepted", "{}", taken.text());
+    let all: Vec<Value> = world.conversions();
+    let ids: Vec<&str> = all.iter().map(|one| word(one, "transaction_id")).collect();
+    assert_eq!(ids, ["FORGED-1", "REAL"]);
+}
+
+#[test]
+fn where_an_offer_takes_reports_from_anywhere_a_hidden_sender_is_no_obstacle_and_lends_no_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = relay_with(folder.path(), "trusted_proxies = []\n", "report_by = [\"api\"]", "");
+    let world = World { relay, folder };
+    let (click, _) = world.visitor();
+    let path = format!("/pixel.gif?offer=565&click_id={click}&transaction_id=P1");
+    visit(&world.relay, "GET", path.as_bytes(), "X-Forwarded-For: 203.0.113.9\r\n");
+    world.reload("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
+    world.reload("report_by = [\"api\"]", "report_by = [\"pixel\"]");
+    let taken = world.waits_for(1).remove(0);
+    let trace = world.relay.api(&format!("/api/v1/conversions/{}", word(&taken, "id")));
+    assert!(!trace["traits"].to_string().contains("203.0.113.9"), "{trace}");
 }
 
 #[test]

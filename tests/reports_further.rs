@@ -154,6 +154,43 @@ fn further_sales_beyond_those_that_may_wait_share_the_strangers_budget() {
 }
 
 #[test]
+fn a_further_sale_that_found_no_room_is_taken_by_a_person_who_has_made_some() {
+    let world = World::new("report_by = [\"server\"]");
+    let (click, _) = world.visitor();
+    for n in 0..=101 {
+        world.server(&format!("r={click}&t=T{n}"));
+    }
+    let without_room = || {
+        let mut kept = world.quarantined();
+        kept.retain(|one| one["reason_code"] == "too_many_further_sales");
+        kept
+    };
+    let retried = || {
+        let kept = without_room();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        let answer = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(&kept[0], "id")), "");
+        (word(&answer.json(), "status").to_owned(), word(&answer.json(), "reason_code").to_owned())
+    };
+    let full = ("quarantined".to_owned(), "too_many_further_sales".to_owned());
+    assert_eq!(retried(), full, "no one has made room");
+    let all = world.conversions();
+    let waiting = all.iter().find(|one| one["reason_code"] == "second_sale_of_click").unwrap();
+    let body = r#"{"status":"rejected"}"#;
+    let path = format!("/api/v1/conversions/{}/status", word(waiting, "id"));
+    assert_eq!(world.relay.post(&path, body).status, 200);
+    // A reload reads none of them again.
+    world.reload("report_by = [\"server\"]", "report_by = [\"server\", \"pixel\"]");
+    let probe = format!("/pixel.gif?offer=565&click_id={click}&transaction_id=T0");
+    let is_open = || result(&browse(&world.relay, &probe)).starts_with("SUCCESS");
+    assert!(crate::relay::wait_until(std::time::Duration::from_secs(10), is_open));
+    assert_eq!(retried().0, "accepted");
+    assert_eq!(without_room(), [] as [Value; 0]);
+    let taken = world.conversions();
+    let taken = taken.iter().find(|one| one["transaction_id"] == "T101").unwrap();
+    assert_eq!(word(taken, "reason_code"), "second_sale_of_click");
+}
+
+#[test]
 fn reports_kept_at_a_closed_endpoint_are_opened_past_those_that_find_no_room() {
     let world = World::new("report_by = [\"pixel\"]");
     let (click, _) = world.visitor();

@@ -107,7 +107,8 @@ fn first_keyless<F: Facts>(
     let mut conversion = fresh(draft, arrived);
     conversion.once = Some(event);
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
-    if let Err(surplus) = once::hold_further(rules, &mut conversion, facts)? {
+    let rejected_before = ids.as_ref().and_then(|ids| ids.rejected_before);
+    if let Err(surplus) = once::hold(rules, &mut conversion, rejected_before, facts)? {
         return Ok(Decision::Surplus(surplus));
     }
     let (id, note) = match ids {

@@ -23,7 +23,7 @@ pub struct RawRequest {
     pub peer: Option<IpAddr>,
     /// How the body was encoded when it was received, where it was.
     pub encoded: Option<EncodedBody>,
-    /// Set where it is a whole report on a route that was closed: see [`RejectionCode::may_reopen`].
+    /// Set where it is a whole report that may count later: see [`RejectionCode::may_reopen`].
     pub reporter: Option<Box<Reporter>>,
 }
 
@@ -145,7 +145,7 @@ impl Fault {
         self
     }
 
-    /// Whether it is a report that is taken once the configuration allows it.
+    /// Whether it is a report that may count later as it was received.
     pub fn may_reopen(&self) -> bool {
         self.code.is_some_and(RejectionCode::may_reopen)
     }

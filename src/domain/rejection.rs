@@ -38,9 +38,11 @@ impl RejectionCode {
         RejectionCode::TooManyFurtherSales,
     ];
 
-    /// Whether a report that fails for this alone is taken once the configuration allows it.
+    /// Whether a report that fails for this alone may count later as it was received: once the configuration
+    /// allows it, or a person has made room for it.
     pub fn may_reopen(self) -> bool {
-        matches!(self, RejectionCode::EndpointClosed | RejectionCode::SenderBehindProxy)
+        use RejectionCode::{EndpointClosed, SenderBehindProxy, TooManyFurtherSales};
+        matches!(self, EndpointClosed | SenderBehindProxy | TooManyFurtherSales)
     }
 
     /// As API and pages write it.

@@ -1,4 +1,4 @@
-//! Who reported a conversion, as far as that is kept with a report on a closed route.
+//! Who reported a conversion, as far as that is kept with a report that may count later.
 
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ impl ReportRoute {
     }
 }
 
-/// What is needed to read a report again once its route is open, next to its bytes.
+/// What is needed to read a report again, next to its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reporter {
     /// One whose key reached the offer.
@@ -48,8 +48,17 @@ pub struct Keyless {
     /// Of a browser; a server's says nothing of the customer.
     pub user_agent: Option<String>,
     /// Where a proxy hid the sender: the addresses it was forwarded by, the farthest first, last the
-    /// connection's own.
+    /// connection's own. All but the last one are what headers said, and no declared proxy stood for them: such a
+    /// proxy may have passed on what a stranger wrote.
     pub hops: Vec<IpAddr>,
+}
+
+impl Keyless {
+    /// The hops that headers named, the farthest first, and the connection's own; `None` where the sender was
+    /// not hidden.
+    pub fn hidden(&self) -> Option<(&[IpAddr], IpAddr)> {
+        self.hops.split_last().map(|(connection, named)| (named, *connection))
+    }
 }
 
 /// How the parameters are named.

@@ -92,8 +92,9 @@ impl Reporting {
 fn behind_proxy(what: &str, proxy: HidingProxy, field: &str) -> Fault {
     let (why, opens) = match proxy {
         HidingProxy::Undeclared(_) => (
-            "a proxy that is not declared hides whose this one is",
-            "declare the proxy in `trusted_proxies` under [server]: the log and the first page name it",
+            "a proxy that was not declared when it was received hides whose this one is",
+            "declare the proxy in `trusted_proxies` under [server] (the log and the first page name it), and then \
+             to map this report again, where it believes the addresses that came with it",
         ),
         HidingProxy::Silent(_) => (
             "the proxy in front does not say whose this one is",

@@ -333,7 +333,8 @@ fn traits(keyless: &Keyless, sender: Option<Sender>) -> Traits {
         return Traits::default();
     }
     let agent = keyless.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
-    let visitors = sender.filter(|sender| address::is_visitors(sender.address));
+    let is_known = |sender: &Sender| sender.hidden_by.is_none() && address::is_visitors(sender.address);
+    let visitors = sender.filter(is_known);
     let ip = visitors.map(|sender| (Trait::Ip, sender.address.to_string()));
     Traits(ip.into_iter().chain(agent).collect())
 }

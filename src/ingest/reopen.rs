@@ -1,5 +1,6 @@
-//! Reports on routes that were closed: each is read again once its route is open, the oldest first, since of one
-//! click the first sale counts.
+//! Reports that may count later: each is read again once its route is open, the oldest first, since of one click
+//! the first sale counts. What only a person can judge waits for that person: whose a report is that came through
+//! a proxy that no one had declared, and whether a further sale of a click is one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
 use crate::domain::built_in;
-use crate::domain::forwarding::{self, Sender};
+use crate::domain::forwarding::{self, HidingProxy, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::rejection::RejectionCode;
 use crate::domain::reporter::{Keyless, Reporter};
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
@@ -43,6 +45,15 @@ pub struct Terms {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+/// Who wants reports read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Someone who has seen this one report.
+    Person,
+    /// No one: the configuration changed.
+    Configuration,
+}
+
 /// What a kept report is by today's terms.
 enum Today {
     Keyless(Box<pixel::Told>),
@@ -53,12 +64,12 @@ enum Today {
     Faulty(Fault),
 }
 
-/// Reads one report again. It keeps the time at which it was received; what it causes counts from `now`.
+/// Reads one report again, for a person. It keeps the time at which it was received; what it causes counts from `now`.
 ///
 /// # Errors
 /// When it is no report on a closed route, the route is closed still, or the store fails.
 pub async fn again(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Receipt, AgainRefused> {
-    let arrival = prepared(store, terms, seq, now).await?;
+    let arrival = prepared(store, (terms, By::Person), seq, now).await?;
     store.arrive(arrival).await.map_err(refused)
 }
 
@@ -70,7 +81,12 @@ fn refused(error: StoreError) -> AgainRefused {
 }
 
 /// What one report is to the store by today's terms.
-async fn prepared(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Arrival, AgainRefused> {
+async fn prepared(
+    store: &dyn Store,
+    (terms, by): (&Terms, By),
+    seq: Seq,
+    now: Time,
+) -> Result<Arrival, AgainRefused> {
     let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
     let source = record.source.clone().ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
     let Verdict::Quarantined(fault) = &record.verdict else {
@@ -80,7 +96,7 @@ async fn prepared(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Resu
         return Err(AgainRefused::Purged);
     }
     let told_again = || AgainRefused::ToldAgain(source.to_string());
-    let finding = match today(terms, &record).ok_or_else(told_again)? {
+    let finding = match today(terms, by, &record).ok_or_else(told_again)? {
         Today::Closed(fault) => return Err(AgainRefused::Closed(fault.reason)),
         Today::Faulty(fault) => Finding::Quarantined(fault),
         Today::Keyless(told) => match pixel::find(store, *told).await? {
@@ -94,14 +110,14 @@ async fn prepared(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Resu
     Ok(Arrival { raw, received_at: record.received_at, source: Some(source), finding, again })
 }
 
-/// `None` where it is no report on a closed route, or was not kept whole: of one that was cut no one knows what
-/// it said.
-fn today(terms: &Terms, record: &Postback) -> Option<Today> {
+/// `None` where it is no report that may count later, or was not kept whole: of one that was cut no one knows
+/// what it said.
+fn today(terms: &Terms, by: By, record: &Postback) -> Option<Today> {
     let was = record.verdict.fault().filter(|fault| fault.may_reopen())?;
     let raw = record.raw.as_ref()?;
     let (read, has_offer) = match raw.reporter.as_deref()? {
         Reporter::Keyless(keyless) => {
-            let caller = Caller { keyless, sender: sender(terms, raw, keyless) };
+            let caller = Caller { keyless, sender: sender(terms, by, raw, keyless) };
             let read =
                 pixel::read(&terms.rules, raw.query(), caller).map(|told| Today::Keyless(Box::new(told)));
             (read, pixel::names_offer(&terms.rules, raw.query(), keyless.spelling))
@@ -119,14 +135,18 @@ fn today(terms: &Terms, record: &Postback) -> Option<Today> {
     })
 }
 
-/// Whose a report is that was kept, by the proxies that are declared now.
-fn sender(terms: &Terms, raw: &RawRequest, keyless: &Keyless) -> Option<Sender> {
-    let Some((connection, farther)) = keyless.hops.split_last() else {
+/// Whose a report is that was kept. One that was hidden stays hidden, but for a person: by the proxies that are
+/// declared now.
+fn sender(terms: &Terms, by: By, raw: &RawRequest, keyless: &Keyless) -> Option<Sender> {
+    let Some((named, address)) = keyless.hidden() else {
         return raw.peer.map(|address| Sender { address, hidden_by: None });
     };
-    let hops = farther.iter().rev().copied().map(Some);
+    if by == By::Configuration {
+        return Some(Sender { address, hidden_by: Some(HidingProxy::Undeclared(address)) });
+    }
+    let hops = named.iter().rev().copied().map(Some);
     // It was kept with its hops because something forwarded it.
-    Some(forwarding::sender(*connection, hops, || true, &terms.trusted_proxies))
+    Some(forwarding::sender(address, hops, || true, &terms.trusted_proxies))
 }
 
 /// What a call of the API said. Whether its key reached the offer was looked at when it was received.
@@ -142,7 +162,7 @@ fn keyed(
     network::read(&params, offer, (&terms.zone, received_at))
 }
 
-/// Reads again all reports on routes that are open now, the oldest first. Answers how many, and leaves one line
+/// Reads again all reports on routes that are open now, but those that wait for a person, the oldest first. Answers how many, and leaves one line
 /// in the log.
 ///
 /// # Errors
@@ -210,7 +230,7 @@ async fn take(
 ) -> Result<(), StoreError> {
     let (mut arrivals, mut outcomes) = (Vec::with_capacity(reports.len()), Vec::new());
     for seq in reports {
-        match prepared(store, terms, *seq, now).await {
+        match prepared(store, (terms, By::Configuration), *seq, now).await {
             Ok(arrival) => arrivals.push(arrival),
             Err(refused) => outcomes.push(Err(refused)),
         }
@@ -275,14 +295,16 @@ async fn open_of(
     }
 }
 
-/// Whether it is a whole report that is more today than one on a closed route.
+/// Whether it is a whole report that is more today than one on a closed route. Room for further sales is a
+/// person's to make.
 fn is_ready(record: &Postback, terms: &Terms) -> bool {
-    today(terms, record).is_some_and(|today| !matches!(today, Today::Closed(_)))
+    let code = record.verdict.fault().and_then(|fault| fault.code);
+    code != Some(RejectionCode::TooManyFurtherSales)
+        && today(terms, By::Configuration, record).is_some_and(|today| !matches!(today, Today::Closed(_)))
 }
 
 /// Whether reports may be taken by `now` that were not by `before`.
-pub fn differ(before: &Terms, now: &Terms) -> bool {
-    let had = |offer: &Offer| before.rules.offer(&offer.id).map(|had| had.reports.clone());
-    before.trusted_proxies != now.trusted_proxies
-        || now.rules.offers.values().any(|offer| had(offer).as_ref() != Some(&offer.reports))
+pub fn differ(before: &Rulebook, now: &Rulebook) -> bool {
+    let had = |offer: &Offer| before.offer(&offer.id).map(|had| &had.reports);
+    now.offers.values().any(|offer| had(offer) != Some(&offer.reports))
 }

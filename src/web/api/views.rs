@@ -14,9 +14,10 @@ use crate::domain::missing_click::no_click;
 use crate::domain::money::Money;
 use crate::domain::offer::{PayoutFrom, Placement};
 use crate::domain::omission::{MORE, Omissions};
-use crate::domain::postback::{EncodedBody, Inflation, Postback};
+use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
+use crate::domain::reporter::Reporter;
 use crate::domain::unsent::{self, Circumstances, Unsent};
 use crate::store::{ListedDelivery, Page, Trace};
 
@@ -323,6 +324,13 @@ fn consent(consent: Consent) -> Value {
     json!({"ad_user_data": consent.ad_user_data, "ad_personalization": consent.ad_personalization})
 }
 
+/// The addresses that headers named on the way of a report whose sender a proxy hid, the farthest first: no
+/// declared proxy stood for them. Null for everything else.
+pub fn forwarded_for(raw: &RawRequest) -> Value {
+    let Some(Reporter::Keyless(keyless)) = raw.reporter.as_deref() else { return Value::Null };
+    keyless.hidden().map_or(Value::Null, |(named, _)| json!(named))
+}
+
 /// A record of the raw log. Bytes that are not UTF-8 are shown as `\xNN`; `raw_base64` has them all.
 pub fn postback(postback: &Postback) -> Value {
     use base64::Engine;
@@ -335,6 +343,7 @@ pub fn postback(postback: &Postback) -> Value {
             "body": shown(&raw.body),
             "body_base64": base64(&raw.body),
             "peer": raw.peer.map(|peer| peer.to_string()),
+            "forwarded_for": forwarded_for(raw),
             "received_body": raw.encoded.as_ref().map(received_body),
         })
     });

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::domain::postback::RawRequest;
-use crate::web::api::views::{received_body, shown};
+use crate::web::api::views::{forwarded_for, received_body, shown};
 
 /// The most kinds of odd bytes that are named below a text; all are marked in it.
 const MOST_NAMED: usize = 8;
@@ -18,6 +18,7 @@ pub fn request(raw: &RawRequest) -> Value {
         "content_type": raw.content_type,
         "received_body": raw.encoded.as_ref().map(received_body),
         "peer": raw.peer.map(|peer| peer.to_string()),
+        "forwarded_for": forwarded_for(raw),
     })
 }
 
