@@ -248,7 +248,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
         spelling: Spelling::Short,
         visitor: None,
         user_agent: None,
-        hops: Vec::new(),
+        hops: ["203.0.113.9", "10.9.0.7"].map(|hop| hop.parse().unwrap()).into(),
     };
     let fault = closed.reports.closed(&closed.id, keyless.route, None).unwrap();
     let raw = RawRequest {
@@ -266,6 +266,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     };
     world.pages.reports.rules = offers(closed);
     world.get("/quarantine").await.shows(&again).shows("takes no reports by <code>server</code>");
+    world.get("/quarantine").await.shows("Forwarded for <code>203.0.113.9</code>: so its headers said");
     world.post(&again, &[]).await;
     world.get("/quarantine").await.shows(&again).shows("was not mapped again");
     world.pages.reports.rules = offers(offer("565"));
