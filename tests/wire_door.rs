@@ -269,7 +269,7 @@ where
     };
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
     let now = std::time::Instant::now();
-    exchange::converse(Arc::new(door), io, peer, Arc::new(Idle::new(now, now))).await;
+    exchange::converse(Arc::new(door), io, (peer, None), Arc::new(Idle::new(now, now))).await;
     recorder
 }
 

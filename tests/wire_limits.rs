@@ -304,7 +304,7 @@ async fn bodies_that_are_received_at_the_same_time_take_bounded_memory_and_stran
 #[test]
 fn memory_is_held_in_steps_and_given_back() {
     let memory = Memory::new(128 * 1024);
-    let (mut one, mut two) = (memory.part(), memory.part());
+    let (mut one, mut two) = (memory.part(None), memory.part(None));
     assert!(one.covers(FREE_BYTES) && !one.covers(FREE_BYTES + 1));
     assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "half of it");
     assert!(!two.grow_to(FREE_BYTES + 1, SentBy::Stranger));
@@ -317,6 +317,27 @@ fn memory_is_held_in_steps_and_given_back() {
     assert!(!one.grow_to(FREE_BYTES + 1, SentBy::Stranger), "what others hold counts too");
     drop(two);
     assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger));
+}
+
+#[test]
+fn one_address_holds_an_eighth_of_what_strangers_may() {
+    let memory = Memory::new(1024 * 1024);
+    let home = |last: u8| Some(std::net::IpAddr::from([203, 0, 113, last]));
+    let body = FREE_BYTES + 32 * 1024;
+    let (mut one, mut two, mut three) = (memory.part(home(1)), memory.part(home(1)), memory.part(home(1)));
+    assert!(one.grow_to(body, SentBy::Stranger) && two.grow_to(body, SentBy::Stranger));
+    assert!(!three.grow_to(FREE_BYTES + 1, SentBy::Stranger), "64 KiB of 512 are an eighth");
+    assert!(three.grow_to(body, SentBy::Known), "a key is no stranger's");
+    let mut others: Vec<_> = (2..=7).map(|last| memory.part(home(last))).collect();
+    assert!(others.iter_mut().all(|other| other.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger)));
+    let mut proxy = memory.part(None);
+    assert!(!proxy.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "strangers hold their half");
+    drop(one);
+    assert!(two.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "what one gave back its address may have");
+    drop(others);
+    assert!(proxy.grow_to(FREE_BYTES + 416 * 1024, SentBy::Stranger), "who is exempt has no share");
+    two.give_back();
+    assert!(two.grow_to(FREE_BYTES + 32 * 1024, SentBy::Stranger));
 }
 
 #[test]

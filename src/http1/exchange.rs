@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -51,15 +51,20 @@ pub struct Door<H> {
     pub is_https: bool,
 }
 
-/// Serves one connection until it ends. `idle` is told when it rests, and may ask it to end.
-pub async fn converse<H, T>(door: Arc<Door<H>>, io: T, peer: SocketAddr, idle: Arc<Idle>)
-where
+/// Serves one connection until it ends. `home`: the address against whose share it counts, if any. `idle` is
+/// told when it rests, and may ask it to end.
+pub async fn converse<H, T>(
+    door: Arc<Door<H>>,
+    io: T,
+    (peer, home): (SocketAddr, Option<IpAddr>),
+    idle: Arc<Idle>,
+) where
     H: Handler,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let slot = Arc::new(Slot::new(Arc::clone(&door.stopping), Arc::clone(&idle)));
     let sender = Box::new(Peer { handler: Arc::clone(&door.handler), address: peer });
-    let wire = Wire::new(io, Arc::clone(&door.limits), sender, (Arc::clone(&slot), door.memory.part()));
+    let wire = Wire::new(io, Arc::clone(&door.limits), sender, (Arc::clone(&slot), door.memory.part(home)));
     // Counted for this connection alone: the door's own count would be fought over by every request.
     let handler = Arc::clone(&door.handler);
     let upper = Arc::new(Upper { handler, slot, peer, is_https: door.is_https });

@@ -1,7 +1,10 @@
 //! How much memory the requests that are being received may take together.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 /// What a connection may hold uncounted: nearly every request fits in it.
 pub const FREE_BYTES: usize = 16 * 1024;
@@ -9,11 +12,20 @@ pub const FREE_BYTES: usize = 16 * 1024;
 const STEP_BYTES: usize = 16 * 1024;
 /// Strangers may have this part of all; the rest is for senders who are known.
 const STRANGERS: usize = 2;
+/// One address may have this part of what strangers may have.
+const SHARE: usize = 8;
 
 /// The memory of one listener's requests.
 pub struct Memory {
     most: usize,
-    held: AtomicUsize,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    all: usize,
+    /// Of strangers, by address.
+    by_home: HashMap<IpAddr, usize>,
 }
 
 /// Who sends a request.
@@ -27,25 +39,48 @@ pub enum SentBy {
 impl Memory {
     /// At most so many bytes, beyond what each connection may hold uncounted.
     pub fn new(most: usize) -> Arc<Memory> {
-        Arc::new(Memory { most, held: AtomicUsize::new(0) })
+        Arc::new(Memory { most, held: Mutex::default() })
     }
 
-    /// A connection's part of it: nothing as yet.
-    pub fn part(self: &Arc<Self>) -> Hold {
-        Hold { memory: Arc::clone(self), bytes: 0 }
+    /// A connection's part of it: nothing as yet. `home`: whose share it counts against, if anyone's.
+    pub fn part(self: &Arc<Self>, home: Option<IpAddr>) -> Hold {
+        Hold { memory: Arc::clone(self), home, bytes: 0, of_share: 0 }
+    }
+}
+
+impl Held {
+    /// Takes so many bytes, if both sums stay within these bounds.
+    fn take(&mut self, bytes: usize, most: usize, share: Option<(IpAddr, usize)>) -> bool {
+        let more = |held: usize, most: usize| held.checked_add(bytes).filter(|held| *held <= most);
+        let Some(all) = more(self.all, most) else { return false };
+        if let Some((home, most)) = share {
+            let Some(of_home) = more(self.by_home.get(&home).copied().unwrap_or(0), most) else {
+                return false;
+            };
+            self.by_home.insert(home, of_home);
+        }
+        self.all = all;
+        true
     }
 
-    fn take(&self, bytes: usize, by: SentBy) -> bool {
-        let most = if by == SentBy::Known { self.most } else { self.most / STRANGERS };
-        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= most);
-        self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    fn give_back(&mut self, bytes: usize, of_share: Option<(IpAddr, usize)>) {
+        self.all = self.all.saturating_sub(bytes);
+        let Some((home, part)) = of_share else { return };
+        let Some(held) = self.by_home.get_mut(&home) else { return };
+        *held = held.saturating_sub(part);
+        if *held == 0 {
+            self.by_home.remove(&home);
+        }
     }
 }
 
 /// What one connection holds; given back when it is dropped.
 pub struct Hold {
     memory: Arc<Memory>,
+    home: Option<IpAddr>,
     bytes: usize,
+    /// As many of them count against its address's share.
+    of_share: usize,
 }
 
 impl Hold {
@@ -58,9 +93,15 @@ impl Hold {
     pub fn grow_to(&mut self, bytes: usize, by: SentBy) -> bool {
         let wanted = bytes.saturating_sub(FREE_BYTES).next_multiple_of(STEP_BYTES);
         let more = wanted.saturating_sub(self.bytes);
-        let has_room = self.memory.take(more, by);
+        let strangers = self.memory.most / STRANGERS;
+        let (most, share) = match by {
+            SentBy::Known => (self.memory.most, None),
+            SentBy::Stranger => (strangers, self.home.map(|home| (home, strangers / SHARE))),
+        };
+        let has_room = self.memory.held.lock().take(more, most, share);
         if has_room {
             self.bytes += more;
+            self.of_share += share.map_or(0, |_| more);
         }
         has_room
     }
@@ -68,8 +109,9 @@ impl Hold {
     /// Gives all of it back.
     pub fn give_back(&mut self) {
         if self.bytes > 0 {
-            self.memory.held.fetch_sub(self.bytes, Ordering::AcqRel);
-            self.bytes = 0;
+            let of_share = self.home.map(|home| (home, self.of_share));
+            self.memory.held.lock().give_back(self.bytes, of_share);
+            (self.bytes, self.of_share) = (0, 0);
         }
     }
 }

@@ -116,8 +116,8 @@ pub struct Limits {
     pub headers: usize,
     /// The largest body in bytes, chunk framing not counted; beyond it 413.
     pub body_bytes: usize,
-    /// The most memory in bytes of all requests that are being received; half of it for strangers. Beyond it
-    /// 503.
+    /// The most memory in bytes of all requests that are being received; half of it for strangers, of which
+    /// one address gets an eighth. Beyond it 503.
     pub memory_bytes: usize,
     /// From a head's first byte to its last; also how long a new connection may stay silent. Then 408.
     pub head: Duration,

@@ -93,6 +93,8 @@ pub enum Admission {
 pub struct Seated {
     connections: Arc<Connections>,
     number: usize,
+    /// Whose share it counts against, if anyone's.
+    pub home: Option<IpAddr>,
     pub idle: Arc<Idle>,
     /// Whether another connection of the address was asked to leave for this one.
     pub is_at_share: bool,
@@ -138,6 +140,7 @@ impl Connections {
         Admission::Seated(Seated {
             connections: Arc::clone(self),
             number,
+            home,
             idle,
             is_at_share: at_share.is_some(),
         })

@@ -238,14 +238,14 @@ async fn welcome<H: Handler>(
         debug!(%error, "connection lost before it began");
         return;
     }
-    let idle = Arc::clone(&seated.idle);
+    let (idle, home) = (Arc::clone(&seated.idle), seated.home);
     let Some(tls) = tls else {
-        return converse(door, stream, peer, idle).await;
+        return converse(door, stream, (peer, home), idle).await;
     };
     let handshake = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream));
     tokio::select! {
         shaken = handshake => match shaken {
-            Ok(Ok(stream)) => converse(door, stream, peer, idle).await,
+            Ok(Ok(stream)) => converse(door, stream, (peer, home), idle).await,
             Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
             Err(_) => debug!("TLS handshake took too long"),
         },
