@@ -231,50 +231,60 @@ fn a_server_behind_an_undeclared_proxy_is_told_so_and_a_person_takes_it_once_the
         let is_declared = || world.forwarded(forwarded, "Y2") == "SUCCESS\n";
         assert!(wait_until(Duration::from_secs(10), is_declared), "one that is received now is taken");
         assert_eq!(retried(named), (200, "accepted".to_owned()));
-        assert_eq!(retried(stranger), (200, "quarantined".to_owned()));
-        let codes: Vec<String> =
-            world.quarantined().iter().map(|one| word(one, "reason_code").to_owned()).collect();
-        assert!(codes.contains(&"endpoint_closed".to_owned()), "it may not report: {codes:?}");
+        let before = world.quarantined();
+        assert!(before.contains(stranger));
+        assert_eq!(retried(stranger).0, 409, "it may not report");
+        assert_eq!(world.quarantined(), before, "a try in vain leaves nothing behind");
     }
 }
 
 /// A proxy that passes on what its clients write lets them write who they are: nothing that was received while
 /// it was not declared is believed because it is declared later.
 #[test]
-fn what_was_received_through_an_undeclared_proxy_is_never_taken_without_a_person() {
-    let open = "report_by = [\"server\"]";
-    let closed = "report_by = [\"api\"]";
+fn what_headers_said_through_an_undeclared_proxy_counts_only_where_a_person_says_so() {
+    let (open, closed) = ("report_by = [\"server\"]", "report_by = [\"api\"]");
     let (none, declared) = ("trusted_proxies = []\n", "trusted_proxies = [\"127.0.0.1\"]\n");
     let mut world = of_named_servers(none);
     world.forwarded("203.0.113.9", "FORGED-1");
     world.reload(open, closed);
     let is_closed = || world.forwarded("203.0.113.9", "FORGED-2").starts_with("endpoint_closed: ");
     assert!(wait_until(Duration::from_secs(10), is_closed));
-    world.reload(closed, open);
-    world.reload(none, declared);
-    let (direct, _) = world.visitor();
-    let path = format!("/p.ashx?o=565&r={direct}&t=REAL&f=pb");
-    let real = || visit(&world.relay, "GET", path.as_bytes(), "X-Forwarded-For: 203.0.113.9\r\n").text();
-    assert!(wait_until(Duration::from_secs(10), || real().starts_with("SUCCESS")));
-    // The one that was kept for its closed endpoint says now what it waits for.
-    let waits = || {
-        let kept = world.quarantined();
-        kept.iter().all(|one| one["reason_code"] == "sender_behind_proxy").then_some(kept)
+    let pixel = |world: &World, id: &str| {
+        let (click, _) = world.visitor();
+        browse(&world.relay, &format!("/pixel.gif?offer=565&click_id={click}&transaction_id={id}"));
     };
-    assert!(wait_until(Duration::from_secs(10), || waits().is_some()), "{:?}", world.quarantined());
-    let kept = waits().unwrap();
-    // A start is no person, either.
-    let config = std::fs::read_to_string(world.folder.path().join("postbridge.toml")).unwrap();
-    world.relay.kill();
-    let setup = crate::relay::Setup::cake_to_meta(world.folder.path(), "127.0.0.1:9".parse().unwrap());
-    world.relay = setup.run(&config).unwrap();
-    // The button on its page is one.
-    let first = kept.iter().find(|one| one["raw"]["line"].as_str().unwrap().contains("FORGED-1")).unwrap();
-    let taken = world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(first, "id")), "");
+    pixel(&world, "PIXEL-1");
+    let kept = world.quarantined();
+    world.reload(none, declared);
+    world.reload(closed, "report_by = [\"server\", \"pixel\"]");
+    assert_eq!(word(&world.waits_for(1)[0], "transaction_id"), "PIXEL-1", "it had no sender to believe");
+    // Neither is a start a person, nor is an offer that takes reports from anywhere now.
+    for (had, now) in [("", ""), ("report_from = [\"203.0.113.0/24\"]", "")] {
+        let config = std::fs::read_to_string(world.folder.path().join("postbridge.toml")).unwrap();
+        world.relay.kill();
+        let setup = crate::relay::Setup::cake_to_meta(world.folder.path(), "127.0.0.1:9".parse().unwrap());
+        world.relay = setup.run(&config.replace(had, now)).unwrap();
+        pixel(&world, &format!("AFTER{}", had.len()));
+    }
+    let refused: Vec<Value> =
+        kept.into_iter().filter(|one| one["reason_code"] == "sender_behind_proxy").collect();
+    let left = world.quarantined();
+    assert!(!refused.is_empty() && refused.iter().all(|one| left.contains(one)), "{left:?}");
+    let taken =
+        world.relay.post(&format!("/api/v1/postbacks/{}/retry", word(refused.last().unwrap(), "id")), "");
     assert_eq!(word(&taken.json(), "status"), "accepted", "{}", taken.text());
-    let all: Vec<Value> = world.conversions();
-    let ids: Vec<&str> = all.iter().map(|one| word(one, "transaction_id")).collect();
-    assert_eq!(ids, ["FORGED-1", "REAL"]);
+}
+
+#[test]
+fn what_a_program_on_a_declared_proxys_machine_reported_is_taken_once_its_endpoint_is_open_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let proxied = "trusted_proxies = [\"127.0.0.1\"]\n";
+    let world = World { relay: relay_with(folder.path(), proxied, "report_by = [\"api\"]", ""), folder };
+    let (click, _) = world.visitor();
+    assert!(world.server(&format!("r={click}&t=S1")).starts_with("endpoint_closed: "));
+    let open = "report_by = [\"server\"]\nreport_from = [\"127.0.0.1\"]";
+    world.reload("report_by = [\"api\"]", open);
+    assert_eq!(word(&world.waits_for(1)[0], "transaction_id"), "S1");
 }
 
 #[test]

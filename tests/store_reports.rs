@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use postbridge::domain::built_in;
 use postbridge::domain::conversion::{Conversion, Dedup, EventClaim};
-use postbridge::domain::event::EventName;
-use postbridge::domain::ids::{ConversionId, SourceId};
+use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::Verdict;
-use postbridge::domain::remark::Remark;
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::rulebook::{Rulebook, usual};
 use postbridge::domain::status::Status;
-use postbridge::store::{Arrival, ConversionRef, PurgeBefore, Receipt, Store};
+use postbridge::store::{Arrival, PurgeBefore, Receipt, Store};
 
 use crate::store_ground::*;
 use crate::store_offers::{arrive_together, by_network, capped, now_of, offer, rules_of};
@@ -23,7 +21,6 @@ conformance! {
     of_reports_decided_together_exactly_one_counts,
     the_first_of_a_click_is_found_after_a_reopening_and_a_change,
     what_waits_or_is_rejected_takes_no_transaction_id_from_another_click,
-    a_rejected_sale_that_another_click_reports_once_more_waits_for_a_person,
     a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next,
     a_report_without_a_transaction_id_is_the_first_sale_again,
     with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits,
@@ -65,12 +62,6 @@ fn by_click<'a>(transaction: impl Into<Option<&'a str>>, click: impl Into<Option
         mapped.click = None;
     }
     arrival
-}
-
-fn of_event(arrival: &mut Arrival, event: EventName) {
-    if let postbridge::store::Finding::Mapped(mapped) = &mut arrival.finding {
-        mapped.draft.event = EventClaim::Named(event);
-    }
 }
 
 /// A person gives it this status.
@@ -135,15 +126,10 @@ fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(ground: 
         let told = |arrival: Arrival| wait(store.arrive(arrival)).unwrap();
         // Once they are known, they are repeats of themselves, and answer for every other click.
         let [nine, eight, seven] = real.get_or_insert_with(|| {
-            let reports = [
-                (by_click("T9", "buyer"), None),
-                (by_click("T8", "buyer-2"), Some(conversion_of(&rejected.verdict))),
-                (by_click("T7", "buyer-3"), Some(conversion_of(&clickless.verdict))),
-            ];
-            reports.map(|(arrival, rejected_before)| {
-                let receipt = told(arrival);
+            [("T9", "buyer"), ("T8", "buyer-2"), ("T7", "buyer-3")].map(|(transaction, click)| {
+                let receipt = told(by_click(transaction, click));
                 assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
-                waits_because_of(&now_of(store, &receipt), rejected_before);
+                assert_eq!(now_of(store, &receipt).status, Status::Approved);
                 conversion_of(&receipt.verdict)
             })
         });
@@ -159,48 +145,6 @@ fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(ground: 
             assert_eq!(told(arrival).verdict, Verdict::Duplicate { conversion: of });
         }
     });
-}
-
-/// It waits since the first sale of its transaction id does not count; `None`: it counts.
-fn waits_because_of(conversion: &Conversion, rejected_before: Option<ConversionId>) {
-    let status = if rejected_before.is_some() { Status::Pending } else { Status::Approved };
-    let remark = rejected_before.map(|first| Remark::TransactionRejectedBefore { first });
-    assert_eq!((conversion.status, &conversion.remarks), (status, &Vec::from_iter(remark)));
-}
-
-fn a_rejected_sale_that_another_click_reports_once_more_waits_for_a_person(ground: &Ground) {
-    for (rejected, sale, clicks) in [
-        (Status::Rejected, "T1", ["a1", "a2", "a3", "a4"]),
-        (Status::Scrubbed, "T2", ["b1", "b2", "b3", "b4"]),
-    ] {
-        let store = ground.open();
-        let mut paid_again = offer("565");
-        paid_again.reports.further = FurtherSales::Count;
-        store.govern(rules(paid_again));
-        // At first it is a lead, then a sale: one transaction is one report.
-        let mut lead = by_click(sale, clicks[0]);
-        of_event(&mut lead, EventName::parse("Lead").unwrap());
-        let first = now_of(&*store, &wait(store.arrive(lead)).unwrap());
-        give(&*store, &first, rejected);
-        let mut waiting = Vec::new();
-        for click in &clicks[1..3] {
-            let receipt = wait(store.arrive(by_click(sale, *click))).unwrap();
-            let conversion = now_of(&*store, &receipt);
-            waits_because_of(&conversion, Some(first.id));
-            assert_eq!(conversion.disposition, None, "nothing but a person approves it");
-            waiting.push(conversion);
-        }
-        give(&*store, &waiting[0], Status::Approved);
-        let which = ConversionRef::Id(waiting[0].id);
-        waits_because_of(&wait(store.conversion_now(which)).unwrap().unwrap(), None);
-        // Its own click's report is the rejected one again, whatever is reported of it.
-        let own = wait(store.arrive(by_click(sale, clicks[0]))).unwrap();
-        assert_eq!(own.verdict, Verdict::Duplicate { conversion: first.id });
-        // Approved after all, it answers for every click that is new.
-        give(&*store, &first, Status::Approved);
-        let third = wait(store.arrive(by_click(sale, clicks[3]))).unwrap();
-        assert_eq!(third.verdict, Verdict::Duplicate { conversion: first.id });
-    }
 }
 
 fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(ground: &Ground) {

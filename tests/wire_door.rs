@@ -261,7 +261,7 @@ where
     let recorder = Arc::new(Recorder::default());
     let door = exchange::Door {
         handler: Arc::clone(&recorder),
-        memory: Memory::new(limits.memory_bytes),
+        memory: Memory::new(limits.memory_bytes, limits.body_bytes),
         limits: Arc::new(limits),
         stopping: Arc::new(AtomicBool::new(false)),
         stopped: Notify::new(),

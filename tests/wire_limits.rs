@@ -303,7 +303,7 @@ async fn bodies_that_are_received_at_the_same_time_take_bounded_memory_and_stran
 
 #[test]
 fn memory_is_held_in_steps_and_given_back() {
-    let memory = Memory::new(128 * 1024);
+    let memory = Memory::new(128 * 1024, 1024);
     let (mut one, mut two) = (memory.part(None), memory.part(None));
     assert!(one.covers(FREE_BYTES) && !one.covers(FREE_BYTES + 1));
     assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "half of it");
@@ -321,7 +321,7 @@ fn memory_is_held_in_steps_and_given_back() {
 
 #[test]
 fn one_address_holds_an_eighth_of_what_strangers_may() {
-    let memory = Memory::new(1024 * 1024);
+    let memory = Memory::new(1024 * 1024, 1024);
     let home = |last: u8| Some(std::net::IpAddr::from([203, 0, 113, last]));
     let body = FREE_BYTES + 32 * 1024;
     let (mut one, mut two, mut three) = (memory.part(home(1)), memory.part(home(1)), memory.part(home(1)));
@@ -338,6 +338,9 @@ fn one_address_holds_an_eighth_of_what_strangers_may() {
     assert!(proxy.grow_to(FREE_BYTES + 416 * 1024, SentBy::Stranger), "who is exempt has no share");
     two.give_back();
     assert!(two.grow_to(FREE_BYTES + 32 * 1024, SentBy::Stranger));
+    let of_large_bodies = Memory::new(1024 * 1024, 128 * 1024);
+    let mut large = of_large_bodies.part(home(1));
+    assert!(large.grow_to(256 * 1024, SentBy::Stranger), "the largest body that is allowed has room");
 }
 
 #[test]

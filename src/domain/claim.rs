@@ -22,7 +22,7 @@ pub struct Claim {
 pub enum Role {
     /// It is approved, or pending by the offer's terms: a further report of its click waits.
     Counts,
-    /// It waits for a person: see [`held`].
+    /// It waits for a person as a further sale.
     Waits,
 }
 
@@ -84,10 +84,10 @@ pub(in crate::domain) fn key(offer: &OfferId, event: &EventName, of: &str) -> St
     format!("{offer}\n{event}\n{of}")
 }
 
-/// Why the conversion waits for a person, where another one of its click or its transaction id was first.
+/// Why the conversion waits for a person, where another one of its click was first.
 pub fn held(conversion: &Conversion) -> Option<&Remark> {
-    let is_pending = conversion.status == Status::Pending;
-    conversion.remarks.iter().find(|remark| remark.asks_a_person()).filter(|_| is_pending)
+    let further = |remark: &&Remark| matches!(remark, Remark::SecondSaleOfClick { .. });
+    conversion.remarks.iter().find(further).filter(|_| conversion.status == Status::Pending)
 }
 
 /// See [`held`].

@@ -107,8 +107,7 @@ fn first_keyless<F: Facts>(
     let mut conversion = fresh(draft, arrived);
     conversion.once = Some(event);
     earning::settle(rules, &mut conversion, draft, joined, facts)?;
-    let rejected_before = ids.as_ref().and_then(|ids| ids.rejected_before);
-    if let Err(surplus) = once::hold(rules, &mut conversion, rejected_before, facts)? {
+    if let Err(surplus) = once::hold_further(rules, &mut conversion, facts)? {
         return Ok(Decision::Surplus(surplus));
     }
     let (id, note) = match ids {

@@ -73,13 +73,11 @@ pub enum Earlier {
 pub struct Ids {
     counts: ConversionId,
     waits: ConversionId,
-    /// The first conversion of its transaction id, where that has another click and is rejected or scrubbed.
-    pub rejected_before: Option<ConversionId>,
 }
 
 impl Ids {
-    /// One that waits for a person leaves the transaction id to a sale that counts.
-    pub fn of(&self, conversion: &Conversion) -> ConversionId {
+    /// One that waits as a further sale leaves the transaction id to a sale that counts.
+    pub fn of(self, conversion: &Conversion) -> ConversionId {
         if is_held(conversion) { self.waits } else { self.counts }
     }
 }
@@ -99,9 +97,8 @@ impl Known {
     /// Looks up whether the report is one of a conversion that is known.
     ///
     /// The first conversion of a transaction id that counts answers for it, whatever the click of a later report.
-    /// One that does not count (it waits for a person, or is rejected or scrubbed) answers only for its own click:
-    /// it may be made up, and must not take the place of another click's real sale. Where it is rejected or
-    /// scrubbed, the other click's waits for a person: it may be the same sale, reported once more to be paid.
+    /// One that does not count (it waits as a further sale, or is rejected or scrubbed) answers only for its own
+    /// click: it may be made up, and must not take the place of another click's real sale.
     ///
     /// # Errors
     /// Only those of the look-ups.
@@ -111,17 +108,13 @@ impl Known {
         (offer, meant): (&OfferId, &Meant),
         facts: &F,
     ) -> Result<Earlier, F::Error> {
-        let mut ids = match (self.of_event(source, (offer, &meant.event), facts)?, &meant.before) {
-            (Earlier::None(ids), Some(_)) => ids,
-            (earlier, _) => return Ok(earlier),
-        };
-        if let Some(before) = &meant.before {
-            match self.of_event(source, (offer, before), facts)? {
-                repeated @ Earlier::Repeated(_) => return Ok(repeated),
-                Earlier::None(other) => ids.rejected_before = ids.rejected_before.or(other.rejected_before),
-            }
+        let earlier = self.of_event(source, (offer, &meant.event), facts)?;
+        if let (Earlier::None(_), Some(before)) = (&earlier, &meant.before)
+            && let repeated @ Earlier::Repeated(_) = self.of_event(source, (offer, before), facts)?
+        {
+            return Ok(repeated);
         }
-        Ok(Earlier::None(ids))
+        Ok(earlier)
     }
 
     fn of_event<F: Facts>(
@@ -136,7 +129,7 @@ impl Known {
             Known::Visitor(visitor) => key(offer, event, &format!("visitor:{visitor}")),
         };
         let shared = ConversionId::derive_keyed(source, &key);
-        let mut ids = Ids { counts: shared, waits: shared, rejected_before: None };
+        let mut ids = Ids { counts: shared, waits: shared };
         let mut earlier = facts.conversion(&shared)?;
         match self {
             Known::Transaction { click: Some(click), .. } => {
@@ -144,9 +137,8 @@ impl Known {
                 if let Some(own) = facts.conversion(&ids.waits)? {
                     return Ok(Earlier::Repeated(Box::new(own)));
                 }
-                if let Some(first) = earlier.take_if(|earlier| !answers(earlier, click)) {
-                    ids.counts = ids.waits;
-                    ids.rejected_before = role(&first).is_none().then_some(first.id);
+                if earlier.as_ref().is_some_and(|earlier| !answers(earlier, click)) {
+                    (earlier, ids.counts) = (None, ids.waits);
                 }
             }
             Known::Click(click) if earlier.is_none() => {
@@ -164,46 +156,41 @@ fn answers(conversion: &Conversion, click: &str) -> bool {
     role(conversion) == Some(Role::Counts) || click_of(&conversion.attribution).as_deref() == Some(click)
 }
 
-/// Lets a report on a route without a key wait for a person where it is a further sale of its click, offer and
-/// event, which anyone who has seen a click's id can report, or where its transaction id is that of a sale of
-/// another click that does not count (`rejected_before`).
+/// Lets a further sale of a click, offer and event wait for a person, where a route without a key reported it:
+/// anyone who has seen a click id can report more of them.
 ///
 /// # Errors
 /// The outer ones are the look-ups'; the inner says that as many wait as may.
-pub fn hold<F: Facts>(
+pub fn hold_further<F: Facts>(
     rules: &Rulebook,
     conversion: &mut Conversion,
-    rejected_before: Option<ConversionId>,
     facts: &F,
 ) -> Result<Result<(), Fault>, F::Error> {
     if matches!(conversion.status, Status::Rejected | Status::Scrubbed) {
         return Ok(Ok(()));
     }
-    let Some(claim) = Claim::of(conversion) else { return Ok(Ok(())) };
-    let further = first_of_claim(rules, conversion, facts)?;
-    let further = further.map(|first| Remark::SecondSaleOfClick { first: first.id });
-    let rejected = || rejected_before.map(|first| Remark::TransactionRejectedBefore { first });
-    let Some(why) = further.or_else(rejected) else { return Ok(Ok(())) };
+    let Some((claim, first)) = first_of_claim(rules, conversion, facts)? else { return Ok(Ok(())) };
     if facts.waiting_on_click(&claim)? >= MOST_WAITING {
         return Ok(Err(too_many_wait()));
     }
     conversion.status = Status::Pending;
     conversion.disposition = None;
-    conversion.remarks.push(why);
+    conversion.remarks.push(Remark::SecondSaleOfClick { first: first.id });
     Ok(Ok(()))
 }
 
-/// The other conversion that counts for this one's claim on its click, where one does.
+/// The conversion's claim on its click, and the other one that counts for it, where one does.
 fn first_of_claim<F: Facts>(
     rules: &Rulebook,
     conversion: &Conversion,
     facts: &F,
-) -> Result<Option<Conversion>, F::Error> {
+) -> Result<Option<(Claim, Conversion)>, F::Error> {
     let Some(claim) = Claim::of(conversion) else { return Ok(None) };
     if rules.offer(claim.offer()).is_some_and(|offer| offer.reports.further == FurtherSales::Count) {
         return Ok(None);
     }
-    Ok(facts.first_of_click(&claim)?.filter(|first| first.id != conversion.id))
+    let first = facts.first_of_click(&claim)?.filter(|first| first.id != conversion.id);
+    Ok(first.map(|first| (claim, first)))
 }
 
 /// Why a conversion is not joined to the click that a repeat brought it, where another one counts for that click
@@ -218,7 +205,7 @@ pub fn taken_click<F: Facts>(
     facts: &F,
 ) -> Result<Option<String>, F::Error> {
     let first = first_of_claim(rules, joined, facts)?;
-    Ok(first.map(|first| {
+    Ok(first.map(|(_, first)| {
         format!(
             "it stays without the click that was named: the click has had its sale of this offer and event, {}",
             first.id

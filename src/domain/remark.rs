@@ -29,9 +29,6 @@ pub enum Remark {
     /// A route without a key reported it, and the first sale of its click, offer and event is another one:
     /// it waits for a person.
     SecondSaleOfClick { first: ConversionId },
-    /// A route without a key reported it, and the first sale of its transaction id has another click and is
-    /// rejected or scrubbed: it waits for a person.
-    TransactionRejectedBefore { first: ConversionId },
 }
 
 impl Remark {
@@ -47,13 +44,7 @@ impl Remark {
             Remark::NoClick { .. } => "no_click",
             Remark::TransactionReused { .. } => "transaction_reused",
             Remark::SecondSaleOfClick { .. } => "second_sale_of_click",
-            Remark::TransactionRejectedBefore { .. } => "transaction_rejected_before",
         }
-    }
-
-    /// Whether a pending conversion waits for a person because of it.
-    pub fn asks_a_person(&self) -> bool {
-        matches!(self, Remark::SecondSaleOfClick { .. } | Remark::TransactionRejectedBefore { .. })
     }
 
     /// The field it is about, as templates name it: `traits.phone`, `payout`…
@@ -65,9 +56,7 @@ impl Remark {
             Remark::PersonalizationNotExpressed => "ad_personalization",
             Remark::PayoutScaled { .. } | Remark::PercentWithoutAmount { .. } => "payout",
             Remark::NoClick { .. } => "click_id",
-            Remark::TransactionReused { .. }
-            | Remark::SecondSaleOfClick { .. }
-            | Remark::TransactionRejectedBefore { .. } => "transaction_id",
+            Remark::TransactionReused { .. } | Remark::SecondSaleOfClick { .. } => "transaction_id",
         }
     }
 
@@ -114,10 +103,6 @@ impl Remark {
                 "its click has had its sale of this offer and event: {first}. Anyone who has seen a click id can \
                  report more of them, so it waits until a person approves it. Where one visitor buys several \
                  times, `repeat = true` in the offer's table counts such sales at once"
-            ),
-            Remark::TransactionRejectedBefore { first } => format!(
-                "the first sale of its transaction id, {first}, has another click and does not count. So that no \
-                 rejected sale is reported once more by another click, it waits until a person approves it"
             ),
         }
     }

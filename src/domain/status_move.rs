@@ -3,6 +3,7 @@
 use crate::domain::claim;
 use crate::domain::conversion::{Cause, Change, Conversion, Role};
 use crate::domain::history::push_change;
+use crate::domain::remark::Remark;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -132,7 +133,7 @@ fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conver
     // Why it had its old status is known from now on by the history alone.
     what.extend(moved.reason.take().map(|reason| format!("reason: {reason} → none")));
     if claim::is_held(conversion) {
-        moved.remarks.retain(|remark| !remark.asks_a_person());
+        moved.remarks.retain(|remark| !matches!(remark, Remark::SecondSaleOfClick { .. }));
     }
     push_change(&mut moved, now, cause, what);
     moved

@@ -18,6 +18,8 @@ const SHARE: usize = 8;
 /// The memory of one listener's requests.
 pub struct Memory {
     most: usize,
+    /// The most that one address may hold of the strangers' part.
+    share: usize,
     held: Mutex<Held>,
 }
 
@@ -37,9 +39,11 @@ pub enum SentBy {
 }
 
 impl Memory {
-    /// At most so many bytes, beyond what each connection may hold uncounted.
-    pub fn new(most: usize) -> Arc<Memory> {
-        Arc::new(Memory { most, held: Mutex::default() })
+    /// At most so many bytes, beyond what each connection may hold uncounted. An address has room for a body of
+    /// `body` bytes at least, and for the buffer that grows to it.
+    pub fn new(most: usize, body: usize) -> Arc<Memory> {
+        let share = (most / STRANGERS / SHARE).max(body.saturating_mul(2));
+        Arc::new(Memory { most, share, held: Mutex::default() })
     }
 
     /// A connection's part of it: nothing as yet. `home`: whose share it counts against, if anyone's.
@@ -96,7 +100,7 @@ impl Hold {
         let strangers = self.memory.most / STRANGERS;
         let (most, share) = match by {
             SentBy::Known => (self.memory.most, None),
-            SentBy::Stranger => (strangers, self.home.map(|home| (home, strangers / SHARE))),
+            SentBy::Stranger => (strangers, self.home.map(|home| (home, self.memory.share))),
         };
         let has_room = self.memory.held.lock().take(more, most, share);
         if has_room {

@@ -58,16 +58,17 @@ enum By {
 enum Today {
     Keyless(Box<pixel::Told>),
     Keyed(Box<Told>),
-    /// It waits on, for this reason: as when it was kept, or its offer is not configured now.
+    /// It waits on, for this reason: its route is closed, or its offer is not configured now.
     Closed(Fault),
-    /// A person has to fix it, or its route is closed for another reason than it was.
+    /// A person has to fix it.
     Faulty(Fault),
 }
 
-/// Reads one report again, for a person. It keeps the time at which it was received; what it causes counts from `now`.
+/// Reads one report again, for a person. It keeps the time at which it was received; what it causes counts from
+/// `now`.
 ///
 /// # Errors
-/// When it is no report on a closed route, the route is closed still, or the store fails.
+/// When it is no report that may count later, its route is closed still, or the store fails.
 pub async fn again(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Receipt, AgainRefused> {
     let arrival = prepared(store, (terms, By::Person), seq, now).await?;
     store.arrive(arrival).await.map_err(refused)
@@ -113,7 +114,7 @@ async fn prepared(
 /// `None` where it is no report that may count later, or was not kept whole: of one that was cut no one knows
 /// what it said.
 fn today(terms: &Terms, by: By, record: &Postback) -> Option<Today> {
-    let was = record.verdict.fault().filter(|fault| fault.may_reopen())?;
+    record.verdict.fault().filter(|fault| fault.may_reopen())?;
     let raw = record.raw.as_ref()?;
     let (read, has_offer) = match raw.reporter.as_deref()? {
         Reporter::Keyless(keyless) => {
@@ -130,18 +131,18 @@ fn today(terms: &Terms, by: By, record: &Postback) -> Option<Today> {
     };
     Some(match read {
         Ok(today) => today,
-        Err(fault) if fault.code == was.code || !has_offer => Today::Closed(fault),
+        Err(fault) if fault.may_reopen() || !has_offer => Today::Closed(fault),
         Err(fault) => Today::Faulty(fault),
     })
 }
 
-/// Whose a report is that was kept. One that was hidden stays hidden, but for a person: by the proxies that are
-/// declared now.
+/// Whose a report is that was kept, by the proxies that are declared now; but only a person believes what headers
+/// said when no declared proxy stood for them.
 fn sender(terms: &Terms, by: By, raw: &RawRequest, keyless: &Keyless) -> Option<Sender> {
     let Some((named, address)) = keyless.hidden() else {
         return raw.peer.map(|address| Sender { address, hidden_by: None });
     };
-    if by == By::Configuration {
+    if by == By::Configuration && !named.is_empty() {
         return Some(Sender { address, hidden_by: Some(HidingProxy::Undeclared(address)) });
     }
     let hops = named.iter().rev().copied().map(Some);
@@ -162,8 +163,8 @@ fn keyed(
     network::read(&params, offer, (&terms.zone, received_at))
 }
 
-/// Reads again all reports on routes that are open now, but those that wait for a person, the oldest first. Answers how many, and leaves one line
-/// in the log.
+/// Reads again all reports on routes that are open now, the oldest first, but those that wait for a person.
+/// Answers how many, and leaves one line in the log.
 ///
 /// # Errors
 /// Only the store's.
@@ -295,12 +296,25 @@ async fn open_of(
     }
 }
 
-/// Whether it is a whole report that is more today than one on a closed route. Room for further sales is a
-/// person's to make.
+/// Whether it is a whole report that is more today than one on a closed route, and no person has to look at it.
 fn is_ready(record: &Postback, terms: &Terms) -> bool {
-    let code = record.verdict.fault().and_then(|fault| fault.code);
-    code != Some(RejectionCode::TooManyFurtherSales)
+    !waits_for_a_person(record)
         && today(terms, By::Configuration, record).is_some_and(|today| !matches!(today, Today::Closed(_)))
+}
+
+/// Whether only a person takes it: it was refused for its sender, whom headers name that no declared proxy stood
+/// for; or it found no room among the further sales of its click, which is a person's to make.
+fn waits_for_a_person(record: &Postback) -> bool {
+    let reporter = record.raw.as_ref().and_then(|raw| raw.reporter.as_deref());
+    let is_named = || match reporter {
+        Some(Reporter::Keyless(keyless)) => keyless.hidden().is_some_and(|(named, _)| !named.is_empty()),
+        Some(Reporter::Keyed) | None => false,
+    };
+    match record.verdict.fault().and_then(|fault| fault.code) {
+        Some(RejectionCode::TooManyFurtherSales) => true,
+        Some(RejectionCode::SenderBehindProxy) => is_named(),
+        _ => false,
+    }
 }
 
 /// Whether reports may be taken by `now` that were not by `before`.

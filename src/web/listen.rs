@@ -61,7 +61,7 @@ pub async fn serve<H: Handler>(
 ) {
     let door = Arc::new(Door {
         handler,
-        memory: Memory::new(settings.limits.memory_bytes),
+        memory: Memory::new(settings.limits.memory_bytes, settings.limits.body_bytes),
         is_https: settings.tls.is_some(),
         limits: Arc::new(settings.limits),
         stopping: Arc::new(AtomicBool::new(false)),

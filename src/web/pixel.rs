@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::clock::Clock;
 use crate::domain::built_in::PIXEL;
-use crate::domain::claim::held;
+use crate::domain::claim::is_held;
 use crate::domain::missing_click::no_click;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::remark::Remark;
@@ -57,6 +57,10 @@ enum Word {
 
 /// The word that callers of `p.ashx` look for.
 const SUCCESS: &str = "SUCCESS";
+
+/// What is said of a sale that waits because its click has had one.
+const FURTHER: &str = "second_sale_of_click: this click has had its sale of this event; the further one waits \
+                       until the network approves it";
 
 /// Whether a path is a conversion pixel's.
 pub fn is_pixel(path: &str) -> bool {
@@ -204,21 +208,11 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError
         return Ok(Word::Not(format!("it does not count: {why}")));
     }
     let code = |remark: Remark| format!("{}: {}", remark.code(), remark.sentence());
-    let waits = held(&conversion).map(|why| format!("{}: {}", why.code(), waits_because(why)));
-    let said = repeat.map(str::to_owned).into_iter().chain(no_click(&conversion).map(code)).chain(waits);
+    // Which sale was the first is the network's business.
+    let further = is_held(&conversion).then(|| FURTHER.to_owned());
+    let said = repeat.map(str::to_owned).into_iter().chain(no_click(&conversion).map(code)).chain(further);
     let said: Vec<String> = said.collect();
     Ok(Word::Success(Some(said.join("; ")).filter(|said| !said.is_empty())))
-}
-
-/// Why a sale waits for a person, as its reporter hears it: which sale was the first is the network's business.
-fn waits_because(why: &Remark) -> &'static str {
-    match why {
-        Remark::TransactionRejectedBefore { .. } => {
-            "the first sale of this transaction id has another click and does not count; this one waits until the \
-             network approves it"
-        }
-        _ => "this click has had its sale of this event; the further one waits until the network approves it",
-    }
 }
 
 /// `f=js|img|pb`; without it a frame.
