@@ -12,8 +12,8 @@ use postbridge::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::rulebook::{Rulebook, usual};
-use postbridge::ingest::pixel;
-use postbridge::store::Store;
+use postbridge::ingest::submit::{Received, submit};
+use postbridge::store::{Finding, Store};
 use postbridge::web::auth::Tokens;
 
 use crate::pages_ground::{TOKEN, World, noon};
@@ -259,7 +259,11 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
         encoded: None,
         reporter: Some(Box::new(Reporter::Keyless(keyless))),
     };
-    let receipt = pixel::quarantine(world.store.as_ref(), raw, noon(), fault).await.unwrap();
+    let receipt = {
+        let source = SourceId::parse("pixel").ok();
+        let received = Received { source, raw, received_at: noon() };
+        submit(world.store.as_ref(), received, Finding::Quarantined(fault)).await.unwrap()
+    };
     let again = format!("/postbacks/{}/map-again", receipt.postback);
     let offers = |offer: Offer| {
         Arc::new(Rulebook { offers: [(offer.id.clone(), Arc::new(offer))].into(), ..Rulebook::default() })

@@ -4,19 +4,21 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::attribution::Attribution;
+use crate::domain::built_in;
 use crate::domain::click::{Pairs, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Offer;
-use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::postback::{Fault, Verdict};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::reading;
-use crate::store::{Arrival, ConversionRef, Finding, MappedArrival, Store, StoreError};
+use crate::ingest::submit::{Received, count, submit, with_click};
+use crate::store::{ConversionRef, Finding, Store, StoreError};
 use crate::template::macros::detect::Use;
 use crate::template::source::param_fault::{unread_repeats, usable};
 use crate::template::source::params::{Params, shown};
@@ -40,14 +42,6 @@ pub struct Told {
     pub params: Pairs,
     /// What was left out and why.
     pub note: Option<String>,
-}
-
-/// A report as it arrived: secrets are masked in `raw`.
-#[derive(Debug, Clone)]
-pub struct Incoming {
-    pub source: SourceId,
-    pub raw: RawRequest,
-    pub received_at: Time,
 }
 
 /// What a report came to, after it is durable.
@@ -154,12 +148,12 @@ pub fn named_offer<'a>(
 ///
 /// # Errors
 /// Only the store's: whatever the caller told is data.
-pub async fn report(store: &dyn Store, incoming: Incoming, told: Told) -> Result<Reported, StoreError> {
-    let mapped = mapped(store, incoming.source.clone(), told).await?;
+pub async fn report(store: &dyn Store, received: Received, draft: Draft) -> Result<Reported, StoreError> {
+    let mapped = with_click(store, draft).await?;
     let is_known = mapped.click.is_some();
-    let finding = Finding::Mapped(Box::new(mapped));
-    let verdict = arrive(store, incoming, finding).await?;
-    match &verdict {
+    let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
+    count(built_in::API, &receipt);
+    match &receipt.verdict {
         Verdict::Quarantined(fault) if is_known => Ok(Reported::AnotherOffer(fault.clone())),
         Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(Reported::NoClick),
         Verdict::Accepted { conversion }
@@ -175,31 +169,14 @@ pub async fn report(store: &dyn Store, incoming: Incoming, told: Told) -> Result
     }
 }
 
-/// A report with its click, looked up here so that the one writer thread need not.
-///
-/// # Errors
-/// Only the store's.
-pub async fn mapped(store: &dyn Store, source: SourceId, told: Told) -> Result<MappedArrival, StoreError> {
-    let click = store.find_click(&told.click_id).await?;
-    Ok(MappedArrival { draft: draft(source, told), click })
-}
-
 /// Keeps a report that cannot be read, with what is wrong.
 ///
 /// # Errors
 /// Only the store's.
-pub async fn quarantine(store: &dyn Store, incoming: Incoming, fault: Fault) -> Result<(), StoreError> {
-    arrive(store, incoming, Finding::Quarantined(fault)).await.map(|_| ())
-}
-
-async fn arrive(store: &dyn Store, incoming: Incoming, finding: Finding) -> Result<Verdict, StoreError> {
-    let Incoming { source, raw, received_at } = incoming;
-    let label = source.to_string();
-    let receipt =
-        store.arrive(Arrival { raw, received_at, source: Some(source), finding, again: None }).await?;
-    let verdict = receipt.verdict.word();
-    metrics::counter!("postbridge_postbacks_total", "source" => label, "verdict" => verdict).increment(1);
-    Ok(receipt.verdict)
+pub async fn quarantine(store: &dyn Store, received: Received, fault: Fault) -> Result<(), StoreError> {
+    let receipt = submit(store, received, Finding::Quarantined(fault)).await?;
+    count(built_in::API, &receipt);
+    Ok(())
 }
 
 /// Whoever took a scrubbed one back made it count: then the click's age is no news any more.

@@ -17,12 +17,12 @@ use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::offer::Offer;
 use crate::domain::once::Meant;
-use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::postback::Fault;
 use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
 use crate::domain::rulebook::Rulebook;
 use crate::domain::text::trim;
-use crate::domain::time::Time;
-use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::ingest::submit::with_click;
+use crate::store::{MappedArrival, Store, StoreError};
 use crate::template::macros::detect::{Judged, Use, judge};
 use crate::template::source::html_repair;
 use crate::template::source::param_fault::{unread_repeats, usable};
@@ -134,44 +134,11 @@ fn dialect(spelling: Spelling) -> &'static Dialect {
 /// # Errors
 /// The outer ones are the store's; the inner says that the click is of another offer.
 pub async fn find(store: &dyn Store, told: Told) -> Result<Result<MappedArrival, Fault>, StoreError> {
-    let Told(draft) = told;
-    let click = match draft.click_id.as_deref() {
-        Some(given) => store.find_click(given).await?,
-        None => None,
-    };
-    Ok(match click.as_ref().and_then(|found| misplaced(&draft, found)) {
+    let mapped = with_click(store, told.0).await?;
+    Ok(match mapped.click.as_ref().and_then(|found| misplaced(&mapped.draft, found)) {
         Some(fault) => Err(fault),
-        None => Ok(MappedArrival { draft, click }),
+        None => Ok(mapped),
     })
-}
-
-/// Takes a conversion in and answers when that is durable.
-///
-/// # Errors
-/// Only the store's.
-pub async fn receive(
-    store: &dyn Store,
-    mapped: MappedArrival,
-    raw: RawRequest,
-    received_at: Time,
-) -> Result<Receipt, StoreError> {
-    let source = Some(mapped.draft.source.clone());
-    let finding = Finding::Mapped(Box::new(mapped));
-    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
-}
-
-/// Keeps a request that is no conversion, with what is wrong.
-///
-/// # Errors
-/// Only the store's.
-pub async fn quarantine(
-    store: &dyn Store,
-    raw: RawRequest,
-    received_at: Time,
-    fault: Fault,
-) -> Result<Receipt, StoreError> {
-    let (source, finding) = (SourceId::parse(built_in::PIXEL).ok(), Finding::Quarantined(fault));
-    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
 }
 
 /// Reads parameters, and notes what it leaves out.

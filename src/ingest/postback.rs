@@ -9,7 +9,8 @@ use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::time::Time;
-use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::ingest::submit::{Received, resubmission, submit, with_click};
+use crate::store::{Finding, Receipt, Store, StoreError};
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::params::Params;
 
@@ -65,30 +66,9 @@ pub async fn receive(
     incoming: Incoming,
 ) -> Result<Receipt, StoreError> {
     let finding = find(store, network, &incoming).await?;
+    let Incoming { raw, received_at, .. } = incoming;
     let source = Some(network.policy.source.clone());
-    store
-        .arrive(Arrival {
-            raw: incoming.raw,
-            received_at: incoming.received_at,
-            source,
-            finding,
-            again: None,
-        })
-        .await
-}
-
-/// Keeps a request that was turned away.
-///
-/// # Errors
-/// Only the store's.
-pub async fn refuse(
-    store: &dyn Store,
-    raw: RawRequest,
-    received_at: Time,
-    source: Option<SourceId>,
-    fault: Fault,
-) -> Result<Receipt, StoreError> {
-    store.arrive(Arrival { raw, received_at, source, finding: Finding::Refused(fault), again: None }).await
+    submit(store, Received { source, raw, received_at }, finding).await
 }
 
 /// Why a record cannot be mapped again.
@@ -139,31 +119,27 @@ pub async fn again(
     let query = raw.query().to_vec();
     let incoming = Incoming { raw, received_at: record.received_at, query };
     let finding = find(store, &network, &incoming).await?;
-    let arrival = Arrival {
-        raw: incoming.raw,
-        received_at: incoming.received_at,
-        source: Some(source),
-        finding,
-        again: Some(Again { of: seq, now }),
-    };
-    store.arrive(arrival).await.map_err(|error| match error {
-        StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
-        error => AgainRefused::Store(error),
-    })
+    let Incoming { raw, received_at, .. } = incoming;
+    let received = Received { source: Some(source), raw, received_at };
+    let arrival = resubmission(received, finding, seq, now);
+    store.arrive(arrival).await.map_err(AgainRefused::by_the_store)
+}
+
+impl AgainRefused {
+    pub(in crate::ingest) fn by_the_store(error: StoreError) -> AgainRefused {
+        match error {
+            StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
+            error => AgainRefused::Store(error),
+        }
+    }
 }
 
 async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {
     let raw = &incoming.raw;
     let draft =
         network.read(&incoming.query, raw).and_then(|params| network.map(&params, incoming.received_at));
-    let draft = match draft {
-        Ok(draft) => draft,
-        Err(fault) => return Ok(Finding::Quarantined(fault)),
-    };
-    // Looked up here so that the one writer thread need not; it looks again only for what is missing.
-    let click = match draft.click_id.as_deref() {
-        Some(given) => store.find_click(given).await?,
-        None => None,
-    };
-    Ok(Finding::Mapped(Box::new(MappedArrival { draft, click })))
+    Ok(match draft {
+        Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
+        Err(fault) => Finding::Quarantined(fault),
+    })
 }

@@ -22,7 +22,8 @@ use crate::domain::time::Time;
 use crate::ingest::network::{self, Told};
 use crate::ingest::pixel::{self, Caller};
 use crate::ingest::postback::AgainRefused;
-use crate::store::{Again, Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
+use crate::ingest::submit::{Received, resubmission, with_click};
+use crate::store::{Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
 use crate::template::source::params::{Listed, Params};
 use crate::template::source::request;
 
@@ -71,14 +72,7 @@ enum Today {
 /// When it is no report that may count later, its route is closed still, or the store fails.
 pub async fn again(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Receipt, AgainRefused> {
     let arrival = prepared(store, (terms, By::Person), seq, now).await?;
-    store.arrive(arrival).await.map_err(refused)
-}
-
-fn refused(error: StoreError) -> AgainRefused {
-    match error {
-        StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
-        error => AgainRefused::Store(error),
-    }
+    store.arrive(arrival).await.map_err(AgainRefused::by_the_store)
 }
 
 /// What one report is to the store by today's terms.
@@ -104,11 +98,13 @@ async fn prepared(
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
             Err(fault) => Finding::Quarantined(fault),
         },
-        Today::Keyed(told) => Finding::Mapped(Box::new(network::mapped(store, source.clone(), *told).await?)),
+        Today::Keyed(told) => {
+            Finding::Mapped(Box::new(with_click(store, network::draft(source.clone(), *told)).await?))
+        }
     };
     let raw = record.raw.ok_or(AgainRefused::Purged)?;
-    let again = Some(Again { of: seq, now });
-    Ok(Arrival { raw, received_at: record.received_at, source: Some(source), finding, again })
+    let received = Received { source: Some(source), raw, received_at: record.received_at };
+    Ok(resubmission(received, finding, seq, now))
 }
 
 /// `None` where it is no report that may count later, or was not kept whole: of one that was cut no one knows
@@ -238,7 +234,9 @@ async fn take(
     }
     // All are handed over before the first is waited for.
     let waiting: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
-    outcomes.extend(join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(refused)));
+    outcomes.extend(
+        join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(AgainRefused::by_the_store)),
+    );
     let mut failed = None;
     for outcome in outcomes {
         match outcome {

@@ -13,9 +13,10 @@ use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
+use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::ingest::visit::{self, Browser, Carried, Sight};
 use crate::store::consent::ConsentArrival;
-use crate::store::{Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::store::{Finding, Store, StoreError};
 use crate::template::macros::detect::{Judged, Use, judge};
 use crate::template::source::params::shown;
 
@@ -193,27 +194,23 @@ fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
     draft
 }
 
-/// An event as it arrived, read or not.
-pub struct Incoming {
-    pub raw: RawRequest,
-    pub received_at: Time,
-    pub told: Result<TagEvent, Fault>,
-}
-
 /// Takes an event in. It leaves a record as a postback does, also where it cannot be read.
 ///
 /// # Errors
 /// Only the store's.
-pub async fn event(store: &dyn Store, incoming: Incoming) -> Result<Receipt, StoreError> {
-    let Incoming { raw, received_at, told } = incoming;
-    let (source, finding) = match told.and_then(draft) {
-        Err(fault) => (SourceId::parse(built_in::TAG).ok(), Finding::Quarantined(fault)),
-        Ok(draft) => {
-            let click = store.find_click(draft.click_id.as_deref().unwrap_or_default()).await?;
-            (Some(draft.source.clone()), Finding::Mapped(Box::new(MappedArrival { draft, click })))
-        }
+pub async fn event(
+    store: &dyn Store,
+    (raw, received_at): (RawRequest, Time),
+    told: Result<TagEvent, Fault>,
+) -> Result<(), StoreError> {
+    let finding = match told.and_then(draft) {
+        Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
+        Err(fault) => Finding::Quarantined(fault),
     };
-    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
+    let source = SourceId::parse(built_in::TAG).ok();
+    let receipt = submit(store, Received { source, raw, received_at }, finding).await?;
+    count(built_in::TAG, &receipt);
+    Ok(())
 }
 
 /// Once for a click id and link; an event that is no click on a link, once for a click id, its name and

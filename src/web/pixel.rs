@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::clock::Clock;
 use crate::domain::built_in::PIXEL;
 use crate::domain::claim::is_held;
+use crate::domain::ids::SourceId;
 use crate::domain::missing_click::no_click;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::remark::Remark;
@@ -17,8 +18,9 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::pixel::{self, Caller};
+use crate::ingest::submit::{Received, count, submit};
 use crate::ingest::visit::Carried;
-use crate::store::{ConversionRef, Receipt, Store, StoreError};
+use crate::store::{ConversionRef, Finding, Receipt, Store, StoreError};
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
@@ -102,7 +104,7 @@ impl Pixels {
         let caller = Caller { keyless: &keyless, sender: Some(asked.sender) };
         let told = pixel::read(&self.rules, request.query, caller);
         let line = target::masked_values(&asked.head.line);
-        let call = Received { line, keyless, peer: request.client, at: now };
+        let call = PixelCall { line, keyless, peer: request.client, at: now };
         let word = match told {
             Ok(told) => self.take(told, call).await,
             Err(fault) => self.turn_away(call, fault).await,
@@ -110,25 +112,28 @@ impl Pixels {
         word.map_or_else(answer::unavailable, |word| form.says(&word))
     }
 
-    async fn take(&self, told: pixel::Told, call: Received) -> Option<Word> {
+    async fn take(&self, told: pixel::Told, call: PixelCall) -> Option<Word> {
         let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
         self.finished(async move {
             let receipt = match pixel::find(store.as_ref(), told).await? {
-                Ok(mapped) => match pixel::receive(store.as_ref(), mapped, call.raw(None), call.at).await {
-                    Err(StoreError::Surplus(fault)) => {
-                        return keep(store.as_ref(), &budget, call, *fault).await;
+                Ok(mapped) => {
+                    match submit(store.as_ref(), call.received(None), Finding::Mapped(Box::new(mapped))).await
+                    {
+                        Err(StoreError::Surplus(fault)) => {
+                            return keep(store.as_ref(), &budget, call, *fault).await;
+                        }
+                        received => received?,
                     }
-                    received => received?,
-                },
+                }
                 Err(fault) => return keep(store.as_ref(), &budget, call, fault).await,
             };
-            count(&receipt);
+            count(PIXEL, &receipt);
             worded(store.as_ref(), &receipt).await
         })
         .await
     }
 
-    async fn turn_away(&self, call: Received, fault: Fault) -> Option<Word> {
+    async fn turn_away(&self, call: PixelCall, fault: Fault) -> Option<Word> {
         let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
         self.finished(async move { keep(store.as_ref(), &budget, call, fault).await }).await
     }
@@ -146,7 +151,7 @@ impl Pixels {
 }
 
 /// A call as it was received.
-struct Received {
+struct PixelCall {
     /// The request line, secrets masked.
     line: Vec<u8>,
     keyless: Keyless,
@@ -154,10 +159,10 @@ struct Received {
     at: Time,
 }
 
-impl Received {
+impl PixelCall {
     /// What is kept of it: anyone can send any number of bytes. One that failed for its route alone is kept with
     /// what it takes to read it again, unless it is too long for that.
-    fn raw(&self, fault: Option<&Fault>) -> RawRequest {
+    fn received(&self, fault: Option<&Fault>) -> Received {
         let may_reopen = fault.is_some_and(Fault::may_reopen);
         let room = STRANGER_BYTES.checked_sub(self.line.len()).filter(|_| may_reopen);
         let reporter = room.map(|room| {
@@ -167,7 +172,8 @@ impl Received {
         });
         let line = self.line.get(..STRANGER_BYTES).unwrap_or(&self.line).to_vec();
         let peer = Some(self.peer);
-        RawRequest { line, content_type: None, body: Vec::new(), peer, encoded: None, reporter }
+        let raw = RawRequest { line, content_type: None, body: Vec::new(), peer, encoded: None, reporter };
+        Received { source: SourceId::parse(PIXEL).ok(), raw, received_at: self.at }
     }
 }
 
@@ -175,21 +181,16 @@ impl Received {
 async fn keep(
     store: &dyn Store,
     budget: &RefusalBudget,
-    call: Received,
+    call: PixelCall,
     fault: Fault,
 ) -> Result<Word, StoreError> {
     if !budget.keeps_one() {
         metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
         return Ok(Word::Not(fault.sentence()));
     }
-    let receipt = pixel::quarantine(store, call.raw(Some(&fault)), call.at, fault).await?;
-    count(&receipt);
+    let receipt = submit(store, call.received(Some(&fault)), Finding::Quarantined(fault)).await?;
+    count(PIXEL, &receipt);
     worded(store, &receipt).await
-}
-
-fn count(receipt: &Receipt) {
-    let verdict = receipt.verdict.word();
-    metrics::counter!("postbridge_postbacks_total", "source" => PIXEL, "verdict" => verdict).increment(1);
 }
 
 /// What a receipt means to who told it. A conversion that was scrubbed does not count, and says why; one

@@ -19,7 +19,8 @@ use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
 use crate::http1::fault as wire;
 use crate::ingest::postback::{self, Incoming, Network};
-use crate::store::{Receipt, Store};
+use crate::ingest::submit::{Received, submit};
+use crate::store::{Finding, Receipt, Store};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
 use crate::web::body_mask::masked_body;
@@ -342,8 +343,8 @@ impl Postbacks {
         if !self.health.disk_space().records_postbacks() {
             return;
         }
-        if let Err(error) = postback::refuse(self.store.as_ref(), raw, self.clock.now(), source, fault).await
-        {
+        let received = Received { source, raw, received_at: self.clock.now() };
+        if let Err(error) = submit(self.store.as_ref(), received, Finding::Refused(fault)).await {
             self.health.store_failed(&error);
         }
     }

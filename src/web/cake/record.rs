@@ -5,7 +5,8 @@ use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::postback::Fault;
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
-use crate::ingest::network::{self, Incoming, Reported, Told};
+use crate::ingest::network::{self, Reported, Told};
+use crate::ingest::submit::Received;
 use crate::template::source::params::{Params, shown};
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{Recorded, text};
@@ -22,19 +23,19 @@ impl NetworkApi {
         let source = SourceId::parse(built_in::API);
         let source = source.map_err(|error| Fault::new(error.to_string(), "tell the network"))?;
         let now = self.clock.now();
-        let mut incoming = Incoming { source, raw: call.raw(), received_at: now };
+        let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };
         let told = match params.and_then(|params| self.told_of(caller, &params, now)) {
             Ok(told) => told,
             Err(fault) => {
                 if fault.may_reopen() {
-                    incoming.raw.reporter = Some(Box::new(Reporter::Keyed));
+                    received.raw.reporter = Some(Box::new(Reporter::Keyed));
                 }
-                network::quarantine(self.store.as_ref(), incoming, fault.clone()).await?;
+                network::quarantine(self.store.as_ref(), received, fault.clone()).await?;
                 return Err(Stop::Asked(fault));
             }
         };
         let (click, offer) = (told.click_id.clone(), told.offer.clone());
-        match network::report(self.store.as_ref(), incoming, told).await? {
+        match network::report(self.store.as_ref(), received, network::draft(source, told)).await? {
             Reported::Taken(conversion) => {
                 let number = self.numbering(caller).await?.number(conversion.seq);
                 Ok(text(&Recorded::of(&conversion, number)))

@@ -10,14 +10,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::clock::{self, Clock};
-use crate::domain::built_in::TAG;
 use crate::domain::click_size::ClickSize;
 use crate::domain::decision::join;
 use crate::domain::ids::VisitorId;
 use crate::domain::offer::Placement;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, Incoming, SeenClick, TagAnswer, TagClick, TagEvent, Told, Whose};
+use crate::ingest::tag::{self, Caller, SeenClick, TagAnswer, TagClick, TagEvent, Told, Whose};
 use crate::ingest::visit::Sight;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
@@ -281,7 +280,6 @@ impl Tag {
             Ok(event) => Ok(TagEvent { note: join(event.note, cut), ..event }),
             Err(fault) => Err(kept::cut_fault(fault, cut)),
         };
-        let incoming = Incoming { raw, received_at: now, told };
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
             if let Some(said) = said
@@ -290,13 +288,8 @@ impl Tag {
                 health.store_failed(&error);
                 return answer::unavailable();
             }
-            match tag::event(store.as_ref(), incoming).await {
-                Ok(receipt) => {
-                    let verdict = receipt.verdict.word();
-                    metrics::counter!("postbridge_postbacks_total", "source" => TAG, "verdict" => verdict)
-                        .increment(1);
-                    answer
-                }
+            match tag::event(store.as_ref(), (raw, now), told).await {
+                Ok(()) => answer,
                 Err(error) => {
                     health.store_failed(&error);
                     answer::unavailable()

@@ -1,0 +1,53 @@
+//! The one way a report becomes a write: whatever it turned out to be, it leaves a record, and is durable when this
+//! answers.
+
+use crate::domain::conversion::Draft;
+use crate::domain::ids::{Seq, SourceId};
+use crate::domain::postback::RawRequest;
+use crate::domain::time::Time;
+use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+
+/// A report as it was received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// `None` where no one knows whose it is.
+    pub source: Option<SourceId>,
+    /// Secrets are masked.
+    pub raw: RawRequest,
+    pub received_at: Time,
+}
+
+/// Writes a report with what it turned out to be.
+///
+/// # Errors
+/// Only the store's: whatever was sent is data.
+pub async fn submit(store: &dyn Store, received: Received, finding: Finding) -> Result<Receipt, StoreError> {
+    let Received { source, raw, received_at } = received;
+    store.arrive(Arrival { raw, received_at, source, finding, again: None }).await
+}
+
+/// The same for the record `of` that is read again: it keeps the time at which it was received, and what it causes
+/// counts from `now`.
+pub fn resubmission(received: Received, finding: Finding, of: Seq, now: Time) -> Arrival {
+    let Received { source, raw, received_at } = received;
+    Arrival { raw, received_at, source, finding, again: Some(Again { of, now }) }
+}
+
+/// A report with the click that it names, looked up here so that the one writer thread need not; that looks again
+/// only for what is missing.
+///
+/// # Errors
+/// Only the store's.
+pub async fn with_click(store: &dyn Store, draft: Draft) -> Result<MappedArrival, StoreError> {
+    let click = match draft.click_id.as_deref() {
+        Some(given) => store.find_click(given).await?,
+        None => None,
+    };
+    Ok(MappedArrival { draft, click })
+}
+
+/// Counts a report by what became of it.
+pub fn count(source: &str, receipt: &Receipt) {
+    let (source, verdict) = (source.to_owned(), receipt.verdict.word());
+    metrics::counter!("postbridge_postbacks_total", "source" => source, "verdict" => verdict).increment(1);
+}
