@@ -135,7 +135,7 @@ fn an_unknown_key_of_the_toml_has_a_line_and_a_suggestion() {
     one(&toml_problems(&format!("max_age_hour = 1\n{TOML}")), &["destination.toml:1", "max_age_hours"]);
     one(
         &toml_problems(&format!("{TOML}requird = true\n")),
-        &["destination.toml:10", "`requird` in `[setting]`", "`required`?"],
+        &["destination.toml:10", "`requird` in [[setting]]", "`required`?"],
     );
     one(
         &toml_problems(&format!("{TOML}[reply]\n[[reply.rule]]\nthen = \"delivered\"\nstatsu = [200]\n")),
@@ -165,7 +165,7 @@ then = "explode"
 "#;
     let problems = toml_problems(toml);
     for part in [
-        "`label` is missing",
+        "the file has no `label`",
         "`lable`",
         "sometimes",
         "max_age_hours",

@@ -131,7 +131,7 @@ sale = ""
         (3, "`tid` is named twice"),
         (4, "`postbak`"),
         (6, "`clickid`"),
-        (7, "`value` is of the type integer"),
+        (7, "`value` in [map] is an integer, not a text"),
         (9, "`aproved`"),
         (11, "`point`"),
         (13, "`hmac`"),
@@ -158,7 +158,7 @@ fn what_is_missing_is_named() {
         assert!(found.iter().any(|problem| problem.what.contains(key)), "{key}: {found:?}");
     }
     let silent = SMALL.replace("by_value", "value_required = []\n#");
-    assert!(problems(&silent).iter().any(|problem| problem.what.contains("nothing tells the event")));
+    assert!(problems(&silent).iter().any(|problem| problem.what.contains("nothing names the event")));
     let no_words = format!("{SMALL}\n").replace("[map]", "[map]\nstatus = \"st\"");
     assert!(problems(&no_words).iter().any(|problem| problem.what.contains("`status` is missing")));
     assert!(problems("name = ").iter().any(|problem| problem.at == "test.toml:1"));

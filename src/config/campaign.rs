@@ -9,10 +9,10 @@ use crate::config::names::OFFER;
 use crate::config::names::{AFFILIATE, CAMPAIGN};
 use crate::config::offer::{Affiliate, Campaign};
 use crate::config::outgoing::{self, Outgoing};
-use crate::config::read::Section;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::offer;
 use crate::domain::routing::Scope;
+use crate::template::toml_doc::table::Table;
 
 /// Who brings clicks, and what tells them of conversions.
 #[derive(Default)]
@@ -38,14 +38,14 @@ struct Known<'k> {
 
 /// Reads every `[[affiliate]]`, `[[campaign]]` and `[[postback]]`; what has a problem is left out, its
 /// problems kept. `offers` are the ids of all offers, also of those left out.
-pub fn read_all(root: &Section<'_>, offers: &[OfferId], creatives: &Creatives) -> Partners {
+pub fn read_all(root: &Table<'_>, offers: &[OfferId], creatives: &Creatives) -> Partners {
     let mut partners = Partners::default();
     let mut known =
         Known { offers, creatives, affiliates: Vec::new(), campaigns: Vec::new(), links: HashMap::new() };
-    for section in root.sections("affiliate", &[]) {
+    for section in root.tables("affiliate") {
         read_affiliate(root, section, &mut known.affiliates, &mut partners);
     }
-    for section in root.sections("campaign", &[]) {
+    for section in root.tables("campaign") {
         read_campaign(root, section, &mut known, &mut partners);
     }
     partners.outgoing.extend(outgoing::read_for_all(root));
@@ -54,8 +54,8 @@ pub fn read_all(root: &Section<'_>, offers: &[OfferId], creatives: &Creatives) -
 }
 
 fn read_affiliate<'a>(
-    root: &Section<'a>,
-    section: Section<'a>,
+    root: &Table<'a>,
+    section: Table<'a>,
     ids: &mut Vec<AffiliateId>,
     partners: &mut Partners,
 ) {
@@ -69,20 +69,12 @@ fn read_affiliate<'a>(
     }
 }
 
-fn read_campaign<'a>(
-    root: &Section<'a>,
-    section: Section<'a>,
-    known: &mut Known<'_>,
-    partners: &mut Partners,
-) {
+fn read_campaign<'a>(root: &Table<'a>, section: Table<'a>, known: &mut Known<'_>, partners: &mut Partners) {
     let id = CAMPAIGN.own(&section, &mut known.campaigns);
     let name = section.text("name").map(|text| text.value);
-    let given = section.require("offer", "\"565\"");
-    let offer = given.then(|| section.parsed("offer", |text| OFFER.one_of(text, known.offers))).flatten();
-    let given = section.require("affiliate", "\"200\"");
-    let affiliates = &known.affiliates;
+    let offer = section.required("offer", "\"565\"", |text| OFFER.one_of(text, known.offers));
     let affiliate =
-        given.then(|| section.parsed("affiliate", |text| AFFILIATE.one_of(text, affiliates))).flatten();
+        section.required("affiliate", "\"200\"", |text| AFFILIATE.one_of(text, &known.affiliates));
     let (creatives, is_right) = known.creatives.listed(&section, offer.as_ref());
     let scope = id.clone().map(Scope::Campaign);
     partners.outgoing.extend(outgoing::read_of(root, &section, scope));
@@ -98,7 +90,7 @@ fn read_campaign<'a>(
 
 /// A link by affiliate and creative means one campaign.
 fn check_links(
-    section: &Section<'_>,
+    section: &Table<'_>,
     (id, affiliate, creatives): (&CampaignId, &AffiliateId, &[CreativeId]),
     links: &mut HashMap<(AffiliateId, CreativeId), CampaignId>,
 ) {

@@ -3,7 +3,6 @@
 use crate::config::configuration::Config;
 use crate::config::destination::Destination;
 use crate::config::offer::Offer;
-use crate::config::read::Section;
 use crate::config::server::ApiToken;
 use crate::config::server_exposure;
 use crate::config::source::Source;
@@ -13,9 +12,10 @@ use crate::domain::offer::{Caps, OfferStatus};
 use crate::domain::reporter::ReportRoute;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::url::MacroUrl;
+use crate::template::toml_doc::table::Table;
 
 /// Keeps every remark. `root` is asked only for lines.
-pub fn remark(root: &Section<'_>, config: &Config) {
+pub fn remark(root: &Table<'_>, config: &Config) {
     warn_of_nothing(root, config);
     warn_of_unrouted(root, config);
     warn_of_idle_tag(root, config);
@@ -44,8 +44,8 @@ fn of_advertiser(token: &ApiToken) -> bool {
 }
 
 /// A file that is right and does nothing is surely not finished.
-fn warn_of_nothing(root: &Section<'_>, config: &Config) {
-    let warn = |what: &str, hint: &str| root.reader().warning(0, Problem::new(what, hint));
+fn warn_of_nothing(root: &Table<'_>, config: &Config) {
+    let warn = |what: &str, hint: &str| root.document().warning(0, Problem::new(what, hint));
     // Offers make a network of their own, which needs neither.
     if config.sources.is_empty() && config.offers.is_empty() {
         warn("there is no [[source]]: every postback will be refused", "add one for each network");
@@ -65,7 +65,7 @@ fn warn_of_nothing(root: &Section<'_>, config: &Config) {
 }
 
 /// What advertisers report goes to no destination that does not name it.
-fn warn_of_unrouted(root: &Section<'_>, config: &Config) {
+fn warn_of_unrouted(root: &Table<'_>, config: &Config) {
     let Some(first) = config.destinations.first() else { return };
     let names_whose = |destination: &Destination| destination.route.only.names_whose();
     if config.offers.is_empty() || config.destinations.iter().any(names_whose) {
@@ -79,7 +79,7 @@ fn warn_of_unrouted(root: &Section<'_>, config: &Config) {
 }
 
 /// The tag puts click ids onto links. Where a campaign is, it has clicks to record without any.
-fn warn_of_idle_tag(root: &Section<'_>, config: &Config) {
+fn warn_of_idle_tag(root: &Table<'_>, config: &Config) {
     let finds_links = |source: &Source| {
         let shape = source.template.link_query();
         source.template.link_param().is_some()
@@ -89,7 +89,7 @@ fn warn_of_idle_tag(root: &Section<'_>, config: &Config) {
     if !is_used || !config.campaigns.is_empty() || config.sources.iter().any(finds_links) {
         return;
     }
-    let Some(tag) = root.section("tag", None) else { return };
+    let Some(tag) = root.table_or_default("tag", None) else { return };
     let hint = match config.sources.iter().find(|source| source.template.link_param().is_some()) {
         Some(source) => format!(
             "name the links that lead to it in the [[source]] `{}`: link_hosts = [\"track.example.com\"], or \
@@ -105,24 +105,24 @@ fn warn_of_idle_tag(root: &Section<'_>, config: &Config) {
 
 /// One table of the file, found again by its id.
 struct Place<'r, 'a> {
-    root: &'r Section<'a>,
+    root: &'r Table<'a>,
     table: &'static str,
     id: &'r str,
 }
 
 impl Place<'_, '_> {
     fn warn(&self, key: &str, what: String, hint: impl Into<String>) {
-        let tables = self.root.sections(self.table, &[]);
+        let tables = self.root.tables(self.table);
         match tables.iter().find(|table| table.plain("id") == Some(self.id)) {
             Some(table) => table.warning(key, what, hint),
             // The id came from outside the file.
-            None => self.root.reader().warning(0, Problem::new(what, hint)),
+            None => self.root.document().warning(0, Problem::new(what, hint)),
         }
     }
 }
 
 /// The network's API tells ids as numbers, so it cannot tell one that is a word.
-fn warn_of_words(root: &Section<'_>, config: &Config) {
+fn warn_of_words(root: &Table<'_>, config: &Config) {
     let warn = |table: &'static str, of: &str, key: &'static str, id: &str| {
         if !is_number(id) {
             let kind = if key == "id" { table } else { key };

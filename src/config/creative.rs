@@ -3,10 +3,11 @@
 use crate::config::names::Kind;
 use crate::config::names::OFFER;
 use crate::config::offer::landing;
-use crate::config::read::{Section, Text};
 use crate::domain::ids::{CreativeId, OfferId};
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::macros::url::MacroUrl;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// One ad of an offer.
 #[derive(Debug, Clone)]
@@ -38,19 +39,18 @@ pub const CREATIVE: Kind<CreativeId> = Kind {
 
 /// Reads every `[[creative]]`; one with a problem is left out, its problems kept. `offers` are the ids of
 /// all offers, also of those left out.
-pub fn read_all(root: &Section<'_>, offers: &[OfferId]) -> Creatives {
+pub fn read_all(root: &Table<'_>, offers: &[OfferId]) -> Creatives {
     let mut creatives = Creatives::default();
-    for section in root.sections("creative", &[]) {
+    for section in root.tables("creative") {
         let whole = read(section, offers, &mut creatives);
         creatives.whole.extend(whole);
     }
     creatives
 }
 
-fn read(section: Section<'_>, offers: &[OfferId], creatives: &mut Creatives) -> Option<Creative> {
+fn read(section: Table<'_>, offers: &[OfferId], creatives: &mut Creatives) -> Option<Creative> {
     let id = CREATIVE.own(&section, &mut creatives.ids);
-    let given = section.require("offer", "\"565\"");
-    let offer = given.then(|| section.parsed("offer", |text| OFFER.one_of(text, offers))).flatten();
+    let offer = section.required("offer", "\"565\"", |text| OFFER.one_of(text, offers));
     let name = section.text("name").map(|text| text.value);
     let has_page = section.has("url");
     let landing = section.parsed("url", landing);
@@ -64,7 +64,7 @@ fn read(section: Section<'_>, offers: &[OfferId], creatives: &mut Creatives) -> 
 impl Creatives {
     /// The `creative` of a `[[campaign]]` of this offer: one id, or a list; and whether all of it is
     /// right. What cannot be meant is left out, its problem kept.
-    pub fn listed(&self, section: &Section<'_>, offer: Option<&OfferId>) -> (Vec<CreativeId>, bool) {
+    pub fn listed(&self, section: &Table<'_>, offer: Option<&OfferId>) -> (Vec<CreativeId>, bool) {
         let read = section.texts("creative");
         let is_read = read.is_some() || !section.has("creative");
         let texts = read.unwrap_or_default();
@@ -79,7 +79,7 @@ impl Creatives {
                 Ok(id) => listed.push(id),
                 Err(Problem { what, hint, .. }) => {
                     let what = format!("`creative` in [[campaign]]: {what}");
-                    section.reader().problem(text.line, Problem::new(what, hint));
+                    section.document().problem(text.line, Problem::new(what, hint));
                 }
             }
         }

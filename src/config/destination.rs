@@ -11,9 +11,8 @@ use crate::config::hosts::is_private;
 use crate::config::names::Kind;
 use crate::config::only::{self, Known};
 use crate::config::outgoing::ID_PREFIXES;
-use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
-use crate::config::source::{one_of, unknown_template};
+use crate::config::source::unknown_template;
 use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::Route;
@@ -24,6 +23,8 @@ use crate::template::destination::mode::Mode;
 use crate::template::destination::setting::{SettingKind, SettingSpec};
 use crate::template::destination::templated::AccountSpec;
 use crate::template::diagnostic::Problem;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// One destination as configured, ready to render and send.
 #[derive(Clone)]
@@ -54,23 +55,22 @@ const DESTINATION: Kind<DestinationId> = Kind {
 
 /// Reads every `[[destination]]`; one with a problem is left out, its problems kept. `known` is what its
 /// `only` may name.
-pub fn read_all(root: &Section<'_>, catalog: &Catalog, known: &Known<'_>) -> Vec<Destination> {
+pub fn read_all(root: &Table<'_>, catalog: &Catalog, known: &Known<'_>) -> Vec<Destination> {
     let mut ids = Vec::new();
-    let sections = root.sections("destination", DEFAULTED);
+    let sections = root.tables_or_default("destination", DEFAULTED);
     sections.into_iter().filter_map(|section| read(section, catalog, known, &mut ids)).collect()
 }
 
 fn read(
-    section: Section<'_>,
+    section: Table<'_>,
     catalog: &Catalog,
     known: &Known<'_>,
     ids: &mut Vec<DestinationId>,
 ) -> Option<Destination> {
     let id = own_id(&section, ids);
-    let given = section.require("template", "\"webhook\"");
-    let template = given.then(|| read_template(&section, catalog)).flatten();
+    let template = read_template(&section, catalog);
     let modes = [("live", Mode::Live), ("test", Mode::Test), ("shadow", Mode::Shadow), ("off", Mode::Off)];
-    let mode = section.parsed("mode", |text| one_of(text, &modes));
+    let mode = section.parsed("mode", |text| text.one_of(&modes));
     let endpoint = section.parsed("endpoint", endpoint);
     let allow_private_network = section.flag("allow_private_network");
     let max_per_second = section.number::<u32>("max_per_second", 1..=1_000_000).and_then(NonZeroU32::new);
@@ -79,11 +79,11 @@ fn read(
     if let (Some(endpoint), Some(false)) = (&endpoint, allow_private_network) {
         warn_of_private_endpoint(&section, endpoint);
     }
-    let explicit = section.parsed("consent", |text| one_of(text, &CONSENT));
-    let only = section.section("only", Some(&[])).map(|section| only::read(section, known));
-    let table = section.section("settings", Some(&[]));
-    let events = section.section("events", Some(&[]));
-    let reader = section.reader();
+    let explicit = section.parsed("consent", |text| text.one_of(&CONSENT));
+    let only = section.table_or_default("only", Some(&[])).map(|section| only::read(section, known));
+    let table = section.table_or_default("settings", Some(&[]));
+    let events = section.table_or_default("events", Some(&[]));
+    let document = section.document();
     let places = Places::of(&section, table.as_ref(), events.as_ref());
     let (settings, events) = (table.as_ref().map(read_settings), events.map(|table| renamed(&table)));
     section.finish_knowing(|key| is_setting(key, template.as_deref()));
@@ -105,7 +105,7 @@ fn read(
         Err(problems) => {
             let told = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
             let new = problems.into_iter().filter(|problem| !told(problem));
-            new.for_each(|problem| reader.problem(places.line(&problem), problem));
+            new.for_each(|problem| document.problem(places.line(&problem), problem));
             return None;
         }
     };
@@ -127,11 +127,7 @@ fn read(
 }
 
 /// A token that was pasted with more than itself is refused by the platform at the first sale.
-fn warn_of_odd_secrets(
-    table: &Section<'_>,
-    template: &DestinationTemplate,
-    given: &BTreeMap<String, String>,
-) {
+fn warn_of_odd_secrets(table: &Table<'_>, template: &DestinationTemplate, given: &BTreeMap<String, String>) {
     let is_token = |spec: &&SettingSpec| spec.secret && spec.kind == SettingKind::Text;
     for spec in template.settings().iter().filter(is_token) {
         if let Some(secret) = given.get(&spec.name) {
@@ -150,7 +146,7 @@ fn plain_url(template: &DestinationTemplate, given: &BTreeMap<String, String>) -
 }
 
 /// An id that is not one of those that outgoing postbacks have.
-fn own_id(section: &Section<'_>, ids: &mut Vec<DestinationId>) -> Option<DestinationId> {
+fn own_id(section: &Table<'_>, ids: &mut Vec<DestinationId>) -> Option<DestinationId> {
     let id = DESTINATION.own(section, ids)?;
     if let Some(prefix) = ID_PREFIXES.iter().find(|prefix| id.as_str().starts_with(**prefix)) {
         let what = format!("`id` in [[destination]]: `{id}` begins with `{prefix}`");
@@ -162,14 +158,14 @@ fn own_id(section: &Section<'_>, ids: &mut Vec<DestinationId>) -> Option<Destina
 
 /// The template that the destination names. Nothing is said of one that is broken: that is said where it
 /// is.
-fn read_template(section: &Section<'_>, catalog: &Catalog) -> Option<Arc<DestinationTemplate>> {
+fn read_template(section: &Table<'_>, catalog: &Catalog) -> Option<Arc<DestinationTemplate>> {
     let find = |text: &Text| match catalog.destination(&text.value) {
         None if !catalog.has_broken_destination(&text.value) => {
             Err(unknown_template("destination", text, catalog.destination_names(), catalog.source_names()))
         }
         found => Ok(found),
     };
-    section.parsed("template", find).flatten()
+    section.required("template", "\"webhook\"", find).flatten()
 }
 
 fn endpoint(text: &Text) -> Result<Url, Problem> {
@@ -184,7 +180,7 @@ fn endpoint(text: &Text) -> Result<Url, Problem> {
 }
 
 /// An address that the guard will refuse is better said now than found in the dead letters.
-fn warn_of_private_endpoint(section: &Section<'_>, endpoint: &Url) {
+fn warn_of_private_endpoint(section: &Table<'_>, endpoint: &Url) {
     if endpoint.host().is_some_and(|host| is_private(&host.to_owned())) {
         section.warning(
             "endpoint",
@@ -200,10 +196,10 @@ struct Settings {
     unread: Vec<String>,
 }
 
-fn read_settings(section: &Section<'_>) -> Settings {
+fn read_settings(section: &Table<'_>) -> Settings {
     let read: BTreeMap<String, String> =
-        section.free_texts().into_iter().map(|(name, text)| (name, text.value)).collect();
-    let unread = section.keys().filter(|name| !read.contains_key(*name));
+        section.free_texts().into_iter().map(|(name, text)| (name.to_owned(), text.value)).collect();
+    let unread = section.keys().into_iter().filter(|name| !read.contains_key(*name));
     Settings { unread: unread.map(|name| format!("`{name}`")).collect(), read }
 }
 
@@ -213,9 +209,9 @@ fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<Strin
 }
 
 /// Ours = theirs, with ours in its standard spelling.
-fn renamed(events: &Section<'_>) -> BTreeMap<String, String> {
+fn renamed(events: &Table<'_>) -> BTreeMap<String, String> {
     let standard =
-        |ours: String| EventName::parse(&ours).map_or(ours, |standard| standard.as_str().to_owned());
+        |ours: &str| EventName::parse(ours).map_or(ours.to_owned(), |event| event.as_str().to_owned());
     events.free_texts().into_iter().map(|(ours, theirs)| (standard(ours), theirs.value)).collect()
 }
 
@@ -226,15 +222,15 @@ struct Places {
 }
 
 impl Places {
-    fn of(head: &Section<'_>, settings: Option<&Section<'_>>, events: Option<&Section<'_>>) -> Places {
+    fn of<'a>(head: &Table<'a>, settings: Option<&Table<'a>>, events: Option<&Table<'a>>) -> Places {
         let mut lines = Vec::new();
         for section in [settings, events].into_iter().flatten() {
-            lines.extend(section.keys().map(|key| (format!("`{key}`"), section.line_of(key))));
+            lines.extend(section.keys().into_iter().map(|key| (format!("`{key}`"), section.line_of(key))));
         }
         if head.has("mode") {
             lines.push(("mode".to_owned(), head.line_of("mode")));
         }
-        Places { head: settings.map_or(head.line(), Section::line), lines }
+        Places { head: settings.map_or(head.line(), Table::line), lines }
     }
 
     /// The line of the first name that the problem quotes; else of the settings, or the destination.

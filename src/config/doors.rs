@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 
 use jiff::tz::TimeZone;
 
-use crate::config::read::{Section, Text};
 use crate::config::server::web_url;
 use crate::template::diagnostic::Problem;
+use crate::template::source::time::time_zone;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// How many clicks strangers may have recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct NetworkApi {
 
 impl LinkSettings {
     /// Reads `[links]`; `None` when a problem was kept.
-    pub fn read(section: Section<'_>) -> Option<LinkSettings> {
+    pub fn read(section: Table<'_>) -> Option<LinkSettings> {
         let max_per_second_per_ip = section.number("max_per_second_per_ip", 0..=1_000_000);
         let max_kib_per_second = section.number("max_kib_per_second", 0..=1_048_576);
         section.finish();
@@ -55,7 +57,7 @@ impl LinkSettings {
 
 impl TagSettings {
     /// Reads `[tag]`; `None` when a problem was kept.
-    pub fn read(section: Section<'_>) -> Option<TagSettings> {
+    pub fn read(section: Table<'_>) -> Option<TagSettings> {
         let origins = section.all_parsed("origins", origin);
         let max_per_second_per_ip = per_ip(&section);
         section.finish();
@@ -65,7 +67,7 @@ impl TagSettings {
 
 impl PixelSettings {
     /// Reads `[pixel]`; `None` when a problem was kept.
-    pub fn read(section: Section<'_>) -> Option<PixelSettings> {
+    pub fn read(section: Table<'_>) -> Option<PixelSettings> {
         let max_per_second_per_ip = per_ip(&section);
         section.finish();
         Some(PixelSettings { max_per_second_per_ip: max_per_second_per_ip? })
@@ -74,14 +76,14 @@ impl PixelSettings {
 
 impl NetworkApi {
     /// Reads `[cake_api]`; `None` when a problem was kept.
-    pub fn read(section: Section<'_>) -> Option<NetworkApi> {
+    pub fn read(section: Table<'_>) -> Option<NetworkApi> {
         let time_zone = section.parsed("time_zone", time_zone);
         section.finish();
         Some(NetworkApi { time_zone: time_zone? })
     }
 }
 
-fn per_ip(section: &Section<'_>) -> Option<NonZeroU32> {
+fn per_ip(section: &Table<'_>) -> Option<NonZeroU32> {
     section.number::<u32>("max_per_second_per_ip", 1..=1_000_000).and_then(NonZeroU32::new)
 }
 
@@ -100,13 +102,4 @@ fn origin(text: &Text) -> Result<String, Problem> {
         return Err(Problem::new(format!("{} is not an origin", text.shown()), hint));
     }
     Ok(origin)
-}
-
-fn time_zone(text: &Text) -> Result<TimeZone, Problem> {
-    TimeZone::get(&text.value).map_err(|_| {
-        Problem::new(
-            format!("{} is not a time zone", text.shown()),
-            "write its name in the IANA database: \"UTC\", \"America/New_York\"",
-        )
-    })
 }

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::config::read::Section;
 use crate::domain::address;
 use crate::template::destination::account::Account;
 use crate::template::macros::url::MacroUrl;
+use crate::template::toml_doc::table::Table;
 
 /// Warns of a destination whose token is sent in clear text. `key` is where the file says so.
-pub fn warn_of_plain_secrets(section: &Section<'_>, key: &str, account: &Account) {
+pub fn warn_of_plain_secrets(section: &Table<'_>, key: &str, account: &Account) {
     let sends = account.mode().sends();
     if let Some(url) = account.secrets_go_to().filter(|url| sends && goes_in_clear(url)) {
         let host = url.host_str().unwrap_or_default();
@@ -21,14 +21,14 @@ pub fn warn_of_plain_secrets(section: &Section<'_>, key: &str, account: &Account
 }
 
 /// Warns of a secret that holds what no platform's token does. It is not shown.
-pub fn warn_of_odd_secret(section: &Section<'_>, key: &str, secret: &str) {
+pub fn warn_of_odd_secret(section: &Table<'_>, key: &str, secret: &str) {
     if let Some(oddity) = oddity(secret) {
         section.warning(key, format!("`{key}` {oddity}"), "paste the token again, alone and whole");
     }
 }
 
 /// As [`warn_of_odd_secret`], of the parts of a URL that are secret.
-pub fn warn_of_odd_url(section: &Section<'_>, key: &str, url: &MacroUrl) {
+pub fn warn_of_odd_url(section: &Table<'_>, key: &str, url: &MacroUrl) {
     if let Some(oddity) = url.secrets().iter().find_map(|secret| oddity(secret)) {
         section.warning(key, format!("`{key}` {oddity}"), "paste the address again, alone and whole");
     }

@@ -12,11 +12,11 @@ use crate::config::filters;
 use crate::config::filters::Filters;
 use crate::config::offer;
 use crate::config::only::Known;
-use crate::config::read::Section;
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source;
 use crate::config::templates::read_catalog;
 use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
+use crate::template::toml_doc::table::Table;
 
 /// The ids of all tables of a file, also of those with a problem.
 #[derive(Default)]
@@ -29,11 +29,11 @@ pub struct Ids {
 
 /// What could be read of the file, whose problems are with the reader. What has one is left out, or is as in
 /// the default file; `None` where not even `public_url` is known. Its ids are put into `ids`.
-pub fn read(root: &Section<'_>, ids: &mut Ids) -> Option<Config> {
-    let server = root.section("server", None).and_then(Server::read);
-    let store = root.section("store", None).and_then(StoreSettings::read);
+pub fn read(root: &Table<'_>, ids: &mut Ids) -> Option<Config> {
+    let server = root.table_or_default("server", None).and_then(Server::read);
+    let store = root.table_or_default("store", None).and_then(StoreSettings::read);
     let offers = offer::read_all(root);
-    let api = root.section("api", Some(&[])).map(|section| Api::read(section, &offers.advertisers));
+    let api = root.table("api").map(|section| Api::read(section, &offers.advertisers));
     let catalog = read_catalog(root);
     let sources = source::read_all(root, &catalog);
     let creatives = creative::read_all(root, &offers.ids);
@@ -46,13 +46,12 @@ pub fn read(root: &Section<'_>, ids: &mut Ids) -> Option<Config> {
         affiliates: &affiliate_ids,
     };
     let destinations = destination::read_all(root, &catalog, &nameable);
-    let Filters { rules, country_file } =
-        root.section("filters", Some(&[])).map(filters::read).unwrap_or_default();
-    let link_settings = root.section("links", None).and_then(LinkSettings::read);
-    let tag = root.section("tag", None).and_then(TagSettings::read);
-    let pixel = root.section("pixel", None).and_then(PixelSettings::read);
-    let network_api = root.section("cake_api", None).and_then(NetworkApi::read);
-    root.finish_knowing(|_| None);
+    let Filters { rules, country_file } = root.table("filters").map(filters::read).unwrap_or_default();
+    let link_settings = root.table_or_default("links", None).and_then(LinkSettings::read);
+    let tag = root.table_or_default("tag", None).and_then(TagSettings::read);
+    let pixel = root.table_or_default("pixel", None).and_then(PixelSettings::read);
+    let network_api = root.table_or_default("cake_api", None).and_then(NetworkApi::read);
+    root.finish();
     *ids =
         Ids { sources: sources.ids, campaigns: campaign_ids, offers: offers.ids, creatives: creatives.ids };
     let config = Config {

@@ -3,11 +3,12 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::config::read::{Section, Text};
-use crate::config::source::{host_name, one_of};
+use crate::config::source::host_name;
 use crate::domain::filter::{DuplicateBy, DuplicateRule, FilterRules, ListRule, NO_REFERRER};
 use crate::domain::filter_verdict::FilterMode;
 use crate::template::diagnostic::{Problem, access};
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// The rules, and the file that knows the countries of addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Filters {
 }
 
 /// Reads `[filters]`; what has a problem is left out, its problems kept.
-pub fn read(section: Section<'_>) -> Filters {
+pub fn read(section: Table<'_>) -> Filters {
     let country_file = section.parsed("country_file", |text| country_file(&section, text));
     let country = read_list(&section, "country", country_code);
     if country.is_some() && !section.has("country_file") {
@@ -41,31 +42,30 @@ pub fn read(section: Section<'_>) -> Filters {
 }
 
 /// A filter's table, where the file has one.
-fn table<'a>(filters: &Section<'a>, key: &'static str) -> Option<Section<'a>> {
-    filters.section(key, Some(&[])).filter(|_| filters.has(key))
+fn table<'a>(filters: &Table<'a>, key: &'static str) -> Option<Table<'a>> {
+    filters.table(key)
 }
 
-fn mode(section: &Section<'_>) -> Option<FilterMode> {
+fn mode(section: &Table<'_>) -> Option<FilterMode> {
     let modes = [FilterMode::Observe, FilterMode::Enforce].map(|mode| (mode.word(), mode));
-    let given = section.require("mode", "\"observe\"");
-    given.then(|| section.parsed("mode", |text| one_of(text, &modes))).flatten()
+    section.required("mode", "\"observe\"", |text| text.one_of(&modes))
 }
 
-fn read_mode(filters: &Section<'_>, key: &'static str) -> Option<FilterMode> {
+fn read_mode(filters: &Table<'_>, key: &'static str) -> Option<FilterMode> {
     let section = table(filters, key)?;
     let mode = mode(&section);
     section.finish();
     mode
 }
 
-fn read_duplicate(filters: &Section<'_>) -> Option<DuplicateRule> {
+fn read_duplicate(filters: &Table<'_>) -> Option<DuplicateRule> {
     let section = table(filters, "duplicate")?;
     let mode = mode(&section);
     // A month: no visitor is remembered longer for this.
     let seconds = section.number::<i64>("window_seconds", 1..=2_678_400);
     let words =
         [("cookie", DuplicateBy::Cookie), ("ip", DuplicateBy::Ip), ("ip_and_agent", DuplicateBy::IpAndAgent)];
-    let by = section.parsed("by", |text| one_of(text, &words));
+    let by = section.parsed("by", |text| text.one_of(&words));
     let (has_seconds, has_by) = (section.has("window_seconds"), section.has("by"));
     section.finish();
     let window_ms = if has_seconds { seconds? } else { 3600 }.saturating_mul(1000);
@@ -73,7 +73,7 @@ fn read_duplicate(filters: &Section<'_>) -> Option<DuplicateRule> {
 }
 
 fn read_list(
-    filters: &Section<'_>,
+    filters: &Table<'_>,
     key: &'static str,
     value: fn(&Text) -> Result<String, Problem>,
 ) -> Option<ListRule> {
@@ -104,15 +104,15 @@ fn country_code(text: &Text) -> Result<String, Problem> {
 
 fn device(text: &Text) -> Result<String, Problem> {
     let known = ["desktop", "mobile", "tablet", "tv", "console", "bot", "other"];
-    one_of(text, &known.map(|word| (word, word))).map(str::to_owned)
+    text.one_of(&known.map(|word| (word, word))).map(str::to_owned)
 }
 
 fn referrer(text: &Text) -> Result<String, Problem> {
     if text.value == NO_REFERRER { Ok(text.value.clone()) } else { host_name(text) }
 }
 
-fn country_file(section: &Section<'_>, text: &Text) -> Result<PathBuf, Problem> {
-    let path = section.reader().path(&text.value);
+fn country_file(section: &Table<'_>, text: &Text) -> Result<PathBuf, Problem> {
+    let path = section.document().path(&text.value);
     match holds_database(&path) {
         Ok(true) => Ok(path),
         Ok(false) => Err(Problem::new(

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
-use crate::config::read::{Section, Text};
 use crate::domain::ids::{AdvertiserId, AffiliateId, CampaignId, IdError, OfferId, SourceId};
 use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// A kind of thing that has ids: how messages call it, and how its ids are read.
 pub struct Kind<T> {
@@ -21,9 +22,8 @@ pub struct Kind<T> {
 
 impl<T: Clone + PartialEq + Display> Kind<T> {
     /// The `id` of the table; kept among `ids`, also where it stands there already, which is a problem.
-    pub fn own(&self, section: &Section<'_>, ids: &mut Vec<T>) -> Option<T> {
-        let given = section.require("id", &format!("\"{}\"", self.example));
-        let id = given.then(|| section.parsed("id", |text| self.read(text))).flatten()?;
+    pub fn own(&self, section: &Table<'_>, ids: &mut Vec<T>) -> Option<T> {
+        let id = section.required("id", &format!("\"{}\"", self.example), |text| self.read(text))?;
         if ids.contains(&id) {
             let what = format!("two {}s have the id `{id}`", self.word);
             section.problem("id", what, format!("give each its own: {}", self.why_unique));

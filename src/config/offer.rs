@@ -5,9 +5,8 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use crate::config::names::{ADVERTISER, OFFER};
-use crate::config::read::{Section, Text};
 use crate::config::server::{network, web_url};
-use crate::config::source::{currency, event_name, one_of};
+use crate::config::source::currency;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::offer::Model;
@@ -17,6 +16,9 @@ use crate::domain::reports::{FurtherSales, Reporting};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
+use crate::template::source::keys::event_name;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// One offer as configured: what decides, and where its visitors go.
 #[derive(Debug, Clone)]
@@ -68,33 +70,31 @@ pub struct Offers {
 }
 
 /// Reads every `[[offer]]`; one with a problem is left out, its problems kept.
-pub fn read_all(root: &Section<'_>) -> Offers {
+pub fn read_all(root: &Table<'_>) -> Offers {
     let mut offers = Offers::default();
-    for section in root.sections("offer", DEFAULTED) {
+    for section in root.tables_or_default("offer", DEFAULTED) {
         let whole = read(section, &mut offers);
         offers.whole.extend(whole);
     }
     offers
 }
 
-fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
+fn read(section: Table<'_>, offers: &mut Offers) -> Option<Offer> {
     let id = OFFER.own(&section, &mut offers.ids);
     let name = section.text("name").map(|text| text.value);
     let advertiser = section.parsed("advertiser", |text| ADVERTISER.read(text));
-    let given = section.require("url", "\"https://advertiser.example/lp?cid={click_id}\"");
-    let landing = given.then(|| section.parsed("url", landing)).flatten();
-    let given = section.require("currency", "\"USD\"");
-    let currency = given.then(|| section.parsed("currency", currency)).flatten();
+    let landing = section.required("url", "\"https://advertiser.example/lp?cid={click_id}\"", landing);
+    let currency = section.required("currency", "\"USD\"", currency);
     let payout = read_payout(&section);
     let revenue = section.parsed("revenue", amount);
     let statuses = OfferStatus::ALL.map(|status| (status.word(), status));
-    let status = section.parsed("status", |text| one_of(text, &statuses));
+    let status = section.parsed("status", |text| text.one_of(&statuses));
     let caps = read_caps(&section);
     // Ten years, as little as anybody could mean by "for ever".
     let session_hours = section.number("session_hours", 1..=87_600);
     let click_cookie_days = section.number("click_cookie_days", 1..=3_650);
     let models = [Model::LastTouch, Model::FirstTouch].map(|model| (model.word(), model));
-    let model = section.parsed("attribution", |text| one_of(text, &models));
+    let model = section.parsed("attribution", |text| text.one_of(&models));
     let disposition = read_disposition(&section);
     let accept_pixel_value = section.flag("accept_pixel_value");
     let reports = read_reports(&section);
@@ -126,7 +126,7 @@ fn read(section: Section<'_>, offers: &mut Offers) -> Option<Offer> {
 
 /// The address of a page that visitors are sent to.
 pub fn landing(text: &Text) -> Result<MacroUrl, Problem> {
-    MacroUrl::compile(&text.value, &Grammar::braces(), LANDING_NAMES).map_err(|problem| text.told(problem))
+    MacroUrl::compile(&text.value, &Grammar::braces(), LANDING_NAMES).map_err(|problem| text.masked(problem))
 }
 
 /// A name of a parameter, or the beginning of names.
@@ -141,7 +141,7 @@ fn passed(text: &Text) -> Result<String, Problem> {
     Ok(text.value.clone())
 }
 
-fn read_payout(section: &Section<'_>) -> Option<Payout> {
+fn read_payout(section: &Table<'_>) -> Option<Payout> {
     let fixed = section.parsed("payout", amount);
     let percent = section.parsed("payout_percent", percent);
     if section.has("payout") && section.has("payout_percent") {
@@ -172,8 +172,8 @@ fn percent(text: &Text) -> Result<Decimal, Problem> {
     Ok(percent)
 }
 
-fn read_caps(section: &Section<'_>) -> Caps {
-    let Some(section) = section.section("caps", Some(&[])) else { return Caps::default() };
+fn read_caps(section: &Table<'_>) -> Caps {
+    let Some(section) = section.table("caps") else { return Caps::default() };
     let most = 1..=1_000_000_000_000;
     let caps = Caps {
         clicks_per_day: section.number("clicks_per_day", most.clone()),
@@ -183,9 +183,9 @@ fn read_caps(section: &Section<'_>) -> Caps {
     caps
 }
 
-fn read_reports(section: &Section<'_>) -> Option<Reporting> {
+fn read_reports(section: &Table<'_>) -> Option<Reporting> {
     let routes = ReportRoute::ALL.map(|route| (route.as_str(), route));
-    let by = section.all_parsed("report_by", |text| one_of(text, &routes));
+    let by = section.all_parsed("report_by", |text| text.one_of(&routes));
     let from = section.all_parsed("report_from", network).unwrap_or_default();
     let events = section.all_parsed("pixel_events", event_name);
     let repeat = section.flag("repeat");
@@ -199,12 +199,12 @@ fn read_reports(section: &Section<'_>) -> Option<Reporting> {
     Some(Reporting { by: by?, from, events: events?, further })
 }
 
-fn read_disposition(section: &Section<'_>) -> Option<Disposition> {
-    let section = section.section("disposition", None)?;
+fn read_disposition(section: &Table<'_>) -> Option<Disposition> {
+    let section = section.table_or_default("disposition", None)?;
     // Scrubbed is what comes of lists and of clicks that are too old; nobody is left to wait for it.
     let statuses =
         [Status::Approved, Status::Pending, Status::Rejected].map(|status| (status.word(), status));
-    let status = section.parsed("status", |text| one_of(text, &statuses));
+    let status = section.parsed("status", |text| text.one_of(&statuses));
     // Two years, as long as a source may hold a conversion.
     let after_hours = section.number("after_hours", 0..=17_520);
     if status == Some(Status::Pending) && after_hours.is_some_and(|hours: u32| hours > 0) {

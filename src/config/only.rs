@@ -3,11 +3,12 @@
 use crate::config::names::OFFER;
 use crate::config::names::SOURCE;
 use crate::config::names::{AFFILIATE, CAMPAIGN};
-use crate::config::read::{Section, Text};
-use crate::config::source::event_name;
 use crate::domain::built_in;
 use crate::domain::ids::{AffiliateId, CampaignId, OfferId, SourceId};
 use crate::domain::routing::Only;
+use crate::template::source::keys::event_name;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// The ids that may be named; also of tables that were left out for a problem.
 pub struct Known<'a> {
@@ -18,7 +19,7 @@ pub struct Known<'a> {
 }
 
 /// Reads the table; what names no such thing is a problem.
-pub fn read(section: Section<'_>, known: &Known<'_>) -> Only {
+pub fn read(section: Table<'_>, known: &Known<'_>) -> Only {
     let built_in = built_in::ALL.iter().filter_map(|id| SourceId::parse(id).ok());
     let sources: Vec<SourceId> = known.sources.iter().cloned().chain(built_in).collect();
     let source = |text: &Text| SOURCE.one_of(text, &sources);

@@ -9,8 +9,7 @@ use crate::config::exposure;
 use crate::config::hosts::is_private;
 use crate::config::names::Kind;
 use crate::config::offer::amount;
-use crate::config::read::{Section, Text};
-use crate::config::source::{forwarded_status, one_of};
+use crate::config::source::forwarded_status;
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, Route, Scope};
 use crate::template::destination::account::Account;
@@ -19,6 +18,8 @@ use crate::template::destination::mode::Mode;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::outgoing::Postback;
 use crate::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// One outgoing postback: a destination whose request is one URL with macros in it.
 #[derive(Debug, Clone)]
@@ -70,11 +71,8 @@ const POSTBACK: Kind<DestinationId> = Kind {
 };
 
 /// The `postback` table of an affiliate or a campaign, if it has one and nothing is wrong with it.
-pub fn read_of<'a>(root: &Section<'a>, owner: &Section<'a>, scope: Option<Scope>) -> Option<Outgoing> {
-    let section = owner.section("postback", Some(DEFAULTED))?;
-    if !owner.has("postback") {
-        return None;
-    }
+pub fn read_of<'a>(root: &Table<'a>, owner: &Table<'a>, scope: Option<Scope>) -> Option<Outgoing> {
+    let section = owner.table("postback")?;
     let id = match &scope {
         Some(Scope::Campaign(id)) => Some(format!("campaign:{id}")),
         Some(Scope::Affiliate(id)) => Some(format!("affiliate:{id}")),
@@ -84,24 +82,24 @@ pub fn read_of<'a>(root: &Section<'a>, owner: &Section<'a>, scope: Option<Scope>
 }
 
 /// All postbacks have the defaults that the default file shows at the one of its example campaign.
-fn with_defaults<'a>(root: &Section<'a>, section: Section<'a>) -> Section<'a> {
-    section.with_defaults_of(root, ["campaign", "postback"])
+fn with_defaults<'a>(root: &Table<'a>, section: Table<'a>) -> Table<'a> {
+    section.with_defaults_of(root, ["campaign", "postback"], DEFAULTED)
 }
 
 /// Every `[[postback]]` that nothing is wrong with.
-pub fn read_for_all<'a>(root: &Section<'a>) -> Vec<Outgoing> {
+pub fn read_for_all<'a>(root: &Table<'a>) -> Vec<Outgoing> {
     let mut ids = Vec::new();
-    let read = |section: Section<'a>| {
+    let read = |section: Table<'a>| {
         let id = POSTBACK.own(&section, &mut ids).map(|id| format!("postback:{id}"));
         read(with_defaults(root, section), id, Some(Scope::AnyCampaign))
     };
-    root.sections("postback", DEFAULTED).into_iter().filter_map(read).collect()
+    root.tables("postback").into_iter().filter_map(read).collect()
 }
 
-fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Option<Outgoing> {
-    let given = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
+fn read(section: Table<'_>, id: Option<String>, scope: Option<Scope>) -> Option<Outgoing> {
+    let is_there = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
     let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
-    let url = match (given, &grammar) {
+    let url = match (is_there, &grammar) {
         (true, Some(grammar)) => section.parsed("url", |text| compile(text, grammar)),
         _ => section.text("url").and(None),
     };
@@ -111,7 +109,7 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
         section.problem("on", "`on` is empty: nothing would ever be told", hint);
     }
     let words = [("once", Changes::Ignore), ("each_change", Changes::Send)];
-    let changes = section.parsed("when", |text| one_of(text, &words));
+    let changes = section.parsed("when", |text| text.one_of(&words));
     // A month: longer than any network waits before it pays.
     let delay = section.number::<i64>("delay_seconds", 0..=2_678_400);
     let percent = section.number::<u8>("percent", 0..=100);
@@ -127,7 +125,7 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
         exposure::warn_of_odd_url(&section, "url", url);
     }
     let id = id.and_then(|id| whole_id(&section, &id));
-    section.finish_knowing(|_| None);
+    section.finish();
     let id = id?;
     let route = Route {
         changes: changes?,
@@ -153,7 +151,7 @@ fn read(section: Section<'_>, id: Option<String>, scope: Option<Scope>) -> Optio
 
 fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
     let url =
-        MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.told(problem))?;
+        MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.masked(problem))?;
     if url.has_fragment() {
         let what =
             format!("{} has a `#` that begins no macro: what stands behind it is never sent", text.shown());
@@ -163,7 +161,7 @@ fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
     Ok(if text.is_from_outside() { url.kept_secret() } else { url })
 }
 
-fn whole_id(section: &Section<'_>, id: &str) -> Option<DestinationId> {
+fn whole_id(section: &Table<'_>, id: &str) -> Option<DestinationId> {
     let parsed = DestinationId::parse(id).ok();
     if parsed.is_none() {
         let what = format!("`{id}`, under which its deliveries would be kept, is longer than 64 characters");
@@ -173,10 +171,10 @@ fn whole_id(section: &Section<'_>, id: &str) -> Option<DestinationId> {
 }
 
 fn mode(text: &Text) -> Result<Mode, Problem> {
-    one_of(text, &[Mode::Live, Mode::Shadow, Mode::Off].map(|mode| (mode.word(), mode)))
+    text.one_of(&[Mode::Live, Mode::Shadow, Mode::Off].map(|mode| (mode.word(), mode)))
 }
 
-fn warn_of_private_host(section: &Section<'_>, host: &str) {
+fn warn_of_private_host(section: &Table<'_>, host: &str) {
     let url = Url::parse(&format!("http://{host}/")).ok();
     if url.and_then(|url| url.host().map(|host| is_private(&host.to_owned()))) == Some(true) {
         section.warning(

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use crate::config::configuration::Config;
 use crate::config::default_file::with_examples;
-use crate::config::env::Env;
 use crate::config::file::{self, Ids};
 use crate::config::offer::Campaign;
 use crate::config::plain_secret;
-use crate::config::read::{Reader, Section};
 use crate::config::source::Source;
 use crate::domain::ids::CreativeId;
 use crate::template::diagnostic::{Problem, access, did_you_mean};
+use crate::template::toml_doc::document::Document;
+use crate::template::toml_doc::outside::Env;
+use crate::template::toml_doc::table::Table;
 
 /// What was read of a file, and what is wrong with the rest of it.
 pub struct Part {
@@ -49,16 +50,16 @@ impl Part {
 
     /// Reads `text` as if it stood in `file`.
     pub fn parse(file: &str, text: &str, env: Env<'_>) -> Part {
-        let reader = Reader::new(file, text, env);
-        let defaults = Reader::new("default.toml", with_examples(), env);
+        let document = Document::new(file, text).with_env(env);
+        let defaults = Document::new("default.toml", with_examples()).with_env(env);
         let mut ids = Ids::default();
         let (mut config, mut holds_secret) = (None, false);
-        if let (Some(table), Some(default)) = (reader.table(), defaults.table()) {
-            let root = Section::root(&reader, &table, &default);
+        if let (Some(table), Some(default)) = (document.parse(), defaults.parse()) {
+            let root = Table::root(&document, &table, Some(&default));
             config = file::read(&root, &mut ids);
             holds_secret = config.as_ref().is_some_and(|config| plain_secret::is_in(&root, config));
         }
-        let (mut problems, warnings) = reader.into_findings();
+        let (mut problems, warnings) = document.into_findings();
         problems.extend(defaults.into_findings().0);
         if config.is_none() && problems.is_empty() {
             let what = "the configuration was not understood";

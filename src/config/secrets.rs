@@ -1,13 +1,7 @@
-//! Secrets: texts that come from the environment or a file, and never show themselves.
+//! Secrets: texts that never show themselves.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-use toml::de::{DeTable, DeValue};
-
-use crate::config::env::Env;
-use crate::template::diagnostic::{Problem, access, did_you_mean};
 
 /// A text that nobody else may read. Printing it shows `***`. It is compared only as a digest, by the
 /// doors that it opens.
@@ -35,84 +29,4 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// Where a text came from; messages name the place instead of the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    Literal,
-    Env(String),
-    File(String),
-}
-
-/// A process keeps the environment that it was started with, which surprises only at a reload.
-const NO_NEW_VARIABLE: &str = "a relay that runs already cannot see it: restart it, or use { file = \"…\" }, which is read again on SIGHUP";
-
-/// The most bytes that a secret's file may have: a token, not a document.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
-
-/// Reads `{ env = "NAME" }` or `{ file = "path" }`. The line end at a file's end is not part of it.
-///
-/// # Errors
-/// When the table is neither, the variable is not set, the file cannot be read, or either is empty.
-pub fn resolve(
-    table: &DeTable<'_>,
-    env: Env<'_>,
-    path: &dyn Fn(&str) -> PathBuf,
-) -> Result<(String, Origin), Problem> {
-    let (Some((key, value)), 1) = (table.iter().next(), table.len()) else {
-        return Err(Problem::new(
-            "a value from outside names exactly one place",
-            "write { env = \"NAME\" } or { file = \"path\" }",
-        ));
-    };
-    let DeValue::String(place) = value.get_ref() else {
-        return Err(Problem::new(
-            format!("`{}` is not a text", key.get_ref()),
-            "write { env = \"NAME\" } or { file = \"path\" }",
-        ));
-    };
-    let kind: &str = key.get_ref();
-    match kind {
-        "env" => from_env(place, env),
-        "file" => from_file(place, path(place)),
-        other => Err(Problem::new(
-            format!("a value cannot come from `{other}`"),
-            match did_you_mean(other, ["env", "file"]) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "write { env = \"NAME\" } or { file = \"path\" }".to_owned(),
-            },
-        )),
-    }
-}
-
-fn from_env(name: &str, env: Env<'_>) -> Result<(String, Origin), Problem> {
-    match env(name).map(|text| text.trim().to_owned()) {
-        Some(text) if !text.is_empty() => Ok((text, Origin::Env(name.to_owned()))),
-        Some(_) => Err(Problem::new(
-            format!("the environment variable {name} is empty"),
-            format!("give {name} its value before starting, or name another variable; {NO_NEW_VARIABLE}"),
-        )),
-        None => Err(Problem::new(
-            format!("the environment variable {name} is not set"),
-            format!("set it before starting: export {name}=…; {NO_NEW_VARIABLE}"),
-        )),
-    }
-}
-
-const ELSEWHERE: &str = "relative paths start from the configuration's folder; the user that runs postbridge must be allowed to read it";
-
-fn from_file(shown: &str, path: PathBuf) -> Result<(String, Origin), Problem> {
-    let what = format!("the file {shown} cannot be read");
-    let unreadable = |error: std::io::Error| access::problem(&path, &what, &error, ELSEWHERE);
-    let size = std::fs::metadata(&path).map_err(unreadable)?;
-    if size.is_file() && size.len() > MAX_FILE_BYTES {
-        return Err(Problem::new(format!("{what}: it is larger than 64 KiB"), ELSEWHERE));
-    }
-    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(Problem::new(format!("the file {shown} is empty"), "write the secret into it"));
-    }
-    Ok((text.to_owned(), Origin::File(shown.to_owned())))
 }

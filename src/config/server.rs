@@ -7,13 +7,13 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::config::names::ADVERTISER;
-use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
-use crate::config::source::one_of;
 use crate::domain::ids::AdvertiserId;
 use crate::domain::rights::{Right, Rights};
 use crate::domain::secret_strength::weakness;
 use crate::template::diagnostic::{Problem, access, did_you_mean};
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// How the program is reached.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub struct Tls {
 
 impl Server {
     /// Reads `[server]`, whose problems are kept; `None` where not even `public_url` can be known.
-    pub fn read(section: Section<'_>) -> Option<Server> {
+    pub fn read(section: Table<'_>) -> Option<Server> {
         let tls = read_tls(&section);
         let listen = section.parsed("listen", address);
         let public_url = public_url(&section, listen);
@@ -80,17 +80,10 @@ impl Server {
     }
 }
 
-fn read_tls(server: &Section<'_>) -> Option<Tls> {
-    if !server.has("tls") {
-        // Asked for all the same, so that it is known.
-        let _absent = server.section("tls", None);
-        return None;
-    }
-    let section = server.section("tls", None)?;
+fn read_tls(server: &Table<'_>) -> Option<Tls> {
+    let section = server.table("tls")?;
     let readable = |key: &'static str| {
-        let named = section.require(key, "\"….pem\"");
-        let path =
-            named.then(|| section.text(key)).flatten().map(|text| section.reader().path(&text.value))?;
+        let path = section.document().path(&section.required_text(key, "\"….pem\"")?.value);
         match std::fs::File::open(&path) {
             Ok(_) => Some(path),
             Err(error) => {
@@ -112,7 +105,7 @@ fn read_tls(server: &Section<'_>) -> Option<Tls> {
 }
 
 /// What printed URLs begin with; `None` where what it is made of has a problem.
-fn public_url(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<String> {
+fn public_url(section: &Table<'_>, listen: Option<SocketAddr>) -> Option<String> {
     let given = section.parsed("public_url", |text| {
         let url = web_url(text)?;
         if url.query().is_some() || url.fragment().is_some() {
@@ -199,7 +192,7 @@ pub struct StoreSettings {
 
 impl StoreSettings {
     /// Reads `[store]`; `None` when a problem was kept.
-    pub fn read(section: Section<'_>) -> Option<StoreSettings> {
+    pub fn read(section: Table<'_>) -> Option<StoreSettings> {
         let engine = section.parsed("engine", |text| match text.value.as_str() {
             "sled" => Ok(Engine::Embedded),
             "postgres" => Err(Problem::new(
@@ -216,7 +209,7 @@ impl StoreSettings {
         });
         let path = section.parsed("path", |text| match text.value.as_str() {
             "" => Err(Problem::new("it is empty", "name the folder that keeps the data: path = \"data\"")),
-            path => Ok(section.reader().path(path)),
+            path => Ok(section.document().path(path)),
         });
         let reserve_mb = section.number("reserve_mb", 0..=1_000_000);
         let days = 1..=36_500;
@@ -253,12 +246,11 @@ pub struct ApiToken {
 
 impl Api {
     /// Reads `[api]`. `advertisers` are those that some offer names.
-    pub fn read(section: Section<'_>, advertisers: &[AdvertiserId]) -> Api {
+    pub fn read(section: Table<'_>, advertisers: &[AdvertiserId]) -> Api {
         let mut tokens: Vec<ApiToken> = Vec::new();
-        for entry in section.sections("tokens", &[]) {
-            let name = entry.require("name", "\"ops\"").then(|| entry.text("name")).flatten();
-            let there = entry.require("token", "{ env = \"POSTBRIDGE_TOKEN\" }");
-            let token = there.then(|| entry.parsed("token", api_token)).flatten();
+        for entry in section.tables("tokens") {
+            let name = entry.required_text("name", "\"ops\"");
+            let token = entry.required("token", "{ env = \"POSTBRIDGE_TOKEN\" }", api_token);
             let shown = name.as_ref().map_or_else(|| "without a name".to_owned(), Text::shown);
             let rights = read_rights(&entry, &shown, advertisers);
             if let (Some(name), Some(token)) = (name, token) {
@@ -282,7 +274,7 @@ impl Api {
 
 /// What a token may do; `None` when a problem was kept. One that says nothing may do everything, as it
 /// always might, and that is remarked.
-fn read_rights(entry: &Section<'_>, shown: &str, advertisers: &[AdvertiserId]) -> Option<Rights> {
+fn read_rights(entry: &Table<'_>, shown: &str, advertisers: &[AdvertiserId]) -> Option<Rights> {
     let advertiser = entry.parsed("advertiser", |text| ADVERTISER.one_of(text, advertisers));
     if !entry.has("rights") {
         if entry.has("advertiser") {
@@ -295,9 +287,8 @@ fn read_rights(entry: &Section<'_>, shown: &str, advertisers: &[AdvertiserId]) -
         entry.warning("token", what, hint);
         return Some(Rights::everything());
     }
-    let words = entry.all_parsed("rights", |text| {
-        one_of(text, &[NETWORK, READ, OF_ADVERTISER].map(|word| (word, word)))
-    })?;
+    let words = entry
+        .all_parsed("rights", |text| text.one_of(&[NETWORK, READ, OF_ADVERTISER].map(|word| (word, word))))?;
     let is_of_advertiser = words.contains(&OF_ADVERTISER);
     if words.is_empty() {
         entry.problem("rights", "`rights` is empty: the token could do nothing", "name one, or take it out");

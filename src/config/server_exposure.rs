@@ -7,18 +7,18 @@ use url::Url;
 
 use crate::config::configuration::Config;
 use crate::config::exposure::{goes_in_clear, oddity};
-use crate::config::read::Section;
 use crate::domain::address;
+use crate::template::toml_doc::table::Table;
 
 /// Keeps the warnings of `[server]` and `[api]`. `root` is asked only for lines.
-pub fn remark(root: &Section<'_>, config: &Config) {
-    if let Some(server) = root.section("server", None) {
+pub fn remark(root: &Table<'_>, config: &Config) {
+    if let Some(server) = root.table_or_default("server", None) {
         warn_of_plain_public_url(&server, config);
         warn_of_wide_proxies(&server, config);
         warn_of_open_ports(&server, config);
     }
-    let Some(api) = root.section("api", Some(&[])) else { return };
-    for (entry, token) in api.sections("tokens", &[]).iter().zip(&config.api.tokens) {
+    let Some(api) = root.table("api") else { return };
+    for (entry, token) in api.tables("tokens").iter().zip(&config.api.tokens) {
         if let Some(oddity) = oddity(token.token.reveal()) {
             let what = format!("the token `{}` {oddity}", token.name);
             entry.warning("token", what, "make a new one: openssl rand -hex 24");
@@ -26,7 +26,7 @@ pub fn remark(root: &Section<'_>, config: &Config) {
     }
 }
 
-fn warn_of_plain_public_url(server: &Section<'_>, config: &Config) {
+fn warn_of_plain_public_url(server: &Table<'_>, config: &Config) {
     let url = &config.server.public_url;
     let is_plain = Url::parse(url).is_ok_and(|url| goes_in_clear(&url));
     if is_plain && server.has("public_url") {
@@ -36,7 +36,7 @@ fn warn_of_plain_public_url(server: &Section<'_>, config: &Config) {
     }
 }
 
-fn warn_of_wide_proxies(server: &Section<'_>, config: &Config) {
+fn warn_of_wide_proxies(server: &Table<'_>, config: &Config) {
     for network in config.server.trusted_proxies.iter().filter(|network| is_anyone(network)) {
         let what = format!(
             "`trusted_proxies` has {network}: nearly everyone may say which address a request is from"
@@ -45,7 +45,7 @@ fn warn_of_wide_proxies(server: &Section<'_>, config: &Config) {
     }
 }
 
-fn warn_of_open_ports(server: &Section<'_>, config: &Config) {
+fn warn_of_open_ports(server: &Table<'_>, config: &Config) {
     let settings = &config.server;
     if settings.tls.is_some() || !settings.trusted_proxies.is_empty() {
         return;

@@ -4,12 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::config::names::SOURCE;
-use crate::config::read::{Section, Text};
 use crate::config::secrets::Secret;
 use crate::domain::built_in;
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
-use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
 use crate::domain::money::{Currency, NoCurrency};
 use crate::domain::routing::{SourcePolicy, Unmatched};
@@ -19,6 +17,9 @@ use crate::template::catalog::Catalog;
 use crate::template::destination::normalize::phone::reads_numbers_of;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
+use crate::template::source::keys::event_name;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// One network as configured. Its postback URL is `/{key}/collect/{id}`.
 #[derive(Clone)]
@@ -55,28 +56,27 @@ pub struct Sources {
 }
 
 /// Reads every `[[source]]`; one with a problem is left out, its problems kept.
-pub fn read_all(root: &Section<'_>, catalog: &Catalog) -> Sources {
+pub fn read_all(root: &Table<'_>, catalog: &Catalog) -> Sources {
     let mut sources = Sources::default();
-    for section in root.sections("source", DEFAULTED) {
+    for section in root.tables_or_default("source", DEFAULTED) {
         let line = section.line();
         let Some(source) = read(section, catalog, &mut sources.ids) else { continue };
         let shares = |known: &&Source| known.keys.iter().any(|key| source.keys.contains(key));
         if let Some(other) = sources.whole.iter().find(shares) {
             let what = format!("`{}` and `{}` have the same key", other.id, source.id);
             let hint = "give each its own: who knows one URL could write the other";
-            root.reader().warning(line, Problem::new(what, hint));
+            root.document().warning(line, Problem::new(what, hint));
         }
         sources.whole.push(source);
     }
     sources
 }
 
-fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Option<Source> {
+fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Option<Source> {
     let id = own_id(&section, ids);
-    let given = section.require("template", "\"generic\"");
-    let template = given.then(|| read_template(&section, catalog)).flatten();
-    let given = section.require("key", "{ env = \"POSTBACK_KEY\" }");
-    let keys = given.then(|| section.all_parsed("key", postback_key)).flatten();
+    let template = read_template(&section, catalog);
+    let has_key = section.require("key", "{ env = \"POSTBACK_KEY\" }");
+    let keys = has_key.then(|| section.all_parsed("key", postback_key)).flatten();
     if keys.as_ref().is_some_and(Vec::is_empty) {
         section.problem(
             "key",
@@ -92,7 +92,7 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
     let event = |key: &'static str| section.parsed(key, event_name);
     let (positive_event, zero_event) = (event("positive_event"), event("zero_event"));
     let dedup = section.parsed("dedup", |text| {
-        one_of(text, &[("transaction", Dedup::Transaction), ("click", Dedup::Click), ("each", Dedup::Each)])
+        text.one_of(&[("transaction", Dedup::Transaction), ("click", Dedup::Click), ("each", Dedup::Each)])
     });
     let forward_status = section.all_parsed("forward_status", forwarded_status);
     let unmatched = read_unmatched(&section);
@@ -108,7 +108,7 @@ fn read(section: Section<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Opt
     let customer = CustomerFormat {
         phone_region: section.parsed("phone_region", phone_region),
         birthdate: section
-            .parsed("birthdate", |text| one_of(text, &DateOrder::NAMES))
+            .parsed("birthdate", |text| text.one_of(&DateOrder::NAMES))
             .or_else(|| template.as_deref().and_then(SourceTemplate::default_birthdate)),
     };
     section.finish();
@@ -134,7 +134,7 @@ fn phone_region(text: &Text) -> Result<PhoneRegion, Problem> {
 }
 
 /// Which links the tag gives the click id to. They need a parameter that the template names.
-fn read_links(section: &Section<'_>, template: Option<&SourceTemplate>) -> (Vec<String>, Vec<String>) {
+fn read_links(section: &Table<'_>, template: Option<&SourceTemplate>) -> (Vec<String>, Vec<String>) {
     let hosts = section.all_parsed("link_hosts", host_name);
     let paths = section.all_parsed("link_paths", path_pattern);
     for key in ["link_hosts", "link_paths"] {
@@ -172,7 +172,7 @@ fn path_pattern(text: &Text) -> Result<String, Problem> {
 }
 
 /// An id that none of the sources has that are there without being configured.
-fn own_id(section: &Section<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
+fn own_id(section: &Table<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
     let id = SOURCE.own(section, ids)?;
     if built_in::ALL.contains(&id.as_str()) {
         let what = format!("`id` in [[source]]: `{id}` is the id of a built-in source");
@@ -183,14 +183,14 @@ fn own_id(section: &Section<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
 }
 
 /// The template that the source names. Nothing is said of one that is broken: that is said where it is.
-fn read_template(section: &Section<'_>, catalog: &Catalog) -> Option<Arc<SourceTemplate>> {
+fn read_template(section: &Table<'_>, catalog: &Catalog) -> Option<Arc<SourceTemplate>> {
     let find = |text: &Text| match catalog.source(&text.value) {
         None if !catalog.has_broken_source(&text.value) => {
             Err(unknown_template("source", text, catalog.source_names(), catalog.destination_names()))
         }
         found => Ok(found),
     };
-    section.parsed("template", find).flatten()
+    section.required("template", "\"generic\"", find).flatten()
 }
 
 /// Says which template was meant: near in spelling, or of the other kind.
@@ -234,7 +234,7 @@ pub fn currency(text: &Text) -> Result<Currency, Problem> {
     })
 }
 
-fn read_currency(section: &Section<'_>, template: Option<&SourceTemplate>) -> Option<Currency> {
+fn read_currency(section: &Table<'_>, template: Option<&SourceTemplate>) -> Option<Currency> {
     let currency = section.parsed("currency", currency);
     if let Some(template) = template
         && !section.has("currency")
@@ -249,49 +249,26 @@ fn read_currency(section: &Section<'_>, template: Option<&SourceTemplate>) -> Op
     currency
 }
 
-/// The name of an event, whatever the case of a standard one.
-pub fn event_name(text: &Text) -> Result<EventName, Problem> {
-    EventName::parse(&text.value).ok_or_else(|| {
-        Problem::new(
-            format!("{} is not an event's name", text.shown()),
-            format!("1–64 characters, such as {}", EventName::STANDARD.join(", ")),
-        )
-    })
-}
-
 /// A status whose conversions may be told to somebody.
 pub fn forwarded_status(text: &Text) -> Result<Status, Problem> {
     if text.value == Status::Scrubbed.word() {
         let hint = format!("take it out: write some of {}", FORWARDED.map(Status::word).join(", "));
         return Err(Problem::new("a scrubbed conversion is never sent anywhere", hint));
     }
-    one_of(text, &FORWARDED.map(|status| (status.word(), status)))
+    text.one_of(&FORWARDED.map(|status| (status.word(), status)))
 }
 
 const FORWARDED: [Status; 3] = [Status::Approved, Status::Pending, Status::Rejected];
 
-fn read_unmatched(section: &Section<'_>) -> Option<Unmatched> {
+fn read_unmatched(section: &Table<'_>) -> Option<Unmatched> {
     // Two years: longer than clicks are kept by default, and than any platform looks back.
     let hours = section.number("hold_hours", 1..=17_520);
     let word = section.parsed("unmatched", |text| {
-        one_of(text, &[("hold", "hold"), ("forward", "forward"), ("drop", "drop")])
+        text.one_of(&[("hold", "hold"), ("forward", "forward"), ("drop", "drop")])
     })?;
     match word {
         "forward" => Some(Unmatched::Forward),
         "drop" => Some(Unmatched::Drop),
         _ => hours.map(|hours| Unmatched::Hold { hours }),
     }
-}
-
-/// The meaning of one of a few words.
-pub fn one_of<T: Copy>(text: &Text, words: &[(&str, T)]) -> Result<T, Problem> {
-    if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text.value) {
-        return Ok(*meaning);
-    }
-    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let hint = match did_you_mean(&text.value, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("write one of: {}", known.join(", ")),
-    };
-    Err(Problem::new(format!("{} is none of {}", text.shown(), known.join(", ")), hint))
 }

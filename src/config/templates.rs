@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
-
-use crate::config::read::{Reader, Section};
 use crate::template::catalog::{Catalog, check_folder};
 use crate::template::diagnostic::{Problem, access};
+use crate::template::toml_doc::document::Document;
+use crate::template::toml_doc::table::Table;
 
 /// The folder of the user's own templates that the file at `path` names; nothing else is checked.
 ///
@@ -17,10 +16,9 @@ pub fn templates_folder(path: &Path) -> Result<Option<PathBuf>, Vec<Problem>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![access::problem(path, "it cannot be read", &error, "").in_file(&file)])?;
     let env = |name: &str| std::env::var(name).ok();
-    let reader = Reader::new(&file, &text, &env);
-    let empty = DeTable::new();
-    let folder = reader.table().map(|table| own_templates(&Section::root(&reader, &table, &empty)));
-    let problems = reader.into_findings().0;
+    let document = Document::new(&file, &text).with_env(&env);
+    let folder = document.parse().map(|table| own_templates(&Table::root(&document, &table, None)));
+    let problems = document.into_findings().0;
     match folder {
         Some(OwnTemplates::In(folder)) if problems.is_empty() => Ok(Some(folder)),
         _ if problems.is_empty() => Ok(None),
@@ -36,10 +34,10 @@ enum OwnTemplates {
     In(PathBuf),
 }
 
-fn own_templates(root: &Section<'_>) -> OwnTemplates {
-    let Some(section) = root.section("templates", Some(&[])) else { return OwnTemplates::Unusable };
+fn own_templates(root: &Table<'_>) -> OwnTemplates {
+    let Some(section) = root.table_or_default("templates", Some(&[])) else { return OwnTemplates::Unusable };
     let path = section.parsed("path", |text| {
-        let path = section.reader().path(&text.value);
+        let path = section.document().path(&text.value);
         check_folder(&path).map(|()| path).map_err(|problem| {
             let hint = format!("{}; relative paths start from this file's folder", problem.hint);
             Problem { hint, ..problem }
@@ -55,11 +53,11 @@ fn own_templates(root: &Section<'_>) -> OwnTemplates {
 }
 
 /// Every template that is whole; what is wrong with the others is kept.
-pub fn read_catalog(root: &Section<'_>) -> Catalog {
+pub fn read_catalog(root: &Table<'_>) -> Catalog {
     let own = own_templates(root);
     let folder = if let OwnTemplates::In(folder) = &own { Some(folder.as_path()) } else { None };
     let (catalog, problems) = Catalog::load_what_is_whole(folder);
-    problems.into_iter().for_each(|problem| root.reader().elsewhere(problem));
+    problems.into_iter().for_each(|problem| root.document().elsewhere(problem));
     // Any name may be one of a folder that could not be looked into.
     if matches!(own, OwnTemplates::Unusable) { catalog.without_the_users() } else { catalog }
 }

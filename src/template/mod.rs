@@ -7,7 +7,6 @@ pub mod destination;
 pub mod diagnostic;
 pub mod macros;
 pub mod minify;
-pub(crate) mod sheet;
 pub mod source;
 pub mod tag_script;
-pub mod toml_reader;
+pub mod toml_doc;

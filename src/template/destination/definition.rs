@@ -11,6 +11,7 @@ use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::require::{self, Bound};
 use crate::template::destination::setting::SettingSpec;
 use crate::template::diagnostic::Problem;
+use crate::template::toml_doc::text::Text;
 
 /// One platform's dialect, read and checked as a whole; shared by every account that speaks it.
 pub struct DestinationTemplate {
@@ -54,9 +55,9 @@ impl DestinationTemplate {
         let file = file::read(&toml, text)?;
         let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
         let mut problems = Vec::new();
-        let line = |lined: &crate::template::sheet::Lined<String>, encoding| {
-            let source = Source { file: &toml, first_line: lined.line, settings: &settings };
-            Line::parse(&source, &lined.value, encoding)
+        let line = |text: &Text, encoding| {
+            let source = Source { file: &toml, first_line: text.line, settings: &settings };
+            Line::parse(&source, &text.value, encoding)
         };
         let url = keep(line(&file.request.url, Encoding::Url), &mut problems);
         let headers = file.request.headers.iter().map(|(name, text)| {

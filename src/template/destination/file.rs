@@ -11,7 +11,8 @@ use crate::template::destination::reply_file;
 use crate::template::destination::require::{Requirement, RequirementTest};
 use crate::template::destination::setting::{SettingKind, SettingSpec};
 use crate::template::diagnostic::Problem;
-use crate::template::sheet::{Lined, Sheet, Table};
+use crate::template::toml_doc::table::{self, Table};
+use crate::template::toml_doc::text::Text;
 
 /// What a destination.toml says, its texts not yet compiled.
 pub(crate) struct DestinationFile {
@@ -35,9 +36,9 @@ pub(crate) struct DestinationFile {
 
 pub(crate) struct RequestPart {
     pub method: String,
-    pub url: Lined<String>,
+    pub url: Text,
     pub content_type: String,
-    pub headers: Vec<(String, Lined<String>)>,
+    pub headers: Vec<(String, Text)>,
     pub auth: Auth,
 }
 
@@ -59,51 +60,55 @@ pub(crate) enum Auth {
 
 /// Reads the file.
 pub(crate) fn read(file: &str, text: &str) -> Result<DestinationFile, Vec<Problem>> {
-    Sheet::new(file, text).read(read_root)
+    table::read(file, text, read_root)
 }
 
-fn read_root(root: &Table<'_>) -> DestinationFile {
-    let settings: Vec<SettingSpec> = root.tables("setting").iter().map(setting).collect();
-    for (index, spec) in settings.iter().enumerate() {
-        if settings.iter().take(index).any(|earlier| earlier.name == spec.name) {
-            root.wrong(format!("the setting `{}` is declared twice", spec.name), "take one out");
-        }
-    }
+fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
+    let settings = settings(root);
     let names: Vec<String> = settings.iter().map(|setting| setting.name.clone()).collect();
-    let plain = |texts: Vec<Lined<String>>| texts.into_iter().map(|text| text.value).collect::<Vec<_>>();
-    let max_age_hours = root.integer("max_age_hours");
-    if max_age_hours.is_some_and(|hours| !(1..=87_600).contains(&hours)) {
-        root.wrong("`max_age_hours` is not within 1 and 87600", "write whole hours");
-    }
-    if let Some(batch) = root.table("batch") {
-        if batch.integer("max").is_some_and(|max| max != 1) {
-            batch.wrong("`batch.max` is not 1", "events are sent one by one: write 1");
+    root.read_table("batch", |batch| {
+        if batch.number::<i64>("max", 1..=i64::MAX).is_some_and(|max| max != 1) {
+            batch.problem("max", "`max` in [batch] is not 1", "events are sent one by one: write 1");
         }
-        batch.finish();
-    }
-    DestinationFile {
-        label: root.needed_text("label").value,
-        docs: root.text("docs").map(|docs| docs.value).unwrap_or_default(),
+    });
+    let max_age_hours = root.number("max_age_hours", 1..=87_600);
+    let custom = root.parsed("custom_events", |text| text.one_of(&[("pass", true), ("skip", false)]));
+    let changes = [("ignore", Changes::Ignore), ("send", Changes::Send)];
+    let needs =
+        |test: &Table<'_>| test.all_parsed("needs", |name| number_of(name, &names)).unwrap_or_default();
+    let request = request(root, &names);
+    Some(DestinationFile {
+        label: root.needed_text("label"),
+        docs: root.text("docs").unwrap_or_default().value,
         events: events(root),
-        pass_custom_events: choice(root, "custom_events", &[("pass", true), ("skip", false)])
-            .unwrap_or(false),
-        landing_params: plain(root.texts("landing_params")),
-        cookies: plain(root.texts("cookies")),
-        max_age_ms: max_age_hours.map(|hours| hours.saturating_mul(HOUR_MS)),
-        changes: choice(root, "changes", &[("ignore", Changes::Ignore), ("send", Changes::Send)])
-            .unwrap_or(Changes::Ignore),
-        personal: root.truth("personal").unwrap_or(true),
-        request: request(root, &names),
-        test: root.table("test").map(|test| {
-            let needs = test.texts("needs").into_iter().filter_map(|need| number_of(&test, &names, &need));
-            let needs = needs.collect();
-            test.finish();
-            needs
-        }),
-        requirements: root.tables("require").iter().filter_map(requirement).collect(),
-        reply: root.table("reply").map(|reply| reply_file::read(&reply)).unwrap_or_default(),
+        pass_custom_events: custom.unwrap_or_default(),
+        landing_params: texts(root, "landing_params"),
+        cookies: texts(root, "cookies"),
+        max_age_ms: max_age_hours.map(|hours: i64| hours.saturating_mul(HOUR_MS)),
+        changes: root.parsed("changes", |text| text.one_of(&changes)).unwrap_or(Changes::Ignore),
+        personal: root.flag("personal").unwrap_or(true),
+        test: root.read_table("test", needs),
+        requirements: root.read_tables("require", requirement).into_iter().flatten().collect(),
+        reply: root.read_table("reply", reply_file::read).unwrap_or_default(),
         settings,
-    }
+        request: request?,
+    })
+}
+
+fn texts(table: &Table<'_>, key: &'static str) -> Vec<String> {
+    table.readable_texts(key).into_iter().map(|text| text.value).collect()
+}
+
+fn settings(root: &Table<'_>) -> Vec<SettingSpec> {
+    let mut settings: Vec<SettingSpec> = Vec::new();
+    root.read_tables("setting", |table| {
+        let spec = setting(table);
+        if settings.iter().any(|earlier| earlier.name == spec.name) {
+            table.problem("name", format!("the setting `{}` is declared twice", spec.name), "take one out");
+        }
+        settings.push(spec);
+    });
+    settings
 }
 
 fn setting(table: &Table<'_>) -> SettingSpec {
@@ -114,148 +119,105 @@ fn setting(table: &Table<'_>) -> SettingSpec {
         ("signing-key", SettingKind::SigningKey),
     ];
     let spec = SettingSpec {
-        name: table.needed_text("name").value,
-        label: table.needed_text("label").value,
-        required: table.truth("required").unwrap_or(false),
-        secret: table.truth("secret").unwrap_or(false),
-        secret_path: table.truth("secret_path").unwrap_or(false),
-        hint: table.text("hint").map(|hint| hint.value).unwrap_or_default(),
+        name: table.needed_text("name"),
+        label: table.needed_text("label"),
+        required: table.flag("required").unwrap_or(false),
+        secret: table.flag("secret").unwrap_or(false),
+        secret_path: table.flag("secret_path").unwrap_or(false),
+        hint: table.text("hint").unwrap_or_default().value,
         default: table.text("default").map(|default| default.value),
-        kind: choice(table, "kind", &kinds).unwrap_or(SettingKind::Text),
+        kind: table.parsed("kind", |text| text.one_of(&kinds)).unwrap_or(SettingKind::Text),
     };
     if spec.secret_path && spec.kind != SettingKind::Url {
-        table.wrong(
-            format!("`{}` has no path to keep secret", spec.name),
-            "write kind = \"url\" with `secret_path`",
-        );
+        let what = format!("`{}` has no path to keep secret", spec.name);
+        table.problem("secret_path", what, "write kind = \"url\" with `secret_path`");
     }
-    table.finish();
     spec
-}
-
-/// The value of `key` among named choices.
-fn choice<T: Copy>(table: &Table<'_>, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
-    let text = table.text(key)?.value;
-    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
-    if found.is_none() {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        table.wrong(format!("`{key}` is `{text}`"), format!("write one of {}", names.join(", ")));
-    }
-    found
 }
 
 fn events(root: &Table<'_>) -> BTreeMap<String, String> {
     let Some(table) = root.table("events") else { return BTreeMap::new() };
-    let mut events = BTreeMap::new();
-    for (ours, theirs) in table.pairs() {
-        if !EventName::STANDARD.contains(&ours.as_str()) {
-            let hint = format!("names here are {}", EventName::STANDARD.join(", "));
-            table.wrong(format!("`{ours}` is none of our event names"), hint);
-        }
-        events.insert(ours, theirs.value);
+    for ours in table.keys().into_iter().filter(|ours| !EventName::STANDARD.contains(ours)) {
+        let hint = format!("names here are {}", EventName::STANDARD.join(", "));
+        table.problem(ours, format!("`{ours}` is none of our event names"), hint);
     }
-    events
+    table.free_texts().into_iter().map(|(ours, theirs)| (ours.to_owned(), theirs.value)).collect()
 }
 
-fn request(root: &Table<'_>, settings: &[String]) -> RequestPart {
-    let Some(table) = root.table("request") else {
-        root.wrong("`[request]` is missing", "add it with `method` and `url`");
-        let url = Lined { value: String::new(), line: 1 };
-        let method = "POST".to_owned();
-        return RequestPart {
-            method,
-            url,
-            content_type: String::new(),
-            headers: Vec::new(),
-            auth: Auth::None,
-        };
-    };
-    let methods = [("GET", "GET"), ("POST", "POST"), ("PUT", "PUT")];
+fn request(root: &Table<'_>, settings: &[String]) -> Option<RequestPart> {
+    let table = root.table_or_default("request", Some(&[]))?;
+    let methods = ["GET", "POST", "PUT"].map(|method| (method, method));
+    let content_type = table.text("content_type").map(|text| text.value);
+    let headers = table.table("headers").map(|headers| headers.free_texts()).unwrap_or_default();
     let part = RequestPart {
-        method: choice(&table, "method", &methods).unwrap_or("POST").to_owned(),
-        url: table.needed_text("url"),
-        content_type: table
-            .text("content_type")
-            .map_or_else(|| "application/json".to_owned(), |content_type| content_type.value),
-        headers: table.table("headers").map(|headers| headers.pairs()).unwrap_or_default(),
-        auth: table.table("auth").map_or(Auth::None, |auth| read_auth(&auth, settings)),
+        method: table.parsed("method", |text| text.one_of(&methods)).unwrap_or("POST").to_owned(),
+        url: table.required_text("url", "\"https://…\"").unwrap_or_default(),
+        content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
+        headers: headers.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+        auth: table.read_table("auth", |auth| read_auth(auth, settings)).unwrap_or(Auth::None),
     };
     table.finish();
-    part
+    Some(part)
 }
 
 fn read_auth(table: &Table<'_>, settings: &[String]) -> Auth {
-    let number = |name: Lined<String>| number_of(table, settings, &name).unwrap_or(0);
-    let kind = table.needed_text("kind").value;
-    let auth = match kind.as_str() {
-        "none" => Auth::None,
-        "bearer" => Auth::Header {
+    let number = |name: &Text| number_of(name, settings);
+    let setting = || table.required("setting", "\"…\"", number).unwrap_or_default();
+    let kinds = ["none", "bearer", "header", "standard-webhooks"].map(|kind| (kind, kind));
+    match table.required("kind", "\"bearer\"", |text| text.one_of(&kinds)) {
+        Some("bearer") => Auth::Header {
             name: "authorization".to_owned(),
             prefix: "Bearer ".to_owned(),
-            setting: number(table.needed_text("setting")),
+            setting: setting(),
         },
-        "header" => Auth::Header {
-            name: table.needed_text("header").value.to_lowercase(),
-            prefix: table.text("prefix").map(|prefix| prefix.value).unwrap_or_default(),
-            setting: number(table.needed_text("setting")),
+        Some("header") => Auth::Header {
+            name: table.needed_text("header").to_lowercase(),
+            prefix: table.text("prefix").unwrap_or_default().value,
+            setting: setting(),
         },
-        "standard-webhooks" => {
-            let keys = table.texts("keys");
-            if keys.is_empty() {
-                table.wrong("`keys` is missing", "list the settings that hold the signing keys");
+        Some("standard-webhooks") => {
+            if !table.has("keys") || table.is_empty_list("keys") {
+                table.problem("keys", "`keys` is missing", "list the settings that hold the signing keys");
             }
-            Auth::StandardWebhooks {
-                keys: keys.iter().filter_map(|key| number_of(table, settings, key)).collect(),
+            let keys = table.all_parsed("keys", number);
+            Auth::StandardWebhooks { keys: keys.unwrap_or_default() }
+        }
+        Some(_) => Auth::None,
+        None => {
+            // What a kind that was not understood needs is not known either.
+            for key in table.keys() {
+                table.has(key);
             }
+            Auth::None
         }
-        other => {
-            table.wrong(
-                format!("`{other}` is no kind of authentication"),
-                "write none, bearer, header or standard-webhooks",
-            );
-            return Auth::None;
-        }
-    };
-    table.finish();
-    auth
+    }
 }
 
-fn number_of(table: &Table<'_>, settings: &[String], name: &Lined<String>) -> Option<usize> {
+/// The number of the setting that is named.
+fn number_of(name: &Text, settings: &[String]) -> Result<usize, Problem> {
     let found = settings.iter().position(|known| *known == name.value);
-    if found.is_none() && !name.value.is_empty() {
-        table.wrong(
-            format!("there is no setting `{}`", name.value),
-            format!("settings are {}", settings.join(", ")),
-        );
-    }
-    found
+    let what = || format!("there is no setting {}", name.shown());
+    found.ok_or_else(|| Problem::new(what(), format!("settings are {}", settings.join(", "))))
 }
 
 fn requirement(table: &Table<'_>) -> Option<Requirement> {
-    let plain = |texts: Vec<Lined<String>>| texts.into_iter().map(|text| text.value).collect::<Vec<_>>();
-    let any = plain(table.texts("any"));
-    let all = plain(table.texts("all"));
+    let (any, all) = (texts(table, "any"), texts(table, "all"));
     let number = table.text("number").map(|number| number.value);
-    let least = table.text("at_least").map(|least| least.value);
-    let events = plain(table.texts("events"));
-    let why = table.needed_text("why").value;
-    let from_click = table.truth("from_click").unwrap_or(false);
-    table.finish();
-    let test = match (any.is_empty(), all.is_empty(), number, least) {
-        (false, true, None, None) => RequirementTest::Any(any),
-        (true, false, None, None) => RequirementTest::All(all),
-        (true, true, Some(at), Some(least)) => match parse_decimal(&least, DecimalMark::Dot) {
-            Some(least) => RequirementTest::AtLeast(at, least),
-            None => {
-                table.wrong(format!("`{least}` is no decimal"), "write it as in \"0\" or \"0.01\"");
-                return None;
-            }
-        },
+    let least = table.parsed("at_least", |text| {
+        let what = || format!("{} is not a decimal number", text.shown());
+        let least = parse_decimal(&text.value, DecimalMark::Dot);
+        least.ok_or_else(|| Problem::new(what(), "write it as in \"0\" or \"0.01\""))
+    });
+    let events = texts(table, "events");
+    let why = table.needed_text("why");
+    let from_click = table.flag("from_click").unwrap_or(false);
+    let test = match (any.is_empty(), all.is_empty(), number, table.has("at_least")) {
+        (false, true, None, false) => RequirementTest::Any(any),
+        (true, false, None, false) => RequirementTest::All(all),
+        (true, true, Some(at), true) => RequirementTest::AtLeast(at, least?),
         _ => {
-            table.wrong(
-                "a requirement says one thing",
-                "give it `any`, or `all`, or `number` and `at_least` (as text)",
-            );
+            let hint = "give it `any`, or `all`, or `number` and `at_least` (as text)";
+            table.head_problem("a requirement says one thing", hint);
             return None;
         }
     };

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::domain::delivery::{Answer, Judgement, Reply};
 use crate::domain::time::Time;
 use crate::template::destination::wait::{self, Concerns, WaitPlace};
-use crate::template::sheet::Scalar;
+use crate::template::toml_doc::text::Scalar;
 
 /// A request carries one event, so a platform that took all of it took one.
 const EVENTS_IN_A_REQUEST: i64 = 1;

@@ -2,35 +2,29 @@
 
 use std::collections::HashMap;
 
-use toml::de::DeTable;
-
 use crate::domain::event::EventName;
 use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::domain::status::Status;
+use crate::template::diagnostic::Problem;
 use crate::template::source::definition::Field;
 use crate::template::source::fields::field;
 use crate::template::source::map::yes_or_no;
-use crate::template::toml_reader::{TomlReader, in_order};
+use crate::template::toml_doc::table::Table;
 
 /// Reads the section; a default that could not have been received is a problem.
-pub(crate) fn read(
-    reader: &mut TomlReader<'_>,
-    root: &DeTable<'_>,
-    statuses: &[(String, Status)],
-) -> HashMap<Field, String> {
+pub(crate) fn read(root: &Table<'_>, statuses: &[(String, Status)]) -> HashMap<Field, String> {
+    let Some(table) = root.table("default") else { return HashMap::new() };
     let mut found = HashMap::new();
-    let Some(table) = reader.table(root, "default") else { return found };
-    for (key, value) in in_order(table) {
-        let Some(field) = field(reader, &key, "default") else { continue };
-        let Some(text) = reader.as_text(value, key.get_ref()) else { continue };
-        if let Some(wrong) = wrong_default(field, text.get_ref(), statuses) {
-            reader.problem(
-                &text.span(),
-                format!("`{}` {wrong}", text.get_ref()),
-                "a default is read as if it had come",
-            );
-        }
-        found.insert(field, text.into_inner());
+    for key in table.keys() {
+        let Some(field) = field(&table, key) else { continue };
+        let text = table.parsed(key, |text| match wrong_default(field, &text.value, statuses) {
+            None => Ok(text.value.clone()),
+            Some(wrong) => Err(Problem::new(
+                format!("{} {wrong}", text.shown()),
+                "a default is read as if it had been received",
+            )),
+        });
+        found.extend(text.map(|text| (field, text)));
     }
     found
 }
@@ -49,9 +43,9 @@ fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Opt
         Field::ItemId | Field::Trait(_) => !text.trim().is_empty(),
     };
     (!fine).then_some(match field {
-        Field::Currency => "is no code of ISO 4217",
-        Field::Status => "is no word of [status]",
-        Field::Event => "is no event name",
+        Field::Currency => "is not a code of ISO 4217",
+        Field::Status => "is not a word of [status]",
+        Field::Event => "is not an event's name",
         Field::AdUserData | Field::AdPersonalization => "is neither yes nor no",
         Field::ItemId | Field::Trait(_) => "is empty",
         _ => "is not a decimal",

@@ -1,51 +1,59 @@
 //! The `[map]` of a source template: which parameters each field reads.
 
-use toml::Spanned;
-use toml::de::DeTable;
-
 use crate::domain::click::Trait;
 use crate::domain::money::DecimalMark;
 use crate::template::destination::calculation;
+use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{Field, Names, Piece, Reading, TimeFormat};
-use crate::template::source::keys::{missing, param_name};
-use crate::template::toml_reader::{TomlReader, in_order};
+use crate::template::source::keys::check_param;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// Reads the section.
 pub(crate) fn read(
-    reader: &mut TomlReader<'_>,
-    root: &DeTable<'_>,
+    root: &Table<'_>,
     names: &mut Names,
     (decimal, times): (DecimalMark, &[TimeFormat]),
 ) -> Vec<(Field, Vec<Reading>)> {
-    let Some(map) = reader.table(root, "map") else {
-        if !root.contains_key("map") {
-            missing(reader, "map", "[map] with lines such as transaction_id = \"tid\"");
-        }
-        return Vec::new();
-    };
+    if !root.has("map") {
+        let hint = "write [map] with lines such as transaction_id = \"tid\"";
+        root.problem("map", "`map` is missing", hint);
+    }
+    let Some(map) = root.table("map") else { return Vec::new() };
     let mut found = Vec::new();
-    for (key, value) in in_order(map) {
-        let Some(field) = field(reader, &key, "map") else { continue };
-        let texts = reader.as_texts(value, key.get_ref());
-        let number = number_mark(field, decimal, times);
+    for key in map.keys() {
+        let Some(field) = field(&map, key) else { continue };
+        let texts = map.readable_texts(key);
+        let mark = number_mark(field, decimal, times);
         let mut readings = Vec::new();
         for text in &texts {
-            let Some(reading) = reading(reader, text, names) else { continue };
-            if let (Reading::Join(pieces), Some(mark)) = (&reading, number)
-                && calculation::joins_no_number(pieces, mark)
-            {
-                let (key, first) = (key.get_ref(), first_name(pieces, names));
-                let what = format!("`{key}` joins `{}`, which is never a number", text.get_ref());
-                reader.problem(&text.span(), what, calculation::hint(&format!("{key} = \"{first}\"")));
+            match reading(text, names).and_then(|reading| check_number(key, text, reading, (mark, &*names))) {
+                Ok(reading) => readings.push(reading),
+                Err(problem) => map.document().problem(text.line, problem),
             }
-            readings.push(reading);
         }
-        if readings.is_empty() && !texts.is_empty() {
-            continue;
+        if !readings.is_empty() || texts.is_empty() {
+            found.push((field, readings));
         }
-        found.push((field, readings));
     }
     found
+}
+
+/// Refuses to join what must be a number, written with `mark`, of pieces that make none.
+fn check_number(
+    key: &str,
+    text: &Text,
+    reading: Reading,
+    (mark, names): (Option<DecimalMark>, &Names),
+) -> Result<Reading, Problem> {
+    match (&reading, mark) {
+        (Reading::Join(pieces), Some(mark)) if calculation::joins_no_number(pieces, mark) => {
+            let what = format!("`{key}` joins {}, which is never a number", text.shown());
+            let example = format!("{key} = \"{}\"", first_name(pieces, names));
+            Err(Problem::new(what, calculation::hint(&example)))
+        }
+        _ => Ok(reading),
+    }
 }
 
 /// How the numbers of a field are written; `None` where it holds no number.
@@ -68,50 +76,43 @@ fn first_name<'n>(pieces: &[Piece], names: &'n Names) -> &'n str {
     params.next().unwrap_or("…")
 }
 
-pub(crate) fn field(reader: &mut TomlReader<'_>, key: &Spanned<String>, place: &str) -> Option<Field> {
-    let field = Field::parse(key.get_ref());
+/// The field that a key of `[map]` or `[default]` names; another key is unknown.
+pub(crate) fn field(table: &Table<'_>, key: &str) -> Option<Field> {
+    let field = Field::parse(key);
     if field.is_none() {
-        let known: Vec<&str> = Field::NAMES
-            .iter()
-            .map(|(_, name)| *name)
-            .chain(Trait::NAMES.iter().map(|(_, name)| *name))
-            .collect();
-        reader.unknown(&key.span(), key.get_ref(), &known, place);
+        let fields = Field::NAMES.iter().map(|(_, name)| *name);
+        let known: Vec<&str> = fields.chain(Trait::NAMES.iter().map(|(_, name)| *name)).collect();
+        table.unknown(key, &known, None);
     }
     field
 }
 
 /// A parameter's name, or a text with `{{name}}` in it.
-fn reading(reader: &mut TomlReader<'_>, text: &Spanned<String>, names: &mut Names) -> Option<Reading> {
-    if let Some(calculation) = calculated(text.get_ref()) {
+fn reading(text: &Text, names: &mut Names) -> Result<Reading, Problem> {
+    let text = text.value.as_str();
+    if let Some(calculation) = calculated(text) {
         let what = format!("`{calculation}` is a calculation, not a parameter's name");
-        reader.problem(&text.span(), what, calculation::hint("as in value = \"price\""));
-        return None;
+        return Err(Problem::new(what, calculation::hint("as in value = \"price\"")));
     }
-    if !text.get_ref().contains("{{") {
-        return param_name(reader, text.get_ref(), &text.span())
-            .then(|| Reading::One(names.intern(text.get_ref())));
+    if !text.contains("{{") {
+        return check_param(text).map(|()| Reading::One(names.intern(text)));
     }
     let mut pieces = Vec::new();
-    let mut rest = text.get_ref().as_str();
+    let mut rest = text;
     while let Some((before, behind)) = rest.split_once("{{") {
-        let Some((name, after)) = behind.split_once("}}") else {
-            reader.problem(&text.span(), "`{{` without `}}`", "write each parameter as {{name}}");
-            return None;
-        };
+        let unclosed = || Problem::new("`{{` without `}}`", "write each parameter as {{name}}");
+        let (name, after) = behind.split_once("}}").ok_or_else(unclosed)?;
         if !before.is_empty() {
             pieces.push(Piece::Text(before.to_owned()));
         }
-        if !param_name(reader, name.trim(), &text.span()) {
-            return None;
-        }
+        check_param(name.trim())?;
         pieces.push(Piece::Param(names.intern(name.trim())));
         rest = after;
     }
     if !rest.is_empty() {
         pieces.push(Piece::Text(rest.to_owned()));
     }
-    Some(Reading::Join(pieces))
+    Ok(Reading::Join(pieces))
 }
 
 /// What of a reading is in the place of a name and is a calculation: the whole of one without braces, or

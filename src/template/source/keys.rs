@@ -1,41 +1,25 @@
-//! What the sections of a source template share: a key that is missing, a word of a list, a parameter's name.
+//! Texts of a source template that are read the same way in several places: a parameter's name, an event's.
 
-use std::ops::Range;
+use crate::domain::event::EventName;
+use crate::template::diagnostic::Problem;
+use crate::template::toml_doc::text::Text;
 
-use toml::Spanned;
-
-use crate::template::toml_reader::TomlReader;
-
-/// Says that a key must be there, and how it looks.
-pub(crate) fn missing(reader: &mut TomlReader<'_>, key: &str, example: &str) {
-    reader.problem(&(0..0), format!("`{key}` is missing"), format!("write {example}"));
-}
-
-/// One of a few words; another is a problem that lists them.
-pub(crate) fn choose<T: Copy>(
-    reader: &mut TomlReader<'_>,
-    word: &Spanned<String>,
-    key: &str,
-    known: &[(&str, T)],
-) -> Option<T> {
-    let found = known.iter().find(|(known, _)| known == word.get_ref()).map(|(_, meaning)| *meaning);
-    if found.is_none() {
-        let words: Vec<String> = known.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        reader.problem(
-            &word.span(),
-            format!("`{key}` cannot be `{}`", word.get_ref()),
-            format!("use one of {}", words.join(", ")),
-        );
-    }
-    found
-}
-
-/// A name that can stand in a URL as it is.
-pub(crate) fn param_name(reader: &mut TomlReader<'_>, name: &str, span: &Range<usize>) -> bool {
+/// Whether a name can be written in a URL as it is.
+pub(crate) fn check_param(name: &str) -> Result<(), Problem> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
-    let fine = !name.is_empty() && name.bytes().all(allowed);
-    if !fine {
-        reader.problem(span, format!("`{name}` is no parameter name"), "use letters, digits, _ - . [ ]");
+    if name.is_empty() || !name.bytes().all(allowed) {
+        let what = format!("`{name}` is not a parameter's name");
+        return Err(Problem::new(what, "use letters, digits, _ - . [ ]"));
     }
-    fine
+    Ok(())
+}
+
+/// The name of an event, whatever the case of a standard one.
+pub fn event_name(text: &Text) -> Result<EventName, Problem> {
+    EventName::parse(&text.value).ok_or_else(|| {
+        Problem::new(
+            format!("{} is not an event's name", text.shown()),
+            format!("1–64 characters, such as {}", EventName::STANDARD.join(", ")),
+        )
+    })
 }

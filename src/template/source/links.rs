@@ -1,10 +1,8 @@
 //! The network's own links on pages: `link_param` and `link_query` of a source template.
 
-use toml::Spanned;
-use toml::de::DeTable;
-
-use crate::template::source::keys::param_name;
-use crate::template::toml_reader::TomlReader;
+use crate::template::diagnostic::Problem;
+use crate::template::source::keys::check_param;
+use crate::template::toml_doc::table::Table;
 
 /// What the tag knows of a network's links.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,44 +15,36 @@ pub(crate) struct Links {
 }
 
 /// Reads `link_param` and `link_query`; nothing where the template has no `link_param`.
-pub(crate) fn read(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<Links> {
-    let query = query(reader, root);
-    let param = reader.text(root, "link_param").map(Spanned::into_inner);
-    match (param, root.get("link_query")) {
-        (Some(param), _) => Some(Links { param, query }),
-        (None, Some(value)) if !root.contains_key("link_param") => {
-            reader.problem(
-                &value.span(),
-                "`link_query` finds links, and no `link_param` says what they are given",
-                "add link_param = \"…\", the sub id that brings the click id back",
-            );
-            None
-        }
-        _ => None,
+pub(crate) fn read(root: &Table<'_>) -> Option<Links> {
+    let query = query(root);
+    if root.has("link_query") && !root.has("link_param") {
+        root.problem(
+            "link_query",
+            "`link_query` finds links, and no `link_param` says what they are given",
+            "add link_param = \"…\", the sub id that brings the click id back",
+        );
     }
+    Some(Links { param: root.text("link_param")?.value, query })
 }
 
-fn query(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Vec<String> {
-    let Some(value) = root.get("link_query") else { return Vec::new() };
-    let texts = reader.texts(root, "link_query");
-    if value.get_ref().as_array().is_some_and(|names| names.is_empty()) {
-        reader.problem(
-            &value.span(),
+fn query(root: &Table<'_>) -> Vec<String> {
+    if root.is_empty_list("link_query") {
+        root.problem(
+            "link_query",
             "`link_query` is empty, so no link has its shape",
             "name the parameters that every link of the network has, or leave the key out",
         );
     }
     let mut names: Vec<String> = Vec::new();
-    for text in texts {
-        let name = text.get_ref();
-        if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            reader.problem(
-                &text.span(),
-                format!("`{name}` is named twice in `link_query`"),
-                "leave one of them out; upper and lower case are the same here",
-            );
-        } else if param_name(reader, name, &text.span()) {
-            names.push(text.into_inner());
+    for text in root.readable_texts("link_query") {
+        let is_new = !names.iter().any(|known| known.eq_ignore_ascii_case(&text.value));
+        let twice = || {
+            let hint = "leave one of them out; upper and lower case are the same here";
+            Problem::new(format!("{} is named twice in `link_query`", text.shown()), hint)
+        };
+        match is_new.then_some(()).ok_or_else(twice).and_then(|()| check_param(&text.value)) {
+            Ok(()) => names.push(text.value),
+            Err(problem) => root.document().problem(text.line, problem),
         }
     }
     names

@@ -14,7 +14,7 @@ pub mod file;
 pub(crate) mod html_repair;
 pub mod json_body;
 pub(crate) mod json_members;
-pub(crate) mod keys;
+pub mod keys;
 pub(crate) mod links;
 pub mod map;
 pub mod multipart;

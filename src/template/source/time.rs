@@ -2,21 +2,21 @@
 
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use toml::de::DeTable;
 
 use crate::domain::conversion::Draft;
-use crate::domain::customer::DateOrder;
 use crate::domain::decision::join;
 use crate::domain::moment::{self, Unit};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
+use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{Field, SourceTemplate, TimeFormat};
 use crate::template::source::fault;
 use crate::template::source::params::{Param, Params};
-use crate::template::toml_reader::TomlReader;
+use crate::template::toml_doc::table::Table;
+use crate::template::toml_doc::text::Text;
 
 /// Reads `[time] formats, zone`; without it moments are numbers of the Unix epoch, RFC 3339 or compact dates.
-pub(crate) fn read(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> (Vec<TimeFormat>, TimeZone) {
+pub(crate) fn read(root: &Table<'_>) -> (Vec<TimeFormat>, TimeZone) {
     let usual = vec![
         TimeFormat::Epoch(Unit::Seconds),
         TimeFormat::Epoch(Unit::Millis),
@@ -25,51 +25,39 @@ pub(crate) fn read(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> (Vec<Time
         TimeFormat::Rfc3339,
         TimeFormat::Compact,
     ];
-    let Some(table) = reader.table(root, "time") else { return (usual, TimeZone::UTC) };
-    reader.only(table, &["formats", "zone"], "time");
-    let mut formats = Vec::new();
-    for text in reader.texts(table, "formats") {
-        formats.push(match text.get_ref().as_str() {
-            "unix" => TimeFormat::Epoch(Unit::Seconds),
-            "unix_ms" => TimeFormat::Epoch(Unit::Millis),
-            "unix_us" => TimeFormat::Epoch(Unit::Micros),
-            "unix_ns" => TimeFormat::Epoch(Unit::Nanos),
-            "rfc3339" => TimeFormat::Rfc3339,
-            "compact" => TimeFormat::Compact,
-            pattern => {
-                if !reads_what_it_writes(pattern) {
-                    reader.problem(
-                        &text.span(),
-                        format!("`{pattern}` is no time format"),
-                        "use \"unix\", \"unix_ms\", \"unix_us\", \"unix_ns\", \"rfc3339\", \"compact\" or a pattern such as \"%Y-%m-%d %H:%M:%S\"",
-                    );
-                }
-                TimeFormat::Pattern(pattern.to_owned())
-            }
-        });
-    }
-    let zone = reader.text(table, "zone").map_or(TimeZone::UTC, |name| {
-        TimeZone::get(name.get_ref()).unwrap_or_else(|_| {
-            reader.problem(
-                &name.span(),
-                format!("`{}` is no time zone", name.get_ref()),
-                "use a name such as \"UTC\", \"America/New_York\" or \"Etc/GMT-8\" (which is UTC+8)",
-            );
-            TimeZone::UTC
-        })
+    let read = root.read_table("time", |table| {
+        let formats = table.all_parsed("formats", time_format).filter(|formats| !formats.is_empty());
+        (formats, table.parsed("zone", time_zone))
     });
-    (if formats.is_empty() { usual } else { formats }, zone)
+    let (formats, zone) = read.unwrap_or_default();
+    (formats.unwrap_or(usual), zone.unwrap_or(TimeZone::UTC))
 }
 
-/// Reads `birthdate`: whether dates that could be read both ways begin with the day or with the month.
-pub(crate) fn birthdate(reader: &mut TomlReader<'_>, root: &DeTable<'_>) -> Option<DateOrder> {
-    let word = reader.text(root, "birthdate")?;
-    let order = DateOrder::NAMES.iter().find(|(known, _)| known == word.get_ref()).map(|(_, order)| *order);
-    if order.is_none() {
-        let what = format!("`birthdate` cannot be `{}`", word.get_ref());
-        reader.problem(&word.span(), what, "use \"dmy\" for 31/12/1990 or \"mdy\" for 12/31/1990");
-    }
-    order
+fn time_format(text: &Text) -> Result<TimeFormat, Problem> {
+    Ok(match text.value.as_str() {
+        "unix" => TimeFormat::Epoch(Unit::Seconds),
+        "unix_ms" => TimeFormat::Epoch(Unit::Millis),
+        "unix_us" => TimeFormat::Epoch(Unit::Micros),
+        "unix_ns" => TimeFormat::Epoch(Unit::Nanos),
+        "rfc3339" => TimeFormat::Rfc3339,
+        "compact" => TimeFormat::Compact,
+        pattern if reads_what_it_writes(pattern) => TimeFormat::Pattern(pattern.to_owned()),
+        _ => {
+            let hint = "use \"unix\", \"unix_ms\", \"unix_us\", \"unix_ns\", \"rfc3339\", \"compact\" or a \
+                        pattern such as \"%Y-%m-%d %H:%M:%S\"";
+            return Err(Problem::new(format!("{} is not a time format", text.shown()), hint));
+        }
+    })
+}
+
+/// A time zone by its name.
+pub fn time_zone(text: &Text) -> Result<TimeZone, Problem> {
+    TimeZone::get(&text.value).map_err(|_| {
+        Problem::new(
+            format!("{} is not a time zone", text.shown()),
+            "write its name in the IANA database: \"UTC\", \"America/New_York\", or \"Etc/GMT-8\" (which is UTC+8)",
+        )
+    })
 }
 
 fn reads_what_it_writes(pattern: &str) -> bool {
