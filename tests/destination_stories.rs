@@ -89,6 +89,31 @@ fn a_users_own_stories_run_with_the_users_own_templates() {
 }
 
 #[test]
+fn everything_that_is_wrong_with_a_story_is_said_at_once_each_at_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("webhook/wrong");
+    std::fs::create_dir_all(&folder).unwrap();
+    let story =
+        "now = \"soon\"\nmode = \"lvie\"\n[conversion]\nvalue = 7\nvaleu = \"7\"\n[click]\nip = \"here\"\n";
+    std::fs::write(folder.join("story.toml"), story).unwrap();
+    let catalog = Catalog::load(None).unwrap();
+    let report = run_destination_stories(&catalog, &["webhook"], directory.path(), Expectations::Check);
+    let said: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+    let expected = [
+        (1, "`now`: `soon` is not a time"),
+        (2, "did you mean \"live\"?"),
+        (4, "`value` in [conversion] is an integer, not a text in quotes"),
+        (5, "did you mean `value`?"),
+        (6, "[click] has no `id`"),
+        (7, "`ip` in [click]: `here` is not an address"),
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, (line, part)) in said.iter().zip(expected) {
+        assert!(said.contains(&format!("story.toml:{line}: ")) && said.contains(part), "{part} in {said}");
+    }
+}
+
+#[test]
 fn the_sample_that_the_webhooks_setup_shows_is_what_its_story_sends() {
     let catalog = Catalog::load(None).unwrap();
     let setup = catalog.destination("webhook").unwrap().setup().to_owned();

@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 
 use crate::config::server::web_url;
 use crate::template::diagnostic::Problem;
-use crate::template::source::time::time_zone;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::time_zone;
 
 /// How many clicks strangers may have recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

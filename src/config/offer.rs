@@ -6,9 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::config::names::{ADVERTISER, OFFER};
 use crate::config::server::{network, web_url};
-use crate::config::source::currency;
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
-use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::offer::Model;
 use crate::domain::offer::{self, Caps, Disposition, OfferStatus, Payout};
 use crate::domain::reporter::ReportRoute;
@@ -16,9 +14,9 @@ use crate::domain::reports::{FurtherSales, Reporting};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
-use crate::template::source::keys::event_name;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::{currency, decimal, event_name};
 
 /// One offer as configured: what decides, and where its visitors go.
 #[derive(Debug, Clone)]
@@ -153,14 +151,12 @@ fn read_payout(section: &Table<'_>) -> Option<Payout> {
 
 /// A decimal that is not below 0.
 pub fn amount(text: &Text) -> Result<Decimal, Problem> {
-    let hint = "write digits with a dot, in quotes and without a currency sign: \"7.00\"";
-    match parse_decimal(&text.value, DecimalMark::Dot) {
-        Some(amount) if amount.is_sign_negative() && !amount.is_zero() => {
-            Err(Problem::new(format!("{} is below 0", text.shown()), hint))
-        }
-        Some(amount) => Ok(amount),
-        None => Err(Problem::new(format!("{} is not a decimal", text.shown()), hint)),
+    let amount = decimal(text)?;
+    if amount.is_sign_negative() && !amount.is_zero() {
+        let hint = "write digits with a dot, in quotes and without a currency sign: \"7.00\"";
+        return Err(Problem::new(format!("{} is below 0", text.shown()), hint));
     }
+    Ok(amount)
 }
 
 fn percent(text: &Text) -> Result<Decimal, Problem> {

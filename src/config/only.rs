@@ -6,9 +6,9 @@ use crate::config::names::{AFFILIATE, CAMPAIGN};
 use crate::domain::built_in;
 use crate::domain::ids::{AffiliateId, CampaignId, OfferId, SourceId};
 use crate::domain::routing::Only;
-use crate::template::source::keys::event_name;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::event_name;
 
 /// The ids that may be named; also of tables that were left out for a problem.
 pub struct Known<'a> {

@@ -9,7 +9,7 @@ use crate::domain::built_in;
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
-use crate::domain::money::{Currency, NoCurrency};
+use crate::domain::money::Currency;
 use crate::domain::routing::{SourcePolicy, Unmatched};
 use crate::domain::secret_strength::weakness;
 use crate::domain::status::Status;
@@ -17,9 +17,9 @@ use crate::template::catalog::Catalog;
 use crate::template::destination::normalize::phone::reads_numbers_of;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
-use crate::template::source::keys::event_name;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::{currency, event_name};
 
 /// One network as configured. Its postback URL is `/{key}/collect/{id}`.
 #[derive(Clone)]
@@ -126,7 +126,7 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
 }
 
 /// A country whose phone numbers can be read.
-fn phone_region(text: &Text) -> Result<PhoneRegion, Problem> {
+pub fn phone_region(text: &Text) -> Result<PhoneRegion, Problem> {
     PhoneRegion::parse(&text.value).filter(|region| reads_numbers_of(*region)).ok_or_else(|| {
         let hint = "write the country's two letters of ISO 3166: \"DE\", \"US\", \"GB\"";
         Problem::new(format!("{} is not a country with phone numbers", text.shown()), hint)
@@ -219,19 +219,6 @@ fn postback_key(text: &Text) -> Result<Secret, Problem> {
     };
     let hint = format!("write {MIN_KEY_CHARS} to {MAX_KEY_CHARS} characters: openssl rand -hex 12");
     Err(Problem::new(what, hint))
-}
-
-/// A currency by its code.
-pub fn currency(text: &Text) -> Result<Currency, Problem> {
-    Currency::check(&text.value).map_err(|why| {
-        Problem::new(
-            match why {
-                NoCurrency::Unknown => format!("{} is not a currency", text.shown()),
-                _ => format!("{} is a code {}", text.shown(), why.why()),
-            },
-            "write its three letters of ISO 4217: \"USD\", \"EUR\"",
-        )
-    })
 }
 
 fn read_currency(section: &Table<'_>, template: Option<&SourceTemplate>) -> Option<Currency> {

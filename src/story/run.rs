@@ -51,7 +51,7 @@ pub(crate) fn run_each<E>(
     directory: &Path,
     name: &str,
     report: &mut StoryReport,
-    run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Problem>,
+    run: impl Fn(&Path) -> Result<(E, Result<(), Problem>), Vec<Problem>>,
 ) -> Option<Vec<E>> {
     let folders = folders(&directory.join(name));
     let mut endings = Vec::new();
@@ -61,7 +61,7 @@ pub(crate) fn run_each<E>(
                 endings.push(ending);
                 report.take(format!("{name}/{}", file_name(folder)), compared);
             }
-            Err(problem) => report.problems.push(problem),
+            Err(problems) => report.problems.extend(problems),
         }
     }
     folders.iter().all(|folder| folder.join(EXPECTED).exists()).then_some(endings)
@@ -105,7 +105,7 @@ pub fn run_outgoing_stories(directory: &Path, expectations: Expectations) -> Sto
     report
 }
 
-fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Problem> {
+fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Vec<Problem>> {
     let (place, story) = read(folder)?;
     let told = || {
         let account = story.postback()?;
@@ -124,7 +124,7 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
 }
 
 /// The story of a folder, and its file's name.
-fn read(folder: &Path) -> Result<(String, Story), Problem> {
+fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
     let place = folder.join("story.toml").display().to_string();
     let text = fs::read_to_string(folder.join("story.toml"))
         .map_err(|error| Problem::new(format!("it cannot be read: {error}"), "add it").in_file(&place))?;
@@ -182,7 +182,7 @@ fn run(
     template: &Arc<DestinationTemplate>,
     folder: &Path,
     expectations: Expectations,
-) -> Result<(Outcome, Result<(), Problem>), Problem> {
+) -> Result<(Outcome, Result<(), Problem>), Vec<Problem>> {
     let (place, story) = read(folder)?;
     let account = story.account(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {

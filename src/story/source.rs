@@ -3,16 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use toml::{Table, Value as Toml};
-
-use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
-use crate::domain::money::Currency;
 use crate::story::run::{Expectations, StoryReport, compare, no_template, run_each};
 use crate::template::catalog::Catalog;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::explain;
+use crate::template::toml_doc::table;
+use crate::template::typed_text::{currency, event_name};
 
 /// The files that may hold a story's body, and the content type that each stands for where
 /// `content_type.txt` declares no other.
@@ -55,7 +53,7 @@ fn run(
     template: &SourceTemplate,
     folder: &Path,
     expectations: Expectations,
-) -> Result<(String, Result<(), Problem>), Problem> {
+) -> Result<(String, Result<(), Problem>), Vec<Problem>> {
     let binding = binding(template, folder)?;
     // The line end that an editor leaves is not part of the request.
     let read = |name: &str| {
@@ -65,7 +63,8 @@ fn run(
     let query = read("query.txt");
     if query.is_none() && body.is_none() {
         let hint = "add query.txt, body.json, body.form or body.txt";
-        return Err(Problem::new("the story has no request", hint).in_file(&folder.display().to_string()));
+        let problem = Problem::new("the story has no request", hint);
+        return Err(vec![problem.in_file(&folder.display().to_string())]);
     }
     let declared = read("content_type.txt").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let body = body.as_ref().map(|(kind, bytes)| (declared.as_deref().or(*kind), bytes.as_slice()));
@@ -74,27 +73,22 @@ fn run(
     Ok((ending, compare(folder, &found, expectations)))
 }
 
-/// The source of a story: `source.toml` beside it, else US dollars where the template maps no currency.
-fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Problem> {
+/// The source of a story: `source.toml` next to it, else US dollars where the template maps no currency.
+fn binding(template: &SourceTemplate, folder: &Path) -> Result<SourceBinding, Vec<Problem>> {
     let path = folder.join("source.toml");
-    let place = path.display().to_string();
-    let wrong = |what: String| {
-        let hint = "it may have: currency, positive_event, zero_event";
-        Problem::new(what, hint).in_file(&place)
-    };
     let default = if template.maps_currency() { "" } else { "currency = \"USD\"" };
     let text = fs::read_to_string(&path).unwrap_or_else(|_| default.to_owned());
-    let table: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
-    let known = ["currency", "positive_event", "zero_event"];
-    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(wrong(format!("unknown key `{key}`")));
-    }
-    let word = |key: &str| table.get(key).and_then(Toml::as_str);
-    let source = SourceId::parse("story").map_err(|error| wrong(error.to_string()))?;
-    Ok(SourceBinding {
-        source,
-        currency: word("currency").and_then(Currency::parse),
-        positive_event: word("positive_event").and_then(EventName::parse),
-        zero_event: word("zero_event").and_then(EventName::parse),
+    table::read(&path.display().to_string(), &text, |root| {
+        // Empty: there is none, and the template maps none either.
+        let currency = root.parsed("currency", |text| match text.value.as_str() {
+            "" => Ok(None),
+            _ => currency(text).map(Some),
+        });
+        Some(SourceBinding {
+            source: SourceId::parse("story").ok()?,
+            currency: currency.flatten(),
+            positive_event: root.parsed("positive_event", event_name),
+            zero_event: root.parsed("zero_event", event_name),
+        })
     })
 }

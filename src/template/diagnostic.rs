@@ -49,6 +49,13 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// One problem, where all of them are gathered.
+impl From<Problem> for Vec<Problem> {
+    fn from(problem: Problem) -> Vec<Problem> {
+        vec![problem]
+    }
+}
+
 /// The word of `known` nearest to `typed`, if it is near enough to be meant.
 pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

@@ -10,3 +10,4 @@ pub mod minify;
 pub mod source;
 pub mod tag_script;
 pub mod toml_doc;
+pub mod typed_text;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::EventName;
-use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::routing::Changes;
 use crate::domain::time::HOUR_MS;
 use crate::template::destination::reply::ReplyRules;
@@ -13,6 +12,7 @@ use crate::template::destination::setting::{SettingKind, SettingSpec};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::decimal;
 
 /// What a destination.toml says, its texts not yet compiled.
 pub(crate) struct DestinationFile {
@@ -203,11 +203,7 @@ fn number_of(name: &Text, settings: &[String]) -> Result<usize, Problem> {
 fn requirement(table: &Table<'_>) -> Option<Requirement> {
     let (any, all) = (texts(table, "any"), texts(table, "all"));
     let number = table.text("number").map(|number| number.value);
-    let least = table.parsed("at_least", |text| {
-        let what = || format!("{} is not a decimal number", text.shown());
-        let least = parse_decimal(&text.value, DecimalMark::Dot);
-        least.ok_or_else(|| Problem::new(what(), "write it as in \"0\" or \"0.01\""))
-    });
+    let least = table.parsed("at_least", decimal);
     let events = texts(table, "events");
     let why = table.needed_text("why");
     let from_click = table.flag("from_click").unwrap_or(false);

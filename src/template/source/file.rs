@@ -11,11 +11,12 @@ use crate::template::source::definition::{
     Entry, EventRules, Field, Names, Piece, Provenance, Reading, SourceTemplate,
 };
 use crate::template::source::fields;
-use crate::template::source::keys::{check_param, event_name};
 use crate::template::source::links;
+use crate::template::source::param_name::check_param;
 use crate::template::source::time;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::event_name;
 
 impl SourceTemplate {
     /// Compiles the text of a template. `file` is for the places of problems; the name is inside.

@@ -1,7 +1,7 @@
 //! The network's own links on pages: `link_param` and `link_query` of a source template.
 
 use crate::template::diagnostic::Problem;
-use crate::template::source::keys::check_param;
+use crate::template::source::param_name::check_param;
 use crate::template::toml_doc::table::Table;
 
 /// What the tag knows of a network's links.

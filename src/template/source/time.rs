@@ -14,6 +14,7 @@ use crate::template::source::fault;
 use crate::template::source::params::{Param, Params};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::time_zone;
 
 /// Reads `[time] formats, zone`; without it moments are numbers of the Unix epoch, RFC 3339 or compact dates.
 pub(crate) fn read(root: &Table<'_>) -> (Vec<TimeFormat>, TimeZone) {
@@ -47,16 +48,6 @@ fn time_format(text: &Text) -> Result<TimeFormat, Problem> {
                         pattern such as \"%Y-%m-%d %H:%M:%S\"";
             return Err(Problem::new(format!("{} is not a time format", text.shown()), hint));
         }
-    })
-}
-
-/// A time zone by its name.
-pub fn time_zone(text: &Text) -> Result<TimeZone, Problem> {
-    TimeZone::get(&text.value).map_err(|_| {
-        Problem::new(
-            format!("{} is not a time zone", text.shown()),
-            "write its name in the IANA database: \"UTC\", \"America/New_York\", or \"Etc/GMT-8\" (which is UTC+8)",
-        )
     })
 }
 
