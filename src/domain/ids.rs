@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -218,17 +219,10 @@ impl ConversionId {
     }
 
     pub fn parse(text: &str) -> Result<ConversionId, IdError> {
-        let bytes = text.as_bytes();
-        if bytes.len() != 32 {
+        let mut id = [0; 16];
+        // The length first: the decoder takes exactly what fills its space.
+        if text.len() != 32 || HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut id).is_err() {
             return Err(IdError::Conversion);
-        }
-        let mut id = [0u8; 16];
-        for (byte, pair) in id.iter_mut().zip(bytes.chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| IdError::Conversion)?;
-            if !pair.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(IdError::Conversion);
-            }
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| IdError::Conversion)?;
         }
         Ok(ConversionId(id))
     }
@@ -239,7 +233,7 @@ impl ConversionId {
 
     /// The id that the ad platforms deduplicate on: the same over retries, replays and re-imports.
     pub fn event_id(&self) -> EventId {
-        EventId(digest(&["event", std::str::from_utf8(&hex(&self.0)).unwrap_or_default()]))
+        EventId(digest(&["event", &self.to_string()]))
     }
 }
 
@@ -261,22 +255,11 @@ fn digest(parts: &[&str]) -> [u8; 16] {
     short
 }
 
-/// Lower-case hexadecimal digits, two a byte.
-fn hex(bytes: &[u8; 16]) -> [u8; 32] {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
-    text
-}
-
 macro_rules! hex_id {
     ($name:ident) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // All of it is ASCII.
-                f.write_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
+                HEXLOWER.encode_write(&self.0, f)
             }
         }
 
@@ -289,7 +272,7 @@ macro_rules! hex_id {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 if serializer.is_human_readable() {
-                    serializer.serialize_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
+                    serializer.collect_str(self)
                 } else {
                     self.0.serialize(serializer)
                 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -96,7 +97,7 @@ impl TagScript {
     /// The version that has this text.
     pub fn of(text: String) -> TagScript {
         let digest = Sha384::digest(text.as_bytes());
-        let hash = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:.16}", HEXLOWER.encode(&digest));
         let integrity = format!("sha384-{}", BASE64_STANDARD.encode(digest));
         let gzip = compressed(text.as_bytes());
         TagScript { text, gzip, hash, integrity }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -135,7 +136,7 @@ fn wanted(story: &Story, names: &Names, came: &Value, event_id: &str) -> Result<
         .replace(&story.payload)
         .replace("{event_time}", &time.to_string())
         .replace("{event_id}", event_id)
-        .replace("{click_id_sha256}", &hex(&Sha256::digest(names.click_id.as_bytes())));
+        .replace("{click_id_sha256}", &HEXLOWER.encode(&Sha256::digest(names.click_id.as_bytes())));
     serde_json::from_str(&text).map_err(|error| failed("read the demo's story", error))
 }
 
@@ -162,7 +163,7 @@ async fn serve_until_interrupted(app: &App) -> Result<(), Problem> {
 impl Names {
     fn fresh() -> Result<Names, Problem> {
         let random = || clock::entropy::<16>().map_err(|error| failed("draw random bytes", error));
-        let word = |bytes: [u8; 16]| hex(&bytes);
+        let word = |bytes: [u8; 16]| HEXLOWER.encode(&bytes);
         let now = Clock::system().now();
         Ok(Names {
             clicked_at: now,
@@ -189,10 +190,6 @@ impl Names {
             .replace("{key}", &self.key)
             .replace("{access_token}", &self.access_token)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Sends a whole request and answers the body of a 200.

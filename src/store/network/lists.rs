@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, Mac};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -280,7 +281,7 @@ fn within(address: IpAddr, class: Class) -> Option<Token> {
 pub fn listed(shared: &Shared, list: &str, page: &PageRequest) -> Result<Page<ListedEntry>, StoreError> {
     let (mut from, to) = key::list_span(list);
     if let Some(cursor) = &page.cursor {
-        let after = unhex(cursor).and_then(|bytes| Token::parse(&bytes));
+        let after = HEXLOWER_PERMISSIVE.decode(cursor.as_bytes()).ok().and_then(|bytes| Token::parse(&bytes));
         let (_, after) = after.ok_or_else(|| StoreError::Cursor(cursor.clone()))?;
         from = [&key::listed(list, &after)[..], &[0]].concat();
     }
@@ -312,14 +313,5 @@ pub fn listed(shared: &Shared, list: &str, page: &PageRequest) -> Result<Page<Li
         }
         last = Some(token);
     }
-    Ok(Page { items, next_cursor: last.filter(|_| more).map(|token| hex(token.as_bytes())) })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.is_ascii().then(|| text.as_bytes().chunks(2).map(pair).collect()).flatten()
+    Ok(Page { items, next_cursor: last.filter(|_| more).map(|token| HEXLOWER.encode(token.as_bytes())) })
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -12,17 +13,9 @@ pub(crate) struct HexDigest([u8; 64]);
 impl HexDigest {
     /// SHA-256 of exactly these bytes.
     pub(crate) fn of(bytes: &[u8]) -> HexDigest {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-        let hash: [u8; 32] = Sha256::digest(bytes).into();
-        let mut hex = [0u8; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(hash) {
-            if let [high, low] = pair {
-                *high = digit(byte >> 4);
-                *low = digit(byte & 15);
-            }
-        }
-        HexDigest(hex)
+        let mut digits = [0; 64];
+        HEXLOWER.encode_mut(&Sha256::digest(bytes), &mut digits);
+        HexDigest(digits)
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use data_encoding::HEXLOWER;
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError, html_escape,
 };
@@ -54,9 +55,8 @@ const STYLE: &str = include_str!("../../../templates/pages/pages.css");
 
 /// The stylesheet's path. It names the content, so that a browser may keep it for good.
 pub static STYLE_PATH: LazyLock<String> = LazyLock::new(|| {
-    let digest: [u8; 32] = Sha256::digest(STYLE.as_bytes()).into();
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("/pages-{name}.css")
+    let digest = HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
+    format!("/pages-{digest:.16}.css")
 });
 
 static ENGINE: LazyLock<Result<Handlebars<'static>, String>> = LazyLock::new(compile);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -175,13 +176,7 @@ impl Sessions {
 
 /// 32 random bytes in hexadecimal digits.
 fn secret() -> Result<String, getrandom::Error> {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(64);
-    for byte in clock::entropy::<32>()? {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+    clock::entropy::<32>().map(|bytes| HEXLOWER.encode(&bytes))
 }
 
 fn digest(text: &str) -> [u8; 32] {
