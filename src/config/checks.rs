@@ -89,7 +89,7 @@ fn warn_of_idle_tag(root: &Table<'_>, config: &Config) {
     if !is_used || !config.campaigns.is_empty() || config.sources.iter().any(finds_links) {
         return;
     }
-    let Some(tag) = root.table_or_default("tag", None) else { return };
+    let Some(tag) = root.table_or_default("tag") else { return };
     let hint = match config.sources.iter().find(|source| source.template.link_param().is_some()) {
         Some(source) => format!(
             "name the links that lead to it in the [[source]] `{}`: link_hosts = [\"track.example.com\"], or \

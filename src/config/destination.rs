@@ -80,9 +80,9 @@ fn read(
         warn_of_private_endpoint(&section, endpoint);
     }
     let explicit = section.parsed("consent", |text| text.one_of(&CONSENT));
-    let only = section.table_or_default("only", Some(&[])).map(|section| only::read(section, known));
-    let table = section.table_or_default("settings", Some(&[]));
-    let events = section.table_or_default("events", Some(&[]));
+    let only = section.table_or_empty("only").map(|section| only::read(section, known));
+    let table = section.table_or_empty("settings");
+    let events = section.table_or_empty("events");
     let document = section.document();
     let places = Places::of(&section, table.as_ref(), events.as_ref());
     let (settings, events) = (table.as_ref().map(read_settings), events.map(|table| renamed(&table)));

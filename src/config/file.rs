@@ -30,8 +30,8 @@ pub struct Ids {
 /// What could be read of the file, whose problems are with the reader. What has one is left out, or is as in
 /// the default file; `None` where not even `public_url` is known. Its ids are put into `ids`.
 pub fn read(root: &Table<'_>, ids: &mut Ids) -> Option<Config> {
-    let server = root.table_or_default("server", None).and_then(Server::read);
-    let store = root.table_or_default("store", None).and_then(StoreSettings::read);
+    let server = root.table_or_default("server").and_then(Server::read);
+    let store = root.table_or_default("store").and_then(StoreSettings::read);
     let offers = offer::read_all(root);
     let api = root.table("api").map(|section| Api::read(section, &offers.advertisers));
     let catalog = read_catalog(root);
@@ -47,10 +47,10 @@ pub fn read(root: &Table<'_>, ids: &mut Ids) -> Option<Config> {
     };
     let destinations = destination::read_all(root, &catalog, &nameable);
     let Filters { rules, country_file } = root.table("filters").map(filters::read).unwrap_or_default();
-    let link_settings = root.table_or_default("links", None).and_then(LinkSettings::read);
-    let tag = root.table_or_default("tag", None).and_then(TagSettings::read);
-    let pixel = root.table_or_default("pixel", None).and_then(PixelSettings::read);
-    let network_api = root.table_or_default("cake_api", None).and_then(NetworkApi::read);
+    let link_settings = root.table_or_default("links").and_then(LinkSettings::read);
+    let tag = root.table_or_default("tag").and_then(TagSettings::read);
+    let pixel = root.table_or_default("pixel").and_then(PixelSettings::read);
+    let network_api = root.table_or_default("cake_api").and_then(NetworkApi::read);
     root.finish();
     *ids =
         Ids { sources: sources.ids, campaigns: campaign_ids, offers: offers.ids, creatives: creatives.ids };

@@ -196,7 +196,7 @@ fn read_reports(section: &Table<'_>) -> Option<Reporting> {
 }
 
 fn read_disposition(section: &Table<'_>) -> Option<Disposition> {
-    let section = section.table_or_default("disposition", None)?;
+    let section = section.table_or_default("disposition")?;
     // Scrubbed is what comes of lists and of clicks that are too old; nobody is left to wait for it.
     let statuses =
         [Status::Approved, Status::Pending, Status::Rejected].map(|status| (status.word(), status));

@@ -12,7 +12,7 @@ use crate::template::toml_doc::table::Table;
 
 /// Keeps the warnings of `[server]` and `[api]`. `root` is asked only for lines.
 pub fn remark(root: &Table<'_>, config: &Config) {
-    if let Some(server) = root.table_or_default("server", None) {
+    if let Some(server) = root.table_or_default("server") {
         warn_of_plain_public_url(&server, config);
         warn_of_wide_proxies(&server, config);
         warn_of_open_ports(&server, config);

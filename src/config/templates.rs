@@ -35,7 +35,7 @@ enum OwnTemplates {
 }
 
 fn own_templates(root: &Table<'_>) -> OwnTemplates {
-    let Some(section) = root.table_or_default("templates", Some(&[])) else { return OwnTemplates::Unusable };
+    let Some(section) = root.table_or_empty("templates") else { return OwnTemplates::Unusable };
     let path = section.parsed("path", |text| {
         let path = section.document().path(&text.value);
         check_folder(&path).map(|()| path).map_err(|problem| {

@@ -113,7 +113,7 @@ fn read(root: &Table<'_>) -> Option<Story> {
     });
     let endpoint = root.text("endpoint").map(|text| text.value);
     let (settings, events) = (texts(root, "settings"), texts(root, "events"));
-    let table = root.table_or_default("conversion", Some(&[]))?;
+    let table = root.table_or_empty("conversion")?;
     let conversion = conversion(&table, now, click.as_ref());
     table.finish();
     let conversion = Conversion { placement, ..conversion? };

@@ -67,7 +67,7 @@ fn read_root(root: &Table<'_>) -> Option<DestinationFile> {
     let settings = settings(root);
     let names: Vec<String> = settings.iter().map(|setting| setting.name.clone()).collect();
     root.read_table("batch", |batch| {
-        if batch.number::<i64>("max", 1..=i64::MAX).is_some_and(|max| max != 1) {
+        if batch.number("max", i64::MIN..=i64::MAX).is_some_and(|max: i64| max != 1) {
             batch.problem("max", "`max` in [batch] is not 1", "events are sent one by one: write 1");
         }
     });
@@ -145,7 +145,7 @@ fn events(root: &Table<'_>) -> BTreeMap<String, String> {
 }
 
 fn request(root: &Table<'_>, settings: &[String]) -> Option<RequestPart> {
-    let table = root.table_or_default("request", Some(&[]))?;
+    let table = root.table_or_empty("request")?;
     let methods = ["GET", "POST", "PUT"].map(|method| (method, method));
     let content_type = table.text("content_type").map(|text| text.value);
     let headers = table.table("headers").map(|headers| headers.free_texts()).unwrap_or_default();

@@ -110,8 +110,12 @@ impl<'a> Table<'a> {
 
     /// Whether the document itself (not only its defaults) has the key, which is known from then on.
     pub fn has(&self, key: &'a str) -> bool {
+        self.ask(key).is_some()
+    }
+
+    fn ask(&self, key: &'a str) -> Option<&'a DeValue<'a>> {
         self.asked.borrow_mut().insert(key);
-        self.value(key).is_some()
+        self.value(key)
     }
 
     /// The keys that the document itself has, in its order.
@@ -142,7 +146,7 @@ impl<'a> Table<'a> {
 
     /// A table inside this one, where the document has it.
     pub fn table(&self, key: &'a str) -> Option<Table<'a>> {
-        if self.has(key) { self.table_or_default(key, Some(&[])) } else { None }
+        if self.has(key) { self.table_or_empty(key) } else { None }
     }
 
     /// As [`Table::table`], read by `read` and finished.
@@ -150,17 +154,15 @@ impl<'a> Table<'a> {
         self.table(key).map(|table| table.read_whole(read))
     }
 
-    /// A table inside this one that reads as empty where it is absent; `None` where it is no table.
-    /// `defaulted` names the only keys with a default, `None` means all that the defaults have.
-    pub fn table_or_default(
-        &self,
-        key: &'a str,
-        defaulted: Option<&'static [&'static str]>,
-    ) -> Option<Table<'a>> {
-        let is_there = self.has(key);
-        let name = self.inner_name(key);
-        let line = if is_there { self.line_of(key) } else { self.line };
-        let value = self.value(key);
+    /// A table inside this one that reads as empty where it is absent; `None` where it is not a table.
+    pub fn table_or_empty(&self, key: &'a str) -> Option<Table<'a>> {
+        Some(Table { defaults: None, ..self.table_or_default(key)? })
+    }
+
+    /// A table inside this one, in which what is absent is as in the defaults; `None` where it is not a table.
+    pub fn table_or_default(&self, key: &'a str) -> Option<Table<'a>> {
+        let value = self.ask(key);
+        let (name, line) = (self.inner_name(key), self.line_of(key));
         let table = value.and_then(DeValue::as_table);
         if let (Some(value), None) = (value, table) {
             self.wrong_type(key, line, value, &format!("a table headed `[{name}]`"));
@@ -168,7 +170,7 @@ impl<'a> Table<'a> {
         }
         let defaults =
             self.defaults.and_then(|all| all.get(key)).and_then(|value| value.get_ref().as_table());
-        Some(Table { defaulted, ..Table::new(self.document, format!("[{name}]"), line, table).or(defaults) })
+        Some(Table::new(self.document, format!("[{name}]"), line, table).or(defaults))
     }
 
     /// A table at the top of the document as it is where the document leaves it out; for one that is there
@@ -191,15 +193,11 @@ impl<'a> Table<'a> {
     /// As [`Table::tables`]. Only the keys in `defaulted` have a default: that of the first such table of
     /// the defaults.
     pub fn tables_or_default(&self, key: &'a str, defaulted: &'static [&'static str]) -> Vec<Table<'a>> {
-        if !self.has(key) {
-            return Vec::new();
-        }
+        let Some(value) = self.ask(key) else { return Vec::new() };
         let name = self.inner_name(key);
-        let line = self.line_of(key);
         let wanted = format!("a list of tables, each headed `[[{name}]]`");
-        let Some(value) = self.value(key) else { return Vec::new() };
         let Some(array) = value.as_array() else {
-            self.wrong_type(key, line, value, &wanted);
+            self.wrong_type(key, self.line_of(key), value, &wanted);
             return Vec::new();
         };
         let defaults = self.defaults.and_then(|all| first_of(all, key));
