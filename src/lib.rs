@@ -55,6 +55,9 @@ pub mod http1;
 // Golden stories: read, run, compared.
 pub mod story;
 
+// What the API, the pages and `preview` show: one struct per noun.
+pub mod view;
+
 // The doors in: postbacks, tracking links, the tag, pixels, the API, the
 // network's API in the words its clients know, the pages.
 pub mod web;

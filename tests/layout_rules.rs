@@ -18,7 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dispatch", &["domain", "template", "store", "send", "clock"]),
     ("maintenance", &["domain", "store", "clock"]),
     ("http1", &["clock"]),
-    ("web", &["ingest", "store", "template", "domain", "http1", "clock"]),
+    ("view", &["domain", "template", "store"]),
+    ("web", &["ingest", "view", "store", "template", "domain", "http1", "clock"]),
 ];
 
 /// These wire the others together and may import all.

@@ -7,6 +7,7 @@ mod access_log;
 mod access_served;
 mod addresses;
 mod api_clicks;
+mod api_documents;
 mod browser;
 mod cake_api;
 mod cake_calls;

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::config::configuration::Config;
 use crate::config::part::Part;
@@ -198,7 +199,11 @@ pub fn print_line(line: &str) {
 }
 
 /// Writes one JSON document to standard output.
-pub fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
+pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    let document = serde_json::to_value(document).map_err(|error| {
+        let what = format!("the document could not be written: {error}");
+        Failure::running(Problem::new(what, "report this with the command that you typed"))
+    })?;
     print(&format!("{document:#}\n"))
 }
 

@@ -2,107 +2,40 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::cli::outlook::{Outlook, Sending};
 use crate::domain::attribution::Attribution;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{DeliveryState, SentRequest};
+use crate::domain::delivery::DeliveryState;
 use crate::domain::money::Money;
-use crate::web::api::views;
+use crate::view::attribution::AttributionView;
+use crate::view::preview::{
+    PreviewView, PreviewedConversionView, PreviewedPostbackView, PreviewedRequestView, PreviewedSkipView,
+    body, end_reason,
+};
 
-/// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
-pub fn as_json(outlook: &Outlook) -> Value {
+/// The document of `preview --json`.
+pub fn as_json(outlook: &Outlook) -> PreviewView<'_> {
     let conversion = outlook.verdict.as_ref().ok();
-    let made = outlook.sendings.iter().filter_map(|sending| {
-        let request = sending.request.as_ref().ok()?;
-        Some(json!({
-            "destination": sending.destination,
-            "mode": sending.mode.word(),
-            "state": sending.state.word(),
-            "reason_code": views::skip_code(&sending.state),
-            "reason": unsent(&sending.state),
-            "method": request.method,
-            "url": request.url,
-            "headers": headers(request),
-            "body": body(request),
-            "remarks": remarks(sending),
-        }))
-    });
-    let skipped = outlook.sendings.iter().filter_map(|sending| {
-        let missing = sending.request.as_ref().err()?;
-        let reason = unsent(&sending.state).unwrap_or(missing);
-        Some(json!({
-            "destination": sending.destination,
-            "state": sending.state.word(),
-            "reason_code": views::skip_code(&sending.state),
-            "reason": reason,
-            "remarks": remarks(sending),
-        }))
-    });
-    json!({
-        "postback": postback_json(outlook),
-        "conversion": conversion.map(conversion_json),
-        "attribution": conversion.map(|conversion| views::attribution(&conversion.attribution)),
-        "requests": made.collect::<Vec<_>>(),
-        "skipped": skipped.collect::<Vec<_>>(),
-    })
-}
-
-/// Why a delivery would not be sent at its turn.
-fn unsent(state: &DeliveryState) -> Option<&str> {
-    match state {
-        DeliveryState::Skipped { reason, .. } | DeliveryState::Dead { reason, .. } => Some(reason),
-        DeliveryState::Held { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => None,
+    PreviewView {
+        postback: PreviewedPostbackView::of(outlook.verdict.as_ref().err(), &outlook.params, &outlook.notes),
+        conversion: conversion.map(PreviewedConversionView::of),
+        attribution: conversion.map(|conversion| AttributionView::of(&conversion.attribution)),
+        requests: outlook.sendings.iter().filter_map(request).collect(),
+        skipped: outlook.sendings.iter().filter_map(skip).collect(),
     }
 }
 
-fn postback_json(outlook: &Outlook) -> Value {
-    let fault = outlook.verdict.as_ref().err();
-    let params = outlook.params.iter().map(|param| json!({ "name": param.name, "value": param.value }));
-    json!({
-        "status": if fault.is_some() { "quarantined" } else { "accepted" },
-        "reason": fault.map(|fault| &fault.reason),
-        "hint": fault.map(|fault| &fault.hint),
-        "parameters": params.collect::<Vec<_>>(),
-        "notes": outlook.notes,
-    })
+fn request(sending: &Sending) -> Option<PreviewedRequestView<'_>> {
+    let to = (sending.destination.as_str(), sending.mode.word());
+    let request = sending.request.as_ref().ok()?;
+    Some(PreviewedRequestView::of(to, &sending.state, request, &sending.remarks))
 }
 
-fn conversion_json(conversion: &Conversion) -> Value {
-    json!({
-        "conversion_id": conversion.id.to_string(),
-        "event_id": conversion.id.event_id().to_string(),
-        "source": conversion.source.as_str(),
-        "event": conversion.event.as_str(),
-        "status": conversion.status.word(),
-        "transaction_id": conversion.transaction_id,
-        "click_id": conversion.attribution.given(),
-        "item_id": conversion.item_id,
-        "value": views::money(conversion.value),
-        "payout": views::money(conversion.payout),
-        "revenue": views::money(conversion.revenue),
-        "sale_amount": views::money(conversion.sale_amount),
-        "event_time": conversion.event_time.to_string(),
-        "traits": views::traits(&conversion.traits),
-        "params": views::pairs(&conversion.params),
-    })
-}
-
-fn remarks(sending: &Sending) -> Vec<Value> {
-    sending.remarks.iter().map(views::remark).collect()
-}
-
-fn headers(request: &SentRequest) -> Map<String, Value> {
-    request.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
-}
-
-/// JSON where the body is JSON, else its text; null where there is none.
-fn body(request: &SentRequest) -> Value {
-    if request.body.is_empty() {
-        return Value::Null;
-    }
-    serde_json::from_str(&request.body).unwrap_or_else(|_| json!(request.body))
+fn skip(sending: &Sending) -> Option<PreviewedSkipView<'_>> {
+    let missing = sending.request.as_ref().err()?;
+    Some(PreviewedSkipView::of(&sending.destination, &sending.state, missing, &sending.remarks))
 }
 
 /// The same for people.
@@ -178,7 +111,7 @@ fn sending_words(text: &mut String, sending: &Sending) {
     }
     text.push('\n');
     match &sending.request {
-        Err(_) if unsent(&sending.state).is_some() => {}
+        Err(_) if end_reason(&sending.state).is_some() => {}
         Err(reason) => line(text, "not sent", reason),
         Ok(request) => {
             text.push_str(&format!("  {} {}\n", request.method, request.url));

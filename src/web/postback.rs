@@ -9,18 +9,17 @@ use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
 use parking_lot::Mutex;
-use serde::Serialize;
 
 use crate::clock::{self, Clock};
-use crate::domain::ids::{ConversionId, EventId, SourceId};
+use crate::domain::ids::SourceId;
 use crate::domain::line_limit::LineLimit;
 use crate::domain::postback::{EncodedBody, Fault, RawRequest};
-use crate::domain::rejection::RejectionCode;
 use crate::domain::time::Time;
 use crate::http1::fault as wire;
 use crate::ingest::postback::{self, Incoming, Network};
 use crate::ingest::submit::{Received, submit};
 use crate::store::{Finding, Receipt, Store};
+use crate::view::receipt::ReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::auth::Keys;
 use crate::web::body_mask::masked_body;
@@ -394,36 +393,5 @@ fn told(door: &Door, receipt: &Receipt) -> Answer {
     match door.network.template.reply_text() {
         Some(text) => answer::text(StatusCode::OK, text.to_owned()),
         None => answer::json(StatusCode::OK, &ReceiptView::of(receipt)),
-    }
-}
-
-/// A receipt as the network and the API are told it: every member always there.
-#[derive(Serialize)]
-pub struct ReceiptView<'a> {
-    status: &'a str,
-    conversion_id: Option<ConversionId>,
-    event_id: Option<EventId>,
-    attribution: Option<&'a str>,
-    reason_code: Option<&'a str>,
-    field: Option<&'a str>,
-    reason: Option<&'a str>,
-    hint: Option<&'a str>,
-}
-
-impl<'a> ReceiptView<'a> {
-    pub fn of(receipt: &'a Receipt) -> ReceiptView<'a> {
-        let conversion = receipt.verdict.conversion();
-        let fault = receipt.verdict.fault();
-        let hint = fault.map_or(receipt.note.as_ref(), |fault| Some(&fault.hint));
-        ReceiptView {
-            status: receipt.verdict.word(),
-            conversion_id: conversion,
-            event_id: conversion.map(|id| id.event_id()),
-            attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
-            reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
-            field: fault.and_then(|fault| fault.field.as_deref()),
-            reason: fault.map(|fault| fault.reason.as_str()),
-            hint: hint.map(String::as_str),
-        }
     }
 }

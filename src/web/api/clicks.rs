@@ -1,18 +1,26 @@
 //! The recorded clicks: their list, and one with the conversions it came to.
 
-use serde_json::Value;
+use serde::Serialize;
 
-use crate::domain::conversion::Conversion;
-use crate::domain::delivery::Delivery;
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, VisitorId};
 use crate::store::{ClickFilter, ConversionFilter, PageRequest};
-use crate::web::api::{Api, Outcome, Query, Refused, bad, missing, views};
+use crate::view::click::ClickView;
+use crate::view::conversion::ListedConversionView;
+use crate::view::page::PageView;
+use crate::web::api::{Api, Outcome, Query, Refused, bad, document, missing};
 
 /// The filters of the list.
 const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
 
 /// The most conversions that are shown with their click.
 pub const MOST_CONVERSIONS: usize = 100;
+
+#[derive(Serialize)]
+struct ClickWithConversions<'a> {
+    #[serde(flatten)]
+    click: ClickView<'a>,
+    conversions: Vec<ListedConversionView<'a>>,
+}
 
 /// The conversions that name a click or were joined to it.
 pub fn conversions_of(click: &ClickId) -> ConversionFilter {
@@ -43,7 +51,7 @@ impl Api {
     /// `GET /api/v1/clicks`.
     pub async fn clicks(&self, query: &Query) -> Outcome {
         let page = self.store.clicks(query.click_filter()?, query.page()?).await?;
-        Ok(views::page(&page, |click| views::click(click)))
+        document(&PageView::of(&page, |click| ClickView::of(click)))
     }
 
     /// `GET /api/v1/clicks/{id}`: the click with its conversions, the newest first.
@@ -52,14 +60,11 @@ impl Api {
         let click = self.store.click(&id).await?.ok_or_else(|| missing("click"))?;
         let page = PageRequest { cursor: None, limit: MOST_CONVERSIONS };
         let conversions = self.store.conversions(conversions_of(&id), page).await?;
-        let mut view = views::click(&click);
-        if let Value::Object(members) = &mut view {
-            let now = self.circumstances();
-            let view =
-                |(one, deliveries): &(Conversion, Vec<Delivery>)| views::conversion(one, deliveries, &now);
-            let list = conversions.items.iter().map(view);
-            members.insert("conversions".to_owned(), list.collect::<Vec<_>>().into());
-        }
-        Ok(view)
+        let now = self.circumstances();
+        let sales = conversions.items.iter();
+        document(&ClickWithConversions {
+            click: ClickView::of(&click),
+            conversions: sales.map(|(one, sent)| ListedConversionView::of(one, sent, &now)).collect(),
+        })
     }
 }

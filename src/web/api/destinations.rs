@@ -8,7 +8,7 @@ use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::template::destination::account::Account;
 use crate::template::destination::mode::Mode;
-use crate::web::api::{Api, Outcome, Query, Refused, bad};
+use crate::web::api::{Api, Outcome, Query, bad, document};
 
 /// Whether a destination is sent to now, in one word.
 pub fn state(mode: Mode, lane: Option<&LaneState>, now: Time) -> &'static str {
@@ -102,15 +102,7 @@ impl Api {
         };
         let items = chosen.into_iter().map(view).collect();
         let removed = if after.is_empty() { self.removed(&backlog) } else { Vec::new() };
-        serde_json::to_value(Listed { items, removed, next_cursor }).map_err(|error| {
-            tracing::error!(%error, "the list of destinations could not be written");
-            Refused::Asked(
-                http::StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                error.to_string(),
-                "see the log",
-            )
-        })
+        document(&Listed { items, removed, next_cursor })
     }
 }
 

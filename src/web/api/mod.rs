@@ -5,13 +5,12 @@ pub mod clicks;
 pub mod clock;
 pub mod destinations;
 pub mod suppression;
-pub mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -26,14 +25,19 @@ use crate::ingest::postback::{self, AgainRefused, Network};
 use crate::ingest::reopen::{self, Terms};
 use crate::ingest::status;
 use crate::store::{
-    ConversionFilter, ConversionRef, DeliveryFilter, PageRequest, PostbackFilter, StatusChanged, Store,
-    StoreError,
+    ConversionFilter, ConversionRef, DeliveryFilter, PageRequest, PostbackFilter, Receipt, StatusChanged,
+    Store, StoreError,
 };
 use crate::template::destination::account::Account;
+use crate::view::conversion::ListedConversionView;
+use crate::view::delivery::{DeliveryView, ListedDeliveryView};
+use crate::view::page::PageView;
+use crate::view::postback::PostbackView;
+use crate::view::receipt::ReprocessedView;
+use crate::view::trace::TraceView;
 use crate::web::answer::{self, Answer};
 use crate::web::health::Health;
 use crate::web::numbers::Numbers;
-use crate::web::postback::ReceiptView;
 
 /// The parts the API works with.
 #[derive(Clone)]
@@ -61,6 +65,14 @@ pub struct Api {
 
 /// What a read or a change came to: a document, or a worded error.
 type Outcome = Result<Value, Refused>;
+
+/// A view as the document that is answered.
+fn document(view: &impl Serialize) -> Outcome {
+    serde_json::to_value(view).map_err(|error| {
+        tracing::error!(%error, "a document of the API could not be written");
+        Refused::Asked(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string(), "see the log")
+    })
+}
 
 /// Why the API does not do what was asked.
 pub enum Refused {
@@ -114,7 +126,9 @@ impl Api {
     pub async fn conversions(&self, query: &Query) -> Outcome {
         let page = self.store.conversions(query.conversion_filter()?, query.page()?).await?;
         let now = self.circumstances();
-        Ok(views::page(&page, |(conversion, deliveries)| views::conversion(conversion, deliveries, &now)))
+        document(&PageView::of(&page, |(conversion, deliveries)| {
+            ListedConversionView::of(conversion, deliveries, &now)
+        }))
     }
 
     /// `GET /api/v1/conversions/{id}`: one sale's way, end to end.
@@ -122,7 +136,7 @@ impl Api {
         let id = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let trace = self.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
         let numbers = self.numbers.if_told().await?;
-        Ok(views::trace(&trace, &self.circumstances(), numbers.as_ref()))
+        document(&TraceView::of(&trace, &self.circumstances(), numbers.as_ref()))
     }
 
     /// `POST /api/v1/conversions/{id}/status` with `{"status", "note"}`, by the holder of the token
@@ -151,18 +165,23 @@ impl Api {
     /// `GET /api/v1/postbacks`.
     pub async fn postbacks(&self, query: &Query) -> Outcome {
         let page = self.store.postbacks(query.postback_filter()?, query.page()?).await?;
-        Ok(views::page(&page, views::postback))
+        document(&PageView::of(&page, PostbackView::of))
     }
 
     /// `GET /api/v1/postbacks/{id}`.
     pub async fn postback(&self, id: &str) -> Outcome {
         let seq = Seq::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let record = self.store.postback(seq).await?.ok_or_else(|| missing("postback"))?;
-        Ok(views::postback(&record))
+        document(&PostbackView::of(&record))
     }
 
     /// `POST /api/v1/postbacks/{id}/retry`: maps a quarantined one again with today's template.
     pub async fn map_again(&self, id: &str) -> Outcome {
+        document(&ReprocessedView::of(&self.reprocess(id).await?))
+    }
+
+    /// Maps a quarantined postback again with today's template.
+    pub async fn reprocess(&self, id: &str) -> Result<Receipt, Refused> {
         let seq = Seq::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let network = |source: &SourceId| self.networks.get(source).cloned();
         let (store, now) = (self.store.as_ref(), self.clock.now());
@@ -171,13 +190,7 @@ impl Api {
             outcome => outcome,
         };
         match outcome {
-            Ok(receipt) => {
-                let mut view = serde_json::to_value(ReceiptView::of(&receipt)).unwrap_or_default();
-                if let Value::Object(members) = &mut view {
-                    members.insert("postback_id".to_owned(), receipt.postback.to_string().into());
-                }
-                Ok(view)
-            }
+            Ok(receipt) => Ok(receipt),
             Err(AgainRefused::Store(error)) => Err(error.into()),
             Err(AgainRefused::Unknown) => Err(missing("postback")),
             Err(refused) => Err(Refused::Asked(
@@ -193,7 +206,7 @@ impl Api {
     pub async fn deliveries(&self, query: &Query) -> Outcome {
         let page = self.store.deliveries(query.delivery_filter()?, query.page()?).await?;
         let now = self.circumstances();
-        Ok(views::page(&page, |listed| views::listed_delivery(listed, &now)))
+        document(&PageView::of(&page, |listed| ListedDeliveryView::of(listed, &now)))
     }
 
     /// `POST /api/v1/deliveries/{id}/retry`.
@@ -220,7 +233,7 @@ impl Api {
                 let trace = self.store.conversion(id.conversion).await?.ok_or_else(|| missing("delivery"))?;
                 let all: Vec<Delivery> = trace.deliveries.into_iter().map(|(one, _)| one).collect();
                 let one = (&delivery, told_before(&all, &delivery));
-                Ok(views::delivery(&trace.conversion, one, &self.circumstances()))
+                document(&DeliveryView::of(&trace.conversion, one, &self.circumstances()))
             }
             Err(RetryRefused::Unknown) => Err(missing("delivery")),
             Err(refused) => Err(Refused::Asked(

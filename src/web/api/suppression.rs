@@ -1,11 +1,13 @@
 //! The suppression lists: what is on them, and putting things on or off, with a verdict for every line.
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, SuppressedKind, list_name};
+use crate::domain::suppression::{ListSummary, Suppressed, SuppressedKind, list_name};
 use crate::ingest::suppression::{self, Done, Layout, Order, ReadLine, Wish};
-use crate::web::api::{Api, Outcome, Query, Refused, bad, missing, views};
+use crate::view::page::PageView;
+use crate::view::suppression::{EntryView, LineView, ListChangeView, ListView, RemovedListView};
+use crate::web::api::{Api, Outcome, Query, Refused, bad, document, missing};
 
 /// Entries as somebody sends them.
 pub struct Told<'a> {
@@ -22,7 +24,7 @@ impl Api {
     pub async fn lists(&self, query: &Query) -> Outcome {
         query.only(&[])?;
         let lists = self.store.lists().await?;
-        Ok(json!({"items": lists.iter().map(list).collect::<Vec<_>>(), "next_cursor": null}))
+        document(&PageView::whole(lists.iter().map(ListView::of).collect()))
     }
 
     /// `GET /api/v1/suppression/{list}`.
@@ -30,7 +32,7 @@ impl Api {
         query.only(&[])?;
         self.known_list(name).await?;
         let page = self.store.listed(name.to_owned(), query.page()?).await?;
-        Ok(views::page(&page, entry))
+        document(&PageView::of(&page, EntryView::of))
     }
 
     /// `POST /api/v1/suppression/{list}`, and the same with `/remove` behind: text with one entry a line,
@@ -61,20 +63,19 @@ impl Api {
         let word = |one: &Done| word(wish, &one.outcome);
         let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
         let (changed, same) = words(wish);
-        Ok(json!({
-            "list": list,
-            changed: count(changed),
-            same: count(same),
-            "refused": count("refused"),
-            "lines": done.iter().map(|one| line(one, word(one))).collect::<Vec<_>>(),
-        }))
+        document(&ListChangeView {
+            list: &list,
+            counts: [(changed, count(changed)), (same, count(same))].into(),
+            refused: count("refused"),
+            lines: done.iter().map(|one| line(one, word(one))).collect(),
+        })
     }
 
     /// `DELETE /api/v1/suppression/{list}`.
     pub async fn remove_list(&self, name: &str) -> Outcome {
         self.known_list(name).await?;
         let removed = self.store.remove_list(name.to_owned()).await?;
-        Ok(json!({"list": name, "removed": removed}))
+        document(&RemovedListView { list: name, removed })
     }
 
     /// The list with this name.
@@ -101,28 +102,15 @@ pub fn word(wish: Wish, outcome: &Result<(SuppressedKind, bool), String>) -> &'s
     }
 }
 
-fn line(one: &Done, outcome: &str) -> Value {
-    json!({
-        "line": one.number,
-        "came": one.came,
-        "kind": one.outcome.as_ref().ok().map(|(kind, _)| kind.word()),
-        "outcome": outcome,
-        "reason": one.outcome.as_ref().err(),
-    })
-}
-
-fn list(list: &ListSummary) -> Value {
-    json!({"list": list.name, "entries": list.entries, "changed_at": list.changed_at.to_string()})
-}
-
-fn entry(entry: &ListedEntry) -> Value {
-    json!({
-        "kind": entry.kind.word(),
-        "value": entry.value,
-        "hashed": entry.kind.is_hashed(),
-        "added_at": entry.added_at.to_string(),
-        "actor": entry.actor,
-    })
+/// What one line came to.
+fn line<'a>(one: &'a Done, outcome: &'static str) -> LineView<'a> {
+    LineView {
+        line: one.number,
+        came: &one.came,
+        kind: one.outcome.as_ref().ok().map(|(kind, _)| kind.word()),
+        outcome,
+        reason: one.outcome.as_ref().err().map(String::as_str),
+    }
 }
 
 /// The entries of a JSON body; a line's number is the entry's place, from 1.

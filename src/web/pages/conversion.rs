@@ -19,12 +19,13 @@ use crate::domain::status_move::{Actor, StatusMove, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, Unsent};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
+use crate::view::remark::RemarkView;
 use crate::web::api::Refused;
-use crate::web::api::views::remark;
-use crate::web::pages::exchange::Present;
+use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
+use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, exchange, mapping, raw};
+use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, mapping};
 
 impl Pages {
     /// `/conversions/{id}`.
@@ -57,7 +58,7 @@ impl Pages {
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let shown = trace.deliveries.iter();
         let shown = shown.map(|(one, attempts)| {
-            exchange::delivery(conversion, (one, told_before(&all, one)), attempts, &present)
+            DeliveryCard::of(conversion, (one, told_before(&all, one)), attempts, &present)
         });
         let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
         json!({
@@ -78,9 +79,9 @@ impl Pages {
                 "ours": conversion.seq.to_string(),
                 "theirs": theirs.to_string(),
             })),
-            "remarks": conversion.remarks.iter().map(remark).collect::<Vec<_>>(),
+            "remarks": conversion.remarks.iter().map(RemarkView::of).collect::<Vec<_>>(),
             // Shown next to the click, where it belongs.
-            "no_click": no_click(conversion).as_ref().map(remark),
+            "no_click": no_click(conversion).as_ref().map(RemarkView::of),
             "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
             "click": trace.click.as_deref().map(click),
             "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
@@ -108,7 +109,7 @@ impl Pages {
             "reason": fault.map(|fault| &fault.reason),
             "note": fault.map_or(postback.note.as_ref(), |fault| Some(&fault.hint)),
             "again": postback.again.map(|seq| seq.to_string()),
-            "raw": postback.raw.as_ref().map(raw::request),
+            "raw": postback.raw.as_ref().map(RawCard::of),
             "mapping": mapped,
             "own_door": postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str())),
         })

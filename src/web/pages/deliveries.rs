@@ -1,11 +1,13 @@
 //! Deliveries: those that gave up, with what left, what came back, why, and the retry; and all others.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::store::ListedDelivery;
+use crate::view::conversion::ReportedView;
 use crate::web::pages::conversions::{Filters, options};
-use crate::web::pages::exchange::Present;
-use crate::web::pages::{Pages, Sheet, Stop, exchange};
+use crate::web::pages::exchange::{DeliveryCard, Present};
+use crate::web::pages::{Pages, Sheet, Stop};
 
 /// Which of the two lists is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Pages {
             "path": path,
             "title": title,
             "dead_only": list == List::Dead,
-            "items": page.items.iter().map(|one| letter(one, &present)).collect::<Vec<_>>(),
+            "items": page.items.iter().map(|one| DeliveryLine::of(one, &present)).collect::<Vec<_>>(),
             "narrow": filters.narrow(),
             "more": page.next_cursor.is_some(),
             "links": filters.links(path, page.next_cursor.as_deref()),
@@ -57,15 +59,21 @@ impl Pages {
     }
 }
 
-fn letter(listed: &ListedDelivery, present: &Present<'_>) -> Value {
-    let (conversion, delivery) = (&listed.conversion, (&listed.delivery, listed.told_before));
-    let attempts = listed.last_attempt.as_slice();
-    json!({
-        "path": format!("/conversions/{}", conversion.id),
-        "source": conversion.source.as_str(),
-        "event": conversion.event.as_str(),
-        "value": conversion.value.map(|value| value.to_string()),
-        "transaction_id": conversion.transaction_id,
-        "delivery": exchange::delivery(conversion, delivery, attempts, present),
-    })
+/// A delivery with the conversion it is of and its last attempt.
+#[derive(Serialize)]
+struct DeliveryLine<'a> {
+    path: String,
+    conversion: ReportedView<'a>,
+    delivery: DeliveryCard<'a>,
+}
+
+impl<'a> DeliveryLine<'a> {
+    fn of(listed: &'a ListedDelivery, present: &Present<'_>) -> DeliveryLine<'a> {
+        let (conversion, delivery) = (&listed.conversion, (&listed.delivery, listed.told_before));
+        DeliveryLine {
+            path: format!("/conversions/{}", conversion.id),
+            conversion: ReportedView::of(conversion),
+            delivery: DeliveryCard::of(conversion, delivery, listed.last_attempt.as_slice(), present),
+        }
+    }
 }

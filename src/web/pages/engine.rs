@@ -68,6 +68,8 @@ fn compile() -> Result<Handlebars<'static>, String> {
     engine.register_helper("badge", Box::new(badge));
     engine.register_helper("time", Box::new(time));
     engine.register_helper("words", Box::new(words));
+    engine.register_helper("money", Box::new(money));
+    engine.register_helper("pretty", Box::new(pretty));
     for (name, text) in TEMPLATES {
         engine.register_template_string(name, text).map_err(|error| format!("{name}: {error}"))?;
     }
@@ -170,6 +172,39 @@ fn time(
     let plain = stamp.split('.').next().unwrap_or(stamp).trim_end_matches('Z').replace('T', " ");
     let (stamp, plain) = (html_escape(stamp), html_escape(&plain));
     out.write(&format!("<time datetime=\"{stamp}\" title=\"{stamp}\">{plain} <small>UTC</small></time>"))?;
+    Ok(())
+}
+
+/// `{{money value}}`: an amount with its currency; nothing where there is none.
+fn money(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let member = |name: &str| helper.param(0)?.value().get(name)?.as_str();
+    if let (Some(amount), Some(currency)) = (member("amount"), member("currency")) {
+        out.write(&html_escape(&format!("{amount} {currency}")))?;
+    }
+    Ok(())
+}
+
+/// `{{pretty body}}`: JSON with its members on lines of their own; any other text as it is.
+fn pretty(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = text(helper).unwrap_or_default();
+    let is_nested = text.trim_start().starts_with(['{', '[']);
+    let parsed = is_nested.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
+    match parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()) {
+        Some(pretty) => out.write(&html_escape(&pretty))?,
+        None => out.write(&html_escape(text))?,
+    }
     Ok(())
 }
 

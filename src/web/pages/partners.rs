@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use crate::domain::time::Time;
 use crate::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
 use crate::store::Trace;
-use crate::web::api::views::remark;
-use crate::web::pages::{Pages, exchange};
+use crate::view::attempt::RequestView;
+use crate::view::remark::RemarkView;
+use crate::web::pages::Pages;
 
 impl Pages {
     /// Every outgoing postback that the conversion concerns, rendered.
@@ -28,14 +29,14 @@ impl Pages {
 
 fn partner(previewed: &PreviewedPostback) -> Value {
     let (request, fault) = match &previewed.request {
-        PreviewedRequest::Request(request) => (Some(exchange::request(request)), None),
+        PreviewedRequest::Request(request) => (Some(RequestView::of(request)), None),
         PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
     };
     json!({
         "destination": previewed.destination.as_str(),
         "request": request,
         "fault": fault,
-        "remarks": previewed.remarks.iter().map(remark).collect::<Vec<_>>(),
+        "remarks": previewed.remarks.iter().map(RemarkView::of).collect::<Vec<_>>(),
         "unsent": previewed.unsent,
     })
 }

@@ -15,10 +15,11 @@ use crate::ingest::preview::{
     self, Ground, Pasted, PreviewOutcome, Previewed, PreviewedDelivery, PreviewedRequest,
 };
 use crate::store::StoreError;
-use crate::web::api::views::remark;
-use crate::web::pages::exchange::Present;
+use crate::view::attempt::RequestView;
+use crate::view::remark::RemarkView;
+use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
-use crate::web::pages::{Pages, Stop, conversion, exchange, mapping};
+use crate::web::pages::{Pages, Stop, conversion, mapping};
 
 /// What was asked, to be shown again, and what it came to.
 #[derive(Default)]
@@ -100,11 +101,11 @@ fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -
         .iter()
         .map(|PreviewedDelivery { delivery, request, remarks }| {
             let (request, missing) = match request {
-                PreviewedRequest::Request(request) => (Some(exchange::request(request)), None),
+                PreviewedRequest::Request(request) => (Some(RequestView::of(request)), None),
                 PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
             };
-            let view = exchange::delivery(&previewed.conversion, (delivery, false), &[], &present);
-            let remarks: Vec<Value> = remarks.iter().map(remark).collect();
+            let view = DeliveryCard::of(&previewed.conversion, (delivery, false), &[], &present);
+            let remarks: Vec<RemarkView> = remarks.iter().map(RemarkView::of).collect();
             json!({"delivery": view, "request": request, "missing": missing, "remarks": remarks})
         })
         .collect();

@@ -7,8 +7,9 @@ use crate::domain::postback::{Fault, Postback};
 use crate::domain::time::Time;
 use crate::web::api::Refused;
 use crate::web::pages::conversions::{Filters, options};
+use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::Flash;
-use crate::web::pages::{Pages, Sheet, Stop, advice, raw};
+use crate::web::pages::{Pages, Sheet, Stop, advice};
 
 impl Pages {
     /// `/quarantine`: what still waits for a mend, newest first.
@@ -58,7 +59,7 @@ impl Pages {
             "reason": reason,
             "hint": hint,
             "again": postback.again.map(|seq| seq.to_string()),
-            "raw": postback.raw.as_ref().map(raw::request),
+            "raw": postback.raw.as_ref().map(RawCard::of),
             "hindrance": hindrance,
         })
     }

@@ -2,28 +2,49 @@
 
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::domain::postback::RawRequest;
-use crate::web::api::views::{forwarded_for, received_body, shown};
+use crate::view::bytes::readable;
+use crate::view::postback::SenderView;
 
 /// The most kinds of odd bytes that are named below a text; all are marked in it.
 const MOST_NAMED: usize = 8;
 
 /// A raw request for the template `raw`: its line, its body, and from whom.
-pub fn request(raw: &RawRequest) -> Value {
-    json!({
-        "line": line(&raw.line),
-        "body": (!raw.body.is_empty()).then(|| body(&raw.body)),
-        "content_type": raw.content_type,
-        "received_body": raw.encoded.as_ref().map(received_body),
-        "peer": raw.peer.map(|peer| peer.to_string()),
-        "forwarded_for": forwarded_for(raw),
-    })
+#[derive(Serialize)]
+pub struct RawCard<'a> {
+    line: MarkedText,
+    body: Option<MarkedText>,
+    #[serde(flatten)]
+    sender: SenderView<'a>,
+}
+
+impl<'a> RawCard<'a> {
+    pub fn of(raw: &'a RawRequest) -> RawCard<'a> {
+        RawCard {
+            line: line(&raw.line),
+            body: (!raw.body.is_empty()).then(|| body(&raw.body)),
+            sender: SenderView::of(raw),
+        }
+    }
+}
+
+/// A text in runs, plain and odd by turns, and what is odd about it.
+#[derive(Serialize)]
+struct MarkedText {
+    runs: Vec<Run>,
+    odd: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Run {
+    odd: bool,
+    text: String,
 }
 
 /// A request line: what a URL may not carry raw is odd, but for the two spaces that divide it.
-fn line(bytes: &[u8]) -> Value {
+fn line(bytes: &[u8]) -> MarkedText {
     let start = bytes.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
     let end = bytes.iter().rposition(|b| *b == b' ').filter(|end| *end >= start).unwrap_or(bytes.len());
     let mut marked = Marked::default();
@@ -33,19 +54,19 @@ fn line(bytes: &[u8]) -> Value {
             || matches!(letter, '#' | '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
     });
     marked.read(bytes.get(end..).unwrap_or(&[]), |letter| letter != ' ' && !letter.is_ascii_graphic());
-    marked.view()
+    marked.finish()
 }
 
-fn body(bytes: &[u8]) -> Value {
+fn body(bytes: &[u8]) -> MarkedText {
     let mut marked = Marked::default();
     marked.read(bytes, |letter| letter.is_control() && letter != '\n');
-    marked.view()
+    marked.finish()
 }
 
-/// A text in runs, plain and odd by turns.
+/// Reads a text into runs.
 #[derive(Default)]
 struct Marked {
-    runs: Vec<(bool, String)>,
+    runs: Vec<Run>,
     /// Each kind of odd byte with how often it came.
     kinds: Vec<(String, usize)>,
 }
@@ -56,7 +77,7 @@ impl Marked {
             for letter in chunk.valid().chars() {
                 let odd = is_odd(letter);
                 let mut room = [0u8; 4];
-                let text = shown(letter.encode_utf8(&mut room).as_bytes());
+                let text = readable(letter.encode_utf8(&mut room).as_bytes());
                 if odd {
                     self.count(named(letter));
                 }
@@ -64,15 +85,15 @@ impl Marked {
             }
             for byte in chunk.invalid() {
                 self.count(format!("byte {byte:02x}, which is not UTF-8"));
-                self.push(true, &shown(&[*byte]));
+                self.push(true, &readable(&[*byte]));
             }
         }
     }
 
     fn push(&mut self, odd: bool, text: &str) {
         match self.runs.last_mut() {
-            Some((kind, run)) if *kind == odd => run.push_str(text),
-            _ => self.runs.push((odd, text.to_owned())),
+            Some(run) if run.odd == odd => run.text.push_str(text),
+            _ => self.runs.push(Run { odd, text: text.to_owned() }),
         }
     }
 
@@ -83,10 +104,8 @@ impl Marked {
         }
     }
 
-    fn view(&self) -> Value {
-        let runs: Vec<Value> =
-            self.runs.iter().map(|(odd, text)| json!({"odd": odd, "text": text})).collect();
-        json!({"runs": runs, "odd": self.legend()})
+    fn finish(self) -> MarkedText {
+        MarkedText { odd: self.legend(), runs: self.runs }
     }
 
     /// `#, raw (2 times) · byte e9, which is not UTF-8`; `None` when nothing is odd.

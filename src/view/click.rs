@@ -1,0 +1,144 @@
+//! A recorded click: where the visitor came from, what was kept of it, and what the filters said.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::domain::click::{Agent, Click};
+use crate::domain::consent::Consent;
+use crate::domain::filter_verdict::FilterVerdict;
+use crate::domain::ids::{ClickId, VisitorId};
+use crate::domain::omission::{MORE, Omission, Omissions};
+use crate::domain::time::Time;
+use crate::view::campaign_ref::CampaignRefView;
+use crate::view::consent::answered;
+use crate::view::pairs::PairsView;
+
+/// A click with all that is known of it.
+#[derive(Serialize)]
+pub struct ClickView<'a> {
+    click_id: &'a ClickId,
+    time: Time,
+    recorded_at: Time,
+    landing_url: Option<&'a str>,
+    referrer: Option<&'a str>,
+    ip: Option<IpAddr>,
+    user_agent: Option<&'a str>,
+    params: PairsView<'a>,
+    cookies: PairsView<'a>,
+    sub_ids: PairsView<'a>,
+    customer: PairsView<'a>,
+    origin: &'static str,
+    kind: &'static str,
+    placement: Option<CampaignRefView<'a>>,
+    visitor: Option<&'a VisitorId>,
+    agent: Option<AgentView<'a>>,
+    country: Option<&'a str>,
+    billable: bool,
+    verdicts: Vec<FilterVerdictView<'a>>,
+    /// Null where nothing was answered.
+    consent: Option<Consent>,
+    omitted: Vec<OmissionView<'a>>,
+}
+
+impl<'a> ClickView<'a> {
+    pub fn of(click: &'a Click) -> ClickView<'a> {
+        let passage = &click.passage;
+        ClickView {
+            click_id: &click.id,
+            time: click.at,
+            recorded_at: click.recorded_at,
+            landing_url: click.landing_url.as_deref(),
+            referrer: click.referrer.as_deref(),
+            ip: click.ip,
+            user_agent: click.user_agent.as_deref(),
+            params: PairsView::of(&click.params),
+            cookies: PairsView::of(&click.cookies),
+            sub_ids: PairsView::of(&click.sub_ids),
+            customer: PairsView::of_traits(&click.customer),
+            origin: passage.origin.word(),
+            kind: passage.kind.word(),
+            placement: passage.placement.as_ref().map(CampaignRefView::of),
+            visitor: passage.visitor.as_ref(),
+            agent: passage.agent.as_ref().map(AgentView::of),
+            country: passage.country.as_deref(),
+            billable: passage.is_billable(),
+            verdicts: passage.verdicts.iter().map(FilterVerdictView::of).collect(),
+            consent: answered(passage.consent.answers()),
+            omitted: OmissionView::all(&passage.omitted),
+        }
+    }
+}
+
+/// What the user agent says of itself.
+#[derive(Serialize)]
+struct AgentView<'a> {
+    device: &'a str,
+    system: Option<&'a str>,
+    browser: Option<&'a str>,
+    bot: Option<&'a str>,
+}
+
+impl<'a> AgentView<'a> {
+    fn of(agent: &'a Agent) -> AgentView<'a> {
+        AgentView {
+            device: &agent.device,
+            system: agent.system.as_deref(),
+            browser: agent.browser.as_deref(),
+            bot: agent.bot.as_deref(),
+        }
+    }
+}
+
+/// What one filter said of the click.
+#[derive(Serialize)]
+pub struct FilterVerdictView<'a> {
+    filter: &'static str,
+    mode: &'static str,
+    hit: bool,
+    reason: Option<&'a str>,
+}
+
+impl<'a> FilterVerdictView<'a> {
+    pub fn of(verdict: &'a FilterVerdict) -> FilterVerdictView<'a> {
+        FilterVerdictView {
+            filter: verdict.filter.word(),
+            mode: verdict.mode.word(),
+            hit: verdict.hit.is_some(),
+            reason: verdict.hit.as_deref(),
+        }
+    }
+}
+
+/// What was sent with the click and is not kept, or not whole.
+#[derive(Serialize)]
+struct OmissionView<'a> {
+    code: &'static str,
+    field: Option<&'a str>,
+    sent_bytes: Option<u64>,
+    kept_bytes: Option<u64>,
+    text: String,
+}
+
+impl<'a> OmissionView<'a> {
+    fn all(omitted: &'a Omissions) -> Vec<OmissionView<'a>> {
+        let more = omitted.has_more().then(|| OmissionView {
+            code: "more",
+            field: None,
+            sent_bytes: None,
+            kept_bytes: None,
+            text: MORE.to_owned(),
+        });
+        omitted.named().iter().map(OmissionView::of).chain(more).collect()
+    }
+
+    fn of(omission: &'a Omission) -> OmissionView<'a> {
+        OmissionView {
+            code: omission.reason.as_str(),
+            field: Some(&omission.field),
+            sent_bytes: Some(omission.sent),
+            kept_bytes: Some(omission.kept),
+            text: omission.sentence(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A conversion: what was reported, what it pays, whose click earned it, and why it is not sent.
+
+use serde::Serialize;
+
+use crate::domain::claim;
+use crate::domain::consent::Consent;
+use crate::domain::conversion::{Cause, Change, Conversion};
+use crate::domain::delivery::{Delivery, told_before};
+use crate::domain::event::EventName;
+use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
+use crate::domain::missing_click::no_click;
+use crate::domain::offer::PayoutFrom;
+use crate::domain::remark::Remark;
+use crate::domain::time::Time;
+use crate::domain::unsent::{self, Circumstances, Unsent};
+use crate::view::attribution::{AttributionView, CandidateView};
+use crate::view::campaign_ref::CampaignRefView;
+use crate::view::consent::answered;
+use crate::view::delivery::DeliveryView;
+use crate::view::money::MoneyView;
+use crate::view::pairs::PairsView;
+use crate::view::remark::RemarkView;
+
+/// What was reported of a conversion: all that is known of one that is only previewed.
+#[derive(Serialize)]
+pub struct ReportedView<'a> {
+    event_id: EventId,
+    source: &'a SourceId,
+    event: &'a EventName,
+    status: &'static str,
+    transaction_id: Option<&'a str>,
+    item_id: Option<&'a str>,
+    value: Option<MoneyView>,
+    payout: Option<MoneyView>,
+    revenue: Option<MoneyView>,
+    sale_amount: Option<MoneyView>,
+    event_time: Time,
+    traits: PairsView<'a>,
+    params: PairsView<'a>,
+}
+
+impl<'a> ReportedView<'a> {
+    pub fn of(conversion: &'a Conversion) -> ReportedView<'a> {
+        ReportedView {
+            event_id: conversion.id.event_id(),
+            source: &conversion.source,
+            event: &conversion.event,
+            status: conversion.status.word(),
+            transaction_id: conversion.transaction_id.as_deref(),
+            item_id: conversion.item_id.as_deref(),
+            value: conversion.value.map(MoneyView::of),
+            payout: conversion.payout.map(MoneyView::of),
+            revenue: conversion.revenue.map(MoneyView::of),
+            sale_amount: conversion.sale_amount.map(MoneyView::of),
+            event_time: conversion.event_time,
+            traits: PairsView::of_traits(&conversion.traits),
+            params: PairsView::of(&conversion.params),
+        }
+    }
+}
+
+/// A conversion without its deliveries.
+#[derive(Serialize)]
+pub struct ConversionView<'a> {
+    id: ConversionId,
+    sequence: u64,
+    #[serde(flatten)]
+    reported: ReportedView<'a>,
+    reason_code: Option<&'static str>,
+    reason: Option<String>,
+    disposition: Option<DispositionView>,
+    placement: Option<CampaignRefView<'a>>,
+    attribution: AttributionView<'a>,
+    remarks: Vec<RemarkView>,
+    considered: Vec<CandidateView<'a>>,
+    payout_from: Option<&'static str>,
+    received_at: Time,
+    /// Null where nothing was answered.
+    consent: Option<Consent>,
+    not_routed: &'a [DestinationId],
+}
+
+impl<'a> ConversionView<'a> {
+    pub fn of(conversion: &'a Conversion) -> ConversionView<'a> {
+        let held = claim::held(conversion);
+        ConversionView {
+            id: conversion.id,
+            sequence: conversion.seq.get(),
+            reported: ReportedView::of(conversion),
+            reason_code: held.map(Remark::code),
+            reason: conversion.reason.clone().or_else(|| held.map(Remark::sentence)),
+            disposition: DispositionView::of(conversion),
+            placement: conversion.placement.as_ref().map(CampaignRefView::of),
+            attribution: AttributionView::of(&conversion.attribution),
+            remarks: RemarkView::all(conversion.remarks.iter().chain(&no_click(conversion))),
+            considered: conversion.considered.iter().map(CandidateView::of).collect(),
+            payout_from: conversion.payout_from.map(PayoutFrom::word),
+            received_at: conversion.received_at,
+            consent: answered(conversion.consent.answers()),
+            not_routed: &conversion.not_routed,
+        }
+    }
+
+    /// The same with the answers that count, those of its click included.
+    pub fn with_consent(self, consent: Consent) -> ConversionView<'a> {
+        ConversionView { consent: answered(consent), ..self }
+    }
+}
+
+/// The status that a pending conversion takes automatically, and when.
+#[derive(Serialize)]
+pub struct DispositionView {
+    status: &'static str,
+    due: Time,
+}
+
+impl DispositionView {
+    fn of(conversion: &Conversion) -> Option<DispositionView> {
+        conversion.disposition.map(|(due, status)| DispositionView { status: status.word(), due })
+    }
+}
+
+/// Why no destination gets a conversion.
+#[derive(Serialize)]
+pub struct UnsentView {
+    code: Option<&'static str>,
+    reason: String,
+}
+
+impl UnsentView {
+    pub fn of(unsent: &Unsent) -> UnsentView {
+        UnsentView { code: unsent.code(), reason: unsent.sentence() }
+    }
+}
+
+/// A conversion with its deliveries, as lists show it.
+#[derive(Serialize)]
+pub struct ListedConversionView<'a> {
+    #[serde(flatten)]
+    conversion: ConversionView<'a>,
+    unsent: Option<UnsentView>,
+    deliveries: Vec<DeliveryView<'a>>,
+}
+
+impl<'a> ListedConversionView<'a> {
+    pub fn of(
+        conversion: &'a Conversion,
+        deliveries: &'a [Delivery],
+        circumstances: &Circumstances,
+    ) -> ListedConversionView<'a> {
+        let unsent = unsent::of_conversion(conversion, deliveries, &circumstances.rules);
+        let view = |one| DeliveryView::of(conversion, (one, told_before(deliveries, one)), circumstances);
+        ListedConversionView {
+            conversion: ConversionView::of(conversion),
+            unsent: unsent.as_ref().map(UnsentView::of),
+            deliveries: deliveries.iter().map(view).collect(),
+        }
+    }
+}
+
+/// One change in a conversion's history.
+#[derive(Serialize)]
+pub struct ChangeView<'a> {
+    number: u32,
+    at: Time,
+    cause: CauseView<'a>,
+    what: &'a [String],
+}
+
+impl<'a> ChangeView<'a> {
+    pub fn of(change: &'a Change) -> ChangeView<'a> {
+        ChangeView {
+            number: change.number,
+            at: change.at,
+            cause: CauseView::of(&change.cause),
+            what: &change.what,
+        }
+    }
+}
+
+/// What brought a change about: the member that is there says which kind of cause it is.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CauseView<'a> {
+    Postback { postback: String },
+    Click { click: &'a str },
+    Person { person: &'a str, role: &'static str, note: Option<&'a str> },
+    Disposition { disposition: bool },
+}
+
+impl<'a> CauseView<'a> {
+    fn of(cause: &'a Cause) -> CauseView<'a> {
+        match cause {
+            Cause::Postback(seq) => CauseView::Postback { postback: seq.to_string() },
+            Cause::Click(click) => CauseView::Click { click: click.as_str() },
+            Cause::Person { name, role, note } => {
+                CauseView::Person { person: name, role: role.word(), note: note.as_deref() }
+            }
+            Cause::Disposition => CauseView::Disposition { disposition: true },
+        }
+    }
+}

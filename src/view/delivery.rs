@@ -1,0 +1,113 @@
+//! A delivery: its state since or until when, and the one reason that holds now.
+
+use serde::Serialize;
+
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
+use crate::domain::event::EventName;
+use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
+use crate::domain::time::Time;
+use crate::domain::unsent::{self, Circumstances, Unsent};
+use crate::store::ListedDelivery;
+use crate::view::attempt::AttemptView;
+use crate::view::money::MoneyView;
+
+/// A delivery without its attempts.
+#[derive(Serialize)]
+pub struct DeliveryView<'a> {
+    id: String,
+    destination: &'a DestinationId,
+    /// `first`, or the number of the change that caused it.
+    occasion: String,
+    state: &'static str,
+    /// Those that counted.
+    attempts: u32,
+    reason_code: Option<&'static str>,
+    reason: Option<String>,
+    #[serde(flatten)]
+    time: StateTime,
+}
+
+/// The time of a state, named after what happens or happened then.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum StateTime {
+    Until(Time),
+    Due(Time),
+    At(Time),
+}
+
+impl<'a> DeliveryView<'a> {
+    /// `told_before`: its destination was sent the conversion on an earlier occasion.
+    pub fn of(
+        conversion: &Conversion,
+        (delivery, told_before): (&'a Delivery, bool),
+        circumstances: &Circumstances,
+    ) -> DeliveryView<'a> {
+        let unsent = unsent::of_delivery(conversion, (delivery, told_before), circumstances);
+        let reason = match &delivery.state {
+            DeliveryState::Dead { reason, .. } => Some(reason.clone()),
+            _ => unsent.as_ref().map(Unsent::sentence),
+        };
+        DeliveryView {
+            id: delivery.id(conversion.id).to_string(),
+            destination: &delivery.destination,
+            occasion: delivery.occasion.to_string(),
+            state: delivery.state.word(),
+            attempts: delivery.attempts,
+            reason_code: unsent.as_ref().and_then(Unsent::code),
+            reason,
+            time: StateTime::of(&delivery.state),
+        }
+    }
+}
+
+impl StateTime {
+    fn of(state: &DeliveryState) -> StateTime {
+        match state {
+            DeliveryState::Held { until } => StateTime::Until(*until),
+            DeliveryState::Waiting { due } => StateTime::Due(*due),
+            DeliveryState::Delivered { at }
+            | DeliveryState::Dead { at, .. }
+            | DeliveryState::Skipped { at, .. } => StateTime::At(*at),
+        }
+    }
+}
+
+/// The code of a skip.
+pub fn skip_code(state: &DeliveryState) -> Option<&'static str> {
+    match state {
+        DeliveryState::Skipped { code, .. } => code.map(SkipCode::as_str),
+        _ => None,
+    }
+}
+
+/// A delivery as lists show it: with the cornerstones of its conversion and the last attempt.
+#[derive(Serialize)]
+pub struct ListedDeliveryView<'a> {
+    #[serde(flatten)]
+    delivery: DeliveryView<'a>,
+    conversion_id: ConversionId,
+    event_id: EventId,
+    source: &'a SourceId,
+    event: &'a EventName,
+    transaction_id: Option<&'a str>,
+    value: Option<MoneyView>,
+    last_attempt: Option<AttemptView<'a>>,
+}
+
+impl<'a> ListedDeliveryView<'a> {
+    pub fn of(listed: &'a ListedDelivery, circumstances: &Circumstances) -> ListedDeliveryView<'a> {
+        let conversion = &listed.conversion;
+        ListedDeliveryView {
+            delivery: DeliveryView::of(conversion, (&listed.delivery, listed.told_before), circumstances),
+            conversion_id: conversion.id,
+            event_id: conversion.id.event_id(),
+            source: &conversion.source,
+            event: &conversion.event,
+            transaction_id: conversion.transaction_id.as_deref(),
+            value: conversion.value.map(MoneyView::of),
+            last_attempt: listed.last_attempt.as_ref().map(AttemptView::of),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A record of the raw log: the request as it was received, and what became of it.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::domain::ids::{ConversionId, SourceId};
+use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
+use crate::domain::rejection::RejectionCode;
+use crate::domain::reporter::Reporter;
+use crate::domain::time::Time;
+use crate::view::bytes::readable;
+
+/// A record with its bytes.
+#[derive(Serialize)]
+pub struct PostbackView<'a> {
+    #[serde(flatten)]
+    verdict: PostbackVerdictView<'a>,
+    /// Null once `keep_postbacks_days` have passed.
+    raw: Option<RawView<'a>>,
+}
+
+impl<'a> PostbackView<'a> {
+    pub fn of(postback: &'a Postback) -> PostbackView<'a> {
+        PostbackView {
+            verdict: PostbackVerdictView::of(postback),
+            raw: postback.raw.as_ref().map(RawView::of),
+        }
+    }
+}
+
+/// What became of a postback.
+#[derive(Serialize)]
+pub struct PostbackVerdictView<'a> {
+    id: String,
+    received_at: Time,
+    source: Option<&'a SourceId>,
+    status: &'static str,
+    conversion_id: Option<ConversionId>,
+    reason_code: Option<&'static str>,
+    field: Option<&'a str>,
+    reason: Option<&'a str>,
+    hint: Option<&'a str>,
+    maps_again: Option<String>,
+}
+
+impl<'a> PostbackVerdictView<'a> {
+    pub fn of(postback: &'a Postback) -> PostbackVerdictView<'a> {
+        let fault = postback.verdict.fault();
+        PostbackVerdictView {
+            id: postback.seq.to_string(),
+            received_at: postback.received_at,
+            source: postback.source.as_ref(),
+            status: postback.verdict.word(),
+            conversion_id: postback.verdict.conversion(),
+            reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
+            field: fault.and_then(|fault| fault.field.as_deref()),
+            reason: fault.map(|fault| fault.reason.as_str()),
+            hint: fault.map_or(postback.note.as_deref(), |fault| Some(&fault.hint)),
+            maps_again: postback.again.map(|seq| seq.to_string()),
+        }
+    }
+}
+
+/// The request. Bytes that are not UTF-8 are shown as `\xNN`; the members in base64 have them all.
+#[derive(Serialize)]
+struct RawView<'a> {
+    line: String,
+    line_base64: String,
+    body: String,
+    body_base64: String,
+    #[serde(flatten)]
+    sender: SenderView<'a>,
+}
+
+impl<'a> RawView<'a> {
+    fn of(raw: &'a RawRequest) -> RawView<'a> {
+        RawView {
+            line: readable(&raw.line),
+            line_base64: STANDARD.encode(&raw.line),
+            body: readable(&raw.body),
+            body_base64: STANDARD.encode(&raw.body),
+            sender: SenderView::of(raw),
+        }
+    }
+}
+
+/// By whom a request was sent, and how its body was written.
+#[derive(Serialize)]
+pub struct SenderView<'a> {
+    content_type: Option<&'a str>,
+    peer: Option<IpAddr>,
+    /// The addresses that headers named, the farthest first, where a proxy hid the sender: no declared proxy
+    /// confirmed them. Null for everything else.
+    forwarded_for: Option<&'a [IpAddr]>,
+    received_body: Option<ReceivedBodyView<'a>>,
+}
+
+impl<'a> SenderView<'a> {
+    pub fn of(raw: &'a RawRequest) -> SenderView<'a> {
+        let hidden = match raw.reporter.as_deref() {
+            Some(Reporter::Keyless(keyless)) => keyless.hidden(),
+            _ => None,
+        };
+        SenderView {
+            content_type: raw.content_type.as_deref(),
+            peer: raw.peer,
+            forwarded_for: hidden.map(|(named, _)| named),
+            received_body: raw.encoded.as_ref().map(ReceivedBodyView::of),
+        }
+    }
+}
+
+/// The body as it was received, where it was encoded.
+#[derive(Serialize)]
+struct ReceivedBodyView<'a> {
+    encoding: &'a str,
+    bytes: u64,
+    sha256: String,
+    inflated: bool,
+}
+
+impl<'a> ReceivedBodyView<'a> {
+    fn of(encoded: &'a EncodedBody) -> ReceivedBodyView<'a> {
+        ReceivedBodyView {
+            encoding: &encoded.encoding,
+            bytes: encoded.bytes,
+            sha256: encoded.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            inflated: encoded.inflation == Inflation::Inflated,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Suppression lists: what is on them, and what became of each line of a change.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::suppression::{ListSummary, ListedEntry};
+use crate::domain::time::Time;
+
+/// A list and how much is on it.
+#[derive(Serialize)]
+pub struct ListView<'a> {
+    list: &'a str,
+    entries: u64,
+    changed_at: Time,
+}
+
+impl<'a> ListView<'a> {
+    pub fn of(list: &'a ListSummary) -> ListView<'a> {
+        ListView { list: &list.name, entries: list.entries, changed_at: list.changed_at }
+    }
+}
+
+/// An entry; of a hashed one there is no value.
+#[derive(Serialize)]
+pub struct EntryView<'a> {
+    kind: &'static str,
+    value: Option<&'a str>,
+    hashed: bool,
+    added_at: Time,
+    /// The name of the token that added it.
+    actor: &'a str,
+}
+
+impl<'a> EntryView<'a> {
+    pub fn of(entry: &'a ListedEntry) -> EntryView<'a> {
+        EntryView {
+            kind: entry.kind.word(),
+            value: entry.value.as_deref(),
+            hashed: entry.kind.is_hashed(),
+            added_at: entry.added_at,
+            actor: &entry.actor,
+        }
+    }
+}
+
+/// What a change of a list came to.
+#[derive(Serialize)]
+pub struct ListChangeView<'a> {
+    pub list: &'a str,
+    /// How many lines had which outcome: `added` and `already_there`, or `removed` and `not_there`.
+    #[serde(flatten)]
+    pub counts: BTreeMap<&'static str, usize>,
+    pub refused: usize,
+    pub lines: Vec<LineView<'a>>,
+}
+
+/// What one line of a change came to.
+#[derive(Serialize)]
+pub struct LineView<'a> {
+    pub line: u64,
+    pub came: &'a str,
+    pub kind: Option<&'static str>,
+    pub outcome: &'static str,
+    pub reason: Option<&'a str>,
+}
+
+/// A list that was removed, and how many entries it had.
+#[derive(Serialize)]
+pub struct RemovedListView<'a> {
+    pub list: &'a str,
+    pub removed: u64,
+}
