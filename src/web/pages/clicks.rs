@@ -1,6 +1,7 @@
 //! The clicks: their list, and one with what the filters said of it and what it came to.
 
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::click::{Click, ClickKind};
@@ -9,12 +10,13 @@ use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
 use crate::store::PageRequest;
+use crate::view::click::{ClickView, FilterVerdictView};
 use crate::web::api::Refused;
 use crate::web::api::clicks::{MOST_CONVERSIONS, conversions_of};
-use crate::web::pages::conversions::{self, Filters, Found};
-use crate::web::pages::program::Program;
+use crate::web::pages::conversions::{Filters, Found, SaleLine};
+use crate::web::pages::program::{NamedCampaignRef, Program};
 use crate::web::pages::route::segment;
-use crate::web::pages::{Pages, Sheet, Stop, advice, conversion};
+use crate::web::pages::{Pages, Sheet, Stop, advice, document};
 
 impl Pages {
     /// `/clicks`, newest first.
@@ -28,7 +30,8 @@ impl Pages {
         let query = filters.query()?;
         let page = self.store.clicks(query.click_filter()?, query.page()?).await?;
         let now = self.clock.now();
-        let items = page.items.iter().map(|click| line(click, &self.program, now)).collect();
+        let items =
+            page.items.iter().map(|click| document(&ClickLine::of(click, &self.program, now))).collect();
         Ok(Found { items, next_cursor: page.next_cursor })
     }
 
@@ -64,15 +67,17 @@ impl Pages {
         let page = PageRequest { cursor: None, limit: MOST_CONVERSIONS };
         let sales = self.store.conversions(conversions_of(&click.id), page).await?;
         let now = self.clock.now();
-        let lines = sales.items.iter().map(|(one, deliveries)| conversions::line(one, deliveries, now));
-        let data = json!({
-            "path": path(&click.id),
-            "click": conversion::click(&click),
-            "distance": advice::distance(click.at, now),
-            "placement": click.passage.placement.as_ref().map(|placed| self.program.placement(placed)),
-            "passage": passage(&click),
-            "verdicts": click.passage.verdicts.iter().map(verdict).collect::<Vec<_>>(),
-            "items": lines.collect::<Vec<_>>(),
+        let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries, now));
+        let data = document(&ClickPage {
+            path: path(&click.id),
+            distance: advice::distance(click.at, now),
+            belongs_to: click.passage.placement.as_ref().map(|placed| self.program.named(placed)),
+            facts: Facts::of(&click),
+            kind_note: kind_note(click.passage.kind),
+            consent: (!click.passage.consent.is_empty()).then(|| consent(click.passage.consent.answers())),
+            verdicts: click.passage.verdicts.iter().map(Verdict::of).collect(),
+            click: ClickView::of(&click),
+            items: lines.collect(),
         });
         Ok(Sheet::new("click", &format!("Click {}", click.id), data))
     }
@@ -83,39 +88,64 @@ pub fn path(click: &ClickId) -> String {
     format!("/clicks/{}", segment(click.as_str()))
 }
 
-fn line(click: &Click, program: &Program, now: Time) -> Value {
-    let marks = click.passage.verdicts.iter().filter(|verdict| verdict.hit.is_some());
-    json!({
-        "path": path(&click.id),
-        "id": click.id.as_str(),
-        "at": click.at.to_string(),
-        "distance": advice::distance(click.at, now),
-        "placement": click.passage.placement.as_ref().map(|placed| program.placement(placed)),
-        "passage": passage(click),
-        "marks": marks.map(verdict).collect::<Vec<_>>(),
-    })
+/// What the template `click` shows.
+#[derive(Serialize)]
+struct ClickPage<'a> {
+    path: String,
+    distance: String,
+    click: ClickView<'a>,
+    belongs_to: Option<NamedCampaignRef<'a>>,
+    facts: Facts,
+    kind_note: &'static str,
+    consent: Option<String>,
+    verdicts: Vec<Verdict<'a>>,
+    items: Vec<SaleLine<'a>>,
 }
 
-fn passage(click: &Click) -> Value {
-    let passage = &click.passage;
-    let agent = passage.agent.as_ref();
-    let machine = agent.map(|agent| {
-        let parts = [Some(agent.device.as_str()), agent.browser.as_deref(), agent.system.as_deref()];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
-    });
-    json!({
-        "origin": passage.origin.word(),
-        "kind": passage.kind.word(),
-        "kind_note": kind_note(passage.kind),
-        "is_visit": passage.kind == ClickKind::Visit,
-        "billable": passage.is_billable(),
-        "blocked": passage.is_blocked(),
-        "visitor": passage.visitor.as_ref().map(|visitor| visitor.as_str()),
-        "machine": machine,
-        "bot": agent.and_then(|agent| agent.bot.as_deref()),
-        "country": passage.country,
-        "consent": (!passage.consent.is_empty()).then(|| consent(passage.consent.answers())),
-    })
+/// One line of the list.
+#[derive(Serialize)]
+struct ClickLine<'a> {
+    path: String,
+    distance: String,
+    click: ClickView<'a>,
+    belongs_to: Option<NamedCampaignRef<'a>>,
+    facts: Facts,
+    /// The filters that hit.
+    marks: Vec<Verdict<'a>>,
+}
+
+impl<'a> ClickLine<'a> {
+    fn of(click: &'a Click, program: &'a Program, now: Time) -> ClickLine<'a> {
+        let marks = click.passage.verdicts.iter().filter(|verdict| verdict.hit.is_some());
+        ClickLine {
+            path: path(&click.id),
+            distance: advice::distance(click.at, now),
+            click: ClickView::of(click),
+            belongs_to: click.passage.placement.as_ref().map(|placed| program.named(placed)),
+            facts: Facts::of(click),
+            marks: marks.map(Verdict::of).collect(),
+        }
+    }
+}
+
+/// What follows from how a click was made.
+#[derive(Serialize)]
+struct Facts {
+    is_visit: bool,
+    is_blocked: bool,
+    /// Device, browser and system in one line.
+    machine: Option<String>,
+}
+
+impl Facts {
+    fn of(click: &Click) -> Facts {
+        let passage = &click.passage;
+        let machine = passage.agent.as_ref().map(|agent| {
+            let parts = [Some(agent.device.as_str()), agent.browser.as_deref(), agent.system.as_deref()];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+        });
+        Facts { is_visit: passage.kind == ClickKind::Visit, is_blocked: passage.is_blocked(), machine }
+    }
 }
 
 fn kind_note(kind: ClickKind) -> &'static str {
@@ -140,16 +170,21 @@ fn consent(consent: Consent) -> String {
     )
 }
 
-fn verdict(verdict: &FilterVerdict) -> Value {
-    let outcome = match (&verdict.hit, verdict.blocks()) {
-        (None, _) => "passed",
-        (Some(_), true) => "blocked",
-        (Some(_), false) => "marked",
-    };
-    json!({
-        "filter": verdict.filter.word(),
-        "mode": verdict.mode.word(),
-        "outcome": outcome,
-        "reason": verdict.hit,
-    })
+/// What a filter said, and what that did to the click.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    #[serde(flatten)]
+    verdict: FilterVerdictView<'a>,
+    outcome: &'static str,
+}
+
+impl<'a> Verdict<'a> {
+    fn of(verdict: &'a FilterVerdict) -> Verdict<'a> {
+        let outcome = match (&verdict.hit, verdict.blocks()) {
+            (None, _) => "passed",
+            (Some(_), true) => "blocked",
+            (Some(_), false) => "marked",
+        };
+        Verdict { verdict: FilterVerdictView::of(verdict), outcome }
+    }
 }

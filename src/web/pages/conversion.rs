@@ -1,15 +1,15 @@
-//! One sale's way: the bytes that came, what they became, whose click it was, and who was told.
+//! One conversion end to end: its postbacks, its click, what it is, and its deliveries.
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::domain::attribution::{Attribution, Considered};
+use crate::domain::attribution::Considered;
 use crate::domain::built_in;
 use crate::domain::claim::is_held;
-use crate::domain::click::{Click, Pairs, Trait, Traits};
-use crate::domain::conversion::{Cause, Change, Conversion, Role};
-use crate::domain::delivery::{Delivery, DeliveryState, told_before};
+use crate::domain::conversion::{Cause, Change, Role};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, told_before};
 use crate::domain::ids::ConversionId;
 use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
@@ -19,13 +19,18 @@ use crate::domain::status_move::{Actor, StatusMove, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, Unsent};
 use crate::ingest::status;
 use crate::store::{ConversionRef, StatusChanged, Trace};
+use crate::view::attribution::CandidateView;
+use crate::view::click::ClickView;
+use crate::view::conversion::{ChangeView, ConversionView, UnsentView};
+use crate::view::postback::PostbackVerdictView;
 use crate::view::remark::RemarkView;
 use crate::web::api::Refused;
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
+use crate::web::pages::program::NamedCampaignRef;
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, mapping};
+use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, document, mapping};
 
 impl Pages {
     /// `/conversions/{id}`.
@@ -56,63 +61,51 @@ impl Pages {
         let circumstances = self.api().circumstances();
         let present = Present { lanes: &lanes, circumstances: &circumstances, now };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
-        let shown = trace.deliveries.iter();
-        let shown = shown.map(|(one, attempts)| {
-            DeliveryCard::of(conversion, (one, told_before(&all, one)), attempts, &present)
-        });
+        let card = |(one, attempts): &'_ (Delivery, Vec<Attempt>)| {
+            document(&DeliveryCard::of(conversion, (one, told_before(&all, one)), attempts, &present))
+        };
         let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
-        json!({
-            "path": format!("/conversions/{}", conversion.id),
-            "conversion": facts(conversion),
-            "distance": advice::distance(conversion.received_at, now),
-            "postbacks": trace.postbacks.iter().map(|one| self.telling(one)).collect::<Vec<_>>(),
-            "placement": conversion.placement.as_ref().map(|placed| self.program.placement(placed)),
-            "statuses": statuses(conversion),
-            "disposition": conversion.disposition.map(|(due, status)| json!({
-                "status": status.word(),
-                "due": due.to_string(),
-                "distance": advice::distance(due, now),
-            })),
-            "attribution": attribution(&conversion.attribution),
-            "held": is_held(conversion),
-            "number": numbers.and_then(|numbers| numbers.of(conversion)).map(|theirs| json!({
-                "ours": conversion.seq.to_string(),
-                "theirs": theirs.to_string(),
-            })),
-            "remarks": conversion.remarks.iter().map(RemarkView::of).collect::<Vec<_>>(),
-            // Shown next to the click, where it belongs.
-            "no_click": no_click(conversion).as_ref().map(RemarkView::of),
-            "considered": conversion.considered.iter().map(considered).collect::<Vec<_>>(),
-            "click": trace.click.as_deref().map(click),
-            "history": conversion.history.iter().map(change).collect::<Vec<_>>(),
-            "is_held": all.iter().any(|delivery| matches!(delivery.state, DeliveryState::Held { .. })),
-            "deliveries": shown.collect::<Vec<_>>(),
-            "show_not_routed": !conversion.not_routed.is_empty()
+        let may_adopt = is_rejected_by_advertiser(conversion);
+        let others = Status::ALL.iter().filter(|status| may_adopt || **status != conversion.status);
+        document(&ConversionPage {
+            path: format!("/conversions/{}", conversion.id),
+            distance: advice::distance(conversion.received_at, now),
+            conversion: ConversionView::of(conversion),
+            payout_note: conversion.payout_from.map(PayoutFrom::word),
+            belongs_to: conversion.placement.as_ref().map(|placed| self.program.named(placed)),
+            disposition_distance: conversion.disposition.map(|(due, _)| advice::distance(due, now)),
+            advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
+            statuses: others.map(|status| status.word()).collect(),
+            waits_for_a_person: is_held(conversion),
+            postbacks: trace.postbacks.iter().map(|one| self.postback(one)).collect(),
+            no_click: no_click(conversion).as_ref().map(RemarkView::of),
+            click_path: conversion.attribution.click().map(clicks::path),
+            click: trace.click.as_deref().map(ClickView::of),
+            candidates: conversion.considered.iter().map(Candidate::of).collect(),
+            history: conversion.history.iter().map(ChangeLine::of).collect(),
+            is_held: all.iter().any(|delivery| matches!(delivery.state, DeliveryState::Held { .. })),
+            deliveries: trace.deliveries.iter().map(card).collect(),
+            shows_not_routed: !conversion.not_routed.is_empty()
                 && unsent.as_ref().is_none_or(|unsent| *unsent == Unsent::NotRouted),
-            "unsent": unsent.map(|unsent| {
-                json!({"code": unsent.code(), "reason": unsent.sentence(), "next_step": unsent.next_step()})
-            }),
-            "partners": self.partners(trace, now),
+            unsent: unsent.as_ref().map(UnsentCard::of),
+            partners: self.partners(trace, now),
         })
     }
 
-    /// One postback of the sale: its bytes, and the mapping by today's template.
-    fn telling(&self, postback: &Postback) -> Value {
+    /// One postback of the conversion: its bytes, and the mapping by today's template.
+    fn postback<'a>(&self, postback: &'a Postback) -> PostbackCard<'a> {
         let network = postback.source.as_ref().and_then(|source| self.networks.get(source));
-        let mapped =
-            network.zip(postback.raw.as_ref()).map(|(network, raw)| mapping::of_stored(network, raw));
-        let fault = postback.verdict.fault();
-        json!({
-            "seq": postback.seq.to_string(),
-            "received_at": postback.received_at.to_string(),
-            "verdict": postback.verdict.word(),
-            "reason": fault.map(|fault| &fault.reason),
-            "note": fault.map_or(postback.note.as_ref(), |fault| Some(&fault.hint)),
-            "again": postback.again.map(|seq| seq.to_string()),
-            "raw": postback.raw.as_ref().map(RawCard::of),
-            "mapping": mapped,
-            "own_door": postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str())),
-        })
+        PostbackCard {
+            verdict: PostbackVerdictView::of(postback),
+            raw: postback.raw.as_ref().map(RawCard::of),
+            mapping: network
+                .zip(postback.raw.as_ref())
+                .map(|(network, raw)| mapping::of_stored(network, raw)),
+            is_built_in: postback
+                .source
+                .as_ref()
+                .is_some_and(|source| built_in::ALL.contains(&source.as_str())),
+        }
     }
 
     /// Gives the conversion the status of the form, and words what came of it.
@@ -168,104 +161,75 @@ impl Pages {
     }
 }
 
-/// The statuses that the network's people can give it; a rejection by an advertiser they can make theirs.
-fn statuses(conversion: &Conversion) -> Value {
-    let may_adopt = is_rejected_by_advertiser(conversion);
-    let others = Status::ALL.iter().filter(|status| may_adopt || **status != conversion.status);
-    others.map(|status| status.word()).collect()
+/// What the template `conversion` shows.
+#[derive(Serialize)]
+struct ConversionPage<'a> {
+    path: String,
+    distance: String,
+    conversion: ConversionView<'a>,
+    /// Where its payout is from, in words.
+    payout_note: Option<&'static str>,
+    belongs_to: Option<NamedCampaignRef<'a>>,
+    /// How long until its disposition is due.
+    disposition_distance: Option<String>,
+    advertiser_number: Option<u64>,
+    /// The statuses that the network's people can give it; a rejection by an advertiser they can make theirs.
+    statuses: Vec<&'static str>,
+    waits_for_a_person: bool,
+    postbacks: Vec<PostbackCard<'a>>,
+    /// Among the conversion's remarks too; shown next to the click, where it belongs.
+    no_click: Option<RemarkView>,
+    click_path: Option<String>,
+    click: Option<ClickView<'a>>,
+    candidates: Vec<Candidate<'a>>,
+    history: Vec<ChangeLine<'a>>,
+    /// Whether a delivery waits for its click.
+    is_held: bool,
+    deliveries: Vec<Value>,
+    shows_not_routed: bool,
+    unsent: Option<UnsentCard>,
+    partners: Value,
 }
 
-fn considered(candidate: &Considered) -> Value {
-    json!({
-        "click": candidate.click.as_str(),
-        "path": clicks::path(&candidate.click),
-        "at": candidate.at.to_string(),
-        "why": candidate.why,
-    })
+/// One postback of a conversion.
+#[derive(Serialize)]
+struct PostbackCard<'a> {
+    #[serde(flatten)]
+    verdict: PostbackVerdictView<'a>,
+    raw: Option<RawCard<'a>>,
+    mapping: Option<Value>,
+    /// Whether it was received by a route of our own, which needs no template.
+    is_built_in: bool,
 }
 
-/// What the conversion says of itself.
-pub fn facts(conversion: &Conversion) -> Value {
-    let money = [
-        ("Value", conversion.value),
-        ("Payout", conversion.payout),
-        ("Revenue", conversion.revenue),
-        ("Sale amount", conversion.sale_amount),
-    ];
-    let money: Vec<Value> = money
-        .iter()
-        .filter_map(|(name, amount)| amount.map(|amount| json!({"name": name, "value": amount.to_string()})))
-        .collect();
-    json!({
-        "id": conversion.id.to_string(),
-        "event_id": conversion.id.event_id().to_string(),
-        "source": conversion.source.as_str(),
-        "event": conversion.event.as_str(),
-        "status": conversion.status.word(),
-        "transaction_id": conversion.transaction_id,
-        "item_id": conversion.item_id,
-        "money": money,
-        "payout_from": conversion.payout_from.map(PayoutFrom::word),
-        "reason": conversion.reason,
-        "value": conversion.value.map(|value| value.to_string()),
-        "event_time": conversion.event_time.to_string(),
-        "received_at": conversion.received_at.to_string(),
-        "params": pairs(&conversion.params),
-        "not_routed": conversion.not_routed.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
-        "traits": traits(&conversion.traits),
-    })
+#[derive(Serialize)]
+struct Candidate<'a> {
+    #[serde(flatten)]
+    candidate: CandidateView<'a>,
+    path: String,
 }
 
-/// How the click was found, or why not.
-pub fn attribution(attribution: &Attribution) -> Value {
-    let reading = match attribution {
-        Attribution::Matched { reading, .. } | Attribution::Expired { reading, .. } => Some(reading.word()),
-        _ => None,
-    };
-    let (visitor, model) = match attribution {
-        Attribution::Visitor { visitor, model, .. } => (Some(visitor.as_str()), Some(model.word())),
-        _ => (None, None),
-    };
-    json!({
-        "word": attribution.word(),
-        "expired": matches!(attribution, Attribution::Expired { .. }),
-        "visitor": visitor,
-        "model": model,
-        "path": attribution.click().map(clicks::path),
-        "given": attribution.given(),
-        "click": attribution.click().map(|click| click.as_str()),
-        "reading": reading,
-    })
+impl<'a> Candidate<'a> {
+    fn of(candidate: &'a Considered) -> Candidate<'a> {
+        Candidate { candidate: CandidateView::of(candidate), path: clicks::path(&candidate.click) }
+    }
 }
 
-/// A click with all that it carries.
-pub fn click(click: &Click) -> Value {
-    json!({
-        "id": click.id.as_str(),
-        "at": click.at.to_string(),
-        "recorded_at": click.recorded_at.to_string(),
-        "landing_url": click.landing_url,
-        "referrer": click.referrer,
-        "ip": click.ip.map(|ip| ip.to_string()),
-        "user_agent": click.user_agent,
-        "params": pairs(&click.params),
-        "cookies": pairs(&click.cookies),
-        "sub_ids": pairs(&click.sub_ids),
-        "customer": traits(&click.customer),
-        "omitted": click.passage.omitted.sentences(),
-    })
+#[derive(Serialize)]
+struct ChangeLine<'a> {
+    #[serde(flatten)]
+    change: ChangeView<'a>,
+    caused_by: String,
 }
 
-fn pairs(pairs: &Pairs) -> Value {
-    pairs.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+impl<'a> ChangeLine<'a> {
+    fn of(change: &'a Change) -> ChangeLine<'a> {
+        ChangeLine { change: ChangeView::of(change), caused_by: caused_by(&change.cause) }
+    }
 }
 
-fn traits(traits: &Traits) -> Value {
-    traits.0.iter().map(|(name, value)| json!({"name": Trait::name(*name), "value": value})).collect()
-}
-
-fn change(change: &Change) -> Value {
-    let cause = match &change.cause {
+fn caused_by(cause: &Cause) -> String {
+    match cause {
         Cause::Postback(seq) => format!("by postback {seq}"),
         Cause::Click(click) => format!("the click {click} arrived"),
         Cause::Person { name, role, note } => {
@@ -276,6 +240,18 @@ fn change(change: &Change) -> Value {
             note.as_ref().map_or(by.clone(), |note| format!("{by}: {note}"))
         }
         Cause::Disposition => "the offer's disposition fell due".to_owned(),
-    };
-    json!({"number": change.number, "at": change.at.to_string(), "cause": cause, "what": change.what})
+    }
+}
+
+#[derive(Serialize)]
+struct UnsentCard {
+    #[serde(flatten)]
+    unsent: UnsentView,
+    next_step: &'static str,
+}
+
+impl UnsentCard {
+    fn of(unsent: &Unsent) -> UnsentCard {
+        UnsentCard { unsent: UnsentView::of(unsent), next_step: unsent.next_step() }
+    }
 }

@@ -1,16 +1,19 @@
 //! The list of conversions with its filters: is my sale here, and where does it stand?
 
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::built_in;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventName;
+use crate::domain::ids::DestinationId;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::view::conversion::ConversionView;
 use crate::web::api::{Query, Refused};
-use crate::web::pages::{Pages, Sheet, Stop, advice};
+use crate::web::pages::{Pages, Sheet, Stop, advice, document};
 
 /// Lines on one page, where the query does not say.
 const LINES: &str = "50";
@@ -156,7 +159,10 @@ impl Pages {
         let query = filters.query()?;
         let page = self.store.conversions(query.conversion_filter()?, query.page()?).await?;
         let now = self.clock.now();
-        let items = page.items.iter().map(|(conversion, deliveries)| line(conversion, deliveries, now));
+        let items = page
+            .items
+            .iter()
+            .map(|(conversion, deliveries)| document(&SaleLine::of(conversion, deliveries, now)));
         Ok(Found { items: items.collect(), next_cursor: page.next_cursor })
     }
 
@@ -190,22 +196,30 @@ impl Pages {
 }
 
 /// One line of the list.
-pub fn line(conversion: &Conversion, deliveries: &[Delivery], now: Time) -> Value {
-    let deliveries: Vec<Value> = deliveries
-        .iter()
-        .map(|one| json!({"destination": one.destination.as_str(), "state": one.state.word()}))
-        .collect();
-    json!({
-        "path": format!("/conversions/{}", conversion.id),
-        "received_at": conversion.received_at.to_string(),
-        "distance": advice::distance(conversion.received_at, now),
-        "source": conversion.source.as_str(),
-        "event": conversion.event.as_str(),
-        "status": conversion.status.word(),
-        "value": conversion.value.map(|money| money.to_string()),
-        "transaction_id": conversion.transaction_id,
-        "attribution": conversion.attribution.word(),
-        "given": conversion.attribution.given(),
-        "deliveries": deliveries,
-    })
+#[derive(Serialize)]
+pub struct SaleLine<'a> {
+    path: String,
+    distance: String,
+    #[serde(flatten)]
+    conversion: ConversionView<'a>,
+    deliveries: Vec<DeliveryBadge<'a>>,
+}
+
+#[derive(Serialize)]
+struct DeliveryBadge<'a> {
+    destination: &'a DestinationId,
+    state: &'static str,
+}
+
+impl<'a> SaleLine<'a> {
+    pub fn of(conversion: &'a Conversion, deliveries: &'a [Delivery], now: Time) -> SaleLine<'a> {
+        let badge =
+            |one: &'a Delivery| DeliveryBadge { destination: &one.destination, state: one.state.word() };
+        SaleLine {
+            path: format!("/conversions/{}", conversion.id),
+            distance: advice::distance(conversion.received_at, now),
+            conversion: ConversionView::of(conversion),
+            deliveries: deliveries.iter().map(badge).collect(),
+        }
+    }
 }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -139,6 +140,14 @@ struct Sheet {
     template: &'static str,
     title: String,
     data: Value,
+}
+
+/// A view as the data of a template.
+fn document(view: &impl Serialize) -> Value {
+    serde_json::to_value(view).unwrap_or_else(|error| {
+        tracing::error!(%error, "the data of a page could not be made");
+        Value::Null
+    })
 }
 
 impl Sheet {

@@ -126,7 +126,7 @@ impl Pages {
             "by_creative": card.creatives.first().map(|first| &first.by_creative),
             "others": card.creatives.iter().skip(1).map(creative_link).collect::<Vec<_>>(),
             "generate": format!("/generate-link?campaign={}", segment(campaign.id.as_str())),
-            "placement": program.placement(&campaign.placement()),
+            "belongs_to": program.named(&campaign.placement()),
             "offer_path": format!("/offers/{}", segment(campaign.offer.as_str())),
             "postbacks": postbacks.map(|postback| postback.view()).collect::<Vec<_>>(),
         })

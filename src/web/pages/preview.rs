@@ -16,10 +16,12 @@ use crate::ingest::preview::{
 };
 use crate::store::StoreError;
 use crate::view::attempt::RequestView;
+use crate::view::click::ClickView;
+use crate::view::conversion::ConversionView;
 use crate::view::remark::RemarkView;
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
-use crate::web::pages::{Pages, Stop, conversion, mapping};
+use crate::web::pages::{Pages, Stop, mapping};
 
 /// What was asked, to be shown again, and what it came to.
 #[derive(Default)]
@@ -110,9 +112,8 @@ fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -
         })
         .collect();
     let made = json!({
-        "conversion": conversion::facts(&previewed.conversion),
-        "attribution": conversion::attribution(&previewed.conversion.attribution),
-        "click": click.map(conversion::click),
+        "conversion": ConversionView::of(&previewed.conversion),
+        "click": click.map(ClickView::of),
         "note": previewed.note,
         "deliveries": deliveries,
     });

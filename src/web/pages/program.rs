@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId};
@@ -129,17 +130,38 @@ impl Program {
     }
 
     /// Where a click or conversion belongs, each id with its name where it is configured still.
-    pub fn placement(&self, placement: &Placement) -> Value {
-        let named = |id: &str, name: Option<&str>| json!({"id": id, "name": name.filter(|name| *name != id)});
+    pub fn named<'a>(&'a self, placement: &'a Placement) -> NamedCampaignRef<'a> {
         let campaign = placement.campaign.as_ref();
         let affiliate = placement.affiliate.as_ref();
         let creative = placement.creative.as_ref();
-        json!({
-            "offer": named(placement.offer.as_str(), self.offer_name(&placement.offer)),
-            "campaign": campaign.map(|id| named(id.as_str(), self.campaign_name(id))),
-            "affiliate": affiliate.map(|id| named(id.as_str(), self.affiliate_name(id))),
-            "creative": creative.map(|id| named(id.as_str(), self.creative_name(id))),
-        })
+        NamedCampaignRef {
+            offer: Named::of(placement.offer.as_str(), self.offer_name(&placement.offer)),
+            campaign: campaign.map(|id| Named::of(id.as_str(), self.campaign_name(id))),
+            affiliate: affiliate.map(|id| Named::of(id.as_str(), self.affiliate_name(id))),
+            creative: creative.map(|id| Named::of(id.as_str(), self.creative_name(id))),
+        }
+    }
+}
+
+/// Where a click or conversion belongs, with names.
+#[derive(Serialize)]
+pub struct NamedCampaignRef<'a> {
+    offer: Named<'a>,
+    campaign: Option<Named<'a>>,
+    affiliate: Option<Named<'a>>,
+    creative: Option<Named<'a>>,
+}
+
+/// An id with its name, where that says more.
+#[derive(Serialize)]
+struct Named<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn of(id: &'a str, name: Option<&'a str>) -> Named<'a> {
+        Named { id, name: name.filter(|name| *name != id) }
     }
 }
 

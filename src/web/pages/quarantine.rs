@@ -1,10 +1,12 @@
 //! Postbacks that were kept but not understood: the reason, the mend, and "map again".
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::domain::built_in;
 use crate::domain::postback::{Fault, Postback};
 use crate::domain::time::Time;
+use crate::view::postback::PostbackVerdictView;
 use crate::web::api::Refused;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::raw::RawCard;
@@ -31,11 +33,7 @@ impl Pages {
         Ok(Sheet::new("quarantine", "Quarantine", data))
     }
 
-    fn quarantined(&self, postback: &Postback, now: Time) -> Value {
-        let (reason, hint) = match postback.verdict.fault() {
-            Some(fault) => (fault.reason.as_str(), fault.hint.as_str()),
-            None => (postback.verdict.word(), ""),
-        };
+    fn quarantined<'a>(&self, postback: &'a Postback, now: Time) -> QuarantinedCard<'a> {
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
         let own_door =
             postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
@@ -51,37 +49,47 @@ impl Pages {
             (_, false) => Some("Its source is not configured any more, so it cannot be mapped again."),
             _ => None,
         };
-        json!({
-            "seq": postback.seq.to_string(),
-            "received_at": postback.received_at.to_string(),
-            "distance": advice::distance(postback.received_at, now),
-            "source": postback.source.as_ref().map(|source| source.as_str()),
-            "reason": reason,
-            "hint": hint,
-            "again": postback.again.map(|seq| seq.to_string()),
-            "raw": postback.raw.as_ref().map(RawCard::of),
-            "hindrance": hindrance,
-        })
+        QuarantinedCard {
+            verdict: PostbackVerdictView::of(postback),
+            distance: advice::distance(postback.received_at, now),
+            raw: postback.raw.as_ref().map(RawCard::of),
+            hindrance,
+        }
     }
 
     /// Maps a quarantined record again by today's template, and words what came of it.
     pub(super) async fn map_again(&self, seq: &str) -> Result<Flash, Stop> {
-        let view = match self.api().map_again(seq).await {
-            Ok(view) => view,
+        let receipt = match self.api().reprocess(seq).await {
+            Ok(receipt) => receipt,
             Err(Refused::Asked(_, _, message, _)) => {
                 let text = format!("Postback {seq} was not mapped again: {message}");
                 return Ok(Flash { good: false, text, hint: String::new(), link: None });
             }
             Err(Refused::Store(error)) => return Err(error.into()),
         };
-        let word = |name: &str| view.get(name).and_then(Value::as_str).unwrap_or_default();
-        let conversion = word("conversion_id");
-        let link = (!conversion.is_empty())
-            .then(|| (format!("/conversions/{conversion}"), "See the conversion".to_owned()));
-        let text = match (link.is_some(), word("reason")) {
-            (true, _) => format!("Postback {seq} was mapped again: {}", word("status")),
-            (false, reason) => format!("Postback {seq} was mapped again and is still quarantined: {reason}"),
+        let fault = receipt.verdict.fault();
+        let link = receipt
+            .verdict
+            .conversion()
+            .map(|conversion| (format!("/conversions/{conversion}"), "See the conversion".to_owned()));
+        let text = match fault {
+            None => format!("Postback {seq} was mapped again: {}", receipt.verdict.word()),
+            Some(fault) => {
+                format!("Postback {seq} was mapped again and is still quarantined: {}", fault.reason)
+            }
         };
-        Ok(Flash { good: link.is_some(), text, hint: word("hint").to_owned(), link })
+        let hint = fault.map(|fault| fault.hint.clone()).or(receipt.note).unwrap_or_default();
+        Ok(Flash { good: link.is_some(), text, hint, link })
     }
+}
+
+/// A quarantined postback, as the template `quarantine` shows it.
+#[derive(Serialize)]
+struct QuarantinedCard<'a> {
+    #[serde(flatten)]
+    verdict: PostbackVerdictView<'a>,
+    distance: String,
+    raw: Option<RawCard<'a>>,
+    /// Why it cannot be mapped again.
+    hindrance: Option<&'static str>,
 }
