@@ -49,13 +49,13 @@ fn clicks_are_listed_and_one_is_shown_with_its_conversions() {
     assert_eq!(
         sale["attribution"],
         json!({
-            "state": "matched", "given": CLICK, "click_id": CLICK, "reading": "exact", "visitor": null, "model": null,
+            "state": "matched", "raw_click_id": CLICK, "click_id": CLICK, "match_method": "exact", "visitor": null, "model": null,
         })
     );
-    for nothing in ["placement", "payout_from", "reason", "disposition"] {
+    for nothing in ["campaign_ref", "payout_source", "reason", "disposition"] {
         assert_eq!(sale[nothing], Value::Null, "{nothing}");
     }
-    assert_eq!(sale["considered"], json!([]));
+    assert_eq!(sale["candidates"], json!([]));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn entries_are_suppressed_by_text_csv_or_json_with_a_verdict_for_every_line() {
     assert_eq!(told["list"], "fraud / 2026");
     assert_eq!(
         told["lines"][0],
-        json!({"line": 1, "came": "jo@example.com", "kind": "email", "outcome": "added", "reason": null})
+        json!({"line": 1, "received": "jo@example.com", "kind": "email", "outcome": "added", "reason": null})
     );
     assert_eq!((&told["lines"][1]["line"], &told["lines"][1]["outcome"]), (&json!(3), &json!("refused")));
     let csv = send(&relay, "POST", path, ("text/csv; charset=utf-8", "email,order_id\njo@example.com,A-1\n"))

@@ -103,7 +103,7 @@ fn click_document() -> Value {
         "customer": {},
         "origin": "text",
         "kind": "text",
-        "placement": campaign_ref(),
+        "campaign_ref": campaign_ref(),
         "visitor": "text",
         "agent": {"device": "text", "system": "text", "browser": "text", "bot": null},
         "country": null,
@@ -125,7 +125,7 @@ fn postback_document() -> Value {
         "field": null,
         "reason": null,
         "hint": null,
-        "maps_again": null,
+        "reprocesses": null,
         "raw": {
             "line": "text",
             "line_base64": "text",
@@ -168,9 +168,9 @@ fn delivery_document() -> Value {
 fn attribution_document() -> Value {
     json!({
         "state": "text",
-        "given": "text",
+        "raw_click_id": "text",
         "click_id": "text",
-        "reading": "text",
+        "match_method": "text",
         "visitor": null,
         "model": null,
     })
@@ -188,15 +188,15 @@ fn conversion_document() -> Value {
         "reason_code": null,
         "reason": null,
         "disposition": null,
-        "placement": campaign_ref(),
+        "campaign_ref": campaign_ref(),
         "transaction_id": "text",
         "attribution": attribution_document(),
         "remarks": [],
-        "considered": [],
+        "candidates": [],
         "item_id": null,
         "value": money(),
         "payout": money(),
-        "payout_from": "text",
+        "payout_source": "text",
         "revenue": null,
         "sale_amount": null,
         "event_time": "text",
@@ -223,6 +223,8 @@ fn a_conversion_is_listed_and_traced_with_all_its_members() {
     let (clicked, _) = click(&relay, "");
     let id = sale(&relay, &format!("s2={clicked}&tid=A-1&price=7.50"));
     let trace = delivered(&relay, &id);
+    assert_eq!(trace["payout_source"], "offer_fixed");
+    assert_eq!(trace["attribution"]["match_method"], "exact");
     let listed = relay.api("/api/v1/conversions");
     assert_eq!(shape(&listed), json!({"items": [conversion_document()], "next_cursor": null}));
     let wanted = with(
@@ -239,7 +241,8 @@ fn a_conversion_is_listed_and_traced_with_all_its_members() {
 
     assert_eq!(sale(&relay, &format!("s2={clicked}&tid=A-1&price=9.00")), id);
     let changed = relay.api(&format!("/api/v1/conversions/{id}"));
-    let change = json!({"number": "number", "at": "text", "cause": {"postback": "text"}, "what": ["text"]});
+    let change =
+        json!({"number": "number", "at": "text", "cause": {"postback": "text"}, "changes": ["text"]});
     assert_eq!(shape(&changed["history"]), json!([change]), "{changed:#}");
 }
 
@@ -284,12 +287,12 @@ fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
     assert_eq!(
         shape(&conversion["attribution"]),
         json!({
-            "state": "text", "given": null, "click_id": "text", "reading": null, "visitor": "text", "model": "text",
+            "state": "text", "raw_click_id": null, "click_id": "text", "match_method": null, "visitor": "text", "model": "text",
         })
     );
     assert_eq!(
-        shape(&conversion["considered"]),
-        json!([{"click_id": "text", "time": "text", "why": "text"}])
+        shape(&conversion["candidates"]),
+        json!([{"click_id": "text", "time": "text", "reason": "text"}])
     );
     assert_eq!(
         shape(&relay.api(&format!("/api/v1/clicks/{clicked}"))["verdicts"]),
@@ -298,17 +301,17 @@ fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
 }
 
 #[test]
-fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_maps_again() {
+fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
     assert_eq!(relay.postback("cake-test", b"s2=x&tid=A-1&price=-5.00").status, 200);
     let first = relay.api("/api/v1/postbacks")["items"][0].clone();
-    let quarantined = |again: Value| {
+    let quarantined = |reprocesses: Value| {
         with(
             postback_document(),
             json!({
                 "conversion_id": null, "reason_code": "text", "field": "text", "reason": "text", "hint": "text",
-                "maps_again": again,
+                "reprocesses": reprocesses,
             }),
         )
     };
@@ -323,6 +326,6 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_maps_again() 
         })
     );
     let second = relay.api("/api/v1/postbacks")["items"][0].clone();
-    assert_eq!(second["maps_again"], id);
+    assert_eq!(second["reprocesses"], id);
     assert_eq!(shape(&second), quarantined(json!("text")), "{second:#}");
 }

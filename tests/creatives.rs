@@ -65,10 +65,10 @@ fn each_creative_leads_to_its_own_page_and_is_kept_with_the_click() {
         ("/?a=200&c=761", "761", "advertiser.example"),
     ] {
         let (click, target) = click(&relay, link);
-        assert_eq!(click["placement"]["creative"], creative, "{link}: {click}");
+        assert_eq!(click["campaign_ref"]["creative"], creative, "{link}: {click}");
         assert_eq!(url::Url::parse(&target).unwrap().host_str(), Some(host), "{link}: {target}");
         let affiliate = if link.contains("a=200") { "200" } else { "201" };
-        assert_eq!(click["placement"]["affiliate"], affiliate, "{link}");
+        assert_eq!(click["campaign_ref"]["affiliate"], affiliate, "{link}");
         assert!(click["params"].get("c").is_none(), "{click}");
     }
     let (_, target) = click(&relay, "/c/8600?c=762");
@@ -84,19 +84,19 @@ fn a_creative_that_the_campaign_does_not_show_leads_to_its_first_and_is_noted_at
         let link = format!("/c/8599?c={}", named.replace(' ', "%20"));
         let (click, target) = click(&relay, &link);
         assert!(target.starts_with("https://advertiser.example/lp?cid="), "{target}");
-        assert_eq!(click["placement"]["creative"], "761", "{link}: {click}");
+        assert_eq!(click["campaign_ref"]["creative"], "761", "{link}: {click}");
         assert_eq!(click["params"]["c"], named.replace("%23", "#"), "{link}: {click}");
     }
     for link in [format!("/c/8599?c={}", "7".repeat(65)), "/c/8599?c=".to_owned(), "/c/8599?c".to_owned()] {
         let (click, _) = click(&relay, &link);
         assert_eq!(
-            (&click["placement"]["creative"], &click["params"]),
+            (&click["campaign_ref"]["creative"], &click["params"]),
             (&json!("761"), &json!({})),
             "{link}"
         );
     }
     let (bare, _) = click(&relay, "/c/8601?c=762");
-    assert_eq!((&bare["placement"]["creative"], &bare["params"]["c"]), (&Value::Null, &json!("762")));
+    assert_eq!((&bare["campaign_ref"]["creative"], &bare["params"]["c"]), (&Value::Null, &json!("762")));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn the_creative_goes_on_to_the_conversion_and_to_the_affiliates_tracker() {
     let accepted = relay.postback("cake-test", format!("s2={id}&tid=T1&price=7").as_bytes()).json();
     assert_eq!(accepted["attribution"], "matched", "{accepted}");
     let trace = relay.api(&format!("/api/v1/conversions/{}", accepted["conversion_id"].as_str().unwrap()));
-    assert_eq!(trace["placement"]["creative"], "762", "{trace}");
+    assert_eq!(trace["campaign_ref"]["creative"], "762", "{trace}");
     assert!(wait_until(Duration::from_secs(10), || tracker.count() == 1), "never sent");
     assert_eq!(tracker.received()[0].line, "GET /pb?c=762&k=8600 HTTP/1.1");
 }

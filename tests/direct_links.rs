@@ -62,7 +62,7 @@ fn the_click_pixel_reads_affiliate_creative_and_sub_ids_from_the_pages_address()
         assert!(header(&answer, "set-cookie").unwrap().starts_with("pbv="));
         let click = newest(&relay);
         assert_eq!(click["landing_url"], page, "{click}");
-        let placed = &click["placement"];
+        let placed = &click["campaign_ref"];
         assert_eq!(
             (&placed["campaign"], &placed["creative"]),
             (&json!(campaign), &json!(creative)),
@@ -85,7 +85,7 @@ fn where_the_address_names_no_campaign_the_images_own_counts() {
     ] {
         let answer = pixel(&relay, image, page);
         assert_eq!(answer.status, 200, "{image} on {page}: {}", answer.text());
-        let placed = newest(&relay)["placement"].clone();
+        let placed = newest(&relay)["campaign_ref"].clone();
         assert_eq!(
             (&placed["campaign"], &placed["creative"]),
             (&json!(campaign), &json!(creative)),
@@ -139,7 +139,7 @@ fn the_tag_reads_affiliate_creative_and_sub_ids_from_the_pages_address() {
     .enumerate()
     {
         let click = tagged(&world, &format!("direct-{number}"), more);
-        let placed = &click["placement"];
+        let placed = &click["campaign_ref"];
         assert_eq!((&placed["campaign"], &placed["creative"]), (&json!(campaign), &json!(creative)), "{click}");
         assert_eq!((&placed["offer"], &click["sub_ids"]["s1"]), (&json!("565"), &json!("x")), "{click}");
         assert!(click["params"].get("a").is_none() && click["params"].get("c").is_none(), "{click}");
@@ -156,6 +156,6 @@ fn an_address_that_names_no_campaign_leaves_the_click_without_one() {
     {
         let more = json!({"landing_url": format!("https://a.example/lp?{query}")});
         let click = tagged(&world, &format!("none-{number}"), more);
-        assert_eq!(click["placement"], Value::Null, "{query}");
+        assert_eq!(click["campaign_ref"], Value::Null, "{query}");
     }
 }

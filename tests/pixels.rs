@@ -189,7 +189,7 @@ fn a_sale_told_without_its_click_is_matched_when_a_repeat_names_the_click() {
     assert!(tell(&other).starts_with("SUCCESS: told before"));
     let conversion = the_conversion(&relay);
     assert_eq!(conversion["click"]["click_id"], click, "{conversion}");
-    assert_eq!(conversion["placement"]["affiliate"], "200", "{conversion}");
+    assert_eq!(conversion["campaign_ref"]["affiliate"], "200", "{conversion}");
     assert_eq!(conversion["history"].as_array().unwrap().len(), 1, "{conversion}");
 }
 

@@ -113,7 +113,7 @@ fn what_was_kept_at_a_closed_endpoint_is_taken_when_a_reload_opens_it() {
     let pixel = world.waits_for(1).remove(0);
     assert_eq!(word(&pixel, "transaction_id"), "T2", "{pixel}");
     assert_eq!(word(&pixel["attribution"], "state"), "matched", "{pixel}");
-    assert_eq!(word(&pixel["placement"], "affiliate"), "200", "{pixel}");
+    assert_eq!(word(&pixel["campaign_ref"], "affiliate"), "200", "{pixel}");
     world.reload("report_by = [\"pixel\"]", "report_by = [\"pixel\", \"server\"]");
     let server = world.waits_for(2).remove(0);
     assert_eq!((word(&server, "transaction_id"), word(&server, "status")), ("T1", "approved"), "{server}");

@@ -132,7 +132,7 @@ fn a_click_has_what_the_page_tells_and_what_the_request_shows() {
     assert_eq!(kept["ip"], "127.0.0.1");
     assert_eq!(kept["user_agent"], "Mozilla/5.0 (Test) Firefox/140.0");
     assert_eq!(kept["origin"], "tag");
-    assert_eq!(kept["placement"]["campaign"], "8599", "{kept}");
+    assert_eq!(kept["campaign_ref"]["campaign"], "8599", "{kept}");
     assert_eq!(kept["consent"], json!({"ad_user_data": true, "ad_personalization": false}));
     assert!(kept["visitor"].is_string(), "{kept}");
     let at = postbridge::domain::time::Time::parse(kept["time"].as_str().unwrap()).unwrap().as_millis();

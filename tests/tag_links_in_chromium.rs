@@ -44,7 +44,7 @@ fn a_direct_link_is_read_as_the_network_reads_it() {
         let kept = world.click(&id);
         assert_eq!(kept["sub_ids"]["s1"], params.get("s1").cloned().unwrap_or_default(), "{kept}");
         assert_eq!(kept["params"].get("a"), None, "{kept}");
-        let placement = &kept["placement"];
+        let placement = &kept["campaign_ref"];
         assert_eq!(
             (&placement["campaign"], &placement["affiliate"], &placement["creative"]),
             (&json!("8599"), &json!("200"), &json!("761")),

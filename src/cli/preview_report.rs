@@ -91,7 +91,7 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
             format!("unmatched: no click `{given}` was supplied (--click FILE)")
         }
         Attribution::Matched { click, reading, .. } => {
-            format!("matched: click {click}, read {}", reading.word())
+            format!("matched: click {click} ({})", reading.as_str())
         }
         Attribution::Expired { click, .. } => format!("expired: the session of click {click} was over"),
         Attribution::Visitor { click, model, .. } => {

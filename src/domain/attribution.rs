@@ -26,13 +26,13 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// A word for API and pages.
-    pub fn word(self) -> &'static str {
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Reading::Exact => "exact",
             Reading::Trimmed => "trimmed",
-            Reading::Decoded => "decoded twice",
-            Reading::Repeated => "one of equal repeats",
+            Reading::Decoded => "decoded_twice",
+            Reading::Repeated => "repeated",
         }
     }
 }

@@ -71,10 +71,19 @@ pub enum PayoutFrom {
 }
 
 impl PayoutFrom {
-    /// A sentence's end for pages and API.
-    pub fn word(self) -> &'static str {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
         match self {
-            PayoutFrom::Told => "told by the caller",
+            PayoutFrom::Told => "caller",
+            PayoutFrom::Percent => "offer_percent",
+            PayoutFrom::Fixed => "offer_fixed",
+        }
+    }
+
+    /// For people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            PayoutFrom::Told => "reported by the caller",
             PayoutFrom::Percent => "the offer's percentage of the sale",
             PayoutFrom::Fixed => "the offer's fixed payout",
         }

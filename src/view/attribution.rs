@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::attribution::{Attribution, Considered};
+use crate::domain::attribution::{Attribution, Considered, Reading};
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::time::Time;
 
@@ -11,9 +11,11 @@ use crate::domain::time::Time;
 pub struct AttributionView<'a> {
     /// `matched`, `expired` or `unmatched`.
     state: &'static str,
-    given: Option<&'a str>,
+    /// The click id as it was received.
+    raw_click_id: Option<&'a str>,
     click_id: Option<&'a ClickId>,
-    reading: Option<&'static str>,
+    /// How the received id names the click: `exact`, `trimmed`, `decoded_twice` or `repeated`.
+    match_method: Option<&'static str>,
     /// Where no click id was received and one of the visitor's clicks was chosen: whose, and by which model.
     visitor: Option<&'a VisitorId>,
     model: Option<&'static str>,
@@ -31,9 +33,9 @@ impl<'a> AttributionView<'a> {
         };
         AttributionView {
             state: attribution.word(),
-            given: attribution.given(),
+            raw_click_id: attribution.given(),
             click_id: attribution.click(),
-            reading: reading.map(|reading| reading.word()),
+            match_method: reading.map(Reading::as_str),
             visitor: chosen.map(|(visitor, _)| visitor),
             model: chosen.map(|(_, model)| model.word()),
         }
@@ -45,11 +47,12 @@ impl<'a> AttributionView<'a> {
 pub struct CandidateView<'a> {
     click_id: &'a ClickId,
     time: Time,
-    why: &'a str,
+    /// Why not.
+    reason: &'a str,
 }
 
 impl<'a> CandidateView<'a> {
     pub fn of(candidate: &'a Considered) -> CandidateView<'a> {
-        CandidateView { click_id: &candidate.click, time: candidate.at, why: &candidate.why }
+        CandidateView { click_id: &candidate.click, time: candidate.at, reason: &candidate.why }
     }
 }

@@ -69,11 +69,11 @@ pub struct ConversionView<'a> {
     reason_code: Option<&'static str>,
     reason: Option<String>,
     disposition: Option<DispositionView>,
-    placement: Option<CampaignRefView<'a>>,
+    campaign_ref: Option<CampaignRefView<'a>>,
     attribution: AttributionView<'a>,
     remarks: Vec<RemarkView>,
-    considered: Vec<CandidateView<'a>>,
-    payout_from: Option<&'static str>,
+    candidates: Vec<CandidateView<'a>>,
+    payout_source: Option<&'static str>,
     received_at: Time,
     /// Null where nothing was answered.
     consent: Option<Consent>,
@@ -90,11 +90,11 @@ impl<'a> ConversionView<'a> {
             reason_code: held.map(Remark::code),
             reason: conversion.reason.clone().or_else(|| held.map(Remark::sentence)),
             disposition: DispositionView::of(conversion),
-            placement: conversion.placement.as_ref().map(CampaignRefView::of),
+            campaign_ref: conversion.placement.as_ref().map(CampaignRefView::of),
             attribution: AttributionView::of(&conversion.attribution),
             remarks: RemarkView::all(conversion.remarks.iter().chain(&no_click(conversion))),
-            considered: conversion.considered.iter().map(CandidateView::of).collect(),
-            payout_from: conversion.payout_from.map(PayoutFrom::word),
+            candidates: conversion.considered.iter().map(CandidateView::of).collect(),
+            payout_source: conversion.payout_from.map(PayoutFrom::as_str),
             received_at: conversion.received_at,
             consent: answered(conversion.consent.answers()),
             not_routed: &conversion.not_routed,
@@ -164,7 +164,8 @@ pub struct ChangeView<'a> {
     number: u32,
     at: Time,
     cause: CauseView<'a>,
-    what: &'a [String],
+    /// `status: pending → approved` and the like, one text a field.
+    changes: &'a [String],
 }
 
 impl<'a> ChangeView<'a> {
@@ -173,7 +174,7 @@ impl<'a> ChangeView<'a> {
             number: change.number,
             at: change.at,
             cause: CauseView::of(&change.cause),
-            what: &change.what,
+            changes: &change.what,
         }
     }
 }

@@ -43,7 +43,7 @@ pub struct PostbackVerdictView<'a> {
     field: Option<&'a str>,
     reason: Option<&'a str>,
     hint: Option<&'a str>,
-    maps_again: Option<String>,
+    reprocesses: Option<String>,
 }
 
 impl<'a> PostbackVerdictView<'a> {
@@ -59,7 +59,7 @@ impl<'a> PostbackVerdictView<'a> {
             field: fault.and_then(|fault| fault.field.as_deref()),
             reason: fault.map(|fault| fault.reason.as_str()),
             hint: fault.map_or(postback.note.as_deref(), |fault| Some(&fault.hint)),
-            maps_again: postback.again.map(|seq| seq.to_string()),
+            reprocesses: postback.again.map(|seq| seq.to_string()),
         }
     }
 }

@@ -59,7 +59,8 @@ pub struct ListChangeView<'a> {
 #[derive(Serialize)]
 pub struct LineView<'a> {
     pub line: u64,
-    pub came: &'a str,
+    /// As it was received.
+    pub received: &'a str,
     pub kind: Option<&'static str>,
     pub outcome: &'static str,
     pub reason: Option<&'a str>,

@@ -155,7 +155,7 @@ impl Api {
             StatusChanged::Unknown => Err(missing("conversion")),
             StatusChanged::Refused(refused) => Err(Refused::Asked(
                 StatusCode::CONFLICT,
-                "move_refused",
+                "status_refused",
                 refused.to_string(),
                 "see the conversion's history",
             )),
@@ -195,7 +195,7 @@ impl Api {
             Err(AgainRefused::Unknown) => Err(missing("postback")),
             Err(refused) => Err(Refused::Asked(
                 StatusCode::CONFLICT,
-                "cannot_map_again",
+                "cannot_reprocess",
                 refused.to_string(),
                 "see GET /api/v1/postbacks?status=quarantined",
             )),

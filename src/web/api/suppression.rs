@@ -103,10 +103,10 @@ pub fn word(wish: Wish, outcome: &Result<(SuppressedKind, bool), String>) -> &'s
 }
 
 /// What one line came to.
-fn line<'a>(one: &'a Done, outcome: &'static str) -> LineView<'a> {
+pub fn line<'a>(one: &'a Done, outcome: &'static str) -> LineView<'a> {
     LineView {
         line: one.number,
-        came: &one.came,
+        received: &one.came,
         kind: one.outcome.as_ref().ok().map(|(kind, _)| kind.word()),
         outcome,
         reason: one.outcome.as_ref().err().map(String::as_str),

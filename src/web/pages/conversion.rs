@@ -71,7 +71,7 @@ impl Pages {
             path: format!("/conversions/{}", conversion.id),
             distance: advice::distance(conversion.received_at, now),
             conversion: ConversionView::of(conversion),
-            payout_note: conversion.payout_from.map(PayoutFrom::word),
+            payout_note: conversion.payout_from.map(PayoutFrom::sentence),
             belongs_to: conversion.placement.as_ref().map(|placed| self.program.named(placed)),
             disposition_distance: conversion.disposition.map(|(due, _)| advice::distance(due, now)),
             advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
