@@ -9,6 +9,7 @@ pub mod click;
 pub mod consent;
 pub mod conversion;
 pub mod delivery;
+pub mod destination;
 pub mod money;
 pub mod page;
 pub mod pairs;

@@ -140,7 +140,7 @@ fn text<'a>(helper: &'a Helper<'_>) -> Option<&'a str> {
     helper.param(0).and_then(|param| param.value().as_str())
 }
 
-/// `{{badge state}}`: the word with its shape and tone.
+/// `{{badge state}}`: the word with its shape and tone; of a code like `on_hold` its words.
 fn badge(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -148,11 +148,11 @@ fn badge(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    let word = text(helper).unwrap_or("unknown");
-    let (tone, shape) = look(word);
+    let word = text(helper).unwrap_or("unknown").replace('_', " ");
+    let (tone, shape) = look(&word);
     out.write(&format!(
         "<span class=\"badge {tone}\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{shape}\"/></svg>{}</span>",
-        html_escape(word)
+        html_escape(&word)
     ))?;
     Ok(())
 }

@@ -1,19 +1,21 @@
 //! The suppression lists: what is on them, and forms that put things on and take them off.
 
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::suppression::{ListSummary, ListedEntry, SuppressedKind, list_name};
 use crate::domain::time::Time;
 use crate::ingest::suppression::{self, Done, Layout, Order, Wish};
+use crate::view::suppression::{EntryView, LineView, ListView};
 use crate::web::answer::Answer;
-use crate::web::api::suppression::{word, words};
+use crate::web::api::suppression::{line as line_view, word, words};
 use crate::web::import_limit::IMPORT_BYTES;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::form::Form;
 use crate::web::pages::route::segment;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice, engine};
+use crate::web::pages::{Pages, Sheet, Stop, advice, document, engine};
 
 /// The most lines of an import that are told one by one.
 const MOST_TOLD: usize = 2000;
@@ -24,7 +26,7 @@ impl Pages {
         let now = self.clock.now();
         let lists = self.store.lists().await?;
         let data = json!({
-            "items": lists.iter().map(|list| summary(list, now)).collect::<Vec<_>>(),
+            "items": lists.iter().map(|list| ListCard::of(list, now)).collect::<Vec<_>>(),
             "kinds": kinds(""),
             "limit": size_limit(),
         });
@@ -40,9 +42,9 @@ impl Pages {
         let now = self.clock.now();
         let path = path(&list.name);
         let data = json!({
-            "list": summary(&list, now),
+            "list": ListCard::of(&list, now),
             "links": filters.links(&path, page.next_cursor.as_deref()),
-            "items": page.items.iter().map(entry).collect::<Vec<_>>(),
+            "items": page.items.iter().map(EntryLine::of).collect::<Vec<_>>(),
             "kinds": kinds(""),
             "limit": size_limit(),
         });
@@ -83,7 +85,7 @@ impl Pages {
         }
         let order = Order { wish, list, actor: visitor.name.clone(), now: self.clock.now() };
         let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
-        Ok(Sheet::new("import", "Suppression list changed", report(&order, &done)))
+        Ok(Sheet::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
     }
 
     /// Removes a whole list, if the form says that this is meant.
@@ -135,24 +137,34 @@ fn kinds(set: &str) -> Value {
     options(SuppressedKind::ALL.map(SuppressedKind::word), set)
 }
 
-fn summary(list: &ListSummary, now: Time) -> Value {
-    json!({
-        "name": list.name,
-        "path": path(&list.name),
-        "entries": list.entries,
-        "changed_at": list.changed_at.to_string(),
-        "distance": advice::distance(list.changed_at, now),
-    })
+/// A list with its page.
+#[derive(Serialize)]
+struct ListCard<'a> {
+    #[serde(flatten)]
+    list: ListView<'a>,
+    path: String,
+    distance: String,
 }
 
-fn entry(entry: &ListedEntry) -> Value {
-    json!({
-        "kind": entry.kind.word(),
-        "what": what(entry.kind),
-        "value": entry.value,
-        "added_at": entry.added_at.to_string(),
-        "actor": entry.actor,
-    })
+impl<'a> ListCard<'a> {
+    fn of(list: &'a ListSummary, now: Time) -> ListCard<'a> {
+        let distance = advice::distance(list.changed_at, now);
+        ListCard { list: ListView::of(list), path: path(&list.name), distance }
+    }
+}
+
+/// An entry with the name of its kind.
+#[derive(Serialize)]
+struct EntryLine<'a> {
+    #[serde(flatten)]
+    entry: EntryView<'a>,
+    what: &'static str,
+}
+
+impl<'a> EntryLine<'a> {
+    fn of(entry: &'a ListedEntry) -> EntryLine<'a> {
+        EntryLine { entry: EntryView::of(entry), what: what(entry.kind) }
+    }
 }
 
 fn what(kind: SuppressedKind) -> &'static str {
@@ -165,36 +177,58 @@ fn what(kind: SuppressedKind) -> &'static str {
     }
 }
 
-fn report(order: &Order, done: &[Done]) -> Value {
-    let (changed, same) = words(order.wish);
-    let count = |wanted: &str| done.iter().filter(|one| word(order.wish, &one.outcome) == wanted).count();
-    let refused_lines = count("refused");
-    // Where there are too many, what was refused matters: the rest went as wished.
-    let only_refused = done.len() > MOST_TOLD;
-    let lines: Vec<Value> = done
-        .iter()
-        .filter(|one| !only_refused || one.outcome.is_err())
-        .take(MOST_TOLD)
-        .map(|one| {
-            let outcome = word(order.wish, &one.outcome).replace('_', " ");
-            json!({
-                "number": one.number,
-                "came": one.came,
-                "what": one.outcome.as_ref().ok().map(|(kind, _)| what(*kind)),
-                "outcome": outcome,
-                "reason": one.outcome.as_ref().err(),
-            })
-        })
-        .collect();
-    json!({
-        "list": order.list,
-        "path": path(&order.list),
-        "changed": {"word": changed, "count": count(changed)},
-        "same": {"word": same.replace('_', " "), "count": count(same)},
-        "refused": refused_lines,
-        "left_out": done.len() - lines.len(),
-        "lines": lines,
-    })
+/// What became of an import, as the template `import` shows it.
+#[derive(Serialize)]
+struct ImportReport<'a> {
+    list: &'a str,
+    path: String,
+    changed: Count,
+    same: Count,
+    refused: usize,
+    /// Lines that are not shown.
+    left_out: usize,
+    lines: Vec<ImportLine<'a>>,
+}
+
+/// How many lines had an outcome.
+#[derive(Serialize)]
+struct Count {
+    word: String,
+    count: usize,
+}
+
+/// A line with the name of the kind it was read as.
+#[derive(Serialize)]
+struct ImportLine<'a> {
+    #[serde(flatten)]
+    line: LineView<'a>,
+    what: Option<&'static str>,
+}
+
+impl<'a> ImportReport<'a> {
+    fn of(order: &'a Order, done: &'a [Done]) -> ImportReport<'a> {
+        let word = |one: &Done| word(order.wish, &one.outcome);
+        let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
+        let counted = |code: &str| Count { word: code.replace('_', " "), count: count(code) };
+        // Where there are too many, what was refused matters: the rest went as wished.
+        let only_refused = done.len() > MOST_TOLD;
+        let line = |one: &'a Done| ImportLine {
+            line: line_view(one, word(one)),
+            what: one.outcome.as_ref().ok().map(|(kind, _)| what(*kind)),
+        };
+        let shown = done.iter().filter(|one| !only_refused || one.outcome.is_err()).take(MOST_TOLD);
+        let lines: Vec<ImportLine<'a>> = shown.map(line).collect();
+        let (changed, same) = words(order.wish);
+        ImportReport {
+            list: &order.list,
+            path: path(&order.list),
+            changed: counted(changed),
+            same: counted(same),
+            refused: count("refused"),
+            left_out: done.len() - lines.len(),
+            lines,
+        }
+    }
 }
 
 fn refused(what: &str, hint: &str) -> Stop {

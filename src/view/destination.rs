@@ -1,0 +1,122 @@
+//! A destination or outgoing postback: whether it is sent to now, and how much waits for it.
+
+use serde::Serialize;
+
+use crate::domain::delivery::LaneState;
+use crate::domain::ids::DestinationId;
+use crate::domain::time::Time;
+use crate::store::Backlog;
+use crate::template::destination::account::Account;
+use crate::template::destination::mode::Mode;
+
+/// One that is configured.
+#[derive(Serialize)]
+pub struct DestinationView<'a> {
+    id: &'a DestinationId,
+    template: &'a str,
+    mode: &'static str,
+    /// `sending`, `on_hold`, `paused`, `parked` or `off`.
+    state: &'static str,
+    pub parked: Option<SinceView<'a>>,
+    pub on_hold: Option<HoldView<'a>>,
+    /// Until when attempts pause after too many failures.
+    pub open_until: Option<Time>,
+    pub last_error: Option<SinceView<'a>>,
+    in_flight: u64,
+    /// Since the start.
+    delivered: u64,
+    held: u64,
+    waiting: u64,
+    due: u64,
+    pub oldest_due: Option<Time>,
+}
+
+impl<'a> DestinationView<'a> {
+    pub fn of(
+        account: &'a Account,
+        lane: Option<&'a LaneState>,
+        queue: Option<&Backlog>,
+        now: Time,
+    ) -> DestinationView<'a> {
+        let hold = lane.and_then(|lane| lane.hold.as_ref()).filter(|_| account.mode().sends());
+        DestinationView {
+            id: account.id(),
+            template: account.template_name(),
+            mode: account.mode().word(),
+            state: state(account.mode(), lane, now),
+            parked: lane.and_then(|lane| lane.parked.as_ref()).map(SinceView::of),
+            on_hold: hold.map(|hold| HoldView { since: hold.since, until: hold.until, reason: &hold.reason }),
+            open_until: lane.and_then(|lane| lane.open_until).filter(|until| *until > now),
+            last_error: lane.and_then(|lane| lane.last_error.as_ref()).map(SinceView::of),
+            in_flight: lane.map_or(0, |lane| lane.in_flight),
+            delivered: lane.map_or(0, |lane| lane.delivered),
+            held: queue.map_or(0, |queue| queue.held),
+            waiting: queue.map_or(0, |queue| queue.waiting),
+            due: queue.map_or(0, |queue| queue.due),
+            oldest_due: queue.and_then(|queue| queue.oldest_due),
+        }
+    }
+}
+
+/// Whether a destination is sent to now, in one word.
+fn state(mode: Mode, lane: Option<&LaneState>, now: Time) -> &'static str {
+    let Some(lane) = lane.filter(|_| mode != Mode::Off) else {
+        return if mode == Mode::Off { "off" } else { "sending" };
+    };
+    match (lane.parked.is_some(), lane.hold.is_some() && mode.sends(), lane.open_until) {
+        (true, ..) => "parked",
+        (_, true, _) => "on_hold",
+        (_, _, Some(until)) if until > now => "paused",
+        _ => "sending",
+    }
+}
+
+/// Since when something is so, and why.
+#[derive(Serialize)]
+pub struct SinceView<'a> {
+    pub since: Time,
+    pub reason: &'a str,
+}
+
+impl<'a> SinceView<'a> {
+    fn of((since, reason): &'a (Time, String)) -> SinceView<'a> {
+        SinceView { since: *since, reason }
+    }
+}
+
+/// A wait that the receiver asked for.
+#[derive(Serialize)]
+pub struct HoldView<'a> {
+    since: Time,
+    pub until: Time,
+    pub reason: &'a str,
+}
+
+/// One that is not configured any more, and for which something waits.
+#[derive(Serialize)]
+pub struct RemovedDestinationView {
+    id: DestinationId,
+    state: &'static str,
+    since: Time,
+    /// When what waits is skipped.
+    until: Time,
+    held: u64,
+    waiting: u64,
+}
+
+impl RemovedDestinationView {
+    pub fn of(
+        id: DestinationId,
+        (since, until): (Time, Time),
+        queue: Option<&Backlog>,
+    ) -> RemovedDestinationView {
+        RemovedDestinationView {
+            id,
+            state: "destination_removed",
+            since,
+            until,
+            held: queue.map_or(0, |queue| queue.held),
+            waiting: queue.map_or(0, |queue| queue.waiting),
+        }
+    }
+}
