@@ -1,12 +1,13 @@
 //! `postbridge check`: every problem of configuration and templates at once, each with place and mend.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::app::open_files::{connections, hard_limit};
 use crate::cli::{ConfigPath, Failure, count, listing, print, print_json};
 use crate::config::configuration::Config;
 use crate::template::diagnostic::Problem;
+use crate::view::diagnostic::DiagnosticView;
 
 #[derive(Args)]
 pub struct Check {
@@ -15,6 +16,14 @@ pub struct Check {
     /// Print one JSON document: {"ok","problems","warnings"}.
     #[arg(long)]
     json: bool,
+}
+
+/// The document of `check --json`.
+#[derive(Serialize)]
+struct CheckView<'a> {
+    ok: bool,
+    problems: Vec<DiagnosticView<'a>>,
+    warnings: Vec<DiagnosticView<'a>>,
 }
 
 impl Check {
@@ -27,11 +36,11 @@ impl Check {
             Err(problems) => (problems.as_slice(), Vec::new()),
         };
         if self.json {
-            print_json(&json!({
-                "ok": problems.is_empty(),
-                "problems": problems.iter().map(as_json).collect::<Vec<Value>>(),
-                "warnings": warnings.iter().map(as_json).collect::<Vec<Value>>(),
-            }))?;
+            print_json(&CheckView {
+                ok: problems.is_empty(),
+                problems: problems.iter().map(DiagnosticView::of).collect(),
+                warnings: warnings.iter().map(DiagnosticView::of).collect(),
+            })?;
         } else {
             print(&in_words(&path.display().to_string(), result.as_ref().ok(), problems, &warnings))?;
         }
@@ -54,13 +63,4 @@ fn in_words(file: &str, config: Option<&Config>, problems: &[Problem], warnings:
         None => text.push_str(&format!("{}\n", count(problems.len(), "problem", "problems"))),
     }
     text
-}
-
-/// A problem with its place taken apart: the line is null where it is not known.
-fn as_json(problem: &Problem) -> Value {
-    let (file, line) = match problem.at.rsplit_once(':') {
-        Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => (file, line.parse::<u64>().ok()),
-        _ => (problem.at.as_str(), None),
-    };
-    json!({ "message": problem.what, "file": file, "line": line, "hint": problem.hint })
 }

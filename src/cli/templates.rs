@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use crate::cli::{ConfigPath, Failure, count, print, print_json};
 use crate::config::templates;
@@ -12,7 +11,7 @@ use crate::story::run::{Expectations, run_destination_stories};
 use crate::story::source::run_source_stories;
 use crate::template::catalog::Catalog;
 use crate::template::diagnostic::Problem;
-use crate::template::source::definition::Provenance;
+use crate::view::template::CatalogView;
 
 #[derive(Subcommand)]
 pub enum Templates {
@@ -57,7 +56,13 @@ impl List {
     fn run(self) -> Result<(), Failure> {
         let folder = own_folder(self.folder, &self.config)?;
         let catalog = Catalog::load(folder.as_deref()).map_err(Failure::usage)?;
-        if self.json { print_json(&as_json(&catalog)) } else { print(&in_words(&catalog)) }
+        if !self.json {
+            return print(&in_words(&catalog));
+        }
+        let sources = catalog.source_names().into_iter().filter_map(|name| catalog.source(name));
+        let destinations = catalog.destination_names().into_iter();
+        let destinations = destinations.filter_map(|name| catalog.destination(name));
+        print_json(&CatalogView::of(&sources.collect::<Vec<_>>(), &destinations.collect::<Vec<_>>()))
     }
 }
 
@@ -115,47 +120,6 @@ fn own_folder(typed: Option<PathBuf>, config: &ConfigPath) -> Result<Option<Path
         return Ok(typed);
     }
     templates::templates_folder(&path).map_err(Failure::usage)
-}
-
-fn as_json(catalog: &Catalog) -> Value {
-    let sources = catalog.source_names().into_iter().filter_map(|name| catalog.source(name)).map(|template| {
-        json!({
-            "name": template.name(),
-            "docs": template.docs(),
-            "currency": if template.maps_currency() { "from the postback" } else { "from the configuration" },
-            "extra_parameters": template.extra_params(),
-            "link_parameter": template.link_param(),
-            "link_query": template.link_query(),
-            "provenance": template.provenance().iter().map(provenance).collect::<Vec<_>>(),
-        })
-    });
-    let names = catalog.destination_names().into_iter();
-    let destinations = names.filter_map(|name| catalog.destination(name)).map(|template| {
-        let settings = template.settings().iter().map(|setting| {
-            json!({
-                "name": setting.name,
-                "label": setting.label,
-                "required": setting.required,
-                "secret": setting.secret,
-                "secret_path": setting.secret_path,
-            })
-        });
-        json!({
-            "name": template.name(),
-            "label": template.label(),
-            "docs": template.docs(),
-            "settings": settings.collect::<Vec<_>>(),
-            "events": template.events(),
-            "landing_params": template.landing_params(),
-            "cookies": template.cookies(),
-            "has_test_mode": template.has_test_mode(),
-        })
-    });
-    json!({ "sources": sources.collect::<Vec<_>>(), "destinations": destinations.collect::<Vec<_>>() })
-}
-
-fn provenance(fact: &Provenance) -> Value {
-    json!({ "what": fact.what, "source": fact.source, "date": fact.date })
 }
 
 fn in_words(catalog: &Catalog) -> String {

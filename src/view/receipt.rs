@@ -1,8 +1,8 @@
-//! The receipt of a postback, as its sender and the API get it.
+//! The receipts of a postback and of a click, as their sender gets them.
 
 use serde::Serialize;
 
-use crate::domain::ids::{ConversionId, EventId};
+use crate::domain::ids::{ClickId, ConversionId, EventId};
 use crate::domain::rejection::RejectionCode;
 use crate::store::Receipt;
 
@@ -48,4 +48,12 @@ impl<'a> ReprocessedView<'a> {
     pub fn of(receipt: &'a Receipt) -> ReprocessedView<'a> {
         ReprocessedView { receipt: ReceiptView::of(receipt), postback_id: receipt.postback.to_string() }
     }
+}
+
+/// The receipt of a click that an own server recorded.
+#[derive(Serialize)]
+pub struct ClickReceiptView<'a> {
+    pub click_id: &'a ClickId,
+    /// What was left out, cut or read otherwise than it was written.
+    pub notes: Vec<String>,
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
-use serde_json::json;
+
+use crate::view::error::ErrorView;
 
 /// Every answer's type: small and whole, so that it is written at once.
 pub type Answer = Response<Full<Bytes>>;
@@ -39,7 +40,7 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 
 /// `{"error":{"code","message","hint"}}`: what is wrong and how to mend it.
 pub fn error(status: StatusCode, code: &str, message: impl AsRef<str>, hint: &str) -> Answer {
-    json(status, &json!({"error": {"code": code, "message": message.as_ref(), "hint": hint}}))
+    json(status, &ErrorView::new(code, message.as_ref(), hint))
 }
 
 /// 503 with `Retry-After`: nothing was kept, send it again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::clock::{self, Clock};
 use crate::domain::click::Pairs;
@@ -12,6 +12,7 @@ use crate::domain::money::without_exponent;
 use crate::ingest::click;
 use crate::ingest::visit::Sight;
 use crate::store::{ClickRecorded, Store};
+use crate::view::receipt::ClickReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
 use crate::web::health::Health;
@@ -57,10 +58,7 @@ impl Clicks {
                         omitted.clone_from(&receipt.click.passage.omitted);
                     }
                     let notes: Vec<String> = notes.into_iter().chain(omitted.sentences()).collect();
-                    answer::json(
-                        StatusCode::OK,
-                        &json!({"click_id": receipt.click.id.as_str(), "notes": notes}),
-                    )
+                    answer::json(StatusCode::OK, &ClickReceiptView { click_id: &receipt.click.id, notes })
                 }
                 Err(error) => {
                     health.store_failed(&error);

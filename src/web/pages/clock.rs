@@ -1,27 +1,40 @@
 //! Whether retention is paused because the clock is not believed, and the button that says it is right.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
+use crate::domain::time::Time;
 use crate::web::api::clock::reason;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice};
+use crate::web::pages::{Pages, Sheet, Stop, advice, document};
+
+#[derive(Serialize)]
+struct ClockPage {
+    now: Time,
+    paused: Option<Paused>,
+}
+
+/// Why retention is paused, and until when.
+#[derive(Serialize)]
+struct Paused {
+    reason: String,
+    until: Time,
+    distance: String,
+}
 
 impl Pages {
     /// `/clock`.
     pub(super) fn clock_sheet(&self) -> Sheet {
         let now = self.clock.now();
-        Sheet::new("clock", "Clock", json!({"now": now.to_string(), "paused": self.paused()}))
+        Sheet::new("clock", "Clock", document(&ClockPage { now, paused: self.paused() }))
     }
 
-    /// Why retention is paused; null where it is not.
-    pub(super) fn paused(&self) -> Value {
+    /// Why retention is paused; `None` where it is not.
+    fn paused(&self) -> Option<Paused> {
         let now = self.clock.now();
-        self.clock.doubt().map_or(Value::Null, |doubt| {
-            json!({
-                "reason": reason(&doubt),
-                "until": doubt.until.to_string(),
-                "distance": advice::distance(doubt.until, now),
-            })
+        self.clock.doubt().map(|doubt| Paused {
+            reason: reason(&doubt),
+            until: doubt.until,
+            distance: advice::distance(doubt.until, now),
         })
     }
 

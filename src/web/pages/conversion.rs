@@ -27,6 +27,7 @@ use crate::view::remark::RemarkView;
 use crate::web::api::Refused;
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
+use crate::web::pages::mapping::Mapping;
 use crate::web::pages::program::NamedCampaignRef;
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
@@ -188,7 +189,7 @@ struct ConversionPage<'a> {
     deliveries: Vec<Value>,
     shows_not_routed: bool,
     unsent: Option<UnsentCard>,
-    partners: Value,
+    partners: Vec<Value>,
 }
 
 /// One postback of a conversion.
@@ -197,7 +198,7 @@ struct PostbackCard<'a> {
     #[serde(flatten)]
     verdict: PostbackVerdictView<'a>,
     raw: Option<RawCard<'a>>,
-    mapping: Option<Value>,
+    mapping: Option<Mapping>,
     /// Whether it was received by a route of our own, which needs no template.
     is_built_in: bool,
 }

@@ -137,7 +137,7 @@ impl Pages {
         let found = self.found(&filters).await;
         let mut sheet = filters.sheet(("conversions", "Conversions"), found, self.filter_view(&filters))?;
         if let Value::Object(members) = &mut sheet.data {
-            members.insert("notices".to_owned(), self.notices());
+            members.insert("notices".to_owned(), document(&self.notices()));
             members.insert("unrecorded".to_owned(), self.unrecorded_clicks());
         }
         Ok(sheet)

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::attribution;
 use crate::domain::click::Click;
-use crate::domain::postback::Fault;
 use crate::domain::time::Time;
 use crate::domain::unsent::Circumstances;
 use crate::ingest::postback::Network;
@@ -21,7 +21,8 @@ use crate::view::conversion::ConversionView;
 use crate::view::remark::RemarkView;
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
-use crate::web::pages::{Pages, Stop, mapping};
+use crate::web::pages::mapping::{FaultText, Mapping};
+use crate::web::pages::{Pages, Stop, document, mapping};
 
 /// What was asked, to be shown again, and what it came to.
 #[derive(Default)]
@@ -54,12 +55,12 @@ impl Pages {
         let now = self.clock.now();
         let ground = Ground { network, accounts: &self.accounts, forecast: self.forecast };
         let found = preview::preview(ground, asked, now, |id| clicks.get(id).cloned());
-        let outcome = match &found.outcome {
-            PreviewOutcome::Quarantined(fault) => quarantined(fault),
-            PreviewOutcome::Conversion(previewed) => would_be(previewed, &clicks, now),
+        let (fault, made) = match &found.outcome {
+            PreviewOutcome::Quarantined(fault) => (Some(FaultText::of(fault)), None),
+            PreviewOutcome::Conversion(previewed) => (None, Some(Made::of(previewed, &clicks, now))),
         };
-        let view =
-            json!({"mapping": mapping::of(network, &found.params), "outcome": outcome, "source": source});
+        let mapping = mapping::of(network, &found.params);
+        let view = document(&PreviewCard { source, mapping, fault, made });
         Ok(Shown {
             source: source.to_owned(),
             pasted: pasted.to_owned(),
@@ -89,35 +90,58 @@ impl Pages {
     }
 }
 
-fn quarantined(fault: &Fault) -> Value {
-    json!({"fault": {"reason": fault.reason, "hint": fault.hint}, "made": null})
+/// What the template `preview` shows of an outcome.
+#[derive(Serialize)]
+struct PreviewCard<'a> {
+    source: &'a str,
+    mapping: Mapping,
+    /// Why it would be quarantined.
+    fault: Option<FaultText>,
+    made: Option<Made<'a>>,
 }
 
-fn would_be(previewed: &Previewed, clicks: &HashMap<String, Click>, now: Time) -> Value {
-    let click = previewed.conversion.attribution.click().and_then(|id| clicks.get(id.as_str()));
-    // The preview has said itself what would become of each.
-    let circumstances = Circumstances::default();
-    let present = Present { lanes: &[], circumstances: &circumstances, now };
-    let deliveries: Vec<Value> = previewed
-        .deliveries
-        .iter()
-        .map(|PreviewedDelivery { delivery, request, remarks }| {
-            let (request, missing) = match request {
+/// The conversion that it would make.
+#[derive(Serialize)]
+struct Made<'a> {
+    conversion: ConversionView<'a>,
+    click: Option<ClickView<'a>>,
+    note: Option<&'a str>,
+    deliveries: Vec<Sending<'a>>,
+}
+
+/// What one destination would be sent.
+#[derive(Serialize)]
+struct Sending<'a> {
+    delivery: DeliveryCard<'a>,
+    request: Option<RequestView<'a>>,
+    /// Why there is no request.
+    missing: Option<&'a str>,
+    remarks: Vec<RemarkView>,
+}
+
+impl<'a> Made<'a> {
+    fn of(previewed: &'a Previewed, clicks: &'a HashMap<String, Click>, now: Time) -> Made<'a> {
+        let click = previewed.conversion.attribution.click().and_then(|id| clicks.get(id.as_str()));
+        // The preview has said itself what would become of each.
+        let circumstances = Circumstances::default();
+        let present = Present { lanes: &[], circumstances: &circumstances, now };
+        let sending = |one: &'a PreviewedDelivery| {
+            let (request, missing) = match &one.request {
                 PreviewedRequest::Request(request) => (Some(RequestView::of(request)), None),
-                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => (None, Some(reason)),
+                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => {
+                    (None, Some(reason.as_str()))
+                }
             };
-            let view = DeliveryCard::of(&previewed.conversion, (delivery, false), &[], &present);
-            let remarks: Vec<RemarkView> = remarks.iter().map(RemarkView::of).collect();
-            json!({"delivery": view, "request": request, "missing": missing, "remarks": remarks})
-        })
-        .collect();
-    let made = json!({
-        "conversion": ConversionView::of(&previewed.conversion),
-        "click": click.map(ClickView::of),
-        "note": previewed.note,
-        "deliveries": deliveries,
-    });
-    json!({"fault": null, "made": made})
+            let delivery = DeliveryCard::of(&previewed.conversion, (&one.delivery, false), &[], &present);
+            Sending { delivery, request, missing, remarks: RemarkView::all(&one.remarks) }
+        };
+        Made {
+            conversion: ConversionView::of(&previewed.conversion),
+            click: click.map(ClickView::of),
+            note: previewed.note.as_deref(),
+            deliveries: previewed.deliveries.iter().map(sending).collect(),
+        }
+    }
 }
 
 /// The source that a pasted postback URL names: `…/collect/{source}?…`.

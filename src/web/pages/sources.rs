@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::domain::conversion::Dedup;
 use crate::domain::dedup::shown_id;
+use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
 use crate::domain::routing::Unmatched;
 use crate::domain::status::Status;
+use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::transactions::ReusedTransaction;
 use crate::store::{PageRequest, PostbackFilter};
@@ -60,68 +63,117 @@ impl Pages {
         Ok(Sheet::new("sources", "Sources", data))
     }
 
-    async fn source(&self, id: &SourceId, network: &Network, shows_keys: bool) -> Result<Value, Stop> {
+    async fn source<'a>(
+        &'a self,
+        id: &'a SourceId,
+        network: &'a Network,
+        shows_keys: bool,
+    ) -> Result<SourceCard<'a>, Stop> {
         let template = &network.template;
         let policy = &network.policy;
         let forwarded: Vec<&str> = policy.forward_status.iter().copied().map(Status::word).collect();
-        let events = template.default_events().map(|(positive, zero)| {
-            let positive = network.binding.positive_event.clone().unwrap_or(positive);
-            let zero = network.binding.zero_event.clone().unwrap_or(zero);
-            json!({"positive": positive.as_str(), "zero": zero.as_str()})
+        let events = template.default_events().map(|(positive, zero)| EventsByValue {
+            positive: network.binding.positive_event.clone().unwrap_or(positive),
+            zero: network.binding.zero_event.clone().unwrap_or(zero),
         });
-        Ok(json!({
-            "id": id.as_str(),
-            "template": template.name(),
-            "docs": web_address(template.docs()),
-            "url": self.urls.get(id.as_str()).map(|url| if shows_keys { &url.whole } else { &url.masked }),
-            "extra": template.extra_params().join(", "),
-            "link_param": template.link_param(),
-            "currency": network.binding.currency.map(|currency| currency.to_string()),
-            "dedup": dedup(policy.dedup),
-            "forwarded": forwarded.join(", "),
-            "unmatched": unmatched(policy.unmatched),
-            "events": events,
-            "latest": self.latest(id).await?,
-            "reused": self.reused(id).await?,
-        }))
+        let url = self.urls.get(id.as_str());
+        Ok(SourceCard {
+            id,
+            template: template.name(),
+            docs: web_address(template.docs()),
+            url: url.map(|url| if shows_keys { url.whole.as_str() } else { &url.masked }),
+            extra: template.extra_params().join(", "),
+            link_param: template.link_param(),
+            currency: network.binding.currency.map(|currency| currency.to_string()),
+            dedup: dedup(policy.dedup),
+            forwarded: forwarded.join(", "),
+            unmatched: unmatched(policy.unmatched),
+            events,
+            latest: self.latest(id).await?,
+            reused: self.reused(id).await?,
+        })
     }
 
     /// The transaction ids that are received again and again with different clicks.
-    async fn reused(&self, id: &SourceId) -> Result<Vec<Value>, Stop> {
+    async fn reused(&self, id: &SourceId) -> Result<Vec<Reused>, Stop> {
         let reused = self.store.reused_transactions(id.clone(), REUSED).await?;
-        let one = |reused: &ReusedTransaction| {
-            let transaction = reused.newest.transaction_id.as_deref().unwrap_or_default();
-            let query: String = form_urlencoded::Serializer::new(String::new())
-                .append_pair("source", id.as_str())
-                .append_pair("transaction_id", transaction)
-                .finish();
-            json!({
-                "id": shown_id(transaction),
-                "event": reused.newest.event.as_str(),
-                "conversions": reused.conversions,
-                "last": reused.newest.received_at.to_string(),
-                "link": format!("/conversions?{query}"),
-            })
-        };
-        Ok(reused.iter().map(one).collect())
+        Ok(reused.iter().map(|one| Reused::of(id, one)).collect())
     }
 
-    /// The verdicts of the latest postbacks, and when the last one came.
-    async fn latest(&self, id: &SourceId) -> Result<Value, Stop> {
+    /// The verdicts of the latest postbacks, and when the last one was received.
+    async fn latest(&self, id: &SourceId) -> Result<Latest, Stop> {
         let filter = PostbackFilter { source: Some(id.clone()), ..PostbackFilter::default() };
         let page = self.store.postbacks(filter, PageRequest { cursor: None, limit: LATEST }).await?;
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         for postback in &page.items {
             *counts.entry(postback.verdict.word()).or_default() += 1;
         }
-        let now = self.clock.now();
-        let last = page.items.first().map(|postback| {
-            let at = postback.received_at;
-            json!({"at": at.to_string(), "distance": advice::distance(at, now)})
-        });
-        let counts: Vec<Value> =
-            counts.iter().map(|(word, count)| json!({"word": word, "count": count})).collect();
-        Ok(json!({"total": page.items.len(), "counts": counts, "last": last}))
+        let last = page.items.first().map(|postback| postback.received_at);
+        let distance = last.map(|at| advice::distance(at, self.clock.now()));
+        Ok(Latest { total: page.items.len(), counts, last, distance })
+    }
+}
+
+/// A source, as the template `sources` shows it.
+#[derive(Serialize)]
+struct SourceCard<'a> {
+    id: &'a SourceId,
+    template: &'a str,
+    docs: Option<&'a str>,
+    url: Option<&'a str>,
+    extra: String,
+    link_param: Option<&'a str>,
+    currency: Option<String>,
+    dedup: &'static str,
+    forwarded: String,
+    unmatched: String,
+    events: Option<EventsByValue>,
+    latest: Latest,
+    reused: Vec<Reused>,
+}
+
+/// The events that are meant where none is named.
+#[derive(Serialize)]
+struct EventsByValue {
+    positive: EventName,
+    zero: EventName,
+}
+
+/// What became of the latest postbacks.
+#[derive(Serialize)]
+struct Latest {
+    total: usize,
+    counts: BTreeMap<&'static str, u64>,
+    last: Option<Time>,
+    distance: Option<String>,
+}
+
+/// A transaction id that was received with many clicks.
+#[derive(Serialize)]
+struct Reused {
+    id: String,
+    event: EventName,
+    conversions: u32,
+    last: Time,
+    /// Its conversions.
+    link: String,
+}
+
+impl Reused {
+    fn of(source: &SourceId, reused: &ReusedTransaction) -> Reused {
+        let newest = &reused.newest;
+        let transaction = newest.transaction_id.as_deref().unwrap_or_default();
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("source", source.as_str())
+            .append_pair("transaction_id", transaction)
+            .finish();
+        Reused {
+            id: shown_id(transaction),
+            event: newest.event.clone(),
+            conversions: reused.conversions,
+            last: newest.received_at,
+            link: format!("/conversions?{query}"),
+        }
     }
 }
 

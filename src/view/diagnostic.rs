@@ -1,0 +1,25 @@
+//! A problem of the configuration or of a template, its place taken apart.
+
+use serde::Serialize;
+
+use crate::template::diagnostic::Problem;
+
+/// What is wrong, where, and how to fix it.
+#[derive(Serialize)]
+pub struct DiagnosticView<'a> {
+    message: &'a str,
+    file: &'a str,
+    /// Null where it is not known.
+    line: Option<u64>,
+    hint: &'a str,
+}
+
+impl<'a> DiagnosticView<'a> {
+    pub fn of(problem: &'a Problem) -> DiagnosticView<'a> {
+        let (file, line) = match problem.at.rsplit_once(':') {
+            Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => (file, line.parse().ok()),
+            _ => (problem.at.as_str(), None),
+        };
+        DiagnosticView { message: &problem.what, file, line, hint: &problem.hint }
+    }
+}
