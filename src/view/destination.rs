@@ -17,10 +17,10 @@ pub struct DestinationView<'a> {
     mode: &'static str,
     /// `sending`, `on_hold`, `paused`, `parked` or `off`.
     state: &'static str,
-    pub parked: Option<SinceView<'a>>,
+    parked: Option<SinceView<'a>>,
     pub on_hold: Option<HoldView<'a>>,
     /// Until when attempts pause after too many failures.
-    pub open_until: Option<Time>,
+    open_until: Option<Time>,
     pub last_error: Option<SinceView<'a>>,
     in_flight: u64,
     /// Since the start.
@@ -28,7 +28,7 @@ pub struct DestinationView<'a> {
     held: u64,
     waiting: u64,
     due: u64,
-    pub oldest_due: Option<Time>,
+    oldest_due: Option<Time>,
 }
 
 impl<'a> DestinationView<'a> {
@@ -74,7 +74,7 @@ fn state(mode: Mode, lane: Option<&LaneState>, now: Time) -> &'static str {
 /// Since when something is so, and why.
 #[derive(Serialize)]
 pub struct SinceView<'a> {
-    pub since: Time,
+    since: Time,
     pub reason: &'a str,
 }
 
@@ -88,7 +88,7 @@ impl<'a> SinceView<'a> {
 #[derive(Serialize)]
 pub struct HoldView<'a> {
     since: Time,
-    pub until: Time,
+    until: Time,
     pub reason: &'a str,
 }
 

@@ -8,7 +8,6 @@ use crate::domain::click::{Click, ClickKind};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
-use crate::domain::time::Time;
 use crate::store::PageRequest;
 use crate::view::click::{ClickView, FilterVerdictView};
 use crate::web::api::Refused;
@@ -16,7 +15,7 @@ use crate::web::api::clicks::{MOST_CONVERSIONS, conversions_of};
 use crate::web::pages::conversions::{Filters, Found, SaleLine};
 use crate::web::pages::program::{NamedCampaignRef, Program};
 use crate::web::pages::route::segment;
-use crate::web::pages::{Pages, Sheet, Stop, advice, document};
+use crate::web::pages::{Pages, Sheet, Stop, document};
 
 impl Pages {
     /// `/clicks`, newest first.
@@ -29,9 +28,7 @@ impl Pages {
     async fn found_clicks(&self, filters: &Filters) -> Result<Found, Refused> {
         let query = filters.query()?;
         let page = self.store.clicks(query.click_filter()?, query.page()?).await?;
-        let now = self.clock.now();
-        let items =
-            page.items.iter().map(|click| document(&ClickLine::of(click, &self.program, now))).collect();
+        let items = page.items.iter().map(|click| document(&ClickLine::of(click, &self.program))).collect();
         Ok(Found { items, next_cursor: page.next_cursor })
     }
 
@@ -66,11 +63,9 @@ impl Pages {
         })?;
         let page = PageRequest { cursor: None, limit: MOST_CONVERSIONS };
         let sales = self.store.conversions(conversions_of(&click.id), page).await?;
-        let now = self.clock.now();
-        let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries, now));
+        let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries));
         let data = document(&ClickPage {
             path: path(&click.id),
-            distance: advice::distance(click.at, now),
             belongs_to: click.passage.placement.as_ref().map(|placed| self.program.named(placed)),
             facts: Facts::of(&click),
             kind_note: kind_note(click.passage.kind),
@@ -92,7 +87,6 @@ pub fn path(click: &ClickId) -> String {
 #[derive(Serialize)]
 struct ClickPage<'a> {
     path: String,
-    distance: String,
     click: ClickView<'a>,
     belongs_to: Option<NamedCampaignRef<'a>>,
     facts: Facts,
@@ -106,7 +100,6 @@ struct ClickPage<'a> {
 #[derive(Serialize)]
 struct ClickLine<'a> {
     path: String,
-    distance: String,
     click: ClickView<'a>,
     belongs_to: Option<NamedCampaignRef<'a>>,
     facts: Facts,
@@ -115,11 +108,10 @@ struct ClickLine<'a> {
 }
 
 impl<'a> ClickLine<'a> {
-    fn of(click: &'a Click, program: &'a Program, now: Time) -> ClickLine<'a> {
+    fn of(click: &'a Click, program: &'a Program) -> ClickLine<'a> {
         let marks = click.passage.verdicts.iter().filter(|verdict| verdict.hit.is_some());
         ClickLine {
             path: path(&click.id),
-            distance: advice::distance(click.at, now),
             click: ClickView::of(click),
             belongs_to: click.passage.placement.as_ref().map(|placed| program.named(placed)),
             facts: Facts::of(click),

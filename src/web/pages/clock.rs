@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::time::Time;
 use crate::web::api::clock::reason;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice, document};
+use crate::web::pages::{Pages, Sheet, Stop, document};
 
 #[derive(Serialize)]
 struct ClockPage {
@@ -18,7 +18,6 @@ struct ClockPage {
 struct Paused {
     reason: String,
     until: Time,
-    distance: String,
 }
 
 impl Pages {
@@ -30,12 +29,7 @@ impl Pages {
 
     /// Why retention is paused; `None` where it is not.
     fn paused(&self) -> Option<Paused> {
-        let now = self.clock.now();
-        self.clock.doubt().map(|doubt| Paused {
-            reason: reason(&doubt),
-            until: doubt.until,
-            distance: advice::distance(doubt.until, now),
-        })
+        self.clock.doubt().map(|doubt| Paused { reason: reason(&doubt), until: doubt.until })
     }
 
     pub(super) fn confirm_clock(&self, visitor: &Visitor) -> Result<Flash, Stop> {

@@ -31,7 +31,7 @@ use crate::web::pages::mapping::Mapping;
 use crate::web::pages::program::NamedCampaignRef;
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice, clicks, document, mapping};
+use crate::web::pages::{Pages, Sheet, Stop, clicks, document, mapping};
 
 impl Pages {
     /// `/conversions/{id}`.
@@ -57,24 +57,22 @@ impl Pages {
         Ok(Sheet::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
     }
 
-    fn trace(&self, trace: &Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
+    fn trace<'a>(&self, trace: &'a Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
         let (conversion, now, lanes) = (&trace.conversion, self.clock.now(), (self.lanes)());
         let circumstances = self.api().circumstances();
         let present = Present { lanes: &lanes, circumstances: &circumstances, now };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
-        let card = |(one, attempts): &'_ (Delivery, Vec<Attempt>)| {
-            document(&DeliveryCard::of(conversion, (one, told_before(&all, one)), attempts, &present))
+        let card = |(one, attempts): &'a (Delivery, Vec<Attempt>)| {
+            DeliveryCard::of(conversion, (one, told_before(&all, one)), attempts, &present)
         };
         let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
         let may_adopt = is_rejected_by_advertiser(conversion);
         let others = Status::ALL.iter().filter(|status| may_adopt || **status != conversion.status);
         document(&ConversionPage {
             path: format!("/conversions/{}", conversion.id),
-            distance: advice::distance(conversion.received_at, now),
             conversion: ConversionView::of(conversion),
             payout_note: conversion.payout_from.map(PayoutFrom::sentence),
             belongs_to: conversion.placement.as_ref().map(|placed| self.program.named(placed)),
-            disposition_distance: conversion.disposition.map(|(due, _)| advice::distance(due, now)),
             advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
             statuses: others.map(|status| status.word()).collect(),
             waits_for_a_person: is_held(conversion),
@@ -166,13 +164,10 @@ impl Pages {
 #[derive(Serialize)]
 struct ConversionPage<'a> {
     path: String,
-    distance: String,
     conversion: ConversionView<'a>,
     /// Where its payout is from, in words.
     payout_note: Option<&'static str>,
     belongs_to: Option<NamedCampaignRef<'a>>,
-    /// How long until its disposition is due.
-    disposition_distance: Option<String>,
     advertiser_number: Option<u64>,
     /// The statuses that the network's people can give it; a rejection by an advertiser they can make theirs.
     statuses: Vec<&'static str>,
@@ -186,7 +181,7 @@ struct ConversionPage<'a> {
     history: Vec<ChangeLine<'a>>,
     /// Whether a delivery waits for its click.
     is_held: bool,
-    deliveries: Vec<Value>,
+    deliveries: Vec<DeliveryCard<'a>>,
     shows_not_routed: bool,
     unsent: Option<UnsentCard>,
     partners: Vec<Value>,

@@ -13,7 +13,7 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::view::conversion::ConversionView;
 use crate::web::api::{Query, Refused};
-use crate::web::pages::{Pages, Sheet, Stop, advice, document};
+use crate::web::pages::{Pages, Sheet, Stop, document};
 
 /// Lines on one page, where the query does not say.
 const LINES: &str = "50";
@@ -149,7 +149,7 @@ impl Pages {
         self.unrecorded.last_day(now).map_or(Value::Null, |day| {
             json!({
                 "count": day.count,
-                "distance": advice::distance(day.last, now),
+                "last": day.last,
                 "reason": day.reason.sentence(),
             })
         })
@@ -158,11 +158,8 @@ impl Pages {
     async fn found(&self, filters: &Filters) -> Result<Found, Refused> {
         let query = filters.query()?;
         let page = self.store.conversions(query.conversion_filter()?, query.page()?).await?;
-        let now = self.clock.now();
-        let items = page
-            .items
-            .iter()
-            .map(|(conversion, deliveries)| document(&SaleLine::of(conversion, deliveries, now)));
+        let items =
+            page.items.iter().map(|(conversion, deliveries)| document(&SaleLine::of(conversion, deliveries)));
         Ok(Found { items: items.collect(), next_cursor: page.next_cursor })
     }
 
@@ -199,7 +196,6 @@ impl Pages {
 #[derive(Serialize)]
 pub struct SaleLine<'a> {
     path: String,
-    distance: String,
     #[serde(flatten)]
     conversion: ConversionView<'a>,
     deliveries: Vec<DeliveryBadge<'a>>,
@@ -212,12 +208,11 @@ struct DeliveryBadge<'a> {
 }
 
 impl<'a> SaleLine<'a> {
-    pub fn of(conversion: &'a Conversion, deliveries: &'a [Delivery], now: Time) -> SaleLine<'a> {
+    pub fn of(conversion: &'a Conversion, deliveries: &'a [Delivery]) -> SaleLine<'a> {
         let badge =
             |one: &'a Delivery| DeliveryBadge { destination: &one.destination, state: one.state.word() };
         SaleLine {
             path: format!("/conversions/{}", conversion.id),
-            distance: advice::distance(conversion.received_at, now),
             conversion: ConversionView::of(conversion),
             deliveries: deliveries.iter().map(badge).collect(),
         }

@@ -11,7 +11,7 @@ use crate::store::Backlog;
 use crate::template::destination::account::Account;
 use crate::template::destination::mode::Mode;
 use crate::view::destination::DestinationView;
-use crate::web::pages::{Pages, Sheet, advice, document};
+use crate::web::pages::{Pages, Sheet, document};
 
 impl Pages {
     /// `/destinations`.
@@ -21,15 +21,14 @@ impl Pages {
         let card = |account: &Arc<Account>| {
             let lane = lanes.iter().find(|lane| lane.destination == *account.id());
             let queue = backlog.iter().find(|queue| queue.destination.as_ref() == Some(account.id()));
-            document(&DestinationCard::of(account, DestinationView::of(account, lane, queue, now), now))
+            document(&DestinationCard::of(account, DestinationView::of(account, lane, queue, now)))
         };
         let is_known = |id: &DestinationId| self.accounts.iter().any(|account| account.id() == id);
         let stray = |queue: &Backlog| {
             let id =
                 queue.destination.clone().filter(|id| !is_known(id) && queue.held + queue.waiting > 0)?;
             let until = removed.get(&id).copied();
-            let distance = until.map(|until| advice::distance(until, now));
-            Some(Stray { id, held: queue.held, waiting: queue.waiting, until, distance })
+            Some(Stray { id, held: queue.held, waiting: queue.waiting, until })
         };
         let items: Vec<Value> = self.accounts.iter().map(card).collect();
         let strays: Vec<Stray> = backlog.iter().filter_map(stray).collect();
@@ -42,31 +41,20 @@ impl Pages {
 struct DestinationCard<'a> {
     mode_note: &'static str,
     setup: &'a str,
-    parked_distance: Option<String>,
-    hold_distance: Option<String>,
     /// Where the last error, which is shown anyway, does not say the same.
     hold_reason: Option<&'a str>,
-    open_distance: Option<String>,
-    error_distance: Option<String>,
-    due_distance: Option<String>,
     #[serde(flatten)]
     destination: DestinationView<'a>,
 }
 
 impl<'a> DestinationCard<'a> {
-    fn of(account: &'a Account, destination: DestinationView<'a>, now: Time) -> DestinationCard<'a> {
-        let distance = |at: Time| advice::distance(at, now);
+    fn of(account: &'a Account, destination: DestinationView<'a>) -> DestinationCard<'a> {
         let last_error = destination.last_error.as_ref();
         let hold_reason = destination.on_hold.as_ref().map(|hold| hold.reason);
         DestinationCard {
             mode_note: mode_note(account.mode()),
             setup: account.template().map_or("", |template| template.setup().trim()),
-            parked_distance: destination.parked.as_ref().map(|parked| distance(parked.since)),
-            hold_distance: destination.on_hold.as_ref().map(|hold| distance(hold.until)),
             hold_reason: hold_reason.filter(|reason| last_error.is_none_or(|last| last.reason != *reason)),
-            open_distance: destination.open_until.map(distance),
-            error_distance: last_error.map(|last| distance(last.since)),
-            due_distance: destination.oldest_due.map(distance),
             destination,
         }
     }
@@ -79,7 +67,6 @@ struct Stray {
     held: u64,
     waiting: u64,
     until: Option<Time>,
-    distance: Option<String>,
 }
 
 fn mode_note(mode: Mode) -> &'static str {

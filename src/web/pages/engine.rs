@@ -11,7 +11,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::error;
 
+use crate::domain::time::Time;
 use crate::web::answer::{self, Answer};
+use crate::web::pages::advice;
 
 /// Every template by its name. A page names one of them; the rest are parts.
 const TEMPLATES: [(&str, &str); 34] = [
@@ -67,6 +69,7 @@ fn compile() -> Result<Handlebars<'static>, String> {
     engine.register_escape_fn(html_escape);
     engine.register_helper("badge", Box::new(badge));
     engine.register_helper("time", Box::new(time));
+    engine.register_helper("distance", Box::new(distance));
     engine.register_helper("words", Box::new(words));
     engine.register_helper("money", Box::new(money));
     engine.register_helper("pretty", Box::new(pretty));
@@ -172,6 +175,21 @@ fn time(
     let plain = stamp.split('.').next().unwrap_or(stamp).trim_end_matches('Z').replace('T', " ");
     let (stamp, plain) = (html_escape(stamp), html_escape(&plain));
     out.write(&format!("<time datetime=\"{stamp}\" title=\"{stamp}\">{plain} <small>UTC</small></time>"))?;
+    Ok(())
+}
+
+/// `{{distance at}}`: how long ago, or how soon, counted from the time at which the page is made.
+fn distance(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    page: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let now = page.data().pointer("/layout/now").and_then(Value::as_str).and_then(Time::parse);
+    if let (Some(at), Some(now)) = (text(helper).and_then(Time::parse), now) {
+        out.write(&advice::distance(at, now))?;
+    }
     Ok(())
 }
 

@@ -35,7 +35,6 @@ pub struct DeliveryCard<'a> {
 struct Timing {
     label: &'static str,
     at: Time,
-    distance: String,
 }
 
 impl<'a> DeliveryCard<'a> {
@@ -54,7 +53,7 @@ impl<'a> DeliveryCard<'a> {
         };
         DeliveryCard {
             delivery: DeliveryView::of(conversion, (delivery, told_before), circumstances),
-            timing: timing(&delivery.state, now),
+            timing: timing(&delivery.state),
             next_step,
             can_retry: can_retry(&delivery.state, now),
             attempt_log: attempts.iter().map(AttemptCard::of).collect(),
@@ -62,7 +61,7 @@ impl<'a> DeliveryCard<'a> {
     }
 }
 
-fn timing(state: &DeliveryState, now: Time) -> Timing {
+fn timing(state: &DeliveryState) -> Timing {
     let (label, at) = match state {
         DeliveryState::Held { until } => ("Held until", *until),
         DeliveryState::Waiting { due } => ("Due", *due),
@@ -70,7 +69,7 @@ fn timing(state: &DeliveryState, now: Time) -> Timing {
         DeliveryState::Dead { at, .. } => ("Dead since", *at),
         DeliveryState::Skipped { at, .. } => ("Skipped", *at),
     };
-    Timing { label, at, distance: advice::distance(at, now) }
+    Timing { label, at }
 }
 
 /// What a person can send now: what gave up, and what waits for a later time.

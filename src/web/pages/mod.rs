@@ -309,6 +309,7 @@ impl Pages {
             let layout = json!({
                 "title": sheet.title,
                 "style": engine::STYLE_PATH.as_str(),
+                "now": self.clock.now(),
                 "visitor": visitor.map(|visitor| &visitor.name),
                 "csrf": visitor.map(|visitor| &visitor.csrf),
                 "may_change": visitor.is_some_and(|visitor| self.allows(visitor, Need::Change)),

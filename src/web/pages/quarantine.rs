@@ -5,13 +5,12 @@ use serde_json::json;
 
 use crate::domain::built_in;
 use crate::domain::postback::{Fault, Postback};
-use crate::domain::time::Time;
 use crate::view::postback::PostbackVerdictView;
 use crate::web::api::Refused;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::Flash;
-use crate::web::pages::{Pages, Sheet, Stop, advice};
+use crate::web::pages::{Pages, Sheet, Stop};
 
 impl Pages {
     /// `/quarantine`: what still waits for a mend, newest first.
@@ -22,9 +21,8 @@ impl Pages {
         filter.verdict = Some("quarantined".to_owned());
         filter.open_only = true;
         let page = self.store.postbacks(filter, asked.page()?).await?;
-        let now = self.clock.now();
         let data = json!({
-            "items": page.items.iter().map(|one| self.quarantined(one, now)).collect::<Vec<_>>(),
+            "items": page.items.iter().map(|one| self.quarantined(one)).collect::<Vec<_>>(),
             "narrow": filters.narrow(),
             "more": page.next_cursor.is_some(),
             "links": filters.links("/quarantine", page.next_cursor.as_deref()),
@@ -33,7 +31,7 @@ impl Pages {
         Ok(Sheet::new("quarantine", "Quarantine", data))
     }
 
-    fn quarantined<'a>(&self, postback: &'a Postback, now: Time) -> QuarantinedCard<'a> {
+    fn quarantined<'a>(&self, postback: &'a Postback) -> QuarantinedCard<'a> {
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
         let own_door =
             postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
@@ -51,7 +49,6 @@ impl Pages {
         };
         QuarantinedCard {
             verdict: PostbackVerdictView::of(postback),
-            distance: advice::distance(postback.received_at, now),
             raw: postback.raw.as_ref().map(RawCard::of),
             hindrance,
         }
@@ -88,7 +85,6 @@ impl Pages {
 struct QuarantinedCard<'a> {
     #[serde(flatten)]
     verdict: PostbackVerdictView<'a>,
-    distance: String,
     raw: Option<RawCard<'a>>,
     /// Why it cannot be mapped again.
     hindrance: Option<&'static str>,

@@ -19,7 +19,7 @@ use crate::web::auth::Need;
 use crate::web::pages::conversions::options;
 use crate::web::pages::preview::Shown;
 use crate::web::pages::session::Visitor;
-use crate::web::pages::{Pages, Sheet, Stop, advice};
+use crate::web::pages::{Pages, Sheet, Stop};
 
 /// How many of a source's latest postbacks are counted: a bounded read, not a scan.
 const LATEST: usize = 100;
@@ -109,8 +109,7 @@ impl Pages {
             *counts.entry(postback.verdict.word()).or_default() += 1;
         }
         let last = page.items.first().map(|postback| postback.received_at);
-        let distance = last.map(|at| advice::distance(at, self.clock.now()));
-        Ok(Latest { total: page.items.len(), counts, last, distance })
+        Ok(Latest { total: page.items.len(), counts, last })
     }
 }
 
@@ -145,7 +144,6 @@ struct Latest {
     total: usize,
     counts: BTreeMap<&'static str, u64>,
     last: Option<Time>,
-    distance: Option<String>,
 }
 
 /// A transaction id that was received with many clicks.

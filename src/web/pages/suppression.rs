@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::suppression::{ListSummary, ListedEntry, SuppressedKind, list_name};
-use crate::domain::time::Time;
 use crate::ingest::suppression::{self, Done, Layout, Order, Wish};
 use crate::view::suppression::{EntryView, LineView, ListView};
 use crate::web::answer::Answer;
@@ -15,7 +14,7 @@ use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::form::Form;
 use crate::web::pages::route::segment;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, advice, document, engine};
+use crate::web::pages::{Pages, Sheet, Stop, document, engine};
 
 /// The most lines of an import that are told one by one.
 const MOST_TOLD: usize = 2000;
@@ -23,10 +22,9 @@ const MOST_TOLD: usize = 2000;
 impl Pages {
     /// `/suppression`.
     pub(super) async fn lists(&self) -> Result<Sheet, Stop> {
-        let now = self.clock.now();
         let lists = self.store.lists().await?;
         let data = json!({
-            "items": lists.iter().map(|list| ListCard::of(list, now)).collect::<Vec<_>>(),
+            "items": lists.iter().map(ListCard::of).collect::<Vec<_>>(),
             "kinds": kinds(""),
             "limit": size_limit(),
         });
@@ -39,10 +37,9 @@ impl Pages {
         let page = filters.query()?.page()?;
         let list = self.api().known_list(name).await?;
         let page = self.store.listed(list.name.clone(), page).await?;
-        let now = self.clock.now();
         let path = path(&list.name);
         let data = json!({
-            "list": ListCard::of(&list, now),
+            "list": ListCard::of(&list),
             "links": filters.links(&path, page.next_cursor.as_deref()),
             "items": page.items.iter().map(EntryLine::of).collect::<Vec<_>>(),
             "kinds": kinds(""),
@@ -143,13 +140,11 @@ struct ListCard<'a> {
     #[serde(flatten)]
     list: ListView<'a>,
     path: String,
-    distance: String,
 }
 
 impl<'a> ListCard<'a> {
-    fn of(list: &'a ListSummary, now: Time) -> ListCard<'a> {
-        let distance = advice::distance(list.changed_at, now);
-        ListCard { list: ListView::of(list), path: path(&list.name), distance }
+    fn of(list: &'a ListSummary) -> ListCard<'a> {
+        ListCard { list: ListView::of(list), path: path(&list.name) }
     }
 }
 
