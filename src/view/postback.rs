@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use crate::domain::ids::{ConversionId, SourceId};
@@ -127,7 +128,7 @@ impl<'a> ReceivedBodyView<'a> {
         ReceivedBodyView {
             encoding: &encoded.encoding,
             bytes: encoded.bytes,
-            sha256: encoded.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: HEXLOWER.encode(&encoded.sha256),
             inflated: encoded.inflation == Inflation::Inflated,
         }
     }
