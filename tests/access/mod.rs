@@ -1,0 +1,11 @@
+//! Who may do what: keys, tokens, rights, proxies, and secrets that stay secret.
+
+mod every_right;
+mod masked_secrets;
+mod proxies;
+mod refusal_log;
+mod rights;
+mod secret_strength;
+pub mod tokens_and_proxies;
+mod undeclared_proxies;
+mod wrong_tokens;

@@ -1,0 +1,5 @@
+//! What advertisers report: pixels, and by whom an offer's conversions may be reported.
+
+mod further_reports;
+mod pixels;
+pub mod who_may_report;

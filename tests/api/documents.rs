@@ -1,0 +1,331 @@
+//! The documents of `/api/v1`, whole: which members each has, always, and of which type.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::links::tracking_links::{BROWSER, header, location, parameter, visit};
+use crate::support::platform::Platform;
+use crate::support::relay::{Answer, Relay, Setup, wait_until};
+
+/// A value with its texts, numbers and flags replaced by the name of their type; of a list its first item.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(_) => json!("flag"),
+        Value::Number(_) => json!("number"),
+        Value::String(_) => json!("text"),
+        Value::Array(items) => items.iter().take(1).map(shape).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), shape(value))).collect::<Map<_, _>>().into()
+        }
+    }
+}
+
+/// An offer with a campaign, and a destination that takes all of its conversions.
+fn relay(folder: &Path, platform: &Platform) -> Relay {
+    let mut setup = Setup::cake_to_meta(folder, platform.address);
+    setup.extra.push_str(
+        r#"
+[destination.only]
+source = ["cake-test", "pixel"]
+
+[filters]
+duplicate = { mode = "observe", window_seconds = 3600, by = "cookie" }
+
+[[affiliate]]
+id = "200"
+
+[[offer]]
+id = "565"
+url = "https://advertiser.example/lp?cid={click_id}"
+currency = "USD"
+payout = "7.00"
+report_by = ["pixel"]
+
+[[campaign]]
+id = "8599"
+offer = "565"
+affiliate = "200"
+creative = "761"
+"#,
+    );
+    setup.start()
+}
+
+fn browse(relay: &Relay, target: &str, cookie: &str) -> Answer {
+    let headers = format!(
+        "User-Agent: {BROWSER}\r\nReferer: https://blog.example/\r\nCookie: {cookie}\r\nX-Forwarded-For: 203.0.113.7\r\n"
+    );
+    visit(relay, "GET", target.as_bytes(), &headers)
+}
+
+/// The id of a click on the campaign's link, and the visitor's cookie.
+fn click(relay: &Relay, cookie: &str) -> (String, String) {
+    let answer = browse(relay, "/c/8599?s1=a&fbclid=IwAR2xyz", cookie);
+    let set = header(&answer, "set-cookie").unwrap_or_else(|| cookie.to_owned());
+    let pair = set.split(';').next().unwrap().to_owned();
+    (parameter(&location(&answer), "cid").unwrap(), pair)
+}
+
+fn sale(relay: &Relay, query: &str) -> String {
+    let receipt = relay.postback("cake-test", query.as_bytes()).json();
+    receipt["conversion_id"].as_str().unwrap_or_else(|| panic!("{receipt}")).to_owned()
+}
+
+fn delivered(relay: &Relay, conversion: &str) -> Value {
+    let trace = || relay.api(&format!("/api/v1/conversions/{conversion}"));
+    assert!(wait_until(Duration::from_secs(10), || trace()["deliveries"][0]["state"] == "delivered"));
+    trace()
+}
+
+fn campaign_ref() -> Value {
+    json!({"offer": "text", "campaign": "text", "affiliate": "text", "creative": "text"})
+}
+
+fn money() -> Value {
+    json!({"amount": "text", "currency": "text"})
+}
+
+fn click_document() -> Value {
+    json!({
+        "click_id": "text",
+        "time": "text",
+        "recorded_at": "text",
+        "landing_url": "text",
+        "referrer": "text",
+        "ip": "text",
+        "user_agent": "text",
+        "params": {"fbclid": "text"},
+        "cookies": {},
+        "sub_ids": {"s1": "text"},
+        "customer": {},
+        "origin": "text",
+        "kind": "text",
+        "campaign_ref": campaign_ref(),
+        "visitor": "text",
+        "agent": {"device": "text", "system": "text", "browser": "text", "bot": null},
+        "country": null,
+        "billable": "flag",
+        "verdicts": [{"filter": "text", "mode": "text", "hit": "flag", "reason": null}],
+        "consent": null,
+        "omitted": [],
+    })
+}
+
+fn postback_document() -> Value {
+    json!({
+        "id": "text",
+        "received_at": "text",
+        "source": "text",
+        "status": "text",
+        "conversion_id": "text",
+        "reason_code": null,
+        "field": null,
+        "reason": null,
+        "hint": null,
+        "reprocesses": null,
+        "raw": {
+            "line": "text",
+            "line_base64": "text",
+            "content_type": null,
+            "body": "text",
+            "body_base64": "text",
+            "peer": "text",
+            "forwarded_for": null,
+            "received_body": null,
+        },
+    })
+}
+
+fn attempt_document() -> Value {
+    json!({
+        "at": "text",
+        "took_ms": "number",
+        "outcome": "text",
+        "reason": null,
+        "warnings": [],
+        "remarks": [{"code": "text", "field": "text", "text": "text"}],
+        "request": {"method": "text", "url": "text", "headers": [["text"]], "body": "text"},
+        "response": {"status": "number", "headers": [["text"]], "body": "text", "truncated": "flag"},
+    })
+}
+
+fn delivery_document() -> Value {
+    json!({
+        "id": "text",
+        "destination": "text",
+        "occasion": "text",
+        "state": "text",
+        "attempts": "number",
+        "reason_code": null,
+        "reason": null,
+        "at": "text",
+    })
+}
+
+fn attribution_document() -> Value {
+    json!({
+        "state": "text",
+        "raw_click_id": "text",
+        "click_id": "text",
+        "match_method": "text",
+        "visitor": null,
+        "model": null,
+    })
+}
+
+/// A conversion of the source, as lists show it; its delivery went out.
+fn conversion_document() -> Value {
+    json!({
+        "id": "text",
+        "event_id": "text",
+        "sequence": "number",
+        "source": "text",
+        "event": "text",
+        "status": "text",
+        "reason_code": null,
+        "reason": null,
+        "disposition": null,
+        "campaign_ref": campaign_ref(),
+        "transaction_id": "text",
+        "attribution": attribution_document(),
+        "remarks": [],
+        "candidates": [],
+        "item_id": null,
+        "value": money(),
+        "payout": money(),
+        "payout_source": "text",
+        "revenue": null,
+        "sale_amount": null,
+        "event_time": "text",
+        "received_at": "text",
+        "traits": {},
+        "params": {},
+        "consent": null,
+        "not_routed": [],
+        "unsent": null,
+        "deliveries": [delivery_document()],
+    })
+}
+
+fn with(document: Value, members: Value) -> Value {
+    let mut document = document;
+    document.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    document
+}
+
+#[test]
+fn a_conversion_is_listed_and_traced_with_all_its_members() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    let (clicked, _) = click(&relay, "");
+    let id = sale(&relay, &format!("s2={clicked}&tid=A-1&price=7.50"));
+    let trace = delivered(&relay, &id);
+    assert_eq!(trace["payout_source"], "offer_fixed");
+    assert_eq!(trace["attribution"]["match_method"], "exact");
+    let listed = relay.api("/api/v1/conversions");
+    assert_eq!(shape(&listed), json!({"items": [conversion_document()], "next_cursor": null}));
+    let wanted = with(
+        conversion_document(),
+        json!({
+            "deliveries": [with(delivery_document(), json!({"attempt_log": [attempt_document()]}))],
+            "advertiser_number": null,
+            "history": [],
+            "click": click_document(),
+            "postbacks": [postback_document()],
+        }),
+    );
+    assert_eq!(shape(&trace), wanted, "{trace:#}");
+
+    assert_eq!(sale(&relay, &format!("s2={clicked}&tid=A-1&price=9.00")), id);
+    let changed = relay.api(&format!("/api/v1/conversions/{id}"));
+    let change =
+        json!({"number": "number", "at": "text", "cause": {"postback": "text"}, "changes": ["text"]});
+    assert_eq!(shape(&changed["history"]), json!([change]), "{changed:#}");
+}
+
+#[test]
+fn a_delivery_and_a_click_are_listed_with_all_their_members() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    let (clicked, _) = click(&relay, "");
+    let id = sale(&relay, &format!("s2={clicked}&tid=A-1&price=7.50"));
+    delivered(&relay, &id);
+    let listed = with(
+        delivery_document(),
+        json!({
+            "conversion_id": "text",
+            "event_id": "text",
+            "source": "text",
+            "event": "text",
+            "transaction_id": "text",
+            "value": money(),
+            "last_attempt": attempt_document(),
+        }),
+    );
+    assert_eq!(shape(&relay.api("/api/v1/deliveries")), json!({"items": [listed], "next_cursor": null}));
+    let clicks = relay.api("/api/v1/clicks");
+    assert_eq!(shape(&clicks), json!({"items": [click_document()], "next_cursor": null}), "{clicks:#}");
+    assert_eq!(
+        shape(&relay.api(&format!("/api/v1/clicks/{clicked}"))),
+        with(click_document(), json!({"conversions": [conversion_document()]}))
+    );
+}
+
+#[test]
+fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    let (_, cookie) = click(&relay, "");
+    let (clicked, _) = click(&relay, &cookie);
+    browse(&relay, "/pixel.gif?offer=565&event=Lead&transaction_id=T1", &cookie);
+    let list = relay.api("/api/v1/conversions?source=pixel");
+    let conversion = &list["items"][0];
+    assert_eq!(conversion["attribution"]["click_id"], clicked, "{list:#}");
+    assert_eq!(
+        shape(&conversion["attribution"]),
+        json!({
+            "state": "text", "raw_click_id": null, "click_id": "text", "match_method": null, "visitor": "text", "model": "text",
+        })
+    );
+    assert_eq!(
+        shape(&conversion["candidates"]),
+        json!([{"click_id": "text", "time": "text", "reason": "text"}])
+    );
+    assert_eq!(
+        shape(&relay.api(&format!("/api/v1/clicks/{clicked}"))["verdicts"]),
+        json!([{"filter": "text", "mode": "text", "hit": "flag", "reason": "text"}])
+    );
+}
+
+#[test]
+fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses() {
+    let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
+    let relay = relay(folder.path(), &platform);
+    assert_eq!(relay.postback("cake-test", b"s2=x&tid=A-1&price=-5.00").status, 200);
+    let first = relay.api("/api/v1/postbacks")["items"][0].clone();
+    let quarantined = |reprocesses: Value| {
+        with(
+            postback_document(),
+            json!({
+                "conversion_id": null, "reason_code": "text", "field": "text", "reason": "text", "hint": "text",
+                "reprocesses": reprocesses,
+            }),
+        )
+    };
+    assert_eq!(shape(&first), quarantined(Value::Null), "{first:#}");
+    let id = first["id"].as_str().unwrap();
+    let receipt = relay.post(&format!("/api/v1/postbacks/{id}/retry"), "").json();
+    assert_eq!(
+        shape(&receipt),
+        json!({
+            "status": "text", "conversion_id": null, "event_id": null, "attribution": null, "reason_code": "text",
+            "field": "text", "reason": "text", "hint": "text", "postback_id": "text",
+        })
+    );
+    let second = relay.api("/api/v1/postbacks")["items"][0].clone();
+    assert_eq!(second["reprocesses"], id);
+    assert_eq!(shape(&second), quarantined(json!("text")), "{second:#}");
+}

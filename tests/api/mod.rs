@@ -1,0 +1,6 @@
+//! The API: clicks and suppression lists.
+
+mod click_body;
+mod clicks;
+mod documents;
+mod suppression_import;

@@ -1,0 +1,4 @@
+//! The CAKE-compatible API.
+
+mod calls;
+mod stories;

@@ -1,0 +1,9 @@
+//! The command line, run as the built program.
+
+pub mod commands;
+mod demo;
+mod init;
+mod link;
+mod partial_config;
+mod preview_states;
+mod standard_error;

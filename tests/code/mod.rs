@@ -1,0 +1,4 @@
+//! Rules of the source code itself.
+
+mod file_cycles;
+mod layout_rules;

@@ -1,0 +1,6 @@
+//! The configuration file: what it may say, and what is said of a mistake.
+
+mod creatives;
+mod file;
+mod network;
+mod problems;

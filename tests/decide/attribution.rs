@@ -1,0 +1,490 @@
+//! Whose click earned a conversion, what it pays and whether it converts at all: every rule as a story.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use postbridge::domain::attribution::{Attribution, FoundClick, Visit, candidates};
+use postbridge::domain::built_in;
+use postbridge::domain::click::{Click, ClickKind, Passage, Trait, Traits};
+use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
+use postbridge::domain::decision::{Arrived, Decision, decide};
+use postbridge::domain::earning::matched_by;
+use postbridge::domain::event::EventName;
+use postbridge::domain::facts::Facts;
+use postbridge::domain::filter_verdict::FilterMode;
+use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
+use postbridge::domain::money::{Currency, Money};
+use postbridge::domain::offer::Model;
+use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom, Placement};
+use postbridge::domain::remark::Remark;
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
+use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
+use postbridge::domain::time::Time;
+
+use crate::support::dispatch_fixture;
+use crate::support::offer_fixture;
+
+const HOUR: i64 = 3_600_000;
+const VISITOR: &str = "visitor-0123456789";
+
+pub fn noon(hours: i64) -> Time {
+    Time::parse("2026-11-20T12:00:00Z").unwrap().plus_millis(hours * HOUR)
+}
+
+pub fn usd(amount: &str) -> Money {
+    Money::new(amount.parse().unwrap(), Currency::parse("USD").unwrap())
+}
+
+/// One whose click ids convert for a day.
+pub fn offer(id: &str) -> Offer {
+    Offer { session_hours: 24, ..offer_fixture::offer(id) }
+}
+
+/// A click of `hours` before or after noon, on an offer.
+pub fn click(id: &str, hours: i64, offer: &str) -> Click {
+    let mut click = crate::support::store_fixture::click(id);
+    click.at = noon(hours);
+    click.customer = Traits::default();
+    click.passage = Passage {
+        placement: Some(Placement {
+            offer: OfferId::parse(offer).unwrap(),
+            campaign: Some(CampaignId::parse("8599").unwrap()),
+            affiliate: Some(AffiliateId::parse("200").unwrap()),
+            creative: None,
+        }),
+        visitor: Some(VisitorId::parse(VISITOR).unwrap()),
+        ..Passage::default()
+    };
+    click
+}
+
+/// What is known: offers, clicks, lists, and how many conversions came today.
+pub struct KnownFacts {
+    pub rules: Rulebook,
+    clicks: Vec<Click>,
+    pub listed: Option<(SuppressedKind, &'static str)>,
+    pub today: u64,
+    pub conversions: HashMap<ConversionId, Conversion>,
+}
+
+impl Facts for KnownFacts {
+    type Error = Infallible;
+
+    fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, Infallible> {
+        Ok(self.conversions.get(id).cloned())
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {
+        let known = |id: &str| self.clicks.iter().find(|click| click.id.as_str() == id).cloned();
+        Ok(candidates(given).into_iter().find_map(|(id, reading)| {
+            known(id.as_str()).map(|click| FoundClick { click: Arc::new(click), reading })
+        }))
+    }
+
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, Infallible> {
+        let theirs = self.clicks.iter().filter(|click| click.passage.visitor.as_ref() == Some(visitor));
+        Ok(theirs
+            .map(|click| Visit {
+                click: click.id.clone(),
+                at: click.at,
+                offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
+                billable: click.passage.is_billable(),
+            })
+            .collect())
+    }
+
+    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, Infallible> {
+        let Some((kind, value)) = self.listed else { return Ok(None) };
+        let theirs = match kind {
+            SuppressedKind::Email => traces.email.clone(),
+            SuppressedKind::Phone => traces.phone.clone(),
+            SuppressedKind::Ip => traces.ip.iter().map(ToString::to_string).collect(),
+            SuppressedKind::OrderId => traces.order_id.clone(),
+            SuppressedKind::ClickId => traces.click_id.clone(),
+        };
+        let found = theirs.iter().any(|theirs| theirs == value);
+        Ok(found.then(|| Listed { list: "fraud".to_owned(), kind }))
+    }
+
+    fn conversions_on(&self, _: &OfferId, _: i64, _: &ConversionId) -> Result<u64, Infallible> {
+        Ok(self.today)
+    }
+}
+
+pub fn known_facts(offers: Vec<Offer>, clicks: Vec<Click>) -> KnownFacts {
+    let offers = offers.into_iter().map(|offer| (offer.id.clone(), Arc::new(offer))).collect();
+    let rules = Rulebook { offers, ..Rulebook::default() };
+    KnownFacts { rules, clicks, listed: None, today: 0, conversions: HashMap::new() }
+}
+
+/// A conversion of offer 565 as a pixel tells it, at noon, naming neither click nor visitor.
+pub fn pixel() -> Draft {
+    let event = |name| EventName::parse(name).unwrap();
+    Draft {
+        source: SourceId::parse(built_in::PIXEL).unwrap(),
+        event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
+        status: None,
+        network: NetworkClaim { offer: Some(OfferId::parse("565").unwrap()), ..NetworkClaim::default() },
+        ..dispatch_fixture::draft("T-1", Status::Approved)
+    }
+}
+
+pub fn by_click(id: &str) -> Draft {
+    Draft { click_id: Some(id.to_owned()), ..pixel() }
+}
+
+fn by_visitor() -> Draft {
+    let mut draft = pixel();
+    draft.network.visitor = Some(VisitorId::parse(VISITOR).unwrap());
+    draft
+}
+
+pub fn tell(known_facts: &KnownFacts, draft: &Draft) -> Decision {
+    let arrived = Arrived { seq: Seq::new(1).unwrap(), at: noon(0), now: noon(0) };
+    let Ok(decision) = decide(&known_facts.rules, draft, arrived, known_facts);
+    decision
+}
+
+pub fn new(known_facts: &KnownFacts, draft: &Draft) -> Conversion {
+    match tell(known_facts, draft) {
+        Decision::New { conversion, .. } => conversion,
+        other => panic!("not new: {other:?}"),
+    }
+}
+
+fn refused(known_facts: &KnownFacts, draft: &Draft) -> String {
+    match tell(known_facts, draft) {
+        Decision::Quarantine(fault) | Decision::UnknownSale { fault, .. } => fault.reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn earned_by(conversion: &Conversion) -> Option<&str> {
+    conversion.attribution.click().map(|click| click.as_str())
+}
+
+#[test]
+fn a_click_id_converts_up_to_the_last_moment_of_its_session() {
+    let known = known_facts(vec![offer("565")], vec![click("c1", -24, "565")]);
+    let conversion = new(&known, &by_click("c1"));
+    assert!(conversion.attribution.is_matched());
+    assert_eq!(conversion.status, Status::Approved);
+    assert_eq!(conversion.placement.unwrap().campaign.unwrap().as_str(), "8599");
+}
+
+#[test]
+fn an_expired_click_makes_the_conversion_scrubbed_with_the_reason() {
+    let known = known_facts(vec![offer("565")], vec![click("c1", -25, "565")]);
+    let conversion = new(&known, &by_click("c1"));
+    assert!(matches!(conversion.attribution, Attribution::Expired { .. }));
+    assert_eq!(conversion.status, Status::Scrubbed);
+    let reason = conversion.reason.unwrap();
+    assert!(reason.contains("expired") && reason.contains("24 hours"), "{reason}");
+}
+
+#[test]
+fn the_session_is_measured_to_when_it_happened_not_to_when_it_was_told() {
+    let known = known_facts(vec![offer("565")], vec![click("c1", -40, "565")]);
+    let happened = Draft { event_time: Some(noon(-20)), ..by_click("c1") };
+    assert!(new(&known, &happened).attribution.is_matched());
+}
+
+#[test]
+fn a_click_without_an_offer_never_expires_for_a_networks_postback() {
+    let mut plain = click("c1", -24 * 90, "565");
+    plain.passage = Passage::default();
+    let known = known_facts(vec![offer("565")], vec![plain]);
+    let postback =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
+    let conversion = new(&known, &postback);
+    assert!(conversion.attribution.is_matched());
+    assert_eq!((conversion.placement, conversion.payout_from), (None, None));
+}
+
+#[test]
+fn of_a_visitors_clicks_the_last_earns_by_last_touch_and_the_others_say_why_not() {
+    let known = known_facts(
+        vec![offer("565")],
+        vec![
+            click("early", -50, "565"),
+            click("late", -2, "565"),
+            click("other", -1, "566"),
+            click("after", 1, "565"),
+            click("ancient", -24 * 31, "565"),
+        ],
+    );
+    let conversion = new(&known, &by_visitor());
+    assert_eq!(earned_by(&conversion), Some("late"));
+    let why =
+        |id: &str| conversion.considered.iter().find(|lost| lost.click.as_str() == id).unwrap().why.clone();
+    assert!(why("early").contains("last touch"));
+    assert!(why("other").contains("offer 566"));
+    assert!(why("after").contains("after the conversion"));
+    assert!(why("ancient").contains("30 days"));
+}
+
+#[test]
+fn by_first_touch_the_earliest_click_that_still_counts_earns() {
+    let first = Offer { model: Model::FirstTouch, ..offer("565") };
+    let clicks =
+        vec![click("ancient", -24 * 31, "565"), click("early", -50, "565"), click("late", -2, "565")];
+    assert_eq!(earned_by(&new(&known_facts(vec![first], clicks), &by_visitor())), Some("early"));
+}
+
+#[test]
+fn a_visitors_click_counts_by_cookie_days_although_its_session_is_over() {
+    let known = known_facts(vec![offer("565")], vec![click("c1", -24 * 29, "565")]);
+    let conversion = new(&known, &by_visitor());
+    assert!(matches!(conversion.attribution, Attribution::Visitor { .. }));
+    assert_eq!(conversion.status, Status::Approved);
+}
+
+#[test]
+fn a_bots_look_and_a_click_that_a_filter_kept_away_earn_nothing() {
+    let mut looked = click("looked", -1, "565");
+    looked.passage.kind = ClickKind::Preview;
+    let known = known_facts(vec![offer("565")], vec![looked, click("real", -3, "565")]);
+    assert_eq!(earned_by(&new(&known, &by_visitor())), Some("real"));
+}
+
+#[test]
+fn a_click_id_goes_before_the_visitor_and_an_expired_one_is_not_mended_by_it() {
+    let clicks = vec![click("told", -30, "565"), click("recent", -1, "565")];
+    let known = known_facts(vec![offer("565")], clicks);
+    let both = Draft { click_id: Some("told".to_owned()), ..by_visitor() };
+    let conversion = new(&known, &both);
+    assert_eq!(earned_by(&conversion), Some("told"));
+    assert_eq!(conversion.status, Status::Scrubbed);
+}
+
+#[test]
+fn an_unknown_click_id_lets_the_visitor_earn_and_says_so() {
+    let known = known_facts(vec![offer("565")], vec![click("recent", -1, "565")]);
+    let both = Draft { click_id: Some("nobody".to_owned()), ..by_visitor() };
+    let Decision::New { conversion, note } = tell(&known, &both) else { panic!("not new") };
+    assert_eq!(earned_by(&conversion), Some("recent"));
+    assert!(note.unwrap().contains("nobody"));
+}
+
+#[test]
+fn nothing_is_guessed_where_neither_click_nor_visitor_is_told() {
+    let known = known_facts(vec![offer("565")], vec![click("c1", -1, "565")]);
+    let conversion = new(&known, &pixel());
+    assert_eq!(conversion.attribution, Attribution::NoClickId);
+    assert_eq!(conversion.placement.unwrap().campaign, None);
+}
+
+#[test]
+fn a_click_of_another_offer_is_refused_and_so_is_an_unknown_one_where_a_click_is_needed() {
+    let known = known_facts(vec![offer("565"), offer("566")], vec![click("c1", -1, "566")]);
+    assert!(refused(&known, &by_click("c1")).contains("566"));
+    let mut needs = by_click("nobody");
+    needs.network.needs_click = true;
+    assert!(refused(&known, &needs).contains("nobody"));
+}
+
+#[test]
+fn under_a_key_the_first_telling_wins_whatever_a_repeat_says() {
+    let mut known = known_facts(vec![offer("565")], vec![click("c1", -1, "565")]);
+    let mut first = by_click("c1");
+    first.network.key = Some("offer:565:unique:TXN-1".to_owned());
+    first.value = Some(usd("0"));
+    let conversion = new(&known, &first);
+    assert_eq!(conversion.event.as_str(), "Lead");
+    known.conversions.insert(conversion.id, conversion.clone());
+    let again = Draft { value: Some(usd("9.00")), ..first };
+    match tell(&known, &again) {
+        Decision::Duplicate { conversion: known, note } => {
+            assert_eq!(known, conversion);
+            assert!(note.unwrap().contains("first telling"));
+        }
+        other => panic!("not a duplicate: {other:?}"),
+    }
+}
+
+#[test]
+fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
+    let later = Disposition { status: Status::Approved, after_hours: 48 };
+    let known = known_facts(vec![Offer { disposition: later, ..offer("565") }], vec![click("c1", -1, "565")]);
+    let conversion = new(&known, &by_click("c1"));
+    assert_eq!(conversion.status, Status::Pending);
+    assert_eq!(conversion.disposition, Some((noon(48), Status::Approved)));
+    let told = Draft { status: Some(Status::Rejected), ..by_click("c1") };
+    let conversion = new(&known, &told);
+    assert_eq!((conversion.status, conversion.disposition), (Status::Rejected, None));
+}
+
+#[test]
+fn what_stands_on_a_suppression_list_is_scrubbed_naming_the_list() {
+    let mut customer = click("c1", -1, "565");
+    customer.customer = Traits([(Trait::Email, " Ann@Example.com ".to_owned())].into());
+    customer.ip = Some("203.0.113.9".parse().unwrap());
+    let ordered = Draft { params: vec![("order_id".to_owned(), "ORD-9".to_owned())], ..by_click("c1") };
+    for (kind, value) in [
+        (SuppressedKind::Email, "ann@example.com"),
+        (SuppressedKind::Ip, "203.0.113.9"),
+        (SuppressedKind::OrderId, "ORD-9"),
+        (SuppressedKind::OrderId, "T-1"),
+        (SuppressedKind::ClickId, "c1"),
+    ] {
+        let mut known = known_facts(vec![offer("565")], vec![customer.clone()]);
+        known.listed = Some((kind, value));
+        let conversion = new(&known, &ordered);
+        assert_eq!(conversion.status, Status::Scrubbed, "{kind:?}");
+        let reason = conversion.reason.unwrap();
+        assert!(reason.contains("`fraud`") && reason.contains(kind.word()), "{reason}");
+    }
+}
+
+#[test]
+fn beyond_the_days_cap_a_conversion_is_scrubbed_or_where_caps_only_observe_marked() {
+    let caps = Caps { conversions_per_day: Some(500), ..Caps::default() };
+    let mut known = known_facts(vec![Offer { caps, ..offer("565") }], vec![click("c1", -1, "565")]);
+    known.today = 499;
+    assert_eq!(new(&known, &by_click("c1")).status, Status::Approved);
+    known.today = 500;
+    assert_eq!(new(&known, &by_click("c1")).status, Status::Scrubbed);
+    known.rules.filters.cap = FilterMode::Observe;
+    let marked = new(&known, &by_click("c1"));
+    assert_eq!(marked.status, Status::Approved);
+    assert!(marked.reason.unwrap().contains("500 conversions"));
+}
+
+#[test]
+fn a_paused_offer_converts_nothing_that_its_own_endpoints_report_but_a_networks_sale_stays_a_sale() {
+    let paused = Offer { status: OfferStatus::Paused, ..offer("565") };
+    let known = known_facts(vec![paused], vec![click("c1", -1, "565")]);
+    assert_eq!(new(&known, &by_click("c1")).status, Status::Scrubbed);
+    let postback =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
+    assert_eq!(new(&known, &postback).status, Status::Approved);
+}
+
+#[test]
+fn a_click_that_comes_later_brings_its_offer_and_its_session_counts_just_the_same() {
+    let fixed = Offer { payout: Some(Payout::Fixed("7.00".parse().unwrap())), ..offer("565") };
+    let mut known = known_facts(vec![fixed], Vec::new());
+    let postback =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
+    let held = new(&known, &postback);
+    assert!(matches!(held.attribution, Attribution::Unmatched { .. }));
+    for (hours, status) in [(-2, Status::Approved), (-30, Status::Scrubbed)] {
+        let came = Arc::new(click("c1", hours, "565"));
+        known.clicks = vec![Click::clone(&came)];
+        let Ok(joined) = matched_by(&known.rules, &held, &came, noon(1), &known);
+        let joined = joined.unwrap();
+        assert_eq!(joined.status, status);
+        assert_eq!(joined.placement.unwrap().affiliate.unwrap().as_str(), "200");
+        assert_eq!(joined.payout, Some(usd("7")));
+        assert_eq!(joined.history.len(), 1);
+    }
+}
+
+/// The sale of click c1 at 40 USD, as a network told it first.
+fn sold(known: &mut KnownFacts) -> (Draft, Conversion) {
+    let network = NetworkClaim::default();
+    let sale = Draft {
+        network,
+        event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+        status: Some(Status::Approved),
+        value: Some(usd("40")),
+        ..by_click("c1")
+    };
+    let conversion = new(known, &sale);
+    known.conversions.insert(conversion.id, conversion.clone());
+    (sale, conversion)
+}
+
+fn updated(known_facts: &KnownFacts, draft: &Draft) -> Conversion {
+    match tell(known_facts, draft) {
+        Decision::Update { conversion, .. } => conversion,
+        other => panic!("no update: {other:?}"),
+    }
+}
+
+#[test]
+fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
+    let share = Offer { payout: Some(Payout::Percent("10".parse().unwrap())), ..offer("565") };
+    let mut known = known_facts(vec![share], vec![click("c1", -1, "565")]);
+    let (sale, first) = sold(&mut known);
+    assert_eq!(first.payout, Some(usd("4")));
+    let less = updated(&known, &Draft { value: Some(usd("25")), ..sale.clone() });
+    assert_eq!((less.payout, less.payout_from), (Some(usd("2.5")), Some(PayoutFrom::Percent)));
+    assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4.00 USD → 2.50 USD"]);
+    let told = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
+    assert_eq!((told.payout, told.payout_from), (Some(usd("3")), Some(PayoutFrom::Told)));
+}
+
+#[test]
+fn a_share_of_a_sale_whose_amount_was_not_reported_is_remarked_until_the_amount_is_known() {
+    let share = || Offer { payout: Some(Payout::Percent("10".parse().unwrap())), ..offer("565") };
+    let mut known = known_facts(vec![share()], vec![click("c1", -1, "565")]);
+    let purchase = EventClaim::Named(EventName::parse("Purchase").unwrap());
+    let unpriced = Draft { event: purchase.clone(), value: None, sale_amount: None, ..by_click("c1") };
+    let remark = [Remark::PercentWithoutAmount { offer: OfferId::parse("565").unwrap() }];
+    // By a pixel or the API, and by a network's postback.
+    let reported = new(&known, &unpriced);
+    assert_eq!((reported.payout, reported.remarks.as_slice()), (None, remark.as_slice()));
+    let by_network =
+        Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..unpriced.clone() };
+    let first = new(&known, &by_network);
+    assert_eq!((first.payout, first.remarks.as_slice()), (None, remark.as_slice()));
+    known.conversions.insert(first.id, first.clone());
+    let amount = updated(&known, &Draft { value: Some(usd("40")), ..by_network.clone() });
+    assert_eq!((amount.payout, amount.remarks.as_slice()), (Some(usd("4")), [].as_slice()));
+    let payout = updated(&known, &Draft { payout: Some(usd("3")), ..by_network.clone() });
+    assert_eq!((payout.payout, payout.remarks.as_slice()), (Some(usd("3")), [].as_slice()));
+    // Without an affiliate, with an amount, or where the offer pays a fixed sum there is no remark.
+    let fresh = known_facts(vec![share()], vec![click("c1", -1, "565")]);
+    let without_affiliate = Draft { click_id: None, ..unpriced.clone() };
+    assert!(new(&fresh, &without_affiliate).remarks.is_empty());
+    let free = Draft { value: Some(usd("0")), ..unpriced.clone() };
+    assert!(new(&fresh, &free).remarks.is_empty());
+    let fixed = Offer { payout: Some(Payout::Fixed("7".parse().unwrap())), ..offer("565") };
+    assert!(new(&known_facts(vec![fixed], vec![click("c1", -1, "565")]), &unpriced).remarks.is_empty());
+    // A click that is received later brings the offer, and with it the remark.
+    let mut later = known_facts(vec![share()], Vec::new());
+    let waits = new(&later, &by_network);
+    assert!(waits.remarks.is_empty());
+    let came = Arc::new(click("c1", -1, "565"));
+    later.clicks = vec![Click::clone(&came)];
+    let Ok(joined) = matched_by(&later.rules, &waits, &came, noon(1), &later);
+    assert_eq!(joined.unwrap().remarks, remark);
+}
+
+#[test]
+fn a_fixed_payout_stays_as_it_was_when_the_sale_came() {
+    let pays = |amount: &str| Offer { payout: Some(Payout::Fixed(amount.parse().unwrap())), ..offer("565") };
+    let mut known = known_facts(vec![pays("7")], vec![click("c1", -1, "565")]);
+    let (sale, _) = sold(&mut known);
+    known.rules.offers.insert(OfferId::parse("565").unwrap(), Arc::new(pays("9")));
+    let less = updated(&known, &Draft { value: Some(usd("25")), ..sale });
+    assert_eq!((less.payout, less.payout_from), (Some(usd("7")), Some(PayoutFrom::Fixed)));
+}
+
+#[test]
+fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so() {
+    let mut known = known_facts(vec![offer("565")], vec![click("c1", -1, "565"), click("old", -30, "565")]);
+    let (sale, first) = sold(&mut known);
+    let unnamed = Conversion { attribution: Attribution::NoClickId, placement: None, ..first };
+    known.conversions.insert(unnamed.id, unnamed);
+    let scrubbed = updated(&known, &Draft { click_id: Some("old".to_owned()), ..sale });
+    assert_eq!(scrubbed.status, Status::Scrubbed);
+    assert_eq!(scrubbed.history[0].what, ["click id: none → old", "status: approved → scrubbed"]);
+}
+
+#[test]
+fn a_click_of_another_offer_that_comes_later_is_not_joined_and_the_conversion_says_so_once() {
+    let mut known = known_facts(vec![offer("565"), offer("566")], Vec::new());
+    let waits = new(&known, &by_click("c1"));
+    let came = Arc::new(click("c1", -1, "566"));
+    known.clicks = vec![Click::clone(&came)];
+    let Ok(told) = matched_by(&known.rules, &waits, &came, noon(1), &known);
+    let told = told.unwrap();
+    assert!(matches!(told.attribution, Attribution::Unmatched { .. }));
+    assert_eq!((told.status, told.history.len()), (waits.status, 1));
+    assert!(told.reason.as_deref().unwrap().contains("of the offer 566, not of 565"));
+    assert_eq!(matched_by(&known.rules, &told, &came, noon(2), &known), Ok(None));
+}

@@ -1,0 +1,12 @@
+//! What a postback becomes: deduplication, attribution, payout, routing. Rules without input or output.
+
+pub mod attribution;
+mod consent;
+pub mod deduplication;
+mod late_clicks;
+mod payouts;
+mod placeholders;
+mod reused_transaction_ids;
+mod reversals;
+mod routing;
+mod unsent;

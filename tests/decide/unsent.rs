@@ -1,0 +1,98 @@
+//! The one reason for which a conversion, or a delivery of it, is not sent.
+
+use std::sync::Arc;
+
+use postbridge::domain::clock_rule::ClockRecord;
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
+use postbridge::domain::unsent::{Circumstances, Unsent, of_conversion, of_delivery};
+use postbridge::store::{Receipt, Store};
+
+use crate::support::pages_fixture::{PagesFixture, noon};
+use crate::support::store_fixture::*;
+
+/// By these rules, with no destination removed.
+fn by(rules: Arc<Rulebook>) -> Circumstances {
+    Circumstances { rules, ..Circumstances::default() }
+}
+
+fn of_it(store: &dyn Store, receipt: &Receipt, circumstances: &Circumstances) -> Option<Unsent> {
+    let trace = trace(store, receipt);
+    let deliveries: Vec<_> = trace.deliveries.into_iter().map(|(delivery, _)| delivery).collect();
+    match deliveries.first() {
+        None => of_conversion(&trace.conversion, &deliveries, &circumstances.rules),
+        Some(first) => of_delivery(&trace.conversion, (first, false), circumstances),
+    }
+}
+
+#[test]
+fn a_conversion_without_a_delivery_says_what_keeps_it_from_one() {
+    let store = Engine::memory().open();
+    let pending = sale("pending").status(Status::Pending);
+    let circumstances = by(pending.rules());
+    let told = pending.tell(&*store);
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::Pending { becomes: None }));
+    let told = sale("rejected").status(Status::Rejected).tell(&*store);
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::StatusNotForwarded(Status::Rejected)));
+    let told = sale("alone").to(&[]).tell(&*store);
+    assert_eq!(of_it(&*store, &told, &by(Arc::default())), Some(Unsent::NoDestination));
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::ConfiguredLater));
+    let mut elsewhere = route("ads");
+    elsewhere.only.events = vec!["Lead".to_owned()];
+    let rules = Rulebook { routes: vec![elsewhere], ..Rulebook::clone(&circumstances.rules) };
+    assert_eq!(of_it(&*store, &told, &by(Arc::new(rules))), Some(Unsent::NotTaken));
+}
+
+#[test]
+fn a_delivery_says_what_holds_now_and_not_what_was_so() {
+    let store = Engine::memory().open();
+    let held = sale("held").click("late");
+    let circumstances = by(held.rules());
+    let told = held.tell(&*store);
+    assert_eq!(of_it(&*store, &told, &circumstances), None, "held is its state, and says all");
+    wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
+    let given = Some("late".to_owned());
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::NoClick { given }));
+    let nameless = sale("nameless").tell(&*store);
+    wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
+    assert_eq!(of_it(&*store, &nameless, &circumstances), Some(Unsent::NoClick { given: None }));
+    wait(store.record_click(unscreened(click("late")))).unwrap();
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::ClickTooLate));
+}
+
+#[test]
+fn what_waits_for_a_status_or_a_destination_says_that_and_not_that_it_waits_for_a_click() {
+    let store = Engine::memory().open();
+    let held = sale("held").click("late");
+    let mut circumstances = by(held.rules());
+    let told = held.tell(&*store);
+    sale("held").click("late").status(Status::Pending).tell(&*store);
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::Pending { becomes: None }));
+    circumstances.removed.insert(destination("ads"), at(9));
+    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::DestinationRemoved { until: at(9) }));
+}
+
+#[tokio::test]
+async fn the_page_of_a_pending_conversion_names_its_status_and_no_other_reason() {
+    let fixture = PagesFixture::busy().await;
+    fixture.receive(b"s2=nobody-knows-it&tid=P-1&price=5").await;
+    let path = fixture.path_of("P-1").await;
+    fixture.get(&path).await.shows("It leaves at once when the click");
+    fixture.post(&format!("{path}/status"), &[("status", "pending"), ("note", "")]).await;
+    let page = fixture.get(&path).await;
+    page.shows("its status is <code>pending</code>").hides("It leaves at once when the click");
+    page.hides("may not be in the source");
+}
+
+#[tokio::test]
+async fn a_paused_retention_is_on_the_first_page_and_ends_by_a_button() {
+    let fixture = PagesFixture::busy().await;
+    fixture.get("/conversions").await.hides("Retention is paused");
+    fixture.get("/clock").await.shows("It is believed").hides("The clock is right");
+    let record = ClockRecord::new(noon().plus_millis(-9 * DAY));
+    fixture.clock.go_by(Some(record), None);
+    fixture.get("/conversions").await.shows("Retention is paused").shows("more than 48 h after");
+    fixture.get("/clock").await.shows("The clock is right");
+    fixture.post("/clock", &[]).await;
+    fixture.get("/conversions").await.hides("Retention is paused");
+}

@@ -1,0 +1,11 @@
+//! Deliveries on their way: when they are sent, retried, held back and given up.
+
+mod breaker;
+mod health;
+mod hold;
+mod misbehaving_platforms;
+mod remarks;
+mod schedule;
+mod shares;
+mod verdicts;
+mod workers;

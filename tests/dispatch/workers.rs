@@ -1,0 +1,486 @@
+//! Lanes: what is no longer wanted is not sent, refused accounts are parked, starts and stops lose nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use postbridge::clock::Clock;
+use postbridge::domain::click::Trait;
+use postbridge::domain::consent::Consent;
+use postbridge::domain::delivery::{DeliveryState, SkipCode};
+use postbridge::domain::ids::{DestinationId, Occasion};
+use postbridge::domain::remark::Remark;
+use postbridge::domain::status::Status;
+use postbridge::domain::time::DAY_MS;
+use postbridge::store::ClaimRequest;
+use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Kv};
+use postbridge::store::memory::{FaultAt, Memory};
+
+use crate::support::dispatch_fixture::{DispatchFixture, PROBE_EVERY_MS, TAKEN, Target, draft, plan, until};
+use crate::support::scripted_platform::{Act, Gate, Standin};
+
+async fn taking() -> Standin {
+    Standin::start(|_| Act::ok(TAKEN)).await
+}
+
+/// Does this to every request once its gate is open.
+async fn behind_a_gate(act: Act) -> (Standin, Gate) {
+    let gate = Gate::shut();
+    let kept = gate.clone();
+    (Standin::start(move |_| Act::Behind(kept.clone(), Box::new(act.clone()))).await, gate)
+}
+
+/// Takes events from those who know the good token.
+async fn guarded() -> Standin {
+    Standin::start(|received| match received.header("authorization") {
+        Some("Bearer good") => Act::ok(TAKEN),
+        _ => Act::status(401, "who are you?"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_conversion_that_is_rejected_before_it_was_sent_is_skipped() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let sale = fixture.sale("t").await;
+    assert_eq!(fixture.tell("t", Status::Rejected, None).await, sale);
+    let dispatch = fixture.dispatch(&targets);
+    let (delivery, _) = fixture.reaches(sale, "skipped").await;
+    assert!(matches!(delivery.state, DeliveryState::Skipped { reason, .. } if reason.contains("rejected")));
+    assert_eq!(platform.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_second_approval_never_sends_twice() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sale = fixture.sale("t").await;
+    fixture.reaches(sale, "delivered").await;
+    for status in [Status::Rejected, Status::Approved, Status::Pending, Status::Approved] {
+        fixture.tell("t", status, None).await;
+    }
+    // Another sale goes through the same lane after all that.
+    let marker = fixture.sale("marker").await;
+    fixture.reaches(marker, "delivered").await;
+    let told = platform.received();
+    assert_eq!(told.iter().filter(|request| request.json()["transaction"] == "t").count(), 1);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_before_it_knew() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sale = fixture.sale("t").await;
+    fixture.reaches(sale, "delivered").await;
+    fixture.tell("t", Status::Rejected, None).await;
+    platform.wait_for(2).await;
+    let ids: HashSet<String> =
+        platform.received().iter().map(|request| request.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "one event id over all occasions");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn after_a_withdrawal_a_change_of_what_was_sent_names_ids_alone_and_nothing_new_is_sent() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let told = |transaction: &str, status: Status, ad_user_data: bool| {
+        let mut told = draft(transaction, status);
+        told.traits.0.insert(Trait::Email, "ann@example.com".to_owned());
+        told.consent = Consent { ad_user_data: Some(ad_user_data), ad_personalization: None };
+        told
+    };
+    let sold = fixture.arrive(told("t", Status::Approved, true)).await;
+    fixture.reaches(sold, "delivered").await;
+    fixture.arrive(told("t", Status::Rejected, false)).await;
+    platform.wait_for(2).await;
+    let fresh = fixture.arrive(told("u", Status::Approved, false)).await;
+    let (delivery, _) = fixture.reaches(fresh, "skipped").await;
+    let DeliveryState::Skipped { code, .. } = delivery.state else { panic!("{delivery:?}") };
+    assert_eq!(code, Some(SkipCode::ConsentDenied));
+    dispatch.stop(Duration::from_secs(5)).await;
+    let bodies: Vec<Value> = platform.received().iter().map(|request| request.json()).collect();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    assert_eq!((&bodies[0]["email"], &bodies[1]["email"]), (&json!("ann@example.com"), &Value::Null));
+    assert_eq!((&bodies[0]["id"], &bodies[0]["transaction"]), (&bodies[1]["id"], &bodies[1]["transaction"]));
+    let history = fixture.store.conversion(sold).await.unwrap().unwrap().conversion.history;
+    assert!(history[0].what.contains(&"ad_user_data: granted → denied".to_owned()), "{history:?}");
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_remark() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let mut told = draft("t", Status::Approved);
+    told.consent = Consent { ad_user_data: Some(true), ad_personalization: Some(false) };
+    let sold = fixture.arrive(told).await;
+    let (_, attempts) = fixture.reaches(sold, "delivered").await;
+    assert_eq!(attempts[0].remarks, [Remark::PersonalizationNotExpressed]);
+    let agreed = fixture.sale("u").await;
+    assert_eq!(fixture.reaches(agreed, "delivered").await.1[0].remarks, []);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_change_that_comes_while_the_first_telling_is_out_is_told_after_it() {
+    let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sale = fixture.sale("t").await;
+    platform.wait_for(1).await;
+    fixture.tell("t", Status::Rejected, None).await;
+    gate.open();
+    platform.wait_for(2).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+    let told: Vec<(Occasion, &str)> =
+        fixture.deliveries(sale).await.iter().map(|(one, _)| (one.occasion, one.state.word())).collect();
+    assert_eq!(told, [(Occasion::First, "delivered"), (Occasion::Change(1), "delivered")]);
+}
+
+#[tokio::test]
+async fn a_destination_that_hears_of_changes_is_not_told_of_the_rejection_of_what_it_never_knew() {
+    let platform = taking().await;
+    let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&targets);
+    let sale = fixture.tell("t", Status::Pending, None).await;
+    fixture.tell("t", Status::Approved, None).await;
+    fixture.tell("t", Status::Rejected, None).await;
+    let dispatch = fixture.dispatch(&targets);
+    let (delivery, _) = fixture.reaches(sale, "skipped").await;
+    assert_eq!(delivery.occasion, Occasion::Change(1), "approved was the first that would be told");
+    assert_eq!(platform.count(), 0);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn two_claims_never_hand_out_the_same_delivery() {
+    let targets = [Target::new("a", "http://127.0.0.1:1".to_owned())];
+    let fixture = DispatchFixture::new(&targets);
+    fixture.sales("t", 200).await;
+    let claim = || {
+        let request = ClaimRequest {
+            destination: DestinationId::parse("a").unwrap(),
+            now: fixture.clock.now().plus_millis(1),
+            fresh: 30,
+            retries: 30,
+            due_from: None,
+        };
+        fixture.store.claim(request)
+    };
+    let claims = futures_util::future::join_all((0..10).map(|_| claim())).await;
+    let handed: Vec<String> =
+        claims.into_iter().flat_map(|claim| claim.unwrap().work).map(|work| work.id.to_string()).collect();
+    assert_eq!(handed.len(), 200);
+    assert_eq!(handed.iter().collect::<HashSet<_>>().len(), 200);
+}
+
+#[tokio::test]
+async fn two_dispatches_over_one_store_send_every_delivery_once() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let sales = fixture.sales("t", 200).await;
+    let (one, other) = (fixture.dispatch(&targets), fixture.dispatch(&targets));
+    fixture.all_reach(&sales, "delivered").await;
+    assert_eq!(platform.count(), 200);
+    one.stop(Duration::from_secs(5)).await;
+    other.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_refused_account_parks_the_queue_burns_no_attempts_and_a_probe_frees_it() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let clock = Clock::fixed(Clock::system().now());
+    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let dispatch = fixture.dispatch(&targets);
+    let sales = fixture.sales("t", 20).await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    // Two probes, each when the one before is on record: until then its delivery is still in hand, and the
+    // next oldest would ask. The rest of the queue stays untouched.
+    for asked in 1..=2 {
+        fixture.has_attempts(sales[0], asked).await;
+        clock.set(clock.now().plus_millis(PROBE_EVERY_MS));
+    }
+    fixture.has_attempts(sales[0], 3).await;
+    for sale in &sales {
+        let (delivery, _) = fixture.delivery(*sale).await;
+        assert_eq!((delivery.state.word(), delivery.attempts), ("waiting", 0));
+    }
+    let asked: HashSet<String> =
+        platform.received().iter().map(|request| request.json()["transaction"].to_string()).collect();
+    assert_eq!((platform.count(), asked.len()), (3, 1), "the oldest asks: {asked:?}");
+    platform.script(|_| Act::ok(TAKEN));
+    clock.set(clock.now().plus_millis(PROBE_EVERY_MS));
+    fixture.all_reach(&sales, "delivered").await;
+    assert_eq!(dispatch.states()[0].parked, None);
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_reload_with_a_good_token_probes_a_parked_destination_at_once() {
+    let platform = guarded().await;
+    let bad = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&bad);
+    let mut pace = crate::support::dispatch_fixture::quick();
+    pace.probe_every_ms = DAY_MS;
+    let dispatch = postbridge::dispatch::Dispatch::start_at_pace(
+        Arc::clone(&fixture.store),
+        plan(&bad),
+        fixture.clock.clone(),
+        pace,
+    );
+    let sale = fixture.sale("t").await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    dispatch.reload(plan(&[Target { token: "good", ..bad[0].clone() }]));
+    let (delivery, attempts) = fixture.reaches(sale, "delivered").await;
+    assert_eq!((delivery.attempts, attempts.len()), (1, 2), "the refused attempt is kept, not counted");
+    until("unparked", || dispatch.states()[0].parked.is_none()).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_waits_at_a_parked_destination_still_dies_of_age() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let clock = Clock::fixed(Clock::system().now());
+    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let dispatch = fixture.dispatch(&targets);
+    let sales = fixture.sales("t", 100).await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    clock.set(clock.now().plus_millis(7 * DAY_MS + 1));
+    fixture.all_reach(&sales, "dead").await;
+    let young = fixture.sale("young").await;
+    assert_eq!(fixture.delivery(young).await.0.state.word(), "waiting");
+    assert!(dispatch.states()[0].parked.is_some());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait() {
+    let platform = guarded().await;
+    let targets = [Target { token: "bad", ..Target::new("a", platform.url("")) }];
+    let clock = Clock::fixed(Clock::system().now());
+    let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
+    let dispatch = fixture.dispatch(&targets);
+    fixture.sale("parks").await;
+    until("parked", || dispatch.states()[0].parked.is_some()).await;
+    // Two hundred of one moment and two hundred of as many, all young; then one about an old event.
+    let young = fixture.sales("young", 200).await;
+    for n in 0..200 {
+        clock.set(clock.now().plus_millis(1));
+        fixture.sale(&format!("younger-{n}")).await;
+    }
+    clock.set(clock.now().plus_millis(1));
+    let happened = clock.now().plus_millis(-6 * DAY_MS);
+    let old = fixture.tell("old", Status::Approved, Some(happened)).await;
+    clock.set(clock.now().plus_millis(DAY_MS + 1));
+    fixture.reaches(old, "dead").await;
+    assert_eq!(fixture.delivery(young[0]).await.0.state.word(), "waiting");
+    assert_eq!(fixture.store.backlog(clock.now())[0].waiting, 401);
+    // What was passed is free again: once the account is good, all of it leaves.
+    platform.script(|_| Act::ok(TAKEN));
+    clock.set(clock.now().plus_millis(1_000));
+    fixture.all_reach(&young, "delivered").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_in_flight() {
+    let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
+    let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sales = fixture.sales("t", 5).await;
+    platform.wait_for(1).await;
+    // The stop has begun when the answer is let go: until then the one place is taken.
+    let answered = async { gate.open() };
+    futures_util::future::join(dispatch.stop(Duration::from_secs(5)), answered).await;
+    let mut words = Vec::new();
+    for sale in sales {
+        words.push(fixture.delivery(sale).await.0.state.word());
+    }
+    assert_eq!(words.iter().filter(|word| **word == "delivered").count(), 1, "{words:?}");
+    assert_eq!(words.iter().filter(|word| **word == "waiting").count(), 4, "{words:?}");
+    assert_eq!(platform.count(), 1, "nothing more was claimed");
+}
+
+#[tokio::test]
+async fn a_stop_whose_grace_ends_gives_the_rest_back() {
+    let platform = Standin::start(|_| Act::Hang).await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sale = fixture.sale("t").await;
+    platform.wait_for(1).await;
+    dispatch.stop(Duration::from_millis(20)).await;
+    assert_eq!(fixture.delivery(sale).await.0.attempts, 0);
+    platform.script(|_| Act::ok(TAKEN));
+    let again = fixture.dispatch(&targets);
+    fixture.reaches(sale, "delivered").await;
+    let ids: HashSet<String> = platform.received().iter().map(|r| r.json()["id"].to_string()).collect();
+    assert_eq!((platform.count(), ids.len()), (2, 1));
+    again.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight() {
+    let (slow, gate) = behind_a_gate(Act::ok(TAKEN)).await;
+    let (fine, moved) = (taking().await, taking().await);
+    let targets = [
+        Target::new("slow", slow.url("")),
+        Target::new("fine", fine.url("")),
+        Target::new("new", moved.url("")),
+    ];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets[..2]);
+    let sale = fixture.sale("one").await;
+    slow.wait_for(1).await;
+    fine.wait_for(1).await;
+    // `slow` is taken out while it answers, `fine` moves, `new` comes.
+    dispatch.reload(plan(&[Target::new("fine", moved.url("")), targets[2].clone()]));
+    let names: Vec<String> = dispatch.states().iter().map(|state| state.destination.to_string()).collect();
+    assert_eq!(names, ["fine", "new"]);
+    fixture.sale("two").await;
+    moved.wait_for(3).await;
+    assert_eq!(fine.count(), 1);
+    assert_eq!(slow.count(), 1);
+    gate.open();
+    let delivered = || async {
+        let all = fixture.deliveries(sale).await;
+        all.iter().filter(|(delivery, _)| delivery.state.word() == "delivered").count()
+    };
+    for _ in 0..1_000 {
+        if delivered().await == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(delivered().await, 3, "what was in flight at `slow` was recorded");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_would_be_tried_again_at_a_destination_that_is_gone_waits_and_goes_on_when_it_is_put_back() {
+    let (platform, gate) = behind_a_gate(Act::status(503, "")).await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let sale = fixture.sale("t").await;
+    platform.wait_for(1).await;
+    dispatch.reload(plan(&[]));
+    gate.open();
+    fixture.has_attempts(sale, 1).await;
+    let (delivery, attempts) = fixture.delivery(sale).await;
+    assert_eq!((delivery.attempts, attempts[0].judgement.word()), (1, "retry"));
+    assert!(matches!(delivery.state, DeliveryState::Waiting { .. }), "{delivery:?}");
+    let gentle = taking().await;
+    dispatch.reload(plan(&[Target::new("a", gentle.url(""))]));
+    fixture.reaches(sale, "delivered").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_lane_claims_by_itself_what_was_waiting_before_it_started() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url(""))];
+    let fixture = DispatchFixture::new(&targets);
+    let sales = fixture.sales("t", 500).await;
+    let dispatch = fixture.dispatch(&targets);
+    fixture.all_reach(&sales, "delivered").await;
+    assert_eq!(platform.count(), 500);
+    until("counted", || dispatch.states()[0].delivered == 500).await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_and_ends_every_lane() {
+    let platform = taking().await;
+    let targets = [Target::new("a", platform.url("")), Target::new("b", platform.url(""))];
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let fixture = DispatchFixture::on(Arc::new(store), &targets);
+    fixture.sale("t").await;
+    memory.fail(FaultAt::BeforeWrite, 0, "no space left on device");
+    let dispatch = fixture.dispatch(&targets);
+    let mut faults = dispatch.faults();
+    let fault = tokio::time::timeout(Duration::from_secs(5), faults.wait_for(Option::is_some)).await;
+    let told = fault.unwrap().unwrap().clone().unwrap().to_string();
+    assert!(told.contains("no space left on device"), "{told}");
+    let begun = postbridge::clock::stopwatch();
+    dispatch.stop(Duration::from_secs(5)).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "the lanes had ended by themselves");
+}
+
+#[tokio::test]
+async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_lane() {
+    let memory = Memory::new();
+    let disk = memory.clone();
+    let platform = Standin::start(move |received| {
+        if received.number == 0 {
+            let mut batch = Batch::default();
+            batch.put([b"C", &1u64.to_be_bytes()[..]].concat(), b"\x01 not a conversion".to_vec());
+            disk.commit(batch, &mut |_| {}).unwrap();
+        }
+        Act::ok(TAKEN)
+    })
+    .await;
+    let targets = [Target::new("a", platform.url(""))];
+    let store = Embedded::open(Arc::new(memory)).unwrap();
+    let fixture = DispatchFixture::on(Arc::new(store), &targets);
+    let dispatch = fixture.dispatch(&targets);
+    fixture.sale("damaged").await;
+    platform.wait_for(1).await;
+    let sales = fixture.sales("t", 20).await;
+    fixture.all_reach(&sales, "delivered").await;
+    assert!(dispatch.faults().borrow().is_none());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn counters_say_what_happened_by_destination_and_class() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _bound = metrics::set_default_local_recorder(&recorder);
+    let platform = Standin::start(|received| match received.number {
+        0 => Act::status(503, "busy"),
+        1 => Act::ok(TAKEN),
+        _ => Act::status(400, "a reason of many words"),
+    })
+    .await;
+    let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
+    let fixture = DispatchFixture::new(&targets);
+    let dispatch = fixture.dispatch(&targets);
+    let first = fixture.sale("t").await;
+    fixture.reaches(first, "delivered").await;
+    let second = fixture.sale("u").await;
+    fixture.reaches(second, "dead").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+    let text = recorder.handle().render();
+    for line in [
+        "postbridge_attempts_total{destination=\"a\",class=\"retry\"} 1",
+        "postbridge_attempts_total{destination=\"a\",class=\"delivered\"} 1",
+        "postbridge_attempts_total{destination=\"a\",class=\"rejected\"} 1",
+        "postbridge_dead_total{destination=\"a\",reason=\"rejected\"} 1",
+        "postbridge_delivery_seconds_count{destination=\"a\",try=\"retry\"} 1",
+        "postbridge_in_flight{destination=\"a\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("many words"));
+}

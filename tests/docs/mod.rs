@@ -1,0 +1,4 @@
+//! The documentation is true.
+
+mod readme;
+mod watching;

@@ -1,0 +1,7 @@
+//! Whole journeys through a built `serve`, from outside.
+
+mod addresses;
+mod main_job;
+mod nginx;
+mod readme_steps;
+mod real_senders;

@@ -1,0 +1,48 @@
+//! What `/metrics` shows of a relay that has just begun: every number explained, every counter at 0.
+
+use std::collections::BTreeSet;
+
+use crate::support::relay::{Setup, TOKEN, ask};
+
+fn metrics() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::cake_to_meta(folder.path(), "127.0.0.1:9".parse().unwrap()).start();
+    let accepted = relay.postback("cake-test", b"s2=c1&tid=t1&price=7");
+    assert_eq!(accepted.status, 200, "{}", accepted.text());
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+    );
+    let answer = ask(relay.address, request.as_bytes()).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.text()
+}
+
+#[test]
+fn every_number_of_metrics_says_what_it_is() {
+    let text = metrics();
+    let named = |head: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(head));
+        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let (typed, explained) = (named("# TYPE "), named("# HELP "));
+    assert!(typed.len() >= 12, "{text}");
+    let bare: Vec<_> = typed.difference(&explained).collect();
+    assert!(bare.is_empty(), "{bare:?} have no HELP in\n{text}");
+}
+
+#[test]
+fn the_first_death_raises_a_counter_that_stood_at_0() {
+    let text = metrics();
+    for line in [
+        "postbridge_dead_total{destination=\"meta-main\",reason=\"rejected\"} 0",
+        "postbridge_dead_total{destination=\"meta-main\",reason=\"gave_up\"} 0",
+        "postbridge_skipped_total{destination=\"meta-main\",reason=\"unfit\"} 0",
+        "postbridge_attempts_total{destination=\"meta-main\",class=\"delivered\"} 0",
+        "postbridge_attempts_total{destination=\"meta-main\",class=\"retry\"} 0",
+        "postbridge_parked{destination=\"meta-main\"} 0",
+        "postbridge_breaker_open{destination=\"meta-main\"} 0",
+        "postbridge_on_hold{destination=\"meta-main\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

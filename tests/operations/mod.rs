@@ -1,0 +1,8 @@
+//! What operators rely on: health, metrics, disk space, permissions, clocks.
+
+mod clock_rule;
+pub mod disk_space;
+mod file_permissions;
+mod health_and_limits;
+mod metrics_page;
+mod open_files;

@@ -1,0 +1,136 @@
+//! Campaigns that tell one host share its places, its rate and its breaker; thousands that wait cost little.
+
+use std::time::Duration;
+
+use postbridge::dispatch::ward::HOST_PLACES;
+use postbridge::template::destination::mode::Mode;
+
+use crate::outgoing::postbacks::{Told, dispatch, fixture, plan, sale, taking, words};
+use crate::support::dispatch_fixture::until;
+use crate::support::scripted_platform::{Act, Standin};
+
+#[tokio::test]
+async fn campaigns_that_tell_one_host_share_its_rate() {
+    let tracker = taking().await;
+    let told: Vec<Told> =
+        ["1", "2", "3"].map(|id| Told { max_per_second: Some(40), ..Told::to(id, &tracker) }).into();
+    let fixture = fixture(&told);
+    let mut sales = Vec::new();
+    for n in 0..20 {
+        for campaign in ["1", "2", "3"] {
+            sales.push(sale(&fixture, &format!("k{campaign}-{n}"), campaign).await);
+        }
+    }
+    let begun = postbridge::clock::stopwatch();
+    let dispatch = dispatch(&fixture, &told);
+    fixture.all_reach(&sales, "delivered").await;
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1_300), "60 at 40 a second took {took:?}");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
+    let tracker = taking().await;
+    let off = Told { mode: Mode::Off, max_per_second: Some(1), ..Told::to("1", &tracker) };
+    let told = [off, Told::to("2", &tracker)];
+    let fixture = fixture(&told);
+    let mut sales = Vec::new();
+    for n in 0..20 {
+        sales.push(sale(&fixture, &format!("k{n}"), "2").await);
+    }
+    let begun = postbridge::clock::stopwatch();
+    let dispatch = dispatch(&fixture, &told);
+    fixture.all_reach(&sales, "delivered").await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(8), "20 without a limit took {took:?}");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn campaigns_that_tell_one_host_share_its_places() {
+    let tracker =
+        Standin::start(|_| Act::After(Duration::from_millis(30), Box::new(Act::status(200, "")))).await;
+    let told: Vec<Told> = ["1", "2", "3", "4"].map(|id| Told::to(id, &tracker)).into();
+    let fixture = fixture(&told);
+    let mut sales = Vec::new();
+    for n in 0..25 {
+        for campaign in ["1", "2", "3", "4"] {
+            sales.push(sale(&fixture, &format!("k{campaign}-{n}"), campaign).await);
+        }
+    }
+    let dispatch = dispatch(&fixture, &told);
+    fixture.all_reach(&sales, "delivered").await;
+    assert!(tracker.connections() <= HOST_PLACES, "{} at once", tracker.connections());
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
+    let sick = Standin::start(|_| Act::status(500, "down")).await;
+    let well = taking().await;
+    let told = [Told::to("1", &sick), Told::to("2", &sick), Told::to("3", &well)];
+    let fixture = fixture(&told);
+    let dispatch = dispatch(&fixture, &told);
+    for n in 0..10 {
+        sale(&fixture, &format!("s{n}"), "1").await;
+    }
+    let open = |id: &str| {
+        let states = dispatch.states();
+        states.iter().any(|state| state.destination.as_str() == id && state.open_until.is_some())
+    };
+    until("the host's breaker is open", || open("campaign:1")).await;
+    assert!(open("campaign:2"), "one breaker a host");
+    assert!(!open("campaign:3"));
+    until("what was out is back", || dispatch.states().iter().all(|state| state.in_flight == 0)).await;
+    let asked = sick.count();
+    let kept_back = sale(&fixture, "x", "2").await;
+    let healthy = sale(&fixture, "y", "3").await;
+    fixture.reaches(healthy, "delivered").await;
+    assert_eq!(words(&fixture.deliveries(kept_back).await), ["waiting"]);
+    assert_eq!(sick.count(), asked, "nothing is sent to a host that rests");
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_another_host_goes_on() {
+    let sick = Standin::start(|_| Act::status(500, "down")).await;
+    let well = taking().await;
+    let told = [Told::to("1", &sick), Told::to("2", &sick)];
+    let fixture = fixture(&told);
+    let dispatch = dispatch(&fixture, &told);
+    let mut sales = Vec::new();
+    for n in 0..10 {
+        sales.push(sale(&fixture, &format!("s{n}"), "1").await);
+    }
+    until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
+    dispatch.reload(plan(&[Told::to("1", &well), Told::to("2", &sick)]));
+    let states = dispatch.states();
+    assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
+    fixture.all_reach(&sales, "delivered").await;
+    dispatch.stop(Duration::from_secs(5)).await;
+}
+
+/// How often this test's own runtime has woken up to do something. Unlike processor time it counts neither
+/// what other tests of the process do nor how slow the machine is.
+pub fn wake_ups() -> u64 {
+    tokio::runtime::Handle::current().metrics().worker_park_count(0)
+}
+
+#[tokio::test]
+async fn two_thousand_campaigns_that_wait_wake_nothing() {
+    let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
+    let told: Vec<Told> = campaigns
+        .iter()
+        .map(|id| Told::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
+        .collect();
+    let fixture = fixture(&[]);
+    let dispatch = dispatch(&fixture, &told);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let before = wake_ups();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let woken = wake_ups() - before;
+    println!("2,000 lanes woke up {woken} times in 3 s");
+    assert!(woken < 300, "{woken} wake-ups in 3 s");
+    dispatch.stop(Duration::from_secs(5)).await;
+}

@@ -1,0 +1,4 @@
+//! Sending: what is received from a platform, and which addresses are reached.
+
+mod client;
+mod guard;

@@ -1,0 +1,105 @@
+//! The store's guarantees about daily caps of conversions, for every implementation.
+
+use postbridge::domain::status::Status;
+use postbridge::store::{Receipt, Store};
+
+use crate::support::offer_fixture::*;
+use crate::support::store_fixture::*;
+
+conformance! {
+    a_cap_lets_through_exactly_as_many_as_it_says,
+    a_new_utc_day_begins_with_every_place_free,
+    a_conversion_that_is_scrubbed_later_gives_its_place_back,
+    a_scrub_taken_back_takes_a_place_above_the_cap,
+    the_conversion_whose_click_comes_is_not_counted_against_itself,
+    conversions_that_a_click_brings_to_an_offer_keep_its_cap_together,
+}
+
+fn passed(store: &dyn Store, told: &[Receipt]) -> usize {
+    told.iter().filter(|told| now_of(store, told).status != Status::Scrubbed).count()
+}
+
+fn a_cap_lets_through_exactly_as_many_as_it_says(engine: &Engine) {
+    let store = engine.open();
+    let rules = rules_of(&[capped("565", 7), capped("566", 5)]);
+    store.govern(rules.clone());
+    let sales = |from: i32| {
+        (from..from + 40)
+            .map(|n| sale(&format!("t{n}")).brought_to(if n % 2 == 0 { "565" } else { "566" }).arrival())
+    };
+    let first = arrive_together(&*store, sales(0));
+    assert_eq!(passed(&*store, &first), 12);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        store.govern(rules.clone());
+        let later = arrive_together(store, sales(if reopened { 200 } else { 100 }));
+        assert_eq!(passed(store, &later), 0, "every place is taken still");
+    });
+}
+
+fn a_new_utc_day_begins_with_every_place_free(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules_of(&[capped("565", 1)]));
+    let told = |name: &str, time: i64| arrive(&*store, sale(name).brought_to("565").at(at(time)).arrival());
+    let told = [told("a", DAY - 1), told("b", DAY - 1), told("c", DAY), told("d", DAY)];
+    let status = |told: &Receipt| now_of(&*store, told).status;
+    let (yes, no) = (Status::Approved, Status::Scrubbed);
+    assert_eq!(told.iter().map(status).collect::<Vec<_>>(), [yes, no, yes, no]);
+}
+
+fn a_conversion_that_is_scrubbed_later_gives_its_place_back(engine: &Engine) {
+    let store = engine.open();
+    let rules = rules_of(&[capped("565", 1)]);
+    store.govern(rules.clone());
+    let first = arrive(&*store, sale("first").brought_to("565").arrival());
+    set_status(&*store, first.postback, Status::Rejected, at(1));
+    let refused = arrive(&*store, sale("second").brought_to("565").arrival());
+    assert_eq!(now_of(&*store, &refused).status, Status::Scrubbed, "a rejected one keeps its place");
+    // In one go: the sale after it sees the place that the scrub gave back.
+    let which = postbridge::store::ConversionRef::Number(first.postback);
+    let scrubbed = store.set_status(which, by_network(Status::Scrubbed), at(2));
+    let third = store.arrive(sale("third").brought_to("565").arrival());
+    wait(scrubbed).unwrap();
+    let third = wait(third).unwrap();
+    before_and_after_reopening(engine, store, |store, reopened| {
+        store.govern(rules.clone());
+        assert_eq!(now_of(store, &third).status, Status::Approved);
+        let name = if reopened { "fifth" } else { "fourth" };
+        let full = arrive(store, sale(name).brought_to("565").arrival());
+        assert_eq!(now_of(store, &full).status, Status::Scrubbed);
+    });
+}
+
+fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules_of(&[capped("565", 1)]));
+    let first = arrive(&*store, sale("first").brought_to("565").arrival());
+    let second = arrive(&*store, sale("second").brought_to("565").arrival());
+    set_status(&*store, second.postback, Status::Approved, at(1));
+    set_status(&*store, first.postback, Status::Scrubbed, at(2));
+    let third = arrive(&*store, sale("third").brought_to("565").arrival());
+    assert_eq!(now_of(&*store, &third).status, Status::Scrubbed, "the second has the place");
+}
+
+fn the_conversion_whose_click_comes_is_not_counted_against_itself(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules_of(&[capped("565", 1)]));
+    let told = arrive(&*store, sale("t1").brought_to("565").click("c1").arrival());
+    assert_eq!(now_of(&*store, &told).status, Status::Approved);
+    let mut click = click("c1");
+    click.passage.placement = Some(placed("565", "8599"));
+    wait(store.record_click(unscreened(click))).unwrap();
+    let now = now_of(&*store, &told);
+    assert_eq!((now.status, now.attribution.is_matched()), (Status::Approved, true));
+}
+
+fn conversions_that_a_click_brings_to_an_offer_keep_its_cap_together(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules_of(&[capped("565", 2)]));
+    let waiting = (0..5).map(|n| sale(&format!("t{n}")).click("c1").arrival());
+    let told = arrive_together(&*store, waiting);
+    let mut click = click("c1");
+    click.passage.placement = Some(placed("565", "8599"));
+    wait(store.record_click(unscreened(click))).unwrap();
+    assert_eq!(passed(&*store, &told), 2);
+    assert!(told.iter().all(|told| now_of(&*store, told).attribution.is_matched()));
+}

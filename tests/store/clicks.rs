@@ -1,0 +1,368 @@
+//! The store's guarantees about screened clicks and visitors, for every implementation.
+
+use std::sync::Arc;
+
+use postbridge::domain::attribution::Attribution;
+use postbridge::domain::click::{Agent, Click, ClickKind, Passage};
+use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
+use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
+use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
+use postbridge::domain::offer::Model;
+use postbridge::domain::offer::{Caps, Offer, Placement};
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::time::Time;
+use postbridge::store::embedded::Embedded;
+use postbridge::store::memory::{FaultAt, Memory};
+use postbridge::store::{ClickArrival, ClickFilter, ClickReceipt, ClickRecorded, Screening, Store};
+
+use crate::store::click_lists::listed;
+use crate::support::offer_fixture::offer;
+use crate::support::store_fixture::*;
+
+conformance! {
+    of_equal_clicks_that_come_at_once_all_but_one_are_duplicates,
+    a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only,
+    a_blocked_duplicate_does_not_lengthen_the_window,
+    what_repeats_are_told_by_can_be_changed_at_any_time,
+    a_cap_lets_exactly_as_many_clicks_through_as_it_says,
+    a_cap_begins_anew_with_every_utc_day,
+    a_click_that_is_told_again_is_not_counted_again,
+    what_is_no_visit_counts_for_nothing,
+    verdicts_are_kept_and_a_second_telling_changes_none,
+    a_click_that_an_own_server_tells_is_not_screened,
+    a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch,
+    a_click_and_its_visitors_sale_meet_however_close_they_come,
+    a_blocked_click_earns_nothing_for_its_visitor,
+    of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at,
+    however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch,
+}
+
+pub const VISITOR: &str = "visitor-0123456789";
+
+/// What decides: the offer 565, and the filters.
+pub fn rules(offers: &[Offer], filters: FilterRules) -> Arc<Rulebook> {
+    let offers = offers.iter().map(|offer| (offer.id.clone(), Arc::new(offer.clone()))).collect();
+    let rules = sale("any").rules();
+    Arc::new(Rulebook { offers, filters, ..Rulebook::clone(&rules) })
+}
+
+pub fn duplicates(mode: FilterMode, by: DuplicateBy) -> FilterRules {
+    let duplicate = Some(DuplicateRule { mode, window_ms: HOUR, by });
+    FilterRules { duplicate, ..FilterRules::default() }
+}
+
+pub fn capped(clicks_per_day: u64) -> Offer {
+    Offer { caps: Caps { clicks_per_day: Some(clicks_per_day), ..Caps::default() }, ..offer("565") }
+}
+
+/// A click of a browser on an offer by campaign 8599.
+pub fn visit(id: &str, time: Time) -> Click {
+    let placement = Placement {
+        offer: OfferId::parse("565").unwrap(),
+        campaign: CampaignId::parse("8599").ok(),
+        affiliate: AffiliateId::parse("200").ok(),
+        creative: None,
+    };
+    let passage =
+        Passage { placement: Some(placement), visitor: VisitorId::parse(VISITOR).ok(), ..Passage::default() };
+    Click { at: time, recorded_at: time, passage, ..click(id) }
+}
+
+pub fn by(mut click: Click, visitor: &str) -> Click {
+    click.passage.visitor = VisitorId::parse(visitor).ok();
+    click
+}
+
+pub fn on(mut click: Click, offer: &str) -> Click {
+    click.passage.placement.as_mut().unwrap().offer = OfferId::parse(offer).unwrap();
+    click
+}
+
+pub fn screened(click: Click) -> ClickArrival {
+    ClickArrival { click, screening: Screening::Filters }
+}
+
+pub fn tell(store: &dyn Store, click: Click) -> ClickReceipt {
+    wait(store.record_click(screened(click))).unwrap()
+}
+
+fn is_hit(receipt: &ClickReceipt, filter: Filter) -> bool {
+    receipt.click.passage.verdicts.iter().any(|verdict| verdict.filter == filter && verdict.hit.is_some())
+}
+
+/// Tells all at once, from four threads, and gives the receipts.
+fn at_once(store: &Arc<dyn Store>, clicks: Vec<Click>) -> Vec<ClickReceipt> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for click in clicks {
+            let store = Arc::clone(store);
+            tasks.spawn(async move { store.record_click(screened(click)).await.unwrap() });
+        }
+        tasks.join_all().await
+    })
+}
+
+fn of_equal_clicks_that_come_at_once_all_but_one_are_duplicates(engine: &Engine) {
+    for (number, rule) in
+        [DuplicateBy::Cookie, DuplicateBy::Ip, DuplicateBy::IpAndAgent].into_iter().enumerate()
+    {
+        let store = engine.open();
+        store.govern(rules(&[offer("565")], duplicates(FilterMode::Enforce, rule)));
+        let offer = format!("{number}");
+        let clicks = (0..64).map(|n| on(visit(&format!("{number}-{n}"), at(0)), &offer));
+        let receipts = at_once(&store, clicks.collect());
+        let hit: Vec<bool> = receipts.iter().map(|receipt| is_hit(receipt, Filter::Duplicate)).collect();
+        assert_eq!(hit.iter().filter(|hit| **hit).count(), 63, "{rule:?}");
+        let blocked: Vec<bool> = receipts.iter().map(|told| told.click.passage.is_blocked()).collect();
+        assert_eq!(blocked, hit);
+    }
+}
+
+fn a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only(engine: &Engine) {
+    let rules = rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie));
+    let store = engine.open();
+    store.govern(Arc::clone(&rules));
+    assert!(!is_hit(&tell(&*store, visit("first", at(0))), Filter::Duplicate));
+    drop(store);
+    let store = engine.open();
+    store.govern(rules);
+    let told = |click| is_hit(&tell(&*store, click), Filter::Duplicate);
+    assert!(!told(on(visit("elsewhere", at(1)), "9")));
+    assert!(!told(by(visit("another", at(1)), "another-9876543210")));
+    let second = tell(&*store, visit("second", at(HOUR - 1)));
+    let reason = second.click.passage.verdicts[0].hit.as_deref().unwrap();
+    assert_eq!(reason, "the click first came from the same visitor less than 3600 s before");
+    assert!(second.click.passage.is_billable(), "it is only observed");
+    assert!(told(visit("third", at(2 * HOUR - 2))), "the second counts, so it begins the window anew");
+    assert!(!told(visit("fourth", at(3 * HOUR - 2))));
+}
+
+fn a_blocked_duplicate_does_not_lengthen_the_window(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[offer("565")], duplicates(FilterMode::Enforce, DuplicateBy::IpAndAgent)));
+    let told = |id, time| is_hit(&tell(&*store, visit(id, time)), Filter::Duplicate);
+    assert!(!told("first", at(0)));
+    assert!(told("second", at(HOUR - 1)));
+    assert!(!told("third", at(HOUR)));
+    let mut other_agent = visit("fourth", at(HOUR));
+    other_agent.user_agent = Some("another".to_owned());
+    assert!(!is_hit(&tell(&*store, other_agent), Filter::Duplicate));
+}
+
+fn what_repeats_are_told_by_can_be_changed_at_any_time(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[offer("565")], FilterRules::default()));
+    tell(&*store, visit("first", at(0)));
+    let mut again = by(visit("second", at(1)), "another-9876543210");
+    store.govern(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    assert!(!is_hit(&tell(&*store, again.clone()), Filter::Duplicate), "another cookie");
+    store.govern(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Ip)));
+    again.id = click_id("third");
+    assert!(is_hit(&tell(&*store, again), Filter::Duplicate), "the same address");
+}
+
+fn a_cap_lets_exactly_as_many_clicks_through_as_it_says(engine: &Engine) {
+    let rules = rules(&[capped(10)], FilterRules::default());
+    let batch = |name: &str| (0..25).map(|n| visit(&format!("{name}{n}"), at(n))).collect::<Vec<Click>>();
+    let billable = |receipts: &[ClickReceipt]| {
+        receipts.iter().filter(|receipt| receipt.click.passage.is_billable()).count()
+    };
+    let store = engine.open();
+    store.govern(Arc::clone(&rules));
+    let told = at_once(&store, batch("a").into_iter().take(4).collect());
+    assert_eq!(billable(&told), 4);
+    drop(store);
+    let store = engine.open();
+    store.govern(Arc::clone(&rules));
+    assert_eq!(billable(&at_once(&store, batch("b"))), 6);
+    drop(store);
+    let store = engine.open();
+    store.govern(rules);
+    let told = at_once(&store, batch("c"));
+    assert_eq!(billable(&told), 0);
+    let reason = told[0].click.passage.verdicts[0].hit.as_deref();
+    assert_eq!(reason, Some("the offer has had its 10 clicks of this UTC day"));
+    assert!(tell(&*store, on(visit("other", at(0)), "9")).click.passage.is_billable());
+}
+
+fn a_cap_begins_anew_with_every_utc_day(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[capped(1)], FilterRules::default()));
+    let told = |id, time| is_hit(&tell(&*store, visit(id, time)), Filter::Cap);
+    assert!(!told("a", at(DAY - 1)));
+    assert!(told("b", at(DAY - 1)));
+    assert!(!told("c", at(DAY)));
+    assert!(told("d", at(DAY)));
+    assert!(told("e", at(DAY - 1)), "one that was late is of its own day");
+}
+
+fn a_click_that_is_told_again_is_not_counted_again(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    let first = tell(&*store, visit("a", at(0)));
+    let mut fuller = visit("a", at(5));
+    fuller.referrer = Some("https://blog.example/".to_owned());
+    let filled = tell(&*store, fuller);
+    assert_eq!(filled.recorded, ClickRecorded::Filled);
+    assert_eq!(filled.click.passage, first.click.passage, "it is no duplicate of itself");
+    assert_eq!(tell(&*store, visit("a", at(6))).recorded, ClickRecorded::Known);
+    assert!(!is_hit(&tell(&*store, visit("b", at(7))), Filter::Cap));
+    assert!(is_hit(&tell(&*store, visit("c", at(8))), Filter::Cap));
+}
+
+fn what_is_no_visit_counts_for_nothing(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Ip)));
+    for (id, kind) in [("h", ClickKind::Head), ("p", ClickKind::Prefetch), ("v", ClickKind::Preview)] {
+        let mut looked = visit(id, at(0));
+        looked.passage.kind = kind;
+        assert!(!tell(&*store, looked).click.passage.is_billable());
+    }
+    let visited = tell(&*store, visit("a", at(1)));
+    assert!(!is_hit(&visited, Filter::Duplicate) && !is_hit(&visited, Filter::Cap));
+}
+
+fn verdicts_are_kept_and_a_second_telling_changes_none(engine: &Engine) {
+    let store = engine.open();
+    let filters = FilterRules { bot: Some(FilterMode::Enforce), ..FilterRules::default() };
+    store.govern(rules(&[offer("565")], filters));
+    let mut bot = visit("a", at(0));
+    bot.passage.agent = Some(Agent {
+        device: "bot".to_owned(),
+        system: None,
+        browser: None,
+        bot: Some("Examplebot".to_owned()),
+    });
+    let told = tell(&*store, bot);
+    let verdict = FilterVerdict {
+        filter: Filter::Bot,
+        mode: FilterMode::Enforce,
+        hit: Some("the user agent is of a bot: Examplebot".to_owned()),
+    };
+    assert_eq!(told.click.passage.verdicts, std::slice::from_ref(&verdict));
+    store.govern(rules(&[offer("565")], FilterRules::default()));
+    let mut again = visit("a", at(9));
+    again.passage.country = Some("DE".to_owned());
+    assert_eq!(tell(&*store, again).recorded, ClickRecorded::Filled);
+    before_and_after_reopening(engine, store, |store, _| {
+        let kept = wait(store.click(&click_id("a"))).unwrap().unwrap();
+        assert_eq!(kept.passage.verdicts, std::slice::from_ref(&verdict));
+        assert_eq!(kept.passage.country.as_deref(), Some("DE"));
+    });
+}
+
+fn a_click_that_an_own_server_tells_is_not_screened(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Cookie)));
+    for id in ["a", "b"] {
+        let told = wait(store.record_click(unscreened(visit(id, at(0))))).unwrap();
+        assert_eq!(told.click.passage.verdicts, []);
+    }
+    let third = tell(&*store, visit("c", at(1)));
+    assert!(is_hit(&third, Filter::Duplicate) && is_hit(&third, Filter::Cap), "yet it counts");
+}
+
+/// A pixel's conversion of the visitor on the offer.
+pub fn earned(transaction: &str, time: Time) -> Sale {
+    let mut told = sale(transaction).forward().at(time);
+    told.draft.network.offer = OfferId::parse("565").ok();
+    told.draft.network.visitor = VisitorId::parse(VISITOR).ok();
+    told
+}
+
+fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine: &Engine) {
+    let store = engine.open();
+    for (id, time) in [("a", 0), ("b", DAY), ("c", 2 * DAY)] {
+        tell(&*store, visit(id, at(time)));
+    }
+    tell(&*store, on(visit("elsewhere", at(3 * DAY)), "9"));
+    before_and_after_reopening(engine, store, |store, reopened| {
+        for (model, first) in [(Model::LastTouch, "c"), (Model::FirstTouch, "a")] {
+            store.govern(rules(&[Offer { model, ..offer("565") }], FilterRules::default()));
+            let receipt = wait(store.arrive(earned(&format!("{first}-{reopened}"), at(4 * DAY)).arrival()));
+            let receipt = receipt.unwrap();
+            assert_eq!(receipt.matched, Some(true));
+            let trace = trace(store, &receipt);
+            let visitor = VisitorId::parse(VISITOR).unwrap();
+            let joined = Attribution::Visitor { visitor, click: click_id(first), model };
+            assert_eq!(trace.conversion.attribution, joined);
+            assert_eq!(trace.conversion.placement, visit("a", at(0)).passage.placement);
+            assert_eq!(trace.conversion.considered.len(), 3);
+            assert_eq!(trace.conversion.considered[0].why, "it is of the offer 9");
+            assert_eq!(trace.click.unwrap().id, click_id(first));
+        }
+    });
+}
+
+fn a_click_and_its_visitors_sale_meet_however_close_they_come(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[offer("565")], FilterRules::default()));
+    let recorded = store.record_click(screened(visit("a", at(0))));
+    let receipt = store.arrive(earned("t1", at(0)).arrival());
+    wait(recorded).unwrap();
+    assert_eq!(wait(receipt).unwrap().matched, Some(true));
+}
+
+fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[capped(1)], FilterRules::default()));
+    tell(&*store, visit("a", at(0)));
+    assert!(tell(&*store, visit("b", at(1))).click.passage.is_blocked());
+    let receipt = wait(store.arrive(earned("t1", at(2)).arrival())).unwrap();
+    let trace = trace(&*store, &receipt);
+    assert_eq!(trace.conversion.attribution.click(), Some(&click_id("a")));
+    assert_eq!(trace.conversion.considered[0].why, "it was no visit, or a filter kept it from the offer");
+}
+
+fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: &Engine) {
+    let store = engine.open();
+    store.govern(rules(&[capped(70)], FilterRules::default()));
+    for n in 0..200 {
+        drop(store.record_click(screened(visit(&format!("c{n}"), at(n)))));
+    }
+    tell(&*store, visit("last", at(200)));
+    // By last touch the first click is as good as none; the 64 that are kept are those that counted last.
+    let first_touch = Offer { model: Model::FirstTouch, ..capped(70) };
+    store.govern(rules(&[first_touch], FilterRules::default()));
+    let receipt = wait(store.arrive(earned("t1", at(DAY)).arrival())).unwrap();
+    let joined = trace(&*store, &receipt).conversion.attribution;
+    assert_eq!(joined.click(), Some(&click_id("c6")), "64 of the 70 that counted, and no blocked one");
+}
+
+fn however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch(engine: &Engine) {
+    let store = engine.open();
+    let first_touch = Offer { model: Model::FirstTouch, ..offer("565") };
+    store.govern(rules(&[first_touch], FilterRules::default()));
+    let told = |id: &str, time| drop(store.record_click(screened(visit(id, time))));
+    told("too-old", at(0));
+    told("first", at(2 * DAY));
+    for n in 0..100 {
+        told(&format!("c{n}"), at(31 * DAY + n));
+    }
+    let receipt = wait(store.arrive(earned("t1", at(31 * DAY + HOUR)).arrival())).unwrap();
+    let joined = trace(&*store, &receipt).conversion.attribution;
+    assert_eq!(joined.click(), Some(&click_id("first")));
+}
+
+#[test]
+fn a_commit_that_fails_counts_no_click_and_lists_none() {
+    for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
+        let rules = rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Ip));
+        let memory = Memory::new();
+        let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+        store.govern(Arc::clone(&rules));
+        tell(&store, visit("kept", at(0)));
+        memory.fail(step, 0, "no space left on device");
+        assert!(wait(store.record_click(screened(visit("lost", at(1))))).is_err());
+        drop(store);
+        let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
+        store.govern(rules);
+        assert_eq!(listed(&store, &ClickFilter::default(), 9), ["kept"]);
+        let next = tell(&store, visit("next", at(2)));
+        assert!(!is_hit(&next, Filter::Cap), "one counted before it");
+        let reason = next.click.passage.verdicts[0].hit.clone().unwrap();
+        assert!(reason.starts_with("the click kept came"), "{reason}");
+        assert!(is_hit(&tell(&store, visit("last", at(3))), Filter::Cap));
+    }
+}

@@ -1,0 +1,239 @@
+//! What a clock that jumps does to a store with upkeep running: it deletes nothing and ends nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use postbridge::clock::Clock;
+use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::status::Status;
+use postbridge::domain::time::Time;
+use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
+use postbridge::store::{Claimed, ClickFilter, ConversionFilter, PostbackFilter, Store};
+use tokio::sync::watch;
+
+use crate::support::store_fixture::*;
+
+conformance! {
+    a_clock_500_days_ahead_for_10_seconds_deletes_nothing,
+    a_clock_500_days_ahead_over_a_restart_deletes_nothing,
+    a_clock_that_was_set_back_deletes_nothing_when_it_returns,
+    holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed,
+    retention_goes_on_after_24_hours_of_running,
+    retention_goes_on_when_a_person_confirms_the_clock,
+    a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_again,
+    lists_by_time_look_past_what_a_wrong_clock_wrote,
+}
+
+const KEEP: Keep = Keep { conversions_days: 400, postbacks_days: 90, clicks_days: 120, removed_hours: 72 };
+
+fn upkeep(store: &Arc<dyn Store>, clock: &Clock) -> Upkeep {
+    let (_, stop) = watch::channel(false);
+    let configured = Arc::new(|| HashSet::from(["ads", "other"].map(destination)));
+    let heartbeat = Arc::new(AtomicI64::new(0));
+    let signals = Signals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
+    watch_clock(&**store, clock);
+    Upkeep::new(Arc::clone(store), clock.clone(), signals)
+}
+
+/// Ten seconds of running, and ten more so that a look for records to purge falls into them.
+fn ten_seconds(upkeep: &mut Upkeep, clock: &Clock, each: impl Fn(Time)) {
+    for _ in 0..10 {
+        clock.run(1_000);
+        each(clock.now());
+        wait(upkeep.tick()).unwrap();
+    }
+}
+
+/// Long enough that purging is tried again.
+fn an_hour(upkeep: &mut Upkeep, clock: &Clock) {
+    for _ in 0..3_600 {
+        clock.run(1_000);
+        wait(upkeep.tick()).unwrap();
+    }
+}
+
+/// Sales, clicks and a quarantined postback at `time`; their number is in their names.
+fn record(store: &dyn Store, name: &str, time: Time) {
+    let mut clicked = click(&format!("c-{name}"));
+    (clicked.at, clicked.recorded_at) = (time, time);
+    wait(store.record_click(unscreened(clicked))).unwrap();
+    let sold = sale(&format!("t-{name}")).click(&format!("c-{name}")).at(time).tell(store);
+    for work in claim(store, "ads", time) {
+        wait(store.record(delivered(&work, time))).unwrap();
+    }
+    assert!(matches!(states(store, &sold)[..], [DeliveryState::Delivered { .. }]));
+    wait(store.arrive(quarantined("no price", time))).unwrap();
+}
+
+/// Conversions, postbacks with their bytes, and clicks.
+fn count(store: &dyn Store) -> (usize, usize, usize) {
+    let conversions = wait(store.conversions(ConversionFilter::default(), first_page(1000))).unwrap();
+    let postbacks = wait(store.postbacks(PostbackFilter::default(), first_page(1000))).unwrap();
+    let clicks = wait(store.clicks(ClickFilter::default(), first_page(1000))).unwrap();
+    let with_bytes = postbacks.items.iter().filter(|postback| postback.raw.is_some());
+    (conversions.items.len(), with_bytes.count(), clicks.items.len())
+}
+
+fn a_clock_500_days_ahead_for_10_seconds_deletes_nothing(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..40 {
+        record(&*store, &n.to_string(), at(n * HOUR));
+    }
+    let clock = Clock::fixed(at(40 * HOUR));
+    let mut upkeep = upkeep(&store, &clock);
+    an_hour(&mut upkeep, &clock);
+    clock.set(at(500 * DAY));
+    // Written before upkeep sees the time: it must not make the wrong time right.
+    record(&*store, "wrong", clock.now());
+    ten_seconds(&mut upkeep, &clock, |now| record(&*store, &format!("wrong-{}", now.as_millis()), now));
+    assert_eq!(clock.doubt().map(|doubt| doubt.believed), Some(at(41 * HOUR)));
+    clock.set(at(41 * HOUR + 10_000));
+    an_hour(&mut upkeep, &clock);
+    assert_eq!(clock.doubt(), None);
+    assert_eq!(count(&*store), (51, 102, 51));
+}
+
+fn a_clock_500_days_ahead_over_a_restart_deletes_nothing(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..20 {
+        record(&*store, &n.to_string(), at(n * HOUR));
+    }
+    let clock = Clock::fixed(at(20 * HOUR));
+    an_hour(&mut upkeep(&store, &clock), &clock);
+    wait(store.close()).unwrap();
+    drop(store);
+    // The machine comes up with a wrong time, twice; what is recorded then bears it.
+    for start in 0..2 {
+        let store = engine.open();
+        let clock = Clock::fixed(at(500 * DAY + start * HOUR));
+        let mut upkeep = upkeep(&store, &clock);
+        ten_seconds(&mut upkeep, &clock, |now| record(&*store, &format!("wrong-{}", now.as_millis()), now));
+        assert!(clock.doubt().is_some(), "also with the newest record 500 days ahead");
+        wait(store.close()).unwrap();
+    }
+    let store = engine.open();
+    let clock = Clock::fixed(at(21 * HOUR));
+    let mut upkeep = upkeep(&store, &clock);
+    an_hour(&mut upkeep, &clock);
+    assert_eq!(clock.doubt(), None);
+    assert_eq!(count(&*store), (40, 80, 40));
+}
+
+fn a_clock_that_was_set_back_deletes_nothing_when_it_returns(engine: &Engine) {
+    let store = engine.open();
+    record(&*store, "before", at(0));
+    let clock = Clock::fixed(at(HOUR));
+    let mut upkeep = upkeep(&store, &clock);
+    an_hour(&mut upkeep, &clock);
+    clock.set(at(-500 * DAY));
+    record(&*store, "wrong", clock.now());
+    ten_seconds(&mut upkeep, &clock, |now| record(&*store, &format!("wrong-{}", now.as_millis()), now));
+    clock.set(at(2 * HOUR));
+    an_hour(&mut upkeep, &clock);
+    assert_eq!(clock.doubt(), None);
+    assert_eq!(count(&*store), (12, 24, 12), "received today, whatever time they bear");
+    wait(store.close()).unwrap();
+    drop((store, upkeep));
+    let store = engine.open();
+    let mut again = self::upkeep(&store, &clock);
+    an_hour(&mut again, &clock);
+    assert_eq!(count(&*store), (12, 24, 12), "also after a restart");
+    // And they are purged when their days are over.
+    for day in 1..=402 {
+        clock.run(DAY);
+        wait(again.tick()).unwrap();
+        if day % 100 == 0 || day > 400 {
+            an_hour(&mut again, &clock);
+        }
+    }
+    assert_eq!(count(&*store), (0, 0, 0));
+}
+
+fn holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed(engine: &Engine) {
+    let store = engine.open();
+    let held = sale("held").click("late").tell(&*store);
+    let clock = Clock::fixed(at(HOUR));
+    let mut upkeep = upkeep(&store, &clock);
+    ten_seconds(&mut upkeep, &clock, |_| ());
+    clock.set(at(500 * DAY));
+    ten_seconds(&mut upkeep, &clock, |_| ());
+    assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(72 * HOUR) }]);
+    clock.set(at(2 * HOUR));
+    ten_seconds(&mut upkeep, &clock, |_| ());
+    wait(store.record_click(unscreened(click("late")))).unwrap();
+    assert!(matches!(states(&*store, &held)[..], [DeliveryState::Waiting { .. }]), "its click frees it");
+    assert_eq!(trace(&*store, &held).conversion.status, Status::Approved);
+}
+
+fn retention_goes_on_after_24_hours_of_running(engine: &Engine) {
+    let (store, clock, mut upkeep) = paused_500_days_ahead(engine);
+    (0..24).for_each(|_| an_hour(&mut upkeep, &clock));
+    assert_eq!(count(&*store), (0, 0, 0));
+}
+
+fn retention_goes_on_when_a_person_confirms_the_clock(engine: &Engine) {
+    let (store, clock, mut upkeep) = paused_500_days_ahead(engine);
+    assert!(clock.confirm().is_some());
+    an_hour(&mut upkeep, &clock);
+    assert_eq!(count(&*store), (0, 0, 0));
+}
+
+fn paused_500_days_ahead(engine: &Engine) -> (Arc<dyn Store>, Clock, Upkeep) {
+    let store = engine.open();
+    record(&*store, "old", at(0));
+    let clock = Clock::fixed(at(HOUR));
+    let mut upkeep = upkeep(&store, &clock);
+    ten_seconds(&mut upkeep, &clock, |_| ());
+    clock.set(at(500 * DAY));
+    an_hour(&mut upkeep, &clock);
+    assert_eq!(count(&*store).0, 1, "nothing yet");
+    (store, clock, upkeep)
+}
+
+fn a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_again(engine: &Engine) {
+    let store = engine.open();
+    sale("first").forward().at(at(500 * DAY)).tell(&*store);
+    sale("retried").forward().at(at(0)).tell(&*store);
+    let is_retried = |work: &Claimed| work.conversion.transaction_id.as_deref() == Some("retried");
+    let (retried, others): (Vec<_>, Vec<_>) = claim(&*store, "ads", at(0)).into_iter().partition(is_retried);
+    wait(store.release(others.into_iter().map(|work| work.id).collect())).unwrap();
+    wait(store.record(failed(&retried[0], at(500 * DAY), at(500 * DAY + HOUR)))).unwrap();
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let work = claim(store, "ads", at(HOUR));
+        assert_eq!(work.len(), 2, "reopened: {reopened}");
+        assert!(claim(store, "ads", at(HOUR)).is_empty(), "each once");
+        wait(store.release(work.into_iter().map(|work| work.id).collect())).unwrap();
+    });
+}
+
+fn lists_by_time_look_past_what_a_wrong_clock_wrote(engine: &Engine) {
+    let store = engine.open();
+    let times =
+        [("first", 0), ("ahead", 500 * DAY), ("second", DAY), ("behind", -90 * DAY), ("third", 2 * DAY)];
+    for (name, time) in times {
+        record(&*store, name, at(time));
+    }
+    before_and_after_reopening(engine, store, |store, _| {
+        let named = |since: i64| {
+            let filter = ConversionFilter { since: Some(at(since)), ..ConversionFilter::default() };
+            let mut names = transactions(store, filter);
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(named(400 * DAY), ["t-ahead"]);
+        assert_eq!(named(2 * DAY), ["t-ahead", "t-third"]);
+        assert_eq!(named(-DAY), ["t-ahead", "t-first", "t-second", "t-third"]);
+        assert_eq!(named(-91 * DAY).len(), 5);
+        let clicks = |since: i64| {
+            let filter = ClickFilter { since: Some(at(since)), ..ClickFilter::default() };
+            wait(store.clicks(filter, first_page(100))).unwrap().items.len()
+        };
+        assert_eq!([400 * DAY, 2 * DAY, -DAY, -91 * DAY].map(clicks), [1, 2, 4, 5]);
+        let postbacks = |since: i64| {
+            let filter = PostbackFilter { since: Some(at(since)), ..PostbackFilter::default() };
+            wait(store.postbacks(filter, first_page(100))).unwrap().items.len()
+        };
+        assert_eq!([400 * DAY, 2 * DAY, -DAY, -91 * DAY].map(postbacks), [2, 4, 8, 10]);
+    });
+}

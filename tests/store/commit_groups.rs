@@ -1,0 +1,269 @@
+//! What happens inside one commit group: commands that meet before anything of them is stored.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Waker};
+
+use parking_lot::Mutex;
+
+use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::postback::Verdict;
+use postbridge::store::embedded::{Embedded, Settings};
+use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
+use postbridge::store::memory::Memory;
+use postbridge::store::writer::{CommitReport, Watch};
+use postbridge::store::{ClickRecorded, ConversionFilter, Later, Store};
+
+use crate::support::store_fixture::*;
+
+/// Keeps a commit back until it is let go, so that what comes meanwhile is one group.
+struct Gate {
+    memory: Memory,
+    reached: Sender<()>,
+    pass: Mutex<Receiver<()>>,
+}
+
+impl Kv for Gate {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.memory.get(key)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+        self.memory.scan(span, visit)
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        self.reached.send(()).unwrap();
+        self.pass.lock().recv().unwrap();
+        self.memory.commit(batch, passed)
+    }
+}
+
+/// A store behind a gate.
+struct Gated {
+    memory: Memory,
+    reached: Receiver<()>,
+    pass: Sender<()>,
+    groups: Arc<Mutex<Vec<usize>>>,
+    /// Dropped last: a writer that waits at the gate then ends, where a failed test would hang.
+    store: Arc<Embedded>,
+}
+
+impl Gated {
+    fn open() -> Gated {
+        let (reached_here, reached) = channel();
+        let (pass, let_go) = channel();
+        let memory = Memory::new();
+        let gate = Gate { memory: memory.clone(), reached: reached_here, pass: Mutex::new(let_go) };
+        let groups: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let seen = Arc::clone(&groups);
+        let watch = Watch {
+            clock: postbridge::clock::stopwatch,
+            report: Arc::new(move |report: CommitReport| seen.lock().push(report.commands)),
+        };
+        pass.send(()).unwrap();
+        let settings = Settings { watch: Some(watch), ..Settings::default() };
+        let store = Arc::new(governed(Embedded::open_with(Arc::new(gate), settings).unwrap()));
+        reached.recv().unwrap();
+        Gated { memory, reached, pass, groups, store }
+    }
+
+    /// Runs `tell` while a commit is held back, lets it and one more pass, and gives what `tell` gave.
+    fn one_group<T>(&self, tell: impl FnOnce(&dyn Store) -> T) -> T {
+        let first = self.store.probe();
+        self.reached.recv().unwrap();
+        let told = tell(&*self.store);
+        self.pass.send(()).unwrap();
+        wait(first).unwrap();
+        self.reached.recv().unwrap();
+        self.pass.send(()).unwrap();
+        told
+    }
+}
+
+#[test]
+fn repeats_within_one_group_are_duplicates() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    store.govern(sale("any").forward().rules());
+    gated.one_group(|_| {
+        for _ in 0..63 {
+            drop(store.arrive(sale("t1").forward().arrival()));
+        }
+        drop(store.arrive(sale("t1").forward().value("9").arrival()));
+    });
+    for _ in 0..3 {
+        gated.pass.send(()).unwrap();
+    }
+    wait(store.probe()).unwrap();
+    assert_eq!(gated.groups.lock()[1], 64);
+    let postbacks = wait(store.postbacks(Default::default(), first_page(100))).unwrap().items;
+    let count = |word: &str| postbacks.iter().filter(|postback| postback.verdict.word() == word).count();
+    assert_eq!((count("accepted"), count("duplicate"), count("updated")), (1, 62, 1));
+    let work = claim(&*store, "ads", at(0));
+    assert_eq!(work.len(), 1);
+    assert_eq!(work[0].conversion.value, Some(usd("9")));
+}
+
+#[test]
+fn a_click_and_its_sale_meet_in_one_group_in_either_order() {
+    for click_first in [true, false] {
+        let gated = Gated::open();
+        let store = Arc::clone(&gated.store);
+        let (receipt, recorded) = gated.one_group(|_| {
+            if click_first {
+                let recorded = store.record_click(unscreened(click("c1")));
+                (store.arrive(sale("t1").click("c1").arrival()), recorded)
+            } else {
+                let receipt = store.arrive(sale("t1").click("c1").arrival());
+                (receipt, store.record_click(unscreened(click("c1"))))
+            }
+        });
+        let receipt = wait(receipt).unwrap();
+        assert_eq!(wait(recorded).unwrap().recorded, ClickRecorded::New);
+        assert_eq!(receipt.matched, Some(click_first), "as it was when it was decided");
+        assert_eq!(states(&*store, &receipt), [DeliveryState::Waiting { due: at(0) }]);
+        assert!(trace(&*store, &receipt).click.is_some());
+        assert_eq!(claim(&*store, "ads", at(0)).len(), 1);
+        wait(store.close()).unwrap();
+        assert_eq!(gated.groups.lock()[1], 2, "they were one group");
+    }
+}
+
+#[test]
+fn a_sale_is_changed_and_matched_within_the_group_that_brings_it() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    let (first, update, expired) = gated.one_group(|_| {
+        let first = store.arrive(sale("t1").click("c1").arrival());
+        let update = store.arrive(sale("t1").click("c1").value("8").arrival());
+        drop(store.record_click(unscreened(click("c1"))));
+        (first, update, store.expire_holds(at(DAY * 9), 9))
+    });
+    let first = wait(first).unwrap();
+    assert!(matches!(wait(update).unwrap().verdict, Verdict::Updated { .. }));
+    assert_eq!(wait(expired).unwrap(), 0);
+    let shown = trace(&*store, &first);
+    assert_eq!(shown.conversion.history.len(), 2);
+    assert_eq!(shown.conversion.value, Some(usd("8")));
+    assert_eq!(shown.deliveries[0].0.state, DeliveryState::Waiting { due: at(0) });
+}
+
+#[test]
+fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_between() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    gated.one_group(|_| {
+        for n in 0..2500 {
+            drop(store.arrive(sale(&format!("t{n}")).click("c1").arrival()));
+        }
+    });
+    let recorded = store.record_click(unscreened(click("c1")));
+    gated.reached.recv().unwrap();
+    gated.pass.send(()).unwrap();
+    assert_eq!(wait(recorded).unwrap().recorded, ClickRecorded::New);
+    gated.reached.recv().unwrap();
+    let left = governed(Embedded::open(Arc::new(gated.memory.after_power_cut())).unwrap());
+    wait(left.probe()).unwrap();
+    wait(left.probe()).unwrap();
+    let backlog = backlog(&left, "ads", at(1)).unwrap();
+    assert_eq!((backlog.held, backlog.waiting), (0, 2500));
+    for _ in 0..3 {
+        gated.pass.send(()).unwrap();
+    }
+}
+
+#[test]
+fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
+    let gated = Gated::open();
+    let store = Arc::clone(&gated.store);
+    store.govern(sale("any").forward().rules());
+    gated.one_group(|_| {
+        for n in 0..3500 {
+            drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
+        }
+    });
+    let withdrawn = store.withdraw(destination("ads"), at(1));
+    gated.reached.recv().unwrap();
+    // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
+    let purged = store.purge(never());
+    let meanwhile = sale("meanwhile").to(&["other"]);
+    store.govern(meanwhile.rules());
+    let told = store.arrive(meanwhile.arrival());
+    for _ in 0..2 {
+        gated.pass.send(()).unwrap();
+        gated.reached.recv().unwrap();
+    }
+    // The third step is held back now, so the second group has been answered.
+    assert!(is_done(purged));
+    assert!(is_done(told), "it waits for the end of the long command");
+    for _ in 0..2 {
+        gated.pass.send(()).unwrap();
+    }
+    assert_eq!(wait(withdrawn).unwrap(), 3500);
+}
+
+/// Whether the answer is there already.
+fn is_done<T>(mut answer: Later<'_, T>) -> bool {
+    answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for pair in 0..pairs {
+            let (sales, clicks) = (Arc::clone(&store), Arc::clone(&store));
+            let name = format!("c{pair}");
+            let told = sale(&format!("t{pair}")).click(&name);
+            if pair % 2 == 0 {
+                tasks.spawn(async move { sales.arrive(told.arrival()).await.map(drop) });
+                tasks.spawn(async move { clicks.record_click(unscreened(click(&name))).await.map(drop) });
+            } else {
+                tasks.spawn(async move { clicks.record_click(unscreened(click(&name))).await.map(drop) });
+                tasks.spawn(async move { sales.arrive(told.arrival()).await.map(drop) });
+            }
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap().unwrap();
+        }
+    });
+    let backlog = backlog(&*store, "ads", at(1)).unwrap();
+    assert_eq!((backlog.held, backlog.waiting, backlog.due), (0, pairs as u64, pairs as u64));
+    let work = claim_some(&*store, "ads", at(1), pairs, 0);
+    assert_eq!(work.len(), pairs);
+    assert!(work.iter().all(|work| work.click.is_some()));
+}
+
+#[test]
+fn ten_thousand_clicks_and_sales_that_arrive_together_all_meet() {
+    pairs_meet(Arc::new(governed(Embedded::open(Arc::new(Memory::new())).unwrap())), 10_000);
+}
+
+#[test]
+fn a_thousand_clicks_and_sales_that_arrive_together_all_meet_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    pairs_meet(Arc::new(governed(Embedded::open_sled(&folder.path().join("data")).unwrap())), 1_000);
+}
+
+#[test]
+fn every_commit_that_writes_is_reported_with_its_size_and_times() {
+    let reports: Arc<Mutex<Vec<CommitReport>>> = Arc::default();
+    let seen = Arc::clone(&reports);
+    let watch = Watch {
+        clock: postbridge::clock::stopwatch,
+        report: Arc::new(move |report| seen.lock().push(report)),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { watch: Some(watch), ..Settings::default() };
+    let store = Embedded::open_sled_with(&folder.path().join("data"), settings).unwrap();
+    assert_eq!(wait(store.expire_holds(at(DAY), 9)).unwrap(), 0);
+    sale("t1").tell(&store);
+    assert_eq!(wait(store.purge(never())).unwrap().records, 0);
+    wait(store.close()).unwrap();
+    let reports = reports.lock();
+    assert_eq!(reports.len(), 1, "what wrote nothing is no commit: {reports:?}");
+    assert_eq!(reports[0].commands, 1);
+    assert!(reports[0].sync.as_nanos() > 0 && reports[0].sync <= reports[0].took);
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["t1"], "a closed store can be read");
+}

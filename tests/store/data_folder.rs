@@ -1,0 +1,188 @@
+//! The embedded store's data folder: its mode, its lock, its limits, and what it survives.
+
+use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Direction, Kv, MAX_VALUE, Span};
+use postbridge::store::memory::Memory;
+use postbridge::store::open::OpenError;
+use postbridge::store::sled::Sled;
+use postbridge::store::{ConversionFilter, PurgeBefore, Store};
+
+use crate::support::store_fixture::*;
+
+fn keys(kv: &dyn Kv) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    let span = Span { from: b"", to: b"\xff", direction: Direction::Up };
+    kv.scan(span, &mut |key, _| {
+        keys.push(key.to_vec());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    keys
+}
+
+fn blobs(data: &Path) -> usize {
+    std::fs::read_dir(data.join("blobs")).unwrap().count()
+}
+
+#[test]
+fn the_data_folder_is_for_this_user_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("deep/data");
+    drop(Embedded::open_sled(&data).unwrap());
+    assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_that_is_in_use_is_refused_with_words_that_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let _first = Embedded::open_sled(&data).unwrap();
+    let Err(error) = Embedded::open_sled(&data) else { panic!("it was opened twice") };
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("another process"), "{error}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let Err(error) = Embedded::open_sled(&file.join("data")) else { panic!("it was opened") };
+    assert!(matches!(error, OpenError::Folder { .. }), "{error}");
+}
+
+#[test]
+fn a_broken_snapshot_is_set_aside_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for n in 0..3 {
+        let store = Embedded::open_sled(&data).unwrap();
+        sale(&format!("t{n}")).tell(&store);
+    }
+    let is_snapshot = |name: &str| name.starts_with("snap.");
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(&data).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let snapshots: Vec<String> = names().into_iter().filter(|name| is_snapshot(name)).collect();
+    assert!(!snapshots.is_empty(), "{:?}", names());
+    for name in snapshots {
+        std::fs::write(data.join(name), b"not a snapshot at all, but long enough to be read").unwrap();
+    }
+    let store = Embedded::open_sled(&data).unwrap();
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["t2", "t1", "t0"]);
+    assert!(names().iter().any(|name| name.starts_with("broken-snap.")), "{:?}", names());
+}
+
+#[test]
+fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let store = Embedded::open_sled(&data).unwrap();
+    sale("t1").tell(&store);
+    drop(store);
+    std::fs::write(data.join("conf"), b"segment_size: none").unwrap();
+    std::fs::write(data.join("snap.0000000000000001"), b"no snapshot either").unwrap();
+    let names = || -> Vec<_> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let Err(error) = Embedded::open_sled(&data) else { panic!("it was opened") };
+    assert_eq!(names(), before, "its snapshots are where they were");
+    assert!(matches!(error, OpenError::Broken { .. }), "{error}");
+    assert!(error.to_string().contains("backup"), "{error}");
+}
+
+#[test]
+fn values_at_the_limit_fill_leaves_without_making_blob_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let sled = Sled::open(&data).unwrap();
+    for round in 0..3u8 {
+        let mut batch = Batch::default();
+        for n in 0..500u16 {
+            let value = sale("x").body(MAX_VALUE).body;
+            batch.put(format!("B-{round}-{n:05}").into_bytes(), value);
+        }
+        sled.commit(batch, &mut |_| {}).unwrap();
+        // Over and over on the same leaves, as marks are written.
+        for n in 0..40u16 {
+            let mut batch = Batch::default();
+            batch.put(format!("B-{round}-{n:05}").into_bytes(), vec![round; MAX_VALUE]);
+            sled.commit(batch, &mut |_| {}).unwrap();
+        }
+    }
+    drop(sled);
+    assert_eq!(keys(&Sled::open(&data).unwrap()).len(), 1500);
+    assert_eq!(blobs(&data), 0);
+}
+
+#[test]
+fn a_value_above_the_limit_is_an_error_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sled = Sled::open(&folder.path().join("data")).unwrap();
+    let memory = Memory::new();
+    for kv in [&sled as &dyn Kv, &memory] {
+        let mut batch = Batch::default();
+        batch.put(b"small".to_vec(), vec![1]);
+        batch.put(b"large".to_vec(), vec![1; MAX_VALUE + 1]);
+        let error = kv.commit(batch, &mut |_| {}).unwrap_err();
+        assert!(error.to_string().contains("large has 7169 bytes"), "{error}");
+        assert_eq!(kv.get(b"small").unwrap(), None);
+    }
+}
+
+#[test]
+fn however_large_the_records_no_value_is_above_the_limit() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let many: Vec<String> = (0..40).map(|n| format!("destination-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    store.govern(sale("any").forward().to(&many).rules());
+    let told: Vec<_> = (0..64usize)
+        .map(|n| {
+            let mut told = sale(&format!("t{n}")).body(n * 3000);
+            told.draft.params.push(("long".to_owned(), "y".repeat(n * 400)));
+            store.arrive(told.arrival())
+        })
+        .collect();
+    for receipt in told {
+        wait(receipt).unwrap();
+    }
+    for work in claim(&store, "destination-7", at(0)) {
+        let mut outcome = dead(&work, at(1));
+        outcome.attempt.answer.as_mut().unwrap().body = sale("x").body(64 * 1024).body;
+        wait(store.record(outcome)).unwrap();
+    }
+    assert!(memory.longest_value() <= MAX_VALUE);
+}
+
+#[test]
+fn purging_leaves_no_key_of_what_it_removed() {
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    for n in 0..40 {
+        sale(&format!("t{n}")).forward().body(n * 1000).tell(&store);
+    }
+    sale("t7").forward().value("8").tell(&store);
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    for work in claim(&store, "ads", at(0)) {
+        let mut outcome = failed(&work, at(1), at(2));
+        outcome.attempt.answer.as_mut().unwrap().body = sale("x").body(30_000).body;
+        wait(store.record(outcome)).unwrap();
+    }
+    for work in claim(&store, "ads", at(2)) {
+        wait(store.record(delivered(&work, at(3)))).unwrap();
+    }
+    purge_all(&store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
+    let left: Vec<String> = keys(&memory).iter().map(|key| key.escape_ascii().to_string()).collect();
+    assert_eq!(left, ["Mformat", "Mnumbers"]);
+}

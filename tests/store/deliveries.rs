@@ -1,0 +1,470 @@
+//! The store's guarantees about deliveries, leases and attempts, for every implementation.
+
+use postbridge::domain::delivery::{DeliveryState, Judgement, RetryRefused, SkipCode};
+use postbridge::domain::ids::{DeliveryId, Occasion};
+use postbridge::domain::routing::{Changes, NO_CLICK, Unmatched, refused};
+use postbridge::domain::status::Status;
+use postbridge::domain::time::Time;
+use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt, Store};
+
+use crate::support::store_fixture::*;
+
+conformance! {
+    a_hold_that_ends_is_skipped_and_can_be_retried,
+    expiring_stops_at_its_limit,
+    a_claimed_delivery_goes_to_nobody_else_until_it_is_released,
+    leases_end_with_the_process,
+    due_work_comes_oldest_first_and_retries_apart,
+    a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next,
+    a_queue_can_be_gone_through_by_due_time,
+    the_oldest_waiting_delivery_can_be_claimed_before_it_is_due,
+    attempts_are_kept_in_order_with_what_was_sent_and_answered,
+    a_parked_attempt_ends_the_lease_and_charges_nothing,
+    a_claim_says_whether_the_destination_was_told_before,
+    a_change_that_came_during_an_attempt_is_told_where_changes_are_heard,
+    a_delivery_skipped_for_what_changed_meanwhile_waits_again,
+    a_delivery_withdrawn_under_its_lease_takes_the_state_told,
+    retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
+    a_retry_is_refused_where_another_delivery_tells_the_same,
+    a_persons_retry_goes_before_older_retries,
+    withdrawing_a_destination_skips_what_waits_and_what_is_held,
+    a_wakeup_rings_when_work_arrives,
+    the_backlog_counts_held_waiting_and_due,
+}
+
+fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
+    let store = engine.open();
+    let held = sale("t1").click("c1").tell(&*store);
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR - 1), 10)).unwrap(), 0);
+    drop(store);
+    let store = engine.open();
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 0);
+    let skipped = DeliveryState::Skipped { at: at(72 * HOUR), code: None, reason: NO_CLICK.to_owned() };
+    assert_eq!(states(&*store, &held)[0], skipped);
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
+    assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
+    let retried = wait(store.retry(delivery_id(&held, "ads"), at(73 * HOUR), None)).unwrap().unwrap();
+    assert_eq!(retried.state, DeliveryState::Waiting { due: at(73 * HOUR) });
+    assert_eq!(claim(&*store, "ads", at(73 * HOUR))[0].click.as_ref().unwrap().id, click_id("c1"));
+}
+
+fn expiring_stops_at_its_limit(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..5 {
+        sale(&format!("t{n}")).tell(&*store);
+    }
+    let expire = |limit| wait(store.expire_holds(at(100 * HOUR), limit)).unwrap();
+    assert_eq!((expire(2), expire(2), expire(2), expire(2)), (2, 2, 1, 0));
+}
+
+fn a_claimed_delivery_goes_to_nobody_else_until_it_is_released(engine: &Engine) {
+    let store = engine.open();
+    sale("t1").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0));
+    assert_eq!(work.len(), 1);
+    assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0);
+    assert!(wait(store.claim_oldest(destination("ads"))).unwrap().is_none());
+    wait(store.release(vec![work[0].id.clone()])).unwrap();
+    let again = claim(&*store, "ads", at(0));
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].delivery, work[0].delivery, "untouched");
+    wait(store.record(delivered(&again[0], at(1)))).unwrap();
+    wait(store.release(vec![again[0].id.clone()])).unwrap();
+    assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "releasing what is done changes nothing");
+    assert_eq!(store.backlog(at(0)), vec![]);
+}
+
+fn leases_end_with_the_process(engine: &Engine) {
+    let store = engine.open();
+    sale("t1").forward().tell(&*store);
+    assert_eq!(claim(&*store, "ads", at(0)).len(), 1);
+    drop(store);
+    assert_eq!(claim(&*engine.open(), "ads", at(0)).len(), 1);
+}
+
+fn due_work_comes_oldest_first_and_retries_apart(engine: &Engine) {
+    let store = engine.open();
+    for (name, time) in [("t3", 30), ("t1", 10), ("t4", 40), ("t2", 20)] {
+        sale(name).forward().at(at(time)).tell(&*store);
+    }
+    let name = |work: &[Claimed]| -> Vec<String> {
+        work.iter().filter_map(|work| work.conversion.transaction_id.clone()).collect()
+    };
+    let work = claim_some(&*store, "ads", at(35), 2, 9);
+    assert_eq!(name(&work), ["t1", "t2"]);
+    wait(store.record(failed(&work[0], at(36), at(90)))).unwrap();
+    wait(store.record(failed(&work[1], at(36), at(80)))).unwrap();
+    assert_eq!(name(&claim_some(&*store, "ads", at(79), 0, 9)), Vec::<String>::new());
+    assert_eq!(name(&claim_some(&*store, "ads", at(100), 9, 0)), ["t3", "t4"]);
+    assert_eq!(name(&claim_some(&*store, "ads", at(100), 0, 9)), ["t2", "t1"]);
+}
+
+fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..5 {
+        sale(&format!("t{n}")).forward().tell(&*store);
+    }
+    let ask = |fresh, retries, now| {
+        let request = ClaimRequest { destination: destination("ads"), now, fresh, retries, due_from: None };
+        wait(store.claim(request)).unwrap()
+    };
+    let claim = ask(3, 0, at(0));
+    assert_eq!(claim.work.len(), 3);
+    for work in &claim.work {
+        wait(store.record(failed(work, at(1), at(5000)))).unwrap();
+    }
+    assert_eq!(ask(9, 9, at(10)).work.len(), 2);
+    let nothing = ask(9, 9, at(10));
+    assert_eq!((nothing.work.len(), nothing.next_due), (0, Some(at(5000))));
+    assert_eq!(ask(0, 2, at(5000)).work.len(), 2);
+    assert_eq!(ask(9, 9, at(5000)).work.len(), 1);
+    assert_eq!(ask(9, 9, at(5000)).next_due, None);
+}
+
+fn a_queue_can_be_gone_through_by_due_time(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..6 {
+        sale(&format!("t{n}")).forward().at(at(n * 10)).tell(&*store);
+    }
+    let dead_one = claim_some(&*store, "ads", at(0), 1, 0).remove(0);
+    wait(store.record(dead(&dead_one, at(1)))).unwrap();
+    let asked = wait(store.retry(dead_one.id, at(45), None)).unwrap().unwrap();
+    assert_eq!(asked.state, DeliveryState::Waiting { due: at(45) });
+    let from = |due_from, (fresh, retries)| {
+        let request = ClaimRequest { destination: destination("ads"), now: at(45), fresh, retries, due_from };
+        let work = wait(store.claim(request)).unwrap().work;
+        let ids = work.iter().map(|work| work.id.clone()).collect();
+        wait(store.release(ids)).unwrap();
+        work.into_iter().filter_map(|work| work.conversion.transaction_id).collect::<Vec<_>>()
+    };
+    assert_eq!(from(Some(at(20)), (2, 0)), ["t2", "t3"]);
+    assert_eq!(from(Some(at(21)), (9, 0)), ["t3", "t4"], "not what falls due after now");
+    assert_eq!(from(Some(at(45)), (9, 9)), ["t0"]);
+    assert_eq!(from(Some(at(46)), (9, 9)), Vec::<String>::new());
+    let of_all = from(None, (9, 9));
+    assert_eq!(of_all, ["t1", "t2", "t3", "t4", "t0"]);
+}
+
+fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) {
+    let store = engine.open();
+    sale("t1").forward().tell(&*store);
+    sale("t2").forward().tell(&*store);
+    for work in claim(&*store, "ads", at(0)) {
+        let due = if work.conversion.transaction_id.as_deref() == Some("t1") { DAY } else { HOUR };
+        wait(store.record(failed(&work, at(1), at(due)))).unwrap();
+    }
+    let oldest = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("t2"));
+    let next = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    assert_eq!(next.conversion.transaction_id.as_deref(), Some("t1"));
+    assert!(wait(store.claim_oldest(destination("ads"))).unwrap().is_none());
+}
+
+fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
+    let store = engine.open();
+    let receipts: Vec<Receipt> = (0..20).map(|n| sale(&format!("t{n}")).forward().tell(&*store)).collect();
+    for round in 0..4i64 {
+        for work in claim(&*store, "ads", at(1000 * round)) {
+            let mut outcome = failed(&work, at(1000 * round), at(1000 * (round + 1)));
+            let body = format!("{}: {round} {}", work.id, "x".repeat(3000 * round as usize));
+            outcome.attempt.request.as_mut().unwrap().body = body;
+            wait(store.record(outcome)).unwrap();
+        }
+    }
+    drop(store);
+    let store = engine.open();
+    for work in claim(&*store, "ads", at(4000)) {
+        assert_eq!(work.delivery.attempts, 4);
+        wait(store.record(delivered(&work, at(4001)))).unwrap();
+    }
+    for receipt in &receipts {
+        let trace = trace(&*store, receipt);
+        let (delivery, attempts) = &trace.deliveries[0];
+        assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4001) });
+        assert_eq!(delivery.attempts, 5);
+        let id = delivery_id(receipt, "ads");
+        for (round, attempt) in attempts[..4].iter().enumerate() {
+            let body = &attempt.request.as_ref().unwrap().body;
+            assert!(body.starts_with(&format!("{id}: {round} ")), "{body}");
+        }
+        assert_eq!(attempts.len(), 5);
+        assert_eq!(attempts[4].judgement, Judgement::Delivered { warnings: vec![] });
+    }
+}
+
+fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
+    let store = engine.open();
+    sale("t1").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    let parked = Outcome {
+        id: work.id.clone(),
+        attempt: attempt(at(1), "body", Judgement::Park { reason: "token".to_owned() }),
+        state: work.delivery.state.clone(),
+        attempts: 0,
+        knew: knew(&work),
+    };
+    wait(store.record(parked)).unwrap();
+    let again = claim_some(&*store, "ads", at(2), 1, 0);
+    assert_eq!(again[0].delivery, work.delivery);
+    assert_eq!(wait(store.conversion(work.id.conversion)).unwrap().unwrap().deliveries[0].1.len(), 1);
+}
+
+fn a_claim_says_whether_the_destination_was_told_before(engine: &Engine) {
+    let store = engine.open();
+    let told = |status, value: &str| {
+        let mut told = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
+        told.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
+        told.tell(&*store);
+    };
+    let claim = |name: &str, at| claim(&*store, name, at).remove(0);
+    told(Status::Pending, "7");
+    told(Status::Approved, "7");
+    let first = claim("ads", at(0));
+    assert_eq!((first.id.occasion, first.told_before), (Occasion::Change(1), false), "the first telling");
+    wait(store.record(delivered(&first, at(1)))).unwrap();
+    told(Status::Approved, "8");
+    let second = claim("ads", at(1));
+    assert_eq!((second.id.occasion, second.told_before), (Occasion::Change(2), true));
+    assert!(!claim("other", at(1)).told_before, "another destination's telling does not count");
+    wait(store.record(dead(&second, at(2)))).unwrap();
+    wait(store.retry(second.id, at(3), None)).unwrap().unwrap();
+    assert!(claim("ads", at(3)).told_before);
+}
+
+fn a_change_that_came_during_an_attempt_is_told_where_changes_are_heard(engine: &Engine) {
+    type End = fn(&Claimed, Time) -> Outcome;
+    let store = engine.open();
+    let ends: [(&str, End); 3] = [("delivered", delivered), ("dead", dead), ("gone", delivered)];
+    for (name, end) in ends {
+        let told = |value: &str| {
+            let mut told = sale(name).forward().value(value);
+            told.routes[0].changes = Changes::Send;
+            told.tell(&*store)
+        };
+        let receipt = told("7");
+        let work = claim(&*store, "ads", at(0)).remove(0);
+        told("8");
+        told("9");
+        let mut outcome = end(&work, at(5));
+        outcome.knew.as_mut().unwrap().hears = Changes::Send;
+        outcome.knew = outcome.knew.filter(|_| name != "gone");
+        wait(store.record(outcome)).unwrap();
+        let work = claim(&*store, "ads", at(5));
+        if name == "gone" {
+            assert_eq!(work.len(), 0, "nobody is there to be told");
+            continue;
+        }
+        assert_eq!(work.len(), 1, "{name}");
+        assert_eq!(work[0].id, DeliveryId { occasion: Occasion::Change(2), ..delivery_id(&receipt, "ads") });
+        assert_eq!((&work[0].conversion.value, work[0].told_before), (&Some(usd("9")), true));
+        let mut outcome = delivered(&work[0], at(6));
+        outcome.knew.as_mut().unwrap().hears = Changes::Send;
+        wait(store.record(outcome)).unwrap();
+        assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "once");
+    }
+    let ignored = sale("t4").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    sale("t4").forward().value("8").tell(&*store);
+    wait(store.record(delivered(&work, at(5)))).unwrap();
+    before_and_after_reopening(engine, store, |store, _| {
+        assert_eq!(states(store, &ignored), [DeliveryState::Delivered { at: at(5) }]);
+        let told = transactions_of_changes(store);
+        assert_eq!(told, ["delivered", "dead"], "with all its attempts, also once opened again");
+    });
+}
+
+/// The sales with a delivered second telling, oldest first.
+fn transactions_of_changes(store: &dyn Store) -> Vec<String> {
+    let page = wait(store.conversions(Default::default(), first_page(100))).unwrap();
+    let twice = page.items.into_iter().rev().filter(|(_, deliveries)| {
+        deliveries.len() == 2 && deliveries[1].state == DeliveryState::Delivered { at: at(6) }
+    });
+    twice.filter_map(|(conversion, _)| conversion.transaction_id).collect()
+}
+
+fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
+    let store = engine.open();
+    let receipt = sale("t1").forward().tell(&*store);
+    sale("t1").forward().status(Status::Rejected).tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    sale("t1").forward().tell(&*store);
+    let skipped = |work: &Claimed| {
+        let reason = "rejected".to_owned();
+        let judgement = Judgement::Skipped { code: None, reason: reason.clone() };
+        let state = DeliveryState::Skipped { at: at(5), code: None, reason };
+        Outcome { attempt: attempt(at(5), "", judgement), state, attempts: 0, ..delivered(work, at(5)) }
+    };
+    wait(store.record(skipped(&work))).unwrap();
+    let again = claim(&*store, "ads", at(5));
+    assert_eq!(again.len(), 1, "it is approved again, and nothing else would tell it");
+    assert_eq!(again[0].conversion.status, Status::Approved);
+    wait(store.record(skipped(&again[0]))).unwrap();
+    assert_eq!(states(&*store, &receipt)[0].word(), "skipped", "nothing is new");
+}
+
+fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(engine: &Engine) {
+    let store = engine.open();
+    let receipt = sale("t1").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
+    assert_eq!(store.backlog(at(9)), vec![]);
+    wait(store.record(delivered(&work, at(2)))).unwrap();
+    assert_eq!(states(&*store, &receipt), [DeliveryState::Delivered { at: at(2) }]);
+    assert_eq!(trace(&*store, &receipt).deliveries[0].1.len(), 1);
+    assert_eq!(store.backlog(at(9)), vec![]);
+}
+
+fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Engine) {
+    let store = engine.open();
+    let receipt = sale("t1").forward().tell(&*store);
+    let id = delivery_id(&receipt, "ads");
+    let retry = |now, oldest| wait(store.retry(id.clone(), now, oldest)).unwrap();
+    let waiting = retry(at(1), None).unwrap();
+    assert!(
+        matches!(waiting.state, DeliveryState::Waiting { .. }),
+        "one that waits is due no later than now"
+    );
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(dead(&work, at(5)))).unwrap();
+    assert_eq!(retry(at(10), Some(at(1))), Err(RetryRefused::TooOld));
+    let due = retry(at(10), Some(at(0))).unwrap();
+    assert_eq!((due.state, due.attempts), (DeliveryState::Waiting { due: at(10) }, 1));
+    let work = claim_some(&*store, "ads", at(10), 0, 1).remove(0);
+    wait(store.record(delivered(&work, at(11)))).unwrap();
+    assert_eq!(retry(at(20), None), Err(RetryRefused::Delivered));
+    let unknown = DeliveryId { destination: destination("nobody"), ..id.clone() };
+    assert_eq!(wait(store.retry(unknown, at(1), None)).unwrap(), Err(RetryRefused::Unknown));
+    let held = sale("t2").tell(&*store);
+    let now = wait(store.retry(delivery_id(&held, "ads"), at(30), None)).unwrap().unwrap();
+    assert_eq!(now.state, DeliveryState::Waiting { due: at(30) }, "a held one need not wait");
+    assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
+    let dropped = sale("t3").unmatched(Unmatched::Drop).tell(&*store);
+    assert!(matches!(states(&*store, &dropped)[0], DeliveryState::Skipped { .. }));
+    assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), None)).unwrap().is_ok());
+    assert_eq!(claim_some(&*store, "ads", at(30), 9, 0).len(), 2);
+}
+
+fn a_retry_is_refused_where_another_delivery_tells_the_same(engine: &Engine) {
+    let store = engine.open();
+    let told = sale("t1").click("c1").tell(&*store);
+    assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
+    let first = delivery_id(&told, "ads");
+    let second = DeliveryId { occasion: Occasion::Change(1), ..first.clone() };
+    let retry = |id: &DeliveryId| wait(store.retry(id.clone(), at(74 * HOUR), None)).unwrap();
+    // The skipped first telling is made up for by the change.
+    sale("t1").click("c1").value("8").forward().at(at(73 * HOUR)).tell(&*store);
+    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it waits to be told");
+    let work = claim(&*store, "ads", at(73 * HOUR)).remove(0);
+    assert_eq!(work.id, second);
+    wait(store.record(dead(&work, at(73 * HOUR)))).unwrap();
+    assert!(retry(&second).is_ok(), "the latest one can be retried");
+    let work = claim_some(&*store, "ads", at(74 * HOUR), 0, 9).remove(0);
+    wait(store.record(delivered(&work, at(74 * HOUR)))).unwrap();
+    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it was told");
+    assert_eq!(store.backlog(at(80 * HOUR)), vec![]);
+    // Neither was told: whichever is asked for first is the one that tells it.
+    let both = two_that_died(&*store);
+    assert!(retry(&both[0]).is_ok());
+    assert_eq!(retry(&both[1]), Err(RetryRefused::Superseded), "the other one is on its way");
+}
+
+/// The first delivery of a sale and that of its change, both dead.
+fn two_that_died(store: &dyn Store) -> [DeliveryId; 2] {
+    let told = |value: &str| {
+        let mut told = sale("t2").forward().value(value);
+        told.routes[0].changes = Changes::Send;
+        told.tell(store);
+        let work = claim(store, "ads", at(0)).remove(0);
+        wait(store.record(dead(&work, at(1)))).unwrap();
+        work.id
+    };
+    [told("7"), told("8")]
+}
+
+fn a_persons_retry_goes_before_older_retries(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..10 {
+        sale(&format!("t{n}")).forward().tell(&*store);
+    }
+    let mut work = claim(&*store, "ads", at(0));
+    let last = work.pop().unwrap();
+    for work in &work {
+        wait(store.record(failed(work, at(1), at(100)))).unwrap();
+    }
+    wait(store.record(dead(&last, at(1)))).unwrap();
+    wait(store.retry(last.id.clone(), at(5000), None)).unwrap().unwrap();
+    assert_eq!(claim_some(&*store, "ads", at(5000), 0, 1)[0].id, last.id);
+    assert_eq!(backlog(&*store, "ads", at(5000)).unwrap().oldest_due, Some(at(100)));
+}
+
+fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engine) {
+    let store = engine.open();
+    let held = sale("held").to(&["ads", "other"]).tell(&*store);
+    let waits = sale("waits").forward().to(&["ads", "other"]).tell(&*store);
+    let many: Vec<_> = (0..1500).map(|n| store.arrive(sale(&format!("t{n}")).forward().arrival())).collect();
+    for receipt in many {
+        wait(receipt).unwrap();
+    }
+    let skipped = wait(store.withdraw(destination("ads"), at(9))).unwrap();
+    assert_eq!(skipped, 1502);
+    before_and_after_reopening(engine, store, |store, _| {
+        let gone = refused(SkipCode::DestinationRemoved, at(9));
+        assert_eq!(states(store, &held), [gone.clone(), DeliveryState::Held { until: at(72 * HOUR) }]);
+        assert_eq!(states(store, &waits), [gone, DeliveryState::Waiting { due: at(0) }]);
+        assert_eq!(backlog(store, "ads", at(9)), None);
+        assert!(backlog(store, "other", at(9)).is_some());
+    });
+}
+
+fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
+    let store = engine.open();
+    let bell = store.wakeup(&destination("ads"));
+    sale("t1").to(&["other"]).forward().tell(&*store);
+    sale("t2").tell(&*store);
+    let rung = |bell: &tokio::sync::Notify| {
+        let mut future = std::pin::pin!(bell.notified());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::future::Future::poll(future.as_mut(), &mut context).is_ready()
+    };
+    assert!(!rung(&bell), "other work, or held");
+    sale("t3").forward().tell(&*store);
+    assert!(rung(&bell));
+    sale("t4").click("c1").tell(&*store);
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    assert!(rung(&bell), "freed by its click");
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(dead(&work, at(1)))).unwrap();
+    assert!(!rung(&bell));
+    wait(store.retry(work.id, at(2), None)).unwrap().unwrap();
+    assert!(rung(&bell), "asked for by a person");
+}
+
+fn the_backlog_counts_held_waiting_and_due(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..6i64 {
+        sale(&format!("t{n}")).forward().at(at(n * 10)).tell(&*store);
+    }
+    sale("held").tell(&*store);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let counted = |now| {
+            let backlog = backlog(store, "ads", now).unwrap();
+            (backlog.held, backlog.waiting, backlog.due, backlog.oldest_due)
+        };
+        assert_eq!(counted(at(-1)), (1, 6, 0, None));
+        assert_eq!(counted(at(25)), (1, 6, 3, Some(at(0))));
+        assert_eq!(counted(at(5)), (1, 6, 1, Some(at(0))), "time may be asked backwards");
+        assert_eq!(counted(at(100)), (1, 6, 6, Some(at(0))));
+        if reopened {
+            let work = claim_some(store, "ads", at(100), 2, 0);
+            assert_eq!(counted(at(100)), (1, 6, 6, Some(at(0))), "leased ones included");
+            wait(store.record(delivered(&work[0], at(101)))).unwrap();
+            wait(store.record(failed(&work[1], at(101), at(500)))).unwrap();
+            assert_eq!(counted(at(100)), (1, 5, 4, Some(at(20))));
+            assert_eq!(counted(at(500)), (1, 5, 5, Some(at(20))));
+            sale("late").forward().at(at(15)).tell(store);
+            assert_eq!(counted(at(100)), (1, 6, 5, Some(at(15))));
+        }
+    });
+}

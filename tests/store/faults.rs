@@ -1,0 +1,284 @@
+//! A disk that fails: what was not acknowledged never shows, and the store ends rather than guesses.
+
+use std::sync::Arc;
+
+use postbridge::domain::postback::Verdict;
+use postbridge::maintenance::{Keep, Signals, Upkeep};
+use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Direction, Kv, Span};
+use postbridge::store::memory::{FaultAt, Memory};
+use postbridge::store::{ConversionFilter, DeliveryFilter, PostbackFilter, PurgeBefore, Store, StoreError};
+use postbridge::web::health::Health;
+use tokio::sync::watch;
+
+use crate::support::store_fixture::*;
+
+const FULL: &str = "No space left on device (os error 28)";
+
+/// A store with one acknowledged sale, whose next passage of `at` fails.
+fn about_to_fail(at: FaultAt) -> (Memory, Embedded) {
+    let memory = Memory::new();
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    assert!(matches!(sale("acknowledged").forward().tell(&store).verdict, Verdict::Accepted { .. }));
+    memory.fail(at, 0, FULL);
+    (memory, store)
+}
+
+fn is_broken<T: std::fmt::Debug>(done: Result<T, StoreError>) {
+    match done {
+        Err(StoreError::Broken { cause, .. }) => assert_eq!(cause, FULL),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_commit_that_fails_acknowledges_nothing_and_leaves_nothing_behind() {
+    for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
+        let (memory, store) = about_to_fail(step);
+        let (sale_told, click_told) =
+            (store.arrive(sale("lost").forward().arrival()), store.record_click(unscreened(click("lost"))));
+        is_broken(wait(sale_told));
+        is_broken(wait(click_told));
+        drop(store);
+        let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
+        assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"], "{step:?}");
+        assert_eq!(wait(store.click(&click_id("lost"))).unwrap(), None);
+        assert_eq!(claim(&store, "ads", at(0)).len(), 1);
+        assert!(matches!(sale("lost").tell(&store).verdict, Verdict::Accepted { .. }));
+    }
+}
+
+#[test]
+fn after_a_failed_commit_every_later_operation_fails() {
+    for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
+        let (_memory, store) = about_to_fail(step);
+        is_broken(wait(store.probe()));
+        is_broken(wait(store.probe()));
+        is_broken(wait(store.arrive(sale("later").arrival())));
+        is_broken(wait(store.record_click(unscreened(click("later")))));
+        is_broken(wait(store.conversions(ConversionFilter::default(), first_page(9))));
+        is_broken(wait(store.click(&click_id("acknowledged"))));
+        is_broken(wait(store.claim_oldest(destination("ads"))));
+        is_broken(wait(store.withdraw(destination("ads"), at(1))));
+        is_broken(wait(store.purge(never())));
+    }
+}
+
+#[test]
+fn a_read_that_fails_ends_the_store_too() {
+    let (memory, store) = about_to_fail(FaultAt::Get);
+    is_broken(wait(store.click(&click_id("any"))));
+    is_broken(wait(store.probe()));
+    drop(store);
+    let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"]);
+}
+
+#[test]
+fn a_group_whose_decision_cannot_read_is_refused_whole() {
+    let (memory, store) = about_to_fail(FaultAt::Get);
+    // To decide about it the writer looks for its click.
+    is_broken(wait(store.arrive(sale("unseen").click("c1").arrival())));
+    drop(store);
+    let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_does_not_open() {
+    let memory = Memory::new();
+    drop(Embedded::open(Arc::new(memory.clone())).unwrap());
+    memory.fail(FaultAt::Scan, 0, "Input/output error (os error 5)");
+    let Err(error) = Embedded::open(Arc::new(memory)) else { panic!("it opened") };
+    assert!(error.to_string().contains("Input/output error"), "{error}");
+}
+
+/// Overwrites the block of postback `first` as a failing disk would.
+fn damage(memory: &Memory, first: u64) {
+    overwrite(memory, &[b"B", &first.to_be_bytes()[..]].concat());
+}
+
+fn overwrite(memory: &Memory, key: &[u8]) {
+    assert!(memory.get(key).unwrap().is_some(), "there is such a record");
+    let mut batch = Batch::default();
+    batch.put(key.to_vec(), b"\x01\x00\x00 not a record".to_vec());
+    memory.commit(batch, &mut |_| {}).unwrap();
+}
+
+fn is_corrupt<T: std::fmt::Debug>(done: Result<T, StoreError>) -> StoreError {
+    match done {
+        Err(error @ StoreError::Corrupt { .. }) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A store in which the first of three sales is damaged on disk.
+fn with_a_damaged_sale(tell: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
+    let memory = Memory::new();
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    for name in ["damaged", "second", "third"] {
+        tell(name).tell(&store);
+    }
+    drop(store);
+    damage(&memory, 1);
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    (memory, store)
+}
+
+#[test]
+fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    let oldest = wait(store.claim_oldest(destination("ads"))).unwrap().unwrap();
+    assert_eq!(oldest.conversion.transaction_id.as_deref(), Some("second"), "the oldest that can be read");
+    let work = claim(&store, "ads", at(0));
+    assert_eq!(work.len(), 1);
+    let gone = postbridge::domain::ids::DeliveryId {
+        conversion: postbridge::domain::ids::ConversionId::derive(
+            &source(),
+            "Purchase",
+            "transaction:damaged",
+        ),
+        ..work[0].id.clone()
+    };
+    wait(store.release(vec![gone.clone(), work[0].id.clone()])).unwrap();
+    assert_eq!(claim(&store, "ads", at(0)).len(), 1, "the other one was given back");
+    is_corrupt(wait(store.record(postbridge::store::Outcome { id: gone, ..delivered(&oldest, at(1)) })));
+    wait(store.record(delivered(&oldest, at(1)))).unwrap();
+}
+
+#[test]
+fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    let error = is_corrupt(wait(store.arrive(sale("damaged").value("8").arrival())));
+    assert!(matches!(sale("second").tell(&store).verdict, Verdict::Duplicate { .. }));
+    let health = Health::default();
+    health.store_failed(&error);
+    let clock = postbridge::clock::Clock::fixed(at(0));
+    assert_eq!(wait(health.readyz(&store, &clock)).status(), 200, "it goes on");
+    health.store_failed(&StoreError::Closed);
+    assert_eq!(wait(health.readyz(&store, &clock)).status(), 503);
+}
+
+#[test]
+fn what_goes_through_many_leaves_a_damaged_one_out() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).click("c1"));
+    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 0, "the damaged one comes first");
+    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 1, "and is not met again");
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    assert_eq!(claim(&store, "ads", at(73 * HOUR)).len(), 1, "freed by its click");
+    assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn upkeep_goes_on_past_a_damaged_record() {
+    let (_memory, store) =
+        tokio::task::spawn_blocking(|| with_a_damaged_sale(|name| sale(name).forward())).await.unwrap();
+    let keep = Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 };
+    let (stop, stopping) = watch::channel(false);
+    let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let clock = postbridge::clock::Clock::fixed(at(9 * DAY));
+    let configured = Arc::new(std::collections::HashSet::new);
+    let signals = Signals {
+        keep,
+        configured,
+        put_back: Arc::default(),
+        stop: stopping,
+        heartbeat: Arc::clone(&heartbeat),
+    };
+    let running = tokio::spawn(Upkeep::new(Arc::new(store), clock, signals).run());
+    crate::support::dispatch_fixture::until("a step", || {
+        heartbeat.load(std::sync::atomic::Ordering::Relaxed) != 0
+    })
+    .await;
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}
+
+#[test]
+fn a_damaged_click_stops_no_purging_of_others() {
+    let memory = Memory::new();
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    for id in ["c1", "c2", "c3"] {
+        wait(store.record_click(unscreened(click(id)))).unwrap();
+    }
+    wait(store.arrive(quarantined("no price", at(0)))).unwrap();
+    drop(store);
+    overwrite(&memory, b"Kc2");
+    let store = governed(Embedded::open(Arc::new(memory)).unwrap());
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    assert_eq!(purge_all(&store, all), 3, "two clicks and the postback");
+    assert_eq!(wait(store.click(&click_id("c1"))).unwrap(), None);
+    assert_eq!(wait(store.click(&click_id("c3"))).unwrap(), None);
+    is_corrupt(wait(store.click(&click_id("c2"))));
+}
+
+#[test]
+fn a_damaged_block_stops_no_purging_of_those_around_it() {
+    let memory = Memory::new();
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    let [first, second, _] =
+        [1, 2, 3].map(|_| wait(store.arrive(quarantined("no price", at(0)))).unwrap().postback);
+    drop(store);
+    damage(&memory, second.get());
+    let store = governed(Embedded::open(Arc::new(memory)).unwrap());
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    assert_eq!(purge_all(&store, all), 2, "the one before it and the one after");
+    assert_eq!(wait(store.postback(first)).unwrap(), None);
+    is_corrupt(wait(store.postback(second)));
+}
+
+#[test]
+fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_record() {
+    let memory = Memory::new();
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    for n in 0..20 {
+        sale(&format!("t{n}")).forward().tell(&store);
+    }
+    let done: Vec<_> =
+        claim(&store, "ads", at(0)).iter().map(|work| store.record(delivered(work, at(1)))).collect();
+    done.into_iter().for_each(|done| wait(done).unwrap());
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    purge_all(&store, all);
+    let mut left = 0;
+    let span = Span { from: b"A", to: b"B", direction: Direction::Up };
+    let mut count = |_: &[u8], _: &[u8]| {
+        left += 1;
+        std::ops::ControlFlow::Continue(())
+    };
+    memory.scan(span, &mut count).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_list_leaves_a_damaged_record_out_and_goes_on() {
+    let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
+    assert_eq!(transactions(&store, ConversionFilter::default()), ["third", "second"]);
+    let postbacks = wait(store.postbacks(PostbackFilter::default(), first_page(9))).unwrap();
+    assert_eq!(postbacks.items.iter().map(|postback| postback.seq.get()).collect::<Vec<_>>(), [3, 2]);
+    let deliveries = wait(store.deliveries(DeliveryFilter::default(), first_page(9))).unwrap();
+    assert_eq!(deliveries.items.len(), 2);
+}
+
+#[test]
+fn dead_letters_are_listed_without_what_is_damaged() {
+    let memory = Memory::new();
+    let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
+    for name in ["damaged", "second", "third"] {
+        sale(name).forward().tell(&store);
+        let work = claim(&store, "ads", at(0)).remove(0);
+        wait(store.record(dead(&work, at(1)))).unwrap();
+    }
+    drop(store);
+    damage(&memory, 1);
+    overwrite(&memory, &[b"A", &2u64.to_be_bytes()[..]].concat());
+    let store = governed(Embedded::open(Arc::new(memory)).unwrap());
+    for state in [Some("dead".to_owned()), None] {
+        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
+        let listed = wait(store.deliveries(filter, first_page(9))).unwrap().items;
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|listed| (listed.conversion.transaction_id.as_deref(), listed.last_attempt.is_some()))
+            .collect();
+        assert_eq!(shown, [(Some("third"), true), (Some("second"), false)]);
+    }
+}

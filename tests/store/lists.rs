@@ -1,0 +1,293 @@
+//! The store's guarantees about lists and purging, for every implementation.
+
+use postbridge::domain::conversion::EventClaim;
+use postbridge::domain::delivery::{DeliveryState, Judgement};
+use postbridge::domain::event::EventName;
+use postbridge::domain::ids::SourceId;
+use postbridge::domain::postback::Verdict;
+use postbridge::domain::status::Status;
+use postbridge::store::{
+    Again, ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore,
+    Receipt, StoreError,
+};
+
+use crate::support::store_fixture::*;
+
+conformance! {
+    lists_go_newest_first_page_by_page,
+    lists_obey_their_filters,
+    a_list_goes_on_past_an_old_record_that_was_mapped_again_lately,
+    dead_letters_are_listed_with_their_last_attempt,
+    purging_strips_raw_bytes_and_keeps_the_conversion,
+    purging_goes_past_any_number_of_records_that_are_stripped_already,
+    purging_removes_a_finished_conversion_with_all_it_left,
+    purging_never_takes_a_conversion_with_an_unfinished_delivery,
+    purging_takes_clicks_past_their_time_only,
+    purging_never_takes_a_click_that_a_delivery_still_needs,
+    numbers_are_not_given_twice_after_everything_was_purged,
+}
+
+fn lists_go_newest_first_page_by_page(engine: &Engine) {
+    let store = engine.open();
+    let mut told: Vec<String> = Vec::new();
+    for n in 0..50 {
+        told.push(format!("t{n}"));
+        sale(&format!("t{n}")).forward().to(&["ads", "other"]).tell(&*store);
+    }
+    told.reverse();
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = PageRequest { cursor, limit: 7 };
+        let page = wait(store.conversions(ConversionFilter::default(), page)).unwrap();
+        assert!(page.items.len() <= 7);
+        seen.extend(page.items.into_iter().filter_map(|(conversion, _)| conversion.transaction_id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, told);
+    let (mut deliveries, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = PageRequest { cursor, limit: 3 };
+        let page = wait(store.deliveries(DeliveryFilter::default(), page)).unwrap();
+        deliveries.extend(page.items.into_iter().map(|listed| listed.id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let distinct: std::collections::BTreeSet<_> = deliveries.iter().collect();
+    assert_eq!((deliveries.len(), distinct.len()), (100, 100));
+    let postbacks = wait(store.postbacks(PostbackFilter::default(), first_page(1000))).unwrap();
+    let numbers: Vec<u64> = postbacks.items.iter().map(|postback| postback.seq.get()).collect();
+    assert_eq!(numbers, (1..=50).rev().collect::<Vec<u64>>());
+    let nonsense = PageRequest { cursor: Some("nonsense".to_owned()), limit: 3 };
+    let refused = wait(store.conversions(ConversionFilter::default(), nonsense));
+    assert!(matches!(refused, Err(StoreError::Cursor(cursor)) if cursor == "nonsense"));
+}
+
+fn lists_obey_their_filters(engine: &Engine) {
+    let store = engine.open();
+    wait(store.record_click(unscreened(click("c1")))).unwrap();
+    sale("a").click("c1").at(at(10)).tell(&*store);
+    sale("b").status(Status::Pending).at(at(20)).tell(&*store);
+    sale("c").click("unseen").at(at(30)).tell(&*store);
+    sale("d").forward().at(at(40)).tell(&*store);
+    sale("d").forward().click("late").at(at(41)).tell(&*store);
+    let mut elsewhere = sale("e").at(at(50));
+    elsewhere.draft.source = SourceId::parse("shop").unwrap();
+    elsewhere.draft.event = EventClaim::Named(EventName::parse("Lead").unwrap());
+    elsewhere.tell(&*store);
+    let list = |filter: ConversionFilter| transactions(&*store, filter);
+    let all = ConversionFilter::default;
+    assert_eq!(list(all()), ["e", "d", "c", "b", "a"]);
+    assert_eq!(list(ConversionFilter { transaction_id: Some("c".to_owned()), ..all() }), ["c"]);
+    assert_eq!(list(ConversionFilter { click_id: Some("c1".to_owned()), ..all() }), ["a"]);
+    assert_eq!(list(ConversionFilter { click_id: Some("unseen".to_owned()), ..all() }), ["c"]);
+    assert_eq!(list(ConversionFilter { click_id: Some("late".to_owned()), ..all() }), ["d"]);
+    assert_eq!(list(ConversionFilter { status: Some(Status::Pending), ..all() }), ["b"]);
+    assert_eq!(list(ConversionFilter { event: Some("Lead".to_owned()), ..all() }), ["e"]);
+    assert_eq!(list(ConversionFilter { source: Some(source()), ..all() }), ["d", "c", "b", "a"]);
+    assert_eq!(list(ConversionFilter { state: Some("held".to_owned()), ..all() }), ["e", "c"]);
+    assert_eq!(list(ConversionFilter { state: Some("waiting".to_owned()), ..all() }), ["d", "a"]);
+    assert_eq!(list(ConversionFilter { since: Some(at(20)), until: Some(at(40)), ..all() }), ["c", "b"]);
+    let verdict = |word: &str| PostbackFilter { verdict: Some(word.to_owned()), ..PostbackFilter::default() };
+    let postbacks = |filter| wait(store.postbacks(filter, first_page(100))).unwrap().items.len();
+    assert_eq!((postbacks(verdict("accepted")), postbacks(verdict("updated"))), (5, 1));
+    let shop = PostbackFilter { source: SourceId::parse("shop").ok(), ..PostbackFilter::default() };
+    assert_eq!(postbacks(shop), 1);
+    let waiting = DeliveryFilter { state: Some("waiting".to_owned()), ..DeliveryFilter::default() };
+    assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
+}
+
+fn a_list_goes_on_past_an_old_record_that_was_mapped_again_lately(engine: &Engine) {
+    let store = engine.open();
+    let bad = wait(store.arrive(quarantined("no price", at(0)))).unwrap();
+    sale("young").at(at(9 * DAY)).tell(&*store);
+    let mut again = sale("old").arrival();
+    again.again = Some(Again { of: bad.postback, now: at(9 * DAY) });
+    wait(store.arrive(again)).unwrap();
+    let since = ConversionFilter { since: Some(at(8 * DAY)), ..ConversionFilter::default() };
+    assert_eq!(transactions(&*store, since), ["young"]);
+}
+
+fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
+    let store = engine.open();
+    for n in 0..30 {
+        sale(&format!("t{n}")).forward().to(&["ads", "other"]).tell(&*store);
+    }
+    for (n, work) in claim(&*store, "ads", at(0)).iter().enumerate() {
+        let outcome = if n % 10 == 3 { dead(work, at(1)) } else { delivered(work, at(1)) };
+        wait(store.record(outcome)).unwrap();
+    }
+    let filter = DeliveryFilter { state: Some("dead".to_owned()), ..DeliveryFilter::default() };
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let page = wait(store.deliveries(filter.clone(), first_page(2))).unwrap();
+        let name = |listed: &ListedDelivery| listed.conversion.transaction_id.clone().unwrap();
+        assert_eq!(page.items.iter().map(name).collect::<Vec<_>>(), ["t23", "t13"]);
+        let judged = &page.items[0].last_attempt.as_ref().unwrap().judgement;
+        assert_eq!(*judged, Judgement::Dead { reason: "bad token".to_owned() });
+        let rest = PageRequest { cursor: page.next_cursor, limit: 2 };
+        let rest = wait(store.deliveries(filter.clone(), rest)).unwrap();
+        assert_eq!(rest.items.iter().map(name).collect::<Vec<_>>(), ["t3"]);
+        if reopened {
+            wait(store.retry(rest.items[0].id.clone(), at(5), None)).unwrap().unwrap();
+            assert_eq!(wait(store.deliveries(filter.clone(), first_page(9))).unwrap().items.len(), 2);
+        }
+    });
+}
+
+fn purging_strips_raw_bytes_and_keeps_the_conversion(engine: &Engine) {
+    let store = engine.open();
+    let old: Vec<Receipt> = (0..40).map(|n| sale(&format!("t{n}")).body(9000).tell(&*store)).collect();
+    let young = sale("young").at(at(DAY)).tell(&*store);
+    let before = PurgeBefore { postbacks: at(DAY), ..never() };
+    assert_eq!(purge_all(&*store, before), 40);
+    assert_eq!(purge_all(&*store, before), 0, "nothing is stripped twice");
+    before_and_after_reopening(engine, store, |store, _| {
+        for receipt in &old {
+            let trace = trace(store, receipt);
+            assert_eq!(trace.postbacks[0].raw, None);
+            assert_eq!(trace.conversion.value, Some(usd("7.00")));
+        }
+        assert!(trace(store, &young).postbacks[0].raw.is_some());
+    });
+}
+
+fn purging_goes_past_any_number_of_records_that_are_stripped_already(engine: &Engine) {
+    let store = engine.open();
+    // Bodies so long that each has a block of its own, as postbacks have that come one at a time.
+    let tell = |day: i64, count: i64| {
+        let told = (0..count).map(|n| {
+            let name = format!("d{day}-{n}");
+            store.arrive(sale(&name).at(at(day * DAY)).body(15_000).arrival())
+        });
+        let told: Vec<_> = told.collect();
+        told.into_iter().map(|told| wait(told).unwrap()).collect::<Vec<Receipt>>()
+    };
+    tell(0, 300);
+    let second = tell(1, 10);
+    tell(2, 100);
+    assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(DAY), ..never() }), 300);
+    assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(2 * DAY), ..never() }), 10);
+    for receipt in &second {
+        assert_eq!(trace(&*store, receipt).postbacks[0].raw, None);
+    }
+}
+
+fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
+    let store = engine.open();
+    let receipts: Vec<Receipt> =
+        (0..40).map(|n| sale(&format!("t{n}")).forward().body(5000).tell(&*store)).collect();
+    sale("t7").forward().value("8").tell(&*store);
+    wait(store.arrive(quarantined("no price", at(2)))).unwrap();
+    for work in claim(&*store, "ads", at(0)) {
+        wait(store.record(failed(&work, at(1), at(2)))).unwrap();
+    }
+    for work in claim(&*store, "ads", at(2)) {
+        wait(store.record(delivered(&work, at(3)))).unwrap();
+    }
+    let young = sale("young").at(at(DAY)).tell(&*store);
+    let before = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(-DAY) };
+    assert!(purge_all(&*store, before) >= 40);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        for receipt in &receipts {
+            assert!(wait(store.conversion(conversion_of(&receipt.verdict))).unwrap().is_none());
+            assert!(wait(store.postback(receipt.postback)).unwrap().is_none());
+        }
+        assert_eq!(transactions(store, ConversionFilter::default()), ["young"]);
+        let left = wait(store.postbacks(PostbackFilter::default(), first_page(100))).unwrap().items;
+        assert_eq!(left.iter().map(|left| left.seq).collect::<Vec<_>>(), [young.postback]);
+        if reopened {
+            let again = sale("t7").at(at(DAY)).tell(store);
+            assert!(matches!(again.verdict, Verdict::Accepted { .. }), "it is forgotten");
+        }
+    });
+}
+
+fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Engine) {
+    let store = engine.open();
+    let done = sale("done").forward().tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(delivered(&work, at(1)))).unwrap();
+    let half = sale("half").forward().to(&["ads", "other"]).tell(&*store);
+    let work = claim(&*store, "ads", at(0)).remove(0);
+    wait(store.record(delivered(&work, at(1)))).unwrap();
+    let held = sale("held").tell(&*store);
+    let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
+    purge_all(&*store, all);
+    assert!(wait(store.conversion(conversion_of(&done.verdict))).unwrap().is_none());
+    assert_eq!(trace(&*store, &half).deliveries[0].1.len(), 1, "its attempts stay too");
+    assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(72 * HOUR) }]);
+    let work = claim(&*store, "other", at(DAY)).remove(0);
+    wait(store.record(delivered(&work, at(DAY)))).unwrap();
+    wait(store.expire_holds(at(100 * HOUR), 9)).unwrap();
+    purge_all(&*store, all);
+    assert_eq!(transactions(&*store, ConversionFilter::default()), Vec::<String>::new());
+}
+
+fn purging_takes_clicks_past_their_time_only(engine: &Engine) {
+    let store = engine.open();
+    let queued: Vec<_> = (0..1200i64)
+        .map(|n| {
+            let mut click = click(&format!("c{n}"));
+            click.recorded_at = at(n);
+            store.record_click(unscreened(click))
+        })
+        .collect();
+    for recorded in queued {
+        wait(recorded).unwrap();
+    }
+    assert_eq!(purge_all(&*store, PurgeBefore { clicks: at(1000), ..never() }), 1000);
+    assert_eq!(wait(store.click(&click_id("c999"))).unwrap(), None);
+    assert!(wait(store.click(&click_id("c1000"))).unwrap().is_some());
+    assert_eq!(sale("t1").click("c5").tell(&*store).matched, Some(false));
+}
+
+fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
+    let store = engine.open();
+    for id in ["c1", "c2", "c3", "c4"] {
+        wait(store.record_click(unscreened(click(id)))).unwrap();
+    }
+    let all = PurgeBefore { clicks: at(DAY), ..never() };
+    // Two sales of one click, a sale whose click comes by an update, and one that is done already.
+    sale("t1").click("c1").to(&["ads", "other"]).tell(&*store);
+    sale("t2").click("c1").tell(&*store);
+    sale("t3").forward().to(&["other"]).tell(&*store);
+    sale("t3").forward().to(&["other"]).click("c2").tell(&*store);
+    sale("t4").click("c4").to(&["third"]).tell(&*store);
+    let work = claim(&*store, "third", at(0)).remove(0);
+    wait(store.record(delivered(&work, at(1)))).unwrap();
+    assert_eq!(purge_all(&*store, all), 2, "nobody needs c3 and c4");
+    before_and_after_reopening(engine, store, |store, reopened| {
+        assert_eq!(purge_all(store, all), 0);
+        if reopened {
+            for work in claim(store, "ads", at(2)) {
+                assert!(work.click.is_some(), "it is sent with its click");
+                wait(store.record(delivered(&work, at(2)))).unwrap();
+            }
+            assert_eq!(purge_all(store, all), 0, "c1 is needed elsewhere");
+            let work = claim(store, "other", at(2));
+            wait(store.record(failed(&work[0], at(2), at(3)))).unwrap();
+            wait(store.record(delivered(&work[1], at(2)))).unwrap();
+            assert_eq!(purge_all(store, all), 1);
+            for work in claim(store, "other", at(3)) {
+                wait(store.record(delivered(&work, at(3)))).unwrap();
+            }
+            assert_eq!(purge_all(store, all), 1);
+        }
+    });
+}
+
+fn numbers_are_not_given_twice_after_everything_was_purged(engine: &Engine) {
+    let store = engine.open();
+    wait(store.arrive(quarantined("no price", at(1)))).unwrap();
+    let last = wait(store.arrive(quarantined("no price", at(1)))).unwrap().postback;
+    purge_all(&*store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
+    drop(store);
+    let store = engine.open();
+    assert_eq!(sale("t1").tell(&*store).postback.get(), last.get() + 1);
+    assert_eq!(transactions(&*store, ConversionFilter::default()), ["t1"]);
+}

@@ -1,0 +1,21 @@
+//! The store's guarantees, most of them for every implementation.
+
+mod arrivals;
+mod caps;
+pub mod click_lists;
+pub mod clicks;
+mod clock_jumps;
+mod commit_groups;
+mod consent;
+mod data_folder;
+mod deliveries;
+mod faults;
+mod format;
+mod keyless_reports;
+mod lists;
+mod operator_counts;
+mod report;
+mod slow_reads;
+mod statuses;
+mod suppression;
+mod transactions;

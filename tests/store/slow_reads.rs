@@ -1,0 +1,144 @@
+//! A slow disk. Lists and traces read it on threads of their own, two at a time, and hold up nothing
+//! else; what happens during a write is not undone by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use postbridge::domain::delivery::DeliveryState;
+use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
+use postbridge::store::memory::Memory;
+use postbridge::store::{ClaimRequest, ConversionFilter, DeliveryFilter, PostbackFilter, Store};
+
+use crate::support::store_fixture::*;
+
+/// A disk whose reads wait, once it is slow, until they are let go.
+#[derive(Default)]
+struct Slow {
+    memory: Memory,
+    slow: AtomicBool,
+    slow_commits: AtomicBool,
+    waiting: AtomicUsize,
+    most: AtomicUsize,
+    go: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Slow {
+    fn pass(&self) {
+        if self.slow.load(Ordering::SeqCst) {
+            self.wait();
+        }
+    }
+
+    fn wait(&self) {
+        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(waiting, Ordering::SeqCst);
+        let mut go = self.go.lock();
+        while !*go {
+            let late = self.bell.wait_for(&mut go, Duration::from_secs(10)).timed_out();
+            assert!(!late, "nothing else could run while the disk was waited for");
+        }
+        drop(go);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn let_go(&self) {
+        *self.go.lock() = true;
+        self.bell.notify_all();
+    }
+}
+
+/// One disk in the store's hands and in the test's.
+struct Disk(Arc<Slow>);
+
+impl Kv for Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.0.pass();
+        self.0.memory.get(key)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+        self.0.pass();
+        self.0.memory.scan(span, visit)
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        if self.0.slow_commits.load(Ordering::SeqCst) {
+            self.0.wait();
+        }
+        self.0.memory.commit(batch, passed)
+    }
+}
+
+#[tokio::test]
+async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
+    let slow = Arc::new(Slow::default());
+    let store = Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap());
+    store.govern(sale("any").forward().rules());
+    let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let id = conversion_of(&receipt.verdict);
+    slow.slow.store(true, Ordering::SeqCst);
+    let reads = async {
+        tokio::join!(
+            store.conversions(ConversionFilter::default(), first_page(9)),
+            store.postbacks(PostbackFilter::default(), first_page(9)),
+            store.deliveries(DeliveryFilter::default(), first_page(9)),
+            store.conversion(id),
+        )
+    };
+    let meanwhile = async {
+        while slow.waiting.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        let another = store.arrive(sale("t2").forward().arrival()).await.unwrap();
+        slow.let_go();
+        another
+    };
+    let ((conversions, postbacks, deliveries, trace), _) = tokio::join!(reads, meanwhile);
+    assert!(!conversions.unwrap().items.is_empty());
+    assert!(!postbacks.unwrap().items.is_empty());
+    assert!(!deliveries.unwrap().items.is_empty());
+    assert_eq!(trace.unwrap().unwrap().conversion.transaction_id.as_deref(), Some("t1"));
+    assert_eq!(slow.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_delivery_claimed_while_its_retry_is_written_goes_to_nobody_else() {
+    let slow = Arc::new(Slow::default());
+    let store = Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap());
+    store.govern(sale("any").forward().rules());
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let claim = async |now| {
+        let destination = destination("ads");
+        let request = ClaimRequest { destination, now: at(now), fresh: 9, retries: 9, due_from: None };
+        store.claim(request).await.unwrap().work
+    };
+    let work = claim(0).await.remove(0);
+    store.record(failed(&work, at(1), at(DAY))).await.unwrap();
+    slow.slow_commits.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        while slow.waiting.load(Ordering::SeqCst) < 1 {
+            tokio::task::yield_now().await;
+        }
+        let claimed = store.claim_oldest(destination("ads")).await.unwrap().unwrap();
+        slow.let_go();
+        claimed
+    };
+    let (retried, claimed) = tokio::join!(store.retry(work.id.clone(), at(5), None), meanwhile);
+    assert_eq!(retried.unwrap().unwrap().state, DeliveryState::Waiting { due: at(5) });
+    assert_eq!(claimed.id, work.id);
+    assert_eq!(claim(DAY).await.len(), 0, "it is out already");
+    let counted = |now| backlog(&*store, "ads", at(now)).map(|all| (all.waiting, all.due, all.oldest_due));
+    assert_eq!(counted(5), Some((1, 1, Some(at(5)))));
+    store.release(vec![claimed.id.clone()]).await.unwrap();
+    let again = claim(5).await.remove(0);
+    assert_eq!(again.delivery.state, DeliveryState::Waiting { due: at(5) });
+    store.record(failed(&again, at(6), at(7))).await.unwrap();
+    assert_eq!(counted(7), Some((1, 1, Some(at(7)))));
+    assert_eq!(claim(6).await.len(), 0, "not due again yet");
+    assert_eq!(claim(7).await.len(), 1);
+}

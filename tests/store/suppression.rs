@@ -1,0 +1,307 @@
+//! The store's guarantees about suppression lists, for every implementation.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use postbridge::domain::click::Trait;
+use postbridge::domain::status::Status;
+use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Direction, Kv, Span};
+use postbridge::store::memory::{FaultAt, Memory};
+use postbridge::store::{Later, PageRequest, Receipt, Store, StoreError, SuppressionOrder};
+
+use crate::support::offer_fixture::*;
+use crate::support::store_fixture::*;
+
+conformance! {
+    what_stands_on_a_list_is_scrubbed_naming_the_list,
+    an_address_is_found_in_a_network_of_any_length,
+    of_several_lists_the_first_by_name_is_named,
+    an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before,
+    what_is_taken_off_converts_again,
+    putting_on_and_taking_off_tell_what_was_new_and_what_was_there,
+    a_list_is_there_while_it_has_entries,
+    a_long_list_is_removed_whole,
+    a_list_is_shown_page_by_page_by_kind_and_value_without_what_is_hashed,
+}
+
+fn entry(kind: SuppressedKind, text: &str) -> Suppressed {
+    Suppressed::parse(kind, text).unwrap()
+}
+
+fn order(list: &str, entries: &[Suppressed]) -> SuppressionOrder {
+    let actor = "ops".to_owned();
+    SuppressionOrder { list: list.to_owned(), entries: entries.to_vec(), actor, now: at(7) }
+}
+
+fn suppress(store: &dyn Store, list: &str, entries: &[Suppressed]) -> Vec<bool> {
+    wait(store.suppress(order(list, entries))).unwrap()
+}
+
+/// The reason why a sale with these facts is scrubbed, if it is.
+fn reason(store: &dyn Store, name: &str, shape: impl Fn(&mut Sale)) -> Option<String> {
+    let mut told = sale(name);
+    shape(&mut told);
+    let told = now_of(store, &arrive(store, told.arrival()));
+    assert_eq!(told.status == Status::Scrubbed, told.reason.is_some());
+    told.reason
+}
+
+fn with(name: Trait, value: &'static str) -> impl Fn(&mut Sale) {
+    move |sale| drop(sale.draft.traits.0.insert(name, value.to_owned()))
+}
+
+fn on(kind: &str, list: &str) -> Option<String> {
+    Some(format!("its {kind} is on the suppression list `{list}`"))
+}
+
+fn what_stands_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
+    let store = engine.open();
+    suppress(
+        &*store,
+        "people",
+        &[
+            entry(SuppressedKind::Email, " Eve@Example.COM"),
+            entry(SuppressedKind::Phone, "+1 (202) 555-0143"),
+        ],
+    );
+    suppress(
+        &*store,
+        "orders",
+        &[entry(SuppressedKind::OrderId, "A-1"), entry(SuppressedKind::ClickId, "c9")],
+    );
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let told = |name: &str, shape: &dyn Fn(&mut Sale)| reason(store, &format!("{name}{reopened}"), shape);
+        assert_eq!(told("a", &with(Trait::Email, "eve@example.com ")), on("email", "people"));
+        assert_eq!(told("b", &with(Trait::Phone, "12025550143")), on("phone", "people"));
+        assert_eq!(told("c", &with(Trait::Email, "adam@example.com")), None);
+        let ordered = |sale: &mut Sale| sale.draft.params.push(("order_id".to_owned(), "A-1".to_owned()));
+        assert_eq!(told("d", &ordered), on("order_id", "orders"));
+        assert_eq!(told("e", &|sale| sale.draft.click_id = Some("c9".to_owned())), on("click_id", "orders"));
+        assert_eq!(told("f", &|sale| sale.draft.click_id = Some("c99".to_owned())), None);
+        assert_eq!(claim(store, "ads", at(0)).len(), 0, "nothing of it is sent");
+    });
+}
+
+fn an_address_is_found_in_a_network_of_any_length(engine: &Engine) {
+    let store = engine.open();
+    let nets = ["203.0.113.0/24", "198.51.100.7", "10.0.0.0/8", "2001:db8:1::/48", "2001:db8:2::1"];
+    suppress(&*store, "nets", &nets.map(|net| entry(SuppressedKind::Ip, net)));
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let told =
+            |ip: &'static str| reason(store, &format!("{ip}{reopened}"), with(Trait::Ip, ip)).is_some();
+        for ip in ["203.0.113.200", "198.51.100.7", "10.255.0.1", "2001:db8:1:ffff::9", "2001:db8:2::1"] {
+            assert!(told(ip), "{ip}");
+        }
+        let mut visitor = click(&format!("c-{reopened}"));
+        visitor.ip = Some("::ffff:203.0.113.9".parse().unwrap());
+        let name = visitor.id.as_str().to_owned();
+        wait(store.record_click(unscreened(visitor))).unwrap();
+        let told_click = reason(store, &name, |sale| sale.draft.click_id = Some(name.clone()));
+        assert_eq!(told_click, on("ip", "nets"), "the same address in the other notation, of the click");
+        for ip in ["203.0.114.1", "198.51.100.8", "11.0.0.1", "2001:db8:3::9", "2001:db8:2::2"] {
+            assert!(!told(ip), "{ip}");
+        }
+    });
+}
+
+fn of_several_lists_the_first_by_name_is_named(engine: &Engine) {
+    let store = engine.open();
+    let eve = [entry(SuppressedKind::Email, "eve@example.com")];
+    let phone = [entry(SuppressedKind::Phone, "12025550143")];
+    let told = |name: &str| {
+        reason(&*store, name, |sale| {
+            with(Trait::Email, "eve@example.com")(sale);
+            with(Trait::Phone, "12025550143")(sale);
+        })
+    };
+    suppress(&*store, "m", &phone);
+    suppress(&*store, "z", &eve);
+    assert_eq!(told("t1"), on("phone", "m"));
+    suppress(&*store, "b", &eve);
+    suppress(&*store, "a", &[entry(SuppressedKind::OrderId, "other")]);
+    assert_eq!(told("t2"), on("email", "b"));
+    wait(store.unsuppress(order("b", &eve))).unwrap();
+    wait(store.remove_list("m".to_owned())).unwrap();
+    assert_eq!(told("t3"), on("email", "z"));
+}
+
+fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(engine: &Engine) {
+    let store = engine.open();
+    let listed = [entry(SuppressedKind::OrderId, "t1"), entry(SuppressedKind::OrderId, "t2")];
+    // All at once: they are decided in this order, perhaps in one commit.
+    let before = store.arrive(sale("t1").forward().arrival());
+    let put_on = store.suppress(order("orders", &listed));
+    let after = store.arrive(sale("t2").forward().arrival());
+    let taken_off = store.unsuppress(order("orders", &listed[1..]));
+    let mut again = sale("t3").forward();
+    again.draft.params.push(("order_id".to_owned(), "t2".to_owned()));
+    let last = store.arrive(again.arrival());
+    assert_eq!((wait(put_on).unwrap(), wait(taken_off).unwrap()), (vec![true, true], vec![true]));
+    let status = |told: Later<'_, Receipt>| now_of(&*store, &wait(told).unwrap()).status;
+    assert_eq!(
+        [status(before), status(after), status(last)],
+        [Status::Approved, Status::Scrubbed, Status::Approved]
+    );
+    assert_eq!(wait(store.lists()).unwrap()[0].entries, 1);
+}
+
+fn what_is_taken_off_converts_again(engine: &Engine) {
+    let store = engine.open();
+    let eve = [entry(SuppressedKind::Email, "eve@example.com")];
+    suppress(&*store, "people", &eve);
+    assert!(reason(&*store, "t1", with(Trait::Email, "eve@example.com")).is_some());
+    assert_eq!(wait(store.unsuppress(order("people", &eve))).unwrap(), [true]);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let name = format!("t{reopened}");
+        assert_eq!(reason(store, &name, with(Trait::Email, "eve@example.com")), None);
+    });
+}
+
+fn putting_on_and_taking_off_tell_what_was_new_and_what_was_there(engine: &Engine) {
+    let store = engine.open();
+    let (a, b) = (entry(SuppressedKind::Email, "a@example.com"), entry(SuppressedKind::Ip, "10.0.0.0/8"));
+    let (c, d) = (entry(SuppressedKind::OrderId, "c"), entry(SuppressedKind::ClickId, "c"));
+    assert_eq!(wait(store.unsuppress(order("l", &[a.clone(), b.clone()]))).unwrap(), [false, false]);
+    let both = [a.clone(), b.clone(), a.clone()];
+    assert_eq!(suppress(&*store, "l", &both), [true, true, false]);
+    assert_eq!(suppress(&*store, "l", &[b.clone(), c.clone(), d.clone()]), [false, true, true]);
+    assert_eq!(suppress(&*store, "other", std::slice::from_ref(&a)), [true], "each list has its own");
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let again = wait(store.suppress(order("l", &both))).unwrap();
+        assert_eq!(again, [false; 3]);
+        if reopened {
+            let off = wait(store.unsuppress(order("l", &[a.clone(), a.clone(), c.clone()]))).unwrap();
+            assert_eq!(off, [true, false, true]);
+        }
+    });
+}
+
+fn a_list_is_there_while_it_has_entries(engine: &Engine) {
+    let store = engine.open();
+    let entries = [entry(SuppressedKind::OrderId, "a"), entry(SuppressedKind::OrderId, "b")];
+    assert_eq!(suppress(&*store, "later", &entries[..1]), [true]);
+    suppress(&*store, "früh", &entries);
+    suppress(&*store, "empty", &[]);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let lists = wait(store.lists()).unwrap();
+        let lists: Vec<_> = lists.iter().map(|list| (&*list.name, list.entries, list.changed_at)).collect();
+        assert_eq!(lists, [("früh", 2, at(7)), ("later", 1, at(7))]);
+        if reopened {
+            wait(store.unsuppress(order("later", &entries))).unwrap();
+            assert_eq!(wait(store.remove_list("früh".to_owned())).unwrap(), 2);
+            assert_eq!(wait(store.remove_list("früh".to_owned())).unwrap(), 0);
+            assert_eq!(wait(store.lists()).unwrap(), []);
+            assert_eq!(wait(store.listed("früh".to_owned(), first_page(9))).unwrap().items, []);
+        }
+    });
+}
+
+fn a_long_list_is_removed_whole(engine: &Engine) {
+    let store = engine.open();
+    let many: Vec<_> = (0..2500).map(|n| entry(SuppressedKind::OrderId, &format!("o{n}"))).collect();
+    assert_eq!(suppress(&*store, "long", &many).iter().filter(|new| **new).count(), 2500);
+    suppress(&*store, "longer", &many[..3]);
+    let (removed, late) = (store.remove_list("long".to_owned()), store.suppress(order("long", &many[..1])));
+    wait(late).unwrap();
+    let removed = wait(removed).unwrap();
+    assert!((2500..=2501).contains(&removed), "what came meanwhile goes too: {removed}");
+    before_and_after_reopening(engine, store, |store, reopened| {
+        let lists = wait(store.lists()).unwrap();
+        assert_eq!(lists.iter().map(|list| &*list.name).collect::<Vec<_>>(), ["longer"]);
+        let ordered = |sale: &mut Sale| sale.draft.params.push(("order_id".to_owned(), "o7".to_owned()));
+        assert_eq!(reason(store, &format!("t{reopened}"), ordered), None);
+    });
+}
+
+fn a_list_is_shown_page_by_page_by_kind_and_value_without_what_is_hashed(engine: &Engine) {
+    let store = engine.open();
+    let kinds = [
+        (SuppressedKind::Phone, "12025550143"),
+        (SuppressedKind::Email, "eve@example.com"),
+        (SuppressedKind::ClickId, "c1"),
+        (SuppressedKind::OrderId, "b"),
+        (SuppressedKind::OrderId, "a"),
+        (SuppressedKind::Ip, "2001:db8::/32"),
+        (SuppressedKind::Ip, "203.0.113.7"),
+        (SuppressedKind::Ip, "10.0.0.0/8"),
+    ];
+    suppress(&*store, "all", &kinds.map(|(kind, text)| entry(kind, text)));
+    suppress(&*store, "all2", &[entry(SuppressedKind::OrderId, "elsewhere")]);
+    before_and_after_reopening(engine, store, |store, _| {
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = wait(store.listed("all".to_owned(), PageRequest { cursor, limit: 3 })).unwrap();
+            assert!(page.items.iter().all(|item| (item.added_at, &*item.actor) == (at(7), "ops")));
+            seen.extend(page.items.into_iter().map(|item| (item.kind.word(), item.value)));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let seen: Vec<_> = seen.iter().map(|(kind, value)| (*kind, value.as_deref())).collect();
+        let expected = [
+            ("ip", Some("10.0.0.0/8")),
+            ("ip", Some("203.0.113.7")),
+            ("ip", Some("2001:db8::/32")),
+            ("order_id", Some("a")),
+            ("order_id", Some("b")),
+            ("click_id", Some("c1")),
+            ("email", None),
+            ("phone", None),
+        ];
+        assert_eq!(seen, expected);
+        let nonsense = PageRequest { cursor: Some("nonsense".to_owned()), limit: 3 };
+        let refused = wait(store.listed("all".to_owned(), nonsense));
+        assert!(matches!(refused, Err(StoreError::Cursor(cursor)) if cursor == "nonsense"));
+    });
+}
+
+#[test]
+fn neither_an_address_nor_a_phone_number_nor_its_bare_hash_is_ever_stored() {
+    use sha2::{Digest, Sha256};
+    let memory = Memory::new();
+    let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+    let entries =
+        [entry(SuppressedKind::Email, "eve@example.com"), entry(SuppressedKind::Phone, "12025550143")];
+    suppress(&store, "people", &entries);
+    wait(store.close()).unwrap();
+    let (mut found, mut stored) = (Vec::new(), 0);
+    let needles: Vec<Vec<u8>> = ["eve@example.com", "12025550143"]
+        .into_iter()
+        .flat_map(|text| [text.as_bytes().to_vec(), Sha256::digest(text).to_vec()])
+        .collect();
+    let span = Span { from: &[0], to: &[255], direction: Direction::Up };
+    let mut visit = |key: &[u8], value: &[u8]| {
+        stored += 1;
+        let holds = |bytes: &[u8], needle: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
+        found.extend(needles.iter().filter(|needle| holds(key, needle) || holds(value, needle)).cloned());
+        ControlFlow::Continue(())
+    };
+    memory.scan(span, &mut visit).unwrap();
+    assert!(stored > 4);
+    assert_eq!(found, Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn entries_whose_commit_failed_stand_on_no_list() {
+    for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
+        let memory = Memory::new();
+        let store = Embedded::open(Arc::new(memory.clone())).unwrap();
+        let kept = [entry(SuppressedKind::Ip, "10.0.0.1")];
+        suppress(&store, "nets", &kept);
+        memory.fail(step, 0, "No space left on device (os error 28)");
+        let eve = [entry(SuppressedKind::Email, "eve@example.com"), entry(SuppressedKind::OrderId, "o1")];
+        let (put_on, taken_off) = (store.suppress(order("a", &eve)), store.unsuppress(order("nets", &kept)));
+        assert!(wait(put_on).is_err() && wait(taken_off).is_err());
+        assert!(wait(store.lists()).is_err());
+        drop(store);
+        let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
+        let lists = wait(store.lists()).unwrap();
+        assert_eq!(lists.iter().map(|list| (&*list.name, list.entries)).collect::<Vec<_>>(), [("nets", 1)]);
+        assert_eq!(reason(&store, "t1", with(Trait::Email, "eve@example.com")), None);
+        assert_eq!(reason(&store, "t2", with(Trait::Ip, "10.0.0.1")), on("ip", "nets"));
+        assert_eq!(suppress(&store, "a", &eve), [true, true]);
+    }
+}

@@ -1,0 +1,288 @@
+//! The store's guarantees about transaction ids that several sales have, and about reversals whose sale is
+//! received later.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use postbridge::domain::conversion::EventClaim;
+use postbridge::domain::event::EventName;
+use postbridge::domain::ids::{Seq, VisitorId};
+use postbridge::domain::postback::Verdict;
+use postbridge::domain::rejection::RejectionCode;
+use postbridge::domain::routing::Unmatched;
+use postbridge::store::embedded::Embedded;
+use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
+use postbridge::store::memory::Memory;
+use postbridge::store::{Again, ConversionFilter, PurgeBefore, Receipt, Store};
+
+use crate::support::store_fixture::*;
+
+conformance! {
+    sales_of_one_transaction_id_with_other_clicks_are_conversions_of_their_own,
+    of_equal_arrivals_under_a_reused_id_exactly_one_is_accepted,
+    two_recorded_clicks_of_one_visitor_are_one_sale,
+    an_ambiguous_reversal_names_at_most_ten_and_says_how_many_more,
+    a_later_conversion_is_found_when_the_first_is_purged,
+    ids_that_are_used_again_and_again_are_listed_by_source,
+    a_reversal_is_ready_when_its_sale_is_received_and_only_once,
+    a_reversal_that_was_not_mapped_again_is_ready_after_the_next_start,
+    a_reversal_of_a_later_sale_under_its_id_is_ready_too,
+    a_reversal_that_a_person_mapped_again_is_not_handed_out,
+}
+
+fn is_accepted(receipt: &Receipt) -> bool {
+    matches!(receipt.verdict, Verdict::Accepted { .. })
+}
+
+fn sales_of_one_transaction_id_with_other_clicks_are_conversions_of_their_own(engine: &Engine) {
+    let store = engine.open();
+    let told = |store: &dyn Store, id: &str, click: &str| sale(id).click(click).forward().tell(store);
+    let first: Vec<Receipt> = ["c1", "c2", "c3"].map(|click| told(&*store, "PURCHASE", click)).into();
+    let other = told(&*store, "4711", "c1");
+    assert!(first.iter().chain([&other]).all(is_accepted), "{first:?}");
+    let note = first[2].note.as_deref().unwrap();
+    assert!(note.contains(&conversion_of(&first[0].verdict).to_string()), "it names the first: {note}");
+    before_and_after_reopening(engine, store, |store, _| {
+        for (receipt, click) in first.iter().zip([" c1", "c2", "%633"]) {
+            let again = told(store, "PURCHASE", click);
+            assert_eq!(again.verdict, Verdict::Duplicate { conversion: conversion_of(&receipt.verdict) });
+        }
+        let third = trace(store, &first[2]).conversion.reuse.unwrap();
+        assert_eq!((third.nth, third.previous), (3, Some(first[1].postback)));
+        assert_eq!(claim(store, "ads", at(0)).len(), 4, "each is sent");
+        let leased = first.iter().chain([&other]).map(|receipt| delivery_id(receipt, "ads"));
+        wait(store.release(leased.collect())).unwrap();
+    });
+}
+
+fn of_equal_arrivals_under_a_reused_id_exactly_one_is_accepted(engine: &Engine) {
+    let store = engine.open();
+    // All are queued at once, so that they are decided together.
+    let clicks = ["c1", "c2", "c2", "c3", "c1", "c3", "c2"];
+    let told: Vec<_> = clicks.iter().map(|click| store.arrive(sale("t").click(click).arrival())).collect();
+    let receipts: Vec<Receipt> = told.into_iter().map(|told| wait(told).unwrap()).collect();
+    let accepted: Vec<&str> =
+        receipts.iter().zip(clicks).filter(|(one, _)| is_accepted(one)).map(|(_, click)| click).collect();
+    assert_eq!(accepted, ["c1", "c2", "c3"]);
+    let third = trace(&*store, &receipts[3]).conversion.reuse.unwrap();
+    assert_eq!((third.nth, third.previous), (3, Some(receipts[1].postback)));
+}
+
+fn two_recorded_clicks_of_one_visitor_are_one_sale(engine: &Engine) {
+    let store = engine.open();
+    for (id, visitor) in [("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("b2", "bob")] {
+        let mut click = click(id);
+        click.passage.visitor = Some(VisitorId::parse(&format!("visitor-{visitor}-0001")).unwrap());
+        wait(store.record_click(unscreened(click))).unwrap();
+    }
+    let verdicts = ["a1", "a2", "b1", "b2"].map(|click| sale("t").click(click).tell(&*store));
+    assert_eq!(verdicts.each_ref().map(is_accepted), [true, false, true, false]);
+    let of = |place: usize| conversion_of(&verdicts[place].verdict);
+    assert_eq!((of(1), of(3)), (of(0), of(2)));
+}
+
+fn an_ambiguous_reversal_names_at_most_ten_and_says_how_many_more(engine: &Engine) {
+    let store = engine.open();
+    for number in 0..25 {
+        sale("t").click(&format!("c{number}")).tell(&*store);
+    }
+    before_and_after_reopening(engine, store, |store, _| {
+        let reversal = wait(store.arrive(reversal("t").arrival())).unwrap();
+        let Verdict::Quarantined(fault) = &reversal.verdict else { panic!("{reversal:?}") };
+        assert_eq!(fault.code, Some(RejectionCode::AmbiguousTransaction));
+        for wanted in ["has 25 conversions", "`c0`", "`c24`", "`c16`", "and 15 more"] {
+            assert!(fault.reason.contains(wanted), "{wanted}: {}", fault.reason);
+        }
+        assert!(!fault.reason.contains("`c15`"), "{}", fault.reason);
+    });
+}
+
+fn a_later_conversion_is_found_when_the_first_is_purged(engine: &Engine) {
+    let store = engine.open();
+    let told = |store: &dyn Store, click: &str, day: i64| {
+        sale("t").click(click).unmatched(Unmatched::Drop).at(at(day * DAY)).tell(store)
+    };
+    let first = told(&*store, "c1", 0);
+    // Blocks are purged whole or in part: the rest of the first's block is as old.
+    for day in [5, 6] {
+        assert!(is_accepted(&told(&*store, &format!("c{day}"), day)));
+    }
+    let before = PurgeBefore { conversions: at(3 * DAY), ..never() };
+    assert_eq!(purge_all(&*store, before), 1);
+    before_and_after_reopening(engine, store, |store, reopened| {
+        assert!(wait(store.conversion(conversion_of(&first.verdict))).unwrap().is_none());
+        for day in [5, 6] {
+            assert!(!is_accepted(&told(store, &format!("c{day}"), day)), "found by its click");
+        }
+        let new = told(store, if reopened { "d2" } else { "d1" }, 7);
+        assert!(is_accepted(&new));
+        let reuse = trace(store, &new).conversion.reuse.unwrap();
+        assert_eq!(reuse.first, conversion_of(&first.verdict));
+        assert_eq!(reuse.nth, if reopened { 5 } else { 4 });
+    });
+}
+
+fn ids_that_are_used_again_and_again_are_listed_by_source(engine: &Engine) {
+    let store = engine.open();
+    for (id, times) in [("once", 1), ("twice", 2), ("thrice", 3), ("PURCHASE", 6)] {
+        for number in 0..times {
+            sale(id).click(&format!("c{number}")).tell(&*store);
+        }
+    }
+    let listed = |store: &dyn Store, name: &str, limit| {
+        let name = postbridge::domain::ids::SourceId::parse(name).unwrap();
+        let reused = wait(store.reused_transactions(name, limit)).unwrap();
+        let one = |one: postbridge::store::transactions::ReusedTransaction| {
+            (one.newest.transaction_id.unwrap(), one.conversions)
+        };
+        reused.into_iter().map(one).collect::<Vec<_>>()
+    };
+    before_and_after_reopening(engine, store, |store, _| {
+        let both = [("PURCHASE".to_owned(), 6), ("thrice".to_owned(), 3)];
+        assert_eq!(listed(store, "network", 5), both);
+        assert_eq!(listed(store, "network", 1), both[..1]);
+        assert_eq!(listed(store, "other", 5), []);
+    });
+}
+
+/// A sale whose event is told from its value.
+fn by_value(transaction: &str, value: &str) -> Sale {
+    let mut told = sale(transaction).forward().value(value);
+    let event = |name: &str| EventName::parse(name).unwrap();
+    told.draft.event = EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") };
+    told
+}
+
+fn reversal(transaction: &str) -> Sale {
+    let mut told = sale(transaction);
+    told.draft.status = Some(postbridge::domain::status::Status::Rejected);
+    told.draft.item_id = None;
+    told
+}
+
+/// A quarantined postback that takes back a sale.
+fn early(store: &dyn Store, transaction: &str) -> Seq {
+    let receipt = wait(store.arrive(by_value(transaction, "-7").arrival())).unwrap();
+    let Verdict::Quarantined(fault) = &receipt.verdict else { panic!("{receipt:?}") };
+    assert_eq!(fault.code, Some(RejectionCode::UnknownTransaction));
+    receipt.postback
+}
+
+/// Maps a record again as ingest does.
+fn mapped_again(store: &dyn Store, of: Seq, told: Sale) -> Receipt {
+    let mut arrival = told.arrival();
+    arrival.again = Some(Again { of, now: at(9) });
+    wait(store.arrive(arrival)).unwrap()
+}
+
+fn a_reversal_is_ready_when_its_sale_is_received_and_only_once(engine: &Engine) {
+    let store = engine.open();
+    let (mine, others) = (early(&*store, "t"), early(&*store, "u"));
+    let second = early(&*store, "t");
+    assert_eq!(store.reversals_ready(9), []);
+    let purchase = by_value("t", "7").tell(&*store);
+    assert_eq!(store.reversals_ready(1), [mine]);
+    assert_eq!(store.reversals_ready(9), [second]);
+    assert_eq!(store.reversals_ready(9), []);
+    let done = mapped_again(&*store, mine, by_value("t", "-7"));
+    assert_eq!(done.verdict, Verdict::Updated { conversion: conversion_of(&purchase.verdict) });
+    let done = mapped_again(&*store, second, by_value("t", "-7"));
+    assert!(matches!(done.verdict, Verdict::Duplicate { .. }), "{done:?}");
+    before_and_after_reopening(engine, store, |store, reopened| {
+        assert_eq!(store.reversals_ready(9), [], "those are done");
+        if reopened {
+            by_value("u", "0").tell(store);
+            assert_eq!(store.reversals_ready(9), [others], "a Lead is a sale that is taken back too");
+        }
+    });
+}
+
+fn a_reversal_that_was_not_mapped_again_is_ready_after_the_next_start(engine: &Engine) {
+    let store = engine.open();
+    let mine = early(&*store, "t");
+    by_value("t", "7").tell(&*store);
+    before_and_after_reopening(engine, store, |store, _| {
+        assert_eq!(store.reversals_ready(9), [mine]);
+        assert_eq!(store.reversals_ready(9), []);
+    });
+}
+
+fn a_reversal_of_a_later_sale_under_its_id_is_ready_too(engine: &Engine) {
+    let store = engine.open();
+    let first = sale("t").click("c1").tell(&*store);
+    assert!(is_accepted(&first));
+    // Under another event there is nothing to take back yet.
+    let mut refund = by_value("t", "-7");
+    let event = |name: &str| EventName::parse(name).unwrap();
+    refund.draft.event = EventClaim::ByValue { positive: event("Subscribe"), zero: event("Lead") };
+    let refund = wait(store.arrive(refund.arrival())).unwrap().postback;
+    sale("t").click("c2").tell(&*store);
+    assert_eq!(store.reversals_ready(9), []);
+    let mut other = sale("t").click("c3");
+    other.draft.event = EventClaim::Named(event("Subscribe"));
+    other.tell(&*store);
+    assert_eq!(store.reversals_ready(9), [refund]);
+}
+
+fn a_reversal_that_a_person_mapped_again_is_not_handed_out(engine: &Engine) {
+    let store = engine.open();
+    let mine = early(&*store, "t");
+    let still = mapped_again(&*store, mine, by_value("t", "-7"));
+    assert!(matches!(still.verdict, Verdict::Quarantined(_)));
+    by_value("t", "7").tell(&*store);
+    before_and_after_reopening(engine, store, |store, _| {
+        assert_eq!(store.reversals_ready(9), [still.postback], "the one that waits now, not the first");
+    });
+    let store = engine.open();
+    purge_all(&*store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
+    assert_eq!(wait(store.conversions(ConversionFilter::default(), first_page(9))).unwrap().items.len(), 1);
+    assert_eq!(store.reversals_ready(9), [], "one whose bytes are purged is not handed out");
+}
+
+/// Counts what is read from the disk.
+#[derive(Default)]
+struct Counting {
+    inner: Memory,
+    reads: AtomicU64,
+}
+
+impl Kv for Counting {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.get(key)
+    }
+
+    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.inner.scan(span, visit)
+    }
+
+    fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError> {
+        self.inner.commit(batch, passed)
+    }
+}
+
+#[test]
+fn a_constant_transaction_id_costs_the_ten_thousandth_sale_no_more_reads_than_the_hundredth() {
+    let kv = Arc::new(Counting::default());
+    let store = governed(Embedded::open(Arc::clone(&kv) as Arc<dyn Kv>).unwrap());
+    let mut next = 0;
+    let mut reads_of = |sales: u64| {
+        let before = kv.reads.load(Ordering::Relaxed);
+        let told: Vec<_> = (next..next + sales)
+            .map(|number| store.arrive(sale("PURCHASE").click(&format!("c{number}")).arrival()))
+            .collect();
+        next += sales;
+        assert!(told.into_iter().all(|told| is_accepted(&wait(told).unwrap())));
+        (kv.reads.load(Ordering::Relaxed) - before) as f64 / sales as f64
+    };
+    reads_of(100);
+    let early = reads_of(500);
+    reads_of(9_000);
+    let late = reads_of(500);
+    assert!(late <= early * 1.1 + 0.5, "{early} reads a sale at first, {late} at last");
+    // A sale with an id of its own asks the disk for nothing but its click.
+    let before = kv.reads.load(Ordering::Relaxed);
+    wait(store.arrive(sale("an-id-of-its-own").click("c-1").arrival())).unwrap();
+    assert!(kv.reads.load(Ordering::Relaxed) - before <= 1, "only the click is looked for");
+}

@@ -1,0 +1,311 @@
+//! What the dispatch tests share: a store, destinations that point at stand-ins, and sales to send.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postbridge::clock::Clock;
+use postbridge::dispatch::breaker::BreakerRule;
+use postbridge::dispatch::schedule::Schedule;
+use postbridge::dispatch::{Dispatch, DispatchPlan, Lane, Pace};
+use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
+use postbridge::domain::delivery::{Attempt, Delivery};
+use postbridge::domain::event::EventName;
+use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
+use postbridge::domain::postback::{RawRequest, Verdict};
+use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
+use postbridge::domain::time::Time;
+use postbridge::store::embedded::Embedded;
+use postbridge::store::memory::Memory;
+use postbridge::store::{Arrival, Finding, MappedArrival, Store};
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::templated::AccountSpec;
+
+const TEMPLATE: &str = r#"
+label = "Stand-in"
+max_age_hours = 168
+changes = "ignore"
+
+[[setting]]
+name = "token"
+label = "Token"
+required = true
+secret = true
+
+[events]
+Purchase = "purchase"
+Lead = "lead"
+
+[request]
+method = "POST"
+url = "https://platform.invalid/events"
+auth = { kind = "bearer", setting = "token" }
+
+[reply]
+reason = [{ at = "/error" }]
+
+[[reply.rule]]
+status = [200]
+json = [{ at = "/received", equals_sent = true }]
+then = "delivered"
+
+[[reply.rule]]
+status = [200]
+then = "retry"
+why = "not received"
+"#;
+
+const EVENT: &str =
+    r#"{"id": {{json event_id}}, "transaction": {{json transaction_id}}, "email": {{json traits.email}}}"#;
+
+/// What the stand-in answers to an event that it takes.
+pub const TAKEN: &str = r#"{"received":1}"#;
+
+fn template(changes: &str) -> Arc<DestinationTemplate> {
+    let toml = TEMPLATE.replace("changes = \"ignore\"", &format!("changes = \"{changes}\""));
+    let files = BTreeMap::from([
+        ("destination.toml".to_owned(), toml),
+        ("event.json.hbs".to_owned(), EVENT.to_owned()),
+    ]);
+    match DestinationTemplate::parse("standin", &files) {
+        Ok(template) => Arc::new(template),
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
+/// A destination of a test.
+#[derive(Clone)]
+pub struct Target {
+    pub id: &'static str,
+    pub endpoint: String,
+    pub mode: Mode,
+    pub changes: &'static str,
+    pub token: &'static str,
+    pub max_in_flight: usize,
+    pub max_per_second: Option<u32>,
+    pub timeout_ms: u64,
+}
+
+impl Target {
+    pub fn new(id: &'static str, endpoint: String) -> Target {
+        Target {
+            id,
+            endpoint,
+            mode: Mode::Live,
+            changes: "ignore",
+            token: "t0p-s3cret",
+            max_in_flight: 64,
+            max_per_second: None,
+            timeout_ms: 10_000,
+        }
+    }
+
+    pub fn lane(&self) -> Lane {
+        let spec = AccountSpec {
+            id: DestinationId::parse(self.id).unwrap(),
+            template: template(self.changes),
+            mode: self.mode,
+            endpoint: Some(self.endpoint.clone()),
+            settings: BTreeMap::from([("token".to_owned(), self.token.to_owned())]),
+            events: BTreeMap::new(),
+        };
+        let account = match Account::build(spec) {
+            Ok(account) => Arc::new(account),
+            Err(problems) => panic!("{problems:?}"),
+        };
+        Lane {
+            account,
+            max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
+            max_in_flight: self.max_in_flight,
+            allow_private_network: true,
+            timeout_ms: self.timeout_ms,
+            outgoing: None,
+        }
+    }
+}
+
+pub fn source() -> SourceId {
+    SourceId::parse("shop").unwrap()
+}
+
+pub fn policy() -> Arc<SourcePolicy> {
+    Arc::new(SourcePolicy {
+        source: source(),
+        customer: Default::default(),
+        dedup: Dedup::Transaction,
+        forward_status: vec![Status::Approved],
+        unmatched: Unmatched::Forward,
+    })
+}
+
+/// What a postback with a status tells of a purchase.
+pub fn draft(transaction: &str, status: Status) -> Draft {
+    Draft {
+        source: source(),
+        event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+        status: Some(status),
+        transaction_id: Some(transaction.to_owned()),
+        click_id: None,
+        item_id: None,
+        value: None,
+        negative_came: None,
+        payout: None,
+        revenue: None,
+        sale_amount: None,
+        event_time: None,
+        traits: Default::default(),
+        params: Vec::new(),
+        consent: Default::default(),
+        note: None,
+        network: Default::default(),
+    }
+}
+
+pub fn plan(targets: &[Target]) -> DispatchPlan {
+    DispatchPlan {
+        lanes: targets.iter().map(Target::lane).collect(),
+        policies: HashMap::from([(source(), policy())]),
+    }
+}
+
+/// How often [`quick`] probes a parked destination.
+pub const PROBE_EVERY_MS: i64 = 40;
+
+/// Retries after 5 ms, breaker as promised, probes of a parked destination every 40 ms, holds of 60 ms and
+/// of a host 30 ms at most.
+pub fn quick() -> Pace {
+    Pace {
+        schedule: Schedule { steps: vec![5, 5, 5], then_every: 5 },
+        breaker: BreakerRule::default(),
+        probe_every_ms: PROBE_EVERY_MS,
+        longest_hold_ms: 60,
+        longest_host_hold_ms: 30,
+    }
+}
+
+/// An embedded store that lives in memory.
+pub fn open_store() -> Arc<dyn Store> {
+    Arc::new(Embedded::open(Arc::new(Memory::new())).unwrap())
+}
+
+/// The store, the clock and the destinations that sales go to.
+pub struct DispatchFixture {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+}
+
+impl DispatchFixture {
+    pub fn new(targets: &[Target]) -> DispatchFixture {
+        DispatchFixture::on(open_store(), targets)
+    }
+
+    /// On a store that goes by the targets' rules from now on.
+    pub fn on(store: Arc<dyn Store>, targets: &[Target]) -> DispatchFixture {
+        let routes = targets.iter().map(|target| Route {
+            changes: if target.changes == "send" { Changes::Send } else { Changes::Ignore },
+            ..Route::to(DestinationId::parse(target.id).unwrap())
+        });
+        let policies = [(source(), policy())].into();
+        store.govern(Arc::new(Rulebook { policies, routes: routes.collect(), ..Rulebook::default() }));
+        DispatchFixture { store, clock: Clock::system() }
+    }
+
+    pub fn dispatch(&self, targets: &[Target]) -> Dispatch {
+        Dispatch::start_at_pace(Arc::clone(&self.store), plan(targets), self.clock.clone(), quick())
+    }
+
+    pub async fn sale(&self, transaction: &str) -> ConversionId {
+        self.tell(transaction, Status::Approved, None).await
+    }
+
+    pub async fn sales(&self, prefix: &str, count: usize) -> Vec<ConversionId> {
+        let all = (0..count).map(|n| async move { self.sale(&format!("{prefix}-{n}")).await });
+        futures_util::future::join_all(all).await
+    }
+
+    /// A postback with this status; `happened`: when it says that the event was.
+    pub async fn tell(&self, transaction: &str, status: Status, happened: Option<Time>) -> ConversionId {
+        self.arrive(Draft { event_time: happened, ..draft(transaction, status) }).await
+    }
+
+    /// A postback that was mapped to this.
+    pub async fn arrive(&self, draft: Draft) -> ConversionId {
+        let mapped = MappedArrival { draft, click: None };
+        let arrival = Arrival {
+            raw: RawRequest {
+                line: b"GET / HTTP/1.1".to_vec(),
+                content_type: None,
+                body: Vec::new(),
+                peer: None,
+                encoded: None,
+                reporter: None,
+            },
+            received_at: self.clock.now(),
+            source: Some(source()),
+            finding: Finding::Mapped(Box::new(mapped)),
+            again: None,
+        };
+        match self.store.arrive(arrival).await.unwrap().verdict {
+            Verdict::Accepted { conversion }
+            | Verdict::Updated { conversion }
+            | Verdict::Duplicate { conversion } => conversion,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The deliveries of a conversion, each with its attempts.
+    pub async fn deliveries(&self, id: ConversionId) -> Vec<(Delivery, Vec<Attempt>)> {
+        self.store.conversion(id).await.unwrap().unwrap().deliveries
+    }
+
+    /// The one delivery of a conversion.
+    pub async fn delivery(&self, id: ConversionId) -> (Delivery, Vec<Attempt>) {
+        let mut all = self.deliveries(id).await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    /// Waits until the one delivery of a conversion is in this state.
+    pub async fn reaches(&self, id: ConversionId, word: &str) -> (Delivery, Vec<Attempt>) {
+        for _ in 0..2_000 {
+            let (delivery, attempts) = self.delivery(id).await;
+            if delivery.state.word() == word {
+                return (delivery, attempts);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never {word}: {:?}", self.delivery(id).await)
+    }
+
+    /// Waits until the one delivery of a conversion has so many attempts on record.
+    pub async fn has_attempts(&self, id: ConversionId, count: usize) {
+        for _ in 0..2_000 {
+            if self.delivery(id).await.1.len() >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never {count} attempts: {:?}", self.delivery(id).await)
+    }
+
+    pub async fn all_reach(&self, ids: &[ConversionId], word: &str) {
+        for id in ids {
+            self.reaches(*id, word).await;
+        }
+    }
+}
+
+/// Waits until something holds; fails the test after 10 s.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..5_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("never: {what}");
+}

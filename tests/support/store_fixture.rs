@@ -1,0 +1,409 @@
+//! What the store's tests stand on: stores that can be opened again, and arrivals and clicks to put in.
+
+use std::future::Future;
+use std::sync::{Arc, LazyLock};
+
+use tokio::runtime::Runtime;
+
+use postbridge::domain::attribution::FoundClick;
+use postbridge::domain::catch_up::Knew;
+use postbridge::domain::click::{Click, Passage, Trait, Traits};
+use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
+use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, Judgement, SentRequest};
+use postbridge::domain::event::EventName;
+use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
+use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use postbridge::domain::postback::{Fault, RawRequest, Verdict};
+use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
+use postbridge::domain::time::Time;
+use postbridge::store::embedded::{Embedded, Settings};
+use postbridge::store::memory::Memory;
+use postbridge::store::{
+    Arrival, Backlog, ClaimRequest, Claimed, ClickArrival, ConversionFilter, Finding, MappedArrival, Outcome,
+    PageRequest, PurgeBefore, Receipt, Screening, Store, Trace,
+};
+
+/// Every rule here is a test on every implementation.
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[test] fn $name() { super::$name(&crate::support::store_fixture::Engine::memory()); })*
+        }
+        mod on_sled {
+            $(#[test] fn $name() { super::$name(&crate::support::store_fixture::Engine::sled()); })*
+        }
+        mod with_colliding_hashes {
+            $(#[test] fn $name() { super::$name(&crate::support::store_fixture::Engine::colliding()); })*
+        }
+    };
+}
+pub(crate) use conformance;
+
+/// A place where a store lies and can be opened again and again.
+pub struct Engine {
+    open: Box<dyn Fn() -> Arc<dyn Store>>,
+}
+
+impl Engine {
+    pub fn memory() -> Engine {
+        let memory = Memory::new();
+        Engine { open: Box::new(move || Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap())) }
+    }
+
+    /// A dedup map so narrow that nearly every look-up meets a foreign hash.
+    pub fn colliding() -> Engine {
+        let memory = Memory::new();
+        let settings = Settings { dedup_mask: 1, ..Settings::default() };
+        let open = move || Embedded::open_with(Arc::new(memory.clone()), settings.clone()).unwrap();
+        Engine { open: Box::new(move || Arc::new(open())) }
+    }
+
+    pub fn sled() -> Engine {
+        let folder = tempfile::tempdir().unwrap();
+        Engine { open: Box::new(move || Arc::new(Embedded::open_sled(&folder.path().join("data")).unwrap())) }
+    }
+
+    /// Opens the store; the one opened before has to be dropped.
+    pub fn open(&self) -> Arc<dyn Store> {
+        let store = (self.open)();
+        store.govern(sale("any").rules());
+        store
+    }
+}
+
+/// The store, which goes from now on by the rules of a sale that is held without its click.
+pub fn governed(store: Embedded) -> Embedded {
+    store.govern(sale("any").rules());
+    store
+}
+
+/// Checks the same twice: as it is, and once the store was closed and opened again (`true`).
+pub fn before_and_after_reopening(
+    engine: &Engine,
+    store: Arc<dyn Store>,
+    mut check: impl FnMut(&dyn Store, bool),
+) {
+    check(&*store, false);
+    wait(store.close()).unwrap();
+    drop(store);
+    check(&*engine.open(), true);
+}
+
+/// Runs a future to its end on this thread.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    // One for all: a list reads on a thread of the runtime, which is kept for the next.
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
+    RUNTIME.block_on(future)
+}
+
+/// Milliseconds after a fixed beginning.
+pub fn at(millis: i64) -> Time {
+    Time::parse("2026-01-01T00:00:00Z").unwrap().plus_millis(millis)
+}
+
+pub const HOUR: i64 = 3_600_000;
+pub const DAY: i64 = 24 * HOUR;
+
+pub fn source() -> SourceId {
+    SourceId::parse("network").unwrap()
+}
+
+pub fn destination(name: &str) -> DestinationId {
+    DestinationId::parse(name).unwrap()
+}
+
+pub fn usd(amount: &str) -> Money {
+    Money::new(parse_decimal(amount, DecimalMark::Dot).unwrap(), Currency::parse("USD").unwrap())
+}
+
+pub fn route(name: &str) -> Route {
+    Route::to(destination(name))
+}
+
+/// A postback to be told, changed by the methods below.
+#[derive(Clone)]
+pub struct Sale {
+    pub draft: Draft,
+    pub policy: SourcePolicy,
+    pub routes: Vec<Route>,
+    pub at: Time,
+    pub body: Vec<u8>,
+    pub found: Option<FoundClick>,
+}
+
+/// A sale of 7 USD, held for 72 hours when it names a click nobody recorded.
+pub fn sale(transaction: &str) -> Sale {
+    Sale {
+        draft: Draft {
+            source: source(),
+            event: EventClaim::Named(EventName::parse("Purchase").unwrap()),
+            status: Some(Status::Approved),
+            transaction_id: Some(transaction.to_owned()),
+            click_id: None,
+            item_id: Some("book".to_owned()),
+            value: Some(usd("7.00")),
+            negative_came: None,
+            payout: None,
+            revenue: None,
+            sale_amount: None,
+            event_time: None,
+            traits: Traits::default(),
+            params: vec![("affid".to_owned(), "12".to_owned())],
+            consent: Default::default(),
+            note: None,
+            network: NetworkClaim::default(),
+        },
+        policy: SourcePolicy {
+            source: source(),
+            customer: Default::default(),
+            dedup: Dedup::Transaction,
+            forward_status: vec![Status::Approved],
+            unmatched: Unmatched::Hold { hours: 72 },
+        },
+        routes: vec![route("ads")],
+        at: at(0),
+        body: Vec::new(),
+        found: None,
+    }
+}
+
+impl Sale {
+    pub fn click(mut self, id: &str) -> Sale {
+        self.draft.click_id = Some(id.to_owned());
+        self
+    }
+
+    pub fn at(mut self, time: Time) -> Sale {
+        self.at = time;
+        self
+    }
+
+    pub fn value(mut self, amount: &str) -> Sale {
+        self.draft.value = Some(usd(amount));
+        self
+    }
+
+    pub fn status(mut self, status: Status) -> Sale {
+        self.draft.status = Some(status);
+        self
+    }
+
+    pub fn unmatched(mut self, unmatched: Unmatched) -> Sale {
+        self.policy.unmatched = unmatched;
+        self
+    }
+
+    /// Sent whether or not its click is known.
+    pub fn forward(self) -> Sale {
+        self.unmatched(Unmatched::Forward)
+    }
+
+    pub fn to(mut self, destinations: &[&str]) -> Sale {
+        self.routes = destinations.iter().map(|name| route(name)).collect();
+        self
+    }
+
+    pub fn body(mut self, bytes: usize) -> Sale {
+        // Bytes that do not compress.
+        let mut state = 0x9e37_79b9_u32;
+        self.body = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(bytes)
+        .collect();
+        self
+    }
+
+    pub fn arrival(self) -> Arrival {
+        Arrival {
+            raw: raw(&self.draft, self.body),
+            received_at: self.at,
+            source: Some(self.draft.source.clone()),
+            finding: Finding::Mapped(Box::new(MappedArrival { draft: self.draft, click: self.found })),
+            again: None,
+        }
+    }
+
+    /// What the sale is to be decided by.
+    pub fn rules(&self) -> Arc<Rulebook> {
+        let policies = [(source(), Arc::new(self.policy.clone()))].into();
+        Arc::new(Rulebook { policies, routes: self.routes.clone(), ..Rulebook::default() })
+    }
+
+    /// Tells the sale to a store that goes by the sale's own rules.
+    pub fn tell(self, store: &dyn Store) -> Receipt {
+        store.govern(self.rules());
+        wait(store.arrive(self.arrival())).unwrap()
+    }
+}
+
+fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
+    let line = format!(
+        "GET /***/collect/network?s1=abc&s2={}&tid={}&price=7.00 HTTP/1.1",
+        draft.click_id.as_deref().unwrap_or_default(),
+        draft.transaction_id.as_deref().unwrap_or_default()
+    );
+    RawRequest {
+        line: line.into_bytes(),
+        content_type: None,
+        body,
+        peer: Some("192.0.2.7".parse().unwrap()),
+        encoded: None,
+        reporter: None,
+    }
+}
+
+/// A postback that nobody understands.
+pub fn quarantined(reason: &str, time: Time) -> Arrival {
+    let mut arrival = sale("none").at(time).arrival();
+    arrival.finding = Finding::Quarantined(Fault::new(reason, "mend it"));
+    arrival
+}
+
+pub fn click_id(id: &str) -> ClickId {
+    ClickId::parse(id).unwrap()
+}
+
+pub fn click(id: &str) -> Click {
+    Click {
+        id: click_id(id),
+        at: at(-1000),
+        recorded_at: at(0),
+        landing_url: Some("https://shop.example/landing?fbclid=abc".to_owned()),
+        referrer: None,
+        ip: Some("203.0.113.9".parse().unwrap()),
+        user_agent: Some("Mozilla/5.0".to_owned()),
+        params: vec![("fbclid".to_owned(), "abc".to_owned())],
+        cookies: vec![],
+        sub_ids: vec![],
+        customer: Traits([(Trait::Email, "a@example.com".to_owned())].into()),
+        passage: Passage::default(),
+    }
+}
+
+/// A click that no filter looks at.
+pub fn unscreened(click: Click) -> ClickArrival {
+    ClickArrival { click, screening: Screening::None }
+}
+
+pub fn claim(store: &dyn Store, name: &str, now: Time) -> Vec<Claimed> {
+    claim_some(store, name, now, 100, 100)
+}
+
+pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retries: usize) -> Vec<Claimed> {
+    let request = ClaimRequest { destination: destination(name), now, fresh, retries, due_from: None };
+    wait(store.claim(request)).unwrap().work
+}
+
+/// What an attempt leaves, with a body that tells attempts apart.
+pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
+    Attempt {
+        at: time,
+        took_ms: 12,
+        request: Some(SentRequest {
+            method: "POST".to_owned(),
+            url: "https://graph.example/events".to_owned(),
+            headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
+            body: body.to_owned(),
+        }),
+        answer: Some(Answer {
+            status: 200,
+            headers: vec![],
+            body: b"{\"events_received\":1}".to_vec(),
+            truncated: false,
+        }),
+        judgement,
+        remarks: vec![],
+    }
+}
+
+/// What an attempt knows of what was claimed, at a destination that does not hear of changes.
+pub fn knew(work: &Claimed) -> Option<Knew> {
+    Some(Knew { changes: work.conversion.history.len(), hears: Changes::Ignore })
+}
+
+pub fn delivered(work: &Claimed, time: Time) -> Outcome {
+    Outcome {
+        id: work.id.clone(),
+        attempt: attempt(time, "body", Judgement::Delivered { warnings: vec![] }),
+        state: DeliveryState::Delivered { at: time },
+        attempts: work.delivery.attempts + 1,
+        knew: knew(work),
+    }
+}
+
+pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
+    Outcome {
+        id: work.id.clone(),
+        attempt: attempt(
+            time,
+            "body",
+            Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None },
+        ),
+        state: DeliveryState::Waiting { due },
+        attempts: work.delivery.attempts + 1,
+        knew: knew(work),
+    }
+}
+
+pub fn dead(work: &Claimed, time: Time) -> Outcome {
+    Outcome {
+        id: work.id.clone(),
+        attempt: attempt(time, "body", Judgement::Dead { reason: "bad token".to_owned() }),
+        state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },
+        attempts: work.delivery.attempts + 1,
+        knew: knew(work),
+    }
+}
+
+pub fn conversion_of(verdict: &Verdict) -> ConversionId {
+    verdict.conversion().unwrap()
+}
+
+pub fn trace(store: &dyn Store, receipt: &Receipt) -> Trace {
+    wait(store.conversion(conversion_of(&receipt.verdict))).unwrap().unwrap()
+}
+
+pub fn states(store: &dyn Store, receipt: &Receipt) -> Vec<DeliveryState> {
+    trace(store, receipt).deliveries.into_iter().map(|(delivery, _)| delivery.state).collect()
+}
+
+pub fn delivery_id(receipt: &Receipt, name: &str) -> DeliveryId {
+    DeliveryId {
+        conversion: conversion_of(&receipt.verdict),
+        destination: destination(name),
+        occasion: Occasion::First,
+    }
+}
+
+pub fn transactions(store: &dyn Store, filter: ConversionFilter) -> Vec<String> {
+    let page = wait(store.conversions(filter, first_page(100))).unwrap();
+    page.items.into_iter().filter_map(|(conversion, _)| conversion.transaction_id).collect()
+}
+
+pub fn backlog(store: &dyn Store, name: &str, now: Time) -> Option<Backlog> {
+    store.backlog(now).into_iter().find(|backlog| backlog.destination == Some(destination(name)))
+}
+
+pub fn purge_all(store: &dyn Store, before: PurgeBefore) -> u64 {
+    let mut records = 0;
+    loop {
+        let purged = wait(store.purge(before)).unwrap();
+        records += purged.records;
+        if !purged.more {
+            return records;
+        }
+    }
+}
+
+pub fn never() -> PurgeBefore {
+    PurgeBefore { postbacks: at(-DAY), conversions: at(-DAY), clicks: at(-DAY) }
+}
+
+pub fn first_page(limit: usize) -> PageRequest {
+    PageRequest { cursor: None, limit }
+}

@@ -1,0 +1,15 @@
+//! Templates: what a request becomes by a source, and a conversion by a destination.
+
+mod calculations;
+mod customer_data;
+pub mod destination_payloads;
+mod destination_problems;
+mod destination_replies;
+pub mod destination_stories;
+mod macro_urls;
+mod multipart;
+mod source_bodies;
+mod source_params;
+mod source_stories;
+mod source_template;
+mod source_values;

@@ -1,0 +1,8 @@
+//! Long trials: load, kills, power cuts, clocks that jump at random. Not in the fast tier.
+
+mod clock_ages;
+mod kill;
+mod load;
+mod store_kill;
+pub mod store_loader;
+mod store_power_cut;

@@ -1,0 +1,60 @@
+//! What the embedded store acknowledged survives `kill -9`, at random moments and at every named point.
+
+use std::time::Duration;
+
+use postbridge::store::embedded::Embedded;
+
+use crate::trials::store_loader::{Ack, Loader, verify};
+
+#[test]
+fn nothing_acknowledged_is_lost_to_kills_at_random_moments() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut acks: Vec<Ack> = Vec::new();
+    for round in 0..10 {
+        let loader = Loader::start(&data, round, None);
+        let [random] = postbridge::clock::entropy::<1>().unwrap();
+        std::thread::sleep(Duration::from_millis(150 + 2 * u64::from(random)));
+        acks.extend(loader.kill());
+        verify(&Embedded::open_sled(&data).unwrap(), &acks);
+    }
+    println!("10 kills at random moments: {} acknowledgements verified", acks.len());
+    assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());
+    assert_eq!(std::fs::read_dir(data.join("blobs")).unwrap().count(), 0);
+}
+
+/// A process may die between making its files and syncing their names: the next one has to do it.
+#[cfg(debug_assertions)]
+#[test]
+fn every_open_syncs_the_data_folder_and_not_only_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for round in 0..3 {
+        let acks = Loader::start(&data, 200 + round, Some("open.after_sync:1")).ended();
+        assert_eq!(acks, [], "it ends where the folder is synced, before it takes anything");
+    }
+}
+
+/// Only debug builds have the points; a release build of the tests has nothing to check here.
+#[cfg(debug_assertions)]
+#[test]
+fn nothing_acknowledged_is_lost_to_a_kill_at_any_named_point() {
+    let points = [
+        "commit.before_write",
+        "commit.after_write",
+        "commit.after_sync",
+        "commit.before_answer",
+        "purge.before_write",
+        "purge.after_sync",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut acks: Vec<Ack> = Vec::new();
+    for (round, (point, count)) in points.iter().flat_map(|point| [(point, 1), (point, 9)]).enumerate() {
+        let loader = Loader::start(&data, 100 + round, Some(&format!("{point}:{count}")));
+        acks.extend(loader.ended());
+        verify(&Embedded::open_sled(&data).unwrap(), &acks);
+    }
+    println!("{} kills at named points: {} acknowledgements verified", 2 * points.len(), acks.len());
+    assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());
+}
