@@ -6,6 +6,6 @@ mod proxies;
 mod refusal_log;
 mod rights;
 mod secret_strength;
-pub mod tokens_and_proxies;
+mod tokens_and_proxies;
 mod undeclared_proxies;
 mod wrong_tokens;

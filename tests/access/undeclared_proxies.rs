@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::access::tokens_and_proxies::{WRONG, bearer, get, header, log, pixel, setup, sign_in};
+use crate::support::access_fixture::{WRONG, bearer, get, header, log, pixel, setup, sign_in};
 use crate::support::relay::{Connection, KEY, Relay, TOKEN, ask, wait_until};
 
 fn tag(headers: &str, number: usize) -> String {

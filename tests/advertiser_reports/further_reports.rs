@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::advertiser_reports::who_may_report::{ReportFixture, result, word};
-use crate::links::tracking_links::{browse, relay_with, visit};
+use crate::support::link_fixture::{browse, relay_with, visit};
+use crate::support::report_fixture::{ReportFixture, result, word};
 
 #[test]
 fn of_one_click_and_event_the_first_report_counts_and_the_others_wait_for_a_person() {

@@ -2,4 +2,4 @@
 
 mod further_reports;
 mod pixels;
-pub mod who_may_report;
+mod who_may_report;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::links::tracking_links::{browse, header, location, parameter, relay_with, visit};
+use crate::support::link_fixture::{browse, header, location, parameter, relay_with, visit};
 use crate::support::relay::{Answer, Relay};
 
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::links::tracking_links::{BROWSER, header, location, parameter, visit};
+use crate::support::link_fixture::{BROWSER, header, location, parameter, visit};
 use crate::support::platform::Platform;
 use crate::support::relay::{Answer, Relay, Setup, wait_until};
 

@@ -1,4 +1,4 @@
-//! The API: clicks and suppression lists.
+//! The API: its documents, clicks and suppression lists.
 
 mod click_body;
 mod clicks;

@@ -7,7 +7,7 @@ use postbridge::domain::time::Time;
 use postbridge::story::run::Expectations;
 
 use crate::support::cake_fixture::{CakeFixture, folder};
-use crate::template::destination_stories::expectations;
+use crate::support::stories::expectations;
 
 /// Requests of a story: blocks between empty lines, each a request line and perhaps a body; `at …` sets
 /// the clock, `#` begins a remark.

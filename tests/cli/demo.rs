@@ -1,6 +1,6 @@
 //! `postbridge demo --once`: the README's first command runs the main job to its end, from an empty folder.
 
-use crate::cli::commands::{err, out, postbridge};
+use crate::support::command_line::{err, out, postbridge};
 
 #[test]
 fn the_demo_ends_with_the_payload_that_must_arrive() {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::cli::commands::{err, folder, out, postbridge};
+use crate::support::command_line::{err, folder, out, postbridge};
 use crate::support::relay::ask;
 
 /// The program, without a single variable of ours.

@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use crate::cli::commands::{CONFIG, POSTBACK, err, folder, out, postbridge};
+use crate::support::command_line::{CONFIG, POSTBACK, err, folder, out, postbridge};
 use crate::support::relay::CAMPAIGN;
 
 #[test]

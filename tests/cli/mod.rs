@@ -1,6 +1,6 @@
 //! The command line, run as the built program.
 
-pub mod commands;
+mod commands;
 mod demo;
 mod init;
 mod link;

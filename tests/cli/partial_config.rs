@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::cli::commands::{CONFIG, POSTBACK, QUERY, err, folder, json_of, out, postbridge};
+use crate::support::command_line::{CONFIG, POSTBACK, QUERY, err, folder, json_of, out, postbridge};
 use crate::support::relay::CAMPAIGN;
 
 const URL: &str = "https://t.example.com/hBtoE3hN-k3y/collect/cake-test?";

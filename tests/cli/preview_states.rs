@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::commands::{CONFIG, QUERY, folder, json_of, out, postbridge};
+use crate::support::command_line::{CONFIG, QUERY, folder, json_of, out, postbridge};
 
 /// What `preview` says of each destination: its state, and why it would not be sent.
 fn states(config: &str, query: &str) -> Vec<(String, String, String)> {

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::cli::commands::{CONFIG, folder};
+use crate::support::command_line::{CONFIG, folder};
 use crate::support::platform::Platform;
 use crate::support::relay::{KEY, Setup, ask};
 

@@ -314,6 +314,27 @@ fn every_test_file_is_a_module_of_the_one_test_binary() {
 }
 
 #[test]
+fn what_the_fast_tier_leaves_out_is_there() {
+    let slow = fs::read_to_string(root().join("tests/slow")).unwrap();
+    let names = slow.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next());
+    for name in names {
+        let parts: Vec<&str> = name.trim_end_matches("::").split("::").collect();
+        let file = |parts: &[&str]| root().join("tests").join(parts.join("/")).with_extension("rs");
+        let is_test = |file: PathBuf, test: &str| {
+            fs::read_to_string(file).is_ok_and(|text| text.contains(test.trim_matches(':')))
+        };
+        let is_there = match *parts.as_slice() {
+            [area] => root().join("tests").join(area).is_dir(),
+            [_, _] => file(&parts).is_file(),
+            // A rule of the store has an engine in its name.
+            [area, module, .., test] => is_test(file(&[area, module]), test),
+            [] => false,
+        };
+        assert!(is_there, "tests/slow names {name}, which is not there");
+    }
+}
+
+#[test]
 fn the_arrow_check_finds_forbidden_imports_however_they_are_written() {
     let find = |path: &str, text: &str| forbidden_arrows(path, text).len();
     assert_eq!(find("src/domain/click.rs", "use crate::domain::ids::ClickId;"), 0);

@@ -11,7 +11,7 @@ use postbridge::domain::rulebook::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{HOUR_MS, Time};
 
-use crate::template::destination_payloads;
+use crate::support::payload_fixture;
 
 fn noon(hours: i64) -> Time {
     Time::parse("2026-11-20T12:00:00Z").unwrap().plus_hours(hours)
@@ -96,7 +96,7 @@ fn a_refusal_keeps_ad_platforms_from_all_and_others_from_nothing() {
 
 /// A sale of campaign 8599 that a network's postback reported.
 fn sale() -> Conversion {
-    let mut conversion = destination_payloads::conversion();
+    let mut conversion = payload_fixture::conversion();
     conversion.placement = Some(Placement {
         offer: OfferId::parse("565").unwrap(),
         campaign: CampaignId::parse("8599").ok(),

@@ -11,7 +11,7 @@ use postbridge::domain::rulebook::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::SuppressedKind;
 
-use crate::decide::attribution::{KnownFacts, click, known_facts, new, offer, pixel, tell};
+use crate::support::known_facts::{KnownFacts, click, known_facts, new, offer, pixel, tell};
 
 /// A pixel's report, in a known_facts where pixels are decided as in a configuration.
 fn by_pixel_rules(known: &mut KnownFacts) -> Draft {

@@ -1,8 +1,8 @@
 //! What a postback becomes: deduplication, attribution, payout, routing. Rules without input or output.
 
-pub mod attribution;
+mod attribution;
 mod consent;
-pub mod deduplication;
+mod deduplication;
 mod late_clicks;
 mod payouts;
 mod placeholders;

@@ -9,7 +9,7 @@ use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::{Caps, Offer, Payout, PayoutFrom};
 use postbridge::domain::status::Status;
 
-use crate::decide::attribution::{by_click, click, known_facts, new, noon, offer, pixel, usd};
+use crate::support::known_facts::{by_click, click, known_facts, new, noon, offer, pixel, usd};
 
 /// An event of the tag, with a price, that names this click.
 fn from_a_page(click: &str) -> Draft {

@@ -6,7 +6,7 @@ use postbridge::domain::rejection::RejectionCode;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
 
-use crate::decide::deduplication::{Known, by_value, duplicate, money, named, new, update};
+use crate::support::known_conversions::{Known, by_value, duplicate, money, named, new, update};
 
 fn rejected(draft: Draft) -> Draft {
     Draft { status: Some(Status::Rejected), ..draft }

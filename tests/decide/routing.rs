@@ -13,7 +13,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
 
-use crate::template::destination_payloads;
+use crate::support::payload_fixture;
 
 fn noon() -> Time {
     Time::parse("2026-11-20T12:00:00Z").unwrap()
@@ -21,7 +21,7 @@ fn noon() -> Time {
 
 /// A sale of campaign 8599 of affiliate 200, with its click.
 fn sale(click: &str) -> Conversion {
-    let mut conversion = destination_payloads::conversion();
+    let mut conversion = payload_fixture::conversion();
     let click = crate::support::store_fixture::click_id(click);
     conversion.attribution =
         Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact };

@@ -8,8 +8,8 @@ use postbridge::dispatch::{Dispatch, Pace};
 use postbridge::domain::delivery::LaneState;
 use postbridge::template::destination::mode::Mode;
 
-use crate::outgoing::postbacks::{Told, fixture, plan as postbacks, sale, words};
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
+use crate::support::outgoing_fixture::{CampaignPostback, fixture, plan as postbacks, sale, words};
 use crate::support::scripted_platform::{Act, Standin};
 
 /// Waits as long as is promised.
@@ -141,9 +141,9 @@ async fn a_wait_of_a_second_is_waited_for_without_work() {
     let dispatch = start(&fixture, plan(&targets));
     let sales = fixture.sales("t", 50).await;
     until("held", || state(&dispatch, "limited").hold.is_some()).await;
-    let begun = (postbridge::clock::stopwatch(), crate::outgoing::hosts::wake_ups());
+    let begun = (postbridge::clock::stopwatch(), crate::support::outgoing_fixture::wake_ups());
     limited.wait_for(51).await;
-    let (took, woken) = (begun.0.elapsed(), crate::outgoing::hosts::wake_ups() - begun.1);
+    let (took, woken) = (begun.0.elapsed(), crate::support::outgoing_fixture::wake_ups() - begun.1);
     println!("woke up {woken} times in {took:?}");
     assert!(took > Duration::from_millis(700), "{took:?}");
     assert!(woken < 400, "{woken} wake-ups");
@@ -154,7 +154,11 @@ async fn a_wait_of_a_second_is_waited_for_without_work() {
 #[tokio::test]
 async fn a_host_that_asks_for_a_wait_is_left_alone_by_all_its_campaigns_for_a_minute_at_most() {
     let (limited, well) = (Standin::start(|_| busy("3600")).await, taking().await);
-    let told = [Told::to("1", &limited), Told::to("2", &limited), Told::to("3", &well)];
+    let told = [
+        CampaignPostback::to("1", &limited),
+        CampaignPostback::to("2", &limited),
+        CampaignPostback::to("3", &well),
+    ];
     let clock = Clock::fixed(Clock::system().now());
     let fixture = DispatchFixture { clock: clock.clone(), ..fixture(&told) };
     let dispatch = start(&fixture, postbacks(&told));
@@ -183,8 +187,9 @@ async fn what_waits_for_its_turn_at_a_host_does_not_leave_once_the_host_asks_for
         _ => busy("60"),
     })
     .await;
-    let told: Vec<Told> =
-        ["1", "2", "3"].map(|id| Told { max_per_second: Some(2), ..Told::to(id, &limited) }).into();
+    let told: Vec<CampaignPostback> = ["1", "2", "3"]
+        .map(|id| CampaignPostback { max_per_second: Some(2), ..CampaignPostback::to(id, &limited) })
+        .into();
     let clock = Clock::fixed(Clock::system().now());
     let fixture = DispatchFixture { clock: clock.clone(), ..fixture(&told) };
     let dispatch = start(&fixture, postbacks(&told));

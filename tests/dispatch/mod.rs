@@ -4,6 +4,7 @@ mod breaker;
 mod health;
 mod hold;
 mod misbehaving_platforms;
+mod parked_destinations;
 mod remarks;
 mod schedule;
 mod shares;

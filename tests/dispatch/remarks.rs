@@ -13,10 +13,10 @@ use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::rendering::Rendered;
 use serde_json::{Value, json};
 
-use crate::pages::served::Browser;
+use crate::support::payload_fixture::{account, built_in, click, conversion, render_as};
 use crate::support::platform::Platform;
 use crate::support::relay::{KEY, Setup, wait_until};
-use crate::template::destination_payloads::{account, built_in, click, conversion, render_as};
+use crate::support::signed_in::SignedIn;
 
 fn meta() -> Account {
     account(
@@ -263,7 +263,7 @@ fn a_delivery_names_what_was_left_out_in_the_api_on_the_page_and_in_preview() {
     let words = preview(&[]);
     assert!(texts.iter().all(|text| words.contains(text)), "{words}");
 
-    let page = Browser::of(relay).get(&path);
+    let page = SignedIn::of(relay).get(&path);
     for field in ["traits.email", "traits.phone", "traits.birthdate", "click.cookies._fbp"] {
         assert!(page.contains(&format!("<code>{field}</code>")), "{field}: {page}");
     }
@@ -286,6 +286,6 @@ fn what_the_source_says_of_its_customer_data_is_used_when_the_event_is_sent() {
     relay.postback("cake-test", b"s2=c1&tid=T1&price=7.00");
     assert!(wait_until(Duration::from_secs(10), || platform.count() == 1));
     let user = platform.received().remove(0).json()["data"][0]["user_data"].clone();
-    assert_eq!(user["ph"], crate::template::destination_payloads::hashed("14155550100"));
-    assert_eq!(user["db"], crate::template::destination_payloads::hashed("19840203"));
+    assert_eq!(user["ph"], crate::support::payload_fixture::hashed("14155550100"));
+    assert_eq!(user["db"], crate::support::payload_fixture::hashed("19840203"));
 }

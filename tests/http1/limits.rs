@@ -194,7 +194,7 @@ async fn a_long_handler_is_not_taken_for_an_idle_connection() {
     let mut stream = server.connect().await;
     stream.write_all(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await.unwrap();
     server.recorder.entered.notified().await;
-    tokio::time::sleep(4 * BLINK).await;
+    tokio::time::sleep(2 * BLINK).await;
     server.recorder.release.notify_one();
     assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
 }

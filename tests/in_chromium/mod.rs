@@ -1,6 +1,6 @@
 //! The pages and the tag in a real browser. Not in the fast tier.
 
-pub mod pages;
+mod pages;
 mod tag;
 mod tag_consent;
 mod tag_links;

@@ -19,6 +19,7 @@ use postbridge::web::per_address::LimitKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::support::browser::program;
 use crate::support::network_pages_fixture::SECOND;
 use crate::support::pages_fixture::PagesFixture;
 
@@ -58,19 +59,6 @@ impl Handler for Site {
     async fn refused(&self, refusal: Refusal, _: SocketAddr) {
         panic!("the browser's request was refused: {refusal:?}");
     }
-}
-
-/// Debian's name, and those of other systems.
-pub fn browser() -> Option<&'static str> {
-    let known = ["chromium", "chromium-browser", "google-chrome"];
-    let found = known
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()));
-    assert!(
-        found.is_some() || std::env::var_os("CI").is_none(),
-        "no Chromium on the path: `apt-get install chromium` (with CI set this test may not be left out)"
-    );
-    found
 }
 
 /// A look at one page.
@@ -172,7 +160,7 @@ fn folder() -> (PathBuf, Option<tempfile::TempDir>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pages_work_in_chromium_at_a_desk_and_on_a_phone() {
-    let Some(browser) = browser() else {
+    let Some(browser) = program() else {
         eprintln!("left out: no Chromium on this machine");
         return;
     };

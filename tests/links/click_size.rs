@@ -12,20 +12,8 @@ use postbridge::store::kv::Kv;
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClickRecorded, Store};
 
+use crate::support::link_fixture::noise;
 use crate::support::store_fixture::{at, click_id, unscreened, wait};
-
-/// Text that does not compress: `number` tells one from another.
-pub fn noise(length: usize, number: u64) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut letter = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(LETTERS[(state >> 40) as usize % 64])
-    };
-    (0..length).map(|_| letter()).collect()
-}
 
 /// A store, and the engine below it.
 fn store() -> (Embedded, Memory) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::links::tracking_links::{browse, location, parameter, relay_with};
+use crate::support::link_fixture::{browse, location, parameter, relay_with};
 use crate::support::platform::{Platform, answer};
 use crate::support::relay::{Relay, wait_until};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::links::tracking_links::{BROWSER, browse, header, relay_with, visit};
+use crate::support::link_fixture::{BROWSER, browse, header, relay_with, visit};
 use crate::support::relay::{Answer, Relay, ask};
 use crate::support::tag_fixture::{TagFixture, message};
 

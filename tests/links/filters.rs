@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::links::tracking_links::{header, location, parameter, relay_with, visit};
 use crate::support::country_file;
+use crate::support::link_fixture::{header, location, parameter, relay_with, visit};
 use crate::support::relay::{Answer, Relay};
 
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::links::click_size::noise;
-use crate::links::tracking_links::{BROWSER, header, location, relay_with, visit};
+use crate::support::link_fixture::noise;
+use crate::support::link_fixture::{BROWSER, header, location, relay_with, visit};
 use crate::support::relay::{Connection, Relay, ask, wait_until};
 
 const OFF: &str = "[links]\nmax_per_second_per_ip = 0\nmax_kib_per_second = 0\n";

@@ -1,11 +1,11 @@
 //! Tracking links and the clicks that they record.
 
 mod click_budget;
-pub mod click_size;
+mod click_size;
 mod creatives;
 mod direct_links;
 mod filters;
 mod landing_url;
 mod limits;
-pub mod tracking_links;
+mod tracking_links;
 mod visit;

@@ -1,83 +1,15 @@
 //! Tracking links through a built `serve`: the click is kept, then its visitor is sent on, byte for byte.
 
-use std::path::Path;
-
 use postbridge::domain::ids::VisitorId;
 use postbridge::ingest::visit::Carried;
 use postbridge::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
 use postbridge::web::visitor::{CookieRule, Transport};
 use proptest::prelude::*;
 
-use crate::support::relay::{Answer, Relay, Setup, ask};
-
-/// What a browser says it is.
-pub const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
-
-/// A relay with an offer, a campaign of it, and further lines.
-pub fn relay_with(folder: &Path, server: &str, offer: &str, extra: &str) -> Relay {
-    with_offer(folder, server, offer, extra).start()
-}
-
-fn with_offer(folder: &Path, server: &str, offer: &str, extra: &str) -> Setup {
-    let mut setup = Setup::cake_to_meta(folder, "127.0.0.1:9".parse().unwrap());
-    setup.server = server.to_owned();
-    setup.extra.push_str(&format!(
-        r#"
-[[affiliate]]
-id = "200"
-name = "Example Media"
-
-[[offer]]
-id = "565"
-url = "https://advertiser.example/lp?cid={{click_id}}&s1={{s1}}"
-currency = "USD"
-payout = "7.00"
-{offer}
-
-[[campaign]]
-id = "8599"
-offer = "565"
-affiliate = "200"
-creative = "761"
-{extra}"#
-    ));
-    setup
-}
-
-/// A visitor's request with these further header lines, each with its line end.
-pub fn visit(relay: &Relay, method: &str, target: &[u8], headers: &str) -> Answer {
-    let mut request = format!("{method} ").into_bytes();
-    request.extend_from_slice(target);
-    request.extend_from_slice(b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
-    request.extend_from_slice(headers.as_bytes());
-    request.extend_from_slice(b"\r\n");
-    ask(relay.address, &request).unwrap()
-}
-
-/// As a browser asks.
-pub fn browse(relay: &Relay, target: &str) -> Answer {
-    visit(relay, "GET", target.as_bytes(), &format!("User-Agent: {BROWSER}\r\n"))
-}
-
-/// A header of an answer.
-pub fn header(answer: &Answer, name: &str) -> Option<String> {
-    answer.head.lines().find_map(|line| {
-        let (known, value) = line.split_once(':')?;
-        known.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-    })
-}
-
-/// Where an answer sends the visitor.
-pub fn location(answer: &Answer) -> String {
-    assert_eq!(answer.status, 302, "{}", answer.text());
-    header(answer, "location").unwrap()
-}
-
-/// The value of a parameter of a URL, decoded once.
-pub fn parameter(url: &str, name: &str) -> Option<String> {
-    let url = url::Url::parse(url).unwrap();
-    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
-}
+use crate::support::link_fixture::{
+    BROWSER, browse, header, location, parameter, relay_with, visit, with_offer,
+};
+use crate::support::relay::{Relay, ask};
 
 /// A relay with an offer, and the folder it lives in.
 fn relay(offer: &str) -> (Relay, tempfile::TempDir) {

@@ -12,43 +12,15 @@ use serde_json::json;
 
 use crate::support::platform::{Platform, answer};
 use crate::support::relay::{CAMPAIGN, KEY, Relay, Setup, TOKEN, ask, wait_until};
+use crate::support::small_disk::SmallDisk;
 use crate::support::tag_fixture::message;
 
 const MB: u64 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A file system of its own size, unmounted when dropped.
-pub struct Small(std::path::PathBuf);
-
-impl Small {
-    pub fn mount(at: &std::path::Path, size: &str) -> Option<Small> {
-        std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(at)
-            .output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Small(at.to_path_buf()))
-    }
-
-    pub fn grow(&self, size: &str) {
-        let grown = Command::new("mount")
-            .args(["-o", &format!("remount,size={size}")])
-            .arg(&self.0)
-            .status()
-            .unwrap();
-        assert!(grown.success());
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 /// A small disk for the data folder; `None` where only root could have one.
-fn disk(folder: &Path, size: &str) -> Option<Small> {
-    let disk = Small::mount(&folder.join("disk"), size);
+fn disk(folder: &Path, size: &str) -> Option<SmallDisk> {
+    let disk = SmallDisk::mount(&folder.join("disk"), size);
     if disk.is_none() {
         assert!(std::env::var_os("CI").is_none(), "CI is root and can mount a tmpfs");
         eprintln!("skipped: only root can mount a small file system");
@@ -57,7 +29,7 @@ fn disk(folder: &Path, size: &str) -> Option<Small> {
 }
 
 /// Fills the disk until `left` bytes are free; what is there already stays meanwhile.
-fn fill(disk: &Small, left: u64) {
+fn fill(disk: &SmallDisk, left: u64) {
     let mut file = std::fs::File::options().create(true).append(true).open(disk.0.join("filler")).unwrap();
     let free = rustix::fs::statvfs(&disk.0).unwrap();
     let free = free.f_bavail * free.f_frsize;

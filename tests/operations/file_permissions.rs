@@ -170,7 +170,12 @@ impl AsNobody {
             eprintln!("skipped: only root can run the program as another user");
             return None;
         }
-        fs::copy(env!("CARGO_BIN_EXE_postbridge"), folder.path().join("postbridge")).unwrap();
+        // By another process: a program is busy while it is open for writing, also in a child that another
+        // test starts meanwhile.
+        let program = folder.path().join("postbridge");
+        assert!(
+            Command::new("cp").arg(env!("CARGO_BIN_EXE_postbridge")).arg(program).status().unwrap().success()
+        );
         Some(AsNobody { folder })
     }
 

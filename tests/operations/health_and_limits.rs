@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::operations::disk_space::Small;
 use crate::support::platform::Platform;
 use crate::support::relay::{Connection, KEY, Setup, TOKEN, ask, wait_until};
+use crate::support::small_disk::SmallDisk;
 
 fn get(address: std::net::SocketAddr, path: &str, headers: &str) -> crate::support::relay::Answer {
     ask(address, format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").as_bytes()).unwrap()
@@ -343,7 +343,7 @@ fn no_delivery_is_left_behind_when_its_destination_goes_under_load() {
 #[test]
 fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_room_again() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
-    let Some(disk) = Small::mount(&folder.path().join("data"), "12m") else {
+    let Some(disk) = SmallDisk::mount(&folder.path().join("data"), "12m") else {
         assert!(std::env::var_os("CI").is_none(), "CI is root and can mount a tmpfs");
         eprintln!("skipped: only root can mount a small file system");
         return;

@@ -1,7 +1,7 @@
 //! What operators rely on: health, metrics, disk space, permissions, clocks.
 
 mod clock_rule;
-pub mod disk_space;
+mod disk_space;
 mod file_permissions;
 mod health_and_limits;
 mod metrics_page;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::commands::{CONFIG, folder, out};
+use crate::support::command_line::{CONFIG, folder, out};
 use crate::support::platform::Platform;
 use crate::support::relay::{Connection, Setup, ask, wait_until};
 

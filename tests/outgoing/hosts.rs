@@ -5,15 +5,17 @@ use std::time::Duration;
 use postbridge::dispatch::ward::HOST_PLACES;
 use postbridge::template::destination::mode::Mode;
 
-use crate::outgoing::postbacks::{Told, dispatch, fixture, plan, sale, taking, words};
 use crate::support::dispatch_fixture::until;
+use crate::support::outgoing_fixture::wake_ups;
+use crate::support::outgoing_fixture::{CampaignPostback, dispatch, fixture, plan, sale, taking, words};
 use crate::support::scripted_platform::{Act, Standin};
 
 #[tokio::test]
 async fn campaigns_that_tell_one_host_share_its_rate() {
     let tracker = taking().await;
-    let told: Vec<Told> =
-        ["1", "2", "3"].map(|id| Told { max_per_second: Some(40), ..Told::to(id, &tracker) }).into();
+    let told: Vec<CampaignPostback> = ["1", "2", "3"]
+        .map(|id| CampaignPostback { max_per_second: Some(40), ..CampaignPostback::to(id, &tracker) })
+        .into();
     let fixture = fixture(&told);
     let mut sales = Vec::new();
     for n in 0..20 {
@@ -32,8 +34,9 @@ async fn campaigns_that_tell_one_host_share_its_rate() {
 #[tokio::test]
 async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
     let tracker = taking().await;
-    let off = Told { mode: Mode::Off, max_per_second: Some(1), ..Told::to("1", &tracker) };
-    let told = [off, Told::to("2", &tracker)];
+    let off =
+        CampaignPostback { mode: Mode::Off, max_per_second: Some(1), ..CampaignPostback::to("1", &tracker) };
+    let told = [off, CampaignPostback::to("2", &tracker)];
     let fixture = fixture(&told);
     let mut sales = Vec::new();
     for n in 0..20 {
@@ -51,7 +54,8 @@ async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
 async fn campaigns_that_tell_one_host_share_its_places() {
     let tracker =
         Standin::start(|_| Act::After(Duration::from_millis(30), Box::new(Act::status(200, "")))).await;
-    let told: Vec<Told> = ["1", "2", "3", "4"].map(|id| Told::to(id, &tracker)).into();
+    let told: Vec<CampaignPostback> =
+        ["1", "2", "3", "4"].map(|id| CampaignPostback::to(id, &tracker)).into();
     let fixture = fixture(&told);
     let mut sales = Vec::new();
     for n in 0..25 {
@@ -69,7 +73,11 @@ async fn campaigns_that_tell_one_host_share_its_places() {
 async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
     let sick = Standin::start(|_| Act::status(500, "down")).await;
     let well = taking().await;
-    let told = [Told::to("1", &sick), Told::to("2", &sick), Told::to("3", &well)];
+    let told = [
+        CampaignPostback::to("1", &sick),
+        CampaignPostback::to("2", &sick),
+        CampaignPostback::to("3", &well),
+    ];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     for n in 0..10 {
@@ -96,7 +104,7 @@ async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
 async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_another_host_goes_on() {
     let sick = Standin::start(|_| Act::status(500, "down")).await;
     let well = taking().await;
-    let told = [Told::to("1", &sick), Told::to("2", &sick)];
+    let told = [CampaignPostback::to("1", &sick), CampaignPostback::to("2", &sick)];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let mut sales = Vec::new();
@@ -104,25 +112,19 @@ async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_a
         sales.push(sale(&fixture, &format!("s{n}"), "1").await);
     }
     until("the host's breaker is open", || dispatch.states()[0].open_until.is_some()).await;
-    dispatch.reload(plan(&[Told::to("1", &well), Told::to("2", &sick)]));
+    dispatch.reload(plan(&[CampaignPostback::to("1", &well), CampaignPostback::to("2", &sick)]));
     let states = dispatch.states();
     assert!(states[0].open_until.is_none() && states[1].open_until.is_some(), "{states:?}");
     fixture.all_reach(&sales, "delivered").await;
     dispatch.stop(Duration::from_secs(5)).await;
 }
 
-/// How often this test's own runtime has woken up to do something. Unlike processor time it counts neither
-/// what other tests of the process do nor how slow the machine is.
-pub fn wake_ups() -> u64 {
-    tokio::runtime::Handle::current().metrics().worker_park_count(0)
-}
-
 #[tokio::test]
 async fn two_thousand_campaigns_that_wait_wake_nothing() {
     let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
-    let told: Vec<Told> = campaigns
+    let told: Vec<CampaignPostback> = campaigns
         .iter()
-        .map(|id| Told::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
+        .map(|id| CampaignPostback::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
         .collect();
     let fixture = fixture(&[]);
     let dispatch = dispatch(&fixture, &told);

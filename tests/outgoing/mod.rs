@@ -1,5 +1,5 @@
 //! Outgoing postbacks to affiliates' trackers.
 
-pub mod hosts;
-pub mod postbacks;
+mod hosts;
+mod postbacks;
 mod served;

@@ -1,157 +1,25 @@
 //! Outgoing postbacks from end to end: what is told to whom and when, and what is kept of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::dispatch::prepare::forecast;
-use postbridge::dispatch::ward::HOST_PLACES;
-use postbridge::dispatch::{Dispatch, DispatchPlan, Lane, OutgoingLane};
-use postbridge::domain::click::{Click, Passage};
-use postbridge::domain::delivery::{Attempt, Delivery, DeliveryState};
-use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
+use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::ids::{AffiliateId, ConversionId, DestinationId};
 use postbridge::domain::money::Money;
-use postbridge::domain::offer::Placement;
 use postbridge::domain::remark::Remark;
-use postbridge::domain::routing::{Changes, Route, Scope, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::routing::{Changes, Route, Scope};
 use postbridge::domain::status::Status;
 use postbridge::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
 use postbridge::story::run::run_outgoing_stories;
-use postbridge::template::destination::account::Account;
 use postbridge::template::destination::mode::Mode;
-use postbridge::template::macros::outgoing::Postback;
-use postbridge::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
 
-use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
+use crate::support::dispatch_fixture::DispatchFixture;
+use crate::support::outgoing_fixture::{
+    CampaignPostback, click, clicked, dispatch, fixture, placement, sale, taking, targets, tell, words,
+};
 use crate::support::scripted_platform::{Act, Standin};
-use crate::support::store_fixture::{self, usd};
-use crate::template::destination_stories::expectations;
-
-/// One campaign's postback.
-#[derive(Clone)]
-pub struct Told {
-    pub url: String,
-    pub scale: &'static str,
-    pub mode: Mode,
-    pub max_per_second: Option<u32>,
-    pub timeout_ms: u64,
-    pub allow_private_network: bool,
-    pub route: Route,
-}
-
-impl Told {
-    /// Approved sales of the campaign, once, at once, all of them.
-    pub fn of(campaign: &'static str, url: String) -> Told {
-        let id = DestinationId::parse(&format!("campaign:{campaign}")).unwrap();
-        let scope = Scope::Campaign(CampaignId::parse(campaign).unwrap());
-        let route = Route { scope, on: Some(vec![Status::Approved]), ..Route::to(id) };
-        let (scale, mode) = ("1.00", Mode::Live);
-        Told {
-            url,
-            scale,
-            mode,
-            max_per_second: None,
-            timeout_ms: 10_000,
-            allow_private_network: true,
-            route,
-        }
-    }
-
-    /// Tells its sales to a stand-in.
-    pub fn to(campaign: &'static str, tracker: &Standin) -> Told {
-        Told::of(campaign, tracker.url("/pb?cid=#s2#&payout=#price#&tid=#tid#&st=#status#"))
-    }
-
-    fn url(&self) -> MacroUrl {
-        MacroUrl::compile(&self.url, &Grammar::parse("#{}#").unwrap(), POSTBACK_NAMES).unwrap()
-    }
-
-    fn account(&self) -> Arc<Account> {
-        let scale = self.scale.parse().unwrap();
-        let postback = Postback { url: self.url(), scale, changes: self.route.changes };
-        Arc::new(Account::of_postback(self.route.destination.clone(), self.mode, postback))
-    }
-
-    fn lane(&self) -> Lane {
-        Lane {
-            account: self.account(),
-            max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
-            max_in_flight: HOST_PLACES,
-            allow_private_network: self.allow_private_network,
-            timeout_ms: self.timeout_ms,
-            outgoing: Some(OutgoingLane { on: self.route.on.clone(), host: self.url().host().to_owned() }),
-        }
-    }
-}
-
-pub fn plan(told: &[Told]) -> DispatchPlan {
-    let policies = [(source(), policy())].into();
-    DispatchPlan { lanes: told.iter().map(Told::lane).collect(), policies }
-}
-
-/// A store governed by these postbacks' routes; a sale without its click waits for it.
-pub fn fixture(told: &[Told]) -> DispatchFixture {
-    let fixture = DispatchFixture::on(open_store(), &[]);
-    let waiting = postbridge::domain::routing::SourcePolicy {
-        unmatched: Unmatched::Hold { hours: 1 },
-        ..policy().as_ref().clone()
-    };
-    let routes = told.iter().map(|told| told.route.clone()).collect();
-    let policies = [(source(), Arc::new(waiting))].into();
-    fixture.store.govern(Arc::new(Rulebook { policies, routes, ..Rulebook::default() }));
-    fixture
-}
-
-pub fn dispatch(fixture: &DispatchFixture, told: &[Told]) -> Dispatch {
-    Dispatch::start_at_pace(Arc::clone(&fixture.store), plan(told), fixture.clock.clone(), quick())
-}
-
-fn placement(campaign: &str) -> Placement {
-    Placement {
-        offer: OfferId::parse("565").unwrap(),
-        campaign: CampaignId::parse(campaign).ok(),
-        affiliate: AffiliateId::parse("200").ok(),
-        creative: None,
-    }
-}
-
-/// A click on the campaign's link; the affiliate's own id of it is `theirs-` and ours.
-fn clicked(id: &str, campaign: &str) -> Click {
-    Click {
-        sub_ids: vec![("s2".to_owned(), format!("theirs-{id}"))],
-        passage: Passage { placement: Some(placement(campaign)), ..Passage::default() },
-        ..store_fixture::click(id)
-    }
-}
-
-async fn click(fixture: &DispatchFixture, id: &str, campaign: &str) {
-    fixture.store.record_click(store_fixture::unscreened(clicked(id, campaign))).await.unwrap();
-}
-
-/// A sale of 7.00 by this click; `T-` and the click's id is its transaction.
-async fn tell(fixture: &DispatchFixture, click: &str, status: Status) -> ConversionId {
-    let mut draft = draft(&format!("T-{click}"), status);
-    draft.click_id = Some(click.to_owned());
-    draft.payout = Some(usd("7.00"));
-    fixture.arrive(draft).await
-}
-
-pub async fn sale(fixture: &DispatchFixture, id: &str, campaign: &str) -> ConversionId {
-    click(fixture, id, campaign).await;
-    tell(fixture, id, Status::Approved).await
-}
-
-pub async fn taking() -> Standin {
-    Standin::start(|_| Act::status(204, "")).await
-}
-
-fn targets(tracker: &Standin) -> Vec<String> {
-    tracker.received().into_iter().map(|received| received.target).collect()
-}
-
-pub fn words(deliveries: &[(Delivery, Vec<Attempt>)]) -> Vec<&str> {
-    deliveries.iter().map(|(delivery, _)| delivery.state.word()).collect()
-}
+use crate::support::store_fixture::usd;
+use crate::support::stories::expectations;
 
 #[test]
 fn every_outgoing_story_comes_out_as_it_says() {
@@ -165,7 +33,7 @@ fn every_outgoing_story_comes_out_as_it_says() {
 #[tokio::test]
 async fn a_sale_is_told_by_one_get_and_both_payouts_are_kept() {
     let tracker = taking().await;
-    let told = [Told { scale: "0.80", ..Told::to("8599", &tracker) }];
+    let told = [CampaignPostback { scale: "0.80", ..CampaignPostback::to("8599", &tracker) }];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let sale = sale(&fixture, "k1", "8599").await;
@@ -184,7 +52,7 @@ async fn a_sale_is_told_by_one_get_and_both_payouts_are_kept() {
 #[tokio::test]
 async fn only_the_campaign_that_brought_the_click_is_told() {
     let tracker = taking().await;
-    let told = [Told::to("1", &tracker), Told::to("2", &tracker)];
+    let told = [CampaignPostback::to("1", &tracker), CampaignPostback::to("2", &tracker)];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let sale = sale(&fixture, "k1", "2").await;
@@ -196,8 +64,8 @@ async fn only_the_campaign_that_brought_the_click_is_told() {
 #[tokio::test]
 async fn once_is_once_and_each_change_is_each_change_to_a_status_it_tells() {
     let tracker = taking().await;
-    let once = Told::to("1", &tracker);
-    let mut each = Told::to("1", &tracker);
+    let once = CampaignPostback::to("1", &tracker);
+    let mut each = CampaignPostback::to("1", &tracker);
     each.url = each.url.replace("/pb", "/each");
     each.route.destination = DestinationId::parse("affiliate:200").unwrap();
     each.route.scope = Scope::Affiliate(AffiliateId::parse("200").unwrap());
@@ -231,7 +99,7 @@ async fn once_is_once_and_each_change_is_each_change_to_a_status_it_tells() {
 #[tokio::test]
 async fn a_share_is_told_the_same_way_at_every_change_and_what_is_left_out_says_why() {
     let tracker = taking().await;
-    let mut told = Told::to("1", &tracker);
+    let mut told = CampaignPostback::to("1", &tracker);
     told.route.percent = 50;
     told.route.changes = Changes::Send;
     told.route.on = Some(vec![Status::Approved, Status::Rejected]);
@@ -274,7 +142,7 @@ async fn until_ended(fixture: &DispatchFixture, id: ConversionId) {
 #[tokio::test]
 async fn a_delay_is_waited_for() {
     let tracker = taking().await;
-    let mut told = Told::to("1", &tracker);
+    let mut told = CampaignPostback::to("1", &tracker);
     told.route.delay_ms = 300;
     let told = [told];
     let fixture = fixture(&told);
@@ -290,7 +158,7 @@ async fn a_delay_is_waited_for() {
 #[tokio::test]
 async fn a_sale_that_waited_for_its_click_is_told_to_the_campaign_of_the_click() {
     let tracker = taking().await;
-    let told = [Told::to("1", &tracker)];
+    let told = [CampaignPostback::to("1", &tracker)];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let early = tell(&fixture, "k1", Status::Approved).await;
@@ -304,7 +172,7 @@ async fn a_sale_that_waited_for_its_click_is_told_to_the_campaign_of_the_click()
 #[tokio::test]
 async fn a_status_that_is_not_told_any_more_is_skipped_before_anything_is_sent() {
     let tracker = taking().await;
-    let told = [Told::to("1", &tracker)];
+    let told = [CampaignPostback::to("1", &tracker)];
     let fixture = fixture(&told);
     let id = sale(&fixture, "k1", "1").await;
     tell(&fixture, "k1", Status::Rejected).await;
@@ -319,7 +187,7 @@ async fn a_status_that_is_not_told_any_more_is_skipped_before_anything_is_sent()
 #[tokio::test]
 async fn a_private_address_is_refused_unless_it_is_allowed() {
     let tracker = taking().await;
-    let told = [Told { allow_private_network: false, ..Told::to("1", &tracker) }];
+    let told = [CampaignPostback { allow_private_network: false, ..CampaignPostback::to("1", &tracker) }];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let sale = sale(&fixture, "k1", "1").await;
@@ -332,7 +200,7 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
     let tracker = taking().await;
-    let told = [Told { mode: Mode::Shadow, scale: "0.5", ..Told::to("1", &tracker) }];
+    let told = [CampaignPostback { mode: Mode::Shadow, scale: "0.5", ..CampaignPostback::to("1", &tracker) }];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let sale = sale(&fixture, "k1", "1").await;
@@ -354,7 +222,7 @@ async fn a_busy_tracker_is_told_again_and_a_lost_page_is_a_dead_letter() {
         _ => Act::status(404, "no such postback"),
     })
     .await;
-    let told = [Told::to("1", &tracker)];
+    let told = [CampaignPostback::to("1", &tracker)];
     let fixture = fixture(&told);
     let dispatch = dispatch(&fixture, &told);
     let first = sale(&fixture, "k1", "1").await;
@@ -371,14 +239,15 @@ async fn a_busy_tracker_is_told_again_and_a_lost_page_is_a_dead_letter() {
 
 #[tokio::test]
 async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_what_keeps_it() {
-    let told = |campaign| Told::of(campaign, "https://aff.example/pb?cid=#s2#&p=#price#".to_owned());
+    let told =
+        |campaign| CampaignPostback::of(campaign, "https://aff.example/pb?cid=#s2#&p=#price#".to_owned());
     let mut rejected_only = told("1");
     rejected_only.route.destination = DestinationId::parse("postback:all").unwrap();
     rejected_only.route.scope = Scope::AnyCampaign;
     rejected_only.route.on = Some(vec![Status::Rejected]);
-    let mut switched_off = Told { mode: Mode::Off, ..told("1") };
+    let mut switched_off = CampaignPostback { mode: Mode::Off, ..told("1") };
     switched_off.route.destination = DestinationId::parse("affiliate:200").unwrap();
-    let all = [Told { scale: "0.5", ..told("1") }, told("2"), rejected_only, switched_off];
+    let all = [CampaignPostback { scale: "0.5", ..told("1") }, told("2"), rejected_only, switched_off];
     let fixture = fixture(&[]);
     let id = sale(&fixture, "k1", "1").await;
     let trace = fixture.store.conversion(id).await.unwrap().unwrap();
@@ -415,8 +284,8 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
 
 #[test]
 fn a_payout_that_is_not_scaled_keeps_its_digits() {
-    let told = Told::of("1", "https://aff.example/pb?p=#price#".to_owned());
-    let mut conversion = crate::template::destination_payloads::conversion();
+    let told = CampaignPostback::of("1", "https://aff.example/pb?p=#price#".to_owned());
+    let mut conversion = crate::support::payload_fixture::conversion();
     for (payout, shown) in [("7", "7"), ("7.5", "7.5"), ("7.0000", "7.0000"), ("0", "0")] {
         conversion.payout = Some(Money::new(payout.parse().unwrap(), usd("1").currency));
         let postbacks = [(told.account(), Route { scope: Scope::AnyCampaign, ..told.route.clone() })];

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::links::tracking_links::{browse, location, parameter, relay_with};
-use crate::pages::served::Browser;
+use crate::support::link_fixture::{browse, location, parameter, relay_with};
 use crate::support::platform::{Platform, answer};
 use crate::support::relay::{Relay, wait_until};
+use crate::support::signed_in::SignedIn;
 
 /// A relay whose campaign 8599 tells a tracker; `keys` are further ones of its postback.
 fn telling(folder: &Path, tracker: &Platform, keys: &str) -> Relay {
@@ -112,7 +112,7 @@ fn the_key_in_a_postback_url_from_outside_reaches_only_the_tracker() {
     let conversion = format!("/conversions/{}", dead["conversion_id"].as_str().unwrap());
     let trace = relay.api(&format!("/api/v1{conversion}")).to_string();
     assert!(trace.contains("/pb?token=***&cid=x") && !trace.contains(KEY), "{trace}");
-    let browser = Browser::of(relay);
+    let browser = SignedIn::of(relay);
     for page in [conversion.as_str(), "/campaigns", "/offers/565", "/dead-letters"] {
         let page = browser.get(page);
         assert!(page.contains("token=***&cid=") && !page.contains(KEY), "{page}");

@@ -4,5 +4,6 @@ mod actions;
 mod content;
 mod network_side;
 mod rights;
-pub mod served;
+mod served;
 mod sign_in;
+mod suppression_lists;

@@ -3,7 +3,8 @@
 use base64::Engine;
 use sha2::{Digest, Sha384};
 
-use crate::support::relay::{CAMPAIGN, Relay, Setup, TOKEN, ask};
+use crate::support::relay::{CAMPAIGN, Setup, ask};
+use crate::support::signed_in::SignedIn;
 
 const POSTBACK: &str = r#"
 [campaign.postback]
@@ -14,39 +15,10 @@ const TAG: &str = r#"
 origins = ["https://shop.example"]
 "#;
 
-/// Sign-in, and the pages by its cookie.
-pub struct Browser {
-    relay: Relay,
-    cookie: String,
-}
-
-impl Browser {
-    pub fn of(relay: Relay) -> Browser {
-        let form = format!("token={TOKEN}");
-        let request = format!(
-            "POST /sign-in HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
-            form.len()
-        );
-        let head = ask(relay.address, request.as_bytes()).unwrap().head;
-        let line = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
-        Browser { cookie: line.split(';').next().unwrap().to_owned(), relay }
-    }
-
-    pub fn get(&self, path: &str) -> String {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: test\r\nCookie: {}\r\nConnection: close\r\n\r\n",
-            self.cookie
-        );
-        let answer = ask(self.relay.address, request.as_bytes()).unwrap();
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.text().replace("&#x3D;", "=").replace("&quot;", "\"").replace("&amp;", "&")
-    }
-}
-
-fn browser(folder: &std::path::Path) -> Browser {
+fn browser(folder: &std::path::Path) -> SignedIn {
     let mut setup = Setup::cake_to_meta(folder, "127.0.0.1:9".parse().unwrap());
     setup.extra.push_str(&[CAMPAIGN, POSTBACK, TAG].concat());
-    Browser::of(setup.start())
+    SignedIn::of(setup.start())
 }
 
 /// What stands between two texts.

@@ -16,7 +16,8 @@ use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClickFilter, PageRequest, PurgeBefore, Store, StoreError};
 
-use crate::store::clicks::*;
+use crate::support::click_fixture::listed;
+use crate::support::click_fixture::*;
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;
 
@@ -27,19 +28,6 @@ conformance! {
     purging_takes_clicks_out_of_lists_and_of_their_visitors,
     click_numbers_are_not_given_twice_after_everything_was_purged,
     a_text_is_kept_for_good,
-}
-
-pub fn listed(store: &dyn Store, filter: &ClickFilter, limit: usize) -> Vec<String> {
-    let (mut seen, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = wait(store.clicks(filter.clone(), PageRequest { cursor, limit })).unwrap();
-        assert!(page.items.len() <= limit);
-        seen.extend(page.items.iter().map(|click| click.id.as_str().to_owned()));
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return seen;
-        }
-    }
 }
 
 fn click_lists_go_newest_first_page_by_page(engine: &Engine) {

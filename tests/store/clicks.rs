@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::click::{Agent, Click, ClickKind, Passage};
-use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
+use postbridge::domain::click::{Agent, Click, ClickKind};
+use postbridge::domain::filter::{DuplicateBy, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
-use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
+use postbridge::domain::ids::VisitorId;
 use postbridge::domain::offer::Model;
-use postbridge::domain::offer::{Caps, Offer, Placement};
-use postbridge::domain::rulebook::Rulebook;
-use postbridge::domain::time::Time;
+use postbridge::domain::offer::Offer;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{ClickArrival, ClickFilter, ClickReceipt, ClickRecorded, Screening, Store};
+use postbridge::store::{ClickFilter, ClickReceipt, ClickRecorded, Store};
 
-use crate::store::click_lists::listed;
+use crate::support::click_fixture::earned;
+use crate::support::click_fixture::listed;
+use crate::support::click_fixture::{VISITOR, by, capped, duplicates, on, rules, screened, tell, visit};
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;
 
@@ -35,55 +35,6 @@ conformance! {
     a_blocked_click_earns_nothing_for_its_visitor,
     of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at,
     however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch,
-}
-
-pub const VISITOR: &str = "visitor-0123456789";
-
-/// What decides: the offer 565, and the filters.
-pub fn rules(offers: &[Offer], filters: FilterRules) -> Arc<Rulebook> {
-    let offers = offers.iter().map(|offer| (offer.id.clone(), Arc::new(offer.clone()))).collect();
-    let rules = sale("any").rules();
-    Arc::new(Rulebook { offers, filters, ..Rulebook::clone(&rules) })
-}
-
-pub fn duplicates(mode: FilterMode, by: DuplicateBy) -> FilterRules {
-    let duplicate = Some(DuplicateRule { mode, window_ms: HOUR, by });
-    FilterRules { duplicate, ..FilterRules::default() }
-}
-
-pub fn capped(clicks_per_day: u64) -> Offer {
-    Offer { caps: Caps { clicks_per_day: Some(clicks_per_day), ..Caps::default() }, ..offer("565") }
-}
-
-/// A click of a browser on an offer by campaign 8599.
-pub fn visit(id: &str, time: Time) -> Click {
-    let placement = Placement {
-        offer: OfferId::parse("565").unwrap(),
-        campaign: CampaignId::parse("8599").ok(),
-        affiliate: AffiliateId::parse("200").ok(),
-        creative: None,
-    };
-    let passage =
-        Passage { placement: Some(placement), visitor: VisitorId::parse(VISITOR).ok(), ..Passage::default() };
-    Click { at: time, recorded_at: time, passage, ..click(id) }
-}
-
-pub fn by(mut click: Click, visitor: &str) -> Click {
-    click.passage.visitor = VisitorId::parse(visitor).ok();
-    click
-}
-
-pub fn on(mut click: Click, offer: &str) -> Click {
-    click.passage.placement.as_mut().unwrap().offer = OfferId::parse(offer).unwrap();
-    click
-}
-
-pub fn screened(click: Click) -> ClickArrival {
-    ClickArrival { click, screening: Screening::Filters }
-}
-
-pub fn tell(store: &dyn Store, click: Click) -> ClickReceipt {
-    wait(store.record_click(screened(click))).unwrap()
 }
 
 fn is_hit(receipt: &ClickReceipt, filter: Filter) -> bool {
@@ -261,14 +212,6 @@ fn a_click_that_an_own_server_tells_is_not_screened(engine: &Engine) {
     }
     let third = tell(&*store, visit("c", at(1)));
     assert!(is_hit(&third, Filter::Duplicate) && is_hit(&third, Filter::Cap), "yet it counts");
-}
-
-/// A pixel's conversion of the visitor on the offer.
-pub fn earned(transaction: &str, time: Time) -> Sale {
-    let mut told = sale(transaction).forward().at(time);
-    told.draft.network.offer = OfferId::parse("565").ok();
-    told.draft.network.visitor = VisitorId::parse(VISITOR).ok();
-    told
 }
 
 fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine: &Engine) {

@@ -11,7 +11,7 @@ use postbridge::domain::time::Time;
 use postbridge::store::consent::ConsentArrival;
 use postbridge::store::{PurgeBefore, Receipt, Store};
 
-use crate::store::clicks::{VISITOR, by, tell, visit};
+use crate::support::click_fixture::{VISITOR, by, tell, visit};
 use crate::support::store_fixture::*;
 
 conformance! {

@@ -2,8 +2,9 @@
 
 mod arrivals;
 mod caps;
-pub mod click_lists;
-pub mod clicks;
+mod changed_deliveries;
+mod click_lists;
+mod clicks;
 mod clock_jumps;
 mod commit_groups;
 mod consent;

@@ -1,4 +1,4 @@
-//! What the tests of the CAKE-compatible API stand on: the network of `fixtures/cake_api` over a store in memory.
+//! What the tests of the CAKE-compatible API share: the network of `fixtures/cake_api` over a store in memory.
 
 use std::path::PathBuf;
 use std::sync::Arc;

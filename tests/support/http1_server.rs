@@ -1,4 +1,4 @@
-//! What the wire tests share: a real listener with a handler that keeps what it sees, and a raw client.
+//! What the HTTP/1.1 tests share: a real listener with a handler that keeps what it sees, and a raw client.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,4 +1,4 @@
-//! What the pages' tests stand on: pages over a store in memory, empty or with a day's work in it.
+//! What the pages' tests share: pages over a store in memory, empty or with a day's work in it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

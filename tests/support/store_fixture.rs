@@ -1,4 +1,4 @@
-//! What the store's tests stand on: stores that can be opened again, and arrivals and clicks to put in.
+//! What the store's tests share: stores that can be opened again, and arrivals and clicks to put in.
 
 use std::future::Future;
 use std::sync::{Arc, LazyLock};

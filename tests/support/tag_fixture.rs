@@ -1,4 +1,4 @@
-//! What the tag's journeys stand on: a relay, a stand-in ad platform, and a website with landing pages.
+//! What the tag's journeys share: a relay, a fake ad platform, and a website with landing pages.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,155 +1,24 @@
 //! Payloads: normalised and hashed as the platforms want, money digit for digit, nothing empty, nothing made up.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Click, Trait, Traits};
+use crate::support::payload_fixture::{
+    account, built_in, click, conversion, delivery, hashed, meta, request, time, user_data,
+};
+use postbridge::domain::attribution::Attribution;
+use postbridge::domain::click::Trait;
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::Conversion;
 use postbridge::domain::customer::CustomerFormat;
-use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
-use postbridge::domain::event::EventName;
-use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use postbridge::domain::delivery::{Answer, Reply};
 use postbridge::domain::money::{Currency, Money};
-use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
-use postbridge::template::destination::mode::Mode;
-use postbridge::template::destination::rendering::{RenderInput, Rendered, Rendering};
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::rendering::{RenderInput, Rendered};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-
-fn time(text: &str) -> Time {
-    Time::parse(text).unwrap()
-}
-
-pub fn click() -> Click {
-    Click {
-        id: ClickId::parse("jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t").unwrap(),
-        at: time("2026-09-21T14:00:00.123Z"),
-        recorded_at: time("2026-09-21T14:00:00.123Z"),
-        landing_url: Some("https://shop.example/lp".to_owned()),
-        referrer: None,
-        ip: Some("203.0.113.9".parse().unwrap()),
-        user_agent: Some("Mozilla/5.0 X".to_owned()),
-        params: vec![("fbclid".to_owned(), "IwAR0AbC".to_owned())],
-        cookies: Vec::new(),
-        sub_ids: Vec::new(),
-        customer: Traits::default(),
-        passage: Default::default(),
-    }
-}
-
-pub fn conversion() -> Conversion {
-    let source = SourceId::parse("cake-test").unwrap();
-    let click = click().id;
-    Conversion {
-        id: ConversionId::derive(&source, "Purchase", "transaction:1"),
-        seq: Seq::new(1).unwrap(),
-        source,
-        event: EventName::parse("Purchase").unwrap(),
-        status: Status::Approved,
-        transaction_id: Some("1".to_owned()),
-        attribution: Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact },
-        item_id: Some("565".to_owned()),
-        value: Some(Money::new("7.00".parse().unwrap(), Currency::parse("USD").unwrap())),
-        payout: None,
-        revenue: None,
-        sale_amount: None,
-        event_time: time("2026-09-21T14:13:20Z"),
-        received_at: time("2026-09-21T14:13:20Z"),
-        traits: Traits::default(),
-        params: vec![("affid".to_owned(), "200".to_owned())],
-        history: Vec::new(),
-        placement: None,
-        payout_from: None,
-        reason: None,
-        remarks: vec![],
-        consent: Default::default(),
-        not_routed: Vec::new(),
-        considered: vec![],
-        disposition: None,
-        reuse: None,
-        once: None,
-    }
-}
-
-fn delivery(conversion: &Conversion) -> DeliveryId {
-    let destination = DestinationId::parse("main").unwrap();
-    DeliveryId { conversion: conversion.id, destination, occasion: Occasion::First }
-}
-
-pub fn account(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> Account {
-    Account::build(AccountSpec {
-        id: DestinationId::parse("main").unwrap(),
-        template,
-        mode: Mode::Live,
-        endpoint: None,
-        settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        events: BTreeMap::new(),
-    })
-    .unwrap()
-}
-
-pub fn built_in(name: &str) -> Arc<DestinationTemplate> {
-    Catalog::load(None).unwrap().destination(name).unwrap()
-}
-
-fn meta() -> &'static Account {
-    static META: LazyLock<Account> = LazyLock::new(|| {
-        let settings = [
-            ("pixel_id", "12"),
-            ("access_token", "secret-token"),
-            ("event_source_url", "https://shop.example/"),
-        ];
-        account(built_in("meta"), &settings)
-    });
-    &META
-}
-
-fn render(account: &Account, conversion: &Conversion, click: Option<&Click>) -> Rendering {
-    render_as(account, conversion, click, CustomerFormat::default())
-}
-
-/// The same for a source that says how it writes customer data.
-pub fn render_as(
-    account: &Account,
-    conversion: &Conversion,
-    click: Option<&Click>,
-    customer: CustomerFormat,
-) -> Rendering {
-    let now = time("2026-09-21T14:20:00Z");
-    account
-        .render(&RenderInput { conversion, click, delivery: &delivery(conversion), now, customer })
-        .unwrap()
-}
-
-fn request(account: &Account, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
-    match render(account, conversion, click).rendered {
-        Rendered::Request(request) => request,
-        Rendered::Skip { reason } => panic!("skipped: {reason}"),
-    }
-}
-
-/// What the Meta template makes of one trait: the member of `user_data`, or null.
-fn user_data(name: Trait, told: &str, member: &str) -> Value {
-    let mut conversion = conversion();
-    conversion.traits.0.insert(name, told.to_owned());
-    let request = request(meta(), &conversion, Some(&click()));
-    let body: Value = serde_json::from_slice(&request.body).unwrap();
-    body["data"][0]["user_data"][member].clone()
-}
-
-pub fn hashed(text: &str) -> Value {
-    let hex: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    serde_json::json!([hex])
-}
+use sha2::Sha256;
 
 #[test]
 fn traits_are_normalised_before_they_are_hashed() {

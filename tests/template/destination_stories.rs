@@ -2,24 +2,9 @@
 
 use std::path::Path;
 
+use crate::support::stories::{expectations, folders_of};
 use postbridge::story::run::{Expectations, run_destination_stories};
 use postbridge::template::catalog::Catalog;
-
-/// Whether this run compares or rewrites.
-pub fn expectations() -> Expectations {
-    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
-        Expectations::Rewrite
-    } else {
-        Expectations::Check
-    }
-}
-
-/// The names of the folders in one of the repository's.
-pub fn folders_of(place: &str) -> Vec<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
-    let entries = std::fs::read_dir(directory).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-}
 
 #[test]
 fn every_destination_template_tells_its_stories_as_expected() {

@@ -2,12 +2,13 @@
 
 mod calculations;
 mod customer_data;
-pub mod destination_payloads;
+mod destination_payloads;
 mod destination_problems;
 mod destination_replies;
-pub mod destination_stories;
+mod destination_stories;
 mod macro_urls;
 mod multipart;
+mod phone_numbers;
 mod source_bodies;
 mod source_params;
 mod source_stories;

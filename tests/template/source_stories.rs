@@ -6,7 +6,7 @@ use postbridge::story::run::Expectations;
 use postbridge::story::source::run_source_stories;
 use postbridge::template::catalog::Catalog;
 
-use crate::template::destination_stories::{expectations, folders_of};
+use crate::support::stories::{expectations, folders_of};
 
 #[test]
 fn every_story_of_a_source_template_ends_as_written() {

@@ -13,10 +13,12 @@ use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
 use postbridge::store::consent::ConsentArrival;
 use postbridge::store::{ConversionFilter, PostbackFilter, Store};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use tokio::sync::watch;
 
-use crate::store::clicks::{tell, visit};
+use crate::support::click_fixture::{tell, visit};
 use crate::support::store_fixture::*;
+use crate::support::trial::{Chance, rounds};
 
 conformance! {
     sales_of_a_clock_that_was_behind_and_believed_outlive_its_correction,
@@ -389,8 +391,15 @@ impl Model<'_> {
     }
 }
 
+/// As many cases as usual times the rounds of this run, by its seed.
+fn seeded(usual: usize) -> ProptestConfig {
+    let rng_seed = RngSeed::Fixed(Chance::of_this_run().seed);
+    let cases = u32::try_from(rounds(usual)).unwrap();
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(seeded(48))]
 
     #[test]
     fn nothing_is_deleted_before_it_was_kept_for_its_days_and_everything_is_at_last(

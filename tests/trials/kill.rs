@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::support::platform::Platform;
 use crate::support::relay::{Connection, KEY, Setup, wait_until};
+use crate::support::trial::{Chance, rounds};
 
 /// Where the process ends itself, as if killed between two instructions.
 const POINTS: [&str; 6] = [
@@ -72,12 +73,13 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
     relay.kill();
     let acknowledged = Acknowledged::default();
     let (mut at_points, mut at_random) = (0, 0);
-    for round in 0..KILLS {
-        let seed = postbridge::clock::entropy::<2>().unwrap();
+    let mut chance = Chance::of_this_run();
+    for round in 0..rounds(KILLS) {
+        let (count, pause) = (chance.byte(), chance.byte());
         let point = (round % 2 == 0).then(|| POINTS[(round / 2) % POINTS.len()]);
         let mut setup = setup();
         if let Some(point) = point {
-            setup = setup.env("POSTBRIDGE_CRASH_AT", format!("{point}:{}", u32::from(seed[0]) % 60 + 2));
+            setup = setup.env("POSTBRIDGE_CRASH_AT", format!("{point}:{}", u32::from(count) % 60 + 2));
         }
         let Some(relay) = setup.try_start() else {
             // A point may be reached while it starts; that is a kill too.
@@ -94,7 +96,7 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
             );
             at_points += 1;
         } else {
-            std::thread::sleep(Duration::from_millis(40 + u64::from(seed[1]) * 2));
+            std::thread::sleep(Duration::from_millis(40 + u64::from(pause) * 2));
             relay.kill();
             at_random += 1;
         }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::platform::Platform;
 use crate::support::relay::{Answer, CAMPAIGN, Connection, KEY, Setup, wait_until};
+use crate::support::trial::rounds;
 
-const SECONDS: u64 = 60;
+const SECONDS: usize = 60;
 const CLICKERS: u64 = 10;
 const CLICKS_PER_SECOND: u64 = 1_000;
 const POSTBACKERS: u64 = 4;
@@ -111,6 +112,7 @@ fn a_busy_minute_with_a_kill_in_the_middle_loses_nothing_and_mistakes_no_visitor
     // One loopback address presses.
     setup.extra.push_str("[links]\nmax_per_second_per_ip = 0\nmax_kib_per_second = 0\n");
     let relay = setup.start();
+    let seconds = rounds(SECONDS) as u64;
     let load =
         Load { address: Arc::new(Mutex::new(relay.address)), ledger: Arc::default(), stop: Arc::default() };
     let mut threads = Vec::new();
@@ -122,17 +124,17 @@ fn a_busy_minute_with_a_kill_in_the_middle_loses_nothing_and_mistakes_no_visitor
         let turn = move |load: &Load, open: &mut Connection, number| load.sale(open, who, number);
         threads.push(load.at_pace(POSTBACKS_PER_SECOND / POSTBACKERS, turn));
     }
-    std::thread::sleep(Duration::from_secs(SECONDS / 2));
+    std::thread::sleep(Duration::from_secs(seconds / 2));
     relay.kill();
     let relay = setup.start();
     *load.address.lock().unwrap() = relay.address;
-    std::thread::sleep(Duration::from_secs(SECONDS / 2));
+    std::thread::sleep(Duration::from_secs(seconds / 2));
     load.stop.store(true, Ordering::Relaxed);
     for thread in threads {
         thread.join().unwrap();
     }
     let ledger = std::mem::take(&mut *load.ledger.lock().unwrap());
-    println!("{} clicks and {} sales acknowledged in {SECONDS} s", ledger.clicks.len(), ledger.sales.len());
+    println!("{} clicks and {} sales acknowledged in {seconds} s", ledger.clicks.len(), ledger.sales.len());
     assert!(ledger.clicks.len() > 1_000 && ledger.sales.len() > 200, "there was load");
     every_sale_reached_the_platform_with_its_own_click(&ledger, &platform);
     every_click_is_known(&ledger, relay.address);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use postbridge::store::embedded::Embedded;
 
+use crate::support::trial::{Chance, rounds};
 use crate::trials::store_loader::{Ack, Loader, verify};
 
 #[test]
@@ -11,14 +12,14 @@ fn nothing_acknowledged_is_lost_to_kills_at_random_moments() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut acks: Vec<Ack> = Vec::new();
-    for round in 0..10 {
+    let (kills, mut chance) = (rounds(10), Chance::of_this_run());
+    for round in 0..kills {
         let loader = Loader::start(&data, round, None);
-        let [random] = postbridge::clock::entropy::<1>().unwrap();
-        std::thread::sleep(Duration::from_millis(150 + 2 * u64::from(random)));
+        std::thread::sleep(Duration::from_millis(150 + 2 * u64::from(chance.byte())));
         acks.extend(loader.kill());
         verify(&Embedded::open_sled(&data).unwrap(), &acks);
     }
-    println!("10 kills at random moments: {} acknowledgements verified", acks.len());
+    println!("{kills} kills at random moments: {} acknowledgements verified", acks.len());
     assert!(acks.len() > 100, "the load was too small to show anything: {}", acks.len());
     assert_eq!(std::fs::read_dir(data.join("blobs")).unwrap().count(), 0);
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use postbridge::store::embedded::Embedded;
 
+use crate::support::trial::{Chance, rounds};
 use crate::trials::store_loader::{Loader, verify};
 
 const ROUNDS: usize = 12;
@@ -28,14 +29,13 @@ fn nothing_acknowledged_is_lost_to_power_cuts() {
             return;
         }
     };
-    let mut verified = 0;
-    for round in 0..ROUNDS {
+    let (rounds, mut chance, mut verified) = (rounds(ROUNDS), Chance::of_this_run(), 0);
+    for round in 0..rounds {
         disk.format().unwrap();
         disk.mount().unwrap();
         let data = disk.mounted.join("data");
         let loader = Loader::start(&data, round, None);
-        let [random] = postbridge::clock::entropy::<1>().unwrap();
-        std::thread::sleep(Duration::from_millis(250 + 4 * u64::from(random)));
+        std::thread::sleep(Duration::from_millis(250 + 4 * u64::from(chance.byte())));
         disk.cut_power().unwrap();
         let acks = loader.kill();
         disk.unmount().unwrap();
@@ -48,8 +48,8 @@ fn nothing_acknowledged_is_lost_to_power_cuts() {
         disk.unmount().unwrap();
         verified += acks.len();
     }
-    println!("{ROUNDS} power cuts: {verified} acknowledgements verified, 0 lost");
-    assert!(verified > 10 * ROUNDS, "the load was too small to show anything: {verified}");
+    println!("{rounds} power cuts: {verified} acknowledgements verified, 0 lost");
+    assert!(verified > 10 * rounds, "the load was too small to show anything: {verified}");
 }
 
 /// An ext4 file system in a file.

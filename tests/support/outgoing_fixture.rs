@@ -1,0 +1,153 @@
+//! Campaigns whose postbacks go to scripted trackers, and sales of theirs.
+
+use std::sync::Arc;
+
+use postbridge::dispatch::ward::HOST_PLACES;
+use postbridge::dispatch::{Dispatch, DispatchPlan, Lane, OutgoingLane};
+use postbridge::domain::click::{Click, Passage};
+use postbridge::domain::delivery::{Attempt, Delivery};
+use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
+use postbridge::domain::offer::Placement;
+use postbridge::domain::routing::{Route, Scope, Unmatched};
+use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::status::Status;
+use postbridge::template::destination::account::Account;
+use postbridge::template::destination::mode::Mode;
+use postbridge::template::macros::outgoing::Postback;
+use postbridge::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
+
+use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
+use crate::support::scripted_platform::{Act, Standin};
+use crate::support::store_fixture::{self, usd};
+
+/// One campaign's postback.
+#[derive(Clone)]
+pub struct CampaignPostback {
+    pub url: String,
+    pub scale: &'static str,
+    pub mode: Mode,
+    pub max_per_second: Option<u32>,
+    pub timeout_ms: u64,
+    pub allow_private_network: bool,
+    pub route: Route,
+}
+
+impl CampaignPostback {
+    /// Approved sales of the campaign, once, at once, all of them.
+    pub fn of(campaign: &'static str, url: String) -> CampaignPostback {
+        let id = DestinationId::parse(&format!("campaign:{campaign}")).unwrap();
+        let scope = Scope::Campaign(CampaignId::parse(campaign).unwrap());
+        let route = Route { scope, on: Some(vec![Status::Approved]), ..Route::to(id) };
+        let (scale, mode) = ("1.00", Mode::Live);
+        CampaignPostback {
+            url,
+            scale,
+            mode,
+            max_per_second: None,
+            timeout_ms: 10_000,
+            allow_private_network: true,
+            route,
+        }
+    }
+
+    /// Tells its sales to a stand-in.
+    pub fn to(campaign: &'static str, tracker: &Standin) -> CampaignPostback {
+        CampaignPostback::of(campaign, tracker.url("/pb?cid=#s2#&payout=#price#&tid=#tid#&st=#status#"))
+    }
+
+    pub fn url(&self) -> MacroUrl {
+        MacroUrl::compile(&self.url, &Grammar::parse("#{}#").unwrap(), POSTBACK_NAMES).unwrap()
+    }
+
+    pub fn account(&self) -> Arc<Account> {
+        let scale = self.scale.parse().unwrap();
+        let postback = Postback { url: self.url(), scale, changes: self.route.changes };
+        Arc::new(Account::of_postback(self.route.destination.clone(), self.mode, postback))
+    }
+
+    pub fn lane(&self) -> Lane {
+        Lane {
+            account: self.account(),
+            max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
+            max_in_flight: HOST_PLACES,
+            allow_private_network: self.allow_private_network,
+            timeout_ms: self.timeout_ms,
+            outgoing: Some(OutgoingLane { on: self.route.on.clone(), host: self.url().host().to_owned() }),
+        }
+    }
+}
+
+pub fn plan(told: &[CampaignPostback]) -> DispatchPlan {
+    let policies = [(source(), policy())].into();
+    DispatchPlan { lanes: told.iter().map(CampaignPostback::lane).collect(), policies }
+}
+
+/// A store governed by these postbacks' routes; a sale without its click waits for it.
+pub fn fixture(told: &[CampaignPostback]) -> DispatchFixture {
+    let fixture = DispatchFixture::on(open_store(), &[]);
+    let waiting = postbridge::domain::routing::SourcePolicy {
+        unmatched: Unmatched::Hold { hours: 1 },
+        ..policy().as_ref().clone()
+    };
+    let routes = told.iter().map(|told| told.route.clone()).collect();
+    let policies = [(source(), Arc::new(waiting))].into();
+    fixture.store.govern(Arc::new(Rulebook { policies, routes, ..Rulebook::default() }));
+    fixture
+}
+
+pub fn dispatch(fixture: &DispatchFixture, told: &[CampaignPostback]) -> Dispatch {
+    Dispatch::start_at_pace(Arc::clone(&fixture.store), plan(told), fixture.clock.clone(), quick())
+}
+
+pub fn placement(campaign: &str) -> Placement {
+    Placement {
+        offer: OfferId::parse("565").unwrap(),
+        campaign: CampaignId::parse(campaign).ok(),
+        affiliate: AffiliateId::parse("200").ok(),
+        creative: None,
+    }
+}
+
+/// A click on the campaign's link; the affiliate's own id of it is `theirs-` and ours.
+pub fn clicked(id: &str, campaign: &str) -> Click {
+    Click {
+        sub_ids: vec![("s2".to_owned(), format!("theirs-{id}"))],
+        passage: Passage { placement: Some(placement(campaign)), ..Passage::default() },
+        ..store_fixture::click(id)
+    }
+}
+
+pub async fn click(fixture: &DispatchFixture, id: &str, campaign: &str) {
+    fixture.store.record_click(store_fixture::unscreened(clicked(id, campaign))).await.unwrap();
+}
+
+/// A sale of 7.00 by this click; `T-` and the click's id is its transaction.
+pub async fn tell(fixture: &DispatchFixture, click: &str, status: Status) -> ConversionId {
+    let mut draft = draft(&format!("T-{click}"), status);
+    draft.click_id = Some(click.to_owned());
+    draft.payout = Some(usd("7.00"));
+    fixture.arrive(draft).await
+}
+
+pub async fn sale(fixture: &DispatchFixture, id: &str, campaign: &str) -> ConversionId {
+    click(fixture, id, campaign).await;
+    tell(fixture, id, Status::Approved).await
+}
+
+pub async fn taking() -> Standin {
+    Standin::start(|_| Act::status(204, "")).await
+}
+
+pub fn targets(tracker: &Standin) -> Vec<String> {
+    tracker.received().into_iter().map(|received| received.target).collect()
+}
+
+pub fn words(deliveries: &[(Delivery, Vec<Attempt>)]) -> Vec<&str> {
+    deliveries.iter().map(|(delivery, _)| delivery.state.word()).collect()
+}
+
+/// How often this test's own runtime has woken up to do something. Unlike processor time it counts neither
+/// what other tests of the process do nor how slow the machine is.
+pub fn wake_ups() -> u64 {
+    tokio::runtime::Handle::current().metrics().worker_park_count(0)
+}
