@@ -185,14 +185,15 @@ fn over_its_rate_an_address_loses_long_values_then_records_and_never_its_way() {
 #[test]
 fn all_addresses_together_have_their_bytes_and_the_image_is_shown_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let links = "[links]\nmax_per_second_per_ip = 0\nmax_kib_per_second = 24\n";
+    let links = "[links]\nmax_per_second_per_ip = 0\nmax_kib_per_second = 1\n";
     let relay = relay_with(folder.path(), "trusted_proxies = [\"127.0.0.1\"]\n", "", links);
     press(relay.address, 600, |number| {
         let forwarded = format!("X-Forwarded-For: 2001:db8:0:{number:x}::1\r\n");
         ("/click.gif?campaign=8599".to_owned(), forwarded)
     });
     let recorded = clicks(&relay).len() as u64;
-    assert!((80..550).contains(&recorded), "{recorded} of 600");
+    // Even where the machine takes a minute for them: each takes some hundred bytes of a KiB a second.
+    assert!((2..400).contains(&recorded), "{recorded} of 600");
     let reason = "postbridge_unrecorded_clicks_total{reason=\"bytes\"}";
     assert_eq!(relay.metric(reason), 600 - recorded);
 }
@@ -200,7 +201,7 @@ fn all_addresses_together_have_their_bytes_and_the_image_is_shown_all_the_same()
 #[test]
 fn the_tag_is_asked_to_send_again_what_is_over_the_bytes_of_all() {
     let folder = tempfile::tempdir().unwrap();
-    let tables = "[links]\nmax_per_second_per_ip = 1\nmax_kib_per_second = 8\n[tag]\norigins = [\"https://shop.example\"]\nmax_per_second_per_ip = 1000\n";
+    let tables = "[links]\nmax_per_second_per_ip = 1\nmax_kib_per_second = 2\n[tag]\norigins = [\"https://shop.example\"]\nmax_per_second_per_ip = 1000\n";
     let relay = relay_with(folder.path(), "", "", tables);
     let told = |number: u64| {
         let body = format!(
@@ -215,7 +216,7 @@ fn the_tag_is_asked_to_send_again_what_is_over_the_bytes_of_all() {
     };
     let statuses: Vec<u16> = (0..40).map(told).collect();
     let recorded = statuses.iter().filter(|status| **status == 204).count();
-    assert!((8..36).contains(&recorded), "{statuses:?}");
+    assert!((1..36).contains(&recorded), "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40 - recorded);
     assert_eq!(clicks(&relay).len(), recorded);
 }
