@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use postbridge::clock::stopwatch;
 use postbridge::domain::attribution::FoundClick;
-use postbridge::domain::click::{Click, Passage, Traits};
+use postbridge::domain::click::{Click, ClickContext, Traits};
 use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{RawRequest, Verdict};
-use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{Arrival, ClickArrival, Finding, MappedArrival, Screening, Store};
@@ -54,7 +54,7 @@ fn main() -> Outcome<()> {
     let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(&folder.path().join("data"))?);
     let source = SourceId::parse("bench")?;
     let policies = [(source.clone(), Arc::new(usual(source)))].into();
-    store.govern(Arc::new(Rulebook { policies, ..Rulebook::default() }));
+    store.set_rules(Arc::new(Ruleset { policies, ..Ruleset::default() }));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let parts = runtime.block_on(measure(&store, events))?;
     runtime.block_on(store.close())?;
@@ -74,8 +74,8 @@ async fn measure(store: &Arc<dyn Store>, events: u64) -> Outcome<Vec<(Percentile
         for id in [Id::Constant, Id::Own] {
             clicks(store, id, from..to).await?;
         }
-        let constant = tell(store, Id::Constant, from..to).await?;
-        parts.push((constant, tell(store, Id::Own, from..to).await?));
+        let constant = receive(store, Id::Constant, from..to).await?;
+        parts.push((constant, receive(store, Id::Own, from..to).await?));
     }
     Ok(parts)
 }
@@ -100,7 +100,7 @@ async fn clicks(store: &Arc<dyn Store>, id: Id, numbers: std::ops::Range<u64>) -
 }
 
 /// Reports the sales of a part, each of which has to become a conversion.
-async fn tell(store: &Arc<dyn Store>, id: Id, numbers: std::ops::Range<u64>) -> Outcome<Percentiles> {
+async fn receive(store: &Arc<dyn Store>, id: Id, numbers: std::ops::Range<u64>) -> Outcome<Percentiles> {
     let mut tasks = tokio::task::JoinSet::new();
     for worker in 0..IN_FLIGHT {
         let (store, numbers) = (Arc::clone(store), numbers.clone());
@@ -162,9 +162,9 @@ fn click(id: Id, number: u64) -> Outcome<Click> {
         cookies: Vec::new(),
         sub_ids: Vec::new(),
         customer: Traits::default(),
-        passage: Passage {
+        context: ClickContext {
             visitor: Some(VisitorId::parse(&format!("visitor-{name}-0001"))?),
-            ..Passage::default()
+            ..ClickContext::default()
         },
     })
 }
@@ -185,7 +185,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
         click_id: Some(click_id(id, number)),
         item_id: None,
         value,
-        negative_came: None,
+        negative_received: None,
         payout: None,
         revenue: None,
         sale_amount: None,

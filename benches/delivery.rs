@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use postbridge::clock::{Clock, stopwatch};
-use postbridge::dispatch::{Dispatch, DispatchPlan, Lane};
+use postbridge::dispatch::{Dispatch, DispatchPlan, WorkerPlan};
 use postbridge::domain::click::{Click, Traits};
 use postbridge::domain::conversion::{Draft, EventClaim};
 use postbridge::domain::delivery::OutgoingRequest;
@@ -18,7 +18,7 @@ use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
-use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
@@ -177,7 +177,7 @@ impl Bench {
         };
         let account = Arc::new(Account::build(spec).unwrap_or_else(|problems| panic!("{problems:?}")));
         let store = open(directory);
-        store.govern(rules());
+        store.set_rules(rules());
         let arrival = ClickArrival { click: click(), screening: Screening::None };
         store.record_click(arrival).await.expect("a recorded click");
         let bare = reqwest::Client::builder().no_proxy().http1_only().build().expect("a client");
@@ -196,7 +196,7 @@ impl Bench {
         };
         futures_util::future::join_all((0..256).map(turn)).await;
         let before = sink.taken.load(Ordering::Relaxed);
-        let lane = Lane {
+        let worker = WorkerPlan {
             account: Arc::clone(&self.account),
             max_per_second: None,
             max_in_flight: IN_FLIGHT,
@@ -205,10 +205,10 @@ impl Bench {
             outgoing: None,
         };
         let policies = rules().policies.clone();
-        let plan = DispatchPlan { lanes: vec![lane], policies };
+        let plan = DispatchPlan { workers: vec![worker], policies };
         let (began, spent) = (stopwatch(), cpu_time());
         let dispatch = Dispatch::start(Arc::clone(&self.store), plan, Clock::system());
-        while dispatch.states().iter().map(|lane| lane.delivered).sum::<u64>() < count as u64 {
+        while dispatch.states().iter().map(|worker| worker.delivered).sum::<u64>() < count as u64 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let took = (began.elapsed(), cpu_time() - spent);
@@ -247,7 +247,7 @@ impl Bench {
     /// One of the requests that the whole way sends.
     async fn rendered(&self) -> OutgoingRequest {
         let memory = Embedded::open(Arc::new(Memory::new())).expect("a store in memory");
-        memory.govern(rules());
+        memory.set_rules(rules());
         arrive(&memory, "r0-1000".to_owned()).await;
         let page = PageRequest { cursor: None, limit: 1 };
         let page = memory.conversions(Default::default(), page).await.expect("a conversion");
@@ -269,12 +269,12 @@ impl Bench {
 }
 
 /// All of it goes to one destination.
-fn rules() -> Arc<Rulebook> {
+fn rules() -> Arc<Ruleset> {
     let source = SourceId::parse("bench").expect("an id");
     let policy = SourcePolicy { unmatched: Unmatched::Forward, ..usual(source.clone()) };
     let route = Route::to(DestinationId::parse("main").expect("an id"));
     let policies = [(source, Arc::new(policy))].into();
-    Arc::new(Rulebook { policies, routes: vec![route], ..Rulebook::default() })
+    Arc::new(Ruleset { policies, routes: vec![route], ..Ruleset::default() })
 }
 
 /// A sale, made durable with its one waiting delivery.
@@ -291,7 +291,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
             parse_decimal("49.90", DecimalMark::Dot).expect("a decimal"),
             Currency::parse("USD").expect("a currency"),
         )),
-        negative_came: None,
+        negative_received: None,
         payout: None,
         revenue: None,
         sale_amount: None,
@@ -337,7 +337,7 @@ fn click() -> Click {
         cookies: vec![("_fbp".to_owned(), "fb.1.1700000000000.1234567890".to_owned())],
         sub_ids: Vec::new(),
         customer: Traits::default(),
-        passage: Default::default(),
+        context: Default::default(),
     }
 }
 

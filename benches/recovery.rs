@@ -19,7 +19,7 @@ use postbridge::domain::ids::{DestinationId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
@@ -70,11 +70,11 @@ fn measure() -> Outcome<()> {
         // opening would begin from that.
         let copy = folder.path().join("copy");
         copy_folder(&data, &copy)?;
-        let told = run(&["open", &text(&copy)])?;
+        let reported = run(&["open", &text(&copy)])?;
         std::fs::remove_dir_all(&copy)?;
-        let mut told = told.split_whitespace();
-        opened.push(told.next().unwrap_or_default().parse::<f64>()?);
-        resident.push(told.next().unwrap_or_default().parse::<f64>()?);
+        let mut reported = reported.split_whitespace();
+        opened.push(reported.next().unwrap_or_default().parse::<f64>()?);
+        resident.push(reported.next().unwrap_or_default().parse::<f64>()?);
         flat_read.push(run(&["read", &text(&flat)])?.trim().parse::<f64>()?);
     }
     let (opened, resident, flat_read) = (median(opened), median(resident), median(flat_read));
@@ -104,7 +104,7 @@ fn run(arguments: &[&str]) -> Outcome<String> {
 
 fn fill(path: &Path, events: usize) -> Outcome<()> {
     let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path)?);
-    store.govern(rules());
+    store.set_rules(rules());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
@@ -218,7 +218,7 @@ fn arrival(number: usize) -> Arrival {
         value: value("price")
             .and_then(|price| parse_decimal(&price, DecimalMark::Dot))
             .and_then(|price| Currency::parse("USD").map(|currency| Money::new(price, currency))),
-        negative_came: None,
+        negative_received: None,
         payout: None,
         revenue: None,
         sale_amount: None,
@@ -246,7 +246,7 @@ fn arrival(number: usize) -> Arrival {
 }
 
 /// All of it goes to one destination, with its click or without.
-fn rules() -> Arc<Rulebook> {
+fn rules() -> Arc<Ruleset> {
     let policy = SourcePolicy {
         source: source(),
         customer: Default::default(),
@@ -255,7 +255,7 @@ fn rules() -> Arc<Rulebook> {
         unmatched: Unmatched::Forward,
     };
     let policies = [(source(), Arc::new(policy))].into();
-    Arc::new(Rulebook { policies, routes: vec![Route::to(destination())], ..Rulebook::default() })
+    Arc::new(Ruleset { policies, routes: vec![Route::to(destination())], ..Ruleset::default() })
 }
 
 fn source() -> SourceId {

@@ -164,7 +164,7 @@ fn click() -> Click {
         cookies: vec![("_fbp".to_owned(), "fb.1.1789980000000.1234567890".to_owned())],
         sub_ids: Vec::new(),
         customer: Traits::default(),
-        passage: Default::default(),
+        context: Default::default(),
     }
 }
 
@@ -189,7 +189,7 @@ fn conversion(traits: Traits) -> Conversion {
         traits,
         params: Vec::new(),
         history: Vec::new(),
-        placement: None,
+        campaign_ref: None,
         payout_from: None,
         reason: None,
         remarks: Vec::new(),
@@ -203,7 +203,7 @@ fn conversion(traits: Traits) -> Conversion {
 }
 
 fn all_traits() -> Traits {
-    let told = [
+    let reported = [
         (Trait::Email, "ann.lee+x@gmail.com"),
         (Trait::Phone, "14155550100"),
         (Trait::FirstName, "annmarie"),
@@ -215,7 +215,7 @@ fn all_traits() -> Traits {
         (Trait::Zip, "10001"),
         (Trait::Country, "us"),
     ];
-    Traits(told.map(|(name, text)| (name, text.to_owned())).into_iter().collect())
+    Traits(reported.map(|(name, text)| (name, text.to_owned())).into_iter().collect())
 }
 
 /// Microseconds for one call, over one round.

@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::clock::stopwatch;
-use postbridge::domain::click::{Click, Passage, Traits};
+use postbridge::domain::click::{Click, ClickContext, Traits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::offer::Model;
-use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
+use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{SourcePolicy, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::{DAY_MS, Time};
@@ -81,7 +81,7 @@ fn run(arguments: &[&str]) -> Outcome<()> {
 
 fn fill(path: &Path, events: u64, of_offers: bool) -> Outcome<()> {
     let store: Arc<dyn Store> = Arc::new(Embedded::open_sled(path)?);
-    store.govern(rules());
+    store.set_rules(rules());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     runtime
         .block_on(async {
@@ -94,7 +94,7 @@ fn fill(path: &Path, events: u64, of_offers: bool) -> Outcome<()> {
                 let store = Arc::clone(&store);
                 tasks.spawn(async move {
                     for number in (worker..events).step_by(IN_FLIGHT) {
-                        tell(&*store, number, of_offers).await?;
+                        receive(&*store, number, of_offers).await?;
                     }
                     Outcome::Ok(())
                 });
@@ -108,7 +108,11 @@ fn fill(path: &Path, events: u64, of_offers: bool) -> Outcome<()> {
         .map_err(|error| error.to_string().into())
 }
 
-async fn tell(store: &dyn Store, number: u64, of_offers: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn receive(
+    store: &dyn Store,
+    number: u64,
+    of_offers: bool,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let receipt = store.arrive(arrival(number, of_offers).ok_or("a sale that cannot be made")?).await?;
     if number.is_multiple_of(20) {
         let by = Actor::Network("bench".to_owned());
@@ -118,7 +122,7 @@ async fn tell(store: &dyn Store, number: u64, of_offers: bool) -> Result<(), Box
     Ok(())
 }
 
-/// Opens a store and tells what that takes.
+/// Opens a store and reports what that takes.
 fn open(path: &Path) -> Outcome<Embedded> {
     let began = stopwatch();
     let store = Embedded::open_sled(path)?;
@@ -231,7 +235,7 @@ fn scramble(number: u64) -> u64 {
 
 /// An affiliate's click; all its sales name it. Which offer it is of follows from its number.
 fn click(affiliate: u64) -> Outcome<Click> {
-    let placement = Placement {
+    let campaign_ref = CampaignRef {
         offer: offer_id(affiliate % OFFERS).ok_or("no offer id")?,
         campaign: CampaignId::parse(&(8000 + affiliate).to_string()).ok(),
         affiliate: affiliate_id(affiliate),
@@ -249,7 +253,7 @@ fn click(affiliate: u64) -> Outcome<Click> {
         cookies: Vec::new(),
         sub_ids: Vec::new(),
         customer: Traits::default(),
-        passage: Passage { placement: Some(placement), ..Passage::default() },
+        context: ClickContext { campaign_ref: Some(campaign_ref), ..ClickContext::default() },
     })
 }
 
@@ -267,7 +271,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         click_id: Some(format!("click-{affiliate}")),
         item_id: None,
         value: Some(Money::new(parse_decimal("7.50", DecimalMark::Dot)?, Currency::parse("USD")?)),
-        negative_came: None,
+        negative_received: None,
         payout: None,
         revenue: None,
         sale_amount: None,
@@ -303,7 +307,7 @@ fn source() -> Option<SourceId> {
 }
 
 /// Everything is kept and nothing is sent.
-fn rules() -> Arc<Rulebook> {
+fn rules() -> Arc<Ruleset> {
     let policies = source().into_iter().map(|source| {
         let policy = SourcePolicy {
             source: source.clone(),
@@ -338,7 +342,7 @@ fn rules() -> Arc<Rulebook> {
         };
         (id, Arc::new(offer))
     });
-    Arc::new(Rulebook { policies: policies.collect(), offers: offers.collect(), ..Rulebook::default() })
+    Arc::new(Ruleset { policies: policies.collect(), offers: offers.collect(), ..Ruleset::default() })
 }
 
 /// In MiB, from `/proc/self/status`.

@@ -15,8 +15,8 @@ use tracing::{info, warn};
 use crate::app::disk::DiskWatch;
 use crate::clock::Clock;
 use crate::config::configuration::Config;
-use crate::dispatch::ward::HOST_PLACES;
-use crate::dispatch::{Dispatch, DispatchPlan, Lane, OutgoingLane};
+use crate::dispatch::target_health::HOST_PLACES;
+use crate::dispatch::{Dispatch, DispatchPlan, OutgoingPlan, WorkerPlan};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::http1::Limits;
 use crate::ingest::{reopen, reprocess};
@@ -38,7 +38,7 @@ pub mod measure;
 pub mod open;
 pub mod open_files;
 mod program;
-mod site;
+mod router;
 mod tag;
 
 /// How long a stop waits for requests and deliveries on their way.
@@ -49,7 +49,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A relay that runs.
 pub struct App {
-    doors: Doors,
+    endpoints: Listeners,
     shared: Shared,
     web: Web,
     config: Arc<Mutex<Arc<Config>>>,
@@ -85,10 +85,10 @@ impl App {
     /// Opens the store, binds the listeners and starts the loops.
     ///
     /// # Errors
-    /// A problem with a place and a mend: the store is held by another process, an address is taken…
+    /// A problem with a place and a fix: the store is held by another process, an address is taken…
     pub async fn start(mut config: Config, clock: Clock) -> Result<App, Problem> {
         let metrics = measure::recorder()?;
-        let sight = site::sight(&config)?;
+        let enricher = router::enricher(&config)?;
         let store = open::store(&config)?;
         maintenance::watch_clock(store.as_ref(), &clock);
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
@@ -108,8 +108,8 @@ impl App {
         let disk = DiskWatch::start(&config, &shared.health);
         let bound = Bound::bind(&mut config).await?;
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
-        let web = Web::new(site::build(&shared, &config, sight, metrics.clone()), side);
-        let doors = bound.open(&config, &web)?;
+        let web = Web::new(router::build(&shared, &config, enricher, metrics.clone()), side);
+        let endpoints = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
         let keep = keep_of(&config);
         let config = Arc::new(Mutex::new(Arc::new(config)));
@@ -136,7 +136,7 @@ impl App {
         let reprocessing =
             tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
         Ok(App {
-            doors,
+            endpoints,
             shared,
             web,
             config,
@@ -152,18 +152,18 @@ impl App {
 
     /// Where networks and visitors come in.
     pub fn address(&self) -> SocketAddr {
-        self.doors.address
+        self.endpoints.address
     }
 
     /// Where pages, API and metrics are, if they are elsewhere.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.doors.admin_address
+        self.endpoints.admin_address
     }
 
     /// What the URL of a page begins with.
     pub fn pages_url(&self) -> String {
-        match self.doors.admin_address {
-            Some(admin) if self.doors.tls.is_some() => format!("https://{admin}"),
+        match self.endpoints.admin_address {
+            Some(admin) if self.endpoints.tls.is_some() => format!("https://{admin}"),
             Some(admin) => format!("http://{admin}"),
             None => self.config().server.public_url.clone(),
         }
@@ -193,17 +193,17 @@ impl App {
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        let sight = site::sight(&new).map_err(|problem| vec![problem])?;
-        if let (Some(tls), Some(files)) = (&self.doors.tls, &new.server.tls) {
+        let enricher = router::enricher(&new).map_err(|problem| vec![problem])?;
+        if let (Some(tls), Some(files)) = (&self.endpoints.tls, &new.server.tls) {
             tls.reload(&files.certificate, &files.key).map_err(|problem| vec![problem])?;
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
-        let opens = reopen::differ(&self.config().rulebook(), &new.rulebook());
+        let opens = reopen::differ(&self.config().ruleset(), &new.ruleset());
         // First: upkeep skips nothing any more of what is put back.
         self.put_back.lock().extend(new.destination_ids());
         let new = Arc::new(new);
         *self.config.lock() = Arc::clone(&new);
-        self.web.swap(site::build(&self.shared, &new, sight, metrics));
+        self.web.swap(router::build(&self.shared, &new, enricher, metrics));
         self.dispatch.reload(dispatch_plan(&new));
         if opens {
             let pauses = &[Duration::ZERO, STRAGGLERS];
@@ -230,10 +230,10 @@ impl App {
     /// When the store failed meanwhile: what was acknowledged is durable, the rest was answered 503.
     pub async fn stop(self) -> Result<(), Problem> {
         self.shared.health.stopping();
-        self.doors.close().await;
+        self.endpoints.close().await;
         match Arc::into_inner(self.dispatch) {
             Some(dispatch) => dispatch.stop(GRACE).await,
-            None => warn!("somebody still looks at the dispatch; its leases end with the process"),
+            None => warn!("someone still looks at the dispatch; its leases end with the process"),
         }
         self.stop_upkeep.send_replace(true);
         // A loop that panicked has nothing left to finish.
@@ -247,15 +247,15 @@ impl App {
     /// After a failure: accepts nothing more and lets those who wait have their 503, briefly.
     pub async fn abandon(self) {
         self.shared.health.stopping();
-        // Whoever is not answered by then would not be: the process ends either way.
-        let _ = tokio::time::timeout(LAST_ANSWERS, self.doors.close()).await;
+        // Anyone who is not answered by then would not be: the process ends either way.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.endpoints.close()).await;
         // Closing the store would wait for its disk, which is what failed.
         std::mem::forget(self.shared);
     }
 }
 
 /// The listeners.
-struct Doors {
+struct Listeners {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
     tls: Option<TlsSettings>,
@@ -283,7 +283,7 @@ impl Bound {
         Ok(Bound { listener, admin })
     }
 
-    fn open(self, config: &Config, web: &Web) -> Result<Doors, Problem> {
+    fn open(self, config: &Config, web: &Web) -> Result<Listeners, Problem> {
         let tls = tls(config)?;
         let settings = listen_settings(config, tls.clone());
         let (stop, stopping) = watch::channel(false);
@@ -294,11 +294,11 @@ impl Bound {
             admin_address = Some(address_of(&listener)?);
             listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
         }
-        Ok(Doors { address, admin_address, tls, stop, listeners })
+        Ok(Listeners { address, admin_address, tls, stop, listeners })
     }
 }
 
-impl Doors {
+impl Listeners {
     async fn close(self) {
         self.stop.send_replace(true);
         for listener in self.listeners {
@@ -319,7 +319,7 @@ async fn run_upkeep(shared: Shared, signals: Signals) {
 async fn reprocess(shared: Shared, config: Arc<Mutex<Arc<Config>>>, stop: watch::Receiver<bool>) {
     let network = move |id: &SourceId| {
         let config = Arc::clone(&config.lock());
-        site::network(&config, id)
+        router::network(&config, id)
     };
     let store = Arc::clone(&shared.store);
     if let Err(error) = reprocess::run(store, network, shared.clock, stop).await {
@@ -339,7 +339,7 @@ async fn take_reopened(shared: Shared, config: Arc<Mutex<Arc<Config>>>, pauses: 
         if config.offers.is_empty() {
             return;
         }
-        let terms = site::terms(&config, &Arc::new(config.rulebook()));
+        let terms = router::terms(&config, &Arc::new(config.ruleset()));
         if let Err(error) = reopen::all(shared.store.as_ref(), &terms, &shared.clock).await {
             return shared.health.store_failed(&error);
         }
@@ -356,7 +356,7 @@ fn keep_of(config: &Config) -> Keep {
 }
 
 fn dispatch_plan(config: &Config) -> DispatchPlan {
-    let lanes = config.destinations.iter().map(|destination| Lane {
+    let workers = config.destinations.iter().map(|destination| WorkerPlan {
         account: Arc::clone(&destination.account),
         max_per_second: destination.max_per_second,
         max_in_flight: destination.max_in_flight,
@@ -364,15 +364,15 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         timeout_ms: destination.timeout_ms,
         outgoing: None,
     });
-    let postbacks = config.outgoing.iter().map(|outgoing| Lane {
+    let postbacks = config.outgoing.iter().map(|outgoing| WorkerPlan {
         account: Arc::new(outgoing.account()),
         max_per_second: outgoing.max_per_second,
         max_in_flight: HOST_PLACES,
         allow_private_network: outgoing.allow_private_network,
         timeout_ms: outgoing.timeout_ms,
-        outgoing: Some(OutgoingLane { on: outgoing.route.on.clone(), host: outgoing.url.host().to_owned() }),
+        outgoing: Some(OutgoingPlan { on: outgoing.route.on.clone(), host: outgoing.url.host().to_owned() }),
     });
-    DispatchPlan { lanes: lanes.chain(postbacks).collect(), policies: config.rulebook().policies }
+    DispatchPlan { workers: workers.chain(postbacks).collect(), policies: config.ruleset().policies }
 }
 
 fn tls(config: &Config) -> Result<Option<TlsSettings>, Problem> {

@@ -35,7 +35,7 @@ impl Clock {
         Clock { source: Source::System, rule: Arc::default() }
     }
 
-    /// A clock that stands still until [`Clock::set`] or [`Clock::run`]; for previews and tests.
+    /// A clock that does not move until [`Clock::set`] or [`Clock::run`]; for previews and tests.
     pub fn fixed(now: Time) -> Clock {
         let fixed = Fixed { wall: AtomicI64::new(now.as_millis()), running_ms: AtomicI64::new(0) };
         Clock { source: Source::Fixed(Arc::new(fixed)), rule: Arc::default() }
@@ -59,7 +59,7 @@ impl Clock {
         Reading { wall: self.now(), running_ms: self.running_ms() }
     }
 
-    /// For how many milliseconds the process runs, by a clock that nobody sets.
+    /// For how many milliseconds the process runs, by a clock that no one sets.
     pub fn running_ms(&self) -> i64 {
         static BEGAN: LazyLock<Instant> = LazyLock::new(stopwatch);
         match &self.source {
@@ -130,7 +130,7 @@ pub fn stopwatch() -> Instant {
     Instant::now()
 }
 
-/// Bytes nobody can guess, from the operating system.
+/// Bytes no one can guess, from the operating system.
 ///
 /// # Errors
 /// When the operating system has no entropy to give; there is no fallback.

@@ -1,9 +1,9 @@
-//! Postbridge: a postback relay and attribution bridge. This page is the map of the house.
+//! Postbridge: a postback relay and attribution bridge. This page is the map of the crate.
 //!
-//! Nouns, words, memory, three verbs, doors. `domain` holds the nouns; `template` turns outside words
+//! Nouns, words, memory, three verbs, endpoints. `domain` holds the nouns; `template` turns outside words
 //! into nouns and back; `store` remembers. The verbs meet only in the store: `ingest` (something
 //! arrived → one write), `dispatch` (something is due out), `maintenance` (time passed). `web` and `send`
-//! are the doors, `config`, `app` and `cli` the wiring.
+//! are the endpoints, `config`, `app` and `cli` the wiring.
 //!
 //! What holds everywhere:
 //!
@@ -24,7 +24,7 @@
 // Clock and entropy: the only inputs that do not arrive in a request.
 pub mod clock;
 
-// The nouns, and the pure decisions about them: whose sale it is, what it pays, who is told.
+// The nouns, and the pure decisions about them: whose sale it is, what it pays, who is notified.
 pub mod domain;
 
 // Outside words to nouns, and nouns to payloads: every network and platform is a text file. The macros of
@@ -40,10 +40,10 @@ pub mod store;
 // Something arrived (a postback, a click, a pixel, a status, a suppression list): one durable write.
 pub mod ingest;
 
-// The door out: one request at a time, to public addresses only.
+// The endpoint out: one request at a time, to public addresses only.
 pub mod send;
 
-// Something is due out, to a platform or an affiliate: claim, render, limit, send, judge, record.
+// Something is due out, to a platform or an affiliate: claim, render, limit, send, classify, record.
 pub mod dispatch;
 
 // Time passed: holds that end, statuses that fall due, records past their time.
@@ -58,7 +58,7 @@ pub mod story;
 // What the API, the pages and `preview` show: one struct per noun.
 pub mod view;
 
-// The doors in: postbacks, tracking links, the tag, pixels, the API, the
+// The endpoints in: postbacks, tracking links, the tag, pixels, the API, the
 // network's API in the words its clients know, the pages.
 pub mod web;
 

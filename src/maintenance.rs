@@ -147,7 +147,7 @@ impl Upkeep {
         }
     }
 
-    /// Ticks until told to stop. Ends early, with the error, when the store fails; a record that cannot be
+    /// Ticks until asked to stop. Ends early, with the error, when the store fails; a record that cannot be
     /// read is logged and ends nothing.
     ///
     /// # Errors

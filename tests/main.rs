@@ -1,4 +1,4 @@
-//! The one integration-test binary: every folder beside this one is a module of it.
+//! The one integration-test binary: every folder next to this one is a module of it.
 
 // Tests wait for other processes, and so look at the clock.
 #![allow(clippy::disallowed_methods)]

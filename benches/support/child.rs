@@ -1,4 +1,4 @@
-//! A process beside the bench: this binary again in another role, or the built `postbridge serve`.
+//! A process next to the bench: this binary again in another role, or the built `postbridge serve`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

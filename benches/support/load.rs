@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// What a run came to.
+/// What a run became.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures {
     pub per_second: f64,

@@ -100,7 +100,7 @@ const GAUGES: [(&str, &str); 16] = [
         "How long the oldest due delivery has been due, in seconds, by destination",
     ),
     ("postbridge_in_flight", "Attempts under way, by destination"),
-    ("postbridge_parked", "1 while the destination is parked by a refusal that a person must mend, else 0"),
+    ("postbridge_parked", "1 while the destination is parked by a refusal that a person must fix, else 0"),
     (
         "postbridge_breaker_open",
         "1 while the destination rests after failures, but for a trial now and then; else 0",
@@ -145,7 +145,7 @@ fn describe() {
     }
 }
 
-/// What the store tells of each commit, counted.
+/// What the store reports of each commit, counted.
 pub fn commits() -> Watch {
     let commit = metrics::histogram!("postbridge_commit_seconds");
     let fsync = metrics::histogram!("postbridge_fsync_seconds");
@@ -173,7 +173,7 @@ pub async fn drain(recorder: Recorder, flush: impl Fn()) {
 pub type Known = Arc<Mutex<BTreeSet<String>>>;
 
 /// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
-/// that has nothing left is told as 0: what it last had would alarm for ever. `sources` are those that are
+/// that has nothing left is reported as 0: what it last had would alarm for ever. `sources` are those that are
 /// configured.
 pub fn renderer(
     recorder: Recorder,

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::configuration::Config;
-use crate::dispatch::ward::HOST_PLACES;
+use crate::dispatch::target_health::HOST_PLACES;
 use crate::template::diagnostic::Problem;
 
 /// Kept free for the store's files, the log and what the runtime opens.

@@ -1,29 +1,29 @@
-//! The tag's door, made of a configuration: what its script is told, and whose pages may tell it.
+//! The tag's endpoint, made of a configuration: what its script is given, and whose pages may report it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::app::Shared;
 use crate::config::configuration::Config;
-use crate::ingest::visit::{Landing, Sight};
+use crate::ingest::visit::{Landing, VisitorEnricher};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
 use crate::web::link_table::LinkTable;
 use crate::web::per_address::PerAddress;
 use crate::web::tag::Tag;
 use crate::web::visitor::CookieRule;
 
-/// Builds the door. Where the tag is on, today's version of the script is kept from now on.
-pub fn door(
+/// Builds the endpoint. Where the tag is on, today's version of the script is kept from now on.
+pub fn endpoint(
     shared: &Shared,
     config: &Config,
-    (sight, cookie, links): (&Arc<Sight>, CookieRule, &Arc<LinkTable>),
+    (enricher, cookie, links): (&Arc<VisitorEnricher>, CookieRule, &Arc<LinkTable>),
 ) -> Tag {
-    let script = TagScript::new(&told(config, &sight.landing));
+    let script = TagScript::new(&reported(config, &enricher.landing));
     let tag = Tag {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
         health: Arc::clone(&shared.health),
-        sight: Arc::clone(sight),
+        enricher: Arc::clone(enricher),
         cookie,
         script: Arc::new(script),
         kept: Arc::default(),
@@ -41,9 +41,9 @@ pub fn door(
     tag
 }
 
-/// What the script is told: the click parameters and cookies of every platform that is known, and which
+/// What the script is given: the click parameters and cookies of every platform that is known, and which
 /// links lead to which kind of network.
-fn told(config: &Config, landing: &Landing) -> TagConfig {
+fn reported(config: &Config, landing: &Landing) -> TagConfig {
     // A campaign's own parameters change from page to page, and make no new click.
     let marks_click = |name: &&String| !name.starts_with("utm_");
     let mut groups: BTreeMap<&str, LinkGroup> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `postbridge check`: every problem of configuration and templates at once, each with place and mend.
+//! `postbridge check`: every problem of configuration and templates at once, each with place and fix.
 
 use clap::Args;
 use serde::Serialize;

@@ -26,7 +26,7 @@ pub fn read(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Problem
     })?;
     // A preview is to show what would be sent, so a member that would be lost is a mistake in the file.
     let click = read.draft.into_click(otherwise, now);
-    let missing = click.passage.omitted.named().first().map(Omission::sentence);
+    let missing = click.context.omitted.named().first().map(Omission::sentence);
     if let Some(note) = read.notes.first().or(missing.as_ref()) {
         let hint = "correct or remove that member";
         return Err(

@@ -16,9 +16,9 @@ pub fn offers(config: &Config) -> Vec<String> {
     let named = |offer: &Offer| {
         let terms = &offer.terms;
         if *offer.name == *terms.id.as_str() {
-            format!("{} ({})", terms.id, terms.status.word())
+            format!("{} ({})", terms.id, terms.status.as_str())
         } else {
-            format!("{} ({}, {})", terms.id, offer.name, terms.status.word())
+            format!("{} ({}, {})", terms.id, offer.name, terms.status.as_str())
         }
     };
     let idle = config.offers.iter().filter(|offer| offer.terms.status != OfferStatus::Active).count();
@@ -38,7 +38,7 @@ pub fn offers(config: &Config) -> Vec<String> {
 pub fn outgoing(config: &Config) -> Option<String> {
     let named = |outgoing: &Outgoing| match outgoing.mode {
         Mode::Live => outgoing.id.to_string(),
-        other => format!("{} ({})", outgoing.id, other.word()),
+        other => format!("{} ({})", outgoing.id, other.as_str()),
     };
     let idle = config.outgoing.iter().filter(|outgoing| outgoing.mode != Mode::Live).count();
     let counted = with_rest(config.outgoing.len(), idle, "not live");

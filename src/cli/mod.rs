@@ -160,7 +160,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             run_to_end(serve::run(&command.config.path()))
         }
         Command::Demo(command) => {
-            // The demo tells its story itself; only what is wrong is logged.
+            // The demo logs its steps itself; only what is wrong is logged.
             log::start(LogFormat::Text, "warn");
             let after = if command.once { demo::After::Exit } else { demo::After::Serve };
             run_to_end(async { demo::run(after).await.map_err(Failure::running) })

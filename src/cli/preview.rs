@@ -18,7 +18,7 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::ClickId;
 use crate::domain::routing::Route;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
@@ -39,7 +39,7 @@ pub struct Preview {
     /// it is the click that the postback names.
     #[arg(long, value_name = "FILE")]
     click: Option<PathBuf>,
-    /// The campaign whose link the click came by: its postbacks are previewed too.
+    /// The campaign whose link the click was received by: its postbacks are previewed too.
     #[arg(long, value_name = "CAMPAIGN")]
     campaign: Option<String>,
     /// Print one JSON document: {"postback","conversion","attribution","requests","skipped"}.
@@ -110,7 +110,7 @@ impl Preview {
             template: Arc::clone(&source.template),
             binding: source.binding.clone(),
             policy: Arc::clone(&source.policy),
-            rules: Arc::new(Rulebook { routes, ..config.rulebook() }),
+            rules: Arc::new(Ruleset { routes, ..config.ruleset() }),
         };
         let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };
         let draft = source
@@ -134,11 +134,11 @@ impl Preview {
         let found = found.ok_or_else(|| unknown("campaign", id, &known()))?;
         let mut click =
             click.unwrap_or_else(|| ClickDraft::default().into_click(named_click(draft, now), now));
-        click.passage.placement = Some(found.campaign.placement());
+        click.context.campaign_ref = Some(found.campaign.campaign_ref());
         Ok(Some(click))
     }
 
-    /// The click of `--click`; even when the postback is wrong, so that a wrong file is told too.
+    /// The click of `--click`; even when the postback is wrong, so that a wrong file is reported too.
     fn read_click(&self, draft: Option<&Draft>, now: Time) -> Result<Option<Click>, Problem> {
         let Some(path) = &self.click else { return Ok(None) };
         click_file::read(path, named_click(draft, now), now).map(Some)

@@ -1,4 +1,4 @@
-//! How `preview` tells what it found: in words for people, as one JSON document for scripts.
+//! How `preview` reports what it found: in words for people, as one JSON document for scripts.
 
 use std::fmt::Write;
 
@@ -28,7 +28,7 @@ pub fn as_json(outlook: &Outlook) -> PreviewView<'_> {
 }
 
 fn request(sending: &Sending) -> Option<PreviewedRequestView<'_>> {
-    let to = (sending.destination.as_str(), sending.mode.word());
+    let to = (sending.destination.as_str(), sending.mode.as_str());
     let request = sending.request.as_ref().ok()?;
     Some(PreviewedRequestView::of(to, &sending.state, request, &sending.remarks))
 }
@@ -64,7 +64,7 @@ pub fn in_words(outlook: &Outlook) -> String {
 fn conversion_words(text: &mut String, conversion: &Conversion) {
     text.push_str("\naccepted\n");
     line(text, "event", conversion.event.as_str());
-    line(text, "status", conversion.status.word());
+    line(text, "status", conversion.status.as_str());
     let money = |money: Option<Money>| money.map(|money| money.to_string());
     for (name, value) in [
         ("transaction id", conversion.transaction_id.clone()),
@@ -86,7 +86,7 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
     }
     line(text, "event id", &conversion.id.event_id().to_string());
     let attribution = match &conversion.attribution {
-        Attribution::NoClickId => "unmatched: no click id came".to_owned(),
+        Attribution::NoClickId => "unmatched: no click id was received".to_owned(),
         Attribution::Unmatched { given } => {
             format!("unmatched: no click `{given}` was supplied (--click FILE)")
         }
@@ -95,14 +95,14 @@ fn conversion_words(text: &mut String, conversion: &Conversion) {
         }
         Attribution::Expired { click, .. } => format!("expired: the session of click {click} was over"),
         Attribution::Visitor { click, model, .. } => {
-            format!("matched: click {click} of the same visitor, by {}", model.word())
+            format!("matched: click {click} of the same visitor, by {}", model.as_str())
         }
     };
     line(text, "attribution", &attribution);
 }
 
 fn sending_words(text: &mut String, sending: &Sending) {
-    text.push_str(&format!("\n{}, mode {}", sending.destination, sending.mode.word()));
+    text.push_str(&format!("\n{}, mode {}", sending.destination, sending.mode.as_str()));
     match &sending.state {
         DeliveryState::Held { until } => text.push_str(&format!(": held for its click until {until}")),
         DeliveryState::Skipped { reason, .. } => text.push_str(&format!(": skipped: {reason}")),

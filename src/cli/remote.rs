@@ -33,7 +33,7 @@ struct Place {
     at: Option<(String, SocketAddr)>,
 }
 
-/// What came of asking.
+/// The result of asking.
 pub enum Asked {
     /// The status, and the document.
     Answered(u16, Value),

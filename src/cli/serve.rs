@@ -1,4 +1,4 @@
-//! `postbridge serve`: runs the relay until it is told to stop, and says where it listens.
+//! `postbridge serve`: runs the relay until it is asked to stop, and says where it listens.
 
 use std::path::Path;
 
@@ -29,8 +29,8 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Told::Reload => reload(&app, path).await,
-                Told::Stop => break,
+                Request::Reload => reload(&app, path).await,
+                Request::Stop => break,
             },
             reason = app.failed() => {
                 app.abandon().await;
@@ -55,7 +55,7 @@ fn leave_at_once(problem: &Problem) -> ! {
 
 /// What a signal asks for.
 #[derive(PartialEq, Eq)]
-enum Told {
+enum Request {
     Reload,
     Stop,
 }
@@ -78,16 +78,16 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.reload.recv() => Told::Reload,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.reload.recv() => Request::Reload,
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.interrupt.recv() => Request::Stop,
         }
     }
 
     async fn second_stop(&mut self) {
-        while self.next().await != Told::Stop {}
+        while self.next().await != Request::Stop {}
     }
 }
 
@@ -125,7 +125,7 @@ fn announce(app: &App) {
         let account = &destination.account;
         let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(account.id()));
         let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
-        let (id, template, mode) = (account.id(), account.template_name(), account.mode().word());
+        let (id, template, mode) = (account.id(), account.template_name(), account.mode().as_str());
         say!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
     }
     listing::offers(&config).iter().for_each(|line| say!("{line}"));

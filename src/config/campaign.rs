@@ -1,4 +1,4 @@
-//! `[[affiliate]]` and `[[campaign]]`: who brings clicks to which offer, and the postbacks that tell them.
+//! `[[affiliate]]` and `[[campaign]]`: who brings clicks to which offer, and the postbacks that notify them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +14,7 @@ use crate::domain::offer;
 use crate::domain::routing::Scope;
 use crate::template::toml_doc::table::Table;
 
-/// Who brings clicks, and what tells them of conversions.
+/// Who brings clicks, and what notifies them of conversions.
 #[derive(Default)]
 pub struct Partners {
     pub affiliates: Vec<Affiliate>,

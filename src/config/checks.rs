@@ -121,7 +121,7 @@ impl Place<'_, '_> {
     }
 }
 
-/// The network's API tells ids as numbers, so it cannot tell one that is a word.
+/// The network's API reports ids as numbers, so it cannot name one that is a word.
 fn warn_of_words(root: &Table<'_>, config: &Config) {
     let warn = |table: &'static str, of: &str, key: &'static str, id: &str| {
         if !is_number(id) {
@@ -147,7 +147,7 @@ fn is_number(id: &str) -> bool {
     id.parse::<i64>().is_ok_and(|number| number.to_string() == id)
 }
 
-/// Without the click id the advertiser cannot tell whose click a sale is.
+/// Without the click id the advertiser cannot know whose click a sale is.
 fn warn_of_lost_clicks(place: &Place<'_, '_>, landing: &MacroUrl) {
     if !landing.names().contains(&"click_id") {
         let what = format!("the `url` of the {} `{}` hands on no click id", place.table, place.id);

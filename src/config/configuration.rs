@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::creative::Creative;
 use crate::config::destination::Destination;
-use crate::config::doors::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
+use crate::config::endpoints::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
 use crate::config::offer::{Affiliate, Campaign, Offer};
 use crate::config::outgoing::Outgoing;
 use crate::config::server::{Api, Server, StoreSettings};
@@ -16,7 +16,7 @@ use crate::domain::conversion::Dedup;
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
-use crate::domain::rulebook::{Rulebook, usual};
+use crate::domain::ruleset::{Ruleset, usual};
 use crate::template::catalog::Catalog;
 use crate::template::destination::mode::Mode;
 use crate::template::diagnostic::Problem;
@@ -33,7 +33,7 @@ pub struct Config {
     pub offers: Vec<Offer>,
     pub creatives: Vec<Creative>,
     pub campaigns: Vec<Campaign>,
-    /// The postbacks that tell affiliates of their conversions.
+    /// The postbacks that notify affiliates of their conversions.
     pub outgoing: Vec<Outgoing>,
     pub filters: FilterRules,
     /// Which country an address is in: a file in MaxMind's format.
@@ -49,13 +49,13 @@ pub struct Config {
 
 impl Config {
     /// What decisions go by. A destination that is off takes nothing new.
-    pub fn rulebook(&self) -> Rulebook {
+    pub fn ruleset(&self) -> Ruleset {
         let accounts = self.destinations.iter();
         let accounts = accounts.filter(|to| to.account.mode() != Mode::Off).map(|to| &to.route);
         let postbacks = self.outgoing.iter().filter(|to| to.mode != Mode::Off).map(|to| &to.route);
         let policies = self.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
         let offers = self.offers.iter().map(|offer| (offer.terms.id.clone(), Arc::clone(&offer.terms)));
-        Rulebook {
+        Ruleset {
             policies: policies.chain(built_in_policies()).collect(),
             offers: offers.collect(),
             routes: accounts.chain(postbacks).cloned().collect(),
@@ -139,11 +139,11 @@ impl Config {
     }
 }
 
-/// What the doors that need no `[[source]]` want done with their conversions, where the door itself does
-/// not name what tells one sale from another.
+/// What the endpoints that need no `[[source]]` want done with their conversions, where the endpoint itself does
+/// not name what distinguishes one sale from another.
 fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
     let ids = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
-    // A page shown twice is no second sale; what an advertiser's server tells without a reference is.
+    // A page shown twice is no second sale; what an advertiser's server reports without a reference is.
     let dedup = |id: &SourceId| if id.as_str() == built_in::PIXEL { Dedup::Click } else { Dedup::Each };
     ids.map(move |id| (id.clone(), Arc::new(SourcePolicy { dedup: dedup(&id), ..usual(id) })))
 }

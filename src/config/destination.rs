@@ -92,7 +92,7 @@ fn read(
     let plain_url = plain_url(&template, &settings.read);
     let has_endpoint = endpoint.is_some();
     let spec = AccountSpec {
-        // An id that is wrong has been told; the settings are checked all the same.
+        // An id that is wrong has been reported; the settings are checked all the same.
         id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
         template: template.clone(),
         mode: mode?,
@@ -103,8 +103,8 @@ fn read(
     let account = match Account::build(spec) {
         Ok(account) => account.with_explicit_consent(explicit?),
         Err(problems) => {
-            let told = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
-            let new = problems.into_iter().filter(|problem| !told(problem));
+            let reported = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
+            let new = problems.into_iter().filter(|problem| !reported(problem));
             new.for_each(|problem| document.problem(places.line(&problem), problem));
             return None;
         }
@@ -192,7 +192,7 @@ fn warn_of_private_endpoint(section: &Table<'_>, endpoint: &Url) {
 
 struct Settings {
     read: BTreeMap<String, String>,
-    /// Those whose value could not be read, in the quotes of a message: told already.
+    /// Those whose value could not be read, in the quotes of a message: reported already.
     unread: Vec<String>,
 }
 

@@ -56,7 +56,7 @@ pub(super) fn goes_in_clear(url: &Url) -> bool {
     url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host))
 }
 
-/// Whether a host is out on the internet, as far as its name tells.
+/// Whether a host is out on the internet, as far as its name says.
 fn is_public(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => address::is_visitors(IpAddr::V4(*ip)),

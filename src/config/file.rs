@@ -7,7 +7,7 @@ use crate::config::checks;
 use crate::config::configuration::Config;
 use crate::config::creative;
 use crate::config::destination;
-use crate::config::doors::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
+use crate::config::endpoints::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
 use crate::config::filters;
 use crate::config::filters::Filters;
 use crate::config::offer;

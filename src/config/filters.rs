@@ -47,7 +47,7 @@ fn table<'a>(filters: &Table<'a>, key: &'static str) -> Option<Table<'a>> {
 }
 
 fn mode(section: &Table<'_>) -> Option<FilterMode> {
-    let modes = [FilterMode::Observe, FilterMode::Enforce].map(|mode| (mode.word(), mode));
+    let modes = [FilterMode::Observe, FilterMode::Enforce].map(|mode| (mode.as_str(), mode));
     section.required("mode", "\"observe\"", |text| text.one_of(&modes))
 }
 

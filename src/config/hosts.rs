@@ -2,7 +2,7 @@
 
 use url::Host;
 
-/// Whether the host surely is at a private or loopback address, as far as its name tells.
+/// Whether the host surely is at a private or loopback address, as far as its name says.
 pub fn is_private(host: &Host) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),

@@ -1,4 +1,4 @@
-//! `postbridge.toml` → a validated [`Config`], or every problem at once, each with its line and mend.
+//! `postbridge.toml` → a validated [`Config`], or every problem at once, each with its line and fix.
 //!
 //! Read once at the start and at a reload; nothing here is asked while a request is answered, and nothing here
 //! opens a store or a socket.
@@ -9,7 +9,7 @@ pub mod configuration;
 pub mod creative;
 pub mod default_file;
 pub mod destination;
-pub mod doors;
+pub mod endpoints;
 pub mod exposure;
 pub mod file;
 pub mod filters;

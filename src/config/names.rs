@@ -21,7 +21,7 @@ pub struct Kind<T> {
 }
 
 impl<T: Clone + PartialEq + Display> Kind<T> {
-    /// The `id` of the table; kept among `ids`, also where it stands there already, which is a problem.
+    /// The `id` of the table; kept among `ids`, also where it is there already, which is a problem.
     pub fn own(&self, section: &Table<'_>, ids: &mut Vec<T>) -> Option<T> {
         let id = section.required("id", &format!("\"{}\"", self.example), |text| self.read(text))?;
         if ids.contains(&id) {

@@ -85,13 +85,13 @@ fn read(section: Table<'_>, offers: &mut Offers) -> Option<Offer> {
     let currency = section.required("currency", "\"USD\"", currency);
     let payout = read_payout(&section);
     let revenue = section.parsed("revenue", amount);
-    let statuses = OfferStatus::ALL.map(|status| (status.word(), status));
+    let statuses = OfferStatus::ALL.map(|status| (status.as_str(), status));
     let status = section.parsed("status", |text| text.one_of(&statuses));
     let caps = read_caps(&section);
-    // Ten years, as little as anybody could mean by "for ever".
+    // Ten years, as little as anyone could mean by "for ever".
     let session_hours = section.number("session_hours", 1..=87_600);
     let click_cookie_days = section.number("click_cookie_days", 1..=3_650);
-    let models = [Model::LastTouch, Model::FirstTouch].map(|model| (model.word(), model));
+    let models = [Model::LastTouch, Model::FirstTouch].map(|model| (model.as_str(), model));
     let model = section.parsed("attribution", |text| text.one_of(&models));
     let disposition = read_disposition(&section);
     let accept_pixel_value = section.flag("accept_pixel_value");
@@ -133,7 +133,7 @@ fn passed(text: &Text) -> Result<String, Problem> {
     let is_name =
         |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '*' | '&' | '=' | '?' | '#');
     if text.value.is_empty() || !name.chars().all(is_name) {
-        let hint = "write the name as it stands in the link, or its beginning with `*` at the end: \"utm_*\"";
+        let hint = "write the name as it is in the link, or its beginning with `*` at the end: \"utm_*\"";
         return Err(Problem::new(format!("{} is not a parameter's name", text.shown()), hint));
     }
     Ok(text.value.clone())
@@ -197,9 +197,9 @@ fn read_reports(section: &Table<'_>) -> Option<Reporting> {
 
 fn read_disposition(section: &Table<'_>) -> Option<Disposition> {
     let section = section.table_or_default("disposition")?;
-    // Scrubbed is what comes of lists and of clicks that are too old; nobody is left to wait for it.
+    // Scrubbed is what comes of lists and of clicks that are too old; no one is left to wait for it.
     let statuses =
-        [Status::Approved, Status::Pending, Status::Rejected].map(|status| (status.word(), status));
+        [Status::Approved, Status::Pending, Status::Rejected].map(|status| (status.as_str(), status));
     let status = section.parsed("status", |text| text.one_of(&statuses));
     // Two years, as long as a source may hold a conversion.
     let after_hours = section.number("after_hours", 0..=17_520);

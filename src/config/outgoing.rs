@@ -1,4 +1,4 @@
-//! `[campaign.postback]`, `[affiliate.postback]`, `[[postback]]`: what tells partners of conversions.
+//! `[campaign.postback]`, `[affiliate.postback]`, `[[postback]]`: postbacks that notify partners of conversions.
 
 use std::num::NonZeroU32;
 
@@ -28,9 +28,9 @@ pub struct Outgoing {
     pub id: DestinationId,
     pub route: Route,
     pub url: MacroUrl,
-    /// Factor on the payout that is told; the conversion keeps its own.
+    /// Factor on the payout that is sent; the conversion keeps its own.
     pub scale: Decimal,
-    /// Never [`Mode::Test`]: nobody's tracker has one.
+    /// Never [`Mode::Test`]: no one's tracker has one.
     pub mode: Mode,
     pub allow_private_network: bool,
     pub max_per_second: Option<NonZeroU32>,
@@ -39,7 +39,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// What renders it and judges the answers.
+    /// What renders it and classifies the answers.
     pub fn account(&self) -> Account {
         let (url, scale, changes) = (self.url.clone(), self.scale, self.route.changes);
         Account::of_postback(self.id.clone(), self.mode, Postback { url, scale, changes })
@@ -106,7 +106,7 @@ fn read(section: Table<'_>, id: Option<String>, scope: Option<Scope>) -> Option<
     let on = section.all_parsed("on", forwarded_status);
     if on.as_ref().is_some_and(Vec::is_empty) {
         let hint = "name at least \"approved\", or take the postback out";
-        section.problem("on", "`on` is empty: nothing would ever be told", hint);
+        section.problem("on", "`on` is empty: nothing would ever be reported", hint);
     }
     let words = [("once", Changes::Ignore), ("each_change", Changes::Send)];
     let changes = section.parsed("when", |text| text.one_of(&words));
@@ -171,7 +171,7 @@ fn whole_id(section: &Table<'_>, id: &str) -> Option<DestinationId> {
 }
 
 fn mode(text: &Text) -> Result<Mode, Problem> {
-    text.one_of(&[Mode::Live, Mode::Shadow, Mode::Off].map(|mode| (mode.word(), mode)))
+    text.one_of(&[Mode::Live, Mode::Shadow, Mode::Off].map(|mode| (mode.as_str(), mode)))
 }
 
 fn warn_of_private_host(section: &Table<'_>, host: &str) {

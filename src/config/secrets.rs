@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A text that nobody else may read. Printing it shows `***`. It is compared only as a digest, by the
-/// doors that it opens.
+/// A text that no one else may read. Printing it shows `***`. It is compared only as a digest, by the
+/// endpoints that it opens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 

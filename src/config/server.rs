@@ -175,7 +175,7 @@ pub enum Engine {
     Embedded,
 }
 
-/// Where data lies and how long it is kept.
+/// Where data is and how long it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
     pub engine: Engine,
@@ -236,7 +236,7 @@ pub struct Api {
     pub tokens: Vec<ApiToken>,
 }
 
-/// One token with the name of whoever holds it.
+/// One token with the name of the person who holds it.
 #[derive(Debug, Clone)]
 pub struct ApiToken {
     pub name: String,

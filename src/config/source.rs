@@ -80,7 +80,7 @@ fn read(section: Table<'_>, catalog: &Catalog, ids: &mut Vec<SourceId>) -> Optio
     if keys.as_ref().is_some_and(Vec::is_empty) {
         section.problem(
             "key",
-            "`key` in [[source]] is empty: nobody could reach it",
+            "`key` in [[source]] is empty: no one could reach it",
             "name at least one key",
         );
     }
@@ -236,13 +236,13 @@ fn read_currency(section: &Table<'_>, template: Option<&SourceTemplate>) -> Opti
     currency
 }
 
-/// A status whose conversions may be told to somebody.
+/// A status whose conversions may be sent to someone.
 pub fn forwarded_status(text: &Text) -> Result<Status, Problem> {
-    if text.value == Status::Scrubbed.word() {
-        let hint = format!("take it out: write some of {}", FORWARDED.map(Status::word).join(", "));
+    if text.value == Status::Scrubbed.as_str() {
+        let hint = format!("take it out: write some of {}", FORWARDED.map(Status::as_str).join(", "));
         return Err(Problem::new("a scrubbed conversion is never sent anywhere", hint));
     }
-    text.one_of(&FORWARDED.map(|status| (status.word(), status)))
+    text.one_of(&FORWARDED.map(|status| (status.as_str(), status)))
 }
 
 const FORWARDED: [Status; 3] = [Status::Approved, Status::Pending, Status::Rejected];

@@ -1,4 +1,4 @@
-//! One attempt: decide, render, send, judge, record.
+//! One attempt: decide, render, send, classify, record.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,13 +16,13 @@ use crate::dispatch::health::{Gate, Standing};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::prepare::{Prepared, prepare};
 use crate::dispatch::schedule::{AgeRule, Schedule};
-use crate::dispatch::ward::{Doorway, Ward};
-use crate::domain::catch_up::Knew;
+use crate::dispatch::target_health::{TargetHealth, TargetLimiter};
 use crate::domain::delivery::{
-    Answer, Attempt, DeliveryState, Judgement, OutgoingRequest, Reply, SentRequest,
+    Answer, Attempt, DeliveryState, OutgoingRequest, Reply, ReplyVerdict, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::line_limit::LineLimit;
+use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::status::Status;
@@ -31,7 +31,7 @@ use crate::send::client::Client;
 use crate::store::{Claimed, Outcome, Store, StoreError, crash};
 use crate::template::destination::account::Account;
 
-/// What a lane sends with. Replaced whole by a reload; attempts under way keep theirs.
+/// What a worker sends with. Replaced whole by a reload; attempts under way keep theirs.
 pub struct Setup {
     pub account: Arc<Account>,
     pub client: Client,
@@ -41,7 +41,7 @@ pub struct Setup {
     pub clock: Clock,
     pub max_in_flight: usize,
     pub max_per_second: Option<std::num::NonZeroU32>,
-    /// The statuses that an outgoing postback tells; `None`: as the source says.
+    /// The statuses that an outgoing postback reports; `None`: as the source says.
     pub on: Option<Vec<Status>>,
     /// Rises with every reload.
     pub generation: u64,
@@ -68,8 +68,8 @@ impl Setup {
     }
 
     /// What an attempt at this delivery knows.
-    pub fn knew(&self, claimed: &Claimed) -> Knew {
-        Knew { changes: claimed.conversion.history.len(), hears: self.account.changes() }
+    pub fn observed(&self, claimed: &Claimed) -> Observed {
+        Observed { changes: claimed.conversion.history.len(), hears: self.account.changes() }
     }
 
     /// What ends this delivery without an attempt, if anything does.
@@ -78,30 +78,30 @@ impl Setup {
     }
 }
 
-/// What a lane and its attempts share.
+/// What a worker and its attempts share.
 pub struct Shared {
     pub destination: DestinationId,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub faults: Faults,
     pub meters: Arc<Meters>,
-    pub ward: Mutex<Arc<Ward>>,
+    pub target_health: Mutex<Arc<TargetHealth>>,
     pub notes: Mutex<Notes>,
     pub in_flight: AtomicUsize,
     pub retrying: AtomicUsize,
     pub delivered: AtomicU64,
     pub generation: AtomicU64,
-    /// Wakes the lane: a place is free, a probe was answered, a retry has its time.
+    /// Wakes the worker: a place is free, a probe was answered, a retry has its time.
     pub poke: Arc<Notify>,
     /// How many attempts may be waiting for their record to become durable. Beyond that, places
     /// stay taken: a slow disk slows sending, it does not pile up answers.
     pub recording: Semaphore,
 }
 
-/// Small things a lane remembers.
+/// Small things a worker remembers.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// The earliest retry that this lane has scheduled.
+    /// The earliest retry that this worker has scheduled.
     pub next_retry: Option<Time>,
     pub last_error: Option<(Time, String)>,
     /// The log lines about dead deliveries.
@@ -135,40 +135,40 @@ impl Drop for Place {
     }
 }
 
-/// Whether an attempt is a probe, and that its end is noticed even when nothing was judged.
+/// Whether an attempt is a probe, and that its end is noticed even when nothing was classified.
 pub struct Probing {
-    ward: Arc<Ward>,
+    target_health: Arc<TargetHealth>,
     open: bool,
 }
 
 impl Probing {
-    /// `None` where another lane probes already.
-    pub fn begin(ward: Arc<Ward>, probe: bool) -> Option<Probing> {
-        let may = !probe || ward.probe_begins();
-        may.then_some(Probing { ward, open: probe })
+    /// `None` where another worker probes already.
+    pub fn begin(target_health: Arc<TargetHealth>, probe: bool) -> Option<Probing> {
+        let may = !probe || target_health.probe_begins();
+        may.then_some(Probing { target_health, open: probe })
     }
 
-    fn judged(&mut self, judgement: &Judgement, current: bool, now: Time) {
+    fn classified(&mut self, verdict: &ReplyVerdict, current: bool, now: Time) {
         let standing = Standing { probe: std::mem::take(&mut self.open), current };
-        self.ward.judged(judgement, standing, now);
+        self.target_health.classified(verdict, standing, now);
     }
 }
 
 impl Drop for Probing {
     fn drop(&mut self) {
         if self.open {
-            self.ward.probe_is_void();
+            self.target_health.probe_is_void();
         }
     }
 }
 
 impl Shared {
     /// The receiver as it is now; a reload may bring another.
-    pub fn ward(&self) -> Arc<Ward> {
-        Arc::clone(&self.ward.lock())
+    pub fn target_health(&self) -> Arc<TargetHealth> {
+        Arc::clone(&self.target_health.lock())
     }
 
-    /// Remembers an outcome for good; a store that fails ends the process. A delivery whose record
+    /// Remembers an outcome permanently; a store that fails ends the process. A delivery whose record
     /// is damaged keeps its lease: sending it again could not be remembered either.
     pub async fn record(&self, outcome: Outcome) -> bool {
         let id = outcome.id.clone();
@@ -194,13 +194,13 @@ pub struct Job {
     pub place: Place,
     pub probing: Probing,
     /// Where it leaves through, with others that send to the same host.
-    pub doorway: Option<Arc<Doorway>>,
+    pub target_limiter: Option<Arc<TargetLimiter>>,
 }
 
-/// What an attempt came to, before it is recorded.
+/// What an attempt became, before it is recorded.
 struct Done {
     settled: Settled,
-    knew: Knew,
+    observed: Observed,
     request: Option<SentRequest>,
     answer: Option<Answer>,
     /// What of the conversion is not in the request, or is otherwise in it.
@@ -209,8 +209,8 @@ struct Done {
 
 /// Runs one attempt to its durable end. The place is freed when the answer is in.
 pub async fn run(mut job: Job) {
-    if let Some(doorway) = &job.doorway {
-        doorway.turn().await;
+    if let Some(target_limiter) = &job.target_limiter {
+        target_limiter.turn().await;
     }
     let at = job.shared.clock.now();
     if !job.may_leave(at) {
@@ -221,7 +221,7 @@ pub async fn run(mut job: Job) {
     let done = match prepare(&setup.account, &setup.rules(&claimed.conversion.source, at), claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
-            Done { settled: *settled, knew: setup.knew(claimed), request, answer: None, remarks }
+            Done { settled: *settled, observed: setup.observed(claimed), request, answer: None, remarks }
         }
         Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
     };
@@ -249,10 +249,10 @@ async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> 
     crash::point("dispatch.after_send");
     let now = job.shared.clock.now();
     let setup = &job.setup;
-    let (judgement, shown) = judge(&setup.account, &request, &reply, now);
+    let (verdict, shown) = classify(&setup.account, &request, &reply, now);
     let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
-    job.probing.judged(&judgement, current, now);
-    let mut settled = decide::after(judgement, &job.claimed, setup.age(now), &setup.schedule, now);
+    job.probing.classified(&verdict, current, now);
+    let mut settled = decide::after(verdict, &job.claimed, setup.age(now), &setup.schedule, now);
     if matches!(reply, Reply::Forbidden(_)) && settled.class == Class::Rejected {
         settled.class = Class::Forbidden;
     }
@@ -260,14 +260,14 @@ async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> 
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    Done { settled, knew: setup.knew(&job.claimed), request: Some(request.masked()), answer, remarks }
+    Done { settled, observed: setup.observed(&job.claimed), request: Some(request.masked()), answer, remarks }
 }
 
 impl Job {
     /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
     /// asked for a wait or have begun to fail.
     fn may_leave(&self, now: Time) -> bool {
-        self.probing.open || !self.setup.sends() || matches!(self.probing.ward.gate(now), Gate::Free)
+        self.probing.open || !self.setup.sends() || matches!(self.probing.target_health.gate(now), Gate::Free)
     }
 
     /// Ends without an attempt: the delivery waits in its place in the queue, and nothing is charged.
@@ -278,33 +278,35 @@ impl Job {
     }
 }
 
-/// Judges a reply. A platform may repeat what it was sent: where it does, the reply without secrets
+/// Classifies a reply. A platform may repeat what it was sent: where it does, the reply without secrets
 /// comes back too, and the reason is read from that, so that not even a part of one is kept.
-fn judge(
+fn classify(
     account: &Account,
     request: &OutgoingRequest,
     reply: &Reply,
     now: Time,
-) -> (Judgement, Option<Reply>) {
-    let judge = |reply: &Reply| {
-        catch_unwind(AssertUnwindSafe(|| account.judge(reply, now))).unwrap_or_else(|_| Judgement::Retry {
-            reason: "judging the answer failed inside; the log says where".to_owned(),
-            after_ms: None,
-            hold_ms: None,
+) -> (ReplyVerdict, Option<Reply>) {
+    let classify = |reply: &Reply| {
+        catch_unwind(AssertUnwindSafe(|| account.classify(reply, now))).unwrap_or_else(|_| {
+            ReplyVerdict::Retry {
+                reason: "judging the answer failed inside; the log says where".to_owned(),
+                after_ms: None,
+                hold_ms: None,
+            }
         })
     };
-    let judgement = judge(reply);
-    let Some(shown) = without_secrets(request, reply) else { return (judgement, None) };
-    let told = judge(&shown);
+    let verdict = classify(reply);
+    let Some(shown) = without_secrets(request, reply) else { return (verdict, None) };
+    let reported = classify(&shown);
     // Only the words are taken from the masked reply: a mask must not decide what an answer means.
-    let judgement = match (judgement, told) {
-        (Judgement::Retry { after_ms, hold_ms, .. }, Judgement::Retry { reason, .. }) => {
-            Judgement::Retry { reason, after_ms, hold_ms }
+    let verdict = match (verdict, reported) {
+        (ReplyVerdict::Retry { after_ms, hold_ms, .. }, ReplyVerdict::Retry { reason, .. }) => {
+            ReplyVerdict::Retry { reason, after_ms, hold_ms }
         }
-        (judgement, told) if told.word() == judgement.word() => told,
-        (judgement, _) => bare(judgement),
+        (verdict, reported) if reported.as_str() == verdict.as_str() => reported,
+        (verdict, _) => bare(verdict),
     };
-    (judgement, Some(shown))
+    (verdict, Some(shown))
 }
 
 /// The reply with every secret masked; `None` where it holds none.
@@ -324,26 +326,27 @@ fn without_secrets(request: &OutgoingRequest, reply: &Reply) -> Option<Reply> {
     Some(Reply::Answer(shown))
 }
 
-/// The judgement without any word of the platform's.
-fn bare(judgement: Judgement) -> Judgement {
+/// The verdict without any word of the platform's.
+fn bare(verdict: ReplyVerdict) -> ReplyVerdict {
     let reason = "the answer repeats a secret, so its words are not kept".to_owned();
-    match judgement {
-        Judgement::Delivered { .. } => Judgement::Delivered { warnings: Vec::new() },
-        Judgement::Retry { after_ms, hold_ms, .. } => Judgement::Retry { reason, after_ms, hold_ms },
-        Judgement::Dead { .. } => Judgement::Dead { reason },
-        Judgement::Park { .. } => Judgement::Park { reason },
-        Judgement::Skipped { code, .. } => Judgement::Skipped { code, reason },
+    match verdict {
+        ReplyVerdict::Delivered { .. } => ReplyVerdict::Delivered { warnings: Vec::new() },
+        ReplyVerdict::Retry { after_ms, hold_ms, .. } => ReplyVerdict::Retry { reason, after_ms, hold_ms },
+        ReplyVerdict::Dead { .. } => ReplyVerdict::Dead { reason },
+        ReplyVerdict::Park { .. } => ReplyVerdict::Park { reason },
+        ReplyVerdict::Skipped { code, .. } => ReplyVerdict::Skipped { code, reason },
     }
 }
 
 /// Makes a settled delivery durable, then counts it.
 async fn settle(shared: &Shared, claimed: Claimed, done: Done, (at, took_ms): (Time, u32)) {
     let now = shared.clock.now();
-    let Done { settled, knew, request, answer, remarks } = done;
+    let Done { settled, observed, request, answer, remarks } = done;
     shared.note(&settled, now);
-    let attempt = Attempt { at, took_ms, request, answer, judgement: settled.judgement.clone(), remarks };
+    let attempt = Attempt { at, took_ms, request, answer, verdict: settled.verdict.clone(), remarks };
     let state = settled.state.clone();
-    let outcome = Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, knew: Some(knew) };
+    let outcome =
+        Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, observed: Some(observed) };
     if !shared.record(outcome).await {
         return;
     }
@@ -369,7 +372,7 @@ impl Shared {
         let mut notes = self.notes.lock();
         let Some(left_out) = notes.dead_lines.admit(now) else { return };
         drop(notes);
-        let (destination, reason) = (&self.destination, settled.class.word());
+        let (destination, reason) = (&self.destination, settled.class.as_str());
         tracing::warn!(
             %destination,
             reason,
@@ -379,11 +382,11 @@ impl Shared {
     }
 
     fn note(&self, settled: &Settled, now: Time) {
-        let reason = match &settled.judgement {
-            Judgement::Retry { reason, .. } | Judgement::Dead { reason } | Judgement::Park { reason } => {
-                reason
-            }
-            Judgement::Delivered { .. } | Judgement::Skipped { .. } => return,
+        let reason = match &settled.verdict {
+            ReplyVerdict::Retry { reason, .. }
+            | ReplyVerdict::Dead { reason }
+            | ReplyVerdict::Park { reason } => reason,
+            ReplyVerdict::Delivered { .. } | ReplyVerdict::Skipped { .. } => return,
         };
         self.notes.lock().last_error = Some((now, reason.clone()));
     }
@@ -392,8 +395,8 @@ impl Shared {
     pub async fn settle_unsent(&self, setup: &Setup, ended: Vec<(Claimed, Settled)>) {
         let at = self.clock.now();
         let one = |(claimed, settled): (Claimed, Settled)| {
-            let knew = setup.knew(&claimed);
-            let done = Done { settled, knew, request: None, answer: None, remarks: Vec::new() };
+            let observed = setup.observed(&claimed);
+            let done = Done { settled, observed, request: None, answer: None, remarks: Vec::new() };
             settle(self, claimed, done, (at, 0))
         };
         futures_util::future::join_all(ended.into_iter().map(one)).await;

@@ -55,7 +55,7 @@ pub struct Breaker {
 
 /// What a breaker lets through now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
+pub enum ClickContext {
     Free,
     /// One request, to see whether the platform is back.
     Probe,
@@ -69,14 +69,14 @@ impl Breaker {
     }
 
     /// One that would stay open for longer than it can was opened before the clock was set back.
-    pub fn passage(&self, now: Time) -> Passage {
+    pub fn context(&self, now: Time) -> ClickContext {
         let lasts = |until: Time| {
             (1..=self.rule.longest_ms.max(self.rule.open_ms)).contains(&until.millis_since(now))
         };
         match self.state {
-            State::Closed => Passage::Free,
-            State::Open { until, .. } if lasts(until) => Passage::Shut(until),
-            State::Open { .. } => Passage::Probe,
+            State::Closed => ClickContext::Free,
+            State::Open { until, .. } if lasts(until) => ClickContext::Shut(until),
+            State::Open { .. } => ClickContext::Probe,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::dispatch::schedule::{AgeRule, Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::consent::ConsentNeed;
-use crate::domain::delivery::{DeliveryState, Judgement, SkipCode};
+use crate::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
 use crate::domain::routing::{self, Changes, Forwarding, SourcePolicy, is_forwardable};
 use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -19,7 +19,7 @@ pub struct Rules<'a> {
     pub age: AgeRule,
     /// Absent when the source is no longer configured.
     pub policy: Option<&'a SourcePolicy>,
-    /// The statuses that an outgoing postback tells, whatever the source forwards.
+    /// The statuses that an outgoing postback reports, whatever the source forwards.
     pub on: Option<&'a [Status]>,
     /// What it needs of the visitor's consent.
     pub consent: ConsentNeed,
@@ -39,7 +39,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Why a delivery stands where it stands, in few words: a label to count by.
+/// Why a delivery is where it is, in few words: a label to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Delivered,
@@ -87,7 +87,7 @@ impl Class {
     pub const SKIPPING: [Class; 6] =
         [Class::TooOld, Class::NotForwarded, Class::Off, Class::Shadow, Class::NoConsent, Class::Unfit];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Class::Delivered => "delivered",
             Class::Retry => "retry",
@@ -106,10 +106,10 @@ impl Class {
     }
 }
 
-/// What is to be recorded: the attempt's judgement, and the delivery after it.
+/// What is to be recorded: the attempt's verdict, and the delivery after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    pub judgement: Judgement,
+    pub verdict: ReplyVerdict,
     pub state: DeliveryState,
     pub attempts: u32,
     pub class: Class,
@@ -119,7 +119,7 @@ impl Settled {
     /// Not sent, and not to be.
     pub fn skipped(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
         Settled {
-            judgement: Judgement::Skipped { code: None, reason: reason.clone() },
+            verdict: ReplyVerdict::Skipped { code: None, reason: reason.clone() },
             state: DeliveryState::Skipped { at: now, code: None, reason },
             attempts: claimed.delivery.attempts,
             class,
@@ -130,7 +130,7 @@ impl Settled {
     pub fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> Settled {
         let reason = code.sentence().to_owned();
         Settled {
-            judgement: Judgement::Skipped { code: Some(code), reason },
+            verdict: ReplyVerdict::Skipped { code: Some(code), reason },
             state: routing::refused(code, now),
             attempts: claimed.delivery.attempts,
             class: Class::NoConsent,
@@ -140,7 +140,7 @@ impl Settled {
     /// A dead letter that never left.
     pub fn dead_unsent(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
         Settled {
-            judgement: Judgement::Dead { reason: reason.clone() },
+            verdict: ReplyVerdict::Dead { reason: reason.clone() },
             state: DeliveryState::Dead { at: now, reason },
             attempts: claimed.delivery.attempts,
             class,
@@ -151,11 +151,11 @@ impl Settled {
 /// What ends a delivery before it is rendered; `None`: render and send it.
 ///
 /// - A destination that is off takes nothing.
-/// - A status that the source no longer forwards is not sent, except where the delivery tells a
-///   change to a destination that hears of changes and was told the conversion before. For a source
+/// - A status that the source no longer forwards is not sent, except where the delivery reports a
+///   change to a destination that hears of changes and was sent the conversion before. For a source
 ///   that is no longer configured, `approved` is what is forwarded, as by default.
 /// - An outgoing postback has its own list of statuses, which holds for changes too. What is scrubbed
-///   it never tells.
+///   it never reports.
 /// - What the visitor's consent does not allow is not sent, except a change to a conversion that the
 ///   destination knows; see [`by_ids_alone`].
 /// - An event that was too old for the platform when its delivery first fell due is skipped: it
@@ -165,10 +165,10 @@ pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled
         let reason = "the destination is off".to_owned();
         return Some(Settled::skipped(claimed, Class::Off, reason, now));
     }
-    if let Some(settled) = not_told(rules, claimed, now) {
+    if let Some(settled) = not_reported(rules, claimed, now) {
         return Some(settled);
     }
-    if let Some(code) = refusal(rules, claimed).filter(|_| !tells_change(rules, claimed)) {
+    if let Some(code) = refusal(rules, claimed).filter(|_| !sends_change(rules, claimed)) {
         return Some(Settled::without_consent(claimed, code, now));
     }
     too_old(rules, claimed, now)
@@ -185,26 +185,26 @@ fn refusal(rules: &Rules<'_>, claimed: &Claimed) -> Option<SkipCode> {
     rules.consent.refusal(consent)
 }
 
-fn tells_change(rules: &Rules<'_>, claimed: &Claimed) -> bool {
-    rules.changes == Changes::Send && claimed.told_before
+fn sends_change(rules: &Rules<'_>, claimed: &Claimed) -> bool {
+    rules.changes == Changes::Send && claimed.sent_before
 }
 
-fn not_told(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
+fn not_reported(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
     let conversion = &claimed.conversion;
     let status = conversion.status;
     let skipped = |who: &str| {
-        let reason = format!("the status is `{}` now, which {who}", status.word());
+        let reason = format!("the status is `{}` now, which {who}", status.as_str());
         Some(Settled::skipped(claimed, Class::NotForwarded, reason, now))
     };
     if let Some(on) = rules.on {
         return match on.contains(&status) && status != Status::Scrubbed {
             true => None,
-            false => skipped("is not among those that this postback tells"),
+            false => skipped("is not among those that this postback reports"),
         };
     }
     let forwardable =
         rules.policy.map_or(status == Status::Approved, |policy| is_forwardable(conversion, policy));
-    if forwardable || tells_change(rules, claimed) { None } else { skipped("its source does not forward") }
+    if forwardable || sends_change(rules, claimed) { None } else { skipped("its source does not forward") }
 }
 
 fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
@@ -218,12 +218,14 @@ fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
         DeliveryState::Waiting { due } => claimed.delivery.attempts == 0 && limit.is_over(due),
         _ => claimed.delivery.attempts == 0,
     };
-    let told = format!("event_time {} is more than {} ago", conversion.event_time, duration_words(max_age));
+    let reported =
+        format!("event_time {} is more than {} ago", conversion.event_time, duration_words(max_age));
     Some(if never_in_time {
-        let reason = format!("too old: {told}, and the platform takes no older event");
+        let reason = format!("too old: {reported}, and the platform takes no older event");
         Settled::skipped(claimed, Class::TooOld, reason, now)
     } else {
-        let reason = format!("too old: {told}; it waited here until the platform would no longer take it");
+        let reason =
+            format!("too old: {reported}; it waited here until the platform would no longer take it");
         Settled::dead_unsent(claimed, Class::TooOld, reason, now)
     })
 }
@@ -239,29 +241,29 @@ fn duration_words(millis: i64) -> String {
 /// What an answer makes of a delivery. A park charges no attempt and keeps the delivery's place in
 /// the queue; a retry that would come after the limit is a dead letter now.
 pub fn after(
-    judgement: Judgement,
+    verdict: ReplyVerdict,
     claimed: &Claimed,
     age: AgeRule,
     schedule: &Schedule,
     now: Time,
 ) -> Settled {
     let attempts = claimed.delivery.attempts.saturating_add(1);
-    let (state, attempts, class) = match &judgement {
-        Judgement::Delivered { .. } => (DeliveryState::Delivered { at: now }, attempts, Class::Delivered),
-        Judgement::Dead { reason } => {
+    let (state, attempts, class) = match &verdict {
+        ReplyVerdict::Delivered { .. } => (DeliveryState::Delivered { at: now }, attempts, Class::Delivered),
+        ReplyVerdict::Dead { reason } => {
             (DeliveryState::Dead { at: now, reason: reason.clone() }, attempts, Class::Rejected)
         }
-        Judgement::Skipped { code, reason } => {
+        ReplyVerdict::Skipped { code, reason } => {
             (DeliveryState::Skipped { at: now, code: *code, reason: reason.clone() }, attempts, Class::Unfit)
         }
-        Judgement::Park { .. } => {
+        ReplyVerdict::Park { .. } => {
             let due = match claimed.delivery.state {
                 DeliveryState::Waiting { due } => due,
                 _ => now,
             };
             (DeliveryState::Waiting { due }, claimed.delivery.attempts, Class::Parked)
         }
-        Judgement::Retry { reason, after_ms, .. } => {
+        ReplyVerdict::Retry { reason, after_ms, .. } => {
             let due = schedule.next(&claimed.id, attempts, now, *after_ms);
             let conversion = &claimed.conversion;
             let limit = match age {
@@ -277,7 +279,7 @@ pub fn after(
             }
         }
     };
-    Settled { judgement, state, attempts, class }
+    Settled { verdict, state, attempts, class }
 }
 
 fn gave_up(limit: &Limit, due: Time, attempts: u32, reason: &str) -> String {

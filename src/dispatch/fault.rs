@@ -14,7 +14,7 @@ pub enum Fault {
     #[error(transparent)]
     Client(ClientError),
     #[error("the loop of the destination {0} ended by itself")]
-    Lane(DestinationId),
+    WorkerPlan(DestinationId),
     #[error("an attempt at the delivery {delivery} took {seconds} s, which is longer than can be recorded")]
     TooLong { delivery: DeliveryId, seconds: u64 },
 }

@@ -1,10 +1,10 @@
 //! Whether a destination may be sent to now: proven, parked, on hold, or kept back by its breaker. Pure.
 
-use crate::dispatch::breaker::{Breaker, BreakerRule, Passage};
-use crate::domain::delivery::{Hold, Judgement};
+use crate::dispatch::breaker::{Breaker, BreakerRule, ClickContext};
+use crate::domain::delivery::{Hold, ReplyVerdict};
 use crate::domain::time::Time;
 
-/// What a lane may do now.
+/// What a worker may do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
     /// Send what is due.
@@ -79,10 +79,10 @@ impl Health {
         if self.probing {
             return Gate::Shut(None);
         }
-        let passage = self.breaker.passage(now);
-        let breaker = match passage {
-            Passage::Shut(until) => Some(until),
-            Passage::Probe | Passage::Free => None,
+        let context = self.breaker.context(now);
+        let breaker = match context {
+            ClickContext::Shut(until) => Some(until),
+            ClickContext::Probe | ClickContext::Free => None,
         };
         // A probe that is further away than any was planned before the clock was set back.
         let in_time = |probe: &Time| probe.millis_since(now) <= self.rule.probe_every_ms;
@@ -94,12 +94,12 @@ impl Health {
         if shut.is_some() {
             return Gate::Shut(shut);
         }
-        match passage {
+        match context {
             _ if self.parked.is_some() => Gate::Probe(Probe::Parked),
             _ if self.hold.is_some() => Gate::Probe(Probe::Hold),
-            Passage::Probe | Passage::Shut(_) => Gate::Probe(Probe::Breaker),
-            Passage::Free if self.proven => Gate::Free,
-            Passage::Free => Gate::Probe(Probe::First),
+            ClickContext::Probe | ClickContext::Shut(_) => Gate::Probe(Probe::Breaker),
+            ClickContext::Free if self.proven => Gate::Free,
+            ClickContext::Free => Gate::Probe(Probe::First),
         }
     }
 
@@ -108,37 +108,37 @@ impl Health {
         !std::mem::replace(&mut self.probing, true)
     }
 
-    /// The probe ended without an answer to judge (skipped, released): another may leave.
+    /// The probe ended without an answer to classify (skipped, released): another may leave.
     pub fn probe_is_void(&mut self) {
         self.probing = false;
     }
 
-    /// Takes note of what an answer was judged to be.
-    pub fn judged(&mut self, judgement: &Judgement, standing: Standing, now: Time) {
+    /// Takes note of what an answer was classified to be.
+    pub fn classified(&mut self, verdict: &ReplyVerdict, standing: Standing, now: Time) {
         if standing.probe {
             self.probing = false;
         }
-        match judgement {
-            Judgement::Park { reason } if standing.current => {
+        match verdict {
+            ReplyVerdict::Park { reason } if standing.current => {
                 self.park(reason, now);
                 // A platform that refuses the account no longer asks for a wait.
                 self.hold = self.hold.take().filter(|_| !standing.probe);
             }
             // The refusal was of settings that are no longer used.
-            Judgement::Park { .. } => {}
-            Judgement::Retry { reason, hold_ms: Some(asked), .. } => {
+            ReplyVerdict::Park { .. } => {}
+            ReplyVerdict::Retry { reason, hold_ms: Some(manual), .. } => {
                 self.proven = true;
                 if standing.probe {
                     self.probed_the_account(true, standing.current, now);
                 }
                 // It says when to come again, so it is not a platform that fails: its breaker is left alone.
                 if standing.current {
-                    self.hold_for(*asked, reason, now);
+                    self.hold_for(*manual, reason, now);
                 }
             }
             other => {
                 self.proven = true;
-                let failed = matches!(other, Judgement::Retry { .. });
+                let failed = matches!(other, ReplyVerdict::Retry { .. });
                 if standing.probe {
                     self.probed_the_account(failed, standing.current, now);
                     self.probed_the_hold(failed, now);
@@ -155,7 +155,7 @@ impl Health {
     fn probed_the_account(&mut self, failed: bool, current: bool, now: Time) {
         match &mut self.parked {
             Some(park) if failed && current => park.next_probe = now.plus_millis(self.rule.probe_every_ms),
-            // New settings came while the probe was out: they are tried at once.
+            // New settings were received while the probe was out: they are tried at once.
             Some(_) if failed => {}
             _ => self.parked = None,
         }
@@ -178,8 +178,8 @@ impl Health {
     /// The longest wait counts that was asked for: answers of several attempts come in any order. One that was
     /// asked for before the clock was set back is over: were it to count, no later wait would be kept.
     fn hold_for(&mut self, asked_ms: i64, reason: &str, now: Time) {
-        let asked = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
-        let until = self.hold(now).map_or(asked, |hold| hold.until.max(asked));
+        let manual = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
+        let until = self.hold(now).map_or(manual, |hold| hold.until.max(manual));
         let since = self.hold.as_ref().map_or(now, |hold| hold.since.min(now));
         self.hold = Some(Hold { since, until, reason: reason.to_owned() });
     }

@@ -1,4 +1,4 @@
-//! How many deliveries of one lane may leave in a second.
+//! How many deliveries of one worker may leave in a second.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// The rate of one lane, and a permission that was taken and not used yet.
+/// The rate of one worker, and a permission that was taken and not used yet.
 pub struct Limiter {
     inner: DefaultDirectRateLimiter,
     pub per_second: NonZeroU32,

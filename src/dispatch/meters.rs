@@ -102,7 +102,7 @@ fn turn(gauge: &Gauge, before: bool, after: bool) {
 /// A counter for each class, there from the start: one that first appears with its first count has no
 /// earlier value, and a monitor sees no increase.
 fn each(classes: &[Class], counter: impl Fn(&'static str) -> Counter) -> Vec<(Class, Counter)> {
-    classes.iter().map(|class| (*class, counter(class.word()))).collect()
+    classes.iter().map(|class| (*class, counter(class.as_str()))).collect()
 }
 
 fn count(counters: &[(Class, Counter)], class: Class) {

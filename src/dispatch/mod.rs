@@ -1,18 +1,18 @@
-//! What is due goes out: claim, render, limit, send, judge, record. One lane a destination.
+//! What is due goes out: claim, render, limit, send, classify, record. One worker a destination.
 
 mod attempt;
 pub mod breaker;
 pub mod decide;
 pub mod fault;
 pub mod health;
-mod lane;
 mod limiter;
 mod meters;
 pub mod prepare;
 pub mod schedule;
 pub mod shares;
 mod sweep;
-pub mod ward;
+pub mod target_health;
+mod worker;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -29,11 +29,11 @@ use crate::dispatch::attempt::{Setup, Shared};
 use crate::dispatch::breaker::BreakerRule;
 use crate::dispatch::fault::{Fault, Faults};
 use crate::dispatch::health::{Health, HealthRule};
-use crate::dispatch::lane::{LaneTask, Order};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
-use crate::dispatch::ward::Ward;
-use crate::domain::delivery::LaneState;
+use crate::dispatch::target_health::TargetHealth;
+use crate::dispatch::worker::{Order, Worker};
+use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
@@ -43,7 +43,7 @@ use crate::template::destination::account::Account;
 
 /// How one destination is sent to.
 #[derive(Clone)]
-pub struct Lane {
+pub struct WorkerPlan {
     pub account: Arc<Account>,
     pub max_per_second: Option<NonZeroU32>,
     /// Attempts under way at once; at least 1.
@@ -52,13 +52,13 @@ pub struct Lane {
     /// The whole of one attempt.
     pub timeout_ms: u64,
     /// Of an outgoing postback, what else holds for it.
-    pub outgoing: Option<OutgoingLane>,
+    pub outgoing: Option<OutgoingPlan>,
 }
 
-/// What holds for an outgoing postback beside.
+/// What holds for an outgoing postback in addition.
 #[derive(Debug, Clone)]
-pub struct OutgoingLane {
-    /// The statuses it tells; `None`: those that the source forwards.
+pub struct OutgoingPlan {
+    /// The statuses it reports; `None`: those that the source forwards.
     pub on: Option<Vec<Status>>,
     /// The host that it sends to, with the port where one is named. All postbacks to one host share
     /// its places, its breaker and its rate: the lowest `max_per_second` that any of them that sends names.
@@ -71,7 +71,7 @@ pub const OUTGOING: &str = "outgoing:*";
 /// Every destination, and what the sources forward.
 #[derive(Clone, Default)]
 pub struct DispatchPlan {
-    pub lanes: Vec<Lane>,
+    pub workers: Vec<WorkerPlan>,
     pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
 }
 
@@ -116,7 +116,7 @@ impl Pace {
     }
 }
 
-/// The running dispatch. Dropping it cuts every lane off; [`Dispatch::stop`] ends it in order.
+/// The running dispatch. Dropping it cuts every worker off; [`Dispatch::stop`] ends it in order.
 pub struct Dispatch {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -129,11 +129,11 @@ pub struct Dispatch {
 #[derive(Default)]
 struct Inside {
     clients: HashMap<SendPolicy, Client>,
-    lanes: HashMap<DestinationId, Running>,
+    workers: HashMap<DestinationId, Running>,
     /// The hosts that outgoing postbacks are sent to.
-    hosts: HashMap<String, Arc<Ward>>,
+    hosts: HashMap<String, Arc<TargetHealth>>,
     outgoing_meters: Option<Arc<Meters>>,
-    /// Lanes of destinations that are no longer configured, until their attempts have ended.
+    /// Workers of destinations that are no longer configured, until their attempts have ended.
     leaving: Vec<Running>,
     generation: u64,
 }
@@ -145,7 +145,7 @@ struct Running {
 }
 
 impl Dispatch {
-    /// Starts a lane for every destination of the plan. Within a tokio runtime, and after the
+    /// Starts a worker for every destination of the plan. Within a tokio runtime, and after the
     /// metrics recorder is installed.
     pub fn start(store: Arc<dyn Store>, plan: DispatchPlan, clock: Clock) -> Dispatch {
         Dispatch::start_at_pace(store, plan, clock, Pace::default())
@@ -165,7 +165,7 @@ impl Dispatch {
         dispatch
     }
 
-    /// Turns to a new plan: lanes are added, changed and ended; what is in flight ends as it began.
+    /// Turns to a new plan: workers are added, changed and ended; what is in flight ends as it began.
     /// A destination that is gone claims no more when this returns but for one claim that may be
     /// under way, which is given back.
     pub fn reload(&self, plan: DispatchPlan) {
@@ -173,23 +173,24 @@ impl Dispatch {
         inside.generation += 1;
         inside.leaving.retain(|running| !running.task.is_finished());
         let policies = Arc::new(plan.policies);
-        self.hosts(&mut inside, &plan.lanes);
-        let mut before = std::mem::take(&mut inside.lanes);
-        for lane in plan.lanes {
-            let setup = match self.setup(&mut inside, &lane, &policies) {
+        self.hosts(&mut inside, &plan.workers);
+        let mut before = std::mem::take(&mut inside.workers);
+        for worker in plan.workers {
+            let setup = match self.setup(&mut inside, &worker, &policies) {
                 Ok(setup) => Arc::new(setup),
                 Err(cause) => {
                     self.faults.raise(Fault::Client(cause));
                     continue;
                 }
             };
-            let id = lane.account.id().clone();
-            let host = lane.outgoing.as_ref().and_then(|outgoing| inside.hosts.get(&outgoing.host)).cloned();
+            let id = worker.account.id().clone();
+            let host =
+                worker.outgoing.as_ref().and_then(|outgoing| inside.hosts.get(&outgoing.host)).cloned();
             let running = match before.remove(&id) {
                 Some(running) => running.turn_to(setup, host, &self.clock),
                 None => self.spawn(&id, setup, host),
             };
-            inside.lanes.insert(id, running);
+            inside.workers.insert(id, running);
         }
         for (_, running) in before {
             running.orders.send_replace(Order::Finish);
@@ -198,35 +199,37 @@ impl Dispatch {
     }
 
     /// Turns to the hosts of a plan: one that stays keeps what it knows.
-    fn hosts(&self, inside: &mut Inside, lanes: &[Lane]) {
+    fn hosts(&self, inside: &mut Inside, workers: &[WorkerPlan]) {
         let mut before = std::mem::take(&mut inside.hosts);
         let mut limits: HashMap<&str, Option<NonZeroU32>> = HashMap::new();
-        for (lane, outgoing) in lanes.iter().filter_map(|lane| Some((lane, lane.outgoing.as_ref()?))) {
+        for (worker, outgoing) in
+            workers.iter().filter_map(|worker| Some((worker, worker.outgoing.as_ref()?)))
+        {
             let limit = limits.entry(&outgoing.host).or_default();
-            // One that sends nothing slows nobody.
-            let own = lane.max_per_second.filter(|_| lane.account.mode().sends());
+            // One that sends nothing slows no one.
+            let own = worker.max_per_second.filter(|_| worker.account.mode().sends());
             *limit = [*limit, own].into_iter().flatten().min();
         }
         for (host, limit) in limits {
             let meters = inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING)));
-            let ward = before.remove(host).unwrap_or_else(|| {
+            let target_health = before.remove(host).unwrap_or_else(|| {
                 let health = Health::new(self.pace.of_host(), false);
-                Arc::new(Ward::of_host(host.to_owned(), health, Arc::clone(meters)))
+                Arc::new(TargetHealth::of_host(host.to_owned(), health, Arc::clone(meters)))
             });
-            ward.limit(limit);
-            inside.hosts.insert(host.to_owned(), ward);
+            target_health.limit(limit);
+            inside.hosts.insert(host.to_owned(), target_health);
         }
     }
 
     fn setup(
         &self,
         inside: &mut Inside,
-        lane: &Lane,
+        worker: &WorkerPlan,
         policies: &Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
     ) -> Result<Setup, ClientError> {
         let policy = SendPolicy {
-            allow_private_network: lane.allow_private_network,
-            timeout_ms: lane.timeout_ms,
+            allow_private_network: worker.allow_private_network,
+            timeout_ms: worker.timeout_ms,
             ..SendPolicy::default()
         };
         let client = match inside.clients.get(&policy) {
@@ -238,31 +241,31 @@ impl Dispatch {
             }
         };
         Ok(Setup {
-            account: Arc::clone(&lane.account),
+            account: Arc::clone(&worker.account),
             client,
             policies: Arc::clone(policies),
             schedule: Arc::clone(&self.schedule),
             clock: self.clock.clone(),
-            max_in_flight: lane.max_in_flight.max(1),
-            // The host counts for all its lanes.
-            max_per_second: lane.max_per_second.filter(|_| lane.outgoing.is_none()),
-            on: lane.outgoing.as_ref().and_then(|outgoing| outgoing.on.clone()),
+            max_in_flight: worker.max_in_flight.max(1),
+            // The host counts for all its workers.
+            max_per_second: worker.max_per_second.filter(|_| worker.outgoing.is_none()),
+            on: worker.outgoing.as_ref().and_then(|outgoing| outgoing.on.clone()),
             generation: inside.generation,
         })
     }
 
-    fn spawn(&self, id: &DestinationId, setup: Arc<Setup>, host: Option<Arc<Ward>>) -> Running {
-        let ward = host.unwrap_or_else(|| {
+    fn spawn(&self, id: &DestinationId, setup: Arc<Setup>, host: Option<Arc<TargetHealth>>) -> Running {
+        let target_health = host.unwrap_or_else(|| {
             let health = Health::new(self.pace.of_account(), !setup.sends());
-            Arc::new(Ward::of_account(id.to_string(), health, Arc::new(Meters::new(id.as_str()))))
+            Arc::new(TargetHealth::of_account(id.to_string(), health, Arc::new(Meters::new(id.as_str()))))
         });
         let shared = Arc::new(Shared {
             destination: id.clone(),
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
             faults: self.faults.clone(),
-            meters: ward.meters(),
-            ward: Mutex::new(Arc::clone(&ward)),
+            meters: target_health.meters(),
+            target_health: Mutex::new(Arc::clone(&target_health)),
             notes: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             retrying: AtomicUsize::new(0),
@@ -271,29 +274,30 @@ impl Dispatch {
             poke: Arc::new(Notify::new()),
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
-        ward.join(&shared.poke, shared.clock.now());
+        target_health.join(&shared.poke, shared.clock.now());
         let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
-        let lane = tokio::spawn(LaneTask::new(Arc::clone(&shared), setup, receiver).run());
+        let worker = tokio::spawn(Worker::new(Arc::clone(&shared), setup, receiver).run());
         let (faults, id) = (self.faults.clone(), id.clone());
         let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
-            if lane.await.is_err() {
-                faults.raise(Fault::Lane(id));
+            if worker.await.is_err() {
+                faults.raise(Fault::WorkerPlan(id));
             }
-            ended.ward().leave(&ended.poke, ended.clock.now());
+            ended.target_health().leave(&ended.poke, ended.clock.now());
         });
         Running { shared, orders, task }
     }
 
-    /// Tells of the first fault. The process must end when one is there.
+    /// Reports the first fault. The process must end when one is there.
     pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
         self.faults.subscribe()
     }
 
     /// How every configured destination is doing, by id.
-    pub fn states(&self) -> Vec<LaneState> {
+    pub fn states(&self) -> Vec<DestinationState> {
         let inside = self.inside.lock();
-        let mut states: Vec<LaneState> = inside.lanes.values().map(|running| running.state()).collect();
+        let mut states: Vec<DestinationState> =
+            inside.workers.values().map(|running| running.state()).collect();
         states.sort_by(|one, other| one.destination.cmp(&other.destination));
         states
     }
@@ -301,7 +305,7 @@ impl Dispatch {
     /// Claims no more, waits at most `grace` for what is in flight, then gives the rest back.
     pub async fn stop(self, grace: Duration) {
         let inside = self.inside.into_inner();
-        let mut all: Vec<Running> = inside.lanes.into_values().chain(inside.leaving).collect();
+        let mut all: Vec<Running> = inside.workers.into_values().chain(inside.leaving).collect();
         for running in &all {
             running.orders.send_replace(Order::Finish);
         }
@@ -314,37 +318,37 @@ impl Dispatch {
         }
         // Those that had ended in time were awaited already, which may be done once only.
         for running in all.into_iter().filter(|running| !running.task.is_finished()) {
-            // A lane that failed inside has raised its fault by now.
+            // A worker that failed inside has raised its fault by now.
             let _ = running.task.await;
         }
     }
 }
 
 impl Running {
-    fn turn_to(self, setup: Arc<Setup>, host: Option<Arc<Ward>>, clock: &Clock) -> Running {
+    fn turn_to(self, setup: Arc<Setup>, host: Option<Arc<TargetHealth>>, clock: &Clock) -> Running {
         self.shared.generation.store(setup.generation, Ordering::Release);
         match host {
             Some(host) => {
-                let before = std::mem::replace(&mut *self.shared.ward.lock(), Arc::clone(&host));
+                let before = std::mem::replace(&mut *self.shared.target_health.lock(), Arc::clone(&host));
                 if !Arc::ptr_eq(&before, &host) {
                     before.leave(&self.shared.poke, clock.now());
                     host.join(&self.shared.poke, clock.now());
                 }
             }
-            None => self.shared.ward().renewed(!setup.sends(), clock.now()),
+            None => self.shared.target_health().renewed(!setup.sends(), clock.now()),
         }
         self.orders.send_replace(Order::Run(setup));
         self
     }
 
-    fn state(&self) -> LaneState {
+    fn state(&self) -> DestinationState {
         let shared = &self.shared;
-        let ward = shared.ward();
-        LaneState {
+        let target_health = shared.target_health();
+        DestinationState {
             destination: shared.destination.clone(),
-            parked: ward.parked(),
-            open_until: ward.open_until(),
-            hold: ward.hold(shared.clock.now()),
+            parked: target_health.parked(),
+            open_until: target_health.open_until(),
+            hold: target_health.hold(shared.clock.now()),
             in_flight: shared.in_flight.load(Ordering::Relaxed) as u64,
             delivered: shared.delivered.load(Ordering::Relaxed),
             last_error: shared.notes.lock().last_error.clone(),

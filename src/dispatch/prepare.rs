@@ -37,7 +37,7 @@ pub fn prepare(account: &Account, rules: &Rules<'_>, claimed: &Claimed, now: Tim
     };
     let unrendered =
         |reason| ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now), Vec::new());
-    // A helper that panics must cost one delivery, not the lane with all its leases.
+    // A helper that panics must cost one delivery, not the worker with all its leases.
     match catch_unwind(AssertUnwindSafe(|| account.render(&input))) {
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
             ended(Settled::skipped(claimed, Class::Unfit, reason, now), remarks)

@@ -3,7 +3,7 @@
 use crate::domain::time::Time;
 
 /// How long a queue that was found empty is taken to be so, in milliseconds, unless something wakes
-/// the lane: the other queue may keep it busy meanwhile.
+/// the worker: the other queue may keep it busy meanwhile.
 const DRY_MS: i64 = 1_000;
 
 /// How many of each kind to ask for.
@@ -62,13 +62,13 @@ impl Shares {
     }
 
     /// Remembers which queue had less than was asked for.
-    pub fn got(&mut self, asked: Ask, got: Ask, next_due: Option<Time>, now: Time) {
+    pub fn got(&mut self, manual: Ask, got: Ask, next_due: Option<Time>, now: Time) {
         let soon = now.plus_millis(DRY_MS);
         let until = next_due.filter(|due| *due > now).map_or(soon, |due| due.min(soon));
-        if asked.fresh > got.fresh {
+        if manual.fresh > got.fresh {
             self.fresh_dry_until = Some(until);
         }
-        if asked.retries > got.retries {
+        if manual.retries > got.retries {
             self.retries_dry_until = Some(until);
         }
     }

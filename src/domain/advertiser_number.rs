@@ -23,14 +23,14 @@ impl AdvertiserNumbers {
         AdvertiserNumbers { key }
     }
 
-    /// What advertisers are told.
+    /// What advertisers are given.
     pub fn number(&self, seq: Seq) -> u64 {
         self.walk(seq.get(), |number| self.mixed(number))
     }
 
-    /// What the advertiser of the conversion's offer is told; `None` where no advertiser is told of it.
+    /// What the advertiser of the conversion's offer gets as its number; `None` where no advertiser is notified of it.
     pub fn of(&self, conversion: &Conversion) -> Option<u64> {
-        let is_report = conversion.placement.is_some() && conversion.source.as_str() != built_in::TAG;
+        let is_report = conversion.campaign_ref.is_some() && conversion.source.as_str() != built_in::TAG;
         is_report.then(|| self.number(conversion.seq))
     }
 
@@ -77,7 +77,7 @@ impl AdvertiserNumbers {
     }
 }
 
-/// Not the key: whoever has it knows how much comes in.
+/// Not the key: anyone who has it knows how much comes in.
 impl std::fmt::Debug for AdvertiserNumbers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AdvertiserNumbers(***)")

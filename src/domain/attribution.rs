@@ -11,10 +11,10 @@ use crate::domain::offer::{Model, Offer};
 use crate::domain::text::{equal_repeats, holds_invisible, is_invisible, trim};
 use crate::domain::time::Time;
 
-/// How the click id that came was read before it was found.
+/// How the click id that was received was read before it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reading {
-    /// Just as it came, decoded once as every parameter is.
+    /// Just as it was received, decoded once as every parameter is.
     Exact,
     /// After taking white space, what is invisible and the braces of a GUID off: networks append white space to
     /// an empty macro.
@@ -46,14 +46,14 @@ pub enum Attribution {
     Unmatched { given: String },
     /// The click, and how the id was read.
     Matched { given: String, click: ClickId, reading: Reading },
-    /// No usable click id came; of the visitor's clicks on the offer the model chose this one.
+    /// No usable click id was received; of the visitor's clicks on the offer the model chose this one.
     Visitor { visitor: VisitorId, click: ClickId, model: Model },
     /// The click is known, and its session was over before the conversion happened.
     Expired { given: String, click: ClickId, reading: Reading },
 }
 
 impl Attribution {
-    /// The click that the conversion is joined to, also where it came too late for it.
+    /// The click that the conversion is joined to, also where it was received too late for it.
     pub fn click(&self) -> Option<&ClickId> {
         match self {
             Attribution::Matched { click, .. }
@@ -68,7 +68,7 @@ impl Attribution {
         matches!(self, Attribution::Matched { .. } | Attribution::Visitor { .. })
     }
 
-    /// The click id as the postback told it.
+    /// The click id as the postback reported it.
     pub fn given(&self) -> Option<&str> {
         match self {
             Attribution::NoClickId | Attribution::Visitor { .. } => None,
@@ -78,7 +78,7 @@ impl Attribution {
         }
     }
 
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Attribution::Matched { .. } | Attribution::Visitor { .. } => "matched",
             Attribution::Expired { .. } => "expired",
@@ -87,7 +87,7 @@ impl Attribution {
     }
 }
 
-/// A click that was looked up by what a sender told, and how that was read.
+/// A click that was looked up by what a sender reported, and how that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundClick {
     pub click: Arc<Click>,
@@ -100,7 +100,7 @@ pub struct Visit {
     pub click: ClickId,
     pub at: Time,
     pub offer: Option<OfferId>,
-    /// See [`crate::domain::click::Passage::is_billable`].
+    /// See [`crate::domain::click::ClickContext::is_billable`].
     pub billable: bool,
 }
 

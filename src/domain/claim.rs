@@ -30,7 +30,7 @@ impl Claim {
     /// The claim of a conversion on its click, where it was reported on a route without a key.
     pub fn of(conversion: &Conversion) -> Option<Claim> {
         let event = conversion.once.as_ref()?;
-        let offer = &conversion.placement.as_ref()?.offer;
+        let offer = &conversion.campaign_ref.as_ref()?.offer;
         Claim::on(offer, event, &conversion.attribution)
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::consent::ConsentRecord;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 use crate::domain::omission::Omissions;
 use crate::domain::time::Time;
 
@@ -57,7 +57,7 @@ impl Trait {
     }
 }
 
-/// The known traits of one customer, as told (not normalised, not hashed).
+/// The known traits of one customer, as reported (not normalized, not hashed).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traits(pub BTreeMap<Trait, String>);
 
@@ -76,7 +76,7 @@ impl Traits {
     }
 }
 
-/// Names and values in the order they came. Names are unique.
+/// Names and values in the order in which they were received. Names are unique.
 pub type Pairs = Vec<(String, String)>;
 
 /// A click as recorded: what the ad platform needs later and the network never knew.
@@ -98,16 +98,16 @@ pub struct Click {
     /// `s1`…`s5` and their like.
     pub sub_ids: Pairs,
     pub customer: Traits,
-    pub passage: Passage,
+    pub context: ClickContext,
 }
 
-/// How a click came by, and what was made of it.
+/// How a click was received by, and what was made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passage {
+pub struct ClickContext {
     pub origin: Origin,
     pub kind: ClickKind,
-    /// The campaign it came by, with its offer and affiliate as they were then.
-    pub placement: Option<Placement>,
+    /// The campaign it was received by, with its offer and affiliate as they were then.
+    pub campaign_ref: Option<CampaignRef>,
     /// The first-party cookie of the browser.
     pub visitor: Option<VisitorId>,
     pub agent: Option<Agent>,
@@ -122,10 +122,10 @@ pub struct Passage {
     pub omitted: Omissions,
 }
 
-/// By which door a click came.
+/// By which endpoint a click came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// An own server told it.
+    /// An own server reported it.
     #[default]
     Api,
     /// A tracking link.
@@ -137,7 +137,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Origin::Api => "api",
             Origin::Link => "link",
@@ -147,12 +147,12 @@ impl Origin {
     }
 }
 
-/// Whether somebody clicked, or a program only looked.
+/// Whether someone clicked, or a program only looked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClickKind {
     #[default]
     Visit,
-    /// A HEAD request: somebody checks the link.
+    /// A HEAD request: someone checks the link.
     Head,
     /// The browser fetched ahead (`Sec-Purpose: prefetch`).
     Prefetch,
@@ -161,7 +161,7 @@ pub enum ClickKind {
 }
 
 impl ClickKind {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             ClickKind::Visit => "visit",
             ClickKind::Head => "head",
@@ -176,7 +176,7 @@ impl ClickKind {
 pub struct Agent {
     /// `desktop`, `mobile`, `tablet`, `tv`, `console`, `bot` or `other`.
     pub device: String,
-    /// Name and version, as far as told: `Windows 10`, `iOS 18`.
+    /// Name and version, as far as reported: `Windows 10`, `iOS 18`.
     pub system: Option<String>,
     /// Name and version: `Chrome 131`.
     pub browser: Option<String>,
@@ -184,7 +184,7 @@ pub struct Agent {
     pub bot: Option<String>,
 }
 
-impl Passage {
+impl ClickContext {
     /// Whether the click counts: for caps, for duplicates and for a visitor's conversions.
     pub fn is_billable(&self) -> bool {
         self.kind == ClickKind::Visit && !self.is_blocked()

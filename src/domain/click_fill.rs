@@ -1,7 +1,7 @@
 //! What a click that is recorded already takes from another report of it: what it lacks, while there is room.
 
 use crate::domain::address;
-use crate::domain::click::{Click, Pairs, Passage, Trait, Traits, find};
+use crate::domain::click::{Click, ClickContext, Pairs, Trait, Traits, find};
 use crate::domain::click_size::ClickSize;
 use crate::domain::landing_url::{cut, up_to};
 use crate::domain::omission::{Omission, OmissionReason};
@@ -11,10 +11,10 @@ impl Click {
     /// that of answers about consent the later one counts. What there is no room for is named.
     /// Says whether anything was taken.
     pub fn fill(&mut self, other: &Click) -> bool {
-        let had = self.passage.omitted.clone();
-        for missing in other.passage.omitted.named() {
+        let had = self.context.omitted.clone();
+        for missing in other.context.omitted.named() {
             if !self.has(&missing.field) {
-                self.passage.omitted.add(missing.clone());
+                self.context.omitted.add(missing.clone());
             }
         }
         let mut room = Room::beside(self);
@@ -30,11 +30,11 @@ impl Click {
         changed |= room.pairs(&mut self.cookies, &other.cookies, "cookies");
         changed |= room.pairs(&mut self.sub_ids, &other.sub_ids, "sub_ids");
         changed |= room.traits(&mut self.customer, &other.customer);
-        changed |= fill_passage(&mut self.passage, &other.passage);
+        changed |= fill_context(&mut self.context, &other.context);
         for missing in room.missing {
-            self.passage.omitted.add(missing);
+            self.context.omitted.add(missing);
         }
-        changed | (self.passage.omitted != had)
+        changed | (self.context.omitted != had)
     }
 
     /// Whether it has what an omission calls so.
@@ -56,7 +56,7 @@ impl Click {
     }
 }
 
-/// The most pairs of each sort up to which a click is filled: its id is no secret, and whoever knows it
+/// The most pairs of each sort up to which a click is filled: its id is no secret, and anyone who knows it
 /// could make it grow.
 const MOST_PAIRS: usize = 64;
 
@@ -74,7 +74,7 @@ impl Room {
 
     /// Whether there is room for so many bytes more; if so, they are taken.
     fn takes(&mut self, bytes: usize) -> bool {
-        // With what stands around each text where it is stored.
+        // With what is around each text where it is stored.
         let left = self.bytes.checked_sub(bytes + 4);
         self.bytes = left.unwrap_or(self.bytes);
         left.is_some()
@@ -138,8 +138,8 @@ impl Room {
     }
 }
 
-fn fill_passage(mine: &mut Passage, other: &Passage) -> bool {
-    let mut changed = fill_one(&mut mine.placement, &other.placement);
+fn fill_context(mine: &mut ClickContext, other: &ClickContext) -> bool {
+    let mut changed = fill_one(&mut mine.campaign_ref, &other.campaign_ref);
     changed |= fill_one(&mut mine.visitor, &other.visitor);
     changed |= fill_one(&mut mine.agent, &other.agent);
     changed |= fill_one(&mut mine.country, &other.country);

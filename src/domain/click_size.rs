@@ -67,12 +67,12 @@ impl Click {
     /// About how many bytes its texts take where they are stored; see [`MOST_BYTES`].
     pub fn text_bytes(&self) -> usize {
         let url = self.landing_url.as_deref().unwrap_or_default();
-        self.bytes_beside_pairs() + self.pair_bytes(if url.len() <= MOST_BYTES { url } else { "" })
+        self.bytes_next_to_pairs() + self.pair_bytes(if url.len() <= MOST_BYTES { url } else { "" })
     }
 
     /// The same, counting what the landing URL holds twice: at least as many, and found at less cost.
     pub fn most_text_bytes(&self) -> usize {
-        self.bytes_beside_pairs() + self.pair_bytes("")
+        self.bytes_next_to_pairs() + self.pair_bytes("")
     }
 
     /// Makes it fit a size. What is cut or left out for it is named.
@@ -100,7 +100,7 @@ impl Click {
         }
     }
 
-    fn bytes_beside_pairs(&self) -> usize {
+    fn bytes_next_to_pairs(&self) -> usize {
         let texts = [&self.landing_url, &self.referrer, &self.user_agent];
         let texts: usize = texts.into_iter().flatten().map(|text| text.len() + 2).sum();
         let customer: usize = self.customer.0.values().map(|value| value.len() + 3).sum();
@@ -136,7 +136,7 @@ impl Click {
     fn cut_landing_url(&mut self, limits: &Limits) {
         let Some(url) = &self.landing_url else { return };
         let sent = url.len();
-        let beside = self.bytes_beside_pairs() + self.pair_bytes("") - sent;
+        let beside = self.bytes_next_to_pairs() + self.pair_bytes("") - sent;
         let most = limits.texts.saturating_sub(beside).max(base_length(url).min(limits.landing_url));
         let kept = cut(url, most).len();
         if kept < sent {
@@ -192,7 +192,7 @@ impl Click {
 
     /// Names what is missing.
     fn omit(&mut self, field: &str, reason: OmissionReason, (sent, kept): (usize, usize)) {
-        self.passage.omitted.add(Omission::new(field, reason, (sent, kept)));
+        self.context.omitted.add(Omission::new(field, reason, (sent, kept)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A conversion, what a postback tells of one, and the history of its changes.
+//! A conversion, what a postback reports of one, and the history of its changes.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,29 +8,29 @@ use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::event::EventName;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
-use crate::domain::offer::{PayoutFrom, Placement};
+use crate::domain::offer::{CampaignRef, PayoutFrom};
 use crate::domain::remark::Remark;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
-/// How a source tells two sales from one told twice.
+/// How a source distinguishes two sales from one that is reported twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Dedup {
     /// The transaction id; where it is absent, click id and event.
     #[default]
     Transaction,
-    /// The click id; where it is absent, the transaction id. At the doors of the network's side, where the
+    /// The click id; where it is absent, the transaction id. At the endpoints of the network's side, where the
     /// offer is named: the click that is found, by its id or by the visitor, once for each event.
     Click,
     /// Every postback is its own conversion.
     Each,
 }
 
-/// The event a postback reports: named by the network, or to be told from the value.
+/// The event a postback reports: named by the network, or to be inferred from the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventClaim {
     Named(EventName),
-    /// No name came: a value above 0 is `positive`, 0 is `zero`, below 0 takes an earlier one back.
+    /// No name was received: a value above 0 is `positive`, 0 is `zero`, below 0 takes an earlier one back.
     ByValue {
         positive: EventName,
         zero: EventName,
@@ -38,15 +38,15 @@ pub enum EventClaim {
 }
 
 impl EventClaim {
-    /// The name that was told; empty where none was.
-    pub fn word(&self) -> &str {
+    /// The name that was reported; empty where none was.
+    pub fn as_str(&self) -> &str {
         match self {
             EventClaim::Named(event) => event.as_str(),
             EventClaim::ByValue { .. } => "",
         }
     }
 
-    /// For doors where nobody names an event: a sale where there is something to pay, else a lead.
+    /// For endpoints where no one names an event: a sale where there is something to pay, else a lead.
     pub fn sale_or_lead() -> EventClaim {
         EventClaim::ByValue { positive: EventName::purchase(), zero: EventName::lead() }
     }
@@ -60,14 +60,14 @@ pub struct Draft {
     /// `None`: as the offer's disposition says, and no news in a repeat.
     pub status: Option<Status>,
     pub transaction_id: Option<String>,
-    /// As it came, decoded once: [`attribution::candidates`] reads it.
+    /// As received, decoded once: [`attribution::candidates`] reads it.
     pub click_id: Option<String>,
     pub item_id: Option<String>,
-    /// What the ad platform is told the event is worth. Always there for [`EventClaim::ByValue`], but
+    /// What is reported to the ad platform as the event's worth. Always there for [`EventClaim::ByValue`], but
     /// where an offer's terms say what it is worth.
     pub value: Option<Money>,
-    /// Of a value below 0, how it came, for a person who must mend it: ``` `price` came as `-5` ```.
-    pub negative_came: Option<String>,
+    /// Of a value below 0, how it was received, for a person who must fix it: ``` `price` was received as `-5` ```.
+    pub negative_received: Option<String>,
     pub payout: Option<Money>,
     pub revenue: Option<Money>,
     pub sale_amount: Option<Money>,
@@ -80,16 +80,16 @@ pub struct Draft {
     pub params: Pairs,
     /// What was left out and why.
     pub note: Option<String>,
-    /// What only the doors of the network's side tell.
+    /// What only the endpoints of the network's side report.
     pub network: NetworkClaim,
 }
 
-/// What a draft of the network's side tells beside: which offer, whose browser, and what is a repeat.
+/// What a draft of the network's side reports in addition: which offer, whose browser, and what is a repeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetworkClaim {
     /// The offer that the caller names. Its click must be of this offer.
     pub offer: Option<OfferId>,
-    /// The browser that told it; asked for its clicks where no usable click id came.
+    /// The browser that reported it; asked for its clicks where no usable click id was received.
     pub visitor: Option<VisitorId>,
     /// What makes two tellings one, whatever else they say: the first wins. `None`: as the source's
     /// dedup mode says.
@@ -114,14 +114,14 @@ pub struct Conversion {
     pub payout: Option<Money>,
     pub revenue: Option<Money>,
     pub sale_amount: Option<Money>,
-    /// When it happened, as told; else when it arrived. Never after `received_at`.
+    /// When it happened, as reported; else when it arrived. Never after `received_at`.
     pub event_time: Time,
     pub received_at: Time,
     pub traits: Traits,
     pub params: Pairs,
     pub history: Vec<Change>,
     /// The offer, and whose click brought it; as it was when it was decided.
-    pub placement: Option<Placement>,
+    pub campaign_ref: Option<CampaignRef>,
     /// Where `payout` comes from. `None` without an offer.
     pub payout_from: Option<PayoutFrom>,
     /// Why it has the status it has, where there is more to say than that the network says so.
@@ -135,7 +135,7 @@ pub struct Conversion {
     pub not_routed: Vec<DestinationId>,
     /// Clicks that might have earned it and did not; the latest first.
     pub considered: Vec<Considered>,
-    /// The status it takes by itself, and when, while it is pending.
+    /// The status it takes automatically, and when, while it is pending.
     pub disposition: Option<(Time, Status)>,
     /// Set where its transaction id had a conversion of another click before.
     pub reuse: Option<Reuse>,
@@ -158,7 +158,7 @@ pub struct Reuse {
 impl Conversion {
     /// What counts for it: the latest of its senders' answers and of those of its click.
     pub fn consent_with(&self, click: Option<&Click>) -> Consent {
-        let clicked = click.map(|click| click.passage.consent).unwrap_or_default();
+        let clicked = click.map(|click| click.context.consent).unwrap_or_default();
         self.consent.latest(clicked).answers()
     }
 
@@ -168,7 +168,7 @@ impl Conversion {
         Conversion { traits: Traits::default(), params: Pairs::new(), ..self.clone() }
     }
 
-    /// The order it belongs to, as the advertiser told it.
+    /// The order it belongs to, as the advertiser reported it.
     pub fn order_id(&self) -> Option<&str> {
         crate::domain::click::find(&self.params, "order_id")
     }
@@ -193,7 +193,7 @@ pub enum Cause {
     Postback(Seq),
     /// The click it waited for arrived.
     Click(ClickId),
-    /// Somebody changed its status. The name of their token, and for whom they act.
+    /// Someone changed its status. The name of their token, and for whom they act.
     Person { name: String, role: Role, note: Option<String> },
     /// The offer's disposition fell due.
     Disposition,
@@ -208,7 +208,7 @@ pub enum Role {
 
 impl Role {
     /// As API and pages write it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Role::Network => "network",
             Role::Advertiser => "advertiser",
@@ -216,8 +216,8 @@ impl Role {
     }
 }
 
-/// A value below 0 that came instead of an event name takes the sale back.
-pub fn told_status(draft: &Draft) -> Option<Status> {
+/// A value below 0 that was received instead of an event name takes the sale back.
+pub fn reported_status(draft: &Draft) -> Option<Status> {
     let taken_back =
         matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(Money::is_below_zero);
     if taken_back { Some(Status::Rejected) } else { draft.status }

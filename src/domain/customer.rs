@@ -8,7 +8,7 @@ use std::fmt;
 pub struct CustomerFormat {
     /// Of which country a phone number is that is written without its country's calling code.
     pub phone_region: Option<PhoneRegion>,
-    /// How dates are written whose day and month cannot be told apart.
+    /// How dates are written whose day and month cannot be distinguished.
     pub birthdate: Option<DateOrder>,
 }
 

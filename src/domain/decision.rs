@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::conversion::told_status;
+use crate::domain::conversion::reported_status;
 use crate::domain::conversion::{Cause, Conversion, Dedup, Draft, EventClaim};
 use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
 use crate::domain::earning::{self, Joined};
@@ -17,7 +17,7 @@ use crate::domain::once::{self, Earlier, Ids, Known, Meant};
 use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -60,7 +60,7 @@ pub struct Arrived {
 
 /// Decides what `draft` is. Errors are only those of the look-ups.
 pub fn decide<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     draft: &Draft,
     arrived: Arrived,
     facts: &F,
@@ -74,7 +74,7 @@ pub fn decide<F: Facts>(
 
 /// Decides a report on a route without a key: see [`Known::earlier`] for what makes it one with another.
 fn decide_keyless<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     (draft, offer): (&Draft, &OfferId),
     arrived: Arrived,
     facts: &F,
@@ -98,7 +98,7 @@ fn decide_keyless<F: Facts>(
 
 /// The first report of a sale on a route without a key. `ids`: `None` where nothing would know it again.
 fn first_keyless<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     (draft, event): (&Draft, EventName),
     (ids, joined): (Option<Ids>, Joined),
     (arrived, facts): (Arrived, &F),
@@ -122,11 +122,11 @@ fn first_keyless<F: Facts>(
 }
 
 fn happened(draft: &Draft, arrived: Arrived) -> Time {
-    draft.event_time.map_or(arrived.at, |told| told.min(arrived.at))
+    draft.event_time.map_or(arrived.at, |reported| reported.min(arrived.at))
 }
 
 fn decide_known<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     draft: &Draft,
     (arrived, dedup): (Arrived, Dedup),
     facts: &F,
@@ -138,7 +138,7 @@ fn decide_known<F: Facts>(
             return again_by_key(rules, *earlier, (draft, note), (arrived, facts));
         }
         Belonging::Known(earlier) => {
-            let again = Again { draft, arrived, note, amounts: identity.amounts };
+            let again = Reprocess { draft, arrived, note, amounts: identity.amounts };
             return repeat(rules, *earlier, again, facts);
         }
         Belonging::Ambiguous(fault) => return Ok(Decision::Quarantine(fault)),
@@ -168,7 +168,7 @@ fn decide_known<F: Facts>(
 /// What a report is of a conversion that has its key: the first one stays as it is, but for a click that it
 /// lacked.
 fn again_by_key<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     earlier: Conversion,
     (draft, note): (&Draft, Option<String>),
     (arrived, facts): (Arrived, &F),
@@ -178,7 +178,7 @@ fn again_by_key<F: Facts>(
         Brought::Unfit(why) => Some(why),
         Brought::Nothing => None,
     };
-    let note = join(told_otherwise(draft, &earlier, note), why_not);
+    let note = join(differing_report(draft, &earlier, note), why_not);
     Ok(Decision::Duplicate { conversion: earlier, note })
 }
 
@@ -209,7 +209,7 @@ enum Brought {
 /// or was too late brings nothing: anyone could name one. Nor does one that would take a sale back that a route
 /// without a key reported: anyone can repeat it there.
 fn with_click<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     earlier: &Conversion,
     draft: &Draft,
     (arrived, facts): (Arrived, &F),
@@ -238,30 +238,35 @@ fn with_click<F: Facts>(
     Ok(Brought::Click(Box::new(now)))
 }
 
-/// What a repeat under a key says otherwise than the first telling, which stands.
-fn told_otherwise(draft: &Draft, earlier: &Conversion, note: Option<String>) -> Option<String> {
+/// What a repeat under a key says otherwise than the first report, which stands.
+fn differing_report(draft: &Draft, earlier: &Conversion, note: Option<String>) -> Option<String> {
     let differs = draft.value.is_some() && draft.value != earlier.value;
-    let kept = differs.then(|| "another value came than the first time; the first telling stands".to_owned());
+    let kept =
+        differs.then(|| "another value was received than the first time; the first report counts".to_owned());
     join(note, kept)
 }
 
 fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
-    let came = draft.negative_came.as_deref().map(|came| format!("{came}: ")).unwrap_or_default();
+    let received_text = draft
+        .negative_received
+        .as_deref()
+        .map(|received_text| format!("{received_text}: "))
+        .unwrap_or_default();
     let unknown = match draft.transaction_id.as_deref() {
         Some(transaction) => {
             format!("no earlier conversion has the transaction id `{}`", shown_id(transaction))
         }
-        None => "no transaction id came that could name an earlier conversion".to_owned(),
+        None => "no transaction id was received that could name an earlier conversion".to_owned(),
     };
     let fault = Fault::new(
-        format!("{came}the value {value} is below 0 and {unknown}"),
+        format!("{received_text}the value {value} is below 0 and {unknown}"),
         "a reversal must name the transaction it takes back; when that sale is received, this postback is \
          reprocessed automatically",
     );
     fault.coded(RejectionCode::UnknownTransaction, Some("transaction_id"))
 }
 
-/// The conversion as it was told. Its id, and what depends on its click and offer, is settled next.
+/// The conversion as it was reported. Its id, and what depends on its click and offer, is settled next.
 fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
     let happened = happened(draft, arrived);
     let event = match &draft.event {
@@ -273,7 +278,7 @@ fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
         seq: arrived.seq,
         source: draft.source.clone(),
         event: event.clone(),
-        status: told_status(draft).unwrap_or(Status::Approved),
+        status: reported_status(draft).unwrap_or(Status::Approved),
         transaction_id: draft.transaction_id.clone(),
         attribution: Attribution::NoClickId,
         item_id: draft.item_id.clone(),
@@ -286,7 +291,7 @@ fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
         traits: draft.traits.clone(),
         params: draft.params.clone(),
         history: Vec::new(),
-        placement: None,
+        campaign_ref: None,
         payout_from: None,
         reason: None,
         remarks: Vec::new(),
@@ -299,8 +304,8 @@ fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
     }
 }
 
-/// Another telling of something known.
-struct Again<'a> {
+/// Another reporting of something known.
+struct Reprocess<'a> {
     draft: &'a Draft,
     arrived: Arrived,
     note: Option<String>,
@@ -308,12 +313,12 @@ struct Again<'a> {
 }
 
 fn repeat<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     earlier: Conversion,
-    again: Again<'_>,
+    again: Reprocess<'_>,
     facts: &F,
 ) -> Result<Decision, F::Error> {
-    let Again { draft, arrived, note, amounts } = again;
+    let Reprocess { draft, arrived, note, amounts } = again;
     let mut now = earlier.clone();
     let mut what = Vec::new();
     let note = join(note, change_status(&mut what, &mut now, draft));
@@ -321,7 +326,7 @@ fn repeat<F: Facts>(
     let both =
         draft.value.is_some_and(Money::is_above_zero) && earlier.value.is_some_and(Money::is_above_zero);
     let note = if amounts == Amounts::FirstWins && both && differs {
-        let kept = "without a transaction id another value cannot be told from a second sale: the first telling's is kept";
+        let kept = "without a transaction id another value cannot be distinguished from a second sale: the first one is kept";
         join(note, Some(kept.to_owned()))
     } else {
         change_amounts(&mut what, &mut now, draft);
@@ -377,32 +382,32 @@ fn change_consent(now: &mut Conversion, draft: &Draft, arrived: Arrived) -> Vec<
 
 fn another_click(had: &Attribution, given: &str) -> Option<String> {
     let had = had.given().filter(|had| canonical_click(had) != canonical_click(given))?;
-    Some(format!("it names another click id, `{given}`, than the first telling, `{had}`; the first is kept"))
+    Some(format!("it names another click id, `{given}`, than the first report, `{had}`; the first is kept"))
 }
 
-/// Takes a status that is told. What was scrubbed here stays so: only a person takes it back.
+/// Takes a status that is reported. What was scrubbed here stays so: only a person takes it back.
 fn change_status(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) -> Option<String> {
-    let told = told_status(draft)?;
-    if now.status == Status::Scrubbed && told != Status::Scrubbed {
-        return Some(format!("it tells `{}`; the conversion is scrubbed and stays so", told.word()));
+    let reported = reported_status(draft)?;
+    if now.status == Status::Scrubbed && reported != Status::Scrubbed {
+        return Some(format!("it reports `{}`; the conversion is scrubbed and stays so", reported.as_str()));
     }
-    if now.status != told {
+    if now.status != reported {
         now.disposition = None;
         now.reason = None;
     }
-    change(what, "status", &mut now.status, told, Status::word);
+    change(what, "status", &mut now.status, reported, Status::as_str);
     None
 }
 
 fn change_amounts(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) {
-    for (name, mine, told) in [
+    for (name, mine, reported) in [
         ("value", &mut now.value, draft.value),
         ("payout", &mut now.payout, draft.payout),
         ("revenue", &mut now.revenue, draft.revenue),
         ("sale_amount", &mut now.sale_amount, draft.sale_amount),
     ] {
-        if told.is_some() {
-            change(what, name, mine, told, |money| money.map_or("none".to_owned(), |m| m.to_string()));
+        if reported.is_some() {
+            change(what, name, mine, reported, |money| money.map_or("none".to_owned(), |m| m.to_string()));
         }
     }
 }
@@ -411,12 +416,12 @@ fn change<T: PartialEq + Copy, S: fmt::Display>(
     what: &mut Vec<String>,
     name: &str,
     mine: &mut T,
-    told: T,
+    reported: T,
     word: impl Fn(T) -> S,
 ) {
-    if *mine != told {
-        what.push(format!("{name}: {} → {}", word(*mine), word(told)));
-        *mine = told;
+    if *mine != reported {
+        what.push(format!("{name}: {} → {}", word(*mine), word(reported)));
+        *mine = reported;
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Reused {
 pub enum Amounts {
     /// The same sale, worth something else now.
     Change,
-    /// Perhaps another sale of the same visitor; only the click id tells them apart, and it cannot:
+    /// Perhaps another sale of the same visitor; only the click id distinguish them, and it cannot:
     /// the first wins.
     FirstWins,
 }
@@ -84,7 +84,7 @@ impl Identity {
                 new(text, Kind::Single, Amounts::Change)
             }
             (_, None, None) => {
-                let note = "neither a transaction id nor a click id came: a repeat of this postback would count again";
+                let note = "neither a transaction id nor a click id was received: a repeat of this postback would count again";
                 Identity {
                     note: Some(note.to_owned()),
                     ..new(format!("each:{seq}"), Kind::Each, Amounts::Change)
@@ -172,7 +172,7 @@ fn click_named(conversion: &Conversion) -> Option<String> {
     given.or_else(|| attribution.click().map(|click| click.as_str().to_owned()))
 }
 
-/// Whether it takes back whatever else is known: by its status, or by a value below 0 that tells the event.
+/// Whether it takes back whatever else is known: by its status, or by a value below 0 that reports the event.
 fn takes_back_for_sure(draft: &Draft) -> bool {
     let by_status = matches!(draft.status, Some(Status::Rejected | Status::Scrubbed));
     let by_value = matches!(draft.event, EventClaim::ByValue { .. })
@@ -180,7 +180,7 @@ fn takes_back_for_sure(draft: &Draft) -> bool {
     by_status || by_value
 }
 
-/// The event that a report names, or that its value tells.
+/// The event that a report names, or that its value reports.
 fn reported_event(draft: &Draft) -> &EventName {
     match &draft.event {
         EventClaim::Named(name) => name,
@@ -289,7 +289,7 @@ impl<'a> Siblings<'a> {
         }
     }
 
-    /// What a report that takes nothing back is to these: one of them told again, or another one.
+    /// What a report that takes nothing back is to these: one of them reported again, or another one.
     fn repeat<F: Facts>(
         &self,
         identity: &Identity,
@@ -334,7 +334,7 @@ impl<'a> Siblings<'a> {
     ) -> Result<Option<Conversion>, F::Error> {
         let Some(given) = draft.click_id.as_deref() else { return Ok(None) };
         let click = facts.click(given)?;
-        let Some(visitor) = click.as_ref().and_then(|found| found.click.passage.visitor.as_ref()) else {
+        let Some(visitor) = click.as_ref().and_then(|found| found.click.context.visitor.as_ref()) else {
             return Ok(None);
         };
         // A constant id asks this of every sale, and has to stay as fast as any other.
@@ -342,7 +342,7 @@ impl<'a> Siblings<'a> {
         for one in self.some(if are_few { MOST_READ } else { ENDS }, facts)? {
             let Some(click) = one.attribution.click() else { continue };
             let found = facts.click(click.as_str())?;
-            if found.is_some_and(|found| found.click.passage.visitor.as_ref() == Some(visitor)) {
+            if found.is_some_and(|found| found.click.context.visitor.as_ref() == Some(visitor)) {
                 return Ok(Some(one));
             }
         }
@@ -403,7 +403,7 @@ fn of_another_item(draft: &Draft, some: &[Conversion]) -> Fault {
     Fault::new(reason, hint).coded(RejectionCode::AmbiguousTransaction, Some("transaction_id"))
 }
 
-/// The conversions with what tells them apart, the first ones and how many more there are.
+/// The conversions with what distinguish them, the first ones and how many more there are.
 fn listed(some: &[Conversion], count: u32) -> String {
     let mut list = String::new();
     for conversion in some {

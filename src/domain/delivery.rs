@@ -24,19 +24,21 @@ impl Delivery {
     }
 
     /// Whether the destination knows the conversion by this delivery, or may know it.
-    pub fn has_told(&self) -> bool {
+    pub fn has_reported(&self) -> bool {
         matches!(self.state, DeliveryState::Delivered { .. } | DeliveryState::Dead { .. })
     }
 }
 
-/// Whether the destination of `delivery` was told the conversion on an earlier occasion.
-pub fn told_before(all: &[Delivery], delivery: &Delivery) -> bool {
+/// Whether the destination of `delivery` was sent the conversion on an earlier occasion.
+pub fn sent_before(all: &[Delivery], delivery: &Delivery) -> bool {
     all.iter().any(|other| {
-        other.destination == delivery.destination && other.occasion < delivery.occasion && other.has_told()
+        other.destination == delivery.destination
+            && other.occasion < delivery.occasion
+            && other.has_reported()
     })
 }
 
-/// Where a delivery stands. It ends only as delivered, dead or skipped.
+/// The state of a delivery. It ends only as delivered, dead or skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeliveryState {
     /// Waits for its click; skipped when the click has not come by `until`.
@@ -101,7 +103,7 @@ impl SkipCode {
 }
 
 impl DeliveryState {
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             DeliveryState::Held { .. } => "held",
             DeliveryState::Waiting { .. } => "waiting",
@@ -162,7 +164,7 @@ pub struct SentRequest {
     pub body: String,
 }
 
-/// What came back, before anybody judged it.
+/// What was received back, before anyone classified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     Answer(Answer),
@@ -198,7 +200,7 @@ impl Answer {
 
 /// What a reply means to the delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Judgement {
+pub enum ReplyVerdict {
     Delivered {
         warnings: Vec<String>,
     },
@@ -223,19 +225,19 @@ pub enum Judgement {
     },
 }
 
-impl Judgement {
-    pub fn word(&self) -> &'static str {
+impl ReplyVerdict {
+    pub fn as_str(&self) -> &'static str {
         match self {
-            Judgement::Delivered { .. } => "delivered",
-            Judgement::Retry { .. } => "retry",
-            Judgement::Dead { .. } => "dead",
-            Judgement::Park { .. } => "park",
-            Judgement::Skipped { .. } => "skipped",
+            ReplyVerdict::Delivered { .. } => "delivered",
+            ReplyVerdict::Retry { .. } => "retry",
+            ReplyVerdict::Dead { .. } => "dead",
+            ReplyVerdict::Park { .. } => "park",
+            ReplyVerdict::Skipped { .. } => "skipped",
         }
     }
 }
 
-/// One try at a delivery, kept for good.
+/// One try at a delivery, kept permanently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     pub at: Time,
@@ -243,7 +245,7 @@ pub struct Attempt {
     /// Absent when nothing left: skipped, or the payload could not be made.
     pub request: Option<SentRequest>,
     pub answer: Option<Answer>,
-    pub judgement: Judgement,
+    pub verdict: ReplyVerdict,
     /// What of the conversion is not in the request, or is otherwise in it.
     pub remarks: Vec<Remark>,
 }
@@ -257,13 +259,13 @@ pub enum RetryRefused {
     Delivered,
     #[error("the event is older than the platform takes")]
     TooOld,
-    #[error("another delivery tells the destination the same event; sending this one too would count twice")]
+    #[error("another delivery sends the destination the same event; sending this one too would count twice")]
     Superseded,
 }
 
 /// How one destination is doing, for people to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneState {
+pub struct DestinationState {
     pub destination: DestinationId,
     /// Since when and why the destination's queue waits: its account was refused.
     pub parked: Option<(Time, String)>,

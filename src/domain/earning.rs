@@ -6,17 +6,17 @@ use std::sync::Arc;
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
 use crate::domain::built_in;
 use crate::domain::click::{Click, Trait};
-use crate::domain::conversion::told_status;
+use crate::domain::conversion::reported_status;
 use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim};
 use crate::domain::facts::Facts;
 use crate::domain::filter_verdict::FilterMode;
 use crate::domain::history::push_change;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
-use crate::domain::offer::{self, Offer, OfferStatus, Payout, PayoutFrom, Placement};
+use crate::domain::offer::{self, CampaignRef, Offer, OfferStatus, Payout, PayoutFrom};
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::status_move::is_taken_back;
 use crate::domain::suppression::{SuppressedKind, Traces};
@@ -37,7 +37,7 @@ pub struct Joined {
 /// The outer ones are the look-ups'; the inner is the caller's fault: a click of another offer, or none
 /// where one is needed.
 pub fn join_click<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     draft: &Draft,
     at: Time,
     facts: &F,
@@ -81,7 +81,7 @@ pub fn join_click<F: Facts>(
 pub fn misplaced(draft: &Draft, found: &FoundClick) -> Option<Fault> {
     let given = draft.click_id.as_deref()?;
     let wanted = draft.network.offer.as_ref()?;
-    let placed = &found.click.passage.placement.as_ref()?.offer;
+    let placed = &found.click.context.campaign_ref.as_ref()?.offer;
     (placed != wanted).then(|| of_another_offer(given, placed, wanted))
 }
 
@@ -92,14 +92,14 @@ fn unmatched(given: Option<&str>) -> Joined {
 }
 
 fn by_click_id(
-    rules: &Rulebook,
+    rules: &Ruleset,
     wanted: Option<&OfferId>,
     given: &str,
     found: FoundClick,
     at: Time,
 ) -> Joined {
     let FoundClick { click, reading } = found;
-    let offer = click.passage.placement.as_ref().map(|placed| &placed.offer).or(wanted);
+    let offer = click.context.campaign_ref.as_ref().map(|placed| &placed.offer).or(wanted);
     let over = offer.and_then(|id| rules.offer(id)).is_some_and(|offer| !offer.is_in_session(click.at, at));
     let (given, id) = (given.to_owned(), click.id.clone());
     let attribution = if over {
@@ -113,32 +113,32 @@ fn by_click_id(
 fn of_another_offer(given: &str, placed: &OfferId, wanted: &OfferId) -> Fault {
     Fault::new(
         format!("the click `{given}` is of the offer {placed}, not of {wanted}"),
-        "tell the conversion with the offer id of its own click",
+        "report the conversion with the offer id of its own click",
     )
 }
 
 fn no_such_click(given: Option<&str>) -> Fault {
     let what = match given {
         Some(given) => format!("no click with the id `{given}` is recorded"),
-        None => "no click id came".to_owned(),
+        None => "no click id was received".to_owned(),
     };
     Fault::new(what, "pass back the click id that the offer's URL carried when the visitor arrived")
 }
 
-/// Completes a new conversion: whose it is, what it pays, what it is called and how it stands.
+/// Completes a new conversion: whose it is, what it pays, what it is called and its status.
 ///
 /// # Errors
 /// Only those of the look-ups.
 pub fn settle<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &mut Conversion,
     draft: &Draft,
     joined: Joined,
     facts: &F,
 ) -> Result<(), F::Error> {
-    let told_offer = draft.network.offer.clone().map(Placement::of_offer);
-    let placed = joined.click.as_ref().and_then(|click| click.passage.placement.clone());
-    conversion.placement = placed.or(told_offer);
+    let reported_offer = draft.network.offer.clone().map(CampaignRef::of_offer);
+    let placed = joined.click.as_ref().and_then(|click| click.context.campaign_ref.clone());
+    conversion.campaign_ref = placed.or(reported_offer);
     conversion.attribution = joined.attribution;
     conversion.considered = joined.considered;
     disbelieve(rules, conversion);
@@ -153,18 +153,18 @@ pub fn settle<F: Facts>(
         let event = if conversion.value.is_some_and(Money::is_above_zero) { positive } else { zero };
         conversion.event = event.clone();
     }
-    if told_status(draft).is_none()
+    if reported_status(draft).is_none()
         && let Some(offer) = &offer
     {
         dispose(conversion, offer);
     }
-    let own_door = draft.network.offer.is_some();
-    screen(rules, conversion, joined.click.as_deref(), own_door, facts)
+    let own_endpoint = draft.network.offer.is_some();
+    screen(rules, conversion, joined.click.as_deref(), own_endpoint, facts)
 }
 
 /// Of an offer's sale a page's word for the price counts only where the offer says so.
-fn disbelieve(rules: &Rulebook, conversion: &mut Conversion) {
-    let Some(placed) = &conversion.placement else { return };
+fn disbelieve(rules: &Ruleset, conversion: &mut Conversion) {
+    let Some(placed) = &conversion.campaign_ref else { return };
     let believed = rules.offer(&placed.offer).is_some_and(|offer| offer.accept_pixel_value);
     if conversion.source.as_str() == built_in::TAG && !believed && conversion.value.take().is_some() {
         let why = "its value does not count: the offer takes no prices from pages (`accept_pixel_value`)";
@@ -173,13 +173,13 @@ fn disbelieve(rules: &Rulebook, conversion: &mut Conversion) {
 }
 
 /// The offer's terms, where the conversion is one that earns: events of the tag are not.
-fn offer_of<'a>(rules: &'a Rulebook, conversion: &Conversion) -> Option<&'a Arc<Offer>> {
+fn offer_of<'a>(rules: &'a Ruleset, conversion: &Conversion) -> Option<&'a Arc<Offer>> {
     let earns = conversion.source.as_str() != built_in::TAG;
-    conversion.placement.as_ref().filter(|_| earns).and_then(|placed| rules.offer(&placed.offer))
+    conversion.campaign_ref.as_ref().filter(|_| earns).and_then(|placed| rules.offer(&placed.offer))
 }
 
-/// What the advertiser pays, and what the affiliate earns whose click it was: where nobody's is known,
-/// only what the caller told is paid.
+/// What the advertiser pays, and what the affiliate earns whose click it was: where no one's is known,
+/// only what the caller reported is paid.
 fn price(conversion: &mut Conversion, offer: &Offer) {
     if conversion.revenue.is_none() {
         conversion.revenue = offer.revenue.map(|amount| Money::new(amount, offer.currency));
@@ -207,7 +207,7 @@ fn remark_on_share(conversion: &mut Conversion, offer: &Offer, sale: Option<Mone
 
 /// Whether some affiliate's click earned it.
 fn is_brought(conversion: &Conversion) -> bool {
-    conversion.placement.as_ref().is_some_and(|placed| placed.affiliate.is_some())
+    conversion.campaign_ref.as_ref().is_some_and(|placed| placed.affiliate.is_some())
 }
 
 fn dispose(conversion: &mut Conversion, offer: &Offer) {
@@ -223,23 +223,24 @@ fn dispose(conversion: &mut Conversion, offer: &Offer) {
 
 /// Scrubs what may not convert, with the reason.
 fn screen<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &mut Conversion,
     click: Option<&Click>,
-    own_door: bool,
+    own_endpoint: bool,
     facts: &F,
 ) -> Result<(), F::Error> {
     let offer = offer_of(rules, conversion).cloned();
     let mut reason = too_late(conversion, click, offer.as_deref());
     if reason.is_none() {
         let listed = facts.suppressed(&traces(conversion, click))?;
-        reason = listed
-            .map(|listed| format!("its {} is on the suppression list `{}`", listed.kind.word(), listed.list));
+        reason = listed.map(|listed| {
+            format!("its {} is on the suppression list `{}`", listed.kind.as_str(), listed.list)
+        });
     }
     if let Some(offer) =
-        offer.as_ref().filter(|offer| reason.is_none() && own_door && offer.status != OfferStatus::Active)
+        offer.as_ref().filter(|offer| reason.is_none() && own_endpoint && offer.status != OfferStatus::Active)
     {
-        reason = Some(format!("the offer is {}", offer.status.word()));
+        reason = Some(format!("the offer is {}", offer.status.as_str()));
     }
     if let Some((offer, cap)) =
         offer.as_ref().and_then(|offer| Some((offer, offer.caps.conversions_per_day?)))
@@ -289,17 +290,17 @@ fn traces(conversion: &Conversion, click: Option<&Click>) -> Traces {
     traces
 }
 
-/// After a repeat: a payout that it told is the told one from now on; otherwise the offer's percentage is
-/// taken of what the sale is worth now. Answers what became of the payout, if it is not what was told.
+/// After a repeat: a payout that it reported is the reported one from now on; otherwise the offer's percentage is
+/// taken of what the sale is worth now. Answers what became of the payout, if it is not what was reported.
 pub fn reprice(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &mut Conversion,
     draft: &Draft,
     before: &Conversion,
 ) -> Option<String> {
     let offer = offer_of(rules, conversion).cloned()?;
     if draft.payout.is_some() {
-        conversion.payout_from = Some(PayoutFrom::Told);
+        conversion.payout_from = Some(PayoutFrom::Caller);
         remark_on_share(conversion, &offer, None);
         return None;
     }
@@ -310,7 +311,7 @@ pub fn reprice(
     let sale = |conversion: &Conversion| conversion.sale_amount.or(conversion.value);
     let is_share = matches!(conversion.payout_from, None | Some(PayoutFrom::Percent));
     let worth = sale(conversion).filter(|now| is_share && Some(*now) != sale(before));
-    // A sale that is taken back keeps what it paid: its status says that nobody is paid.
+    // A sale that is taken back keeps what it paid: its status says that no one is paid.
     let worth = worth.filter(|now| now.amount.is_zero() || now.is_above_zero())?;
     let (payout, from) = offer::effective_payout(&offer, None, Some(worth))?;
     remark_on_share(conversion, &offer, Some(worth));
@@ -322,22 +323,22 @@ pub fn reprice(
     Some(format!("payout: {had} → {payout}"))
 }
 
-/// Joins a conversion that was without a click to one that came later: with it comes the offer. Answers
+/// Joins a conversion that was without a click to one that was received later: with it comes the offer. Answers
 /// what became of the status.
 ///
 /// # Errors
 /// Only those of the look-ups.
 pub fn rejoin<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &mut Conversion,
     joined: Joined,
     facts: &F,
 ) -> Result<Option<String>, F::Error> {
     let before = conversion.status;
     conversion.attribution = joined.attribution;
-    let placed = joined.click.as_ref().and_then(|click| click.passage.placement.clone());
+    let placed = joined.click.as_ref().and_then(|click| click.context.campaign_ref.clone());
     if placed.is_some() {
-        conversion.placement = placed;
+        conversion.campaign_ref = placed;
     }
     disbelieve(rules, conversion);
     if conversion.payout_from.is_none()
@@ -350,7 +351,7 @@ pub fn rejoin<F: Facts>(
     }
     screen(rules, conversion, joined.click.as_deref(), false, facts)?;
     let now = conversion.status;
-    Ok((now != before).then(|| format!("status: {} → {}", before.word(), now.word())))
+    Ok((now != before).then(|| format!("status: {} → {}", before.as_str(), now.as_str())))
 }
 
 /// Joins the click that a conversion waited for. `None` when it is matched already or waits for
@@ -360,7 +361,7 @@ pub fn rejoin<F: Facts>(
 /// # Errors
 /// Only those of the look-ups.
 pub fn matched_by<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &Conversion,
     click: &Arc<Click>,
     at: Time,
@@ -369,16 +370,16 @@ pub fn matched_by<F: Facts>(
     let Attribution::Unmatched { given } = &conversion.attribution else { return Ok(None) };
     let reading = attribution::candidates(given).into_iter().find(|(id, _)| *id == click.id);
     let Some((_, reading)) = reading else { return Ok(None) };
-    let wanted = conversion.placement.as_ref().map(|placed| placed.offer.clone());
-    let placed = click.passage.placement.as_ref().map(|placed| &placed.offer);
+    let wanted = conversion.campaign_ref.as_ref().map(|placed| placed.offer.clone());
+    let placed = click.context.campaign_ref.as_ref().map(|placed| &placed.offer);
     if let Some((placed, wanted)) = placed.zip(wanted.as_ref()).filter(|(placed, wanted)| placed != wanted) {
         let reason = of_another_offer(given, placed, wanted).reason;
-        return Ok(told_why_not(conversion, click, at, reason));
+        return Ok(why_not(conversion, click, at, reason));
     }
     let mut now = conversion.clone();
     let found = FoundClick { click: Arc::clone(click), reading };
     let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
-    let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.word())];
+    let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.as_str())];
     what.extend(rejoin(rules, &mut now, joined, facts)?);
     if now.value != conversion.value {
         what.extend(conversion.value.map(|value| format!("value: {value} → none")));
@@ -388,7 +389,7 @@ pub fn matched_by<F: Facts>(
 }
 
 /// A conversion whose click came and cannot earn it: it says so, once, and stays as it was.
-fn told_why_not(conversion: &Conversion, click: &Click, at: Time, reason: String) -> Option<Conversion> {
+fn why_not(conversion: &Conversion, click: &Click, at: Time, reason: String) -> Option<Conversion> {
     if conversion.reason.as_ref() == Some(&reason) {
         return None;
     }

@@ -31,7 +31,7 @@ impl EventName {
     }
 
     /// 1–64 characters without control characters. A standard name is known whatever its case,
-    /// `_`, `-` and spaces; any other text is a custom event, kept as told.
+    /// `_`, `-` and spaces; any other text is a custom event, kept as reported.
     pub fn parse(text: &str) -> Option<EventName> {
         let text = text.trim();
         let sane = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);

@@ -53,7 +53,7 @@ pub trait Facts {
         Ok(0)
     }
 
-    /// The suppression list that one of these traces stands on.
+    /// The suppression list that one of these traces is on.
     fn suppressed(&self, _traces: &Traces) -> Result<Option<Listed>, Self::Error> {
         Ok(None)
     }

@@ -6,7 +6,7 @@ use crate::domain::ids::ClickId;
 use crate::domain::landing_url::up_to;
 use crate::domain::offer::{Offer, OfferStatus};
 
-/// By what two clicks are told to be one visitor's.
+/// By what two clicks are known to be one visitor's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DuplicateBy {
     /// The first-party visitor cookie.
@@ -73,13 +73,13 @@ pub struct ClickFacts {
 pub const NO_REFERRER: &str = "(none)";
 
 /// What every configured filter says of a click on an offer, in the order of [`Filter`].
-pub fn judge(
+pub fn classify(
     rules: &FilterRules,
     offer: Option<&Offer>,
     click: &Click,
     facts: &ClickFacts,
 ) -> Vec<FilterVerdict> {
-    let agent = click.passage.agent.as_ref();
+    let agent = click.context.agent.as_ref();
     let mut verdicts = Vec::new();
     let mut add = |filter, mode, hit| verdicts.push(FilterVerdict { filter, mode, hit });
     if let Some(rule) = &rules.duplicate {
@@ -95,7 +95,7 @@ pub fn judge(
         let bot = agent.and_then(|agent| agent.bot.as_deref());
         add(Filter::Bot, mode, bot.map(|bot| format!("the user agent is of a bot: {bot}")));
     }
-    if let (Some(rule), Some(country)) = (&rules.country, click.passage.country.as_deref()) {
+    if let (Some(rule), Some(country)) = (&rules.country, click.context.country.as_deref()) {
         add(
             Filter::Country,
             rule.mode,
@@ -119,7 +119,7 @@ pub fn judge(
         add(Filter::Cap, rules.cap, hit);
     }
     if let Some(status) = offer.map(|offer| offer.status).filter(|status| *status != OfferStatus::Active) {
-        add(Filter::OfferStatus, FilterMode::Enforce, Some(format!("the offer is {}", status.word())));
+        add(Filter::OfferStatus, FilterMode::Enforce, Some(format!("the offer is {}", status.as_str())));
     }
     verdicts
 }

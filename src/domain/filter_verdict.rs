@@ -18,7 +18,7 @@ pub enum Filter {
 }
 
 impl Filter {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Filter::Duplicate => "duplicate",
             Filter::Bot => "bot",
@@ -41,7 +41,7 @@ pub enum FilterMode {
 }
 
 impl FilterMode {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             FilterMode::Observe => "observe",
             FilterMode::Enforce => "enforce",

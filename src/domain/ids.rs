@@ -137,7 +137,7 @@ config_id!(
     CreativeId
 );
 
-/// Who a browser says it is, by a first-party cookie that was minted here. It names nobody.
+/// Who a browser says it is, by a first-party cookie that was minted here. It names no one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct VisitorId(String);
 
@@ -195,7 +195,7 @@ impl fmt::Display for Seq {
     }
 }
 
-/// Derived from (source, event, identity): the same sale has the same id, however often it is told.
+/// Derived from (source, event, identity): the same sale has the same id, however often it is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversionId([u8; 16]);
 
@@ -213,7 +213,7 @@ impl ConversionId {
         ConversionId(digest(&["conversion", source.as_str(), event, identity, "click", click]))
     }
 
-    /// For a sale whose identity says all, whatever its event is called: the doors of the network's side.
+    /// For a sale whose identity says all, whatever its event is called: the endpoints of the network's side.
     pub fn derive_keyed(source: &SourceId, key: &str) -> ConversionId {
         ConversionId(digest(&["conversion", source.as_str(), "", "key", key]))
     }
@@ -237,7 +237,7 @@ impl ConversionId {
     }
 }
 
-/// What a platform is told so that it counts an event once.
+/// What a platform gets so that it counts an event once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId([u8; 16]);
 

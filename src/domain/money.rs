@@ -1,4 +1,4 @@
-//! Money: a decimal and a currency, from end to end. Never a float, never a currency nobody chose.
+//! Money: a decimal and a currency, from end to end. Never a float, never a currency no one chose.
 
 use std::fmt;
 
@@ -84,7 +84,7 @@ impl fmt::Display for Currency {
     }
 }
 
-/// An amount in a currency. Equality is of numbers: 7 USD is 7.00 USD. The digits told are kept.
+/// An amount in a currency. Equality is of numbers: 7 USD is 7.00 USD. The digits reported are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
     pub amount: Decimal,
@@ -132,7 +132,7 @@ pub enum DecimalMark {
 /// Parses a plain decimal: an optional sign, digits, at most one decimal mark. No grouping, no
 /// exponent, no currency sign: what is not plainly a number is for a person to look at.
 ///
-/// Keeps the digits as they came (`7.00` stays `7.00`); at most 28 significant digits. A zero has no sign.
+/// Keeps the digits as they were received (`7.00` stays `7.00`); at most 28 significant digits. A zero has no sign.
 pub fn parse_decimal(text: &str, mark: DecimalMark) -> Option<Decimal> {
     let text = trim(text);
     let mark = match mark {

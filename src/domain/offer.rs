@@ -14,7 +14,7 @@ use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 pub struct Offer {
     pub id: OfferId,
     pub advertiser: Option<AdvertiserId>,
-    /// Of payout and revenue, and of every amount that a caller tells without one.
+    /// Of payout and revenue, and of every amount that a caller reports without one.
     pub currency: Currency,
     /// To the affiliate, per conversion.
     pub payout: Option<Payout>,
@@ -24,7 +24,7 @@ pub struct Offer {
     pub caps: Caps,
     /// How long after a click its id converts.
     pub session_hours: u32,
-    /// How long a visitor's click counts where no click id is told.
+    /// How long a visitor's click counts where no click id is reported.
     pub click_cookie_days: u32,
     pub model: Model,
     pub disposition: Disposition,
@@ -63,7 +63,7 @@ pub enum Payout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayoutFrom {
     /// The postback or the API call named it.
-    Told,
+    Caller,
     /// The offer's percentage of the sale.
     Percent,
     /// The offer's fixed payout.
@@ -74,7 +74,7 @@ impl PayoutFrom {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
-            PayoutFrom::Told => "caller",
+            PayoutFrom::Caller => "caller",
             PayoutFrom::Percent => "offer_percent",
             PayoutFrom::Fixed => "offer_fixed",
         }
@@ -83,22 +83,22 @@ impl PayoutFrom {
     /// For people.
     pub fn sentence(self) -> &'static str {
         match self {
-            PayoutFrom::Told => "reported by the caller",
+            PayoutFrom::Caller => "reported by the caller",
             PayoutFrom::Percent => "the offer's percentage of the sale",
             PayoutFrom::Fixed => "the offer's fixed payout",
         }
     }
 }
 
-/// The payout that counts, and why: told, else the offer's percentage of `sale`, rounded to what can be
+/// The payout that counts, and why: reported, else the offer's percentage of `sale`, rounded to what can be
 /// paid, else its fixed one.
 pub fn effective_payout(
     offer: &Offer,
-    told: Option<Money>,
+    reported: Option<Money>,
     sale: Option<Money>,
 ) -> Option<(Money, PayoutFrom)> {
-    if let Some(told) = told {
-        return Some((told, PayoutFrom::Told));
+    if let Some(reported) = reported {
+        return Some((reported, PayoutFrom::Caller));
     }
     match offer.payout? {
         Payout::Fixed(amount) => Some((Money::new(amount, offer.currency), PayoutFrom::Fixed)),
@@ -121,7 +121,7 @@ pub enum OfferStatus {
 impl OfferStatus {
     pub const ALL: [OfferStatus; 3] = [OfferStatus::Active, OfferStatus::Paused, OfferStatus::Expired];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             OfferStatus::Active => "active",
             OfferStatus::Paused => "paused",
@@ -157,13 +157,13 @@ pub struct Campaign {
 
 impl Campaign {
     /// Where a click belongs that names no creative.
-    pub fn placement(&self) -> Placement {
-        self.placement_of(self.creatives.first())
+    pub fn campaign_ref(&self) -> CampaignRef {
+        self.campaign_ref_of(self.creatives.first())
     }
 
     /// Where a click on one of its creatives belongs.
-    pub fn placement_of(&self, creative: Option<&CreativeId>) -> Placement {
-        Placement {
+    pub fn campaign_ref_of(&self, creative: Option<&CreativeId>) -> CampaignRef {
+        CampaignRef {
             offer: self.offer.clone(),
             campaign: Some(self.id.clone()),
             affiliate: Some(self.affiliate.clone()),
@@ -174,18 +174,18 @@ impl Campaign {
 
 /// Which offer a click or conversion belongs to, and who brought it. Kept as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placement {
+pub struct CampaignRef {
     pub offer: OfferId,
-    /// Absent where nobody's click is known: a pixel names only the offer.
+    /// Absent where no one's click is known: a pixel names only the offer.
     pub campaign: Option<CampaignId>,
     pub affiliate: Option<AffiliateId>,
     pub creative: Option<CreativeId>,
 }
 
-impl Placement {
+impl CampaignRef {
     /// An offer alone, without who brought it.
-    pub fn of_offer(offer: OfferId) -> Placement {
-        Placement { offer, campaign: None, affiliate: None, creative: None }
+    pub fn of_offer(offer: OfferId) -> CampaignRef {
+        CampaignRef { offer, campaign: None, affiliate: None, creative: None }
     }
 }
 
@@ -194,7 +194,7 @@ pub fn day_of(time: Time) -> i64 {
     time.as_millis().div_euclid(DAY_MS)
 }
 
-/// Which of a visitor's clicks earns, where no click id is told.
+/// Which of a visitor's clicks earns, where no click id is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Model {
     LastTouch,
@@ -202,7 +202,7 @@ pub enum Model {
 }
 
 impl Model {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Model::LastTouch => "last_touch",
             Model::FirstTouch => "first_touch",

@@ -13,7 +13,7 @@ use crate::domain::postback::Fault;
 use crate::domain::rejection::RejectionCode;
 use crate::domain::remark::Remark;
 use crate::domain::reports::FurtherSales;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 
 /// How many further sales of one click, offer and event wait for a person at a time. Anyone who has seen the
@@ -37,12 +37,12 @@ impl Meant {
             EventClaim::Named(event) => return Meant { event: event.clone(), before: None },
             EventClaim::ByValue { positive, zero } => (positive.clone(), zero.clone()),
         };
-        let told = draft.value.or(draft.revenue).map(|money| money.amount);
+        let reported = draft.value.or(draft.revenue).map(|money| money.amount);
         let terms = || {
             let fixed = |payout| if let Payout::Fixed(amount) = payout { Some(amount) } else { None };
             offer.and_then(|offer| offer.revenue.or_else(|| offer.payout.and_then(fixed)))
         };
-        match told.or_else(terms).is_some_and(|amount| amount > Decimal::ZERO) {
+        match reported.or_else(terms).is_some_and(|amount| amount > Decimal::ZERO) {
             true => Meant { event: positive, before: draft.transaction_id.is_some().then_some(zero) },
             false => Meant { event: zero, before: Some(positive) },
         }
@@ -162,7 +162,7 @@ fn answers(conversion: &Conversion, click: &str) -> bool {
 /// # Errors
 /// The outer ones are the look-ups'; the inner says that as many wait as may.
 pub fn hold_further<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &mut Conversion,
     facts: &F,
 ) -> Result<Result<(), Fault>, F::Error> {
@@ -181,7 +181,7 @@ pub fn hold_further<F: Facts>(
 
 /// The conversion's claim on its click, and the other one that counts for it, where one does.
 fn first_of_claim<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     conversion: &Conversion,
     facts: &F,
 ) -> Result<Option<(Claim, Conversion)>, F::Error> {
@@ -200,7 +200,7 @@ fn first_of_claim<F: Facts>(
 /// # Errors
 /// Only those of the look-ups.
 pub fn taken_click<F: Facts>(
-    rules: &Rulebook,
+    rules: &Ruleset,
     joined: &Conversion,
     facts: &F,
 ) -> Result<Option<String>, F::Error> {
@@ -213,7 +213,7 @@ pub fn taken_click<F: Facts>(
     }))
 }
 
-/// It is said to whoever reported it, who must not hear which sale was the first.
+/// It is said to anyone who reported it, who must not hear which sale was the first.
 fn too_many_wait() -> Fault {
     let what =
         format!("{MOST_WAITING} further sales of its click, offer and event wait for a person already");

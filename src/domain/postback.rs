@@ -1,4 +1,4 @@
-//! A request from a network as it came, and what became of it. Every one leaves a record.
+//! A request from a network as it was received, and what became of it. Every one leaves a record.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::domain::rejection::RejectionCode;
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
 
-/// The bytes that arrived, before anybody understood them. Secrets are masked: the first path
+/// The bytes that arrived, before anyone understood them. Secrets are masked: the first path
 /// segment and the value of `api_key`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRequest {
@@ -172,7 +172,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Verdict::Accepted { .. } => "accepted",
             Verdict::Updated { .. } => "updated",

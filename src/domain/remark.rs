@@ -11,7 +11,7 @@ use crate::domain::money::Money;
 pub enum Remark {
     /// The conversion has a value for the field that could not be used, so the request was made without it.
     ValueLeftOut { field: String },
-    /// The day and the month of a birthdate could not be told apart, so it was left out.
+    /// The day and the month of a birthdate could not be distinguished, so it was left out.
     BirthdateAmbiguous { field: String },
     /// A phone number is written without its country's calling code, and no one said which country that is.
     CallingCodeMissing { field: String },
@@ -67,7 +67,7 @@ impl Remark {
                 format!("`{field}` could not be used as it was received; it was left out of the request")
             }
             Remark::BirthdateAmbiguous { field } => format!(
-                "day and month of `{field}` cannot be told apart; it was left out of the request. Say which \
+                "day and month of `{field}` cannot be distinguished; it was left out of the request. Say which \
                  comes first: `birthdate = \"dmy\"` or `\"mdy\"` in `[[source]]`"
             ),
             Remark::CallingCodeMissing { field } => format!(

@@ -87,7 +87,7 @@ impl Reporting {
     }
 }
 
-/// The caller is told nothing of our network: the proxy's address is in the log, on the first page and with the
+/// The caller learns nothing of our network: the proxy's address is in the log, on the first page and with the
 /// record.
 fn behind_proxy(what: &str, proxy: HidingProxy, field: &str) -> Fault {
     let (why, opens) = match proxy {

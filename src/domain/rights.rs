@@ -37,7 +37,7 @@ impl Rights {
         self.0.iter().any(|right| matches!(right, Right::Network | Right::Read))
     }
 
-    /// The advertisers whose offers it reaches beside.
+    /// The advertisers whose offers it reaches in addition.
     pub fn advertisers(&self) -> impl Iterator<Item = &AdvertiserId> {
         self.0.iter().filter_map(|right| match right {
             Right::Advertiser(id) => Some(id),

@@ -9,7 +9,7 @@ use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -50,14 +50,14 @@ pub struct Route {
     pub destination: DestinationId,
     pub only: Only,
     pub consent: ConsentNeed,
-    /// Whether it hears of changes after it was told the conversion once.
+    /// Whether it hears of changes after it was sent the conversion once.
     pub changes: Changes,
     pub scope: Scope,
-    /// The statuses it is told, of an outgoing postback. `None`: those that the source forwards.
+    /// The statuses it is sent, of an outgoing postback. `None`: those that the source forwards.
     pub on: Option<Vec<Status>>,
     /// How long a delivery waits before it is sent.
     pub delay_ms: i64,
-    /// How many of a hundred conversions it is told: 0–100, decided by the click id.
+    /// How many of a hundred conversions it is sent: 0–100, decided by the click id.
     pub percent: u8,
 }
 
@@ -75,10 +75,10 @@ pub struct Only {
 impl Only {
     /// Whether every list has what it asks of the conversion.
     fn fits(&self, conversion: &Conversion) -> bool {
-        let placed = conversion.placement.as_ref();
+        let placed = conversion.campaign_ref.as_ref();
         let offer = placed.map(|placed| &placed.offer);
         let campaign = placed.and_then(|placed| placed.campaign.as_ref());
-        let affiliate = placed.and_then(|placed: &Placement| placed.affiliate.as_ref());
+        let affiliate = placed.and_then(|placed: &CampaignRef| placed.affiliate.as_ref());
         let event = conversion.event.as_str();
         is_among(&self.sources, Some(&conversion.source))
             && (self.events.is_empty() || self.events.iter().any(|wanted| wanted == event))
@@ -109,7 +109,7 @@ fn is_of_an_advertiser(conversion: &Conversion) -> bool {
 /// Whose conversions a destination takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Everybody's: an ad account.
+    /// Everyone's: an ad account.
     Any,
     /// Those that some campaign brought: a postback for all.
     AnyCampaign,
@@ -125,7 +125,7 @@ pub enum Changes {
 }
 
 impl Route {
-    /// A route for all conversions, told once, at once.
+    /// A route for all conversions, reported once, at once.
     pub fn to(destination: DestinationId) -> Route {
         Route {
             destination,
@@ -153,7 +153,7 @@ impl Route {
             && self.only.fits(conversion)
     }
 
-    /// Whether it is told a conversion of this status on first telling.
+    /// Whether it is sent a conversion of this status on first report.
     pub(in crate::domain) fn forwards(&self, conversion: &Conversion, policy: &SourcePolicy) -> bool {
         match &self.on {
             Some(on) => on.contains(&conversion.status) && conversion.status != Status::Scrubbed,
@@ -161,7 +161,7 @@ impl Route {
         }
     }
 
-    /// Whether the conversion is among those that it is told; the same answer for all its changes.
+    /// Whether the conversion is among those that it is sent; the same answer for all its changes.
     fn is_chosen(&self, conversion: &Conversion) -> bool {
         if self.percent >= 100 {
             return true;
@@ -178,23 +178,23 @@ impl Route {
 impl Scope {
     /// Whether the conversion is one of those that are meant at all.
     pub fn covers(&self, conversion: &Conversion) -> bool {
-        let placement = conversion.placement.as_ref();
-        // What the tag tells is no sale of a campaign's.
+        let campaign_ref = conversion.campaign_ref.as_ref();
+        // What the tag reports is no sale of a campaign's.
         let earns = conversion.source.as_str() != built_in::TAG;
         match self {
             Scope::Any => true,
-            Scope::AnyCampaign => earns && placement.is_some_and(|placed| placed.campaign.is_some()),
+            Scope::AnyCampaign => earns && campaign_ref.is_some_and(|placed| placed.campaign.is_some()),
             Scope::Affiliate(id) => {
-                earns && placement.is_some_and(|placed| placed.affiliate.as_ref() == Some(id))
+                earns && campaign_ref.is_some_and(|placed| placed.affiliate.as_ref() == Some(id))
             }
             Scope::Campaign(id) => {
-                earns && placement.is_some_and(|placed| placed.campaign.as_ref() == Some(id))
+                earns && campaign_ref.is_some_and(|placed| placed.campaign.as_ref() == Some(id))
             }
         }
     }
 }
 
-/// 0–99, spread evenly over what is told. Part of what people were promised, so it never changes.
+/// 0–99, spread evenly over what is reported. Part of what people were promised, so it never changes.
 fn share_of(text: &[u8]) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(text));
     u64::from_be_bytes([a, b, c, d, e, f, g, h]) % 100
@@ -217,15 +217,15 @@ pub struct PlanRules<'a> {
     pub consent: Consent,
 }
 
-/// The deliveries of a conversion after it came, changed or was matched. Pure, and the whole rule:
+/// The deliveries of a conversion after it was received, changed or was matched. Pure, and the whole rule:
 ///
-/// - Only a status in `forward_status` is sent on first telling.
+/// - Only a status in `forward_status` is sent on first report.
 /// - Without its click a delivery is held, sent or skipped, as the source says.
 /// - A click that arrives frees what is held.
 /// - What the visitor's consent does not allow is skipped. A destination that knows the conversion hears of
 ///   changes all the same: by its ids alone, as the sender sees to.
-/// - After a change, a destination that was never told (or was skipped) gets a delivery for that
-///   occasion; one that waits will be sent the current values; one that was told hears of it only
+/// - After a change, a destination that was never sent it (or was skipped) gets a delivery for that
+///   occasion; one that waits will be sent the current values; one that was sent it hears of it only
 ///   where its route says so. A second approval never sends twice.
 pub fn plan(
     conversion: &Conversion,
@@ -244,11 +244,11 @@ pub fn plan(
         let first = first_state(conversion, policy, route, now);
         let mine = || earlier.iter().filter(|delivery| delivery.destination == route.destination);
         let unfinished = mine().any(|delivery| delivery.state.is_unfinished());
-        let told = mine().any(Delivery::has_told);
-        let first = if told { first } else { allowed(first, route, rules.consent, now) };
+        let reported = mine().any(Delivery::has_reported);
+        let first = if reported { first } else { allowed(first, route, rules.consent, now) };
         let dropped_before = matches!(first, DeliveryState::Skipped { .. }) && mine().next().is_some();
         let forwards = route.forwards(conversion, policy);
-        let wanted = match (unfinished || dropped_before, told) {
+        let wanted = match (unfinished || dropped_before, reported) {
             (true, _) => false,
             (false, true) => route.changes == Changes::Send && (route.on.is_none() || forwards),
             (false, false) => forwards,
@@ -272,7 +272,7 @@ pub fn is_forwardable(conversion: &Conversion, policy: &SourcePolicy) -> bool {
 
 fn first_state(conversion: &Conversion, policy: &SourcePolicy, route: &Route, now: Time) -> DeliveryState {
     if !route.is_chosen(conversion) {
-        let reason = format!("not among the {} % of conversions that this postback tells", route.percent);
+        let reason = format!("not among the {} % of conversions that this postback reports", route.percent);
         return DeliveryState::Skipped { at: now, code: None, reason };
     }
     let due = now.plus_millis(route.delay_ms);
@@ -316,7 +316,8 @@ fn release_held(deliveries: &mut [Delivery], rules: &PlanRules<'_>, now: Time) {
 }
 
 /// Why a conversion without its click was not sent.
-pub const NO_CLICK: &str = "no click: none recorded with the id that came; record the click, then retry";
+pub const NO_CLICK: &str =
+    "no click: none recorded with the id that was received; record the click, then retry";
 
 /// Turns every hold that has ended into a skip; says whether any had.
 pub fn expire_holds(deliveries: &mut [Delivery], now: Time) -> bool {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where a conversion stands.
+/// The state of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Status {
     Approved,
@@ -14,7 +14,7 @@ pub enum Status {
 impl Status {
     pub const ALL: [Status; 4] = [Status::Approved, Status::Pending, Status::Rejected, Status::Scrubbed];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Status::Approved => "approved",
             Status::Pending => "pending",
@@ -24,6 +24,6 @@ impl Status {
     }
 
     pub fn parse(word: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.word() == word)
+        Status::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }

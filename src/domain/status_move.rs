@@ -31,7 +31,7 @@ impl Actor {
     }
 }
 
-/// A status that somebody wants a conversion to have.
+/// A status that someone wants a conversion to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusMove {
     pub to: Status,
@@ -75,7 +75,7 @@ pub fn set_status(
             return Err(MoveRefused::MayNotScrub);
         }
         if conversion.status == Status::Rejected && !is_rejected_by_advertiser(conversion) {
-            // Told once more it would become the advertiser's, who could then take it back.
+            // Reported once more it would become the advertiser's, who could then take it back.
             return if order.to == Status::Rejected { Ok(None) } else { Err(MoveRefused::Rejected) };
         }
     }
@@ -119,15 +119,15 @@ pub fn is_taken_back(conversion: &Conversion) -> bool {
     changes.flat_map(|change| &change.what).any(|what| what.starts_with(&scrubbed))
 }
 
-/// As the history tells a change of status. It is stored, and [`is_taken_back`] reads it: the words never
+/// As the history words a change of status. It is stored, and [`is_taken_back`] reads it: the words never
 /// change.
 fn step(from: Status, to: &str) -> String {
-    format!("status: {} → {to}", from.word())
+    format!("status: {} → {to}", from.as_str())
 }
 
 fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conversion {
     let mut moved = conversion.clone();
-    let mut what = vec![step(conversion.status, to.word())];
+    let mut what = vec![step(conversion.status, to.as_str())];
     moved.status = to;
     moved.disposition = None;
     // Why it had its old status is known from now on by the history alone.

@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 /// What a list's entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SuppressedKind {
-    /// Kept as a keyed hash of the normalised address.
+    /// Kept as a keyed hash of the normalized address.
     Email,
     /// Kept as a keyed hash of the digits.
     Phone,
@@ -29,7 +29,7 @@ impl SuppressedKind {
         SuppressedKind::ClickId,
     ];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             SuppressedKind::Email => "email",
             SuppressedKind::Phone => "phone",
@@ -40,7 +40,7 @@ impl SuppressedKind {
     }
 
     pub fn parse(word: &str) -> Option<SuppressedKind> {
-        SuppressedKind::ALL.into_iter().find(|kind| kind.word() == word)
+        SuppressedKind::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
     /// Whether only a keyed hash of it is kept.
@@ -49,7 +49,7 @@ impl SuppressedKind {
     }
 }
 
-/// One thing to suppress, normalised: an e-mail address trimmed and in lower case, a phone number as
+/// One thing to suppress, normalized: an e-mail address trimmed and in lower case, a phone number as
 /// its digits, a network with its host bits cleared, the rest trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Suppressed {
@@ -97,7 +97,7 @@ impl Suppressed {
         }
     }
 
-    /// The normalised text.
+    /// The normalized text.
     pub fn text(&self) -> String {
         match self {
             Suppressed::Email(text)
@@ -130,7 +130,7 @@ fn normal_phone(text: &str) -> Result<String, String> {
     }
 }
 
-/// What of a conversion and its click may stand on a list. Normalised as the entries are.
+/// What of a conversion and its click may stand on a list. Normalized as the entries are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
     pub email: Vec<String>,

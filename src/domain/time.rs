@@ -25,7 +25,7 @@ impl Time {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Time = Time(0);
 
-    /// The moment `millis` after the epoch, if it lies in the years 0000–9999.
+    /// The moment `millis` after the epoch, if it is in the years 0000–9999.
     pub fn from_millis(millis: i64) -> Option<Time> {
         (FIRST..=LAST).contains(&millis).then_some(Time(millis))
     }
@@ -56,7 +56,7 @@ impl Time {
         self.plus_millis(hours.saturating_mul(HOUR_MS))
     }
 
-    /// Milliseconds from `earlier` to this moment; negative when it lies before.
+    /// Milliseconds from `earlier` to this moment; negative when it is before.
     pub fn millis_since(self, earlier: Time) -> i64 {
         self.0 - earlier.0
     }

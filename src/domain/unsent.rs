@@ -7,7 +7,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, NO_CLICK};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -57,13 +57,13 @@ impl Unsent {
     pub fn sentence(&self) -> String {
         match self {
             Unsent::Pending { becomes: Some((due, status)) } => {
-                format!("its status is `pending`; it becomes `{}` automatically at {due}", status.word())
+                format!("its status is `pending`; it becomes `{}` automatically at {due}", status.as_str())
             }
             Unsent::Pending { becomes: None } => {
                 "its status is `pending`: it is sent once it is approved".to_owned()
             }
             Unsent::StatusNotForwarded(status) => {
-                format!("its status is `{}`, which is not forwarded", status.word())
+                format!("its status is `{}`, which is not forwarded", status.as_str())
             }
             Unsent::NoDestination => "no destination is configured".to_owned(),
             Unsent::NotRouted => {
@@ -118,13 +118,13 @@ impl Unsent {
 /// What a reason depends on besides the conversion.
 #[derive(Debug, Clone, Default)]
 pub struct Circumstances {
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     /// The destinations that are not configured any more, and until when each can be put back.
     pub removed: BTreeMap<DestinationId, Time>,
 }
 
 /// Why no destination gets the conversion; `None` where some delivery says what becomes of it.
-pub fn of_conversion(conversion: &Conversion, deliveries: &[Delivery], rules: &Rulebook) -> Option<Unsent> {
+pub fn of_conversion(conversion: &Conversion, deliveries: &[Delivery], rules: &Ruleset) -> Option<Unsent> {
     if !deliveries.is_empty() {
         return None;
     }
@@ -142,10 +142,10 @@ pub fn of_conversion(conversion: &Conversion, deliveries: &[Delivery], rules: &R
 }
 
 /// Why a delivery is not sent now; `None` where it was sent, will be at its time, or is dead.
-/// `told_before`: its destination was sent the conversion on an earlier occasion.
+/// `sent_before`: its destination was sent the conversion on an earlier occasion.
 pub fn of_delivery(
     conversion: &Conversion,
-    (delivery, told_before): (&Delivery, bool),
+    (delivery, sent_before): (&Delivery, bool),
     circumstances: &Circumstances,
 ) -> Option<Unsent> {
     match &delivery.state {
@@ -167,8 +167,8 @@ pub fn of_delivery(
             let mut routes = rules.routes.iter();
             let route = routes.find(|route| route.destination == delivery.destination)?;
             let policy = rules.policy(&conversion.source);
-            let tells_change = route.changes == Changes::Send && told_before;
-            (!tells_change && !route.forwards(conversion, &policy)).then(|| of_status(conversion))
+            let sends_change = route.changes == Changes::Send && sent_before;
+            (!sends_change && !route.forwards(conversion, &policy)).then(|| of_status(conversion))
         }
     }
 }

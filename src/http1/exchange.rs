@@ -36,7 +36,7 @@ const LINGER: Duration = Duration::from_secs(3);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// What all connections of one listener share.
-pub struct Door<H> {
+pub struct Endpoint<H> {
     /// Who answers.
     pub handler: Arc<H>,
     /// What a connection may ask for.
@@ -52,9 +52,9 @@ pub struct Door<H> {
 }
 
 /// Serves one connection until it ends. `home`: the address against whose share it counts, if any. `idle` is
-/// told when it rests, and may ask it to end.
+/// reported when it rests, and may ask it to end.
 pub async fn converse<H, T>(
-    door: Arc<Door<H>>,
+    endpoint: Arc<Endpoint<H>>,
     io: T,
     (peer, home): (SocketAddr, Option<IpAddr>),
     idle: Arc<Idle>,
@@ -62,18 +62,19 @@ pub async fn converse<H, T>(
     H: Handler,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let slot = Arc::new(Slot::new(Arc::clone(&door.stopping), Arc::clone(&idle)));
-    let sender = Box::new(Peer { handler: Arc::clone(&door.handler), address: peer });
-    let wire = Wire::new(io, Arc::clone(&door.limits), sender, (Arc::clone(&slot), door.memory.part(home)));
-    // Counted for this connection alone: the door's own count would be fought over by every request.
-    let handler = Arc::clone(&door.handler);
-    let upper = Arc::new(Upper { handler, slot, peer, is_https: door.is_https });
+    let slot = Arc::new(Slot::new(Arc::clone(&endpoint.stopping), Arc::clone(&idle)));
+    let sender = Box::new(Peer { handler: Arc::clone(&endpoint.handler), address: peer });
+    let wire =
+        Wire::new(io, Arc::clone(&endpoint.limits), sender, (Arc::clone(&slot), endpoint.memory.part(home)));
+    // Counted for this connection alone: the endpoint's own count would be fought over by every request.
+    let handler = Arc::clone(&endpoint.handler);
+    let upper = Arc::new(Upper { handler, slot, peer, is_https: endpoint.is_https });
     let service = service_fn(|request| {
         let upper = Arc::clone(&upper);
         async move { Ok::<_, Infallible>(upper.answer(request).await) }
     });
     let mut connection = http1::Builder::new().header_read_timeout(None).serve_connection(wire, service);
-    let mut stopped = pin!(door.stopped.notified());
+    let mut stopped = pin!(endpoint.stopped.notified());
     let mut listens = false;
     let ended = poll_fn(|cx| {
         // One poll leaves our waker with the bell; the wire itself looks whether the listener stops.
@@ -97,8 +98,8 @@ pub async fn converse<H, T>(
     let mut answer = Vec::new();
     let lingers = unread || refused.is_some();
     if let Some((fault, refusal)) = refused {
-        answer = fault.answer(refusal.line.starts_with(b"HEAD "), door.is_https);
-        door.handler.refused(refusal, peer).await;
+        answer = fault.answer(refusal.line.starts_with(b"HEAD "), endpoint.is_https);
+        endpoint.handler.refused(refusal, peer).await;
     }
     // What was asked to leave before has its last answer in flight.
     let may_be_cut = !idle.is_leaving() || idle.is_cut();

@@ -30,7 +30,7 @@ pub struct Fault {
 pub const ONE_YEAR: &str = "max-age=31536000";
 
 impl Fault {
-    /// 400: the head or the body's framing is not HTTP/1.1 as this door reads it.
+    /// 400: the head or the body's framing is not HTTP/1.1 as this endpoint reads it.
     pub const fn bad(message: &'static str, hint: &'static str) -> Fault {
         Fault::new(StatusCode::BAD_REQUEST, message, hint)
     }

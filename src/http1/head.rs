@@ -34,7 +34,7 @@ pub struct Head {
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
-    /// Whether hyper needs another text than the one that came, apart from the framing.
+    /// Whether hyper needs another text than the one that was received, apart from the framing.
     pub needs_rewrite: bool,
 }
 
@@ -166,7 +166,7 @@ fn check_target(target: &[u8]) -> Result<bool, Fault> {
 }
 
 /// The target as hyper may see it: after the first `?`, every byte that hyper or `http` would refuse or
-/// cut at is percent-encoded. A literal `%` stays, so decoding gives the bytes that came.
+/// cut at is percent-encoded. A literal `%` stays, so decoding gives the bytes that were received.
 pub fn repair(target: &[u8]) -> String {
     const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
     match std::str::from_utf8(target) {
@@ -237,10 +237,10 @@ impl Seen {
         if !all(value, is_value) {
             return Err(HEADER_VALUE);
         }
-        self.judge(name, trim(value), version)
+        self.classify(name, trim(value), version)
     }
 
-    fn judge(&mut self, name: &[u8], value: &[u8], version: Version) -> Result<(), Fault> {
+    fn classify(&mut self, name: &[u8], value: &[u8], version: Version) -> Result<(), Fault> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
             6 if name.eq_ignore_ascii_case(b"expect") => {

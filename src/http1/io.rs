@@ -46,7 +46,7 @@ enum Phase {
 
 /// Which bytes hyper is given.
 enum Source {
-    /// The ones that came, up to this offset of the inbox.
+    /// The ones that were received, up to this offset of the inbox.
     AsCame(usize),
     /// The rewritten message in the outbox; this much of it is handed on.
     Rewritten(usize),
@@ -59,7 +59,7 @@ pub struct Wire<T> {
     sender: Box<dyn Sender>,
     slot: Arc<Slot>,
     hold: Hold,
-    /// What the client has sent; what lies before `start` is done with.
+    /// What the client has sent; what is before `start` is done with.
     inbox: Vec<u8>,
     start: usize,
     outbox: Vec<u8>,
@@ -105,7 +105,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// What is left when hyper has let go of the wire: the stream, what was refused, and whether the
-    /// client may have sent bytes that nobody read.
+    /// client may have sent bytes that no one read.
     pub fn into_rest(self) -> (T, Option<(Fault, Refusal)>, bool) {
         let unhanded = matches!(self.phase, Phase::Body(..) | Phase::Handing(_));
         let unread = unhanded || self.has_unread();
@@ -232,7 +232,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         Ok(())
     }
 
-    /// Forgets bytes that are done with; cheap where nothing lies behind them.
+    /// Forgets bytes that are done with; cheap where nothing is behind them.
     fn tidy(&mut self) {
         if self.start >= self.inbox.len() {
             self.inbox.clear();
@@ -256,7 +256,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         Poll::Ready(read)
     }
 
-    /// While hyper waits for the handler: notes what the client does, and tells hyper nothing. A client
+    /// While hyper waits for the handler: notes what the client does, and says nothing to hyper. A client
     /// that hangs up must not cancel a write that is under way, and its next request must wait.
     fn watch(&mut self, cx: &mut Context<'_>) {
         while !self.at_end && !self.has_unread() {
@@ -271,7 +271,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.phase = Phase::Head(Search::default());
         self.skipped_blank = false;
         self.hold.give_back();
-        // hyper was told to wait and may not ask again before it is woken: by the socket, by the alarm,
+        // hyper was asked to wait and may not ask again before it is woken: by the socket, by the alarm,
         // or, where bytes are here already, by us.
         let idle = !self.at_end && !self.has_unread();
         if !idle || self.timer.poll(cx, Waiting::Next, &self.limits).is_ready() {
@@ -289,13 +289,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         }
     }
 
-    /// Keeps the refusal for whoever closes the connection; hyper only sees the stream end.
+    /// Keeps the refusal for the one who closes the connection; hyper only sees the stream end.
     fn refuse(&mut self, fault: Fault) -> Poll<io::Result<()>> {
         if fault == Fault::MISCOUNTED {
             error!("positions within a request lie outside its bytes; the connection is closed");
         }
-        let came = self.inbox.iter().skip(self.start).take(REFUSED_BYTES);
-        let mut line: Vec<u8> = came.take_while(|b| **b != b'\n').copied().collect();
+        let received_text = self.inbox.iter().skip(self.start).take(REFUSED_BYTES);
+        let mut line: Vec<u8> = received_text.take_while(|b| **b != b'\n').copied().collect();
         if line.last() == Some(&b'\r') {
             line.pop();
         }
@@ -346,9 +346,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 Err(fault) => return self.refuse(fault),
             }
             let waiting = self.waiting();
-            let nothing_came = matches!(waiting, Waiting::First | Waiting::Next);
+            let nothing_received = matches!(waiting, Waiting::First | Waiting::Next);
             if self.at_end {
-                return if nothing_came { self.end() } else { self.refuse(Fault::CUT_OFF) };
+                return if nothing_received { self.end() } else { self.refuse(Fault::CUT_OFF) };
             }
             if let Poll::Ready(Err(error)) = self.poll_interim(cx) {
                 return Poll::Ready(Err(error));
@@ -356,14 +356,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             if self.fill(cx).is_ready() {
                 continue;
             }
-            if nothing_came && self.slot.is_stopping() {
+            if nothing_received && self.slot.is_stopping() {
                 return self.end();
             }
             if self.slot.is_cut() {
                 return self.refuse(Fault::CROWDED_OUT);
             }
             let rung = self.timer.poll(cx, waiting, &self.limits);
-            if nothing_came {
+            if nothing_received {
                 self.rest();
             } else if let Some(since) = self.timer.since() {
                 self.slot.idle().wait_halfway(since);

@@ -1,4 +1,4 @@
-//! The request line as it came, below hyper: every head is read by us first, and by the stricter rules.
+//! The request line as it was received, below hyper: every head is read by us first, and by the stricter rules.
 //!
 //! hyper cuts a query at a raw `#` without a word and refuses raw spaces, quotes, angle brackets,
 //! control bytes and Latin-1 before any of our code runs. A postback with such a byte is a lost sale,
@@ -47,7 +47,7 @@ use hyper::{Request, Response};
 
 use self::fault::Fault;
 
-/// The request line of one request as it came, given to the handler beside hyper's view of it.
+/// The request line of one request as it was received, given to the handler next to hyper's view of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawHead {
     /// The request's number on its connection, from 1.
@@ -60,18 +60,18 @@ pub struct RawHead {
     pub handed: String,
 }
 
-/// A request that was not handed on: what it was told, and the beginning of what it sent.
+/// A request that was not handed on: what it was reported, and the beginning of what it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status it was answered.
     pub status: u16,
     /// The reason in a sentence, as in the answer's body.
     pub reason: String,
-    /// The first bytes of what came, at most 2 KiB: the request line where one was found.
+    /// The first bytes of what was received, at most 2 KiB: the request line where one was found.
     pub line: Vec<u8>,
 }
 
-/// Whoever answers the requests of a listener.
+/// Anyone who answers the requests of a listener.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. The body is whole before this is called; hanging up does not cancel it.
     fn handle(
@@ -101,7 +101,7 @@ pub trait Handler: Send + Sync + 'static {
         peer.is_loopback()
     }
 
-    /// Told of every request the wire refused, before the client is answered.
+    /// Reported of every request the wire refused, before the client is answered.
     fn refused(&self, refusal: Refusal, peer: SocketAddr) -> impl Future<Output = ()> + Send;
 }
 

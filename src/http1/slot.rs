@@ -1,4 +1,4 @@
-//! What a connection's two halves tell each other: the wire below hyper and the service above it.
+//! What a connection's two halves exchange: the wire below hyper and the service above it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! What a user agent says of itself: device, system, browser, and whether it is a program's.
 //!
-//! Programs are told by the list of a crate that is kept up; `templates/agents.toml` says what it does not.
+//! Programs are recognized by the list of a crate that is kept up; `templates/agents.toml` says what it does not.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use crate::domain::landing_url::up_to;
 
 /// What was made of a user agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ParsedAgent {
     pub agent: Agent,
     pub preview: Preview,
 }
@@ -49,12 +49,12 @@ pub fn warm_up() {
     read(Some("warm"));
 }
 
-/// Reads a user agent; `None` where none came.
-pub fn read(user_agent: Option<&str>) -> Told {
+/// Reads a user agent; `None` where none was received.
+pub fn read(user_agent: Option<&str>) -> ParsedAgent {
     let Some(text) = user_agent.filter(|text| !text.trim().is_empty()) else {
         // Every browser names itself.
         let bot = Some("a client that does not name itself".to_owned());
-        return Told {
+        return ParsedAgent {
             agent: Agent { device: "bot".into(), system: None, browser: None, bot },
             preview: Preview::No,
         };
@@ -86,7 +86,7 @@ pub fn read(user_agent: Option<&str>) -> Told {
         bot,
     };
     let preview = if preview || (drawn && !inside_app) { Preview::Yes } else { Preview::No };
-    Told { agent, preview }
+    ParsedAgent { agent, preview }
 }
 
 /// The plain text that a pattern begins with, which is a bot's name; else `otherwise`.

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use crate::domain::click::{Click, Pairs, Passage, Traits};
+use crate::domain::click::{Click, ClickContext, Pairs, Traits};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
 use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
 
-/// A click as its recorder tells it.
+/// A click as its recorder reports it.
 #[derive(Debug, Clone, Default)]
 pub struct ClickDraft {
     /// Minted when absent.
@@ -23,7 +23,7 @@ pub struct ClickDraft {
     pub cookies: Pairs,
     pub sub_ids: Pairs,
     pub customer: Traits,
-    pub passage: Passage,
+    pub context: ClickContext,
 }
 
 impl ClickDraft {
@@ -31,7 +31,7 @@ impl ClickDraft {
     pub fn into_click(self, otherwise: ClickId, now: Time) -> Click {
         let mut click = Click {
             id: self.id.unwrap_or(otherwise),
-            at: self.at.map_or(now, |told| told.min(now)),
+            at: self.at.map_or(now, |reported| reported.min(now)),
             recorded_at: now,
             landing_url: self.landing_url,
             referrer: self.referrer,
@@ -41,7 +41,7 @@ impl ClickDraft {
             cookies: self.cookies,
             sub_ids: self.sub_ids,
             customer: self.customer,
-            passage: self.passage,
+            context: self.context,
         };
         click.fit(ClickSize::Full);
         click

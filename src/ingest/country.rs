@@ -36,7 +36,7 @@ impl Countries {
     /// The ISO 3166 code in two capital letters. `None` without a file, or where the file does not know.
     pub fn of(&self, address: IpAddr) -> Option<String> {
         let found = self.0.as_ref()?.lookup(address.to_canonical());
-        // A damaged record is as good as none: no visitor waits for the file to be mended.
+        // A damaged record is as good as none: no visitor waits for the file to be fixed.
         let code: Option<String> = found.and_then(|at| at.decode_path(&path!["country", "iso_code"])).ok()?;
         code.filter(|code| code.len() == 2).map(|code| code.to_ascii_uppercase())
     }

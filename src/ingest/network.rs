@@ -1,4 +1,4 @@
-//! A conversion that an advertiser reports by offer and click id: what it tells → draft → one write.
+//! A conversion that an advertiser reports by offer and click id: what it reports → draft → one write.
 
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
@@ -13,7 +13,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Verdict};
 use crate::domain::reporter::ReportRoute;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::reading;
@@ -23,11 +23,11 @@ use crate::template::macros::detect::Use;
 use crate::template::source::param_fault::{unread_repeats, usable};
 use crate::template::source::params::{Params, shown};
 
-/// What a caller tells of a conversion, read and found sound.
+/// What a caller reports of a conversion, read and found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct AdvertiserReport {
     pub offer: OfferId,
-    /// As it came, decoded once.
+    /// As received, decoded once.
     pub click_id: String,
     /// The amounts are in the offer's currency.
     pub currency: Currency,
@@ -44,14 +44,14 @@ pub struct Told {
     pub note: Option<String>,
 }
 
-/// What a report came to, after it is durable.
+/// What a report became, after it is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reported {
-    /// The conversion as it is now; of a repeat, the first telling's.
+    /// The conversion as it is now; of a repeat, the first report's.
     Taken(Box<Conversion>),
     /// The click had expired: the conversion is kept, scrubbed, and earns nothing.
     TooLate(Box<Conversion>),
-    /// The click is of another offer: there is no conversion. What the network is told of it.
+    /// The click is of another offer: there is no conversion. What the network is notified of it.
     AnotherOffer(Fault),
     /// No such click is recorded: there is no conversion.
     NoClick,
@@ -90,7 +90,7 @@ pub fn read<'a>(
     params: &Params,
     offer: impl FnOnce(&Params) -> Result<&'a Offer, Fault>,
     (zone, now): (&TimeZone, Time),
-) -> Result<Told, Fault> {
+) -> Result<AdvertiserReport, Fault> {
     let mut notes = params.notes.clone();
     notes.extend(unread_repeats(params, &NAMES));
     let click_id = reading::needed(params, "click_id", CLICK_HINT)?;
@@ -108,7 +108,7 @@ pub fn read<'a>(
         }
     }
     let happened = reading::moment(params, "conversion_date", (zone, now), &mut notes)?;
-    Ok(Told {
+    Ok(AdvertiserReport {
         offer: offer.id.clone(),
         click_id,
         currency: offer.currency,
@@ -127,18 +127,21 @@ pub fn read<'a>(
 /// # Errors
 /// It is missing, not a whole number, or not there for this caller.
 pub fn named_offer<'a>(
-    rules: &'a Rulebook,
+    rules: &'a Ruleset,
     params: &Params,
     reaches: impl Fn(&Offer) -> bool,
 ) -> Result<&'a Offer, Fault> {
-    let came = reading::needed(params, "offer_id", OFFER_HINT)?;
-    let came = came.trim();
+    let received_text = reading::needed(params, "offer_id", OFFER_HINT)?;
+    let received_text = received_text.trim();
     let wrong = || {
-        let came = shown("offer_id", came);
-        Fault::new(format!("`offer_id` is `{came}`, not a whole number"), OFFER_HINT)
+        let received_text = shown("offer_id", received_text);
+        Fault::new(format!("`offer_id` is `{received_text}`, not a whole number"), OFFER_HINT)
     };
-    let number: u64 =
-        came.parse().ok().filter(|_| came.bytes().all(|b| b.is_ascii_digit())).ok_or_else(wrong)?;
+    let number: u64 = received_text
+        .parse()
+        .ok()
+        .filter(|_| received_text.bytes().all(|b| b.is_ascii_digit()))
+        .ok_or_else(wrong)?;
     let id = OfferId::parse(&number.to_string()).ok();
     let offer = id.and_then(|id| rules.offer(&id)).map(AsRef::as_ref).filter(|offer| reaches(offer));
     offer.ok_or_else(|| Fault::new(format!("there is no offer {number}"), OFFER_HINT))
@@ -147,7 +150,7 @@ pub fn named_offer<'a>(
 /// Takes a report in and answers when that is durable.
 ///
 /// # Errors
-/// Only the store's: whatever the caller told is data.
+/// Only the store's: whatever the caller reported is data.
 pub async fn report(store: &dyn Store, received: Received, draft: Draft) -> Result<Reported, StoreError> {
     let mapped = with_click(store, draft).await?;
     let is_known = mapped.click.is_some();
@@ -162,9 +165,9 @@ pub async fn report(store: &dyn Store, received: Received, draft: Draft) -> Resu
             let kept = store.conversion_now(ConversionRef::Id(*conversion)).await?;
             let kept = kept.ok_or_else(|| StoreError::Corrupt {
                 key: format!("conversion {conversion}"),
-                cause: "it was just told and is not there".to_owned(),
+                cause: "it was just reported and is not there".to_owned(),
             })?;
-            Ok(judged(kept))
+            Ok(classified(kept))
         }
     }
 }
@@ -179,8 +182,8 @@ pub async fn quarantine(store: &dyn Store, received: Received, fault: Fault) -> 
     Ok(())
 }
 
-/// Whoever took a scrubbed one back made it count: then the click's age is no news any more.
-fn judged(conversion: Conversion) -> Reported {
+/// Anyone who took a scrubbed one back made it count: then the click's age is no news any more.
+fn classified(conversion: Conversion) -> Reported {
     let too_late = matches!(conversion.attribution, Attribution::Expired { .. })
         && conversion.status == Status::Scrubbed;
     let conversion = Box::new(conversion);
@@ -188,27 +191,27 @@ fn judged(conversion: Conversion) -> Reported {
 }
 
 /// What is to be decided. The reference makes repeats one within its offer, whatever else they say.
-pub fn draft(source: SourceId, told: Told) -> Draft {
-    let money = |amount: Decimal| Money::new(amount, told.currency);
-    let key = told.unique_id.as_ref().map(|unique| format!("offer:{}:unique:{unique}", told.offer));
+pub fn draft(source: SourceId, reported: AdvertiserReport) -> Draft {
+    let money = |amount: Decimal| Money::new(amount, reported.currency);
+    let key = reported.unique_id.as_ref().map(|unique| format!("offer:{}:unique:{unique}", reported.offer));
     Draft {
         source,
         event: EventClaim::sale_or_lead(),
         status: None,
-        transaction_id: told.unique_id,
-        click_id: Some(told.click_id),
+        transaction_id: reported.unique_id,
+        click_id: Some(reported.click_id),
         item_id: None,
         // Where it is absent, the offer's terms decide what the sale is worth.
-        value: told.amount.map(money),
-        negative_came: None,
-        payout: told.payout.map(money),
-        revenue: told.revenue.map(money),
-        sale_amount: told.amount.map(money),
-        event_time: told.happened,
+        value: reported.amount.map(money),
+        negative_received: None,
+        payout: reported.payout.map(money),
+        revenue: reported.revenue.map(money),
+        sale_amount: reported.amount.map(money),
+        event_time: reported.happened,
         traits: Traits::default(),
         consent: Consent::default(),
-        params: told.params,
-        note: told.note,
-        network: NetworkClaim { offer: Some(told.offer), visitor: None, key, needs_click: true },
+        params: reported.params,
+        note: reported.note,
+        network: NetworkClaim { offer: Some(reported.offer), visitor: None, key, needs_click: true },
     }
 }

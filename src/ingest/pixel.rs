@@ -1,4 +1,4 @@
-//! A conversion that a pixel tells: what its parameters say → whose click → one write.
+//! A conversion that a pixel reports: what its parameters say → whose click → one write.
 //!
 //! Anyone can read a pixel's URL in a page and ask for it again, so it is believed little: only where the offer
 //! opens the route, the price only where the offer says so, and of one click, offer and event the first sale.
@@ -19,11 +19,11 @@ use crate::domain::offer::Offer;
 use crate::domain::once::Meant;
 use crate::domain::postback::Fault;
 use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
 use crate::ingest::submit::with_click;
 use crate::store::{MappedArrival, Store, StoreError};
-use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::html_repair;
 use crate::template::source::param_fault::{unread_repeats, usable};
 use crate::template::source::params::{Listed, Params, shown};
@@ -88,13 +88,13 @@ pub struct Caller<'a> {
 
 /// What a pixel reports, read and found sound.
 #[derive(Debug, Clone)]
-pub struct Told(Draft);
+pub struct PixelReport(Draft);
 
 /// Reads a pixel's query.
 ///
 /// # Errors
 /// No offer, a route that the offer has not opened, or a value that a person has to fix.
-pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, Fault> {
+pub fn read(rules: &Ruleset, query: &[u8], caller: Caller<'_>) -> Result<PixelReport, Fault> {
     let dialect = dialect(caller.keyless.spelling);
     let names = dialect.names();
     let params = request::read_for(&Listed(&names), query, None, &[])?;
@@ -109,12 +109,12 @@ pub fn read(rules: &Rulebook, query: &[u8], caller: Caller<'_>) -> Result<Told, 
     let event = Meant::by(&draft, Some(&offer)).event;
     match offer.reports.closed_to_event(&offer.id, &event, dialect.event) {
         Some(closed) => Err(closed),
-        None => Ok(Told(draft)),
+        None => Ok(PixelReport(draft)),
     }
 }
 
 /// Whether a pixel's query names an offer that is configured.
-pub fn names_offer(rules: &Rulebook, query: &[u8], spelling: Spelling) -> bool {
+pub fn names_offer(rules: &Ruleset, query: &[u8], spelling: Spelling) -> bool {
     let dialect = dialect(spelling);
     let names = dialect.names();
     let Ok(params) = request::read_for(&Listed(&names), query, None, &[]) else { return false };
@@ -133,8 +133,11 @@ fn dialect(spelling: Spelling) -> &'static Dialect {
 ///
 /// # Errors
 /// The outer ones are the store's; the inner says that the click is of another offer.
-pub async fn find(store: &dyn Store, told: Told) -> Result<Result<MappedArrival, Fault>, StoreError> {
-    let mapped = with_click(store, told.0).await?;
+pub async fn find(
+    store: &dyn Store,
+    reported: PixelReport,
+) -> Result<Result<MappedArrival, Fault>, StoreError> {
+    let mapped = with_click(store, reported.0).await?;
     Ok(match mapped.click.as_ref().and_then(|found| misplaced(&mapped.draft, found)) {
         Some(fault) => Err(fault),
         None => Ok(mapped),
@@ -148,7 +151,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn offer(&mut self, rules: &Rulebook, dialect: &Dialect) -> Result<Arc<Offer>, Fault> {
+    fn offer(&mut self, rules: &Ruleset, dialect: &Dialect) -> Result<Arc<Offer>, Fault> {
         let name = dialect.offer;
         let hint = format!("name one of the [[offer]] ids: {name}=565");
         // What is configured is an id, also where it reads as a word that others are asked to replace.
@@ -157,7 +160,10 @@ impl Reader<'_> {
             return Ok(Arc::clone(offer));
         }
         let Some(given) = self.id(name)? else {
-            return Err(Fault::new(format!("no `{name}` came: nobody knows which offer converted"), hint));
+            return Err(Fault::new(
+                format!("no `{name}` was received: no one knows which offer converted"),
+                hint,
+            ));
         };
         Err(Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint))
     }
@@ -166,7 +172,7 @@ impl Reader<'_> {
         let Caller { keyless, sender } = caller;
         let event = self.event(dialect.event)?;
         let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
-        // A server shows no cookie, so without a click id nobody could ever say whose sale it is.
+        // A server shows no cookie, so without a click id no one could ever say whose sale it is.
         if click_id.is_none() && keyless.visitor.is_none() && keyless.route == ReportRoute::Server {
             return Err(self.nobodys(dialect.click_id));
         }
@@ -182,7 +188,7 @@ impl Reader<'_> {
             click_id,
             item_id: None,
             value,
-            negative_came: None,
+            negative_received: None,
             payout: None,
             revenue,
             sale_amount: value,
@@ -202,22 +208,26 @@ impl Reader<'_> {
 
     fn nobodys(&self, name: &str) -> Fault {
         let what = match self.params.get(name).map(|param| trim(&param.value)) {
-            None | Some("") => format!("no `{name}` came"),
-            Some(came) => format!("`{name}` came as `{}`, which is no click id", shown(name, came)),
+            None | Some("") => format!("no `{name}` was received"),
+            Some(received_text) => {
+                format!("`{name}` was received as `{}`, which is no click id", shown(name, received_text))
+            }
         };
         Fault::new(what, format!("put there the click id that the offer's URL carried: {name}=0mwpk…"))
     }
 
-    /// An id as it came; what stands for none is absent, and said.
+    /// An id as it was received; what is for none is absent, and said.
     fn id(&mut self, name: &str) -> Result<Option<String>, Fault> {
         let Some(param) = usable(self.params, name)? else { return Ok(None) };
-        match judge(&param.value, &param.raw, Use::Id) {
-            Judged::Sound if param.value.len() > LONGEST => Err(too_long(name, &param.value)),
-            Judged::Sound => Ok(Some(param.value.clone())),
-            Judged::Empty => Ok(None),
-            Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
-                let came = shown(name, trim(&param.value));
-                self.notes.push(format!("`{name}` was left out: it came as `{came}`, which is no id"));
+        match classify(&param.value, &param.raw, Use::Id) {
+            Classified::Sound if param.value.len() > LONGEST => Err(too_long(name, &param.value)),
+            Classified::Sound => Ok(Some(param.value.clone())),
+            Classified::Empty => Ok(None),
+            Classified::Nothing | Classified::Skeleton | Classified::Macro(_) => {
+                let received_text = shown(name, trim(&param.value));
+                self.notes.push(format!(
+                    "`{name}` was left out: it was received as `{received_text}`, which is no id"
+                ));
                 Ok(None)
             }
         }
@@ -234,38 +244,44 @@ impl Reader<'_> {
 
     fn event(&mut self, name: &str) -> Result<EventClaim, Fault> {
         let Some(param) = usable(self.params, name)? else { return Ok(EventClaim::sale_or_lead()) };
-        let came = || shown(name, trim(&param.value));
-        match judge(&param.value, &param.raw, Use::Text) {
-            Judged::Empty | Judged::Nothing => Ok(EventClaim::sale_or_lead()),
-            Judged::Sound => EventName::parse(&param.value).map(EventClaim::Named).ok_or_else(|| {
+        let received_text = || shown(name, trim(&param.value));
+        match classify(&param.value, &param.raw, Use::Text) {
+            Classified::Empty | Classified::Nothing => Ok(EventClaim::sale_or_lead()),
+            Classified::Sound => EventName::parse(&param.value).map(EventClaim::Named).ok_or_else(|| {
                 let hint = "an event is 1–64 characters: Purchase, Lead, or a name of your own";
-                Fault::new(format!("`{name}` is `{}`, which is no event", came()), hint)
+                Fault::new(format!("`{name}` is `{}`, which is no event", received_text()), hint)
             }),
-            Judged::Skeleton | Judged::Macro(_) => {
+            Classified::Skeleton | Classified::Macro(_) => {
                 let hint = "write the event's name there, or leave the parameter out";
-                Err(Fault::new(format!("`{name}` came as `{}`, which nobody filled in", came()), hint))
+                Err(Fault::new(
+                    format!("`{name}` was received as `{}`, which no one filled in", received_text()),
+                    hint,
+                ))
             }
         }
     }
 
-    /// An amount, in the currency told or the offer's; only where the offer believes pixels.
+    /// An amount, in the currency reported or the offer's; only where the offer believes pixels.
     fn money(&mut self, name: &str, dialect: &Dialect, offer: &Offer) -> Result<Option<Money>, Fault> {
         let Some(param) = self.params.get(name) else { return Ok(None) };
         let text = trim(&param.value);
-        match judge(&param.value, &param.raw, Use::Amount) {
-            Judged::Empty | Judged::Nothing => return Ok(None),
+        match classify(&param.value, &param.raw, Use::Amount) {
+            Classified::Empty | Classified::Nothing => return Ok(None),
             _ if !offer.accept_pixel_value => {
                 self.notes.push(format!(
                     "`{name}` does not count: the offer takes no prices from pixels (`accept_pixel_value`)"
                 ));
                 return Ok(None);
             }
-            Judged::Skeleton | Judged::Macro(_) => {
+            Classified::Skeleton | Classified::Macro(_) => {
                 let hint = "put the amount there, written like 12.00, or leave the parameter out";
-                let came = shown(name, text);
-                return Err(Fault::new(format!("`{name}` came as `{came}`, which nobody filled in"), hint));
+                let received_text = shown(name, text);
+                return Err(Fault::new(
+                    format!("`{name}` was received as `{received_text}`, which no one filled in"),
+                    hint,
+                ));
             }
-            Judged::Sound => {}
+            Classified::Sound => {}
         }
         usable(self.params, name)?;
         let wrong = |why: &str| {
@@ -280,11 +296,12 @@ impl Reader<'_> {
     }
 
     fn currency(&self, name: &str, offer: &Offer) -> Result<Currency, Fault> {
-        let told = usable(self.params, name)?.map(|param| trim(&param.value)).filter(|text| !text.is_empty());
-        let Some(told) = told else { return Ok(offer.currency) };
-        Currency::check(told).map_err(|why| {
+        let reported =
+            usable(self.params, name)?.map(|param| trim(&param.value)).filter(|text| !text.is_empty());
+        let Some(reported) = reported else { return Ok(offer.currency) };
+        Currency::check(reported).map_err(|why| {
             let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";
-            Fault::new(format!("`{name}` is `{}`, {}", shown(name, told), why.why()), hint)
+            Fault::new(format!("`{name}` is `{}`, {}", shown(name, reported), why.why()), hint)
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
 use crate::domain::routing::SourcePolicy;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::submit::{Received, resubmission, submit, with_click};
 use crate::store::{Finding, Receipt, Store, StoreError};
@@ -21,7 +21,7 @@ pub struct Network {
     pub binding: SourceBinding,
     pub policy: Arc<SourcePolicy>,
     /// What decisions go by; the store is governed by the same.
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
 }
 
 impl Network {
@@ -73,7 +73,7 @@ pub async fn receive(
 
 /// Why a record cannot be mapped again.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum AgainRefused {
+pub enum ReprocessRefused {
     #[error("no such postback")]
     Unknown,
     #[error("only a quarantined postback can be mapped again; this one is {0}")]
@@ -81,11 +81,11 @@ pub enum AgainRefused {
     #[error("its bytes were purged after `keep_postbacks_days`")]
     Purged,
     #[error("postback {by} has mapped it again already; once more would count it twice")]
-    MappedAlready { by: Seq },
+    ReprocessedAlready { by: Seq },
     #[error(
-        "it came by the built-in source `{0}`; its sender was told what is wrong, and has to send it again"
+        "it came by the built-in source `{0}`; its sender was informed of what is wrong, and has to send it again"
     )]
-    ToldAgain(String),
+    SenderInformed(String),
     /// Why its route takes no reports.
     #[error("{0}")]
     Closed(String),
@@ -105,31 +105,31 @@ pub async fn again(
     network: impl FnOnce(&SourceId) -> Option<Network>,
     seq: Seq,
     now: Time,
-) -> Result<Receipt, AgainRefused> {
-    let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
+) -> Result<Receipt, ReprocessRefused> {
+    let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
     if !matches!(record.verdict, Verdict::Quarantined(_)) {
-        return Err(AgainRefused::NotQuarantined(record.verdict.word()));
+        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()));
     }
-    let raw = record.raw.ok_or(AgainRefused::Purged)?;
-    let source = record.source.ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
+    let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
+    let source = record.source.ok_or_else(|| ReprocessRefused::NoSource("unknown".to_owned()))?;
     if built_in::ALL.contains(&source.as_str()) {
-        return Err(AgainRefused::ToldAgain(source.to_string()));
+        return Err(ReprocessRefused::SenderInformed(source.to_string()));
     }
-    let network = network(&source).ok_or_else(|| AgainRefused::NoSource(source.to_string()))?;
+    let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(source.to_string()))?;
     let query = raw.query().to_vec();
     let incoming = Incoming { raw, received_at: record.received_at, query };
     let finding = find(store, &network, &incoming).await?;
     let Incoming { raw, received_at, .. } = incoming;
     let received = Received { source: Some(source), raw, received_at };
     let arrival = resubmission(received, finding, seq, now);
-    store.arrive(arrival).await.map_err(AgainRefused::by_the_store)
+    store.arrive(arrival).await.map_err(ReprocessRefused::by_the_store)
 }
 
-impl AgainRefused {
-    pub(in crate::ingest) fn by_the_store(error: StoreError) -> AgainRefused {
+impl ReprocessRefused {
+    pub(in crate::ingest) fn by_the_store(error: StoreError) -> ReprocessRefused {
         match error {
-            StoreError::MappedAlready { by } => AgainRefused::MappedAlready { by },
-            error => AgainRefused::Store(error),
+            StoreError::ReprocessedAlready { by } => ReprocessRefused::ReprocessedAlready { by },
+            error => ReprocessRefused::Store(error),
         }
     }
 }

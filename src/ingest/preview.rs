@@ -16,7 +16,7 @@ use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq}
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{self, Forwarding, PlanRules, Route, Scope};
-use crate::domain::rulebook::usual;
+use crate::domain::ruleset::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
@@ -202,12 +202,12 @@ fn at_its_turn(
         conversion: conversion.clone(),
         delivery: delivery.clone(),
         click: click.cloned().map(Arc::new),
-        told_before: false,
+        sent_before: false,
     };
     forecast(account, forwarding, &claimed, due)
 }
 
-/// What an outgoing postback would tell of a conversion.
+/// What an outgoing postback would report of a conversion.
 pub struct PreviewedPostback {
     pub destination: DestinationId,
     pub request: PreviewedRequest,
@@ -253,9 +253,9 @@ fn unsent(
         Some(DeliveryState::Skipped { reason, .. } | DeliveryState::Dead { reason, .. }) => Some(reason),
         Some(_) => None,
         None => {
-            let told: Vec<&str> = route.on.iter().flatten().map(|status| status.word()).collect();
-            let status = conversion.status.word();
-            Some(format!("the status is {status}, and this postback tells {}", told.join(", ")))
+            let reported: Vec<&str> = route.on.iter().flatten().map(|status| status.as_str()).collect();
+            let status = conversion.status.as_str();
+            Some(format!("the status is {status}, and this postback reports {}", reported.join(", ")))
         }
     }
 }
@@ -287,10 +287,10 @@ fn why_nothing(conversion: &Conversion, network: &Network) -> String {
     if routing::is_forwardable(conversion, policy) {
         return format!("no destination takes the event {} of this source", conversion.event);
     }
-    let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.word()).collect();
+    let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.as_str()).collect();
     format!(
         "the status is {}, and this source forwards {}: kept, not sent",
-        conversion.status.word(),
+        conversion.status.as_str(),
         if forwarded.is_empty() { "none".to_owned() } else { forwarded.join(", ") }
     )
 }

@@ -10,15 +10,15 @@ use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::param_fault::usable;
 use crate::template::source::params::{Params, shown};
 
 /// The most characters of a text that is kept.
 pub const MOST_CHARS: usize = 200;
 
-/// A parameter by its name, if anything came under it.
-fn came<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Fault> {
+/// A parameter by its name, if anything was received under it.
+fn received_text<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, Fault> {
     Ok(usable(params, name)?.map(|param| trim(&param.value)).filter(|value| !value.is_empty()))
 }
 
@@ -34,17 +34,17 @@ pub fn needed(params: &Params, name: &str, hint: &str) -> Result<String, Fault> 
     let param = usable(params, name)?;
     let param = param.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
     let value = trim(&param.value);
-    match judge(&param.value, &param.raw, Use::Id) {
-        Judged::Sound if value.chars().count() > MOST_CHARS => {
+    match classify(&param.value, &param.raw, Use::Id) {
+        Classified::Sound if value.chars().count() > MOST_CHARS => {
             Err(fault(name, value, &format!("longer than {MOST_CHARS} characters"), hint))
         }
-        Judged::Sound => Ok(param.value.clone()),
-        Judged::Empty => Err(Fault::new(format!("`{name}` came empty"), hint)),
-        Judged::Nothing => Err(fault(name, value, "which stands for nothing", hint)),
-        Judged::Skeleton => Err(Fault::new(format!("`{name}` was left as `{value}`"), hint)),
-        Judged::Macro(unfilled) => {
+        Classified::Sound => Ok(param.value.clone()),
+        Classified::Empty => Err(Fault::new(format!("`{name}` was received empty"), hint)),
+        Classified::Nothing => Err(fault(name, value, "which stands for nothing", hint)),
+        Classified::Skeleton => Err(Fault::new(format!("`{name}` was left as `{value}`"), hint)),
+        Classified::Macro(unfilled) => {
             let unfilled = shown(name, &unfilled);
-            Err(Fault::new(format!("`{name}` came as `{unfilled}`, which nobody filled in"), hint))
+            Err(Fault::new(format!("`{name}` was received as `{unfilled}`, which no one filled in"), hint))
         }
     }
 }
@@ -69,15 +69,15 @@ pub fn text(
         }
     };
     let value = trim(&param.value);
-    match judge(&param.value, &param.raw, used) {
-        Judged::Sound if value.chars().count() > MOST_CHARS => {
+    match classify(&param.value, &param.raw, used) {
+        Classified::Sound if value.chars().count() > MOST_CHARS => {
             let hint = format!("send at most {MOST_CHARS} characters");
             Err(fault(name, value, &format!("longer than {MOST_CHARS} characters"), hint))
         }
-        Judged::Sound => Ok(Some(value.to_owned())),
-        Judged::Empty => Ok(None),
-        Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
-            notes.push(format!("`{name}` was left out: it came as `{}`", shown(name, value)));
+        Classified::Sound => Ok(Some(value.to_owned())),
+        Classified::Empty => Ok(None),
+        Classified::Nothing | Classified::Skeleton | Classified::Macro(_) => {
+            notes.push(format!("`{name}` was left out: it was received as `{}`", shown(name, value)));
             Ok(None)
         }
     }
@@ -90,18 +90,21 @@ pub fn text(
 pub fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
     let Some(param) = usable(params, name)? else { return Ok(None) };
     let value = trim(&param.value);
-    match judge(&param.value, &param.raw, Use::Amount) {
-        Judged::Empty | Judged::Nothing => return Ok(None),
-        Judged::Skeleton => {
+    match classify(&param.value, &param.raw, Use::Amount) {
+        Classified::Empty | Classified::Nothing => return Ok(None),
+        Classified::Skeleton => {
             let hint = "put the amount there, written like 12.00, or leave the parameter out";
             return Err(Fault::new(format!("`{name}` was left as `{value}`"), hint));
         }
-        Judged::Macro(unfilled) => {
+        Classified::Macro(unfilled) => {
             let hint = "put the amount there, written like 12.00, or leave the parameter out";
             let unfilled = shown(name, &unfilled);
-            return Err(Fault::new(format!("`{name}` came as `{unfilled}`, which nobody filled in"), hint));
+            return Err(Fault::new(
+                format!("`{name}` was received as `{unfilled}`, which no one filled in"),
+                hint,
+            ));
         }
-        Judged::Sound => {}
+        Classified::Sound => {}
     }
     let parsed = parse_decimal(value, DecimalMark::Dot);
     let amount = parsed.ok_or_else(|| {
@@ -120,7 +123,7 @@ pub fn amount(params: &Params, name: &str) -> Result<Option<Decimal>, Fault> {
 /// # Errors
 /// It is none.
 pub fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
-    let Some(value) = came(params, name)? else { return Ok(None) };
+    let Some(value) = received_text(params, name)? else { return Ok(None) };
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|_| digits);
     let wrong = || fault(name, value, "not a whole number", "write it in digits alone");
@@ -132,7 +135,7 @@ pub fn whole(params: &Params, name: &str) -> Result<Option<u64>, Fault> {
 /// # Errors
 /// It is none.
 pub fn status(params: &Params, name: &str) -> Result<Option<Status>, Fault> {
-    let Some(value) = came(params, name)? else { return Ok(None) };
+    let Some(value) = received_text(params, name)? else { return Ok(None) };
     let parsed = Status::parse(&value.to_ascii_lowercase());
     let wrong = || fault(name, value, "not a status", "use approved, pending, rejected or scrubbed");
     parsed.map(Some).ok_or_else(wrong)
@@ -144,7 +147,8 @@ pub fn status(params: &Params, name: &str) -> Result<Option<Status>, Fault> {
 /// It is missing, or no such day.
 pub fn date(params: &Params, name: &str) -> Result<Date, Fault> {
     let hint = "write it YYYY-MM-DD, such as 2024-01-31";
-    let value = came(params, name)?.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
+    let value =
+        received_text(params, name)?.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
     let plain = value.len() == 10 && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let parsed = value.parse::<Date>().ok().filter(|_| plain);
     parsed.ok_or_else(|| fault(name, value, "not a date", hint))
@@ -162,7 +166,7 @@ pub fn moment(
     (zone, now): (&TimeZone, Time),
     notes: &mut Vec<String>,
 ) -> Result<Option<Time>, Fault> {
-    let Some(value) = came(params, name)? else { return Ok(None) };
+    let Some(value) = received_text(params, name)? else { return Ok(None) };
     let hint = "write it as ISO 8601, such as 2024-01-01T14:32:00Z";
     let wrong = || fault(name, value, "not a date and time", hint);
     let restored = reading::with_plus(value);
@@ -175,7 +179,7 @@ pub fn moment(
     } else {
         return Ok(Some(read.min(now)));
     };
-    notes.push(format!("`{name}` was left out: it came as `{}`, {why}", shown(name, value)));
+    notes.push(format!("`{name}` was left out: it was received as `{}`, {why}", shown(name, value)));
     Ok(None)
 }
 

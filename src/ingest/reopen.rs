@@ -1,5 +1,5 @@
 //! Reports that may count later: each is read again once its route is open, the oldest first, since of one click
-//! the first sale counts. What only a person can judge waits for that person: whose a report is that came through
+//! the first sale counts. What only a person can decide waits for that person: whose a report is that was received through
 //! a proxy that no one had declared, and whether a further sale of a click is one.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,11 +17,11 @@ use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
 use crate::domain::rejection::RejectionCode;
 use crate::domain::reporter::{Keyless, Reporter};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
-use crate::ingest::network::{self, Told};
+use crate::ingest::network::{self, AdvertiserReport};
 use crate::ingest::pixel::{self, Caller};
-use crate::ingest::postback::AgainRefused;
+use crate::ingest::postback::ReprocessRefused;
 use crate::ingest::submit::{Received, resubmission, with_click};
 use crate::store::{Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
 use crate::template::source::params::{Listed, Params};
@@ -39,7 +39,7 @@ const SOURCES: [&str; 2] = [built_in::API, built_in::PIXEL];
 /// What reports are read by.
 #[derive(Clone)]
 pub struct Terms {
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     /// Whose days the API's dates are.
     pub zone: TimeZone,
     /// The proxies that say whose a report is.
@@ -57,8 +57,8 @@ enum By {
 
 /// What a kept report is by today's terms.
 enum Today {
-    Keyless(Box<pixel::Told>),
-    Keyed(Box<Told>),
+    Keyless(Box<pixel::PixelReport>),
+    Keyed(Box<AdvertiserReport>),
     /// It waits on, for this reason: its route is closed, or its offer is not configured now.
     Closed(Fault),
     /// A person has to fix it.
@@ -70,9 +70,14 @@ enum Today {
 ///
 /// # Errors
 /// When it is no report that may count later, its route is closed still, or the store fails.
-pub async fn again(store: &dyn Store, terms: &Terms, seq: Seq, now: Time) -> Result<Receipt, AgainRefused> {
+pub async fn again(
+    store: &dyn Store,
+    terms: &Terms,
+    seq: Seq,
+    now: Time,
+) -> Result<Receipt, ReprocessRefused> {
     let arrival = prepared(store, (terms, By::Person), seq, now).await?;
-    store.arrive(arrival).await.map_err(AgainRefused::by_the_store)
+    store.arrive(arrival).await.map_err(ReprocessRefused::by_the_store)
 }
 
 /// What one report is to the store by today's terms.
@@ -81,28 +86,28 @@ async fn prepared(
     (terms, by): (&Terms, By),
     seq: Seq,
     now: Time,
-) -> Result<Arrival, AgainRefused> {
-    let record = store.postback(seq).await?.ok_or(AgainRefused::Unknown)?;
-    let source = record.source.clone().ok_or_else(|| AgainRefused::NoSource("unknown".to_owned()))?;
+) -> Result<Arrival, ReprocessRefused> {
+    let record = store.postback(seq).await?.ok_or(ReprocessRefused::Unknown)?;
+    let source = record.source.clone().ok_or_else(|| ReprocessRefused::NoSource("unknown".to_owned()))?;
     let Verdict::Quarantined(fault) = &record.verdict else {
-        return Err(AgainRefused::NotQuarantined(record.verdict.word()));
+        return Err(ReprocessRefused::NotQuarantined(record.verdict.as_str()));
     };
     if record.raw.is_none() && fault.may_reopen() {
-        return Err(AgainRefused::Purged);
+        return Err(ReprocessRefused::Purged);
     }
-    let told_again = || AgainRefused::ToldAgain(source.to_string());
-    let finding = match today(terms, by, &record).ok_or_else(told_again)? {
-        Today::Closed(fault) => return Err(AgainRefused::Closed(fault.reason)),
+    let sender_informed = || ReprocessRefused::SenderInformed(source.to_string());
+    let finding = match today(terms, by, &record).ok_or_else(sender_informed)? {
+        Today::Closed(fault) => return Err(ReprocessRefused::Closed(fault.reason)),
         Today::Faulty(fault) => Finding::Quarantined(fault),
-        Today::Keyless(told) => match pixel::find(store, *told).await? {
+        Today::Keyless(reported) => match pixel::find(store, *reported).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
             Err(fault) => Finding::Quarantined(fault),
         },
-        Today::Keyed(told) => {
-            Finding::Mapped(Box::new(with_click(store, network::draft(source.clone(), *told)).await?))
+        Today::Keyed(reported) => {
+            Finding::Mapped(Box::new(with_click(store, network::draft(source.clone(), *reported)).await?))
         }
     };
-    let raw = record.raw.ok_or(AgainRefused::Purged)?;
+    let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
     let received = Received { source: Some(source), raw, received_at: record.received_at };
     Ok(resubmission(received, finding, seq, now))
 }
@@ -115,14 +120,14 @@ fn today(terms: &Terms, by: By, record: &Postback) -> Option<Today> {
     let (read, has_offer) = match raw.reporter.as_deref()? {
         Reporter::Keyless(keyless) => {
             let caller = Caller { keyless, sender: sender(terms, by, raw, keyless) };
-            let read =
-                pixel::read(&terms.rules, raw.query(), caller).map(|told| Today::Keyless(Box::new(told)));
+            let read = pixel::read(&terms.rules, raw.query(), caller)
+                .map(|reported| Today::Keyless(Box::new(reported)));
             (read, pixel::names_offer(&terms.rules, raw.query(), keyless.spelling))
         }
         Reporter::Keyed => {
             let mut has_offer = true;
             let read = keyed(terms, (raw, record.received_at), &mut has_offer);
-            (read.map(|told| Today::Keyed(Box::new(told))), has_offer)
+            (read.map(|reported| Today::Keyed(Box::new(reported))), has_offer)
         }
     };
     Some(match read {
@@ -151,7 +156,7 @@ fn keyed(
     terms: &Terms,
     (raw, received_at): (&RawRequest, Time),
     has_offer: &mut bool,
-) -> Result<Told, Fault> {
+) -> Result<AdvertiserReport, Fault> {
     let params = request::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
     let offer = |params: &Params| {
         network::named_offer(&terms.rules, params, |_| true).inspect_err(|_| *has_offer = false)
@@ -235,14 +240,14 @@ async fn take(
     // All are handed over before the first is waited for.
     let waiting: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
     outcomes.extend(
-        join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(AgainRefused::by_the_store)),
+        join_all(waiting).await.into_iter().map(|outcome| outcome.map_err(ReprocessRefused::by_the_store)),
     );
     let mut failed = None;
     for outcome in outcomes {
         match outcome {
-            Ok(receipt) => *taken.by_verdict.entry(receipt.verdict.word()).or_default() += 1,
-            Err(AgainRefused::Store(StoreError::Corrupt { .. })) => taken.damaged += 1,
-            Err(AgainRefused::Store(error)) => failed = Some(error),
+            Ok(receipt) => *taken.by_verdict.entry(receipt.verdict.as_str()).or_default() += 1,
+            Err(ReprocessRefused::Store(StoreError::Corrupt { .. })) => taken.damaged += 1,
+            Err(ReprocessRefused::Store(error)) => failed = Some(error),
             // A person was faster, or its route was closed again: the quarantine says what is left.
             Err(_) => {}
         }
@@ -316,7 +321,7 @@ fn waits_for_a_person(record: &Postback) -> bool {
 }
 
 /// Whether reports may be taken by `now` that were not by `before`.
-pub fn differ(before: &Rulebook, now: &Rulebook) -> bool {
+pub fn differ(before: &Ruleset, now: &Ruleset) -> bool {
     let had = |offer: &Offer| before.offer(&offer.id).map(|had| &had.reports);
     now.offers.values().any(|offer| had(offer) != Some(&offer.reports))
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::ids::{Seq, SourceId};
-use crate::ingest::postback::{self, AgainRefused, Network};
+use crate::ingest::postback::{self, Network, ReprocessRefused};
 use crate::store::{Store, StoreError};
 
 /// How many are mapped again between two looks at whether to stop.
@@ -25,11 +25,11 @@ pub async fn step(
     let ready = store.reversals_ready(AT_ONCE);
     for seq in &ready {
         match postback::again(store, network, *seq, clock.now()).await {
-            Ok(receipt) => report(*seq, receipt.verdict.word()),
-            Err(AgainRefused::Store(error @ StoreError::Corrupt { .. })) => {
+            Ok(receipt) => report(*seq, receipt.verdict.as_str()),
+            Err(ReprocessRefused::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(postback = %seq, %error, "a reversal cannot be read and was not reprocessed");
             }
-            Err(AgainRefused::Store(error)) => return Err(error),
+            Err(ReprocessRefused::Store(error)) => return Err(error),
             // It stays in the quarantine, where a person sees why.
             Err(refused) => {
                 tracing::warn!(postback = %seq, reason = %refused, "a reversal was not reprocessed");
@@ -55,7 +55,7 @@ pub async fn run(
 ) -> Result<(), StoreError> {
     let bell = store.reversals_bell();
     loop {
-        // The bell keeps a ring that came meanwhile, so none is missed between the look and the wait.
+        // The bell keeps a ring that was received meanwhile, so none is missed between the look and the wait.
         let done = step(store.as_ref(), &network, &clock).await?;
         if *stop.borrow() {
             return Ok(());

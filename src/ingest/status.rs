@@ -1,4 +1,4 @@
-//! A conversion's status changed by somebody: the one way for the API, the pages and the network's API.
+//! A conversion's status changed by someone: the one way for the API, the pages and the network's API.
 
 use crate::domain::status_move::StatusMove;
 use crate::domain::time::Time;
@@ -20,7 +20,7 @@ pub fn note(written: &str) -> Result<Option<String>, usize> {
     }
 }
 
-/// Gives a conversion the status that somebody wants, with all that this causes, and answers when that
+/// Gives a conversion the status that someone wants, with all that this causes, and answers when that
 /// is durable.
 ///
 /// # Errors

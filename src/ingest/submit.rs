@@ -5,7 +5,7 @@ use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::RawRequest;
 use crate::domain::time::Time;
-use crate::store::{Again, Arrival, Finding, MappedArrival, Receipt, Store, StoreError};
+use crate::store::{Arrival, Finding, MappedArrival, Receipt, Reprocess, Store, StoreError};
 
 /// A report as it was received.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub async fn submit(store: &dyn Store, received: Received, finding: Finding) -> 
 /// counts from `now`.
 pub fn resubmission(received: Received, finding: Finding, of: Seq, now: Time) -> Arrival {
     let Received { source, raw, received_at } = received;
-    Arrival { raw, received_at, source, finding, again: Some(Again { of, now }) }
+    Arrival { raw, received_at, source, finding, again: Some(Reprocess { of, now }) }
 }
 
 /// A report with the click that it names, looked up here so that the one writer thread need not; that looks again
@@ -48,6 +48,6 @@ pub async fn with_click(store: &dyn Store, draft: Draft) -> Result<MappedArrival
 
 /// Counts a report by what became of it.
 pub fn count(source: &str, receipt: &Receipt) {
-    let (source, verdict) = (source.to_owned(), receipt.verdict.word());
+    let (source, verdict) = (source.to_owned(), receipt.verdict.as_str());
     metrics::counter!("postbridge_postbacks_total", "source" => source, "verdict" => verdict).increment(1);
 }

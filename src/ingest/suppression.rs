@@ -10,8 +10,8 @@ use crate::store::{Store, StoreError, SuppressionOrder};
 pub const MOST_LINES: usize = 100_000;
 /// The most entries in one order to the store.
 const MOST_AT_ONCE: usize = 10_000;
-/// The most characters of a line that are told back.
-const MOST_TOLD: usize = 120;
+/// The most characters of a line that are shown.
+const MOST_SHOWN: usize = 120;
 
 /// How a text divides into entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct ReadLine {
     /// From 1, as an editor counts.
     pub number: u64,
     /// What stood there, shortened.
-    pub came: String,
+    pub received_text: String,
     /// The entry, or a sentence: why it is none.
     pub entry: Result<Suppressed, String>,
 }
@@ -52,7 +52,7 @@ pub fn read(text: &[u8], layout: Layout, kind: Option<SuppressedKind>) -> Result
         return Err("it is written in UTF-16: save it as UTF-8".to_owned());
     }
     if text.contains(&0) {
-        return Err("it is no text: save the sheet as CSV in UTF-8".to_owned());
+        return Err("it is no text: save the table as CSV in UTF-8".to_owned());
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut lines = Vec::new();
@@ -109,7 +109,7 @@ fn read_lines(lines: &[&[u8]], kind: Option<SuppressedKind>) -> Vec<ReadLine> {
 }
 
 fn read_one(number: u64, cell: &[u8], kind: Option<SuppressedKind>) -> ReadLine {
-    let came: String = String::from_utf8_lossy(cell).trim().chars().take(MOST_TOLD).collect();
+    let received_text: String = String::from_utf8_lossy(cell).trim().chars().take(MOST_SHOWN).collect();
     let entry = match std::str::from_utf8(cell) {
         Err(_) => Err("it is not UTF-8: save the file in that encoding".to_owned()),
         Ok(text) if text.trim().contains(['\n', '\r']) => {
@@ -117,14 +117,14 @@ fn read_one(number: u64, cell: &[u8], kind: Option<SuppressedKind>) -> ReadLine 
         }
         Ok(text) => match kind {
             Some(kind) => Suppressed::parse(kind, text),
-            None => recognise(text.trim()),
+            None => recognize(text.trim()),
         },
     };
-    ReadLine { number, came, entry }
+    ReadLine { number, received_text, entry }
 }
 
-/// What a text is where nobody said so.
-fn recognise(text: &str) -> Result<Suppressed, String> {
+/// What a text is where no one said so.
+fn recognize(text: &str) -> Result<Suppressed, String> {
     if text.contains('@') {
         return Suppressed::parse(SuppressedKind::Email, text);
     }
@@ -175,7 +175,7 @@ fn header(row: &ByteRecord, kind: Option<SuppressedKind>) -> Result<Option<Colum
         (true, ..) => Ok(None),
         (false, true, Some(kind)) => Err(format!(
             "its first line names no column `{0}`: choose another kind, or name the column `{0}`",
-            kind.word()
+            kind.as_str()
         )),
         _ => Ok(Some(wanted)),
     }
@@ -187,12 +187,12 @@ fn read_row(number: u64, row: &ByteRecord, columns: &[(usize, Option<SuppressedK
     let read: Vec<ReadLine> = full.map(|(cell, kind)| read_one(number, cell, kind)).collect();
     if read.is_empty() {
         let entry = Err("the columns that are read are empty in it".to_owned());
-        return vec![ReadLine { number, came: String::new(), entry }];
+        return vec![ReadLine { number, received_text: String::new(), entry }];
     }
     read
 }
 
-/// The line on which a row begins: the reader tells where the row before it ended.
+/// The line on which a row begins: the reader says where the row before it ended.
 fn line_of(text: &[u8], ended: &csv::Position) -> u64 {
     let start = usize::try_from(ended.byte()).unwrap_or(usize::MAX);
     let between = text.get(start..).unwrap_or_default();
@@ -221,7 +221,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     pub number: u64,
-    pub came: String,
+    pub received_text: String,
     /// What it was read as, and whether the list has changed by it; or a sentence why it was not read.
     pub outcome: Result<(SuppressedKind, bool), String>,
 }
@@ -249,7 +249,7 @@ pub async fn carry_out(
     let mut changed = changed.into_iter();
     let done = lines.into_iter().map(|line| Done {
         number: line.number,
-        came: line.came,
+        received_text: line.received_text,
         outcome: line.entry.map(|entry| (entry.kind(), changed.next().unwrap_or(false))),
     });
     Ok(done.collect())

@@ -1,4 +1,4 @@
-//! What the tag on a landing page tells: a click, and events of it → one durable write each.
+//! What the tag on a landing page reports: a click, and events of it → one durable write each.
 
 use crate::domain::built_in;
 use crate::domain::click::{Click, Origin, Pairs, Traits};
@@ -8,19 +8,19 @@ use crate::domain::decision::join;
 use crate::domain::event::EventName;
 use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::submit::{Received, count, submit, with_click};
-use crate::ingest::visit::{self, Browser, Carried, Sight};
+use crate::ingest::visit::{self, Browser, Carried, VisitorEnricher};
 use crate::store::consent::ConsentArrival;
 use crate::store::{Finding, Store, StoreError};
-use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::params::shown;
 
-/// A click as the tag tells it.
+/// A click as the tag reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagClick {
     pub id: ClickId,
@@ -36,7 +36,7 @@ pub struct TagClick {
 
 /// What is received where events are: an event, or an answer to the question of consent alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum TagReport {
     Event(TagEvent),
     Answer(TagAnswer),
 }
@@ -57,7 +57,7 @@ impl TagClick {
     }
 }
 
-/// An event as the tag tells it.
+/// An event as the tag reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagEvent {
     pub click: ClickId,
@@ -73,13 +73,13 @@ pub struct TagEvent {
     pub note: Option<String>,
 }
 
-/// Whose click it is, by all that the page does not tell.
+/// Whose click it is, by all that the page does not report.
 #[derive(Debug, Clone)]
 pub struct Whose {
     pub browser: Browser,
     pub visitor: Caller,
     /// The configured campaign that the page names.
-    pub placement: Option<Placement>,
+    pub campaign_ref: Option<CampaignRef>,
 }
 
 /// Whom the browser is known as.
@@ -87,7 +87,7 @@ pub struct Whose {
 pub enum Caller {
     /// By its cookie.
     Known(VisitorId),
-    /// It came without one: an id made for it.
+    /// It was received without one: an id made for it.
     New(VisitorId),
 }
 
@@ -107,12 +107,12 @@ impl Caller {
     }
 
     /// Whom the browser is known as from now on. Of several messages that are under way before it has its
-    /// cookie the first decides. A click's id stands in URLs that are passed on: whoever else knows it must
+    /// cookie the first decides. A click's id is in URLs that are passed on: anyone who else knows it must
     /// not become its visitor.
     fn after(self, click: &Click, browser: &Browser, now: Time) -> VisitorId {
         let is_same = click.ip == Some(browser.ip) && click.user_agent == browser.user_agent;
         let under_way = now.millis_since(click.recorded_at) <= UNDER_WAY_MS;
-        match (self, &click.passage.visitor) {
+        match (self, &click.context.visitor) {
             (Caller::New(_), Some(first)) if is_same && under_way => first.clone(),
             (Caller::Known(id) | Caller::New(id), _) => id,
         }
@@ -131,10 +131,10 @@ pub struct SeenClick {
 }
 
 impl SeenClick {
-    pub fn new(sight: &Sight, told: TagClick, whose: Whose, now: Time) -> SeenClick {
-        let answer = TagAnswer { click: told.id.clone(), consent: told.consent };
-        let (browser, visitor, id) = (whose.browser.clone(), whose.visitor.clone(), told.id.clone());
-        SeenClick { click: seen(sight, told, whose).into_click(id, now), browser, visitor, answer }
+    pub fn new(enricher: &VisitorEnricher, reported: TagClick, whose: Whose, now: Time) -> SeenClick {
+        let answer = TagAnswer { click: reported.id.clone(), consent: reported.consent };
+        let (browser, visitor, id) = (whose.browser.clone(), whose.visitor.clone(), reported.id.clone());
+        SeenClick { click: seen(enricher, reported, whose).into_click(id, now), browser, visitor, answer }
     }
 
     /// Whether its visitor refuses that anything is recorded.
@@ -180,17 +180,18 @@ pub async fn answer(
     store.record_consent(ConsentArrival { click, visitor, consent, received_at: now }).await
 }
 
-fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
-    let carried = told.carried();
-    let cookies: Vec<String> = told.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+fn seen(enricher: &VisitorEnricher, reported: TagClick, whose: Whose) -> ClickDraft {
+    let carried = reported.carried();
+    let cookies: Vec<String> =
+        reported.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cookies = Carried::of_cookies(cookies.iter().map(String::as_bytes));
-    let mut draft = sight.draft(Origin::Tag, whose.browser, &carried, &cookies);
-    draft.id = Some(told.id);
-    draft.at = Some(told.at);
-    draft.landing_url = told.landing_url;
-    draft.referrer = told.referrer;
-    draft.passage.placement = whose.placement;
-    draft.passage.visitor = Some(whose.visitor.id().clone());
+    let mut draft = enricher.draft(Origin::Tag, whose.browser, &carried, &cookies);
+    draft.id = Some(reported.id);
+    draft.at = Some(reported.at);
+    draft.landing_url = reported.landing_url;
+    draft.referrer = reported.referrer;
+    draft.context.campaign_ref = whose.campaign_ref;
+    draft.context.visitor = Some(whose.visitor.id().clone());
     draft
 }
 
@@ -201,9 +202,9 @@ fn seen(sight: &Sight, told: TagClick, whose: Whose) -> ClickDraft {
 pub async fn event(
     store: &dyn Store,
     (raw, received_at): (RawRequest, Time),
-    told: Result<TagEvent, Fault>,
+    reported: Result<TagEvent, Fault>,
 ) -> Result<(), StoreError> {
-    let finding = match told.and_then(draft) {
+    let finding = match reported.and_then(draft) {
         Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
         Err(fault) => Finding::Quarantined(fault),
     };
@@ -217,9 +218,9 @@ pub async fn event(
 /// its transaction id.
 fn draft(event: TagEvent) -> Result<Draft, Fault> {
     let (transaction_id, left_out) = transaction(event.transaction_id);
-    let told_apart_by = event.link.as_deref().or(transaction_id.as_deref()).unwrap_or_default();
+    let distinguished_by = event.link.as_deref().or(transaction_id.as_deref()).unwrap_or_default();
     // None of the three can hold a line end but the last.
-    let key = format!("{}\n{}\n{told_apart_by}", event.click, event.name);
+    let key = format!("{}\n{}\n{distinguished_by}", event.click, event.name);
     Ok(Draft {
         source: SourceId::parse(built_in::TAG).map_err(|error| Fault::new(error.to_string(), ""))?,
         event: EventClaim::Named(event.name),
@@ -228,7 +229,7 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
         click_id: Some(event.click.as_str().to_owned()),
         item_id: None,
         value: event.value,
-        negative_came: None,
+        negative_received: None,
         payout: None,
         revenue: None,
         sale_amount: None,
@@ -242,14 +243,19 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
 }
 
 /// The transaction id, and what is said of one that is a placeholder or a macro: that is none.
-fn transaction(told: Option<String>) -> (Option<String>, Option<String>) {
-    let Some(told) = told else { return (None, None) };
-    match judge(&told, told.as_bytes(), Use::Id) {
-        Judged::Sound => (Some(trim(&told).to_owned()), None),
-        Judged::Empty => (None, None),
-        Judged::Nothing | Judged::Skeleton | Judged::Macro(_) => {
-            let came = shown("transaction_id", trim(&told));
-            (None, Some(format!("`transaction_id` was left out: it came as `{came}`, which is no id")))
+fn transaction(reported: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(reported) = reported else { return (None, None) };
+    match classify(&reported, reported.as_bytes(), Use::Id) {
+        Classified::Sound => (Some(trim(&reported).to_owned()), None),
+        Classified::Empty => (None, None),
+        Classified::Nothing | Classified::Skeleton | Classified::Macro(_) => {
+            let received_text = shown("transaction_id", trim(&reported));
+            (
+                None,
+                Some(format!(
+                    "`transaction_id` was left out: it was received as `{received_text}`, which is no id"
+                )),
+            )
         }
     }
 }

@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 
-use crate::domain::click::{Click, ClickKind, Origin, Pairs, Passage, find};
-use crate::domain::filter::{ClickFacts, judge};
+use crate::domain::click::{Click, ClickContext, ClickKind, Origin, Pairs, find};
+use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::omission::{Omission, OmissionReason, Omissions};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
@@ -33,7 +33,7 @@ pub const LONGEST_AGENT: usize = 1024;
 
 /// What is seen of visitors, as configured.
 #[derive(Default)]
-pub struct Sight {
+pub struct VisitorEnricher {
     pub countries: Countries,
     pub landing: Landing,
 }
@@ -45,11 +45,11 @@ pub struct Browser {
     pub user_agent: Option<String>,
     /// How many bytes of user agent it sent, of which [`LONGEST_AGENT`] are looked at.
     pub agent_bytes: usize,
-    /// As its method and headers tell; a preview is told by its user agent.
+    /// As its method and headers say; a preview is recognized by its user agent.
     pub asked: ClickKind,
 }
 
-impl Sight {
+impl VisitorEnricher {
     /// A click of this browser, with what its link and its cookies carry.
     pub fn draft(
         &self,
@@ -58,8 +58,8 @@ impl Sight {
         carried: &Carried,
         cookies: &Carried,
     ) -> ClickDraft {
-        let mut passage = self.passage(origin, &browser);
-        let omitted = &mut passage.omitted;
+        let mut context = self.context(origin, &browser);
+        let omitted = &mut context.omitted;
         let params = self.landing.params.pick(carried).named("params", omitted);
         let cookies = self.landing.cookies.pick(cookies).named("cookies", omitted);
         let sub_ids = self.landing.sub_ids.pick(carried).named("sub_ids", omitted);
@@ -68,18 +68,18 @@ impl Sight {
             omitted.add(Omission::new("user_agent", OmissionReason::ValueTooLong, bytes));
         }
         let (ip, user_agent) = (Some(browser.ip), browser.user_agent);
-        ClickDraft { params, cookies, sub_ids, passage, ip, user_agent, ..ClickDraft::default() }
+        ClickDraft { params, cookies, sub_ids, context, ip, user_agent, ..ClickDraft::default() }
     }
 
     /// How a click of this browser comes by.
-    pub fn passage(&self, origin: Origin, browser: &Browser) -> Passage {
-        let told = agent::read(browser.user_agent.as_deref());
-        let kind = match (browser.asked, told.preview) {
+    pub fn context(&self, origin: Origin, browser: &Browser) -> ClickContext {
+        let reported = agent::read(browser.user_agent.as_deref());
+        let kind = match (browser.asked, reported.preview) {
             (ClickKind::Visit, Preview::Yes) => ClickKind::Preview,
             (asked, _) => asked,
         };
         let country = self.countries.of(browser.ip);
-        Passage { origin, kind, agent: Some(told.agent), country, ..Passage::default() }
+        ClickContext { origin, kind, agent: Some(reported.agent), country, ..ClickContext::default() }
     }
 }
 
@@ -93,10 +93,10 @@ pub async fn record(store: &dyn Store, click: Click) -> Result<ClickReceipt, Sto
 
 /// Whether the filters keep an unrecorded click's visitor from the offer, as far as they need no memory: of
 /// repeats and of the offer's clicks today nothing is known.
-pub fn is_kept_away(rules: &Rulebook, click: &mut Click) -> bool {
-    let offer = click.passage.placement.as_ref().and_then(|placed| rules.offer(&placed.offer)).cloned();
-    click.passage.verdicts = judge(&rules.filters, offer.as_deref(), click, &ClickFacts::default());
-    click.passage.is_blocked()
+pub fn is_kept_away(rules: &Ruleset, click: &mut Click) -> bool {
+    let offer = click.context.campaign_ref.as_ref().and_then(|placed| rules.offer(&placed.offer)).cloned();
+    click.context.verdicts = classify(&rules.filters, offer.as_deref(), click, &ClickFacts::default());
+    click.context.is_blocked()
 }
 
 /// Which parameters, cookies and sub ids of a click are kept.
@@ -115,7 +115,7 @@ impl Landing {
         toml::from_str(include_str!("../../templates/landing.toml")).unwrap_or_default()
     }
 
-    /// With what a destination's template declares beside.
+    /// With what a destination's template declares in addition.
     pub fn declare(&mut self, params: &[String], cookies: &[String]) {
         self.params.add(params);
         self.cookies.add(cookies);
@@ -233,7 +233,7 @@ fn is_covered_in_any_case(pattern: &str, name: &[u8]) -> bool {
     }
 }
 
-/// Names and values of a query or of cookies, decoded once, in the order they came. They are bytes.
+/// Names and values of a query or of cookies, decoded once, in the order in which they were received. They are bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -325,7 +325,7 @@ fn decoded(raw: &[u8]) -> Vec<u8> {
     percent_decode(&spaced).collect()
 }
 
-/// A header's bytes as a text; `None` where nothing stands in it.
+/// A header's bytes as a text; `None` where nothing is in it.
 pub fn header_text(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim();

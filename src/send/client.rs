@@ -1,4 +1,4 @@
-//! Sends one request and brings back what came, whatever it is. It never follows, repeats or decides.
+//! Sends one request and brings back what was received, whatever it is. It never follows, repeats or decides.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ impl Client {
             .dns_resolver(Resolver::new(policy.allow_private_network))
             .connect_timeout(Duration::from_millis(policy.connect_timeout_ms))
             // Shorter than the idle time of common load balancers: a connection they have closed
-            // already would turn an attempt into one whose outcome nobody knows.
+            // already would turn an attempt into one whose outcome no one knows.
             .pool_idle_timeout(Duration::from_secs(15))
             .pool_max_idle_per_host(128)
             .http1_only()

@@ -90,7 +90,7 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 /// Reads a URL and refuses what can be refused before a name is resolved. The HTTP client skips its
-/// resolver where the host is an address, so an address is judged here.
+/// resolver where the host is an address, so an address is classified here.
 ///
 /// # Errors
 /// When the URL is no web address, holds credentials, or names an address that may not be reached.

@@ -1,4 +1,4 @@
-//! All that is kept of clicks beside their own records: the log, what repeats and caps are told by, and
+//! All that is kept of clicks next to their own records: the log, what repeats and caps are recognized by, and
 //! the clicks of each browser.
 
 pub mod consent;

@@ -66,9 +66,9 @@ impl Command {
         }
     }
 
-    /// Tells whoever waits that it was not done.
+    /// Notifies anyone who waits that it was not done.
     pub fn refuse(self, error: StoreError) {
-        // A dropped receiver is a caller that went away: nobody is left to tell.
+        // A dropped receiver is a caller that went away: no one is left to inform.
         match self {
             Command::Arrive(_, answer) => drop(answer.send(Err(error))),
             Command::Click(_, answer) => drop(answer.send(Err(error))),

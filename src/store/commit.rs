@@ -157,15 +157,15 @@ impl Group<'_> {
             index.note_head(number, head, true);
             index.reversals.wait(number, &head.sales);
             if let Some(sketch) = head.sketch.as_ref().filter(|_| !self.changed.contains_key(&number)) {
-                woken.extend(index.apply(number, None, Some(sketch), &self.asked));
+                woken.extend(index.apply(number, None, Some(sketch), &self.manual));
             }
         }
         for (destination, slot) in &self.ended {
-            index.lane(destination).release(*slot);
+            index.queues(destination).release(*slot);
         }
         for (number, changed) in &self.changed {
             let after = Sketch::of(&changed.record.conversion, changed.record.standing.clone());
-            woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.asked));
+            woken.extend(index.apply(*number, changed.before.as_ref(), Some(&after), &self.manual));
         }
         if let Some(lists) = self.suppressing.changed() {
             index.lists = lists;

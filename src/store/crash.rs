@@ -1,7 +1,7 @@
 //! Named points at which a test can end the process as `kill -9` would. Nothing in release builds.
 
 /// Ends the process here when `POSTBRIDGE_CRASH_AT` is `<name>:<count>` and this is the count-th
-/// passage (1 and up). Debug builds only.
+/// context (1 and up). Debug builds only.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
     use std::sync::OnceLock;
@@ -19,7 +19,7 @@ pub fn point(name: &str) {
         && planned == name
         && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count
     {
-        // Time for an answer that was sent too early to reach whoever it would deceive.
+        // Time for an answer that was sent too early to reach anyone it would deceive.
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::process::abort();
     }

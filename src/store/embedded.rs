@@ -14,7 +14,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
@@ -95,7 +95,7 @@ impl Embedded {
     pub fn open_with(kv: Arc<dyn Kv>, settings: Settings) -> Result<Embedded, OpenError> {
         let shelf = Shelf::new(kv);
         let opened = rebuild(&shelf, settings.dedup_mask)?;
-        let rules = RwLock::new(Arc::new(Rulebook::default()));
+        let rules = RwLock::new(Arc::new(Ruleset::default()));
         let lately = Mutex::new(opened.lately);
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
         let shared = Arc::new(Shared { shelf, index, rules, lately, quarantine_lines });
@@ -112,7 +112,7 @@ impl Embedded {
         })
     }
 
-    /// A read of many records, on a thread where waiting for the disk holds up nobody. Whoever no longer
+    /// A read of many records, on a thread where waiting for the disk holds up no one. Anyone who no longer
     /// wants its answer does not free its permit before it has ended.
     fn read<T: Send + 'static>(
         &self,
@@ -134,7 +134,7 @@ impl Embedded {
         })
     }
 
-    /// Queues a command now, so that it happens even when nobody waits for the answer.
+    /// Queues a command now, so that it happens even when no one waits for the answer.
     pub(in crate::store) fn write<T: Send + 'static>(
         &self,
         command: impl FnOnce(Answer<T>) -> Command,
@@ -145,7 +145,7 @@ impl Embedded {
     }
 
     /// The work behind leased slots. What has changed under the lease is left out; so is a record that
-    /// cannot be read, which stays leased until the next start and stands in nobody's way.
+    /// cannot be read, which stays leased until the next start and is in no one's way.
     fn work(&self, slots: Vec<Slot>) -> Result<Vec<Claimed>, StoreError> {
         let mut work = Vec::with_capacity(slots.len());
         for slot in slots {
@@ -170,9 +170,9 @@ impl Embedded {
             Some(click) => self.shared.shelf.click_as_answered(click)?,
             None => None,
         };
-        let (id, told_before) =
-            (delivery.id(record.conversion.id), delivery::told_before(deliveries, &delivery));
-        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, told_before }))
+        let (id, sent_before) =
+            (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));
+        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, sent_before }))
     }
 
     fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
@@ -180,10 +180,10 @@ impl Embedded {
         let ClaimRequest { destination, now, fresh, retries, due_from } = request;
         let due = (*due_from, *now);
         let mut index = self.shared.index.lock();
-        let lane = index.lane(destination);
-        let mut slots = lane.lease_due(due, *fresh, true);
-        slots.extend(lane.lease_due(due, *retries, false));
-        let next_due = lane.next_due(*now);
+        let queues = index.queues(destination);
+        let mut slots = queues.lease_due(due, *fresh, true);
+        slots.extend(queues.lease_due(due, *retries, false));
+        let next_due = queues.next_due(*now);
         drop(index);
         let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
         Ok(Claim { work, next_due })
@@ -191,7 +191,7 @@ impl Embedded {
 
     fn claim_oldest_now(&self, destination: &DestinationId) -> Result<Option<Claimed>, StoreError> {
         self.shared.shelf.check()?;
-        let oldest = || self.shared.index.lock().lane(destination).lease_oldest();
+        let oldest = || self.shared.index.lock().queues(destination).lease_oldest();
         // One that cannot be read stays leased, so the next round sees the next oldest.
         while let Some(slot) = oldest() {
             let work = self.work(vec![slot]).inspect_err(|_| self.unlease(destination, &[slot]))?;
@@ -204,8 +204,8 @@ impl Embedded {
 
     fn unlease(&self, destination: &DestinationId, slots: &[Slot]) {
         let mut index = self.shared.index.lock();
-        let lane = index.lane(destination);
-        slots.iter().for_each(|slot| lane.release(*slot));
+        let queues = index.queues(destination);
+        slots.iter().for_each(|slot| queues.release(*slot));
     }
 
     fn release_now(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
@@ -279,7 +279,7 @@ impl Transactions for Embedded {
 }
 
 impl Store for Embedded {
-    fn govern(&self, rules: Arc<Rulebook>) {
+    fn set_rules(&self, rules: Arc<Ruleset>) {
         let rule = rules.filters.duplicate;
         let before = std::mem::replace(&mut *self.shared.rules.write(), rules);
         if before.filters.duplicate != rule {
@@ -445,13 +445,13 @@ impl Store for Embedded {
         let closed = self.write(Command::Close);
         Box::pin(async move {
             let done = closed.await;
-            // Long commands may be left, each step a commit: whoever closes can still be told to
+            // Long commands may be left, each step a commit: anyone who closes can still be asked to
             // stop at once.
             let writer = self.writer.lock().take();
             if let Some(writer) = writer {
                 let joined = tokio::task::spawn_blocking(move || ended(writer)).await;
                 if joined.is_err() {
-                    tracing::error!("nobody could wait for the store's writer");
+                    tracing::error!("no one could wait for the store's writer");
                 }
             }
             done

@@ -15,7 +15,7 @@ use crate::domain::decision::{Arrived, Decision, decide};
 use crate::domain::facts::Later;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::store::clicks::consent::Ahead;
 use crate::store::clicks::lately::Lately;
@@ -42,8 +42,8 @@ pub const MAX_CHANGES: usize = 500;
 pub struct Shared {
     pub shelf: Shelf,
     pub index: Mutex<Index>,
-    /// What decisions go by; see [`crate::store::Store::govern`].
-    pub rules: RwLock<Arc<Rulebook>>,
+    /// What decisions go by; see [`crate::store::Store::set_rules`].
+    pub rules: RwLock<Arc<Ruleset>>,
     /// Only the writer moves it on.
     pub lately: Mutex<Lately>,
     pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
@@ -80,7 +80,7 @@ type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// The pending state of one group.
 pub struct Group<'a> {
     pub shared: &'a Shared,
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     pub numbers: Numbers,
     pub first: u64,
     pub born: Vec<Born>,
@@ -106,7 +106,7 @@ pub struct Group<'a> {
     /// Leases that end with the group.
     pub ended: Vec<(DestinationId, Slot)>,
     /// Deliveries that a person asked for.
-    pub asked: HashSet<Slot>,
+    pub manual: HashSet<Slot>,
     pub suppressing: Suppressing,
     /// How many conversions the group adds where caps count them.
     pub tally: Tally,
@@ -142,7 +142,7 @@ impl<'a> Group<'a> {
             matching: BTreeMap::new(),
             attempts: Vec::new(),
             ended: Vec::new(),
-            asked: HashSet::new(),
+            manual: HashSet::new(),
             suppressing: Suppressing::on(Arc::clone(&shared.index.lock().lists)),
             tally: Tally::default(),
             purging: Purging::default(),
@@ -226,7 +226,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Tells everyone how the commit went.
+    /// Notifies everyone how the commit went.
     ///
     /// Each answer wakes a task. From a thread that is not the runtime's own that costs a lock and
     /// often a system call each; from a task it is a push to a queue. So a group's answers are given
@@ -235,13 +235,13 @@ impl<'a> Group<'a> {
         let (promises, done) = (self.promises, done.clone());
         let (lines, written) = (self.lines, Arc::clone(&self.shared.quarantine_lines));
         let runtime = runtime.filter(|_| promises.len() > 1 || !lines.is_empty());
-        let tell = move || {
+        let notify = move || {
             promises.into_iter().for_each(|promise| promise(done.clone()));
             lines.into_iter().filter(|_| done.is_ok()).for_each(|line| line.write(&written));
         };
         match runtime {
-            Some(runtime) => drop(runtime.spawn(async move { tell() })),
-            None => tell(),
+            Some(runtime) => drop(runtime.spawn(async move { notify() })),
+            None => notify(),
         }
     }
 
@@ -252,7 +252,7 @@ impl<'a> Group<'a> {
         let seq = Seq::new(number).ok_or_else(exhausted)?;
         let Arrival { raw, received_at, source, finding, again } = arrival;
         if let Some(by) = again.and_then(|again| self.taken_by(again.of)) {
-            return Err(StoreError::MappedAlready { by });
+            return Err(StoreError::ReprocessedAlready { by });
         }
         let (made, note) = match finding {
             Finding::Quarantined(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
@@ -270,8 +270,8 @@ impl<'a> Group<'a> {
         };
         let (verdict, matched) = made.outcome();
         let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
-        let told = Told { seq, received_at, source, raw, again: again.map(|again| again.of) };
-        self.remember(told, verdict, note, made);
+        let reported = ArrivedPostback { seq, received_at, source, raw, again: again.map(|again| again.of) };
+        self.remember(reported, verdict, note, made);
         Ok(receipt)
     }
 
@@ -311,19 +311,21 @@ impl<'a> Group<'a> {
         })
     }
 
-    fn remember(&mut self, told: Told, verdict: Verdict, note: Option<String>, made: Made) {
-        if let (Verdict::Quarantined(fault), Some(source), None) = (&verdict, &told.source, told.again) {
-            let (source, code, postback) = (source.clone(), fault.code, told.seq);
-            self.lines.push(QuarantineLine { source, code, postback, received_at: told.received_at });
+    fn remember(&mut self, reported: ArrivedPostback, verdict: Verdict, note: Option<String>, made: Made) {
+        if let (Verdict::Quarantined(fault), Some(source), None) =
+            (&verdict, &reported.source, reported.again)
+        {
+            let (source, code, postback) = (source.clone(), fault.code, reported.seq);
+            self.lines.push(QuarantineLine { source, code, postback, received_at: reported.received_at });
         }
-        let number = told.seq.get();
+        let number = reported.seq.get();
         let mut conversion = None;
         let mut sketch = None;
         let mut sales = Vec::new();
         match made {
             Made::New(new, standing) => {
                 self.born_ids.insert(new.id, number);
-                self.reuse(&new, told.seq);
+                self.reuse(&new, reported.seq);
                 self.await_click(&new, number);
                 let new_sketch = Sketch::of(&new, standing);
                 self.tally.apply(None, new_sketch.report.as_ref());
@@ -338,18 +340,18 @@ impl<'a> Group<'a> {
             Made::UnknownSale(_, waited_for) => sales = waited_for,
             Made::Duplicate(_) | Made::Nothing(_) => {}
         }
-        if let Some(of) = told.again.filter(|_| verdict.conversion().is_some()) {
+        if let Some(of) = reported.again.filter(|_| verdict.conversion().is_some()) {
             let first = self.shared.index.lock().first_of(of.get());
-            self.taken.insert(first, told.seq);
+            self.taken.insert(first, reported.seq);
         }
         let postback = Postback {
-            seq: told.seq,
-            received_at: told.received_at,
-            source: told.source,
-            raw: Some(told.raw),
+            seq: reported.seq,
+            received_at: reported.received_at,
+            source: reported.source,
+            raw: Some(reported.raw),
             verdict,
             note,
-            again: told.again,
+            again: reported.again,
         };
         self.numbers.next_postback = number + 1;
         self.born.push(Born { entry: Entry { postback, conversion }, sketch, sales });
@@ -477,7 +479,7 @@ impl Made {
 }
 
 /// What an arrival brings whatever it turns out to be.
-struct Told {
+struct ArrivedPostback {
     seq: Seq,
     received_at: Time,
     source: Option<SourceId>,

@@ -18,7 +18,7 @@ use crate::store::network::lists::Lists;
 use crate::store::network::rows::Rows;
 use crate::store::network::statuses::Dispositions;
 use crate::store::network::tally::Tally;
-use crate::store::queues::{Lane, Slot};
+use crate::store::queues::{DestinationQueues, Slot};
 use crate::store::runs::Runs;
 use crate::store::sources::Sources;
 use crate::store::transactions::reused::Reused;
@@ -137,7 +137,7 @@ pub struct Index {
     starts: Vec<u64>,
     /// The first number that no block has yet.
     end: u64,
-    lanes: HashMap<DestinationId, Lane>,
+    all_queues: HashMap<DestinationId, DestinationQueues>,
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
     dead: BTreeSet<Slot>,
@@ -165,7 +165,7 @@ impl Index {
             claims: SeqMap::default(),
             starts: Vec::new(),
             end: 1,
-            lanes: HashMap::new(),
+            all_queues: HashMap::new(),
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
@@ -255,7 +255,7 @@ impl Index {
             }
             Some(of) => {
                 // It has the source of what it maps again.
-                let is_open = was_noted && !head.gone && !self.is_mapped_again(of.get());
+                let is_open = was_noted && !head.gone && !self.is_reprocessed(of.get());
                 let closed = head.source.filter(|_| is_open);
                 closed.into_iter().for_each(|source| self.sources.close(source));
                 self.note_again(seq, of.get(), head.word.is_conversion());
@@ -275,7 +275,7 @@ impl Index {
         }
     }
 
-    pub fn is_mapped_again(&self, seq: u64) -> bool {
+    pub fn is_reprocessed(&self, seq: u64) -> bool {
         self.remapped.again.contains(&seq)
     }
 
@@ -291,7 +291,7 @@ impl Index {
 
     /// Takes a postback out that is gone; with the tag of its source, where it was quarantined.
     pub fn forget_again(&mut self, seq: u64, quarantined: Option<u32>) {
-        let open = quarantined.filter(|_| !self.is_mapped_again(seq));
+        let open = quarantined.filter(|_| !self.is_reprocessed(seq));
         open.into_iter().for_each(|source| self.sources.close(source));
         self.remapped.again.remove(&seq);
         self.remapped.chain.remove(&seq);
@@ -312,7 +312,7 @@ impl Index {
         seq: u64,
         before: Option<&'a Sketch>,
         after: Option<&'a Sketch>,
-        asked: &HashSet<Slot>,
+        manual: &HashSet<Slot>,
     ) -> Vec<DestinationId> {
         if before.map(|sketch| sketch.id) != after.map(|sketch| sketch.id) {
             if let Some(sketch) = before {
@@ -344,7 +344,7 @@ impl Index {
         let before = before.map_or(&nothing, |sketch| &sketch.standing);
         let after = after.map_or(&nothing, |sketch| &sketch.standing);
         self.apply_holds(seq, before, after);
-        self.apply_deliveries(seq, &before.deliveries, &after.deliveries, asked)
+        self.apply_deliveries(seq, &before.deliveries, &after.deliveries, manual)
     }
 
     fn apply_holds(&mut self, seq: u64, before: &Standing, after: &Standing) {
@@ -363,25 +363,25 @@ impl Index {
         seq: u64,
         before: &[Delivery],
         after: &[Delivery],
-        asked: &HashSet<Slot>,
+        manual: &HashSet<Slot>,
     ) -> Vec<DestinationId> {
         let mut woken = Vec::new();
         for place in 0..before.len().max(after.len()) {
             let (old, new) = (before.get(place), after.get(place));
             let Some(slot) = Slot::new(seq, place).filter(|_| old != new) else { continue };
-            // What somebody took between a change's decision and its commit stays in that one's hands.
+            // What someone took between a change's decision and its commit stays in that one's hands.
             if let (Some(old), Some(new)) = (old, new)
                 && old.destination == new.destination
-                && self.lane(&new.destination).keep_lease(slot, new, asked.contains(&slot))
+                && self.queues(&new.destination).keep_lease(slot, new, manual.contains(&slot))
             {
                 continue;
             }
             if let Some(old) = old {
-                self.lane(&old.destination).take_away(slot, old);
+                self.queues(&old.destination).take_away(slot, old);
                 self.dead.remove(&slot);
             }
             if let Some(new) = new {
-                self.lane(&new.destination).add(slot, new, asked.contains(&slot));
+                self.queues(&new.destination).add(slot, new, manual.contains(&slot));
                 match new.state {
                     DeliveryState::Waiting { .. } => woken.push(new.destination.clone()),
                     DeliveryState::Dead { .. } => {
@@ -395,11 +395,11 @@ impl Index {
     }
 
     /// A destination's queues.
-    pub fn lane(&mut self, destination: &DestinationId) -> &mut Lane {
-        if !self.lanes.contains_key(destination) {
-            self.lanes.insert(destination.clone(), Lane::default());
+    pub fn queues(&mut self, destination: &DestinationId) -> &mut DestinationQueues {
+        if !self.all_queues.contains_key(destination) {
+            self.all_queues.insert(destination.clone(), DestinationQueues::default());
         }
-        self.lanes.entry(destination.clone()).or_default()
+        self.all_queues.entry(destination.clone()).or_default()
     }
 
     /// Up to `most` conversions with a hold that has ended, the longest ended first.
@@ -435,22 +435,25 @@ impl Index {
 
     /// Every destination for which something is held or waits.
     pub fn awaited_destinations(&self) -> Vec<DestinationId> {
-        let awaited = self.lanes.iter().filter(|(_, lane)| lane.waiting() + lane.held() > 0);
+        let awaited = self.all_queues.iter().filter(|(_, queues)| queues.waiting() + queues.held() > 0);
         awaited.map(|(destination, _)| destination.clone()).collect()
     }
 
     /// What every destination has before it that has unfinished or dead deliveries, by name.
     pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
-        let busy = self.lanes.iter_mut().filter(|(_, lane)| lane.waiting() + lane.held() + lane.dead() > 0);
+        let busy = self
+            .all_queues
+            .iter_mut()
+            .filter(|(_, queues)| queues.waiting() + queues.held() + queues.dead() > 0);
         let mut backlog: Vec<Backlog> = busy
-            .map(|(destination, lane)| Backlog {
+            .map(|(destination, queues)| Backlog {
                 destination: Some(destination.clone()),
-                held: lane.held(),
-                waiting: lane.waiting(),
-                due: lane.due(now),
-                oldest_due: lane.oldest_due(now),
-                oldest_unsent: lane.oldest_unsent(now).and_then(Seq::new),
-                dead: lane.dead(),
+                held: queues.held(),
+                waiting: queues.waiting(),
+                due: queues.due(now),
+                oldest_due: queues.oldest_due(now),
+                oldest_unsent: queues.oldest_unsent(now).and_then(Seq::new),
+                dead: queues.dead(),
             })
             .collect();
         backlog.sort_by(|a, b| a.destination.cmp(&b.destination));

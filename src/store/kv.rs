@@ -62,7 +62,7 @@ pub struct Span<'a> {
     pub direction: Direction,
 }
 
-/// How far a commit has come; told while it runs, for measuring and for crash tests.
+/// How far a commit has come; reported while it runs, for measuring and for crash tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Handed to the operating system: survives the process.

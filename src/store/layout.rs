@@ -16,15 +16,15 @@
 //! | `M` name | what the store knows of itself | rarely |
 //! | `N` list | a suppression list: when it changed, how much of what is on it | with its entries |
 //! | `P` key, piece number | the rest of a record that is longer than one value may be | with its record |
-//! | `S` length, kind and value, list | nothing: that the value stands on the list | with its `L` |
-//! | `T` name | a text that is kept for good | once |
+//! | `S` length, kind and value, list | nothing: that the value is on the list | with its `L` |
+//! | `T` name | a text that is kept permanently | once |
 //! | `V` visitor | in its head what a browser's visitor answered about consent; the newest 64 of its clicks | with each of them |
 //! | `X` first postback number | where the deliveries of a block stand, if no longer as in the block | at each attempt |
 //! | `Y` click id | what a visitor answered about consent on a page whose click is not recorded, and when that was received, also by the marks of age in `M` | when it is received; removed by purging |
 //!
 //! The order serves two readers: opening walks `H`, `C` and `X` side by side by number, and a list
 //! walks the same backwards. Many small facts share a key because the engine's cost is by the key; `H`
-//! lies apart from `B` so that a million conversions are indexed without reading one of them.
+//! is apart from `B` so that a million conversions are indexed without reading one of them.
 //!
 //! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
 //! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
@@ -114,7 +114,7 @@ pub struct Sketch {
     pub standing: Standing,
     /// Its line in reports, where it is of an offer.
     pub report: Option<ReportLine>,
-    /// When its status changes by itself.
+    /// When its status changes automatically.
     pub disposition: Option<Time>,
     /// Where its transaction id had a conversion before.
     pub reuse: Option<SketchedReuse>,
@@ -209,7 +209,7 @@ impl VerdictWord {
         matches!(self, VerdictWord::Accepted | VerdictWord::Updated | VerdictWord::Duplicate)
     }
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             VerdictWord::Accepted => "accepted",
             VerdictWord::Updated => "updated",
@@ -259,7 +259,7 @@ pub struct Mark {
     pub last_attempt: Option<u64>,
 }
 
-/// The marks beside a block, by entry and delivery.
+/// The marks next to a block, by entry and delivery.
 pub type Marks = Vec<Mark>;
 
 /// One attempt as stored.

@@ -40,7 +40,6 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::domain::attribution::FoundClick;
-use crate::domain::catch_up::Knew;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
@@ -49,7 +48,8 @@ use crate::domain::ids::{
     VisitorId,
 };
 use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::reconcile::Observed;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::status_move::{MoveRefused, StatusMove};
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed};
@@ -75,7 +75,7 @@ pub enum StoreError {
     /// The caller's mistake: the record was mapped again already, and postback `by` made of it what it
     /// is. Once more would count it twice.
     #[error("postback {by} has mapped it again already")]
-    MappedAlready { by: Seq },
+    ReprocessedAlready { by: Seq },
     /// As many further sales of its click wait as may: nothing was kept. The caller keeps it, as a stranger's.
     #[error("as many further sales of its click wait as may")]
     Surplus(Box<Fault>),
@@ -92,13 +92,13 @@ pub struct Arrival {
     pub source: Option<SourceId>,
     pub finding: Finding,
     /// Set when an earlier arrival is mapped again.
-    pub again: Option<Again>,
+    pub again: Option<Reprocess>,
 }
 
-/// A quarantined record is mapped again: the arrival keeps the time at which it came, what it causes
+/// A quarantined record is mapped again: the arrival keeps the time at which it was received, what it causes
 /// counts from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Again {
+pub struct Reprocess {
     /// The record.
     pub of: Seq,
     pub now: Time,
@@ -112,7 +112,7 @@ pub enum Finding {
     Refused(Fault),
 }
 
-/// A mapped arrival. What the decision about it goes by is the rulebook of [`Store::govern`].
+/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`].
 #[derive(Debug, Clone)]
 pub struct MappedArrival {
     pub draft: Draft,
@@ -137,12 +137,12 @@ pub struct ClickArrival {
     pub screening: Screening,
 }
 
-/// Whether the click filters of the rulebook look at a click.
+/// Whether the click filters of the ruleset look at a click.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Screening {
     /// They do, at the commit; the verdicts are kept with the click and answered.
     Filters,
-    /// They do not: an own server told the click.
+    /// They do not: an own server reported the click.
     None,
 }
 
@@ -158,7 +158,7 @@ pub struct ClickReceipt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClickRecorded {
     New,
-    /// The id was known; absent fields were filled from what came.
+    /// The id was known; absent fields were filled from what was received.
     Filled,
     /// The id was known and nothing new came.
     Known,
@@ -205,7 +205,7 @@ pub struct SuppressionOrder {
     pub list: String,
     /// At most 10,000.
     pub entries: Vec<Suppressed>,
-    /// The name of whoever wants it.
+    /// The name of the one who wants it.
     pub actor: String,
     pub now: Time,
 }
@@ -239,11 +239,11 @@ pub struct Claimed {
     pub conversion: Conversion,
     pub delivery: Delivery,
     pub click: Option<Arc<Click>>,
-    /// Whether the destination was told the conversion on an earlier occasion.
-    pub told_before: bool,
+    /// Whether the destination was sent the conversion on an earlier occasion.
+    pub sent_before: bool,
 }
 
-/// What an attempt came to.
+/// What an attempt became.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub id: DeliveryId,
@@ -253,7 +253,7 @@ pub struct Outcome {
     pub attempts: u32,
     /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
     /// it failed inside.
-    pub knew: Option<Knew>,
+    pub observed: Option<Observed>,
 }
 
 /// A conversion end to end.
@@ -329,7 +329,7 @@ pub struct ListedDelivery {
     pub conversion: Conversion,
     pub delivery: Delivery,
     /// As of a [`Claimed`].
-    pub told_before: bool,
+    pub sent_before: bool,
     pub last_attempt: Option<Attempt>,
 }
 
@@ -342,7 +342,7 @@ pub struct Backlog {
     /// Waiting and due at the time asked for, leased ones included.
     pub due: u64,
     pub oldest_due: Option<Time>,
-    /// The number of the oldest conversion that waits to be sent, and is not to be told later only.
+    /// The number of the oldest conversion that waits to be sent, and is not to be sent later only.
     pub oldest_unsent: Option<Seq>,
     /// Dead letters that are kept.
     pub dead: u64,
@@ -371,15 +371,15 @@ pub struct Purged {
 /// 2. An arrival and all it causes (record, conversion or change, deliveries) appear together.
 /// 3. Decisions see every earlier answer: of two equal arrivals one is accepted, one a duplicate,
 ///    however close they come. A click and the postback that names it always meet.
-/// 4. A claimed delivery is handed to nobody else until it is recorded or released. Leases of an
+/// 4. A claimed delivery is handed to no one else until it is recorded or released. Leases of an
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
 pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + 'static {
     /// From now on decisions go by these rules. What the last process left to do goes on with the first.
-    fn govern(&self, rules: Arc<Rulebook>);
+    fn set_rules(&self, rules: Arc<Ruleset>);
 
     /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,
-    /// or maps, one that became a conversion is refused as [`StoreError::MappedAlready`].
+    /// or maps, one that became a conversion is refused as [`StoreError::ReprocessedAlready`].
     fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
 
     /// Records a click, or fills what a known one lacks, and frees what waited for it. A new one is
@@ -393,7 +393,7 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
     fn record_consent(&self, arrival: ConsentArrival) -> Later<'_, ()>;
 
     /// The recorded click with this id; with its visitor's latest answers, as every click that is answered
-    /// beside a conversion or in a list.
+    /// next to a conversion or in a list.
     fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>>;
 
     /// The click that one of the readings of `given` names.
@@ -409,10 +409,10 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
     fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>>;
 
     /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
-    /// changed meanwhile keeps its attempt and takes the state told. Changes to the conversion that
-    /// the attempt did not know of cause what [`catch_up`] says, in the same write.
+    /// changed meanwhile keeps its attempt and takes the state reported. Changes to the conversion that
+    /// the attempt did not know of cause what [`reconcile`] says, in the same write.
     ///
-    /// [`catch_up`]: crate::domain::catch_up::catch_up
+    /// [`reconcile`]: crate::domain::reconcile::reconcile
     fn record(&self, outcome: Outcome) -> Later<'_, ()>;
 
     /// Gives leases back untouched.
@@ -422,7 +422,7 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
 
     /// Makes a dead, skipped, held or waiting delivery due now. `oldest_event` is the oldest event time that the
-    /// platform still takes. Refused where another delivery is going to tell the destination, or a
+    /// platform still takes. Refused where another delivery is going to inform the destination, or a
     /// later one has.
     fn retry(
         &self,
@@ -459,7 +459,7 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
     /// A list's entries, by kind and value; hashed ones last.
     fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>>;
 
-    /// Keeps a text under its name for good: a version of a script that pages refer to by its hash.
+    /// Keeps a text under its name permanently: a version of a script that pages refer to by its hash.
     fn keep_text(&self, name: String, text: String) -> Later<'_, ()>;
 
     /// The text kept under this name.
@@ -495,6 +495,6 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
     /// Makes a small write durable: the answer to "could you take a postback now?".
     fn probe(&self) -> Later<'_, ()>;
 
-    /// Finishes what is queued and refuses what comes later.
+    /// Finishes what is queued and refuses what is received later.
     fn close(&self) -> Later<'_, ()>;
 }

@@ -84,7 +84,7 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
     let mut index = Index::new(dedup_mask);
     index.lists = Arc::new(Lists::open(shelf)?);
     index.kept = Arc::new(Kept::open(shelf)?);
-    let asked = HashSet::new();
+    let manual = HashSet::new();
     // What is purged of a record that was mapped again is counted nowhere.
     let mut quarantined = HashSet::new();
     let mut next = 0;
@@ -99,9 +99,9 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
                     quarantined.insert(number);
                 }
                 if let Some(sketch) = &head.sketch {
-                    index.apply(number, None, Some(sketch), &asked);
+                    index.apply(number, None, Some(sketch), &manual);
                 }
-                if head.raw && !index.is_mapped_again(number) {
+                if head.raw && !index.is_reprocessed(number) {
                     index.reversals.wait(number, &head.sales);
                 }
             }

@@ -40,14 +40,14 @@ type Due = (i64, Slot);
 /// Deliveries by due time; what a person asked for goes first.
 #[derive(Debug, Default)]
 struct Queue {
-    asked: BTreeSet<Due>,
+    manual: BTreeSet<Due>,
     due: BTreeSet<Due>,
 }
 
 impl Queue {
-    fn insert(&mut self, due: Due, asked: bool) {
-        if asked {
-            self.asked.insert(due)
+    fn insert(&mut self, due: Due, manual: bool) {
+        if manual {
+            self.manual.insert(due)
         } else {
             self.due.insert(due)
         };
@@ -58,7 +58,7 @@ impl Queue {
         if self.due.remove(due) {
             return Some(false);
         }
-        self.asked.remove(due).then_some(true)
+        self.manual.remove(due).then_some(true)
     }
 
     /// What is due, or due later than anything can be (`farthest`): a clock that ran ahead wrote that.
@@ -66,31 +66,31 @@ impl Queue {
         let ready = |set: &BTreeSet<Due>| set.first().copied().filter(|(due, _)| *due <= now);
         let misdated =
             |set: &BTreeSet<Due>| set.last().copied().filter(|(due, _)| *due > now.saturating_add(farthest));
-        ready(&self.asked)
+        ready(&self.manual)
             .or_else(|| ready(&self.due))
-            .or_else(|| misdated(&self.asked))
+            .or_else(|| misdated(&self.manual))
             .or_else(|| misdated(&self.due))
     }
 
-    /// The first that is due at `now` and not before `from`, whoever asked for it.
+    /// The first that is due at `now` and not before `from`, whether or not someone asked for it.
     fn due_from(&self, from: i64, now: i64) -> Option<Due> {
         let first = |set: &BTreeSet<Due>| set.range((from, Slot(0))..).next().copied();
-        first(&self.asked).into_iter().chain(first(&self.due)).min().filter(|(due, _)| *due <= now)
+        first(&self.manual).into_iter().chain(first(&self.due)).min().filter(|(due, _)| *due <= now)
     }
 
     fn len(&self) -> usize {
-        self.asked.len() + self.due.len()
+        self.manual.len() + self.due.len()
     }
 
     fn oldest(&self) -> Option<Due> {
-        self.asked.first().into_iter().chain(self.due.first()).min().copied()
+        self.manual.first().into_iter().chain(self.due.first()).min().copied()
     }
 
     /// The earliest due time after `now`.
     fn after(&self, now: i64) -> Option<i64> {
         let later = (Bound::Included((now.saturating_add(1), Slot(0))), Bound::Unbounded);
         let first = |set: &BTreeSet<Due>| set.range(later).next().map(|(due, _)| *due);
-        first(&self.asked).into_iter().chain(first(&self.due)).min()
+        first(&self.manual).into_iter().chain(first(&self.due)).min()
     }
 
     /// How many fall due after `from` and not after `to`.
@@ -100,7 +100,7 @@ impl Queue {
         }
         let bounds =
             (Bound::Included((from.saturating_add(1), Slot(0))), Bound::Included((to, Slot(u64::MAX))));
-        (self.asked.range(bounds).count() + self.due.range(bounds).count()) as u64
+        (self.manual.range(bounds).count() + self.due.range(bounds).count()) as u64
     }
 }
 
@@ -108,12 +108,12 @@ impl Queue {
 struct Lease {
     due: i64,
     fresh: bool,
-    asked: bool,
+    manual: bool,
 }
 
 /// One destination's queues.
 #[derive(Debug)]
-pub struct Lane {
+pub struct DestinationQueues {
     fresh: Queue,
     retries: Queue,
     leased: HashMap<Slot, Lease>,
@@ -126,9 +126,9 @@ pub struct Lane {
     passed: u64,
 }
 
-impl Default for Lane {
-    fn default() -> Lane {
-        Lane {
+impl Default for DestinationQueues {
+    fn default() -> DestinationQueues {
+        DestinationQueues {
             fresh: Queue::default(),
             retries: Queue::default(),
             leased: HashMap::new(),
@@ -141,16 +141,16 @@ impl Default for Lane {
     }
 }
 
-impl Lane {
+impl DestinationQueues {
     /// Takes note of a delivery in this state.
-    pub fn add(&mut self, slot: Slot, delivery: &Delivery, asked: bool) {
+    pub fn add(&mut self, slot: Slot, delivery: &Delivery, manual: bool) {
         match delivery.state {
             DeliveryState::Held { .. } => {
                 self.held.insert(slot);
             }
             DeliveryState::Waiting { due } => {
                 self.note_retried(slot, delivery);
-                self.enqueue((due.as_millis(), slot), delivery.attempts == 0, asked);
+                self.enqueue((due.as_millis(), slot), delivery.attempts == 0, manual);
             }
             DeliveryState::Dead { .. } => self.dead += 1,
             DeliveryState::Delivered { .. } | DeliveryState::Skipped { .. } => {}
@@ -176,10 +176,10 @@ impl Lane {
 
     /// Where the delivery is leased and goes on waiting, notes in the lease how it waits from now on.
     /// Answers whether it is so.
-    pub fn keep_lease(&mut self, slot: Slot, now: &Delivery, asked: bool) -> bool {
+    pub fn keep_lease(&mut self, slot: Slot, now: &Delivery, manual: bool) -> bool {
         match (now.state.clone(), self.leased.get_mut(&slot)) {
             (DeliveryState::Waiting { due }, Some(lease)) => {
-                *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, asked };
+                *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, manual };
                 self.note_retried(slot, now);
                 true
             }
@@ -190,7 +190,7 @@ impl Lane {
     /// Ends a lease; the delivery is claimable again.
     pub fn release(&mut self, slot: Slot) {
         if let Some(lease) = self.leased.remove(&slot) {
-            self.enqueue((lease.due, slot), lease.fresh, lease.asked);
+            self.enqueue((lease.due, slot), lease.fresh, lease.manual);
         }
     }
 
@@ -221,12 +221,12 @@ impl Lane {
     }
 
     fn lease(&mut self, due: Due, fresh: bool) {
-        if let Some(asked) = self.dequeue(&due, fresh) {
-            self.leased.insert(due.1, Lease { due: due.0, fresh, asked });
+        if let Some(manual) = self.dequeue(&due, fresh) {
+            self.leased.insert(due.1, Lease { due: due.0, fresh, manual });
         }
     }
 
-    /// Whether somebody has it in hand.
+    /// Whether someone has it in hand.
     pub fn is_leased(&self, slot: Slot) -> bool {
         self.leased.contains_key(&slot)
     }
@@ -242,7 +242,7 @@ impl Lane {
         (self.fresh.len() + self.retries.len() + self.leased.len()) as u64
     }
 
-    /// The number of the oldest conversion that waits to be sent: not of one that is to be told later, and has
+    /// The number of the oldest conversion that waits to be sent: not of one that is to be sent later, and has
     /// not been tried yet. Of first attempts it is the one that is due for longest.
     pub fn oldest_unsent(&self, now: Time) -> Option<u64> {
         let is_due = |(due, _): &Due| *due <= now.as_millis();
@@ -292,25 +292,25 @@ impl Lane {
 
     /// Up to `most` unfinished deliveries, for withdrawing them.
     pub fn unfinished(&self, most: usize) -> Vec<Slot> {
-        let queued = [&self.fresh.asked, &self.fresh.due, &self.retries.asked, &self.retries.due];
+        let queued = [&self.fresh.manual, &self.fresh.due, &self.retries.manual, &self.retries.due];
         let queued = queued.into_iter().flatten().map(|(_, slot)| *slot);
         self.held.iter().copied().chain(queued).chain(self.leased.keys().copied()).take(most).collect()
     }
 
-    fn enqueue(&mut self, due: Due, fresh: bool, asked: bool) {
+    fn enqueue(&mut self, due: Due, fresh: bool, manual: bool) {
         if due.0 <= self.horizon {
             self.passed += 1;
         }
         let queue = if fresh { &mut self.fresh } else { &mut self.retries };
-        queue.insert(due, asked);
+        queue.insert(due, manual);
     }
 
     fn dequeue(&mut self, due: &Due, fresh: bool) -> Option<bool> {
         let queue = if fresh { &mut self.fresh } else { &mut self.retries };
-        let asked = queue.remove(due)?;
+        let manual = queue.remove(due)?;
         if due.0 <= self.horizon {
             self.passed = self.passed.saturating_sub(1);
         }
-        Some(asked)
+        Some(manual)
     }
 }

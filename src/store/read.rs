@@ -2,7 +2,7 @@
 
 use crate::domain::attribution::candidates;
 use crate::domain::conversion::{Cause, Conversion};
-use crate::domain::delivery::{Delivery, DeliveryState, told_before};
+use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
@@ -40,7 +40,7 @@ fn readable(shared: &Shared, number: u64) -> Result<Option<Record>, StoreError> 
     unless_damaged(number, record(shared, number))
 }
 
-/// What cannot be read is left out of a list; what lies behind it is listed all the same.
+/// What cannot be read is left out of a list; what is behind it is listed all the same.
 fn unless_damaged<T>(number: u64, found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
     found.or_else(|error| match error {
         StoreError::Corrupt { .. } => {
@@ -109,9 +109,9 @@ pub fn postbacks(
         if source.is_some() && head.source != source {
             return Ok(Vec::new());
         }
-        let mapped_again = || shared.index.lock().is_mapped_again(number);
-        let open = !filter.open_only || head.word != VerdictWord::Quarantined || !mapped_again();
-        let verdict = filter.verdict.as_deref().is_none_or(|verdict| verdict == head.word.word());
+        let reprocessed = || shared.index.lock().is_reprocessed(number);
+        let open = !filter.open_only || head.word != VerdictWord::Quarantined || !reprocessed();
+        let verdict = filter.verdict.as_deref().is_none_or(|verdict| verdict == head.word.as_str());
         if !(verdict && open && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());
         }
@@ -167,7 +167,7 @@ fn fits(conversion: &Conversion, filter: &ConversionFilter) -> bool {
 }
 
 fn has_state(sketch: &Sketch, state: &str) -> bool {
-    sketch.standing.deliveries.iter().any(|delivery| delivery.state.word() == state)
+    sketch.standing.deliveries.iter().any(|delivery| delivery.state.as_str() == state)
 }
 
 fn within(at: Time, since: Option<Time>, until: Option<Time>) -> bool {
@@ -185,7 +185,7 @@ pub fn deliveries(
     }
     let wanted = |delivery: &Delivery| {
         filter.destination.as_ref().is_none_or(|destination| delivery.destination == *destination)
-            && filter.state.as_deref().is_none_or(|state| delivery.state.word() == state)
+            && filter.state.as_deref().is_none_or(|state| delivery.state.as_str() == state)
     };
     walk.run(|number, head, spent| {
         let Some(sketch) = &head.sketch else { return Ok(Vec::new()) };
@@ -248,7 +248,7 @@ fn listed(shared: &Shared, record: &Record, place: usize) -> Result<Option<Liste
         id: delivery.id(record.conversion.id),
         conversion: record.conversion.clone(),
         delivery: delivery.clone(),
-        told_before: told_before(&standing.deliveries, delivery),
+        sent_before: sent_before(&standing.deliveries, delivery),
         last_attempt: last_attempt.map(|stored| stored.attempt),
     }))
 }

@@ -10,7 +10,7 @@ const SLACK_MS: i64 = DAY_MS;
 /// By how much the times of a run are known, in milliseconds: when a store is opened the newest time of
 /// the run that goes on is that of its last record.
 const KNOWN_MS: i64 = DAY_MS;
-/// The most runs that are remembered, so that they fit into one value; what lies before them is looked
+/// The most runs that are remembered, so that they fit into one value; what is before them is looked
 /// through whole.
 const MOST: usize = 400;
 
@@ -25,7 +25,7 @@ struct Run {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs {
     runs: Vec<Run>,
-    /// Runs were forgotten, so nothing is known of what lies before the first.
+    /// Runs were forgotten, so nothing is known of what is before the first.
     forgotten: bool,
 }
 
@@ -72,7 +72,7 @@ impl Runs {
         since.plus_millis(-SLACK_MS - KNOWN_MS)
     }
 
-    /// Where a list of what came at `since` or later goes on, that has met at `number` nothing but what is
+    /// Where a list of what was received at `since` or later goes on, that has met at `number` nothing but what is
     /// before [`Runs::end_of`] that.
     pub fn older(&self, number: u64, since: Time) -> Older {
         let within = self.runs.partition_point(|run| run.first <= number);

@@ -39,7 +39,7 @@ pub struct Record {
     pub overlay: Option<u16>,
 }
 
-/// A record with the number of its further pieces, which whoever replaces it has to know.
+/// A record with the number of its further pieces, which anyone who replaces it has to know.
 pub struct Found<T> {
     pub value: T,
     pub pieces: u16,
@@ -159,7 +159,7 @@ impl Shelf {
         Ok(Some((Block { first, heads, entries }, pieces)))
     }
 
-    /// The marks beside the block that begins at `first`.
+    /// The marks next to the block that begins at `first`.
     pub fn marks(&self, first: u64) -> Result<Found<Marks>, StoreError> {
         let found = self.body(&key::marks(first))?;
         Ok(found.unwrap_or(Found { value: Marks::new(), pieces: 0 }))
@@ -258,7 +258,7 @@ impl Shelf {
     }
 }
 
-/// Conversion `seq` of a block under the marks beside it; an overlay is not looked for.
+/// Conversion `seq` of a block under the marks next to it; an overlay is not looked for.
 pub fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record>, LayoutError> {
     let Some((head, entry)) = block.entry(seq) else { return Ok(None) };
     let Some(conversion) = entry.conversion.clone() else { return Ok(None) };
@@ -266,7 +266,7 @@ pub fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record
     Ok(standing.map(|standing| Record { conversion, standing, overlay: None }))
 }
 
-/// The deliveries of entry number `at` of a block under the marks beside it.
+/// The deliveries of entry number `at` of a block under the marks next to it.
 ///
 /// # Errors
 /// A mark of a delivery that the conversion does not have.

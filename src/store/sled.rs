@@ -28,10 +28,10 @@ const TOUCHES: usize = 12;
 const LOCK_TRIES: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// One sled database, opened by nobody else.
+/// One sled database, opened by no one else.
 pub struct Sled {
     db: sled::Db,
-    /// Our own handle on the data file: syncing acts on the file, whoever wrote it.
+    /// Our own handle on the data file: syncing acts on the file, no matter who wrote it.
     data: File,
 }
 
@@ -87,7 +87,7 @@ fn is_lock(cause: &str) -> bool {
     cause.contains("could not acquire lock")
 }
 
-/// Makes durable what lies in the files, their names, and the folder's own name.
+/// Makes durable what is in the files, their names, and the folder's own name.
 fn sync_all(path: &Path, data: &File, made: bool) -> std::io::Result<()> {
     data.sync_all()?;
     for entry in fs::read_dir(path)? {
@@ -101,7 +101,7 @@ fn sync_all(path: &Path, data: &File, made: bool) -> std::io::Result<()> {
     File::open(path)?.sync_all()?;
     let absolute = path.canonicalize()?;
     match absolute.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()) {
-        // The folder was given to this user by somebody who may open what it lies in.
+        // The folder was given to this user by someone who may open what it is in.
         Err(error) if !made && error.kind() == ErrorKind::PermissionDenied => {}
         done => done?,
     }

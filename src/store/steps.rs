@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::catch_up::{catch_up, superseded};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, RetryRefused, SkipCode};
 use crate::domain::earning::matched_by;
 use crate::domain::ids::{ClickId, DeliveryId};
+use crate::domain::reconcile::{reconcile, superseded};
 use crate::domain::routing;
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
@@ -43,11 +43,11 @@ impl Group<'_> {
                 (ClickRecorded::New, click, 0, footprint)
             }
             Some((mut known, had)) => {
-                let had_visitor = known.passage.visitor.is_some();
+                let had_visitor = known.context.visitor.is_some();
                 match known.fill(&click) {
                     true => {
                         // What a stranger refused for this click alone is not its visitor's word.
-                        let answered = if had_visitor { &click } else { &known }.passage.consent;
+                        let answered = if had_visitor { &click } else { &known }.context.consent;
                         let footprint = self.admit_again(&known, answered)?;
                         (ClickRecorded::Filled, known, had, footprint)
                     }
@@ -140,7 +140,7 @@ impl Group<'_> {
         }
     }
 
-    /// Keeps a text for good. One that is kept already is not written again.
+    /// Keeps a text permanently. One that is kept already is not written again.
     pub fn keep(&mut self, name: String, text: String) -> Result<(), StoreError> {
         if self.shared.shelf.text(&name)?.is_none() {
             self.texts.entry(name).or_insert(text);
@@ -169,9 +169,9 @@ impl Group<'_> {
             delivery.attempts = outcome.attempts;
         }
         let Record { conversion, standing, .. } = &mut record;
-        let added = outcome.knew.is_some_and(|knew| {
+        let added = outcome.observed.is_some_and(|observed| {
             standing.deliveries.len() < MAX_DELIVERIES
-                && catch_up(conversion, &mut standing.deliveries, place, knew)
+                && reconcile(conversion, &mut standing.deliveries, place, observed)
         });
         standing.last_attempts.resize(standing.deliveries.len(), None);
         self.numbers.next_attempt += 1;
@@ -193,7 +193,7 @@ impl Group<'_> {
             return Ok(Err(RetryRefused::Unknown));
         };
         let leased = Slot::new(number, place)
-            .is_some_and(|slot| self.shared.index.lock().lane(&retry.id.destination).is_leased(slot));
+            .is_some_and(|slot| self.shared.index.lock().queues(&retry.id.destination).is_leased(slot));
         match delivery.state {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
             // Due already, or on its way this very moment: nothing to hurry.
@@ -203,14 +203,14 @@ impl Group<'_> {
             _ => delivery.state = DeliveryState::Waiting { due: retry.now },
         }
         let delivery = delivery.clone();
-        self.asked.extend(Slot::new(number, place));
+        self.manual.extend(Slot::new(number, place));
         self.change(number, &old, record, false);
         Ok(Ok(delivery))
     }
 
     /// Skips up to [`STEP`] deliveries of a destination that is gone.
     pub fn withdraw(&mut self, mut withdraw: Withdraw) -> Result<Withdrawn, StoreError> {
-        let slots = self.shared.index.lock().lane(&withdraw.destination).unfinished(STEP);
+        let slots = self.shared.index.lock().queues(&withdraw.destination).unfinished(STEP);
         let mut records = Vec::new();
         for slot in &slots {
             if let Some(record) = self.readable(slot.seq())? {
@@ -262,7 +262,7 @@ impl Group<'_> {
         Ok(expired)
     }
 
-    /// As [`Group::peek`], for commands that go through many: one that cannot be read stops nobody.
+    /// As [`Group::peek`], for commands that go through many: one that cannot be read stops no one.
     pub fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
         self.peek(number).or_else(|error| match error {
             StoreError::Corrupt { .. } => {

@@ -24,7 +24,7 @@ pub type Items<T> = Vec<(usize, T)>;
 pub struct Walk<'a> {
     pub shared: &'a Shared,
     pub limit: usize,
-    /// Only what lies below is listed.
+    /// Only what is below is listed.
     pub below: Position,
     /// Only what arrived then or later is wanted: the walk ends some time before it.
     since: Option<Time>,

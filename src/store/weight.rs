@@ -39,10 +39,10 @@ pub fn of_click(click: &Click) -> usize {
     let texts = [&click.landing_url, &click.referrer, &click.user_agent];
     let texts: usize = texts.into_iter().flatten().map(String::capacity).sum();
     let customer: usize = click.customer.0.values().map(|value| value.capacity() + TEXT).sum();
-    let verdicts = &click.passage.verdicts;
+    let verdicts = &click.context.verdicts;
     let reasons: usize = verdicts.iter().filter_map(|one| one.hit.as_ref()).map(String::len).sum();
     let lists = of_pairs(&click.params) + of_pairs(&click.cookies) + of_pairs(&click.sub_ids);
-    let beside = verdicts.len() * TEXT + reasons + click.passage.omitted.bytes();
+    let beside = verdicts.len() * TEXT + reasons + click.context.omitted.bytes();
     size_of::<Click>() + texts + customer + lists + beside
 }
 

@@ -89,7 +89,7 @@ impl Queue {
     }
 }
 
-/// Whatever ends the writer, nobody waits for it in vain: dropped commands answer "closed".
+/// Whatever ends the writer, no one waits for it in vain: dropped commands answer "closed".
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
@@ -194,7 +194,7 @@ fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Ve
     group
 }
 
-/// Writes the group, if it has anything to write: then `sync` tells how long the disk took.
+/// Writes the group, if it has anything to write: then `sync` reports how long the disk took.
 fn write(
     group: &mut Group<'_>,
     watch: Option<&Watch>,

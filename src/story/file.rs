@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use crate::config::source::phone_region;
 use crate::domain::attribution::{Attribution, Reading};
-use crate::domain::click::{Click, Passage, Trait, Traits};
+use crate::domain::click::{Click, ClickContext, Trait, Traits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::Conversion;
 use crate::domain::customer::{CustomerFormat, DateOrder};
@@ -18,7 +18,7 @@ use crate::domain::ids::{
     OfferId, Seq, SourceId,
 };
 use crate::domain::money::{Currency, Money};
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 use crate::domain::routing::Changes;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -101,10 +101,10 @@ impl Story {
 
 fn read(root: &Table<'_>) -> Option<Story> {
     let now = root.parsed("now", time).unwrap_or(Time::EPOCH);
-    let mode = root.parsed("mode", |text| text.one_of(&Mode::ALL.map(|mode| (mode.word(), mode))));
+    let mode = root.parsed("mode", |text| text.one_of(&Mode::ALL.map(|mode| (mode.as_str(), mode))));
     let change = root.number("change", 0..=u32::MAX.into());
     let click = root.read_table("click", |table| click(table, now)).flatten();
-    let placement = root.read_table("placement", placement).flatten();
+    let campaign_ref = root.read_table("campaign_ref", campaign_ref).flatten();
     let reply = root.read_table("reply", reply).flatten();
     let postback = root.read_table("postback", postback).flatten();
     let customer = root.read_table("source", |table| CustomerFormat {
@@ -116,7 +116,7 @@ fn read(root: &Table<'_>) -> Option<Story> {
     let table = root.table_or_empty("conversion")?;
     let conversion = conversion(&table, now, click.as_ref());
     table.finish();
-    let conversion = Conversion { placement, ..conversion? };
+    let conversion = Conversion { campaign_ref, ..conversion? };
     let delivery = DeliveryId {
         conversion: conversion.id,
         destination: DestinationId::parse("story").ok()?,
@@ -138,12 +138,12 @@ fn read(root: &Table<'_>) -> Option<Story> {
 }
 
 /// Of whose click the conversion came.
-fn placement(table: &Table<'_>) -> Option<Placement> {
+fn campaign_ref(table: &Table<'_>) -> Option<CampaignRef> {
     let campaign = table.parsed("campaign", id(CampaignId::parse));
     let affiliate = table.parsed("affiliate", id(AffiliateId::parse));
     let creative = table.parsed("creative", id(CreativeId::parse));
     let offer = table.required("offer", "\"565\"", id(OfferId::parse))?;
-    Some(Placement { offer, campaign, affiliate, creative })
+    Some(CampaignRef { offer, campaign, affiliate, creative })
 }
 
 /// An outgoing postback, as in `[campaign.postback]`.
@@ -161,7 +161,7 @@ fn postback(table: &Table<'_>) -> Option<Postback> {
 fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Conversion> {
     let source = table.parsed("source", id(SourceId::parse)).or_else(|| SourceId::parse("story-source").ok());
     let event = table.parsed("event", event_name).or_else(|| EventName::parse("Purchase"));
-    let statuses = Status::ALL.map(|status| (status.word(), status));
+    let statuses = Status::ALL.map(|status| (status.as_str(), status));
     let status = table.parsed("status", |text| text.one_of(&statuses)).unwrap_or(Status::Approved);
     let text = |key: &'static str| table.text(key).map(|text| text.value);
     let transaction_id = text("transaction_id");
@@ -188,7 +188,7 @@ fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Con
         traits: traits(table, "traits"),
         params: texts(table, "params").into_iter().collect(),
         history: Vec::new(),
-        placement: None,
+        campaign_ref: None,
         payout_from: None,
         reason: None,
         remarks: Vec::new(),
@@ -236,7 +236,7 @@ fn click(table: &Table<'_>, now: Time) -> Option<Click> {
         cookies: pairs("cookies"),
         sub_ids: pairs("sub_ids"),
         customer: traits(table, "customer"),
-        passage: Passage { consent: consent.unwrap_or_default().said_at(at), ..Passage::default() },
+        context: ClickContext { consent: consent.unwrap_or_default().said_at(at), ..ClickContext::default() },
         id: table.required("id", "\"abc\"", id(ClickId::parse))?,
     })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::domain::delivery::{Judgement, OutgoingRequest};
+use crate::domain::delivery::{OutgoingRequest, ReplyVerdict};
 use crate::domain::remark::Remark;
 use crate::story::file::Story;
 use crate::template::catalog::Catalog;
@@ -20,7 +20,7 @@ use crate::template::diagnostic::Problem;
 pub enum Expectations {
     /// Compare, and report every difference.
     Check,
-    /// Write what came out; a person looks at the change.
+    /// Write the result; a person looks at the change.
     Rewrite,
 }
 
@@ -30,7 +30,7 @@ const EXPECTED: &str = "expected.json";
 /// How the stories of one directory went.
 #[derive(Debug, Default)]
 pub struct StoryReport {
-    /// `template/story` of each that came out as expected, or was written.
+    /// `template/story` of each that was received out as expected, or was written.
     pub passed: Vec<String>,
     /// Each that did not, and each that a template lacks.
     pub problems: Vec<Problem>,
@@ -89,9 +89,9 @@ pub fn run_destination_stories(
         };
         let outcomes = run_each(directory, name, &mut report, |folder| run(&template, folder, expectations));
         if let Some(outcomes) = outcomes {
-            let mut told = Told::default();
-            outcomes.into_iter().for_each(|outcome| told.take(outcome));
-            told.missing(&template, &directory.join(name), &mut report.problems);
+            let mut coverage = Coverage::default();
+            outcomes.into_iter().for_each(|outcome| coverage.take(outcome));
+            coverage.missing(&template, &directory.join(name), &mut report.problems);
         }
     }
     report
@@ -107,10 +107,10 @@ pub fn run_outgoing_stories(directory: &Path, expectations: Expectations) -> Sto
 
 fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Vec<Problem>> {
     let (place, story) = read(folder)?;
-    let told = || {
+    let coverage = || {
         let account = story.postback()?;
         if let Some((reply, now)) = story.reply() {
-            return Ok(judged(&account.judge(&reply, now)));
+            return Ok(classified(&account.classify(&reply, now)));
         }
         let Rendering { rendered, remarks } = story.render(&account)?;
         let found = match rendered {
@@ -119,7 +119,7 @@ fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), 
         };
         Ok(with_remarks(found, &remarks))
     };
-    let found = told().map_err(|problem: Problem| problem.in_file(&place))?;
+    let found = coverage().map_err(|problem: Problem| problem.in_file(&place))?;
     Ok(compare(folder, &found, expectations))
 }
 
@@ -134,7 +134,7 @@ fn read(folder: &Path) -> Result<(String, Story), Vec<Problem>> {
 
 /// What a template's stories cover.
 #[derive(Default)]
-struct Told {
+struct Coverage {
     events: BTreeSet<String>,
     replies: BTreeSet<&'static str>,
 }
@@ -142,16 +142,16 @@ struct Told {
 enum Outcome {
     Sent { event: String },
     Skipped,
-    Judged(&'static str),
+    Classified(&'static str),
 }
 
-impl Told {
+impl Coverage {
     fn take(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Sent { event } => {
                 self.events.insert(event);
             }
-            Outcome::Judged(word) => {
+            Outcome::Classified(word) => {
                 self.replies.insert(word);
             }
             Outcome::Skipped => {}
@@ -170,7 +170,7 @@ impl Told {
         }
         for outcome in ["delivered", "retry", "dead", "park"].iter().filter(|o| !self.replies.contains(*o)) {
             lacks(
-                format!("no story of `{}` has a reply that is judged {outcome}", template.name()),
+                format!("no story of `{}` has a reply that is classified as {outcome}", template.name()),
                 "add a folder whose story.toml has a [reply] and run with BLESS=1",
             );
         }
@@ -187,8 +187,8 @@ fn run(
     let account = story.account(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {
         Some((reply, now)) => {
-            let judgement = account.judge(&reply, now);
-            (judged(&judgement), Outcome::Judged(judgement.word()))
+            let verdict = account.classify(&reply, now);
+            (classified(&verdict), Outcome::Classified(verdict.as_str()))
         }
         None => {
             let rendering = story.render(&account).map_err(|problem| problem.in_file(&place))?;
@@ -220,7 +220,7 @@ fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
     let mut shown = json!({ "method": request.method, "url": request.url, "headers": headers });
     if !request.body.is_empty() {
         let body: Json = serde_json::from_slice(&request.body)
-            .map_err(|error| Problem::new(format!("the body is not JSON: {error}"), "mend the template"))?;
+            .map_err(|error| Problem::new(format!("the body is not JSON: {error}"), "fix the template"))?;
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("body".to_owned(), body);
         }
@@ -228,20 +228,22 @@ fn sent(request: &OutgoingRequest) -> Result<Json, Problem> {
     Ok(shown)
 }
 
-fn judged(judgement: &Judgement) -> Json {
-    let word = judgement.word();
-    match judgement {
-        Judgement::Delivered { warnings } => json!({ "judgement": word, "warnings": warnings }),
-        Judgement::Retry { reason, after_ms, hold_ms } => {
-            let mut shown = json!({ "judgement": word, "reason": reason, "after_ms": after_ms });
+fn classified(verdict: &ReplyVerdict) -> Json {
+    let word = verdict.as_str();
+    match verdict {
+        ReplyVerdict::Delivered { warnings } => json!({ "verdict": word, "warnings": warnings }),
+        ReplyVerdict::Retry { reason, after_ms, hold_ms } => {
+            let mut shown = json!({ "verdict": word, "reason": reason, "after_ms": after_ms });
             // Named where there is one only: most answers ask for none.
             if let (Some(hold_ms), Some(members)) = (hold_ms, shown.as_object_mut()) {
                 members.insert("hold_ms".to_owned(), Json::from(*hold_ms));
             }
             shown
         }
-        Judgement::Dead { reason } | Judgement::Park { reason } | Judgement::Skipped { reason, .. } => {
-            json!({ "judgement": word, "reason": reason })
+        ReplyVerdict::Dead { reason }
+        | ReplyVerdict::Park { reason }
+        | ReplyVerdict::Skipped { reason, .. } => {
+            json!({ "verdict": word, "reason": reason })
         }
     }
 }
@@ -253,7 +255,7 @@ pub(crate) fn compare(folder: &Path, found: &Json, expectations: Expectations) -
     let place = path.display().to_string();
     if expectations == Expectations::Rewrite {
         return fs::write(&path, text).map_err(|error| {
-            Problem::new(format!("it cannot be written: {error}"), "mend it").in_file(&place)
+            Problem::new(format!("it cannot be written: {error}"), "fix it").in_file(&place)
         });
     }
     let expected = fs::read_to_string(&path).map_err(|error| {

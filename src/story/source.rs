@@ -1,4 +1,4 @@
-//! Runs the fixture stories of source templates: a request beside what it must become.
+//! Runs the fixture stories of source templates: a request next to what it must become.
 
 use std::fs;
 use std::path::Path;

@@ -243,7 +243,7 @@ pub fn check_folder(directory: &Path) -> Result<(), Problem> {
 
 const FOLDERS: [&str; 2] = ["sources", "destinations"];
 
-/// What lies in a directory, in order. Hidden files are passed over.
+/// What is in a directory, in order. Hidden files are passed over.
 fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {

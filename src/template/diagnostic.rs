@@ -1,17 +1,17 @@
-//! What a person reads when something is wrong: what happened, where, and how to mend it.
+//! What a person reads when something is wrong: what happened, where, and how to fix it.
 
 pub mod access;
 
 use std::fmt;
 
-/// One fault in a configuration, a template or a command, worded for the person who can mend it.
+/// One fault in a configuration, a template or a command, worded for the person who can fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What happened, naming the value that came: ``payout `7,50` is not a decimal``.
+    /// What happened, naming the value that was received: ``payout `7,50` is not a decimal``.
     pub what: String,
     /// Where: a file and, where it is known, a line (`postbridge.toml:12`). Empty for a command line.
     pub at: String,
-    /// How to mend it: an imperative sentence.
+    /// How to fix it: an imperative sentence.
     pub hint: String,
 }
 

@@ -17,7 +17,7 @@ static SOURCE: &str = include_str!("../../templates/tag/tag.js");
 /// The word in the source that the configuration takes the place of.
 const PLACE: &str = "CONFIGURATION";
 
-/// What the tag is told. It is public: every visitor can read it.
+/// What the tag is given. It is public: every visitor can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagConfig {
     /// What the relay's own URLs begin with.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::domain::delivery::{Answer, Attempt, Judgement, SentRequest};
+use crate::domain::delivery::{Answer, Attempt, ReplyVerdict, SentRequest};
 use crate::domain::time::Time;
 use crate::view::remark::RemarkView;
 
@@ -26,17 +26,17 @@ pub struct AttemptView<'a> {
 
 impl<'a> AttemptView<'a> {
     pub fn of(attempt: &'a Attempt) -> AttemptView<'a> {
-        let (reason, warnings): (Option<&str>, &[String]) = match &attempt.judgement {
-            Judgement::Delivered { warnings } => (None, warnings),
-            Judgement::Retry { reason, .. }
-            | Judgement::Dead { reason }
-            | Judgement::Park { reason }
-            | Judgement::Skipped { reason, .. } => (Some(reason), &[]),
+        let (reason, warnings): (Option<&str>, &[String]) = match &attempt.verdict {
+            ReplyVerdict::Delivered { warnings } => (None, warnings),
+            ReplyVerdict::Retry { reason, .. }
+            | ReplyVerdict::Dead { reason }
+            | ReplyVerdict::Park { reason }
+            | ReplyVerdict::Skipped { reason, .. } => (Some(reason), &[]),
         };
         AttemptView {
             at: attempt.at,
             took_ms: attempt.took_ms,
-            outcome: attempt.judgement.word(),
+            outcome: attempt.verdict.as_str(),
             reason,
             warnings,
             remarks: RemarkView::all(&attempt.remarks),

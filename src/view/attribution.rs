@@ -32,12 +32,12 @@ impl<'a> AttributionView<'a> {
             _ => None,
         };
         AttributionView {
-            state: attribution.word(),
+            state: attribution.as_str(),
             raw_click_id: attribution.given(),
             click_id: attribution.click(),
             match_method: reading.map(Reading::as_str),
             visitor: chosen.map(|(visitor, _)| visitor),
-            model: chosen.map(|(_, model)| model.word()),
+            model: chosen.map(|(_, model)| model.as_str()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 
 /// The ids as they were when the click was recorded.
 #[derive(Serialize)]
@@ -15,12 +15,12 @@ pub struct CampaignRefView<'a> {
 }
 
 impl<'a> CampaignRefView<'a> {
-    pub fn of(placement: &'a Placement) -> CampaignRefView<'a> {
+    pub fn of(campaign_ref: &'a CampaignRef) -> CampaignRefView<'a> {
         CampaignRefView {
-            offer: &placement.offer,
-            campaign: placement.campaign.as_ref(),
-            affiliate: placement.affiliate.as_ref(),
-            creative: placement.creative.as_ref(),
+            offer: &campaign_ref.offer,
+            campaign: campaign_ref.campaign.as_ref(),
+            affiliate: campaign_ref.affiliate.as_ref(),
+            creative: campaign_ref.creative.as_ref(),
         }
     }
 }

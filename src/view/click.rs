@@ -43,7 +43,7 @@ pub struct ClickView<'a> {
 
 impl<'a> ClickView<'a> {
     pub fn of(click: &'a Click) -> ClickView<'a> {
-        let passage = &click.passage;
+        let context = &click.context;
         ClickView {
             click_id: &click.id,
             time: click.at,
@@ -56,16 +56,16 @@ impl<'a> ClickView<'a> {
             cookies: PairsView::of(&click.cookies),
             sub_ids: PairsView::of(&click.sub_ids),
             customer: PairsView::of_traits(&click.customer),
-            origin: passage.origin.word(),
-            kind: passage.kind.word(),
-            campaign_ref: passage.placement.as_ref().map(CampaignRefView::of),
-            visitor: passage.visitor.as_ref(),
-            agent: passage.agent.as_ref().map(AgentView::of),
-            country: passage.country.as_deref(),
-            billable: passage.is_billable(),
-            verdicts: passage.verdicts.iter().map(FilterVerdictView::of).collect(),
-            consent: answered(passage.consent.answers()),
-            omitted: OmissionView::all(&passage.omitted),
+            origin: context.origin.as_str(),
+            kind: context.kind.as_str(),
+            campaign_ref: context.campaign_ref.as_ref().map(CampaignRefView::of),
+            visitor: context.visitor.as_ref(),
+            agent: context.agent.as_ref().map(AgentView::of),
+            country: context.country.as_deref(),
+            billable: context.is_billable(),
+            verdicts: context.verdicts.iter().map(FilterVerdictView::of).collect(),
+            consent: answered(context.consent.answers()),
+            omitted: OmissionView::all(&context.omitted),
         }
     }
 }
@@ -102,8 +102,8 @@ pub struct FilterVerdictView<'a> {
 impl<'a> FilterVerdictView<'a> {
     pub fn of(verdict: &'a FilterVerdict) -> FilterVerdictView<'a> {
         FilterVerdictView {
-            filter: verdict.filter.word(),
-            mode: verdict.mode.word(),
+            filter: verdict.filter.as_str(),
+            mode: verdict.mode.as_str(),
             hit: verdict.hit.is_some(),
             reason: verdict.hit.as_deref(),
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::claim;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Cause, Change, Conversion};
-use crate::domain::delivery::{Delivery, told_before};
+use crate::domain::delivery::{Delivery, sent_before};
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
 use crate::domain::missing_click::no_click;
@@ -45,7 +45,7 @@ impl<'a> ReportedView<'a> {
             event_id: conversion.id.event_id(),
             source: &conversion.source,
             event: &conversion.event,
-            status: conversion.status.word(),
+            status: conversion.status.as_str(),
             transaction_id: conversion.transaction_id.as_deref(),
             item_id: conversion.item_id.as_deref(),
             value: conversion.value.map(MoneyView::of),
@@ -90,7 +90,7 @@ impl<'a> ConversionView<'a> {
             reason_code: held.map(Remark::code),
             reason: conversion.reason.clone().or_else(|| held.map(Remark::sentence)),
             disposition: DispositionView::of(conversion),
-            campaign_ref: conversion.placement.as_ref().map(CampaignRefView::of),
+            campaign_ref: conversion.campaign_ref.as_ref().map(CampaignRefView::of),
             attribution: AttributionView::of(&conversion.attribution),
             remarks: RemarkView::all(conversion.remarks.iter().chain(&no_click(conversion))),
             candidates: conversion.considered.iter().map(CandidateView::of).collect(),
@@ -116,7 +116,7 @@ pub struct DispositionView {
 
 impl DispositionView {
     fn of(conversion: &Conversion) -> Option<DispositionView> {
-        conversion.disposition.map(|(due, status)| DispositionView { status: status.word(), due })
+        conversion.disposition.map(|(due, status)| DispositionView { status: status.as_str(), due })
     }
 }
 
@@ -149,7 +149,7 @@ impl<'a> ListedConversionView<'a> {
         circumstances: &Circumstances,
     ) -> ListedConversionView<'a> {
         let unsent = unsent::of_conversion(conversion, deliveries, &circumstances.rules);
-        let view = |one| DeliveryView::of(conversion, (one, told_before(deliveries, one)), circumstances);
+        let view = |one| DeliveryView::of(conversion, (one, sent_before(deliveries, one)), circumstances);
         ListedConversionView {
             conversion: ConversionView::of(conversion),
             unsent: unsent.as_ref().map(UnsentView::of),
@@ -195,7 +195,7 @@ impl<'a> CauseView<'a> {
             Cause::Postback(seq) => CauseView::Postback { postback: seq.to_string() },
             Cause::Click(click) => CauseView::Click { click: click.as_str() },
             Cause::Person { name, role, note } => {
-                CauseView::Person { person: name, role: role.word(), note: note.as_deref() }
+                CauseView::Person { person: name, role: role.as_str(), note: note.as_deref() }
             }
             Cause::Disposition => CauseView::Disposition { disposition: true },
         }

@@ -38,13 +38,13 @@ enum StateTime {
 }
 
 impl<'a> DeliveryView<'a> {
-    /// `told_before`: its destination was sent the conversion on an earlier occasion.
+    /// `sent_before`: its destination was sent the conversion on an earlier occasion.
     pub fn of(
         conversion: &Conversion,
-        (delivery, told_before): (&'a Delivery, bool),
+        (delivery, sent_before): (&'a Delivery, bool),
         circumstances: &Circumstances,
     ) -> DeliveryView<'a> {
-        let unsent = unsent::of_delivery(conversion, (delivery, told_before), circumstances);
+        let unsent = unsent::of_delivery(conversion, (delivery, sent_before), circumstances);
         let reason = match &delivery.state {
             DeliveryState::Dead { reason, .. } => Some(reason.clone()),
             _ => unsent.as_ref().map(Unsent::sentence),
@@ -53,7 +53,7 @@ impl<'a> DeliveryView<'a> {
             id: delivery.id(conversion.id).to_string(),
             destination: &delivery.destination,
             occasion: delivery.occasion.to_string(),
-            state: delivery.state.word(),
+            state: delivery.state.as_str(),
             attempts: delivery.attempts,
             reason_code: unsent.as_ref().and_then(Unsent::code),
             reason,
@@ -100,7 +100,7 @@ impl<'a> ListedDeliveryView<'a> {
     pub fn of(listed: &'a ListedDelivery, circumstances: &Circumstances) -> ListedDeliveryView<'a> {
         let conversion = &listed.conversion;
         ListedDeliveryView {
-            delivery: DeliveryView::of(conversion, (&listed.delivery, listed.told_before), circumstances),
+            delivery: DeliveryView::of(conversion, (&listed.delivery, listed.sent_before), circumstances),
             conversion_id: conversion.id,
             event_id: conversion.id.event_id(),
             source: &conversion.source,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::delivery::LaneState;
+use crate::domain::delivery::DestinationState;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
@@ -34,22 +34,22 @@ pub struct DestinationView<'a> {
 impl<'a> DestinationView<'a> {
     pub fn of(
         account: &'a Account,
-        lane: Option<&'a LaneState>,
+        worker: Option<&'a DestinationState>,
         queue: Option<&Backlog>,
         now: Time,
     ) -> DestinationView<'a> {
-        let hold = lane.and_then(|lane| lane.hold.as_ref()).filter(|_| account.mode().sends());
+        let hold = worker.and_then(|worker| worker.hold.as_ref()).filter(|_| account.mode().sends());
         DestinationView {
             id: account.id(),
             template: account.template_name(),
-            mode: account.mode().word(),
-            state: state(account.mode(), lane, now),
-            parked: lane.and_then(|lane| lane.parked.as_ref()).map(SinceView::of),
+            mode: account.mode().as_str(),
+            state: state(account.mode(), worker, now),
+            parked: worker.and_then(|worker| worker.parked.as_ref()).map(SinceView::of),
             on_hold: hold.map(|hold| HoldView { since: hold.since, until: hold.until, reason: &hold.reason }),
-            open_until: lane.and_then(|lane| lane.open_until).filter(|until| *until > now),
-            last_error: lane.and_then(|lane| lane.last_error.as_ref()).map(SinceView::of),
-            in_flight: lane.map_or(0, |lane| lane.in_flight),
-            delivered: lane.map_or(0, |lane| lane.delivered),
+            open_until: worker.and_then(|worker| worker.open_until).filter(|until| *until > now),
+            last_error: worker.and_then(|worker| worker.last_error.as_ref()).map(SinceView::of),
+            in_flight: worker.map_or(0, |worker| worker.in_flight),
+            delivered: worker.map_or(0, |worker| worker.delivered),
             held: queue.map_or(0, |queue| queue.held),
             waiting: queue.map_or(0, |queue| queue.waiting),
             due: queue.map_or(0, |queue| queue.due),
@@ -59,11 +59,11 @@ impl<'a> DestinationView<'a> {
 }
 
 /// Whether a destination is sent to now, in one word.
-fn state(mode: Mode, lane: Option<&LaneState>, now: Time) -> &'static str {
-    let Some(lane) = lane.filter(|_| mode != Mode::Off) else {
+fn state(mode: Mode, worker: Option<&DestinationState>, now: Time) -> &'static str {
+    let Some(worker) = worker.filter(|_| mode != Mode::Off) else {
         return if mode == Mode::Off { "off" } else { "sending" };
     };
-    match (lane.parked.is_some(), lane.hold.is_some() && mode.sends(), lane.open_until) {
+    match (worker.parked.is_some(), worker.hold.is_some() && mode.sends(), worker.open_until) {
         (true, ..) => "parked",
         (_, true, _) => "on_hold",
         (_, _, Some(until)) if until > now => "paused",

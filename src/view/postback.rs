@@ -54,7 +54,7 @@ impl<'a> PostbackVerdictView<'a> {
             id: postback.seq.to_string(),
             received_at: postback.received_at,
             source: postback.source.as_ref(),
-            status: postback.verdict.word(),
+            status: postback.verdict.as_str(),
             conversion_id: postback.verdict.conversion(),
             reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
             field: fault.and_then(|fault| fault.field.as_deref()),

@@ -94,7 +94,7 @@ impl<'a> PreviewedDeliveryView<'a> {
     fn of(destination: &'a str, state: &'a DeliveryState, remarks: &[Remark]) -> PreviewedDeliveryView<'a> {
         PreviewedDeliveryView {
             destination,
-            state: state.word(),
+            state: state.as_str(),
             reason_code: skip_code(state),
             reason: end_reason(state),
             remarks: RemarkView::all(remarks),

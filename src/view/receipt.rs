@@ -24,7 +24,7 @@ impl<'a> ReceiptView<'a> {
         let conversion = receipt.verdict.conversion();
         let fault = receipt.verdict.fault();
         ReceiptView {
-            status: receipt.verdict.word(),
+            status: receipt.verdict.as_str(),
             conversion_id: conversion,
             event_id: conversion.map(|id| id.event_id()),
             attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),

@@ -35,7 +35,7 @@ pub struct EntryView<'a> {
 impl<'a> EntryView<'a> {
     pub fn of(entry: &'a ListedEntry) -> EntryView<'a> {
         EntryView {
-            kind: entry.kind.word(),
+            kind: entry.kind.as_str(),
             value: entry.value.as_deref(),
             hashed: entry.kind.is_hashed(),
             added_at: entry.added_at,
@@ -44,7 +44,7 @@ impl<'a> EntryView<'a> {
     }
 }
 
-/// What a change of a list came to.
+/// What a change of a list became.
 #[derive(Serialize)]
 pub struct ListChangeView<'a> {
     pub list: &'a str,
@@ -55,7 +55,7 @@ pub struct ListChangeView<'a> {
     pub lines: Vec<LineView<'a>>,
 }
 
-/// What one line of a change came to.
+/// What one line of a change became.
 #[derive(Serialize)]
 pub struct LineView<'a> {
     pub line: u64,

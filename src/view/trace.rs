@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::domain::delivery::{Attempt, Delivery, told_before};
+use crate::domain::delivery::{Attempt, Delivery, sent_before};
 use crate::domain::unsent::{self, Circumstances};
 use crate::store::Trace;
 use crate::view::attempt::AttemptView;
@@ -44,7 +44,7 @@ impl<'a> TraceView<'a> {
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
         let delivery = |(one, attempts): &'a (Delivery, Vec<Attempt>)| TracedDeliveryView {
-            delivery: DeliveryView::of(conversion, (one, told_before(&all, one)), circumstances),
+            delivery: DeliveryView::of(conversion, (one, sent_before(&all, one)), circumstances),
             attempt_log: attempts.iter().map(AttemptView::of).collect(),
         };
         let consent = conversion.consent_with(trace.click.as_deref());

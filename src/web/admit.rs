@@ -9,9 +9,9 @@ use crate::web::access::{TokenCheck, denied};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
 use crate::web::auth::{Holder, Need};
-use crate::web::{Asked, Side, Site, link, pixel, proxy, tag, target};
+use crate::web::{Asked, Router, Side, link, pixel, proxy, tag, target};
 
-impl Site {
+impl Router {
     /// The largest plain body of a request to this path, in bytes.
     pub(super) fn body_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> usize {
         let import = || self.import_limit(path, headers, peer);
@@ -68,7 +68,7 @@ impl Site {
 fn is_visitors(path: &str, query: &[u8]) -> bool {
     path == "/click.gif"
         || pixel::is_pixel(path)
-        || tag::Telling::of_path(path).is_some()
+        || tag::TagRoute::of_path(path).is_some()
         || link::is_link(path, query)
 }
 

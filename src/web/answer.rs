@@ -1,4 +1,4 @@
-//! Answers: JSON, text, errors in the house's one form.
+//! Answers: JSON, text, errors in one form.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -38,7 +38,7 @@ pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     body(status, "text/plain; charset=utf-8", text)
 }
 
-/// `{"error":{"code","message","hint"}}`: what is wrong and how to mend it.
+/// `{"error":{"code","message","hint"}}`: what is wrong and how to fix it.
 pub fn error(status: StatusCode, code: &str, message: impl AsRef<str>, hint: &str) -> Answer {
     json(status, &ErrorView::new(code, message.as_ref(), hint))
 }
@@ -96,7 +96,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Answer {
     answer
 }
 
-/// 302 to a configured host; what else of the request stands in the address is encoded.
+/// 302 to a configured host; what else of the request is in the address is encoded.
 pub fn redirect(to: &str) -> Answer {
     let mut answer = text(StatusCode::FOUND, "");
     match HeaderValue::from_str(to) {

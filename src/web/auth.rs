@@ -21,7 +21,7 @@ impl SecretDigest {
     }
 }
 
-/// The secrets that open one door: one, or several while one is being changed.
+/// The secrets that open one endpoint: one, or several while one is being changed.
 #[derive(Clone, Default)]
 pub struct Keys(Vec<SecretDigest>);
 
@@ -30,7 +30,7 @@ impl Keys {
         Keys(secrets.into_iter().map(SecretDigest::of).collect())
     }
 
-    /// Whether `presented` is one of them. Looks at all, so that the time tells nothing.
+    /// Whether `presented` is one of them. Looks at all, so that the time says nothing.
     pub fn open_for(&self, presented: &[u8]) -> bool {
         let presented = SecretDigest(Sha256::digest(presented).into());
         self.0.iter().fold(false, |found, key| found | key.is(&presented))
@@ -48,7 +48,7 @@ struct Token {
     rights: Rights,
 }
 
-/// Whoever holds a token.
+/// Anyone who holds a token.
 #[derive(Debug, Clone, Copy)]
 pub struct Holder<'a> {
     /// The token's name, which history shows.
@@ -77,7 +77,7 @@ impl Tokens {
     }
 
     /// Whose token has this digest: a session ends with the token that opened it. Looks at all, so that
-    /// the time tells nothing.
+    /// the time says nothing.
     pub fn holder(&self, digest: &SecretDigest) -> Option<Holder<'_>> {
         let mut found = None;
         for token in &self.0 {
@@ -113,7 +113,7 @@ impl Need {
 }
 
 impl Holder<'_> {
-    /// The 403 of `/api/v1` where this holder lacks the right, with the mend.
+    /// The 403 of `/api/v1` where this holder lacks the right, with the fix.
     ///
     /// # Errors
     /// That answer.
@@ -125,7 +125,7 @@ impl Holder<'_> {
         Err(Box::new(answer::error(StatusCode::FORBIDDEN, "forbidden", message, hint)))
     }
 
-    /// What the holder may not do, and the mend, as sentences.
+    /// What the holder may not do, and the fix, as sentences.
     pub fn lacks(&self, need: Need) -> (String, &'static str) {
         match need {
             Need::Look => (

@@ -73,7 +73,7 @@ fn mask_parts<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
     if read.is_whole { Cow::Owned(masked) } else { Cow::Owned(mask_lines(&masked).into_owned()) }
 }
 
-/// Masks what stands between the empty line behind a part's head that names `api_key` and the next line
+/// Masks what is between the empty line behind a part's head that names `api_key` and the next line
 /// that begins like a boundary.
 fn mask_lines(body: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memmem::find(body, b"--").is_none() {
@@ -124,7 +124,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
 }
 
-/// Masks what follows each JSON string that reads `api_key` and stands before a colon. Works on text
+/// Masks what follows each JSON string that reads `api_key` and is before a colon. Works on text
 /// that is no whole JSON too.
 fn mask_json(body: &[u8]) -> Vec<u8> {
     let mut masked = Vec::with_capacity(body.len());

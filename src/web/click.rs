@@ -1,4 +1,4 @@
-//! The door for recorded clicks: `POST /api/v1/clicks` from own servers, by token.
+//! The endpoint for recorded clicks: `POST /api/v1/clicks` from own servers, by token.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::domain::click::Pairs;
 use crate::domain::ids::ClickId;
 use crate::domain::money::without_exponent;
 use crate::ingest::click;
-use crate::ingest::visit::Sight;
+use crate::ingest::visit::VisitorEnricher;
 use crate::store::{ClickRecorded, Store};
 use crate::view::receipt::ClickReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
 use crate::web::health::Health;
 
-/// The parts this door works with.
+/// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Clicks {
     pub store: Arc<dyn Store>,
     /// Which parameters platforms need, and how they are written.
-    pub sight: Arc<Sight>,
+    pub enricher: Arc<VisitorEnricher>,
     pub clock: Clock,
     pub health: Arc<Health>,
 }
@@ -35,7 +35,7 @@ impl Clicks {
             return answer::disk_low();
         }
         let now = self.clock.now();
-        let ReadClick { draft, notes } = match click_body::read(body, &self.sight.landing, now) {
+        let ReadClick { draft, notes } = match click_body::read(body, &self.enricher.landing, now) {
             Ok(read) => read,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
@@ -50,12 +50,12 @@ impl Clicks {
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {
-            let mut omitted = click.passage.omitted.clone();
+            let mut omitted = click.context.omitted.clone();
             match click::record(store.as_ref(), click).await {
                 Ok(receipt) => {
                     if receipt.recorded == ClickRecorded::Filled {
                         // A known click may have no room for all of it.
-                        omitted.clone_from(&receipt.click.passage.omitted);
+                        omitted.clone_from(&receipt.click.context.omitted);
                     }
                     let notes: Vec<String> = notes.into_iter().chain(omitted.sentences()).collect();
                     answer::json(StatusCode::OK, &ClickReceiptView { click_id: &receipt.click.id, notes })

@@ -75,7 +75,7 @@ pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, Stri
     reader.fill_from_landing_url();
     // The answer is as old as the click that it is reported with.
     let said_at = reader.click.draft.at.map_or(now, |at| at.min(now));
-    reader.click.draft.passage.consent = reader.consent.said_at(said_at);
+    reader.click.draft.context.consent = reader.consent.said_at(said_at);
     Ok(reader.click)
 }
 
@@ -343,7 +343,7 @@ impl<'l> Reader<'l> {
     /// What the landing URL carries and the members do not say: its click ids would be lost otherwise.
     fn fill_from_landing_url(&mut self) {
         let (landing, draft) = (self.landing, &mut self.click.draft);
-        let omitted = &mut draft.passage.omitted;
+        let omitted = &mut draft.context.omitted;
         fill(&mut draft.params, landing.params.pick(&self.carried), ("params", &mut *omitted));
         fill(&mut draft.sub_ids, landing.sub_ids.pick(&self.carried), ("sub_ids", omitted));
     }

@@ -45,7 +45,7 @@ impl Default for Health {
 
 impl Health {
     /// Notes that the store failed. Everything after is answered 503, and the process will end. A
-    /// record that cannot be read fails only the request that needs it: a restart would not mend it.
+    /// record that cannot be read fails only the request that needs it: a restart would not fix it.
     pub fn store_failed(&self, error: &StoreError) {
         if matches!(error, StoreError::Corrupt { .. } | StoreError::Cursor(_)) {
             error!(%error, "a request failed; the rest of the store goes on");

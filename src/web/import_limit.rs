@@ -9,7 +9,7 @@ use crate::web::access::{self, Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
 use crate::web::auth::Need;
 use crate::web::per_address::LimitKey;
-use crate::web::{Site, proxy};
+use crate::web::{Router, proxy};
 
 /// 100,000 lines of up to 160 bytes.
 pub const IMPORT_BYTES: usize = 16 * 1024 * 1024;
@@ -30,7 +30,7 @@ impl Import {
     }
 }
 
-impl Site {
+impl Router {
     /// The largest body of an import in bytes, where its head says that it is larger than others may be: it is
     /// let in or refused here, and a wrong token counts.
     ///

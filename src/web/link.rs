@@ -1,8 +1,8 @@
-//! The doors for visitors' clicks: tracking links, and the click pixel of pages without JavaScript.
+//! The endpoints for visitors' clicks: tracking links, and the click pixel of pages without JavaScript.
 //!
-//! A click is durable before its visitor is sent on. Where it cannot be made durable nobody is sent on:
-//! the conversion of a click that nobody knows would be lost without a word, so the visitor's browser is
-//! told to ask again, and does. Of what is more than strangers may have recorded the visitor is sent on without
+//! A click is durable before its visitor is sent on. Where it cannot be made durable no one is sent on:
+//! the conversion of a click that no one knows would be lost without a word, so the visitor's browser is
+//! reported to ask again, and does. Of what is more than strangers may have recorded the visitor is sent on without
 //! a record, and that is counted.
 
 use std::borrow::Cow;
@@ -15,10 +15,10 @@ use crate::clock::{self, Clock};
 use crate::domain::click::{Origin, find};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::{ClickId, VisitorId};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
-use crate::ingest::visit::{self, Carried, Sight};
+use crate::ingest::visit::{self, Carried, VisitorEnricher};
 use crate::store::Store;
 use crate::web::answer::{self, Answer};
 use crate::web::click_budget::ClickBudget;
@@ -28,10 +28,10 @@ use crate::web::per_address::LimitKey;
 use crate::web::unrecorded::UnrecordedReason;
 use crate::web::visitor::{self, CookieRule, Request};
 
-/// The parts these doors work with.
+/// The parts these endpoints work with.
 pub struct Links {
     pub table: Arc<LinkTable>,
-    pub sight: Arc<Sight>,
+    pub enricher: Arc<VisitorEnricher>,
     pub cookie: CookieRule,
     /// Where a click without an offer goes.
     pub fallback_url: Option<String>,
@@ -40,7 +40,7 @@ pub struct Links {
     pub health: Arc<Health>,
     pub budget: Arc<ClickBudget>,
     /// What keeps the visitor of an unrecorded click from an offer.
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     pub counters: LinkCounters,
 }
 
@@ -189,10 +189,10 @@ impl Links {
             Some(visitor) => visitor,
             None => VisitorId::mint(now.as_millis(), entropy("for a visitor id")?),
         };
-        let mut draft = self.sight.draft(origin, visitor::browser(request), carried, &cookies);
+        let mut draft = self.enricher.draft(origin, visitor::browser(request), carried, &cookies);
         draft.id = Some(id.clone());
-        draft.passage.placement = Some(link.placement.clone());
-        draft.passage.visitor = Some(visitor.clone());
+        draft.context.campaign_ref = Some(link.campaign_ref.clone());
+        draft.context.visitor = Some(visitor.clone());
         Some(Arriving { id, visitor, draft, now })
     }
 
@@ -216,7 +216,7 @@ impl Links {
         let task = tokio::spawn(async move {
             let recorded = visit::record(store.as_ref(), click).await;
             let receipt = recorded.inspect_err(|error| health.store_failed(error)).ok()?;
-            Some(Outcome::of(receipt.click.passage.is_blocked()))
+            Some(Outcome::of(receipt.click.context.is_blocked()))
         });
         task.await.ok().flatten()
     }
@@ -248,13 +248,13 @@ impl Links {
 /// What a macro of the landing URL stands for.
 fn value(arriving: &Arriving, name: &str) -> Option<String> {
     let draft = &arriving.draft;
-    let placement = draft.passage.placement.as_ref()?;
+    let campaign_ref = draft.context.campaign_ref.as_ref()?;
     match name {
         "click_id" => Some(arriving.id.to_string()),
-        "offer_id" => Some(placement.offer.to_string()),
-        "campaign_id" => placement.campaign.as_ref().map(ToString::to_string),
-        "affiliate_id" => placement.affiliate.as_ref().map(ToString::to_string),
-        "creative_id" => placement.creative.as_ref().map(ToString::to_string),
+        "offer_id" => Some(campaign_ref.offer.to_string()),
+        "campaign_id" => campaign_ref.campaign.as_ref().map(ToString::to_string),
+        "affiliate_id" => campaign_ref.affiliate.as_ref().map(ToString::to_string),
+        "creative_id" => campaign_ref.creative.as_ref().map(ToString::to_string),
         sub_id => find(&draft.sub_ids, sub_id).map(str::to_owned),
     }
 }
@@ -264,7 +264,7 @@ fn unescaped(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-/// 503 for a visitor: the browser asks again by itself.
+/// 503 for a visitor: the browser asks again automatically.
 fn ask_again() -> Answer {
     let mut answer = page(StatusCode::SERVICE_UNAVAILABLE, "One moment, please: trying again.");
     let soon = HeaderValue::from_static("5");

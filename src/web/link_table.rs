@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId};
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 use crate::ingest::visit::Carried;
 use crate::template::macros::url::MacroUrl;
 
 /// Where the links of one campaign to one creative lead.
 pub struct Link {
-    pub placement: Placement,
+    pub campaign_ref: CampaignRef,
     pub landing: MacroUrl,
     /// Parameters of the link that are handed on: names, or beginnings of names with a `*`.
     pub pass: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Link {
 impl Link {
     /// Whether it is the link to this creative.
     pub fn shows(&self, creative: &str) -> bool {
-        self.placement.creative.as_ref().is_some_and(|own| own.as_str() == creative)
+        self.campaign_ref.creative.as_ref().is_some_and(|own| own.as_str() == creative)
     }
 }
 
@@ -45,12 +45,12 @@ impl LinkTable {
         let mut table = LinkTable::default();
         for link in links {
             let link = Arc::new(link);
-            let placement = &link.placement;
-            if let (Some(affiliate), Some(creative)) = (&placement.affiliate, &placement.creative) {
+            let campaign_ref = &link.campaign_ref;
+            if let (Some(affiliate), Some(creative)) = (&campaign_ref.affiliate, &campaign_ref.creative) {
                 let pair = (affiliate.clone(), creative.clone());
                 table.by_creative.entry(pair).or_insert_with(|| Arc::clone(&link));
             }
-            if let Some(campaign) = &placement.campaign {
+            if let Some(campaign) = &campaign_ref.campaign {
                 table.by_campaign.entry(campaign.clone()).or_default().push(Arc::clone(&link));
             }
         }

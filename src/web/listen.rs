@@ -17,7 +17,7 @@ use super::per_address::home_of;
 use super::tls::TlsSettings;
 use crate::clock;
 use crate::domain::address::is_visitors;
-use crate::http1::exchange::{Door, converse};
+use crate::http1::exchange::{Endpoint, converse};
 use crate::http1::memory::Memory;
 use crate::http1::{Handler, Limits};
 
@@ -59,7 +59,7 @@ pub async fn serve<H: Handler>(
     handler: Arc<H>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let door = Arc::new(Door {
+    let endpoint = Arc::new(Endpoint {
         handler,
         memory: Memory::new(settings.limits.memory_bytes, settings.limits.body_bytes),
         is_https: settings.tls.is_some(),
@@ -72,8 +72,8 @@ pub async fn serve<H: Handler>(
     loop {
         let now = clock::stopwatch();
         entry.log(now);
-        if let Some((stream, peer, seated)) = entry.seat(door.handler.as_ref(), now) {
-            connections.spawn(welcome(Arc::clone(&door), settings.tls.clone(), (stream, peer), seated));
+        if let Some((stream, peer, seated)) = entry.seat(endpoint.handler.as_ref(), now) {
+            connections.spawn(welcome(Arc::clone(&endpoint), settings.tls.clone(), (stream, peer), seated));
         }
         tokio::select! {
             biased;
@@ -84,8 +84,8 @@ pub async fn serve<H: Handler>(
         }
     }
     drop(listener);
-    door.stopping.store(true, Ordering::Release);
-    door.stopped.notify_waiters();
+    endpoint.stopping.store(true, Ordering::Release);
+    endpoint.stopped.notify_waiters();
     finish(connections, settings.grace).await;
 }
 
@@ -229,7 +229,7 @@ pub fn over_share_fix(address: IpAddr) -> String {
 }
 
 async fn welcome<H: Handler>(
-    door: Arc<Door<H>>,
+    endpoint: Arc<Endpoint<H>>,
     tls: Option<TlsSettings>,
     (stream, peer): (TcpStream, SocketAddr),
     seated: Seated,
@@ -240,12 +240,12 @@ async fn welcome<H: Handler>(
     }
     let (idle, home) = (Arc::clone(&seated.idle), seated.home);
     let Some(tls) = tls else {
-        return converse(door, stream, (peer, home), idle).await;
+        return converse(endpoint, stream, (peer, home), idle).await;
     };
     let handshake = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream));
     tokio::select! {
         shaken = handshake => match shaken {
-            Ok(Ok(stream)) => converse(door, stream, (peer, home), idle).await,
+            Ok(Ok(stream)) => converse(endpoint, stream, (peer, home), idle).await,
             Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
             Err(_) => debug!("TLS handshake took too long"),
         },

@@ -1,4 +1,4 @@
-//! The doors for HTTP: one page that says who answers which path, and what each may use.
+//! The endpoints for HTTP: one page that says who answers which path, and what each may use.
 
 pub mod access;
 pub mod access_log;
@@ -55,7 +55,7 @@ use crate::web::access::Access;
 use crate::web::access_log::Area;
 use crate::web::admit::change_of;
 use crate::web::answer::Answer;
-use crate::web::api::suppression::Told;
+use crate::web::api::suppression::Submission;
 use crate::web::api::{Query, Refused};
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
@@ -64,7 +64,7 @@ use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
-pub struct Site {
+pub struct Router {
     pub postbacks: postback::Postbacks,
     pub clicks: click::Clicks,
     pub api: api::Api,
@@ -111,12 +111,12 @@ pub enum Side {
 /// One listener's answers.
 #[derive(Clone)]
 pub struct Web {
-    site: Arc<RwLock<Arc<Site>>>,
+    site: Arc<RwLock<Arc<Router>>>,
     side: Side,
 }
 
 impl Web {
-    pub fn new(site: Site, side: Side) -> Web {
+    pub fn new(site: Router, side: Side) -> Web {
         Web { site: Arc::new(RwLock::new(Arc::new(site))), side }
     }
 
@@ -126,11 +126,11 @@ impl Web {
     }
 
     /// Swaps everything that answers; requests on their way keep what they began with.
-    pub fn swap(&self, site: Site) {
+    pub fn swap(&self, site: Router) {
         *self.site.write() = Arc::new(site);
     }
 
-    fn site(&self) -> Arc<Site> {
+    fn site(&self) -> Arc<Router> {
         Arc::clone(&self.site.read())
     }
 }
@@ -260,7 +260,7 @@ impl crate::http1::Handler for Web {
     }
 }
 
-impl Site {
+impl Router {
     /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
     fn unread(path: &str, asked: &Asked) -> Option<Answer> {
         let fault = asked.encoded.as_ref().and_then(EncodedBody::fault);
@@ -308,7 +308,7 @@ impl Site {
                 return self.api(rest, &asked).await;
             }
         }
-        if let Some(answer) = Site::unread(path, &asked) {
+        if let Some(answer) = Router::unread(path, &asked) {
             return answer;
         }
         if side != Side::Admin
@@ -318,9 +318,9 @@ impl Site {
             return self.network_api.answer(&method, rest, call).await;
         }
         if side != Side::Admin
-            && let Some(telling) = tag::Telling::of_path(path)
+            && let Some(report) = tag::TagRoute::of_path(path)
         {
-            return self.tell(telling, asked).await;
+            return self.receive(report, asked).await;
         }
         if side != Side::Admin
             && let Some((key, source)) = postback::split_path(path)
@@ -338,13 +338,13 @@ impl Site {
         answer::not_found()
     }
 
-    async fn tell(&self, telling: tag::Telling, asked: Asked) -> Answer {
+    async fn receive(&self, report: tag::TagRoute, asked: Asked) -> Answer {
         if asked.method != Method::POST {
             return answer::method_not_allowed("POST");
         }
         let headers = asked.headers.clone();
         let (_, call) = asked.into_call();
-        self.tag.tell(telling, call, &headers).await
+        self.tag.receive(report, call, &headers).await
     }
 
     /// What visitors' browsers ask for: tracking links and pixels.
@@ -384,7 +384,7 @@ impl Site {
             Err(refused) => return *refused,
         };
         // Only now: how much is inflated depends on the token.
-        if let Some(answer) = Site::unread("/api/v1/", asked) {
+        if let Some(answer) = Router::unread("/api/v1/", asked) {
             return answer;
         }
         let parts: Vec<&str> = path.split('/').collect();
@@ -407,7 +407,7 @@ impl Site {
             ["conversions", id, "status"] if post => self.api.set_status(id, &asked.body, holder.name).await,
             ["postbacks"] if get => self.api.postbacks(&query).await,
             ["postbacks", id] if get => self.api.postback(id).await,
-            ["postbacks", id, "retry"] if post => self.api.map_again(id).await,
+            ["postbacks", id, "retry"] if post => self.api.retry_postback(id).await,
             ["deliveries"] if get => self.api.deliveries(&query).await,
             ["destinations"] if get => self.api.destinations(&query),
             ["clock"] if get => self.api.clock(),
@@ -441,12 +441,13 @@ impl Site {
         let (query, actor) = by;
         let list = parts.first().map(|list| decoded(list)).unwrap_or_default();
         let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let told = Told { list: &list, content_type: content_type.unwrap_or(""), body: &asked.body, actor };
+        let reported =
+            Submission { list: &list, content_type: content_type.unwrap_or(""), body: &asked.body, actor };
         Ok(match (parts, asked.method.as_str()) {
             ([], "GET") => self.api.lists(query).await,
             ([_], "GET") => self.api.listed(&list, query).await,
-            ([_], "POST") => self.api.suppress(Wish::Add, &told, query).await,
-            ([_, "remove"], "POST") => self.api.suppress(Wish::TakeOff, &told, query).await,
+            ([_], "POST") => self.api.suppress(Wish::Add, &reported, query).await,
+            ([_, "remove"], "POST") => self.api.suppress(Wish::TakeOff, &reported, query).await,
             ([_], "DELETE") => self.api.remove_list(&list).await,
             ([], _) => return Err(Box::new(answer::method_not_allowed("GET"))),
             ([_], _) => return Err(Box::new(answer::method_not_allowed("GET, POST, DELETE"))),
@@ -461,7 +462,7 @@ impl Site {
         }
         let (_, call) = asked.into_call();
         match self.postbacks.enter(key, source) {
-            Ok(door) => self.postbacks.receive(door, call).await,
+            Ok(endpoint) => self.postbacks.receive(endpoint, call).await,
             Err(turned) => self.postbacks.turn_away(turned, call).await,
         }
     }

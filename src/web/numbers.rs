@@ -1,4 +1,4 @@
-//! The numbers by which advertisers know their conversions: their key is made when the first is told, and kept in
+//! The numbers by which advertisers know their conversions: their key is made when the first is given out, and kept in
 //! the store.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Numbers {
         Numbers { store, known: Arc::new(OnceCell::new_with(Some(numbers))) }
     }
 
-    /// The numbers; where none was ever told, their key is made and durable first.
+    /// The numbers; where none was ever given out, their key is made and durable first.
     ///
     /// # Errors
     /// The store's failure, a damaged key, or no entropy.
@@ -46,11 +46,11 @@ impl Numbers {
             .await
     }
 
-    /// The numbers, where one may have been told. Writes nothing.
+    /// The numbers, where one may have been given out. Writes nothing.
     ///
     /// # Errors
     /// The store's failure, or a damaged key.
-    pub async fn if_told(&self) -> Result<Option<AdvertiserNumbers>, StoreError> {
+    pub async fn if_reported(&self) -> Result<Option<AdvertiserNumbers>, StoreError> {
         match self.known.get() {
             Some(numbers) => Ok(Some(numbers.clone())),
             None => self.kept().await,

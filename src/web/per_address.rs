@@ -30,7 +30,7 @@ impl LimitKey {
         }
     }
 
-    /// The address, where visitors can be told apart by it.
+    /// The address, where visitors can be distinguished by it.
     pub fn address(self) -> Option<IpAddr> {
         match self {
             LimitKey::Address(address) => Some(address),

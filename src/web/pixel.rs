@@ -1,4 +1,4 @@
-//! The doors for conversion pixels: `/pixel.gif`, `/pixel.js`, and `/p.ashx` as other networks write it.
+//! The endpoints for conversion pixels: `/pixel.gif`, `/pixel.js`, and `/p.ashx` as other networks write it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::domain::missing_click::no_click;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::remark::Remark;
 use crate::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::pixel::{self, Caller};
@@ -28,9 +28,9 @@ use crate::web::postback::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
 use crate::web::visitor::{self, Request};
 use crate::web::{Asked, proxy, target};
 
-/// The parts these doors work with.
+/// The parts these endpoints work with.
 pub struct Pixels {
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     pub limit: PerAddress,
     /// What keeps calls that make no conversion from filling the disk: anyone can send them.
     pub budget: Arc<RefusalBudget>,
@@ -50,7 +50,7 @@ enum Form {
     Text,
 }
 
-/// What became of it, as the caller is told.
+/// What became of it, as the caller hears it.
 enum Word {
     /// It counts, or has counted already; with what the caller should know.
     Success(Option<String>),
@@ -102,20 +102,20 @@ impl Pixels {
                 .unwrap_or_default(),
         };
         let caller = Caller { keyless: &keyless, sender: Some(asked.sender) };
-        let told = pixel::read(&self.rules, request.query, caller);
+        let reported = pixel::read(&self.rules, request.query, caller);
         let line = target::masked_values(&asked.head.line);
         let call = PixelCall { line, keyless, peer: request.client, at: now };
-        let word = match told {
-            Ok(told) => self.take(told, call).await,
+        let word = match reported {
+            Ok(reported) => self.take(reported, call).await,
             Err(fault) => self.turn_away(call, fault).await,
         };
         word.map_or_else(answer::unavailable, |word| form.says(&word))
     }
 
-    async fn take(&self, told: pixel::Told, call: PixelCall) -> Option<Word> {
+    async fn take(&self, reported: pixel::PixelReport, call: PixelCall) -> Option<Word> {
         let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
         self.finished(async move {
-            let receipt = match pixel::find(store.as_ref(), told).await? {
+            let receipt = match pixel::find(store.as_ref(), reported).await? {
                 Ok(mapped) => {
                     match submit(store.as_ref(), call.received(None), Finding::Mapped(Box::new(mapped))).await
                     {
@@ -193,13 +193,13 @@ async fn keep(
     worded(store, &receipt).await
 }
 
-/// What a receipt means to who told it. A conversion that was scrubbed does not count, and says why; one
+/// What a receipt means to who reported it. A conversion that was scrubbed does not count, and says why; one
 /// without its click counts, and earns nothing to anyone.
 async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError> {
     let (id, repeat) = match &receipt.verdict {
         Verdict::Quarantined(fault) | Verdict::Refused(fault) => return Ok(Word::Not(fault.sentence())),
         Verdict::Accepted { conversion } | Verdict::Updated { conversion } => (conversion, None),
-        Verdict::Duplicate { conversion } => (conversion, Some("told before, counted once")),
+        Verdict::Duplicate { conversion } => (conversion, Some("reported before, counted once")),
     };
     let Some(conversion) = store.conversion_now(ConversionRef::Id(*id)).await? else {
         return Ok(Word::Success(repeat.map(str::to_owned)));
@@ -227,7 +227,7 @@ fn form(carried: &Carried) -> Form {
 }
 
 impl Form {
-    /// 200 whatever became of it: a page cannot mend it, and its visitor sees nothing.
+    /// 200 whatever became of it: a page cannot fix it, and its visitor sees nothing.
     fn says(self, word: &Word) -> Answer {
         let text = match word {
             Word::Success(None) => SUCCESS.to_owned(),
@@ -271,6 +271,6 @@ fn with_result(mut answer: Answer, text: &str) -> Answer {
 fn too_many() -> Answer {
     answer::too_many(
         "more conversions a second from one address than `[pixel] max_per_second_per_ip`",
-        "raise it for a server that tells many, or send slower",
+        "raise it for a server that reports many, or send slower",
     )
 }

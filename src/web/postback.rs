@@ -1,4 +1,4 @@
-//! The door for networks: `GET|POST /{key}/collect/{source}`. 200 once durable, whatever the verdict.
+//! The endpoint for networks: `GET|POST /{key}/collect/{source}`. 200 once durable, whatever the verdict.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -27,8 +27,8 @@ use crate::web::health::Health;
 use crate::web::per_address::{LimitKey, PerAddress};
 use crate::web::target;
 
-/// One configured network's door.
-pub struct Door {
+/// One configured network's endpoint.
+pub struct Endpoint {
     pub network: Network,
     pub keys: Keys,
     limiter: Option<DefaultDirectRateLimiter>,
@@ -41,8 +41,8 @@ struct Counters {
     ack_seconds: metrics::Histogram,
 }
 
-impl Door {
-    pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> Door {
+impl Endpoint {
+    pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> Endpoint {
         let source = network.policy.source.to_string();
         let by_verdict = ["accepted", "updated", "duplicate", "quarantined"]
             .into_iter()
@@ -53,7 +53,7 @@ impl Door {
             })
             .collect();
         let ack_seconds = metrics::histogram!("postbridge_ack_seconds", "source" => source);
-        Door {
+        Endpoint {
             network,
             keys,
             limiter: max_per_second.map(|rate| RateLimiter::direct(Quota::per_second(rate))),
@@ -62,7 +62,7 @@ impl Door {
     }
 }
 
-/// What keeps requests that nobody is entitled to from filling the disk: at most ten records a
+/// What keeps requests that no one is entitled to from filling the disk: at most ten records a
 /// second in all, of at most 2 KiB each; the rest are counted.
 pub struct RefusalBudget {
     limiter: DefaultDirectRateLimiter,
@@ -101,7 +101,7 @@ const RECORDS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(10) {
 };
 /// The most bytes of a refused request that are kept.
 pub const REFUSED_BYTES: usize = 2048;
-/// Bad keys from one address in a second before it is told 429.
+/// Bad keys from one address in a second before it is sent 429.
 const BAD_KEYS_PER_SECOND: u32 = 20;
 impl Default for RefusalBudget {
     fn default() -> RefusalBudget {
@@ -140,10 +140,10 @@ impl RefusalBudget {
     }
 }
 
-/// The parts this door works with.
+/// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Postbacks {
-    pub doors: Arc<HashMap<String, Arc<Door>>>,
+    pub endpoints: Arc<HashMap<String, Arc<Endpoint>>>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub health: Arc<Health>,
@@ -202,25 +202,25 @@ fn without_slashes(mut segment: &str) -> &str {
 
 impl Postbacks {
     /// Lets the request in by its key, or says why not. `Err` is the answer.
-    pub fn enter(&self, key: &str, source: &str) -> Result<Arc<Door>, Turned> {
+    pub fn enter(&self, key: &str, source: &str) -> Result<Arc<Endpoint>, Turned> {
         let source = percent_encoding::percent_decode_str(source).decode_utf8_lossy();
-        let Some(door) = self.doors.get(source.trim()) else { return Err(Turned::UnknownSource) };
+        let Some(endpoint) = self.endpoints.get(source.trim()) else { return Err(Turned::UnknownSource) };
         let key = percent_encoding::percent_decode_str(key);
-        if door.keys.open_for(&std::borrow::Cow::<[u8]>::from(key)) {
-            Ok(Arc::clone(door))
+        if endpoint.keys.open_for(&std::borrow::Cow::<[u8]>::from(key)) {
+            Ok(Arc::clone(endpoint))
         } else {
             Err(Turned::BadKey)
         }
     }
 
     /// Takes a postback in. Runs to its end even when the sender hangs up.
-    pub async fn receive(&self, door: Arc<Door>, call: Call) -> Answer {
+    pub async fn receive(&self, endpoint: Arc<Endpoint>, call: Call) -> Answer {
         if !self.health.disk_space().records_postbacks() {
             metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
             return answer::disk_low();
         }
-        if door.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
-            let source = door.network.policy.source.clone();
+        if endpoint.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
+            let source = endpoint.network.policy.source.clone();
             let fault = Fault::new(
                 "more postbacks a second than the source's `max_per_second`",
                 "raise it, or send slower",
@@ -229,21 +229,21 @@ impl Postbacks {
             return answer::too_many(fault.reason, &fault.hint);
         }
         if call.is_too_large {
-            return self.too_large(&door, call).await;
+            return self.too_large(&endpoint, call).await;
         }
         let started = clock::stopwatch();
         let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {
             let incoming = Incoming { raw: call.raw(), received_at: now, query: call.query };
-            let receipt = postback::receive(store.as_ref(), &door.network, incoming).await;
+            let receipt = postback::receive(store.as_ref(), &endpoint.network, incoming).await;
             match receipt {
                 Ok(receipt) => {
-                    door.counters.ack_seconds.record(started.elapsed());
-                    if let Some(counter) = door.counters.by_verdict.get(receipt.verdict.word()) {
+                    endpoint.counters.ack_seconds.record(started.elapsed());
+                    if let Some(counter) = endpoint.counters.by_verdict.get(receipt.verdict.as_str()) {
                         counter.increment(1);
                     }
-                    told(&door, &receipt)
+                    reported(&endpoint, &receipt)
                 }
                 Err(error) => {
                     health.store_failed(&error);
@@ -255,9 +255,9 @@ impl Postbacks {
     }
 
     /// The body would be, or is, larger than the source takes: the request is kept without it.
-    async fn too_large(&self, door: &Door, call: Call) -> Answer {
+    async fn too_large(&self, endpoint: &Endpoint, call: Call) -> Answer {
         let fault = Fault::new(wire::Fault::BODY_TOO_LARGE.message, LARGER);
-        let source = Some(door.network.policy.source.clone());
+        let source = Some(endpoint.network.policy.source.clone());
         self.keep_refused(call.raw(), source, fault.clone(), RefusedFor::TooLarge).await;
         answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", fault.reason, &fault.hint)
     }
@@ -300,7 +300,7 @@ impl Postbacks {
         let start = line.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
         let path = target::path(line.get(start..).unwrap_or(&[]));
         let path = String::from_utf8_lossy(path.split(|b| *b == b' ').next().unwrap_or(&[])).into_owned();
-        let door = split_path(&path).and_then(|(key, source)| self.enter(key, source).ok());
+        let endpoint = split_path(&path).and_then(|(key, source)| self.enter(key, source).ok());
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
         let raw = RawRequest {
             line: target::masked_unread(kept),
@@ -312,8 +312,10 @@ impl Postbacks {
         };
         let fault =
             Fault::new(reason, "the sender must send a well-formed HTTP/1.1 request; nothing was taken");
-        match door {
-            Some(door) => self.write_refused(raw, Some(door.network.policy.source.clone()), fault).await,
+        match endpoint {
+            Some(endpoint) => {
+                self.write_refused(raw, Some(endpoint.network.policy.source.clone()), fault).await
+            }
             None => self.keep_refused(raw, None, fault, RefusedFor::Malformed).await,
         }
     }
@@ -389,8 +391,8 @@ impl Turned {
 }
 
 /// The 200: the template's own text where it sets one, else every field, null when not known.
-fn told(door: &Door, receipt: &Receipt) -> Answer {
-    match door.network.template.reply_text() {
+fn reported(endpoint: &Endpoint, receipt: &Receipt) -> Answer {
+    match endpoint.network.template.reply_text() {
         Some(text) => answer::text(StatusCode::OK, text.to_owned()),
         None => answer::json(StatusCode::OK, &ReceiptView::of(receipt)),
     }

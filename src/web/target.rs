@@ -1,4 +1,4 @@
-//! The target of a request as it came, and the same with its secrets masked.
+//! The target of a request as it was received, and the same with its secrets masked.
 
 use std::borrow::Cow;
 
@@ -166,7 +166,7 @@ pub(super) fn mask_api_key(query: &[u8]) -> Vec<u8> {
     masked
 }
 
-/// Where the value of an `api_key` begins in a pair; what stands before a `?` or `;` is no part of its
+/// Where the value of an `api_key` begins in a pair; what is before a `?` or `;` is no part of its
 /// name.
 fn api_key_value(pair: &[u8]) -> Option<usize> {
     let mut name = 0;
@@ -177,7 +177,7 @@ fn api_key_value(pair: &[u8]) -> Option<usize> {
             _ => {}
         }
     }
-    // A whole query that was encoded once more, its `=` and `&` too, stands where a name would.
+    // A whole query that was encoded once more, its `=` and `&` too, is where a name would.
     let name = pair.split(|b| *b == b'=').next().unwrap_or(pair);
     let decoded = decoded(name);
     let mut parts = decoded.split(|b| matches!(b, b'&' | b'?' | b';'));

@@ -40,7 +40,7 @@ impl CookieRule {
     }
 }
 
-/// A visitor's request, as the doors for visitors read it.
+/// A visitor's request, as the endpoints for visitors read it.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub method: &'a Method,
@@ -79,7 +79,7 @@ pub fn referrer(headers: &HeaderMap) -> Option<String> {
     headers.get(header::REFERER).and_then(|value| header_text(value.as_bytes()))
 }
 
-/// The headers by which browsers say that nobody has clicked yet, the older ones too.
+/// The headers by which browsers say that no one has clicked yet, the older ones too.
 const PURPOSES: [HeaderName; 4] = [
     HeaderName::from_static("sec-purpose"),
     HeaderName::from_static("purpose"),

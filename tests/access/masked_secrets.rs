@@ -4,16 +4,16 @@ use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::web::body_mask::masked_body;
 use postbridge::web::target::{masked_line, masked_unread};
 
-fn line(came: &str) -> String {
-    String::from_utf8(masked_line(came.as_bytes())).unwrap()
+fn line(received_text: &str) -> String {
+    String::from_utf8(masked_line(received_text.as_bytes())).unwrap()
 }
 
-fn unread(came: &str) -> String {
-    String::from_utf8(masked_unread(came.as_bytes())).unwrap()
+fn unread(received_text: &str) -> String {
+    String::from_utf8(masked_unread(received_text.as_bytes())).unwrap()
 }
 
-fn body(came: &str) -> String {
-    String::from_utf8(masked_body(None, came.as_bytes())).unwrap()
+fn body(received_text: &str) -> String {
+    String::from_utf8(masked_body(None, received_text.as_bytes())).unwrap()
 }
 
 #[test]
@@ -34,14 +34,14 @@ fn the_first_path_segment_and_every_api_key_are_masked_and_nothing_else() {
         ("GET /KEY/collect/s?x=1?api_key=A;B HTTP/1.1", "GET /***/collect/s?x=1?api_key=*** HTTP/1.1"),
         ("GET /KEY/collect/s?a=b=c&&d HTTP/1.1", "GET /***/collect/s?a=b=c&&d HTTP/1.1"),
     ];
-    for (came, kept) in rows {
-        assert_eq!(line(came), kept);
+    for (received_text, kept) in rows {
+        assert_eq!(line(received_text), kept);
     }
 }
 
 #[test]
 fn a_line_that_was_refused_unread_shows_no_key_however_it_was_bent() {
-    for came in [
+    for received_text in [
         "GET /KEY/collect/s/ HTTP/1.1",
         "GET /KEY/collect/s#a/b HTTP/1.1",
         "GET\t/KEY/collect/s\tHTTP/1.1",
@@ -61,9 +61,15 @@ fn a_line_that_was_refused_unread_shows_no_key_however_it_was_bent() {
         "/KEY/collect/s",
         "GET /KEY",
     ] {
-        let kept = unread(came);
-        assert!(!kept.contains("KEY") || came.starts_with("/KEY"), "{came:?} is kept as {kept:?}");
-        assert!(kept.contains("***") || came.starts_with("/KEY"), "{came:?} is kept as {kept:?}");
+        let kept = unread(received_text);
+        assert!(
+            !kept.contains("KEY") || received_text.starts_with("/KEY"),
+            "{received_text:?} is kept as {kept:?}"
+        );
+        assert!(
+            kept.contains("***") || received_text.starts_with("/KEY"),
+            "{received_text:?} is kept as {kept:?}"
+        );
     }
     assert_eq!(unread("GET /KEY/collect/s?api_key=S HTTP/1.1"), "GET /***/collect/s?api_key=*** HTTP/1.1");
 }
@@ -80,8 +86,8 @@ fn in_a_body_only_the_value_of_api_key_changes() {
         (r#"{"api_key":["A",{"b":"C]"}], "d":1}"#, r#"{"api_key":"***", "d":1}"#),
         ("{}", "{}"),
     ];
-    for (came, kept) in rows {
-        assert_eq!(body(came), kept);
+    for (received_text, kept) in rows {
+        assert_eq!(body(received_text), kept);
     }
 }
 
@@ -94,8 +100,8 @@ fn a_key_in_a_body_that_cannot_be_read_is_masked_too() {
         (part, &part.replace("KEY", "***")),
         ("a=5\"&api_key=KEY&b=\"", "a=5\"&api_key=***&b=\""),
     ];
-    for (came, kept) in rows {
-        assert_eq!(body(came), kept);
+    for (received_text, kept) in rows {
+        assert_eq!(body(received_text), kept);
     }
 }
 
@@ -105,11 +111,11 @@ fn a_key_is_masked_in_every_way_that_a_body_is_read() {
         let unit = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
         [mark, &text.encode_utf16().flat_map(unit).collect::<Vec<u8>>()].concat()
     };
-    let (came, kept) = (r#"{"a":"é","api_key":"KEY"}"#, r#"{"a":"é","api_key":"***"}"#);
+    let (received_text, kept) = (r#"{"a":"é","api_key":"KEY"}"#, r#"{"a":"é","api_key":"***"}"#);
     for (mark, big) in
         [(&b""[..], false), (&b""[..], true), (&b"\xff\xfe"[..], false), (&b"\xfe\xff"[..], true)]
     {
-        assert_eq!(masked_body(None, &wide(came, mark, big)), wide(kept, mark, big));
+        assert_eq!(masked_body(None, &wide(received_text, mark, big)), wide(kept, mark, big));
     }
     let form = wide("a=1&api_key=KEY", b"", false);
     assert_eq!(masked_body(Some("x/y; charset=utf-16le"), &form), wide("a=1&api_key=***", b"", false));

@@ -63,8 +63,8 @@ fn network_api(relay: &Relay, target: &str) -> Value {
 }
 
 fn click(relay: &Relay, id: &str) {
-    let told = send(relay, "POST", "/api/v1/clicks", NETWORK, &json!({"click_id": id}).to_string());
-    assert_eq!(told.status, 200, "{}", told.text());
+    let reported = send(relay, "POST", "/api/v1/clicks", NETWORK, &json!({"click_id": id}).to_string());
+    assert_eq!(reported.status, 200, "{}", reported.text());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_status_is_changed_by_the_api_with_note_and_actor() {
 }
 
 #[test]
-fn a_call_that_was_told_its_fault_is_not_mapped_again() {
+fn a_call_that_was_reported_its_fault_is_not_mapped_again() {
     let folder = tempfile::tempdir().unwrap();
     let relay = serve(folder.path());
     network_api(&relay, &format!("conversion.json?api_key={NETWORK}&click_id=REPLACE&offer_id=565"));
@@ -138,7 +138,7 @@ fn a_call_that_was_told_its_fault_is_not_mapped_again() {
     let path = format!("/api/v1/postbacks/{}/retry", record["id"].as_str().unwrap());
     let refused = send(&relay, "POST", &path, NETWORK, "");
     assert_eq!(refused.status, 409);
-    assert!(refused.text().contains("its sender was told what is wrong"), "{}", refused.text());
+    assert!(refused.text().contains("its sender was informed of what is wrong"), "{}", refused.text());
 }
 
 /// Every byte under a folder.

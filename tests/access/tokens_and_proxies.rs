@@ -289,13 +289,13 @@ fn an_import_of_a_hundred_thousand_lines_fits_for_those_who_may_import() {
             text.len()
         )
     };
-    let told = ask_patiently(
+    let reported = ask_patiently(
         relay.address,
         &(head("POST /api/v1/suppression/fraud%202026?kind=order_id", TOKEN) + &text),
     );
-    assert_eq!(told.status, 200);
+    assert_eq!(reported.status, 200);
     let counts = r#"{"list":"fraud 2026","added":1000,"already_there":99000,"refused":0,"#;
-    assert!(told.text().starts_with(counts), "{:.200}", told.text());
+    assert!(reported.text().starts_with(counts), "{:.200}", reported.text());
 
     // By the form of the pages.
     let some: String = text.lines().take(10_000).map(|line| format!("{line}%0A")).collect();

@@ -28,7 +28,7 @@ fn turned_away(relay: &Relay, request: impl Fn(usize) -> String + Sync) -> usize
 }
 
 #[test]
-fn buyers_behind_an_undeclared_proxy_are_not_taken_for_one_and_the_operator_is_told_once() {
+fn buyers_behind_an_undeclared_proxy_are_not_taken_for_one_and_the_operator_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path(), "");
     let relay = setup.start();

@@ -37,7 +37,7 @@ fn of_one_click_and_event_the_first_report_counts_and_the_others_wait_for_a_pers
     }
     // A report without a transaction id is the first sale once more.
     let again = fixture.server(&format!("r={click}"));
-    assert!(again.starts_with("SUCCESS: told before"), "{again}");
+    assert!(again.starts_with("SUCCESS: reported before"), "{again}");
     let newest = fixture.relay.api("/api/v1/postbacks?source=pixel&limit=1")["items"][0].clone();
     assert_eq!((&newest["status"], &newest["conversion_id"]), (&json!("duplicate"), &approved[0]["id"]));
     // Another event of the click, and another click, are others.
@@ -61,7 +61,7 @@ fn a_further_sale_is_approved_by_the_status_call_and_says_then_no_more_that_it_w
     assert_eq!((&moved["status"], &moved["reason_code"]), (&json!("approved"), &Value::Null), "{moved}");
     assert_eq!(moved["remarks"], json!([]), "{moved}");
     assert!(fixture.server(&format!("r={click}&t=T3")).starts_with("SUCCESS: second_sale_of_click"));
-    assert_eq!(fixture.server(&format!("r={click}&t=T2")), "SUCCESS: told before, counted once\n");
+    assert_eq!(fixture.server(&format!("r={click}&t=T2")), "SUCCESS: reported before, counted once\n");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn an_offer_with_repeat_counts_every_transaction_of_a_click_at_once() {
         assert_eq!(fixture.server(&format!("r={click}&{query}")), "SUCCESS\n");
     }
     assert!(
-        fixture.server(&format!("r={click}")).starts_with("SUCCESS: told before"),
+        fixture.server(&format!("r={click}")).starts_with("SUCCESS: reported before"),
         "no id, no other sale"
     );
     assert!(fixture.conversions().iter().all(|one| one["status"] == "approved"));
@@ -152,7 +152,7 @@ fn further_sales_beyond_those_that_may_wait_share_the_strangers_budget() {
     assert!((1..=most).contains(&kept.len()), "{} of 200, at most {most}", kept.len());
     let code = |record: &Value| record["reason_code"] == "too_many_further_sales";
     assert!(kept.iter().all(code), "{kept:?}");
-    assert!(fixture.server(&format!("r={click}&t=T0")).starts_with("SUCCESS: told before"));
+    assert!(fixture.server(&format!("r={click}&t=T0")).starts_with("SUCCESS: reported before"));
     let (other, _) = fixture.visitor();
     assert_eq!(fixture.server(&format!("r={other}&t=T300")), "SUCCESS\n", "another click has room");
 }

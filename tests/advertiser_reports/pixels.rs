@@ -83,8 +83,8 @@ fn an_offer_may_be_called_as_a_placeholder_is() {
 fn a_server_that_names_no_click_hears_why_it_does_not_count() {
     let (relay, _folder) = relay("");
     for (query, why) in [
-        ("o=565&t=T1&f=pb", "no `r` came"),
-        ("o=565&t=T1&f=pb&r=REPLACE", "`r` came as `REPLACE`, which is no click id"),
+        ("o=565&t=T1&f=pb", "no `r` was received"),
+        ("o=565&t=T1&f=pb&r=REPLACE", "`r` was received as `REPLACE`, which is no click id"),
     ] {
         let answer = browse(&relay, &format!("/p.ashx?{query}"));
         assert!(answer.text().contains(why) && !answer.text().contains("SUCCESS"), "{}", answer.text());
@@ -107,13 +107,13 @@ fn without_a_transaction_id_one_conversion_counts_for_each_click_offer_and_event
     let (click, cookie) = visitor(&relay);
     let first = show(&relay, "/pixel.gif?offer=565&event=Purchase", &cookie);
     assert_eq!(header(&first, "x-pixel-result").as_deref(), Some("SUCCESS"));
-    // The page shown again, and its server telling the same click.
+    // The page shown again, and its server reporting the same click.
     for again in [
         show(&relay, "/pixel.gif?offer=565&event=Purchase", &cookie),
         browse(&relay, &format!("/pixel.gif?offer=565&event=Purchase&click_id={click}")),
     ] {
         let result = header(&again, "x-pixel-result").unwrap();
-        assert!(result.starts_with("SUCCESS: told before"), "{result}");
+        assert!(result.starts_with("SUCCESS: reported before"), "{result}");
     }
     assert_eq!(conversions(&relay).len(), 1);
     show(&relay, "/pixel.gif?offer=565&event=Lead", &cookie);
@@ -126,19 +126,19 @@ fn without_a_transaction_id_one_conversion_counts_for_each_click_offer_and_event
 #[test]
 fn a_sale_without_a_transaction_id_is_no_repeat_of_its_clicks_lead() {
     let (relay, _folder) = relay("accept_pixel_value = true");
-    let again = |said: &str| said.starts_with("SUCCESS: told before");
+    let again = |said: &str| said.starts_with("SUCCESS: reported before");
     for lead in ["value=0", "event=Lead"] {
         let (click, _) = visitor(&relay);
-        let tell = |query: &str| {
+        let receive = |query: &str| {
             let target = format!("/pixel.gif?offer=565&click_id={click}&{query}");
             header(&browse(&relay, &target), "x-pixel-result").unwrap()
         };
         let before = conversions(&relay).len();
-        assert_eq!(tell(lead), "SUCCESS");
-        assert!(again(&tell(lead)));
-        assert_eq!(tell("value=10"), "SUCCESS");
+        assert_eq!(receive(lead), "SUCCESS");
+        assert!(again(&receive(lead)));
+        assert_eq!(receive("value=10"), "SUCCESS");
         for repeat in ["value=12", "event=Purchase", lead, "value=0"] {
-            assert!(again(&tell(repeat)), "{repeat}: {}", tell(repeat));
+            assert!(again(&receive(repeat)), "{repeat}: {}", receive(repeat));
         }
         let new: Vec<Value> = conversions(&relay).drain(..).rev().skip(before).collect();
         let events: Vec<&Value> = new.iter().map(|one| &one["event"]).collect();
@@ -148,7 +148,7 @@ fn a_sale_without_a_transaction_id_is_no_repeat_of_its_clicks_lead() {
 }
 
 #[test]
-fn a_transaction_id_tells_two_sales_of_one_click_apart_and_one_told_twice_together() {
+fn a_transaction_id_reports_two_sales_of_one_click_apart_and_one_reported_twice_together() {
     let (relay, _folder) = relay("");
     let (click, cookie) = visitor(&relay);
     for transaction in ["T1", "T2", "T1"] {
@@ -159,34 +159,34 @@ fn a_transaction_id_tells_two_sales_of_one_click_apart_and_one_told_twice_togeth
 }
 
 #[test]
-fn a_transaction_told_again_with_another_value_is_the_first_one() {
+fn a_transaction_reported_again_with_another_value_is_the_first_one() {
     let (relay, _folder) = relay("accept_pixel_value = true");
     let (click, _) = visitor(&relay);
-    let tell = |query: &str| {
+    let receive = |query: &str| {
         let target = format!("/pixel.gif?offer=565&click_id={click}&{query}");
         header(&browse(&relay, &target), "x-pixel-result").unwrap()
     };
-    assert_eq!(tell("transaction_id=T1&value=10"), "SUCCESS");
+    assert_eq!(receive("transaction_id=T1&value=10"), "SUCCESS");
     for again in ["transaction_id=T1&value=0", "transaction_id=T1&value=99", "value=10", "value=0"] {
-        assert!(tell(again).starts_with("SUCCESS: told before"), "{again}: {}", tell(again));
+        assert!(receive(again).starts_with("SUCCESS: reported before"), "{again}: {}", receive(again));
     }
     assert_eq!(conversions(&relay).len(), 1);
-    // A lead of the same click is another event, by whatever it is told.
-    assert_eq!(tell("transaction_id=L1&value=0"), "SUCCESS");
-    assert!(tell("transaction_id=L2&event=Lead").starts_with("SUCCESS: second_sale_of_click: "));
+    // A lead of the same click is another event, by whatever it is sent.
+    assert_eq!(receive("transaction_id=L1&value=0"), "SUCCESS");
+    assert!(receive("transaction_id=L2&event=Lead").starts_with("SUCCESS: second_sale_of_click: "));
 }
 
 #[test]
-fn a_sale_told_without_its_click_is_matched_when_a_repeat_names_the_click() {
+fn a_sale_reported_without_its_click_is_matched_when_a_repeat_names_the_click() {
     let (relay, _folder) = relay("");
     let (click, _) = visitor(&relay);
     browse(&relay, "/pixel.gif?offer=565&transaction_id=T1");
     assert_eq!(the_conversion(&relay)["click"], Value::Null);
-    let tell = |click: &str| browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb")).text();
-    assert!(tell("nobodys").starts_with("SUCCESS: told before"));
-    assert_eq!(tell(&click), "SUCCESS\n");
+    let receive = |click: &str| browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb")).text();
+    assert!(receive("nobodys").starts_with("SUCCESS: reported before"));
+    assert_eq!(receive(&click), "SUCCESS\n");
     let (other, _) = visitor(&relay);
-    assert!(tell(&other).starts_with("SUCCESS: told before"));
+    assert!(receive(&other).starts_with("SUCCESS: reported before"));
     let conversion = the_conversion(&relay);
     assert_eq!(conversion["click"]["click_id"], click, "{conversion}");
     assert_eq!(conversion["campaign_ref"]["affiliate"], "200", "{conversion}");
@@ -225,10 +225,10 @@ fn what_is_wrong_is_kept_and_said() {
     for (query, expected) in [
         ("o=565&p=7,50", "`p` is `7,50`, not a decimal number"),
         ("o=565&p=-1", "`p` is `-1`, below 0"),
-        ("o=565&e=%7Bevent%7D", "nobody filled in"),
+        ("o=565&e=%7Bevent%7D", "no one filled in"),
         ("o=999", "no offer `999` is configured"),
-        ("", "no `o` came"),
-        ("o=565&o=566", "came twice with different values"),
+        ("", "no `o` was received"),
+        ("o=565&o=566", "was received twice with different values"),
     ] {
         let answer = browse(&relay, &format!("/p.ashx?{query}&r={click}&f=pb"));
         assert_eq!(answer.status, 200);
@@ -309,7 +309,7 @@ fn a_pixel_that_finds_no_click_succeeds_and_says_no_click_and_what_to_do_in_ever
     }
     said(&header(&browse(&relay, "/p.ashx?o=565&t=PI&f=img"), "x-pixel-result").unwrap());
     let again = header(&browse(&relay, "/pixel.gif?offer=565&transaction_id=I0"), "x-pixel-result").unwrap();
-    assert!(again.starts_with("SUCCESS: told before, counted once; no_click: "), "{again}");
+    assert!(again.starts_with("SUCCESS: reported before, counted once; no_click: "), "{again}");
     let (other, _) = visitor(&relay);
     for target in [
         format!("/pixel.gif?offer=565&transaction_id=C1&click_id={other}"),
@@ -342,7 +342,7 @@ fn no_text_of_a_request_becomes_code_of_the_page() {
 }
 
 #[test]
-fn a_server_that_tells_a_conversion_is_not_taken_for_the_customer() {
+fn a_server_that_reports_a_conversion_is_not_taken_for_the_customer() {
     let (relay, _folder) = relay("");
     let (click, _) = visitor(&relay);
     browse(&relay, &format!("/p.ashx?o=565&t=T1&r={click}&f=pb"));
@@ -351,7 +351,7 @@ fn a_server_that_tells_a_conversion_is_not_taken_for_the_customer() {
 }
 
 #[test]
-fn one_address_tells_as_many_a_second_as_the_limit_says() {
+fn one_address_reports_as_many_a_second_as_the_limit_says() {
     let folder = tempfile::tempdir().unwrap();
     let relay = relay_with(folder.path(), "", OPEN, "[pixel]\nmax_per_second_per_ip = 2\n");
     let mut connection = crate::support::relay::Connection::open(relay.address).unwrap();
@@ -363,7 +363,7 @@ fn one_address_tells_as_many_a_second_as_the_limit_says() {
 }
 
 #[test]
-fn only_a_get_tells_a_conversion() {
+fn only_a_get_reports_a_conversion() {
     let (relay, _folder) = relay("");
     for method in ["HEAD", "POST"] {
         assert_eq!(visit(&relay, method, b"/pixel.gif?offer=565", "Content-Length: 0\r\n").status, 405);

@@ -136,7 +136,7 @@ fn of_named_servers(server: &str) -> ReportFixture {
 }
 
 #[test]
-fn a_server_behind_an_undeclared_proxy_is_told_so_and_a_person_takes_it_once_the_proxy_is_declared() {
+fn a_server_behind_an_undeclared_proxy_is_reported_so_and_a_person_takes_it_once_the_proxy_is_declared() {
     for (server, forwarded, declared) in [
         ("trusted_proxies = []\n", "203.0.113.9", "trusted_proxies = [\"127.0.0.1\"]\n"),
         (
@@ -392,12 +392,12 @@ fn an_advertisers_numbers_are_the_same_after_a_restart_and_the_network_sees_both
     let relay = start();
     let click = parameter(&location(&browse(&relay, "/c/8599")), "cid").unwrap();
     let path = format!("/api/2/conversion.json?api_key={key}&offer_id=565&click_id={click}&unique_id=U1");
-    let told = browse(&relay, &path).json()["conversion_id"].as_u64().unwrap();
-    assert!(told > 1_000_000, "{told}");
+    let reported = browse(&relay, &path).json()["conversion_id"].as_u64().unwrap();
+    assert!(reported > 1_000_000, "{reported}");
     relay.kill();
     let relay = start();
-    assert_eq!(browse(&relay, &path).json()["conversion_id"], told);
+    assert_eq!(browse(&relay, &path).json()["conversion_id"], reported);
     let conversion = relay.api("/api/v1/conversions")["items"][0].clone();
     let trace = relay.api(&format!("/api/v1/conversions/{}", word(&conversion, "id")));
-    assert_eq!((&trace["advertiser_number"], &trace["sequence"]), (&json!(told), &json!(1)), "{trace}");
+    assert_eq!((&trace["advertiser_number"], &trace["sequence"]), (&json!(reported), &json!(1)), "{trace}");
 }

@@ -80,7 +80,7 @@ fn an_id_keeps_all_its_digits_and_is_kept_whole_or_left_out() {
 /// The click as it is recorded, with the sentences that the API answers of what is missing.
 fn recorded(body: &Value) -> (Click, Vec<String>) {
     let click = read(body).draft.into_click(ClickId::parse("c1").unwrap(), now());
-    let omitted = click.passage.omitted.sentences();
+    let omitted = click.context.omitted.sentences();
     (click, omitted)
 }
 
@@ -131,7 +131,7 @@ fn a_click_that_is_too_large_loses_its_longest_identifiers_and_names_them() {
     assert_eq!(find(&click.params, "fbclid").map(str::len), Some(200));
     assert_eq!(click.customer.get(Trait::Email), Some("jo@example.com"));
     let omitted: Vec<(&str, u64, u64)> =
-        click.passage.omitted.named().iter().map(|one| (one.field.as_str(), one.sent, one.kept)).collect();
+        click.context.omitted.named().iter().map(|one| (one.field.as_str(), one.sent, one.kept)).collect();
     assert_eq!(omitted[1..], [("cookies._ga", 3000, 0)]);
     assert_eq!(omitted[0].0, "landing_url");
     assert!(click.text_bytes() <= 6144);
@@ -241,7 +241,7 @@ fn a_time_that_is_none_is_left_out_and_the_click_counts_from_now() {
 fn a_consent_is_a_member_and_an_answer_that_is_none_is_named() {
     let consent = |value: Value| read(&json!({"consent": value}));
     let said = |click: &ReadClick| {
-        let said = click.draft.passage.consent.answers();
+        let said = click.draft.context.consent.answers();
         (said.ad_user_data, said.ad_personalization)
     };
     let denied = consent(json!({"ad_user_data": false, "ad_personalization": true}));
@@ -260,7 +260,7 @@ fn a_consent_is_a_member_and_an_answer_that_is_none_is_named() {
 }
 
 #[test]
-fn a_member_that_is_sent_twice_is_kept_as_it_came_first_and_named() {
+fn a_member_that_is_sent_twice_is_kept_as_it_received_first_and_named() {
     let body = br#"{"params":{"fbclid":"A"},"ip":"81.2.69.142","params":{"gclid":"B"},"ip":"81.2.69.142"}"#;
     let click = read_text(body).unwrap();
     assert_eq!(click.draft.params, pairs(&[("fbclid", "A")]));

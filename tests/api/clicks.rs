@@ -81,14 +81,17 @@ fn entries_are_suppressed_by_text_csv_or_json_with_a_verdict_for_every_line() {
     let folder = tempfile::tempdir().unwrap();
     let relay = relay(folder.path());
     let path = "/api/v1/suppression/fraud%20%2F%202026";
-    let told = send(&relay, "POST", path, ("text/plain", "jo@example.com\n# why\n12\n10.0.0.0/8")).json();
-    assert_eq!((&told["added"], &told["refused"]), (&json!(2), &json!(1)));
-    assert_eq!(told["list"], "fraud / 2026");
+    let reported = send(&relay, "POST", path, ("text/plain", "jo@example.com\n# why\n12\n10.0.0.0/8")).json();
+    assert_eq!((&reported["added"], &reported["refused"]), (&json!(2), &json!(1)));
+    assert_eq!(reported["list"], "fraud / 2026");
     assert_eq!(
-        told["lines"][0],
+        reported["lines"][0],
         json!({"line": 1, "received": "jo@example.com", "kind": "email", "outcome": "added", "reason": null})
     );
-    assert_eq!((&told["lines"][1]["line"], &told["lines"][1]["outcome"]), (&json!(3), &json!("refused")));
+    assert_eq!(
+        (&reported["lines"][1]["line"], &reported["lines"][1]["outcome"]),
+        (&json!(3), &json!("refused"))
+    );
     let csv = send(&relay, "POST", path, ("text/csv; charset=utf-8", "email,order_id\njo@example.com,A-1\n"))
         .json();
     assert_eq!((&csv["added"], &csv["already_there"]), (&json!(1), &json!(1)));

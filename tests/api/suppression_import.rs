@@ -7,7 +7,7 @@ use proptest::prelude::*;
 /// `3 email jo@example.com` or `4 ! it is no…`, a line each.
 fn shown(lines: &[ReadLine]) -> Vec<String> {
     let one = |line: &ReadLine| match &line.entry {
-        Ok(entry) => format!("{} {} {}", line.number, entry.kind().word(), entry.text()),
+        Ok(entry) => format!("{} {} {}", line.number, entry.kind().as_str(), entry.text()),
         Err(why) => format!("{} ! {why}", line.number),
     };
     lines.iter().map(one).collect()
@@ -33,25 +33,25 @@ fn each_line_is_read_as_what_it_shows_to_be() {
 
 #[test]
 fn what_may_be_several_things_is_not_guessed() {
-    let [told] = lines(b"2025550100", None).try_into().unwrap();
-    assert!(told.contains("choose the kind"), "{told}");
+    let [reported] = lines(b"2025550100", None).try_into().unwrap();
+    assert!(reported.contains("choose the kind"), "{reported}");
     assert_eq!(lines(b"2025550100", Some(SuppressedKind::Phone)), ["1 phone 2025550100"]);
     assert_eq!(lines(b"2025550100", Some(SuppressedKind::OrderId)), ["1 order_id 2025550100"]);
 }
 
 #[test]
 fn a_line_that_is_no_entry_says_why_and_stops_no_other() {
-    let told = lines(b"jo@\nann@example.com\n+12\ncaf\xe9@example.com", None);
-    assert_eq!(told[0], "1 ! it is no e-mail address");
-    assert_eq!(told[1], "2 email ann@example.com");
-    assert!(told[2].starts_with("3 ! it is no phone number"));
-    assert!(told[3].starts_with("4 ! it is not UTF-8"));
+    let reported = lines(b"jo@\nann@example.com\n+12\ncaf\xe9@example.com", None);
+    assert_eq!(reported[0], "1 ! it is no e-mail address");
+    assert_eq!(reported[1], "2 email ann@example.com");
+    assert!(reported[2].starts_with("3 ! it is no phone number"));
+    assert!(reported[3].starts_with("4 ! it is not UTF-8"));
 }
 
 #[test]
 fn an_order_number_may_begin_with_a_number_sign() {
-    let told = lines(b"# orders of May\n#1001\n#1002", Some(SuppressedKind::OrderId));
-    assert_eq!(told, ["2 order_id #1001", "3 order_id #1002"]);
+    let reported = lines(b"# orders of May\n#1001\n#1002", Some(SuppressedKind::OrderId));
+    assert_eq!(reported, ["2 order_id #1001", "3 order_id #1002"]);
     assert_eq!(lines(b"#1001\nA-1", Some(SuppressedKind::ClickId)), ["2 click_id A-1"]);
 }
 
@@ -82,24 +82,24 @@ fn a_header_of_csv_names_the_columns_that_are_read() {
 fn csv_without_a_header_is_read_by_its_first_column_whatever_divides_it() {
     for mark in [",", ";", "\t"] {
         let text = format!("jo@example.com{mark}x\r\n{mark}y\r\nann@example.com{mark}z");
-        let told = csv(&text, None);
-        assert_eq!(told[0], "1 email jo@example.com");
-        assert!(told[1].starts_with("2 ! "), "{told:?}");
-        assert_eq!(told[2], "3 email ann@example.com");
+        let reported = csv(&text, None);
+        assert_eq!(reported[0], "1 email jo@example.com");
+        assert!(reported[1].starts_with("2 ! "), "{reported:?}");
+        assert_eq!(reported[2], "3 email ann@example.com");
     }
 }
 
 #[test]
 fn a_quote_that_is_not_closed_swallows_no_line_unseen() {
-    let told = csv("order_id\n\"A-1\nA-2\nA-3", None);
-    assert_eq!(told, ["2 ! it goes over the end of its line: a quote is not closed"]);
+    let reported = csv("order_id\n\"A-1\nA-2\nA-3", None);
+    assert_eq!(reported, ["2 ! it goes over the end of its line: a quote is not closed"]);
 }
 
 #[test]
 fn what_is_no_text_or_too_long_is_refused_whole_with_what_to_do() {
     for (bytes, wanted) in [
         (b"\xff\xfej\0".as_slice(), "save it as UTF-8"),
-        (b"PK\x03\x04\0\0".as_slice(), "save the sheet as CSV"),
+        (b"PK\x03\x04\0\0".as_slice(), "save the table as CSV"),
         ("a@b.example\n".repeat(MOST_LINES + 1).as_bytes(), "split it"),
     ] {
         let why = read(bytes, Layout::Lines, None).unwrap_err();
@@ -126,10 +126,10 @@ proptest! {
         bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'"'), Just(b','), Just(b'#'), any::<u8>()], 0..200),
         layout in prop_oneof![Just(Layout::Lines), Just(Layout::Csv)],
     ) {
-        if let Ok(told) = read(&bytes, layout, Some(SuppressedKind::ClickId)) {
+        if let Ok(reported) = read(&bytes, layout, Some(SuppressedKind::ClickId)) {
             let most = bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-            prop_assert!(told.iter().all(|line| (1..=most).contains(&line.number)));
-            prop_assert!(told.windows(2).all(|pair| pair[0].number <= pair[1].number));
+            prop_assert!(reported.iter().all(|line| (1..=most).contains(&line.number)));
+            prop_assert!(reported.windows(2).all(|pair| pair[0].number <= pair[1].number));
         }
     }
 }

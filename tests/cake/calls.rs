@@ -92,13 +92,13 @@ async fn the_key_is_masked_in_the_record_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn many_wrong_keys_from_one_address_are_told_to_wait_and_leave_few_records() {
+async fn many_wrong_keys_from_one_address_are_reported_to_wait_and_leave_few_records() {
     let fixture = CakeFixture::new().await;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..40 {
-        told.push(fixture.record("WRONG", CLICK).await.status);
+        reported.push(fixture.record("WRONG", CLICK).await.status);
     }
-    assert_eq!((told[0], told[9], told[10], told[39]), (401, 401, 429, 429));
+    assert_eq!((reported[0], reported[9], reported[10], reported[39]), (401, 401, 429, 429));
     let log = fixture.log().await;
     assert!((1..=12).contains(&log.len()), "{}", log.len());
     assert!(log.iter().all(|(word, line)| word == "refused" && !line.contains("WRONG")), "{log:?}");
@@ -155,10 +155,10 @@ async fn pages_of_rows_cover_every_conversion_once_and_the_total_stays_true() {
 }
 
 #[tokio::test]
-async fn what_the_caller_tells_is_kept_with_the_conversion() {
+async fn what_the_caller_reports_is_kept_with_the_conversion() {
     let fixture = CakeFixture::new().await;
-    let told = "unique_id=U-1&order_id=ORD&adv1=a&adv2=b%20c&adv3=&adv4=%C3%A9&adv5=%23x%23";
-    fixture.record(NETWORK, &format!("{CLICK}&{told}")).await;
+    let reported = "unique_id=U-1&order_id=ORD&adv1=a&adv2=b%20c&adv3=&adv4=%C3%A9&adv5=%23x%23";
+    fixture.record(NETWORK, &format!("{CLICK}&{reported}")).await;
     let kept = kept(&fixture, 1).await;
     let pairs: Vec<(&str, &str)> = kept.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(pairs, [("order_id", "ORD"), ("adv1", "a"), ("adv2", "b c"), ("adv4", "é")]);
@@ -166,11 +166,11 @@ async fn what_the_caller_tells_is_kept_with_the_conversion() {
     assert_eq!(kept.event.as_str(), "Purchase");
     let page = postbridge::store::PageRequest { cursor: None, limit: 1 };
     let record = fixture.store.postbacks(Default::default(), page).await.unwrap().items.remove(0);
-    assert_eq!(record.note.as_deref(), Some("`adv5` was left out: it came as `#x#`"));
+    assert_eq!(record.note.as_deref(), Some("`adv5` was left out: it was received as `#x#`"));
 }
 
 #[tokio::test]
-async fn platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
+async fn platforms_are_reported_the_amount_else_the_revenue_else_the_payout() {
     let fixture = CakeFixture::new().await;
     for (query, value) in [
         ("click_id=abc123xyz789&offer_id=12345&amount=80.00&revenue=12.00&payout=5.00", "80.00 USD"),
@@ -223,7 +223,7 @@ async fn tracking_answers_what_the_offers_page_shows_and_leaves_no_record() {
             && word("image_pixel").contains("/pixel.gif?offer=12345")
     );
     assert!(word("javascript_pixel").contains("/pixel.js?offer=12345&transaction_id=ORDER_ID"));
-    // The key in the answer would be read by whoever sees the page it is pasted into.
+    // The key in the answer would be read by the one who sees the page it is pasted into.
     assert!(!network.text.contains(NETWORK));
     assert_eq!(ask(READER).await.text, network.text);
     let (other, unknown) = (
@@ -237,11 +237,11 @@ async fn tracking_answers_what_the_offers_page_shows_and_leaves_no_record() {
 #[tokio::test]
 async fn an_expired_click_earns_nothing_and_says_so_in_the_conversion() {
     let fixture = CakeFixture::new().await;
-    let told = fixture.record(NETWORK, "click_id=expired-click&offer_id=12345").await;
+    let reported = fixture.record(NETWORK, "click_id=expired-click&offer_id=12345").await;
     let unknown = fixture.record(NETWORK, "click_id=unknown-click&offer_id=12345").await;
-    assert_eq!(told.text.replace("expired-click", "unknown-click"), unknown.text, "the same error");
+    assert_eq!(reported.text.replace("expired-click", "unknown-click"), unknown.text, "the same error");
     let kept = kept(&fixture, 1).await;
-    assert_eq!((kept.status.word(), kept.attribution.word()), ("scrubbed", "expired"));
+    assert_eq!((kept.status.as_str(), kept.attribution.as_str()), ("scrubbed", "expired"));
     assert!(kept.reason.unwrap().contains("session of 720 hours was over"));
 }
 
@@ -268,7 +268,7 @@ async fn an_advertisers_key_reaches_no_other_advertisers_offer_by_any_endpoint()
     let unknown = fixture.update(ADVERTISER_31, 4711, "rejected").await;
     alike(&other.text, &unknown.text, (&format!("conversion {id}"), "conversion 4711"));
     let ours = numbers().seq(id).unwrap();
-    assert_eq!(kept(&fixture, ours.get()).await.status.word(), "approved");
+    assert_eq!(kept(&fixture, ours.get()).await.status.as_str(), "approved");
     assert_eq!(fixture.history(ADVERTISER_32, "").await.ids(), [id]);
 }
 
@@ -276,8 +276,8 @@ async fn an_advertisers_key_reaches_no_other_advertisers_offer_by_any_endpoint()
 async fn an_advertisers_numbers_say_nothing_about_how_much_the_network_takes_in() {
     let (busy, quiet) = (CakeFixture::new().await, CakeFixture::new().await);
     let mine = async |fixture: &CakeFixture, n: u64| {
-        let told = fixture.record(ADVERTISER_31, &format!("{CLICK}&unique_id=U{n}")).await;
-        told.json["conversion_id"].as_u64().unwrap()
+        let reported = fixture.record(ADVERTISER_31, &format!("{CLICK}&unique_id=U{n}")).await;
+        reported.json["conversion_id"].as_u64().unwrap()
     };
     let first = mine(&busy, 0).await;
     assert_eq!(first, mine(&quiet, 0).await);
@@ -295,12 +295,12 @@ async fn an_advertisers_numbers_say_nothing_about_how_much_the_network_takes_in(
     assert_ne!(numbers, sorted, "not even which was first");
     let steps: BTreeSet<u64> = sorted.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(steps.iter().all(|step| *step > 100_000), "no two are near each other: {steps:?}");
-    // What it is told it can name, to list and to change.
+    // What it is sent it can name, to list and to change.
     let listed = busy.history(ADVERTISER_31, "").await;
     assert_eq!(listed.ids().into_iter().collect::<BTreeSet<_>>(), numbers.iter().copied().collect());
     for number in numbers {
-        let told = busy.update(ADVERTISER_31, number, "rejected").await;
-        assert_eq!(told.json["conversion"]["conversion_id"], number, "{}", told.text);
+        let reported = busy.update(ADVERTISER_31, number, "rejected").await;
+        assert_eq!(reported.json["conversion"]["conversion_id"], number, "{}", reported.text);
     }
     // The network's numbers are its own, and an advertiser cannot use them.
     assert_eq!(busy.update(ADVERTISER_31, 1, "approved").await.json["request_status"], "Error");
@@ -317,7 +317,7 @@ async fn an_advertiser_changes_nothing_of_an_offer_that_is_closed_to_the_api() {
     let refused = fixture.update(ADVERTISER_31, theirs(1), "rejected").await;
     let message = refused.json["message"].as_str().unwrap();
     assert!(message.starts_with("endpoint_closed: ") && message.contains("\"api\", \"pixel\""), "{message}");
-    assert_eq!(kept(&fixture, 1).await.status.word(), "approved");
+    assert_eq!(kept(&fixture, 1).await.status.as_str(), "approved");
     let by_network = fixture.update(NETWORK, 1, "rejected").await;
     assert_eq!(by_network.json["conversion"]["conversion_status"], "rejected", "{}", by_network.text);
 }
@@ -353,8 +353,12 @@ async fn the_body_of_a_change_is_read_whatever_its_content_type_says() {
         Some("application/vnd.api+json"),
         Some("application/octet-stream"),
     ] {
-        let told = fixture.ask_as("POST", update, (kind, &body)).await;
-        assert_eq!(told.json["conversion"]["conversion_status"], "rejected", "{kind:?}: {}", told.text);
+        let reported = fixture.ask_as("POST", update, (kind, &body)).await;
+        assert_eq!(
+            reported.json["conversion"]["conversion_status"], "rejected",
+            "{kind:?}: {}",
+            reported.text
+        );
     }
     let form = fixture.ask_as("POST", update, (Some("application/x-www-form-urlencoded"), &form)).await;
     assert_eq!(form.json["conversion"]["conversion_status"], "approved");
@@ -365,12 +369,12 @@ async fn a_store_that_fails_is_503_and_no_conversion() {
     let fixture = CakeFixture::new().await;
     fixture.record(NETWORK, CLICK).await;
     fixture.store.close().await.unwrap();
-    for told in [fixture.record(NETWORK, CLICK).await, fixture.update(NETWORK, 1, "rejected").await] {
+    for reported in [fixture.record(NETWORK, CLICK).await, fixture.update(NETWORK, 1, "rejected").await] {
         assert_eq!(
-            (told.status, told.json["request_status"].as_str()),
+            (reported.status, reported.json["request_status"].as_str()),
             (503, Some("Error")),
             "{}",
-            told.text
+            reported.text
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Golden stories of the CAKE-compatible API: requests beside their answers. `BLESS=1` rewrites.
+//! Golden stories of the CAKE-compatible API: requests next to their answers. `BLESS=1` rewrites.
 
 use std::fmt::Write;
 use std::fs;
@@ -22,8 +22,8 @@ async fn play(fixture: &CakeFixture, requests: &str) -> String {
         }
         let (method, target) = first.split_once(' ').unwrap();
         let body = lines.collect::<Vec<_>>().join("\n");
-        let told = fixture.ask(method, target, &body).await;
-        writeln!(answers, "{} {}", told.status, told.text).unwrap();
+        let reported = fixture.ask(method, target, &body).await;
+        writeln!(answers, "{} {}", reported.status, reported.text).unwrap();
     }
     answers
 }
@@ -37,12 +37,13 @@ async fn every_story_of_the_api_is_answered_as_written() {
     for story in &stories {
         let read = |name: &str| fs::read_to_string(story.join(name));
         let fixture = CakeFixture::with(&read("extra.toml").unwrap_or_default()).await;
-        let came = play(&fixture, &read("request.http").unwrap()).await;
+        let received_text = play(&fixture, &read("request.http").unwrap()).await;
         let expected = story.join("response.http");
         match expectations() {
-            Expectations::Rewrite => fs::write(expected, came).unwrap(),
-            Expectations::Check if fs::read_to_string(&expected).is_ok_and(|wanted| wanted == came) => {}
-            Expectations::Check => problems.push(format!("{}:\n{came}", expected.display())),
+            Expectations::Rewrite => fs::write(expected, received_text).unwrap(),
+            Expectations::Check
+                if fs::read_to_string(&expected).is_ok_and(|wanted| wanted == received_text) => {}
+            Expectations::Check => problems.push(format!("{}:\n{received_text}", expected.display())),
         }
     }
     assert!(stories.len() > 40, "{}", stories.len());

@@ -121,7 +121,7 @@ fn preview_shows_the_exact_request_with_its_secrets_masked() {
 }
 
 #[test]
-fn preview_in_words_tells_the_same_and_no_secret() {
+fn preview_in_words_reports_the_same_and_no_secret() {
     let folder = folder(CONFIG);
     let url = format!("https://t.example.com/hBtoE3hN-k3y/collect/cake-test?{QUERY}");
     let preview =
@@ -189,7 +189,7 @@ fn a_preview_of_a_quarantined_postback_says_why_and_ends_with_0() {
 }
 
 #[test]
-fn a_value_below_0_without_its_sale_is_told_by_its_parameter_and_what_came() {
+fn a_value_below_0_without_its_sale_is_reported_by_its_parameter_and_what_received() {
     let folder = folder(CONFIG);
     let reason = |query: &str| {
         let preview = postbridge(folder.path(), &["preview", "--source", "cake-test", "--json", query]);
@@ -199,11 +199,11 @@ fn a_value_below_0_without_its_sale_is_told_by_its_parameter_and_what_came() {
     };
     assert_eq!(
         reason("s2=c1&tid=t1&price=-5.0"),
-        "`price` came as `-5.0`: the value -5.0 USD is below 0 and no earlier conversion has the transaction id `t1`"
+        "`price` was received as `-5.0`: the value -5.0 USD is below 0 and no earlier conversion has the transaction id `t1`"
     );
     assert_eq!(
         reason("price=-5"),
-        "`price` came as `-5`: the value -5 USD is below 0 and no transaction id came that could name an earlier conversion"
+        "`price` was received as `-5`: the value -5 USD is below 0 and no transaction id was received that could name an earlier conversion"
     );
 }
 
@@ -246,7 +246,7 @@ fn templates_list_names_the_built_in_ones() {
 }
 
 #[test]
-fn templates_list_tells_what_a_click_is_to_keep_and_where_facts_come_from() {
+fn templates_list_reports_what_a_click_is_to_keep_and_where_facts_come_from() {
     let folder = tempfile::tempdir().unwrap();
     let listed = json_of(&postbridge(folder.path(), &["templates", "list", "--json"]));
     let named = |kind: &str, name: &str| {

@@ -6,7 +6,7 @@ use crate::support::command_line::{CONFIG, POSTBACK, err, folder, out, postbridg
 use crate::support::relay::CAMPAIGN;
 
 #[test]
-fn link_prints_the_tracking_link_alone_and_the_one_by_creative_beside() {
+fn link_prints_the_tracking_link_alone_and_the_one_by_creative_next_to() {
     let folder = folder(&format!("{CONFIG}{CAMPAIGN}{POSTBACK}"));
     let linked = postbridge(folder.path(), &["link", "8599"]);
     assert_eq!(linked.status.code(), Some(0), "{}", err(&linked));
@@ -38,7 +38,7 @@ fn with_creatives() -> TempDir {
 }
 
 #[test]
-fn link_prints_the_link_to_a_creative_or_the_first_with_the_others_beside() {
+fn link_prints_the_link_to_a_creative_or_the_first_with_the_others_next_to() {
     let folder = with_creatives();
     let first = postbridge(folder.path(), &["link", "8599"]);
     assert_eq!((out(&first).as_str(), first.status.code()), ("https://t.example.com/c/8599\n", Some(0)));

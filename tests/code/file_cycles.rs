@@ -63,7 +63,7 @@ fn nearest(modules: &BTreeMap<String, String>, path: &str) -> Option<String> {
 fn paths(module: &str, text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or(line));
     let code = lines.collect::<Vec<_>>().join("\n");
-    // What stands in a `mod tests` is the tests' own.
+    // What is in a `mod tests` is the tests' own.
     let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
     let mut found = Vec::new();

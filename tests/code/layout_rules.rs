@@ -1,4 +1,4 @@
-//! The rules of the house that a machine can check: arrows between rooms, sizes, headers, names.
+//! The rules of the code that a machine can check: arrows between modules, sizes, headers, names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,10 +58,10 @@ const NAMES: &[&str] = &[
     "impactradius",
 ];
 
-/// The door that is named after the protocol it speaks.
-const NAMED_DOOR: &str = "src/web/cake";
+/// The endpoint that is named after the protocol it speaks.
+const NAMED_ENDPOINT: &str = "src/web/cake";
 
-/// What people write to reach that door: its table in the configuration, and the id of the source that
+/// What people write to reach that endpoint: its table in the configuration, and the id of the source that
 /// its conversions belong to. Both are part of the public surface and say which protocol is meant, so
 /// these two spellings, whole, may stand anywhere.
 const NAMED_KEYS: [&str; 2] = ["cake_api", "cake-api"];
@@ -192,10 +192,10 @@ fn words(text: &str) -> BTreeSet<String> {
 }
 
 fn proper_names(path: &str, text: &str) -> Vec<String> {
-    if path.starts_with(NAMED_DOOR) {
+    if path.starts_with(NAMED_ENDPOINT) {
         return Vec::new();
     }
-    // The name of the door is said wherever it is opened; `meta` is also a word of Rust's macros, and an
+    // The name of the endpoint is said wherever it is opened; `meta` is also a word of Rust's macros, and an
     // element of HTML.
     let text =
         text.replace("mod cake;", "").replace("web::cake", "").replace(":meta]", "").replace(":meta)", "");
@@ -361,7 +361,7 @@ fn the_name_check_finds_words_and_not_parts_of_words() {
     assert_eq!(find("\"https://graph.facebook.com\""), 1);
     assert_eq!(find("CAKE's s1"), 1);
     assert_eq!(find("fs::metadata(path); pancake(); fortune();"), 0);
-    assert_eq!(proper_names("src/web/cake.rs", "the CAKE-shaped door").len(), 0);
+    assert_eq!(proper_names("src/web/cake.rs", "the CAKE-shaped endpoint").len(), 0);
     assert_eq!(find("const API: &str = \"cake-api\"; // [cake_api]"), 0);
     assert_eq!(find("let cake_api_key = 1;"), 1);
     assert_eq!(find("\"cake-apis\""), 1);

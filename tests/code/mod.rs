@@ -2,3 +2,4 @@
 
 mod file_cycles;
 mod layout_rules;
+mod plain_words;

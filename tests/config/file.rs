@@ -20,14 +20,14 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> Config {
-    Config::parse("postbridge.toml", text, &env).unwrap_or_else(|problems| panic!("{}", told(&problems)))
+    Config::parse("postbridge.toml", text, &env).unwrap_or_else(|problems| panic!("{}", reported(&problems)))
 }
 
 fn problems(text: &str) -> Vec<Problem> {
     Config::parse("postbridge.toml", text, &env).err().expect("a configuration with problems")
 }
 
-fn told(problems: &[Problem]) -> String {
+fn reported(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
@@ -56,7 +56,7 @@ currency = "USD"
 #[test]
 fn the_shipped_file_needs_no_variable_is_the_default_and_has_nothing_live_in_it() {
     let none = |_: &str| None;
-    let shipped = Config::parse("postbridge.toml", DEFAULT, &none).map_err(|found| told(&found)).unwrap();
+    let shipped = Config::parse("postbridge.toml", DEFAULT, &none).map_err(|found| reported(&found)).unwrap();
     let empty = parse("");
     assert_eq!(format!("{:?}", shipped.server), format!("{:?}", empty.server));
     assert_eq!(shipped.store, empty.store);
@@ -70,7 +70,7 @@ fn the_shipped_file_needs_no_variable_is_the_default_and_has_nothing_live_in_it(
 #[test]
 fn the_examples_of_the_shipped_file_are_switched_on_line_by_line_and_are_whole() {
     let examples = parse(with_examples());
-    assert_eq!(told(&examples.warnings), "");
+    assert_eq!(reported(&examples.warnings), "");
     assert_eq!((examples.sources.len(), examples.destinations.len(), examples.outgoing.len()), (1, 1, 1));
     for (line, switched_on) in DEFAULT.lines().zip(with_examples().lines()) {
         let is_example = line.starts_with('#') && !line.starts_with("# ") && line != "#";
@@ -119,7 +119,7 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
     let text = with_every_key();
     assert!(text.contains("\n[server.tls]\ncertificate"), "{text}");
     let config = Config::parse(file.to_str().unwrap(), &text, &env)
-        .unwrap_or_else(|problems| panic!("{}", told(&problems)));
+        .unwrap_or_else(|problems| panic!("{}", reported(&problems)));
     assert_eq!(config.server.public_url, "https://t.example.com");
     assert_eq!(config.server.tls.unwrap().certificate, folder.path().join("cert.pem"));
     assert_eq!(config.store.path, folder.path().join("data"));
@@ -187,7 +187,7 @@ fn a_problem_stands_at_the_line_of_its_key() {
 }
 
 #[test]
-fn all_problems_of_a_file_are_told_at_once_in_its_order() {
+fn all_problems_of_a_file_are_reported_at_once_in_its_order() {
     let found =
         problems("[server]\nlisten = \"x\"\npublic_url = \"y\"\n[store]\nengine = \"postgres\"\nz = 1\n");
     let places: Vec<&str> = found.iter().map(|problem| problem.at.as_str()).collect();
@@ -195,13 +195,13 @@ fn all_problems_of_a_file_are_told_at_once_in_its_order() {
 }
 
 #[test]
-fn any_text_may_come_from_the_environment_or_a_file_beside_the_configuration() {
+fn any_text_may_come_from_the_environment_or_a_file_next_to_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("key"), "key-from-a-file\n").unwrap();
     let file = folder.path().join("postbridge.toml");
     let text = SOURCE.replace("{ env = \"CAKE_KEY\" }", "[{ file = \"key\" }, { env = \"CAKE_KEY\" }]");
     let text = format!("[server]\nlisten = {{ env = \"LISTEN\" }}\n{text}");
-    let config = Config::parse(file.to_str().unwrap(), &text, &env).map_err(|p| told(&p)).unwrap();
+    let config = Config::parse(file.to_str().unwrap(), &text, &env).map_err(|p| reported(&p)).unwrap();
     assert_eq!(config.server.listen.port(), 9090);
     let source = config.source("cake-test").unwrap();
     assert_eq!(source.keys[0].reveal(), "key-from-a-file");
@@ -237,10 +237,11 @@ fn a_running_program_refuses_another_address_or_store_and_takes_the_rest() {
     let moved = moved
         .replace("# admin_listen", "admin_listen")
         .replace("keep_clicks_days = 120", "keep_clicks_days = 12");
-    let told: Vec<String> = running.reload_refusals(&parse(&moved)).iter().map(|p| p.what.clone()).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].contains("listen") && told[0].contains("127.0.0.1:8090"), "{told:?}");
-    assert!(told[1].contains("admin_listen") && told[2].contains("keep_clicks_days"), "{told:?}");
+    let reported: Vec<String> =
+        running.reload_refusals(&parse(&moved)).iter().map(|p| p.what.clone()).collect();
+    assert_eq!(reported.len(), 3, "{reported:?}");
+    assert!(reported[0].contains("listen") && reported[0].contains("127.0.0.1:8090"), "{reported:?}");
+    assert!(reported[1].contains("admin_listen") && reported[2].contains("keep_clicks_days"), "{reported:?}");
 }
 
 #[test]
@@ -260,10 +261,10 @@ fn a_secrets_file_is_read_anew_and_a_variable_that_is_not_set_says_that_a_restar
     let load = |key: &str| Config::parse(file.to_str().unwrap(), &source(key), &none);
     for secret in ["first-k3y-of-all", "second-k3y-of-all"] {
         fs::write(folder.path().join("key"), secret).unwrap();
-        let config = load("{ file = \"key\" }").unwrap_or_else(|problems| panic!("{}", told(&problems)));
+        let config = load("{ file = \"key\" }").unwrap_or_else(|problems| panic!("{}", reported(&problems)));
         assert_eq!(config.sources[0].keys[0].reveal(), secret);
     }
     let problems = load("{ env = \"NEW_KEY\" }").err().unwrap();
-    assert!(problems[0].hint.contains("restart it, or use { file = "), "{}", told(&problems));
+    assert!(problems[0].hint.contains("restart it, or use { file = "), "{}", reported(&problems));
     assert!(DEFAULT.contains("needs a restart"));
 }

@@ -218,9 +218,9 @@ fn a_campaign_prints_its_link_and_the_one_by_creative() {
 }
 
 #[test]
-fn the_rulebook_has_the_offers_the_filters_and_the_policies_of_the_built_in_sources() {
+fn the_ruleset_has_the_offers_the_filters_and_the_policies_of_the_built_in_sources() {
     let config = parse(&format!("{MOST}\n[filters]\nbot = {{ mode = \"enforce\" }}\n"));
-    let rules = config.rulebook();
+    let rules = config.ruleset();
     assert!(rules.offer(&OfferId::parse("565").unwrap()).is_some());
     assert_eq!(rules.filters.bot, Some(FilterMode::Enforce));
     for id in built_in::ALL {
@@ -240,10 +240,10 @@ fn a_postback_that_is_off_has_no_route_and_the_others_follow_the_destinations() 
         "{}\n[[postback]]\nid = \"all\"\nurl = \"https://t.example/?c=#s2#\"\n",
         with_examples()
     ))
-    .rulebook();
+    .ruleset();
     let routed: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
     assert_eq!(routed, ["meta-main", "campaign:8599", "postback:all"]);
-    let rules = parse(MOST).rulebook();
+    let rules = parse(MOST).ruleset();
     let routed: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
     assert_eq!(routed, ["campaign:8599", "postback:all"]);
 }
@@ -335,7 +335,7 @@ fn the_endpoints_of_the_network_are_set() {
         "#,
     );
     let origins = ["https://shop.example", "http://127.0.0.1:8000", "https://shop.example"];
-    assert_eq!(config.tag.origins, origins, "as browsers tell them");
+    assert_eq!(config.tag.origins, origins, "as browsers write them");
     assert_eq!(config.tag.max_per_second_per_ip.get(), 3);
     assert_eq!(config.pixel.max_per_second_per_ip.get(), 4);
     assert_eq!(config.network_api.time_zone.iana_name(), Some("America/New_York"));

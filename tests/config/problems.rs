@@ -35,7 +35,7 @@ fn findings(folder: &Path) -> String {
 }
 
 #[test]
-fn each_mistake_in_fixtures_problems_is_told_as_its_golden_file_says() {
+fn each_mistake_in_fixtures_problems_is_reported_as_its_golden_file_says() {
     let bless = std::env::var_os("BLESS").is_some_and(|bless| bless == "1");
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -60,14 +60,14 @@ fn each_mistake_in_fixtures_problems_is_told_as_its_golden_file_says() {
 }
 
 #[test]
-fn every_problem_names_a_place_and_a_mend() {
+fn every_problem_names_a_place_and_a_fix() {
     for entry in fs::read_dir(fixtures()).unwrap() {
         let path = entry.unwrap().path().join("postbridge.toml");
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let Err(problems) = Config::parse(path.to_str().unwrap(), &text, &env) else { continue };
         for problem in problems {
             assert!(problem.at.contains(".toml:") || problem.at.contains(".hbs:"), "no place: {problem}");
-            assert!(!problem.hint.is_empty(), "no mend: {problem}");
+            assert!(!problem.hint.is_empty(), "no fix: {problem}");
         }
     }
 }

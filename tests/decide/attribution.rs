@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::click::{Click, ClickKind, Passage, Trait, Traits};
+use postbridge::domain::click::{Click, ClickContext, ClickKind, Trait, Traits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::earning::matched_by;
@@ -17,7 +17,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::suppression::SuppressedKind;
 
 use crate::support::known_facts::{
-    KnownFacts, by_click, by_visitor, click, known_facts, new, noon, offer, pixel, refused, tell, usd,
+    KnownFacts, by_click, by_visitor, click, known_facts, new, noon, offer, pixel, receive, refused, usd,
 };
 
 fn earned_by(conversion: &Conversion) -> Option<&str> {
@@ -30,7 +30,7 @@ fn a_click_id_converts_up_to_the_last_moment_of_its_session() {
     let conversion = new(&known, &by_click("c1"));
     assert!(conversion.attribution.is_matched());
     assert_eq!(conversion.status, Status::Approved);
-    assert_eq!(conversion.placement.unwrap().campaign.unwrap().as_str(), "8599");
+    assert_eq!(conversion.campaign_ref.unwrap().campaign.unwrap().as_str(), "8599");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn an_expired_click_makes_the_conversion_scrubbed_with_the_reason() {
 }
 
 #[test]
-fn the_session_is_measured_to_when_it_happened_not_to_when_it_was_told() {
+fn the_session_is_measured_to_when_it_happened_not_to_when_it_was_reported() {
     let known = known_facts(vec![offer("565")], vec![click("c1", -40, "565")]);
     let happened = Draft { event_time: Some(noon(-20)), ..by_click("c1") };
     assert!(new(&known, &happened).attribution.is_matched());
@@ -53,13 +53,13 @@ fn the_session_is_measured_to_when_it_happened_not_to_when_it_was_told() {
 #[test]
 fn a_click_without_an_offer_never_expires_for_a_networks_postback() {
     let mut plain = click("c1", -24 * 90, "565");
-    plain.passage = Passage::default();
+    plain.context = ClickContext::default();
     let known = known_facts(vec![offer("565")], vec![plain]);
     let postback =
         Draft { network: NetworkClaim::default(), status: Some(Status::Approved), ..by_click("c1") };
     let conversion = new(&known, &postback);
     assert!(conversion.attribution.is_matched());
-    assert_eq!((conversion.placement, conversion.payout_from), (None, None));
+    assert_eq!((conversion.campaign_ref, conversion.payout_from), (None, None));
 }
 
 #[test]
@@ -103,18 +103,18 @@ fn a_visitors_click_counts_by_cookie_days_although_its_session_is_over() {
 #[test]
 fn a_bots_look_and_a_click_that_a_filter_kept_away_earn_nothing() {
     let mut looked = click("looked", -1, "565");
-    looked.passage.kind = ClickKind::Preview;
+    looked.context.kind = ClickKind::Preview;
     let known = known_facts(vec![offer("565")], vec![looked, click("real", -3, "565")]);
     assert_eq!(earned_by(&new(&known, &by_visitor())), Some("real"));
 }
 
 #[test]
-fn a_click_id_goes_before_the_visitor_and_an_expired_one_is_not_mended_by_it() {
-    let clicks = vec![click("told", -30, "565"), click("recent", -1, "565")];
+fn a_click_id_goes_before_the_visitor_and_an_expired_one_is_not_fixed_by_it() {
+    let clicks = vec![click("named", -30, "565"), click("recent", -1, "565")];
     let known = known_facts(vec![offer("565")], clicks);
-    let both = Draft { click_id: Some("told".to_owned()), ..by_visitor() };
+    let both = Draft { click_id: Some("named".to_owned()), ..by_visitor() };
     let conversion = new(&known, &both);
-    assert_eq!(earned_by(&conversion), Some("told"));
+    assert_eq!(earned_by(&conversion), Some("named"));
     assert_eq!(conversion.status, Status::Scrubbed);
 }
 
@@ -122,17 +122,17 @@ fn a_click_id_goes_before_the_visitor_and_an_expired_one_is_not_mended_by_it() {
 fn an_unknown_click_id_lets_the_visitor_earn_and_says_so() {
     let known = known_facts(vec![offer("565")], vec![click("recent", -1, "565")]);
     let both = Draft { click_id: Some("nobody".to_owned()), ..by_visitor() };
-    let Decision::New { conversion, note } = tell(&known, &both) else { panic!("not new") };
+    let Decision::New { conversion, note } = receive(&known, &both) else { panic!("not new") };
     assert_eq!(earned_by(&conversion), Some("recent"));
     assert!(note.unwrap().contains("nobody"));
 }
 
 #[test]
-fn nothing_is_guessed_where_neither_click_nor_visitor_is_told() {
+fn nothing_is_guessed_where_neither_click_nor_visitor_is_reported() {
     let known = known_facts(vec![offer("565")], vec![click("c1", -1, "565")]);
     let conversion = new(&known, &pixel());
     assert_eq!(conversion.attribution, Attribution::NoClickId);
-    assert_eq!(conversion.placement.unwrap().campaign, None);
+    assert_eq!(conversion.campaign_ref.unwrap().campaign, None);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_click_of_another_offer_is_refused_and_so_is_an_unknown_one_where_a_click_is
 }
 
 #[test]
-fn under_a_key_the_first_telling_wins_whatever_a_repeat_says() {
+fn under_a_key_the_first_report_wins_whatever_a_repeat_says() {
     let mut known = known_facts(vec![offer("565")], vec![click("c1", -1, "565")]);
     let mut first = by_click("c1");
     first.network.key = Some("offer:565:unique:TXN-1".to_owned());
@@ -154,10 +154,10 @@ fn under_a_key_the_first_telling_wins_whatever_a_repeat_says() {
     assert_eq!(conversion.event.as_str(), "Lead");
     known.conversions.insert(conversion.id, conversion.clone());
     let again = Draft { value: Some(usd("9.00")), ..first };
-    match tell(&known, &again) {
+    match receive(&known, &again) {
         Decision::Duplicate { conversion: known, note } => {
             assert_eq!(known, conversion);
-            assert!(note.unwrap().contains("first telling"));
+            assert!(note.unwrap().contains("first report"));
         }
         other => panic!("not a duplicate: {other:?}"),
     }
@@ -170,8 +170,8 @@ fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
     let conversion = new(&known, &by_click("c1"));
     assert_eq!(conversion.status, Status::Pending);
     assert_eq!(conversion.disposition, Some((noon(48), Status::Approved)));
-    let told = Draft { status: Some(Status::Rejected), ..by_click("c1") };
-    let conversion = new(&known, &told);
+    let reported = Draft { status: Some(Status::Rejected), ..by_click("c1") };
+    let conversion = new(&known, &reported);
     assert_eq!((conversion.status, conversion.disposition), (Status::Rejected, None));
 }
 
@@ -193,7 +193,7 @@ fn what_stands_on_a_suppression_list_is_scrubbed_naming_the_list() {
         let conversion = new(&known, &ordered);
         assert_eq!(conversion.status, Status::Scrubbed, "{kind:?}");
         let reason = conversion.reason.unwrap();
-        assert!(reason.contains("`fraud`") && reason.contains(kind.word()), "{reason}");
+        assert!(reason.contains("`fraud`") && reason.contains(kind.as_str()), "{reason}");
     }
 }
 
@@ -230,18 +230,18 @@ fn a_click_that_comes_later_brings_its_offer_and_its_session_counts_just_the_sam
     let held = new(&known, &postback);
     assert!(matches!(held.attribution, Attribution::Unmatched { .. }));
     for (hours, status) in [(-2, Status::Approved), (-30, Status::Scrubbed)] {
-        let came = Arc::new(click("c1", hours, "565"));
-        known.clicks = vec![Click::clone(&came)];
-        let Ok(joined) = matched_by(&known.rules, &held, &came, noon(1), &known);
+        let received_text = Arc::new(click("c1", hours, "565"));
+        known.clicks = vec![Click::clone(&received_text)];
+        let Ok(joined) = matched_by(&known.rules, &held, &received_text, noon(1), &known);
         let joined = joined.unwrap();
         assert_eq!(joined.status, status);
-        assert_eq!(joined.placement.unwrap().affiliate.unwrap().as_str(), "200");
+        assert_eq!(joined.campaign_ref.unwrap().affiliate.unwrap().as_str(), "200");
         assert_eq!(joined.payout, Some(usd("7")));
         assert_eq!(joined.history.len(), 1);
     }
 }
 
-/// The sale of click c1 at 40 USD, as a network told it first.
+/// The sale of click c1 at 40 USD, as a network reported it first.
 fn sold(known: &mut KnownFacts) -> (Draft, Conversion) {
     let network = NetworkClaim::default();
     let sale = Draft {
@@ -257,7 +257,7 @@ fn sold(known: &mut KnownFacts) -> (Draft, Conversion) {
 }
 
 fn updated(known_facts: &KnownFacts, draft: &Draft) -> Conversion {
-    match tell(known_facts, draft) {
+    match receive(known_facts, draft) {
         Decision::Update { conversion, .. } => conversion,
         other => panic!("no update: {other:?}"),
     }
@@ -272,8 +272,8 @@ fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
     let less = updated(&known, &Draft { value: Some(usd("25")), ..sale.clone() });
     assert_eq!((less.payout, less.payout_from), (Some(usd("2.5")), Some(PayoutFrom::Percent)));
     assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4.00 USD → 2.50 USD"]);
-    let told = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
-    assert_eq!((told.payout, told.payout_from), (Some(usd("3")), Some(PayoutFrom::Told)));
+    let reported = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
+    assert_eq!((reported.payout, reported.payout_from), (Some(usd("3")), Some(PayoutFrom::Caller)));
 }
 
 #[test]
@@ -307,14 +307,14 @@ fn a_share_of_a_sale_whose_amount_was_not_reported_is_remarked_until_the_amount_
     let mut later = known_facts(vec![share()], Vec::new());
     let waits = new(&later, &by_network);
     assert!(waits.remarks.is_empty());
-    let came = Arc::new(click("c1", -1, "565"));
-    later.clicks = vec![Click::clone(&came)];
-    let Ok(joined) = matched_by(&later.rules, &waits, &came, noon(1), &later);
+    let received_text = Arc::new(click("c1", -1, "565"));
+    later.clicks = vec![Click::clone(&received_text)];
+    let Ok(joined) = matched_by(&later.rules, &waits, &received_text, noon(1), &later);
     assert_eq!(joined.unwrap().remarks, remark);
 }
 
 #[test]
-fn a_fixed_payout_stays_as_it_was_when_the_sale_came() {
+fn a_fixed_payout_stays_as_it_was_when_the_sale_received() {
     let pays = |amount: &str| Offer { payout: Some(Payout::Fixed(amount.parse().unwrap())), ..offer("565") };
     let mut known = known_facts(vec![pays("7")], vec![click("c1", -1, "565")]);
     let (sale, _) = sold(&mut known);
@@ -327,7 +327,7 @@ fn a_fixed_payout_stays_as_it_was_when_the_sale_came() {
 fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so() {
     let mut known = known_facts(vec![offer("565")], vec![click("c1", -1, "565"), click("old", -30, "565")]);
     let (sale, first) = sold(&mut known);
-    let unnamed = Conversion { attribution: Attribution::NoClickId, placement: None, ..first };
+    let unnamed = Conversion { attribution: Attribution::NoClickId, campaign_ref: None, ..first };
     known.conversions.insert(unnamed.id, unnamed);
     let scrubbed = updated(&known, &Draft { click_id: Some("old".to_owned()), ..sale });
     assert_eq!(scrubbed.status, Status::Scrubbed);
@@ -338,12 +338,12 @@ fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so(
 fn a_click_of_another_offer_that_comes_later_is_not_joined_and_the_conversion_says_so_once() {
     let mut known = known_facts(vec![offer("565"), offer("566")], Vec::new());
     let waits = new(&known, &by_click("c1"));
-    let came = Arc::new(click("c1", -1, "566"));
-    known.clicks = vec![Click::clone(&came)];
-    let Ok(told) = matched_by(&known.rules, &waits, &came, noon(1), &known);
-    let told = told.unwrap();
-    assert!(matches!(told.attribution, Attribution::Unmatched { .. }));
-    assert_eq!((told.status, told.history.len()), (waits.status, 1));
-    assert!(told.reason.as_deref().unwrap().contains("of the offer 566, not of 565"));
-    assert_eq!(matched_by(&known.rules, &told, &came, noon(2), &known), Ok(None));
+    let received_text = Arc::new(click("c1", -1, "566"));
+    known.clicks = vec![Click::clone(&received_text)];
+    let Ok(reported) = matched_by(&known.rules, &waits, &received_text, noon(1), &known);
+    let reported = reported.unwrap();
+    assert!(matches!(reported.attribution, Attribution::Unmatched { .. }));
+    assert_eq!((reported.status, reported.history.len()), (waits.status, 1));
+    assert!(reported.reason.as_deref().unwrap().contains("of the offer 566, not of 565"));
+    assert_eq!(matched_by(&known.rules, &reported, &received_text, noon(2), &known), Ok(None));
 }

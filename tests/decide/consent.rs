@@ -5,9 +5,9 @@ use postbridge::domain::consent::{CLOCK_TOLERANCE_MS, Consent, ConsentNeed, Cons
 use postbridge::domain::conversion::{Cause, Change, Conversion};
 use postbridge::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
-use postbridge::domain::offer::Placement;
+use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Changes, Only, PlanRules, Route, Scope, Unmatched, not_routed, plan};
-use postbridge::domain::rulebook::usual;
+use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{HOUR_MS, Time};
 
@@ -97,7 +97,7 @@ fn a_refusal_keeps_ad_platforms_from_all_and_others_from_nothing() {
 /// A sale of campaign 8599 that a network's postback reported.
 fn sale() -> Conversion {
     let mut conversion = payload_fixture::conversion();
-    conversion.placement = Some(Placement {
+    conversion.campaign_ref = Some(CampaignRef {
         offer: OfferId::parse("565").unwrap(),
         campaign: CampaignId::parse("8599").ok(),
         affiliate: AffiliateId::parse("200").ok(),
@@ -143,10 +143,10 @@ fn what_the_visitor_refused_is_planned_as_skipped() {
     let [delivery] = planned(&sale(), &[], &route, Some(false)).try_into().unwrap();
     assert_eq!(skipped_for(&delivery), Some(SkipCode::ConsentDenied));
     let own = Route { consent: ConsentNeed::default(), ..route.clone() };
-    assert_eq!(planned(&sale(), &[], &own, Some(false))[0].state.word(), "waiting");
+    assert_eq!(planned(&sale(), &[], &own, Some(false))[0].state.as_str(), "waiting");
     let strict = Route { consent: ConsentNeed { personal: true, explicit: true }, ..route };
     assert_eq!(skipped_for(&planned(&sale(), &[], &strict, None)[0]), Some(SkipCode::ConsentUnknown));
-    assert_eq!(planned(&sale(), &[], &strict, Some(true))[0].state.word(), "waiting");
+    assert_eq!(planned(&sale(), &[], &strict, Some(true))[0].state.as_str(), "waiting");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_change_of_what_a_destination_knows_is_planned_although_consent_ended() {
         status: dearer.status,
     });
     let after = planned(&dearer, &sent, &route, Some(false));
-    assert_eq!((after.len(), after[1].state.word()), (2, "waiting"));
+    assert_eq!((after.len(), after[1].state.as_str()), (2, "waiting"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a postback is to what is known: every clause of deduplication, told as stories of one sale.
+//! What a postback is to what is known: every clause of deduplication, reported as stories of one sale.
 
 use postbridge::domain::attribution::Reading;
 use postbridge::domain::conversion::{Dedup, Draft};
@@ -13,12 +13,12 @@ use crate::support::known_conversions::{Known, by_value, duplicate, money, named
 #[test]
 fn a_repeat_is_a_duplicate_when_the_numbers_and_the_currency_are_the_same() {
     let mut known = Known::new(Dedup::Transaction);
-    let first = new(known.tell(&by_value(Some("T"), Some("c"), "7 USD")));
-    assert_eq!(duplicate(known.tell(&by_value(Some("T"), Some("c"), "7.00 USD"))).0.id, first.id);
-    let changed = update(known.tell(&by_value(Some("T"), Some("c"), "7.00 EUR")));
+    let first = new(known.receive(&by_value(Some("T"), Some("c"), "7 USD")));
+    assert_eq!(duplicate(known.receive(&by_value(Some("T"), Some("c"), "7.00 USD"))).0.id, first.id);
+    let changed = update(known.receive(&by_value(Some("T"), Some("c"), "7.00 EUR")));
     assert_eq!((changed.id, changed.history.len()), (first.id, 1));
     assert_eq!(changed.history[0].what, ["value: 7 USD → 7.00 EUR"]);
-    let other = new(known.tell(&by_value(Some("U"), Some("c"), "7 USD")));
+    let other = new(known.receive(&by_value(Some("U"), Some("c"), "7 USD")));
     assert_ne!(other.id, first.id);
     assert_ne!(first.id.event_id(), other.id.event_id());
 }
@@ -27,70 +27,75 @@ fn a_repeat_is_a_duplicate_when_the_numbers_and_the_currency_are_the_same() {
 fn another_status_is_an_update_and_the_same_again_a_duplicate() {
     let mut known = Known::new(Dedup::Transaction);
     let pending = Draft { status: Some(Status::Pending), ..by_value(Some("T"), None, "7 USD") };
-    let first = new(known.tell(&pending));
-    let approved = update(known.tell(&by_value(Some("T"), None, "7 USD")));
+    let first = new(known.receive(&pending));
+    let approved = update(known.receive(&by_value(Some("T"), None, "7 USD")));
     assert_eq!((approved.id, approved.status), (first.id, Status::Approved));
-    duplicate(known.tell(&by_value(Some("T"), None, "7 USD")));
-    assert_eq!(update(known.tell(&pending)).history.len(), 2);
+    duplicate(known.receive(&by_value(Some("T"), None, "7 USD")));
+    assert_eq!(update(known.receive(&pending)).history.len(), 2);
 }
 
 #[test]
 fn without_a_transaction_id_the_click_and_event_decide_and_the_first_amount_wins() {
     let mut known = Known::new(Dedup::Transaction);
-    let first = new(known.tell(&by_value(None, Some("c"), "7 USD")));
-    let (same, note) = duplicate(known.tell(&by_value(None, Some(" c "), "9 USD")));
+    let first = new(known.receive(&by_value(None, Some("c"), "7 USD")));
+    let (same, note) = duplicate(known.receive(&by_value(None, Some(" c "), "9 USD")));
     assert_eq!((same.id, same.value), (first.id, money("7 USD")));
-    assert!(note.unwrap().contains("the first telling's is kept"));
-    let rejected =
-        update(known.tell(&Draft { status: Some(Status::Rejected), ..by_value(None, Some("c"), "9 USD") }));
+    assert!(note.unwrap().contains("the first one is kept"));
+    let rejected = update(
+        known.receive(&Draft { status: Some(Status::Rejected), ..by_value(None, Some("c"), "9 USD") }),
+    );
     assert_eq!((rejected.status, rejected.value), (Status::Rejected, money("7 USD")));
-    assert_ne!(new(known.tell(&named("Lead", by_value(None, Some("c"), "7 USD")))).id, first.id);
+    assert_ne!(new(known.receive(&named("Lead", by_value(None, Some("c"), "7 USD")))).id, first.id);
 }
 
 #[test]
 fn with_neither_id_every_postback_counts_and_says_so() {
     let mut known = Known::new(Dedup::Transaction);
-    let one = known.tell(&by_value(None, None, "7 USD"));
+    let one = known.receive(&by_value(None, None, "7 USD"));
     let Decision::New { conversion, note } = one else { panic!("{one:?}") };
     assert!(note.unwrap().contains("would count again"));
-    assert_ne!(new(known.tell(&by_value(None, None, "7 USD"))).id, conversion.id);
+    assert_ne!(new(known.receive(&by_value(None, None, "7 USD"))).id, conversion.id);
 }
 
 #[test]
 fn by_click_one_click_is_one_conversion_whatever_the_transaction() {
     let mut known = Known::new(Dedup::Click);
-    let first = new(known.tell(&by_value(Some("T"), Some("c"), "7 USD")));
-    assert_eq!(duplicate(known.tell(&by_value(Some("U"), Some("c"), "7 USD"))).0.id, first.id);
-    assert_eq!(update(known.tell(&by_value(Some("U"), Some("c"), "9 USD"))).value, money("9 USD"));
-    assert_ne!(new(known.tell(&by_value(Some("T"), None, "7 USD"))).id, first.id, "no click: by transaction");
+    let first = new(known.receive(&by_value(Some("T"), Some("c"), "7 USD")));
+    assert_eq!(duplicate(known.receive(&by_value(Some("U"), Some("c"), "7 USD"))).0.id, first.id);
+    assert_eq!(update(known.receive(&by_value(Some("U"), Some("c"), "9 USD"))).value, money("9 USD"));
+    assert_ne!(
+        new(known.receive(&by_value(Some("T"), None, "7 USD"))).id,
+        first.id,
+        "no click: by transaction"
+    );
 }
 
 #[test]
 fn each_counts_every_postback() {
     let mut known = Known::new(Dedup::Each);
-    let first = new(known.tell(&by_value(Some("T"), Some("c"), "7 USD")));
-    assert_ne!(new(known.tell(&by_value(Some("T"), Some("c"), "7 USD"))).id, first.id);
+    let first = new(known.receive(&by_value(Some("T"), Some("c"), "7 USD")));
+    assert_ne!(new(known.receive(&by_value(Some("T"), Some("c"), "7 USD"))).id, first.id);
 }
 
 #[test]
 fn a_value_that_falls_to_zero_updates_the_purchase_and_makes_no_lead() {
     let mut known = Known::new(Dedup::Transaction);
-    let purchase = new(known.tell(&by_value(Some("T"), None, "7 USD")));
-    let fallen = update(known.tell(&by_value(Some("T"), None, "0 USD")));
+    let purchase = new(known.receive(&by_value(Some("T"), None, "7 USD")));
+    let fallen = update(known.receive(&by_value(Some("T"), None, "0 USD")));
     assert_eq!((fallen.id, fallen.event.as_str(), fallen.value), (purchase.id, "Purchase", money("0 USD")));
     assert_eq!(fallen.status, Status::Approved);
-    duplicate(known.tell(&by_value(Some("T"), None, "0.00 USD")));
+    duplicate(known.receive(&by_value(Some("T"), None, "0.00 USD")));
 }
 
 #[test]
 fn a_value_below_zero_rejects_what_it_takes_back() {
     let mut known = Known::new(Dedup::Transaction);
-    let purchase = new(known.tell(&by_value(Some("T"), None, "7 USD")));
-    let taken_back = update(known.tell(&by_value(Some("T"), None, "-7 USD")));
+    let purchase = new(known.receive(&by_value(Some("T"), None, "7 USD")));
+    let taken_back = update(known.receive(&by_value(Some("T"), None, "-7 USD")));
     assert_eq!((taken_back.id, taken_back.status), (purchase.id, Status::Rejected));
-    let lead = new(known.tell(&by_value(Some("L"), None, "0 USD")));
+    let lead = new(known.receive(&by_value(Some("L"), None, "0 USD")));
     assert_eq!(lead.event.as_str(), "Lead");
-    assert_eq!(update(known.tell(&by_value(Some("L"), None, "-1 USD"))).id, lead.id);
+    assert_eq!(update(known.receive(&by_value(Some("L"), None, "-1 USD"))).id, lead.id);
 }
 
 #[test]
@@ -98,7 +103,7 @@ fn a_value_below_zero_without_a_known_transaction_is_quarantined() {
     for dedup in [Dedup::Transaction, Dedup::Click, Dedup::Each] {
         let mut known = Known::new(dedup);
         for draft in [by_value(Some("T"), Some("c"), "-7 USD"), by_value(None, None, "-7 USD")] {
-            let decision = known.tell(&draft);
+            let decision = known.receive(&draft);
             let Decision::UnknownSale { fault, .. } = decision else { panic!("{dedup:?}: {decision:?}") };
             assert!(fault.reason.contains("-7 USD"), "{}", fault.reason);
             assert_eq!(fault.code, Some(RejectionCode::UnknownTransaction));
@@ -109,11 +114,11 @@ fn a_value_below_zero_without_a_known_transaction_is_quarantined() {
 #[test]
 fn a_lead_that_rises_above_zero_becomes_its_own_purchase() {
     let mut known = Known::new(Dedup::Transaction);
-    let lead = new(known.tell(&by_value(Some("T"), None, "0 USD")));
-    let purchase = new(known.tell(&by_value(Some("T"), None, "7 USD")));
+    let lead = new(known.receive(&by_value(Some("T"), None, "0 USD")));
+    let purchase = new(known.receive(&by_value(Some("T"), None, "7 USD")));
     assert_eq!((lead.event.as_str(), purchase.event.as_str()), ("Lead", "Purchase"));
     assert_ne!(lead.id, purchase.id);
-    let (same, _) = duplicate(known.tell(&by_value(Some("T"), None, "7 USD")));
+    let (same, _) = duplicate(known.receive(&by_value(Some("T"), None, "7 USD")));
     assert_eq!(same.id, purchase.id);
 }
 
@@ -121,23 +126,23 @@ fn a_lead_that_rises_above_zero_becomes_its_own_purchase() {
 fn a_repeat_that_adds_the_click_id_is_an_update_and_is_matched() {
     let mut known = Known::new(Dedup::Transaction);
     known.clicks.push(("c1", None));
-    new(known.tell(&by_value(Some("T"), None, "7 USD")));
-    let matched = update(known.tell(&by_value(Some("T"), Some("c1"), "7 USD")));
+    new(known.receive(&by_value(Some("T"), None, "7 USD")));
+    let matched = update(known.receive(&by_value(Some("T"), Some("c1"), "7 USD")));
     assert_eq!(matched.attribution.click().map(ClickId::as_str), Some("c1"));
     let rejected = Draft { status: Some(Status::Rejected), ..by_value(Some("T"), Some("c2"), "7 USD") };
-    let Decision::Update { conversion, note } = known.tell(&rejected) else { panic!("it takes back") };
+    let Decision::Update { conversion, note } = known.receive(&rejected) else { panic!("it takes back") };
     assert_eq!(conversion.attribution.given(), Some("c1"), "a different click id changes nothing");
     assert!(note.unwrap().contains("`c2`"), "and is noted");
 }
 
 #[test]
-fn a_click_id_is_found_as_it_came_trimmed_and_decoded_once_more() {
+fn a_click_id_is_found_as_it_received_trimmed_and_decoded_once_more() {
     for (given, reading) in
         [("c1", Reading::Exact), (" c1\t", Reading::Trimmed), ("%63%31", Reading::Decoded)]
     {
         let mut known = Known::new(Dedup::Transaction);
         known.clicks.push(("c1", None));
-        let matched = new(known.tell(&by_value(Some("T"), Some(given), "7 USD")));
+        let matched = new(known.receive(&by_value(Some("T"), Some(given), "7 USD")));
         assert!(
             matches!(&matched.attribution, postbridge::domain::attribution::Attribution::Matched { reading: read, .. } if *read == reading),
             "{given:?}: {:?}",
@@ -150,6 +155,6 @@ fn a_click_id_is_found_as_it_came_trimmed_and_decoded_once_more() {
 fn an_event_is_never_later_than_its_arrival() {
     let mut known = Known::new(Dedup::Transaction);
     let to_come = Draft { event_time: Time::from_millis(9_000_000), ..by_value(Some("T"), None, "7 USD") };
-    let conversion = new(known.tell(&to_come));
+    let conversion = new(known.receive(&to_come));
     assert_eq!(conversion.event_time, conversion.received_at);
 }

@@ -7,11 +7,11 @@ use postbridge::domain::conversion::{Conversion, Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::offer::{Caps, Offer};
 use postbridge::domain::routing::SourcePolicy;
-use postbridge::domain::rulebook::usual;
+use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::SuppressedKind;
 
-use crate::support::known_facts::{KnownFacts, click, known_facts, new, offer, pixel, tell};
+use crate::support::known_facts::{KnownFacts, click, known_facts, new, offer, pixel, receive};
 
 /// A pixel's report, in a known_facts where pixels are decided as in a configuration.
 fn by_pixel_rules(known: &mut KnownFacts) -> Draft {
@@ -27,7 +27,7 @@ fn repeated_with_a_click(known: &mut KnownFacts, mut report: Draft) -> (Option<C
     assert_eq!((first.status, &first.attribution), (Status::Approved, &Attribution::NoClickId));
     known.conversions.insert(first.id, first);
     report.click_id = Some("c1".to_owned());
-    match tell(known, &report) {
+    match receive(known, &report) {
         Decision::Update { conversion, note } => (Some(conversion), note),
         Decision::Duplicate { note, .. } => (None, note),
         other => panic!("no repeat: {other:?}"),

@@ -1,4 +1,4 @@
-//! What a conversion pays and what platforms are told it is worth.
+//! What a conversion pays and what is reported to platforms as its worth.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn from_a_page(click: &str) -> Draft {
 }
 
 #[test]
-fn the_payout_is_what_was_told_else_the_percentage_else_the_fixed_one_and_0_is_told() {
+fn the_payout_is_what_was_reported_else_the_percentage_else_the_fixed_one_and_0_is_reported() {
     let clicks = || vec![click("c1", -1, "565")];
     let fixed = Offer { payout: Some(Payout::Fixed("7.00".parse().unwrap())), ..offer("565") };
     let share = Offer { payout: Some(Payout::Percent("12.5".parse().unwrap())), ..offer("565") };
@@ -26,12 +26,12 @@ fn the_payout_is_what_was_told_else_the_percentage_else_the_fixed_one_and_0_is_t
         let conversion = new(&known_facts(vec![offer], clicks()), draft);
         (conversion.payout, conversion.payout_from)
     };
-    let told = Draft { payout: Some(usd("0")), ..by_click("c1") };
-    assert_eq!(paid(fixed.clone(), &told), (Some(usd("0")), Some(PayoutFrom::Told)));
+    let reported = Draft { payout: Some(usd("0")), ..by_click("c1") };
+    assert_eq!(paid(fixed.clone(), &reported), (Some(usd("0")), Some(PayoutFrom::Caller)));
     assert_eq!(paid(fixed, &by_click("c1")), (Some(usd("7.00")), Some(PayoutFrom::Fixed)));
     let sold = Draft { sale_amount: Some(usd("40.00")), ..by_click("c1") };
     assert_eq!(paid(share.clone(), &sold), (Some(usd("5")), Some(PayoutFrom::Percent)));
-    assert_eq!(paid(share, &by_click("c1")), (None, None), "a share of nothing told is nothing known");
+    assert_eq!(paid(share, &by_click("c1")), (None, None), "a share of nothing reported is nothing known");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_percentage_is_rounded_to_what_can_be_paid_half_to_even() {
 }
 
 #[test]
-fn where_nobodys_click_is_known_nobody_is_paid_and_no_cap_is_used_up() {
+fn where_nobodys_click_is_known_no_one_is_paid_and_no_cap_is_used_up() {
     let caps = Caps { conversions_per_day: Some(1), ..Caps::default() };
     let fixed = Some(Payout::Fixed("7.00".parse().unwrap()));
     let mut known = known_facts(vec![Offer { payout: fixed, caps, ..offer("565") }], vec![]);
@@ -53,12 +53,12 @@ fn where_nobodys_click_is_known_nobody_is_paid_and_no_cap_is_used_up() {
     let organic = new(&known, &pixel());
     assert_eq!((organic.payout, organic.payout_from), (None, None));
     assert_eq!(organic.status, Status::Approved);
-    let told = Draft { payout: Some(usd("3.00")), ..pixel() };
-    assert_eq!(new(&known, &told).payout_from, Some(PayoutFrom::Told));
+    let reported = Draft { payout: Some(usd("3.00")), ..pixel() };
+    assert_eq!(new(&known, &reported).payout_from, Some(PayoutFrom::Caller));
 }
 
 #[test]
-fn ad_platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
+fn ad_platforms_are_reported_the_amount_else_the_revenue_else_the_payout() {
     let clicks = || vec![click("c1", -1, "565")];
     let amounts = |revenue: Option<&str>, payout: Option<&str>| Offer {
         revenue: revenue.map(|amount| amount.parse().unwrap()),
@@ -66,8 +66,8 @@ fn ad_platforms_are_told_the_amount_else_the_revenue_else_the_payout() {
         ..offer("565")
     };
     let both = || known_facts(vec![amounts(Some("12.00"), Some("7.00"))], clicks());
-    let told = Draft { value: Some(usd("40")), ..by_click("c1") };
-    assert_eq!(new(&both(), &told).value, Some(usd("40")));
+    let reported = Draft { value: Some(usd("40")), ..by_click("c1") };
+    assert_eq!(new(&both(), &reported).value, Some(usd("40")));
     assert_eq!(new(&both(), &by_click("c1")).value, Some(usd("12")));
     let payout = known_facts(vec![amounts(None, Some("7.00"))], clicks());
     let conversion = new(&payout, &by_click("c1"));
@@ -82,17 +82,17 @@ fn a_pages_word_for_the_price_of_an_offers_sale_counts_only_where_the_offer_says
     assert_eq!(new(&known_facts(vec![believing], clicks()), &from_a_page("c-1")).value, Some(usd("999.00")));
     let closed = known_facts(vec![offer("565")], clicks());
     for click in ["c-1", "gone"] {
-        let told = new(&closed, &from_a_page(click));
-        assert_eq!(told.value, None, "{told:?}");
-        assert!(told.reason.unwrap().contains("`accept_pixel_value`"));
+        let reported = new(&closed, &from_a_page(click));
+        assert_eq!(reported.value, None, "{reported:?}");
+        assert!(reported.reason.unwrap().contains("`accept_pixel_value`"));
     }
 }
 
 #[test]
-fn a_price_that_a_page_told_before_its_click_came_is_dropped_when_the_click_brings_its_offer() {
+fn a_price_that_a_page_reported_before_its_click_received_is_dropped_when_the_click_brings_its_offer() {
     let nothing_yet = known_facts(vec![offer("565")], Vec::new());
     let held = new(&nothing_yet, &from_a_page("c-1"));
-    assert_eq!(held.value, Some(usd("999.00")), "nobody knows whose it is");
+    assert_eq!(held.value, Some(usd("999.00")), "no one knows whose it is");
     let click = Arc::new(click("c-1", -1, "565"));
     let Ok(matched) = matched_by(&nothing_yet.rules, &held, &click, noon(1), &nothing_yet);
     let matched = matched.unwrap();

@@ -1,4 +1,4 @@
-//! What stands in an id's place until someone fills the id in is no id: the words of our own snippets, the
+//! What is in an id's place until someone fills the id in is no id: the words of our own snippets, the
 //! words of the trade, and macros of which a half arrived.
 
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use postbridge::domain::postback::Verdict;
 use postbridge::store::{ConversionFilter, Store};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::macros::detect::{Judged, Use, judge};
+use postbridge::template::macros::detect::{Classified, Use, classify};
 
 use crate::support::pages_fixture::PagesFixture;
 use crate::support::store_fixture::first_page;
@@ -44,8 +44,8 @@ fn values_in(text: &str) -> BTreeSet<String> {
     ids.map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned()).collect()
 }
 
-fn judged(text: &str) -> Judged {
-    judge(text, text.as_bytes(), Use::Id)
+fn classified(text: &str) -> Classified {
+    classify(text, text.as_bytes(), Use::Id)
 }
 
 /// Sends the value as the transaction id with two clicks, and answers how many conversions there are.
@@ -78,7 +78,7 @@ async fn no_placeholder_that_we_print_merges_two_sales() {
     for value in &printed {
         // A number is an example of a real id.
         let is_number = value.bytes().all(|b| b.is_ascii_digit());
-        assert!(is_number || judged(value) != Judged::Sound, "`{value}` is printed in an id's place");
+        assert!(is_number || classified(value) != Classified::Sound, "`{value}` is printed in an id's place");
         assert_eq!(conversions_of_two_clicks(&fixture, value).await, 2, "{value}");
     }
     let documents = [
@@ -113,7 +113,7 @@ fn words_that_stand_in_an_ids_place_are_no_ids() {
         "00000000000000000000000000000000",
     ];
     for word in nothing {
-        assert_eq!(judged(word), Judged::Nothing, "{word}");
+        assert_eq!(classified(word), Classified::Nothing, "{word}");
     }
     for word in [
         "PURCHASE",
@@ -147,7 +147,7 @@ fn words_that_stand_in_an_ids_place_are_no_ids() {
         "id-of-order",
         "replace_this_2",
     ] {
-        assert_eq!(judged(word), Judged::Skeleton, "{word}");
+        assert_eq!(classified(word), Classified::Skeleton, "{word}");
     }
 }
 
@@ -192,13 +192,17 @@ fn macros_of_every_grammar_and_their_halves_are_no_ids() {
         "%s",
         "__SID",
     ] {
-        assert!(matches!(judged(text), Judged::Macro(_)), "{text}: {:?}", judged(text));
+        assert!(matches!(classified(text), Classified::Macro(_)), "{text}: {:?}", classified(text));
         let once = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        assert!(matches!(judged(&once), Judged::Macro(_)), "encoded twice: {once}: {:?}", judged(&once));
+        assert!(
+            matches!(classified(&once), Classified::Macro(_)),
+            "encoded twice: {once}: {:?}",
+            classified(&once)
+        );
     }
     for raw in ["%7Btransaction_id", "%23tid", "%%ad_id%%", "%advid%", "%5Bsubid"] {
         let value = percent_decode_str(raw).decode_utf8_lossy();
-        assert!(matches!(judge(&value, raw.as_bytes(), Use::Id), Judged::Macro(_)), "{raw}");
+        assert!(matches!(classify(&value, raw.as_bytes(), Use::Id), Classified::Macro(_)), "{raw}");
     }
 }
 
@@ -259,10 +263,14 @@ fn real_ids_stay_ids() {
         "Ä-4711",
         "订单-4711",
     ] {
-        assert_eq!(judged(id), Judged::Sound, "{id}");
+        assert_eq!(classified(id), Classified::Sound, "{id}");
     }
     for text in ["PURCHASE", "XXXXXX", "#tid", "order_id", "NaN", "-1", "@home"] {
-        assert_eq!(judge(text, text.as_bytes(), Use::Text), Judged::Sound, "{text} is a text like others");
+        assert_eq!(
+            classify(text, text.as_bytes(), Use::Text),
+            Classified::Sound,
+            "{text} is a text like others"
+        );
     }
 }
 
@@ -270,10 +278,10 @@ fn real_ids_stay_ids() {
 async fn an_id_that_is_none_is_absent_and_named_in_the_hint() {
     let fixture = PagesFixture::new();
     for (query, named) in [
-        ("s2=k1&tid=%23tid%23&price=7", "`tid` came as `#tid#`"),
-        ("s2=k2&tid=PURCHASE&price=7", "`tid` came as `PURCHASE`"),
-        ("s2=%23s2%23&tid=T-1001&price=7", "`s2` came as `#s2#`"),
-        ("s2=k3&tid=NaN&price=7", "`tid` came as `NaN`"),
+        ("s2=k1&tid=%23tid%23&price=7", "`tid` was received as `#tid#`"),
+        ("s2=k2&tid=PURCHASE&price=7", "`tid` was received as `PURCHASE`"),
+        ("s2=%23s2%23&tid=T-1001&price=7", "`s2` was received as `#s2#`"),
+        ("s2=k3&tid=NaN&price=7", "`tid` was received as `NaN`"),
     ] {
         let receipt = fixture.receive(query.as_bytes()).await;
         assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{query}: {receipt:?}");
@@ -291,5 +299,5 @@ async fn an_id_that_is_none_is_absent_and_named_in_the_hint() {
     // An event's word stays an event, and a value that is needed still stops the postback.
     let whole = fixture.receive(b"s1=#s1#&tid=#tid#&s2=#s2#&price=#price#").await;
     let Verdict::Quarantined(fault) = whole.verdict else { panic!("the URL as it was copied") };
-    assert!(fault.reason.contains("`price` came as `#price#`"), "{}", fault.reason);
+    assert!(fault.reason.contains("`price` was received as `#price#`"), "{}", fault.reason);
 }

@@ -1,4 +1,4 @@
-//! Transaction ids that several sales have, and what takes a sale back: every clause, told as stories.
+//! Transaction ids that several sales have, and what takes a sale back: every clause, reported as stories.
 
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
@@ -32,36 +32,36 @@ fn another_click_under_one_transaction_id_is_another_conversion_and_names_the_fi
             let draft = by_value(Some(id), Some(click), "7 USD");
             event.map_or(draft.clone(), |event| named(event, draft))
         };
-        let first = new(known.tell(&sale("c1")));
-        let decision = known.tell(&sale("c2"));
+        let first = new(known.receive(&sale("c1")));
+        let decision = known.receive(&sale("c2"));
         let Decision::New { conversion: second, note } = decision else { panic!("{decision:?}") };
         assert!(note.unwrap().contains(&first.id.to_string()), "the note names the first");
-        let third = new(known.tell(&sale("c3")));
+        let third = new(known.receive(&sale("c3")));
         assert_eq!((first.reuse.as_ref(), third.reuse.as_ref().unwrap().nth), (None, 3));
         assert_eq!(third.reuse.unwrap().previous, Some(second.seq));
         assert_eq!(third.remarks, [Remark::TransactionReused { first: first.id, nth: 3 }]);
         for (click, one) in [("c1", first.id), ("c2", second.id), ("c3", third.id)] {
-            assert_eq!(duplicate(known.tell(&sale(click))).0.id, one, "{click} again");
+            assert_eq!(duplicate(known.receive(&sale(click))).0.id, one, "{click} again");
         }
         let risen = Draft { value: money("9 USD"), ..sale("c2") };
-        assert_eq!(update(known.tell(&risen)).id, second.id, "the first one's value is not overwritten");
+        assert_eq!(update(known.receive(&risen)).id, second.id, "the first one's value is not overwritten");
     }
 }
 
 #[test]
 fn clicks_are_compared_after_trimming_and_decoding_once_more() {
     let mut known = Known::new(Dedup::Transaction);
-    let first = new(known.tell(&by_value(Some("T"), Some("c~1"), "7 USD")));
+    let first = new(known.receive(&by_value(Some("T"), Some("c~1"), "7 USD")));
     for same in [" c~1", "c~1\t", "c%7E1", " %63%7E1 "] {
         assert_eq!(
-            duplicate(known.tell(&by_value(Some("T"), Some(same), "7 USD"))).0.id,
+            duplicate(known.receive(&by_value(Some("T"), Some(same), "7 USD"))).0.id,
             first.id,
             "{same:?}"
         );
     }
-    let second = new(known.tell(&by_value(Some("T"), Some("a%20b"), "7 USD")));
-    assert_eq!(duplicate(known.tell(&by_value(Some("T"), Some(" a b "), "7 USD"))).0.id, second.id);
-    new(known.tell(&by_value(Some("T"), Some("C~1"), "7 USD")));
+    let second = new(known.receive(&by_value(Some("T"), Some("a%20b"), "7 USD")));
+    assert_eq!(duplicate(known.receive(&by_value(Some("T"), Some(" a b "), "7 USD"))).0.id, second.id);
+    new(known.receive(&by_value(Some("T"), Some("C~1"), "7 USD")));
 }
 
 #[test]
@@ -76,17 +76,17 @@ fn every_way_to_write_one_click_is_one_click() {
     ] {
         for mode in [Dedup::Transaction, Dedup::Click] {
             let mut known = Known::new(mode);
-            let sale = new(known.tell(&by_value(Some("T"), Some(first), "7 USD")));
-            let other = new(known.tell(&by_value(Some("T"), Some("other"), "7 USD")));
+            let sale = new(known.receive(&by_value(Some("T"), Some(first), "7 USD")));
+            let other = new(known.receive(&by_value(Some("T"), Some("other"), "7 USD")));
             for way in ways {
                 assert_eq!(
-                    duplicate(known.tell(&by_value(Some("T"), Some(way), "7 USD"))).0.id,
+                    duplicate(known.receive(&by_value(Some("T"), Some(way), "7 USD"))).0.id,
                     sale.id,
                     "{way:?}"
                 );
             }
             assert_eq!(
-                duplicate(known.tell(&by_value(Some("T"), Some(" other,other"), "7 USD"))).0.id,
+                duplicate(known.receive(&by_value(Some("T"), Some(" other,other"), "7 USD"))).0.id,
                 other.id
             );
         }
@@ -99,27 +99,27 @@ fn two_clicks_of_one_visitor_are_one_sale() {
     let mut known = Known::new(Dedup::Transaction);
     known.clicks.extend([("a1", ann), ("a2", ann), ("b1", bob), ("b2", bob), ("n1", None), ("n2", None)]);
     let sale = |click| by_value(Some("T"), Some(click), "7 USD");
-    let anns = new(known.tell(&sale("a1")));
-    let Decision::Duplicate { conversion, note } = known.tell(&sale("a2")) else {
+    let anns = new(known.receive(&sale("a1")));
+    let Decision::Duplicate { conversion, note } = known.receive(&sale("a2")) else {
         panic!("ann's second click")
     };
     assert_eq!(conversion.id, anns.id);
     assert!(note.unwrap().contains("`a2`"));
-    let bobs = new(known.tell(&sale("b1")));
-    assert_eq!(duplicate(known.tell(&sale("b2"))).0.id, bobs.id, "also of a later conversion's visitor");
-    new(known.tell(&sale("n1")));
-    new(known.tell(&sale("n2")));
-    new(known.tell(&sale("not-recorded")));
+    let bobs = new(known.receive(&sale("b1")));
+    assert_eq!(duplicate(known.receive(&sale("b2"))).0.id, bobs.id, "also of a later conversion's visitor");
+    new(known.receive(&sale("n1")));
+    new(known.receive(&sale("n2")));
+    new(known.receive(&sale("not-recorded")));
 }
 
 #[test]
 fn a_repeat_without_a_click_id_belongs_to_the_only_one_or_is_ambiguous() {
     let mut known = Known::new(Dedup::Transaction);
-    let first = new(known.tell(&by_value(Some("T"), Some("c1"), "7 USD")));
-    assert_eq!(duplicate(known.tell(&by_value(Some("T"), None, "7 USD"))).0.id, first.id);
-    assert_eq!(update(known.tell(&by_value(Some("T"), None, "9 USD"))).id, first.id);
-    let second = new(known.tell(&by_value(Some("T"), Some("c2"), "9 USD")));
-    let reason = ambiguous(known.tell(&by_value(Some("T"), None, "9 USD")));
+    let first = new(known.receive(&by_value(Some("T"), Some("c1"), "7 USD")));
+    assert_eq!(duplicate(known.receive(&by_value(Some("T"), None, "7 USD"))).0.id, first.id);
+    assert_eq!(update(known.receive(&by_value(Some("T"), None, "9 USD"))).id, first.id);
+    let second = new(known.receive(&by_value(Some("T"), Some("c2"), "9 USD")));
+    let reason = ambiguous(known.receive(&by_value(Some("T"), None, "9 USD")));
     for named in [first.id.to_string(), second.id.to_string(), "`c1`".to_owned(), "`c2`".to_owned()] {
         assert!(reason.contains(&named), "{reason}");
     }
@@ -128,9 +128,9 @@ fn a_repeat_without_a_click_id_belongs_to_the_only_one_or_is_ambiguous() {
 #[test]
 fn a_sale_without_a_click_takes_the_click_of_its_repeat() {
     let mut known = Known::new(Dedup::Transaction);
-    let first = new(known.tell(&by_value(Some("T"), None, "7 USD")));
-    assert_eq!(update(known.tell(&by_value(Some("T"), Some("c1"), "7 USD"))).id, first.id);
-    assert_ne!(new(known.tell(&by_value(Some("T"), Some("c2"), "7 USD"))).id, first.id);
+    let first = new(known.receive(&by_value(Some("T"), None, "7 USD")));
+    assert_eq!(update(known.receive(&by_value(Some("T"), Some("c1"), "7 USD"))).id, first.id);
+    assert_ne!(new(known.receive(&by_value(Some("T"), Some("c2"), "7 USD"))).id, first.id);
 }
 
 #[test]
@@ -143,16 +143,16 @@ fn what_takes_back_belongs_to_the_conversion_with_its_click() {
     ] {
         let mut known = Known::new(Dedup::Transaction);
         let sale = |click| by_value(Some("T"), click, "7 USD");
-        let first = new(known.tell(&sale(Some("c1"))));
-        assert_eq!(update(known.tell(&takes_back(sale(Some("x"))))).id, first.id, "the only one");
-        let second = new(known.tell(&sale(Some("c2"))));
+        let first = new(known.receive(&sale(Some("c1"))));
+        assert_eq!(update(known.receive(&takes_back(sale(Some("x"))))).id, first.id, "the only one");
+        let second = new(known.receive(&sale(Some("c2"))));
         assert_eq!(
-            update(known.tell(&takes_back(sale(Some("c2"))))).id,
+            update(known.receive(&takes_back(sale(Some("c2"))))).id,
             second.id,
             "the one with that click"
         );
         for unknown in [None, Some("c9")] {
-            let reason = ambiguous(known.tell(&takes_back(sale(unknown))));
+            let reason = ambiguous(known.receive(&takes_back(sale(unknown))));
             assert!(
                 reason.contains(&first.id.to_string()) && reason.contains(&second.id.to_string()),
                 "{reason}"
@@ -166,24 +166,24 @@ fn what_takes_back_belongs_to_the_conversion_with_its_click() {
 fn what_takes_back_belongs_to_the_one_of_its_item() {
     let mut known = Known::new(Dedup::Transaction);
     let sale = |click, item| of_item(item, by_value(Some("T"), Some(click), "7 USD"));
-    let book = new(known.tell(&sale("c1", "book")));
-    ambiguous(known.tell(&rejected(of_item("lamp", by_value(Some("T"), None, "7 USD")))));
-    let lamp = new(known.tell(&sale("c2", "lamp")));
+    let book = new(known.receive(&sale("c1", "book")));
+    ambiguous(known.receive(&rejected(of_item("lamp", by_value(Some("T"), None, "7 USD")))));
+    let lamp = new(known.receive(&sale("c2", "lamp")));
     let reversal = |item| rejected(of_item(item, by_value(Some("T"), None, "7 USD")));
-    assert_eq!(update(known.tell(&reversal("lamp"))).id, lamp.id);
-    assert_eq!(update(known.tell(&reversal("book"))).id, book.id);
+    assert_eq!(update(known.receive(&reversal("lamp"))).id, lamp.id);
+    assert_eq!(update(known.receive(&reversal("book"))).id, book.id);
     let minus = of_item("book", by_value(Some("T"), None, "-7 USD"));
-    assert_eq!(update(known.tell(&minus)).id, book.id);
+    assert_eq!(update(known.receive(&minus)).id, book.id);
     let other = of_item("chair", by_value(Some("T"), None, "-7 USD"));
-    ambiguous(known.tell(&other));
-    ambiguous(known.tell(&rejected(by_value(Some("T"), None, "7 USD"))));
+    ambiguous(known.receive(&other));
+    ambiguous(known.receive(&rejected(by_value(Some("T"), None, "7 USD"))));
 }
 
 #[test]
 fn what_takes_back_finds_the_lead_where_there_is_no_purchase() {
     let mut known = Known::new(Dedup::Transaction);
-    let lead = new(known.tell(&by_value(Some("T"), Some("c1"), "0 USD")));
-    let taken_back = update(known.tell(&rejected(by_value(Some("T"), Some("c1"), "7 USD"))));
+    let lead = new(known.receive(&by_value(Some("T"), Some("c1"), "0 USD")));
+    let taken_back = update(known.receive(&rejected(by_value(Some("T"), Some("c1"), "7 USD"))));
     assert_eq!((taken_back.id, taken_back.status), (lead.id, Status::Rejected));
     assert_eq!(known.conversions.len(), 1);
 }
@@ -191,10 +191,10 @@ fn what_takes_back_finds_the_lead_where_there_is_no_purchase() {
 #[test]
 fn a_purchase_is_taken_back_before_the_lead_it_rose_from() {
     let mut known = Known::new(Dedup::Transaction);
-    let lead = new(known.tell(&by_value(Some("T"), Some("c1"), "0 USD")));
-    let purchase = new(known.tell(&by_value(Some("T"), Some("c1"), "7 USD")));
-    assert_eq!(update(known.tell(&by_value(Some("T"), None, "-7 USD"))).id, purchase.id);
-    let other_lead = new(known.tell(&by_value(Some("U"), Some("c1"), "0 USD")));
+    let lead = new(known.receive(&by_value(Some("T"), Some("c1"), "0 USD")));
+    let purchase = new(known.receive(&by_value(Some("T"), Some("c1"), "7 USD")));
+    assert_eq!(update(known.receive(&by_value(Some("T"), None, "-7 USD"))).id, purchase.id);
+    let other_lead = new(known.receive(&by_value(Some("U"), Some("c1"), "0 USD")));
     assert_ne!(other_lead.id, lead.id);
 }
 
@@ -202,23 +202,23 @@ fn a_purchase_is_taken_back_before_the_lead_it_rose_from() {
 fn a_zero_without_a_purchase_is_a_lead_by_the_same_rule_of_repeats() {
     let mut known = Known::new(Dedup::Transaction);
     let lead = |click| by_value(Some("T"), click, "0 USD");
-    let first = new(known.tell(&lead(Some("c1"))));
-    let second = new(known.tell(&lead(Some("c2"))));
-    assert_eq!(duplicate(known.tell(&lead(Some("c2")))).0.id, second.id);
-    assert_eq!(duplicate(known.tell(&lead(Some("c1")))).0.id, first.id);
-    ambiguous(known.tell(&lead(None)));
+    let first = new(known.receive(&lead(Some("c1"))));
+    let second = new(known.receive(&lead(Some("c2"))));
+    assert_eq!(duplicate(known.receive(&lead(Some("c2")))).0.id, second.id);
+    assert_eq!(duplicate(known.receive(&lead(Some("c1")))).0.id, first.id);
+    ambiguous(known.receive(&lead(None)));
 }
 
 #[test]
 fn a_rejection_of_nothing_known_is_a_conversion_in_that_status() {
     let mut known = Known::new(Dedup::Transaction);
-    let first = new(known.tell(&rejected(by_value(Some("T"), Some("c1"), "7 USD"))));
+    let first = new(known.receive(&rejected(by_value(Some("T"), Some("c1"), "7 USD"))));
     assert_eq!((first.status, first.event.as_str()), (Status::Rejected, "Purchase"));
     let scrubbed =
         Draft { status: Some(Status::Scrubbed), ..named("Lead", by_value(Some("S"), None, "7 USD")) };
-    assert_eq!(new(known.tell(&scrubbed)).status, Status::Scrubbed);
+    assert_eq!(new(known.receive(&scrubbed)).status, Status::Scrubbed);
     assert_eq!(
-        update(known.tell(&by_value(Some("T"), Some("c1"), "7 USD"))).id,
+        update(known.receive(&by_value(Some("T"), Some("c1"), "7 USD"))).id,
         first.id,
         "the sale after all"
     );
@@ -228,12 +228,12 @@ fn a_rejection_of_nothing_known_is_a_conversion_in_that_status() {
 fn a_reversal_of_nothing_known_waits_for_every_sale_it_may_mean() {
     let mut known = Known::new(Dedup::Transaction);
     for (tid, click) in [(Some("T"), None), (Some("U"), Some("c1")), (None, Some("c2"))] {
-        let decision = known.tell(&by_value(tid, click, "-7 USD"));
+        let decision = known.receive(&by_value(tid, click, "-7 USD"));
         let Decision::UnknownSale { sales, .. } = decision else { panic!("{decision:?}") };
-        let purchase = new(known.tell(&by_value(tid, click, "7 USD")));
+        let purchase = new(known.receive(&by_value(tid, click, "7 USD")));
         assert!(sales.contains(&purchase.id), "{tid:?} {click:?}");
     }
-    let nothing = known.tell(&by_value(None, None, "-7 USD"));
+    let nothing = known.receive(&by_value(None, None, "-7 USD"));
     assert!(matches!(nothing, Decision::UnknownSale { ref sales, .. } if sales.is_empty()), "{nothing:?}");
 }
 
@@ -241,17 +241,17 @@ fn a_reversal_of_nothing_known_waits_for_every_sale_it_may_mean() {
 fn a_later_conversion_is_found_when_the_first_is_gone() {
     let mut known = Known::new(Dedup::Transaction);
     let sale = |click| by_value(Some("T"), Some(click), "7 USD");
-    let first = new(known.tell(&sale("c1")));
-    let second = new(known.tell(&sale("c2")));
+    let first = new(known.receive(&sale("c1")));
+    let second = new(known.receive(&sale("c2")));
     known.conversions.remove(&first.id);
-    assert_eq!(duplicate(known.tell(&sale("c2"))).0.id, second.id);
+    assert_eq!(duplicate(known.receive(&sale("c2"))).0.id, second.id);
     assert_eq!(
-        duplicate(known.tell(&by_value(Some("T"), None, "7 USD"))).0.id,
+        duplicate(known.receive(&by_value(Some("T"), None, "7 USD"))).0.id,
         second.id,
         "the only one left"
     );
-    assert_eq!(update(known.tell(&rejected(sale("c9")))).id, second.id);
-    let third = new(known.tell(&sale("c1")));
+    assert_eq!(update(known.receive(&rejected(sale("c9")))).id, second.id);
+    let third = new(known.receive(&sale("c1")));
     assert_eq!(
         (third.id != first.id, third.reuse.unwrap().nth),
         (true, 3),
@@ -265,7 +265,7 @@ fn a_constant_id_is_decided_with_a_bounded_number_of_reads() {
     known.clicks.push(("recorded", Some("visitor-ann-0001")));
     let clicks: Vec<String> = (0..200).map(|number| format!("c{number}")).collect();
     for click in &clicks {
-        new(known.tell(&by_value(Some("PURCHASE-X"), Some(click), "7 USD")));
+        new(known.receive(&by_value(Some("PURCHASE-X"), Some(click), "7 USD")));
     }
     for (draft, most) in [
         (by_value(Some("PURCHASE-X"), Some("recorded"), "7 USD"), 4),
@@ -274,7 +274,7 @@ fn a_constant_id_is_decided_with_a_bounded_number_of_reads() {
         (rejected(by_value(Some("PURCHASE-X"), None, "7 USD")), 13),
     ] {
         known.reads.set(0);
-        let decision = known.tell(&draft);
+        let decision = known.receive(&draft);
         assert!(known.reads.get() <= most, "{} reads for {draft:?}", known.reads.get());
         if let Decision::Quarantine(fault) = decision {
             assert!(fault.reason.contains("and 191 more"), "{}", fault.reason);
@@ -285,12 +285,12 @@ fn a_constant_id_is_decided_with_a_bounded_number_of_reads() {
 #[test]
 fn the_modes_click_and_each_do_not_look_at_reused_transactions() {
     let mut known = Known::new(Dedup::Click);
-    let first = new(known.tell(&by_value(Some("T"), Some("c1"), "7 USD")));
-    let second = new(known.tell(&by_value(Some("T"), Some("c2"), "7 USD")));
+    let first = new(known.receive(&by_value(Some("T"), Some("c1"), "7 USD")));
+    let second = new(known.receive(&by_value(Some("T"), Some("c2"), "7 USD")));
     assert_eq!((first.reuse, second.reuse), (None, None));
-    assert_eq!(duplicate(known.tell(&by_value(Some("T"), Some(" c%31 "), "7 USD"))).0.id, first.id);
+    assert_eq!(duplicate(known.receive(&by_value(Some("T"), Some(" c%31 "), "7 USD"))).0.id, first.id);
     let mut known = Known::new(Dedup::Each);
     for _ in 0..2 {
-        assert_eq!(new(known.tell(&rejected(by_value(Some("T"), None, "7 USD")))).reuse, None);
+        assert_eq!(new(known.receive(&rejected(by_value(Some("T"), None, "7 USD")))).reuse, None);
     }
 }

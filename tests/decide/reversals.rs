@@ -68,7 +68,7 @@ async fn a_reversal_of_a_source_that_is_gone_is_left_in_the_quarantine() {
 }
 
 #[tokio::test]
-async fn the_loop_is_woken_by_the_sale_and_stops_when_told() {
+async fn the_loop_is_woken_by_the_sale_and_stops_when_reported() {
     let fixture = PagesFixture::new();
     let (stop, stopping) = watch::channel(false);
     let network = fixture.network.clone();

@@ -6,9 +6,9 @@ use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Role};
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
-use postbridge::domain::offer::Placement;
+use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Changes, PlanRules, Route, Scope, plan};
-use postbridge::domain::rulebook::usual;
+use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
@@ -25,7 +25,7 @@ fn sale(click: &str) -> Conversion {
     let click = crate::support::store_fixture::click_id(click);
     conversion.attribution =
         Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact };
-    conversion.placement = Some(Placement {
+    conversion.campaign_ref = Some(CampaignRef {
         offer: OfferId::parse("565").unwrap(),
         campaign: CampaignId::parse("8599").ok(),
         affiliate: AffiliateId::parse("200").ok(),
@@ -67,26 +67,26 @@ fn delivered(mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
 }
 
 #[test]
-fn a_postback_is_told_the_conversions_of_its_own_campaign_affiliate_or_all_campaigns() {
+fn a_postback_is_reported_the_conversions_of_its_own_campaign_affiliate_or_all_campaigns() {
     let other = Scope::Campaign(CampaignId::parse("1").unwrap());
     let affiliate = Scope::Affiliate(AffiliateId::parse("200").unwrap());
-    for (scope, told) in [(campaigns().scope, 1), (other, 0), (affiliate, 1), (Scope::AnyCampaign, 1)] {
-        assert_eq!(planned(&sale("c1"), &[], &postback(scope.clone())).len(), told, "{scope:?}");
+    for (scope, reported) in [(campaigns().scope, 1), (other, 0), (affiliate, 1), (Scope::AnyCampaign, 1)] {
+        assert_eq!(planned(&sale("c1"), &[], &postback(scope.clone())).len(), reported, "{scope:?}");
     }
     let mut nobodys = sale("c1");
-    nobodys.placement = None;
+    nobodys.campaign_ref = None;
     assert!(planned(&nobodys, &[], &postback(Scope::AnyCampaign)).is_empty());
 }
 
 #[test]
-fn what_the_tag_tells_is_no_sale_of_a_campaign() {
+fn what_the_tag_reports_is_no_sale_of_a_campaign() {
     let mut outbound = sale("c1");
     outbound.source = SourceId::parse(built_in::TAG).unwrap();
     assert!(planned(&outbound, &[], &campaigns()).is_empty());
 }
 
 #[test]
-fn once_means_at_the_first_status_it_is_told_and_never_again() {
+fn once_means_at_the_first_status_it_is_reported_and_never_again() {
     let pending = changed(&sale("c1"), Status::Pending);
     assert!(planned(&pending, &[], &campaigns()).is_empty());
     let approved = changed(&pending, Status::Approved);
@@ -97,12 +97,12 @@ fn once_means_at_the_first_status_it_is_told_and_never_again() {
 }
 
 #[test]
-fn each_change_means_every_change_to_a_status_it_is_told() {
+fn each_change_means_every_change_to_a_status_it_is_reported() {
     let on = Some(vec![Status::Approved, Status::Rejected]);
     let route = Route { changes: Changes::Send, on, ..campaigns() };
     let first = delivered(planned(&sale("c1"), &[], &route));
     let pending = changed(&sale("c1"), Status::Pending);
-    assert_eq!(planned(&pending, &first, &route).len(), 1, "pending is not told");
+    assert_eq!(planned(&pending, &first, &route).len(), 1, "pending is not sent");
     let rejected = changed(&pending, Status::Rejected);
     let second = planned(&rejected, &first, &route);
     assert_eq!(second[1].occasion, Occasion::Change(2));
@@ -116,7 +116,7 @@ fn a_delay_puts_the_delivery_off() {
 }
 
 #[test]
-fn what_was_held_for_its_click_is_delayed_from_the_moment_the_click_came() {
+fn what_was_held_for_its_click_is_delayed_from_the_moment_the_click_received() {
     let mut waits = sale("c1");
     waits.attribution = Attribution::Unmatched { given: "c1".to_owned() };
     let route = Route { delay_ms: 90_000, ..campaigns() };
@@ -129,12 +129,12 @@ fn what_was_held_for_its_click_is_delayed_from_the_moment_the_click_came() {
 #[test]
 fn a_share_is_decided_by_the_click_id_alone_and_what_is_left_out_says_why() {
     let route = Route { percent: 30, changes: Changes::Send, ..campaigns() };
-    let mut told = 0;
+    let mut reported = 0;
     for number in 0..1_000 {
         let sale = sale(&format!("click-{number}"));
         let first = planned(&sale, &[], &route);
         match &first[0].state {
-            DeliveryState::Waiting { .. } => told += 1,
+            DeliveryState::Waiting { .. } => reported += 1,
             DeliveryState::Skipped { reason, .. } => {
                 assert!(reason.contains("30 %"), "{reason}");
                 let changed = changed(&sale, Status::Approved);
@@ -143,7 +143,7 @@ fn a_share_is_decided_by_the_click_id_alone_and_what_is_left_out_says_why() {
             other => panic!("{other:?}"),
         }
     }
-    assert!((250..350).contains(&told), "{told} of 1,000 at 30 %");
+    assert!((250..350).contains(&reported), "{reported} of 1,000 at 30 %");
     let none = Route { percent: 0, ..campaigns() };
     assert!(matches!(planned(&sale("c1"), &[], &none)[0].state, DeliveryState::Skipped { .. }));
 }
@@ -213,7 +213,7 @@ fn after(changes: &[(Status, Cause)]) -> Conversion {
 
 #[test]
 fn an_advertiser_takes_back_no_rejection_but_its_own() {
-    let by = |role| Cause::Person { name: "somebody".to_owned(), role, note: None };
+    let by = |role| Cause::Person { name: "someone".to_owned(), role, note: None };
     let postback = || Cause::Postback(Seq::new(9).unwrap());
     let (network, advertiser) = (by(Role::Network), by(Role::Advertiser));
     let wanted = |to| order(to, Actor::Advertiser("shop".to_owned()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::domain::clock_rule::ClockRecord;
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::unsent::{Circumstances, Unsent, of_conversion, of_delivery};
 use postbridge::store::{Receipt, Store};
@@ -12,7 +12,7 @@ use crate::support::pages_fixture::{PagesFixture, noon};
 use crate::support::store_fixture::*;
 
 /// By these rules, with no destination removed.
-fn by(rules: Arc<Rulebook>) -> Circumstances {
+fn by(rules: Arc<Ruleset>) -> Circumstances {
     Circumstances { rules, ..Circumstances::default() }
 }
 
@@ -30,17 +30,17 @@ fn a_conversion_without_a_delivery_says_what_keeps_it_from_one() {
     let store = Engine::memory().open();
     let pending = sale("pending").status(Status::Pending);
     let circumstances = by(pending.rules());
-    let told = pending.tell(&*store);
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::Pending { becomes: None }));
-    let told = sale("rejected").status(Status::Rejected).tell(&*store);
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::StatusNotForwarded(Status::Rejected)));
-    let told = sale("alone").to(&[]).tell(&*store);
-    assert_eq!(of_it(&*store, &told, &by(Arc::default())), Some(Unsent::NoDestination));
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::ConfiguredLater));
+    let reported = pending.receive(&*store);
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::Pending { becomes: None }));
+    let reported = sale("rejected").status(Status::Rejected).receive(&*store);
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::StatusNotForwarded(Status::Rejected)));
+    let reported = sale("alone").to(&[]).receive(&*store);
+    assert_eq!(of_it(&*store, &reported, &by(Arc::default())), Some(Unsent::NoDestination));
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::ConfiguredLater));
     let mut elsewhere = route("ads");
     elsewhere.only.events = vec!["Lead".to_owned()];
-    let rules = Rulebook { routes: vec![elsewhere], ..Rulebook::clone(&circumstances.rules) };
-    assert_eq!(of_it(&*store, &told, &by(Arc::new(rules))), Some(Unsent::NotTaken));
+    let rules = Ruleset { routes: vec![elsewhere], ..Ruleset::clone(&circumstances.rules) };
+    assert_eq!(of_it(&*store, &reported, &by(Arc::new(rules))), Some(Unsent::NotTaken));
 }
 
 #[test]
@@ -48,16 +48,16 @@ fn a_delivery_says_what_holds_now_and_not_what_was_so() {
     let store = Engine::memory().open();
     let held = sale("held").click("late");
     let circumstances = by(held.rules());
-    let told = held.tell(&*store);
-    assert_eq!(of_it(&*store, &told, &circumstances), None, "held is its state, and says all");
+    let reported = held.receive(&*store);
+    assert_eq!(of_it(&*store, &reported, &circumstances), None, "held is its state, and says all");
     wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
     let given = Some("late".to_owned());
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::NoClick { given }));
-    let nameless = sale("nameless").tell(&*store);
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::NoClick { given }));
+    let nameless = sale("nameless").receive(&*store);
     wait(store.expire_holds(at(73 * HOUR), 9)).unwrap();
     assert_eq!(of_it(&*store, &nameless, &circumstances), Some(Unsent::NoClick { given: None }));
     wait(store.record_click(unscreened(click("late")))).unwrap();
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::ClickTooLate));
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::ClickTooLate));
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn what_waits_for_a_status_or_a_destination_says_that_and_not_that_it_waits_for_
     let store = Engine::memory().open();
     let held = sale("held").click("late");
     let mut circumstances = by(held.rules());
-    let told = held.tell(&*store);
-    sale("held").click("late").status(Status::Pending).tell(&*store);
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::Pending { becomes: None }));
+    let reported = held.receive(&*store);
+    sale("held").click("late").status(Status::Pending).receive(&*store);
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::Pending { becomes: None }));
     circumstances.removed.insert(destination("ads"), at(9));
-    assert_eq!(of_it(&*store, &told, &circumstances), Some(Unsent::DestinationRemoved { until: at(9) }));
+    assert_eq!(of_it(&*store, &reported, &circumstances), Some(Unsent::DestinationRemoved { until: at(9) }));
 }
 
 #[tokio::test]

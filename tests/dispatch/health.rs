@@ -2,7 +2,7 @@
 
 use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::health::{Gate, Health, HealthRule, Probe, Standing};
-use postbridge::domain::delivery::Judgement;
+use postbridge::domain::delivery::ReplyVerdict;
 use postbridge::domain::time::{DAY_MS, Time};
 
 const PLAIN: Standing = Standing { probe: false, current: true };
@@ -12,21 +12,21 @@ fn at(millis: i64) -> Time {
     Time::from_millis(1_790_000_000_000 + millis).unwrap()
 }
 
-fn park() -> Judgement {
-    Judgement::Park { reason: "token expired".to_owned() }
+fn park() -> ReplyVerdict {
+    ReplyVerdict::Park { reason: "token expired".to_owned() }
 }
 
-fn delivered() -> Judgement {
-    Judgement::Delivered { warnings: Vec::new() }
+fn delivered() -> ReplyVerdict {
+    ReplyVerdict::Delivered { warnings: Vec::new() }
 }
 
-fn retry() -> Judgement {
-    Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
+fn retry() -> ReplyVerdict {
+    ReplyVerdict::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
 }
 
 /// A limit: nothing is to be sent for so long.
-fn wait(hold_ms: i64) -> Judgement {
-    Judgement::Retry { reason: "slow down".to_owned(), after_ms: Some(hold_ms), hold_ms: Some(hold_ms) }
+fn wait(hold_ms: i64) -> ReplyVerdict {
+    ReplyVerdict::Retry { reason: "slow down".to_owned(), after_ms: Some(hold_ms), hold_ms: Some(hold_ms) }
 }
 
 /// As promised for an ad account.
@@ -40,7 +40,7 @@ fn healthy() -> Health {
 
 fn parked() -> Health {
     let mut health = healthy();
-    health.judged(&park(), PLAIN, at(0));
+    health.classified(&park(), PLAIN, at(0));
     health
 }
 
@@ -50,7 +50,7 @@ fn after_a_start_one_delivery_goes_first_and_its_answer_opens_the_way() {
     assert_eq!(health.gate(at(0)), Gate::Probe(Probe::First));
     health.probe_begins();
     assert_eq!(health.gate(at(0)), Gate::Shut(None));
-    health.judged(&delivered(), PROBE, at(1));
+    health.classified(&delivered(), PROBE, at(1));
     assert_eq!(health.gate(at(1)), Gate::Free);
 }
 
@@ -77,18 +77,18 @@ fn a_parked_destination_is_probed_every_fifteen_minutes() {
         assert_eq!(health.gate(due), Gate::Probe(Probe::Parked));
         health.probe_begins();
         assert_eq!(health.gate(due), Gate::Shut(None));
-        health.judged(&park(), PROBE, due);
+        health.classified(&park(), PROBE, due);
     }
     assert_eq!(health.parked().unwrap().0, at(0), "parked since the first refusal");
 }
 
 #[test]
 fn a_probe_whose_answer_is_about_the_event_ends_the_parking() {
-    for judgement in [delivered(), Judgement::Dead { reason: "bad event".to_owned() }] {
+    for verdict in [delivered(), ReplyVerdict::Dead { reason: "bad event".to_owned() }] {
         let mut health = parked();
         health.probe_begins();
-        health.judged(&judgement, PROBE, at(900_000));
-        assert_eq!(health.gate(at(900_000)), Gate::Free, "{judgement:?}");
+        health.classified(&verdict, PROBE, at(900_000));
+        assert_eq!(health.gate(at(900_000)), Gate::Free, "{verdict:?}");
     }
 }
 
@@ -99,13 +99,13 @@ fn a_probe_that_failed_on_the_way_says_nothing_about_the_account() {
         let due = at(turn * 900_000);
         assert_eq!(health.gate(due), Gate::Probe(Probe::Parked));
         health.probe_begins();
-        health.judged(&retry(), PROBE, due);
+        health.classified(&retry(), PROBE, due);
         assert_eq!(health.parked(), Some((at(0), "token expired".to_owned())));
         assert_eq!(health.gate(due.plus_millis(899_999)), Gate::Shut(Some(due.plus_millis(900_000))));
     }
     health.probe_begins();
     health.renewed(false, at(20 * 900_000));
-    health.judged(&retry(), Standing { probe: true, current: false }, at(20 * 900_000 + 5));
+    health.classified(&retry(), Standing { probe: true, current: false }, at(20 * 900_000 + 5));
     assert_eq!(
         health.gate(at(20 * 900_000 + 5)),
         Gate::Probe(Probe::Parked),
@@ -116,7 +116,7 @@ fn a_probe_that_failed_on_the_way_says_nothing_about_the_account() {
 #[test]
 fn what_had_left_before_the_parking_does_not_end_it() {
     let mut health = parked();
-    health.judged(&delivered(), PLAIN, at(5));
+    health.classified(&delivered(), PLAIN, at(5));
     assert!(health.parked().is_some());
 }
 
@@ -130,7 +130,7 @@ fn new_settings_are_tried_at_once() {
 #[test]
 fn a_refusal_of_settings_that_were_replaced_does_not_park() {
     let mut health = healthy();
-    health.judged(&park(), Standing { probe: false, current: false }, at(0));
+    health.classified(&park(), Standing { probe: false, current: false }, at(0));
     assert_eq!(health.gate(at(0)), Gate::Free);
 }
 
@@ -138,27 +138,27 @@ fn a_refusal_of_settings_that_were_replaced_does_not_park() {
 fn an_open_breaker_asks_with_one_request() {
     let mut health = healthy();
     for _ in 0..10 {
-        health.judged(&retry(), PLAIN, at(0));
+        health.classified(&retry(), PLAIN, at(0));
     }
     assert_eq!(health.gate(at(0)), Gate::Shut(Some(at(30_000))));
     assert_eq!(health.gate(at(30_000)), Gate::Probe(Probe::Breaker));
     health.probe_begins();
-    health.judged(&delivered(), PROBE, at(30_001));
+    health.classified(&delivered(), PROBE, at(30_001));
     assert_eq!(health.gate(at(30_001)), Gate::Free);
 }
 
 #[test]
 fn a_wait_that_was_asked_for_holds_all_then_one_probe_goes_and_a_good_answer_frees_the_rest() {
-    for good in [delivered(), Judgement::Dead { reason: "bad event".to_owned() }] {
+    for good in [delivered(), ReplyVerdict::Dead { reason: "bad event".to_owned() }] {
         let mut health = healthy();
-        health.judged(&wait(120_000), PLAIN, at(0));
+        health.classified(&wait(120_000), PLAIN, at(0));
         assert_eq!(health.gate(at(0)), Gate::Shut(Some(at(120_000))));
         assert_eq!(health.gate(at(119_999)), Gate::Shut(Some(at(120_000))));
         assert_eq!(health.hold(at(0)).unwrap().reason, "slow down");
         assert_eq!(health.gate(at(120_000)), Gate::Probe(Probe::Hold));
         health.probe_begins();
         assert_eq!(health.gate(at(120_000)), Gate::Shut(None), "one probe, no second");
-        health.judged(&good, PROBE, at(120_050));
+        health.classified(&good, PROBE, at(120_050));
         assert_eq!(health.gate(at(120_050)), Gate::Free, "{good:?}");
         assert_eq!(health.hold(at(120_050)), None);
     }
@@ -167,13 +167,13 @@ fn a_wait_that_was_asked_for_holds_all_then_one_probe_goes_and_a_good_answer_fre
 #[test]
 fn a_hold_lasts_fifteen_minutes_at_most_and_is_asked_about_again_as_often_as_it_is_refused() {
     let mut health = healthy();
-    health.judged(&wait(DAY_MS), PLAIN, at(0));
+    health.classified(&wait(DAY_MS), PLAIN, at(0));
     for turn in 1..10 {
         let due = at(turn * 900_000);
         assert_eq!(health.gate(due.plus_millis(-1)), Gate::Shut(Some(due)));
         assert_eq!(health.gate(due), Gate::Probe(Probe::Hold));
         health.probe_begins();
-        health.judged(&wait(DAY_MS), PROBE, due);
+        health.classified(&wait(DAY_MS), PROBE, due);
         assert_eq!(health.hold(due).unwrap().since, at(0), "held since the first refusal");
     }
     assert_eq!(health.open_until(), None, "one that says when to come again does not fail");
@@ -182,20 +182,20 @@ fn a_hold_lasts_fifteen_minutes_at_most_and_is_asked_about_again_as_often_as_it_
 #[test]
 fn of_several_waits_the_longest_counts_and_what_left_before_ends_none() {
     let mut health = healthy();
-    health.judged(&wait(60_000), PLAIN, at(0));
-    health.judged(&wait(5_000), PLAIN, at(10));
+    health.classified(&wait(60_000), PLAIN, at(0));
+    health.classified(&wait(5_000), PLAIN, at(10));
     assert_eq!(health.gate(at(20)), Gate::Shut(Some(at(60_000))));
-    health.judged(&wait(90_000), PLAIN, at(30));
-    health.judged(&delivered(), PLAIN, at(40));
+    health.classified(&wait(90_000), PLAIN, at(30));
+    health.classified(&delivered(), PLAIN, at(40));
     assert_eq!(health.gate(at(50)), Gate::Shut(Some(at(90_030))));
 }
 
 #[test]
 fn a_probe_of_a_hold_that_failed_on_the_way_is_followed_by_another_not_by_all() {
     let mut health = healthy();
-    health.judged(&wait(10_000), PLAIN, at(0));
+    health.classified(&wait(10_000), PLAIN, at(0));
     health.probe_begins();
-    health.judged(&retry(), PROBE, at(10_000));
+    health.classified(&retry(), PROBE, at(10_000));
     assert_eq!(health.gate(at(10_001)), Gate::Shut(Some(at(40_000))));
     assert_eq!(health.gate(at(40_000)), Gate::Probe(Probe::Hold));
 }
@@ -203,38 +203,38 @@ fn a_probe_of_a_hold_that_failed_on_the_way_is_followed_by_another_not_by_all() 
 #[test]
 fn a_hold_outlives_new_settings_and_an_old_accounts_limit_makes_none() {
     let mut health = healthy();
-    health.judged(&wait(60_000), PLAIN, at(0));
+    health.classified(&wait(60_000), PLAIN, at(0));
     health.renewed(false, at(10));
     assert_eq!(health.gate(at(10)), Gate::Shut(Some(at(60_000))));
     let mut health = healthy();
-    health.judged(&wait(60_000), Standing { probe: false, current: false }, at(0));
+    health.classified(&wait(60_000), Standing { probe: false, current: false }, at(0));
     assert_eq!(health.gate(at(0)), Gate::Free);
 }
 
 #[test]
 fn a_parked_destination_that_asked_for_a_wait_is_probed_when_both_have_passed() {
     let mut health = healthy();
-    health.judged(&wait(900_000), PLAIN, at(0));
-    health.judged(&park(), PLAIN, at(10));
+    health.classified(&wait(900_000), PLAIN, at(0));
+    health.classified(&park(), PLAIN, at(10));
     health.renewed(false, at(20));
     assert_eq!(health.gate(at(20)), Gate::Shut(Some(at(900_000))));
     assert_eq!(health.gate(at(900_000)), Gate::Probe(Probe::Parked));
     health.probe_begins();
-    health.judged(&delivered(), PROBE, at(900_001));
+    health.classified(&delivered(), PROBE, at(900_001));
     assert_eq!(health.gate(at(900_001)), Gate::Free);
 }
 
 #[test]
 fn a_clock_that_is_set_back_does_not_make_a_hold_longer() {
     let mut health = healthy();
-    health.judged(&wait(60_000), PLAIN, at(DAY_MS));
+    health.classified(&wait(60_000), PLAIN, at(DAY_MS));
     assert_eq!(health.gate(at(0)), Gate::Probe(Probe::Hold));
     // The next answer's wait is kept as any other, and so is the pause after a probe that failed on the way.
     health.probe_begins();
-    health.judged(&wait(60_000), PROBE, at(1));
+    health.classified(&wait(60_000), PROBE, at(1));
     assert_eq!(health.gate(at(2)), Gate::Shut(Some(at(60_001))));
-    health.judged(&wait(60_000), PLAIN, at(DAY_MS));
+    health.classified(&wait(60_000), PLAIN, at(DAY_MS));
     health.probe_begins();
-    health.judged(&retry(), PROBE, at(2));
+    health.classified(&retry(), PROBE, at(2));
     assert_eq!(health.gate(at(3)), Gate::Shut(Some(at(30_002))));
 }

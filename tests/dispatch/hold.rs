@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postbridge::clock::Clock;
 use postbridge::dispatch::{Dispatch, Pace};
-use postbridge::domain::delivery::LaneState;
+use postbridge::domain::delivery::DestinationState;
 use postbridge::template::destination::mode::Mode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
@@ -21,7 +21,7 @@ fn start(fixture: &DispatchFixture, plan: postbridge::dispatch::DispatchPlan) ->
     Dispatch::start_at_pace(Arc::clone(&fixture.store), plan, fixture.clock.clone(), patient())
 }
 
-fn state(dispatch: &Dispatch, id: &str) -> LaneState {
+fn state(dispatch: &Dispatch, id: &str) -> DestinationState {
     dispatch.states().into_iter().find(|state| state.destination.as_str() == id).unwrap()
 }
 
@@ -62,7 +62,7 @@ async fn while_it_waits_nothing_leaves_no_attempt_is_charged_and_no_other_destin
         let all = fixture.deliveries(*id).await;
         let (delivery, attempts) =
             all.iter().find(|(delivery, _)| delivery.destination.as_str() == "limited").unwrap();
-        assert_eq!((delivery.state.word(), delivery.attempts, attempts.len()), ("waiting", 0, 0));
+        assert_eq!((delivery.state.as_str(), delivery.attempts, attempts.len()), ("waiting", 0, 0));
     }
     limited.script(|_| Act::ok(TAKEN));
     clock.set(clock.now().plus_millis(120_001));
@@ -154,14 +154,14 @@ async fn a_wait_of_a_second_is_waited_for_without_work() {
 #[tokio::test]
 async fn a_host_that_asks_for_a_wait_is_left_alone_by_all_its_campaigns_for_a_minute_at_most() {
     let (limited, well) = (Standin::start(|_| busy("3600")).await, taking().await);
-    let told = [
+    let reported = [
         CampaignPostback::to("1", &limited),
         CampaignPostback::to("2", &limited),
         CampaignPostback::to("3", &well),
     ];
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..fixture(&told) };
-    let dispatch = start(&fixture, postbacks(&told));
+    let fixture = DispatchFixture { clock: clock.clone(), ..fixture(&reported) };
+    let dispatch = start(&fixture, postbacks(&reported));
     sale(&fixture, "a", "1").await;
     until("held", || state(&dispatch, "campaign:1").hold.is_some()).await;
     quiet(&dispatch, "campaign:1").await;
@@ -187,12 +187,12 @@ async fn what_waits_for_its_turn_at_a_host_does_not_leave_once_the_host_asks_for
         _ => busy("60"),
     })
     .await;
-    let told: Vec<CampaignPostback> = ["1", "2", "3"]
+    let reported: Vec<CampaignPostback> = ["1", "2", "3"]
         .map(|id| CampaignPostback { max_per_second: Some(2), ..CampaignPostback::to(id, &limited) })
         .into();
     let clock = Clock::fixed(Clock::system().now());
-    let fixture = DispatchFixture { clock: clock.clone(), ..fixture(&told) };
-    let dispatch = start(&fixture, postbacks(&told));
+    let fixture = DispatchFixture { clock: clock.clone(), ..fixture(&reported) };
+    let dispatch = start(&fixture, postbacks(&reported));
     let mut sales = Vec::new();
     for (n, campaign) in ["1", "2", "3", "1", "2", "3"].into_iter().enumerate() {
         sales.push(sale(&fixture, &format!("s{n}"), campaign).await);
@@ -224,7 +224,7 @@ async fn a_destination_in_shadow_has_no_hold_and_one_that_is_taken_out_ends_in_i
     let second = fixture.sale("second").await;
     dispatch.reload(plan(&[Target { mode: Mode::Shadow, ..live[0].clone() }]));
     fixture.reaches(second, "skipped").await;
-    assert_eq!(fixture.delivery(first).await.0.state.word(), "waiting", "its own wait is not over");
+    assert_eq!(fixture.delivery(first).await.0.state.as_str(), "waiting", "its own wait is not over");
     dispatch.reload(plan(&[]));
     assert!(dispatch.states().is_empty());
     dispatch.stop(Duration::from_secs(5)).await;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use postbridge::clock::stopwatch;
-use postbridge::domain::delivery::{DeliveryState, Judgement};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
 use postbridge::template::destination::mode::Mode;
@@ -25,11 +25,11 @@ fn ledger(received: &[Received]) -> HashMap<String, HashSet<String>> {
 
 /// A platform that does `first` with the first two tellings of each event, then takes it.
 async fn stubborn(first: Act) -> Standin {
-    let told = parking_lot::Mutex::new(HashMap::<String, u32>::new());
+    let reported = parking_lot::Mutex::new(HashMap::<String, u32>::new());
     Standin::start(move |received| {
         let id = received.json()["id"].as_str().unwrap_or_default().to_owned();
-        let mut told = told.lock();
-        let count = told.entry(id).or_default();
+        let mut reported = reported.lock();
+        let count = reported.entry(id).or_default();
         *count += 1;
         if *count <= 2 { first.clone() } else { Act::ok(TAKEN) }
     })
@@ -45,7 +45,7 @@ async fn arrives_on_the_third_attempt(first: Act) {
     for sale in &sales {
         let (delivery, attempts) = fixture.reaches(*sale, "delivered").await;
         assert_eq!(delivery.attempts, 3, "{first:?}");
-        let words: Vec<&str> = attempts.iter().map(|attempt| attempt.judgement.word()).collect();
+        let words: Vec<&str> = attempts.iter().map(|attempt| attempt.verdict.as_str()).collect();
         assert_eq!(words, ["retry", "retry", "delivered"], "{first:?}");
         assert!(attempts.iter().all(|attempt| attempt.request.is_some()));
     }
@@ -129,9 +129,9 @@ async fn a_refusal_for_good_is_a_dead_letter_with_request_and_response_and_no_se
     let attempt = &attempts[0];
     assert_eq!(attempt.answer.as_ref().unwrap().status, 400);
     assert!(attempt.request.as_ref().unwrap().body.contains("transaction"));
-    let told = format!("{delivery:?}{attempts:?}{:?}", dispatch.states());
+    let reported = format!("{delivery:?}{attempts:?}{:?}", dispatch.states());
     let bytes = String::from_utf8_lossy(&attempt.answer.as_ref().unwrap().body).into_owned();
-    assert!(!told.contains("t0p-s3cret") && !bytes.contains("t0p-s3cret"), "{told} {bytes}");
+    assert!(!reported.contains("t0p-s3cret") && !bytes.contains("t0p-s3cret"), "{reported} {bytes}");
     assert_eq!(platform.received()[0].header("authorization"), Some("Bearer t0p-s3cret"));
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -275,10 +275,10 @@ async fn an_event_that_is_too_old_for_the_platform_is_skipped_naming_the_field()
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
     let old = fixture.clock.now().plus_millis(-8 * DAY_MS);
-    let sale = fixture.tell("t", Status::Approved, Some(old)).await;
+    let sale = fixture.receive("t", Status::Approved, Some(old)).await;
     let (_, attempts) = fixture.reaches(sale, "skipped").await;
     assert!(
-        matches!(&attempts[0].judgement, Judgement::Skipped { reason, .. } if reason.contains("event_time")),
+        matches!(&attempts[0].verdict, ReplyVerdict::Skipped { reason, .. } if reason.contains("event_time")),
         "{attempts:?}"
     );
     assert_eq!(platform.count(), 0);

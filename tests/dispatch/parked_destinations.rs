@@ -38,7 +38,7 @@ async fn a_refused_account_parks_the_queue_burns_no_attempts_and_a_probe_frees_i
     fixture.has_attempts(sales[0], 3).await;
     for sale in &sales {
         let (delivery, _) = fixture.delivery(*sale).await;
-        assert_eq!((delivery.state.word(), delivery.attempts), ("waiting", 0));
+        assert_eq!((delivery.state.as_str(), delivery.attempts), ("waiting", 0));
     }
     let asked: HashSet<String> =
         platform.received().iter().map(|request| request.json()["transaction"].to_string()).collect();
@@ -84,7 +84,7 @@ async fn what_waits_at_a_parked_destination_still_dies_of_age() {
     clock.set(clock.now().plus_millis(7 * DAY_MS + 1));
     fixture.all_reach(&sales, "dead").await;
     let young = fixture.sale("young").await;
-    assert_eq!(fixture.delivery(young).await.0.state.word(), "waiting");
+    assert_eq!(fixture.delivery(young).await.0.state.as_str(), "waiting");
     assert!(dispatch.states()[0].parked.is_some());
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -106,10 +106,10 @@ async fn what_is_too_old_dies_at_a_parked_destination_also_behind_what_can_wait(
     }
     clock.set(clock.now().plus_millis(1));
     let happened = clock.now().plus_millis(-6 * DAY_MS);
-    let old = fixture.tell("old", Status::Approved, Some(happened)).await;
+    let old = fixture.receive("old", Status::Approved, Some(happened)).await;
     clock.set(clock.now().plus_millis(DAY_MS + 1));
     fixture.reaches(old, "dead").await;
-    assert_eq!(fixture.delivery(young[0]).await.0.state.word(), "waiting");
+    assert_eq!(fixture.delivery(young[0]).await.0.state.as_str(), "waiting");
     assert_eq!(fixture.store.backlog(clock.now())[0].waiting, 401);
     // What was passed is free again: once the account is good, all of it leaves.
     platform.script(|_| Act::ok(TAKEN));

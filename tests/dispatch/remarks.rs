@@ -173,7 +173,7 @@ fn what_is_absent_or_blank_or_the_templates_own_leaves_no_remark() {
 }
 
 #[test]
-fn an_address_that_no_visitor_can_have_is_named_whoever_reported_it() {
+fn an_address_that_no_visitor_can_have_is_named_anyone_who_reported_it() {
     let body = r#"{"e": {{json event}}, "x": {{json (default (ip traits.ip) click.ip)}}}"#;
     let sent = |of_postback: &str, of_customer: &str, of_click: &str| {
         let mut conversion = conversion();

@@ -3,13 +3,13 @@
 use postbridge::dispatch::decide::{Class, Rules, after, before, by_ids_alone};
 use postbridge::dispatch::schedule::{AgeRule, Schedule};
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::catch_up::{Knew, catch_up, superseded};
 use postbridge::domain::click::Traits;
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup};
-use postbridge::domain::delivery::{Delivery, DeliveryState, Judgement, OutgoingRequest, SkipCode};
+use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict, SkipCode};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use postbridge::domain::reconcile::{Observed, reconcile, superseded};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
@@ -43,7 +43,7 @@ fn claimed() -> Claimed {
         traits: Traits::default(),
         params: Vec::new(),
         history: Vec::new(),
-        placement: None,
+        campaign_ref: None,
         payout_from: None,
         reason: None,
         remarks: vec![],
@@ -61,7 +61,7 @@ fn claimed() -> Claimed {
         attempts: 0,
     };
     let id: DeliveryId = delivery.id(conversion.id);
-    Claimed { id, conversion, delivery, click: None, told_before: false }
+    Claimed { id, conversion, delivery, click: None, sent_before: false }
 }
 
 fn policy() -> SourcePolicy {
@@ -88,7 +88,7 @@ fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
 fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, Class)> {
     before(rules, claimed, now).map(|settled| {
         assert_eq!(settled.attempts, claimed.delivery.attempts, "nothing left, nothing is charged");
-        (settled.state.word(), settled.class)
+        (settled.state.as_str(), settled.class)
     })
 }
 
@@ -106,7 +106,7 @@ fn a_status_that_is_no_longer_forwarded_is_skipped() {
 }
 
 #[test]
-fn a_destination_that_hears_of_changes_is_told_of_the_rejection() {
+fn a_destination_that_hears_of_changes_is_reported_of_the_rejection() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
     let rules = Rules { changes: Changes::Send, ..rules(Some(&policy)) };
@@ -115,9 +115,9 @@ fn a_destination_that_hears_of_changes_is_told_of_the_rejection() {
     assert_eq!(
         ended(&rules, &claimed, at(0)),
         Some(("skipped", Class::NotForwarded)),
-        "a change made it forwardable, and another took it back before anybody was told"
+        "a change made it forwardable, and another took it back before anyone was notified"
     );
-    claimed.told_before = true;
+    claimed.sent_before = true;
     assert_eq!(ended(&rules, &claimed, at(0)), None);
 }
 
@@ -148,13 +148,13 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     assert_eq!(ended(&own, &claimed, at(0)), None);
     assert!(!by_ids_alone(&own, &claimed));
 
-    claimed.told_before = true;
-    assert_eq!(ended(&rules, &claimed, at(0)), None, "it is told of the change");
+    claimed.sent_before = true;
+    assert_eq!(ended(&rules, &claimed, at(0)), None, "it hears of the change");
     assert!(by_ids_alone(&rules, &claimed));
     let deaf = Rules { changes: Changes::Ignore, ..rules };
     assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
 
-    claimed.told_before = false;
+    claimed.sent_before = false;
     claimed.conversion.consent = refuse(None);
     let strict = Rules { consent: ConsentNeed { personal: true, explicit: true }, ..rules };
     assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
@@ -198,8 +198,8 @@ fn without_an_age_limit_nothing_is_too_old() {
     assert_eq!(ended(&rules, &claimed(), at(400 * DAY_MS)), None);
 }
 
-fn retry(after_ms: Option<i64>) -> Judgement {
-    Judgement::Retry { reason: "status 503".to_owned(), after_ms, hold_ms: None }
+fn retry(after_ms: Option<i64>) -> ReplyVerdict {
+    ReplyVerdict::Retry { reason: "status 503".to_owned(), after_ms, hold_ms: None }
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
     let settled =
         after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(WEEK - HOUR_MS));
     assert_eq!((settled.attempts, settled.class), (21, Class::GaveUp));
-    assert_eq!(settled.judgement, retry(None), "the attempt keeps what the answer meant");
+    assert_eq!(settled.verdict, retry(None), "the attempt keeps what the answer meant");
     match settled.state {
         DeliveryState::Dead { reason, .. } => {
             assert!(reason.contains("status 503") && reason.contains("7 days"), "{reason}");
@@ -244,21 +244,21 @@ fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
     let mut claimed = claimed();
     claimed.delivery.attempts = 2;
     claimed.delivery.state = DeliveryState::Waiting { due: at(77) };
-    let judgement = Judgement::Park { reason: "token".to_owned() };
-    let settled = after(judgement, &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1_000));
+    let verdict = ReplyVerdict::Park { reason: "token".to_owned() };
+    let settled = after(verdict, &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1_000));
     assert_eq!(settled.state, DeliveryState::Waiting { due: at(77) });
     assert_eq!((settled.attempts, settled.class), (2, Class::Parked));
 }
 
 #[test]
 fn delivered_dead_and_skipped_end_a_delivery() {
-    for (judgement, word, class) in [
-        (Judgement::Delivered { warnings: Vec::new() }, "delivered", Class::Delivered),
-        (Judgement::Dead { reason: "no".to_owned() }, "dead", Class::Rejected),
-        (Judgement::Skipped { code: None, reason: "no".to_owned() }, "skipped", Class::Unfit),
+    for (verdict, word, class) in [
+        (ReplyVerdict::Delivered { warnings: Vec::new() }, "delivered", Class::Delivered),
+        (ReplyVerdict::Dead { reason: "no".to_owned() }, "dead", Class::Rejected),
+        (ReplyVerdict::Skipped { code: None, reason: "no".to_owned() }, "skipped", Class::Unfit),
     ] {
-        let settled = after(judgement, &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1));
-        assert_eq!((settled.state.word(), settled.class, settled.attempts), (word, class, 1));
+        let settled = after(verdict, &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1));
+        assert_eq!((settled.state.as_str(), settled.class, settled.attempts), (word, class, 1));
     }
 }
 
@@ -291,39 +291,39 @@ fn change(number: u32) -> Change {
 }
 
 #[test]
-fn a_change_that_came_during_a_retry_is_told_though_an_older_change_was_given_up() {
+fn a_change_that_received_during_a_retry_is_reported_though_an_older_change_was_given_up() {
     let mut conversion = claimed().conversion;
     conversion.history = vec![change(1), change(2)];
-    let knew = Knew { changes: 1, hears: Changes::Send };
+    let observed = Observed { changes: 1, hears: Changes::Send };
     let delivered = DeliveryState::Delivered { at: at(9) };
     for end in [delivered.clone(), died(9)] {
         let older = delivery(Occasion::Change(1), died(5));
         let mut deliveries = vec![delivery(Occasion::First, end), older];
-        assert!(catch_up(&conversion, &mut deliveries, 0, knew));
-        let told = delivery(Occasion::Change(2), DeliveryState::Waiting { due: at(9) });
-        assert_eq!(deliveries[2..], [told]);
+        assert!(reconcile(&conversion, &mut deliveries, 0, observed));
+        let reported = delivery(Occasion::Change(2), DeliveryState::Waiting { due: at(9) });
+        assert_eq!(deliveries[2..], [reported]);
     }
     for other in [delivered, died(8), DeliveryState::Waiting { due: at(8) }] {
         let first = delivery(Occasion::First, died(9));
         let mut deliveries = vec![first, delivery(Occasion::Change(2), other)];
-        assert!(!catch_up(&conversion, &mut deliveries, 0, knew), "another one tells it, or did");
+        assert!(!reconcile(&conversion, &mut deliveries, 0, observed), "another one reports it, or did");
         assert_eq!(deliveries.len(), 2);
     }
 }
 
 #[test]
 fn a_delivery_is_superseded_by_any_that_was_delivered_after_it_ended() {
-    let told = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
+    let reported = |millis| delivery(Occasion::First, DeliveryState::Delivered { at: at(millis) });
     let skipped = DeliveryState::Skipped { at: at(5), code: None, reason: "no click".to_owned() };
     for ended in [died(5), skipped] {
         let change = delivery(Occasion::Change(1), ended);
         let id = change.id(claimed().conversion.id);
         let is = |first: Delivery| superseded(&[first, change.clone()], &id);
-        assert!(is(told(9)), "a retry of the first told the sale as the change left it");
-        assert!(is(told(5)));
-        assert!(!is(told(4)), "the change is news to it");
-        assert!(!is(delivery(Occasion::First, died(9))), "nobody told it");
-        let elsewhere = Delivery { destination: DestinationId::parse("other").unwrap(), ..told(9) };
+        assert!(is(reported(9)), "a retry of the first sent the sale as the change left it");
+        assert!(is(reported(5)));
+        assert!(!is(reported(4)), "the change is news to it");
+        assert!(!is(delivery(Occasion::First, died(9))), "no one sent it");
+        let elsewhere = Delivery { destination: DestinationId::parse("other").unwrap(), ..reported(9) };
         assert!(!is(elsewhere));
     }
 }

@@ -37,7 +37,7 @@ async fn a_conversion_that_is_rejected_before_it_was_sent_is_skipped() {
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let sale = fixture.sale("t").await;
-    assert_eq!(fixture.tell("t", Status::Rejected, None).await, sale);
+    assert_eq!(fixture.receive("t", Status::Rejected, None).await, sale);
     let dispatch = fixture.dispatch(&targets);
     let (delivery, _) = fixture.reaches(sale, "skipped").await;
     assert!(matches!(delivery.state, DeliveryState::Skipped { reason, .. } if reason.contains("rejected")));
@@ -54,25 +54,25 @@ async fn a_second_approval_never_sends_twice() {
     let sale = fixture.sale("t").await;
     fixture.reaches(sale, "delivered").await;
     for status in [Status::Rejected, Status::Approved, Status::Pending, Status::Approved] {
-        fixture.tell("t", status, None).await;
+        fixture.receive("t", status, None).await;
     }
-    // Another sale goes through the same lane after all that.
+    // Another sale goes through the same worker after all that.
     let marker = fixture.sale("marker").await;
     fixture.reaches(marker, "delivered").await;
-    let told = platform.received();
-    assert_eq!(told.iter().filter(|request| request.json()["transaction"] == "t").count(), 1);
+    let reported = platform.received();
+    assert_eq!(reported.iter().filter(|request| request.json()["transaction"] == "t").count(), 1);
     dispatch.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
-async fn a_destination_that_hears_of_changes_is_told_of_a_rejection_and_not_before_it_knew() {
+async fn a_destination_that_hears_of_changes_is_reported_of_a_rejection_and_not_before_it_knew() {
     let platform = taking().await;
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
     let sale = fixture.sale("t").await;
     fixture.reaches(sale, "delivered").await;
-    fixture.tell("t", Status::Rejected, None).await;
+    fixture.receive("t", Status::Rejected, None).await;
     platform.wait_for(2).await;
     let ids: HashSet<String> =
         platform.received().iter().map(|request| request.json()["id"].to_string()).collect();
@@ -86,17 +86,17 @@ async fn after_a_withdrawal_a_change_of_what_was_sent_names_ids_alone_and_nothin
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
-    let told = |transaction: &str, status: Status, ad_user_data: bool| {
-        let mut told = draft(transaction, status);
-        told.traits.0.insert(Trait::Email, "ann@example.com".to_owned());
-        told.consent = Consent { ad_user_data: Some(ad_user_data), ad_personalization: None };
-        told
+    let reported = |transaction: &str, status: Status, ad_user_data: bool| {
+        let mut reported = draft(transaction, status);
+        reported.traits.0.insert(Trait::Email, "ann@example.com".to_owned());
+        reported.consent = Consent { ad_user_data: Some(ad_user_data), ad_personalization: None };
+        reported
     };
-    let sold = fixture.arrive(told("t", Status::Approved, true)).await;
+    let sold = fixture.arrive(reported("t", Status::Approved, true)).await;
     fixture.reaches(sold, "delivered").await;
-    fixture.arrive(told("t", Status::Rejected, false)).await;
+    fixture.arrive(reported("t", Status::Rejected, false)).await;
     platform.wait_for(2).await;
-    let fresh = fixture.arrive(told("u", Status::Approved, false)).await;
+    let fresh = fixture.arrive(reported("u", Status::Approved, false)).await;
     let (delivery, _) = fixture.reaches(fresh, "skipped").await;
     let DeliveryState::Skipped { code, .. } = delivery.state else { panic!("{delivery:?}") };
     assert_eq!(code, Some(SkipCode::ConsentDenied));
@@ -115,9 +115,9 @@ async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_re
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
-    let mut told = draft("t", Status::Approved);
-    told.consent = Consent { ad_user_data: Some(true), ad_personalization: Some(false) };
-    let sold = fixture.arrive(told).await;
+    let mut reported = draft("t", Status::Approved);
+    reported.consent = Consent { ad_user_data: Some(true), ad_personalization: Some(false) };
+    let sold = fixture.arrive(reported).await;
     let (_, attempts) = fixture.reaches(sold, "delivered").await;
     assert_eq!(attempts[0].remarks, [Remark::PersonalizationNotExpressed]);
     let agreed = fixture.sale("u").await;
@@ -126,33 +126,33 @@ async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_re
 }
 
 #[tokio::test]
-async fn a_change_that_comes_while_the_first_telling_is_out_is_told_after_it() {
+async fn a_change_that_comes_while_the_first_report_is_out_is_reported_after_it() {
     let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
     let sale = fixture.sale("t").await;
     platform.wait_for(1).await;
-    fixture.tell("t", Status::Rejected, None).await;
+    fixture.receive("t", Status::Rejected, None).await;
     gate.open();
     platform.wait_for(2).await;
     dispatch.stop(Duration::from_secs(5)).await;
-    let told: Vec<(Occasion, &str)> =
-        fixture.deliveries(sale).await.iter().map(|(one, _)| (one.occasion, one.state.word())).collect();
-    assert_eq!(told, [(Occasion::First, "delivered"), (Occasion::Change(1), "delivered")]);
+    let reported: Vec<(Occasion, &str)> =
+        fixture.deliveries(sale).await.iter().map(|(one, _)| (one.occasion, one.state.as_str())).collect();
+    assert_eq!(reported, [(Occasion::First, "delivered"), (Occasion::Change(1), "delivered")]);
 }
 
 #[tokio::test]
-async fn a_destination_that_hears_of_changes_is_not_told_of_the_rejection_of_what_it_never_knew() {
+async fn a_destination_that_hears_of_changes_is_not_reported_of_the_rejection_of_what_it_never_knew() {
     let platform = taking().await;
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
-    let sale = fixture.tell("t", Status::Pending, None).await;
-    fixture.tell("t", Status::Approved, None).await;
-    fixture.tell("t", Status::Rejected, None).await;
+    let sale = fixture.receive("t", Status::Pending, None).await;
+    fixture.receive("t", Status::Approved, None).await;
+    fixture.receive("t", Status::Rejected, None).await;
     let dispatch = fixture.dispatch(&targets);
     let (delivery, _) = fixture.reaches(sale, "skipped").await;
-    assert_eq!(delivery.occasion, Occasion::Change(1), "approved was the first that would be told");
+    assert_eq!(delivery.occasion, Occasion::Change(1), "approved was the first that would be sent");
     assert_eq!(platform.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -205,7 +205,7 @@ async fn a_stop_waits_for_what_is_in_flight() {
     futures_util::future::join(dispatch.stop(Duration::from_secs(5)), answered).await;
     let mut words = Vec::new();
     for sale in sales {
-        words.push(fixture.delivery(sale).await.0.state.word());
+        words.push(fixture.delivery(sale).await.0.state.as_str());
     }
     assert_eq!(words.iter().filter(|word| **word == "delivered").count(), 1, "{words:?}");
     assert_eq!(words.iter().filter(|word| **word == "waiting").count(), 4, "{words:?}");
@@ -231,7 +231,7 @@ async fn a_stop_whose_grace_ends_gives_the_rest_back() {
 }
 
 #[tokio::test]
-async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight() {
+async fn a_reload_adds_changes_and_ends_workers_without_losing_what_is_in_flight() {
     let (slow, gate) = behind_a_gate(Act::ok(TAKEN)).await;
     let (fine, moved) = (taking().await, taking().await);
     let targets = [
@@ -255,7 +255,7 @@ async fn a_reload_adds_changes_and_ends_lanes_without_losing_what_is_in_flight()
     gate.open();
     let delivered = || async {
         let all = fixture.deliveries(sale).await;
-        all.iter().filter(|(delivery, _)| delivery.state.word() == "delivered").count()
+        all.iter().filter(|(delivery, _)| delivery.state.as_str() == "delivered").count()
     };
     for _ in 0..1_000 {
         if delivered().await == 3 {
@@ -279,7 +279,7 @@ async fn what_would_be_tried_again_at_a_destination_that_is_gone_waits_and_goes_
     gate.open();
     fixture.has_attempts(sale, 1).await;
     let (delivery, attempts) = fixture.delivery(sale).await;
-    assert_eq!((delivery.attempts, attempts[0].judgement.word()), (1, "retry"));
+    assert_eq!((delivery.attempts, attempts[0].verdict.as_str()), (1, "retry"));
     assert!(matches!(delivery.state, DeliveryState::Waiting { .. }), "{delivery:?}");
     let gentle = taking().await;
     dispatch.reload(plan(&[Target::new("a", gentle.url(""))]));
@@ -288,7 +288,7 @@ async fn what_would_be_tried_again_at_a_destination_that_is_gone_waits_and_goes_
 }
 
 #[tokio::test]
-async fn a_lane_claims_by_itself_what_was_waiting_before_it_started() {
+async fn a_worker_claims_by_itself_what_was_waiting_before_it_started() {
     let platform = taking().await;
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
@@ -301,7 +301,7 @@ async fn a_lane_claims_by_itself_what_was_waiting_before_it_started() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_told_and_ends_every_lane() {
+async fn a_store_that_fails_is_reported_and_ends_every_worker() {
     let platform = taking().await;
     let targets = [Target::new("a", platform.url("")), Target::new("b", platform.url(""))];
     let memory = Memory::new();
@@ -312,15 +312,15 @@ async fn a_store_that_fails_is_told_and_ends_every_lane() {
     let dispatch = fixture.dispatch(&targets);
     let mut faults = dispatch.faults();
     let fault = tokio::time::timeout(Duration::from_secs(5), faults.wait_for(Option::is_some)).await;
-    let told = fault.unwrap().unwrap().clone().unwrap().to_string();
-    assert!(told.contains("no space left on device"), "{told}");
+    let reported = fault.unwrap().unwrap().clone().unwrap().to_string();
+    assert!(reported.contains("no space left on device"), "{reported}");
     let begun = postbridge::clock::stopwatch();
     dispatch.stop(Duration::from_secs(5)).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "the lanes had ended by themselves");
+    assert!(begun.elapsed() < Duration::from_secs(4), "the workers had ended before");
 }
 
 #[tokio::test]
-async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_lane() {
+async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_worker() {
     let memory = Memory::new();
     let disk = memory.clone();
     let platform = Standin::start(move |received| {

@@ -283,7 +283,7 @@ fn places_are_asked_back_in_the_order_in_which_they_fell_idle_and_only_while_the
 
 /// Gives the place back, and takes it anew.
 fn seated_after(connections: &Arc<Connections>, taken: &mut [Seated], number: usize, now: Instant) -> Seated {
-    // A place that is not of these connections stands in for the one that is given back.
+    // A place that is not of these connections is in for the one that is given back.
     let other = seated(&Connections::new(1, now), None, now);
     drop(std::mem::replace(&mut taken[number], other));
     seated(connections, None, now)
@@ -399,7 +399,7 @@ fn what_a_crowd_has_goes_before_the_rest_of_the_world() {
 }
 
 #[tokio::test]
-async fn who_is_cut_halfway_is_told_to_send_it_again() {
+async fn who_is_cut_halfway_is_reported_to_send_it_again() {
     let hour = Duration::from_secs(3600);
     let limits = Limits { head: hour, body: hour, ..Limits::default() };
     let server = server_with(ListenSettings { limits, ..at_most(1) }).await;

@@ -121,7 +121,7 @@ async fn chunk_extensions_and_trailers_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_first_is_told_to_go_on_or_is_refused_at_once() {
+async fn a_client_that_asks_first_is_reported_to_go_on_or_is_refused_at_once() {
     let server = server().await;
     let mut stream = server.connect().await;
     let head = "POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
@@ -293,7 +293,10 @@ async fn bodies_that_are_received_at_the_same_time_take_bounded_memory_and_stran
     assert_eq!(count(&small, 200), 1, "what is small needs none of it");
     let mut known = large(&server, "/known").await;
     known.write_all(b"x").await.unwrap();
-    assert!(read_answer(&mut known).await.starts_with("HTTP/1.1 200 "), "whoever has a key has a part of it");
+    assert!(
+        read_answer(&mut known).await.starts_with("HTTP/1.1 200 "),
+        "anyone who has a key has a part of it"
+    );
     // What one ends, or goes away with, is free again.
     open[0].write_all(b"x").await.unwrap();
     assert!(read_answer(&mut open[0]).await.starts_with("HTTP/1.1 200 "));

@@ -179,7 +179,7 @@ async fn a_refusal_to_a_head_request_has_no_body() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_at_most_two_kibibytes_of_what_came() {
+async fn a_refusal_keeps_at_most_two_kibibytes_of_what_received() {
     let request = format!("GET /#{} HTTP/1.1\r\nHost: t\r\n\r\n", "x".repeat(5000));
     let played = play(vec![request.into_bytes()]).await;
     assert_eq!(played.refusals[0].line.len(), 2048);
@@ -213,7 +213,7 @@ fn count_old(answers: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn a_header_cannot_forge_what_the_handler_is_told() {
+async fn a_header_cannot_forge_what_the_handler_is_reported() {
     let forged =
         "GET /real?x=#y# HTTP/1.1\r\nHost: t\r\nX-Raw-Line: GET /forged HTTP/1.1\r\nX-Number: 9\r\n\r\n";
     let played = play(vec![forged.repeat(3).into_bytes()]).await;

@@ -24,12 +24,12 @@ use crate::support::network_pages_fixture::SECOND;
 use crate::support::pages_fixture::PagesFixture;
 
 /// The pages behind the wire, with every path that was asked for.
-struct Site {
+struct Router {
     pages: Pages,
     asked: Mutex<Vec<String>>,
 }
 
-impl Handler for Site {
+impl Handler for Router {
     async fn handle(
         &self,
         request: Request<Incoming>,
@@ -167,7 +167,7 @@ async fn the_pages_work_in_chromium_at_a_desk_and_on_a_phone() {
     let fixture = PagesFixture::trading().await;
     let sale = fixture.path_of("A-1001").await;
     let pixel_sale = fixture.path_of("V-1").await;
-    let site = Arc::new(Site { pages: fixture.pages.clone(), asked: Mutex::default() });
+    let site = Arc::new(Router { pages: fixture.pages.clone(), asked: Mutex::default() });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_stop, stopping) = watch::channel(false);

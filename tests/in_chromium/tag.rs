@@ -30,7 +30,7 @@ fn landing(fixture: &TagFixture) -> String {
 <a id="group" href="https://elsewhere.test/x?y=1" data-tracking-group="CAKE">By its tracking group</a>
 <a id="rel" href="https://elsewhere.test/x" rel="nofollow cake">By its rel</a>
 <a id="placeholder" href="https://elsewhere.test/--CLICK-ID--?z=--CLICK-ID--">By the placeholder</a>
-<a id="foreign" href="https://elsewhere.test/x?y=1">To somebody else</a>
+<a id="foreign" href="https://elsewhere.test/x?y=1">To someone else</a>
 <a id="inside" href="/about">Inside</a>
 <script>
 setTimeout(() => {{
@@ -70,16 +70,16 @@ fn millis(click: &Value) -> i64 {
 }
 
 /// What the platform must have of a click by this browser.
-fn check_payload(told: &Value, click: &Value, agent: &str) {
-    let user = &told["user_data"];
-    assert_eq!(user["fbc"], format!("fb.1.{}.{FBCLID}", millis(click)), "{told}");
-    assert_eq!(user["client_ip_address"], Value::Null, "the browser's is the loopback address: {told}");
-    assert_eq!(user["client_user_agent"], agent, "{told}");
-    assert_eq!(told["event_source_url"], click["landing_url"], "{told}");
+fn check_payload(reported: &Value, click: &Value, agent: &str) {
+    let user = &reported["user_data"];
+    assert_eq!(user["fbc"], format!("fb.1.{}.{FBCLID}", millis(click)), "{reported}");
+    assert_eq!(user["client_ip_address"], Value::Null, "the browser's is the loopback address: {reported}");
+    assert_eq!(user["client_user_agent"], agent, "{reported}");
+    assert_eq!(reported["event_source_url"], click["landing_url"], "{reported}");
 }
 
 #[test]
-fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_every_door() {
+fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_every_endpoint() {
     let Some(browser) = Browser::start() else { return };
     let (fixture, mut page) = (fixture(), browser.page());
     let landing_url = fixture.shop(&format!("/lp?fbclid={FBCLID}&utm_source=fb&s1=lp"));
@@ -110,15 +110,16 @@ fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_
 
     let click = fixture.click(&id);
     assert_eq!(click["landing_url"], landing_url);
-    let seen = fixture.told("ViewContent", 1).remove(0);
+    let seen = fixture.reported("ViewContent", 1).remove(0);
     check_payload(&seen, &click, &agent);
     let outbound = fixture.conversions("tag");
     assert_eq!(outbound.len(), 1);
     assert_eq!(outbound[0]["event"], "OutboundClick");
 
-    let told = fixture.relay.postback("cake-test", format!("s2={id}&oid=565&tid=T-1&price=7.50").as_bytes());
-    assert_eq!(told.json()["attribution"], "matched", "{}", told.text());
-    let bought = fixture.told("Purchase", 1).remove(0);
+    let reported =
+        fixture.relay.postback("cake-test", format!("s2={id}&oid=565&tid=T-1&price=7.50").as_bytes());
+    assert_eq!(reported.json()["attribution"], "matched", "{}", reported.text());
+    let bought = fixture.reported("Purchase", 1).remove(0);
     check_payload(&bought, &click, &agent);
     assert_eq!(bought["user_data"]["fbp"], "fb.1.1790000000000.77", "the cookie that came late: {bought}");
     assert_eq!(bought["custom_data"]["order_id"], "T-1");
@@ -132,15 +133,15 @@ fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_
     fixture.put("/thanks", &thanks);
     page.open(&fixture.network("/thanks"));
     page.picture(&pictures().join("tag-thank-you-page.png"));
-    let by_pixel = fixture.told("Purchase", 2).remove(1);
+    let by_pixel = fixture.reported("Purchase", 2).remove(1);
     check_payload(&by_pixel, &click, &agent);
 
     let api = format!(
         "GET /api/2/conversion.json?api_key={TOKEN}&offer_id=565&click_id={id}&unique_id=A-1&amount=9.10 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     );
-    let told = ask(fixture.relay.address, api.as_bytes()).unwrap();
-    assert_eq!(told.status, 200, "{}", told.text());
-    let by_api = fixture.told("Purchase", 3).remove(2);
+    let reported = ask(fixture.relay.address, api.as_bytes()).unwrap();
+    assert_eq!(reported.status, 200, "{}", reported.text());
+    let by_api = fixture.reported("Purchase", 3).remove(2);
     check_payload(&by_api, &click, &agent);
     assert_eq!(by_api["custom_data"]["value"].to_string(), "9.10", "{by_api}");
 
@@ -153,7 +154,7 @@ fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_
 }
 
 #[test]
-fn a_link_is_told_once_however_it_is_pressed_and_also_when_it_came_this_moment() {
+fn a_link_is_reported_once_however_it_is_pressed_and_also_when_it_received_this_moment() {
     let Some(browser) = Browser::start() else { return };
     let (fixture, mut page) = (fixture(), browser.page());
     page.open(&fixture.shop("/lp"));
@@ -166,7 +167,7 @@ fn a_link_is_told_once_however_it_is_pressed_and_also_when_it_came_this_moment()
 
     page.open(&fixture.shop("/lp"));
     assert_eq!(click_id(&mut page), id, "the same visitor without another landing parameter");
-    // Inside a shadow tree, pressed in the same turn in which it came.
+    // Inside a shadow tree, pressed in the same turn in which it was received.
     let network = fixture.network("/late");
     page.value(&format!(
         "void setTimeout(() => {{ const host = document.createElement('p'); document.body.append(host);
@@ -227,9 +228,9 @@ fn without_javascript_the_click_pixel_and_the_tracking_link_do_the_same() {
     let id = param(&page.text("location.href"), "pb_cid").unwrap();
     assert!(!href(&mut page, "plain").contains("s2="), "no script has touched the page");
     assert_eq!(fixture.click(&id)["origin"], "link");
-    let told = fixture.relay.postback("cake-test", format!("s2={id}&oid=565&tid=J-1&price=7").as_bytes());
-    assert_eq!(told.json()["attribution"], "matched", "{}", told.text());
-    let bought = fixture.told("Purchase", 1).remove(0);
+    let reported = fixture.relay.postback("cake-test", format!("s2={id}&oid=565&tid=J-1&price=7").as_bytes());
+    assert_eq!(reported.json()["attribution"], "matched", "{}", reported.text());
+    let bought = fixture.reported("Purchase", 1).remove(0);
     assert_eq!(bought["user_data"]["client_user_agent"], agent, "{bought}");
     assert_eq!(
         bought["user_data"]["client_ip_address"],
@@ -238,7 +239,7 @@ fn without_javascript_the_click_pixel_and_the_tracking_link_do_the_same() {
     );
 }
 
-/// Everything that a page leaves behind in the browser, and the link as it stands.
+/// Everything that a page leaves behind in the browser, and the link as it is.
 fn traces(page: &mut Page) -> (i64, String, String) {
     let kept = page.value("localStorage.length").as_i64().unwrap();
     (kept, page.text("document.cookie"), href(page, "plain"))

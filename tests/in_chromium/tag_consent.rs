@@ -95,9 +95,9 @@ fn a_withdrawal_on_a_later_page_is_reported_once_also_where_it_is_older_than_the
         page.value(NO);
         page.open(&fixture.shop("/refuses"));
         check_silent(&fixture, &mut page);
-        let told = sent(&mut page);
-        assert_eq!(told.len(), 1, "{told:?}");
-        is_refusal(&told[0], &id);
+        let reported = sent(&mut page);
+        assert_eq!(reported.len(), 1, "{reported:?}");
+        is_refusal(&reported[0], &id);
     }
 }
 
@@ -235,14 +235,17 @@ fn a_later_yes_works_again_at_once_behind_the_no_that_it_follows() {
     page.value(&format!("{NO}, {YES}"));
     assert_eq!(click_id(&mut page), id, "on the same page it is the same click");
     page.until("JSON.parse(localStorage.postbridge).outbox.length === 0");
-    let told = sent(&mut page);
-    is_refusal(&told[0], &id);
+    let reported = sent(&mut page);
+    is_refusal(&reported[0], &id);
     assert_eq!(
-        (told[1]["path"].as_str(), &told[1]["body"]["consent"]["ad_user_data"]),
+        (reported[1]["path"].as_str(), &reported[1]["body"]["consent"]["ad_user_data"]),
         (Some("/t/click"), &json!(true))
     );
-    assert!(told[1]["body"]["consent_at"].as_i64() > told[0]["body"]["consent_at"].as_i64(), "{told:?}");
-    assert_eq!(told[1]["body"]["params"]["fbclid"], "One_1");
+    assert!(
+        reported[1]["body"]["consent_at"].as_i64() > reported[0]["body"]["consent_at"].as_i64(),
+        "{reported:?}"
+    );
+    assert_eq!(reported[1]["body"]["params"]["fbclid"], "One_1");
     fixture.answered(&id, true);
     page.until(&format!("document.getElementById('plain').getAttribute('href') === '{tagged}'"));
 
@@ -255,7 +258,7 @@ fn a_later_yes_works_again_at_once_behind_the_no_that_it_follows() {
     let second = click_id(&mut page);
     assert_ne!(second, id);
     page.until("JSON.parse(localStorage.postbridge).outbox.length === 0");
-    let paths: Vec<Value> = sent(&mut page).iter().map(|told| told["path"].clone()).collect();
+    let paths: Vec<Value> = sent(&mut page).iter().map(|reported| reported["path"].clone()).collect();
     assert_eq!(paths, ["/t/event", "/t/click"], "{:?}", sent(&mut page));
     fixture.answered(&second, true);
 }

@@ -13,7 +13,7 @@ fn click_id(page: &mut Page) -> String {
 /// The click that the page has just sent.
 fn sent_click(page: &mut Page) -> Value {
     let all = sent(page);
-    let click = all.iter().rev().find(|told| told["path"] == "/t/click");
+    let click = all.iter().rev().find(|reported| reported["path"] == "/t/click");
     click.unwrap()["body"].clone()
 }
 
@@ -44,9 +44,9 @@ fn a_direct_link_is_read_as_the_network_reads_it() {
         let kept = fixture.click(&id);
         assert_eq!(kept["sub_ids"]["s1"], params.get("s1").cloned().unwrap_or_default(), "{kept}");
         assert_eq!(kept["params"].get("a"), None, "{kept}");
-        let placement = &kept["campaign_ref"];
+        let campaign_ref = &kept["campaign_ref"];
         assert_eq!(
-            (&placement["campaign"], &placement["affiliate"], &placement["creative"]),
+            (&campaign_ref["campaign"], &campaign_ref["affiliate"], &campaign_ref["creative"]),
             (&json!("8599"), &json!("200"), &json!("761")),
             "before what is written on the script: {kept}"
         );
@@ -170,8 +170,8 @@ fn autotag_knows_a_networks_links_by_their_shape_and_leaves_what_only_looks_like
             "document.getElementById('{link}').addEventListener('click', event => event.preventDefault())"
         ));
         page.value(&format!("document.getElementById('{link}').click()"));
-        let told = sent(&mut page);
-        assert_eq!(told.len(), before + more, "{link}: {told:?}");
+        let reported = sent(&mut page);
+        assert_eq!(reported.len(), before + more, "{link}: {reported:?}");
     }
     assert_eq!(sent(&mut page).pop().unwrap()["body"]["name"], "OutboundClick");
 }

@@ -38,16 +38,16 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     );
     assert_eq!((recorded.status, recorded.json()), (200, json!({"click_id": click, "notes": []})));
 
-    let told = relay.postback(
+    let reported = relay.postback(
         "cake-test",
         format!("s1=yes&s2={click}&s3=&oid={oid}&affid=200&campid=8599&cid=761&tid={tid}&price={price}")
             .as_bytes(),
     );
-    let told = told.json();
-    assert_eq!(told["status"], "accepted");
-    assert_eq!(told["attribution"], "matched");
+    let reported = reported.json();
+    assert_eq!(reported["status"], "accepted");
+    assert_eq!(reported["attribution"], "matched");
     assert_eq!(
-        told.as_object().unwrap().keys().collect::<Vec<_>>(),
+        reported.as_object().unwrap().keys().collect::<Vec<_>>(),
         ["status", "conversion_id", "event_id", "attribution", "reason_code", "field", "reason", "hint"]
     );
 
@@ -66,7 +66,7 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     let wanted = json!({"data": [{
         "event_name": "Purchase",
         "event_time": sent_at,
-        "event_id": told["event_id"],
+        "event_id": reported["event_id"],
         "action_source": "website",
         "event_source_url": landing,
         "user_data": {
@@ -90,7 +90,7 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
     let body = String::from_utf8(received.body).unwrap();
     assert!(body.contains(&format!("\"value\":{price}")), "the price leaves with its digits: {body}");
 
-    let id = told["conversion_id"].as_str().unwrap();
+    let id = reported["conversion_id"].as_str().unwrap();
     let delivered =
         || relay.api(&format!("/api/v1/conversions/{id}"))["deliveries"][0]["state"] == "delivered";
     assert!(wait_until(Duration::from_secs(5), delivered));
@@ -107,13 +107,13 @@ fn a_cake_sale_reaches_meta_with_every_field_of_its_click() {
 }
 
 #[test]
-fn the_whole_unexpanded_url_arrives_byte_for_byte_and_is_quarantined_with_the_mend() {
+fn the_whole_unexpanded_url_arrives_byte_for_byte_and_is_quarantined_with_the_fix() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     let query = b"s1=#s1#&s2=#s2#&s3=#s3#&s4=#s4#&s5=#s5#&oid=#oid#&affid=#affid#&campid=#campid#&cid=#cid#&tid=#tid#&price=#price#";
-    let told = relay.postback("cake-test", query).json();
-    assert_eq!(told["status"], "quarantined");
-    assert!(told["reason"].as_str().unwrap().contains('#'), "{told}");
+    let reported = relay.postback("cake-test", query).json();
+    assert_eq!(reported["status"], "quarantined");
+    assert!(reported["reason"].as_str().unwrap().contains('#'), "{reported}");
     let kept = relay.api("/api/v1/postbacks?status=quarantined");
     let line = kept["items"][0]["raw"]["line"].as_str().unwrap();
     assert_eq!(line, format!("GET /***/collect/cake-test?{} HTTP/1.1", std::str::from_utf8(query).unwrap()));
@@ -126,9 +126,9 @@ fn the_whole_unexpanded_url_arrives_byte_for_byte_and_is_quarantined_with_the_me
 fn a_sub_id_left_unexpanded_does_not_stop_a_good_sale() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
-    let told = relay.postback("cake-test", b"s1=#s1#&s2=abc123&oid=565&tid=T9&price=7").json();
-    assert_eq!(told["status"], "accepted", "{told}");
-    assert!(told["hint"].as_str().unwrap().contains("s1"), "{told}");
+    let reported = relay.postback("cake-test", b"s1=#s1#&s2=abc123&oid=565&tid=T9&price=7").json();
+    assert_eq!(reported["status"], "accepted", "{reported}");
+    assert!(reported["hint"].as_str().unwrap().contains("s1"), "{reported}");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn bad_keys_and_unknown_sources_are_turned_away_and_leave_at_most_ten_records_a_
     assert_eq!(head.status, 405);
     let started = std::time::Instant::now();
     let statuses: Vec<u16> = (0..60).map(|_| get("/wrong-key-000/collect/cake-test?tid=1").status).collect();
-    assert!(statuses.contains(&429), "an address that guesses keys is told to wait: {statuses:?}");
+    assert!(statuses.contains(&429), "an address that guesses keys is asked to wait: {statuses:?}");
     let kept = relay.api("/api/v1/postbacks?status=refused&limit=1000")["items"].as_array().unwrap().len();
     let most = 10 * (started.elapsed().as_secs() as usize + 3);
     assert!(kept <= most, "{kept} records, at most {most}");
@@ -215,8 +215,8 @@ fn a_dead_letter_keeps_request_and_response_and_can_be_retried() {
 fn a_sale_that_waits_for_its_click_is_sent_when_the_click_arrives() {
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
-    let told = relay.postback("cake-test", b"s2=late1&tid=L1&price=5").json();
-    assert_eq!((&told["status"], &told["attribution"]), (&json!("accepted"), &json!("unmatched")));
+    let reported = relay.postback("cake-test", b"s2=late1&tid=L1&price=5").json();
+    assert_eq!((&reported["status"], &reported["attribution"]), (&json!("accepted"), &json!("unmatched")));
     let held = |filter: &str| {
         relay.api(&format!("/api/v1/deliveries?state=held{filter}"))["items"].as_array().unwrap().len()
     };

@@ -52,8 +52,8 @@ impl SendersFixture {
         self.relay.api("/api/v1/postbacks?limit=1")["items"][0].clone()
     }
 
-    fn transaction(&self, told: &Value) -> Value {
-        let id = told["conversion_id"].as_str().unwrap_or_else(|| panic!("{told}"));
+    fn transaction(&self, reported: &Value) -> Value {
+        let id = reported["conversion_id"].as_str().unwrap_or_else(|| panic!("{reported}"));
         self.relay.api(&format!("/api/v1/conversions/{id}"))
     }
 }
@@ -91,8 +91,8 @@ fn every_form_of_the_request_line_and_of_the_path_reaches_the_source() {
     ];
     for (number, path) in paths.iter().enumerate() {
         let upgrade = "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nExpect: nothing-known\r\n";
-        let told = fixture.send(&format!("GET {path}?tid=L{number}&price=7&s5=#x"), upgrade, b"");
-        assert_eq!(told.json()["status"], "accepted", "{path}: {}", told.text());
+        let reported = fixture.send(&format!("GET {path}?tid=L{number}&price=7&s5=#x"), upgrade, b"");
+        assert_eq!(reported.json()["status"], "accepted", "{path}: {}", reported.text());
         let line = fixture.newest()["raw"]["line"].as_str().unwrap().to_owned();
         assert!(line.contains("***") && !line.contains(KEY), "{line}");
     }
@@ -130,9 +130,9 @@ fn a_compressed_body_is_inflated_masked_and_recorded() {
         ("gzip, zstd", gzip(&json("G11")), "unsupported_encoding"),
     ];
     for (encoding, body, wanted) in rows {
-        let told = fixture.post("cake-test", &format!("{JSON}Content-Encoding: {encoding}\r\n"), &body);
-        let outcome = told["reason_code"].as_str().or(told["status"].as_str());
-        assert_eq!(outcome, Some(wanted), "{encoding}: {told}");
+        let reported = fixture.post("cake-test", &format!("{JSON}Content-Encoding: {encoding}\r\n"), &body);
+        let outcome = reported["reason_code"].as_str().or(reported["status"].as_str());
+        assert_eq!(outcome, Some(wanted), "{encoding}: {reported}");
         let record = fixture.newest();
         let (text, received) = (record.to_string(), &record["raw"]["received_body"]);
         assert!(!text.contains("hush-hush"), "{text}");
@@ -156,13 +156,14 @@ fn a_compressed_body_is_inflated_masked_and_recorded() {
 fn what_a_compressed_body_lacked_is_mapped_again_from_the_inflated_one() {
     let fixture = fixture();
     let form = gzip(b"transaction_id=M1&transaction_id=M2&value=7");
-    let told = fixture.post("shop", &format!("{FORM}Content-Encoding: gzip\r\n"), &form);
-    assert_eq!(told["status"], "quarantined");
+    let reported = fixture.post("shop", &format!("{FORM}Content-Encoding: gzip\r\n"), &form);
+    assert_eq!(reported["status"], "quarantined");
     let again = |id: &str| fixture.relay.post(&format!("/api/v1/postbacks/{id}/retry"), "").json();
     let id = fixture.newest()["id"].as_str().unwrap().to_owned();
     assert!(again(&id)["reason"].as_str().unwrap().contains("`M1` and `M2`"));
-    let told = fixture.post("shop", &format!("{FORM}Content-Encoding: compress\r\n"), b"\x1f\x9d\x90rest");
-    assert_eq!(told["reason_code"], "unsupported_encoding");
+    let reported =
+        fixture.post("shop", &format!("{FORM}Content-Encoding: compress\r\n"), b"\x1f\x9d\x90rest");
+    assert_eq!(reported["reason_code"], "unsupported_encoding");
     let id = fixture.newest()["id"].as_str().unwrap().to_owned();
     assert_eq!(again(&id)["reason_code"], "unsupported_encoding");
 }
@@ -173,8 +174,8 @@ fn a_bomb_is_413_and_its_record_stays_small() {
     for bomb in [gzip(&vec![b' '; 30_000_000]), gzip(&gzip(&vec![0; 30_000_000]))] {
         let encoding = if bomb.len() < 1000 { "gzip, gzip" } else { "gzip" };
         let headers = format!("{JSON}Content-Encoding: {encoding}\r\n");
-        let told = fixture.send(&format!("POST /{KEY}/collect/cake-test?tid=B&price=7"), &headers, &bomb);
-        assert_eq!(told.status, 413, "{}", told.text());
+        let reported = fixture.send(&format!("POST /{KEY}/collect/cake-test?tid=B&price=7"), &headers, &bomb);
+        assert_eq!(reported.status, 413, "{}", reported.text());
         let record = fixture.newest();
         assert_eq!((&record["status"], &record["raw"]["body"]), (&json!("refused"), &json!("")));
     }
@@ -191,14 +192,15 @@ fn other_routes_read_compressed_and_multipart_bodies_too() {
     let fixture = fixture();
     let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
     let click = br#"{"click_id":"click-of-gzip-1","landing_url":"https://shop.example/?fbclid=x"}"#;
-    let told = fixture.send(
+    let reported = fixture.send(
         "POST /api/v1/clicks",
         &format!("{bearer}{JSON}Content-Encoding: gzip\r\n"),
         &gzip(click),
     );
-    assert!(told.status < 300, "{}", told.text());
-    let told = fixture.send("POST /api/v1/clicks", &format!("{bearer}{JSON}Content-Encoding: br\r\n"), b"br");
-    assert_eq!((told.status, &told.json()["error"]["code"]), (415, &json!("unsupported_encoding")));
+    assert!(reported.status < 300, "{}", reported.text());
+    let reported =
+        fixture.send("POST /api/v1/clicks", &format!("{bearer}{JSON}Content-Encoding: br\r\n"), b"br");
+    assert_eq!((reported.status, &reported.json()["error"]["code"]), (415, &json!("unsupported_encoding")));
     let form = |key: &str| {
         let field = |name: &str, value: &str| {
             format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
@@ -211,12 +213,16 @@ fn other_routes_read_compressed_and_multipart_bodies_too() {
         )
     };
     let multipart = "Content-Type: multipart/form-data; boundary=b\r\n";
-    let told = fixture.send("POST /api/2/update_conversion.json", multipart, form(TOKEN).as_bytes());
-    assert!(told.status == 200 && told.text().contains("no conversion 999999"), "{}", told.text());
+    let reported = fixture.send("POST /api/2/update_conversion.json", multipart, form(TOKEN).as_bytes());
+    assert!(
+        reported.status == 200 && reported.text().contains("no conversion 999999"),
+        "{}",
+        reported.text()
+    );
     let packed = format!("{multipart}Content-Encoding: gzip\r\n");
-    let told =
+    let reported =
         fixture.send("POST /api/2/update_conversion.json", &packed, &gzip(form("wrong-key").as_bytes()));
-    assert_eq!(told.status, 401);
+    assert_eq!(reported.status, 401);
     assert!(!fixture.newest().to_string().contains("wrong-key"));
 }
 
@@ -224,11 +230,11 @@ fn other_routes_read_compressed_and_multipart_bodies_too() {
 fn a_multipart_postback_is_read_and_its_key_is_masked() {
     let fixture = fixture();
     let body = "--x\r\nContent-Disposition: form-data; name=\"tid\"\r\n\r\nP1\r\n--x\r\nContent-Disposition: form-data; name=\"price\"\r\n\r\n7\r\n--x\r\nContent-Disposition: form-data; name=\"api_key\"\r\n\r\nhush\r\n--x\r\nContent-Disposition: form-data; name=\"log\"; filename=\"a.txt\"\r\n\r\ntid=9\r\n--x--\r\n";
-    let told =
+    let reported =
         fixture.post("cake-test", "Content-Type: multipart/form-data; boundary=x\r\n", body.as_bytes());
-    assert_eq!(told["status"], "accepted", "{told}");
-    assert!(told["hint"].as_str().unwrap().contains("`log`"), "{told}");
-    assert_eq!(fixture.transaction(&told)["transaction_id"], "P1");
+    assert_eq!(reported["status"], "accepted", "{reported}");
+    assert!(reported["hint"].as_str().unwrap().contains("`log`"), "{reported}");
+    assert_eq!(fixture.transaction(&reported)["transaction_id"], "P1");
     assert!(!fixture.newest().to_string().contains("hush"));
 }
 
@@ -244,8 +250,8 @@ fn a_shops_order_of_a_thousand_leaves_is_taken_up_to_256_kib() {
     for (items, id) in [(30, "W1"), (1000, "W2"), (2500, "W3")] {
         let body = order(items, id);
         assert!(body.len() < 256 * 1024);
-        let told = fixture.post("shop", JSON, body.as_bytes());
-        assert_eq!(told["status"], "accepted", "{} bytes: {told}", body.len());
+        let reported = fixture.post("shop", JSON, body.as_bytes());
+        assert_eq!(reported["status"], "accepted", "{} bytes: {reported}", body.len());
         let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
         let request = format!(
             "POST /shop-key-0123456789/collect/shop/ HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{chunked}"
@@ -254,8 +260,8 @@ fn a_shops_order_of_a_thousand_leaves_is_taken_up_to_256_kib() {
     }
     let large = order(4000, "W4");
     assert!(large.len() > 256 * 1024);
-    let told = fixture.send("POST /shop-key-0123456789/collect/shop", JSON, large.as_bytes());
-    assert_eq!(told.status, 413, "{}", told.text());
+    let reported = fixture.send("POST /shop-key-0123456789/collect/shop", JSON, large.as_bytes());
+    assert_eq!(reported.status, 413, "{}", reported.text());
     let packed = format!("{JSON}Content-Encoding: gzip\r\n");
     assert_eq!(fixture.post("shop", &packed, &gzip(order(2000, "W5").as_bytes()))["status"], "accepted");
     assert_eq!(
@@ -272,35 +278,38 @@ fn a_shops_order_of_a_thousand_leaves_is_taken_up_to_256_kib() {
 fn a_declared_charset_is_read_and_damage_is_never_an_id() {
     let fixture = fixture();
     let latin2 = "Content-Type: application/x-www-form-urlencoded; charset=iso-8859-2\r\n";
-    let told = fixture.post("shop", latin2, b"transaction_id=%A3%F3d%BC-1&value=7&first_name=%A3ukasz");
-    assert_eq!(fixture.transaction(&told)["transaction_id"], "Łódź-1");
-    let told = fixture.post("shop", FORM, b"transaction_id=C2&value=7&first_name=%A3ukasz");
+    let reported = fixture.post("shop", latin2, b"transaction_id=%A3%F3d%BC-1&value=7&first_name=%A3ukasz");
+    assert_eq!(fixture.transaction(&reported)["transaction_id"], "Łódź-1");
+    let reported = fixture.post("shop", FORM, b"transaction_id=C2&value=7&first_name=%A3ukasz");
     assert!(
-        told["status"] == "accepted" && told["hint"].as_str().unwrap().contains("`first_name`"),
-        "{told}"
+        reported["status"] == "accepted" && reported["hint"].as_str().unwrap().contains("`first_name`"),
+        "{reported}"
     );
-    assert!(!fixture.transaction(&told).to_string().contains('\u{fffd}'));
+    assert!(!fixture.transaction(&reported).to_string().contains('\u{fffd}'));
     for (query, field) in [
         ("transaction_id=%E9&value=7", "transaction_id"),
         ("click_id=%FF%FE&transaction_id=C3&value=7", "click_id"),
     ] {
-        let told = fixture.post("shop", FORM, query.as_bytes());
-        assert_eq!((&told["reason_code"], &told["field"]), (&json!("unreadable_bytes"), &json!(field)));
+        let reported = fixture.post("shop", FORM, query.as_bytes());
+        assert_eq!(
+            (&reported["reason_code"], &reported["field"]),
+            (&json!("unreadable_bytes"), &json!(field))
+        );
     }
 }
 
 #[test]
 fn a_name_that_no_one_reads_never_stops_a_sale() {
     let fixture = fixture();
-    let told = fixture.send(
+    let reported = fixture.send(
         &format!("GET /{KEY}/collect/cake-test?tid=R1&price=7&utm_source=a&utm_source=b&%FF=1&%FF=2"),
         "",
         b"",
     );
-    let told = told.json();
+    let reported = reported.json();
     assert!(
-        told["status"] == "accepted" && told["hint"].as_str().unwrap().contains("`utm_source`"),
-        "{told}"
+        reported["status"] == "accepted" && reported["hint"].as_str().unwrap().contains("`utm_source`"),
+        "{reported}"
     );
     let click = fixture.send("GET /c/8599", "User-Agent: Mozilla/5.0\r\n", b"");
     let location = click
@@ -310,14 +319,14 @@ fn a_name_that_no_one_reads_never_stops_a_sale() {
         .unwrap()
         .to_owned();
     let cid = location.split("cid=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-    let told = fixture.send(&format!("GET /api/2/conversion.json?api_key={TOKEN}&click_id={cid}&offer_id=565&utm=a&utm=b&x=%FF&adv1=a&adv1=b"), "", b"");
-    assert!(told.text().contains("\"Success\""), "{}", told.text());
+    let reported = fixture.send(&format!("GET /api/2/conversion.json?api_key={TOKEN}&click_id={cid}&offer_id=565&utm=a&utm=b&x=%FF&adv1=a&adv1=b"), "", b"");
+    assert!(reported.text().contains("\"Success\""), "{}", reported.text());
     let hint = fixture.newest()["hint"].as_str().unwrap().to_owned();
     assert!(hint.contains("`utm`") && hint.contains("`adv1`"), "{hint}");
-    let told = fixture.send(
+    let reported = fixture.send(
         &format!("GET /api/2/conversion.json?api_key={TOKEN}&click_id={cid}&click_id=x&offer_id=565"),
         "",
         b"",
     );
-    assert!(told.text().contains("different values"), "{}", told.text());
+    assert!(reported.text().contains("different values"), "{}", reported.text());
 }

@@ -63,7 +63,7 @@ fn two_hundred_ordinary_clicks_a_second_of_one_address_are_all_recorded_whole() 
     }
 }
 
-/// Clicks whose parameters are in their landing URLs too: stored once, and counted twice at first sight.
+/// Clicks whose parameters are in their landing URLs too: stored once, and counted twice at first.
 struct Twice(usize);
 
 impl Texts for Twice {
@@ -192,7 +192,7 @@ fn an_endpoint_with_a_rate_of_its_own_is_charged_its_bytes_alone() {
 }
 
 #[test]
-fn a_line_goes_out_once_a_minute_with_all_that_came_since_the_last() {
+fn a_line_goes_out_once_a_minute_with_all_that_received_since_the_last() {
     let unrecorded = Unrecorded::default();
     assert_eq!(unrecorded.to_log(at(0)), None);
     for second in 0..90 {

@@ -58,7 +58,7 @@ fn what_the_landing_url_holds_is_stored_once_and_read_as_it_was() {
             ..draft(&url)
         };
         let click = click.into_click(click_id("once"), at(0));
-        assert!(click.passage.omitted.is_empty(), "{:?}", click.passage.omitted);
+        assert!(click.context.omitted.is_empty(), "{:?}", click.context.omitted);
         let (kept, bytes) = record(&click);
         assert_eq!(kept, click);
         assert!(bytes < url.len() + 700 + 300, "{bytes} bytes for a URL of {}", url.len());
@@ -112,7 +112,7 @@ fn no_click_is_stored_larger_than_six_kib_whatever_is_sent_and_what_is_kept_of_i
             assert!(between, "{number}: no half parameter remains in {url}");
             assert!(sent.referrer.as_ref().unwrap().starts_with(&kept.referrer.unwrap()));
             assert!(kept.user_agent.is_none_or(|kept| Some(kept) == sent.user_agent));
-            let omitted = kept.passage.omitted;
+            let omitted = kept.context.omitted;
             assert!(!omitted.is_empty(), "{number}: what is missing is named");
         }
     }
@@ -132,7 +132,7 @@ fn referrer_and_landing_url_go_before_identifiers_do() {
     assert_eq!(find(&click.cookies, "_fbp"), Some(cookie.as_str()));
     assert_eq!(click.landing_url.as_deref(), Some("https://shop.example/lp"));
     let named: Vec<(&str, OmissionReason)> =
-        click.passage.omitted.named().iter().map(|one| (one.field.as_str(), one.reason)).collect();
+        click.context.omitted.named().iter().map(|one| (one.field.as_str(), one.reason)).collect();
     let reason = OmissionReason::ClickTooLarge;
     assert_eq!(named, [("referrer", reason), ("landing_url", reason)]);
 }
@@ -152,7 +152,7 @@ fn an_ordinary_click_loses_nothing() {
         ..draft(&format!("https://shop.example/lp?utm_campaign=Spring+sale+2026&fbclid={fbclid}"))
     };
     let click = click.into_click(click_id("c1"), at(0));
-    assert!(click.passage.omitted.is_empty());
+    assert!(click.context.omitted.is_empty());
     let (kept, bytes) = record(&click);
     assert_eq!(kept, click);
     assert!(bytes < 1400, "{bytes}");
@@ -183,8 +183,8 @@ fn a_known_click_is_filled_as_far_as_there_is_room_and_names_the_rest_once() {
     assert_eq!(report(more(39)).recorded, ClickRecorded::Known, "it says nothing new");
     let click = wait(store.click(&click_id("known"))).unwrap().unwrap();
     assert_eq!(click.landing_url.as_ref().map(String::len), Some(18 * 90));
-    let omitted = click.passage.omitted.named();
+    let omitted = click.context.omitted.named();
     assert!(omitted.iter().any(|one| one.field == "referrer"), "{omitted:?}");
     assert!(omitted.iter().any(|one| one.field.starts_with("params.utm_")), "{omitted:?}");
-    assert!(click.passage.omitted.has_more());
+    assert!(click.context.omitted.has_more());
 }

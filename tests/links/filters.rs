@@ -63,7 +63,7 @@ fn a_visitor_who_comes_again_too_soon_is_a_duplicate() {
 }
 
 #[test]
-fn a_country_is_judged_by_the_users_file_and_an_unknown_one_is_not() {
+fn a_country_is_classified_by_the_users_file_and_an_unknown_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("countries.mmdb");
     std::fs::write(&file, country_file::of(&[("203.0.113.0/24", "DE"), ("198.51.100.0/24", "US")])).unwrap();
@@ -94,7 +94,7 @@ fn a_country_file_that_is_none_keeps_the_relay_from_starting() {
 }
 
 #[test]
-fn devices_and_referrers_are_judged_by_their_lists() {
+fn devices_and_referrers_are_classified_by_their_lists() {
     let folder = tempfile::tempdir().unwrap();
     let filters = "device = { mode = \"enforce\", deny = [\"desktop\"] }\nreferrer = { mode = \"enforce\", deny = [\"spam.example\"] }";
     let relay = relay(folder.path(), "", filters);
@@ -132,7 +132,7 @@ fn a_cap_lets_through_as_many_as_it_says_and_looking_costs_none() {
 }
 
 #[test]
-fn an_offer_that_is_paused_takes_nobody_and_keeps_every_click() {
+fn an_offer_that_is_paused_takes_no_one_and_keeps_every_click() {
     let folder = tempfile::tempdir().unwrap();
     let relay = relay(folder.path(), "status = \"paused\"", "");
     assert!(!reaches_offer(&click(&relay, &agent(BROWSER))));
@@ -153,6 +153,6 @@ fn a_blocked_click_still_has_its_id_and_converts_by_it() {
     let relay = relay(folder.path(), "", "bot = { mode = \"observe\" }");
     let answer = click(&relay, &agent("curl/8.5.0"));
     let id = parameter(&location(&answer), "cid").unwrap();
-    let told = relay.postback("cake-test", format!("s2={id}&tid=T1&price=7").as_bytes()).json();
-    assert_eq!(told["attribution"], "matched");
+    let reported = relay.postback("cake-test", format!("s2={id}&tid=T1&price=7").as_bytes()).json();
+    assert_eq!(reported["attribution"], "matched");
 }

@@ -81,7 +81,7 @@ fn a_long_click_keeps_six_kib_names_what_is_missing_and_its_visitor_takes_all_al
     let (path, headers) = long_request(1);
     let answer = visit(&relay, "GET", path.as_bytes(), &headers);
     let target = location(&answer);
-    assert!(target.len() > 14_000, "the offer is told all: {} bytes", target.len());
+    assert!(target.len() > 14_000, "the offer gets all: {} bytes", target.len());
     let click = relay.api("/api/v1/clicks?limit=1")["items"][0].clone();
     let url = click["landing_url"].as_str().unwrap();
     assert!(target.starts_with(&format!("{url}&")) || target.starts_with(&format!("{url}?")), "{url}");
@@ -203,7 +203,7 @@ fn the_tag_is_asked_to_send_again_what_is_over_the_bytes_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let tables = "[links]\nmax_per_second_per_ip = 1\nmax_kib_per_second = 2\n[tag]\norigins = [\"https://shop.example\"]\nmax_per_second_per_ip = 1000\n";
     let relay = relay_with(folder.path(), "", "", tables);
-    let told = |number: u64| {
+    let reported = |number: u64| {
         let body = format!(
             "{{\"click_id\":\"tag{number}\",\"landing_url\":\"https://shop.example/{}\"}}",
             noise(500, number)
@@ -214,7 +214,7 @@ fn the_tag_is_asked_to_send_again_what_is_over_the_bytes_of_all() {
         );
         ask(relay.address, request.as_bytes()).unwrap().status
     };
-    let statuses: Vec<u16> = (0..40).map(told).collect();
+    let statuses: Vec<u16> = (0..40).map(reported).collect();
     let recorded = statuses.iter().filter(|status| **status == 204).count();
     assert!((1..36).contains(&recorded), "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40 - recorded);
@@ -222,7 +222,7 @@ fn the_tag_is_asked_to_send_again_what_is_over_the_bytes_of_all() {
 }
 
 #[test]
-fn the_visitor_of_an_unrecorded_click_is_kept_from_an_offer_that_takes_nobody() {
+fn the_visitor_of_an_unrecorded_click_is_kept_from_an_offer_that_takes_no_one() {
     let folder = tempfile::tempdir().unwrap();
     let offer = "status = \"paused\"\nfallback_url = \"https://example.com/paused\"";
     let links = "[links]\nmax_per_second_per_ip = 1\n";

@@ -63,7 +63,7 @@ fn a_click_is_on_the_disk_before_its_visitor_is_sent_on() {
 }
 
 #[test]
-fn nobody_is_sent_on_before_the_disk_has_the_click() {
+fn no_one_is_sent_on_before_the_disk_has_the_click() {
     let folder = tempfile::tempdir().unwrap();
     let setup = with_offer(folder.path(), "", "", "");
     // Written and not yet synced: a visitor who is on his way now is lost with the power.

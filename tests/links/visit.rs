@@ -1,9 +1,9 @@
-//! What a visitor's request tells: the user agent, the address's country, the parameters of the link.
+//! What a visitor's request reports: the user agent, the address's country, the parameters of the link.
 
 use postbridge::domain::click::{ClickKind, Origin};
 use postbridge::ingest::agent::{self, Preview};
 use postbridge::ingest::country::Countries;
-use postbridge::ingest::visit::{Browser, Carried, Landing, Sight};
+use postbridge::ingest::visit::{Browser, Carried, Landing, VisitorEnricher};
 
 use crate::support::country_file;
 
@@ -19,7 +19,7 @@ fn bot(user_agent: &str) -> Option<String> {
 }
 
 #[test]
-fn a_browser_tells_its_device_its_system_and_itself() {
+fn a_browser_reports_its_device_its_system_and_itself() {
     let desktop = agent::read(Some(DESKTOP)).agent;
     assert_eq!(
         (desktop.device.as_str(), desktop.system.as_deref(), desktop.browser.as_deref(), desktop.bot),
@@ -33,7 +33,7 @@ fn a_browser_tells_its_device_its_system_and_itself() {
 }
 
 #[test]
-fn tablets_televisions_and_consoles_are_told_from_computers_and_phones() {
+fn tablets_televisions_and_consoles_are_reported_from_computers_and_phones() {
     let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
     for (user_agent, expected) in [
         ("Mozilla/5.0 (iPad; CPU OS 17_6 like Mac OS X) AppleWebKit/605.1.15 Version/17.6 Mobile/15E148 Safari/604.1".to_owned(), "tablet"),
@@ -49,7 +49,7 @@ fn tablets_televisions_and_consoles_are_told_from_computers_and_phones() {
 }
 
 #[test]
-fn programs_are_told_by_name() {
+fn programs_are_reported_by_name() {
     for (user_agent, expected) in [
         ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "Googlebot"),
         ("curl/8.5.0", "curl"),
@@ -77,7 +77,7 @@ fn programs_are_told_by_name() {
 }
 
 #[test]
-fn a_link_preview_is_told_from_a_person_inside_the_same_networks_app() {
+fn a_link_preview_is_reported_from_a_person_inside_the_same_networks_app() {
     for preview in [
         "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
         "WhatsApp/2.23.20.0 A",
@@ -87,8 +87,8 @@ fn a_link_preview_is_told_from_a_person_inside_the_same_networks_app() {
         "Mozilla/5.0 (compatible; Pinterestbot/1.0; +http://www.pinterest.com/bot.html)",
         "kakaotalk-scrap/1.0; +https://devtalk.kakao.com/",
     ] {
-        let told = agent::read(Some(preview));
-        assert_eq!((told.preview, told.agent.device.as_str()), (Preview::Yes, "bot"), "{preview}");
+        let reported = agent::read(Some(preview));
+        assert_eq!((reported.preview, reported.agent.device.as_str()), (Preview::Yes, "bot"), "{preview}");
     }
     let phone = "Mozilla/5.0 (Linux; Android 14; SM-S918B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36";
     for inside in [
@@ -100,9 +100,9 @@ fn a_link_preview_is_told_from_a_person_inside_the_same_networks_app() {
         "Bluesky/1.9",
         "WhatsApp/2.24",
     ] {
-        let told = agent::read(Some(&format!("{phone} {inside}")));
-        assert_eq!((told.preview, told.agent.bot), (Preview::No, None), "{inside}");
-        assert_eq!(told.agent.device, "mobile", "{inside}");
+        let reported = agent::read(Some(&format!("{phone} {inside}")));
+        assert_eq!((reported.preview, reported.agent.bot), (Preview::No, None), "{inside}");
+        assert_eq!(reported.agent.device, "mobile", "{inside}");
     }
 }
 
@@ -237,7 +237,7 @@ fn of_two_values_the_first_is_kept() {
 }
 
 #[test]
-fn a_country_is_told_by_the_users_file_and_by_nothing_else() {
+fn a_country_is_reported_by_the_users_file_and_by_nothing_else() {
     let file = country_file::of(&[("203.0.113.0/24", "DE"), ("2001:db8::/32", "fr")]);
     let countries = Countries::from_bytes(file).unwrap();
     let of = |address: &str| countries.of(address.parse().unwrap());
@@ -259,7 +259,7 @@ fn a_file_in_another_format_is_refused_at_once() {
 
 #[test]
 fn a_preview_is_no_visit_and_neither_is_a_head_of_a_preview() {
-    let sight = Sight { landing: Landing::built_in(), ..Sight::default() };
+    let enricher = VisitorEnricher { landing: Landing::built_in(), ..VisitorEnricher::default() };
     let kind = |user_agent: &str, asked| {
         let browser = Browser {
             ip: "203.0.113.9".parse().unwrap(),
@@ -267,7 +267,7 @@ fn a_preview_is_no_visit_and_neither_is_a_head_of_a_preview() {
             agent_bytes: user_agent.len(),
             asked,
         };
-        sight.passage(Origin::Link, &browser).kind
+        enricher.context(Origin::Link, &browser).kind
     };
     assert_eq!(kind(DESKTOP, ClickKind::Visit), ClickKind::Visit);
     assert_eq!(kind("WhatsApp/2.23.20.0 A", ClickKind::Visit), ClickKind::Preview);

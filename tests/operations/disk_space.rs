@@ -158,7 +158,7 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
         assert!(answer.head.to_ascii_lowercase().contains("retry-after"), "{}", answer.head);
     }
     assert_eq!(get(&relay, "/c/8599").status, 302, "visitors go on");
-    // What is on record goes on being sent, and what came of it is recorded.
+    // What is on record goes on being sent, and what was received of it is recorded.
     let dead = relay.api("/api/v1/deliveries?state=dead")["items"][0].clone();
     let before = platform.count();
     let retried = relay.post(&format!("/api/v1/deliveries/{}/retry", dead["id"].as_str().unwrap()), "");

@@ -14,7 +14,7 @@ use postbridge::store::open::OpenError;
 use crate::support::platform::Platform;
 use crate::support::relay::{Setup, TOKEN};
 
-/// `nobody` on every system that these tests run on.
+/// `no one` on every system that these tests run on.
 const NOBODY: u32 = 65534;
 
 fn mode(path: &Path) -> u32 {
@@ -156,7 +156,7 @@ fn serve_warns_of_a_readable_secret_when_it_starts() {
     assert!(!log.contains(TOKEN), "{log}");
 }
 
-/// The program in a folder that everyone may enter, run as `nobody`; `None` where only root could.
+/// The program in a folder that everyone may enter, run as `no one`; `None` where only root could.
 struct AsNobody {
     folder: tempfile::TempDir,
 }

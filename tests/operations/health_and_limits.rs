@@ -221,7 +221,7 @@ fn what_an_operator_must_act_on_leaves_one_line_and_is_counted_also_after_a_rest
 }
 
 #[test]
-fn a_clock_that_is_not_believed_is_told_and_confirmed_by_the_command() {
+fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
     use postbridge::domain::clock_rule::ClockRecord;
     use postbridge::domain::time::Time;
     use postbridge::store::Store;
@@ -379,8 +379,9 @@ fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_
     let mut connection = Connection::open(relay.address).unwrap();
     assert!(acknowledged.len() > 100, "{} were acknowledged", acknowledged.len());
     for number in acknowledged {
-        let told = connection.get(&format!("/{KEY}/collect/cake-test?tid=F{number}&price=1")).unwrap().json();
-        assert_eq!(told["status"], "duplicate", "F{number} was acknowledged and is known: {told}");
+        let reported =
+            connection.get(&format!("/{KEY}/collect/cake-test?tid=F{number}&price=1")).unwrap().json();
+        assert_eq!(reported["status"], "duplicate", "F{number} was acknowledged and is known: {reported}");
     }
 }
 

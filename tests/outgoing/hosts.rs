@@ -1,8 +1,8 @@
-//! Campaigns that tell one host share its places, its rate and its breaker; thousands that wait cost little.
+//! Campaigns that send to one host share its places, its rate and its breaker; thousands that wait cost little.
 
 use std::time::Duration;
 
-use postbridge::dispatch::ward::HOST_PLACES;
+use postbridge::dispatch::target_health::HOST_PLACES;
 use postbridge::template::destination::mode::Mode;
 
 use crate::support::dispatch_fixture::until;
@@ -11,12 +11,12 @@ use crate::support::outgoing_fixture::{CampaignPostback, dispatch, fixture, plan
 use crate::support::scripted_platform::{Act, Standin};
 
 #[tokio::test]
-async fn campaigns_that_tell_one_host_share_its_rate() {
+async fn campaigns_that_report_one_host_share_its_rate() {
     let tracker = taking().await;
-    let told: Vec<CampaignPostback> = ["1", "2", "3"]
+    let reported: Vec<CampaignPostback> = ["1", "2", "3"]
         .map(|id| CampaignPostback { max_per_second: Some(40), ..CampaignPostback::to(id, &tracker) })
         .into();
-    let fixture = fixture(&told);
+    let fixture = fixture(&reported);
     let mut sales = Vec::new();
     for n in 0..20 {
         for campaign in ["1", "2", "3"] {
@@ -24,7 +24,7 @@ async fn campaigns_that_tell_one_host_share_its_rate() {
         }
     }
     let begun = postbridge::clock::stopwatch();
-    let dispatch = dispatch(&fixture, &told);
+    let dispatch = dispatch(&fixture, &reported);
     fixture.all_reach(&sales, "delivered").await;
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(1_300), "60 at 40 a second took {took:?}");
@@ -36,14 +36,14 @@ async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
     let tracker = taking().await;
     let off =
         CampaignPostback { mode: Mode::Off, max_per_second: Some(1), ..CampaignPostback::to("1", &tracker) };
-    let told = [off, CampaignPostback::to("2", &tracker)];
-    let fixture = fixture(&told);
+    let reported = [off, CampaignPostback::to("2", &tracker)];
+    let fixture = fixture(&reported);
     let mut sales = Vec::new();
     for n in 0..20 {
         sales.push(sale(&fixture, &format!("k{n}"), "2").await);
     }
     let begun = postbridge::clock::stopwatch();
-    let dispatch = dispatch(&fixture, &told);
+    let dispatch = dispatch(&fixture, &reported);
     fixture.all_reach(&sales, "delivered").await;
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(8), "20 without a limit took {took:?}");
@@ -51,19 +51,19 @@ async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
 }
 
 #[tokio::test]
-async fn campaigns_that_tell_one_host_share_its_places() {
+async fn campaigns_that_report_one_host_share_its_places() {
     let tracker =
         Standin::start(|_| Act::After(Duration::from_millis(30), Box::new(Act::status(200, "")))).await;
-    let told: Vec<CampaignPostback> =
+    let reported: Vec<CampaignPostback> =
         ["1", "2", "3", "4"].map(|id| CampaignPostback::to(id, &tracker)).into();
-    let fixture = fixture(&told);
+    let fixture = fixture(&reported);
     let mut sales = Vec::new();
     for n in 0..25 {
         for campaign in ["1", "2", "3", "4"] {
             sales.push(sale(&fixture, &format!("k{campaign}-{n}"), campaign).await);
         }
     }
-    let dispatch = dispatch(&fixture, &told);
+    let dispatch = dispatch(&fixture, &reported);
     fixture.all_reach(&sales, "delivered").await;
     assert!(tracker.connections() <= HOST_PLACES, "{} at once", tracker.connections());
     dispatch.stop(Duration::from_secs(5)).await;
@@ -73,13 +73,13 @@ async fn campaigns_that_tell_one_host_share_its_places() {
 async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
     let sick = Standin::start(|_| Act::status(500, "down")).await;
     let well = taking().await;
-    let told = [
+    let reported = [
         CampaignPostback::to("1", &sick),
         CampaignPostback::to("2", &sick),
         CampaignPostback::to("3", &well),
     ];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     for n in 0..10 {
         sale(&fixture, &format!("s{n}"), "1").await;
     }
@@ -101,12 +101,12 @@ async fn a_sick_host_rests_for_all_its_campaigns_and_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_another_host_goes_on() {
+async fn a_host_that_rests_still_rests_after_a_reload_and_a_worker_that_turns_to_another_host_goes_on() {
     let sick = Standin::start(|_| Act::status(500, "down")).await;
     let well = taking().await;
-    let told = [CampaignPostback::to("1", &sick), CampaignPostback::to("2", &sick)];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported = [CampaignPostback::to("1", &sick), CampaignPostback::to("2", &sick)];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let mut sales = Vec::new();
     for n in 0..10 {
         sales.push(sale(&fixture, &format!("s{n}"), "1").await);
@@ -122,17 +122,17 @@ async fn a_host_that_rests_still_rests_after_a_reload_and_a_lane_that_turns_to_a
 #[tokio::test]
 async fn two_thousand_campaigns_that_wait_wake_nothing() {
     let campaigns: Vec<&'static str> = (0..2_000).map(|n| &*format!("{n}").leak()).collect();
-    let told: Vec<CampaignPostback> = campaigns
+    let reported: Vec<CampaignPostback> = campaigns
         .iter()
         .map(|id| CampaignPostback::of(id, format!("https://aff{}.example/pb?cid=#s2#", id.len() % 7)))
         .collect();
     let fixture = fixture(&[]);
-    let dispatch = dispatch(&fixture, &told);
+    let dispatch = dispatch(&fixture, &reported);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let before = wake_ups();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let woken = wake_ups() - before;
-    println!("2,000 lanes woke up {woken} times in 3 s");
+    println!("2,000 workers woke up {woken} times in 3 s");
     assert!(woken < 300, "{woken} wake-ups in 3 s");
     dispatch.stop(Duration::from_secs(5)).await;
 }

@@ -1,4 +1,4 @@
-//! Outgoing postbacks from end to end: what is told to whom and when, and what is kept of it.
+//! Outgoing postbacks from end to end: what is sent to whom and when, and what is kept of it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use postbridge::template::destination::mode::Mode;
 
 use crate::support::dispatch_fixture::DispatchFixture;
 use crate::support::outgoing_fixture::{
-    CampaignPostback, click, clicked, dispatch, fixture, placement, sale, taking, targets, tell, words,
+    CampaignPostback, campaign_ref, click, clicked, dispatch, fixture, receive, sale, taking, targets, words,
 };
 use crate::support::scripted_platform::{Act, Standin};
 use crate::support::store_fixture::usd;
@@ -31,11 +31,11 @@ fn every_outgoing_story_comes_out_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_sale_is_told_by_one_get_and_both_payouts_are_kept() {
+async fn a_sale_is_reported_by_one_get_and_both_payouts_are_kept() {
     let tracker = taking().await;
-    let told = [CampaignPostback { scale: "0.80", ..CampaignPostback::to("8599", &tracker) }];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported = [CampaignPostback { scale: "0.80", ..CampaignPostback::to("8599", &tracker) }];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "8599").await;
     let (_, attempts) = fixture.reaches(sale, "delivered").await;
     let received = tracker.received();
@@ -50,11 +50,11 @@ async fn a_sale_is_told_by_one_get_and_both_payouts_are_kept() {
 }
 
 #[tokio::test]
-async fn only_the_campaign_that_brought_the_click_is_told() {
+async fn only_the_campaign_that_brought_the_click_is_reported() {
     let tracker = taking().await;
-    let told = [CampaignPostback::to("1", &tracker), CampaignPostback::to("2", &tracker)];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported = [CampaignPostback::to("1", &tracker), CampaignPostback::to("2", &tracker)];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "2").await;
     let (delivery, _) = fixture.reaches(sale, "delivered").await;
     assert_eq!(delivery.destination.as_str(), "campaign:2");
@@ -62,7 +62,7 @@ async fn only_the_campaign_that_brought_the_click_is_told() {
 }
 
 #[tokio::test]
-async fn once_is_once_and_each_change_is_each_change_to_a_status_it_tells() {
+async fn once_is_once_and_each_change_is_each_change_to_a_status_it_reports() {
     let tracker = taking().await;
     let once = CampaignPostback::to("1", &tracker);
     let mut each = CampaignPostback::to("1", &tracker);
@@ -71,23 +71,24 @@ async fn once_is_once_and_each_change_is_each_change_to_a_status_it_tells() {
     each.route.scope = Scope::Affiliate(AffiliateId::parse("200").unwrap());
     each.route.changes = Changes::Send;
     each.route.on = Some(vec![Status::Approved, Status::Rejected]);
-    let told = [once, each];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported = [once, each];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let id = sale(&fixture, "k1", "1").await;
     tracker.wait_for(2).await;
     for (status, count) in [(Status::Rejected, 3), (Status::Approved, 4)] {
         until_ended(&fixture, id).await;
-        tell(&fixture, "k1", status).await;
+        receive(&fixture, "k1", status).await;
         tracker.wait_for(count).await;
     }
     until_ended(&fixture, id).await;
-    tell(&fixture, "k1", Status::Pending).await;
+    receive(&fixture, "k1", Status::Pending).await;
     sale(&fixture, "k2", "1").await;
     tracker.wait_for(6).await;
     let of_k1 = |path: &str| {
-        let told = targets(&tracker).into_iter().filter(|target| target.starts_with(path));
-        told.filter(|target| target.contains("T-k1"))
+        let reported = targets(&tracker).into_iter().filter(|target| target.starts_with(path));
+        reported
+            .filter(|target| target.contains("T-k1"))
             .map(|target| target.split("st=").last().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
@@ -97,27 +98,27 @@ async fn once_is_once_and_each_change_is_each_change_to_a_status_it_tells() {
 }
 
 #[tokio::test]
-async fn a_share_is_told_the_same_way_at_every_change_and_what_is_left_out_says_why() {
+async fn a_share_is_reported_the_same_way_at_every_change_and_what_is_left_out_says_why() {
     let tracker = taking().await;
-    let mut told = CampaignPostback::to("1", &tracker);
-    told.route.percent = 50;
-    told.route.changes = Changes::Send;
-    told.route.on = Some(vec![Status::Approved, Status::Rejected]);
-    let told = [told];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let mut reported = CampaignPostback::to("1", &tracker);
+    reported.route.percent = 50;
+    reported.route.changes = Changes::Send;
+    reported.route.on = Some(vec![Status::Approved, Status::Rejected]);
+    let reported = [reported];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let mut left_out = 0;
     for n in 0..16 {
         let click = format!("k{n}");
         let id = sale(&fixture, &click, "1").await;
         until_ended(&fixture, id).await;
         let first = fixture.deliveries(id).await[0].0.state.clone();
-        tell(&fixture, &click, Status::Rejected).await;
+        receive(&fixture, &click, Status::Rejected).await;
         until_ended(&fixture, id).await;
         match first {
             DeliveryState::Skipped { reason, .. } => {
                 left_out += 1;
-                assert_eq!(reason, "not among the 50 % of conversions that this postback tells");
+                assert_eq!(reason, "not among the 50 % of conversions that this postback reports");
                 assert_eq!(words(&fixture.deliveries(id).await), ["skipped"]);
             }
             _ => assert_eq!(words(&fixture.deliveries(id).await), ["delivered", "delivered"]),
@@ -142,11 +143,11 @@ async fn until_ended(fixture: &DispatchFixture, id: ConversionId) {
 #[tokio::test]
 async fn a_delay_is_waited_for() {
     let tracker = taking().await;
-    let mut told = CampaignPostback::to("1", &tracker);
-    told.route.delay_ms = 300;
-    let told = [told];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let mut reported = CampaignPostback::to("1", &tracker);
+    reported.route.delay_ms = 300;
+    let reported = [reported];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "1").await;
     let (_, attempts) = fixture.reaches(sale, "delivered").await;
     let trace = fixture.store.conversion(sale).await.unwrap().unwrap();
@@ -156,13 +157,13 @@ async fn a_delay_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_sale_that_waited_for_its_click_is_told_to_the_campaign_of_the_click() {
+async fn a_sale_that_waited_for_its_click_is_reported_to_the_campaign_of_the_click() {
     let tracker = taking().await;
-    let told = [CampaignPostback::to("1", &tracker)];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
-    let early = tell(&fixture, "k1", Status::Approved).await;
-    assert!(fixture.deliveries(early).await.is_empty(), "nobody knows yet whose sale it is");
+    let reported = [CampaignPostback::to("1", &tracker)];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
+    let early = receive(&fixture, "k1", Status::Approved).await;
+    assert!(fixture.deliveries(early).await.is_empty(), "no one knows yet whose sale it is");
     click(&fixture, "k1", "1").await;
     fixture.reaches(early, "delivered").await;
     assert_eq!(targets(&tracker), ["/pb?cid=theirs-k1&payout=7.00&tid=T-k1&st=approved"]);
@@ -170,16 +171,16 @@ async fn a_sale_that_waited_for_its_click_is_told_to_the_campaign_of_the_click()
 }
 
 #[tokio::test]
-async fn a_status_that_is_not_told_any_more_is_skipped_before_anything_is_sent() {
+async fn a_status_that_is_not_reported_any_more_is_skipped_before_anything_is_sent() {
     let tracker = taking().await;
-    let told = [CampaignPostback::to("1", &tracker)];
-    let fixture = fixture(&told);
+    let reported = [CampaignPostback::to("1", &tracker)];
+    let fixture = fixture(&reported);
     let id = sale(&fixture, "k1", "1").await;
-    tell(&fixture, "k1", Status::Rejected).await;
-    let dispatch = dispatch(&fixture, &told);
+    receive(&fixture, "k1", Status::Rejected).await;
+    let dispatch = dispatch(&fixture, &reported);
     let (delivery, _) = fixture.reaches(id, "skipped").await;
     let DeliveryState::Skipped { reason, .. } = delivery.state else { panic!() };
-    assert_eq!(reason, "the status is `rejected` now, which is not among those that this postback tells");
+    assert_eq!(reason, "the status is `rejected` now, which is not among those that this postback reports");
     assert_eq!(tracker.count(), 0);
     dispatch.stop(Duration::from_secs(5)).await;
 }
@@ -187,9 +188,9 @@ async fn a_status_that_is_not_told_any_more_is_skipped_before_anything_is_sent()
 #[tokio::test]
 async fn a_private_address_is_refused_unless_it_is_allowed() {
     let tracker = taking().await;
-    let told = [CampaignPostback { allow_private_network: false, ..CampaignPostback::to("1", &tracker) }];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported = [CampaignPostback { allow_private_network: false, ..CampaignPostback::to("1", &tracker) }];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "1").await;
     let (delivery, _) = fixture.reaches(sale, "dead").await;
     assert!(matches!(delivery.state, DeliveryState::Dead { reason, .. } if reason.contains("127.0.0.1")));
@@ -200,9 +201,10 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
     let tracker = taking().await;
-    let told = [CampaignPostback { mode: Mode::Shadow, scale: "0.5", ..CampaignPostback::to("1", &tracker) }];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported =
+        [CampaignPostback { mode: Mode::Shadow, scale: "0.5", ..CampaignPostback::to("1", &tracker) }];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "1").await;
     let (_, attempts) = fixture.reaches(sale, "skipped").await;
     assert!(
@@ -214,7 +216,7 @@ async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_busy_tracker_is_told_again_and_a_lost_page_is_a_dead_letter() {
+async fn a_busy_tracker_is_reported_again_and_a_lost_page_is_a_dead_letter() {
     let tracker = Standin::start(|received| match received.number {
         0 => Act::status(503, "busy"),
         1 => Act::Reset,
@@ -222,9 +224,9 @@ async fn a_busy_tracker_is_told_again_and_a_lost_page_is_a_dead_letter() {
         _ => Act::status(404, "no such postback"),
     })
     .await;
-    let told = [CampaignPostback::to("1", &tracker)];
-    let fixture = fixture(&told);
-    let dispatch = dispatch(&fixture, &told);
+    let reported = [CampaignPostback::to("1", &tracker)];
+    let fixture = fixture(&reported);
+    let dispatch = dispatch(&fixture, &reported);
     let first = sale(&fixture, "k1", "1").await;
     let (delivery, _) = fixture.reaches(first, "delivered").await;
     assert_eq!(delivery.attempts, 3);
@@ -239,19 +241,20 @@ async fn a_busy_tracker_is_told_again_and_a_lost_page_is_a_dead_letter() {
 
 #[tokio::test]
 async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_what_keeps_it() {
-    let told =
+    let reported =
         |campaign| CampaignPostback::of(campaign, "https://aff.example/pb?cid=#s2#&p=#price#".to_owned());
-    let mut rejected_only = told("1");
+    let mut rejected_only = reported("1");
     rejected_only.route.destination = DestinationId::parse("postback:all").unwrap();
     rejected_only.route.scope = Scope::AnyCampaign;
     rejected_only.route.on = Some(vec![Status::Rejected]);
-    let mut switched_off = CampaignPostback { mode: Mode::Off, ..told("1") };
+    let mut switched_off = CampaignPostback { mode: Mode::Off, ..reported("1") };
     switched_off.route.destination = DestinationId::parse("affiliate:200").unwrap();
-    let all = [CampaignPostback { scale: "0.5", ..told("1") }, told("2"), rejected_only, switched_off];
+    let all =
+        [CampaignPostback { scale: "0.5", ..reported("1") }, reported("2"), rejected_only, switched_off];
     let fixture = fixture(&[]);
     let id = sale(&fixture, "k1", "1").await;
     let trace = fixture.store.conversion(id).await.unwrap().unwrap();
-    let postbacks: Vec<_> = all.iter().map(|told| (told.account(), told.route.clone())).collect();
+    let postbacks: Vec<_> = all.iter().map(|reported| (reported.account(), reported.route.clone())).collect();
     let found = preview_outgoing(
         (&trace.conversion, Some(&clicked("k1", "1"))),
         &postbacks,
@@ -266,7 +269,7 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
         .iter()
         .map(|one| (one.destination.as_str(), url(one), !one.remarks.is_empty(), one.unsent.as_deref()))
         .collect();
-    let why = "the status is approved, and this postback tells rejected";
+    let why = "the status is approved, and this postback reports rejected";
     assert_eq!(
         shown,
         [
@@ -284,12 +287,12 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
 
 #[test]
 fn a_payout_that_is_not_scaled_keeps_its_digits() {
-    let told = CampaignPostback::of("1", "https://aff.example/pb?p=#price#".to_owned());
+    let reported = CampaignPostback::of("1", "https://aff.example/pb?p=#price#".to_owned());
     let mut conversion = crate::support::payload_fixture::conversion();
     for (payout, shown) in [("7", "7"), ("7.5", "7.5"), ("7.0000", "7.0000"), ("0", "0")] {
         conversion.payout = Some(Money::new(payout.parse().unwrap(), usd("1").currency));
-        let postbacks = [(told.account(), Route { scope: Scope::AnyCampaign, ..told.route.clone() })];
-        conversion.placement = Some(placement("1"));
+        let postbacks = [(reported.account(), Route { scope: Scope::AnyCampaign, ..reported.route.clone() })];
+        conversion.campaign_ref = Some(campaign_ref("1"));
         let found = preview_outgoing((&conversion, None), &postbacks, forecast, conversion.received_at);
         let PreviewedRequest::Request(request) = &found[0].request else { panic!() };
         assert_eq!(request.url, format!("https://aff.example/pb?p={shown}"));

@@ -11,8 +11,8 @@ use crate::support::platform::{Platform, answer};
 use crate::support::relay::{Relay, wait_until};
 use crate::support::signed_in::SignedIn;
 
-/// A relay whose campaign 8599 tells a tracker; `keys` are further ones of its postback.
-fn telling(folder: &Path, tracker: &Platform, keys: &str) -> Relay {
+/// A relay whose campaign 8599 notifies a tracker; `keys` are further ones of its postback.
+fn report(folder: &Path, tracker: &Platform, keys: &str) -> Relay {
     let postback = format!(
         "[campaign.postback]\nurl = \"http://{}/pb?cid=#s2#&payout=#price#&tid=#tid#\"\nallow_private_network = true\n{keys}\n",
         tracker.address
@@ -35,19 +35,19 @@ fn deliveries(relay: &Relay, state: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_sale_of_a_tracking_link_is_told_to_the_affiliates_tracker() {
+fn a_sale_of_a_tracking_link_is_reported_to_the_affiliates_tracker() {
     let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::scripted(|_, _| answer(200, "", "ok")));
-    let relay = telling(folder.path(), &tracker, "scale = \"0.80\"");
+    let relay = report(folder.path(), &tracker, "scale = \"0.80\"");
     sale(&relay, "their%2Bid%20%26", "T1");
-    assert!(wait_until(Duration::from_secs(10), || tracker.count() == 1), "never told");
+    assert!(wait_until(Duration::from_secs(10), || tracker.count() == 1), "never sent");
     let line = &tracker.received()[0].line;
     assert_eq!(line, "GET /pb?cid=their%2Bid%20%26&payout=5.60&tid=T1 HTTP/1.1");
     assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "delivered").len() == 1));
     let id = deliveries(&relay, "delivered")[0]["conversion_id"].as_str().unwrap().to_owned();
     let trace = relay.api(&format!("/api/v1/conversions/{id}"));
-    let told =
+    let reported =
         trace["deliveries"].as_array().unwrap().iter().find(|one| one["destination"] == "campaign:8599");
-    let attempt = &told.unwrap()["attempt_log"][0];
+    let attempt = &reported.unwrap()["attempt_log"][0];
     let text = "payout 7.00 USD sent as 5.60 USD (scale 0.80)";
     assert_eq!(attempt["remarks"], json!([{"code": "payout_scaled", "field": "payout", "text": text}]));
 }
@@ -55,7 +55,7 @@ fn a_sale_of_a_tracking_link_is_told_to_the_affiliates_tracker() {
 #[test]
 fn a_campaign_taken_out_of_the_configuration_keeps_its_waiting_postbacks_and_goes_on_when_it_is_back() {
     let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::accepting());
-    let relay = telling(folder.path(), &tracker, "delay_seconds = 3600");
+    let relay = report(folder.path(), &tracker, "delay_seconds = 3600");
     sale(&relay, "x", "T1");
     assert_eq!(deliveries(&relay, "waiting").len(), 1);
     let config = folder.path().join("postbridge.toml");
@@ -79,7 +79,7 @@ fn a_campaign_taken_out_of_the_configuration_keeps_its_waiting_postbacks_and_goe
 fn a_dead_postback_is_retried_by_hand() {
     let tracker = Platform::scripted(|number, _| answer(if number == 0 { 404 } else { 200 }, "", "x"));
     let folder = tempfile::tempdir().unwrap();
-    let relay = telling(folder.path(), &tracker, "");
+    let relay = report(folder.path(), &tracker, "");
     sale(&relay, "x", "T1");
     assert!(wait_until(Duration::from_secs(10), || deliveries(&relay, "dead").len() == 1), "never dead");
     let dead = deliveries(&relay, "dead").remove(0);
@@ -122,7 +122,7 @@ fn the_key_in_a_postback_url_from_outside_reaches_only_the_tracker() {
 #[test]
 fn preview_shows_the_postbacks_of_a_campaigns_sale_and_sends_nothing() {
     let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::accepting());
-    drop(telling(folder.path(), &tracker, "scale = \"0.5\""));
+    drop(report(folder.path(), &tracker, "scale = \"0.5\""));
     std::fs::write(folder.path().join("click.json"), "{\"sub_ids\": {\"s2\": \"their id\"}}").unwrap();
     let preview = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_postbridge"))
@@ -142,6 +142,6 @@ fn preview_shows_the_postbacks_of_a_campaigns_sale_and_sends_nothing() {
     let text = "payout 7.00 USD sent as 3.50 USD (scale 0.5)";
     assert_eq!(request["remarks"], json!([{"code": "payout_scaled", "field": "payout", "text": text}]));
     let without = preview(&["--click", "click.json", "--destination", "campaign:8599"]);
-    assert_eq!(without["requests"], Value::Array(Vec::new()), "nobody's click, nobody's postback");
+    assert_eq!(without["requests"], Value::Array(Vec::new()), "nobody's click, no one's postback");
     assert_eq!(tracker.count(), 0);
 }

@@ -1,4 +1,4 @@
-//! What a person can do on the pages: retry a delivery, map a postback again, and read what came of it.
+//! What a person can do on the pages: retry a delivery, map a postback again, and read what was received of it.
 
 use http::StatusCode;
 
@@ -40,7 +40,7 @@ async fn what_cannot_be_retried_says_why() {
 }
 
 #[tokio::test]
-async fn a_postback_is_mapped_again_when_the_cause_is_mended() {
+async fn a_postback_is_mapped_again_when_the_cause_is_fixed() {
     let fixture = PagesFixture::busy().await;
     let reversal = "/postbacks/4/map-again";
     fixture.get("/quarantine").await.shows(&format!("action=\"{reversal}\""));

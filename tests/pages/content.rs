@@ -1,9 +1,9 @@
-//! What the pages show: everything that came, inert, with the reason and the next step.
+//! What the pages show: everything that was received, inert, with the reason and the next step.
 
 use std::sync::Arc;
 
 use http::StatusCode;
-use postbridge::domain::delivery::{Hold, LaneState};
+use postbridge::domain::delivery::{DestinationState, Hold};
 use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::memory::FaultAt;
@@ -73,7 +73,7 @@ async fn a_sale_is_shown_from_its_raw_bytes_to_each_response() {
     page.shows("transaction_id").shows("left out: a macro that was not filled in");
     page.shows(CLICK).shows("https://shop.example.com/?fbclid&#x3D;IwAR2xyz").shows("198.51.100.7");
     page.shows("7.50 USD").shows("meta-main").shows("shop-hook");
-    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("Mend what the reason names, then retry");
+    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("Fix what the reason names, then retry");
     page.shows("&quot;value&quot;: 7.50").shows("Bearer ***").shows("HTTP 400");
     page.shows("look at <code>fbp</code>").shows("<time datetime=\"2026-11-20T12:00:00.000Z\"");
     assert_eq!(page.text.matches("Retry now").count(), 1, "only the dead one can be retried");
@@ -130,7 +130,7 @@ async fn a_long_list_goes_on_by_the_older_link() {
 }
 
 #[tokio::test]
-async fn the_quarantine_shows_bytes_reason_and_mend() {
+async fn the_quarantine_shows_bytes_reason_and_fix() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/quarantine").await;
     page.shows("cake-test?s1&#x3D; HTTP/1.1").shows("caf<mark>\\xe9</mark>");
@@ -144,7 +144,7 @@ async fn a_dead_letter_shows_request_response_reason_and_next_step() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/dead-letters?destination=meta-main").await;
     page.shows("HTTP 400: <code>order_id</code> is wrong").shows("https://graph.example.com/events");
-    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Mend what the reason names").shows("Retry now");
+    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Fix what the reason names").shows("Retry now");
     fixture.get("/dead-letters?destination=shop-hook").await.shows("No dead letters");
 }
 
@@ -170,7 +170,7 @@ async fn only_the_sources_page_shows_a_key_and_no_page_a_secret() {
 async fn a_parked_destination_says_since_when_why_and_what_to_do() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/destinations").await;
-    page.shows("Parked since").shows("code 190: the token has expired").shows("Mend it");
+    page.shows("Parked since").shows("code 190: the token has expired").shows("Fix it");
     page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("How to set it up");
 }
 
@@ -179,7 +179,7 @@ async fn a_destination_on_hold_says_until_when_and_why() {
     let mut fixture = PagesFixture::busy().await;
     let hold =
         Hold { since: noon(), until: noon().plus_hours(1), reason: "HTTP 429: slow <down>".to_owned() };
-    let mut lane = LaneState {
+    let mut worker = DestinationState {
         destination: DestinationId::parse("meta-main").unwrap(),
         parked: None,
         open_until: None,
@@ -188,14 +188,14 @@ async fn a_destination_on_hold_says_until_when_and_why() {
         delivered: 0,
         last_error: None,
     };
-    let known = lane.clone();
-    fixture.pages.lanes = Arc::new(move || vec![known.clone()]);
+    let known = worker.clone();
+    fixture.pages.workers = Arc::new(move || vec![known.clone()]);
     let page = fixture.get("/destinations").await;
     page.shows("On hold until").shows("HTTP 429: slow &lt;down&gt;").shows("on hold");
     page.shows("Nothing to do: what waits is charged no attempt").hides("Parked since");
 
-    lane.last_error = Some((noon(), hold.reason));
-    fixture.pages.lanes = Arc::new(move || vec![lane.clone()]);
+    worker.last_error = Some((noon(), hold.reason));
+    fixture.pages.workers = Arc::new(move || vec![worker.clone()]);
     let page = fixture.get("/destinations").await;
     assert_eq!(page.text.matches("HTTP 429").count(), 1, "once, where it is also the last error");
 }

@@ -11,7 +11,7 @@ use postbridge::domain::postback::RawRequest;
 use postbridge::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
-use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::ingest::submit::{Received, submit};
 use postbridge::store::{Finding, Store};
 use postbridge::web::auth::Tokens;
@@ -44,7 +44,7 @@ async fn status_path(fixture: &PagesFixture, transaction: &str) -> (String, Stri
 }
 
 #[tokio::test]
-async fn every_page_of_the_network_keeps_to_itself_and_shows_what_came_inert() {
+async fn every_page_of_the_network_keeps_to_itself_and_shows_what_received_inert() {
     let fixture = PagesFixture::trading().await;
     for place in PLACES.into_iter().chain([LIST_PATH]) {
         let page = fixture.get(place).await;
@@ -98,7 +98,7 @@ async fn the_list_of_clicks_can_be_narrowed_to_those_that_a_filter_hit() {
 }
 
 #[tokio::test]
-async fn a_click_is_shown_with_every_verdict_and_what_it_came_to() {
+async fn a_click_is_shown_with_every_verdict_and_what_it_received_to() {
     let fixture = PagesFixture::trading().await;
     let page = fixture.get(&format!("/clicks/{SECOND}")).await;
     page.shows("Example Media")
@@ -213,12 +213,12 @@ async fn an_offer_shows_only_what_it_opens_and_the_line_that_opens_the_rest() {
 #[tokio::test]
 async fn one_button_approves_a_further_sale_of_a_click() {
     let fixture = PagesFixture::trading().await;
-    let mut rules = Rulebook::clone(&fixture.network.rules);
+    let mut rules = Ruleset::clone(&fixture.network.rules);
     let pixel = SourceId::parse(built_in::PIXEL).unwrap();
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(pixel.clone()) };
     rules.policies.insert(pixel.clone(), Arc::new(policy));
     rules.offers.insert(offer_id("565"), Arc::new(offer("565")));
-    fixture.store.govern(Arc::new(rules));
+    fixture.store.set_rules(Arc::new(rules));
     let mut last = None;
     for transaction in ["P-1", "P-2"] {
         let mut seen = sale(transaction).at(noon()).click(FIRST).of("565");
@@ -266,7 +266,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     };
     let again = format!("/postbacks/{}/map-again", receipt.postback);
     let offers = |offer: Offer| {
-        Arc::new(Rulebook { offers: [(offer.id.clone(), Arc::new(offer))].into(), ..Rulebook::default() })
+        Arc::new(Ruleset { offers: [(offer.id.clone(), Arc::new(offer))].into(), ..Ruleset::default() })
     };
     fixture.pages.reports.rules = offers(closed);
     fixture.get("/quarantine").await.shows(&again).shows("takes no reports by <code>server</code>");
@@ -377,14 +377,14 @@ async fn the_tag_page_shows_the_snippets_with_their_hash() {
 async fn a_list_that_is_asked_to_go_on_from_nowhere_says_so() {
     let fixture = PagesFixture::trading().await;
     for place in ["/clicks", "/conversions", "/deliveries", LIST_PATH] {
-        let told = fixture.get(&format!("{place}?cursor=nowhere")).await;
-        assert_eq!(told.status, StatusCode::BAD_REQUEST, "{place}");
-        told.shows("first page of the list");
+        let reported = fixture.get(&format!("{place}?cursor=nowhere")).await;
+        assert_eq!(reported.status, StatusCode::BAD_REQUEST, "{place}");
+        reported.shows("first page of the list");
     }
 }
 
 #[tokio::test]
-async fn who_may_only_look_sees_no_button_and_is_refused_with_the_mend() {
+async fn who_may_only_look_sees_no_button_and_is_refused_with_the_fix() {
     let mut fixture = PagesFixture::trading().await;
     fixture.pages.tokens = Tokens::new([("eyes", TOKEN, Rights::new(vec![Right::Read]))]);
     let (sale, form) = status_path(&fixture, "A-1001").await;

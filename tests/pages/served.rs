@@ -21,7 +21,7 @@ fn browser(folder: &std::path::Path) -> SignedIn {
     SignedIn::of(setup.start())
 }
 
-/// What stands between two texts.
+/// What is between two texts.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     text.split_once(before).expect(before).1.split_once(after).expect(after).0
 }
@@ -70,7 +70,7 @@ fn a_click_on_the_link_is_on_the_pages_with_its_campaign() {
     assert_eq!(sent.status, 302);
     let id = between(&sent.head, "https://advertiser.example/lp?cid=", "&s1=news\r\n");
     let click = browser.get(&format!("/clicks/{id}"));
-    for wanted in ["Example Media", "news", "Somebody clicked", "desktop"] {
+    for wanted in ["Example Media", "news", "Someone clicked", "desktop"] {
         assert!(click.contains(wanted), "`{wanted}` is not in {click}");
     }
     assert!(browser.get("/clicks?campaign=8599").contains(id));

@@ -1,4 +1,4 @@
-//! Who may see the pages: tokens, one-time links, sessions, and forms that nobody can forge.
+//! Who may see the pages: tokens, one-time links, sessions, and forms that no one can forge.
 
 use http::{Method, StatusCode};
 use postbridge::domain::rights::Rights;

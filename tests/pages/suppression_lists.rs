@@ -20,13 +20,14 @@ async fn a_list_shows_its_entries_and_never_what_is_hashed() {
 async fn entries_are_added_from_a_field_and_a_file_with_a_verdict_for_every_line() {
     let fixture = PagesFixture::trading().await;
     let fields = [("list", "new"), ("kind", ""), ("entries", "jo@example.com\r\nnonsense\r\n")];
-    let told =
+    let reported =
         fixture.upload("/suppression", &fields, ("more.csv", b"email,ip\njo@example.com,10.0.0.1\n")).await;
-    assert_eq!(told.status, StatusCode::OK);
-    told.shows("<dt>added</dt><dd>2</dd>")
+    assert_eq!(reported.status, StatusCode::OK);
+    reported
+        .shows("<dt>added</dt><dd>2</dd>")
         .shows("<dt>already there</dt><dd>1</dd>")
         .shows("<dt>refused</dt><dd>1</dd>");
-    told.shows("choose the kind").shows("<code>10.0.0.1</code>");
+    reported.shows("choose the kind").shows("<code>10.0.0.1</code>");
     fixture
         .get("/suppression/new")
         .await
@@ -43,8 +44,9 @@ async fn entries_are_added_from_a_field_and_a_file_with_a_verdict_for_every_line
 async fn a_file_keeps_its_kind_whatever_its_name_holds() {
     let fixture = PagesFixture::trading().await;
     for name in ["fraud; spring.csv", "a=b; name=x.csv", "%22q%22 filename=.csv"] {
-        let told = fixture.upload("/suppression", &[("list", name)], (name, b"id,ip\n7,10.0.0.1\n")).await;
-        told.shows("<dt>added</dt><dd>1</dd>").shows("<dt>refused</dt><dd>0</dd>");
+        let reported =
+            fixture.upload("/suppression", &[("list", name)], (name, b"id,ip\n7,10.0.0.1\n")).await;
+        reported.shows("<dt>added</dt><dd>1</dd>").shows("<dt>refused</dt><dd>0</dd>");
     }
 }
 
@@ -52,16 +54,17 @@ async fn a_file_keeps_its_kind_whatever_its_name_holds() {
 async fn an_import_that_cannot_be_read_changes_nothing_and_says_what_to_do() {
     let fixture = PagesFixture::trading().await;
     for (list, kind, file, wanted) in [
-        ("new", "", b"PK\x03\x04\0".as_slice(), "save the sheet as CSV in UTF-8"),
+        ("new", "", b"PK\x03\x04\0".as_slice(), "save the table as CSV in UTF-8"),
         ("new", "ip", b"email\njo@example.com", "names no column <code>ip</code>"),
         ("new", "", b"", "There is no entry in it"),
         (" ", "", b"jo@example.com", "A name has 1 to 64 visible characters"),
         ("..", "", b"jo@example.com", "The list has no usable name"),
         ("new", "shoe", b"jo@example.com", "This kind of entry is not known"),
     ] {
-        let told = fixture.upload("/suppression", &[("list", list), ("kind", kind)], ("a.csv", file)).await;
-        assert_eq!(told.status, StatusCode::BAD_REQUEST);
-        told.shows(wanted);
+        let reported =
+            fixture.upload("/suppression", &[("list", list), ("kind", kind)], ("a.csv", file)).await;
+        assert_eq!(reported.status, StatusCode::BAD_REQUEST);
+        reported.shows(wanted);
     }
     fixture.get("/suppression").await.hides("/suppression/new");
 }
@@ -88,8 +91,8 @@ async fn a_cut_or_foreign_upload_does_nothing() {
     let fixture = PagesFixture::trading().await;
     for body in ["", "--x", "--x\r\nContent-Disposition: form-data; name=\"list\"\r\n\r\nnew", "no boundary"]
     {
-        let told = fixture.post_raw("/suppression", "multipart/form-data; boundary=x", body).await;
-        assert_eq!(told.status, StatusCode::FORBIDDEN, "{body}");
-        told.shows("nothing was done");
+        let reported = fixture.post_raw("/suppression", "multipart/form-data; boundary=x", body).await;
+        assert_eq!(reported.status, StatusCode::FORBIDDEN, "{body}");
+        reported.shows("nothing was done");
     }
 }

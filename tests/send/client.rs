@@ -125,7 +125,7 @@ async fn a_flood_of_headers_is_kept_up_to_its_bound() {
 }
 
 #[tokio::test]
-async fn a_reset_after_reading_is_sent_once_and_told_as_a_failure() {
+async fn a_reset_after_reading_is_sent_once_and_reported_as_a_failure() {
     let platform = Standin::start(|_| Act::Reset).await;
     let why = failure(client().send(&post(platform.url("/"))).await);
     assert!(why.starts_with("the connection ended before the answer"), "{why}");
@@ -158,12 +158,12 @@ async fn no_failure_names_the_url() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}/s3cret-path?key=s3cret-query", listener.local_addr().unwrap())
     };
-    let mut told = vec![failure(client().send(&post(nobody)).await)];
+    let mut reported = vec![failure(client().send(&post(nobody)).await)];
     for act in [Act::Hang, Act::Reset, Act::BreakOff, Act::Garbage] {
-        told.push(failure(sent_to(act, patient(150)).await));
+        reported.push(failure(sent_to(act, patient(150)).await));
     }
-    assert!(told[0].starts_with("no connection: "), "{}", told[0]);
-    for why in told {
+    assert!(reported[0].starts_with("no connection: "), "{}", reported[0]);
+    for why in reported {
         assert!(!why.contains("s3cret") && !why.contains("http://"), "{why}");
     }
 }

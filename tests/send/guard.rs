@@ -102,25 +102,25 @@ fn strict() -> Client {
 
 /// Listens on IPv4 and, where there is one, IPv6 loopback at one port, and counts who comes.
 async fn canary() -> (u16, Arc<AtomicUsize>) {
-    let came = Arc::new(AtomicUsize::new(0));
+    let received_text = Arc::new(AtomicUsize::new(0));
     let four = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = four.local_addr().unwrap().port();
     let six = tokio::net::TcpListener::bind(("::1", port)).await.ok();
     for listener in [Some(four), six].into_iter().flatten() {
-        let came = Arc::clone(&came);
+        let received_text = Arc::clone(&received_text);
         tokio::spawn(async move {
             while listener.accept().await.is_ok() {
-                came.fetch_add(1, Ordering::SeqCst);
+                received_text.fetch_add(1, Ordering::SeqCst);
             }
         });
     }
-    (port, came)
+    (port, received_text)
 }
 
 #[tokio::test]
 async fn no_spelling_of_a_private_address_reaches_the_canary() {
     assert!(REFUSED.len() >= 40);
-    let (port, came) = canary().await;
+    let (port, received_text) = canary().await;
     let client = strict();
     for host in REFUSED {
         for scheme in ["http", "https"] {
@@ -130,24 +130,24 @@ async fn no_spelling_of_a_private_address_reaches_the_canary() {
             assert!(unknown || matches!(reply, Reply::Forbidden(_)), "{scheme}://{host}: {reply:?}");
         }
     }
-    assert_eq!(came.load(Ordering::SeqCst), 0, "the canary was reached");
+    assert_eq!(received_text.load(Ordering::SeqCst), 0, "the canary was reached");
 }
 
 #[tokio::test]
 async fn the_canary_is_reached_where_the_destination_allows_it() {
-    let (port, came) = canary().await;
+    let (port, received_text) = canary().await;
     let policy = SendPolicy { allow_private_network: true, timeout_ms: 200, ..SendPolicy::default() };
     let client = Client::new(policy).unwrap();
     for host in ["127.0.0.1", "2130706433", "localhost"] {
         let reply = client.send(&request(format!("http://{host}:{port}/"))).await;
         assert!(matches!(reply, Reply::Failed(_)), "the canary never answers: {reply:?}");
     }
-    assert!(came.load(Ordering::SeqCst) >= 3);
+    assert!(received_text.load(Ordering::SeqCst) >= 3);
 }
 
 #[tokio::test]
 async fn what_is_no_plain_web_address_is_refused_even_where_private_ones_are_allowed() {
-    let (port, came) = canary().await;
+    let (port, received_text) = canary().await;
     let policy = SendPolicy { allow_private_network: true, ..SendPolicy::default() };
     let client = Client::new(policy).unwrap();
     for url in [
@@ -167,7 +167,7 @@ async fn what_is_no_plain_web_address_is_refused_even_where_private_ones_are_all
         let reply = client.send(&request(url.clone())).await;
         assert!(matches!(reply, Reply::Forbidden(_)), "{url}: {reply:?}");
     }
-    assert_eq!(came.load(Ordering::SeqCst), 0);
+    assert_eq!(received_text.load(Ordering::SeqCst), 0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;
 use postbridge::store::{
-    Again, Arrival, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Store, StoreError,
+    Arrival, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Reprocess, Store, StoreError,
 };
 
 use crate::support::store_fixture::*;
@@ -25,7 +25,7 @@ conformance! {
     a_large_body_is_kept_byte_for_byte,
     a_click_frees_what_was_held_for_it,
     a_click_frees_what_only_an_update_named,
-    a_click_that_came_first_matches_at_once,
+    a_click_that_received_first_matches_at_once,
     a_click_matches_a_pending_sale_that_is_approved_later,
     a_known_click_only_fills_what_it_lacks,
     a_click_with_very_many_sales_waiting_frees_them_all,
@@ -37,8 +37,8 @@ conformance! {
 fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &Engine) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
-    let told = sale("t1").click("c1").at(at(5));
-    let receipt = told.clone().tell(&*store);
+    let reported = sale("t1").click("c1").at(at(5));
+    let receipt = reported.clone().receive(&*store);
     assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
     assert_eq!(receipt.matched, Some(true));
     let before = trace(&*store, &receipt);
@@ -47,7 +47,7 @@ fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &Engine) {
     for trace in [before, trace(&*store, &receipt)] {
         assert_eq!(trace.conversion.value, Some(usd("7.00")));
         assert_eq!(trace.conversion.seq, receipt.postback);
-        assert_eq!(trace.conversion.params, told.draft.params);
+        assert_eq!(trace.conversion.params, reported.draft.params);
         assert_eq!(trace.click.as_deref(), Some(&click("c1")));
         assert_eq!(trace.deliveries.len(), 1);
         assert_eq!(trace.deliveries[0].0.state, DeliveryState::Waiting { due: at(5) });
@@ -59,14 +59,14 @@ fn an_accepted_sale_is_stored_whole_and_survives_reopening(engine: &Engine) {
 
 fn of_two_equal_arrivals_one_is_accepted_and_one_a_duplicate(engine: &Engine) {
     let store = engine.open();
-    let first = sale("t1").tell(&*store);
+    let first = sale("t1").receive(&*store);
     assert!(matches!(first.verdict, Verdict::Accepted { .. }));
-    let second = sale("t1").at(at(9)).tell(&*store);
+    let second = sale("t1").at(at(9)).receive(&*store);
     assert_eq!(second.verdict, Verdict::Duplicate { conversion: conversion_of(&first.verdict) });
     assert_eq!(second.postback, Seq::new(2).unwrap());
     drop(store);
     let store = engine.open();
-    let third = sale("t1").tell(&*store);
+    let third = sale("t1").receive(&*store);
     assert!(matches!(third.verdict, Verdict::Duplicate { .. }), "after reopening");
     assert_eq!(third.postback, Seq::new(3).unwrap());
     assert_eq!(transactions(&*store, ConversionFilter::default()), ["t1"]);
@@ -94,8 +94,8 @@ fn of_64_parallel_equal_arrivals_exactly_one_is_accepted(engine: &Engine) {
 
 fn a_change_is_an_update_and_replaces_what_is_shown(engine: &Engine) {
     let store = engine.open();
-    let first = sale("t1").forward().tell(&*store);
-    let second = sale("t1").forward().value("9").at(at(50)).tell(&*store);
+    let first = sale("t1").forward().receive(&*store);
+    let second = sale("t1").forward().value("9").at(at(50)).receive(&*store);
     assert_eq!(second.verdict, Verdict::Updated { conversion: conversion_of(&first.verdict) });
     drop(store);
     let store = engine.open();
@@ -107,16 +107,18 @@ fn a_change_is_an_update_and_replaces_what_is_shown(engine: &Engine) {
     assert_eq!(postbacks, [first.postback, second.postback]);
     assert_eq!(shown.deliveries.len(), 1, "what waits is sent with the new value");
     assert_eq!(claim(&*store, "ads", at(60))[0].conversion.value, Some(usd("9")));
-    let third = sale("t1").forward().value("9.00").tell(&*store);
+    let third = sale("t1").forward().value("9.00").receive(&*store);
     assert!(matches!(third.verdict, Verdict::Duplicate { .. }), "9 is 9.00");
 }
 
 fn a_sale_that_changes_without_end_is_quarantined(engine: &Engine) {
     let store = engine.open();
-    store.govern(sale("any").forward().rules());
-    let told: Vec<_> = (0..510).map(|n| store.arrive(sale("t1").value(&n.to_string()).arrival())).collect();
-    let verdicts: Vec<Verdict> = told.into_iter().map(|told| wait(told).unwrap().verdict).collect();
-    let count = |word: &str| verdicts.iter().filter(|verdict| verdict.word() == word).count();
+    store.set_rules(sale("any").forward().rules());
+    let reported: Vec<_> =
+        (0..510).map(|n| store.arrive(sale("t1").value(&n.to_string()).arrival())).collect();
+    let verdicts: Vec<Verdict> =
+        reported.into_iter().map(|reported| wait(reported).unwrap().verdict).collect();
+    let count = |word: &str| verdicts.iter().filter(|verdict| verdict.as_str() == word).count();
     assert_eq!((count("accepted"), count("updated"), count("quarantined")), (1, 500, 9));
     assert_eq!(claim(&*store, "ads", at(0))[0].conversion.value, Some(usd("500")));
 }
@@ -134,7 +136,7 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_aga
     assert_eq!(list(&*store).len(), 1);
     assert!(matches!(&list(&*store)[0].verdict, Verdict::Quarantined(fault) if fault.reason == "no price"));
     let mut again = sale("t1").arrival();
-    again.again = Some(Again { of: bad.postback, now: at(2) });
+    again.again = Some(Reprocess { of: bad.postback, now: at(2) });
     let mapped = wait(store.arrive(again)).unwrap();
     assert_eq!(list(&*store), vec![]);
     drop(store);
@@ -148,20 +150,20 @@ fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &Engine) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     let mapping = |of: Seq, mut arrival: Arrival| {
-        arrival.again = Some(Again { of, now: at(9) });
+        arrival.again = Some(Reprocess { of, now: at(9) });
         arrival
     };
-    // Every postback its own conversion: no transaction id would tell the second from the first.
+    // Every postback its own conversion: no transaction id would distinguish the second from the first.
     let mut each = sale("t1").forward();
     each.policy.dedup = Dedup::Each;
     let still = wait(store.arrive(mapping(bad.postback, quarantined("no price", at(1))))).unwrap();
     let queued = [bad.postback, still.postback, bad.postback]
         .map(|of| store.arrive(mapping(of, each.clone().arrival())));
-    let told = queued.map(wait);
-    let made = told[0].as_ref().unwrap();
+    let reported = queued.map(wait);
+    let made = reported[0].as_ref().unwrap();
     assert!(matches!(made.verdict, Verdict::Accepted { .. }));
-    let is_refused = |told: &Result<Receipt, StoreError>| matches!(told, Err(StoreError::MappedAlready { by }) if *by == made.postback);
-    assert!(told[1..].iter().all(is_refused), "{told:?}");
+    let is_refused = |reported: &Result<Receipt, StoreError>| matches!(reported, Err(StoreError::ReprocessedAlready { by }) if *by == made.postback);
+    assert!(reported[1..].iter().all(is_refused), "{reported:?}");
     before_and_after_reopening(engine, store, |store, _| {
         for of in [bad.postback, still.postback] {
             assert!(is_refused(&wait(store.arrive(mapping(of, each.clone().arrival())))));
@@ -175,21 +177,21 @@ fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &Engine) {
 
 fn what_a_postback_that_is_mapped_again_causes_counts_from_then(engine: &Engine) {
     let store = engine.open();
-    let map_again = |told: Sale| {
-        let bad = wait(store.arrive(quarantined("no price", told.at))).unwrap();
-        store.govern(told.rules());
-        let mut arrival = told.arrival();
-        arrival.again = Some(Again { of: bad.postback, now: at(100 * HOUR) });
+    let retry_postback = |reported: Sale| {
+        let bad = wait(store.arrive(quarantined("no price", reported.at))).unwrap();
+        store.set_rules(reported.rules());
+        let mut arrival = reported.arrival();
+        arrival.again = Some(Reprocess { of: bad.postback, now: at(100 * HOUR) });
         wait(store.arrive(arrival)).unwrap()
     };
-    let held = map_again(sale("held").click("c1"));
+    let held = retry_postback(sale("held").click("c1"));
     assert_eq!(states(&*store, &held), [DeliveryState::Held { until: at(172 * HOUR) }]);
     assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
-    let sent = map_again(sale("sent").forward());
+    let sent = retry_postback(sale("sent").forward());
     assert_eq!(states(&*store, &sent), [DeliveryState::Waiting { due: at(100 * HOUR) }]);
     let conversion = trace(&*store, &sent).conversion;
     assert_eq!((conversion.event_time, conversion.received_at), (at(0), at(0)), "it happened when it came");
-    let changed = map_again(sale("sent").forward().value("9").at(at(5)));
+    let changed = retry_postback(sale("sent").forward().value("9").at(at(5)));
     assert_eq!(trace(&*store, &changed).conversion.history[0].at, at(100 * HOUR));
 }
 
@@ -197,7 +199,7 @@ fn a_large_body_is_kept_byte_for_byte(engine: &Engine) {
     let store = engine.open();
     let sizes = [0, 1, 6_000, 7_100, 7_200, 65_536, 300_000];
     let receipts: Vec<Receipt> =
-        sizes.iter().map(|size| sale(&format!("t{size}")).body(*size).tell(&*store)).collect();
+        sizes.iter().map(|size| sale(&format!("t{size}")).body(*size).receive(&*store)).collect();
     before_and_after_reopening(engine, store, |store, _| {
         for (receipt, size) in receipts.iter().zip(sizes) {
             let postback = wait(store.postback(receipt.postback)).unwrap().unwrap();
@@ -208,15 +210,15 @@ fn a_large_body_is_kept_byte_for_byte(engine: &Engine) {
 
 fn a_click_frees_what_was_held_for_it(engine: &Engine) {
     let store = engine.open();
-    let held = sale("t1").click(" c1 ").to(&["ads", "other"]).tell(&*store);
-    let elsewhere = sale("t2").click("c2").tell(&*store);
+    let held = sale("t1").click(" c1 ").to(&["ads", "other"]).receive(&*store);
+    let elsewhere = sale("t2").click("c2").receive(&*store);
     assert_eq!(held.matched, Some(false));
     assert_eq!(states(&*store, &held)[0], DeliveryState::Held { until: at(72 * HOUR) });
     drop(store);
     let store = engine.open();
-    let mut came = click("c1");
-    came.recorded_at = at(700);
-    assert_eq!(wait(store.record_click(unscreened(came))).unwrap().recorded, ClickRecorded::New);
+    let mut received_text = click("c1");
+    received_text.recorded_at = at(700);
+    assert_eq!(wait(store.record_click(unscreened(received_text))).unwrap().recorded, ClickRecorded::New);
     for _ in 0..2 {
         let due = DeliveryState::Waiting { due: at(700) };
         assert_eq!(states(&*store, &held), [due.clone(), due]);
@@ -232,33 +234,33 @@ fn a_click_frees_what_was_held_for_it(engine: &Engine) {
 
 fn a_click_frees_what_only_an_update_named(engine: &Engine) {
     let store = engine.open();
-    let first = sale("t1").tell(&*store);
-    let second = sale("t1").click("c1").tell(&*store);
+    let first = sale("t1").receive(&*store);
+    let second = sale("t1").click("c1").receive(&*store);
     assert!(matches!(second.verdict, Verdict::Updated { .. }), "{second:?}");
     assert_eq!(second.matched, Some(false));
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(states(&*store, &first), [DeliveryState::Waiting { due: at(0) }]);
 }
 
-fn a_click_that_came_first_matches_at_once(engine: &Engine) {
+fn a_click_that_received_first_matches_at_once(engine: &Engine) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     let id = wait(store.find_click("c1 ")).unwrap().unwrap().click.id.clone();
     assert_eq!(id, click_id("c1"));
     assert_eq!(wait(store.find_click("c2")).unwrap(), None);
-    assert_eq!(sale("t1").click("c1").tell(&*store).matched, Some(true));
+    assert_eq!(sale("t1").click("c1").receive(&*store).matched, Some(true));
     drop(store);
     let store = engine.open();
     assert_eq!(wait(store.click(&click_id("c1"))).unwrap().as_deref(), Some(&click("c1")));
-    assert_eq!(sale("t2").click("c1").tell(&*store).matched, Some(true));
+    assert_eq!(sale("t2").click("c1").receive(&*store).matched, Some(true));
 }
 
 fn a_click_matches_a_pending_sale_that_is_approved_later(engine: &Engine) {
     let store = engine.open();
-    let pending = sale("t1").click("c1").status(Status::Pending).tell(&*store);
+    let pending = sale("t1").click("c1").status(Status::Pending).receive(&*store);
     assert_eq!(states(&*store, &pending), []);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
-    let approved = sale("t1").click("c1").at(at(10)).tell(&*store);
+    let approved = sale("t1").click("c1").at(at(10)).receive(&*store);
     assert_eq!(approved.matched, Some(true));
     assert_eq!(states(&*store, &pending), [DeliveryState::Waiting { due: at(10) }]);
 }

@@ -1,6 +1,6 @@
 //! The store's guarantees about deliveries of what changed and of what a person retries, for every implementation.
 
-use postbridge::domain::delivery::{DeliveryState, Judgement, RetryRefused};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict, RetryRefused};
 use postbridge::domain::ids::{DeliveryId, Occasion};
 use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::status::Status;
@@ -10,80 +10,80 @@ use postbridge::store::{Claimed, Outcome, Store};
 use crate::support::store_fixture::*;
 
 conformance! {
-    a_claim_says_whether_the_destination_was_told_before,
-    a_change_that_came_during_an_attempt_is_told_where_changes_are_heard,
+    a_claim_says_whether_the_destination_was_reported_before,
+    a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard,
     a_delivery_skipped_for_what_changed_meanwhile_waits_again,
-    a_delivery_withdrawn_under_its_lease_takes_the_state_told,
+    a_delivery_withdrawn_under_its_lease_takes_the_state_reported,
     retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest,
-    a_retry_is_refused_where_another_delivery_tells_the_same,
+    a_retry_is_refused_where_another_delivery_reports_the_same,
     a_persons_retry_goes_before_older_retries,
 }
 
-fn a_claim_says_whether_the_destination_was_told_before(engine: &Engine) {
+fn a_claim_says_whether_the_destination_was_reported_before(engine: &Engine) {
     let store = engine.open();
-    let told = |status, value: &str| {
-        let mut told = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
-        told.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
-        told.tell(&*store);
+    let reported = |status, value: &str| {
+        let mut reported = sale("t1").forward().to(&["ads", "other"]).status(status).value(value);
+        reported.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
+        reported.receive(&*store);
     };
     let claim = |name: &str, at| claim(&*store, name, at).remove(0);
-    told(Status::Pending, "7");
-    told(Status::Approved, "7");
+    reported(Status::Pending, "7");
+    reported(Status::Approved, "7");
     let first = claim("ads", at(0));
-    assert_eq!((first.id.occasion, first.told_before), (Occasion::Change(1), false), "the first telling");
+    assert_eq!((first.id.occasion, first.sent_before), (Occasion::Change(1), false), "the first report");
     wait(store.record(delivered(&first, at(1)))).unwrap();
-    told(Status::Approved, "8");
+    reported(Status::Approved, "8");
     let second = claim("ads", at(1));
-    assert_eq!((second.id.occasion, second.told_before), (Occasion::Change(2), true));
-    assert!(!claim("other", at(1)).told_before, "another destination's telling does not count");
+    assert_eq!((second.id.occasion, second.sent_before), (Occasion::Change(2), true));
+    assert!(!claim("other", at(1)).sent_before, "what another destination got does not count");
     wait(store.record(dead(&second, at(2)))).unwrap();
     wait(store.retry(second.id, at(3), None)).unwrap().unwrap();
-    assert!(claim("ads", at(3)).told_before);
+    assert!(claim("ads", at(3)).sent_before);
 }
 
-fn a_change_that_came_during_an_attempt_is_told_where_changes_are_heard(engine: &Engine) {
+fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(engine: &Engine) {
     type End = fn(&Claimed, Time) -> Outcome;
     let store = engine.open();
     let ends: [(&str, End); 3] = [("delivered", delivered), ("dead", dead), ("gone", delivered)];
     for (name, end) in ends {
-        let told = |value: &str| {
-            let mut told = sale(name).forward().value(value);
-            told.routes[0].changes = Changes::Send;
-            told.tell(&*store)
+        let reported = |value: &str| {
+            let mut reported = sale(name).forward().value(value);
+            reported.routes[0].changes = Changes::Send;
+            reported.receive(&*store)
         };
-        let receipt = told("7");
+        let receipt = reported("7");
         let work = claim(&*store, "ads", at(0)).remove(0);
-        told("8");
-        told("9");
+        reported("8");
+        reported("9");
         let mut outcome = end(&work, at(5));
-        outcome.knew.as_mut().unwrap().hears = Changes::Send;
-        outcome.knew = outcome.knew.filter(|_| name != "gone");
+        outcome.observed.as_mut().unwrap().hears = Changes::Send;
+        outcome.observed = outcome.observed.filter(|_| name != "gone");
         wait(store.record(outcome)).unwrap();
         let work = claim(&*store, "ads", at(5));
         if name == "gone" {
-            assert_eq!(work.len(), 0, "nobody is there to be told");
+            assert_eq!(work.len(), 0, "no one is there to be notified");
             continue;
         }
         assert_eq!(work.len(), 1, "{name}");
         assert_eq!(work[0].id, DeliveryId { occasion: Occasion::Change(2), ..delivery_id(&receipt, "ads") });
-        assert_eq!((&work[0].conversion.value, work[0].told_before), (&Some(usd("9")), true));
+        assert_eq!((&work[0].conversion.value, work[0].sent_before), (&Some(usd("9")), true));
         let mut outcome = delivered(&work[0], at(6));
-        outcome.knew.as_mut().unwrap().hears = Changes::Send;
+        outcome.observed.as_mut().unwrap().hears = Changes::Send;
         wait(store.record(outcome)).unwrap();
         assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0, "once");
     }
-    let ignored = sale("t4").forward().tell(&*store);
+    let ignored = sale("t4").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    sale("t4").forward().value("8").tell(&*store);
+    sale("t4").forward().value("8").receive(&*store);
     wait(store.record(delivered(&work, at(5)))).unwrap();
     before_and_after_reopening(engine, store, |store, _| {
         assert_eq!(states(store, &ignored), [DeliveryState::Delivered { at: at(5) }]);
-        let told = transactions_of_changes(store);
-        assert_eq!(told, ["delivered", "dead"], "with all its attempts, also once opened again");
+        let reported = transactions_of_changes(store);
+        assert_eq!(reported, ["delivered", "dead"], "with all its attempts, also once opened again");
     });
 }
 
-/// The sales with a delivered second telling, oldest first.
+/// The sales with a delivered second reporting, oldest first.
 fn transactions_of_changes(store: &dyn Store) -> Vec<String> {
     let page = wait(store.conversions(Default::default(), first_page(100))).unwrap();
     let twice = page.items.into_iter().rev().filter(|(_, deliveries)| {
@@ -94,27 +94,27 @@ fn transactions_of_changes(store: &dyn Store) -> Vec<String> {
 
 fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
     let store = engine.open();
-    let receipt = sale("t1").forward().tell(&*store);
-    sale("t1").forward().status(Status::Rejected).tell(&*store);
+    let receipt = sale("t1").forward().receive(&*store);
+    sale("t1").forward().status(Status::Rejected).receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    sale("t1").forward().tell(&*store);
+    sale("t1").forward().receive(&*store);
     let skipped = |work: &Claimed| {
         let reason = "rejected".to_owned();
-        let judgement = Judgement::Skipped { code: None, reason: reason.clone() };
+        let verdict = ReplyVerdict::Skipped { code: None, reason: reason.clone() };
         let state = DeliveryState::Skipped { at: at(5), code: None, reason };
-        Outcome { attempt: attempt(at(5), "", judgement), state, attempts: 0, ..delivered(work, at(5)) }
+        Outcome { attempt: attempt(at(5), "", verdict), state, attempts: 0, ..delivered(work, at(5)) }
     };
     wait(store.record(skipped(&work))).unwrap();
     let again = claim(&*store, "ads", at(5));
-    assert_eq!(again.len(), 1, "it is approved again, and nothing else would tell it");
+    assert_eq!(again.len(), 1, "it is approved again, and nothing else would send it");
     assert_eq!(again[0].conversion.status, Status::Approved);
     wait(store.record(skipped(&again[0]))).unwrap();
-    assert_eq!(states(&*store, &receipt)[0].word(), "skipped", "nothing is new");
+    assert_eq!(states(&*store, &receipt)[0].as_str(), "skipped", "nothing is new");
 }
 
-fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(engine: &Engine) {
+fn a_delivery_withdrawn_under_its_lease_takes_the_state_reported(engine: &Engine) {
     let store = engine.open();
-    let receipt = sale("t1").forward().tell(&*store);
+    let receipt = sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
     assert_eq!(wait(store.withdraw(destination("ads"), at(1))).unwrap(), 1);
     assert_eq!(store.backlog(at(9)), vec![]);
@@ -126,7 +126,7 @@ fn a_delivery_withdrawn_under_its_lease_takes_the_state_told(engine: &Engine) {
 
 fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Engine) {
     let store = engine.open();
-    let receipt = sale("t1").forward().tell(&*store);
+    let receipt = sale("t1").forward().receive(&*store);
     let id = delivery_id(&receipt, "ads");
     let retry = |now, oldest| wait(store.retry(id.clone(), now, oldest)).unwrap();
     let waiting = retry(at(1), None).unwrap();
@@ -144,35 +144,35 @@ fn retry_makes_dead_and_skipped_deliveries_due_and_refuses_the_rest(engine: &Eng
     assert_eq!(retry(at(20), None), Err(RetryRefused::Delivered));
     let unknown = DeliveryId { destination: destination("nobody"), ..id.clone() };
     assert_eq!(wait(store.retry(unknown, at(1), None)).unwrap(), Err(RetryRefused::Unknown));
-    let held = sale("t2").tell(&*store);
+    let held = sale("t2").receive(&*store);
     let now = wait(store.retry(delivery_id(&held, "ads"), at(30), None)).unwrap().unwrap();
     assert_eq!(now.state, DeliveryState::Waiting { due: at(30) }, "a held one need not wait");
     assert_eq!(wait(store.expire_holds(at(100 * HOUR), 9)).unwrap(), 0);
-    let dropped = sale("t3").unmatched(Unmatched::Drop).tell(&*store);
+    let dropped = sale("t3").unmatched(Unmatched::Drop).receive(&*store);
     assert!(matches!(states(&*store, &dropped)[0], DeliveryState::Skipped { .. }));
     assert!(wait(store.retry(delivery_id(&dropped, "ads"), at(30), None)).unwrap().is_ok());
     assert_eq!(claim_some(&*store, "ads", at(30), 9, 0).len(), 2);
 }
 
-fn a_retry_is_refused_where_another_delivery_tells_the_same(engine: &Engine) {
+fn a_retry_is_refused_where_another_delivery_reports_the_same(engine: &Engine) {
     let store = engine.open();
-    let told = sale("t1").click("c1").tell(&*store);
+    let reported = sale("t1").click("c1").receive(&*store);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR), 10)).unwrap(), 1);
-    let first = delivery_id(&told, "ads");
+    let first = delivery_id(&reported, "ads");
     let second = DeliveryId { occasion: Occasion::Change(1), ..first.clone() };
     let retry = |id: &DeliveryId| wait(store.retry(id.clone(), at(74 * HOUR), None)).unwrap();
-    // The skipped first telling is made up for by the change.
-    sale("t1").click("c1").value("8").forward().at(at(73 * HOUR)).tell(&*store);
-    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it waits to be told");
+    // The skipped first report is made up for by the change.
+    sale("t1").click("c1").value("8").forward().at(at(73 * HOUR)).receive(&*store);
+    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it waits to be sent");
     let work = claim(&*store, "ads", at(73 * HOUR)).remove(0);
     assert_eq!(work.id, second);
     wait(store.record(dead(&work, at(73 * HOUR)))).unwrap();
     assert!(retry(&second).is_ok(), "the latest one can be retried");
     let work = claim_some(&*store, "ads", at(74 * HOUR), 0, 9).remove(0);
     wait(store.record(delivered(&work, at(74 * HOUR)))).unwrap();
-    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it was told");
+    assert_eq!(retry(&first), Err(RetryRefused::Superseded), "it was sent");
     assert_eq!(store.backlog(at(80 * HOUR)), vec![]);
-    // Neither was told: whichever is asked for first is the one that tells it.
+    // Neither was reported: whichever is asked for first is the one that reports it.
     let both = two_that_died(&*store);
     assert!(retry(&both[0]).is_ok());
     assert_eq!(retry(&both[1]), Err(RetryRefused::Superseded), "the other one is on its way");
@@ -180,21 +180,21 @@ fn a_retry_is_refused_where_another_delivery_tells_the_same(engine: &Engine) {
 
 /// The first delivery of a sale and that of its change, both dead.
 fn two_that_died(store: &dyn Store) -> [DeliveryId; 2] {
-    let told = |value: &str| {
-        let mut told = sale("t2").forward().value(value);
-        told.routes[0].changes = Changes::Send;
-        told.tell(store);
+    let reported = |value: &str| {
+        let mut reported = sale("t2").forward().value(value);
+        reported.routes[0].changes = Changes::Send;
+        reported.receive(store);
         let work = claim(store, "ads", at(0)).remove(0);
         wait(store.record(dead(&work, at(1)))).unwrap();
         work.id
     };
-    [told("7"), told("8")]
+    [reported("7"), reported("8")]
 }
 
 fn a_persons_retry_goes_before_older_retries(engine: &Engine) {
     let store = engine.open();
     for n in 0..10 {
-        sale(&format!("t{n}")).forward().tell(&*store);
+        sale(&format!("t{n}")).forward().receive(&*store);
     }
     let mut work = claim(&*store, "ads", at(0));
     let last = work.pop().unwrap();

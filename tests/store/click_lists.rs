@@ -37,9 +37,9 @@ fn click_lists_go_newest_first_page_by_page(engine: &Engine) {
         (0..150).map(|n| store.record_click(unscreened(click(&format!("c{n}"))))).collect();
     together.into_iter().for_each(|recorded| drop(wait(recorded).unwrap()));
     for n in 150..170 {
-        tell(&*store, visit(&format!("c{n}"), at(n)));
+        receive(&*store, visit(&format!("c{n}"), at(n)));
     }
-    tell(&*store, visit("c7", at(999)));
+    receive(&*store, visit("c7", at(999)));
     let expected: Vec<String> = (0..170).rev().map(|n| format!("c{n}")).collect();
     before_and_after_reopening(engine, store, |store, _| {
         for limit in [7, 64, 1000] {
@@ -53,16 +53,16 @@ fn click_lists_go_newest_first_page_by_page(engine: &Engine) {
 
 fn click_lists_obey_their_filters(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
-    tell(&*store, visit("a", at(10)));
-    tell(&*store, visit("b", at(20)));
-    tell(&*store, on(by(visit("c", at(30)), "another-9876543210"), "9"));
+    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    receive(&*store, visit("a", at(10)));
+    receive(&*store, visit("b", at(20)));
+    receive(&*store, on(by(visit("c", at(30)), "another-9876543210"), "9"));
     wait(store.record_click(unscreened(Click { recorded_at: at(40), ..click("d") }))).unwrap();
     let mut other = visit("e", at(3 * DAY));
-    let placement = other.passage.placement.as_mut().unwrap();
-    placement.campaign = CampaignId::parse("1").ok();
-    placement.affiliate = AffiliateId::parse("2").ok();
-    tell(&*store, other);
+    let campaign_ref = other.context.campaign_ref.as_mut().unwrap();
+    campaign_ref.campaign = CampaignId::parse("1").ok();
+    campaign_ref.affiliate = AffiliateId::parse("2").ok();
+    receive(&*store, other);
     let list = |filter: ClickFilter| listed(&*store, &filter, 2).join("");
     let all = ClickFilter::default;
     assert_eq!(list(all()), "edcba");
@@ -94,13 +94,13 @@ fn purging_takes_clicks_out_of_lists_and_of_their_visitors(engine: &Engine) {
     for n in 0..100 {
         drop(store.record_click(screened(visit(&format!("c{n}"), at(n)))));
     }
-    tell(&*store, by(visit("theirs", at(0)), "another-9876543210"));
+    receive(&*store, by(visit("theirs", at(0)), "another-9876543210"));
     assert_eq!(purge_all(&*store, PurgeBefore { clicks: at(90), ..never() }), 91);
     before_and_after_reopening(engine, store, |store, reopened| {
         let left: Vec<String> = (90..100).rev().map(|n| format!("c{n}")).collect();
         assert_eq!(listed(store, &ClickFilter::default(), 3), left);
         let first_touch = Offer { model: Model::FirstTouch, ..offer("565") };
-        store.govern(rules(&[first_touch], FilterRules::default()));
+        store.set_rules(rules(&[first_touch], FilterRules::default()));
         let receipt = wait(store.arrive(earned(&format!("t-{reopened}"), at(DAY)).arrival())).unwrap();
         let joined = trace(store, &receipt).conversion;
         assert_eq!(joined.attribution.click(), Some(&click_id("c90")));
@@ -112,13 +112,13 @@ fn purging_takes_clicks_out_of_lists_and_of_their_visitors(engine: &Engine) {
 fn click_numbers_are_not_given_twice_after_everything_was_purged(engine: &Engine) {
     let store = engine.open();
     for n in 0..10 {
-        tell(&*store, visit(&format!("c{n}"), at(0)));
+        receive(&*store, visit(&format!("c{n}"), at(0)));
     }
     let page = wait(store.clicks(ClickFilter::default(), first_page(1))).unwrap();
     purge_all(&*store, PurgeBefore { clicks: at(DAY), ..never() });
     drop(store);
     let store = engine.open();
-    tell(&*store, visit("new", at(DAY)));
+    receive(&*store, visit("new", at(DAY)));
     assert_eq!(listed(&*store, &ClickFilter::default(), 9), ["new"]);
     let rest = PageRequest { cursor: page.next_cursor, limit: 9 };
     assert!(wait(store.clicks(ClickFilter::default(), rest)).unwrap().items.is_empty(), "it is no older one");
@@ -153,7 +153,7 @@ fn keys(kv: &dyn Kv) -> BTreeSet<String> {
 fn purging_removes_every_trace_of_a_screened_click() {
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
-    store.govern(rules(&[capped(100)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    store.set_rules(rules(&[capped(100)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
     for n in 0..200 {
         let visitor = format!("visitor-number-{:03}", n % 7);
         drop(store.record_click(screened(by(visit(&format!("c{n}"), at(n)), &visitor))));
@@ -169,7 +169,7 @@ fn a_damaged_part_of_the_log_is_left_out_of_lists_and_stops_no_purging_of_others
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
     for id in ["c1", "c2", "c3"] {
-        tell(&store, visit(id, at(0)));
+        receive(&store, visit(id, at(0)));
     }
     drop(store);
     let mut batch = Batch::default();

@@ -15,7 +15,7 @@ use postbridge::store::{ClickFilter, ClickReceipt, ClickRecorded, Store};
 
 use crate::support::click_fixture::earned;
 use crate::support::click_fixture::listed;
-use crate::support::click_fixture::{VISITOR, by, capped, duplicates, on, rules, screened, tell, visit};
+use crate::support::click_fixture::{VISITOR, by, capped, duplicates, on, receive, rules, screened, visit};
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;
 
@@ -23,13 +23,13 @@ conformance! {
     of_equal_clicks_that_come_at_once_all_but_one_are_duplicates,
     a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only,
     a_blocked_duplicate_does_not_lengthen_the_window,
-    what_repeats_are_told_by_can_be_changed_at_any_time,
+    what_repeats_are_reported_by_can_be_changed_at_any_time,
     a_cap_lets_exactly_as_many_clicks_through_as_it_says,
     a_cap_begins_anew_with_every_utc_day,
-    a_click_that_is_told_again_is_not_counted_again,
+    a_click_that_is_reported_again_is_not_counted_again,
     what_is_no_visit_counts_for_nothing,
-    verdicts_are_kept_and_a_second_telling_changes_none,
-    a_click_that_an_own_server_tells_is_not_screened,
+    verdicts_are_kept_and_a_second_report_changes_none,
+    a_click_that_an_own_server_reports_is_not_screened,
     a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch,
     a_click_and_its_visitors_sale_meet_however_close_they_come,
     a_blocked_click_earns_nothing_for_its_visitor,
@@ -38,10 +38,10 @@ conformance! {
 }
 
 fn is_hit(receipt: &ClickReceipt, filter: Filter) -> bool {
-    receipt.click.passage.verdicts.iter().any(|verdict| verdict.filter == filter && verdict.hit.is_some())
+    receipt.click.context.verdicts.iter().any(|verdict| verdict.filter == filter && verdict.hit.is_some())
 }
 
-/// Tells all at once, from four threads, and gives the receipts.
+/// Reports all at once, from four threads, and gives the receipts.
 fn at_once(store: &Arc<dyn Store>, clicks: Vec<Click>) -> Vec<ClickReceipt> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
     runtime.block_on(async {
@@ -59,13 +59,14 @@ fn of_equal_clicks_that_come_at_once_all_but_one_are_duplicates(engine: &Engine)
         [DuplicateBy::Cookie, DuplicateBy::Ip, DuplicateBy::IpAndAgent].into_iter().enumerate()
     {
         let store = engine.open();
-        store.govern(rules(&[offer("565")], duplicates(FilterMode::Enforce, rule)));
+        store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Enforce, rule)));
         let offer = format!("{number}");
         let clicks = (0..64).map(|n| on(visit(&format!("{number}-{n}"), at(0)), &offer));
         let receipts = at_once(&store, clicks.collect());
         let hit: Vec<bool> = receipts.iter().map(|receipt| is_hit(receipt, Filter::Duplicate)).collect();
         assert_eq!(hit.iter().filter(|hit| **hit).count(), 63, "{rule:?}");
-        let blocked: Vec<bool> = receipts.iter().map(|told| told.click.passage.is_blocked()).collect();
+        let blocked: Vec<bool> =
+            receipts.iter().map(|reported| reported.click.context.is_blocked()).collect();
         assert_eq!(blocked, hit);
     }
 }
@@ -73,156 +74,156 @@ fn of_equal_clicks_that_come_at_once_all_but_one_are_duplicates(engine: &Engine)
 fn a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only(engine: &Engine) {
     let rules = rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie));
     let store = engine.open();
-    store.govern(Arc::clone(&rules));
-    assert!(!is_hit(&tell(&*store, visit("first", at(0))), Filter::Duplicate));
+    store.set_rules(Arc::clone(&rules));
+    assert!(!is_hit(&receive(&*store, visit("first", at(0))), Filter::Duplicate));
     drop(store);
     let store = engine.open();
-    store.govern(rules);
-    let told = |click| is_hit(&tell(&*store, click), Filter::Duplicate);
-    assert!(!told(on(visit("elsewhere", at(1)), "9")));
-    assert!(!told(by(visit("another", at(1)), "another-9876543210")));
-    let second = tell(&*store, visit("second", at(HOUR - 1)));
-    let reason = second.click.passage.verdicts[0].hit.as_deref().unwrap();
+    store.set_rules(rules);
+    let reported = |click| is_hit(&receive(&*store, click), Filter::Duplicate);
+    assert!(!reported(on(visit("elsewhere", at(1)), "9")));
+    assert!(!reported(by(visit("another", at(1)), "another-9876543210")));
+    let second = receive(&*store, visit("second", at(HOUR - 1)));
+    let reason = second.click.context.verdicts[0].hit.as_deref().unwrap();
     assert_eq!(reason, "the click first came from the same visitor less than 3600 s before");
-    assert!(second.click.passage.is_billable(), "it is only observed");
-    assert!(told(visit("third", at(2 * HOUR - 2))), "the second counts, so it begins the window anew");
-    assert!(!told(visit("fourth", at(3 * HOUR - 2))));
+    assert!(second.click.context.is_billable(), "it is only observed");
+    assert!(reported(visit("third", at(2 * HOUR - 2))), "the second counts, so it begins the window anew");
+    assert!(!reported(visit("fourth", at(3 * HOUR - 2))));
 }
 
 fn a_blocked_duplicate_does_not_lengthen_the_window(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[offer("565")], duplicates(FilterMode::Enforce, DuplicateBy::IpAndAgent)));
-    let told = |id, time| is_hit(&tell(&*store, visit(id, time)), Filter::Duplicate);
-    assert!(!told("first", at(0)));
-    assert!(told("second", at(HOUR - 1)));
-    assert!(!told("third", at(HOUR)));
+    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Enforce, DuplicateBy::IpAndAgent)));
+    let reported = |id, time| is_hit(&receive(&*store, visit(id, time)), Filter::Duplicate);
+    assert!(!reported("first", at(0)));
+    assert!(reported("second", at(HOUR - 1)));
+    assert!(!reported("third", at(HOUR)));
     let mut other_agent = visit("fourth", at(HOUR));
     other_agent.user_agent = Some("another".to_owned());
-    assert!(!is_hit(&tell(&*store, other_agent), Filter::Duplicate));
+    assert!(!is_hit(&receive(&*store, other_agent), Filter::Duplicate));
 }
 
-fn what_repeats_are_told_by_can_be_changed_at_any_time(engine: &Engine) {
+fn what_repeats_are_reported_by_can_be_changed_at_any_time(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[offer("565")], FilterRules::default()));
-    tell(&*store, visit("first", at(0)));
+    store.set_rules(rules(&[offer("565")], FilterRules::default()));
+    receive(&*store, visit("first", at(0)));
     let mut again = by(visit("second", at(1)), "another-9876543210");
-    store.govern(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
-    assert!(!is_hit(&tell(&*store, again.clone()), Filter::Duplicate), "another cookie");
-    store.govern(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Ip)));
+    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    assert!(!is_hit(&receive(&*store, again.clone()), Filter::Duplicate), "another cookie");
+    store.set_rules(rules(&[offer("565")], duplicates(FilterMode::Observe, DuplicateBy::Ip)));
     again.id = click_id("third");
-    assert!(is_hit(&tell(&*store, again), Filter::Duplicate), "the same address");
+    assert!(is_hit(&receive(&*store, again), Filter::Duplicate), "the same address");
 }
 
 fn a_cap_lets_exactly_as_many_clicks_through_as_it_says(engine: &Engine) {
     let rules = rules(&[capped(10)], FilterRules::default());
     let batch = |name: &str| (0..25).map(|n| visit(&format!("{name}{n}"), at(n))).collect::<Vec<Click>>();
     let billable = |receipts: &[ClickReceipt]| {
-        receipts.iter().filter(|receipt| receipt.click.passage.is_billable()).count()
+        receipts.iter().filter(|receipt| receipt.click.context.is_billable()).count()
     };
     let store = engine.open();
-    store.govern(Arc::clone(&rules));
-    let told = at_once(&store, batch("a").into_iter().take(4).collect());
-    assert_eq!(billable(&told), 4);
+    store.set_rules(Arc::clone(&rules));
+    let reported = at_once(&store, batch("a").into_iter().take(4).collect());
+    assert_eq!(billable(&reported), 4);
     drop(store);
     let store = engine.open();
-    store.govern(Arc::clone(&rules));
+    store.set_rules(Arc::clone(&rules));
     assert_eq!(billable(&at_once(&store, batch("b"))), 6);
     drop(store);
     let store = engine.open();
-    store.govern(rules);
-    let told = at_once(&store, batch("c"));
-    assert_eq!(billable(&told), 0);
-    let reason = told[0].click.passage.verdicts[0].hit.as_deref();
+    store.set_rules(rules);
+    let reported = at_once(&store, batch("c"));
+    assert_eq!(billable(&reported), 0);
+    let reason = reported[0].click.context.verdicts[0].hit.as_deref();
     assert_eq!(reason, Some("the offer has had its 10 clicks of this UTC day"));
-    assert!(tell(&*store, on(visit("other", at(0)), "9")).click.passage.is_billable());
+    assert!(receive(&*store, on(visit("other", at(0)), "9")).click.context.is_billable());
 }
 
 fn a_cap_begins_anew_with_every_utc_day(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[capped(1)], FilterRules::default()));
-    let told = |id, time| is_hit(&tell(&*store, visit(id, time)), Filter::Cap);
-    assert!(!told("a", at(DAY - 1)));
-    assert!(told("b", at(DAY - 1)));
-    assert!(!told("c", at(DAY)));
-    assert!(told("d", at(DAY)));
-    assert!(told("e", at(DAY - 1)), "one that was late is of its own day");
+    store.set_rules(rules(&[capped(1)], FilterRules::default()));
+    let reported = |id, time| is_hit(&receive(&*store, visit(id, time)), Filter::Cap);
+    assert!(!reported("a", at(DAY - 1)));
+    assert!(reported("b", at(DAY - 1)));
+    assert!(!reported("c", at(DAY)));
+    assert!(reported("d", at(DAY)));
+    assert!(reported("e", at(DAY - 1)), "one that was late is of its own day");
 }
 
-fn a_click_that_is_told_again_is_not_counted_again(engine: &Engine) {
+fn a_click_that_is_reported_again_is_not_counted_again(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
-    let first = tell(&*store, visit("a", at(0)));
+    store.set_rules(rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Cookie)));
+    let first = receive(&*store, visit("a", at(0)));
     let mut fuller = visit("a", at(5));
     fuller.referrer = Some("https://blog.example/".to_owned());
-    let filled = tell(&*store, fuller);
+    let filled = receive(&*store, fuller);
     assert_eq!(filled.recorded, ClickRecorded::Filled);
-    assert_eq!(filled.click.passage, first.click.passage, "it is no duplicate of itself");
-    assert_eq!(tell(&*store, visit("a", at(6))).recorded, ClickRecorded::Known);
-    assert!(!is_hit(&tell(&*store, visit("b", at(7))), Filter::Cap));
-    assert!(is_hit(&tell(&*store, visit("c", at(8))), Filter::Cap));
+    assert_eq!(filled.click.context, first.click.context, "it is no duplicate of itself");
+    assert_eq!(receive(&*store, visit("a", at(6))).recorded, ClickRecorded::Known);
+    assert!(!is_hit(&receive(&*store, visit("b", at(7))), Filter::Cap));
+    assert!(is_hit(&receive(&*store, visit("c", at(8))), Filter::Cap));
 }
 
 fn what_is_no_visit_counts_for_nothing(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Ip)));
+    store.set_rules(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Ip)));
     for (id, kind) in [("h", ClickKind::Head), ("p", ClickKind::Prefetch), ("v", ClickKind::Preview)] {
         let mut looked = visit(id, at(0));
-        looked.passage.kind = kind;
-        assert!(!tell(&*store, looked).click.passage.is_billable());
+        looked.context.kind = kind;
+        assert!(!receive(&*store, looked).click.context.is_billable());
     }
-    let visited = tell(&*store, visit("a", at(1)));
+    let visited = receive(&*store, visit("a", at(1)));
     assert!(!is_hit(&visited, Filter::Duplicate) && !is_hit(&visited, Filter::Cap));
 }
 
-fn verdicts_are_kept_and_a_second_telling_changes_none(engine: &Engine) {
+fn verdicts_are_kept_and_a_second_report_changes_none(engine: &Engine) {
     let store = engine.open();
     let filters = FilterRules { bot: Some(FilterMode::Enforce), ..FilterRules::default() };
-    store.govern(rules(&[offer("565")], filters));
+    store.set_rules(rules(&[offer("565")], filters));
     let mut bot = visit("a", at(0));
-    bot.passage.agent = Some(Agent {
+    bot.context.agent = Some(Agent {
         device: "bot".to_owned(),
         system: None,
         browser: None,
         bot: Some("Examplebot".to_owned()),
     });
-    let told = tell(&*store, bot);
+    let reported = receive(&*store, bot);
     let verdict = FilterVerdict {
         filter: Filter::Bot,
         mode: FilterMode::Enforce,
         hit: Some("the user agent is of a bot: Examplebot".to_owned()),
     };
-    assert_eq!(told.click.passage.verdicts, std::slice::from_ref(&verdict));
-    store.govern(rules(&[offer("565")], FilterRules::default()));
+    assert_eq!(reported.click.context.verdicts, std::slice::from_ref(&verdict));
+    store.set_rules(rules(&[offer("565")], FilterRules::default()));
     let mut again = visit("a", at(9));
-    again.passage.country = Some("DE".to_owned());
-    assert_eq!(tell(&*store, again).recorded, ClickRecorded::Filled);
+    again.context.country = Some("DE".to_owned());
+    assert_eq!(receive(&*store, again).recorded, ClickRecorded::Filled);
     before_and_after_reopening(engine, store, |store, _| {
         let kept = wait(store.click(&click_id("a"))).unwrap().unwrap();
-        assert_eq!(kept.passage.verdicts, std::slice::from_ref(&verdict));
-        assert_eq!(kept.passage.country.as_deref(), Some("DE"));
+        assert_eq!(kept.context.verdicts, std::slice::from_ref(&verdict));
+        assert_eq!(kept.context.country.as_deref(), Some("DE"));
     });
 }
 
-fn a_click_that_an_own_server_tells_is_not_screened(engine: &Engine) {
+fn a_click_that_an_own_server_reports_is_not_screened(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Cookie)));
+    store.set_rules(rules(&[capped(1)], duplicates(FilterMode::Enforce, DuplicateBy::Cookie)));
     for id in ["a", "b"] {
-        let told = wait(store.record_click(unscreened(visit(id, at(0))))).unwrap();
-        assert_eq!(told.click.passage.verdicts, []);
+        let reported = wait(store.record_click(unscreened(visit(id, at(0))))).unwrap();
+        assert_eq!(reported.click.context.verdicts, []);
     }
-    let third = tell(&*store, visit("c", at(1)));
+    let third = receive(&*store, visit("c", at(1)));
     assert!(is_hit(&third, Filter::Duplicate) && is_hit(&third, Filter::Cap), "yet it counts");
 }
 
 fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine: &Engine) {
     let store = engine.open();
     for (id, time) in [("a", 0), ("b", DAY), ("c", 2 * DAY)] {
-        tell(&*store, visit(id, at(time)));
+        receive(&*store, visit(id, at(time)));
     }
-    tell(&*store, on(visit("elsewhere", at(3 * DAY)), "9"));
+    receive(&*store, on(visit("elsewhere", at(3 * DAY)), "9"));
     before_and_after_reopening(engine, store, |store, reopened| {
         for (model, first) in [(Model::LastTouch, "c"), (Model::FirstTouch, "a")] {
-            store.govern(rules(&[Offer { model, ..offer("565") }], FilterRules::default()));
+            store.set_rules(rules(&[Offer { model, ..offer("565") }], FilterRules::default()));
             let receipt = wait(store.arrive(earned(&format!("{first}-{reopened}"), at(4 * DAY)).arrival()));
             let receipt = receipt.unwrap();
             assert_eq!(receipt.matched, Some(true));
@@ -230,7 +231,7 @@ fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine
             let visitor = VisitorId::parse(VISITOR).unwrap();
             let joined = Attribution::Visitor { visitor, click: click_id(first), model };
             assert_eq!(trace.conversion.attribution, joined);
-            assert_eq!(trace.conversion.placement, visit("a", at(0)).passage.placement);
+            assert_eq!(trace.conversion.campaign_ref, visit("a", at(0)).context.campaign_ref);
             assert_eq!(trace.conversion.considered.len(), 3);
             assert_eq!(trace.conversion.considered[0].why, "it is of the offer 9");
             assert_eq!(trace.click.unwrap().id, click_id(first));
@@ -240,7 +241,7 @@ fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine
 
 fn a_click_and_its_visitors_sale_meet_however_close_they_come(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[offer("565")], FilterRules::default()));
+    store.set_rules(rules(&[offer("565")], FilterRules::default()));
     let recorded = store.record_click(screened(visit("a", at(0))));
     let receipt = store.arrive(earned("t1", at(0)).arrival());
     wait(recorded).unwrap();
@@ -249,9 +250,9 @@ fn a_click_and_its_visitors_sale_meet_however_close_they_come(engine: &Engine) {
 
 fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[capped(1)], FilterRules::default()));
-    tell(&*store, visit("a", at(0)));
-    assert!(tell(&*store, visit("b", at(1))).click.passage.is_blocked());
+    store.set_rules(rules(&[capped(1)], FilterRules::default()));
+    receive(&*store, visit("a", at(0)));
+    assert!(receive(&*store, visit("b", at(1))).click.context.is_blocked());
     let receipt = wait(store.arrive(earned("t1", at(2)).arrival())).unwrap();
     let trace = trace(&*store, &receipt);
     assert_eq!(trace.conversion.attribution.click(), Some(&click_id("a")));
@@ -260,14 +261,14 @@ fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
 
 fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(&[capped(70)], FilterRules::default()));
+    store.set_rules(rules(&[capped(70)], FilterRules::default()));
     for n in 0..200 {
         drop(store.record_click(screened(visit(&format!("c{n}"), at(n)))));
     }
-    tell(&*store, visit("last", at(200)));
+    receive(&*store, visit("last", at(200)));
     // By last touch the first click is as good as none; the 64 that are kept are those that counted last.
     let first_touch = Offer { model: Model::FirstTouch, ..capped(70) };
-    store.govern(rules(&[first_touch], FilterRules::default()));
+    store.set_rules(rules(&[first_touch], FilterRules::default()));
     let receipt = wait(store.arrive(earned("t1", at(DAY)).arrival())).unwrap();
     let joined = trace(&*store, &receipt).conversion.attribution;
     assert_eq!(joined.click(), Some(&click_id("c6")), "64 of the 70 that counted, and no blocked one");
@@ -276,12 +277,12 @@ fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: 
 fn however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch(engine: &Engine) {
     let store = engine.open();
     let first_touch = Offer { model: Model::FirstTouch, ..offer("565") };
-    store.govern(rules(&[first_touch], FilterRules::default()));
-    let told = |id: &str, time| drop(store.record_click(screened(visit(id, time))));
-    told("too-old", at(0));
-    told("first", at(2 * DAY));
+    store.set_rules(rules(&[first_touch], FilterRules::default()));
+    let reported = |id: &str, time| drop(store.record_click(screened(visit(id, time))));
+    reported("too-old", at(0));
+    reported("first", at(2 * DAY));
     for n in 0..100 {
-        told(&format!("c{n}"), at(31 * DAY + n));
+        reported(&format!("c{n}"), at(31 * DAY + n));
     }
     let receipt = wait(store.arrive(earned("t1", at(31 * DAY + HOUR)).arrival())).unwrap();
     let joined = trace(&*store, &receipt).conversion.attribution;
@@ -294,18 +295,18 @@ fn a_commit_that_fails_counts_no_click_and_lists_none() {
         let rules = rules(&[capped(2)], duplicates(FilterMode::Observe, DuplicateBy::Ip));
         let memory = Memory::new();
         let store = Embedded::open(Arc::new(memory.clone())).unwrap();
-        store.govern(Arc::clone(&rules));
-        tell(&store, visit("kept", at(0)));
+        store.set_rules(Arc::clone(&rules));
+        receive(&store, visit("kept", at(0)));
         memory.fail(step, 0, "no space left on device");
         assert!(wait(store.record_click(screened(visit("lost", at(1))))).is_err());
         drop(store);
         let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
-        store.govern(rules);
+        store.set_rules(rules);
         assert_eq!(listed(&store, &ClickFilter::default(), 9), ["kept"]);
-        let next = tell(&store, visit("next", at(2)));
+        let next = receive(&store, visit("next", at(2)));
         assert!(!is_hit(&next, Filter::Cap), "one counted before it");
-        let reason = next.click.passage.verdicts[0].hit.clone().unwrap();
+        let reason = next.click.context.verdicts[0].hit.clone().unwrap();
         assert!(reason.starts_with("the click kept came"), "{reason}");
-        assert!(is_hit(&tell(&store, visit("last", at(3))), Filter::Cap));
+        assert!(is_hit(&receive(&store, visit("last", at(3))), Filter::Cap));
     }
 }

@@ -58,7 +58,7 @@ fn record(store: &dyn Store, name: &str, time: Time) {
     let mut clicked = click(&format!("c-{name}"));
     (clicked.at, clicked.recorded_at) = (time, time);
     wait(store.record_click(unscreened(clicked))).unwrap();
-    let sold = sale(&format!("t-{name}")).click(&format!("c-{name}")).at(time).tell(store);
+    let sold = sale(&format!("t-{name}")).click(&format!("c-{name}")).at(time).receive(store);
     for work in claim(store, "ads", time) {
         wait(store.record(delivered(&work, time))).unwrap();
     }
@@ -152,7 +152,7 @@ fn a_clock_that_was_set_back_deletes_nothing_when_it_returns(engine: &Engine) {
 
 fn holds_and_foreseen_statuses_do_not_end_by_a_clock_that_is_not_believed(engine: &Engine) {
     let store = engine.open();
-    let held = sale("held").click("late").tell(&*store);
+    let held = sale("held").click("late").receive(&*store);
     let clock = Clock::fixed(at(HOUR));
     let mut upkeep = upkeep(&store, &clock);
     ten_seconds(&mut upkeep, &clock, |_| ());
@@ -193,8 +193,8 @@ fn paused_500_days_ahead(engine: &Engine) -> (Arc<dyn Store>, Clock, Upkeep) {
 
 fn a_retry_planned_by_a_clock_that_ran_ahead_is_due_when_the_clock_is_right_again(engine: &Engine) {
     let store = engine.open();
-    sale("first").forward().at(at(500 * DAY)).tell(&*store);
-    sale("retried").forward().at(at(0)).tell(&*store);
+    sale("first").forward().at(at(500 * DAY)).receive(&*store);
+    sale("retried").forward().at(at(0)).receive(&*store);
     let is_retried = |work: &Claimed| work.conversion.transaction_id.as_deref() == Some("retried");
     let (retried, others): (Vec<_>, Vec<_>) = claim(&*store, "ads", at(0)).into_iter().partition(is_retried);
     wait(store.release(others.into_iter().map(|work| work.id).collect())).unwrap();

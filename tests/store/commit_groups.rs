@@ -68,16 +68,16 @@ impl Gated {
         Gated { memory, reached, pass, groups, store }
     }
 
-    /// Runs `tell` while a commit is held back, lets it and one more pass, and gives what `tell` gave.
-    fn one_group<T>(&self, tell: impl FnOnce(&dyn Store) -> T) -> T {
+    /// Runs `report` while a commit is held back, lets it and one more pass, and gives what `report` gave.
+    fn one_group<T>(&self, receive: impl FnOnce(&dyn Store) -> T) -> T {
         let first = self.store.probe();
         self.reached.recv().unwrap();
-        let told = tell(&*self.store);
+        let reported = receive(&*self.store);
         self.pass.send(()).unwrap();
         wait(first).unwrap();
         self.reached.recv().unwrap();
         self.pass.send(()).unwrap();
-        told
+        reported
     }
 }
 
@@ -85,7 +85,7 @@ impl Gated {
 fn repeats_within_one_group_are_duplicates() {
     let gated = Gated::open();
     let store = Arc::clone(&gated.store);
-    store.govern(sale("any").forward().rules());
+    store.set_rules(sale("any").forward().rules());
     gated.one_group(|_| {
         for _ in 0..63 {
             drop(store.arrive(sale("t1").forward().arrival()));
@@ -98,7 +98,7 @@ fn repeats_within_one_group_are_duplicates() {
     wait(store.probe()).unwrap();
     assert_eq!(gated.groups.lock()[1], 64);
     let postbacks = wait(store.postbacks(Default::default(), first_page(100))).unwrap().items;
-    let count = |word: &str| postbacks.iter().filter(|postback| postback.verdict.word() == word).count();
+    let count = |word: &str| postbacks.iter().filter(|postback| postback.verdict.as_str() == word).count();
     assert_eq!((count("accepted"), count("duplicate"), count("updated")), (1, 62, 1));
     let work = claim(&*store, "ads", at(0));
     assert_eq!(work.len(), 1);
@@ -177,7 +177,7 @@ fn a_click_with_very_many_sales_waiting_frees_the_rest_after_a_power_cut_in_betw
 fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
     let gated = Gated::open();
     let store = Arc::clone(&gated.store);
-    store.govern(sale("any").forward().rules());
+    store.set_rules(sale("any").forward().rules());
     gated.one_group(|_| {
         for n in 0..3500 {
             drop(store.arrive(sale(&format!("t{n}")).forward().arrival()));
@@ -188,15 +188,15 @@ fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
     // A purge that finds nothing writes nothing; what is queued behind it does not wait for the long one.
     let purged = store.purge(never());
     let meanwhile = sale("meanwhile").to(&["other"]);
-    store.govern(meanwhile.rules());
-    let told = store.arrive(meanwhile.arrival());
+    store.set_rules(meanwhile.rules());
+    let reported = store.arrive(meanwhile.arrival());
     for _ in 0..2 {
         gated.pass.send(()).unwrap();
         gated.reached.recv().unwrap();
     }
     // The third step is held back now, so the second group has been answered.
     assert!(is_done(purged));
-    assert!(is_done(told), "it waits for the end of the long command");
+    assert!(is_done(reported), "it waits for the end of the long command");
     for _ in 0..2 {
         gated.pass.send(()).unwrap();
     }
@@ -215,13 +215,13 @@ fn pairs_meet(store: Arc<dyn Store>, pairs: usize) {
         for pair in 0..pairs {
             let (sales, clicks) = (Arc::clone(&store), Arc::clone(&store));
             let name = format!("c{pair}");
-            let told = sale(&format!("t{pair}")).click(&name);
+            let reported = sale(&format!("t{pair}")).click(&name);
             if pair % 2 == 0 {
-                tasks.spawn(async move { sales.arrive(told.arrival()).await.map(drop) });
+                tasks.spawn(async move { sales.arrive(reported.arrival()).await.map(drop) });
                 tasks.spawn(async move { clicks.record_click(unscreened(click(&name))).await.map(drop) });
             } else {
                 tasks.spawn(async move { clicks.record_click(unscreened(click(&name))).await.map(drop) });
-                tasks.spawn(async move { sales.arrive(told.arrival()).await.map(drop) });
+                tasks.spawn(async move { sales.arrive(reported.arrival()).await.map(drop) });
             }
         }
         while let Some(done) = tasks.join_next().await {
@@ -258,7 +258,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
     let settings = Settings { watch: Some(watch), ..Settings::default() };
     let store = Embedded::open_sled_with(&folder.path().join("data"), settings).unwrap();
     assert_eq!(wait(store.expire_holds(at(DAY), 9)).unwrap(), 0);
-    sale("t1").tell(&store);
+    sale("t1").receive(&store);
     assert_eq!(wait(store.purge(never())).unwrap().records, 0);
     wait(store.close()).unwrap();
     let reports = reports.lock();

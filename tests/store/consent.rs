@@ -11,7 +11,7 @@ use postbridge::domain::time::Time;
 use postbridge::store::consent::ConsentArrival;
 use postbridge::store::{PurgeBefore, Receipt, Store};
 
-use crate::support::click_fixture::{VISITOR, by, tell, visit};
+use crate::support::click_fixture::{VISITOR, by, receive, visit};
 use crate::support::store_fixture::*;
 
 conformance! {
@@ -44,7 +44,7 @@ fn say(store: &dyn Store, arrival: ConsentArrival) {
 
 fn of_click(store: &dyn Store, id: &str) -> Option<bool> {
     let click = wait(store.click(&click_id(id))).unwrap().unwrap();
-    click.passage.consent.answers().ad_user_data
+    click.context.consent.answers().ad_user_data
 }
 
 /// A sale to an ad platform.
@@ -65,42 +65,42 @@ fn code(store: &dyn Store, receipt: &Receipt) -> Option<SkipCode> {
 fn an_answer_counts_for_every_click_of_its_visitor_also_for_later_ones(engine: &Engine) {
     let store = engine.open();
     for id in ["one", "two"] {
-        tell(&*store, visit(id, at(0)));
+        receive(&*store, visit(id, at(0)));
     }
-    tell(&*store, by(visit("foreign", at(0)), "visitor-another-01234"));
+    receive(&*store, by(visit("foreign", at(0)), "visitor-another-01234"));
     say(&*store, answer("two", None, false, at(10)));
-    tell(&*store, visit("three", at(20)));
+    receive(&*store, visit("three", at(20)));
     before_and_after_reopening(engine, store, |store, again| {
         assert_eq!(
             ["one", "two", "three", "foreign"].map(|id| of_click(store, id)),
             [Some(false), Some(false), Some(false), None]
         );
         let listed = wait(store.clicks(Default::default(), first_page(10))).unwrap().items;
-        let refused = |click: &&Arc<Click>| click.passage.consent.answers().refuses_data();
+        let refused = |click: &&Arc<Click>| click.context.consent.answers().refuses_data();
         assert_eq!(listed.iter().filter(refused).count(), 3);
         for id in ["one", "two", "three"] {
-            let receipt = personal(&format!("{id}-{again}"), id).at(at(30)).tell(store);
+            let receipt = personal(&format!("{id}-{again}"), id).at(at(30)).receive(store);
             assert_eq!(code(store, &receipt), Some(SkipCode::ConsentDenied), "{id}");
         }
-        let receipt = personal(&format!("foreign-{again}"), "foreign").at(at(30)).tell(store);
-        assert_eq!(states(store, &receipt)[0].word(), "waiting");
+        let receipt = personal(&format!("foreign-{again}"), "foreign").at(at(30)).receive(store);
+        assert_eq!(states(store, &receipt)[0].as_str(), "waiting");
     });
 }
 
 fn an_answer_counts_for_more_clicks_than_are_kept_of_a_visitor_by_their_ids(engine: &Engine) {
     let store = engine.open();
     for number in 0..80 {
-        tell(&*store, visit(&format!("c{number}"), at(number)));
+        receive(&*store, visit(&format!("c{number}"), at(number)));
     }
     say(&*store, answer("c79", Some(VISITOR), false, at(100)));
     assert_eq!(of_click(&*store, "c0"), Some(false));
-    let receipt = personal("first", "c0").at(at(110)).tell(&*store);
+    let receipt = personal("first", "c0").at(at(110)).receive(&*store);
     assert_eq!(code(&*store, &receipt), Some(SkipCode::ConsentDenied));
 }
 
 fn an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts(engine: &Engine) {
     let store = engine.open();
-    tell(&*store, visit("one", at(0)));
+    receive(&*store, visit("one", at(0)));
     say(&*store, answer("one", Some(VISITOR), false, at(50)));
     let late = ConsentArrival { received_at: at(90), ..answer("one", Some(VISITOR), true, at(40)) };
     say(&*store, late);
@@ -114,9 +114,9 @@ fn an_older_yes_that_is_received_late_changes_nothing_and_a_newer_one_counts(eng
 
 fn a_click_without_a_visitor_keeps_its_own_answer(engine: &Engine) {
     let store = engine.open();
-    wait(store.record_click(unscreened(click("told")))).unwrap();
-    say(&*store, answer("told", None, false, at(10)));
-    before_and_after_reopening(engine, store, |store, _| assert_eq!(of_click(store, "told"), Some(false)));
+    wait(store.record_click(unscreened(click("named")))).unwrap();
+    say(&*store, answer("named", None, false, at(10)));
+    before_and_after_reopening(engine, store, |store, _| assert_eq!(of_click(store, "named"), Some(false)));
 }
 
 fn an_answer_ahead_of_its_click_waits_for_it(engine: &Engine) {
@@ -128,9 +128,9 @@ fn an_answer_ahead_of_its_click_waits_for_it(engine: &Engine) {
             return;
         }
         let mut late = visit("late", at(0));
-        late.passage.origin = Origin::Tag;
-        late.passage.consent = Consent { ad_user_data: Some(true), ad_personalization: None }.said_at(at(5));
-        tell(store, late);
+        late.context.origin = Origin::Tag;
+        late.context.consent = Consent { ad_user_data: Some(true), ad_personalization: None }.said_at(at(5));
+        receive(store, late);
         assert_eq!(of_click(store, "late"), Some(false), "the later answer counts, though received first");
     });
 }
@@ -141,20 +141,20 @@ fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(engine
     let said =
         |granted, time| Consent { ad_user_data: Some(granted), ad_personalization: None }.said_at(time);
     let of_tag = |mut click: Click| {
-        click.passage.origin = Origin::Tag;
+        click.context.origin = Origin::Tag;
         click
     };
     // Ahead of its click, from a browser that was not known then.
-    tell(&*store, visit("before", at(0)));
+    receive(&*store, visit("before", at(0)));
     say(&*store, answer("ahead", None, false, at(10)));
-    tell(&*store, of_tag(visit("ahead", at(11))));
-    tell(&*store, visit("after", at(12)));
+    receive(&*store, of_tag(visit("ahead", at(11))));
+    receive(&*store, visit("after", at(12)));
     // With the click itself, or with a report that fills a known one, as an own server sends it.
-    tell(&*store, by(visit("plain", at(0)), SECOND));
-    tell(&*store, by(visit("filled", at(0)), SECOND));
+    receive(&*store, by(visit("plain", at(0)), SECOND));
+    receive(&*store, by(visit("filled", at(0)), SECOND));
     let mut filling = visit("filled", at(20));
-    (filling.passage.visitor, filling.passage.consent) = (None, said(false, at(20)));
-    tell(&*store, of_tag(filling));
+    (filling.context.visitor, filling.context.consent) = (None, said(false, at(20)));
+    receive(&*store, of_tag(filling));
     before_and_after_reopening(engine, store, |store, _| {
         for id in ["before", "ahead", "after", "plain", "filled"] {
             assert_eq!(of_click(store, id), Some(false), "{id}");
@@ -162,8 +162,8 @@ fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(engine
     });
     let store = engine.open();
     let mut agreed = of_tag(by(visit("agreed", at(30)), SECOND));
-    agreed.passage.consent = said(true, at(30));
-    tell(&*store, agreed);
+    agreed.context.consent = said(true, at(30));
+    receive(&*store, agreed);
     assert_eq!(["plain", "filled"].map(|id| of_click(&*store, id)), [Some(true), Some(true)]);
 }
 
@@ -175,8 +175,8 @@ fn answers_ahead_of_clicks_that_never_come_are_purged(engine: &Engine) {
     purge_all(&*store, before);
     for id in ["old", "new"] {
         let mut late = by(visit(id, at(2 * DAY)), &format!("visitor-{id:0>12}"));
-        late.passage.origin = Origin::Tag;
-        tell(&*store, late);
+        late.context.origin = Origin::Tag;
+        receive(&*store, late);
     }
     assert_eq!(["old", "new"].map(|id| of_click(&*store, id)), [None, Some(false)]);
 }
@@ -184,9 +184,9 @@ fn answers_ahead_of_clicks_that_never_come_are_purged(engine: &Engine) {
 fn a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant(engine: &Engine) {
     const OTHER: &str = "visitor-another-01234";
     let store = engine.open();
-    tell(&*store, visit("one", at(0)));
-    tell(&*store, visit("two", at(0)));
-    tell(&*store, by(visit("own", at(0)), OTHER));
+    receive(&*store, visit("one", at(0)));
+    receive(&*store, visit("two", at(0)));
+    receive(&*store, by(visit("own", at(0)), OTHER));
     say(&*store, answer("one", Some(OTHER), true, at(10)));
     assert_eq!(of_click(&*store, "one"), None);
     assert_eq!(of_click(&*store, "own"), Some(true), "for its own clicks it may");
@@ -196,10 +196,10 @@ fn a_browser_that_is_known_as_another_may_refuse_for_a_click_and_not_grant(engin
 
 fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
     let store = engine.open();
-    tell(&*store, visit("one", at(0)));
-    let waiting = personal("waiting", "one").at(at(1)).tell(&*store);
-    let dying = personal("dead", "one").at(at(2)).tell(&*store);
-    let held = personal("held", "to-come").at(at(3)).tell(&*store);
+    receive(&*store, visit("one", at(0)));
+    let waiting = personal("waiting", "one").at(at(1)).receive(&*store);
+    let dying = personal("dead", "one").at(at(2)).receive(&*store);
+    let held = personal("held", "to-come").at(at(3)).receive(&*store);
     let work = claim(&*store, "ads", at(5));
     let of = |receipt: &Receipt| {
         let id = conversion_of(&receipt.verdict);
@@ -210,23 +210,23 @@ fn what_waits_or_is_dead_or_changes_meets_the_latest_answer(engine: &Engine) {
     say(&*store, answer("one", Some(VISITOR), false, at(10)));
     wait(store.retry(delivery_id(&dying, "ads"), at(20), None)).unwrap().unwrap();
     let work = claim(&*store, "ads", at(30));
-    assert_eq!(work.len(), 2, "what waits is judged when it is sent");
+    assert_eq!(work.len(), 2, "what waits is decided when it is sent");
     for work in &work {
         assert!(work.conversion.consent_with(work.click.as_deref()).refuses_data());
     }
-    tell(&*store, visit("to-come", at(40)));
+    receive(&*store, visit("to-come", at(40)));
     assert_eq!(code(&*store, &held), Some(SkipCode::ConsentDenied), "what was held is not freed");
-    let changed = personal("held", "to-come").value("9.00").at(at(50)).tell(&*store);
+    let changed = personal("held", "to-come").value("9.00").at(at(50)).receive(&*store);
     assert_eq!(states(&*store, &changed).len(), 1, "a change plans nothing either");
     say(&*store, answer("one", Some(VISITOR), true, at(60)));
-    let changed = personal("held", "to-come").value("11.00").at(at(70)).tell(&*store);
-    let words: Vec<&str> = states(&*store, &changed).iter().map(DeliveryState::word).collect();
+    let changed = personal("held", "to-come").value("11.00").at(at(70)).receive(&*store);
+    let words: Vec<&str> = states(&*store, &changed).iter().map(DeliveryState::as_str).collect();
     assert_eq!(words, ["skipped", "waiting"], "a later yes counts");
 }
 
 fn an_answer_and_a_sale_meet_however_close_they_come(engine: &Engine) {
     let store = engine.open();
-    store.govern(personal("any", "any").rules());
+    store.set_rules(personal("any", "any").rules());
     let receipts = wait(async {
         let mut all = Vec::new();
         for number in 0..32 {
@@ -250,7 +250,7 @@ fn what_an_advertiser_reports_is_listed_as_not_routed(engine: &Engine) {
     let store = engine.open();
     let mut reported = sale("reported").to(&["ads", "more"]);
     reported.draft.source = postbridge::domain::ids::SourceId::parse("cake-api").unwrap();
-    let receipt = reported.tell(&*store);
+    let receipt = reported.receive(&*store);
     before_and_after_reopening(engine, store, |store, _| {
         let trace = trace(store, &receipt);
         let names: Vec<&str> = trace.conversion.not_routed.iter().map(|id| id.as_str()).collect();

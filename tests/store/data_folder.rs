@@ -62,7 +62,7 @@ fn a_broken_snapshot_is_set_aside_and_nothing_is_lost() {
     let data = folder.path().join("data");
     for n in 0..3 {
         let store = Embedded::open_sled(&data).unwrap();
-        sale(&format!("t{n}")).tell(&store);
+        sale(&format!("t{n}")).receive(&store);
     }
     let is_snapshot = |name: &str| name.starts_with("snap.");
     let names = || -> Vec<String> {
@@ -84,7 +84,7 @@ fn a_data_file_that_is_no_database_gives_an_error_and_not_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let store = Embedded::open_sled(&data).unwrap();
-    sale("t1").tell(&store);
+    sale("t1").receive(&store);
     drop(store);
     std::fs::write(data.join("conf"), b"segment_size: none").unwrap();
     std::fs::write(data.join("snap.0000000000000001"), b"no snapshot either").unwrap();
@@ -146,15 +146,15 @@ fn however_large_the_records_no_value_is_above_the_limit() {
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
     let many: Vec<String> = (0..40).map(|n| format!("destination-{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    store.govern(sale("any").forward().to(&many).rules());
-    let told: Vec<_> = (0..64usize)
+    store.set_rules(sale("any").forward().to(&many).rules());
+    let reported: Vec<_> = (0..64usize)
         .map(|n| {
-            let mut told = sale(&format!("t{n}")).body(n * 3000);
-            told.draft.params.push(("long".to_owned(), "y".repeat(n * 400)));
-            store.arrive(told.arrival())
+            let mut reported = sale(&format!("t{n}")).body(n * 3000);
+            reported.draft.params.push(("long".to_owned(), "y".repeat(n * 400)));
+            store.arrive(reported.arrival())
         })
         .collect();
-    for receipt in told {
+    for receipt in reported {
         wait(receipt).unwrap();
     }
     for work in claim(&store, "destination-7", at(0)) {
@@ -170,9 +170,9 @@ fn purging_leaves_no_key_of_what_it_removed() {
     let memory = Memory::new();
     let store = Embedded::open(Arc::new(memory.clone())).unwrap();
     for n in 0..40 {
-        sale(&format!("t{n}")).forward().body(n * 1000).tell(&store);
+        sale(&format!("t{n}")).forward().body(n * 1000).receive(&store);
     }
-    sale("t7").forward().value("8").tell(&store);
+    sale("t7").forward().value("8").receive(&store);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     for work in claim(&store, "ads", at(0)) {
         let mut outcome = failed(&work, at(1), at(2));

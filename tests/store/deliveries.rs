@@ -1,6 +1,6 @@
 //! The store's guarantees about deliveries, leases and attempts, for every implementation.
 
-use postbridge::domain::delivery::{DeliveryState, Judgement, SkipCode};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
 use postbridge::domain::routing::{NO_CLICK, refused};
 use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt};
 
@@ -9,7 +9,7 @@ use crate::support::store_fixture::*;
 conformance! {
     a_hold_that_ends_is_skipped_and_can_be_retried,
     expiring_stops_at_its_limit,
-    a_claimed_delivery_goes_to_nobody_else_until_it_is_released,
+    a_claimed_delivery_goes_to_no_one_else_until_it_is_released,
     leases_end_with_the_process,
     due_work_comes_oldest_first_and_retries_apart,
     a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next,
@@ -24,7 +24,7 @@ conformance! {
 
 fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
     let store = engine.open();
-    let held = sale("t1").click("c1").tell(&*store);
+    let held = sale("t1").click("c1").receive(&*store);
     assert_eq!(wait(store.expire_holds(at(72 * HOUR - 1), 10)).unwrap(), 0);
     drop(store);
     let store = engine.open();
@@ -43,15 +43,15 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
 fn expiring_stops_at_its_limit(engine: &Engine) {
     let store = engine.open();
     for n in 0..5 {
-        sale(&format!("t{n}")).tell(&*store);
+        sale(&format!("t{n}")).receive(&*store);
     }
     let expire = |limit| wait(store.expire_holds(at(100 * HOUR), limit)).unwrap();
     assert_eq!((expire(2), expire(2), expire(2), expire(2)), (2, 2, 1, 0));
 }
 
-fn a_claimed_delivery_goes_to_nobody_else_until_it_is_released(engine: &Engine) {
+fn a_claimed_delivery_goes_to_no_one_else_until_it_is_released(engine: &Engine) {
     let store = engine.open();
-    sale("t1").forward().tell(&*store);
+    sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0));
     assert_eq!(work.len(), 1);
     assert_eq!(claim(&*store, "ads", at(DAY)).len(), 0);
@@ -68,7 +68,7 @@ fn a_claimed_delivery_goes_to_nobody_else_until_it_is_released(engine: &Engine) 
 
 fn leases_end_with_the_process(engine: &Engine) {
     let store = engine.open();
-    sale("t1").forward().tell(&*store);
+    sale("t1").forward().receive(&*store);
     assert_eq!(claim(&*store, "ads", at(0)).len(), 1);
     drop(store);
     assert_eq!(claim(&*engine.open(), "ads", at(0)).len(), 1);
@@ -77,7 +77,7 @@ fn leases_end_with_the_process(engine: &Engine) {
 fn due_work_comes_oldest_first_and_retries_apart(engine: &Engine) {
     let store = engine.open();
     for (name, time) in [("t3", 30), ("t1", 10), ("t4", 40), ("t2", 20)] {
-        sale(name).forward().at(at(time)).tell(&*store);
+        sale(name).forward().at(at(time)).receive(&*store);
     }
     let name = |work: &[Claimed]| -> Vec<String> {
         work.iter().filter_map(|work| work.conversion.transaction_id.clone()).collect()
@@ -94,7 +94,7 @@ fn due_work_comes_oldest_first_and_retries_apart(engine: &Engine) {
 fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &Engine) {
     let store = engine.open();
     for n in 0..5 {
-        sale(&format!("t{n}")).forward().tell(&*store);
+        sale(&format!("t{n}")).forward().receive(&*store);
     }
     let ask = |fresh, retries, now| {
         let request = ClaimRequest { destination: destination("ads"), now, fresh, retries, due_from: None };
@@ -116,7 +116,7 @@ fn a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next(engine: &En
 fn a_queue_can_be_gone_through_by_due_time(engine: &Engine) {
     let store = engine.open();
     for n in 0..6 {
-        sale(&format!("t{n}")).forward().at(at(n * 10)).tell(&*store);
+        sale(&format!("t{n}")).forward().at(at(n * 10)).receive(&*store);
     }
     let dead_one = claim_some(&*store, "ads", at(0), 1, 0).remove(0);
     wait(store.record(dead(&dead_one, at(1)))).unwrap();
@@ -139,8 +139,8 @@ fn a_queue_can_be_gone_through_by_due_time(engine: &Engine) {
 
 fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) {
     let store = engine.open();
-    sale("t1").forward().tell(&*store);
-    sale("t2").forward().tell(&*store);
+    sale("t1").forward().receive(&*store);
+    sale("t2").forward().receive(&*store);
     for work in claim(&*store, "ads", at(0)) {
         let due = if work.conversion.transaction_id.as_deref() == Some("t1") { DAY } else { HOUR };
         wait(store.record(failed(&work, at(1), at(due)))).unwrap();
@@ -154,7 +154,7 @@ fn the_oldest_waiting_delivery_can_be_claimed_before_it_is_due(engine: &Engine) 
 
 fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
     let store = engine.open();
-    let receipts: Vec<Receipt> = (0..20).map(|n| sale(&format!("t{n}")).forward().tell(&*store)).collect();
+    let receipts: Vec<Receipt> = (0..20).map(|n| sale(&format!("t{n}")).forward().receive(&*store)).collect();
     for round in 0..4i64 {
         for work in claim(&*store, "ads", at(1000 * round)) {
             let mut outcome = failed(&work, at(1000 * round), at(1000 * (round + 1)));
@@ -180,20 +180,20 @@ fn attempts_are_kept_in_order_with_what_was_sent_and_answered(engine: &Engine) {
             assert!(body.starts_with(&format!("{id}: {round} ")), "{body}");
         }
         assert_eq!(attempts.len(), 5);
-        assert_eq!(attempts[4].judgement, Judgement::Delivered { warnings: vec![] });
+        assert_eq!(attempts[4].verdict, ReplyVerdict::Delivered { warnings: vec![] });
     }
 }
 
 fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
     let store = engine.open();
-    sale("t1").forward().tell(&*store);
+    sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
     let parked = Outcome {
         id: work.id.clone(),
-        attempt: attempt(at(1), "body", Judgement::Park { reason: "token".to_owned() }),
+        attempt: attempt(at(1), "body", ReplyVerdict::Park { reason: "token".to_owned() }),
         state: work.delivery.state.clone(),
         attempts: 0,
-        knew: knew(&work),
+        observed: observed(&work),
     };
     wait(store.record(parked)).unwrap();
     let again = claim_some(&*store, "ads", at(2), 1, 0);
@@ -203,8 +203,8 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
 
 fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engine) {
     let store = engine.open();
-    let held = sale("held").to(&["ads", "other"]).tell(&*store);
-    let waits = sale("waits").forward().to(&["ads", "other"]).tell(&*store);
+    let held = sale("held").to(&["ads", "other"]).receive(&*store);
+    let waits = sale("waits").forward().to(&["ads", "other"]).receive(&*store);
     let many: Vec<_> = (0..1500).map(|n| store.arrive(sale(&format!("t{n}")).forward().arrival())).collect();
     for receipt in many {
         wait(receipt).unwrap();
@@ -223,17 +223,17 @@ fn withdrawing_a_destination_skips_what_waits_and_what_is_held(engine: &Engine) 
 fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
     let store = engine.open();
     let bell = store.wakeup(&destination("ads"));
-    sale("t1").to(&["other"]).forward().tell(&*store);
-    sale("t2").tell(&*store);
+    sale("t1").to(&["other"]).forward().receive(&*store);
+    sale("t2").receive(&*store);
     let rung = |bell: &tokio::sync::Notify| {
         let mut future = std::pin::pin!(bell.notified());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         std::future::Future::poll(future.as_mut(), &mut context).is_ready()
     };
     assert!(!rung(&bell), "other work, or held");
-    sale("t3").forward().tell(&*store);
+    sale("t3").forward().receive(&*store);
     assert!(rung(&bell));
-    sale("t4").click("c1").tell(&*store);
+    sale("t4").click("c1").receive(&*store);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert!(rung(&bell), "freed by its click");
     let work = claim(&*store, "ads", at(0)).remove(0);
@@ -246,9 +246,9 @@ fn a_wakeup_rings_when_work_arrives(engine: &Engine) {
 fn the_backlog_counts_held_waiting_and_due(engine: &Engine) {
     let store = engine.open();
     for n in 0..6i64 {
-        sale(&format!("t{n}")).forward().at(at(n * 10)).tell(&*store);
+        sale(&format!("t{n}")).forward().at(at(n * 10)).receive(&*store);
     }
-    sale("held").tell(&*store);
+    sale("held").receive(&*store);
     before_and_after_reopening(engine, store, |store, reopened| {
         let counted = |now| {
             let backlog = backlog(store, "ads", now).unwrap();
@@ -265,7 +265,7 @@ fn the_backlog_counts_held_waiting_and_due(engine: &Engine) {
             wait(store.record(failed(&work[1], at(101), at(500)))).unwrap();
             assert_eq!(counted(at(100)), (1, 5, 4, Some(at(20))));
             assert_eq!(counted(at(500)), (1, 5, 5, Some(at(20))));
-            sale("late").forward().at(at(15)).tell(store);
+            sale("late").forward().at(at(15)).receive(store);
             assert_eq!(counted(at(100)), (1, 6, 5, Some(at(15))));
         }
     });

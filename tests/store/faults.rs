@@ -15,11 +15,11 @@ use crate::support::store_fixture::*;
 
 const FULL: &str = "No space left on device (os error 28)";
 
-/// A store with one acknowledged sale, whose next passage of `at` fails.
+/// A store with one acknowledged sale, whose next context of `at` fails.
 fn about_to_fail(at: FaultAt) -> (Memory, Embedded) {
     let memory = Memory::new();
     let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
-    assert!(matches!(sale("acknowledged").forward().tell(&store).verdict, Verdict::Accepted { .. }));
+    assert!(matches!(sale("acknowledged").forward().receive(&store).verdict, Verdict::Accepted { .. }));
     memory.fail(at, 0, FULL);
     (memory, store)
 }
@@ -35,16 +35,16 @@ fn is_broken<T: std::fmt::Debug>(done: Result<T, StoreError>) {
 fn a_commit_that_fails_acknowledges_nothing_and_leaves_nothing_behind() {
     for step in [FaultAt::BeforeWrite, FaultAt::BeforeSync] {
         let (memory, store) = about_to_fail(step);
-        let (sale_told, click_told) =
+        let (sale_reported, click_reported) =
             (store.arrive(sale("lost").forward().arrival()), store.record_click(unscreened(click("lost"))));
-        is_broken(wait(sale_told));
-        is_broken(wait(click_told));
+        is_broken(wait(sale_reported));
+        is_broken(wait(click_reported));
         drop(store);
         let store = governed(Embedded::open(Arc::new(memory.after_power_cut())).unwrap());
         assert_eq!(transactions(&store, ConversionFilter::default()), ["acknowledged"], "{step:?}");
         assert_eq!(wait(store.click(&click_id("lost"))).unwrap(), None);
         assert_eq!(claim(&store, "ads", at(0)).len(), 1);
-        assert!(matches!(sale("lost").tell(&store).verdict, Verdict::Accepted { .. }));
+        assert!(matches!(sale("lost").receive(&store).verdict, Verdict::Accepted { .. }));
     }
 }
 
@@ -113,11 +113,11 @@ fn is_corrupt<T: std::fmt::Debug>(done: Result<T, StoreError>) -> StoreError {
 }
 
 /// A store in which the first of three sales is damaged on disk.
-fn with_a_damaged_sale(tell: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
+fn with_a_damaged_sale(receive: impl Fn(&str) -> Sale) -> (Memory, Embedded) {
     let memory = Memory::new();
     let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
     for name in ["damaged", "second", "third"] {
-        tell(name).tell(&store);
+        receive(name).receive(&store);
     }
     drop(store);
     damage(&memory, 1);
@@ -150,7 +150,7 @@ fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
 fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
     let error = is_corrupt(wait(store.arrive(sale("damaged").value("8").arrival())));
-    assert!(matches!(sale("second").tell(&store).verdict, Verdict::Duplicate { .. }));
+    assert!(matches!(sale("second").receive(&store).verdict, Verdict::Duplicate { .. }));
     let health = Health::default();
     health.store_failed(&error);
     let clock = postbridge::clock::Clock::fixed(at(0));
@@ -232,7 +232,7 @@ fn purging_leaves_no_attempt_behind_where_conversions_of_many_blocks_share_a_rec
     let memory = Memory::new();
     let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
     for n in 0..20 {
-        sale(&format!("t{n}")).forward().tell(&store);
+        sale(&format!("t{n}")).forward().receive(&store);
     }
     let done: Vec<_> =
         claim(&store, "ads", at(0)).iter().map(|work| store.record(delivered(work, at(1)))).collect();
@@ -264,7 +264,7 @@ fn dead_letters_are_listed_without_what_is_damaged() {
     let memory = Memory::new();
     let store = governed(Embedded::open(Arc::new(memory.clone())).unwrap());
     for name in ["damaged", "second", "third"] {
-        sale(name).forward().tell(&store);
+        sale(name).forward().receive(&store);
         let work = claim(&store, "ads", at(0)).remove(0);
         wait(store.record(dead(&work, at(1)))).unwrap();
     }

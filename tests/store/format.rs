@@ -4,20 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage, Trait, Traits};
+use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, Origin, Trait, Traits};
 use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::{Cause, Role};
-use postbridge::domain::delivery::{DeliveryState, Judgement};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode};
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
 use postbridge::domain::offer::Model;
-use postbridge::domain::offer::{Caps, Disposition, Offer, Payout, PayoutFrom, Placement};
+use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, Payout, PayoutFrom};
 use postbridge::domain::omission::{Omission, OmissionReason, Omissions};
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{NO_CLICK, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
@@ -25,8 +25,8 @@ use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;
 use postbridge::store::report::ReportQuery;
 use postbridge::store::{
-    Again, ClickArrival, ClickFilter, ConversionRef, Finding, PostbackFilter, PurgeBefore, Screening, Store,
-    SuppressionOrder,
+    ClickArrival, ClickFilter, ConversionRef, Finding, PostbackFilter, PurgeBefore, Reprocess, Screening,
+    Store, SuppressionOrder,
 };
 
 use crate::support::offer_fixture::offer;
@@ -56,13 +56,13 @@ fn copy(from: &Path, to: &Path) {
 fn fill(store: &dyn Store) {
     // Postback 1 is purged, 2 is stripped of its raw bytes.
     wait(store.arrive(quarantined("purged", at(-20 * DAY)))).unwrap();
-    sale("stripped").at(at(-20 * DAY)).forward().tell(store);
+    sale("stripped").at(at(-20 * DAY)).forward().receive(store);
     let before = PurgeBefore { postbacks: at(-10 * DAY), conversions: at(-10 * DAY), clicks: at(-10 * DAY) };
     purge_all(store, before);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     // 3: matched and delivered at the second attempt. 4: matched by its click, later.
-    sale("delivered").click("c1").tell(store);
-    let held = sale("held").click("c%32 ").value("0.10").tell(store);
+    sale("delivered").click("c1").receive(store);
+    let held = sale("held").click("c%32 ").value("0.10").receive(store);
     assert_eq!(held.matched, Some(false));
     wait(store.record_click(unscreened(click("c2")))).unwrap();
     for work in claim_some(store, "ads", at(1), 2, 0).into_iter().skip(1) {
@@ -71,21 +71,21 @@ fn fill(store: &dyn Store) {
         wait(store.record(delivered(&work, at(4)))).unwrap();
     }
     // 5 and 6: changed. 7: dead. 8: dropped. 9: quarantined, 10: refused, 11: mapped again, 12: repeated.
-    sale("changed").status(Status::Pending).tell(store);
-    sale("changed").status(Status::Rejected).at(at(5)).tell(store);
-    sale("dead").forward().to(&["other"]).body(9000).tell(store);
+    sale("changed").status(Status::Pending).receive(store);
+    sale("changed").status(Status::Rejected).at(at(5)).receive(store);
+    sale("dead").forward().to(&["other"]).body(9000).receive(store);
     let work = claim(store, "other", at(6)).remove(0);
     wait(store.record(dead(&work, at(7)))).unwrap();
-    sale("dropped").unmatched(Unmatched::Drop).tell(store);
+    sale("dropped").unmatched(Unmatched::Drop).receive(store);
     wait(store.arrive(quarantined("no price", at(8)))).unwrap();
     let mut refused = quarantined("", at(8));
     let Finding::Quarantined(fault) = refused.finding else { unreachable!() };
     refused.finding = Finding::Refused(fault);
     wait(store.arrive(refused)).unwrap();
     let mut again = sale("again").arrival();
-    again.again = Some(Again { of: Seq::new(9).unwrap(), now: at(0) });
+    again.again = Some(Reprocess { of: Seq::new(9).unwrap(), now: at(0) });
     wait(store.arrive(again)).unwrap();
-    sale("again").tell(store);
+    sale("again").receive(store);
 }
 
 fn check(store: &dyn Store) {
@@ -104,8 +104,8 @@ fn check(store: &dyn Store) {
     assert_eq!(delivery.state, DeliveryState::Delivered { at: at(4) });
     assert_eq!(delivery.attempts, 2);
     assert_eq!(
-        attempts[0].judgement,
-        Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
+        attempts[0].verdict,
+        ReplyVerdict::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None }
     );
     assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");
 
@@ -143,7 +143,7 @@ fn check(store: &dyn Store) {
 }
 
 /// What decides about clicks and conversions on the network's side.
-fn network_rules() -> Arc<Rulebook> {
+fn network_rules() -> Arc<Ruleset> {
     let offer = Offer {
         caps: Caps { clicks_per_day: Some(2), ..Caps::default() },
         payout: Some(Payout::Fixed("7.00".parse().unwrap())),
@@ -154,10 +154,10 @@ fn network_rules() -> Arc<Rulebook> {
     let duplicate = DuplicateRule { mode: FilterMode::Observe, window_ms: HOUR, by: DuplicateBy::Ip };
     let filters = FilterRules { duplicate: Some(duplicate), ..FilterRules::default() };
     let rules = sale("any").forward().rules();
-    Arc::new(Rulebook {
+    Arc::new(Ruleset {
         offers: [(offer.id.clone(), Arc::new(offer))].into(),
         filters,
-        ..Rulebook::clone(&rules)
+        ..Ruleset::clone(&rules)
     })
 }
 
@@ -165,7 +165,7 @@ fn visitor() -> VisitorId {
     VisitorId::parse("visitor-0123456789").unwrap()
 }
 
-/// A click by a tracking link, with all that is known of how it came by.
+/// A click by a tracking link, with all that is known of how it was received by.
 /// What a click names of itself that is missing.
 fn omitted() -> Omissions {
     let mut omitted = Omissions::default();
@@ -174,10 +174,10 @@ fn omitted() -> Omissions {
 }
 
 fn visit(id: &str, kind: ClickKind) -> Click {
-    let passage = Passage {
+    let context = ClickContext {
         origin: Origin::Link,
         kind,
-        placement: Some(Placement {
+        campaign_ref: Some(CampaignRef {
             offer: OfferId::parse("565").unwrap(),
             campaign: CampaignId::parse("8599").ok(),
             affiliate: AffiliateId::parse("200").ok(),
@@ -196,19 +196,19 @@ fn visit(id: &str, kind: ClickKind) -> Click {
             .said_at(postbridge::domain::time::Time::EPOCH),
         omitted: omitted(),
     };
-    Click { at: at(100), recorded_at: at(100), passage, ..click(id) }
+    Click { at: at(100), recorded_at: at(100), context, ..click(id) }
 }
 
 /// The records of the network's side: clicks of campaigns, and conversions that the network's side takes.
 fn fill_network(store: &dyn Store) {
-    store.govern(network_rules());
-    let tell = |click| {
+    store.set_rules(network_rules());
+    let receive = |click| {
         let recorded = store.record_click(ClickArrival { click, screening: Screening::Filters });
         wait(recorded).unwrap();
     };
-    tell(visit("n1", ClickKind::Visit));
-    tell(visit("n2", ClickKind::Visit));
-    tell(visit("n3", ClickKind::Head));
+    receive(visit("n1", ClickKind::Visit));
+    receive(visit("n2", ClickKind::Visit));
+    receive(visit("n3", ClickKind::Head));
     let order = SuppressionOrder {
         list: "refunds".to_owned(),
         entries: [(SuppressedKind::Email, "eve@example.com"), (SuppressedKind::OrderId, "o-1")]
@@ -232,8 +232,8 @@ fn fill_network(store: &dyn Store) {
     let approved = sale("approved-later").click("n1").at(at(202));
     let mut listed = pixel("listed", 300);
     listed.draft.traits = Traits([(Trait::Email, " Eve@Example.com".to_owned())].into());
-    for told in [pixel("pixel", 200), expired, pending, approved, pixel("disposed", 190), listed] {
-        wait(store.arrive(told.arrival())).unwrap();
+    for reported in [pixel("pixel", 200), expired, pending, approved, pixel("disposed", 190), listed] {
+        wait(store.arrive(reported.arrival())).unwrap();
     }
     for work in claim(store, "ads", at(203)) {
         if work.conversion.transaction_id.as_deref() == Some("approved-later") {
@@ -261,18 +261,18 @@ fn check_network(store: &dyn Store) {
     let ids: Vec<&str> = page.items.iter().map(|click| click.id.as_str()).collect();
     assert_eq!(ids, ["n3", "n2", "n1", "c2", "c1"]);
     let hits = |click: &Click| -> Vec<Filter> {
-        click.passage.verdicts.iter().filter(|said| said.hit.is_some()).map(|said| said.filter).collect()
+        click.context.verdicts.iter().filter(|said| said.hit.is_some()).map(|said| said.filter).collect()
     };
     assert_eq!((hits(&page.items[2]), hits(&page.items[1])), (vec![], vec![Filter::Duplicate]));
     assert_eq!(hits(&page.items[0]), [Filter::Duplicate, Filter::Cap]);
     let mut plain = Click::clone(&page.items[0]);
-    plain.passage.verdicts.clear();
+    plain.context.verdicts.clear();
     assert_eq!(plain, visit("n3", ClickKind::Head));
 
     let pixel = trace(13).conversion;
     let joined = Attribution::Visitor { visitor: visitor(), click: click_id("n2"), model: Model::LastTouch };
     assert_eq!(pixel.attribution, joined);
-    assert_eq!(pixel.placement, visit("n2", ClickKind::Visit).passage.placement);
+    assert_eq!(pixel.campaign_ref, visit("n2", ClickKind::Visit).context.campaign_ref);
     assert_eq!((pixel.payout, pixel.payout_from), (Some(usd("7.00")), Some(PayoutFrom::Fixed)));
     assert_eq!((pixel.revenue, pixel.value), (Some(usd("12.00")), Some(usd("12.00"))));
     assert_eq!(pixel.status, Status::Pending);

@@ -10,7 +10,7 @@ use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
-use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
 use postbridge::store::{Arrival, PurgeBefore, Receipt, Store};
 
@@ -29,8 +29,8 @@ conformance! {
 }
 
 /// Offers by which pixels are decided as they are in a configuration.
-fn rules(offer: Offer) -> Arc<Rulebook> {
-    let mut rules = Rulebook::clone(&rules_of(&[offer]));
+fn rules(offer: Offer) -> Arc<Ruleset> {
+    let mut rules = Ruleset::clone(&rules_of(&[offer]));
     let source = SourceId::parse(built_in::PIXEL).unwrap();
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(source.clone()) };
     rules.policies.insert(source, Arc::new(policy));
@@ -48,7 +48,7 @@ fn report(transaction: Option<&str>) -> Arrival {
     arrival
 }
 
-fn tell(store: &dyn Store, transaction: &str) -> (Receipt, Conversion) {
+fn receive(store: &dyn Store, transaction: &str) -> (Receipt, Conversion) {
     let receipt = wait(store.arrive(report(Some(transaction)))).unwrap();
     let conversion = now_of(store, &receipt);
     (receipt, conversion)
@@ -77,14 +77,14 @@ fn is_waiting(conversion: &Conversion) -> bool {
 
 fn of_reports_decided_together_exactly_one_counts(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(offer("565")));
+    store.set_rules(rules(offer("565")));
     let reports = ["T1", "T2", "T1", "T3", "T2", "T4", "T5", "T6"];
     let receipts = arrive_together(&*store, reports.iter().map(|one| report(Some(one))));
-    let words: Vec<&str> = receipts.iter().map(|receipt| receipt.verdict.word()).collect();
+    let words: Vec<&str> = receipts.iter().map(|receipt| receipt.verdict.as_str()).collect();
     let repeat = "duplicate";
     let new = "accepted";
     assert_eq!(words, [new, new, repeat, new, repeat, new, new, new]);
-    let accepted = receipts.iter().filter(|receipt| receipt.verdict.word() == new);
+    let accepted = receipts.iter().filter(|receipt| receipt.verdict.as_str() == new);
     let all: Vec<Conversion> = accepted.map(|receipt| now_of(&*store, receipt)).collect();
     assert_eq!(all.iter().filter(|one| one.status == Status::Approved).count(), 1);
     assert_eq!(all.iter().filter(|one| is_waiting(one)).count(), 5);
@@ -93,28 +93,28 @@ fn of_reports_decided_together_exactly_one_counts(engine: &Engine) {
 
 fn the_first_of_a_click_is_found_after_a_reopening_and_a_change(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(offer("565")));
-    let (first, conversion) = tell(&*store, "T1");
+    store.set_rules(rules(offer("565")));
+    let (first, conversion) = receive(&*store, "T1");
     assert_eq!(conversion.status, Status::Approved);
     // Pending by a person's word it is the first still.
     give(&*store, &conversion, Status::Pending);
     let transactions = std::cell::Cell::new(1);
     before_and_after_reopening(engine, store, |store, _| {
-        store.govern(rules(offer("565")));
+        store.set_rules(rules(offer("565")));
         transactions.set(transactions.get() + 1);
-        let (receipt, further) = tell(store, &format!("T{}", transactions.get()));
+        let (receipt, further) = receive(store, &format!("T{}", transactions.get()));
         assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
         assert!(is_waiting(&further), "{further:?}");
-        let (again, _) = tell(store, "T1");
+        let (again, _) = receive(store, "T1");
         assert_eq!(again.verdict, Verdict::Duplicate { conversion: conversion_of(&first.verdict) });
     });
 }
 
 fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(offer("565")));
-    tell(&*store, "T1");
-    let (guessed, waiting) = tell(&*store, "T9");
+    store.set_rules(rules(offer("565")));
+    receive(&*store, "T1");
+    let (guessed, waiting) = receive(&*store, "T9");
     assert!(is_waiting(&waiting));
     let rejected = wait(store.arrive(by_click("T8", "used"))).unwrap();
     give(&*store, &now_of(&*store, &rejected), Status::Rejected);
@@ -122,12 +122,12 @@ fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: 
     give(&*store, &now_of(&*store, &clickless), Status::Scrubbed);
     let mut real = None;
     before_and_after_reopening(engine, store, |store, _| {
-        store.govern(rules(offer("565")));
-        let told = |arrival: Arrival| wait(store.arrive(arrival)).unwrap();
+        store.set_rules(rules(offer("565")));
+        let reported = |arrival: Arrival| wait(store.arrive(arrival)).unwrap();
         // Once they are known, they are repeats of themselves, and answer for every other click.
         let [nine, eight, seven] = real.get_or_insert_with(|| {
             [("T9", "buyer"), ("T8", "buyer-2"), ("T7", "buyer-3")].map(|(transaction, click)| {
-                let receipt = told(by_click(transaction, click));
+                let receipt = reported(by_click(transaction, click));
                 assert!(matches!(receipt.verdict, Verdict::Accepted { .. }), "{receipt:?}");
                 assert_eq!(now_of(store, &receipt).status, Status::Approved);
                 conversion_of(&receipt.verdict)
@@ -142,26 +142,26 @@ fn what_waits_or_is_rejected_takes_no_transaction_id_from_another_click(engine: 
             (by_click("T8", "used"), conversion_of(&rejected.verdict)),
             (by_click("T7", "buyer-3"), *seven),
         ] {
-            assert_eq!(told(arrival).verdict, Verdict::Duplicate { conversion: of });
+            assert_eq!(reported(arrival).verdict, Verdict::Duplicate { conversion: of });
         }
     });
 }
 
 fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(offer("565")));
-    let (_, mut first) = tell(&*store, "T0");
+    store.set_rules(rules(offer("565")));
+    let (_, mut first) = receive(&*store, "T0");
     let mut transactions = (1..).map(|n| format!("T{n}"));
     let mut next = move || transactions.next().unwrap();
     before_and_after_reopening(engine, store, |store, _| {
-        store.govern(rules(offer("565")));
+        store.set_rules(rules(offer("565")));
         for status in [Status::Rejected, Status::Scrubbed] {
-            let (_, waited) = tell(store, &next());
+            let (_, waited) = receive(store, &next());
             assert!(is_waiting(&waited), "{waited:?}");
             give(store, &first, status);
-            let (receipt, counts) = tell(store, &next());
+            let (receipt, counts) = receive(store, &next());
             assert_eq!((counts.status, counts.remarks.as_slice()), (Status::Approved, [].as_slice()));
-            assert!(is_waiting(&tell(store, &next()).1), "now this one is the first");
+            assert!(is_waiting(&receive(store, &next()).1), "now this one is the first");
             // What waited before waits for a person still; without a transaction id it is the one that counts.
             let which = postbridge::store::ConversionRef::Id(waited.id);
             assert!(is_waiting(&wait(store.conversion_now(which)).unwrap().unwrap()));
@@ -174,7 +174,7 @@ fn a_first_report_that_is_rejected_or_scrubbed_leaves_its_click_to_the_next(engi
 
 fn a_report_without_a_transaction_id_is_the_first_sale_again(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(offer("565")));
+    store.set_rules(rules(offer("565")));
     let together = [report(Some("T1")), report(None), report(Some("T2")), report(None)];
     let receipts = arrive_together(&*store, together);
     let first = Verdict::Duplicate { conversion: conversion_of(&receipts[0].verdict) };
@@ -193,39 +193,39 @@ fn with_repeat_every_transaction_counts_and_what_follows_a_change_of_it_waits(en
     let store = engine.open();
     let mut repeating = offer("565");
     repeating.reports.further = FurtherSales::Count;
-    store.govern(rules(repeating));
+    store.set_rules(rules(repeating));
     for transaction in ["T1", "T2", "T3"] {
-        assert_eq!(tell(&*store, transaction).1.status, Status::Approved);
+        assert_eq!(receive(&*store, transaction).1.status, Status::Approved);
     }
-    store.govern(rules(offer("565")));
-    assert!(is_waiting(&tell(&*store, "T4").1));
+    store.set_rules(rules(offer("565")));
+    assert!(is_waiting(&receive(&*store, "T4").1));
 }
 
 fn what_waits_takes_no_place_under_a_cap_before_it_is_approved(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(capped("565", 2)));
-    tell(&*store, "T1");
-    let (_, waiting) = tell(&*store, "T2");
+    store.set_rules(rules(capped("565", 2)));
+    receive(&*store, "T1");
+    let (_, waiting) = receive(&*store, "T2");
     assert!(is_waiting(&waiting));
     for transaction in ["T3", "T4"] {
-        assert!(is_waiting(&tell(&*store, transaction).1));
+        assert!(is_waiting(&receive(&*store, transaction).1));
     }
     let which = postbridge::store::ConversionRef::Id(waiting.id);
     wait(store.set_status(which, by_network(Status::Approved), at(10))).unwrap();
-    let (_, over) = tell(&*store, "T5");
+    let (_, over) = receive(&*store, "T5");
     assert_eq!(over.status, Status::Scrubbed, "two are approved: the cap is reached");
 }
 
 fn a_click_whose_first_sale_is_purged_has_none(engine: &Engine) {
     let store = engine.open();
     // Without a destination nothing is left to do, so that it can be purged.
-    let rules = Rulebook { routes: Vec::new(), ..Rulebook::clone(&rules(offer("565"))) };
-    store.govern(Arc::new(rules));
-    tell(&*store, "T1");
-    assert!(is_waiting(&tell(&*store, "T2").1));
+    let rules = Ruleset { routes: Vec::new(), ..Ruleset::clone(&rules(offer("565"))) };
+    store.set_rules(Arc::new(rules));
+    receive(&*store, "T1");
+    assert!(is_waiting(&receive(&*store, "T2").1));
     let before = PurgeBefore { postbacks: at(1_000_000), conversions: at(1_000_000), clicks: at(1_000_000) };
     while wait(store.purge(before)).unwrap().more {}
-    assert_eq!(tell(&*store, "T3").1.status, Status::Approved);
+    assert_eq!(receive(&*store, "T3").1.status, Status::Approved);
 }
 
 /// Not with colliding hashes: those that wait are counted by the hash alone, so as not to read a hundred of them
@@ -239,17 +239,17 @@ fn of_one_click_no_more_than_a_hundred_wait() {
 
 fn no_more_than_a_hundred_wait(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules(offer("565")));
-    tell(&*store, "T");
-    let told: Vec<_> = (0..110).map(|n| store.arrive(report(Some(&format!("W{n}"))))).collect();
-    let told: Vec<_> = told.into_iter().map(wait).collect();
-    let kept: Vec<&Receipt> = told.iter().flatten().collect();
+    store.set_rules(rules(offer("565")));
+    receive(&*store, "T");
+    let reported: Vec<_> = (0..110).map(|n| store.arrive(report(Some(&format!("W{n}"))))).collect();
+    let reported: Vec<_> = reported.into_iter().map(wait).collect();
+    let kept: Vec<&Receipt> = reported.iter().flatten().collect();
     assert_eq!(kept.len(), 100);
     let waiting: Vec<Conversion> = kept.iter().map(|receipt| now_of(&*store, receipt)).collect();
     assert!(waiting.iter().all(is_waiting));
     let mut undecided = waiting.iter().skip(1);
     before_and_after_reopening(engine, store, |store, reopened| {
-        store.govern(rules(offer("565")));
+        store.set_rules(rules(offer("565")));
         let further = |name: &str| {
             let transaction = format!("{name}-{reopened}");
             wait(store.arrive(report(Some(&transaction)))).map_err(|refused| refused.to_string())
@@ -261,7 +261,7 @@ fn no_more_than_a_hundred_wait(engine: &Engine) {
         assert_eq!(now_of(store, &other).status == Status::Approved, !reopened, "another click has room");
         for status in [Status::Approved, Status::Rejected] {
             give(store, undecided.next().unwrap(), status);
-            let receipt = further(status.word()).unwrap();
+            let receipt = further(status.as_str()).unwrap();
             assert!(is_waiting(&now_of(store, &receipt)), "one was decided about, so there is room for one");
             assert!(further("more").is_err());
         }

@@ -1,14 +1,14 @@
 //! The store's guarantees about lists and purging, for every implementation.
 
 use postbridge::domain::conversion::EventClaim;
-use postbridge::domain::delivery::{DeliveryState, Judgement};
+use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;
 use postbridge::store::{
-    Again, ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore,
-    Receipt, StoreError,
+    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore, Receipt,
+    Reprocess, StoreError,
 };
 
 use crate::support::store_fixture::*;
@@ -29,12 +29,12 @@ conformance! {
 
 fn lists_go_newest_first_page_by_page(engine: &Engine) {
     let store = engine.open();
-    let mut told: Vec<String> = Vec::new();
+    let mut reported: Vec<String> = Vec::new();
     for n in 0..50 {
-        told.push(format!("t{n}"));
-        sale(&format!("t{n}")).forward().to(&["ads", "other"]).tell(&*store);
+        reported.push(format!("t{n}"));
+        sale(&format!("t{n}")).forward().to(&["ads", "other"]).receive(&*store);
     }
-    told.reverse();
+    reported.reverse();
     let mut seen = Vec::new();
     let mut cursor = None;
     loop {
@@ -47,7 +47,7 @@ fn lists_go_newest_first_page_by_page(engine: &Engine) {
             break;
         }
     }
-    assert_eq!(seen, told);
+    assert_eq!(seen, reported);
     let (mut deliveries, mut cursor) = (Vec::new(), None);
     loop {
         let page = PageRequest { cursor, limit: 3 };
@@ -71,15 +71,15 @@ fn lists_go_newest_first_page_by_page(engine: &Engine) {
 fn lists_obey_their_filters(engine: &Engine) {
     let store = engine.open();
     wait(store.record_click(unscreened(click("c1")))).unwrap();
-    sale("a").click("c1").at(at(10)).tell(&*store);
-    sale("b").status(Status::Pending).at(at(20)).tell(&*store);
-    sale("c").click("unseen").at(at(30)).tell(&*store);
-    sale("d").forward().at(at(40)).tell(&*store);
-    sale("d").forward().click("late").at(at(41)).tell(&*store);
+    sale("a").click("c1").at(at(10)).receive(&*store);
+    sale("b").status(Status::Pending).at(at(20)).receive(&*store);
+    sale("c").click("unseen").at(at(30)).receive(&*store);
+    sale("d").forward().at(at(40)).receive(&*store);
+    sale("d").forward().click("late").at(at(41)).receive(&*store);
     let mut elsewhere = sale("e").at(at(50));
     elsewhere.draft.source = SourceId::parse("shop").unwrap();
     elsewhere.draft.event = EventClaim::Named(EventName::parse("Lead").unwrap());
-    elsewhere.tell(&*store);
+    elsewhere.receive(&*store);
     let list = |filter: ConversionFilter| transactions(&*store, filter);
     let all = ConversionFilter::default;
     assert_eq!(list(all()), ["e", "d", "c", "b", "a"]);
@@ -105,9 +105,9 @@ fn lists_obey_their_filters(engine: &Engine) {
 fn a_list_goes_on_past_an_old_record_that_was_mapped_again_lately(engine: &Engine) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(0)))).unwrap();
-    sale("young").at(at(9 * DAY)).tell(&*store);
+    sale("young").at(at(9 * DAY)).receive(&*store);
     let mut again = sale("old").arrival();
-    again.again = Some(Again { of: bad.postback, now: at(9 * DAY) });
+    again.again = Some(Reprocess { of: bad.postback, now: at(9 * DAY) });
     wait(store.arrive(again)).unwrap();
     let since = ConversionFilter { since: Some(at(8 * DAY)), ..ConversionFilter::default() };
     assert_eq!(transactions(&*store, since), ["young"]);
@@ -116,7 +116,7 @@ fn a_list_goes_on_past_an_old_record_that_was_mapped_again_lately(engine: &Engin
 fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
     let store = engine.open();
     for n in 0..30 {
-        sale(&format!("t{n}")).forward().to(&["ads", "other"]).tell(&*store);
+        sale(&format!("t{n}")).forward().to(&["ads", "other"]).receive(&*store);
     }
     for (n, work) in claim(&*store, "ads", at(0)).iter().enumerate() {
         let outcome = if n % 10 == 3 { dead(work, at(1)) } else { delivered(work, at(1)) };
@@ -127,8 +127,8 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
         let page = wait(store.deliveries(filter.clone(), first_page(2))).unwrap();
         let name = |listed: &ListedDelivery| listed.conversion.transaction_id.clone().unwrap();
         assert_eq!(page.items.iter().map(name).collect::<Vec<_>>(), ["t23", "t13"]);
-        let judged = &page.items[0].last_attempt.as_ref().unwrap().judgement;
-        assert_eq!(*judged, Judgement::Dead { reason: "bad token".to_owned() });
+        let classified = &page.items[0].last_attempt.as_ref().unwrap().verdict;
+        assert_eq!(*classified, ReplyVerdict::Dead { reason: "bad token".to_owned() });
         let rest = PageRequest { cursor: page.next_cursor, limit: 2 };
         let rest = wait(store.deliveries(filter.clone(), rest)).unwrap();
         assert_eq!(rest.items.iter().map(name).collect::<Vec<_>>(), ["t3"]);
@@ -141,8 +141,8 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
 
 fn purging_strips_raw_bytes_and_keeps_the_conversion(engine: &Engine) {
     let store = engine.open();
-    let old: Vec<Receipt> = (0..40).map(|n| sale(&format!("t{n}")).body(9000).tell(&*store)).collect();
-    let young = sale("young").at(at(DAY)).tell(&*store);
+    let old: Vec<Receipt> = (0..40).map(|n| sale(&format!("t{n}")).body(9000).receive(&*store)).collect();
+    let young = sale("young").at(at(DAY)).receive(&*store);
     let before = PurgeBefore { postbacks: at(DAY), ..never() };
     assert_eq!(purge_all(&*store, before), 40);
     assert_eq!(purge_all(&*store, before), 0, "nothing is stripped twice");
@@ -159,17 +159,17 @@ fn purging_strips_raw_bytes_and_keeps_the_conversion(engine: &Engine) {
 fn purging_goes_past_any_number_of_records_that_are_stripped_already(engine: &Engine) {
     let store = engine.open();
     // Bodies so long that each has a block of its own, as postbacks have that come one at a time.
-    let tell = |day: i64, count: i64| {
-        let told = (0..count).map(|n| {
+    let receive = |day: i64, count: i64| {
+        let reported = (0..count).map(|n| {
             let name = format!("d{day}-{n}");
             store.arrive(sale(&name).at(at(day * DAY)).body(15_000).arrival())
         });
-        let told: Vec<_> = told.collect();
-        told.into_iter().map(|told| wait(told).unwrap()).collect::<Vec<Receipt>>()
+        let reported: Vec<_> = reported.collect();
+        reported.into_iter().map(|reported| wait(reported).unwrap()).collect::<Vec<Receipt>>()
     };
-    tell(0, 300);
-    let second = tell(1, 10);
-    tell(2, 100);
+    receive(0, 300);
+    let second = receive(1, 10);
+    receive(2, 100);
     assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(DAY), ..never() }), 300);
     assert_eq!(purge_all(&*store, PurgeBefore { postbacks: at(2 * DAY), ..never() }), 10);
     for receipt in &second {
@@ -180,8 +180,8 @@ fn purging_goes_past_any_number_of_records_that_are_stripped_already(engine: &En
 fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
     let store = engine.open();
     let receipts: Vec<Receipt> =
-        (0..40).map(|n| sale(&format!("t{n}")).forward().body(5000).tell(&*store)).collect();
-    sale("t7").forward().value("8").tell(&*store);
+        (0..40).map(|n| sale(&format!("t{n}")).forward().body(5000).receive(&*store)).collect();
+    sale("t7").forward().value("8").receive(&*store);
     wait(store.arrive(quarantined("no price", at(2)))).unwrap();
     for work in claim(&*store, "ads", at(0)) {
         wait(store.record(failed(&work, at(1), at(2)))).unwrap();
@@ -189,7 +189,7 @@ fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
     for work in claim(&*store, "ads", at(2)) {
         wait(store.record(delivered(&work, at(3)))).unwrap();
     }
-    let young = sale("young").at(at(DAY)).tell(&*store);
+    let young = sale("young").at(at(DAY)).receive(&*store);
     let before = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(-DAY) };
     assert!(purge_all(&*store, before) >= 40);
     before_and_after_reopening(engine, store, |store, reopened| {
@@ -201,7 +201,7 @@ fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
         let left = wait(store.postbacks(PostbackFilter::default(), first_page(100))).unwrap().items;
         assert_eq!(left.iter().map(|left| left.seq).collect::<Vec<_>>(), [young.postback]);
         if reopened {
-            let again = sale("t7").at(at(DAY)).tell(store);
+            let again = sale("t7").at(at(DAY)).receive(store);
             assert!(matches!(again.verdict, Verdict::Accepted { .. }), "it is forgotten");
         }
     });
@@ -209,13 +209,13 @@ fn purging_removes_a_finished_conversion_with_all_it_left(engine: &Engine) {
 
 fn purging_never_takes_a_conversion_with_an_unfinished_delivery(engine: &Engine) {
     let store = engine.open();
-    let done = sale("done").forward().tell(&*store);
+    let done = sale("done").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(delivered(&work, at(1)))).unwrap();
-    let half = sale("half").forward().to(&["ads", "other"]).tell(&*store);
+    let half = sale("half").forward().to(&["ads", "other"]).receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
     wait(store.record(delivered(&work, at(1)))).unwrap();
-    let held = sale("held").tell(&*store);
+    let held = sale("held").receive(&*store);
     let all = PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) };
     purge_all(&*store, all);
     assert!(wait(store.conversion(conversion_of(&done.verdict))).unwrap().is_none());
@@ -243,7 +243,7 @@ fn purging_takes_clicks_past_their_time_only(engine: &Engine) {
     assert_eq!(purge_all(&*store, PurgeBefore { clicks: at(1000), ..never() }), 1000);
     assert_eq!(wait(store.click(&click_id("c999"))).unwrap(), None);
     assert!(wait(store.click(&click_id("c1000"))).unwrap().is_some());
-    assert_eq!(sale("t1").click("c5").tell(&*store).matched, Some(false));
+    assert_eq!(sale("t1").click("c5").receive(&*store).matched, Some(false));
 }
 
 fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
@@ -253,14 +253,14 @@ fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
     }
     let all = PurgeBefore { clicks: at(DAY), ..never() };
     // Two sales of one click, a sale whose click comes by an update, and one that is done already.
-    sale("t1").click("c1").to(&["ads", "other"]).tell(&*store);
-    sale("t2").click("c1").tell(&*store);
-    sale("t3").forward().to(&["other"]).tell(&*store);
-    sale("t3").forward().to(&["other"]).click("c2").tell(&*store);
-    sale("t4").click("c4").to(&["third"]).tell(&*store);
+    sale("t1").click("c1").to(&["ads", "other"]).receive(&*store);
+    sale("t2").click("c1").receive(&*store);
+    sale("t3").forward().to(&["other"]).receive(&*store);
+    sale("t3").forward().to(&["other"]).click("c2").receive(&*store);
+    sale("t4").click("c4").to(&["third"]).receive(&*store);
     let work = claim(&*store, "third", at(0)).remove(0);
     wait(store.record(delivered(&work, at(1)))).unwrap();
-    assert_eq!(purge_all(&*store, all), 2, "nobody needs c3 and c4");
+    assert_eq!(purge_all(&*store, all), 2, "no one needs c3 and c4");
     before_and_after_reopening(engine, store, |store, reopened| {
         assert_eq!(purge_all(store, all), 0);
         if reopened {
@@ -288,6 +288,6 @@ fn numbers_are_not_given_twice_after_everything_was_purged(engine: &Engine) {
     purge_all(&*store, PurgeBefore { postbacks: at(DAY), conversions: at(DAY), clicks: at(DAY) });
     drop(store);
     let store = engine.open();
-    assert_eq!(sale("t1").tell(&*store).postback.get(), last.get() + 1);
+    assert_eq!(sale("t1").receive(&*store).postback.get(), last.get() + 1);
     assert_eq!(transactions(&*store, ConversionFilter::default()), ["t1"]);
 }

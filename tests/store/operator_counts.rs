@@ -11,7 +11,7 @@ use postbridge::domain::ids::DestinationId;
 use postbridge::domain::routing::refused;
 use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
 use postbridge::store::keeping::SourceTally;
-use postbridge::store::{Again, Store};
+use postbridge::store::{Reprocess, Store};
 use tokio::sync::watch;
 
 use crate::support::store_fixture::*;
@@ -31,7 +31,7 @@ conformance! {
 fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine) {
     let store = engine.open();
     for n in 0..20 {
-        sale(&format!("t{n}")).forward().to(&["ads", "other"]).at(at(n)).tell(&*store);
+        sale(&format!("t{n}")).forward().to(&["ads", "other"]).at(at(n)).receive(&*store);
     }
     for (n, work) in claim(&*store, "ads", at(20)).iter().enumerate() {
         let outcome = match n {
@@ -67,12 +67,12 @@ fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &Engine) {
     assert_eq!(store.source_tally(&source()), SourceTally::default());
     let bad: Vec<_> =
         (0..5).map(|n| wait(store.arrive(quarantined("no price", at(n * DAY)))).unwrap().postback).collect();
-    sale("good").at(at(5 * DAY)).tell(&*store);
-    let mut again = sale("mended").arrival();
-    (again.received_at, again.again) = (at(3 * DAY), Some(Again { of: bad[3], now: at(6 * DAY) }));
+    sale("good").at(at(5 * DAY)).receive(&*store);
+    let mut again = sale("fixed").arrival();
+    (again.received_at, again.again) = (at(3 * DAY), Some(Reprocess { of: bad[3], now: at(6 * DAY) }));
     wait(store.arrive(again)).unwrap();
     let mut still = quarantined("no price", at(4 * DAY));
-    still.again = Some(Again { of: bad[4], now: at(6 * DAY) });
+    still.again = Some(Reprocess { of: bad[4], now: at(6 * DAY) });
     wait(store.arrive(still)).unwrap();
     before_and_after_reopening(engine, store, |store, reopened| {
         let tally = store.source_tally(&source());
@@ -128,7 +128,7 @@ impl Watched {
 
 fn a_destination_that_is_put_back_in_time_goes_on(engine: &Engine) {
     let store = engine.open();
-    let sold = sale("t").forward().to(&["campaign:8599", "other"]).tell(&*store);
+    let sold = sale("t").forward().to(&["campaign:8599", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, 0, &["other"]);
     watched.pass(70);
     let since = store.removed().get(&destination("campaign:8599")).copied().unwrap();
@@ -146,7 +146,7 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &Engine) {
         .click("late")
         .to(&["ads", "other"])
         .unmatched(postbridge::domain::routing::Unmatched::Hold { hours: 1000 })
-        .tell(&*store);
+        .receive(&*store);
     Watched::new(&store, 0, &["other"]).pass(40);
     wait(store.close()).unwrap();
     drop(store);
@@ -172,7 +172,7 @@ fn a_destination_that_is_not_put_back_in_time_is_skipped(engine: &Engine) {
 
 fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Engine) {
     let store = engine.open();
-    let sold = sale("t").forward().to(&["ads", "other"]).tell(&*store);
+    let sold = sale("t").forward().to(&["ads", "other"]).receive(&*store);
     Watched::new(&store, 0, &["other"]).pass(70);
     let clock = Clock::fixed(at(80 * HOUR));
     watch_clock(&*store, &clock);
@@ -201,7 +201,7 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
 
 fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(engine: &Engine) {
     let store = engine.open();
-    let sold = sale("t").forward().to(&["ads", "other"]).tell(&*store);
+    let sold = sale("t").forward().to(&["ads", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, 0, &["other"]);
     watched.pass(70);
     // Two reloads between two looks.
@@ -215,7 +215,7 @@ fn a_destination_that_was_put_back_for_a_moment_has_its_time_anew(engine: &Engin
 
 fn a_destination_that_was_removed_by_a_wrong_clock_is_not_skipped_when_it_is_right(engine: &Engine) {
     let store = engine.open();
-    let sold = sale("t").forward().to(&["ads", "other"]).tell(&*store);
+    let sold = sale("t").forward().to(&["ads", "other"]).receive(&*store);
     let mut watched = Watched::new(&store, -500 * 24, &["other"]);
     watched.pass(2);
     assert_eq!(store.removed().len(), 1);
@@ -236,8 +236,8 @@ fn what_is_to_be_sent_later_only_is_not_late(engine: &Engine) {
     for route in &mut delayed.routes {
         route.delay_ms = 5 * HOUR;
     }
-    delayed.tell(&*store);
-    sale("fresh").forward().at(at(HOUR)).tell(&*store);
+    delayed.receive(&*store);
+    sale("fresh").forward().at(at(HOUR)).receive(&*store);
     before_and_after_reopening(engine, store, |store, reopened| {
         let oldest = |now: i64| {
             let oldest = backlog(store, "ads", at(now)).unwrap().oldest_unsent;
@@ -268,7 +268,7 @@ fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(engine: &Engi
     wait(store.arrive(quarantined("no price", at(5 * DAY)))).unwrap();
     // Its delivery is unfinished, so it outlives the record that it maps again.
     let mut again = sale("again").forward().arrival();
-    again.again = Some(Again { of, now: at(HOUR) });
+    again.again = Some(Reprocess { of, now: at(HOUR) });
     wait(store.arrive(again)).unwrap();
     let before = postbridge::store::PurgeBefore { postbacks: at(DAY), conversions: at(DAY), ..never() };
     purge_all(&*store, before);

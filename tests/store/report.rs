@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use postbridge::domain::built_in;
 use postbridge::domain::ids::{AffiliateId, SourceId};
-use postbridge::domain::offer::Placement;
+use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::report::{ReportPage, ReportQuery};
@@ -18,7 +18,7 @@ conformance! {
     every_filter_has_its_true_total,
     a_row_shows_the_status_that_the_conversion_has_now,
     a_click_that_comes_later_brings_its_conversion_into_the_report,
-    what_is_of_no_offer_and_what_the_tag_told_is_in_no_report,
+    what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report,
     a_purged_conversion_leaves_no_row,
     a_page_begins_anywhere_and_has_at_most_five_hundred_rows,
 }
@@ -56,25 +56,26 @@ fn affiliate(id: &str) -> AffiliateId {
 /// Two hundred sales of three offers that arrive in another order than they happened, many at one moment;
 /// an affiliate brought each third.
 fn fill(store: &dyn Store) {
-    store.govern(rules_of(&["1", "2", "3"].map(offer)));
+    store.set_rules(rules_of(&["1", "2", "3"].map(offer)));
     for n in ["a", "b"] {
         let mut click = click(&format!("click-{n}"));
-        click.passage.placement = Some(Placement { affiliate: Some(affiliate(n)), ..placed("1", "8599") });
+        click.context.campaign_ref =
+            Some(CampaignRef { affiliate: Some(affiliate(n)), ..placed("1", "8599") });
         wait(store.record_click(unscreened(click))).unwrap();
     }
     let sales = (0..200i64).map(|n| {
         let happened = at(-((n * 37) % 50) * HOUR);
-        let told = sale(&format!("t{n}")).happened(happened);
+        let reported = sale(&format!("t{n}")).happened(happened);
         match n % 6 {
-            0 => told.of("1").click("click-a").arrival(),
-            3 => told.of("1").click("click-b").arrival(),
-            1 | 2 => told.of("2").arrival(),
-            _ => told.of("3").arrival(),
+            0 => reported.of("1").click("click-a").arrival(),
+            3 => reported.of("1").click("click-b").arrival(),
+            1 | 2 => reported.of("2").arrival(),
+            _ => reported.of("3").arrival(),
         }
     });
-    let told = arrive_together(store, sales);
-    for told in told.iter().step_by(10) {
-        set_status(store, told.postback, Status::Rejected, at(1));
+    let reported = arrive_together(store, sales);
+    for reported in reported.iter().step_by(10) {
+        set_status(store, reported.postback, Status::Rejected, at(1));
     }
 }
 
@@ -120,7 +121,7 @@ fn every_filter_has_its_true_total(engine: &Engine) {
     before_and_after_reopening(engine, store, |store, _| {
         for query in &queries {
             let fitting = whole.iter().filter(|row| {
-                let placed = row.placement.as_ref().unwrap();
+                let placed = row.campaign_ref.as_ref().unwrap();
                 query.from.is_none_or(|from| row.event_time >= from)
                     && query.until.is_none_or(|until| row.event_time < until)
                     && query.offers.as_ref().is_none_or(|offers| offers.contains(&placed.offer))
@@ -135,13 +136,13 @@ fn every_filter_has_its_true_total(engine: &Engine) {
 
 fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules_of(&[approved_after("1", 2)]));
-    let told = arrive(&*store, sale("t1").of("1").arrival());
+    store.set_rules(rules_of(&[approved_after("1", 2)]));
+    let reported = arrive(&*store, sale("t1").of("1").arrival());
     let with = |store: &dyn Store, status| report(store, ReportQuery { status: Some(status), ..all(9) });
     assert_eq!((with(&*store, Status::Pending).total, with(&*store, Status::Approved).total), (1, 0));
     wait(store.dispose(at(DAY), 9)).unwrap();
     assert_eq!((with(&*store, Status::Pending).total, with(&*store, Status::Approved).total), (0, 1));
-    set_status(&*store, told.postback, Status::Scrubbed, at(DAY));
+    set_status(&*store, reported.postback, Status::Scrubbed, at(DAY));
     before_and_after_reopening(engine, store, |store, _| {
         let scrubbed = with(store, Status::Scrubbed);
         assert_eq!((scrubbed.total, scrubbed.rows[0].status), (1, Status::Scrubbed));
@@ -151,11 +152,11 @@ fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
 
 fn a_click_that_comes_later_brings_its_conversion_into_the_report(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules_of(&[offer("1")]));
+    store.set_rules(rules_of(&[offer("1")]));
     arrive(&*store, sale("t1").click("c1").arrival());
     assert_eq!(report(&*store, all(9)).total, 0, "no offer is known of it");
     let mut click = click("c1");
-    click.passage.placement = Some(Placement { affiliate: Some(affiliate("a")), ..placed("1", "8599") });
+    click.context.campaign_ref = Some(CampaignRef { affiliate: Some(affiliate("a")), ..placed("1", "8599") });
     wait(store.record_click(unscreened(click))).unwrap();
     before_and_after_reopening(engine, store, |store, _| {
         let of_affiliate = ReportQuery { affiliate: Some(affiliate("a")), ..all(9) };
@@ -163,13 +164,13 @@ fn a_click_that_comes_later_brings_its_conversion_into_the_report(engine: &Engin
     });
 }
 
-fn what_is_of_no_offer_and_what_the_tag_told_is_in_no_report(engine: &Engine) {
+fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules_of(&[capped("1", 1)]));
+    store.set_rules(rules_of(&[capped("1", 1)]));
     arrive(&*store, sale("none").arrival());
-    let mut told = sale("tag").of("1");
-    told.draft.source = SourceId::parse(built_in::TAG).unwrap();
-    arrive(&*store, told.arrival());
+    let mut reported = sale("tag").of("1");
+    reported.draft.source = SourceId::parse(built_in::TAG).unwrap();
+    arrive(&*store, reported.arrival());
     let counted = arrive(&*store, sale("t1").of("1").arrival());
     assert_eq!(
         now_of(&*store, &counted).status,
@@ -184,7 +185,7 @@ fn what_is_of_no_offer_and_what_the_tag_told_is_in_no_report(engine: &Engine) {
 
 fn a_purged_conversion_leaves_no_row(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules_of(&[offer("1")]));
+    store.set_rules(rules_of(&[offer("1")]));
     let sold = |name: &str, day: i64| sale(name).of("1").at(at(day * DAY)).happened(at(-99 * DAY)).arrival();
     arrive(&*store, sold("old", 0));
     arrive(&*store, sold("unfinished", 0));
@@ -207,7 +208,7 @@ fn a_purged_conversion_leaves_no_row(engine: &Engine) {
 
 fn a_page_begins_anywhere_and_has_at_most_five_hundred_rows(engine: &Engine) {
     let store = engine.open();
-    store.govern(rules_of(&[offer("1")]));
+    store.set_rules(rules_of(&[offer("1")]));
     // More than rows lie together, the younger half arriving first.
     let happened = |n: i64| at(if n < 1500 { n - 1500 } else { n - 4500 });
     let sales = (0..3000i64).map(|n| sale(&format!("t{n}")).of("1").happened(happened(n)).arrival());

@@ -78,7 +78,7 @@ impl Kv for Disk {
 async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
     let slow = Arc::new(Slow::default());
     let store = Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap());
-    store.govern(sale("any").forward().rules());
+    store.set_rules(sale("any").forward().rules());
     let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let id = conversion_of(&receipt.verdict);
     slow.slow.store(true, Ordering::SeqCst);
@@ -107,10 +107,10 @@ async fn lists_and_traces_hold_up_nothing_else_and_run_two_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_delivery_claimed_while_its_retry_is_written_goes_to_nobody_else() {
+async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     let slow = Arc::new(Slow::default());
     let store = Arc::new(Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap());
-    store.govern(sale("any").forward().rules());
+    store.set_rules(sale("any").forward().rules());
     store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let claim = async |now| {
         let destination = destination("ads");

@@ -20,7 +20,7 @@ conformance! {
     of_several_lists_the_first_by_name_is_named,
     an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before,
     what_is_taken_off_converts_again,
-    putting_on_and_taking_off_tell_what_was_new_and_what_was_there,
+    putting_on_and_taking_off_report_what_was_new_and_what_was_there,
     a_list_is_there_while_it_has_entries,
     a_long_list_is_removed_whole,
     a_list_is_shown_page_by_page_by_kind_and_value_without_what_is_hashed,
@@ -41,11 +41,11 @@ fn suppress(store: &dyn Store, list: &str, entries: &[Suppressed]) -> Vec<bool> 
 
 /// The reason why a sale with these facts is scrubbed, if it is.
 fn reason(store: &dyn Store, name: &str, shape: impl Fn(&mut Sale)) -> Option<String> {
-    let mut told = sale(name);
-    shape(&mut told);
-    let told = now_of(store, &arrive(store, told.arrival()));
-    assert_eq!(told.status == Status::Scrubbed, told.reason.is_some());
-    told.reason
+    let mut reported = sale(name);
+    shape(&mut reported);
+    let reported = now_of(store, &arrive(store, reported.arrival()));
+    assert_eq!(reported.status == Status::Scrubbed, reported.reason.is_some());
+    reported.reason
 }
 
 fn with(name: Trait, value: &'static str) -> impl Fn(&mut Sale) {
@@ -72,14 +72,18 @@ fn what_stands_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
         &[entry(SuppressedKind::OrderId, "A-1"), entry(SuppressedKind::ClickId, "c9")],
     );
     before_and_after_reopening(engine, store, |store, reopened| {
-        let told = |name: &str, shape: &dyn Fn(&mut Sale)| reason(store, &format!("{name}{reopened}"), shape);
-        assert_eq!(told("a", &with(Trait::Email, "eve@example.com ")), on("email", "people"));
-        assert_eq!(told("b", &with(Trait::Phone, "12025550143")), on("phone", "people"));
-        assert_eq!(told("c", &with(Trait::Email, "adam@example.com")), None);
+        let reported =
+            |name: &str, shape: &dyn Fn(&mut Sale)| reason(store, &format!("{name}{reopened}"), shape);
+        assert_eq!(reported("a", &with(Trait::Email, "eve@example.com ")), on("email", "people"));
+        assert_eq!(reported("b", &with(Trait::Phone, "12025550143")), on("phone", "people"));
+        assert_eq!(reported("c", &with(Trait::Email, "adam@example.com")), None);
         let ordered = |sale: &mut Sale| sale.draft.params.push(("order_id".to_owned(), "A-1".to_owned()));
-        assert_eq!(told("d", &ordered), on("order_id", "orders"));
-        assert_eq!(told("e", &|sale| sale.draft.click_id = Some("c9".to_owned())), on("click_id", "orders"));
-        assert_eq!(told("f", &|sale| sale.draft.click_id = Some("c99".to_owned())), None);
+        assert_eq!(reported("d", &ordered), on("order_id", "orders"));
+        assert_eq!(
+            reported("e", &|sale| sale.draft.click_id = Some("c9".to_owned())),
+            on("click_id", "orders")
+        );
+        assert_eq!(reported("f", &|sale| sale.draft.click_id = Some("c99".to_owned())), None);
         assert_eq!(claim(store, "ads", at(0)).len(), 0, "nothing of it is sent");
     });
 }
@@ -89,19 +93,19 @@ fn an_address_is_found_in_a_network_of_any_length(engine: &Engine) {
     let nets = ["203.0.113.0/24", "198.51.100.7", "10.0.0.0/8", "2001:db8:1::/48", "2001:db8:2::1"];
     suppress(&*store, "nets", &nets.map(|net| entry(SuppressedKind::Ip, net)));
     before_and_after_reopening(engine, store, |store, reopened| {
-        let told =
+        let reported =
             |ip: &'static str| reason(store, &format!("{ip}{reopened}"), with(Trait::Ip, ip)).is_some();
         for ip in ["203.0.113.200", "198.51.100.7", "10.255.0.1", "2001:db8:1:ffff::9", "2001:db8:2::1"] {
-            assert!(told(ip), "{ip}");
+            assert!(reported(ip), "{ip}");
         }
         let mut visitor = click(&format!("c-{reopened}"));
         visitor.ip = Some("::ffff:203.0.113.9".parse().unwrap());
         let name = visitor.id.as_str().to_owned();
         wait(store.record_click(unscreened(visitor))).unwrap();
-        let told_click = reason(store, &name, |sale| sale.draft.click_id = Some(name.clone()));
-        assert_eq!(told_click, on("ip", "nets"), "the same address in the other notation, of the click");
+        let reported_click = reason(store, &name, |sale| sale.draft.click_id = Some(name.clone()));
+        assert_eq!(reported_click, on("ip", "nets"), "the same address in the other notation, of the click");
         for ip in ["203.0.114.1", "198.51.100.8", "11.0.0.1", "2001:db8:3::9", "2001:db8:2::2"] {
-            assert!(!told(ip), "{ip}");
+            assert!(!reported(ip), "{ip}");
         }
     });
 }
@@ -110,7 +114,7 @@ fn of_several_lists_the_first_by_name_is_named(engine: &Engine) {
     let store = engine.open();
     let eve = [entry(SuppressedKind::Email, "eve@example.com")];
     let phone = [entry(SuppressedKind::Phone, "12025550143")];
-    let told = |name: &str| {
+    let reported = |name: &str| {
         reason(&*store, name, |sale| {
             with(Trait::Email, "eve@example.com")(sale);
             with(Trait::Phone, "12025550143")(sale);
@@ -118,13 +122,13 @@ fn of_several_lists_the_first_by_name_is_named(engine: &Engine) {
     };
     suppress(&*store, "m", &phone);
     suppress(&*store, "z", &eve);
-    assert_eq!(told("t1"), on("phone", "m"));
+    assert_eq!(reported("t1"), on("phone", "m"));
     suppress(&*store, "b", &eve);
     suppress(&*store, "a", &[entry(SuppressedKind::OrderId, "other")]);
-    assert_eq!(told("t2"), on("email", "b"));
+    assert_eq!(reported("t2"), on("email", "b"));
     wait(store.unsuppress(order("b", &eve))).unwrap();
     wait(store.remove_list("m".to_owned())).unwrap();
-    assert_eq!(told("t3"), on("email", "z"));
+    assert_eq!(reported("t3"), on("email", "z"));
 }
 
 fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(engine: &Engine) {
@@ -139,7 +143,7 @@ fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(engin
     again.draft.params.push(("order_id".to_owned(), "t2".to_owned()));
     let last = store.arrive(again.arrival());
     assert_eq!((wait(put_on).unwrap(), wait(taken_off).unwrap()), (vec![true, true], vec![true]));
-    let status = |told: Later<'_, Receipt>| now_of(&*store, &wait(told).unwrap()).status;
+    let status = |reported: Later<'_, Receipt>| now_of(&*store, &wait(reported).unwrap()).status;
     assert_eq!(
         [status(before), status(after), status(last)],
         [Status::Approved, Status::Scrubbed, Status::Approved]
@@ -159,7 +163,7 @@ fn what_is_taken_off_converts_again(engine: &Engine) {
     });
 }
 
-fn putting_on_and_taking_off_tell_what_was_new_and_what_was_there(engine: &Engine) {
+fn putting_on_and_taking_off_report_what_was_new_and_what_was_there(engine: &Engine) {
     let store = engine.open();
     let (a, b) = (entry(SuppressedKind::Email, "a@example.com"), entry(SuppressedKind::Ip, "10.0.0.0/8"));
     let (c, d) = (entry(SuppressedKind::OrderId, "c"), entry(SuppressedKind::ClickId, "c"));
@@ -234,7 +238,7 @@ fn a_list_is_shown_page_by_page_by_kind_and_value_without_what_is_hashed(engine:
         loop {
             let page = wait(store.listed("all".to_owned(), PageRequest { cursor, limit: 3 })).unwrap();
             assert!(page.items.iter().all(|item| (item.added_at, &*item.actor) == (at(7), "ops")));
-            seen.extend(page.items.into_iter().map(|item| (item.kind.word(), item.value)));
+            seen.extend(page.items.into_iter().map(|item| (item.kind.as_str(), item.value)));
             cursor = page.next_cursor;
             if cursor.is_none() {
                 break;

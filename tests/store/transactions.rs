@@ -13,7 +13,7 @@ use postbridge::domain::routing::Unmatched;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
-use postbridge::store::{Again, ConversionFilter, PurgeBefore, Receipt, Store};
+use postbridge::store::{ConversionFilter, PurgeBefore, Receipt, Reprocess, Store};
 
 use crate::support::store_fixture::*;
 
@@ -36,15 +36,15 @@ fn is_accepted(receipt: &Receipt) -> bool {
 
 fn sales_of_one_transaction_id_with_other_clicks_are_conversions_of_their_own(engine: &Engine) {
     let store = engine.open();
-    let told = |store: &dyn Store, id: &str, click: &str| sale(id).click(click).forward().tell(store);
-    let first: Vec<Receipt> = ["c1", "c2", "c3"].map(|click| told(&*store, "PURCHASE", click)).into();
-    let other = told(&*store, "4711", "c1");
+    let reported = |store: &dyn Store, id: &str, click: &str| sale(id).click(click).forward().receive(store);
+    let first: Vec<Receipt> = ["c1", "c2", "c3"].map(|click| reported(&*store, "PURCHASE", click)).into();
+    let other = reported(&*store, "4711", "c1");
     assert!(first.iter().chain([&other]).all(is_accepted), "{first:?}");
     let note = first[2].note.as_deref().unwrap();
     assert!(note.contains(&conversion_of(&first[0].verdict).to_string()), "it names the first: {note}");
     before_and_after_reopening(engine, store, |store, _| {
         for (receipt, click) in first.iter().zip([" c1", "c2", "%633"]) {
-            let again = told(store, "PURCHASE", click);
+            let again = reported(store, "PURCHASE", click);
             assert_eq!(again.verdict, Verdict::Duplicate { conversion: conversion_of(&receipt.verdict) });
         }
         let third = trace(store, &first[2]).conversion.reuse.unwrap();
@@ -59,8 +59,9 @@ fn of_equal_arrivals_under_a_reused_id_exactly_one_is_accepted(engine: &Engine) 
     let store = engine.open();
     // All are queued at once, so that they are decided together.
     let clicks = ["c1", "c2", "c2", "c3", "c1", "c3", "c2"];
-    let told: Vec<_> = clicks.iter().map(|click| store.arrive(sale("t").click(click).arrival())).collect();
-    let receipts: Vec<Receipt> = told.into_iter().map(|told| wait(told).unwrap()).collect();
+    let reported: Vec<_> =
+        clicks.iter().map(|click| store.arrive(sale("t").click(click).arrival())).collect();
+    let receipts: Vec<Receipt> = reported.into_iter().map(|reported| wait(reported).unwrap()).collect();
     let accepted: Vec<&str> =
         receipts.iter().zip(clicks).filter(|(one, _)| is_accepted(one)).map(|(_, click)| click).collect();
     assert_eq!(accepted, ["c1", "c2", "c3"]);
@@ -72,10 +73,10 @@ fn two_recorded_clicks_of_one_visitor_are_one_sale(engine: &Engine) {
     let store = engine.open();
     for (id, visitor) in [("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("b2", "bob")] {
         let mut click = click(id);
-        click.passage.visitor = Some(VisitorId::parse(&format!("visitor-{visitor}-0001")).unwrap());
+        click.context.visitor = Some(VisitorId::parse(&format!("visitor-{visitor}-0001")).unwrap());
         wait(store.record_click(unscreened(click))).unwrap();
     }
-    let verdicts = ["a1", "a2", "b1", "b2"].map(|click| sale("t").click(click).tell(&*store));
+    let verdicts = ["a1", "a2", "b1", "b2"].map(|click| sale("t").click(click).receive(&*store));
     assert_eq!(verdicts.each_ref().map(is_accepted), [true, false, true, false]);
     let of = |place: usize| conversion_of(&verdicts[place].verdict);
     assert_eq!((of(1), of(3)), (of(0), of(2)));
@@ -84,7 +85,7 @@ fn two_recorded_clicks_of_one_visitor_are_one_sale(engine: &Engine) {
 fn an_ambiguous_reversal_names_at_most_ten_and_says_how_many_more(engine: &Engine) {
     let store = engine.open();
     for number in 0..25 {
-        sale("t").click(&format!("c{number}")).tell(&*store);
+        sale("t").click(&format!("c{number}")).receive(&*store);
     }
     before_and_after_reopening(engine, store, |store, _| {
         let reversal = wait(store.arrive(reversal("t").arrival())).unwrap();
@@ -99,22 +100,22 @@ fn an_ambiguous_reversal_names_at_most_ten_and_says_how_many_more(engine: &Engin
 
 fn a_later_conversion_is_found_when_the_first_is_purged(engine: &Engine) {
     let store = engine.open();
-    let told = |store: &dyn Store, click: &str, day: i64| {
-        sale("t").click(click).unmatched(Unmatched::Drop).at(at(day * DAY)).tell(store)
+    let reported = |store: &dyn Store, click: &str, day: i64| {
+        sale("t").click(click).unmatched(Unmatched::Drop).at(at(day * DAY)).receive(store)
     };
-    let first = told(&*store, "c1", 0);
+    let first = reported(&*store, "c1", 0);
     // Blocks are purged whole or in part: the rest of the first's block is as old.
     for day in [5, 6] {
-        assert!(is_accepted(&told(&*store, &format!("c{day}"), day)));
+        assert!(is_accepted(&reported(&*store, &format!("c{day}"), day)));
     }
     let before = PurgeBefore { conversions: at(3 * DAY), ..never() };
     assert_eq!(purge_all(&*store, before), 1);
     before_and_after_reopening(engine, store, |store, reopened| {
         assert!(wait(store.conversion(conversion_of(&first.verdict))).unwrap().is_none());
         for day in [5, 6] {
-            assert!(!is_accepted(&told(store, &format!("c{day}"), day)), "found by its click");
+            assert!(!is_accepted(&reported(store, &format!("c{day}"), day)), "found by its click");
         }
-        let new = told(store, if reopened { "d2" } else { "d1" }, 7);
+        let new = reported(store, if reopened { "d2" } else { "d1" }, 7);
         assert!(is_accepted(&new));
         let reuse = trace(store, &new).conversion.reuse.unwrap();
         assert_eq!(reuse.first, conversion_of(&first.verdict));
@@ -126,7 +127,7 @@ fn ids_that_are_used_again_and_again_are_listed_by_source(engine: &Engine) {
     let store = engine.open();
     for (id, times) in [("once", 1), ("twice", 2), ("thrice", 3), ("PURCHASE", 6)] {
         for number in 0..times {
-            sale(id).click(&format!("c{number}")).tell(&*store);
+            sale(id).click(&format!("c{number}")).receive(&*store);
         }
     }
     let listed = |store: &dyn Store, name: &str, limit| {
@@ -145,19 +146,19 @@ fn ids_that_are_used_again_and_again_are_listed_by_source(engine: &Engine) {
     });
 }
 
-/// A sale whose event is told from its value.
+/// A sale whose event is inferred from its value.
 fn by_value(transaction: &str, value: &str) -> Sale {
-    let mut told = sale(transaction).forward().value(value);
+    let mut reported = sale(transaction).forward().value(value);
     let event = |name: &str| EventName::parse(name).unwrap();
-    told.draft.event = EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") };
-    told
+    reported.draft.event = EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") };
+    reported
 }
 
 fn reversal(transaction: &str) -> Sale {
-    let mut told = sale(transaction);
-    told.draft.status = Some(postbridge::domain::status::Status::Rejected);
-    told.draft.item_id = None;
-    told
+    let mut reported = sale(transaction);
+    reported.draft.status = Some(postbridge::domain::status::Status::Rejected);
+    reported.draft.item_id = None;
+    reported
 }
 
 /// A quarantined postback that takes back a sale.
@@ -169,9 +170,9 @@ fn early(store: &dyn Store, transaction: &str) -> Seq {
 }
 
 /// Maps a record again as ingest does.
-fn mapped_again(store: &dyn Store, of: Seq, told: Sale) -> Receipt {
-    let mut arrival = told.arrival();
-    arrival.again = Some(Again { of, now: at(9) });
+fn reprocessed(store: &dyn Store, of: Seq, reported: Sale) -> Receipt {
+    let mut arrival = reported.arrival();
+    arrival.again = Some(Reprocess { of, now: at(9) });
     wait(store.arrive(arrival)).unwrap()
 }
 
@@ -180,18 +181,18 @@ fn a_reversal_is_ready_when_its_sale_is_received_and_only_once(engine: &Engine) 
     let (mine, others) = (early(&*store, "t"), early(&*store, "u"));
     let second = early(&*store, "t");
     assert_eq!(store.reversals_ready(9), []);
-    let purchase = by_value("t", "7").tell(&*store);
+    let purchase = by_value("t", "7").receive(&*store);
     assert_eq!(store.reversals_ready(1), [mine]);
     assert_eq!(store.reversals_ready(9), [second]);
     assert_eq!(store.reversals_ready(9), []);
-    let done = mapped_again(&*store, mine, by_value("t", "-7"));
+    let done = reprocessed(&*store, mine, by_value("t", "-7"));
     assert_eq!(done.verdict, Verdict::Updated { conversion: conversion_of(&purchase.verdict) });
-    let done = mapped_again(&*store, second, by_value("t", "-7"));
+    let done = reprocessed(&*store, second, by_value("t", "-7"));
     assert!(matches!(done.verdict, Verdict::Duplicate { .. }), "{done:?}");
     before_and_after_reopening(engine, store, |store, reopened| {
         assert_eq!(store.reversals_ready(9), [], "those are done");
         if reopened {
-            by_value("u", "0").tell(store);
+            by_value("u", "0").receive(store);
             assert_eq!(store.reversals_ready(9), [others], "a Lead is a sale that is taken back too");
         }
     });
@@ -200,7 +201,7 @@ fn a_reversal_is_ready_when_its_sale_is_received_and_only_once(engine: &Engine) 
 fn a_reversal_that_was_not_mapped_again_is_ready_after_the_next_start(engine: &Engine) {
     let store = engine.open();
     let mine = early(&*store, "t");
-    by_value("t", "7").tell(&*store);
+    by_value("t", "7").receive(&*store);
     before_and_after_reopening(engine, store, |store, _| {
         assert_eq!(store.reversals_ready(9), [mine]);
         assert_eq!(store.reversals_ready(9), []);
@@ -209,27 +210,27 @@ fn a_reversal_that_was_not_mapped_again_is_ready_after_the_next_start(engine: &E
 
 fn a_reversal_of_a_later_sale_under_its_id_is_ready_too(engine: &Engine) {
     let store = engine.open();
-    let first = sale("t").click("c1").tell(&*store);
+    let first = sale("t").click("c1").receive(&*store);
     assert!(is_accepted(&first));
     // Under another event there is nothing to take back yet.
     let mut refund = by_value("t", "-7");
     let event = |name: &str| EventName::parse(name).unwrap();
     refund.draft.event = EventClaim::ByValue { positive: event("Subscribe"), zero: event("Lead") };
     let refund = wait(store.arrive(refund.arrival())).unwrap().postback;
-    sale("t").click("c2").tell(&*store);
+    sale("t").click("c2").receive(&*store);
     assert_eq!(store.reversals_ready(9), []);
     let mut other = sale("t").click("c3");
     other.draft.event = EventClaim::Named(event("Subscribe"));
-    other.tell(&*store);
+    other.receive(&*store);
     assert_eq!(store.reversals_ready(9), [refund]);
 }
 
 fn a_reversal_that_a_person_mapped_again_is_not_handed_out(engine: &Engine) {
     let store = engine.open();
     let mine = early(&*store, "t");
-    let still = mapped_again(&*store, mine, by_value("t", "-7"));
+    let still = reprocessed(&*store, mine, by_value("t", "-7"));
     assert!(matches!(still.verdict, Verdict::Quarantined(_)));
-    by_value("t", "7").tell(&*store);
+    by_value("t", "7").receive(&*store);
     before_and_after_reopening(engine, store, |store, _| {
         assert_eq!(store.reversals_ready(9), [still.postback], "the one that waits now, not the first");
     });
@@ -269,11 +270,11 @@ fn a_constant_transaction_id_costs_the_ten_thousandth_sale_no_more_reads_than_th
     let mut next = 0;
     let mut reads_of = |sales: u64| {
         let before = kv.reads.load(Ordering::Relaxed);
-        let told: Vec<_> = (next..next + sales)
+        let reported: Vec<_> = (next..next + sales)
             .map(|number| store.arrive(sale("PURCHASE").click(&format!("c{number}")).arrival()))
             .collect();
         next += sales;
-        assert!(told.into_iter().all(|told| is_accepted(&wait(told).unwrap())));
+        assert!(reported.into_iter().all(|reported| is_accepted(&wait(reported).unwrap())));
         (kv.reads.load(Ordering::Relaxed) - before) as f64 / sales as f64
     };
     reads_of(100);

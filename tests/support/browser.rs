@@ -80,8 +80,8 @@ impl Browser {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let told: Value = serde_json::from_slice(&body).unwrap();
-        let url = told["webSocketDebuggerUrl"].as_str().unwrap();
+        let reported: Value = serde_json::from_slice(&body).unwrap();
+        let url = reported["webSocketDebuggerUrl"].as_str().unwrap();
         Page::connect(self.port, &url[url.find("/devtools").unwrap()..])
     }
 }
@@ -118,9 +118,9 @@ impl Page {
 
     /// Calls the browser and answers the result.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
-        let told = self.ask(method, params);
-        assert!(told.get("error").is_none(), "{method}: {told}");
-        told["result"].clone()
+        let reported = self.ask(method, params);
+        assert!(reported.get("error").is_none(), "{method}: {reported}");
+        reported["result"].clone()
     }
 
     /// Calls the browser and answers all that it says, an error too.
@@ -129,9 +129,9 @@ impl Page {
         let id = self.calls;
         self.send(&json!({"id": id, "method": method, "params": params}).to_string());
         loop {
-            let told: Value = serde_json::from_str(&self.receive()).unwrap();
-            if told["id"] == id {
-                return told;
+            let reported: Value = serde_json::from_str(&self.receive()).unwrap();
+            if reported["id"] == id {
+                return reported;
             }
         }
     }
@@ -194,9 +194,9 @@ impl Page {
     /// What an expression of the page comes to.
     pub fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let told = self.call("Runtime.evaluate", params);
-        assert!(told.get("exceptionDetails").is_none(), "{expression}: {told}");
-        told["result"]["value"].clone()
+        let reported = self.call("Runtime.evaluate", params);
+        assert!(reported.get("exceptionDetails").is_none(), "{expression}: {reported}");
+        reported["result"]["value"].clone()
     }
 
     pub fn text(&mut self, expression: &str) -> String {
@@ -210,13 +210,13 @@ impl Page {
         let until = Instant::now() + PATIENCE;
         loop {
             let params = json!({"expression": expression, "returnByValue": true});
-            let told = self.ask("Runtime.evaluate", params);
-            if told["result"]["result"]["value"] == true {
+            let reported = self.ask("Runtime.evaluate", params);
+            if reported["result"]["result"]["value"] == true {
                 return;
             }
             assert!(
                 Instant::now() < until,
-                "never became true: {expression}\n{told}\n{}",
+                "never became true: {expression}\n{reported}\n{}",
                 self.text("document.documentElement.outerHTML")
             );
             std::thread::sleep(Duration::from_millis(25));
@@ -255,8 +255,8 @@ impl Page {
 
     /// Leaves a screenshot.
     pub fn picture(&mut self, file: &Path) {
-        let told = self.call("Page.captureScreenshot", json!({"format": "png"}));
-        let png = BASE64_STANDARD.decode(told["data"].as_str().unwrap()).unwrap();
+        let reported = self.call("Page.captureScreenshot", json!({"format": "png"}));
+        let png = BASE64_STANDARD.decode(reported["data"].as_str().unwrap()).unwrap();
         assert!(png.len() > 3_000, "{} is blank: {} bytes", file.display(), png.len());
         std::fs::write(file, png).unwrap();
     }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
-use postbridge::domain::click::{Click, Passage};
+use postbridge::domain::click::{Click, ClickContext};
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
@@ -36,8 +36,8 @@ pub struct CakeFixture {
     pub api: NetworkApi,
 }
 
-/// What came back.
-pub struct Told {
+/// What was received back.
+pub struct Reported {
     pub status: u16,
     pub text: String,
     pub json: Value,
@@ -65,11 +65,11 @@ impl CakeFixture {
             .unwrap_or_else(|problems| panic!("{problems:?}"));
         let (store, clock) =
             (Arc::new(Embedded::open(Arc::new(Memory::new())).unwrap()), Clock::fixed(now()));
-        let rules = Arc::new(config.rulebook());
-        store.govern(Arc::clone(&rules));
+        let rules = Arc::new(config.ruleset());
+        store.set_rules(Arc::clone(&rules));
         let tokens = config.api.tokens.iter().map(|t| (t.name.as_str(), t.token.reveal(), t.rights.clone()));
         let postbacks = Postbacks {
-            doors: Arc::default(),
+            endpoints: Arc::default(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: clock.clone(),
             health: Arc::default(),
@@ -98,28 +98,28 @@ impl CakeFixture {
 
     async fn record_clicks(&self, config: &Config) {
         let clicks = std::fs::read_to_string(folder().join("clicks.json")).unwrap();
-        for told in serde_json::from_str::<Vec<Value>>(&clicks).unwrap() {
-            let word = |name: &str| told[name].as_str().unwrap().to_owned();
+        for reported in serde_json::from_str::<Vec<Value>>(&clicks).unwrap() {
+            let word = |name: &str| reported[name].as_str().unwrap().to_owned();
             let campaign = word("campaign");
             let campaign =
                 config.campaigns.iter().find(|known| known.campaign.id.as_str() == campaign).unwrap();
             let at = Time::parse(&word("at")).unwrap();
-            let placement = Some(campaign.campaign.placement());
-            let passage = Passage { placement, ..Passage::default() };
+            let campaign_ref = Some(campaign.campaign.campaign_ref());
+            let context = ClickContext { campaign_ref, ..ClickContext::default() };
             let id = ClickId::parse(&word("id")).unwrap();
-            let click = Click { at, recorded_at: at, passage, ..click(id.as_str()) };
+            let click = Click { at, recorded_at: at, context, ..click(id.as_str()) };
             let arrival = ClickArrival { click, screening: Screening::None };
             self.store.record_click(arrival).await.unwrap();
         }
     }
 
     /// Sends `target` (path and query) as it would come by the wire.
-    pub async fn ask(&self, method: &str, target: &str, body: &str) -> Told {
+    pub async fn ask(&self, method: &str, target: &str, body: &str) -> Reported {
         self.ask_as(method, target, (None, body)).await
     }
 
     /// As [`CakeFixture::ask`], the body with its content type.
-    pub async fn ask_as(&self, method: &str, target: &str, (kind, body): (Option<&str>, &str)) -> Told {
+    pub async fn ask_as(&self, method: &str, target: &str, (kind, body): (Option<&str>, &str)) -> Reported {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = Call {
             line: format!("{method} {target} HTTP/1.1").into_bytes(),
@@ -138,21 +138,21 @@ impl CakeFixture {
         let text =
             String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        Told { status, text, json }
+        Reported { status, text, json }
     }
 
     /// Reports a conversion.
-    pub async fn record(&self, key: &str, query: &str) -> Told {
+    pub async fn record(&self, key: &str, query: &str) -> Reported {
         self.ask("GET", &format!("/api/2/conversion.json?api_key={key}&{query}"), "").await
     }
 
     /// The history from 2023 to 2024.
-    pub async fn history(&self, key: &str, query: &str) -> Told {
+    pub async fn history(&self, key: &str, query: &str) -> Reported {
         let days = "start_date=2023-01-01&end_date=2024-12-31";
         self.ask("GET", &format!("/api/2/conversions.json?api_key={key}&{days}&{query}"), "").await
     }
 
-    pub async fn update(&self, key: &str, id: u64, status: &str) -> Told {
+    pub async fn update(&self, key: &str, id: u64, status: &str) -> Reported {
         let body = format!(r#"{{"api_key":"{key}","conversion_id":{id},"status":"{status}"}}"#);
         self.ask("POST", "/api/2/update_conversion.json", &body).await
     }
@@ -165,11 +165,11 @@ impl CakeFixture {
             String::from_utf8_lossy(&raw.unwrap().line).into_owned()
         };
         let records = page.items.iter().rev();
-        records.map(|kept| (kept.verdict.word().to_owned(), line(kept.raw.as_ref()))).collect()
+        records.map(|kept| (kept.verdict.as_str().to_owned(), line(kept.raw.as_ref()))).collect()
     }
 }
 
-impl Told {
+impl Reported {
     /// The ids of a history's rows.
     pub fn ids(&self) -> Vec<u64> {
         let rows = self.json["conversions"].as_array().unwrap_or_else(|| panic!("no history: {}", self.text));

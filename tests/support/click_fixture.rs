@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::click::{Click, Passage};
+use postbridge::domain::click::{Click, ClickContext};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
-use postbridge::domain::offer::{Caps, Offer, Placement};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::offer::{CampaignRef, Caps, Offer};
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::time::Time;
 use postbridge::store::PageRequest;
 use postbridge::store::{ClickArrival, ClickFilter, ClickReceipt, Screening, Store};
@@ -18,10 +18,10 @@ use crate::support::store_fixture::*;
 pub const VISITOR: &str = "visitor-0123456789";
 
 /// What decides: the offer 565, and the filters.
-pub fn rules(offers: &[Offer], filters: FilterRules) -> Arc<Rulebook> {
+pub fn rules(offers: &[Offer], filters: FilterRules) -> Arc<Ruleset> {
     let offers = offers.iter().map(|offer| (offer.id.clone(), Arc::new(offer.clone()))).collect();
     let rules = sale("any").rules();
-    Arc::new(Rulebook { offers, filters, ..Rulebook::clone(&rules) })
+    Arc::new(Ruleset { offers, filters, ..Ruleset::clone(&rules) })
 }
 
 pub fn duplicates(mode: FilterMode, by: DuplicateBy) -> FilterRules {
@@ -35,24 +35,27 @@ pub fn capped(clicks_per_day: u64) -> Offer {
 
 /// A click of a browser on an offer by campaign 8599.
 pub fn visit(id: &str, time: Time) -> Click {
-    let placement = Placement {
+    let campaign_ref = CampaignRef {
         offer: OfferId::parse("565").unwrap(),
         campaign: CampaignId::parse("8599").ok(),
         affiliate: AffiliateId::parse("200").ok(),
         creative: None,
     };
-    let passage =
-        Passage { placement: Some(placement), visitor: VisitorId::parse(VISITOR).ok(), ..Passage::default() };
-    Click { at: time, recorded_at: time, passage, ..click(id) }
+    let context = ClickContext {
+        campaign_ref: Some(campaign_ref),
+        visitor: VisitorId::parse(VISITOR).ok(),
+        ..ClickContext::default()
+    };
+    Click { at: time, recorded_at: time, context, ..click(id) }
 }
 
 pub fn by(mut click: Click, visitor: &str) -> Click {
-    click.passage.visitor = VisitorId::parse(visitor).ok();
+    click.context.visitor = VisitorId::parse(visitor).ok();
     click
 }
 
 pub fn on(mut click: Click, offer: &str) -> Click {
-    click.passage.placement.as_mut().unwrap().offer = OfferId::parse(offer).unwrap();
+    click.context.campaign_ref.as_mut().unwrap().offer = OfferId::parse(offer).unwrap();
     click
 }
 
@@ -60,16 +63,16 @@ pub fn screened(click: Click) -> ClickArrival {
     ClickArrival { click, screening: Screening::Filters }
 }
 
-pub fn tell(store: &dyn Store, click: Click) -> ClickReceipt {
+pub fn receive(store: &dyn Store, click: Click) -> ClickReceipt {
     wait(store.record_click(screened(click))).unwrap()
 }
 
 /// A pixel's conversion of the visitor on the offer.
 pub fn earned(transaction: &str, time: Time) -> Sale {
-    let mut told = sale(transaction).forward().at(time);
-    told.draft.network.offer = OfferId::parse("565").ok();
-    told.draft.network.visitor = VisitorId::parse(VISITOR).ok();
-    told
+    let mut reported = sale(transaction).forward().at(time);
+    reported.draft.network.offer = OfferId::parse("565").ok();
+    reported.draft.network.visitor = VisitorId::parse(VISITOR).ok();
+    reported
 }
 
 pub fn listed(store: &dyn Store, filter: &ClickFilter, limit: usize) -> Vec<String> {

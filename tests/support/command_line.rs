@@ -71,5 +71,5 @@ pub fn json_of(output: &Output) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}{}", out(output), err(output)))
 }
 
-/// What stands behind a campaign.
+/// What is behind a campaign.
 pub const POSTBACK: &str = "postback = { url = \"https://aff.example/pb?cid=#s2#\" }\n";

@@ -7,14 +7,14 @@ use std::time::Duration;
 use postbridge::clock::Clock;
 use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::schedule::Schedule;
-use postbridge::dispatch::{Dispatch, DispatchPlan, Lane, Pace};
+use postbridge::dispatch::{Dispatch, DispatchPlan, Pace, WorkerPlan};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ConversionId, DestinationId, SourceId};
 use postbridge::domain::postback::{RawRequest, Verdict};
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::Embedded;
@@ -104,7 +104,7 @@ impl Target {
         }
     }
 
-    pub fn lane(&self) -> Lane {
+    pub fn worker(&self) -> WorkerPlan {
         let spec = AccountSpec {
             id: DestinationId::parse(self.id).unwrap(),
             template: template(self.changes),
@@ -117,7 +117,7 @@ impl Target {
             Ok(account) => Arc::new(account),
             Err(problems) => panic!("{problems:?}"),
         };
-        Lane {
+        WorkerPlan {
             account,
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: self.max_in_flight,
@@ -142,7 +142,7 @@ pub fn policy() -> Arc<SourcePolicy> {
     })
 }
 
-/// What a postback with a status tells of a purchase.
+/// What a postback with a status reports of a purchase.
 pub fn draft(transaction: &str, status: Status) -> Draft {
     Draft {
         source: source(),
@@ -152,7 +152,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
         click_id: None,
         item_id: None,
         value: None,
-        negative_came: None,
+        negative_received: None,
         payout: None,
         revenue: None,
         sale_amount: None,
@@ -167,7 +167,7 @@ pub fn draft(transaction: &str, status: Status) -> Draft {
 
 pub fn plan(targets: &[Target]) -> DispatchPlan {
     DispatchPlan {
-        lanes: targets.iter().map(Target::lane).collect(),
+        workers: targets.iter().map(Target::worker).collect(),
         policies: HashMap::from([(source(), policy())]),
     }
 }
@@ -210,7 +210,7 @@ impl DispatchFixture {
             ..Route::to(DestinationId::parse(target.id).unwrap())
         });
         let policies = [(source(), policy())].into();
-        store.govern(Arc::new(Rulebook { policies, routes: routes.collect(), ..Rulebook::default() }));
+        store.set_rules(Arc::new(Ruleset { policies, routes: routes.collect(), ..Ruleset::default() }));
         DispatchFixture { store, clock: Clock::system() }
     }
 
@@ -219,7 +219,7 @@ impl DispatchFixture {
     }
 
     pub async fn sale(&self, transaction: &str) -> ConversionId {
-        self.tell(transaction, Status::Approved, None).await
+        self.receive(transaction, Status::Approved, None).await
     }
 
     pub async fn sales(&self, prefix: &str, count: usize) -> Vec<ConversionId> {
@@ -228,7 +228,7 @@ impl DispatchFixture {
     }
 
     /// A postback with this status; `happened`: when it says that the event was.
-    pub async fn tell(&self, transaction: &str, status: Status, happened: Option<Time>) -> ConversionId {
+    pub async fn receive(&self, transaction: &str, status: Status, happened: Option<Time>) -> ConversionId {
         self.arrive(Draft { event_time: happened, ..draft(transaction, status) }).await
     }
 
@@ -273,7 +273,7 @@ impl DispatchFixture {
     pub async fn reaches(&self, id: ConversionId, word: &str) -> (Delivery, Vec<Attempt>) {
         for _ in 0..2_000 {
             let (delivery, attempts) = self.delivery(id).await;
-            if delivery.state.word() == word {
+            if delivery.state.as_str() == word {
                 return (delivery, attempts);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

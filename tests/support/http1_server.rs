@@ -153,7 +153,7 @@ impl TestServer {
     pub async fn send(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
-        // The server may have closed already, having refused what came before the end.
+        // The server may have closed already, having refused what was received before the end.
         let _already_closed = stream.shutdown().await;
         read_to_end(&mut stream).await
     }
@@ -246,7 +246,7 @@ impl AsyncWrite for Script {
     }
 }
 
-/// What came of a script: the requests seen, the refusals, and what was answered.
+/// What was received of a script: the requests seen, the refusals, and what was answered.
 pub struct Played {
     pub seen: Vec<Seen>,
     pub refusals: Vec<Refusal>,
@@ -259,7 +259,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let recorder = Arc::new(Recorder::default());
-    let server = exchange::Door {
+    let server = exchange::Endpoint {
         handler: Arc::clone(&recorder),
         memory: Memory::new(limits.memory_bytes, limits.body_bytes),
         limits: Arc::new(limits),

@@ -13,7 +13,7 @@ use postbridge::domain::facts::{Facts, Later};
 use postbridge::domain::ids::{ConversionId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::routing::SourcePolicy;
-use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 
@@ -35,13 +35,13 @@ impl Known {
         Known { dedup, conversions: HashMap::new(), clicks: Vec::new(), reads: Cell::new(0), next: 1 }
     }
 
-    pub fn tell(&mut self, draft: &Draft) -> Decision {
+    pub fn receive(&mut self, draft: &Draft) -> Decision {
         let at = Time::from_millis(self.next as i64 * 1000).unwrap();
         let arrived = Arrived { seq: Seq::new(self.next).unwrap(), at, now: at };
         self.next += 1;
         let policy = SourcePolicy { dedup: self.dedup, ..usual(draft.source.clone()) };
         let policies = [(draft.source.clone(), Arc::new(policy))].into();
-        let rules = Rulebook { policies, ..Rulebook::default() };
+        let rules = Ruleset { policies, ..Ruleset::default() };
         let Ok(decision) = decide(&rules, draft, arrived, &*self);
         if let Decision::New { conversion, .. } | Decision::Update { conversion, .. } = &decision {
             self.conversions.insert(conversion.id, conversion.clone());
@@ -78,7 +78,7 @@ impl Facts for Known {
         });
         Ok(found.map(|(id, reading, visitor)| {
             let mut click = crate::support::store_fixture::click(id.as_str());
-            click.passage.visitor = visitor.map(|visitor| VisitorId::parse(visitor).unwrap());
+            click.context.visitor = visitor.map(|visitor| VisitorId::parse(visitor).unwrap());
             FoundClick { click: Arc::new(click), reading }
         }))
     }
@@ -93,7 +93,7 @@ pub fn event(name: &str) -> EventName {
     EventName::parse(name).unwrap()
 }
 
-/// A sale whose event is told from its value.
+/// A sale whose event is inferred from its value.
 pub fn by_value(tid: Option<&str>, click: Option<&str>, value: &str) -> Draft {
     Draft {
         source: SourceId::parse("net").unwrap(),

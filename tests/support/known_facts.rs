@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Visit, candidates};
 use postbridge::domain::built_in;
-use postbridge::domain::click::{Click, Passage, Traits};
+use postbridge::domain::click::{Click, ClickContext, Traits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::decision::{Arrived, Decision, decide};
 use postbridge::domain::event::EventName;
 use postbridge::domain::facts::Facts;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, Money};
-use postbridge::domain::offer::{Offer, Placement};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::offer::{CampaignRef, Offer};
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
 use postbridge::domain::time::Time;
@@ -43,22 +43,22 @@ pub fn click(id: &str, hours: i64, offer: &str) -> Click {
     let mut click = crate::support::store_fixture::click(id);
     click.at = noon(hours);
     click.customer = Traits::default();
-    click.passage = Passage {
-        placement: Some(Placement {
+    click.context = ClickContext {
+        campaign_ref: Some(CampaignRef {
             offer: OfferId::parse(offer).unwrap(),
             campaign: Some(CampaignId::parse("8599").unwrap()),
             affiliate: Some(AffiliateId::parse("200").unwrap()),
             creative: None,
         }),
         visitor: Some(VisitorId::parse(VISITOR).unwrap()),
-        ..Passage::default()
+        ..ClickContext::default()
     };
     click
 }
 
 /// What is known: offers, clicks, lists, and how many conversions came today.
 pub struct KnownFacts {
-    pub rules: Rulebook,
+    pub rules: Ruleset,
     pub clicks: Vec<Click>,
     pub listed: Option<(SuppressedKind, &'static str)>,
     pub today: u64,
@@ -80,13 +80,13 @@ impl Facts for KnownFacts {
     }
 
     fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, Infallible> {
-        let theirs = self.clicks.iter().filter(|click| click.passage.visitor.as_ref() == Some(visitor));
+        let theirs = self.clicks.iter().filter(|click| click.context.visitor.as_ref() == Some(visitor));
         Ok(theirs
             .map(|click| Visit {
                 click: click.id.clone(),
                 at: click.at,
-                offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
-                billable: click.passage.is_billable(),
+                offer: click.context.campaign_ref.as_ref().map(|placed| placed.offer.clone()),
+                billable: click.context.is_billable(),
             })
             .collect())
     }
@@ -111,11 +111,11 @@ impl Facts for KnownFacts {
 
 pub fn known_facts(offers: Vec<Offer>, clicks: Vec<Click>) -> KnownFacts {
     let offers = offers.into_iter().map(|offer| (offer.id.clone(), Arc::new(offer))).collect();
-    let rules = Rulebook { offers, ..Rulebook::default() };
+    let rules = Ruleset { offers, ..Ruleset::default() };
     KnownFacts { rules, clicks, listed: None, today: 0, conversions: HashMap::new() }
 }
 
-/// A conversion of offer 565 as a pixel tells it, at noon, naming neither click nor visitor.
+/// A conversion of offer 565 as a pixel reports it, at noon, naming neither click nor visitor.
 pub fn pixel() -> Draft {
     let event = |name| EventName::parse(name).unwrap();
     Draft {
@@ -137,21 +137,21 @@ pub fn by_visitor() -> Draft {
     draft
 }
 
-pub fn tell(known_facts: &KnownFacts, draft: &Draft) -> Decision {
+pub fn receive(known_facts: &KnownFacts, draft: &Draft) -> Decision {
     let arrived = Arrived { seq: Seq::new(1).unwrap(), at: noon(0), now: noon(0) };
     let Ok(decision) = decide(&known_facts.rules, draft, arrived, known_facts);
     decision
 }
 
 pub fn new(known_facts: &KnownFacts, draft: &Draft) -> Conversion {
-    match tell(known_facts, draft) {
+    match receive(known_facts, draft) {
         Decision::New { conversion, .. } => conversion,
         other => panic!("not new: {other:?}"),
     }
 }
 
 pub fn refused(known_facts: &KnownFacts, draft: &Draft) -> String {
-    match tell(known_facts, draft) {
+    match receive(known_facts, draft) {
         Decision::Quarantine(fault) | Decision::UnknownSale { fault, .. } => fault.reason,
         other => panic!("not refused: {other:?}"),
     }

@@ -73,7 +73,7 @@ pub fn parameter(url: &str, name: &str) -> Option<String> {
     url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// Text that does not compress: `number` tells one from another.
+/// Text that does not compress: `number` distinguishes one from another.
 pub fn noise(length: usize, number: u64) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::domain::built_in;
-use postbridge::domain::click::{Agent, Click, ClickKind, Origin, Passage};
+use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, Origin};
 use postbridge::domain::consent::Consent;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
@@ -16,7 +16,7 @@ use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus,
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::Reporting;
 use postbridge::domain::routing::{Changes, Route, Scope};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
@@ -156,9 +156,9 @@ fn program() -> Program {
     }
 }
 
-fn trading_rules(network: &Network) -> Arc<Rulebook> {
+fn trading_rules(network: &Network) -> Arc<Ruleset> {
     let program = program();
-    let mut rules = Rulebook::clone(&network.rules);
+    let mut rules = Ruleset::clone(&network.rules);
     rules.routes.push(program.postbacks[0].route.clone());
     rules.offers =
         program.offers.iter().map(|card| (card.terms.id.clone(), Arc::clone(&card.terms))).collect();
@@ -172,10 +172,10 @@ fn trading_rules(network: &Network) -> Arc<Rulebook> {
 fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
     let mut click = store_fixture::click(id);
     (click.at, click.recorded_at) = (at, at);
-    click.passage = Passage {
+    click.context = ClickContext {
         origin: Origin::Link,
         kind: ClickKind::Visit,
-        placement: Some(program().campaigns[0].campaign.placement()),
+        campaign_ref: Some(program().campaigns[0].campaign.campaign_ref()),
         visitor: VisitorId::parse(VISITOR).ok().filter(|_| bot.is_none()),
         agent: Some(Agent {
             device: if bot.is_some() { "bot" } else { "desktop" }.to_owned(),
@@ -193,7 +193,7 @@ fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
 }
 
 impl PagesFixture {
-    /// A busy day, and beside it the network's side: offers, clicks with verdicts, conversions by a click
+    /// A busy day, and next to it the network's side: offers, clicks with verdicts, conversions by a click
     /// id, by a visitor and by a click that is too old, and a suppression list.
     pub async fn trading() -> PagesFixture {
         let mut fixture = PagesFixture::busy().await;
@@ -203,7 +203,7 @@ impl PagesFixture {
         fixture.pages.accounts = Arc::new(accounts);
         let rules = trading_rules(&fixture.network);
         fixture.network.rules = Arc::clone(&rules);
-        fixture.store.govern(rules);
+        fixture.store.set_rules(rules);
         for (id, before_ms, bot) in [
             (OLD, 800 * HOUR_MS, None),
             (FIRST, 600_000, None),

@@ -9,11 +9,11 @@ use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
 use postbridge::domain::money::Currency;
 use postbridge::domain::offer::Model;
-use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Placement};
+use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::{FurtherSales, Reporting};
 use postbridge::domain::routing::{Changes, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::Time;
@@ -65,33 +65,33 @@ pub fn approved_after(id: &str, after_hours: u32) -> Offer {
 }
 
 /// Rules by which approved sales go to `ads`, which hears of changes, with a click or without.
-pub fn rules_of(offers: &[Offer]) -> Arc<Rulebook> {
-    let mut told = sale("any").unmatched(Unmatched::Forward);
-    told.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
-    let mut rules = Rulebook::clone(&told.rules());
+pub fn rules_of(offers: &[Offer]) -> Arc<Ruleset> {
+    let mut reported = sale("any").unmatched(Unmatched::Forward);
+    reported.routes.iter_mut().for_each(|route| route.changes = Changes::Send);
+    let mut rules = Ruleset::clone(&reported.rules());
     rules.offers = offers.iter().map(|offer| (offer.id.clone(), Arc::new(offer.clone()))).collect();
     rules.filters.cap = FilterMode::Enforce;
     Arc::new(rules)
 }
 
 impl Sale {
-    /// Of an offer, by the caller's word; the offer says how it stands.
+    /// Of an offer, by the caller's word; the offer says its status.
     pub fn of(mut self, offer: &str) -> Sale {
         self.draft.network.offer = Some(offer_id(offer));
         self.draft.status = None;
         self
     }
 
-    /// Of an offer, by the click of somebody's campaign, which was found before the commit.
+    /// Of an offer, by the click of someone's campaign, which was found before the commit.
     pub fn brought_to(mut self, offer: &str) -> Sale {
         let mut brought = click("brought");
-        brought.passage.placement = Some(placed(offer, "8599"));
+        brought.context.campaign_ref = Some(placed(offer, "8599"));
         self.draft.click_id = Some("brought".to_owned());
         self.found = Some(FoundClick { click: Arc::new(brought), reading: Reading::Exact });
         self.of(offer)
     }
 
-    /// When it happened, as told.
+    /// When it happened, as reported.
     pub fn happened(mut self, time: Time) -> Sale {
         self.draft.event_time = Some(time);
         self
@@ -104,9 +104,9 @@ pub fn arrive(store: &dyn Store, arrival: Arrival) -> Receipt {
 
 /// What became of several arrivals that come at the same moment.
 pub fn arrive_together(store: &dyn Store, arrivals: impl IntoIterator<Item = Arrival>) -> Vec<Receipt> {
-    // Each is queued when it is called, whether or not anybody waits for it yet.
-    let told: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
-    told.into_iter().map(|told| wait(told).unwrap()).collect()
+    // Each is queued when it is called, whether or not anyone waits for it yet.
+    let reported: Vec<_> = arrivals.into_iter().map(|arrival| store.arrive(arrival)).collect();
+    reported.into_iter().map(|reported| wait(reported).unwrap()).collect()
 }
 
 pub fn now_of(store: &dyn Store, receipt: &Receipt) -> Conversion {
@@ -123,7 +123,7 @@ pub fn set_status(store: &dyn Store, number: Seq, to: Status, now: Time) -> Stat
 }
 
 /// A campaign's run of an offer.
-pub fn placed(offer: &str, campaign: &str) -> Placement {
+pub fn placed(offer: &str, campaign: &str) -> CampaignRef {
     let (campaign, affiliate) = (CampaignId::parse(campaign).ok(), AffiliateId::parse("200").ok());
-    Placement { campaign, affiliate, ..Placement::of_offer(offer_id(offer)) }
+    CampaignRef { campaign, affiliate, ..CampaignRef::of_offer(offer_id(offer)) }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use postbridge::dispatch::ward::HOST_PLACES;
-use postbridge::dispatch::{Dispatch, DispatchPlan, Lane, OutgoingLane};
-use postbridge::domain::click::{Click, Passage};
+use postbridge::dispatch::target_health::HOST_PLACES;
+use postbridge::dispatch::{Dispatch, DispatchPlan, OutgoingPlan, WorkerPlan};
+use postbridge::domain::click::{Click, ClickContext};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
-use postbridge::domain::offer::Placement;
+use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Route, Scope, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::mode::Mode;
@@ -50,7 +50,7 @@ impl CampaignPostback {
         }
     }
 
-    /// Tells its sales to a stand-in.
+    /// Reports its sales to a stand-in.
     pub fn to(campaign: &'static str, tracker: &Standin) -> CampaignPostback {
         CampaignPostback::of(campaign, tracker.url("/pb?cid=#s2#&payout=#price#&tid=#tid#&st=#status#"))
     }
@@ -65,42 +65,42 @@ impl CampaignPostback {
         Arc::new(Account::of_postback(self.route.destination.clone(), self.mode, postback))
     }
 
-    pub fn lane(&self) -> Lane {
-        Lane {
+    pub fn worker(&self) -> WorkerPlan {
+        WorkerPlan {
             account: self.account(),
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: HOST_PLACES,
             allow_private_network: self.allow_private_network,
             timeout_ms: self.timeout_ms,
-            outgoing: Some(OutgoingLane { on: self.route.on.clone(), host: self.url().host().to_owned() }),
+            outgoing: Some(OutgoingPlan { on: self.route.on.clone(), host: self.url().host().to_owned() }),
         }
     }
 }
 
-pub fn plan(told: &[CampaignPostback]) -> DispatchPlan {
+pub fn plan(reported: &[CampaignPostback]) -> DispatchPlan {
     let policies = [(source(), policy())].into();
-    DispatchPlan { lanes: told.iter().map(CampaignPostback::lane).collect(), policies }
+    DispatchPlan { workers: reported.iter().map(CampaignPostback::worker).collect(), policies }
 }
 
 /// A store governed by these postbacks' routes; a sale without its click waits for it.
-pub fn fixture(told: &[CampaignPostback]) -> DispatchFixture {
+pub fn fixture(reported: &[CampaignPostback]) -> DispatchFixture {
     let fixture = DispatchFixture::on(open_store(), &[]);
     let waiting = postbridge::domain::routing::SourcePolicy {
         unmatched: Unmatched::Hold { hours: 1 },
         ..policy().as_ref().clone()
     };
-    let routes = told.iter().map(|told| told.route.clone()).collect();
+    let routes = reported.iter().map(|reported| reported.route.clone()).collect();
     let policies = [(source(), Arc::new(waiting))].into();
-    fixture.store.govern(Arc::new(Rulebook { policies, routes, ..Rulebook::default() }));
+    fixture.store.set_rules(Arc::new(Ruleset { policies, routes, ..Ruleset::default() }));
     fixture
 }
 
-pub fn dispatch(fixture: &DispatchFixture, told: &[CampaignPostback]) -> Dispatch {
-    Dispatch::start_at_pace(Arc::clone(&fixture.store), plan(told), fixture.clock.clone(), quick())
+pub fn dispatch(fixture: &DispatchFixture, reported: &[CampaignPostback]) -> Dispatch {
+    Dispatch::start_at_pace(Arc::clone(&fixture.store), plan(reported), fixture.clock.clone(), quick())
 }
 
-pub fn placement(campaign: &str) -> Placement {
-    Placement {
+pub fn campaign_ref(campaign: &str) -> CampaignRef {
+    CampaignRef {
         offer: OfferId::parse("565").unwrap(),
         campaign: CampaignId::parse(campaign).ok(),
         affiliate: AffiliateId::parse("200").ok(),
@@ -112,7 +112,7 @@ pub fn placement(campaign: &str) -> Placement {
 pub fn clicked(id: &str, campaign: &str) -> Click {
     Click {
         sub_ids: vec![("s2".to_owned(), format!("theirs-{id}"))],
-        passage: Passage { placement: Some(placement(campaign)), ..Passage::default() },
+        context: ClickContext { campaign_ref: Some(campaign_ref(campaign)), ..ClickContext::default() },
         ..store_fixture::click(id)
     }
 }
@@ -122,7 +122,7 @@ pub async fn click(fixture: &DispatchFixture, id: &str, campaign: &str) {
 }
 
 /// A sale of 7.00 by this click; `T-` and the click's id is its transaction.
-pub async fn tell(fixture: &DispatchFixture, click: &str, status: Status) -> ConversionId {
+pub async fn receive(fixture: &DispatchFixture, click: &str, status: Status) -> ConversionId {
     let mut draft = draft(&format!("T-{click}"), status);
     draft.click_id = Some(click.to_owned());
     draft.payout = Some(usd("7.00"));
@@ -131,7 +131,7 @@ pub async fn tell(fixture: &DispatchFixture, click: &str, status: Status) -> Con
 
 pub async fn sale(fixture: &DispatchFixture, id: &str, campaign: &str) -> ConversionId {
     click(fixture, id, campaign).await;
-    tell(fixture, id, Status::Approved).await
+    receive(fixture, id, Status::Approved).await
 }
 
 pub async fn taking() -> Standin {
@@ -143,7 +143,7 @@ pub fn targets(tracker: &Standin) -> Vec<String> {
 }
 
 pub fn words(deliveries: &[(Delivery, Vec<Attempt>)]) -> Vec<&str> {
-    deliveries.iter().map(|(delivery, _)| delivery.state.word()).collect()
+    deliveries.iter().map(|(delivery, _)| delivery.state.as_str()).collect()
 }
 
 /// How often this test's own runtime has woken up to do something. Unlike processor time it counts neither

@@ -11,13 +11,15 @@ use parking_lot::Mutex;
 use postbridge::clock::Clock;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
 use postbridge::domain::click::{Click, Traits};
-use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, Judgement, LaneState, SentRequest};
+use postbridge::domain::delivery::{
+    Answer, Attempt, DeliveryState, DestinationState, ReplyVerdict, SentRequest,
+};
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
-use postbridge::domain::rulebook::{Rulebook, usual};
+use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
 use postbridge::ingest::reopen::Terms;
@@ -43,7 +45,7 @@ pub const CLICK: &str = "jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t";
 pub const ODD: &[u8] = b"s1=#s1#&s2=jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t&tid=A-1001&price=7.50&oid=12\
     &affid=<script>alert(1)</script>&s3=\" onmouseover=\"x&s4=caf\xe9";
 
-/// Pages over a store, and the cookie of whoever asks.
+/// Pages over a store, and the cookie of the one who asks.
 pub struct PagesFixture {
     pub store: Arc<Embedded>,
     pub memory: Memory,
@@ -57,7 +59,7 @@ pub struct PagesFixture {
     csrf: Mutex<String>,
 }
 
-/// What came back.
+/// What was received back.
 pub struct Answered {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -100,7 +102,7 @@ fn network(catalog: &Catalog) -> Network {
         template: catalog.source("cake").unwrap(),
         binding: SourceBinding { source: source.clone(), currency, positive_event: None, zero_event: None },
         policy: Arc::new(usual(source)),
-        rules: Arc::new(Rulebook { routes, ..Rulebook::default() }),
+        rules: Arc::new(Ruleset { routes, ..Ruleset::default() }),
     }
 }
 
@@ -125,7 +127,7 @@ impl PagesFixture {
         let (memory, clock, sessions) = (Memory::new(), Clock::fixed(noon()), Arc::new(Sessions::default()));
         let store = Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap());
         let network = network(&catalog);
-        store.govern(Arc::clone(&network.rules));
+        store.set_rules(Arc::clone(&network.rules));
         let accounts = vec![
             account(
                 &catalog,
@@ -167,7 +169,7 @@ impl PagesFixture {
             program: Arc::default(),
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url)])),
             max_age_ms: Arc::default(),
-            lanes: Arc::new(Vec::new),
+            workers: Arc::new(Vec::new),
             rules: Arc::clone(&network.rules),
             keep_removed_hours: 72,
             forecast: postbridge::dispatch::prepare::forecast,
@@ -177,7 +179,7 @@ impl PagesFixture {
     }
 
     /// A day's work: a sale delivered here and dead there, one held, one skipped by its status, two
-    /// quarantined postbacks, and a parked destination. Somebody is signed in.
+    /// quarantined postbacks, and a parked destination. Someone is signed in.
     pub async fn busy() -> PagesFixture {
         let mut fixture = PagesFixture::new();
         fixture.click().await;
@@ -193,7 +195,7 @@ impl PagesFixture {
         fixture.receive(b"s1=").await;
         fixture.receive(b"s2=abc&tid=R-1&price=-7.50&s4=caf\xe9").await;
         let parked = Some((noon(), "HTTP 400, code 190: the token has expired".to_owned()));
-        let lane = LaneState {
+        let worker = DestinationState {
             destination: destination("meta-main"),
             last_error: parked.clone(),
             parked,
@@ -202,7 +204,7 @@ impl PagesFixture {
             in_flight: 1,
             delivered: 1204,
         };
-        fixture.pages.lanes = Arc::new(move || vec![lane.clone()]);
+        fixture.pages.workers = Arc::new(move || vec![worker.clone()]);
         fixture.sign_in().await;
         fixture
     }
@@ -220,7 +222,7 @@ impl PagesFixture {
             cookies: vec![("_fbp".to_owned(), "fb.1.1795168000000.1234567890".to_owned())],
             sub_ids: vec![],
             customer: Traits::default(),
-            passage: Default::default(),
+            context: Default::default(),
         };
         let arrival = ClickArrival { click, screening: Screening::None };
         self.store.record_click(arrival).await.unwrap();
@@ -235,16 +237,16 @@ impl PagesFixture {
         postback::receive(self.store.as_ref(), &self.network, incoming).await.unwrap()
     }
 
-    /// Gives every due delivery of a destination one attempt that ends as told.
+    /// Gives every due delivery of a destination one attempt that ends as reported.
     async fn work(&self, id: &str, end: impl Fn(Time) -> DeliveryState) {
         let now = self.clock.now();
         let request =
             ClaimRequest { destination: destination(id), now, fresh: 10, retries: 10, due_from: None };
         for work in self.store.claim(request).await.unwrap().work {
             let state = end(now);
-            let judgement = match &state {
-                DeliveryState::Dead { reason, .. } => Judgement::Dead { reason: reason.clone() },
-                _ => Judgement::Delivered { warnings: vec!["look at `fbp`".to_owned()] },
+            let verdict = match &state {
+                DeliveryState::Dead { reason, .. } => ReplyVerdict::Dead { reason: reason.clone() },
+                _ => ReplyVerdict::Delivered { warnings: vec!["look at `fbp`".to_owned()] },
             };
             let answer = Answer {
                 status: 400,
@@ -263,11 +265,11 @@ impl PagesFixture {
                 took_ms: 182,
                 request: Some(request),
                 answer: Some(answer),
-                judgement,
+                verdict,
                 remarks: vec![],
             };
             self.store
-                .record(Outcome { id: work.id, attempt, state, attempts: 1, knew: None })
+                .record(Outcome { id: work.id, attempt, state, attempts: 1, observed: None })
                 .await
                 .unwrap();
         }

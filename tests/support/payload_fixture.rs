@@ -39,7 +39,7 @@ pub fn click() -> Click {
         cookies: Vec::new(),
         sub_ids: Vec::new(),
         customer: Traits::default(),
-        passage: Default::default(),
+        context: Default::default(),
     }
 }
 
@@ -64,7 +64,7 @@ pub fn conversion() -> Conversion {
         traits: Traits::default(),
         params: vec![("affid".to_owned(), "200".to_owned())],
         history: Vec::new(),
-        placement: None,
+        campaign_ref: None,
         payout_from: None,
         reason: None,
         remarks: vec![],
@@ -135,9 +135,9 @@ pub fn request(account: &Account, conversion: &Conversion, click: Option<&Click>
 }
 
 /// What the Meta template makes of one trait: the member of `user_data`, or null.
-pub fn user_data(name: Trait, told: &str, member: &str) -> Value {
+pub fn user_data(name: Trait, reported: &str, member: &str) -> Value {
     let mut conversion = conversion();
-    conversion.traits.0.insert(name, told.to_owned());
+    conversion.traits.0.insert(name, reported.to_owned());
     let request = request(meta(), &conversion, Some(&click()));
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     body["data"][0]["user_data"][member].clone()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-/// One request as it came.
+/// One request as it was received.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub line: String,

@@ -6,16 +6,16 @@ use std::sync::{Arc, LazyLock};
 use tokio::runtime::Runtime;
 
 use postbridge::domain::attribution::FoundClick;
-use postbridge::domain::catch_up::Knew;
-use postbridge::domain::click::{Click, Passage, Trait, Traits};
+use postbridge::domain::click::{Click, ClickContext, Trait, Traits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
-use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, Judgement, SentRequest};
+use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, ReplyVerdict, SentRequest};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{Fault, RawRequest, Verdict};
+use postbridge::domain::reconcile::Observed;
 use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
-use postbridge::domain::rulebook::Rulebook;
+use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::embedded::{Embedded, Settings};
@@ -68,14 +68,14 @@ impl Engine {
     /// Opens the store; the one opened before has to be dropped.
     pub fn open(&self) -> Arc<dyn Store> {
         let store = (self.open)();
-        store.govern(sale("any").rules());
+        store.set_rules(sale("any").rules());
         store
     }
 }
 
 /// The store, which goes from now on by the rules of a sale that is held without its click.
 pub fn governed(store: Embedded) -> Embedded {
-    store.govern(sale("any").rules());
+    store.set_rules(sale("any").rules());
     store
 }
 
@@ -123,7 +123,7 @@ pub fn route(name: &str) -> Route {
     Route::to(destination(name))
 }
 
-/// A postback to be told, changed by the methods below.
+/// A postback to be sent, changed by the methods below.
 #[derive(Clone)]
 pub struct Sale {
     pub draft: Draft,
@@ -134,7 +134,7 @@ pub struct Sale {
     pub found: Option<FoundClick>,
 }
 
-/// A sale of 7 USD, held for 72 hours when it names a click nobody recorded.
+/// A sale of 7 USD, held for 72 hours when it names a click no one recorded.
 pub fn sale(transaction: &str) -> Sale {
     Sale {
         draft: Draft {
@@ -145,7 +145,7 @@ pub fn sale(transaction: &str) -> Sale {
             click_id: None,
             item_id: Some("book".to_owned()),
             value: Some(usd("7.00")),
-            negative_came: None,
+            negative_received: None,
             payout: None,
             revenue: None,
             sale_amount: None,
@@ -229,14 +229,14 @@ impl Sale {
     }
 
     /// What the sale is to be decided by.
-    pub fn rules(&self) -> Arc<Rulebook> {
+    pub fn rules(&self) -> Arc<Ruleset> {
         let policies = [(source(), Arc::new(self.policy.clone()))].into();
-        Arc::new(Rulebook { policies, routes: self.routes.clone(), ..Rulebook::default() })
+        Arc::new(Ruleset { policies, routes: self.routes.clone(), ..Ruleset::default() })
     }
 
-    /// Tells the sale to a store that goes by the sale's own rules.
-    pub fn tell(self, store: &dyn Store) -> Receipt {
-        store.govern(self.rules());
+    /// Reports the sale to a store that goes by the sale's own rules.
+    pub fn receive(self, store: &dyn Store) -> Receipt {
+        store.set_rules(self.rules());
         wait(store.arrive(self.arrival())).unwrap()
     }
 }
@@ -257,10 +257,10 @@ fn raw(draft: &Draft, body: Vec<u8>) -> RawRequest {
     }
 }
 
-/// A postback that nobody understands.
+/// A postback that no one understands.
 pub fn quarantined(reason: &str, time: Time) -> Arrival {
     let mut arrival = sale("none").at(time).arrival();
-    arrival.finding = Finding::Quarantined(Fault::new(reason, "mend it"));
+    arrival.finding = Finding::Quarantined(Fault::new(reason, "fix it"));
     arrival
 }
 
@@ -281,7 +281,7 @@ pub fn click(id: &str) -> Click {
         cookies: vec![],
         sub_ids: vec![],
         customer: Traits([(Trait::Email, "a@example.com".to_owned())].into()),
-        passage: Passage::default(),
+        context: ClickContext::default(),
     }
 }
 
@@ -299,8 +299,8 @@ pub fn claim_some(store: &dyn Store, name: &str, now: Time, fresh: usize, retrie
     wait(store.claim(request)).unwrap().work
 }
 
-/// What an attempt leaves, with a body that tells attempts apart.
-pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
+/// What an attempt leaves, with a body that distinguishes attempts.
+pub fn attempt(time: Time, body: &str, verdict: ReplyVerdict) -> Attempt {
     Attempt {
         at: time,
         took_ms: 12,
@@ -316,23 +316,23 @@ pub fn attempt(time: Time, body: &str, judgement: Judgement) -> Attempt {
             body: b"{\"events_received\":1}".to_vec(),
             truncated: false,
         }),
-        judgement,
+        verdict,
         remarks: vec![],
     }
 }
 
 /// What an attempt knows of what was claimed, at a destination that does not hear of changes.
-pub fn knew(work: &Claimed) -> Option<Knew> {
-    Some(Knew { changes: work.conversion.history.len(), hears: Changes::Ignore })
+pub fn observed(work: &Claimed) -> Option<Observed> {
+    Some(Observed { changes: work.conversion.history.len(), hears: Changes::Ignore })
 }
 
 pub fn delivered(work: &Claimed, time: Time) -> Outcome {
     Outcome {
         id: work.id.clone(),
-        attempt: attempt(time, "body", Judgement::Delivered { warnings: vec![] }),
+        attempt: attempt(time, "body", ReplyVerdict::Delivered { warnings: vec![] }),
         state: DeliveryState::Delivered { at: time },
         attempts: work.delivery.attempts + 1,
-        knew: knew(work),
+        observed: observed(work),
     }
 }
 
@@ -342,21 +342,21 @@ pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
         attempt: attempt(
             time,
             "body",
-            Judgement::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None },
+            ReplyVerdict::Retry { reason: "503".to_owned(), after_ms: None, hold_ms: None },
         ),
         state: DeliveryState::Waiting { due },
         attempts: work.delivery.attempts + 1,
-        knew: knew(work),
+        observed: observed(work),
     }
 }
 
 pub fn dead(work: &Claimed, time: Time) -> Outcome {
     Outcome {
         id: work.id.clone(),
-        attempt: attempt(time, "body", Judgement::Dead { reason: "bad token".to_owned() }),
+        attempt: attempt(time, "body", ReplyVerdict::Dead { reason: "bad token".to_owned() }),
         state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },
         attempts: work.delivery.attempts + 1,
-        knew: knew(work),
+        observed: observed(work),
     }
 }
 

@@ -95,10 +95,10 @@ impl TagFixture {
     }
 
     /// Every event that the ad platform has of this name, once there are `count`.
-    pub fn told(&self, event: &str, count: usize) -> Vec<Value> {
+    pub fn reported(&self, event: &str, count: usize) -> Vec<Value> {
         let events = || -> Vec<Value> {
             let all = self.platform.received().into_iter().map(|received| received.json()["data"][0].clone());
-            all.filter(|told| told["event_name"] == event).collect()
+            all.filter(|reported| reported["event_name"] == event).collect()
         };
         let enough = wait_until(Duration::from_secs(15), || events().len() >= count);
         assert!(enough, "{} of {count} events {event} came", events().len());
@@ -107,8 +107,8 @@ impl TagFixture {
 
     /// The conversions of a source.
     pub fn conversions(&self, source: &str) -> Vec<Value> {
-        let told = self.relay.api(&format!("/api/v1/conversions?source={source}"));
-        told["items"].as_array().unwrap().clone()
+        let reported = self.relay.api(&format!("/api/v1/conversions?source={source}"));
+        reported["items"].as_array().unwrap().clone()
     }
 }
 

@@ -98,7 +98,7 @@ fn a_withdrawal_counts_for_every_click_of_the_visitor_and_a_later_yes_counts_aga
     say(&fixture, "second-click", COOKIE, json!({"ad_user_data": true}), 2_000);
     let sent = sell(&fixture, "first-click", "T6");
     assert_eq!(verdict(&sent).0, "delivered");
-    assert_eq!(fixture.told("Purchase", 2).len(), 2, "T1 and T6 alone were sent");
+    assert_eq!(fixture.reported("Purchase", 2).len(), 2, "T1 and T6 alone were sent");
 }
 
 #[test]
@@ -154,10 +154,10 @@ fn personalization_alone_that_is_refused_is_sent_with_the_platforms_own_field() 
     let answers = json!({"ad_user_data": true, "ad_personalization": false});
     click(&fixture, "a-click", COOKIE, &json!({"consent": answers, "consent_at": now(0)}));
     assert_eq!(verdict(&sell(&fixture, "a-click", "T1")).0, "delivered");
-    assert_eq!(fixture.told("Purchase", 1)[0]["opt_out"], true);
+    assert_eq!(fixture.reported("Purchase", 1)[0]["opt_out"], true);
     say(&fixture, "a-click", COOKIE, json!({"ad_personalization": true}), 5);
     sell(&fixture, "a-click", "T2");
-    assert_eq!(fixture.told("Purchase", 2)[1]["opt_out"], Value::Null);
+    assert_eq!(fixture.reported("Purchase", 2)[1]["opt_out"], Value::Null);
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn what_a_pixel_reports_goes_to_no_destination_that_does_not_name_it() {
         assert_eq!(conversion["not_routed"], json!(["meta-main"]));
         assert_eq!(conversion["deliveries"], json!([]));
     }
-    let told = relay.postback("cake-test", b"s2=a-click&tid=T-3&price=7.00").json();
-    let path = format!("/api/v1/conversions/{}", told["conversion_id"].as_str().unwrap());
+    let reported = relay.postback("cake-test", b"s2=a-click&tid=T-3&price=7.00").json();
+    let path = format!("/api/v1/conversions/{}", reported["conversion_id"].as_str().unwrap());
     assert!(wait_until(Duration::from_secs(15), || platform.received().len() == 1));
     assert_eq!(relay.api(&path)["not_routed"], json!([]));
 }

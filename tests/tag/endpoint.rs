@@ -1,4 +1,4 @@
-//! The tag's endpoint: whose pages it believes, how strictly it reads, and what becomes of what it is told.
+//! The tag's endpoint: whose pages it believes, how strictly it reads, and what becomes of what it is sent.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn request(fixture: &TagFixture, line: &str, headers: &[&str], body: &str) -> An
 }
 
 /// A message as a browser sends it from the landing page.
-fn tell(fixture: &TagFixture, path: &str, body: &str) -> Answer {
+fn receive(fixture: &TagFixture, path: &str, body: &str) -> Answer {
     let origin = format!("Origin: {}", fixture.shop(""));
     let headers = [
         origin.as_str(),
@@ -33,17 +33,17 @@ fn tell(fixture: &TagFixture, path: &str, body: &str) -> Answer {
 }
 
 fn click(fixture: &TagFixture, more: Value) {
-    let told = tell(fixture, "/t/click", &message(CLICK, more).to_string());
-    assert_eq!((told.status, told.text()), (204, String::new()));
+    let reported = receive(fixture, "/t/click", &message(CLICK, more).to_string());
+    assert_eq!((reported.status, reported.text()), (204, String::new()));
 }
 
 fn event(fixture: &TagFixture, more: Value) {
-    let told = tell(fixture, "/t/event", &message(CLICK, more).to_string());
-    assert_eq!((told.status, told.text()), (204, String::new()));
+    let reported = receive(fixture, "/t/event", &message(CLICK, more).to_string());
+    assert_eq!((reported.status, reported.text()), (204, String::new()));
 }
 
 #[test]
-fn only_pages_of_configured_origins_may_tell() {
+fn only_pages_of_configured_origins_may_report() {
     let fixture = TagFixture::new();
     let body = message(CLICK, json!({})).to_string();
     let from = |headers: &[&str]| {
@@ -86,9 +86,9 @@ fn without_origins_the_tag_is_off_and_says_so() {
 fn messages_are_read_strictly() {
     let fixture = TagFixture::new();
     let refused = |path: &str, body: &str, status: u16, names: &str| {
-        let told = tell(&fixture, path, body);
-        assert_eq!(told.status, status, "{body}: {}", told.text());
-        assert!(told.text().contains(names), "{body}: {}", told.text());
+        let reported = receive(&fixture, path, body);
+        assert_eq!(reported.status, status, "{body}: {}", reported.text());
+        assert!(reported.text().contains(names), "{body}: {}", reported.text());
     };
     refused("/t/click", "{", 400, "not JSON");
     refused("/t/click", &message(CLICK, json!({"ip": "203.0.113.9"})).to_string(), 400, "`ip`");
@@ -112,7 +112,7 @@ fn messages_are_read_strictly() {
 }
 
 #[test]
-fn a_click_has_what_the_page_tells_and_what_the_request_shows() {
+fn a_click_has_what_the_page_reports_and_what_the_request_shows() {
     let fixture = TagFixture::new();
     let before = postbridge::clock::Clock::system().now().as_millis();
     click(
@@ -137,7 +137,7 @@ fn a_click_has_what_the_page_tells_and_what_the_request_shows() {
     assert!(kept["visitor"].is_string(), "{kept}");
     let at = postbridge::domain::time::Time::parse(kept["time"].as_str().unwrap()).unwrap().as_millis();
     let late = at - (before - 60_000);
-    assert!((0..20_000).contains(&late), "it happened a minute before it was told, not {late} ms off");
+    assert!((0..20_000).contains(&late), "it happened a minute before it was reported, not {late} ms off");
 }
 
 #[test]
@@ -168,19 +168,19 @@ fn a_click_that_is_filled_again_and_again_stays_within_bounds() {
     assert_eq!(fixture.click(CLICK)["params"].as_object().unwrap().len(), 64);
 }
 
-/// A browser tells a click; the visitor cookie that it gets.
+/// A browser reports a click; the visitor cookie that it gets.
 fn cookie_of(fixture: &TagFixture, click: &str, headers: &[&str]) -> String {
     let origin = format!("Origin: {}", fixture.shop(""));
     let mut all = vec![origin.as_str(), "Content-Type: text/plain"];
     all.extend(headers);
-    let told = request(fixture, "POST /t/click", &all, &message(click, json!({})).to_string());
-    assert_eq!(told.status, 204, "{}", told.text());
-    let cookie = told.head.lines().find_map(|line| line.strip_prefix("set-cookie: pbv=")).unwrap();
+    let reported = request(fixture, "POST /t/click", &all, &message(click, json!({})).to_string());
+    assert_eq!(reported.status, 204, "{}", reported.text());
+    let cookie = reported.head.lines().find_map(|line| line.strip_prefix("set-cookie: pbv=")).unwrap();
     cookie.split(';').next().unwrap().to_owned()
 }
 
 #[test]
-fn whoever_knows_a_clicks_id_does_not_become_its_visitor() {
+fn anyone_who_knows_a_clicks_id_does_not_become_its_visitor() {
     let fixture = TagFixture::new();
     let first = cookie_of(&fixture, CLICK, &["User-Agent: One/1.0"]);
     let again = cookie_of(&fixture, CLICK, &["User-Agent: One/1.0"]);
@@ -230,7 +230,7 @@ fn an_outbound_click_counts_once_for_a_click_id_and_link() {
     let conversions = fixture.conversions("tag");
     assert_eq!(conversions.len(), 2, "{conversions:?}");
     assert!(conversions.iter().all(|one| one["event"] == "OutboundClick"));
-    assert_eq!(fixture.told("ViewContent", 2).len(), 2);
+    assert_eq!(fixture.reported("ViewContent", 2).len(), 2);
     let records = fixture.relay.api("/api/v1/postbacks?source=tag");
     let records = records["items"].as_array().unwrap();
     assert_eq!(records.len(), 3, "each message leaves its record");
@@ -245,16 +245,19 @@ fn another_event_counts_once_for_its_name_and_transaction_id() {
     let sale = message(CLICK, json!({"name": "Purchase", "transaction_id": "T1", "currency": "USD"}));
     let sale = sale.to_string().replacen('{', "{\"value\":7.50,", 1);
     for _ in 0..2 {
-        assert_eq!(tell(&fixture, "/t/event", &sale).status, 204);
+        assert_eq!(receive(&fixture, "/t/event", &sale).status, 204);
     }
     event(&fixture, json!({"name": "Purchase", "transaction_id": "T2", "value": "8.00", "currency": "USD"}));
     event(&fixture, json!({"name": "Newsletter"}));
     event(&fixture, json!({"name": "Newsletter"}));
     let conversions = fixture.conversions("tag");
     assert_eq!(conversions.len(), 3, "{conversions:?}");
-    let first = fixture.told("Purchase", 2).into_iter().find(|told| told["custom_data"]["order_id"] == "T1");
+    let first = fixture
+        .reported("Purchase", 2)
+        .into_iter()
+        .find(|reported| reported["custom_data"]["order_id"] == "T1");
     assert_eq!(first.unwrap()["custom_data"]["value"].to_string(), "7.50", "its digits are kept");
-    assert_eq!(fixture.told("Newsletter", 1).len(), 1);
+    assert_eq!(fixture.reported("Newsletter", 1).len(), 1);
 }
 
 #[test]
@@ -263,7 +266,7 @@ fn a_transaction_id_that_is_none_is_left_out_and_an_exponent_is_applied() {
     click(&fixture, json!({"landing_url": "https://shop.example/lp"}));
     let sale = message(CLICK, json!({"name": "Purchase", "transaction_id": "ORDER_ID", "currency": "USD"}));
     let sale = sale.to_string().replacen('{', "{\"value\":2.5e1,", 1);
-    assert_eq!(tell(&fixture, "/t/event", &sale).status, 204);
+    assert_eq!(receive(&fixture, "/t/event", &sale).status, 204);
     event(&fixture, json!({"name": "Lead", "transaction_id": " T-1\u{200b}"}));
     let conversions = fixture.conversions("tag");
     assert_eq!(conversions.len(), 2, "{conversions:?}");
@@ -285,26 +288,26 @@ fn an_event_waits_for_its_click() {
     assert_eq!(held(), 1);
     assert_eq!(fixture.platform.count(), 0);
     click(&fixture, json!({"landing_url": "https://shop.example/lp"}));
-    assert_eq!(fixture.told("ViewContent", 1).len(), 1);
+    assert_eq!(fixture.reported("ViewContent", 1).len(), 1);
     assert_eq!(held(), 0);
 }
 
 #[test]
 fn an_event_that_cannot_be_read_is_kept_with_the_reason() {
     let fixture = TagFixture::new();
-    let told = tell(&fixture, "/t/event", &message(CLICK, json!({"nmae": "Lead"})).to_string());
-    assert_eq!(told.status, 400);
+    let reported = receive(&fixture, "/t/event", &message(CLICK, json!({"nmae": "Lead"})).to_string());
+    assert_eq!(reported.status, 400);
     let kept = fixture.relay.api("/api/v1/postbacks?source=tag&status=quarantined");
     assert!(kept["items"][0].to_string().contains("nmae"), "{kept}");
-    tell(&fixture, "/t/event?api_key=SECRET", "{");
+    receive(&fixture, "/t/event?api_key=SECRET", "{");
     let kept = fixture.relay.api("/api/v1/postbacks?source=tag&status=quarantined");
     assert!(kept["items"][0]["raw"]["line"].to_string().contains("api_key=***"), "{kept}");
 }
 
 #[test]
-fn one_address_tells_only_so_much_in_a_second() {
+fn one_address_reports_only_so_much_in_a_second() {
     let fixture = TagFixture::new();
-    let answers: Vec<Answer> = (0..200).map(|_| tell(&fixture, "/t/click", "{")).collect();
+    let answers: Vec<Answer> = (0..200).map(|_| receive(&fixture, "/t/click", "{")).collect();
     let turned = answers.iter().find(|answer| answer.status == 429).expect("some are turned away");
     assert!(turned.head.to_lowercase().contains("retry-after: 1"), "{}", turned.head);
     assert!(answers.iter().filter(|answer| answer.status == 400).count() >= 50);
@@ -316,8 +319,8 @@ fn the_click_filters_look_at_the_tags_clicks() {
     let origin = format!("Origin: {}", fixture.shop(""));
     let bot = "User-Agent: Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
     let body = message(CLICK, json!({"campaign": "8599"})).to_string();
-    let told = request(&fixture, "POST /t/click", &[&origin, bot, "Content-Type: text/plain"], &body);
-    assert_eq!(told.status, 204);
+    let reported = request(&fixture, "POST /t/click", &[&origin, bot, "Content-Type: text/plain"], &body);
+    assert_eq!(reported.status, 204);
     let kept = fixture.click(CLICK);
     let verdict = kept["verdicts"].as_array().unwrap().iter().find(|one| one["filter"] == "bot").cloned();
     assert_eq!(verdict.expect("the bot filter spoke")["hit"], true, "{kept}");
@@ -359,7 +362,7 @@ fn a_version_keeps_its_url_when_the_script_changes() {
     assert!(wait_until(Duration::from_secs(5), || kept().status == 200));
     assert!(kept().head.contains("immutable"), "{}", kept().head);
 
-    // The relay's port is part of what the script is told: after the next start it is another version.
+    // The relay's port is part of what the script is informed: after the next start it is another version.
     let fixture = fixture.again();
     assert_ne!(request(&fixture, "GET /tag.js", &[], "").text(), text);
     let old = request(&fixture, &path, &[], "");
@@ -387,8 +390,8 @@ fn of_an_events_request_two_kibibytes_are_kept_and_the_record_says_so() {
         (path.as_str(), &format!("{{\"{}\": 1}}", "z".repeat(7_000)), 400),
         ("/t/event", &long.replace("OutboundClick\"", "Lead\",\"value\":\"1,5\",\"currency\":\"USD\""), 400),
     ] {
-        let told = tell(&fixture, path, body);
-        assert_eq!(told.status, status, "{}", told.text());
+        let reported = receive(&fixture, path, body);
+        assert_eq!(reported.status, status, "{}", reported.text());
         let records = fixture.relay.api("/api/v1/postbacks?source=tag&limit=1");
         let (bytes, record) = kept_of(&records["items"][0]);
         assert!(bytes <= 2048, "{bytes} bytes are kept");
@@ -407,8 +410,8 @@ fn events_that_cannot_be_read_leave_as_many_records_as_other_strangers_calls() {
     let began = std::time::Instant::now();
     for number in 0..40 {
         let body = if number % 2 == 0 { "{".to_owned() } else { message(CLICK, json!({})).to_string() };
-        let told = tell(&fixture, "/t/event", &body);
-        assert_eq!(told.status, 400, "the answer is the same, kept or not: {}", told.text());
+        let reported = receive(&fixture, "/t/event", &body);
+        assert_eq!(reported.status, 400, "the answer is the same, kept or not: {}", reported.text());
     }
     let kept = fixture.relay.api("/api/v1/postbacks?source=tag&limit=1000");
     let kept = kept["items"].as_array().unwrap().len() as u64;
@@ -421,11 +424,11 @@ fn events_count_against_the_bytes_that_strangers_may_have_recorded() {
     // An address has an eighth of it: 1 KiB a second, and ten at once.
     let fixture = TagFixture::with("\n[links]\nmax_kib_per_second = 8\n");
     let link = |number: i32| format!("https://network.test/?n={number}&x={}", "y".repeat(2_500));
-    let tell = |number: i32| {
+    let receive = |number: i32| {
         let body = message(CLICK, json!({"name": "OutboundClick", "link": link(number)})).to_string();
-        tell(&fixture, "/t/event", &body)
+        receive(&fixture, "/t/event", &body)
     };
-    let answers: Vec<Answer> = (0..12).map(tell).collect();
+    let answers: Vec<Answer> = (0..12).map(receive).collect();
     assert_eq!(answers[0].status, 204, "{}", answers[0].text());
     let refused = answers.iter().find(|answer| answer.status == 429).expect("not all of them are recorded");
     assert!(refused.text().contains("max_kib_per_second"), "{}", refused.text());

@@ -1,4 +1,4 @@
-//! The script of the tag: how small it is, what is taken out of its source, and what it is told.
+//! The script of the tag: how small it is, what is taken out of its source, and what it is sent.
 
 use std::io::Read;
 
@@ -110,19 +110,19 @@ fn the_script_needs_nothing_and_evaluates_no_text() {
 }
 
 #[test]
-fn what_it_is_told_stands_in_it_as_json() {
+fn what_it_is_reported_stands_in_it_as_json() {
     let script = TagScript::new(&config());
     let json = &script.text[script.text.find("{\"endpoint\"").unwrap()..];
-    let told: serde_json::Value =
+    let reported: serde_json::Value =
         serde_json::Deserializer::from_str(json).into_iter().next().unwrap().unwrap();
-    assert_eq!(told["endpoint"], "https://t.example.com/t/");
-    assert_eq!(told["groups"][0]["paths"][0], "^\\/go\\/.*$".replace("\\/", "/"));
-    assert_eq!(told["groups"][0]["hosts"][1], "go.example.net");
-    assert_eq!(told["groups"][0]["query"], serde_json::json!(["a", "c"]));
-    assert_eq!(told["direct"], "^(?:a|c|s1|s2|s3|s4|s5)$");
-    let params = told["params"].as_str().unwrap();
+    assert_eq!(reported["endpoint"], "https://t.example.com/t/");
+    assert_eq!(reported["groups"][0]["paths"][0], "^\\/go\\/.*$".replace("\\/", "/"));
+    assert_eq!(reported["groups"][0]["hosts"][1], "go.example.net");
+    assert_eq!(reported["groups"][0]["query"], serde_json::json!(["a", "c"]));
+    assert_eq!(reported["direct"], "^(?:a|c|s1|s2|s3|s4|s5)$");
+    let params = reported["params"].as_str().unwrap();
     assert!(params.starts_with("^(?:fbclid|") && params.ends_with(")$"), "{params}");
-    assert!(told["cookies"].as_str().unwrap().contains("|_ga_.*|"), "{}", told["cookies"]);
+    assert!(reported["cookies"].as_str().unwrap().contains("|_ga_.*|"), "{}", reported["cookies"]);
 }
 
 #[test]

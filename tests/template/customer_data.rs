@@ -155,7 +155,7 @@ fn a_birthdate_that_is_none_is_left_out() {
 }
 
 #[test]
-fn day_and_month_that_cannot_be_told_apart_are_left_out_unless_the_source_says() {
+fn day_and_month_that_cannot_be_reported_apart_are_left_out_unless_the_source_says() {
     for (text, day_first, month_first) in [
         ("02/03/1984", "19840302", "19840203"),
         ("2.3.1984", "19840302", "19840203"),

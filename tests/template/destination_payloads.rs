@@ -1,4 +1,4 @@
-//! Payloads: normalised and hashed as the platforms want, money digit for digit, nothing empty, nothing made up.
+//! Payloads: normalized and hashed as the platforms want, money digit for digit, nothing empty, nothing made up.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 #[test]
-fn traits_are_normalised_before_they_are_hashed() {
-    for (name, member, told, normal) in [
+fn traits_are_normalized_before_they_are_hashed() {
+    for (name, member, reported, normal) in [
         (Trait::Email, "em", " Ann.Lee+x@GMail.com ", "ann.lee+x@gmail.com"),
         (Trait::Email, "em", "john.d@googlemail.com", "john.d@googlemail.com"),
         (Trait::Phone, "ph", "+1 (415) 555-0100", "14155550100"),
@@ -49,13 +49,13 @@ fn traits_are_normalised_before_they_are_hashed() {
         (Trait::Birthdate, "db", "19840229", "19840229"),
         (Trait::Birthdate, "db", "1984-02-29T00:00:00Z", "19840229"),
     ] {
-        assert_eq!(user_data(name, told, member), hashed(normal), "{told}");
+        assert_eq!(user_data(name, reported, member), hashed(normal), "{reported}");
     }
 }
 
 #[test]
 fn what_cannot_be_read_is_left_out_and_never_hashed() {
-    for (name, member, told) in [
+    for (name, member, reported) in [
         (Trait::Email, "em", ""),
         (Trait::Email, "em", "  "),
         (Trait::Email, "em", "ann"),
@@ -77,7 +77,7 @@ fn what_cannot_be_read_is_left_out_and_never_hashed() {
         (Trait::Birthdate, "db", "1984-02-30"),
         (Trait::Birthdate, "db", "1984"),
     ] {
-        assert_eq!(user_data(name, told, member), Value::Null, "{told}");
+        assert_eq!(user_data(name, reported, member), Value::Null, "{reported}");
     }
 }
 
@@ -129,15 +129,16 @@ fn of_a_webhooks_address_only_the_host_is_shown() {
             body: format!("Cannot POST {}", url.split_once(".example").unwrap().1).into_bytes(),
             truncated: false,
         };
-        let judged = format!("{:?}", account.judge(&Reply::Answer(echo), time("2026-09-21T14:20:00Z")));
-        (request.masked().url, judged)
+        let classified =
+            format!("{:?}", account.classify(&Reply::Answer(echo), time("2026-09-21T14:20:00Z")));
+        (request.masked().url, classified)
     };
-    let (shown, judged) = shown_of("https://hooks.example/services/T0AB/B1CD/x7Yz9Secret");
+    let (shown, classified) = shown_of("https://hooks.example/services/T0AB/B1CD/x7Yz9Secret");
     assert_eq!(shown, "https://hooks.example/***");
-    assert!(judged.contains("Cannot POST /***") && !judged.contains("x7Yz9Secret"), "{judged}");
-    let (shown, judged) = shown_of("https://hooks.example/in?token=abcdefgh12345678&v=1");
+    assert!(classified.contains("Cannot POST /***") && !classified.contains("x7Yz9Secret"), "{classified}");
+    let (shown, classified) = shown_of("https://hooks.example/in?token=abcdefgh12345678&v=1");
     assert_eq!(shown, "https://hooks.example/***");
-    assert!(!judged.contains("abcdefgh12345678"), "{judged}");
+    assert!(!classified.contains("abcdefgh12345678"), "{classified}");
     let (shown, _) = shown_of("https://ann:pass-word@hooks.example/in");
     assert_eq!(shown, "https://***@hooks.example/in");
     let (shown, _) = shown_of("https://hooks.example/in");
@@ -204,18 +205,18 @@ fn a_retry_carries_the_same_bytes() {
 }
 
 #[test]
-fn a_visitors_answer_is_told_in_the_platforms_words_and_left_out_where_nobody_asked() {
+fn a_visitors_answer_is_reported_in_the_platforms_words_and_left_out_where_no_one_asked() {
     let toml = "label = \"N\"\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://n.example/\"\n";
     let body = r#"{"data": {{answer click.ad_user_data yes="GRANTED" no="DENIED"}}, "ads": {{answer click.ad_personalization yes="G" no="D"}}}"#;
     let files = [("destination.toml", toml), ("event.json.hbs", body)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
     let account = account(Arc::new(DestinationTemplate::parse("answers", &files).unwrap()), &[]);
     let mut click = click();
-    click.passage.consent =
+    click.context.consent =
         Consent { ad_user_data: Some(true), ad_personalization: Some(false) }.said_at(Time::EPOCH);
-    let told = request(&account, &conversion(), Some(&click)).body;
-    assert_eq!(told, br#"{"data":"GRANTED","ads":"D"}"#);
-    click.passage.consent =
+    let reported = request(&account, &conversion(), Some(&click)).body;
+    assert_eq!(reported, br#"{"data":"GRANTED","ads":"D"}"#);
+    click.context.consent =
         Consent { ad_user_data: Some(false), ad_personalization: None }.said_at(Time::EPOCH);
     assert_eq!(request(&account, &conversion(), Some(&click)).body, br#"{"data":"DENIED"}"#);
 }

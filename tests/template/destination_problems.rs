@@ -1,4 +1,4 @@
-//! What is wrong with a destination template or an account is said at once, with file, line and the mend.
+//! What is wrong with a destination template or an account is said at once, with file, line and the fix.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -333,7 +333,7 @@ fn no_part_of_a_users_directory_is_passed_over_in_silence() {
         folder(at.join("Destination"));
     };
     one(&said(&beside), &["Destination is not read", "name it `destinations`"]);
-    // A link to itself can be read by nobody, not even by root: as a folder without permission is.
+    // A link to itself can be read by no one, not even by root: as a folder without permission is.
     let closed = |at: &Path| std::os::unix::fs::symlink("sources", at.join("sources")).unwrap();
     one(&said(&closed), &["/sources: it cannot be read"]);
     let inside = |at: &Path| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use postbridge::domain::delivery::{Answer, Judgement, Reply};
+use postbridge::domain::delivery::{Answer, Reply, ReplyVerdict};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
@@ -49,7 +49,7 @@ fn error(code: i64) -> String {
 }
 
 fn word(account: &Account, reply: &Reply) -> &'static str {
-    account.judge(reply, now()).word()
+    account.classify(reply, now()).as_str()
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn meta_delivered_is_200_with_as_many_received_as_were_sent() {
 fn meta_keeps_the_messages_of_a_success_as_warnings() {
     let body = r#"{"events_received":1,"messages":["a",{"field":"fbp"}]}"#;
     let expected = vec!["a".to_owned(), r#"{"field":"fbp"}"#.to_owned()];
-    assert_eq!(meta().judge(&answer(200, body), now()), Judgement::Delivered { warnings: expected });
+    assert_eq!(meta().classify(&answer(200, body), now()), ReplyVerdict::Delivered { warnings: expected });
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn meta_codes_that_refuse_the_account_park_it() {
 fn asked(account: &Account, status: u16, headers: &[(&str, &str)], body: &str) -> (Option<i64>, Option<i64>) {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let body = body.as_bytes().to_vec();
-    match account.judge(&Reply::Answer(Answer { status, headers, body, truncated: false }), now()) {
-        Judgement::Retry { after_ms, hold_ms, .. } => (after_ms, hold_ms),
+    match account.classify(&Reply::Answer(Answer { status, headers, body, truncated: false }), now()) {
+        ReplyVerdict::Retry { after_ms, hold_ms, .. } => (after_ms, hold_ms),
         other => panic!("{other:?}"),
     }
 }
@@ -263,7 +263,9 @@ fn meta_everything_else_is_dead() {
 #[test]
 fn a_reason_names_what_the_platform_said_and_never_a_secret() {
     let body = r#"{"error":{"message":"Malformed token secret-token","code":190,"error_subcode":463,"fbtrace_id":"Xy"}}"#;
-    let Judgement::Park { reason } = meta().judge(&answer(401, body), now()) else { panic!("not parked") };
+    let ReplyVerdict::Park { reason } = meta().classify(&answer(401, body), now()) else {
+        panic!("not parked")
+    };
     for part in ["HTTP 401", "Malformed token ***", "code 190", "subcode 463", "fbtrace_id Xy"] {
         assert!(reason.contains(part), "{part} in {reason}");
     }
@@ -273,7 +275,9 @@ fn a_reason_names_what_the_platform_said_and_never_a_secret() {
 #[test]
 fn a_reason_is_one_short_line_whatever_comes() {
     let body = format!(r#"{{"error":{{"message":"{}\n\u0007","code":5}}}}"#, "é".repeat(5000));
-    let Judgement::Dead { reason } = meta().judge(&answer(400, &body), now()) else { panic!("not dead") };
+    let ReplyVerdict::Dead { reason } = meta().classify(&answer(400, &body), now()) else {
+        panic!("not dead")
+    };
     assert!(reason.chars().count() <= 601, "{}", reason.len());
     assert!(!reason.contains(char::is_control));
 }
@@ -298,8 +302,8 @@ fn a_wait_that_was_asked_for_is_kept_with_a_retry_only() {
     let with = |status: u16, wait: &str| {
         let headers = vec![("Retry-After".to_owned(), wait.to_owned())];
         let reply = Reply::Answer(Answer { status, headers, body: Vec::new(), truncated: false });
-        match webhook().judge(&reply, now()) {
-            Judgement::Retry { after_ms, .. } => after_ms,
+        match webhook().classify(&reply, now()) {
+            ReplyVerdict::Retry { after_ms, .. } => after_ms,
             other => panic!("{other:?}"),
         }
     };
@@ -345,7 +349,7 @@ proptest! {
     #[test]
     fn no_answer_makes_judging_panic(status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let reply = Reply::Answer(Answer { status, headers: Vec::new(), body, truncated: false });
-        let judgement = meta().judge(&reply, now());
-        prop_assert!(status == 200 || judgement.word() != "delivered");
+        let verdict = meta().classify(&reply, now());
+        prop_assert!(status == 200 || verdict.as_str() != "delivered");
     }
 }

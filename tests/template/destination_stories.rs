@@ -7,7 +7,7 @@ use postbridge::story::run::{Expectations, run_destination_stories};
 use postbridge::template::catalog::Catalog;
 
 #[test]
-fn every_destination_template_tells_its_stories_as_expected() {
+fn every_destination_template_reports_its_stories_as_expected() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/destinations");
     let catalog = Catalog::load(None).unwrap();
     let names = catalog.destination_names();

@@ -246,8 +246,8 @@ fn survives(value: &str) -> Result<(), TestCaseError> {
         let parsed = url::Url::parse(&query).unwrap();
         prop_assert_eq!(parsed.query_pairs().next().unwrap().1, value, "{}", written);
         let path = rendered(&format!("https://aff.example/{name}/pb"), written, value);
-        let told = if matches!(value, "." | "..") { "" } else { value };
-        prop_assert_eq!(read_back(&path, "https://aff.example/", "/pb"), told, "{}", written);
+        let reported = if matches!(value, "." | "..") { "" } else { value };
+        prop_assert_eq!(read_back(&path, "https://aff.example/", "/pb"), reported, "{}", written);
     }
     Ok(())
 }
@@ -261,8 +261,8 @@ proptest! {
         survives(&id)?;
         // No character of a click id is ever encoded, so a reader that decodes too often reads the same.
         if !id.starts_with('.') {
-            let told = rendered("https://aff.example/{click_id}", "{{}}", &id);
-            prop_assert_eq!(told, format!("https://aff.example/{id}"));
+            let reported = rendered("https://aff.example/{click_id}", "{{}}", &id);
+            prop_assert_eq!(reported, format!("https://aff.example/{id}"));
         }
     }
 

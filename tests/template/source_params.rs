@@ -61,7 +61,7 @@ proptest! {
         if let Ok(read) = request::read(bytes.as_bytes(), None, b"")
             && let Ok(draft) = template.map(&binding, &read)
         {
-            prop_assert!(draft.value.is_some(), "an event told from the value has one");
+            prop_assert!(draft.value.is_some(), "an event inferred from the value has one");
         }
     }
 
@@ -186,7 +186,7 @@ fn what_is_invisible_around_a_name_is_not_of_it() {
 }
 
 #[test]
-fn a_name_with_two_values_keeps_both_and_one_told_twice_is_one() {
+fn a_name_with_two_values_keeps_both_and_one_reported_twice_is_one() {
     assert_eq!(pairs(&query("tid=1&price=7&tid=1")), [("tid", "1"), ("price", "7")]);
     let read = query("tid=1&tid=2&tid=3");
     assert_eq!(
@@ -311,7 +311,7 @@ fn a_body_is_read_as_what_it_is_where_its_type_is_wrong() {
 }
 
 #[test]
-fn escaped_ampersands_and_a_second_question_mark_are_mended_and_noted() {
+fn escaped_ampersands_and_a_second_question_mark_are_fixed_and_noted() {
     let read = query("s1=1&amp;s2=2&amp;amp;s3=3?tid=4");
     assert_eq!(pairs(&read), [("s1", "1"), ("s2", "2"), ("s3", "3"), ("tid", "4")]);
     assert_eq!(read.notes.len(), 2, "{:?}", read.notes);

@@ -1,4 +1,4 @@
-//! Golden stories of the source templates: a request beside what it becomes. `BLESS=1` rewrites.
+//! Golden stories of the source templates: a request next to what it becomes. `BLESS=1` rewrites.
 
 use std::path::Path;
 

@@ -85,7 +85,7 @@ fn only_a_template_that_maps_or_sets_a_currency_does_without_the_sources() {
 }
 
 #[test]
-fn a_template_tells_its_own_ways() {
+fn a_template_reports_its_own_ways() {
     let cake = template(CAKE);
     assert_eq!(cake.name(), "cake");
     assert_eq!(cake.link_param(), Some("s2"));
@@ -101,7 +101,7 @@ fn a_template_tells_its_own_ways() {
 }
 
 #[test]
-fn every_problem_is_told_at_once_with_its_line_and_the_mend() {
+fn every_problem_is_reported_at_once_with_its_line_and_the_fix() {
     let text = r##"name = "Bad Name"
 macro = "hash"
 postback = ["a b", "tid", "tid"]
@@ -187,7 +187,7 @@ fn a_comma_is_a_decimal_mark_only_where_the_template_says_so() {
 }
 
 #[test]
-fn a_status_may_tell_the_event_and_defaults_fill_what_is_absent() {
+fn a_status_may_report_the_event_and_defaults_fill_what_is_absent() {
     let text = r#"
 name = "own"
 macro = "{{}}"
@@ -251,7 +251,7 @@ fn a_moment_is_compact_or_of_the_epoch_and_never_before_2005() {
         let draft = read(no_time);
         assert_eq!(draft.event_time, None, "{no_time}");
         assert!(
-            draft.note.is_some_and(|note| note.contains(&format!("`t` came as `{no_time}`"))),
+            draft.note.is_some_and(|note| note.contains(&format!("`t` was received as `{no_time}`"))),
             "{no_time}"
         );
     }
@@ -273,7 +273,8 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
         assert_eq!(draft.event_time, None, "{ahead}");
         let note = draft.note.unwrap();
         assert!(
-            note.contains(&format!("`t` came as `{ahead}`")) && note.contains("more than a day ahead"),
+            note.contains(&format!("`t` was received as `{ahead}`"))
+                && note.contains("more than a day ahead"),
             "{note}"
         );
     }
@@ -286,10 +287,10 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
 #[test]
 fn each_parameter_is_explained_and_no_secret_shown() {
     let read = request::read(b"s1=%23s1%23&s2=abc&price=seven&foo=1&api_key=hush", None, b"").unwrap();
-    let told = template(CAKE).explain(&read);
-    let rows: Vec<_> = told
+    let reported = template(CAKE).explain(&read);
+    let rows: Vec<_> = reported
         .iter()
-        .map(|row| (row.param.as_str(), row.came.as_str(), row.field, row.verdict.as_str()))
+        .map(|row| (row.param.as_str(), row.received_text.as_str(), row.field, row.verdict.as_str()))
         .collect();
     let expected = [
         ("s1", "#s1#", Some("params"), "left out: a macro that was not filled in"),

@@ -1,12 +1,12 @@
-//! The detector of macros that nobody filled in: every grammar, once and twice encoded, and no more.
+//! The detector of macros that no one filled in: every grammar, once and twice encoded, and no more.
 
-use postbridge::template::macros::detect::{Judged, Use, judge};
+use postbridge::template::macros::detect::{Classified, Use, classify};
 use proptest::prelude::*;
 
-/// Decodes once, as a parameter is, and judges.
-fn judged(raw: &str) -> Judged {
+/// Decodes once, as a parameter is, and classifies.
+fn classified(raw: &str) -> Classified {
     let value = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
-    judge(&value, raw.as_bytes(), Use::Id)
+    classify(&value, raw.as_bytes(), Use::Id)
 }
 
 fn encoded(text: &str) -> String {
@@ -49,9 +49,9 @@ proptest! {
         for text in grammars(&word) {
             let once = encoded(&text);
             let twice = encoded(&once);
-            prop_assert!(matches!(judged(&text), Judged::Macro(_)), "raw {text}");
-            prop_assert!(matches!(judged(&once), Judged::Macro(_)), "once {once}");
-            prop_assert!(matches!(judged(&twice), Judged::Macro(_)), "twice {twice}");
+            prop_assert!(matches!(classified(&text), Classified::Macro(_)), "raw {text}");
+            prop_assert!(matches!(classified(&once), Classified::Macro(_)), "once {once}");
+            prop_assert!(matches!(classified(&twice), Classified::Macro(_)), "twice {twice}");
         }
     }
 
@@ -59,21 +59,21 @@ proptest! {
     fn ids_of_letters_and_digits_are_sound(id in "[A-Za-z0-9][A-Za-z0-9._~-]{3,40}") {
         let known = ["null", "none", "undefined", "replace", "optional", "transaction_id", "request_session_id", "click_id", "clickid", "sale_amount"];
         prop_assume!(!known.iter().any(|word| id.eq_ignore_ascii_case(word)));
-        prop_assert_eq!(judged(&id), Judged::Sound);
+        prop_assert_eq!(classified(&id), Classified::Sound);
     }
 
     #[test]
     fn no_value_makes_the_detector_stumble(text in "\\PC{0,80}") {
         let value = text.clone();
-        let verdict = judge(&value, text.as_bytes(), Use::Text);
-        prop_assert_eq!(verdict == Judged::Empty, text.trim().is_empty());
+        let verdict = classify(&value, text.as_bytes(), Use::Text);
+        prop_assert_eq!(verdict == Classified::Empty, text.trim().is_empty());
     }
 }
 
 #[test]
 fn a_macro_whose_name_is_a_placeholder_is_a_macro() {
     for text in ["__TID__", "__CLICK_ID__", "(orderid)", "{transaction_id}"] {
-        assert!(matches!(judged(text), Judged::Macro(_)), "{text}: {:?}", judged(text));
+        assert!(matches!(classified(text), Classified::Macro(_)), "{text}: {:?}", classified(text));
     }
 }
 
@@ -105,7 +105,7 @@ fn what_only_looks_like_a_macro_is_sound() {
         "order-{af2504e0-4f89-11d3-9a0c-0305e82c3301}",
     ];
     for text in sound {
-        assert_eq!(judge(text, text.as_bytes(), Use::Text), Judged::Sound, "{text}");
+        assert_eq!(classify(text, text.as_bytes(), Use::Text), Classified::Sound, "{text}");
     }
 }
 
@@ -124,7 +124,7 @@ fn a_macro_within_other_text_is_seen() {
         "{af2504e0-4f89-11d3-9a0c-0305e82c3301}_{goal}",
         "\u{200b}{sub1}\u{feff}",
     ] {
-        assert!(matches!(judge(text, text.as_bytes(), Use::Id), Judged::Macro(_)), "{text}");
+        assert!(matches!(classify(text, text.as_bytes(), Use::Id), Classified::Macro(_)), "{text}");
     }
 }
 
@@ -133,18 +133,18 @@ fn a_skeletons_words_are_no_values() {
     for text in
         ["REPLACE", "optional", "TRANSACTION_ID", "REQUEST_SESSION_ID", "click_id", "ClickID", "SALE_AMOUNT"]
     {
-        assert_eq!(judge(text, b"", Use::Id), Judged::Skeleton, "{text}");
+        assert_eq!(classify(text, b"", Use::Id), Classified::Skeleton, "{text}");
     }
-    assert!(matches!(judge("[REPLACE]", b"", Use::Id), Judged::Macro(_)));
+    assert!(matches!(classify("[REPLACE]", b"", Use::Id), Classified::Macro(_)));
 }
 
 #[test]
 fn some_words_stand_for_nothing_and_0_does_for_an_id() {
     for text in ["null", "NULL", "undefined", "None", "n/a", "-", " - "] {
-        assert_eq!(judge(text, b"", Use::Text), Judged::Nothing, "{text}");
+        assert_eq!(classify(text, b"", Use::Text), Classified::Nothing, "{text}");
     }
-    assert_eq!(judge("0", b"0", Use::Id), Judged::Nothing);
-    assert_eq!(judge("0", b"0", Use::Amount), Judged::Sound);
-    assert_eq!(judge("0", b"0", Use::Text), Judged::Sound);
-    assert_eq!(judge(" \t", b"", Use::Id), Judged::Empty);
+    assert_eq!(classify("0", b"0", Use::Id), Classified::Nothing);
+    assert_eq!(classify("0", b"0", Use::Amount), Classified::Sound);
+    assert_eq!(classify("0", b"0", Use::Text), Classified::Sound);
+    assert_eq!(classify(" \t", b"", Use::Id), Classified::Empty);
 }

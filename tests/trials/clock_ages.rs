@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tokio::sync::watch;
 
-use crate::support::click_fixture::{tell, visit};
+use crate::support::click_fixture::{receive, visit};
 use crate::support::store_fixture::*;
 use crate::support::trial::{Chance, rounds};
 
@@ -98,7 +98,7 @@ impl<'a> Relay<'a> {
     /// A sale of which nothing is to be sent, a click and a postback that was not understood.
     fn receive(&self, name: &str) {
         let (store, now) = (&**self.store(), self.clock.now());
-        sale(name).to(&[]).at(now).tell(store);
+        sale(name).to(&[]).at(now).receive(store);
         let mut clicked = click(name);
         (clicked.at, clicked.recorded_at) = (now, now);
         wait(store.record_click(unscreened(clicked))).unwrap();
@@ -115,10 +115,10 @@ impl<'a> Relay<'a> {
     /// What was answered about a click that is recorded only now.
     fn answered(&self, name: &str) -> Option<bool> {
         let mut late = visit(name, self.clock.now());
-        late.passage.origin = Origin::Tag;
-        tell(&**self.store(), late);
+        late.context.origin = Origin::Tag;
+        receive(&**self.store(), late);
         let click = wait(self.store().click(&click_id(name))).unwrap().unwrap();
-        click.passage.consent.answers().ad_user_data
+        click.context.consent.answers().ad_user_data
     }
 
     fn sales(&self) -> HashSet<String> {
@@ -229,7 +229,7 @@ fn what_is_mapped_again_is_kept_as_long_as_what_it_maps(engine: &Engine) {
     let of = wait(relay.store().arrive(quarantined("no price", received))).unwrap().postback;
     relay.run(HOUR);
     let mut again = sale("again").to(&[]).at(received).arrival();
-    again.again = Some(postbridge::store::Again { of, now: relay.clock.now() });
+    again.again = Some(postbridge::store::Reprocess { of, now: relay.clock.now() });
     wait(relay.store().arrive(again)).unwrap();
     relay.set(at(3 * DAY));
     relay.confirm();
@@ -291,7 +291,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A sale with its click, and how old it may be told to be at most, in milliseconds.
+/// A sale with its click, and how old it may be when it is sent, in milliseconds.
 struct Known {
     name: String,
     age: i64,

@@ -50,9 +50,12 @@ fn load(
                     if answer.status != 200 {
                         return;
                     }
-                    let told = answer.json();
-                    assert_eq!(told["status"], "accepted", "{tid} is new: {told}");
-                    acknowledged.lock().unwrap().insert(tid, told["event_id"].as_str().unwrap().to_owned());
+                    let reported = answer.json();
+                    assert_eq!(reported["status"], "accepted", "{tid} is new: {reported}");
+                    acknowledged
+                        .lock()
+                        .unwrap()
+                        .insert(tid, reported["event_id"].as_str().unwrap().to_owned());
                 }
             })
         })
@@ -133,9 +136,9 @@ fn nothing_acknowledged_is_lost_over_fifty_kills_and_every_event_keeps_its_id() 
     }
     let mut again = Connection::open(relay.address).unwrap();
     for (tid, event_id) in acknowledged.iter().take(300) {
-        let told = again.get(&path(tid, "2.5")).unwrap().json();
+        let reported = again.get(&path(tid, "2.5")).unwrap().json();
         assert_eq!(
-            (told["status"].as_str(), told["event_id"].as_str()),
+            (reported["status"].as_str(), reported["event_id"].as_str()),
             (Some("duplicate"), Some(event_id.as_str())),
             "{tid}"
         );

@@ -1,5 +1,5 @@
 //! A minute of a busy day: 1,000 clicks and 200 postbacks a second through the built `serve`, killed in
-//! the middle. Nothing acknowledged is lost, and no sale is told with another visitor's click.
+//! the middle. Nothing acknowledged is lost, and no sale is sent with another visitor's click.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -83,11 +83,11 @@ impl Load {
         if answer.status != 200 {
             return None;
         }
-        let told = answer.json();
+        let reported = answer.json();
         assert_eq!(
-            (&told["status"], &told["attribution"]),
+            (&reported["status"], &reported["attribution"]),
             (&"accepted".into(), &"matched".into()),
-            "{told}"
+            "{reported}"
         );
         self.ledger.lock().unwrap().sales.insert(tid, click);
         Some(())
@@ -141,7 +141,7 @@ fn a_busy_minute_with_a_kill_in_the_middle_loses_nothing_and_mistakes_no_visitor
 }
 
 fn every_sale_reached_the_platform_with_its_own_click(ledger: &Ledger, platform: &Platform) {
-    let told = || -> HashMap<String, String> {
+    let reported = || -> HashMap<String, String> {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let event = |payload: &serde_json::Value| payload["data"][0].clone();
         platform
@@ -152,15 +152,19 @@ fn every_sale_reached_the_platform_with_its_own_click(ledger: &Ledger, platform:
             .collect()
     };
     let all = wait_until(Duration::from_secs(60), || {
-        let told: HashSet<String> = told().into_keys().collect();
-        ledger.sales.keys().all(|tid| told.contains(tid))
+        let reported: HashSet<String> = reported().into_keys().collect();
+        ledger.sales.keys().all(|tid| reported.contains(tid))
     });
-    let told = told();
-    let lost: Vec<&String> = ledger.sales.keys().filter(|tid| !told.contains_key(*tid)).collect();
+    let reported = reported();
+    let lost: Vec<&String> = ledger.sales.keys().filter(|tid| !reported.contains_key(*tid)).collect();
     assert!(all, "{} acknowledged sales never reached the platform: {lost:?}", lost.len());
     for (tid, click) in &ledger.sales {
         let fbclid = &ledger.clicks[click];
-        assert!(told[tid].ends_with(&format!(".{fbclid}")), "{tid} is of {fbclid}, not of {}", told[tid]);
+        assert!(
+            reported[tid].ends_with(&format!(".{fbclid}")),
+            "{tid} is of {fbclid}, not of {}",
+            reported[tid]
+        );
     }
 }
 
@@ -170,7 +174,7 @@ fn every_click_is_known(ledger: &Ledger, address: SocketAddr) {
     let mut connection = Connection::open(address).unwrap();
     for (number, click) in ledger.clicks.keys().filter(|click| !sold.contains(click)).enumerate() {
         let path = format!("/{KEY}/collect/cake-test?s2={click}&oid=565&tid=late-{number}&price=1");
-        let told = connection.get(&path).unwrap().json();
-        assert_eq!(told["attribution"], "matched", "the click {click} was acknowledged: {told}");
+        let reported = connection.get(&path).unwrap().json();
+        assert_eq!(reported["attribution"], "matched", "the click {click} was acknowledged: {reported}");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, OfferId, VisitorId};
-use postbridge::domain::offer::Placement;
+use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{
@@ -23,7 +23,7 @@ const FOLDER: &str = "POSTBRIDGE_TEST_CHILD_FOLDER";
 const ROUND: &str = "POSTBRIDGE_TEST_CHILD_ROUND";
 const NAME: &str = "trials::store_loader::loads_a_store_until_it_is_killed";
 
-/// What a child was told is durable.
+/// What a child was reported is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ack {
     Sale { transaction: String, conversion: ConversionId },
@@ -88,7 +88,7 @@ fn parse(line: &str) -> Option<Ack> {
     }
 }
 
-/// Checks that everything acknowledged is there, whole, and known when it is told again.
+/// Checks that everything acknowledged is there, whole, and known when it is sent again.
 pub fn verify(store: &dyn Store, acks: &[Ack]) {
     let mut lost = Vec::new();
     let listed = listed_clicks(store);
@@ -118,7 +118,7 @@ pub fn verify(store: &dyn Store, acks: &[Ack]) {
     assert!(lost.is_empty(), "{} of {} acknowledged were lost: {:?} …", lost.len(), acks.len(), lost[0]);
     for ack in acks.iter().rev().take(50) {
         if let Ack::Sale { transaction, conversion } = ack {
-            let again = sale(transaction).tell(store);
+            let again = sale(transaction).receive(store);
             assert_eq!(again.verdict.conversion(), Some(*conversion));
             assert!(!matches!(again.verdict, Verdict::Accepted { .. }), "{transaction} was accepted twice");
         }
@@ -154,7 +154,7 @@ fn loads_a_store_until_it_is_killed() {
     let store: Arc<dyn Store> = Arc::new(governed(Embedded::open_sled(Path::new(&folder)).unwrap()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     for worker in 0..48 {
-        runtime.spawn(tell_sales(Arc::clone(&store), format!("r{round}-w{worker}")));
+        runtime.spawn(report_sales(Arc::clone(&store), format!("r{round}-w{worker}")));
     }
     for worker in 0..4 {
         runtime.spawn(deliver(Arc::clone(&store)));
@@ -168,15 +168,16 @@ fn say(ack: &str) {
     std::io::stdout().lock().write_all(format!("{ack} .\n").as_bytes()).unwrap();
 }
 
-async fn tell_sales(store: Arc<dyn Store>, name: String) {
+async fn report_sales(store: Arc<dyn Store>, name: String) {
     for number in 0.. {
         let transaction = format!("{name}-{number}");
-        let mut told = sale(&transaction);
-        told = if number % 3 == 0 { told.forward() } else { told.click(&format!("c-{transaction}")) };
+        let mut reported = sale(&transaction);
+        reported =
+            if number % 3 == 0 { reported.forward() } else { reported.click(&format!("c-{transaction}")) };
         if number % 40 == 7 {
-            told = told.body(20_000);
+            reported = reported.body(20_000);
         }
-        let Ok(receipt) = store.arrive(told.arrival()).await else { return };
+        let Ok(receipt) = store.arrive(reported.arrival()).await else { return };
         if let Verdict::Accepted { conversion } = receipt.verdict {
             say(&format!("ack-sale {transaction} {conversion}"));
         }
@@ -188,8 +189,8 @@ async fn record_clicks(store: Arc<dyn Store>, name: String) {
     for number in 0.. {
         let id = format!("c-{name}-{number}");
         let mut clicked = click(&id);
-        clicked.passage.placement = OfferId::parse("565").ok().map(Placement::of_offer);
-        clicked.passage.visitor = VisitorId::parse(&format!("visitor-of-{name}")).ok();
+        clicked.context.campaign_ref = OfferId::parse("565").ok().map(CampaignRef::of_offer);
+        clicked.context.visitor = VisitorId::parse(&format!("visitor-of-{name}")).ok();
         let screened = ClickArrival { click: clicked, screening: Screening::Filters };
         let Ok(_) = store.record_click(screened).await else { return };
         say(&format!("ack-click {id}"));

@@ -106,6 +106,6 @@ impl Drop for Disk {
 fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<(), String> {
     let done =
         Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
-    let told = String::from_utf8_lossy(&done.stderr);
-    if done.status.success() { Ok(()) } else { Err(format!("{program}: {}", told.trim())) }
+    let reported = String::from_utf8_lossy(&done.stderr);
+    if done.status.success() { Ok(()) } else { Err(format!("{program}: {}", reported.trim())) }
 }

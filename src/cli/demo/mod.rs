@@ -125,11 +125,13 @@ async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &Sta
     Ok(())
 }
 
-/// The payload that must arrive. Its time is taken from the one that came, if that is just now.
-fn wanted(story: &Story, names: &Names, came: &Value, event_id: &str) -> Result<Value, Problem> {
+/// The payload that must arrive. Its time is taken from the one that was received, if that is just now.
+fn wanted(story: &Story, names: &Names, received_text: &Value, event_id: &str) -> Result<Value, Problem> {
     let now = Clock::system().now().as_seconds();
-    let time =
-        came.pointer(&story.time_at).and_then(Value::as_i64).filter(|time| (now - 60..=now).contains(time));
+    let time = received_text
+        .pointer(&story.time_at)
+        .and_then(Value::as_i64)
+        .filter(|time| (now - 60..=now).contains(time));
     let time =
         time.ok_or_else(|| failed("compare the payload", format!("{} is not just now", story.time_at)))?;
     let text = names
@@ -140,8 +142,8 @@ fn wanted(story: &Story, names: &Names, came: &Value, event_id: &str) -> Result<
     serde_json::from_str(&text).map_err(|error| failed("read the demo's story", error))
 }
 
-fn compare(came: &Value, wanted: &Value) -> Result<(), Problem> {
-    if came == wanted {
+fn compare(received_text: &Value, wanted: &Value) -> Result<(), Problem> {
+    if received_text == wanted {
         return Ok(());
     }
     let what = format!("the payload is not what must arrive, which is\n{wanted:#}");
@@ -220,13 +222,13 @@ fn text_of(value: Option<&Value>) -> String {
     }
 }
 
-fn expect(what: &str, came: Option<&Value>, wanted: &str) -> Result<(), Problem> {
-    let came = text_of(came);
-    if came == wanted {
+fn expect(what: &str, received_text: Option<&Value>, wanted: &str) -> Result<(), Problem> {
+    let received_text = text_of(received_text);
+    if received_text == wanted {
         return Ok(());
     }
     Err(Problem::new(
-        format!("{what} is `{came}`, not `{wanted}`"),
+        format!("{what} is `{received_text}`, not `{wanted}`"),
         "this is a fault of Postbridge: please report it",
     ))
 }

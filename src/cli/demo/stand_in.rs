@@ -18,7 +18,7 @@ pub struct StandIn {
     payloads: Mutex<mpsc::Receiver<String>>,
 }
 
-/// Payloads kept until somebody looks; more are answered and forgotten.
+/// Payloads kept until someone looks; more are answered and forgotten.
 const KEPT: usize = 16;
 
 impl StandIn {
@@ -37,7 +37,7 @@ impl StandIn {
                 let service = service_fn(move |request| answer(request, keep.clone(), reply.clone()));
                 tokio::spawn(async move {
                     let connection = hyper::server::conn::http1::Builder::new();
-                    // A relay that hangs up ends the connection; there is nobody left to tell.
+                    // A relay that hangs up ends the connection; there is no one left to inform.
                     let _ = connection.serve_connection(TokioIo::new(stream), service).await;
                 });
             }
@@ -57,7 +57,7 @@ async fn answer(
     reply: Bytes,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    // Full: nobody is looking any more, and the demo goes on.
+    // Full: no one is looking any more, and the demo goes on.
     let _ = keep.try_send(String::from_utf8_lossy(&body).into_owned());
     Ok(Response::new(Full::new(reply)))
 }

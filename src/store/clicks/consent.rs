@@ -37,7 +37,7 @@ impl Group<'_> {
     /// changed.
     pub fn consent(&mut self, arrival: &ConsentArrival) -> Result<(), StoreError> {
         let known = self.click_to_change(&arrival.click)?;
-        let owner = known.as_ref().and_then(|(click, _)| click.passage.visitor.clone());
+        let owner = known.as_ref().and_then(|(click, _)| click.context.visitor.clone());
         let is_stranger = arrival.visitor.is_some() && owner.is_some() && arrival.visitor != owner;
         let for_click = if is_stranger { arrival.consent.refusals() } else { arrival.consent };
         let speaker = arrival.visitor.clone().or(owner);
@@ -48,9 +48,9 @@ impl Group<'_> {
         let ahead = if known.is_none() { self.answers_ahead(&arrival.click)? } else { None };
         match known {
             Some((mut click, had)) => {
-                let consent = click.passage.consent.latest(for_click);
-                if consent != click.passage.consent {
-                    click.passage.consent = consent;
+                let consent = click.context.consent.latest(for_click);
+                if consent != click.context.consent {
+                    click.context.consent = consent;
                     self.clicks.insert(click.id.clone(), Clicked { click: Arc::new(click), had });
                 }
             }
@@ -74,11 +74,11 @@ impl Group<'_> {
     /// Gives a new click the answers that were received ahead of it. A link's click has an id that no one
     /// knew before.
     pub fn join_answers(&self, click: &mut Click) -> Result<(), StoreError> {
-        if click.passage.origin == Origin::Link {
+        if click.context.origin == Origin::Link {
             return Ok(());
         }
         if let Some(ahead) = self.answers_ahead(&click.id)? {
-            click.passage.consent = click.passage.consent.latest(ahead.consent);
+            click.context.consent = click.context.consent.latest(ahead.consent);
         }
         Ok(())
     }
@@ -138,14 +138,14 @@ impl Group<'_> {
     /// The latest of all answers that count for a conversion.
     fn counting(&self, conversion: &Conversion, click: Option<&Click>) -> Result<Consent, StoreError> {
         let Some(click) = click else { return Ok(conversion.consent.answers()) };
-        let of_visitor = match &click.passage.visitor {
+        let of_visitor = match &click.context.visitor {
             None => ConsentRecord::default(),
             Some(visitor) => match self.trail.visitors.get(visitor) {
                 Some(pending) => pending.consent,
                 None => readable(self.shared.shelf.consent_of(visitor))?.unwrap_or_default(),
             },
         };
-        let all = conversion.consent.latest(click.passage.consent).latest(of_visitor);
+        let all = conversion.consent.latest(click.context.consent).latest(of_visitor);
         Ok(all.answers())
     }
 }
@@ -173,13 +173,13 @@ impl Shelf {
     /// The click with its visitor's latest answers, wherever they were given.
     pub fn click_as_answered(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
         let Some(click) = self.click(id)? else { return Ok(None) };
-        let Some(visitor) = &click.passage.visitor else { return Ok(Some(click)) };
-        let consent = click.passage.consent.latest(self.consent_of(visitor)?);
-        if consent == click.passage.consent {
+        let Some(visitor) = &click.context.visitor else { return Ok(Some(click)) };
+        let consent = click.context.consent.latest(self.consent_of(visitor)?);
+        if consent == click.context.consent {
             return Ok(Some(click));
         }
         let mut answered = Click::clone(&click);
-        answered.passage.consent = consent;
+        answered.context.consent = consent;
         Ok(Some(Arc::new(answered)))
     }
 

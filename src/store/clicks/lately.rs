@@ -80,7 +80,7 @@ impl Lately {
         })
     }
 
-    /// From now on repeats are told by this rule. Where it looks at other things than before, or further
+    /// From now on repeats are recognized by this rule. Where it looks at other things than before, or further
     /// back, the log is read again.
     pub fn go_by(&mut self, shelf: &Shelf, rule: Option<DuplicateRule>) -> Result<(), StoreError> {
         let Some(rule) = rule else {
@@ -95,7 +95,7 @@ impl Lately {
         Ok(())
     }
 
-    /// The latest click of this key, if it came less than the window before `at`.
+    /// The latest click of this key, if it was received less than the window before `at`.
     pub fn earlier(&self, key: u64, at: Time) -> Option<&ClickId> {
         self.repeats.as_ref()?.earlier(key, at)
     }
@@ -216,7 +216,7 @@ impl Repeats {
         self.id_bytes -= gone.map_or(0, |(_, _, id)| id.as_str().len());
     }
 
-    /// Whether the oldest was followed by another of its key, or lies before the window.
+    /// Whether the oldest was followed by another of its key, or is before the window.
     fn front_is_done(&self) -> bool {
         let Some((key, number)) = self.order.front() else { return false };
         match self.latest.get(key) {

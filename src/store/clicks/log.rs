@@ -39,7 +39,7 @@ pub struct LoggedClick {
 /// Clicks in order; a purged one is `None`.
 pub type LogBlock = Vec<Option<LoggedClick>>;
 
-/// By what two clicks on one offer are told to be one visitor's, as hashes with the offer in them.
+/// By what two clicks on one offer are informed to be one visitor's, as hashes with the offer in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Likeness {
     cookie: Option<u64>,
@@ -50,8 +50,8 @@ pub struct Likeness {
 impl Likeness {
     /// `None` without an offer: then no other click is a repeat of it.
     pub fn of(click: &Click) -> Option<Likeness> {
-        let offer = click.passage.placement.as_ref()?.offer.as_str();
-        let visitor = click.passage.visitor.as_ref().map(|visitor| visitor.as_str());
+        let offer = click.context.campaign_ref.as_ref()?.offer.as_str();
+        let visitor = click.context.visitor.as_ref().map(|visitor| visitor.as_str());
         let ip = click.ip.map(|ip| ip.to_canonical().to_string());
         let agent = click.user_agent.as_deref().unwrap_or_default();
         Some(Likeness {
@@ -71,7 +71,7 @@ impl Likeness {
     }
 }
 
-/// Nobody can choose a user agent that makes another's click look like a repeat. Stored: never changes.
+/// No one can choose a user agent that makes another's click look like a repeat. Stored: never changes.
 fn secure_hash(parts: &[&str]) -> u64 {
     let mut digest = Sha256::new();
     for part in parts {
@@ -179,7 +179,7 @@ pub fn clicks(
     }
 }
 
-/// What cannot be read is left out; what lies behind it is not.
+/// What cannot be read is left out; what is behind it is not.
 pub fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     found.map(Some).or_else(|error| match error {
         StoreError::Corrupt { .. } => {
@@ -222,14 +222,14 @@ impl List<'_> {
 }
 
 fn fits(click: &Click, filter: &ClickFilter) -> bool {
-    let passage = &click.passage;
-    let placed = passage.placement.as_ref();
+    let context = &click.context;
+    let placed = context.campaign_ref.as_ref();
     let campaign = placed.and_then(|placed| placed.campaign.as_ref());
     let affiliate = placed.and_then(|placed| placed.affiliate.as_ref());
-    let is_marked = || passage.verdicts.iter().any(|verdict| verdict.hit.is_some());
+    let is_marked = || context.verdicts.iter().any(|verdict| verdict.hit.is_some());
     filter.offer.as_ref().is_none_or(|offer| placed.is_some_and(|placed| placed.offer == *offer))
         && filter.campaign.as_ref().is_none_or(|wanted| campaign == Some(wanted))
         && filter.affiliate.as_ref().is_none_or(|wanted| affiliate == Some(wanted))
-        && filter.visitor.as_ref().is_none_or(|wanted| passage.visitor.as_ref() == Some(wanted))
+        && filter.visitor.as_ref().is_none_or(|wanted| context.visitor.as_ref() == Some(wanted))
         && (!filter.marked_only || is_marked())
 }

@@ -127,7 +127,7 @@ impl ClickPurge {
         }
         let Some(found) = readable(group.shared.shelf.click_afresh(&line.id))? else { return Ok(false) };
         let Some(Found { value: click, pieces }) = found else { return Ok(true) };
-        if let Some(visitor) = &click.passage.visitor {
+        if let Some(visitor) = &click.context.visitor {
             self.forget_visit(group, visitor, &line.id)?;
         }
         self.clicks.push((line.id.clone(), pieces));

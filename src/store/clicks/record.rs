@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::click::{Click, Pairs, Passage, Traits};
+use crate::domain::click::{Click, ClickContext, Pairs, Traits};
 use crate::domain::ids::ClickId;
 use crate::domain::landing_url::{Place, places, value_at};
 use crate::domain::time::Time;
@@ -25,7 +25,7 @@ pub struct StoredClick<'a> {
     cookies: Cow<'a, Pairs>,
     sub_ids: Vec<StoredPair<'a>>,
     customer: Cow<'a, Traits>,
-    passage: Cow<'a, Passage>,
+    context: Cow<'a, ClickContext>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl<'a> StoredClick<'a> {
             cookies: Cow::Borrowed(&click.cookies),
             sub_ids,
             customer: Cow::Borrowed(&click.customer),
-            passage: Cow::Borrowed(&click.passage),
+            context: Cow::Borrowed(&click.context),
         }
     }
 
@@ -84,7 +84,7 @@ impl<'a> StoredClick<'a> {
             user_agent: self.user_agent.map(Cow::into_owned),
             cookies: self.cookies.into_owned(),
             customer: self.customer.into_owned(),
-            passage: self.passage.into_owned(),
+            context: self.context.into_owned(),
             landing_url: self.landing_url.map(Cow::into_owned),
         })
     }

@@ -1,4 +1,4 @@
-//! What the clicks of a group leave beside their own records: lines of the log, day counters, visits.
+//! What the clicks of a group leave next to their own records: lines of the log, day counters, visits.
 //! Every change is read first and made after, so that a failed read leaves nothing half done.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::domain::attribution::{Visit, by_visitor};
 use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
-use crate::domain::filter::{ClickFacts, judge};
+use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::Model;
 use crate::domain::offer::day_of;
@@ -55,8 +55,8 @@ pub struct Footprint {
 impl Group<'_> {
     /// Puts a new click through the filters, if it is to be, and says what it leaves.
     pub fn admit(&self, click: &mut Click, screening: Screening) -> Result<Footprint, StoreError> {
-        let placement = click.passage.placement.clone();
-        let offer = placement.map(|placed| placed.offer);
+        let campaign_ref = click.context.campaign_ref.clone();
+        let offer = campaign_ref.map(|placed| placed.offer);
         let likeness = Likeness::of(click);
         let rule = self.rules.filters.duplicate;
         let key = rule.and_then(|rule| likeness?.by(rule.by));
@@ -74,15 +74,15 @@ impl Group<'_> {
             let clicks_today = counted.as_ref().map_or(0, |(_, count)| *count);
             let offer = counted.as_ref().and_then(|((_, offer), _)| self.rules.offer(offer));
             let facts = ClickFacts { duplicate_of, clicks_today };
-            click.passage.verdicts = judge(&self.rules.filters, offer.map(AsRef::as_ref), click, &facts);
+            click.context.verdicts = classify(&self.rules.filters, offer.map(AsRef::as_ref), click, &facts);
         }
-        let billable = click.passage.is_billable();
+        let billable = click.context.is_billable();
         let likeness = likeness.filter(|_| billable);
         Ok(Footprint {
             logged: Some(LoggedClick { id: click.id.clone(), at: click.recorded_at, likeness }),
             repeat: key.filter(|_| billable),
             day: counted.filter(|_| billable).map(|(place, count)| (place, count + 1)),
-            visitor: self.visited(click, click.passage.consent)?,
+            visitor: self.visited(click, click.context.consent)?,
         })
     }
 
@@ -120,12 +120,12 @@ impl Group<'_> {
         click: &Click,
         answered: ConsentRecord,
     ) -> Result<Option<(VisitorId, Visits)>, StoreError> {
-        let Some(visitor) = &click.passage.visitor else { return Ok(None) };
+        let Some(visitor) = &click.context.visitor else { return Ok(None) };
         let visit = Visit {
             click: click.id.clone(),
             at: click.at,
-            offer: click.passage.placement.as_ref().map(|placed| placed.offer.clone()),
-            billable: click.passage.is_billable(),
+            offer: click.context.campaign_ref.as_ref().map(|placed| placed.offer.clone()),
+            billable: click.context.is_billable(),
         };
         let mut visits = self.visits(visitor)?;
         let consent = visits.consent.latest(answered);

@@ -3,7 +3,7 @@
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::store::network::lists::Token;
 
-/// The name under `M` where the format is told.
+/// The name under `M` where the format is named.
 pub const FORMAT: &[u8] = b"Mformat";
 /// The name under `M` of the numbers that must not be given twice.
 pub const NUMBERS: &[u8] = b"Mnumbers";
@@ -54,7 +54,7 @@ pub fn log(first: u64) -> Vec<u8> {
     numbered(b'G', first)
 }
 
-/// Days sort as they follow one another; without an offer, what lies before every offer's.
+/// Days sort as they follow one another; without an offer, what is before every offer's.
 pub fn day(day: i64, offer: Option<&OfferId>) -> Vec<u8> {
     let sorted = (day ^ i64::MIN).to_be_bytes();
     [b"D", &sorted[..], offer.map_or("", OfferId::as_str).as_bytes()].concat()

@@ -17,7 +17,7 @@ pub struct ReportLine {
     pub offer: OfferId,
     pub affiliate: Option<AffiliateId>,
     pub status: Status,
-    /// The UTC day on which it came: see [`day_of`].
+    /// The UTC day on which it was received: see [`day_of`].
     pub day: i64,
     pub cap: CapPlace,
 }
@@ -33,7 +33,8 @@ pub enum CapPlace {
 impl ReportLine {
     /// Events of the tag are no conversions of an offer.
     pub fn of(conversion: &Conversion) -> Option<ReportLine> {
-        let placed = conversion.placement.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
+        let placed =
+            conversion.campaign_ref.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
         Some(ReportLine {
             at: conversion.event_time,
             offer: placed.offer.clone(),

@@ -20,7 +20,7 @@ use crate::store::shelf::{Shelf, corrupt};
 use crate::store::{Page, PageRequest, StoreError};
 
 /// The key of the hashes that stand for e-mail addresses and phone numbers. Minted once for a store; a
-/// copy of the lists without it says nothing about anybody.
+/// copy of the lists without it says nothing about anyone.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct HashKey([u8; 32]);
 
@@ -154,7 +154,7 @@ pub struct Added {
     pub actor: String,
 }
 
-/// What is kept of a list beside its entries.
+/// What is kept of a list next to its entries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     pub changed_at: Time,
@@ -267,7 +267,7 @@ fn less(counts: &mut BTreeMap<Class, u64>, class: Class) {
     }
 }
 
-/// The network of this class that the address lies in.
+/// The network of this class that the address is in.
 fn within(address: IpAddr, class: Class) -> Option<Token> {
     let length = match (address, class) {
         (IpAddr::V4(_), Class::Ip4(length)) | (IpAddr::V6(_), Class::Ip6(length)) => length,

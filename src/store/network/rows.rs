@@ -107,7 +107,7 @@ impl Rows {
         }
     }
 
-    /// The chunk in which a row of this place lies, or would lie.
+    /// The chunk in which a row of this place lies, or would be.
     fn chunk_of(&self, place: (i64, u64)) -> usize {
         let begins_before = |chunk: &Chunk| chunk.first().is_some_and(|first| first.place() <= place);
         // Nearly everything that comes belongs to the end.
@@ -133,7 +133,7 @@ impl Rows {
             // What comes in order leaves full chunks behind.
             self.chunks.insert(at + 1, Arc::new(chunk_with(&[row])));
         } else {
-            // At the end rows come nearly in order: what lies before this one is full enough.
+            // At the end rows come nearly in order: what is before this one is full enough.
             let half = CHUNK_ROWS / 2;
             let split = if at + 1 == chunks { place.max(half) } else { half };
             let second = Arc::make_mut(chunk).split_off(split);

@@ -20,7 +20,7 @@ pub enum StatusCommand {
 }
 
 impl StatusCommand {
-    /// Tells whoever waits that it was not done.
+    /// Notifies anyone who waits that it was not done.
     pub fn refuse(self, error: StoreError) {
         match self {
             StatusCommand::Set(_, answer) => drop(answer.send(Err(error))),
@@ -29,14 +29,14 @@ impl StatusCommand {
     }
 }
 
-/// Somebody wants a conversion to have another status.
+/// Someone wants a conversion to have another status.
 pub struct StatusOrder {
     pub which: ConversionRef,
     pub wanted: StatusMove,
     pub now: Time,
 }
 
-/// Conversions whose status changes by itself, by when it does.
+/// Conversions whose status changes automatically, by when it does.
 #[derive(Default)]
 pub struct Dispositions(BTreeSet<(i64, u64)>);
 
@@ -112,10 +112,10 @@ impl Group<'_> {
         }
         let mut disposed = 0;
         for (number, old) in records {
-            // Whoever changed it earlier in this group has settled it.
+            // Anyone who changed it earlier in this group has settled it.
             let Some(moved) = status_move::dispose(&old.conversion, now) else { continue };
             let record = self.replanned(&old, moved.clone(), now)?.unwrap_or_else(|| {
-                tracing::warn!(postback = number, "a status that fell due is told to nobody: too many were");
+                tracing::warn!(postback = number, "a status that fell due is shown to no one: too many were");
                 Record { conversion: moved, ..old.clone() }
             });
             self.change(number, &old, record, true);

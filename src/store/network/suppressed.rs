@@ -1,4 +1,4 @@
-//! What goes onto suppression lists and off them, and what stands on one. Pending entries of a group
+//! What goes onto suppression lists and off them, and what is on one. Pending entries of a group
 //! count for the decisions after them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ impl SuppressionCommand {
         }
     }
 
-    /// Tells whoever waits that it was not done.
+    /// Notifies anyone who waits that it was not done.
     pub fn refuse(self, error: StoreError) {
         match self {
             SuppressionCommand::Add(_, answer) | SuppressionCommand::TakeOff(_, answer) => {
@@ -217,7 +217,7 @@ impl Group<'_> {
         }
     }
 
-    /// The list that one of these traces stands on; of several the first by name.
+    /// The list that one of these traces is on; of several the first by name.
     pub fn listed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
         let mut first: Option<Listed> = None;
         for (kind, token) in self.suppressing.lists.tokens(traces) {

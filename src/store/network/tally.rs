@@ -7,7 +7,7 @@ use crate::domain::ids::OfferId;
 use crate::domain::status::Status;
 use crate::store::network::line::{CapPlace, ReportLine};
 
-/// Conversions by offer and the UTC day on which they came, those left out that are scrubbed now or wait as a
+/// Conversions by offer and the UTC day on which they were received, those left out that are scrubbed now or wait as a
 /// further sale of their click. So a
 /// conversion that is scrubbed later gives its place back, and one whose scrub is taken back takes a
 /// place again, above the cap if need be. A group counts in one of its own what it adds and takes away.
@@ -50,7 +50,7 @@ impl Tally {
     }
 }
 
-/// Where a conversion counts; nowhere while it is scrubbed, or no affiliate's click earned it: nobody is
+/// Where a conversion counts; nowhere while it is scrubbed, or no affiliate's click earned it: no one is
 /// paid for it.
 pub fn place(line: &ReportLine) -> Option<(&OfferId, i64)> {
     let takes = line.cap == CapPlace::Takes;

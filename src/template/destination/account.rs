@@ -1,9 +1,9 @@
-//! One configured destination, whatever it is made of: renders requests, judges replies.
+//! One configured destination, whatever it is made of: renders requests, classifies replies.
 
 use url::Url;
 
 use crate::domain::consent::{Consent, ConsentNeed};
-use crate::domain::delivery::{Judgement, Reply};
+use crate::domain::delivery::{Reply, ReplyVerdict};
 use crate::domain::ids::DestinationId;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
@@ -18,7 +18,7 @@ use crate::template::macros::outgoing::Postback;
 /// The name by which a template reads whether the visitor agreed to personalized ads.
 const PERSONALIZATION: &str = "click.ad_personalization";
 
-/// One configured destination, ready to render and judge; shared by `Arc`.
+/// One configured destination, ready to render and classify; shared by `Arc`.
 pub struct Account {
     id: DestinationId,
     mode: Mode,
@@ -104,7 +104,7 @@ impl Account {
         }
     }
 
-    /// Whether it hears of changes after it was told a conversion.
+    /// Whether it hears of changes after it was sent a conversion.
     pub fn changes(&self) -> Changes {
         match &self.kind {
             Kind::Templated(account) => account.template.changes(),
@@ -117,7 +117,7 @@ impl Account {
         self.template()?.max_age_ms()
     }
 
-    /// The request that tells of a conversion, or why none is to be sent. The same input gives the
+    /// The request that reports a conversion, or why none is to be sent. The same input gives the
     /// same bytes, but for signatures, which carry the time.
     ///
     /// # Errors
@@ -141,10 +141,10 @@ impl Account {
     }
 
     /// What a reply means. No secret that the other side echoes gets into a reason.
-    pub fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+    pub fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
         match &self.kind {
-            Kind::Templated(account) => account.judge(reply, now),
-            Kind::Postback(postback) => postback.judge(reply, now),
+            Kind::Templated(account) => account.classify(reply, now),
+            Kind::Postback(postback) => postback.classify(reply, now),
         }
     }
 }

@@ -14,7 +14,7 @@ const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 /// Helpers within helpers; the grammar recurses on them.
 const MAX_DEPTH: usize = 16;
 
-/// Where a text stands, and the settings it may name.
+/// The state of a text, and the settings it may name.
 pub(crate) struct Source<'s> {
     pub file: &'s str,
     /// The line its first line is in the file, counted from 1.
@@ -29,7 +29,7 @@ impl Source<'_> {
 }
 
 /// Cuts a text into pieces. Every unknown name and every construct that is not allowed is reported,
-/// and an empty text stands in its place, so that what is around it can be checked too.
+/// and an empty text is in its place, so that what is around it can be checked too.
 pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Problem>) {
     let template = check_text(source, text).and_then(|()| {
         Template::compile(text).map_err(|error| {
@@ -44,7 +44,7 @@ pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Proble
     };
     let mut pieces = Vec::with_capacity(template.elements.len());
     let mut problems = Vec::new();
-    // The parser tells where an expression begins, but not where the white space before a text does.
+    // The parser says where an expression begins, but not where the white space before a text does.
     let mut line = 1;
     for (index, element) in template.elements.iter().enumerate() {
         if let TemplateElement::RawString(text) = element {
@@ -155,7 +155,7 @@ fn call(
     if !(fewest..=most).contains(&expression.params.len()) {
         let wanted = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
         let what = format!("`{name}` was given {} arguments and takes {wanted}", expression.params.len());
-        return Err(source.problem(line, what, "mend the call"));
+        return Err(source.problem(line, what, "fix the call"));
     }
     let resolve_one = |parameter| resolve_parameter(source, parameter, line);
     let arguments: Vec<Expression> = expression.params.iter().map(resolve_one).collect::<Result<_, _>>()?;
@@ -208,7 +208,7 @@ fn resolve_parameter(source: &Source<'_>, parameter: &Parameter, line: usize) ->
         )),
         Parameter::Subexpression(Subexpression { element, .. }) => match element.as_ref() {
             TemplateElement::Expression(inner) => resolve(source, inner, line),
-            _ => Err(source.problem(line, "only a helper can stand in parentheses".to_owned(), "mend it")),
+            _ => Err(source.problem(line, "only a helper can stand in parentheses".to_owned(), "fix it")),
         },
         _ => resolve_name(source, &written(parameter), line),
     }
@@ -262,7 +262,7 @@ pub(crate) struct Line {
 enum Part {
     Text(String),
     Value(Expression),
-    /// As it stands, whatever the encoding.
+    /// As it is, whatever the encoding.
     Raw(Expression),
 }
 

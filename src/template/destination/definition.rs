@@ -1,4 +1,4 @@
-//! A destination template: one folder that says how one platform wants to be told of events.
+//! A destination template: one folder that says how one platform wants to be informed of events.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ impl DestinationTemplate {
         DestinationTemplate::parse_at(name, name, files)
     }
 
-    /// The same, for a folder that lies at `place`, which is how problems name it.
+    /// The same, for a folder that is at `place`, which is how problems name it.
     pub(crate) fn parse_at(
         name: &str,
         place: &str,
@@ -123,7 +123,7 @@ impl DestinationTemplate {
         self.file.max_age_ms
     }
 
-    /// Whether the platform can be told that a conversion it knows has changed.
+    /// Whether the platform can be informed that a conversion it knows has changed.
     pub fn changes(&self) -> Changes {
         self.file.changes
     }
@@ -215,7 +215,7 @@ fn bodies(
     for (line, pointer) in unknown.unwrap_or_default() {
         let what = format!("the payload has no `{pointer}`");
         problems.push(
-            Problem::new(what, "name a member that stands in the template")
+            Problem::new(what, "name a member that is in the template")
                 .at(&format!("{place}/destination.toml"), line),
         );
     }

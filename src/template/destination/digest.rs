@@ -23,7 +23,7 @@ impl HexDigest {
     }
 }
 
-/// The text as a hash that somebody else made, lower-cased: 64 hexadecimal digits, optionally with
+/// The text as a hash that someone else made, lower-cased: 64 hexadecimal digits, optionally with
 /// the `.` and 8 characters that one vendor's own library appends.
 pub(crate) fn already_hashed(text: &str) -> Option<String> {
     let text = text.trim();

@@ -1,4 +1,4 @@
-//! What stands between `{{` and `}}` after parsing: names, look-ups and helpers, all known to exist.
+//! What is between `{{` and `}}` after parsing: names, look-ups and helpers, all known to exist.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -29,7 +29,7 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A text as it stands; an empty one is absent.
+    /// A text as it is; an empty one is absent.
     pub(crate) fn text(text: &'a str) -> Value<'a> {
         if text.is_empty() { Value::Null } else { Value::Text(Cow::Borrowed(text)) }
     }

@@ -1,4 +1,4 @@
-//! The complete context of a destination template: every name that exists, and where its value lies.
+//! The complete context of a destination template: every name that exists, and where its value is.
 
 use std::borrow::Cow;
 
@@ -22,12 +22,12 @@ pub(crate) static FIELDS: &[Field] = &[
     field("delivery_id", Kind::Text, |s| Value::owned(Some(s.delivery.to_string()))),
     field("destination", Kind::Text, |s| Value::text(s.delivery.destination.as_str())),
     field("source", Kind::Text, |s| Value::text(s.conversion.source.as_str())),
-    field("status", Kind::Text, |s| Value::text(s.conversion.status.word())),
+    field("status", Kind::Text, |s| Value::text(s.conversion.status.as_str())),
     field("occasion", Kind::Text, occasion),
     field("transaction_id", Kind::Text, |s| Value::maybe(s.conversion.transaction_id.as_deref())),
     field("item_id", Kind::Text, |s| Value::maybe(s.conversion.item_id.as_deref())),
     field("click_id", Kind::Text, click_id),
-    field("attribution", Kind::Text, |s| Value::text(s.conversion.attribution.word())),
+    field("attribution", Kind::Text, |s| Value::text(s.conversion.attribution.as_str())),
     field("value", Kind::Number, |s| s.conversion.value.map_or(Value::Null, |m| Value::Decimal(m.amount))),
     field("currency", Kind::Text, |s| Value::maybe(s.conversion.value.as_ref().map(|m| m.currency.as_str()))),
     field("payout", Kind::Number, |s| s.conversion.payout.map_or(Value::Null, |m| Value::Decimal(m.amount))),
@@ -82,8 +82,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Field> {
 
 /// What is known of the customer: the postback's word wins over the click's.
 fn customer<'a>(scope: &Scope<'a>, name: Trait) -> Value<'a> {
-    let told = scope.conversion.traits.get(name).filter(|text| !text.trim().is_empty());
-    Value::maybe(told.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
+    let reported = scope.conversion.traits.get(name).filter(|text| !text.trim().is_empty());
+    Value::maybe(reported.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
 }
 
 /// The customer's address, where one that was received can be a visitor's: no other is sent, and each that
@@ -118,7 +118,7 @@ fn click_id<'a>(scope: &Scope<'a>) -> Value<'a> {
     }
 }
 
-/// The visitor's latest answer, whoever reported it; null where there is none.
+/// The visitor's latest answer, no matter who reported it; null where there is none.
 fn consent<'a>(scope: &Scope<'a>, answer: impl Fn(Consent) -> Option<bool>) -> Value<'a> {
     answer(scope.conversion.consent_with(scope.click)).map_or(Value::Null, Value::Truth)
 }

@@ -56,7 +56,7 @@ pub(crate) static HELPERS: &[Helper] = &[
         gives: Kind::Same,
         ..untyped("in_test", |c, s| if s.test { c.argument(0, s) } else { Value::Null })
     },
-    // As it stands, not percent-encoded: for a URL that is a setting. Refused in JSON.
+    // As it is, not percent-encoded: for a URL that is a setting. Refused in JSON.
     untyped(RAW, |call, scope| call.argument(0, scope)),
     // Format.
     typed("json", Kind::Same, |call, scope| call.argument(0, scope)),
@@ -92,7 +92,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     },
     // Hash.
     Helper { options: &["exact"], ..typed("sha256", Kind::Text, sha256) },
-    // Normalise: what is already a hash passes through, what cannot be read is null and leaves a remark.
+    // Normalize: what is already a hash passes through, what cannot be read is null and leaves a remark.
     normal("email", &[], |call, scope| change(call, scope, email)),
     normal("phone", &["plus", "calling_code"], phone),
     normal("person_name", &[], |call, scope| change(call, scope, normalize::person_name)),
@@ -106,7 +106,7 @@ pub(crate) static HELPERS: &[Helper] = &[
     normal("ip", &[], |call, scope| change(call, scope, |text| or_malformed(normalize::ip(text)))),
 ];
 
-/// The helper that leaves a URL as it stands.
+/// The helper that leaves a URL as it is.
 pub(crate) const RAW: &str = "raw";
 
 pub(crate) fn find_helper(name: &str) -> Option<&'static Helper> {
@@ -181,7 +181,7 @@ fn when<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
     Value::Null
 }
 
-/// A JSON number with exactly the digits that came; a text that is no plain decimal is null.
+/// A JSON number with exactly the digits that were received; a text that is no plain decimal is null.
 fn number<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
     match call.argument(0, scope) {
         Value::Text(text) => match parse_decimal(&text, DecimalMark::Dot) {

@@ -16,7 +16,7 @@ impl Mode {
     pub const ALL: [Mode; 4] = [Mode::Live, Mode::Test, Mode::Shadow, Mode::Off];
 
     /// The word of the configuration.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Mode::Live => "live",
             Mode::Test => "test",
@@ -31,6 +31,6 @@ impl Mode {
     }
 
     pub fn parse(word: &str) -> Option<Mode> {
-        Mode::ALL.into_iter().find(|mode| mode.word() == word)
+        Mode::ALL.into_iter().find(|mode| mode.as_str() == word)
     }
 }

@@ -15,7 +15,7 @@ use crate::template::destination::digest::already_hashed;
 pub(crate) enum Unreadable {
     /// It is not what the field is for.
     Malformed,
-    /// Day and month cannot be told apart.
+    /// Day and month cannot be distinguished.
     DayOrMonth,
     /// A phone number without a calling code, and no one said of which country it is.
     NoCallingCode,
@@ -102,7 +102,7 @@ pub(crate) fn lower_without(text: &str, drop: impl Fn(char) -> bool) -> String {
     lower
 }
 
-/// Punctuation, white space, control and format characters: what no name is told apart by.
+/// Punctuation, white space, control and format characters: what no name is distinguished by.
 pub(crate) fn is_mark(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()

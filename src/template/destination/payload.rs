@@ -54,7 +54,7 @@ pub(crate) struct Written {
 }
 
 impl Payload {
-    /// Reads a JSON template. A value is a typed helper and stands where a JSON value stands.
+    /// Reads a JSON template. A value is a typed helper and is where a JSON value is.
     pub(crate) fn parse(source: &Source<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
         let mut reading = Reading::default();
         let (pieces, mut problems) = pieces(source, text);
@@ -198,7 +198,7 @@ fn write_pairs(pairs: &Pairs, to: &mut Vec<u8>) -> bool {
     to.len() > start
 }
 
-/// The JSON text with a numbered mark for every value, so that a JSON reader can tell its structure.
+/// The JSON text with a numbered mark for every value, so that a JSON reader can find its structure.
 #[derive(Default)]
 struct Reading {
     json: String,
@@ -299,7 +299,7 @@ impl Reading {
     }
 }
 
-/// The error's words; its own line counts in a text that nobody has seen.
+/// The error's words; its own line counts in a text that no one has seen.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())

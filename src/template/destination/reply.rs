@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use crate::domain::delivery::{Answer, Judgement, Reply};
+use crate::domain::delivery::{Answer, Reply, ReplyVerdict};
 use crate::domain::time::Time;
 use crate::template::destination::wait::{self, Concerns, WaitPlace};
 use crate::template::toml_doc::text::Scalar;
@@ -104,7 +104,7 @@ impl Outcome {
 
 impl ReplyRules {
     /// For a receiver that keeps no account of ours: 401 and 403 refuse what was sent, and no new
-    /// setting mends them for all, so nothing is parked.
+    /// setting fixes them for all, so nothing is parked.
     pub(crate) fn without_accounts() -> ReplyRules {
         let refused = Rule {
             status: vec![NumberRange { first: 401, last: 401 }, NumberRange { first: 403, last: 403 }],
@@ -119,14 +119,14 @@ impl ReplyRules {
         ReplyRules { rules: vec![refused], ..ReplyRules::default() }
     }
 
-    /// Judges a reply. `now` is what a wait counts from.
-    pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+    /// Classifies a reply. `now` is what a wait counts from.
+    pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
         let answer = match reply {
             Reply::Failed(reason) => {
                 let reason = format!("no answer: {reason}");
-                return Judgement::Retry { reason, after_ms: None, hold_ms: None };
+                return ReplyVerdict::Retry { reason, after_ms: None, hold_ms: None };
             }
-            Reply::Forbidden(reason) => return Judgement::Dead { reason: reason.clone() },
+            Reply::Forbidden(reason) => return ReplyVerdict::Dead { reason: reason.clone() },
             Reply::Answer(answer) => answer,
         };
         let json: Option<Json> = serde_json::from_slice(&answer.body).ok();
@@ -137,15 +137,15 @@ impl ReplyRules {
         match outcome {
             Outcome::Delivered => {
                 let at = rule.and_then(|rule| rule.warnings.as_deref());
-                Judgement::Delivered { warnings: warnings(json.as_ref(), at) }
+                ReplyVerdict::Delivered { warnings: warnings(json.as_ref(), at) }
             }
             Outcome::Retry => {
                 let concerns = rule.map_or(Concerns::AsUsual, |rule| rule.concerns);
                 let asked = wait::asked(&self.waits, concerns, answer, now);
-                Judgement::Retry { reason: reason(), after_ms: asked.after_ms, hold_ms: asked.hold_ms }
+                ReplyVerdict::Retry { reason: reason(), after_ms: asked.after_ms, hold_ms: asked.hold_ms }
             }
-            Outcome::Dead => Judgement::Dead { reason: reason() },
-            Outcome::Park => Judgement::Park { reason: reason() },
+            Outcome::Dead => ReplyVerdict::Dead { reason: reason() },
+            Outcome::Park => ReplyVerdict::Park { reason: reason() },
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) struct Requirement {
     pub test: RequirementTest,
     /// Why the platform refuses it otherwise.
     pub why: String,
-    /// Whether it is a recorded click that tells what is required.
+    /// Whether it is a recorded click that brings what is required.
     pub from_click: bool,
     pub line: usize,
 }
@@ -65,8 +65,8 @@ pub(crate) fn bind(
 }
 
 impl Bound {
-    /// Whether a recorded click would tell what is required.
-    pub(crate) fn is_told_by_click(&self) -> bool {
+    /// Whether a recorded click would bring what is required.
+    pub(crate) fn is_found_by_click(&self) -> bool {
         self.requirement.from_click
     }
 

@@ -8,7 +8,7 @@ pub struct SettingSpec {
     pub required: bool,
     /// A secret is masked wherever a request is shown or stored.
     pub secret: bool,
-    /// Of an address, what stands behind the host is masked in the same way: it may hold a key.
+    /// Of an address, what is behind the host is masked in the same way: it may hold a key.
     pub secret_path: bool,
     /// Where to find it.
     pub hint: String,

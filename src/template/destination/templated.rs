@@ -1,4 +1,4 @@
-//! A destination that a template describes, with its settings, compiled once. Renders requests, judges replies.
+//! A destination that a template describes, with its settings, compiled once. Renders requests, classifies replies.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
+use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{HOUR_MS, Time};
@@ -78,7 +78,7 @@ impl Templated {
         Ok(Templated { template, mode, endpoint, settings, events, secrets, signing_keys })
     }
 
-    /// The request that tells the platform of a conversion, or why none is to be sent. The same
+    /// The request that reports a conversion to the platform, or why none is to be sent. The same
     /// input gives the same bytes, but for signatures, which carry the time.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Templated {
             let written = template.payload.write(scope);
             for rule in &template.requirements {
                 let Some(reason) = rule.refusal(event_name, &written) else { continue };
-                let no_click = scope.click.is_none() && rule.is_told_by_click();
+                let no_click = scope.click.is_none() && rule.is_found_by_click();
                 let reason = if no_click { format!("{reason}; {}", self.without_click()) } else { reason };
                 return Ok(Rendered::Skip { reason });
             }
@@ -148,20 +148,20 @@ impl Templated {
     }
 
     /// What a reply means. No secret that the platform echoes gets into a reason.
-    pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
+    pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
         let mask = |text: String| {
             self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))
         };
-        match self.template.reply().judge(reply, now) {
-            Judgement::Delivered { warnings } => {
-                Judgement::Delivered { warnings: warnings.into_iter().map(mask).collect() }
+        match self.template.reply().classify(reply, now) {
+            ReplyVerdict::Delivered { warnings } => {
+                ReplyVerdict::Delivered { warnings: warnings.into_iter().map(mask).collect() }
             }
-            Judgement::Retry { reason, after_ms, hold_ms } => {
-                Judgement::Retry { reason: mask(reason), after_ms, hold_ms }
+            ReplyVerdict::Retry { reason, after_ms, hold_ms } => {
+                ReplyVerdict::Retry { reason: mask(reason), after_ms, hold_ms }
             }
-            Judgement::Dead { reason } => Judgement::Dead { reason: mask(reason) },
-            Judgement::Park { reason } => Judgement::Park { reason: mask(reason) },
-            Judgement::Skipped { code, reason } => Judgement::Skipped { code, reason: mask(reason) },
+            ReplyVerdict::Dead { reason } => ReplyVerdict::Dead { reason: mask(reason) },
+            ReplyVerdict::Park { reason } => ReplyVerdict::Park { reason: mask(reason) },
+            ReplyVerdict::Skipped { code, reason } => ReplyVerdict::Skipped { code, reason: mask(reason) },
         }
     }
 
@@ -170,7 +170,7 @@ impl Templated {
         own.or_else(|| self.template.event_name(event.as_str()))
     }
 
-    /// What to record, for an event that lacks what only its click can tell.
+    /// What to record, for an event that lacks what only its click can bring.
     fn without_click(&self) -> String {
         let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
         let mut wanted = vec!["landing URL, IP address and user agent".to_owned()];
@@ -232,20 +232,19 @@ impl Templated {
             }
         }
         match headers.iter().find(|(_, value)| value.contains(|c: char| c.is_control())) {
-            Some((name, _)) => Err(Problem::new(
-                format!("the header `{name}` holds a control character"),
-                "mend the setting",
-            )),
+            Some((name, _)) => {
+                Err(Problem::new(format!("the header `{name}` holds a control character"), "fix the setting"))
+            }
             None => Ok(headers),
         }
     }
 }
 
 /// The fewest characters behind a host that are kept secret: fewer are no key, and to mask such a word
-/// wherever it stands would spoil what is shown.
+/// wherever it is would spoil what is shown.
 const SHORTEST_SECRET_PATH: usize = 8;
 
-/// What of a setting's value is never shown. Of an address with a secret path all that stands behind
+/// What of a setting's value is never shown. Of an address with a secret path all that is behind
 /// the host; its path and the values of its query by themselves too, for answers name them like that.
 fn secrets_of(spec: &SettingSpec, value: &str) -> Vec<String> {
     if spec.secret {
@@ -267,7 +266,7 @@ fn secrets_of(spec: &SettingSpec, value: &str) -> Vec<String> {
     long.chain(login).map(str::to_owned).collect()
 }
 
-/// A secret as it is, and as it stands inside a JSON text where that differs.
+/// A secret as it is, and as it is inside a JSON text where that differs.
 fn spellings(secret: String) -> Vec<String> {
     let quoted = serde_json::Value::from(secret.as_str()).to_string();
     let escaped = quoted.trim_matches('"').to_owned();

@@ -1,4 +1,4 @@
-//! Judging a value: is it what the network meant, or a macro that nobody filled in?
+//! Classifying a value: is it what the network meant, or a macro that no one filled in?
 //!
 //! A URL is written with macros (`#s2#`, `{sub1}`, `[[[subid]]]`…). When a network does not know
 //! one, or a person opens the URL by hand, the macro itself arrives. Taken for an id it would join
@@ -24,8 +24,8 @@ pub enum Use {
 
 /// What a value turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judged {
-    /// To be taken as it came.
+pub enum Classified {
+    /// To be taken as it was received.
     Sound,
     /// Nothing but white space, or nothing.
     Empty,
@@ -38,43 +38,43 @@ pub enum Judged {
     Skeleton,
 }
 
-/// Judges a value that was decoded once; `raw` is what it was before. Macros are looked for in the
+/// Classifies a value that was decoded once; `raw` is what it was before. Macros are looked for in the
 /// value, in its raw form where `%` is the mark, and after one more decoding: senders encode twice.
-pub fn judge(value: &str, raw: &[u8], used: Use) -> Judged {
+pub fn classify(value: &str, raw: &[u8], used: Use) -> Classified {
     let text = trim(value);
     if text.is_empty() {
-        return Judged::Empty;
+        return Classified::Empty;
     }
     let is_id = used == Use::Id;
     if is_nothing(text, is_id) {
-        return Judged::Nothing;
+        return Classified::Nothing;
     }
     let is_macro = |text: &str| holds_macro(text) || (is_id && is_half_macro(text));
     // A whole macro first: without its marks `__TID__` would be a placeholder.
     let is_whole = holds_macro(text);
     if !is_whole && is_placeholder(text, is_id) {
-        return Judged::Skeleton;
+        return Classified::Skeleton;
     }
     if is_whole || (is_id && is_half_macro(text)) {
-        return Judged::Macro(text.to_owned());
+        return Classified::Macro(text.to_owned());
     }
     if raw.first() == Some(&b'%')
         && let Ok(raw) = std::str::from_utf8(raw)
         && is_percent_macro(raw)
     {
-        return Judged::Macro(raw.to_owned());
+        return Classified::Macro(raw.to_owned());
     }
     if text.contains('%') {
         let twice: Cow<'_, str> = percent_decode_str(text).decode_utf8_lossy();
         let twice_text = twice.trim();
         if twice != text && (is_macro(twice_text) || is_placeholder(twice_text, is_id)) {
-            return Judged::Macro(twice_text.to_owned());
+            return Classified::Macro(twice_text.to_owned());
         }
         if twice != text && is_id && is_nothing(twice_text, is_id) {
-            return Judged::Nothing;
+            return Classified::Nothing;
         }
     }
-    Judged::Sound
+    Classified::Sound
 }
 
 /// Whether `text` is a macro of any known grammar, or holds one of the grammars that no plain text
@@ -156,7 +156,7 @@ fn is_guid(text: &str) -> bool {
 /// a visitor writes into a sub id.
 const LONGEST_MACRO: usize = 128;
 
-/// What stands between a run of `open` at the front and the next `close`, if that is near.
+/// What is between a run of `open` at the front and the next `close`, if that is near.
 fn until<'a>(text: &'a str, open: char, close: &str) -> Option<&'a str> {
     near(text.trim_start_matches(open)).split_once(close).map(|(inner, _)| inner)
 }

@@ -7,13 +7,13 @@ use crate::domain::click::{Click, Trait, find};
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::ClickId;
 use crate::domain::money::Money;
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 
-/// What a postback is told from.
-pub struct Told<'a> {
+/// What a postback is inferred from.
+pub struct MacroContext<'a> {
     pub conversion: &'a Conversion,
     pub click: Option<&'a Click>,
-    /// The payout as it is told.
+    /// The payout as it is sent.
     pub payout: Option<Decimal>,
 }
 
@@ -21,7 +21,7 @@ pub struct Told<'a> {
 pub struct Meaning {
     pub name: &'static str,
     pub doc: &'static str,
-    value: for<'a> fn(&Told<'a>) -> Option<String>,
+    value: for<'a> fn(&MacroContext<'a>) -> Option<String>,
 }
 
 macro_rules! macros {
@@ -42,13 +42,13 @@ macros! {
     "event_id" "The id that ad platforms count the event once by." event_id;
     "transaction_id" "The advertiser's own id of the sale." transaction_id;
     "tid" "The same." transaction_id;
-    "order_id" "The order that the sale belongs to, as the advertiser told it." order_id;
-    "event" "The event's name: Purchase, Lead…" |told| Some(told.conversion.event.to_string());
-    "status" "approved, pending or rejected." |told| Some(told.conversion.status.word().to_owned());
+    "order_id" "The order that the sale belongs to, as the advertiser reported it." order_id;
+    "event" "The event's name: Purchase, Lead…" |reported| Some(reported.conversion.event.to_string());
+    "status" "approved, pending or rejected." |reported| Some(reported.conversion.status.as_str().to_owned());
     "payout" "What the affiliate earns, times `scale`; empty where no payout is known." payout;
     "price" "The same." payout;
     "currency" "The currency of the payout, else of the sale: three capitals." currency;
-    "revenue" "What the advertiser pays." |told| number(told.conversion.revenue);
+    "revenue" "What the advertiser pays." |reported| number(reported.conversion.revenue);
     "amount" "What the sale came to, else what the event is worth." amount;
     "affiliate_id" "Whose click it was." affiliate;
     "affid" "The same." affiliate;
@@ -58,22 +58,22 @@ macros! {
     "campid" "The same." campaign;
     "creative_id" "The creative that was clicked." creative;
     "cid" "The same: a creative, no click." creative;
-    "s1" "The affiliate's first sub id, as the link carried it." |told| sub_id(told, 1, "s1");
-    "s2" "The second." |told| sub_id(told, 2, "s2");
-    "s3" "The third." |told| sub_id(told, 3, "s3");
-    "s4" "The fourth." |told| sub_id(told, 4, "s4");
-    "s5" "The fifth." |told| sub_id(told, 5, "s5");
-    "sub1" "The first sub id." |told| sub_id(told, 1, "sub1");
-    "sub2" "The second." |told| sub_id(told, 2, "sub2");
-    "sub3" "The third." |told| sub_id(told, 3, "sub3");
-    "sub4" "The fourth." |told| sub_id(told, 4, "sub4");
-    "sub5" "The fifth." |told| sub_id(told, 5, "sub5");
-    "aff_sub" "The first sub id." |told| sub_id(told, 1, "aff_sub");
-    "aff_sub2" "The second." |told| sub_id(told, 2, "aff_sub2");
-    "aff_sub3" "The third." |told| sub_id(told, 3, "aff_sub3");
-    "aff_sub4" "The fourth." |told| sub_id(told, 4, "aff_sub4");
-    "aff_sub5" "The fifth." |told| sub_id(told, 5, "aff_sub5");
-    "ip" "The address that the conversion came from, where it was told." conversion_ip;
+    "s1" "The affiliate's first sub id, as the link carried it." |reported| sub_id(reported, 1, "s1");
+    "s2" "The second." |reported| sub_id(reported, 2, "s2");
+    "s3" "The third." |reported| sub_id(reported, 3, "s3");
+    "s4" "The fourth." |reported| sub_id(reported, 4, "s4");
+    "s5" "The fifth." |reported| sub_id(reported, 5, "s5");
+    "sub1" "The first sub id." |reported| sub_id(reported, 1, "sub1");
+    "sub2" "The second." |reported| sub_id(reported, 2, "sub2");
+    "sub3" "The third." |reported| sub_id(reported, 3, "sub3");
+    "sub4" "The fourth." |reported| sub_id(reported, 4, "sub4");
+    "sub5" "The fifth." |reported| sub_id(reported, 5, "sub5");
+    "aff_sub" "The first sub id." |reported| sub_id(reported, 1, "aff_sub");
+    "aff_sub2" "The second." |reported| sub_id(reported, 2, "aff_sub2");
+    "aff_sub3" "The third." |reported| sub_id(reported, 3, "aff_sub3");
+    "aff_sub4" "The fourth." |reported| sub_id(reported, 4, "aff_sub4");
+    "aff_sub5" "The fifth." |reported| sub_id(reported, 5, "aff_sub5");
+    "ip" "The address that the conversion came from, where it was reported." conversion_ip;
     "sourceip" "The address that the click came from." click_ip;
     "udid" "The device's id, where link or conversion carried one as `udid`." device_id;
     "timestamp" "When the conversion happened: seconds since 1970, UTC." unix_time;
@@ -88,7 +88,7 @@ pub(crate) const AMOUNTS: [&str; 4] = ["payout", "price", "revenue", "amount"];
 /// What says something of the person: empty once the visitor has refused `ad_user_data`.
 const PERSONAL: [&str; 3] = ["ip", "sourceip", "udid"];
 
-impl Told<'_> {
+impl MacroContext<'_> {
     /// The value of a macro; `None` where nothing is known, and for a name that is none.
     pub fn value(&self, name: &str) -> Option<String> {
         if PERSONAL.contains(&name) && self.conversion.consent_with(self.click).refuses_data() {
@@ -98,40 +98,40 @@ impl Told<'_> {
         (meaning.value)(self).filter(|value| !value.is_empty())
     }
 
-    fn placement(&self) -> Option<&Placement> {
-        let clicked = || self.click.and_then(|click| click.passage.placement.as_ref());
-        self.conversion.placement.as_ref().or_else(clicked)
+    fn campaign_ref(&self) -> Option<&CampaignRef> {
+        let clicked = || self.click.and_then(|click| click.context.campaign_ref.as_ref());
+        self.conversion.campaign_ref.as_ref().or_else(clicked)
     }
 }
 
-fn click_id(told: &Told<'_>) -> Option<String> {
-    let attribution = &told.conversion.attribution;
+fn click_id(reported: &MacroContext<'_>) -> Option<String> {
+    let attribution = &reported.conversion.attribution;
     let id = attribution.click().map(ClickId::as_str).or(attribution.given())?;
     Some(id.to_owned())
 }
 
-fn conversion_id(told: &Told<'_>) -> Option<String> {
-    Some(told.conversion.id.to_string())
+fn conversion_id(reported: &MacroContext<'_>) -> Option<String> {
+    Some(reported.conversion.id.to_string())
 }
 
-fn event_id(told: &Told<'_>) -> Option<String> {
-    Some(told.conversion.id.event_id().to_string())
+fn event_id(reported: &MacroContext<'_>) -> Option<String> {
+    Some(reported.conversion.id.event_id().to_string())
 }
 
-fn transaction_id(told: &Told<'_>) -> Option<String> {
-    told.conversion.transaction_id.clone()
+fn transaction_id(reported: &MacroContext<'_>) -> Option<String> {
+    reported.conversion.transaction_id.clone()
 }
 
-fn order_id(told: &Told<'_>) -> Option<String> {
-    told.conversion.order_id().map(str::to_owned)
+fn order_id(reported: &MacroContext<'_>) -> Option<String> {
+    reported.conversion.order_id().map(str::to_owned)
 }
 
-fn payout(told: &Told<'_>) -> Option<String> {
-    told.payout.map(|payout| payout.to_string())
+fn payout(reported: &MacroContext<'_>) -> Option<String> {
+    reported.payout.map(|payout| payout.to_string())
 }
 
-fn currency(told: &Told<'_>) -> Option<String> {
-    let conversion = told.conversion;
+fn currency(reported: &MacroContext<'_>) -> Option<String> {
+    let conversion = reported.conversion;
     let money = conversion.payout.or(conversion.sale_amount).or(conversion.value)?;
     Some(money.currency.to_string())
 }
@@ -140,59 +140,59 @@ fn number(money: Option<Money>) -> Option<String> {
     money.map(|money| money.amount.to_string())
 }
 
-fn amount(told: &Told<'_>) -> Option<String> {
-    number(told.conversion.sale_amount.or(told.conversion.value))
+fn amount(reported: &MacroContext<'_>) -> Option<String> {
+    number(reported.conversion.sale_amount.or(reported.conversion.value))
 }
 
-fn affiliate(told: &Told<'_>) -> Option<String> {
-    told.placement()?.affiliate.as_ref().map(ToString::to_string)
+fn affiliate(reported: &MacroContext<'_>) -> Option<String> {
+    reported.campaign_ref()?.affiliate.as_ref().map(ToString::to_string)
 }
 
-fn offer(told: &Told<'_>) -> Option<String> {
-    Some(told.placement()?.offer.to_string())
+fn offer(reported: &MacroContext<'_>) -> Option<String> {
+    Some(reported.campaign_ref()?.offer.to_string())
 }
 
-fn campaign(told: &Told<'_>) -> Option<String> {
-    told.placement()?.campaign.as_ref().map(ToString::to_string)
+fn campaign(reported: &MacroContext<'_>) -> Option<String> {
+    reported.campaign_ref()?.campaign.as_ref().map(ToString::to_string)
 }
 
-fn creative(told: &Told<'_>) -> Option<String> {
-    told.placement()?.creative.as_ref().map(ToString::to_string)
+fn creative(reported: &MacroContext<'_>) -> Option<String> {
+    reported.campaign_ref()?.creative.as_ref().map(ToString::to_string)
 }
 
 /// The sub id of this name, else of this number under the other names that links use. What a
 /// conversion says counts only where no click is known: there it may be the advertiser's own.
-fn sub_id(told: &Told<'_>, number: u8, name: &str) -> Option<String> {
-    let pairs = told.click.map_or(&told.conversion.params, |click| &click.sub_ids);
+fn sub_id(reported: &MacroContext<'_>, number: u8, name: &str) -> Option<String> {
+    let pairs = reported.click.map_or(&reported.conversion.params, |click| &click.sub_ids);
     let numbered = [format!("s{number}"), format!("sub{number}"), format!("aff_sub{number}")];
     let first = (number == 1).then_some("aff_sub");
     let names = std::iter::once(name).chain(numbered.iter().map(String::as_str)).chain(first);
     names.filter_map(|name| find(pairs, name)).find(|value| !value.is_empty()).map(str::to_owned)
 }
 
-fn conversion_ip(told: &Told<'_>) -> Option<String> {
-    told.conversion.traits.get(Trait::Ip).and_then(address::visitors).map(|ip| ip.to_string())
+fn conversion_ip(reported: &MacroContext<'_>) -> Option<String> {
+    reported.conversion.traits.get(Trait::Ip).and_then(address::visitors).map(|ip| ip.to_string())
 }
 
-fn click_ip(told: &Told<'_>) -> Option<String> {
-    told.click?.ip.filter(|ip| address::is_visitors(*ip)).map(|ip| ip.to_canonical().to_string())
+fn click_ip(reported: &MacroContext<'_>) -> Option<String> {
+    reported.click?.ip.filter(|ip| address::is_visitors(*ip)).map(|ip| ip.to_canonical().to_string())
 }
 
-fn device_id(told: &Told<'_>) -> Option<String> {
-    let of_click = || told.click.and_then(|click| find(&click.params, "udid"));
-    find(&told.conversion.params, "udid").or_else(of_click).map(str::to_owned)
+fn device_id(reported: &MacroContext<'_>) -> Option<String> {
+    let of_click = || reported.click.and_then(|click| find(&click.params, "udid"));
+    find(&reported.conversion.params, "udid").or_else(of_click).map(str::to_owned)
 }
 
-fn unix_time(told: &Told<'_>) -> Option<String> {
-    Some(told.conversion.event_time.as_seconds().to_string())
+fn unix_time(reported: &MacroContext<'_>) -> Option<String> {
+    Some(reported.conversion.event_time.as_seconds().to_string())
 }
 
-fn click_time(told: &Told<'_>) -> Option<String> {
-    Some(told.click?.at.as_seconds().to_string())
+fn click_time(reported: &MacroContext<'_>) -> Option<String> {
+    Some(reported.click?.at.as_seconds().to_string())
 }
 
 /// Seven digits of a second and no zone, as the affiliates' own documents show it.
-fn source_time(told: &Told<'_>) -> Option<String> {
-    let text = told.conversion.event_time.to_string();
+fn source_time(reported: &MacroContext<'_>) -> Option<String> {
+    let text = reported.conversion.event_time.to_string();
     Some(format!("{}0000", text.strip_suffix('Z')?))
 }

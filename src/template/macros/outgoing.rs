@@ -1,4 +1,4 @@
-//! An outgoing postback: one GET request whose URL tells an affiliate of a conversion.
+//! An outgoing postback: one GET request whose URL notifies an affiliate of a conversion.
 
 use std::sync::LazyLock;
 
@@ -7,13 +7,13 @@ use url::Url;
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Judgement, OutgoingRequest, Reply};
+use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::money::Money;
 use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::destination::reply::ReplyRules;
-use crate::template::macros::names::Told;
+use crate::template::macros::names::MacroContext;
 use crate::template::macros::url::MacroUrl;
 
 /// The fewest digits behind the point of a payout that was scaled: cents.
@@ -33,24 +33,24 @@ const KEYS: [&str; 10] = [
     "pwd",
 ];
 
-/// What is told, to whom, and how much of the payout.
+/// What is reported, to whom, and how much of the payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postback {
     pub url: MacroUrl,
-    /// Factor on the payout that is told. The conversion keeps its own.
+    /// Factor on the payout that is sent. The conversion keeps its own.
     pub scale: Decimal,
-    /// Whether a change of a conversion that was told is told too.
+    /// Whether a change of a conversion that was reported is reported too.
     pub changes: Changes,
 }
 
 impl Postback {
-    /// A conversion without a payout is told too, with an empty price: a lead may earn nothing.
+    /// A conversion without a payout is reported too, with an empty price: a lead may earn nothing.
     pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
-        let payout = conversion.payout.map(|payout| told_payout(payout.amount, self.scale));
-        let told = Told { conversion, click, payout };
+        let payout = conversion.payout.map(|payout| reported_payout(payout.amount, self.scale));
+        let reported = MacroContext { conversion, click, payout };
         OutgoingRequest {
             method: "GET".to_owned(),
-            url: self.url.render(&|name| told.value(name)),
+            url: self.url.render(&|name| reported.value(name)),
             headers: Vec::new(),
             body: Vec::new(),
             secrets: self.url.secrets().to_vec(),
@@ -60,13 +60,13 @@ impl Postback {
     /// Both payouts, where they differ and the URL names one.
     pub(crate) fn remark(&self, conversion: &Conversion) -> Option<Remark> {
         let payout = conversion.payout?;
-        let sent = Money { amount: told_payout(payout.amount, self.scale), ..payout };
+        let sent = Money { amount: reported_payout(payout.amount, self.scale), ..payout };
         let names_it = self.url.names().iter().any(|name| matches!(*name, "payout" | "price"));
         let scale = || self.scale.to_string();
         (names_it && sent != payout).then(|| Remark::PayoutScaled { payout, sent, scale: scale() })
     }
 
-    /// The URL without its macros, where it holds a key: it came from outside the configuration, or one of
+    /// The URL without its macros, where it holds a key: it is from outside the configuration, or one of
     /// its parameters is called so.
     pub(crate) fn secrets_go_to(&self) -> Option<Url> {
         let url = Url::parse(&self.url.render(&|_| None)).ok()?;
@@ -75,17 +75,17 @@ impl Postback {
         (names_key || !self.url.secrets().is_empty()).then_some(url)
     }
 
-    pub(crate) fn judge(&self, reply: &Reply, now: Time) -> Judgement {
-        JUDGE.judge(reply, now)
+    pub(crate) fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
+        REPLY_RULES.classify(reply, now)
     }
 }
 
-static JUDGE: LazyLock<ReplyRules> = LazyLock::new(ReplyRules::without_accounts);
+static REPLY_RULES: LazyLock<ReplyRules> = LazyLock::new(ReplyRules::without_accounts);
 
 /// The payout times the scale, rounded half to even to as many digits as the payout has, at least two:
-/// 7.00 × 0.80 is 5.60, 0.125 × 0.5 is 0.062. With a scale of 1 the payout is told digit for digit.
-/// What is too large to be multiplied is told as it is.
-fn told_payout(payout: Decimal, scale: Decimal) -> Decimal {
+/// 7.00 × 0.80 is 5.60, 0.125 × 0.5 is 0.062. With a scale of 1 the payout is reported digit for digit.
+/// What is too large to be multiplied is reported as it is.
+fn reported_payout(payout: Decimal, scale: Decimal) -> Decimal {
     if scale == Decimal::ONE {
         return payout;
     }

@@ -1,8 +1,8 @@
 //! A URL with macros: landing pages and outgoing postbacks. Every value is percent-encoded exactly once,
-//! what stands around it stays byte for byte, and no macro reaches scheme, host or port.
+//! what is around it stays byte for byte, and no macro reaches scheme, host or port.
 //!
 //! How macros are written is shown by an example in which `{}` is the place of the name and all else is
-//! written as it stands:
+//! written as it is:
 //!
 //! | macros look like | written |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | `<x>` `(x)` `__x__` | `<{}>` `({})` `__{}__` |
 //!
 //! `{}` alone has nothing around the name and is read as `{{}}`. Bare words (`REPLACE`) are no grammar:
-//! nothing tells them from text.
+//! nothing distinguishes them from text.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use url::Url;
@@ -54,13 +54,13 @@ const GRAMMARS: [&str; 16] = [
 pub(in crate::template) const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Fewer characters are no key, and masking so short a word wherever it stands would spoil what is shown.
+/// Fewer characters are no key, and masking so short a word wherever it is would spoil what is shown.
 const SHORTEST_SECRET: usize = 4;
 
 /// The longest mark before or behind a name.
 const LONGEST_MARK: usize = 8;
 
-/// How macros are marked: what stands before and behind a name.
+/// How macros are marked: what is before and behind a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grammar {
     before: String,
@@ -79,7 +79,7 @@ impl Grammar {
             Err(Problem::new(format!("the macro `{written}` {why}"), hint))
         };
         let Some((before, after)) = written.split_once("{}") else {
-            return refused("does not show where a name stands");
+            return refused("does not show where a name is");
         };
         if before.is_empty() && after.is_empty() {
             return Ok(Grammar::braces());
@@ -158,7 +158,7 @@ impl MacroUrl {
         Ok(url)
     }
 
-    /// The same, to be shown by nobody: each segment of its path and each value of its query that stands
+    /// The same, to be shown by no one: each segment of its path and each value of its query that stands
     /// in it as text is a secret.
     pub fn kept_secret(self) -> MacroUrl {
         let text = marked(&self.pieces);
@@ -295,7 +295,7 @@ fn pieces(written: &str, grammar: &Grammar, known: &[&str]) -> Result<Vec<Piece>
     Ok(pieces)
 }
 
-/// The macro that begins before `inner`, and what stands behind it; `None` where it is only text.
+/// The macro that begins before `inner`, and what is behind it; `None` where it is only text.
 fn read_macro<'a>(
     inner: &'a str,
     grammar: &Grammar,
@@ -342,7 +342,7 @@ fn unclosed(word: &str, grammar: &Grammar) -> Problem {
 }
 
 fn not_a_name(found: &str, grammar: &Grammar) -> Problem {
-    // What stands behind the end of a parameter is no part of the name, and may be a key.
+    // What is behind the end of a parameter is no part of the name, and may be a key.
     let cut = found.find(['&', '=', '/', '?']).and_then(|at| found.get(..=at)).map(|name| format!("{name}…"));
     let inner = cut.as_deref().unwrap_or(found);
     let shown = grammar.shown(inner);
@@ -385,7 +385,7 @@ fn host(written: &str, pieces: &[Piece]) -> Result<String, Problem> {
     }
     let authority = end.and_then(|end| behind.get(..end)).unwrap_or(behind);
     if authority.contains('@') {
-        let hint = "a postback URL carries no login; leave out what stands before the `@`";
+        let hint = "a postback URL carries no login; leave out what is before the `@`";
         return Err(Problem::new(format!("the host of `{written}` has a login before it"), hint));
     }
     let parsed = Url::parse(&format!("{scheme}://{authority}/")).ok();
@@ -397,7 +397,7 @@ fn host(written: &str, pieces: &[Piece]) -> Result<String, Problem> {
         .ok_or_else(|| Problem::new(format!("`{written}` is not a web address"), EXAMPLE))
 }
 
-/// Refuses what looks like a macro and would be sent as it stands.
+/// Refuses what looks like a macro and would be sent as it is.
 fn check_marks(pieces: &[Piece], grammar: &Grammar, known: &[&str]) -> Result<(), Problem> {
     for (at, piece) in pieces.iter().enumerate() {
         match piece {
@@ -427,7 +427,7 @@ fn check_other_grammars(text: &str, grammar: &Grammar, known: &[&str]) -> Result
         }
         let found = known.iter().find(|name| text.contains(&other.shown(name)));
         if let Some(name) = found {
-            let what = format!("`{}` is no macro here and would be sent as it stands", other.shown(name));
+            let what = format!("`{}` is no macro here and would be sent as it is", other.shown(name));
             let hint = format!("write `{}`, or `macro = \"{written}\"`", grammar.shown(name));
             return Err(Problem::new(what, hint));
         }
@@ -450,13 +450,13 @@ fn marked(pieces: &[Piece]) -> String {
     text
 }
 
-/// What stands before the query, and the query.
+/// What is before the query, and the query.
 fn split_query(url: &str) -> (&str, &str) {
     let without_fragment = url.split('#').next().unwrap_or_default();
     without_fragment.split_once('?').unwrap_or((without_fragment, ""))
 }
 
-/// The names in the query; one that holds a macro is nobody's.
+/// The names in the query; one that holds a macro is no one's.
 fn query_names(pieces: &[Piece]) -> Vec<String> {
     let text = marked(pieces);
     let pairs = form_urlencoded::parse(split_query(&text).1.as_bytes());

@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::template::source::multipart;
 
-/// What stands for bytes that cannot be read. A value that holds it is damaged, whoever put it there:
+/// What is for bytes that cannot be read. A value that holds it is damaged, no matter who put it there:
 /// it is never an id and never hashed.
 pub const DAMAGE: char = '\u{fffd}';
 
@@ -81,7 +81,7 @@ impl Wide {
 }
 
 /// A body in UTF-16, which a byte order mark or its own zero bytes show. What is declared counts where the
-/// first character does not tell, and never for a body without a zero byte: there is no UTF-16 without the
+/// first character does not say, and never for a body without a zero byte: there is no UTF-16 without the
 /// ASCII of names, and senders declare it of bodies in UTF-8.
 pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Wide> {
     let marked = Encoding::for_bom(body);

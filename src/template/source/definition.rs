@@ -153,7 +153,7 @@ pub(crate) struct Entry {
     pub(crate) macro_name: String,
 }
 
-/// How the event is told.
+/// How the event is reported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EventRules {
     /// The network's event word (lower case) and our event.
@@ -220,11 +220,11 @@ fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// One parameter that came, and what the template made of it.
+/// One parameter that was received, and what the template made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
     pub param: String,
-    pub came: String,
+    pub received_text: String,
     /// The field it became; `params` when it is kept under its own name; absent when it is not read.
     pub field: Option<&'static str>,
     /// `taken`, or why it was left out.
@@ -320,7 +320,7 @@ impl SourceTemplate {
         self.birthdate
     }
 
-    /// The events told by the value: above 0, and 0. Absent when the template never does that.
+    /// The events reported by the value: above 0, and 0. Absent when the template never does that.
     pub fn default_events(&self) -> Option<(EventName, EventName)> {
         self.events.by_value.clone()
     }
@@ -330,7 +330,7 @@ impl SourceTemplate {
         html_repair::repaired(params, &self.names.list, |name| self.names.find(name).is_some())
     }
 
-    /// The parameter of the URL behind which none came, where `missing` is due there: a `#` in its value cuts
+    /// The parameter of the URL behind which none was received, where `missing` is due there: a `#` in its value cuts
     /// the query on the way, which leaves no other trace.
     pub(crate) fn last_before(&self, missing: &str, params: &Params) -> Option<&str> {
         // What a body carries is not cut.
@@ -338,11 +338,11 @@ impl SourceTemplate {
         let index = self.names.find(&params.pairs.get(last)?.name)?;
         let at = self.postback.iter().position(|entry| entry.param == index)?;
         let behind = self.postback.get(at + 1..)?;
-        let came =
+        let received_text =
             |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
         let missing = self.names.find(missing);
         let is_due = behind.iter().any(|entry| Some(entry.param) == missing);
-        (is_due && !behind.iter().any(|entry| came(entry.param))).then(|| self.names.name(index))
+        (is_due && !behind.iter().any(|entry| received_text(entry.param))).then(|| self.names.name(index))
     }
 
     /// Whether the query was cut at a `#` that the sender took for a URL's fragment: the last
@@ -352,9 +352,9 @@ impl SourceTemplate {
         if !params.cut_at_fragment || !self.macro_marks.0.contains('#') {
             return None;
         }
-        let came =
+        let received_text =
             |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
-        let last = self.postback.iter().rposition(|entry| came(entry.param))?;
+        let last = self.postback.iter().rposition(|entry| received_text(entry.param))?;
         let entry = self.postback.get(last)?;
         let name = self.names.name(entry.param);
         let is_empty = params

@@ -10,7 +10,7 @@ use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
-use crate::template::macros::detect::{Judged, Use};
+use crate::template::macros::detect::{Classified, Use};
 use crate::template::source::definition::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{Param, Params, shown};
@@ -49,7 +49,7 @@ pub fn draft_json(draft: &Draft) -> Value {
     let mut document = json!({
         "source": draft.source,
         "event": event,
-        "status": draft.status.map(Status::word),
+        "status": draft.status.map(Status::as_str),
         "transaction_id": draft.transaction_id,
         "click_id": draft.click_id,
         "item_id": draft.item_id,
@@ -80,7 +80,7 @@ fn pairs_json(pairs: &Pairs) -> Map<String, Value> {
 }
 
 impl SourceTemplate {
-    /// Each parameter that came, with the field it became or why it did not; for previews and pages.
+    /// Each parameter that was received, with the field it became or why it did not; for previews and pages.
     /// What is missing, [`SourceTemplate::map`] says.
     pub fn explain(&self, params: &Params) -> Vec<Explained> {
         let params = &*self.repaired(params);
@@ -94,14 +94,14 @@ impl SourceTemplate {
         let verdict = match index {
             Some(_) if param.is_damaged() => "left out: bytes that are no text".to_owned(),
             Some(_) if params.other(&param.name).is_some() => {
-                "left out: came with two different values".to_owned()
+                "left out: was received with two different values".to_owned()
             }
             Some(index) if kept || field.is_some() => self.verdict(index, field, param),
             _ => "not read by this template".to_owned(),
         };
         Explained {
             param: param.name.clone(),
-            came: shown(&param.name, &param.value),
+            received_text: shown(&param.name, &param.value),
             field: field.map(Field::name).or(kept.then_some("params")),
             verdict,
         }
@@ -122,12 +122,12 @@ impl SourceTemplate {
             _ => Use::Text,
         };
         let text = trim(&param.value);
-        let wrong = match self.judge(index, param, used) {
-            Judged::Empty => Some("empty"),
-            Judged::Nothing => Some("stands for nothing"),
-            Judged::Macro(_) => Some("a macro that was not filled in"),
-            Judged::Skeleton => Some("a placeholder that nobody replaced"),
-            Judged::Sound => match field {
+        let wrong = match self.classify(index, param, used) {
+            Classified::Empty => Some("empty"),
+            Classified::Nothing => Some("stands for nothing"),
+            Classified::Macro(_) => Some("a macro that was not filled in"),
+            Classified::Skeleton => Some("a placeholder that no one replaced"),
+            Classified::Sound => match field {
                 _ if used == Use::Amount && parse_decimal(text, self.decimal).is_none() => Some("no decimal"),
                 Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency of a sale"),
                 Some(Field::AdUserData | Field::AdPersonalization) if yes_or_no(text).is_none() => {

@@ -1,4 +1,4 @@
-//! What is said about a postback that a template cannot read: the parameter, what came, the mend.
+//! What is said about a postback that a template cannot read: the parameter, what was received, the fix.
 
 use crate::domain::conversion::EventClaim;
 use crate::domain::money::{DecimalMark, NoCurrency, parse_decimal};
@@ -6,7 +6,7 @@ use crate::domain::postback::Fault;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::diagnostic::did_you_mean;
-use crate::template::macros::detect::Judged;
+use crate::template::macros::detect::Classified;
 use crate::template::source::definition::{Field, Piece, Reading, SourceTemplate};
 use crate::template::source::param_fault;
 use crate::template::source::params::{Param, Params, quoted, shown};
@@ -30,7 +30,7 @@ pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {
     let (before, behind) = &template.macro_marks;
     Fault::new(
         format!(
-            "the query was cut at `#`: `{name}` came empty and every parameter behind it is missing, for the sender took `#…` for the URL's fragment and kept it"
+            "the query was cut at `#`: `{name}` was received empty and every parameter behind it is missing, for the sender took `#…` for the URL's fragment and kept it"
         ),
         format!(
             "the URL was called with its macros not filled in (`{before}{name}{behind}`): let the network fire it, or put values in their place; to send them as they are, write `%23` for `#`"
@@ -38,11 +38,11 @@ pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {
     )
 }
 
-/// Why a parameter that came cannot be used.
+/// Why a parameter that was received cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wrong<'a> {
     /// Its value is none.
-    Judged(Judged),
+    Classified(Classified),
     /// It came with this value too.
     Twice(&'a Param),
     /// Its bytes are no text.
@@ -52,10 +52,10 @@ pub(crate) enum Wrong<'a> {
 /// An essential parameter that cannot be used.
 pub(crate) fn unfilled(param: &Param, why: &Wrong<'_>) -> Fault {
     let hint = match why {
-        Wrong::Judged(Judged::Macro(_)) => {
+        Wrong::Classified(Classified::Macro(_)) => {
             "check that the network knows this macro in just this spelling and that the event was no test: a network that knows it never sends the macro itself"
         }
-        Wrong::Judged(_) => {
+        Wrong::Classified(_) => {
             "put the network's macro in its place in the postback URL, or take the parameter out of it"
         }
         Wrong::Twice(_) => {
@@ -74,19 +74,21 @@ pub(crate) fn named(param: &Param, why: &Wrong<'_>) -> Option<String> {
     (*why != Wrong::Unreadable).then(|| left_out(param, why))
 }
 
-/// ``` `s1` came as `#s1#`, a macro that was not filled in ```
+/// ``` `s1` was received as `#s1#`, a macro that was not filled in ```
 pub(crate) fn left_out(param: &Param, why: &Wrong<'_>) -> String {
-    let came = shown(&param.name, &param.value);
+    let received_text = shown(&param.name, &param.value);
     match why {
-        Wrong::Judged(Judged::Macro(read)) if *read != trim(&param.value) => format!(
-            "`{}` came as `{came}`, which is `{}` encoded once more, a macro that was not filled in",
+        Wrong::Classified(Classified::Macro(read)) if *read != trim(&param.value) => format!(
+            "`{}` was received as `{received_text}`, which is `{}` encoded once more, a macro that was not filled in",
             param.name,
             shown(&param.name, read)
         ),
-        Wrong::Judged(Judged::Macro(_)) => {
-            format!("`{}` came as `{came}`, a macro that was not filled in", param.name)
+        Wrong::Classified(Classified::Macro(_)) => {
+            format!("`{}` was received as `{received_text}`, a macro that was not filled in", param.name)
         }
-        Wrong::Judged(_) => format!("`{}` came as `{came}`, a placeholder that nobody replaced", param.name),
+        Wrong::Classified(_) => {
+            format!("`{}` was received as `{received_text}`, a placeholder that no one replaced", param.name)
+        }
         Wrong::Twice(_) | Wrong::Unreadable => twice_reason(param, why),
     }
 }
@@ -98,13 +100,13 @@ fn twice_reason(param: &Param, why: &Wrong<'_>) -> String {
     }
 }
 
-/// ``` `s1` came twice with different values, `a` and `b` ```
+/// ``` `s1` was received twice with different values, `a` and `b` ```
 pub(crate) fn twice(first: &Param, second: &Param) -> String {
     if first.name == second.name {
         return param_fault::twice(first, second).reason;
     }
     format!(
-        "`{}` and `{}` are the same parameter and came with different values, `{}` and `{}`",
+        "`{}` and `{}` are the same parameter and were received with different values, `{}` and `{}`",
         first.name,
         second.name,
         shown(&first.name, &first.value),
@@ -115,7 +117,9 @@ pub(crate) fn twice(first: &Param, second: &Param) -> String {
 /// A transaction or click id that is none, with what to do: the postback counts all the same.
 pub(crate) fn no_id(param: &Param, why: &Wrong<'_>) -> String {
     let fix = match why {
-        Wrong::Judged(Judged::Macro(_)) => "check that the network knows this macro in just this spelling",
+        Wrong::Classified(Classified::Macro(_)) => {
+            "check that the network knows this macro in just this spelling"
+        }
         _ => "put the network's macro in its place in the postback URL",
     };
     format!("{} (no id: {fix})", left_out(param, why))
@@ -126,21 +130,25 @@ pub(crate) fn other_case(param: &Param, name: &str) -> String {
     format!("`{}`, for its name is read exactly: write `{name}` in the postback URL", shown("", &param.name))
 }
 
-/// ``` `price` came as `-5` ```
-pub(crate) fn came(param: &Param) -> String {
-    format!("`{}` came as `{}`", param.name, shown(&param.name, trim(&param.value)))
+/// ``` `price` was received as `-5` ```
+pub(crate) fn received_text(param: &Param) -> String {
+    format!("`{}` was received as `{}`", param.name, shown(&param.name, trim(&param.value)))
 }
 
-/// ``` `s3` came as `null`, which stands for nothing ```
+/// ``` `s3` was received as `null`, which stands for nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
-    format!("`{}` came as `{}`, which stands for nothing", param.name, shown(&param.name, trim(&param.value)))
+    format!(
+        "`{}` was received as `{}`, which stands for nothing",
+        param.name,
+        shown(&param.name, trim(&param.value))
+    )
 }
 
 pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) -> Fault {
     let known: Vec<&str> = template.statuses.iter().map(|(word, _)| word.as_str()).collect();
     Fault::new(
         format!(
-            "`{name}` came as `{}`, a status word that the template `{}` does not know",
+            "`{name}` was received as `{}`, a status word that the template `{}` does not know",
             shown(name, word),
             template.name
         ),
@@ -154,7 +162,7 @@ pub(crate) fn unknown_status(name: &str, word: &str, template: &SourceTemplate) 
 
 pub(crate) fn no_currency_code(param: &Param, why: NoCurrency) -> Fault {
     Fault::new(
-        format!("`{}` came as `{}`, {}", param.name, shown(&param.name, &param.value), why.why()),
+        format!("`{}` was received as `{}`, {}", param.name, shown(&param.name, &param.value), why.why()),
         match why {
             NoCurrency::Unknown => {
                 "send a code of three letters such as `USD`, or take the parameter out of the URL and set `currency` at the source"
@@ -169,7 +177,7 @@ pub(crate) fn no_currency_code(param: &Param, why: NoCurrency) -> Fault {
 pub(crate) fn no_currency(name: &str, template: &SourceTemplate) -> Fault {
     let param = first_param(Field::Currency, template);
     Fault::new(
-        format!("`{name}` came without a currency: neither the postback nor the source names one"),
+        format!("`{name}` was received without a currency: neither the postback nor the source names one"),
         match param {
             Some(param) => format!("set `currency` at the source, or send `{param}=USD` with the postback"),
             None => "set `currency` at the source".to_owned(),
@@ -193,7 +201,7 @@ pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> Fault {
     };
     Fault::new(
         format!(
-            "`{}` came as `{}`, which is no decimal with a {wanted}",
+            "`{}` was received as `{}`, which is no decimal with a {wanted}",
             param.name,
             shown(&param.name, &param.value)
         ),
@@ -203,25 +211,25 @@ pub(crate) fn no_decimal(param: &Param, mark: DecimalMark) -> Fault {
 
 pub(crate) fn no_time(param: &Param) -> String {
     format!(
-        "`{}` came as `{}`, a time in no format of the template",
+        "`{}` was received as `{}`, a time in no format of the template",
         param.name,
         shown(&param.name, &param.value)
     )
 }
 
-/// ``` `event_time` came as `0`, a time before 2005 ```
+/// ``` `event_time` was received as `0`, a time before 2005 ```
 pub(crate) fn time_too_old(param: &Param, read: Time) -> String {
     format!(
-        "`{}` came as `{}`, which reads as {read}, a time before 2005",
+        "`{}` was received as `{}`, which reads as {read}, a time before 2005",
         param.name,
         shown(&param.name, &param.value)
     )
 }
 
-/// ``` `event_time` came as `2099-…`, more than a day ahead ```
+/// ``` `event_time` was received as `2099-…`, more than a day ahead ```
 pub(crate) fn time_ahead(param: &Param, read: Time) -> String {
     format!(
-        "`{}` came as `{}`, which reads as {read}, more than a day ahead",
+        "`{}` was received as `{}`, which reads as {read}, more than a day ahead",
         param.name,
         shown(&param.name, &param.value)
     )
@@ -230,7 +238,7 @@ pub(crate) fn time_ahead(param: &Param, read: Time) -> String {
 /// An address that is a proxy's or a server's, or none.
 pub(crate) fn no_visitors_address(param: &Param) -> String {
     format!(
-        "`{}` came as `{}`, which is no address that a visitor can have",
+        "`{}` was received as `{}`, which is no address that a visitor can have",
         param.name,
         shown(&param.name, &param.value)
     )
@@ -239,7 +247,7 @@ pub(crate) fn no_visitors_address(param: &Param) -> String {
 /// An id with an invisible character inside: it is another id than the one without.
 pub(crate) fn invisible(param: &Param) -> String {
     format!(
-        "`{}` came as `{}`, with an invisible character inside, and was kept so",
+        "`{}` was received as `{}`, with an invisible character inside, and was kept so",
         param.name,
         shown(&param.name, trim(&param.value))
     )
@@ -248,7 +256,7 @@ pub(crate) fn invisible(param: &Param) -> String {
 /// A click id with invisible characters, which no click id holds.
 pub(crate) fn invisible_taken_off(param: &Param) -> String {
     format!(
-        "`{}` came as `{}`, with invisible characters, which were taken off",
+        "`{}` was received as `{}`, with invisible characters, which were taken off",
         param.name,
         shown(&param.name, &param.value)
     )
@@ -257,7 +265,7 @@ pub(crate) fn invisible_taken_off(param: &Param) -> String {
 /// `s2=C,C`.
 pub(crate) fn repeats(param: &Param, one: &str) -> String {
     format!(
-        "`{}` came as `{}`, equal ids joined, and was read as `{}`",
+        "`{}` was received as `{}`, equal ids joined, and was read as `{}`",
         param.name,
         shown(&param.name, trim(&param.value)),
         shown(&param.name, one)
@@ -272,24 +280,24 @@ pub(crate) fn plus(param: &Param) -> String {
 pub(crate) fn no_event(template: &SourceTemplate) -> Fault {
     let param = first_param(Field::Event, template).unwrap_or("event");
     Fault::new(
-        "nothing in the postback tells which event it is".to_owned(),
+        "nothing in the postback says which event it is".to_owned(),
         format!(
             "send `{param}` with the event's name, or copy the template to your own `[templates] path` and set `event` under [default] there"
         ),
     )
 }
 
-/// A value that the event needs and that did not come, or came empty.
+/// A value that the event needs and that did not come, or was received empty.
 pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplate, params: &Params) -> Fault {
     let name = first_param(field, template).unwrap_or(field.name());
     let index = template.names.find(name);
     let lack = match params.pairs.iter().find(|param| template.names.find(&param.name) == index) {
         None => format!("`{name}` is missing"),
-        Some(param) if trim(&param.value).is_empty() => format!("`{}` came empty", param.name),
+        Some(param) if trim(&param.value).is_empty() => format!("`{}` was received empty", param.name),
         Some(param) => nothing(param),
     };
     let why = match event {
-        EventClaim::ByValue { .. } => "the event is told from it".to_owned(),
+        EventClaim::ByValue { .. } => "the event is inferred from it".to_owned(),
         EventClaim::Named(event) => format!("a {event} needs it"),
     };
     let unread = params.pairs.iter().filter(|param| template.names.find(&param.name).is_none());

@@ -168,7 +168,7 @@ fn reads(fields: &[(Field, Vec<Reading>)], index: usize) -> bool {
 }
 
 fn statuses(root: &Table<'_>, fields: &[(Field, Vec<Reading>)]) -> Vec<(String, Status)> {
-    let known = Status::ALL.map(|status| (status.word(), status));
+    let known = Status::ALL.map(|status| (status.as_str(), status));
     let found = words(root, "status", |text| text.one_of(&known));
     let is_mapped = fields.iter().any(|(field, _)| *field == Field::Status);
     if is_mapped && found.is_empty() {

@@ -174,7 +174,7 @@ impl Walk<'_, '_> {
 fn broken(error: serde_json::Error) -> Fault {
     Fault::new(
         format!("the body is broken JSON: {error}"),
-        "mend the body that the network sends; a macro without quotes is the usual cause",
+        "fix the body that the network sends; a macro without quotes is the usual cause",
     )
 }
 
@@ -188,7 +188,7 @@ impl<'de> DeserializeSeed<'de> for Members<'_, '_, '_> {
     }
 }
 
-/// Never shown: the fault itself is told instead.
+/// Never shown: the fault itself is reported instead.
 const STOPPED: &str = "stopped at a fault";
 
 impl<'de> Visitor<'de> for Members<'_, '_, '_> {

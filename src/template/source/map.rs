@@ -1,7 +1,7 @@
 //! Reading a postback by its source template: parameters in, a [`Draft`] out, or the reason why not.
 //!
 //! A bad value stops the postback only where the event cannot be right without it: the value it is
-//! told from or needs, and a status or currency that came and is none. Anywhere else it counts as absent
+//! inferred from or needs, and a status or currency that was received and is none. Anywhere else it counts as absent
 //! and is named in the note; so does an id that is a macro or a placeholder.
 
 mod customer;
@@ -18,7 +18,7 @@ use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::template::macros::detect::{Judged, Use, judge};
+use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::definition::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source::fault::{self as fault, Wrong};
 use crate::template::source::params::{Param, Params};
@@ -31,24 +31,24 @@ impl SourceTemplate {
     /// what was repaired in the parameters and what was left out.
     ///
     /// # Errors
-    /// The postback is to be quarantined; the fault names each parameter, what came, and the mend.
+    /// The postback is to be quarantined; the fault names each parameter, what was received, and the fix.
     pub fn map(&self, binding: &SourceBinding, params: &Params) -> Result<Draft, Fault> {
         if let Some(name) = self.cut_at(params) {
             return Err(fault::cut(name, self));
         }
         let (received, params) = (params, &*self.repaired(params));
-        let came = Came::index(self, params)?;
+        let received_text = Came::index(self, params)?;
         let mut mapping = Mapping {
             template: self,
             binding,
             params,
-            came,
+            received_text,
             faults: Vec::new(),
             no_ids: Vec::new(),
             repaired: Vec::new(),
             left_out: Vec::new(),
         };
-        mapping.left_out.append(&mut mapping.came.left_out);
+        mapping.left_out.append(&mut mapping.received_text.left_out);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
@@ -61,10 +61,10 @@ impl SourceTemplate {
         }
     }
 
-    /// Judges a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
+    /// Classifies a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
     /// of a URL for an empty fragment leaves `#price`.
-    pub(crate) fn judge(&self, index: usize, param: &Param, used: Use) -> Judged {
-        let verdict = judge(&param.value, &param.raw, used);
+    pub(crate) fn classify(&self, index: usize, param: &Param, used: Use) -> Classified {
+        let verdict = classify(&param.value, &param.raw, used);
         let (before, behind) = &self.macro_marks;
         let Some(inner) = trim(&param.value).strip_prefix(before.as_str()) else { return verdict };
         let mut entries = self.postback.iter().chain(&self.extra);
@@ -72,8 +72,8 @@ impl SourceTemplate {
             entry.param == index
                 && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
         };
-        if verdict == Judged::Sound && !before.is_empty() && entries.any(own) {
-            return Judged::Macro(trim(&param.value).to_owned());
+        if verdict == Classified::Sound && !before.is_empty() && entries.any(own) {
+            return Classified::Macro(trim(&param.value).to_owned());
         }
         verdict
     }
@@ -82,7 +82,7 @@ impl SourceTemplate {
 /// What a field's parameters hold.
 enum Found<'a> {
     Absent,
-    /// The parameter by the name it came under, and its value, decoded once and not trimmed.
+    /// The parameter by the name it was received under, and its value, decoded once and not trimmed.
     Sound {
         param: &'a Param,
         text: Cow<'a, str>,
@@ -97,7 +97,7 @@ struct Mapping<'a> {
     template: &'a SourceTemplate,
     binding: &'a SourceBinding,
     params: &'a Params,
-    came: Came<'a>,
+    received_text: Came<'a>,
     faults: Vec<Fault>,
     /// Ids that count as absent; where something else stops the postback, they are named with it.
     no_ids: Vec<Fault>,
@@ -120,8 +120,8 @@ impl<'a> Mapping<'a> {
         };
         let value =
             self.money(Field::Value, currency, needs_value.then_some(&event).and_then(Option::as_ref));
-        let negative_came =
-            value.filter(|value| value.amount.is_sign_negative()).and_then(|_| self.value_came());
+        let negative_received =
+            value.filter(|value| value.amount.is_sign_negative()).and_then(|_| self.value_received());
         let transaction_id = self.identity(Field::TransactionId).map(|(param, text)| {
             repair::note_invisible(param, &text, &mut self.repaired);
             trim(&text).to_owned()
@@ -136,7 +136,7 @@ impl<'a> Mapping<'a> {
             click_id,
             item_id: self.optional(Field::ItemId, Use::Id),
             value,
-            negative_came,
+            negative_received,
             payout: self.money(Field::Payout, currency, None),
             revenue: self.money(Field::Revenue, currency, None),
             sale_amount: self.money(Field::SaleAmount, currency, None),
@@ -172,18 +172,20 @@ impl<'a> Mapping<'a> {
     }
 
     fn one(&mut self, index: usize, used: Use) -> Found<'a> {
-        let Some(param) = self.came.get(index) else { return Found::Absent };
-        if let Some(why) = self.came.wrong(index, param) {
+        let Some(param) = self.received_text.get(index) else { return Found::Absent };
+        if let Some(why) = self.received_text.wrong(index, param) {
             return Found::Bad { param, why };
         }
-        match self.template.judge(index, param, used) {
-            Judged::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
-            Judged::Empty => Found::Absent,
-            Judged::Nothing => {
+        match self.template.classify(index, param, used) {
+            Classified::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
+            Classified::Empty => Found::Absent,
+            Classified::Nothing => {
                 self.left_out.push(fault::nothing(param));
                 Found::Absent
             }
-            why @ (Judged::Macro(_) | Judged::Skeleton) => Found::Bad { param, why: Wrong::Judged(why) },
+            why @ (Classified::Macro(_) | Classified::Skeleton) => {
+                Found::Bad { param, why: Wrong::Classified(why) }
+            }
         }
     }
 
@@ -220,7 +222,7 @@ impl<'a> Mapping<'a> {
             match self.read(reading, Use::Id) {
                 Found::Absent => {}
                 Found::Sound { param, text } => return Some((param, text)),
-                Found::Bad { param, why: why @ Wrong::Judged(_) } => {
+                Found::Bad { param, why: why @ Wrong::Classified(_) } => {
                     self.left_out.push(fault::no_id(param, &why));
                     self.no_ids.push(fault::unfilled(param, &why));
                 }
@@ -290,7 +292,7 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// Named by the postback, else by its status, else by default, else told from the value.
+    /// Named by the postback, else by its status, else by default, else inferred from the value.
     fn event(&mut self, status_word: Option<&str>) -> Option<EventClaim> {
         let rules = &self.template.events;
         let named = match self.find(Field::Event, Use::Text) {
@@ -351,7 +353,7 @@ impl<'a> Mapping<'a> {
     ) -> Option<Money> {
         let wrong = match (self.amount(field), currency) {
             (Ok(Some((_, amount))), Some(currency)) => return Some(Money::new(amount, currency)),
-            // It stops for another reason, which may be the currency that came.
+            // It stops for another reason, which may be the currency that was received.
             (Ok(Some(_)), None) if !self.faults.is_empty() => return None,
             (Ok(Some((name, _))), None) => fault::no_currency(name, self.template),
             (Ok(None), _) => fault::missing(field, needed_by?, self.template, self.params),
@@ -378,14 +380,14 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// The value's parameter and what came in it.
-    fn value_came(&mut self) -> Option<String> {
+    /// The value's parameter and what was received in it.
+    fn value_received(&mut self) -> Option<String> {
         // It was looked for before: what was left out on the way is noted already.
         let noted = self.left_out.len();
         let found = self.find(Field::Value, Use::Amount);
         self.left_out.truncate(noted);
         match found {
-            Found::Sound { param, .. } => Some(fault::came(param)),
+            Found::Sound { param, .. } => Some(fault::received_text(param)),
             Found::Absent | Found::Bad { .. } => None,
         }
     }
@@ -409,25 +411,25 @@ impl<'a> Mapping<'a> {
         }
     }
 
-    /// The parameters kept under their own names, in the order they came.
+    /// The parameters kept under their own names, in the order in which they were received.
     fn kept(&mut self) -> Pairs {
         let template = self.template;
-        let mut pairs = Pairs::with_capacity(self.came.pairs.len());
-        for (index, param) in &self.came.pairs {
+        let mut pairs = Pairs::with_capacity(self.received_text.pairs.len());
+        for (index, param) in &self.received_text.pairs {
             if !template.keep.contains(index) {
                 continue;
             }
-            if let Some(why) = self.came.wrong(*index, param) {
+            if let Some(why) = self.received_text.wrong(*index, param) {
                 self.left_out.extend(fault::named(param, &why));
                 continue;
             }
-            match template.judge(*index, param, Use::Text) {
-                Judged::Sound => {
+            match template.classify(*index, param, Use::Text) {
+                Classified::Sound => {
                     pairs.push((template.names.name(*index).to_owned(), trim(&param.value).to_owned()));
                 }
-                Judged::Empty => {}
-                Judged::Nothing => self.left_out.push(fault::nothing(param)),
-                why => self.left_out.push(fault::left_out(param, &Wrong::Judged(why))),
+                Classified::Empty => {}
+                Classified::Nothing => self.left_out.push(fault::nothing(param)),
+                why => self.left_out.push(fault::left_out(param, &Wrong::Classified(why))),
             }
         }
         pairs

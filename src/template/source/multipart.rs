@@ -58,7 +58,7 @@ pub fn begins_like_one(body: &[u8]) -> bool {
     head.get(..word.len()).is_some_and(|front| front.eq_ignore_ascii_case(word))
 }
 
-/// What stands behind the two dashes of the first line.
+/// What is behind the two dashes of the first line.
 fn first_line(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     let line = body.get(..memchr(b'\n', body).unwrap_or(body.len()))?;

@@ -7,7 +7,7 @@ use crate::template::source::params::{Param, Params, shown};
 /// A parameter that is needed, if it can be used.
 ///
 /// # Errors
-/// It came with two different values, or its bytes are no text.
+/// It was received with two different values, or its bytes are no text.
 pub fn usable<'a>(params: &'a Params, name: &str) -> Result<Option<&'a Param>, Fault> {
     let Some(param) = params.get(name) else { return Ok(None) };
     match params.other(name) {
@@ -17,11 +17,12 @@ pub fn usable<'a>(params: &'a Params, name: &str) -> Result<Option<&'a Param>, F
     }
 }
 
-/// What is said of parameters that came with two values and that no one of `read` reads.
+/// What is said of parameters that was received with two values and that no one of `read` reads.
 pub fn unread_repeats(params: &Params, read: &[&str]) -> Option<String> {
     let unread = params.repeated.iter().filter(|other| !read.contains(&other.name.as_str()));
     let names: Vec<String> = unread.map(|other| format!("`{}`", shown("", &other.name))).collect();
-    (!names.is_empty()).then(|| format!("not read, and came with different values: {}", names.join(", ")))
+    (!names.is_empty())
+        .then(|| format!("not read, and were received with different values: {}", names.join(", ")))
 }
 
 /// The fault of one name with two values.
@@ -29,7 +30,7 @@ pub(crate) fn twice(first: &Param, second: &Param) -> Fault {
     let name = &first.name;
     let (one, other) = (shown(name, &first.value), shown(name, &second.value));
     Fault::new(
-        format!("`{name}` came twice with different values, `{one}` and `{other}`"),
+        format!("`{name}` was received twice with different values, `{one}` and `{other}`"),
         format!("leave only one `{name}` in the postback URL and the body"),
     )
 }

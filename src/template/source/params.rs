@@ -123,7 +123,7 @@ fn split_at_later_question(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     (is_name && !holds_url).then_some((before, after))
 }
 
-/// What came, fit for a sentence: short, what is invisible in it written out, and never a secret.
+/// What was received, fit for a sentence: short, what is invisible in it written out, and never a secret.
 pub fn shown(name: &str, value: &str) -> String {
     if name.eq_ignore_ascii_case(SECRET) {
         return "***".to_owned();

@@ -19,7 +19,7 @@ pub(crate) struct Reader<'a> {
     params: Params,
     /// The charset of the form that is being read; a query is UTF-8.
     pub(crate) charset: Charset,
-    /// Names that came with `amp;` before them.
+    /// Names that was received with `amp;` before them.
     entities: Vec<String>,
     /// Names whose values could not be read as text.
     damaged: Vec<String>,
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
             Some(known) if trim(&known.value) == trim(&param.value) || trim(&param.value).is_empty() => {
                 Ok(())
             }
-            // What came empty says nothing against a value.
+            // What was received empty says nothing against a value.
             Some(known) if trim(&known.value).is_empty() => {
                 *known = param;
                 Ok(())
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             notes.push(format!("bytes that are no text, so left out: {}", quoted(&self.damaged)));
         }
         if self.nameless > 0 {
-            notes.push(format!("{} value(s) came without a name and were left out", self.nameless));
+            notes.push(format!("{} value(s) was received without a name and were left out", self.nameless));
         }
         self.params
     }

@@ -35,7 +35,7 @@ impl SourceTemplate {
 pub(crate) struct Came<'a> {
     by_index: Vec<Option<&'a Param>>,
     pub(crate) pairs: Vec<(usize, &'a Param)>,
-    /// Parameters that came with a second value.
+    /// Parameters that was received with a second value.
     twice: Vec<(usize, &'a Param)>,
     /// What is not read: names in another case than the template's, which reads them exactly, and names
     /// with two values.
@@ -46,7 +46,7 @@ impl<'a> Came<'a> {
     /// # Errors
     /// More of them came than the template reads.
     pub(crate) fn index(template: &SourceTemplate, params: &'a Params) -> Result<Came<'a>, Fault> {
-        let mut came = Came {
+        let mut received_text = Came {
             by_index: vec![None; template.names.list.len()],
             pairs: Vec::with_capacity(params.pairs.len()),
             twice: Vec::new(),
@@ -56,17 +56,19 @@ impl<'a> Came<'a> {
         for param in &params.pairs {
             let Some(index) = template.names.find(&param.name) else {
                 let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
-                came.left_out.extend(near.map(|name| fault::other_case(param, name)));
+                received_text.left_out.extend(near.map(|name| fault::other_case(param, name)));
                 continue;
             };
             read += 1;
-            let Some(slot) = came.by_index.get_mut(index) else { continue };
+            let Some(slot) = received_text.by_index.get_mut(index) else { continue };
             match slot {
-                Some(known) if trim(&known.value) != trim(&param.value) => came.twice.push((index, param)),
+                Some(known) if trim(&known.value) != trim(&param.value) => {
+                    received_text.twice.push((index, param))
+                }
                 Some(_) => {}
                 None => {
                     *slot = Some(param);
-                    came.pairs.push((index, param));
+                    received_text.pairs.push((index, param));
                 }
             }
         }
@@ -75,11 +77,13 @@ impl<'a> Came<'a> {
         }
         for other in &params.repeated {
             match template.names.find(&other.name) {
-                Some(index) => came.twice.push((index, other)),
-                None => came.left_out.extend(params.get(&other.name).map(|one| fault::twice(one, other))),
+                Some(index) => received_text.twice.push((index, other)),
+                None => {
+                    received_text.left_out.extend(params.get(&other.name).map(|one| fault::twice(one, other)))
+                }
             }
         }
-        Ok(came)
+        Ok(received_text)
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&'a Param> {

@@ -58,7 +58,7 @@ fn reads_what_it_writes(pattern: &str) -> bool {
             .is_ok_and(|text| at_pattern(pattern, &text, &TimeZone::UTC).is_some())
 }
 
-/// The moment `text` tells in one of the template's formats; as it is, else with the `+` back that became a
+/// The moment `text` names in one of the template's formats; as it is, else with the `+` back that became a
 /// space before its offset. `Err` where that is before 2005: what only reads as a moment.
 pub(crate) fn moment(template: &SourceTemplate, text: &str) -> Option<Result<Time, Time>> {
     let text = trim(text);

@@ -16,7 +16,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// For messages: the text itself, or where it came from when it is outside the document.
+    /// For messages: the text itself, or where it is from when it is outside the document.
     pub fn shown(&self) -> String {
         match &self.origin {
             Origin::Literal => format!("`{}`", self.value),

@@ -1,4 +1,4 @@
-//! The recorded clicks: their list, and one with the conversions it came to.
+//! The recorded clicks: their list, and one with the conversions that it led to.
 
 use serde::Serialize;
 
@@ -33,13 +33,16 @@ impl Query {
     pub fn click_filter(&self) -> Result<ClickFilter, Refused> {
         self.only(CLICKS)?;
         let any = "no id in the configuration is written so";
-        let marked = self.parsed("marked", "it is true or false", |came| came.parse().ok())?;
+        let marked =
+            self.parsed("marked", "it is true or false", |received_text| received_text.parse().ok())?;
         Ok(ClickFilter {
-            offer: self.parsed("offer", any, |came| OfferId::parse(came).ok())?,
-            campaign: self.parsed("campaign", any, |came| CampaignId::parse(came).ok())?,
-            affiliate: self.parsed("affiliate", any, |came| AffiliateId::parse(came).ok())?,
-            visitor: self
-                .parsed("visitor", "no visitor can have this id", |came| VisitorId::parse(came).ok())?,
+            offer: self.parsed("offer", any, |received_text| OfferId::parse(received_text).ok())?,
+            campaign: self.parsed("campaign", any, |received_text| CampaignId::parse(received_text).ok())?,
+            affiliate: self
+                .parsed("affiliate", any, |received_text| AffiliateId::parse(received_text).ok())?,
+            visitor: self.parsed("visitor", "no visitor can have this id", |received_text| {
+                VisitorId::parse(received_text).ok()
+            })?,
             since: self.time("since")?,
             until: self.time("until")?,
             marked_only: marked.unwrap_or(false),

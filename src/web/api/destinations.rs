@@ -31,11 +31,11 @@ impl Api {
         let mut rest = accounts.into_iter().filter(|account| account.id().as_str() > after.as_str());
         let chosen: Vec<&Account> = rest.by_ref().take(page.limit).collect();
         let next_cursor = rest.next().and(chosen.last().map(|last| last.id().to_string()));
-        let (lanes, backlog) = ((self.lanes)(), self.store.backlog(now));
+        let (workers, backlog) = ((self.workers)(), self.store.backlog(now));
         let items = chosen.into_iter().map(|account| {
-            let lane = lanes.iter().find(|lane| lane.destination == *account.id());
+            let worker = workers.iter().find(|worker| worker.destination == *account.id());
             let queue = backlog.iter().find(|queue| queue.destination.as_ref() == Some(account.id()));
-            DestinationView::of(account, lane, queue, now)
+            DestinationView::of(account, worker, queue, now)
         });
         let items = items.collect();
         let removed = if after.is_empty() { self.removed(&backlog) } else { Vec::new() };

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::domain::delivery::{Delivery, LaneState, RetryRefused, told_before};
+use crate::domain::delivery::{Delivery, DestinationState, RetryRefused, sent_before};
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Seq, SourceId};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::status_move::{Actor, StatusMove};
 use crate::domain::time::Time;
 use crate::domain::unsent::Circumstances;
-use crate::ingest::postback::{self, AgainRefused, Network};
+use crate::ingest::postback::{self, Network, ReprocessRefused};
 use crate::ingest::reopen::{self, Terms};
 use crate::ingest::status;
 use crate::store::{
@@ -54,16 +54,16 @@ pub struct Api {
     /// The configured destinations, outgoing postbacks too.
     pub accounts: Arc<Vec<Arc<Account>>>,
     /// How each of them is doing now.
-    pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
+    pub workers: Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync>,
     /// The age past which each destination's platform refuses an event, in ms.
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
     /// What decisions go by.
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     /// How long what waits for a destination is kept that is not configured any more.
     pub keep_removed_hours: u32,
 }
 
-/// What a read or a change came to: a document, or a worded error.
+/// What a read or a change became: a document, or a worded error.
 type Outcome = Result<Value, Refused>;
 
 /// A view as the document that is answered.
@@ -98,7 +98,7 @@ impl Api {
         }
     }
 
-    /// Words what came out.
+    /// Words the result out.
     pub fn answer(&self, outcome: Outcome) -> Answer {
         match outcome {
             Ok(value) => answer::json(StatusCode::OK, &value),
@@ -135,7 +135,7 @@ impl Api {
     pub async fn conversion(&self, id: &str) -> Outcome {
         let id = ConversionId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         let trace = self.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;
-        let numbers = self.numbers.if_told().await?;
+        let numbers = self.numbers.if_reported().await?;
         document(&TraceView::of(&trace, &self.circumstances(), numbers.as_ref()))
     }
 
@@ -176,7 +176,7 @@ impl Api {
     }
 
     /// `POST /api/v1/postbacks/{id}/retry`: maps a quarantined one again with today's template.
-    pub async fn map_again(&self, id: &str) -> Outcome {
+    pub async fn retry_postback(&self, id: &str) -> Outcome {
         document(&ReprocessedView::of(&self.reprocess(id).await?))
     }
 
@@ -186,13 +186,13 @@ impl Api {
         let network = |source: &SourceId| self.networks.get(source).cloned();
         let (store, now) = (self.store.as_ref(), self.clock.now());
         let outcome = match postback::again(store, network, seq, now).await {
-            Err(AgainRefused::ToldAgain(_)) => reopen::again(store, &self.reports, seq, now).await,
+            Err(ReprocessRefused::SenderInformed(_)) => reopen::again(store, &self.reports, seq, now).await,
             outcome => outcome,
         };
         match outcome {
             Ok(receipt) => Ok(receipt),
-            Err(AgainRefused::Store(error)) => Err(error.into()),
-            Err(AgainRefused::Unknown) => Err(missing("postback")),
+            Err(ReprocessRefused::Store(error)) => Err(error.into()),
+            Err(ReprocessRefused::Unknown) => Err(missing("postback")),
             Err(refused) => Err(Refused::Asked(
                 StatusCode::CONFLICT,
                 "cannot_reprocess",
@@ -214,7 +214,7 @@ impl Api {
         let id = DeliveryId::parse(id).map_err(|error| bad("id", id, &error.to_string()))?;
         if !self.accounts.iter().any(|account| *account.id() == id.destination) {
             let what = format!(
-                "the destination `{}` is not configured (any more): nobody would send it",
+                "the destination `{}` is not configured (any more): no one would send it",
                 id.destination
             );
             return Err(Refused::Asked(
@@ -232,7 +232,7 @@ impl Api {
             Ok(delivery) => {
                 let trace = self.store.conversion(id.conversion).await?.ok_or_else(|| missing("delivery"))?;
                 let all: Vec<Delivery> = trace.deliveries.into_iter().map(|(one, _)| one).collect();
-                let one = (&delivery, told_before(&all, &delivery));
+                let one = (&delivery, sent_before(&all, &delivery));
                 document(&DeliveryView::of(&trace.conversion, one, &self.circumstances()))
             }
             Err(RetryRefused::Unknown) => Err(missing("delivery")),
@@ -288,15 +288,15 @@ fn missing(what: &'static str) -> Refused {
     )
 }
 
-fn bad(name: &str, came: &str, allowed: &str) -> Refused {
-    let message = format!("`{name}` is `{came}`: {allowed}");
+fn bad(name: &str, received_text: &str, allowed: &str) -> Refused {
+    let message = format!("`{name}` is `{received_text}`: {allowed}");
     Refused::Asked(StatusCode::BAD_REQUEST, "bad_parameter", message, "correct it, or leave it out")
 }
 
 /// The query of a list, its names checked.
 pub struct Query(Vec<(String, String)>);
 
-/// The filters that each list reads; another name is refused, so that nobody acts on a list that did
+/// The filters that each list reads; another name is refused, so that no one acts on a list that did
 /// not hear what was asked.
 const CONVERSIONS: &[&str] =
     &["source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
@@ -334,7 +334,7 @@ impl Query {
         }
     }
 
-    /// The value of a name, if it came.
+    /// The value of a name, if it was received.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -345,7 +345,9 @@ impl Query {
         allowed: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Refused> {
-        self.get(name).map(|came| parse(came).ok_or_else(|| bad(name, came, allowed))).transpose()
+        self.get(name)
+            .map(|received_text| parse(received_text).ok_or_else(|| bad(name, received_text, allowed)))
+            .transpose()
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -357,13 +359,15 @@ impl Query {
     }
 
     fn source(&self) -> Result<Option<SourceId>, Refused> {
-        self.parsed("source", "no source can have this id", |came| SourceId::parse(came).ok())
+        self.parsed("source", "no source can have this id", |received_text| {
+            SourceId::parse(received_text).ok()
+        })
     }
 
     fn state(&self) -> Result<Option<String>, Refused> {
         const STATES: [&str; 5] = ["held", "waiting", "delivered", "dead", "skipped"];
-        self.parsed("state", "a state is held, waiting, delivered, dead or skipped", |came| {
-            STATES.contains(&came).then(|| came.to_owned())
+        self.parsed("state", "a state is held, waiting, delivered, dead or skipped", |received_text| {
+            STATES.contains(&received_text).then(|| received_text.to_owned())
         })
     }
 
@@ -372,8 +376,8 @@ impl Query {
     /// # Errors
     /// A limit outside 1–1000.
     pub fn page(&self) -> Result<PageRequest, Refused> {
-        let limit = self.parsed("limit", "a limit is 1 to 1000", |came| {
-            came.parse().ok().filter(|n| (1..=1000).contains(n))
+        let limit = self.parsed("limit", "a limit is 1 to 1000", |received_text| {
+            received_text.parse().ok().filter(|n| (1..=1000).contains(n))
         })?;
         Ok(PageRequest { cursor: self.text("cursor"), limit: limit.unwrap_or(100) })
     }
@@ -407,7 +411,8 @@ impl Query {
     pub fn postback_filter(&self) -> Result<PostbackFilter, Refused> {
         self.only(POSTBACKS)?;
         const VERDICTS: [&str; 5] = ["accepted", "updated", "duplicate", "quarantined", "refused"];
-        let verdict = |came: &str| VERDICTS.contains(&came).then(|| came.to_owned());
+        let verdict =
+            |received_text: &str| VERDICTS.contains(&received_text).then(|| received_text.to_owned());
         Ok(PostbackFilter {
             source: self.source()?,
             verdict: self.parsed(
@@ -426,7 +431,8 @@ impl Query {
     pub fn delivery_filter(&self) -> Result<DeliveryFilter, Refused> {
         self.only(DELIVERIES)?;
         let any = "no destination can have this id";
-        let destination = self.parsed("destination", any, |came| DestinationId::parse(came).ok())?;
+        let destination =
+            self.parsed("destination", any, |received_text| DestinationId::parse(received_text).ok())?;
         Ok(DeliveryFilter { destination, state: self.state()?, of: self.of_conversions()? })
     }
 }

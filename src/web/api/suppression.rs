@@ -9,8 +9,8 @@ use crate::view::page::PageView;
 use crate::view::suppression::{EntryView, LineView, ListChangeView, ListView, RemovedListView};
 use crate::web::api::{Api, Outcome, Query, Refused, bad, document, missing};
 
-/// Entries as somebody sends them.
-pub struct Told<'a> {
+/// Entries as someone sends them.
+pub struct Submission<'a> {
     /// The name of the list, decoded.
     pub list: &'a str,
     pub content_type: &'a str,
@@ -37,17 +37,18 @@ impl Api {
 
     /// `POST /api/v1/suppression/{list}`, and the same with `/remove` behind: text with one entry a line,
     /// CSV, or `{"entries":[{"kind","value"}]}`.
-    pub async fn suppress(&self, wish: Wish, told: &Told<'_>, query: &Query) -> Outcome {
+    pub async fn suppress(&self, wish: Wish, reported: &Submission<'_>, query: &Query) -> Outcome {
         let allowed = "a list's name has 1 to 64 visible characters";
-        let list = list_name(told.list).ok_or_else(|| bad("list", told.list, allowed))?;
-        let kind = query.parsed("kind", "a kind is email, phone, ip, order_id or click_id", |came| {
-            SuppressedKind::parse(came)
-        })?;
-        let media = told.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let list = list_name(reported.list).ok_or_else(|| bad("list", reported.list, allowed))?;
+        let kind =
+            query.parsed("kind", "a kind is email, phone, ip, order_id or click_id", |received_text| {
+                SuppressedKind::parse(received_text)
+            })?;
+        let media = reported.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let lines = match media.as_str() {
-            "application/json" => entries(told.body, kind),
-            "text/csv" => suppression::read(told.body, Layout::Csv, kind),
-            _ => suppression::read(told.body, Layout::Lines, kind),
+            "application/json" => entries(reported.body, kind),
+            "text/csv" => suppression::read(reported.body, Layout::Csv, kind),
+            _ => suppression::read(reported.body, Layout::Lines, kind),
         };
         let lines = lines.map_err(|why| {
             let message = format!("nothing was read: {why}");
@@ -58,7 +59,8 @@ impl Api {
                 "send text/plain with one entry a line, text/csv, or {\"entries\":[{\"kind\",\"value\"}]}",
             )
         })?;
-        let order = Order { wish, list: list.clone(), actor: told.actor.to_owned(), now: self.clock.now() };
+        let order =
+            Order { wish, list: list.clone(), actor: reported.actor.to_owned(), now: self.clock.now() };
         let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
         let word = |one: &Done| word(wish, &one.outcome);
         let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
@@ -85,7 +87,7 @@ impl Api {
     }
 }
 
-/// What a line came to where the list has changed by it, and where not.
+/// What a line became where the list has changed by it, and where not.
 pub fn words(wish: Wish) -> (&'static str, &'static str) {
     match wish {
         Wish::Add => ("added", "already_there"),
@@ -93,7 +95,7 @@ pub fn words(wish: Wish) -> (&'static str, &'static str) {
     }
 }
 
-/// What one line came to.
+/// What one line became.
 pub fn word(wish: Wish, outcome: &Result<(SuppressedKind, bool), String>) -> &'static str {
     match (outcome, words(wish)) {
         (Err(_), _) => "refused",
@@ -102,12 +104,12 @@ pub fn word(wish: Wish, outcome: &Result<(SuppressedKind, bool), String>) -> &'s
     }
 }
 
-/// What one line came to.
+/// What one line became.
 pub fn line<'a>(one: &'a Done, outcome: &'static str) -> LineView<'a> {
     LineView {
         line: one.number,
-        received: &one.came,
-        kind: one.outcome.as_ref().ok().map(|(kind, _)| kind.word()),
+        received: &one.received_text,
+        kind: one.outcome.as_ref().ok().map(|(kind, _)| kind.as_str()),
         outcome,
         reason: one.outcome.as_ref().err().map(String::as_str),
     }
@@ -128,11 +130,11 @@ fn entries(body: &[u8], kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, S
 
 fn from_json(number: u64, value: &Value, kind: Option<SuppressedKind>) -> ReadLine {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
-    let came = text("value").or(value.as_str()).unwrap_or_default();
+    let received_text = text("value").or(value.as_str()).unwrap_or_default();
     let entry = match (text("kind").map(SuppressedKind::parse), kind) {
         (Some(None), _) => Err("its `kind` is not email, phone, ip, order_id or click_id".to_owned()),
-        (Some(Some(kind)), _) | (None, Some(kind)) => Suppressed::parse(kind, came),
+        (Some(Some(kind)), _) | (None, Some(kind)) => Suppressed::parse(kind, received_text),
         (None, None) => Err("it has no `kind`".to_owned()),
     };
-    ReadLine { number, came: came.chars().take(120).collect(), entry }
+    ReadLine { number, received_text: received_text.chars().take(120).collect(), entry }
 }

@@ -6,7 +6,7 @@ use crate::domain::ids::{AdvertiserId, OfferId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::rights::Rights;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::Actor;
 use crate::template::source::param_fault::usable;
 use crate::template::source::params::Params;
@@ -38,7 +38,7 @@ impl From<Fault> for Unknown {
 }
 
 /// Whose key came with the call. Where its parameters cannot be read, the key alone still says who it
-/// is, so that what is wrong is told to them and kept.
+/// is, so that what is wrong is reported to them and kept.
 ///
 /// # Errors
 /// No key, two keys, or a wrong one; a body that cannot be read.
@@ -114,25 +114,21 @@ impl Caller {
     }
 
     /// The offer with this id, if it is there for this caller to report on.
-    pub(super) fn offer<'a>(&self, rules: &'a Rulebook, id: &OfferId) -> Option<&'a Offer> {
+    pub(super) fn offer<'a>(&self, rules: &'a Ruleset, id: &OfferId) -> Option<&'a Offer> {
         rules.offer(id).map(|offer| offer.as_ref()).filter(|offer| self.may_write(offer))
     }
 
     /// Whether this conversion is there for this caller to change: one of an offer, as the history
     /// lists them.
-    pub(super) fn may_change(&self, rules: &Rulebook, conversion: &Conversion) -> bool {
-        let Some(placed) = conversion.placement.as_ref() else { return false };
+    pub(super) fn may_change(&self, rules: &Ruleset, conversion: &Conversion) -> bool {
+        let Some(placed) = conversion.campaign_ref.as_ref() else { return false };
         conversion.source.as_str() != built_in::TAG
             && (self.rights.may_change_all() || self.offer(rules, &placed.offer).is_some())
     }
 
     /// The offers of an advertiser that this caller may look at; of every advertiser without one.
     /// `None`: all there are, also those that are configured no more.
-    pub(super) fn visible(
-        &self,
-        rules: &Rulebook,
-        advertiser: Option<&AdvertiserId>,
-    ) -> Option<Vec<OfferId>> {
+    pub(super) fn visible(&self, rules: &Ruleset, advertiser: Option<&AdvertiserId>) -> Option<Vec<OfferId>> {
         if self.reads_all() && advertiser.is_none() {
             return None;
         }
@@ -153,7 +149,7 @@ impl Caller {
         self.rights.advertisers().any(|advertiser| Some(advertiser) == owner)
     }
 
-    /// What a key that only looks is told where it wants to change something.
+    /// What a key that only looks gets as its answer where it wants to change something.
     pub(super) fn may_only_look(&self) -> Fault {
         Fault::new(
             format!("the key `{}` may look at conversions, not report or change them", self.name),

@@ -99,8 +99,8 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     /// `conversion_id`: the number by which the caller knows it.
     pub(super) fn of(conversion: &Conversion, conversion_id: u64) -> Row<'_> {
-        let placed = conversion.placement.as_ref();
-        // The id as it was recorded; where no click is known, as it was told.
+        let placed = conversion.campaign_ref.as_ref();
+        // The id as it was recorded; where no click is known, as it was reported.
         let click = conversion.attribution.click().map(|id| id.as_str());
         Row {
             conversion_id,
@@ -110,7 +110,7 @@ impl Row<'_> {
             payout: conversion.payout.and_then(amount),
             revenue: conversion.revenue.and_then(amount),
             conversion_date: seconds(conversion.event_time),
-            conversion_status: conversion.status.word(),
+            conversion_status: conversion.status.as_str(),
             order_id: conversion.order_id(),
         }
     }
@@ -128,12 +128,12 @@ pub(super) fn updated(conversion: &Conversion, conversion_id: u64) -> String {
         conversion_id: u64,
         conversion_status: &'static str,
     }
-    let changed = Changed { conversion_id, conversion_status: conversion.status.word() };
+    let changed = Changed { conversion_id, conversion_status: conversion.status.as_str() };
     text(&Updated { request_status: "Success", conversion: changed })
 }
 
 /// An id as the documents write it: a whole number. One that is none stays a text, since ids of
-/// the configuration need not be numbers where nobody asks this API.
+/// the configuration need not be numbers where no one asks this API.
 pub(super) fn whole(id: &str) -> Value {
     let plain = id.bytes().all(|b| b.is_ascii_digit()) && !id.starts_with('0');
     id.parse::<u64>().ok().filter(|_| plain).map_or_else(|| id.into(), Value::from)

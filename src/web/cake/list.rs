@@ -78,13 +78,13 @@ impl NetworkApi {
         let (first, last) = (reading::date(params, "start_date")?, reading::date(params, "end_date")?);
         if last < first {
             return Err(Fault::new(
-                format!("`end_date` {last} lies before `start_date` {first}"),
+                format!("`end_date` {last} is before `start_date` {first}"),
                 "send the earlier day as start_date; both days are included",
             ));
         }
         let limit = reading::whole(params, "row_limit")?.unwrap_or(USUAL_ROWS);
         if !(1..=MOST_ROWS).contains(&limit) {
-            // Fewer rows than asked for would be missed by whoever steps by what they asked for.
+            // Fewer rows than asked for would be missed by the one who steps by what they asked for.
             return Err(Fault::new(
                 format!("`row_limit` is {limit}, and a page has 1 to {MOST_ROWS} rows"),
                 "ask for at most 500 rows, then for the next with start_at_row",

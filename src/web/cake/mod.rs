@@ -21,7 +21,7 @@ use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::ids::Seq;
 use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::ingest::network;
 use crate::store::{Store, StoreError};
 use crate::template::source::html_repair;
@@ -36,7 +36,7 @@ use crate::web::health::Health;
 use crate::web::numbers::Numbers;
 use crate::web::postback::{Call, Postbacks, WrongKeys};
 
-/// The parts this door works with.
+/// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct NetworkApi {
     pub store: Arc<dyn Store>,
@@ -45,7 +45,7 @@ pub struct NetworkApi {
     pub tokens: Tokens,
     pub access: Arc<Access>,
     /// The offers, with their advertisers.
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     /// What every address begins with; no slash at its end.
     pub public_url: String,
     /// Dates are days of this zone.
@@ -145,7 +145,7 @@ impl NetworkApi {
         envelope::error(status, fault.sentence())
     }
 
-    /// Answers a request for what stands behind `/api/2/`.
+    /// Answers a request for what is behind `/api/2/`.
     pub async fn answer(&self, method: &Method, path: &str, call: Call) -> Answer {
         let Some(endpoint) = Endpoint::of(path) else {
             let message = "nothing answers at this path; there are conversion.json, conversions.json, update_conversion.json and tracking.json";
@@ -186,7 +186,7 @@ impl NetworkApi {
             }
         };
         let outcome = self.outcome(endpoint, caller, call, params).await;
-        self.told(outcome)
+        self.reported(outcome)
     }
 
     async fn outcome(
@@ -204,24 +204,24 @@ impl NetworkApi {
             }
             Endpoint::Record | Endpoint::Update => {}
         }
-        let door = self.clone();
+        let route = self.clone();
         // On a task of its own: a client that hangs up drops this future, not the write.
         let task = tokio::spawn(async move {
             match endpoint {
-                Endpoint::Update => door.update(&caller, &params?).await,
-                _ => door.record(&caller, &call, params).await,
+                Endpoint::Update => route.update(&caller, &params?).await,
+                _ => route.record(&caller, &call, params).await,
             }
         });
         task.await.unwrap_or(Err(Stop::Store(StoreError::Closed)))
     }
 
-    fn told(&self, outcome: Outcome) -> Answer {
+    fn reported(&self, outcome: Outcome) -> Answer {
         match outcome {
             Ok(text) => envelope::success(text),
             Err(Stop::Asked(fault)) => envelope::error(StatusCode::OK, fault.sentence()),
             Err(Stop::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(%error, "a record that the API needs cannot be read");
-                let message = "the record is damaged on disk; tell the network";
+                let message = "the record is damaged on disk; inform the network";
                 envelope::error(StatusCode::INTERNAL_SERVER_ERROR, message)
             }
             Err(Stop::Store(error)) => {

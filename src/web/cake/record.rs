@@ -5,7 +5,7 @@ use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::postback::Fault;
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
-use crate::ingest::network::{self, Reported, Told};
+use crate::ingest::network::{self, AdvertiserReport, Reported};
 use crate::ingest::submit::Received;
 use crate::template::source::params::{Params, shown};
 use crate::web::cake::caller::Caller;
@@ -21,11 +21,11 @@ impl NetworkApi {
         params: Result<Params, Fault>,
     ) -> Outcome {
         let source = SourceId::parse(built_in::API);
-        let source = source.map_err(|error| Fault::new(error.to_string(), "tell the network"))?;
+        let source = source.map_err(|error| Fault::new(error.to_string(), "inform the network"))?;
         let now = self.clock.now();
         let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };
-        let told = match params.and_then(|params| self.told_of(caller, &params, now)) {
-            Ok(told) => told,
+        let reported = match params.and_then(|params| self.reported_of(caller, &params, now)) {
+            Ok(reported) => reported,
             Err(fault) => {
                 if fault.may_reopen() {
                     received.raw.reporter = Some(Box::new(Reporter::Keyed));
@@ -34,13 +34,13 @@ impl NetworkApi {
                 return Err(Stop::Asked(fault));
             }
         };
-        let (click, offer) = (told.click_id.clone(), told.offer.clone());
-        match network::report(self.store.as_ref(), received, network::draft(source, told)).await? {
+        let (click, offer) = (reported.click_id.clone(), reported.offer.clone());
+        match network::report(self.store.as_ref(), received, network::draft(source, reported)).await? {
             Reported::Taken(conversion) => {
                 let number = self.numbering(caller).await?.number(conversion.seq);
                 Ok(text(&Recorded::of(&conversion, number)))
             }
-            // The network is told whose click it is; an advertiser is not.
+            // The network is informed whose click it is; an advertiser is not.
             Reported::AnotherOffer(fault) if caller.changes_all() => Err(fault.into()),
             Reported::TooLate(_) | Reported::AnotherOffer(_) | Reported::NoClick => {
                 Err(self.no_usable_click(&click, &offer).into())
@@ -49,7 +49,7 @@ impl NetworkApi {
     }
 
     /// What the call reports, or the first thing in it that a person has to fix.
-    fn told_of(&self, caller: &Caller, params: &Params, now: Time) -> Result<Told, Fault> {
+    fn reported_of(&self, caller: &Caller, params: &Params, now: Time) -> Result<AdvertiserReport, Fault> {
         if !caller.may_write_some() {
             return Err(self.only_looks(caller));
         }
@@ -60,7 +60,7 @@ impl NetworkApi {
         )
     }
 
-    /// One answer for a click that is not known, that has expired, or that is another's: whoever
+    /// One answer for a click that is not known, that has expired, or that is another's: anyone who
     /// guesses click ids learns nothing by it.
     fn no_usable_click(&self, click: &str, offer: &OfferId) -> Fault {
         let click = shown("click_id", click.trim());

@@ -46,7 +46,7 @@ impl NetworkApi {
                 let hint = match refused {
                     MoveRefused::Scrubbed | MoveRefused::Rejected => "ask the network to take it back",
                     MoveRefused::MayNotScrub => STATUS_HINT,
-                    MoveRefused::TooOften => "leave it as it is, and tell the network",
+                    MoveRefused::TooOften => "leave it as it is, and inform the network",
                 };
                 Err(Fault::new(refused.to_string(), hint).into())
             }
@@ -56,7 +56,7 @@ impl NetworkApi {
     /// Why an advertiser may not change a conversion here: its offer takes nothing by this API. The network's own
     /// keys change what they may change everywhere.
     fn closed_to(&self, caller: &Caller, conversion: &Conversion) -> Option<Fault> {
-        let placed = conversion.placement.as_ref().filter(|_| !caller.changes_all())?;
+        let placed = conversion.campaign_ref.as_ref().filter(|_| !caller.changes_all())?;
         self.rules.offer(&placed.offer)?.reports.closed(&placed.offer, ReportRoute::Api, None)
     }
 }

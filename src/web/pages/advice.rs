@@ -1,7 +1,7 @@
-//! The words beside a state: how long ago, and what to do next. Pure.
+//! The words next to a state: how long ago, and what to do next. Pure.
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, Judgement, LaneState};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, DestinationState, ReplyVerdict};
 use crate::domain::missing_click::no_click;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
@@ -24,19 +24,19 @@ pub fn next_step(
     conversion: &Conversion,
     delivery: &Delivery,
     last: Option<&Attempt>,
-    lane: Option<&LaneState>,
+    worker: Option<&DestinationState>,
 ) -> String {
     match &delivery.state {
         DeliveryState::Held { .. } => held(conversion),
-        DeliveryState::Waiting { .. } => waiting(delivery, lane),
-        DeliveryState::Delivered { .. } => match last.map(|attempt| &attempt.judgement) {
-            Some(Judgement::Delivered { warnings }) if !warnings.is_empty() => {
+        DeliveryState::Waiting { .. } => waiting(delivery, worker),
+        DeliveryState::Delivered { .. } => match last.map(|attempt| &attempt.verdict) {
+            Some(ReplyVerdict::Delivered { warnings }) if !warnings.is_empty() => {
                 "The platform took it and added the remarks below; look whether they concern you.".to_owned()
             }
             _ => "Nothing to do: the platform took it.".to_owned(),
         },
         DeliveryState::Dead { .. } => {
-            "Mend what the reason names, then retry. It carries the same event id, so the platform counts it once."
+            "Fix what the reason names, then retry. It carries the same event id, so the platform counts it once."
                 .to_owned()
         }
         DeliveryState::Skipped { .. } => {
@@ -59,12 +59,12 @@ fn held(conversion: &Conversion) -> String {
     }
 }
 
-fn waiting(delivery: &Delivery, lane: Option<&LaneState>) -> String {
-    if lane.is_some_and(|lane| lane.parked.is_some()) {
+fn waiting(delivery: &Delivery, worker: Option<&DestinationState>) -> String {
+    if worker.is_some_and(|worker| worker.parked.is_some()) {
         return "The destination is parked: its account was refused. See Destinations; it is tried again every 15 minutes."
             .to_owned();
     }
-    if lane.is_some_and(|lane| lane.hold.is_some()) {
+    if worker.is_some_and(|worker| worker.hold.is_some()) {
         return "Nothing to do: the destination asked for a wait, and Destinations says until when. Then one delivery asks, and the others follow."
             .to_owned();
     }

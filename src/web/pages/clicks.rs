@@ -1,4 +1,4 @@
-//! The clicks: their list, and one with what the filters said of it and what it came to.
+//! The clicks: their list, and one with what the filters said of it and what became of it.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -15,14 +15,14 @@ use crate::web::api::clicks::{MOST_CONVERSIONS, conversions_of};
 use crate::web::pages::conversions::{Filters, Found, SaleLine};
 use crate::web::pages::program::{NamedCampaignRef, Program};
 use crate::web::pages::route::segment;
-use crate::web::pages::{Pages, Sheet, Stop, document};
+use crate::web::pages::{Page, Pages, Stop, document};
 
 impl Pages {
     /// `/clicks`, newest first.
-    pub(super) async fn clicks(&self, query: &[u8]) -> Result<Sheet, Stop> {
+    pub(super) async fn clicks(&self, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
         let found = self.found_clicks(&filters).await;
-        filters.sheet(("clicks", "Clicks"), found, self.click_filters(&filters))
+        filters.page(("clicks", "Clicks"), found, self.click_filters(&filters))
     }
 
     async fn found_clicks(&self, filters: &Filters) -> Result<Found, Refused> {
@@ -48,7 +48,7 @@ impl Pages {
     }
 
     /// `/clicks/{id}`.
-    pub(super) async fn click(&self, id: &str) -> Result<Sheet, Stop> {
+    pub(super) async fn click(&self, id: &str) -> Result<Page, Stop> {
         let found = match ClickId::parse(id) {
             Ok(id) => self.store.click(&id).await?,
             Err(_) => None,
@@ -66,15 +66,15 @@ impl Pages {
         let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries));
         let data = document(&ClickPage {
             path: path(&click.id),
-            belongs_to: click.passage.placement.as_ref().map(|placed| self.program.named(placed)),
+            belongs_to: click.context.campaign_ref.as_ref().map(|placed| self.program.named(placed)),
             facts: Facts::of(&click),
-            kind_note: kind_note(click.passage.kind),
-            consent: (!click.passage.consent.is_empty()).then(|| consent(click.passage.consent.answers())),
-            verdicts: click.passage.verdicts.iter().map(Verdict::of).collect(),
+            kind_note: kind_note(click.context.kind),
+            consent: (!click.context.consent.is_empty()).then(|| consent(click.context.consent.answers())),
+            verdicts: click.context.verdicts.iter().map(Verdict::of).collect(),
             click: ClickView::of(&click),
             items: lines.collect(),
         });
-        Ok(Sheet::new("click", &format!("Click {}", click.id), data))
+        Ok(Page::new("click", &format!("Click {}", click.id), data))
     }
 }
 
@@ -109,11 +109,11 @@ struct ClickLine<'a> {
 
 impl<'a> ClickLine<'a> {
     fn of(click: &'a Click, program: &'a Program) -> ClickLine<'a> {
-        let marks = click.passage.verdicts.iter().filter(|verdict| verdict.hit.is_some());
+        let marks = click.context.verdicts.iter().filter(|verdict| verdict.hit.is_some());
         ClickLine {
             path: path(&click.id),
             click: ClickView::of(click),
-            belongs_to: click.passage.placement.as_ref().map(|placed| program.named(placed)),
+            belongs_to: click.context.campaign_ref.as_ref().map(|placed| program.named(placed)),
             facts: Facts::of(click),
             marks: marks.map(Verdict::of).collect(),
         }
@@ -131,18 +131,18 @@ struct Facts {
 
 impl Facts {
     fn of(click: &Click) -> Facts {
-        let passage = &click.passage;
-        let machine = passage.agent.as_ref().map(|agent| {
+        let context = &click.context;
+        let machine = context.agent.as_ref().map(|agent| {
             let parts = [Some(agent.device.as_str()), agent.browser.as_deref(), agent.system.as_deref()];
             parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
         });
-        Facts { is_visit: passage.kind == ClickKind::Visit, is_blocked: passage.is_blocked(), machine }
+        Facts { is_visit: context.kind == ClickKind::Visit, is_blocked: context.is_blocked(), machine }
     }
 }
 
 fn kind_note(kind: ClickKind) -> &'static str {
     match kind {
-        ClickKind::Visit => "Somebody clicked.",
+        ClickKind::Visit => "Someone clicked.",
         ClickKind::Head => "A program asked whether the link is alive; it counts nowhere.",
         ClickKind::Prefetch => "The browser fetched ahead; it counts nowhere.",
         ClickKind::Preview => "A messenger or social network drew a preview; it counts nowhere.",

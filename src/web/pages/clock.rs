@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::time::Time;
 use crate::web::api::clock::reason;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, document};
+use crate::web::pages::{Page, Pages, Stop, document};
 
 #[derive(Serialize)]
 struct ClockPage {
@@ -22,9 +22,9 @@ struct Paused {
 
 impl Pages {
     /// `/clock`.
-    pub(super) fn clock_sheet(&self) -> Sheet {
+    pub(super) fn clock_sheet(&self) -> Page {
         let now = self.clock.now();
-        Sheet::new("clock", "Clock", document(&ClockPage { now, paused: self.paused() }))
+        Page::new("clock", "Clock", document(&ClockPage { now, paused: self.paused() }))
     }
 
     /// Why retention is paused; `None` where it is not.

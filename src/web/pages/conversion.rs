@@ -9,7 +9,7 @@ use crate::domain::attribution::Considered;
 use crate::domain::built_in;
 use crate::domain::claim::is_held;
 use crate::domain::conversion::{Cause, Change, Role};
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, told_before};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, sent_before};
 use crate::domain::ids::ConversionId;
 use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
@@ -31,11 +31,11 @@ use crate::web::pages::mapping::Mapping;
 use crate::web::pages::program::NamedCampaignRef;
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, clicks, document, mapping};
+use crate::web::pages::{Page, Pages, Stop, clicks, document, mapping};
 
 impl Pages {
     /// `/conversions/{id}`.
-    pub(super) async fn conversion(&self, id: &str) -> Result<Sheet, Stop> {
+    pub(super) async fn conversion(&self, id: &str) -> Result<Page, Stop> {
         let found = match ConversionId::parse(id) {
             Ok(id) => self.store.conversion(id).await?,
             Err(_) => None,
@@ -53,17 +53,17 @@ impl Pages {
             trace.conversion.event,
             trace.conversion.transaction_id.as_deref().unwrap_or("")
         );
-        let numbers = self.numbers.if_told().await?;
-        Ok(Sheet::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
+        let numbers = self.numbers.if_reported().await?;
+        Ok(Page::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
     }
 
     fn trace<'a>(&self, trace: &'a Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
-        let (conversion, now, lanes) = (&trace.conversion, self.clock.now(), (self.lanes)());
+        let (conversion, now, workers) = (&trace.conversion, self.clock.now(), (self.workers)());
         let circumstances = self.api().circumstances();
-        let present = Present { lanes: &lanes, circumstances: &circumstances, now };
+        let present = Present { workers: &workers, circumstances: &circumstances, now };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let card = |(one, attempts): &'a (Delivery, Vec<Attempt>)| {
-            DeliveryCard::of(conversion, (one, told_before(&all, one)), attempts, &present)
+            DeliveryCard::of(conversion, (one, sent_before(&all, one)), attempts, &present)
         };
         let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
         let may_adopt = is_rejected_by_advertiser(conversion);
@@ -72,9 +72,9 @@ impl Pages {
             path: format!("/conversions/{}", conversion.id),
             conversion: ConversionView::of(conversion),
             payout_note: conversion.payout_from.map(PayoutFrom::sentence),
-            belongs_to: conversion.placement.as_ref().map(|placed| self.program.named(placed)),
+            belongs_to: conversion.campaign_ref.as_ref().map(|placed| self.program.named(placed)),
             advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
-            statuses: others.map(|status| status.word()).collect(),
+            statuses: others.map(|status| status.as_str()).collect(),
             waits_for_a_person: is_held(conversion),
             postbacks: trace.postbacks.iter().map(|one| self.postback(one)).collect(),
             no_click: no_click(conversion).as_ref().map(RemarkView::of),
@@ -107,7 +107,7 @@ impl Pages {
         }
     }
 
-    /// Gives the conversion the status of the form, and words what came of it.
+    /// Gives the conversion the status of the form, and words the result.
     pub(super) async fn set_status(&self, visitor: &Visitor, id: &str, form: &Form) -> Result<Flash, Stop> {
         let asked = |text: &str, hint: &str| Flash {
             good: false,
@@ -135,19 +135,19 @@ impl Pages {
         Ok(match status::change(self.store.as_ref(), ConversionRef::Id(id), order, now).await? {
             StatusChanged::Changed(now) => Flash {
                 good: true,
-                text: format!("The conversion is {} now", now.status.word()),
-                hint: "Whoever is to be told of it is told: see below.".to_owned(),
+                text: format!("The conversion is {} now", now.status.as_str()),
+                hint: "Everyone who gets it is listed below.".to_owned(),
                 link: None,
             },
             StatusChanged::Already(now) => {
-                asked(&format!("The conversion is {} already", now.status.word()), "Nothing was changed.")
+                asked(&format!("The conversion is {} already", now.status.as_str()), "Nothing was changed.")
             }
             StatusChanged::Refused(refused) => asked(&format!("Not changed: {refused}"), ""),
             StatusChanged::Unknown => asked("There is no such conversion any more", "Nothing was changed."),
         })
     }
 
-    /// Makes a dead or skipped delivery due now, and words what came of it.
+    /// Makes a dead or skipped delivery due now, and words the result.
     pub(super) async fn retry(&self, id: &str) -> Result<Flash, Stop> {
         let (good, text, hint) = match self.api().retry(id).await {
             Ok(_) => {

@@ -13,7 +13,7 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::view::conversion::ConversionView;
 use crate::web::api::{Query, Refused};
-use crate::web::pages::{Pages, Sheet, Stop, document};
+use crate::web::pages::{Page, Pages, Stop, document};
 
 /// Lines on one page, where the query does not say.
 const LINES: &str = "50";
@@ -82,12 +82,12 @@ impl Filters {
 
     /// The page of a list that these narrow: what was found, or what is wrong with a filter. `filter` is
     /// what the template's form shows.
-    pub fn sheet(
+    pub fn page(
         &self,
         (template, title): (&'static str, &str),
         found: Result<Found, Refused>,
         filter: Value,
-    ) -> Result<Sheet, Stop> {
+    ) -> Result<Page, Stop> {
         let (found, fault) = match found {
             Ok(found) => (found, None),
             Err(Refused::Asked(_, _, message, _)) => (Found::default(), Some(message)),
@@ -101,11 +101,11 @@ impl Filters {
             "links": self.links(&format!("/{template}"), found.next_cursor.as_deref()),
             "filter": filter,
         });
-        let mut sheet = Sheet::new(template, title, data);
+        let mut page = Page::new(template, title, data);
         if fault.is_some() {
-            sheet.status = StatusCode::BAD_REQUEST;
+            page.status = StatusCode::BAD_REQUEST;
         }
-        Ok(sheet)
+        Ok(page)
     }
 
     /// A time as a form's field wants it: to the minute, in UTC.
@@ -132,15 +132,15 @@ pub fn options<'a>(all: impl IntoIterator<Item = &'a str>, set: &str) -> Value {
 
 impl Pages {
     /// `/conversions`.
-    pub(super) async fn conversions(&self, query: &[u8]) -> Result<Sheet, Stop> {
+    pub(super) async fn conversions(&self, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
         let found = self.found(&filters).await;
-        let mut sheet = filters.sheet(("conversions", "Conversions"), found, self.filter_view(&filters))?;
-        if let Value::Object(members) = &mut sheet.data {
+        let mut page = filters.page(("conversions", "Conversions"), found, self.filter_view(&filters))?;
+        if let Value::Object(members) = &mut page.data {
             members.insert("notices".to_owned(), document(&self.notices()));
             members.insert("unrecorded".to_owned(), self.unrecorded_clicks());
         }
-        Ok(sheet)
+        Ok(page)
     }
 
     /// The clicks of the last day of which no record is kept; null where there were none.
@@ -169,7 +169,7 @@ impl Pages {
             "more": further.iter().any(|name| !filters.get(name).is_empty()),
             "sources": options(self.origins(), filters.get("source")),
             "states": options(["held", "waiting", "delivered", "dead", "skipped"], filters.get("state")),
-            "statuses": options(Status::ALL.map(Status::word), filters.get("status")),
+            "statuses": options(Status::ALL.map(Status::as_str), filters.get("status")),
             "events": EventName::STANDARD,
             "event": filters.get("event"),
             "transaction_id": filters.get("transaction_id"),
@@ -179,7 +179,7 @@ impl Pages {
         })
     }
 
-    /// Where conversions come from: the configured sources, and the doors of the network's side.
+    /// Where conversions come from: the configured sources, and the endpoints of the network's side.
     pub(super) fn origins(&self) -> Vec<&str> {
         self.source_ids().into_iter().chain(built_in::ALL).collect()
     }
@@ -210,7 +210,7 @@ struct DeliveryBadge<'a> {
 impl<'a> SaleLine<'a> {
     pub fn of(conversion: &'a Conversion, deliveries: &'a [Delivery]) -> SaleLine<'a> {
         let badge =
-            |one: &'a Delivery| DeliveryBadge { destination: &one.destination, state: one.state.word() };
+            |one: &'a Delivery| DeliveryBadge { destination: &one.destination, state: one.state.as_str() };
         SaleLine {
             path: format!("/conversions/{}", conversion.id),
             conversion: ConversionView::of(conversion),

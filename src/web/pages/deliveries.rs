@@ -1,4 +1,4 @@
-//! Deliveries: those that gave up, with what left, what came back, why, and the retry; and all others.
+//! Deliveries: those that gave up, with what left, what was received back, why, and the retry; and all others.
 
 use serde::Serialize;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::store::ListedDelivery;
 use crate::view::conversion::ReportedView;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::exchange::{DeliveryCard, Present};
-use crate::web::pages::{Pages, Sheet, Stop};
+use crate::web::pages::{Page, Pages, Stop};
 
 /// Which of the two lists is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,16 +18,16 @@ enum List {
 
 impl Pages {
     /// `/dead-letters`, newest first.
-    pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<Sheet, Stop> {
+    pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<Page, Stop> {
         self.delivery_list(List::Dead, query).await
     }
 
     /// `/deliveries`, newest first.
-    pub(super) async fn deliveries(&self, query: &[u8]) -> Result<Sheet, Stop> {
+    pub(super) async fn deliveries(&self, query: &[u8]) -> Result<Page, Stop> {
         self.delivery_list(List::All, query).await
     }
 
-    async fn delivery_list(&self, list: List, query: &[u8]) -> Result<Sheet, Stop> {
+    async fn delivery_list(&self, list: List, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
         let asked = filters.query()?;
         let mut filter = asked.delivery_filter()?;
@@ -39,8 +39,8 @@ impl Pages {
             filter.state = Some("dead".to_owned());
         }
         let page = self.store.deliveries(filter, asked.page()?).await?;
-        let (now, lanes, circumstances) = (self.clock.now(), (self.lanes)(), self.api().circumstances());
-        let present = Present { lanes: &lanes, circumstances: &circumstances, now };
+        let (now, workers, circumstances) = (self.clock.now(), (self.workers)(), self.api().circumstances());
+        let present = Present { workers: &workers, circumstances: &circumstances, now };
         let destinations = self.accounts.iter().map(|account| account.id().as_str());
         let states = ["held", "waiting", "delivered", "dead", "skipped"];
         let data = json!({
@@ -55,7 +55,7 @@ impl Pages {
             "sources": options(self.origins(), filters.get("source")),
             "destinations": options(destinations, filters.get("destination")),
         });
-        Ok(Sheet::new("deliveries", title, data))
+        Ok(Page::new("deliveries", title, data))
     }
 }
 
@@ -69,7 +69,7 @@ struct DeliveryLine<'a> {
 
 impl<'a> DeliveryLine<'a> {
     fn of(listed: &'a ListedDelivery, present: &Present<'_>) -> DeliveryLine<'a> {
-        let (conversion, delivery) = (&listed.conversion, (&listed.delivery, listed.told_before));
+        let (conversion, delivery) = (&listed.conversion, (&listed.delivery, listed.sent_before));
         DeliveryLine {
             path: format!("/conversions/{}", conversion.id),
             conversion: ReportedView::of(conversion),

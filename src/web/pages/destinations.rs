@@ -11,17 +11,17 @@ use crate::store::Backlog;
 use crate::template::destination::account::Account;
 use crate::template::destination::mode::Mode;
 use crate::view::destination::DestinationView;
-use crate::web::pages::{Pages, Sheet, document};
+use crate::web::pages::{Page, Pages, document};
 
 impl Pages {
     /// `/destinations`.
-    pub(super) fn destinations(&self) -> Sheet {
-        let (now, lanes) = (self.clock.now(), (self.lanes)());
+    pub(super) fn destinations(&self) -> Page {
+        let (now, workers) = (self.clock.now(), (self.workers)());
         let (backlog, removed) = (self.store.backlog(now), self.api().circumstances().removed);
         let card = |account: &Arc<Account>| {
-            let lane = lanes.iter().find(|lane| lane.destination == *account.id());
+            let standing = workers.iter().find(|standing| standing.destination == *account.id());
             let queue = backlog.iter().find(|queue| queue.destination.as_ref() == Some(account.id()));
-            document(&DestinationCard::of(account, DestinationView::of(account, lane, queue, now)))
+            document(&DestinationCard::of(account, DestinationView::of(account, standing, queue, now)))
         };
         let is_known = |id: &DestinationId| self.accounts.iter().any(|account| account.id() == id);
         let stray = |queue: &Backlog| {
@@ -32,7 +32,7 @@ impl Pages {
         };
         let items: Vec<Value> = self.accounts.iter().map(card).collect();
         let strays: Vec<Stray> = backlog.iter().filter_map(stray).collect();
-        Sheet::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
+        Page::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
     }
 }
 

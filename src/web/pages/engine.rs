@@ -55,7 +55,7 @@ const TEMPLATES: [(&str, &str); 34] = [
 
 const STYLE: &str = include_str!("../../../templates/pages/pages.css");
 
-/// The stylesheet's path. It names the content, so that a browser may keep it for good.
+/// The stylesheet's path. It names the content, so that a browser may keep it permanently.
 pub static STYLE_PATH: LazyLock<String> = LazyLock::new(|| {
     let digest = HEXLOWER.encode(&Sha256::digest(STYLE.as_bytes()));
     format!("/pages-{digest:.16}.css")
@@ -95,7 +95,7 @@ pub fn page(status: StatusCode, template: &str, data: &Value) -> Answer {
     }
 }
 
-/// The stylesheet, for good.
+/// The stylesheet, permanently.
 pub fn style() -> Answer {
     let mut style = guarded(answer::body(StatusCode::OK, "text/css; charset=utf-8", STYLE));
     let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -122,7 +122,7 @@ fn guarded(mut answer: Answer) -> Answer {
     answer
 }
 
-/// How a state looks: its tone, and the shape that says the same without colour.
+/// How a state looks: its tone, and the shape that says the same without color.
 fn look(word: &str) -> (&'static str, &'static str) {
     match word {
         "accepted" | "delivered" | "approved" | "matched" | "live" | "sending" | "taken" | "active"
@@ -226,7 +226,7 @@ fn pretty(
     Ok(())
 }
 
-/// `{{words reason}}`: a sentence, what stands between backticks set as code.
+/// `{{words reason}}`: a sentence, what is between backticks set as code.
 fn words(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,

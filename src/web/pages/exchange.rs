@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, LaneState};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState, DestinationState};
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Circumstances};
 use crate::view::attempt::AttemptView;
@@ -13,7 +13,7 @@ use crate::web::pages::advice;
 
 /// What a delivery is shown by.
 pub struct Present<'a> {
-    pub lanes: &'a [LaneState],
+    pub workers: &'a [DestinationState],
     pub circumstances: &'a Circumstances,
     pub now: Time,
 }
@@ -38,21 +38,21 @@ struct Timing {
 }
 
 impl<'a> DeliveryCard<'a> {
-    /// With the attempts given; `told_before`: its destination was sent the conversion on an earlier occasion.
+    /// With the attempts given; `sent_before`: its destination was sent the conversion on an earlier occasion.
     pub fn of(
         conversion: &Conversion,
-        (delivery, told_before): (&'a Delivery, bool),
+        (delivery, sent_before): (&'a Delivery, bool),
         attempts: &'a [Attempt],
         present: &Present<'_>,
     ) -> DeliveryCard<'a> {
-        let Present { lanes, circumstances, now } = *present;
-        let lane = lanes.iter().find(|lane| lane.destination == delivery.destination);
-        let next_step = match unsent::of_delivery(conversion, (delivery, told_before), circumstances) {
+        let Present { workers, circumstances, now } = *present;
+        let worker = workers.iter().find(|worker| worker.destination == delivery.destination);
+        let next_step = match unsent::of_delivery(conversion, (delivery, sent_before), circumstances) {
             Some(unsent) => unsent.next_step().to_owned(),
-            None => advice::next_step(conversion, delivery, attempts.last(), lane),
+            None => advice::next_step(conversion, delivery, attempts.last(), worker),
         };
         DeliveryCard {
-            delivery: DeliveryView::of(conversion, (delivery, told_before), circumstances),
+            delivery: DeliveryView::of(conversion, (delivery, sent_before), circumstances),
             timing: timing(&delivery.state),
             next_step,
             can_retry: can_retry(&delivery.state, now),

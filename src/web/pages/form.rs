@@ -1,4 +1,4 @@
-//! A form as a browser posts it: its fields, and the file that came with them.
+//! A form as a browser posts it: its fields, and the file that was received with them.
 
 use http::{HeaderMap, header};
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::web::pages::form::Form;
 use crate::web::pages::program::{CampaignCard, CreativeLink, Program};
-use crate::web::pages::{Pages, Sheet};
+use crate::web::pages::{Page, Pages};
 
 /// What is chosen so far. Each needs the one before it.
 struct Choice<'p> {
@@ -18,7 +18,7 @@ struct Choice<'p> {
 
 impl Pages {
     /// `/generate-link`: each step narrows the next one; where only one is left, it is chosen.
-    pub(super) fn generate_link(&self, query: &[u8]) -> Sheet {
+    pub(super) fn generate_link(&self, query: &[u8]) -> Page {
         let program = &self.program;
         let choice = Choice::of(program, &Form::read(query));
         let data = json!({
@@ -32,7 +32,7 @@ impl Pages {
             "fault": choice.fault,
         });
         let status = if choice.fault.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        Sheet { status, ..Sheet::new("generate-link", "Generate link", data) }
+        Page { status, ..Page::new("generate-link", "Generate link", data) }
     }
 }
 

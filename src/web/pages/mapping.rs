@@ -41,9 +41,9 @@ struct Line {
 
 impl Line {
     fn of(explained: Explained) -> Line {
-        let Explained { param, came, field, verdict } = explained;
+        let Explained { param, received_text, field, verdict } = explained;
         let field = field.map(|field| if field == "params" { "kept under its name" } else { field });
-        Line { param, received: came, field, taken: verdict == "taken", verdict }
+        Line { param, received: received_text, field, taken: verdict == "taken", verdict }
     }
 }
 

@@ -34,9 +34,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::domain::delivery::LaneState;
+use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::ingest::postback::Network;
 use crate::ingest::preview::Forecast;
 use crate::ingest::reopen::Terms;
@@ -86,9 +86,9 @@ pub struct Pages {
     /// The age past which each destination's platform refuses an event, in ms.
     pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
     /// How each destination is doing now.
-    pub lanes: Arc<dyn Fn() -> Vec<LaneState> + Send + Sync>,
+    pub workers: Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync>,
     /// What decisions go by.
-    pub rules: Arc<Rulebook>,
+    pub rules: Arc<Ruleset>,
     /// How long what waits for a destination is kept that is not configured any more.
     pub keep_removed_hours: u32,
     /// What sending would make of a delivery.
@@ -98,7 +98,7 @@ pub struct Pages {
 /// A request for a page.
 pub struct PageRequest {
     pub method: Method,
-    /// The path as it came, up to the `?`.
+    /// The path as it was received, up to the `?`.
     pub path: String,
     /// The raw query.
     pub query: Vec<u8>,
@@ -112,9 +112,9 @@ pub struct PageRequest {
 
 /// Why something other than the page comes back.
 enum Stop {
-    /// Nobody is signed in.
+    /// No one is signed in.
     SignIn,
-    /// Status, what is wrong, and how to mend it.
+    /// Status, what is wrong, and how to fix it.
     Refused(StatusCode, String, String),
     Store(StoreError),
 }
@@ -135,7 +135,7 @@ impl From<Refused> for Stop {
 }
 
 /// One page to make: its template, its title (which is also its place in the navigation), its data.
-struct Sheet {
+struct Page {
     status: StatusCode,
     template: &'static str,
     title: String,
@@ -150,9 +150,9 @@ fn document(view: &impl Serialize) -> Value {
     })
 }
 
-impl Sheet {
-    fn new(template: &'static str, title: &str, data: Value) -> Sheet {
-        Sheet { status: StatusCode::OK, template, title: title.to_owned(), data }
+impl Page {
+    fn new(template: &'static str, title: &str, data: Value) -> Page {
+        Page { status: StatusCode::OK, template, title: title.to_owned(), data }
     }
 }
 
@@ -181,7 +181,7 @@ impl Pages {
             (Some(visitor), true) => self.act(visitor, &route, &request).await,
             (Some(visitor), false) => match self.may(visitor, Need::Look) {
                 Ok(()) => {
-                    self.show(visitor, &route, &request).await.map(|sheet| self.sheet(Some(visitor), sheet))
+                    self.show(visitor, &route, &request).await.map(|page| self.page(Some(visitor), page))
                 }
                 Err(stop) => Err(stop),
             },
@@ -189,7 +189,7 @@ impl Pages {
         Some(outcome.unwrap_or_else(|stop| self.stopped(visitor.as_ref(), stop, &request)))
     }
 
-    /// A person in a browser who mistyped is told as a person; a script gets the API's answer.
+    /// A person in a browser who mistyped is reported as a person; a script gets the API's answer.
     fn lost(&self, request: &PageRequest) -> Option<Answer> {
         let accepts = request.headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
         let reads_pages = request.method == Method::GET && accepts.is_some_and(|a| a.contains("text/html"));
@@ -198,7 +198,7 @@ impl Pages {
         Some(self.said(Some(&visitor), StatusCode::NOT_FOUND, "There is no such page", hint))
     }
 
-    async fn show(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Sheet, Stop> {
+    async fn show(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Page, Stop> {
         match route {
             Route::Conversion(id) => self.conversion(id).await,
             Route::Clicks => self.clicks(&request.query).await,
@@ -244,7 +244,7 @@ impl Pages {
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
             }
             Route::MapAgain(id) => {
-                let flash = self.map_again(id).await?;
+                let flash = self.retry_postback(id).await?;
                 self.leave(visitor, flash, ("postback: mapped again", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
             }
@@ -265,18 +265,18 @@ impl Pages {
             Route::TakeOff(list) => self.changed_list(visitor, (Wish::TakeOff, list), &form).await,
             _ => {
                 let preview = self.preview(&form).await?;
-                Ok(self.sheet(Some(visitor), self.sources(visitor, Some(preview)).await?))
+                Ok(self.page(Some(visitor), self.sources(visitor, Some(preview)).await?))
             }
         }
     }
 
     async fn changed_list(&self, visitor: &Visitor, what: (Wish, &str), form: &Form) -> Result<Answer, Stop> {
-        let sheet = self.change_list(visitor, what, form).await?;
+        let page = self.change_list(visitor, what, form).await?;
         self.access.log.changed(&visitor.name, Area::Pages, "suppression list: entries", what.1);
-        Ok(self.sheet(Some(visitor), sheet))
+        Ok(self.page(Some(visitor), page))
     }
 
-    /// Leaves what an action came to for the next page, and in the log where it changed something.
+    /// Leaves what an action became for the next page, and in the log where it changed something.
     fn leave(&self, visitor: &Visitor, flash: Flash, (what, id): (&'static str, &str)) {
         if flash.good {
             self.access.log.changed(&visitor.name, Area::Pages, what, id);
@@ -294,31 +294,31 @@ impl Pages {
             reports: self.reports.clone(),
             numbers: self.numbers.clone(),
             accounts: Arc::clone(&self.accounts),
-            lanes: Arc::clone(&self.lanes),
+            workers: Arc::clone(&self.workers),
             max_age_ms: Arc::clone(&self.max_age_ms),
             rules: Arc::clone(&self.rules),
             keep_removed_hours: self.keep_removed_hours,
         }
     }
 
-    /// Lays a page out. The data's members stand beside `layout`.
-    fn sheet(&self, visitor: Option<&Visitor>, sheet: Sheet) -> Answer {
+    /// Lays a page out. The data's members stand next to `layout`.
+    fn page(&self, visitor: Option<&Visitor>, page: Page) -> Answer {
         let flash = visitor.and_then(|visitor| self.sessions.take(visitor));
-        let mut data = sheet.data;
+        let mut data = page.data;
         if let Value::Object(members) = &mut data {
             let layout = json!({
-                "title": sheet.title,
+                "title": page.title,
                 "style": engine::STYLE_PATH.as_str(),
                 "now": self.clock.now(),
                 "visitor": visitor.map(|visitor| &visitor.name),
                 "csrf": visitor.map(|visitor| &visitor.csrf),
                 "may_change": visitor.is_some_and(|visitor| self.allows(visitor, Need::Change)),
-                "places": visitor.map(|_| places(&sheet.title)),
-                "flash": flash.map(|flash| told(&flash)),
+                "places": visitor.map(|_| places(&page.title)),
+                "flash": flash.map(|flash| reported(&flash)),
             });
             members.insert("layout".to_owned(), layout);
         }
-        engine::page(sheet.status, sheet.template, &data)
+        engine::page(page.status, page.template, &data)
     }
 
     /// A page that only says something.
@@ -329,7 +329,7 @@ impl Pages {
     fn said(&self, visitor: Option<&Visitor>, status: StatusCode, what: &str, hint: &str) -> Answer {
         let data = json!({"what": what, "hint": hint, "code": Value::Null});
         let title = status.canonical_reason().unwrap_or("Message");
-        self.sheet(visitor, Sheet { status, template: "message", title: title.to_owned(), data })
+        self.page(visitor, Page { status, template: "message", title: title.to_owned(), data })
     }
 
     fn stopped(&self, visitor: Option<&Visitor>, stop: Stop, request: &PageRequest) -> Answer {
@@ -388,7 +388,7 @@ fn places(title: &str) -> Value {
     json!([{"name": "What came", "links": links(CAME)}, {"name": "Set up", "links": links(SET_UP)}])
 }
 
-fn told(flash: &Flash) -> Value {
+fn reported(flash: &Flash) -> Value {
     json!({
         "good": flash.good,
         "text": flash.text,

@@ -16,7 +16,7 @@ use crate::store::{ClickFilter, PageRequest};
 use crate::web::pages::links::click_pixel;
 use crate::web::pages::program::{CampaignCard, CreativeCard, CreativeLink, OfferCard};
 use crate::web::pages::route::segment;
-use crate::web::pages::{Pages, Sheet, Stop};
+use crate::web::pages::{Page, Pages, Stop};
 use crate::web::snippets::OfferSnippets;
 
 /// How many of today's clicks are counted for a page: a bounded read, not a scan.
@@ -24,13 +24,13 @@ const MOST_COUNTED: usize = 1000;
 
 impl Pages {
     /// `/offers`.
-    pub(super) fn offers(&self) -> Sheet {
+    pub(super) fn offers(&self) -> Page {
         let items: Vec<Value> = self.program.offers.iter().map(|offer| self.offer_card(offer)).collect();
-        Sheet::new("offers", "Offers", json!({"items": items}))
+        Page::new("offers", "Offers", json!({"items": items}))
     }
 
     /// `/offers/{id}`.
-    pub(super) async fn offer(&self, id: &str) -> Result<Sheet, Stop> {
+    pub(super) async fn offer(&self, id: &str) -> Result<Page, Stop> {
         let offer = self.program.offer(id).ok_or_else(|| {
             Stop::Refused(
                 StatusCode::NOT_FOUND,
@@ -49,25 +49,25 @@ impl Pages {
             "creatives": self.program.creatives.iter().filter(|one| one.offer == offer.terms.id).map(creative_card).collect::<Vec<_>>(),
             "campaigns": mine.map(|campaign| self.campaign_card(campaign)).collect::<Vec<_>>(),
         });
-        Ok(Sheet::new("offer", &offer.name, data))
+        Ok(Page::new("offer", &offer.name, data))
     }
 
     /// `/campaigns`.
-    pub(super) fn campaigns(&self) -> Sheet {
+    pub(super) fn campaigns(&self) -> Page {
         let items: Vec<Value> =
             self.program.campaigns.iter().map(|campaign| self.campaign_card(campaign)).collect();
         let for_all: Vec<Value> = self
             .program
             .postbacks
             .iter()
-            .filter(|postback| !self.program.campaigns.iter().any(|one| postback.tells_of(&one.campaign)))
+            .filter(|postback| !self.program.campaigns.iter().any(|one| postback.reports_of(&one.campaign)))
             .map(|postback| postback.view())
             .collect();
-        Sheet::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
+        Page::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
     }
 
     /// `/tag`.
-    pub(super) fn tag(&self) -> Sheet {
+    pub(super) fn tag(&self) -> Page {
         let program = &self.program;
         let script = program.tag.as_ref().map(|tag| {
             let base = &program.public_url;
@@ -91,7 +91,7 @@ impl Pages {
                 json!({"campaign": one.campaign.id.as_str(), "name": one.name, "pixel": image})
             })
             .collect();
-        Sheet::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
+        Page::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
     }
 
     fn offer_card(&self, offer: &OfferCard) -> Value {
@@ -102,13 +102,13 @@ impl Pages {
             "id": terms.id.as_str(),
             "path": format!("/offers/{}", segment(terms.id.as_str())),
             "name": offer.name,
-            "status": terms.status.word(),
+            "status": terms.status.as_str(),
             "advertiser": terms.advertiser.as_ref().map(|id| id.as_str()),
             "payout": payout(terms),
             "revenue": revenue,
             "caps": caps(terms.caps),
             "session": terms.session(),
-            "cookie": format!("{} days, {}", terms.click_cookie_days, terms.model.word()),
+            "cookie": format!("{} days, {}", terms.click_cookie_days, terms.model.as_str()),
             "disposition": disposition(terms.disposition),
             "accepts_value": terms.accept_pixel_value,
             "campaigns": campaigns,
@@ -118,7 +118,7 @@ impl Pages {
     fn campaign_card(&self, card: &CampaignCard) -> Value {
         let program = &self.program;
         let campaign = &card.campaign;
-        let postbacks = program.postbacks.iter().filter(|postback| postback.tells_of(campaign));
+        let postbacks = program.postbacks.iter().filter(|postback| postback.reports_of(campaign));
         json!({
             "id": campaign.id.as_str(),
             "name": card.name,
@@ -126,7 +126,7 @@ impl Pages {
             "by_creative": card.creatives.first().map(|first| &first.by_creative),
             "others": card.creatives.iter().skip(1).map(creative_link).collect::<Vec<_>>(),
             "generate": format!("/generate-link?campaign={}", segment(campaign.id.as_str())),
-            "belongs_to": program.named(&campaign.placement()),
+            "belongs_to": program.named(&campaign.campaign_ref()),
             "offer_path": format!("/offers/{}", segment(campaign.offer.as_str())),
             "postbacks": postbacks.map(|postback| postback.view()).collect::<Vec<_>>(),
         })
@@ -146,7 +146,7 @@ impl Pages {
         let page = PageRequest { cursor: None, limit: MOST_COUNTED };
         let clicks = self.store.clicks(filter, page).await?;
         let counted =
-            clicks.items.iter().filter(|click: &&std::sync::Arc<Click>| click.passage.is_billable());
+            clicks.items.iter().filter(|click: &&std::sync::Arc<Click>| click.context.is_billable());
         Ok(json!({
             "conversions": conversions,
             "clicks": counted.count(),
@@ -215,7 +215,7 @@ fn caps(caps: Caps) -> Vec<String> {
 }
 
 fn disposition(disposition: Disposition) -> String {
-    match (disposition.status.word(), disposition.after_hours) {
+    match (disposition.status.as_str(), disposition.after_hours) {
         (word, 0) => format!("{word} at once"),
         (word, hours) => format!("pending, then {word} after {hours} hours"),
     }

@@ -1,4 +1,4 @@
-//! What the outgoing postbacks would tell of one conversion, as it is now. Sends nothing.
+//! What the outgoing postbacks would report of one conversion, as it is now. Sends nothing.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -24,7 +24,7 @@ use crate::web::pages::form::Form;
 use crate::web::pages::mapping::{FaultText, Mapping};
 use crate::web::pages::{Pages, Stop, document, mapping};
 
-/// What was asked, to be shown again, and what it came to.
+/// What was asked, to be shown again, and what became of it.
 #[derive(Default)]
 pub struct Shown {
     pub source: String,
@@ -124,7 +124,7 @@ impl<'a> Made<'a> {
         let click = previewed.conversion.attribution.click().and_then(|id| clicks.get(id.as_str()));
         // The preview has said itself what would become of each.
         let circumstances = Circumstances::default();
-        let present = Present { lanes: &[], circumstances: &circumstances, now };
+        let present = Present { workers: &[], circumstances: &circumstances, now };
         let sending = |one: &'a PreviewedDelivery| {
             let (request, missing) = match &one.request {
                 PreviewedRequest::Request(request) => (Some(RequestView::of(request)), None),

@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId};
-use crate::domain::offer::{Campaign, Offer, Placement};
+use crate::domain::offer::{Campaign, CampaignRef, Offer};
 use crate::domain::routing::{Changes, Route, Scope};
 use crate::template::destination::mode::Mode;
 use crate::template::diagnostic::Problem;
 
-/// Offers, the campaigns that bring them clicks, and what partners are told.
+/// Offers, the campaigns that bring them clicks, and what partners get.
 #[derive(Clone, Default)]
 pub struct Program {
     /// What every address begins with; no slash at its end.
@@ -89,7 +89,7 @@ pub struct PostbackCard {
     pub route: Route,
     /// The address as written, macros and all.
     pub url: String,
-    /// Factor on the payout that is told.
+    /// Factor on the payout that is sent.
     pub scale: Decimal,
     pub mode: Mode,
 }
@@ -97,7 +97,7 @@ pub struct PostbackCard {
 /// The tag's script as it is served now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagCard {
-    /// The path of this very version, kept for good: `/tag.{hash}.js`.
+    /// The path of this very version, kept permanently: `/tag.{hash}.js`.
     pub pinned_path: String,
     /// `sha384-…`, for the `integrity` attribute.
     pub integrity: String,
@@ -130,12 +130,12 @@ impl Program {
     }
 
     /// Where a click or conversion belongs, each id with its name where it is configured still.
-    pub fn named<'a>(&'a self, placement: &'a Placement) -> NamedCampaignRef<'a> {
-        let campaign = placement.campaign.as_ref();
-        let affiliate = placement.affiliate.as_ref();
-        let creative = placement.creative.as_ref();
+    pub fn named<'a>(&'a self, campaign_ref: &'a CampaignRef) -> NamedCampaignRef<'a> {
+        let campaign = campaign_ref.campaign.as_ref();
+        let affiliate = campaign_ref.affiliate.as_ref();
+        let creative = campaign_ref.creative.as_ref();
         NamedCampaignRef {
-            offer: Named::of(placement.offer.as_str(), self.offer_name(&placement.offer)),
+            offer: Named::of(campaign_ref.offer.as_str(), self.offer_name(&campaign_ref.offer)),
             campaign: campaign.map(|id| Named::of(id.as_str(), self.campaign_name(id))),
             affiliate: affiliate.map(|id| Named::of(id.as_str(), self.affiliate_name(id))),
             creative: creative.map(|id| Named::of(id.as_str(), self.creative_name(id))),
@@ -169,7 +169,7 @@ impl PostbackCard {
     /// As the pages show it.
     pub fn view(&self) -> Value {
         let route = &self.route;
-        let on: Vec<&str> = route.on.iter().flatten().map(|status| status.word()).collect();
+        let on: Vec<&str> = route.on.iter().flatten().map(|status| status.as_str()).collect();
         let mut terms = Vec::new();
         if route.delay_ms > 0 {
             terms.push(format!("{} s after the conversion", route.delay_ms / 1000));
@@ -181,7 +181,7 @@ impl PostbackCard {
             terms.push(format!("payout × {}", self.scale));
         }
         if self.mode != Mode::Live {
-            terms.push(format!("mode {}", self.mode.word()));
+            terms.push(format!("mode {}", self.mode.as_str()));
         }
         json!({
             "id": self.id.as_str(),
@@ -204,8 +204,8 @@ impl PostbackCard {
         }
     }
 
-    /// Whether it tells conversions of this campaign.
-    pub fn tells_of(&self, campaign: &Campaign) -> bool {
+    /// Whether it reports conversions of this campaign.
+    pub fn reports_of(&self, campaign: &Campaign) -> bool {
         match &self.route.scope {
             Scope::Campaign(id) => campaign.id == *id,
             Scope::Affiliate(id) => campaign.affiliate == *id,

@@ -1,4 +1,4 @@
-//! Postbacks that were kept but not understood: the reason, the mend, and "map again".
+//! Postbacks that were kept but not understood: the reason, the fix, and "map again".
 
 use serde::Serialize;
 use serde_json::json;
@@ -10,11 +10,11 @@ use crate::web::api::Refused;
 use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::Flash;
-use crate::web::pages::{Pages, Sheet, Stop};
+use crate::web::pages::{Page, Pages, Stop};
 
 impl Pages {
-    /// `/quarantine`: what still waits for a mend, newest first.
-    pub(super) async fn quarantine(&self, query: &[u8]) -> Result<Sheet, Stop> {
+    /// `/quarantine`: what still waits for a fix, newest first.
+    pub(super) async fn quarantine(&self, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
         let asked = filters.query()?;
         let mut filter = asked.postback_filter()?;
@@ -28,17 +28,17 @@ impl Pages {
             "links": filters.links("/quarantine", page.next_cursor.as_deref()),
             "sources": options(self.source_ids(), filters.get("source")),
         });
-        Ok(Sheet::new("quarantine", "Quarantine", data))
+        Ok(Page::new("quarantine", "Quarantine", data))
     }
 
     fn quarantined<'a>(&self, postback: &'a Postback) -> QuarantinedCard<'a> {
         let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
-        let own_door =
+        let own_endpoint =
             postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
-        let was_closed = own_door && postback.verdict.fault().is_some_and(Fault::may_reopen);
+        let was_closed = own_endpoint && postback.verdict.fault().is_some_and(Fault::may_reopen);
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,
-            _ if own_door => {
+            _ if own_endpoint => {
                 Some("It was received by an endpoint of Postbridge's own: its sender has to send it again.")
             }
             (None, _) => {
@@ -54,8 +54,8 @@ impl Pages {
         }
     }
 
-    /// Maps a quarantined record again by today's template, and words what came of it.
-    pub(super) async fn map_again(&self, seq: &str) -> Result<Flash, Stop> {
+    /// Maps a quarantined record again by today's template, and words the result.
+    pub(super) async fn retry_postback(&self, seq: &str) -> Result<Flash, Stop> {
         let receipt = match self.api().reprocess(seq).await {
             Ok(receipt) => receipt,
             Err(Refused::Asked(_, _, message, _)) => {
@@ -70,7 +70,7 @@ impl Pages {
             .conversion()
             .map(|conversion| (format!("/conversions/{conversion}"), "See the conversion".to_owned()));
         let text = match fault {
-            None => format!("Postback {seq} was mapped again: {}", receipt.verdict.word()),
+            None => format!("Postback {seq} was mapped again: {}", receipt.verdict.as_str()),
             Some(fault) => {
                 format!("Postback {seq} was mapped again and is still quarantined: {}", fault.reason)
             }

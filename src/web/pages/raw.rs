@@ -67,7 +67,7 @@ fn body(bytes: &[u8]) -> MarkedText {
 #[derive(Default)]
 struct Marked {
     runs: Vec<Run>,
-    /// Each kind of odd byte with how often it came.
+    /// Each kind of odd byte with how often it was received.
     kinds: Vec<(String, usize)>,
 }
 

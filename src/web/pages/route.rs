@@ -87,7 +87,7 @@ impl Route {
         }
     }
 
-    /// What sending its form needs: a preview only looks, and everybody may leave.
+    /// What sending its form needs: a preview only looks, and everyone may leave.
     pub fn needs(&self) -> Option<Need> {
         match self {
             Route::SignOut => None,

@@ -30,7 +30,7 @@ pub struct Sessions(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// By the digest of the id in the cookie: what is looked up tells nothing about what is there.
+    /// By the digest of the id in the cookie: what is looked up says nothing about what is there.
     sessions: HashMap<[u8; 32], Session>,
     /// One-time links by the digest of their secret, with the end of their time.
     links: HashMap<[u8; 32], i64>,
@@ -73,7 +73,7 @@ impl Visitor {
     }
 }
 
-/// What an action came to, shown once on the next page.
+/// What an action became, shown once on the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flash {
     pub good: bool,
@@ -85,7 +85,7 @@ pub struct Flash {
 }
 
 impl Sessions {
-    /// A path that signs in whoever opens it first, within ten minutes: `/sign-in?once=…`. Where the
+    /// A path that signs in anyone who opens it first, within ten minutes: `/sign-in?once=…`. Where the
     /// operating system has no entropy to give, it is the form for a token: `/sign-in`.
     pub fn link(&self, clock: &Clock) -> String {
         let secret = match secret() {

@@ -10,7 +10,7 @@ use crate::web::auth::{Need, SecretDigest};
 use crate::web::pages::form::Form;
 use crate::web::pages::route::own_path;
 use crate::web::pages::session::{SESSION_MS, Visitor};
-use crate::web::pages::{PageRequest, Pages, Sheet, Stop, engine, is_cross_site};
+use crate::web::pages::{Page, PageRequest, Pages, Stop, engine, is_cross_site};
 use crate::web::per_address::LimitKey;
 
 /// Where a sign-in leads when nothing else was asked for.
@@ -176,7 +176,7 @@ impl Pages {
         }
         let next = own_path(next).unwrap_or(FIRST_PAGE);
         let data = json!({"next": next, "fault": fault, "usable": !self.tokens.is_empty()});
-        self.sheet(None, Sheet { status, template: "sign-in", title: "Sign in".to_owned(), data })
+        self.page(None, Page { status, template: "sign-in", title: "Sign in".to_owned(), data })
     }
 
     fn too_many(&self, next: &str, seconds: i64) -> Answer {
@@ -189,12 +189,12 @@ impl Pages {
 
     fn no_tokens(&self) -> Answer {
         let data = json!({
-            "what": "No token is configured, so nobody can sign in",
+            "what": "No token is configured, so no one can sign in",
             "hint": "Add a token to `postbridge.toml`, set the variable it names to a long random text, and start or reload Postbridge:",
             "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
         });
         let title = "No token is configured".to_owned();
-        self.sheet(None, Sheet { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
+        self.page(None, Page { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
     }
 }
 

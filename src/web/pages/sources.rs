@@ -1,4 +1,4 @@
-//! Each source: the URL to paste, how it is set up, what came lately; and the preview's form.
+//! Each source: the URL to paste, how it is set up, what was received lately; and the preview's form.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::web::auth::Need;
 use crate::web::pages::conversions::options;
 use crate::web::pages::preview::Shown;
 use crate::web::pages::session::Visitor;
-use crate::web::pages::{Pages, Sheet, Stop};
+use crate::web::pages::{Page, Pages, Stop};
 
 /// How many of a source's latest postbacks are counted: a bounded read, not a scan.
 const LATEST: usize = 100;
@@ -36,8 +36,8 @@ pub struct PostbackUrl {
 }
 
 impl Pages {
-    /// `/sources`, with what a preview came to when one was asked for.
-    pub(super) async fn sources(&self, visitor: &Visitor, preview: Option<Shown>) -> Result<Sheet, Stop> {
+    /// `/sources`, with what a preview became when one was asked for.
+    pub(super) async fn sources(&self, visitor: &Visitor, preview: Option<Shown>) -> Result<Page, Stop> {
         let mut networks: Vec<(&SourceId, &Network)> = self.networks.iter().collect();
         networks.sort_unstable_by_key(|(id, _)| id.as_str());
         let shows_keys = self.allows(visitor, Need::Change);
@@ -47,7 +47,7 @@ impl Pages {
         }
         let shown = preview.unwrap_or_default();
         let ids = self.source_ids();
-        // Where there is only one source, nobody needs to choose it.
+        // Where there is only one source, no one needs to choose it.
         let chosen =
             if let ([only], "") = (ids.as_slice(), shown.source.as_str()) { only } else { &*shown.source };
         let data = json!({
@@ -60,7 +60,7 @@ impl Pages {
             },
             "preview": shown.preview,
         });
-        Ok(Sheet::new("sources", "Sources", data))
+        Ok(Page::new("sources", "Sources", data))
     }
 
     async fn source<'a>(
@@ -71,7 +71,7 @@ impl Pages {
     ) -> Result<SourceCard<'a>, Stop> {
         let template = &network.template;
         let policy = &network.policy;
-        let forwarded: Vec<&str> = policy.forward_status.iter().copied().map(Status::word).collect();
+        let forwarded: Vec<&str> = policy.forward_status.iter().copied().map(Status::as_str).collect();
         let events = template.default_events().map(|(positive, zero)| EventsByValue {
             positive: network.binding.positive_event.clone().unwrap_or(positive),
             zero: network.binding.zero_event.clone().unwrap_or(zero),
@@ -106,7 +106,7 @@ impl Pages {
         let page = self.store.postbacks(filter, PageRequest { cursor: None, limit: LATEST }).await?;
         let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         for postback in &page.items {
-            *counts.entry(postback.verdict.word()).or_default() += 1;
+            *counts.entry(postback.verdict.as_str()).or_default() += 1;
         }
         let last = page.items.first().map(|postback| postback.received_at);
         Ok(Latest { total: page.items.len(), counts, last })

@@ -14,25 +14,25 @@ use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::form::Form;
 use crate::web::pages::route::segment;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Pages, Sheet, Stop, document, engine};
+use crate::web::pages::{Page, Pages, Stop, document, engine};
 
-/// The most lines of an import that are told one by one.
-const MOST_TOLD: usize = 2000;
+/// The most lines of an import that are reported one by one.
+const MOST_SHOWN: usize = 2000;
 
 impl Pages {
     /// `/suppression`.
-    pub(super) async fn lists(&self) -> Result<Sheet, Stop> {
+    pub(super) async fn lists(&self) -> Result<Page, Stop> {
         let lists = self.store.lists().await?;
         let data = json!({
             "items": lists.iter().map(ListCard::of).collect::<Vec<_>>(),
             "kinds": kinds(""),
             "limit": size_limit(),
         });
-        Ok(Sheet::new("lists", "Suppression", data))
+        Ok(Page::new("lists", "Suppression", data))
     }
 
     /// `/suppression/{list}`.
-    pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<Sheet, Stop> {
+    pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
         let page = filters.query()?.page()?;
         let list = self.api().known_list(name).await?;
@@ -45,16 +45,16 @@ impl Pages {
             "kinds": kinds(""),
             "limit": size_limit(),
         });
-        Ok(Sheet::new("list", &format!("Suppression list {}", list.name), data))
+        Ok(Page::new("list", &format!("Suppression list {}", list.name), data))
     }
 
-    /// Puts what a form holds on a list or takes it off, and tells what became of every line.
+    /// Puts what a form holds on a list or takes it off, and reports what became of every line.
     pub(super) async fn change_list(
         &self,
         visitor: &Visitor,
         (wish, name): (Wish, &str),
         form: &Form,
-    ) -> Result<Sheet, Stop> {
+    ) -> Result<Page, Stop> {
         let list = list_name(name).ok_or_else(|| {
             refused(
                 "The list has no usable name",
@@ -68,7 +68,7 @@ impl Pages {
             })?),
         };
         let mut lines = Vec::new();
-        for (text, layout) in told(form) {
+        for (text, layout) in reported(form) {
             let read = suppression::read(text, layout, kind);
             lines.extend(
                 read.map_err(|why| refused("Nothing was read, and nothing was changed", &sentence(&why)))?,
@@ -82,7 +82,7 @@ impl Pages {
         }
         let order = Order { wish, list, actor: visitor.name.clone(), now: self.clock.now() };
         let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
-        Ok(Sheet::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
+        Ok(Page::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
     }
 
     /// Removes a whole list, if the form says that this is meant.
@@ -113,16 +113,16 @@ fn size_limit() -> String {
 }
 
 /// What was written into the form, and what was chosen as a file.
-fn told(form: &Form) -> Vec<(&[u8], Layout)> {
+fn reported(form: &Form) -> Vec<(&[u8], Layout)> {
     let written = form.get("entries").as_bytes();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     if !written.trim_ascii().is_empty() {
-        told.push((written, Layout::Lines));
+        reported.push((written, Layout::Lines));
     }
     if let Some(file) = form.file() {
-        told.push((file.bytes.as_slice(), Layout::of(&file.name)));
+        reported.push((file.bytes.as_slice(), Layout::of(&file.name)));
     }
-    told
+    reported
 }
 
 /// The page of a list.
@@ -131,7 +131,7 @@ fn path(name: &str) -> String {
 }
 
 fn kinds(set: &str) -> Value {
-    options(SuppressedKind::ALL.map(SuppressedKind::word), set)
+    options(SuppressedKind::ALL.map(SuppressedKind::as_str), set)
 }
 
 /// A list with its page.
@@ -206,12 +206,12 @@ impl<'a> ImportReport<'a> {
         let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
         let counted = |code: &str| Count { word: code.replace('_', " "), count: count(code) };
         // Where there are too many, what was refused matters: the rest went as wished.
-        let only_refused = done.len() > MOST_TOLD;
+        let only_refused = done.len() > MOST_SHOWN;
         let line = |one: &'a Done| ImportLine {
             line: line_view(one, word(one)),
             what: one.outcome.as_ref().ok().map(|(kind, _)| what(*kind)),
         };
-        let shown = done.iter().filter(|one| !only_refused || one.outcome.is_err()).take(MOST_TOLD);
+        let shown = done.iter().filter(|one| !only_refused || one.outcome.is_err()).take(MOST_SHOWN);
         let lines: Vec<ImportLine<'a>> = shown.map(line).collect();
         let (changed, same) = words(order.wish);
         ImportReport {

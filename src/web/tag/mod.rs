@@ -1,4 +1,4 @@
-//! The door for landing pages: the tag's script, and what it tells. Only pages of configured origins.
+//! The endpoint for landing pages: the tag's script, and what it reports. Only pages of configured origins.
 
 mod kept;
 mod read;
@@ -13,11 +13,11 @@ use crate::clock::{self, Clock};
 use crate::domain::click_size::ClickSize;
 use crate::domain::decision::join;
 use crate::domain::ids::VisitorId;
-use crate::domain::offer::Placement;
+use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, SeenClick, TagAnswer, TagClick, TagEvent, Told, Whose};
-use crate::ingest::visit::Sight;
+use crate::ingest::tag::{self, Caller, SeenClick, TagAnswer, TagClick, TagEvent, TagReport, Whose};
+use crate::ingest::visit::VisitorEnricher;
 use crate::store::Store;
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
@@ -29,18 +29,18 @@ use crate::web::postback::{Call, RefusalBudget};
 use crate::web::target;
 use crate::web::visitor::{self, CookieRule, Request};
 
-/// The parts this door works with.
+/// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Tag {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub health: Arc<Health>,
-    pub sight: Arc<Sight>,
+    pub enricher: Arc<VisitorEnricher>,
     pub cookie: CookieRule,
     pub script: Arc<TagScript>,
     /// Whether this version of the script is durable: a page that names it by its hash must get it always.
     pub kept: Arc<AtomicBool>,
-    /// Whose pages may tell, as browsers write an origin. None: the tag is off.
+    /// Whose pages may report, as browsers write an origin. None: the tag is off.
     pub origins: Arc<Vec<String>>,
     pub limit: Arc<PerAddress>,
     /// The bytes of clicks and events that strangers may have recorded.
@@ -51,18 +51,18 @@ pub struct Tag {
     pub links: Arc<LinkTable>,
 }
 
-/// What the tag tells.
+/// What the tag reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Telling {
+pub enum TagRoute {
     Click,
     Event,
 }
 
-impl Telling {
-    pub fn of_path(path: &str) -> Option<Telling> {
+impl TagRoute {
+    pub fn of_path(path: &str) -> Option<TagRoute> {
         match path {
-            "/t/click" => Some(Telling::Click),
-            "/t/event" => Some(Telling::Event),
+            "/t/click" => Some(TagRoute::Click),
+            "/t/event" => Some(TagRoute::Event),
             _ => None,
         }
     }
@@ -128,7 +128,7 @@ impl Tag {
     }
 
     /// Takes a click or an event. 204 when it is durable.
-    pub async fn tell(&self, telling: Telling, call: Call, headers: &HeaderMap) -> Answer {
+    pub async fn receive(&self, report: TagRoute, call: Call, headers: &HeaderMap) -> Answer {
         let origin = match self.admitted(headers) {
             Ok(origin) => origin,
             Err(answer) => return *answer,
@@ -147,9 +147,9 @@ impl Tag {
                 "send JSON as text/plain, as `navigator.sendBeacon` sends a text",
             )
         } else {
-            match telling {
-                Telling::Click => self.click(call, headers, now).await,
-                Telling::Event => self.event(call, headers, now).await,
+            match report {
+                TagRoute::Click => self.click(call, headers, now).await,
+                TagRoute::Event => self.event(call, headers, now).await,
             }
         };
         let allowed = answer.headers_mut();
@@ -182,15 +182,15 @@ impl Tag {
     }
 
     async fn click(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
-        let told = match read::click(&call.body, now) {
-            Ok(told) => told,
+        let reported = match read::click(&call.body, now) {
+            Ok(reported) => reported,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
         if !self.health.disk_space().records_visitors() {
             // The page keeps the click and sends it again.
             return answer::disk_low();
         }
-        let placement = self.placement(&told);
+        let campaign_ref = self.campaign_ref(&reported);
         let request = Request {
             method: &Method::POST,
             headers,
@@ -208,8 +208,8 @@ impl Tag {
                 }
             },
         };
-        let whose = Whose { browser: visitor::browser(request), visitor, placement };
-        let mut seen = SeenClick::new(&self.sight, told, whose, now);
+        let whose = Whose { browser: visitor::browser(request), visitor, campaign_ref };
+        let mut seen = SeenClick::new(&self.enricher, reported, whose, now);
         if !seen.is_refused() {
             match self.budget.admit_bytes(call.limit_key.address(), &seen.click, now) {
                 // The tag keeps it and sends it again.
@@ -237,7 +237,7 @@ impl Tag {
 
     /// Whose click it is. What the page's own address says is this visitor's: `pb_campaign`, which the tag
     /// reads itself, then `a` and `c` of a direct link; what is written on the script is every visitor's.
-    fn placement(&self, click: &TagClick) -> Option<Placement> {
+    fn campaign_ref(&self, click: &TagClick) -> Option<CampaignRef> {
         let carried = click.carried();
         let creative = carried.link_value(CREATIVE);
         let named = click.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
@@ -246,29 +246,31 @@ impl Tag {
             Some(_) => named.or(direct),
             None => direct.or(named),
         };
-        found.map(|link| link.placement.clone())
+        found.map(|link| link.campaign_ref.clone())
     }
 
     async fn event(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
         let visitor = visitor::known(&visitor::cookies(headers));
         let disk = self.health.disk_space();
-        let told = match read::event(&call.body, now) {
+        let reported = match read::event(&call.body, now) {
             // What a visitor refuses is taken as long as postbacks are: it keeps data from being sent.
-            Ok(Told::Answer(_)) if !disk.records_postbacks() => return answer::disk_low(),
-            Ok(Told::Answer(answer)) => return self.consent(answer, visitor, now).await,
+            Ok(TagReport::Answer(_)) if !disk.records_postbacks() => return answer::disk_low(),
+            Ok(TagReport::Answer(answer)) => return self.consent(answer, visitor, now).await,
             _ if !disk.records_visitors() => return answer::disk_low(),
-            Ok(Told::Event(event)) => Ok(event),
+            Ok(TagReport::Event(event)) => Ok(event),
             Err(fault) => Err(Fault::new(fault, HINT)),
         };
-        let said =
-            told.as_ref().ok().map(|event| TagAnswer { click: event.click.clone(), consent: event.consent });
-        let answer = match &told {
+        let said = reported
+            .as_ref()
+            .ok()
+            .map(|event| TagAnswer { click: event.click.clone(), consent: event.consent });
+        let answer = match &reported {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
         };
         let mut raw = RawRequest { line: target::masked_values(&call.line), ..call.raw() };
         let cut = kept::cut(&mut raw);
-        match &told {
+        match &reported {
             Ok(_) if !self.budget_takes(&call, &raw, now) => return too_many_bytes(),
             Err(_) if !self.refusals.keeps_one() => {
                 metrics::counter!("postbridge_refused_total", "reason" => "bad_event").increment(1);
@@ -276,7 +278,7 @@ impl Tag {
             }
             _ => {}
         }
-        let told = match told {
+        let reported = match reported {
             Ok(event) => Ok(TagEvent { note: join(event.note, cut), ..event }),
             Err(fault) => Err(kept::cut_fault(fault, cut)),
         };
@@ -288,7 +290,7 @@ impl Tag {
                 health.store_failed(&error);
                 return answer::unavailable();
             }
-            match tag::event(store.as_ref(), (raw, now), told).await {
+            match tag::event(store.as_ref(), (raw, now), reported).await {
                 Ok(()) => answer,
                 Err(error) => {
                     health.store_failed(&error);
@@ -301,7 +303,7 @@ impl Tag {
 
     /// Whether an event's bytes are within what strangers may have recorded.
     fn budget_takes(&self, call: &Call, raw: &RawRequest, now: Time) -> bool {
-        // What it says is in its conversion too, and its link in what it is told apart by.
+        // What it says is in its conversion too, and its link in what it is sent apart by.
         let bytes = raw.line.len() + raw.body.len() + 2 * call.body.len();
         let takes = self.budget.admit_whole(call.limit_key.address(), bytes, now);
         if !takes {
@@ -311,10 +313,10 @@ impl Tag {
     }
 
     /// What a visitor answered, and nothing else. 204 when it is durable.
-    async fn consent(&self, told: TagAnswer, visitor: Option<VisitorId>, now: Time) -> Answer {
+    async fn consent(&self, reported: TagAnswer, visitor: Option<VisitorId>, now: Time) -> Answer {
         let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
         let task = tokio::spawn(async move {
-            match tag::answer(store.as_ref(), told, visitor, now).await {
+            match tag::answer(store.as_ref(), reported, visitor, now).await {
                 Ok(()) => taken(),
                 Err(error) => {
                     health.store_failed(&error);
@@ -328,7 +330,7 @@ impl Tag {
 
 const OFF: &str = "the tag is off: no origins are configured";
 const NAME_IT: &str = "name the landing page's origin under `[tag] origins`: \"https://shop.example\"";
-const HINT: &str = "tell it as tag.js does; templates/README.md lists the members";
+const HINT: &str = "send it as tag.js does; templates/README.md lists the members";
 
 /// What browsers say of the page that asks; where `Origin` is absent, the origin of the referrer.
 fn origin_of(headers: &HeaderMap) -> Option<String> {
@@ -395,14 +397,14 @@ fn served(script: &TagScript, headers: &HeaderMap, cached: HeaderValue) -> Answe
     } else {
         answer::body(StatusCode::OK, "text/javascript; charset=utf-8", script.text.clone())
     };
-    let told = answer.headers_mut();
-    told.insert(header::CACHE_CONTROL, cached);
-    told.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    let reported = answer.headers_mut();
+    reported.insert(header::CACHE_CONTROL, cached);
+    reported.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     // Any page may load it, also with `crossorigin`, which `integrity` needs.
-    told.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    told.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    reported.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    reported.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     if let Ok(etag) = HeaderValue::from_str(&etag) {
-        told.insert(header::ETAG, etag);
+        reported.insert(header::ETAG, etag);
     }
     answer
 }

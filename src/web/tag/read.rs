@@ -1,4 +1,4 @@
-//! Reads what the tag tells: strictly, every member known and of bounded length.
+//! Reads what the tag reports: strictly, every member known and of bounded length.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::domain::event::EventName;
 use crate::domain::ids::ClickId;
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::time::{DAY_MS, Time};
-use crate::ingest::tag::{TagAnswer, TagClick, TagEvent, Told};
+use crate::ingest::tag::{TagAnswer, TagClick, TagEvent, TagReport};
 use crate::web::click::{optional, pairs};
 
 /// How long before it arrives a page may have kept a message: 30 days, as long as it keeps its click.
@@ -15,10 +15,10 @@ const LONGEST_KEPT_MS: i64 = 30 * DAY_MS;
 /// The longest transaction id, name of a campaign and currency.
 const LONGEST_WORD: usize = 200;
 
-/// Reads a click told at `now`.
+/// Reads a click reported at `now`.
 ///
 /// # Errors
-/// A sentence naming the member, what came, and what is allowed.
+/// A sentence naming the member, what was received, and what is allowed.
 pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
     let members = members(
         body,
@@ -52,7 +52,7 @@ pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
 ///
 /// # Errors
 /// As [`click`].
-pub fn event(body: &[u8], now: Time) -> Result<Told, String> {
+pub fn event(body: &[u8], now: Time) -> Result<TagReport, String> {
     const EVENT: [&str; 8] = ["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"];
     let members = members(body, &[&EVENT[..], &["consent", "consent_at"]].concat())?;
     let consent = consent(&members, now)?;
@@ -63,7 +63,7 @@ pub fn event(body: &[u8], now: Time) -> Result<Told, String> {
         {
             return Err(format!("`{of_event}` is of an event, and `name` is missing"));
         }
-        return Ok(Told::Answer(TagAnswer { click: click_id(&members)?, consent }));
+        return Ok(TagReport::Answer(TagAnswer { click: click_id(&members)?, consent }));
     }
     let name = |text: &str| {
         EventName::parse(text)
@@ -71,7 +71,7 @@ pub fn event(body: &[u8], now: Time) -> Result<Told, String> {
     };
     let link = optional("link", member(&members, "link"), |text| Ok(text.to_owned()))?;
     let (value, note) = value(&members)?;
-    Ok(Told::Event(TagEvent {
+    Ok(TagReport::Event(TagEvent {
         click: click_id(&members)?,
         consent,
         at: moment(&members, now)?,
@@ -126,7 +126,7 @@ fn value(members: &Map<String, Value>) -> Result<(Option<Money>, Option<String>)
     let code = |text: &str| Currency::check(text).map_err(|why| format!("the code {text}, {}", why.why()));
     let amount = optional("value", member(members, "value"), decimal)?;
     let currency = optional("currency", member(members, "currency"), code)?;
-    let note = "`value` was left out: no currency came with it";
+    let note = "`value` was left out: no currency was received with it";
     Ok(match (amount, currency) {
         (Some(amount), Some(currency)) => (Some(Money::new(amount, currency)), None),
         (Some(_), None) => (None, Some(note.to_owned())),

@@ -42,7 +42,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             _ if first.is_ascii_digit() => |c| c.is_ascii_digit(),
             _ if first.is_alphabetic() => char::is_alphabetic,
             ':' => {
-                // The hour stands before it; and before the hour, perhaps, the `T` of ISO 8601.
+                // The hour is before it; and before the hour, perhaps, the `T` of ISO 8601.
                 tokens.pop();
                 if tokens.last() == Some(&Token::Word("T")) {
                     tokens.pop();

@@ -1,4 +1,4 @@
-//! How one receiver is doing, watched by every lane that sends to it: an ad account has one lane, the
+//! How one receiver is doing, watched by every worker that sends to it: an ad account has one worker, the
 //! host of outgoing postbacks may have thousands, which share its places, its rate and its breaker.
 
 use std::num::NonZeroU32;
@@ -11,72 +11,72 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::dispatch::health::{Gate, Health, Standing};
 use crate::dispatch::meters::{Alarms, Meters};
-use crate::domain::delivery::{Hold, Judgement};
+use crate::domain::delivery::{Hold, ReplyVerdict};
 use crate::domain::time::Time;
 
-/// Attempts under way at once to one host of outgoing postbacks, over all its lanes.
+/// Attempts under way at once to one host of outgoing postbacks, over all its workers.
 pub const HOST_PLACES: usize = 32;
 
 /// The health of a receiver and who must hear of it.
-pub struct Ward {
+pub struct TargetHealth {
     /// As logs name it: a destination's id or a host.
     name: String,
     health: Mutex<Health>,
     meters: Arc<Meters>,
-    /// What wakes each of its lanes.
-    lanes: Mutex<Vec<Weak<Notify>>>,
+    /// What wakes each of its workers.
+    workers: Mutex<Vec<Weak<Notify>>>,
     /// What the gauges say.
     shown: Mutex<Alarms>,
-    /// What the lanes of a host share; `None` for an account, whose only lane counts for itself.
-    doorway: Mutex<Option<Arc<Doorway>>>,
+    /// What the workers of a host share; `None` for an account, whose only worker counts for itself.
+    target_limiter: Mutex<Option<Arc<TargetLimiter>>>,
 }
 
-impl Ward {
-    /// Of a receiver with one lane.
-    pub fn of_account(name: String, health: Health, meters: Arc<Meters>) -> Ward {
-        Ward {
+impl TargetHealth {
+    /// Of a receiver with one worker.
+    pub fn of_account(name: String, health: Health, meters: Arc<Meters>) -> TargetHealth {
+        TargetHealth {
             name,
             health: Mutex::new(health),
             meters,
-            lanes: Mutex::default(),
+            workers: Mutex::default(),
             shown: Mutex::default(),
-            doorway: Mutex::default(),
+            target_limiter: Mutex::default(),
         }
     }
 
-    /// Of a host that many lanes send to.
-    pub fn of_host(name: String, health: Health, meters: Arc<Meters>) -> Ward {
-        let ward = Ward::of_account(name, health, meters);
-        *ward.doorway.lock() = Some(Arc::new(Doorway::new(None)));
-        ward
+    /// Of a host that many workers send to.
+    pub fn of_host(name: String, health: Health, meters: Arc<Meters>) -> TargetHealth {
+        let target_health = TargetHealth::of_account(name, health, meters);
+        *target_health.target_limiter.lock() = Some(Arc::new(TargetLimiter::new(None)));
+        target_health
     }
 
-    /// What its lanes count by.
+    /// What its workers count by.
     pub fn meters(&self) -> Arc<Meters> {
         Arc::clone(&self.meters)
     }
 
     /// Holds the host to this rate; what is the same already is left as it is, with all that it counted.
     pub fn limit(&self, per_second: Option<NonZeroU32>) {
-        let mut doorway = self.doorway.lock();
-        if doorway.as_ref().is_some_and(|doorway| doorway.per_second != per_second) {
-            *doorway = Some(Arc::new(Doorway::new(per_second)));
+        let mut target_limiter = self.target_limiter.lock();
+        if target_limiter.as_ref().is_some_and(|target_limiter| target_limiter.per_second != per_second) {
+            *target_limiter = Some(Arc::new(TargetLimiter::new(per_second)));
         }
     }
 
-    pub fn doorway(&self) -> Option<Arc<Doorway>> {
-        self.doorway.lock().clone()
+    pub fn target_limiter(&self) -> Option<Arc<TargetLimiter>> {
+        self.target_limiter.lock().clone()
     }
 
-    pub fn join(&self, lane: &Arc<Notify>, now: Time) {
-        self.lanes.lock().push(Arc::downgrade(lane));
+    pub fn join(&self, worker: &Arc<Notify>, now: Time) {
+        self.workers.lock().push(Arc::downgrade(worker));
         self.show(now);
     }
 
-    /// A receiver that nobody sends to is neither parked nor broken: its alarm would stand for ever.
-    pub fn leave(&self, lane: &Arc<Notify>, now: Time) {
-        let left = Arc::downgrade(lane);
-        self.lanes.lock().retain(|known| !known.ptr_eq(&left));
+    /// A receiver that no one sends to is neither parked nor broken: its alarm would stand for ever.
+    pub fn leave(&self, worker: &Arc<Notify>, now: Time) {
+        let left = Arc::downgrade(worker);
+        self.workers.lock().retain(|known| !known.ptr_eq(&left));
         self.show(now);
     }
 
@@ -104,12 +104,12 @@ impl Ward {
         self.health.lock().open_until()
     }
 
-    /// New settings came.
+    /// New settings were received.
     pub fn renewed(&self, proven: bool, now: Time) {
         self.health.lock().renewed(proven, now);
     }
 
-    /// Takes the turn to probe; false where another lane has it.
+    /// Takes the turn to probe; false where another worker has it.
     pub fn probe_begins(&self) -> bool {
         self.health.lock().probe_begins()
     }
@@ -119,10 +119,10 @@ impl Ward {
         self.poke();
     }
 
-    pub fn judged(&self, judgement: &Judgement, standing: Standing, now: Time) {
+    pub fn classified(&self, verdict: &ReplyVerdict, standing: Standing, now: Time) {
         let mut health = self.health.lock();
         let (before, was_asked) = (alarms(&health, now), health.awaits_probe());
-        health.judged(judgement, standing, now);
+        health.classified(verdict, standing, now);
         let (after, is_asked) = (alarms(&health, now), health.awaits_probe());
         drop(health);
         self.log(before, after);
@@ -158,15 +158,15 @@ impl Ward {
     fn show(&self, now: Time) {
         // Locked first: of two that show at once the later one has the later truth.
         let mut shown = self.shown.lock();
-        let watched = !self.lanes.lock().is_empty();
+        let watched = !self.workers.lock().is_empty();
         let alarms = if watched { alarms(&self.health.lock(), now) } else { Alarms::default() };
         self.meters.health(*shown, alarms);
         *shown = alarms;
     }
 
     fn poke(&self) {
-        for lane in self.lanes.lock().iter().filter_map(Weak::upgrade) {
-            lane.notify_one();
+        for worker in self.workers.lock().iter().filter_map(Weak::upgrade) {
+            worker.notify_one();
         }
     }
 }
@@ -180,23 +180,23 @@ fn alarms(health: &Health, now: Time) -> Alarms {
 }
 
 /// The way into one host: so many at once, so many a second.
-pub struct Doorway {
+pub struct TargetLimiter {
     places: Arc<Semaphore>,
     limiter: Option<DefaultDirectRateLimiter>,
     per_second: Option<NonZeroU32>,
 }
 
-impl Doorway {
-    fn new(per_second: Option<NonZeroU32>) -> Doorway {
+impl TargetLimiter {
+    fn new(per_second: Option<NonZeroU32>) -> TargetLimiter {
         // What has a place waits for its turn while its conversion may change: with two seconds' worth
-        // of places nobody waits longer than that.
+        // of places no one waits longer than that.
         let most = per_second.map(|rate| (rate.get() as usize).saturating_mul(2));
         let places = most.map_or(HOST_PLACES, |most| most.min(HOST_PLACES));
         let limiter = per_second.map(|rate| {
             let burst = NonZeroU32::new(rate.get() / 20).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
         });
-        Doorway { places: Arc::new(Semaphore::new(places)), limiter, per_second }
+        TargetLimiter { places: Arc::new(Semaphore::new(places)), limiter, per_second }
     }
 
     /// Up to `most` places that are free now.
@@ -206,7 +206,7 @@ impl Doorway {
         Arc::clone(&self.places).try_acquire_many_owned(wanted).ok()
     }
 
-    /// One place, in the order of asking: no lane keeps another out.
+    /// One place, in the order of asking: no worker keeps another out.
     pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
         // Never closed, so never refused.
         Arc::clone(&self.places).acquire_owned().await.ok()

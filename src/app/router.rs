@@ -1,4 +1,4 @@
-//! What answers, made of a configuration: every door with just the parts it works with.
+//! What answers, made of a configuration: every endpoint with just the parts it works with.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use crate::config::configuration::Config;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
 use crate::domain::built_in;
-use crate::domain::delivery::LaneState;
+use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{CreativeId, DestinationId, SourceId};
 use crate::domain::offer;
-use crate::domain::rulebook::Rulebook;
+use crate::domain::ruleset::Ruleset;
 use crate::ingest::agent;
 use crate::ingest::country::Countries;
 use crate::ingest::postback::Network;
 use crate::ingest::reopen::Terms;
-use crate::ingest::visit::{Landing, Sight};
+use crate::ingest::visit::{Landing, VisitorEnricher};
 use crate::template::destination::account::Account;
 use crate::template::diagnostic::Problem;
 use crate::web::auth::{Keys, Tokens};
@@ -29,16 +29,16 @@ use crate::web::pages::program::Program;
 use crate::web::pages::sources::PostbackUrl;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::Pixels;
-use crate::web::postback::{Door, Postbacks};
+use crate::web::postback::{Endpoint, Postbacks};
 use crate::web::visitor::{CookieRule, Transport};
-use crate::web::{Operations, Site, api, click};
+use crate::web::{Operations, Router, api, click};
 
 /// One configured source, as ingest needs it.
 pub(super) fn network(config: &Config, id: &SourceId) -> Option<Network> {
-    networks(config, &Arc::new(config.rulebook())).remove(id)
+    networks(config, &Arc::new(config.ruleset())).remove(id)
 }
 
-fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network> {
+fn networks(config: &Config, rules: &Arc<Ruleset>) -> HashMap<SourceId, Network> {
     let network = |source: &Source| Network {
         template: Arc::clone(&source.template),
         binding: source.binding.clone(),
@@ -49,7 +49,7 @@ fn networks(config: &Config, rules: &Arc<Rulebook>) -> HashMap<SourceId, Network
 }
 
 /// What advertisers' reports are read by.
-pub(super) fn terms(config: &Config, rules: &Arc<Rulebook>) -> Terms {
+pub(super) fn terms(config: &Config, rules: &Arc<Ruleset>) -> Terms {
     Terms {
         rules: Arc::clone(rules),
         zone: config.network_api.time_zone.clone(),
@@ -57,13 +57,13 @@ pub(super) fn terms(config: &Config, rules: &Arc<Rulebook>) -> Terms {
     }
 }
 
-fn doors(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<Door>> {
-    let door = |source: &Source| {
+fn endpoints(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<Endpoint>> {
+    let endpoint = |source: &Source| {
         let network = networks.get(&source.id)?.clone();
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
-        Some((source.id.to_string(), Arc::new(Door::new(network, keys, source.max_per_second))))
+        Some((source.id.to_string(), Arc::new(Endpoint::new(network, keys, source.max_per_second))))
     };
-    config.sources.iter().filter_map(door).collect()
+    config.sources.iter().filter_map(endpoint).collect()
 }
 
 fn tokens(config: &Config) -> Tokens {
@@ -71,11 +71,16 @@ fn tokens(config: &Config) -> Tokens {
     Tokens::new(tokens.map(|token| (token.name.as_str(), token.token.reveal(), token.rights.clone())))
 }
 
-/// Governs the store by the configuration, and builds all that answers by it.
-pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::Recorder) -> Site {
-    let (sight, cookie) = (Arc::new(sight), cookie_rule(config));
-    let rules = Arc::new(config.rulebook());
-    shared.store.govern(Arc::clone(&rules));
+/// Sets the rules of the store by the configuration, and builds all that answers by it.
+pub fn build(
+    shared: &Shared,
+    config: &Config,
+    enricher: VisitorEnricher,
+    metrics: measure::Recorder,
+) -> Router {
+    let (enricher, cookie) = (Arc::new(enricher), cookie_rule(config));
+    let rules = Arc::new(config.ruleset());
+    shared.store.set_rules(Arc::clone(&rules));
     shared.hiding_proxies.set_trusted(&config.server.trusted_proxies);
     let networks = Arc::new(networks(config, &rules));
     let reports = terms(config, &rules);
@@ -85,24 +90,24 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
     let max_age_ms = Arc::new(max_ages(&accounts));
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     let postbacks = Postbacks {
-        doors: Arc::new(doors(config, &networks)),
+        endpoints: Arc::new(endpoints(config, &networks)),
         store: Arc::clone(store),
         clock: clock.clone(),
         health: Arc::clone(health),
         budget: Arc::clone(&shared.budget),
     };
     let table = Arc::new(link_table(config));
-    let tag = tag::door(shared, config, (&sight, cookie, &table));
+    let tag = tag::endpoint(shared, config, (&enricher, cookie, &table));
     let program = Arc::new(program::build(config, &tag.script));
-    Site {
+    Router {
         tag,
-        links: links(shared, config, (Arc::clone(&sight), cookie), (table, &rules)),
+        links: links(shared, config, (Arc::clone(&enricher), cookie), (table, &rules)),
         pixels: pixels(shared, config, &rules),
         network_api: network_api(shared, config, &rules, (&tokens, &postbacks)),
         postbacks,
         clicks: click::Clicks {
             store: Arc::clone(store),
-            sight,
+            enricher,
             clock: clock.clone(),
             health: Arc::clone(health),
         },
@@ -114,7 +119,7 @@ pub fn build(shared: &Shared, config: &Config, sight: Sight, metrics: measure::R
             reports: reports.clone(),
             numbers: shared.numbers.clone(),
             accounts: Arc::clone(&accounts),
-            lanes: lanes(shared),
+            workers: workers(shared),
             max_age_ms: Arc::clone(&max_age_ms),
             rules: Arc::clone(&rules),
             keep_removed_hours: config.store.keep_removed_hours,
@@ -159,7 +164,7 @@ fn operations(shared: &Shared, config: &Config, metrics: measure::Recorder) -> O
 fn network_api(
     shared: &Shared,
     config: &Config,
-    rules: &Arc<Rulebook>,
+    rules: &Arc<Ruleset>,
     (tokens, postbacks): (&Tokens, &Postbacks),
 ) -> NetworkApi {
     NetworkApi {
@@ -186,7 +191,7 @@ fn measured_sources(config: &Config) -> Vec<SourceId> {
 ///
 /// # Errors
 /// When the country file cannot be read.
-pub fn sight(config: &Config) -> Result<Sight, Problem> {
+pub fn enricher(config: &Config) -> Result<VisitorEnricher, Problem> {
     agent::warm_up();
     let countries = match &config.country_file {
         Some(file) => Countries::open(file).map_err(|fault| {
@@ -202,7 +207,7 @@ pub fn sight(config: &Config) -> Result<Sight, Problem> {
     {
         landing.declare(template.landing_params(), template.cookies());
     }
-    Ok(Sight { countries, landing })
+    Ok(VisitorEnricher { countries, landing })
 }
 
 fn cookie_rule(config: &Config) -> CookieRule {
@@ -219,7 +224,7 @@ fn link_table(config: &Config) -> LinkTable {
     let link = |campaign: &offer::Campaign, creative: Option<&CreativeId>| {
         let offer = config.offer(&campaign.offer)?;
         Some(Link {
-            placement: campaign.placement_of(creative),
+            campaign_ref: campaign.campaign_ref_of(creative),
             landing: config.landing(&campaign.offer, creative)?.clone(),
             pass: offer.pass.clone(),
             fallback_url: offer.fallback_url.clone(),
@@ -235,13 +240,13 @@ fn link_table(config: &Config) -> LinkTable {
 fn links(
     shared: &Shared,
     config: &Config,
-    (sight, cookie): (Arc<Sight>, CookieRule),
-    (table, rules): (Arc<LinkTable>, &Arc<Rulebook>),
+    (enricher, cookie): (Arc<VisitorEnricher>, CookieRule),
+    (table, rules): (Arc<LinkTable>, &Arc<Ruleset>),
 ) -> Links {
     shared.clicks.set(click_limits(config));
     Links {
         table,
-        sight,
+        enricher,
         cookie,
         fallback_url: config.server.fallback_url.clone(),
         store: Arc::clone(&shared.store),
@@ -264,7 +269,7 @@ fn click_limits(config: &Config) -> ClickLimits {
 /// How long visitors are remembered where no offer says it.
 const USUAL_COOKIE_DAYS: u32 = 30;
 
-fn pixels(shared: &Shared, config: &Config, rules: &Arc<Rulebook>) -> Pixels {
+fn pixels(shared: &Shared, config: &Config, rules: &Arc<Ruleset>) -> Pixels {
     Pixels {
         rules: Arc::clone(rules),
         limit: PerAddress::new(config.pixel.max_per_second_per_ip.get()),
@@ -282,12 +287,12 @@ fn accounts(config: &Config) -> Vec<Arc<Account>> {
 }
 
 /// How each destination is doing: nothing is known while none is sent to.
-fn lanes(shared: &Shared) -> Arc<dyn Fn() -> Vec<LaneState> + Send + Sync> {
+fn workers(shared: &Shared) -> Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync> {
     let dispatch = shared.dispatch.clone();
     Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default())
 }
 
-/// What the pages share with the other doors.
+/// What the pages share with the other endpoints.
 struct PageParts {
     networks: Arc<HashMap<SourceId, Network>>,
     reports: Terms,
@@ -295,7 +300,7 @@ struct PageParts {
     max_age_ms: Arc<HashMap<DestinationId, i64>>,
     tokens: Tokens,
     program: Arc<Program>,
-    rules: Arc<Rulebook>,
+    rules: Arc<Ruleset>,
 }
 
 fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
@@ -323,7 +328,7 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
         program,
         urls: Arc::new(urls),
         max_age_ms,
-        lanes: lanes(shared),
+        workers: workers(shared),
         rules,
         keep_removed_hours: config.store.keep_removed_hours,
         forecast,

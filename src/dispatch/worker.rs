@@ -14,13 +14,13 @@ use crate::dispatch::health::{Gate, Probe};
 use crate::dispatch::limiter::Limiter;
 use crate::dispatch::shares::{Ask, Shares};
 use crate::dispatch::sweep::Passed;
-use crate::dispatch::ward::Doorway;
-use crate::domain::delivery::{Attempt, DeliveryState, Judgement};
+use crate::dispatch::target_health::TargetLimiter;
+use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
 use crate::store::{ClaimRequest, Claimed, Outcome};
 
-/// An idle lane looks by itself after a second, then less and less often: a wake-up that was missed
+/// An idle worker looks without being woken after a second, then less and less often: a wake-up that was missed
 /// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
 const FIRST_LOOK_MS: i64 = 1_000;
 const LONGEST_SLEEP_MS: i64 = 60_000;
@@ -31,7 +31,7 @@ const SWEEP_EVERY_MS: i64 = 60_000;
 /// What one claim hands out at most: leases that wait for their turn are kept few.
 const CLAIM: usize = 256;
 
-/// What a lane is told from outside.
+/// What a worker is ordered from outside.
 #[derive(Clone)]
 pub enum Order {
     /// Send with this.
@@ -43,7 +43,7 @@ pub enum Order {
 }
 
 /// The running loop of one destination.
-pub struct LaneTask {
+pub struct Worker {
     shared: Arc<Shared>,
     setup: Arc<Setup>,
     orders: watch::Receiver<Order>,
@@ -64,7 +64,7 @@ pub struct LaneTask {
 
 enum Next {
     /// Look again at once.
-    Again,
+    Reprocess,
     /// Sleep until this moment or until something happens; whether arrivals matter.
     Sleep {
         until: Option<Time>,
@@ -73,16 +73,16 @@ enum Next {
     /// The rate limit says how long.
     Pause(Duration),
     /// The host has no place free.
-    Queue(Arc<Doorway>),
+    Queue(Arc<TargetLimiter>),
     End,
 }
 
-impl LaneTask {
-    pub fn new(shared: Arc<Shared>, setup: Arc<Setup>, orders: watch::Receiver<Order>) -> LaneTask {
+impl Worker {
+    pub fn new(shared: Arc<Shared>, setup: Arc<Setup>, orders: watch::Receiver<Order>) -> Worker {
         let wakeup = shared.store.wakeup(&shared.destination);
         let shares = Shares::new(setup.max_in_flight);
         let limiter = setup.max_per_second.map(Limiter::new);
-        LaneTask {
+        Worker {
             shared,
             setup,
             orders,
@@ -98,15 +98,15 @@ impl LaneTask {
         }
     }
 
-    /// Runs until it is told to end, or until the store fails.
+    /// Runs until it is asked to end, or until the store fails.
     pub async fn run(mut self) {
         loop {
             self.reap().await;
             match self.step().await {
-                Next::Again => {}
+                Next::Reprocess => {}
                 Next::Sleep { until, arrivals } => self.sleep(until, arrivals).await,
                 Next::Pause(span) => self.pause(span).await,
-                Next::Queue(doorway) => self.queue(&doorway).await,
+                Next::Queue(target_limiter) => self.queue(&target_limiter).await,
                 Next::End => break,
             }
         }
@@ -119,7 +119,7 @@ impl LaneTask {
         }
         let now = self.shared.clock.now();
         // Where nothing is ever sent, how the receiver does is no matter.
-        let gate = if self.setup.sends() { self.shared.ward().gate(now) } else { Gate::Free };
+        let gate = if self.setup.sends() { self.shared.target_health().gate(now) } else { Gate::Free };
         match gate {
             Gate::Free => self.claim(now, CLAIM, None).await,
             Gate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
@@ -155,11 +155,11 @@ impl LaneTask {
 
     async fn claim(&mut self, now: Time, most: usize, probe: Option<Probe>) -> Next {
         let mut most = most;
-        let doorway = self.doorway();
-        if let Some(doorway) = &doorway {
-            most = self.take_room(doorway, most);
+        let target_limiter = self.target_limiter();
+        if let Some(target_limiter) = &target_limiter {
+            most = self.take_room(target_limiter, most);
             if most == 0 {
-                return Next::Queue(Arc::clone(doorway));
+                return Next::Queue(Arc::clone(target_limiter));
             }
         }
         if let Some(limiter) = &mut self.limiter {
@@ -170,15 +170,15 @@ impl LaneTask {
         }
         let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
         let retrying = self.shared.retrying.load(Ordering::Relaxed);
-        let Some(asked) = self.shares.ask(in_flight, retrying, most, now) else {
+        let Some(manual) = self.shares.ask(in_flight, retrying, most, now) else {
             let full = self.is_full();
             return Next::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
         };
         let request = ClaimRequest {
             destination: self.shared.destination.clone(),
             now,
-            fresh: asked.fresh,
-            retries: asked.retries,
+            fresh: manual.fresh,
+            retries: manual.retries,
             due_from: None,
         };
         let claim = match self.shared.store.claim(request).await {
@@ -187,7 +187,7 @@ impl LaneTask {
         };
         let retries = claim.work.iter().filter(|claimed| claimed.delivery.attempts > 0).count();
         let got = Ask { fresh: claim.work.len() - retries, retries };
-        self.shares.got(asked, got, claim.next_due, now);
+        self.shares.got(manual, got, claim.next_due, now);
         self.next_due = claim.next_due.filter(|due| *due > now);
         if !claim.work.is_empty() {
             self.idle = 0;
@@ -203,18 +203,18 @@ impl LaneTask {
             self.start(claimed, probe.is_some()).await;
         }
         self.room = None;
-        Next::Again
+        Next::Reprocess
     }
 
-    /// The way into the host that it shares with other lanes, where it sends through one.
-    fn doorway(&self) -> Option<Arc<Doorway>> {
-        if self.setup.sends() { self.shared.ward().doorway() } else { None }
+    /// The way into the host that it shares with other workers, where it sends through one.
+    fn target_limiter(&self) -> Option<Arc<TargetLimiter>> {
+        if self.setup.sends() { self.shared.target_health().target_limiter() } else { None }
     }
 
     /// How many places of the host it has now, at most `most`.
-    fn take_room(&mut self, doorway: &Doorway, most: usize) -> usize {
+    fn take_room(&mut self, target_limiter: &TargetLimiter, most: usize) -> usize {
         let held = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = doorway.try_places(most.saturating_sub(held));
+        let more = target_limiter.try_places(most.saturating_sub(held));
         match (&mut self.room, more) {
             (Some(room), Some(more)) => room.merge(more),
             (room @ None, more) => *room = more,
@@ -229,11 +229,11 @@ impl LaneTask {
 
     /// Starts an attempt; gives the delivery back where it would be a second probe.
     async fn start(&mut self, claimed: Claimed, probe: bool) {
-        let ward = self.shared.ward();
-        let Some(probing) = Probing::begin(Arc::clone(&ward), probe) else {
+        let target_health = self.shared.target_health();
+        let Some(probing) = Probing::begin(Arc::clone(&target_health), probe) else {
             return self.release(vec![claimed.id]).await;
         };
-        let doorway = self.doorway();
+        let target_limiter = self.target_limiter();
         let of_host = self.room.as_mut().and_then(|room| room.split(1));
         if let Some(limiter) = &mut self.limiter {
             limiter.used();
@@ -242,7 +242,7 @@ impl LaneTask {
         let job = Job {
             place: Place::take(&self.shared, attempts > 0, of_host),
             probing,
-            doorway,
+            target_limiter,
             shared: Arc::clone(&self.shared),
             setup: Arc::clone(&self.setup),
             claimed,
@@ -255,7 +255,7 @@ impl LaneTask {
         match self.shared.store.claim_oldest(self.shared.destination.clone()).await {
             Ok(Some(claimed)) => {
                 self.start(claimed, true).await;
-                Next::Again
+                Next::Reprocess
             }
             Ok(None) => Next::Sleep { until: None, arrivals: true },
             Err(cause) => self.broken(cause),
@@ -275,7 +275,7 @@ impl LaneTask {
             while self.sweep_step(&mut passed, now, fresh).await
                 && !self.shared.faults.any()
                 && !self.orders.has_changed().unwrap_or(true)
-                && !matches!(self.shared.ward().gate(now), Gate::Free)
+                && !matches!(self.shared.target_health().gate(now), Gate::Free)
             {
                 // A long queue is read without waiting for anything: others come first.
                 tokio::task::yield_now().await;
@@ -327,7 +327,7 @@ impl LaneTask {
         Next::End
     }
 
-    /// When to look again although nothing woke the lane.
+    /// When to look again although nothing woke the worker.
     fn next_look(&self) -> Option<Time> {
         let retry = self.shared.notes.lock().next_retry;
         match (self.next_due, retry) {
@@ -356,7 +356,7 @@ impl LaneTask {
         }
     }
 
-    /// A retry that this lane scheduled and whose time has come is news.
+    /// A retry that this worker scheduled and whose time has come is news.
     fn look_for_retries(&mut self) {
         let now = self.shared.clock.now();
         let mut notes = self.shared.notes.lock();
@@ -367,11 +367,11 @@ impl LaneTask {
         }
     }
 
-    async fn queue(&mut self, doorway: &Doorway) {
+    async fn queue(&mut self, target_limiter: &TargetLimiter) {
         tokio::select! {
             biased;
             _ = self.orders.changed() => {}
-            place = doorway.place() => self.room = place,
+            place = target_limiter.place() => self.room = place,
         }
     }
 
@@ -405,15 +405,16 @@ impl LaneTask {
         }
         tracing::error!(delivery.id = %id, "an attempt failed inside; it is tried again by the schedule");
         let (at, attempts) = (self.shared.clock.now(), attempts.saturating_add(1));
-        let judgement = Judgement::Retry {
+        let verdict = ReplyVerdict::Retry {
             reason: "the attempt failed inside; the log says where".to_owned(),
             after_ms: None,
             hold_ms: None,
         };
         let due = self.setup.schedule.next(&id, attempts, at, None);
-        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, judgement, remarks: Vec::new() };
-        // It waits: whatever came meanwhile, the next attempt knows.
-        let outcome = Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, knew: None };
+        let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks: Vec::new() };
+        // It waits: whatever was received meanwhile, the next attempt knows.
+        let outcome =
+            Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, observed: None };
         self.shared.record(outcome).await;
     }
 

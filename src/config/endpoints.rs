@@ -22,16 +22,16 @@ pub struct LinkSettings {
 /// What the tag on landing pages may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagSettings {
-    /// The pages that may tell clicks and events, such as `https://shop.example`; none: no page.
+    /// The pages that may report clicks and events, such as `https://shop.example`; none: no page.
     pub origins: Vec<String>,
-    /// Clicks and events that one address may tell in a second.
+    /// Clicks and events that one address may report in a second.
     pub max_per_second_per_ip: NonZeroU32,
 }
 
 /// How much the pixels take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PixelSettings {
-    /// Conversions that one address may tell in a second, or have looked at.
+    /// Conversions that one address may report in a second, or have looked at.
     pub max_per_second_per_ip: NonZeroU32,
 }
 
@@ -87,12 +87,12 @@ fn per_ip(section: &Table<'_>) -> Option<NonZeroU32> {
     section.number::<u32>("max_per_second_per_ip", 1..=1_000_000).and_then(NonZeroU32::new)
 }
 
-/// A page's origin as browsers tell it: scheme, host and, where it is not the usual one, port.
+/// A page's origin as browsers report it: scheme, host and, where it is not the usual one, port.
 fn origin(text: &Text) -> Result<String, Problem> {
     let url = web_url(text)?;
     let origin = url.origin().ascii_serialization();
     let given = text.value.to_ascii_lowercase();
-    // A slash at the end is no path yet, and browsers never tell it.
+    // A slash at the end is no path yet, and browsers never report it.
     let beyond = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
     if beyond || given.contains('*') {
         let hint = match given.contains('*') {

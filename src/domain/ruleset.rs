@@ -13,7 +13,7 @@ use crate::domain::status::Status;
 
 /// All that decisions read of the configuration. Swapped whole by a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rulebook {
+pub struct Ruleset {
     pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
     pub offers: HashMap<OfferId, Arc<Offer>>,
     /// Every destination's route, those of outgoing postbacks included; the plan picks those that fit.
@@ -21,7 +21,7 @@ pub struct Rulebook {
     pub filters: FilterRules,
 }
 
-impl Rulebook {
+impl Ruleset {
     /// What the source wants; for one that is no longer configured, what is usual.
     pub fn policy(&self, source: &SourceId) -> Arc<SourcePolicy> {
         self.policies.get(source).cloned().unwrap_or_else(|| Arc::new(usual(source.clone())))

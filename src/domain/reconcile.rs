@@ -7,25 +7,30 @@ use crate::domain::routing::Changes;
 
 /// What an attempt knew of its conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Knew {
+pub struct Observed {
     /// How many changes the conversion had gone through when the delivery was claimed.
     pub changes: usize,
     /// Whether the destination hears of changes.
     pub hears: Changes,
 }
 
-/// What came of the delivery at `place` while an attempt was out that knew less than is known now.
+/// What became of the delivery at `place` while an attempt was out that knew less than is known now.
 /// [`crate::domain::routing::plan`] saw it waiting and left it to the attempt, which ended with what was so before:
 ///
-/// - A destination that was told, and hears of changes, gets a delivery for the latest one. That
-///   its click came meanwhile is no news to it.
+/// - A destination that was sent the conversion, and hears of changes, gets a delivery for the latest one. That
+///   its click was received meanwhile is no news to it.
 /// - A delivery that was skipped waits again: what it was skipped for may be so no longer.
 ///
 /// Answers whether a delivery was added.
-pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: usize, knew: Knew) -> bool {
-    let news = conversion.history.get(knew.changes..).unwrap_or_default();
-    let told_of = |change: &&Change| !matches!(change.cause, Cause::Click(_));
-    let Some(latest) = news.iter().rfind(told_of).or(news.last()) else { return false };
+pub fn reconcile(
+    conversion: &Conversion,
+    deliveries: &mut Vec<Delivery>,
+    place: usize,
+    observed: Observed,
+) -> bool {
+    let news = conversion.history.get(observed.changes..).unwrap_or_default();
+    let reported_of = |change: &&Change| !matches!(change.cause, Cause::Click(_));
+    let Some(latest) = news.iter().rfind(reported_of).or(news.last()) else { return false };
     let others = |delivery: &Delivery| {
         deliveries.iter().enumerate().any(|(at, other)| {
             let same = at != place && other.destination == delivery.destination;
@@ -37,9 +42,9 @@ pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: 
         return false;
     };
     let destination = delivery.destination.clone();
-    match (delivery.state.clone(), news.iter().rfind(told_of)) {
+    match (delivery.state.clone(), news.iter().rfind(reported_of)) {
         (DeliveryState::Delivered { at } | DeliveryState::Dead { at, .. }, Some(change))
-            if knew.hears == Changes::Send =>
+            if observed.hears == Changes::Send =>
         {
             let (occasion, state) = (Occasion::Change(change.number), DeliveryState::Waiting { due: at });
             deliveries.push(Delivery { destination, occasion, state, attempts: 0 });
@@ -55,7 +60,7 @@ pub fn catch_up(conversion: &Conversion, deliveries: &mut Vec<Delivery>, place: 
     }
 }
 
-/// Whether another delivery to the same destination is going to tell the conversion as it is, or has:
+/// Whether another delivery to the same destination is going to inform the conversion as it is, or has:
 /// one of a later occasion, or any that was delivered after this one had ended.
 pub fn superseded(all: &[Delivery], id: &DeliveryId) -> bool {
     let is_it =
