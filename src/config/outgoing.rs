@@ -16,8 +16,9 @@ use crate::template::destination::account::Account;
 use crate::template::destination::calculation;
 use crate::template::destination::mode::Mode;
 use crate::template::diagnostic::Problem;
+use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::Postback;
-use crate::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use crate::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 

@@ -14,6 +14,7 @@ pub mod click_budget;
 pub mod connections;
 pub mod encoding;
 pub mod guesses;
+mod handler;
 pub mod health;
 pub mod import_limit;
 pub mod link;
@@ -33,13 +34,11 @@ pub mod tls;
 pub mod unrecorded;
 pub mod visitor;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use http::{HeaderMap, Method, StatusCode, header};
 use ipnet::IpNet;
 use parking_lot::RwLock;
 use serde_json::Value;
@@ -48,7 +47,7 @@ use crate::clock::Clock;
 use crate::domain::forwarding::Sender;
 use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
-use crate::http1::{RawHead, Refusal};
+use crate::http1::RawHead;
 use crate::ingest::suppression::Wish;
 use crate::store::Store;
 use crate::web::access::Access;
@@ -59,7 +58,6 @@ use crate::web::api::suppression::Submission;
 use crate::web::api::{Query, Refused};
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
-use crate::web::encoding::Plain;
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
 
@@ -111,27 +109,27 @@ pub enum Side {
 /// One listener's answers.
 #[derive(Clone)]
 pub struct Web {
-    site: Arc<RwLock<Arc<Router>>>,
+    current: Arc<RwLock<Arc<Router>>>,
     side: Side,
 }
 
 impl Web {
-    pub fn new(site: Router, side: Side) -> Web {
-        Web { site: Arc::new(RwLock::new(Arc::new(site))), side }
+    pub fn new(router: Router, side: Side) -> Web {
+        Web { current: Arc::new(RwLock::new(Arc::new(router))), side }
     }
 
     /// The same answers for another listener; a swap reaches both.
     pub fn on_side(&self, side: Side) -> Web {
-        Web { site: Arc::clone(&self.site), side }
+        Web { current: Arc::clone(&self.current), side }
     }
 
     /// Swaps everything that answers; requests on their way keep what they began with.
-    pub fn swap(&self, site: Router) {
-        *self.site.write() = Arc::new(site);
+    pub fn swap(&self, router: Router) {
+        *self.current.write() = Arc::new(router);
     }
 
-    fn site(&self) -> Arc<Router> {
-        Arc::clone(&self.site.read())
+    fn router(&self) -> Arc<Router> {
+        Arc::clone(&self.current.read())
     }
 }
 
@@ -175,88 +173,6 @@ impl Asked {
             limit_key,
         };
         (self.method, call)
-    }
-}
-
-impl crate::http1::Handler for Web {
-    async fn handle(&self, request: Request<Incoming>, head: RawHead, peer: SocketAddr) -> Answer {
-        let site = self.site();
-        let (parts, body) = request.into_parts();
-        let body = if body.is_end_stream() {
-            Bytes::new()
-        } else {
-            match body.collect().await {
-                Ok(body) => body.to_bytes(),
-                // The wire has answered (too large, too slow) or the sender is gone.
-                Err(_) => {
-                    return answer::error(
-                        StatusCode::BAD_REQUEST,
-                        "bad_body",
-                        "the body did not arrive whole",
-                        "send it again",
-                    );
-                }
-            }
-        };
-        let peer = peer.ip().to_canonical();
-        let sender = proxy::sender(peer, &parts.headers, &site.trusted_proxies);
-        let is_https = site.is_https(peer, &parts.headers);
-        let path = String::from_utf8_lossy(target::path(&head.target)).into_owned();
-        let Plain { body, encoded, is_too_large } = match body.is_empty() {
-            true => Plain { body, encoded: None, is_too_large: false },
-            false => {
-                let limit = site.body_limit(&path, &parts.headers, peer);
-                encoding::plain(&parts.headers, body, limit)
-            }
-        };
-        let asked = Asked {
-            method: parts.method,
-            headers: parts.headers,
-            head,
-            body,
-            encoded,
-            is_too_large,
-            sender,
-            peer,
-            is_https,
-        };
-        site.note_hiding(&path, &asked);
-        let mut answer = site.answer(self.side, &path, asked).await;
-        if is_https {
-            answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
-        }
-        answer
-    }
-
-    fn larger_body(
-        &self,
-        target: &[u8],
-        head: &[u8],
-        peer: SocketAddr,
-    ) -> Result<Option<usize>, crate::http1::fault::Fault> {
-        let (site, path) = (self.site(), String::from_utf8_lossy(target::path(target)));
-        match site.postbacks.body_limit(&path) {
-            None if self.side != Side::Public => {
-                let headers = import_limit::headers_of(head);
-                site.larger_import(&path, &headers, peer.ip().to_canonical())
-            }
-            limit => Ok(limit),
-        }
-    }
-
-    fn is_known(&self, target: &[u8]) -> bool {
-        let path = String::from_utf8_lossy(target::path(target));
-        let opens = |(key, source)| self.site().postbacks.enter(key, source).is_ok();
-        postback::split_path(&path).is_some_and(opens)
-    }
-
-    fn is_exempt(&self, peer: IpAddr) -> bool {
-        peer.is_loopback() || self.site().trusted_proxies.iter().any(|proxy| proxy.contains(&peer))
-    }
-
-    async fn refused(&self, refusal: Refusal, peer: SocketAddr) {
-        let site = self.site();
-        site.postbacks.keep_unread(&refusal.line, peer.ip().to_canonical(), &refusal.reason).await;
     }
 }
 
@@ -467,9 +383,6 @@ impl Router {
         }
     }
 }
-
-/// How long browsers come by https only.
-const ONE_YEAR: HeaderValue = HeaderValue::from_static(crate::http1::fault::ONE_YEAR);
 
 fn decoded(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()

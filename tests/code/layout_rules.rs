@@ -66,7 +66,11 @@ const NAMED_ENDPOINT: &str = "src/web/cake";
 /// these two spellings, whole, may stand anywhere.
 const NAMED_KEYS: [&str; 2] = ["cake_api", "cake-api"];
 
-const MAX_LINES: usize = 500;
+const MAX_LINES: usize = 450;
+
+/// The store's files that may still have 500 lines: its inside is laid out anew first.
+const LONGER: [&str; 4] =
+    ["src/store/embedded.rs", "src/store/group.rs", "src/store/index.rs", "src/store/mod.rs"];
 const MAX_FUNCTION_LINES: usize = 70;
 
 struct File {
@@ -217,8 +221,9 @@ fn shape_faults(path: &str, text: &str) -> Vec<String> {
         faults.push(format!("{path}: does not open with a line `//! ` that says what it is for"));
     }
     let lines = text.lines().count();
-    if lines > MAX_LINES {
-        faults.push(format!("{path}: has {lines} lines, more than {MAX_LINES}; split it along its nouns"));
+    let most = if LONGER.contains(&path) { 500 } else { MAX_LINES };
+    if lines > most {
+        faults.push(format!("{path}: has {lines} lines, more than {most}; split it along its nouns"));
     }
     faults
 }

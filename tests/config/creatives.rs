@@ -2,7 +2,8 @@
 
 use postbridge::config::configuration::Config;
 use postbridge::config::links::CreativeLinks;
-use postbridge::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
+use postbridge::template::macros::grammar::Grammar;
+use postbridge::template::macros::url::{LANDING_NAMES, MacroUrl};
 
 fn read(text: &str) -> Config {
     Config::parse("postbridge.toml", text, &|_| None).unwrap_or_else(|problems| panic!("{problems:?}"))

@@ -2,7 +2,8 @@
 
 use postbridge::domain::ids::VisitorId;
 use postbridge::ingest::visit::Carried;
-use postbridge::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl};
+use postbridge::template::macros::grammar::Grammar;
+use postbridge::template::macros::url::{LANDING_NAMES, MacroUrl};
 use postbridge::web::visitor::{CookieRule, Transport};
 use proptest::prelude::*;
 

@@ -25,8 +25,9 @@ use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::mode::Mode;
 use postbridge::template::diagnostic::Problem;
+use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::outgoing::Postback;
-use postbridge::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 use postbridge::web::pages::program::{
     CampaignCard, CreativeCard, CreativeLink, DirectLink, OfferCard, PostbackCard, Program, TagCard,
 };

@@ -13,8 +13,9 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::mode::Mode;
+use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::outgoing::Postback;
-use postbridge::template::macros::url::{Grammar, MacroUrl, POSTBACK_NAMES};
+use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 
 use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
 use crate::support::scripted_platform::{Act, Standin};

@@ -3,8 +3,9 @@
 use percent_encoding::percent_decode_str;
 use postbridge::domain::ids::ClickId;
 use postbridge::template::diagnostic::Problem;
+use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::names::MEANINGS;
-use postbridge::template::macros::url::{Grammar, LANDING_NAMES, MacroUrl, POSTBACK_NAMES};
+use postbridge::template::macros::url::{LANDING_NAMES, MacroUrl, POSTBACK_NAMES};
 use proptest::prelude::*;
 
 /// A grammar as `macro` writes it, and its macro for the name `x`: all of the trade's.

@@ -4,6 +4,7 @@
 
 pub mod detect;
 pub(crate) mod direct_link;
+pub mod grammar;
 pub mod names;
 pub mod outgoing;
 pub(crate) mod placeholder;

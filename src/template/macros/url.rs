@@ -1,25 +1,12 @@
 //! A URL with macros: landing pages and outgoing postbacks. Every value is percent-encoded exactly once,
 //! what is around it stays byte for byte, and no macro reaches scheme, host or port.
-//!
-//! How macros are written is shown by an example in which `{}` is the place of the name and all else is
-//! written as it is:
-//!
-//! | macros look like | written |
-//! |---|---|
-//! | `#x#` `##x##` `###x###` | `#{}#` `##{}##` `###{}###` |
-//! | `{x}` `{{x}}` `${x}` `${(x)!}` | `{{}}` `{{{}}}` `${{}}` `${({})!}` |
-//! | `[x]` `[[[x]]]` `[=x=]` | `[{}]` `[[[{}]]]` `[={}=]` |
-//! | `%x%` `!!x!!` `!!!x!!!` | `%{}%` `!!{}!!` `!!!{}!!!` |
-//! | `<x>` `(x)` `__x__` | `<{}>` `({})` `__{}__` |
-//!
-//! `{}` alone has nothing around the name and is read as `{{}}`. Bare words (`REPLACE`) are no grammar:
-//! nothing distinguishes them from text.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use url::Url;
 
 use crate::domain::mask;
 use crate::template::diagnostic::{Problem, did_you_mean};
+use crate::template::macros::grammar::{GRAMMARS, Grammar, is_name, is_name_part};
 use crate::template::macros::names;
 
 /// What may stand in an offer's landing URL, in single braces.
@@ -44,78 +31,12 @@ pub const LANDING_NAMES: &[&str] = &[
 /// What may stand in an outgoing postback.
 pub const POSTBACK_NAMES: &[&str] = names::POSTBACK;
 
-/// The grammars in use, as they are written; the longer before the shorter that they contain.
-const GRAMMARS: [&str; 16] = [
-    "###{}###", "##{}##", "#{}#", "${({})!}", "{{{}}}", "${{}}", "{{}}", "[[[{}]]]", "[={}=]", "[{}]",
-    "!!!{}!!!", "!!{}!!", "%{}%", "<{}>", "({})", "__{}__",
-];
-
 /// All that is not unreserved (RFC 3986, 2.3) is encoded, in paths and queries alike: `%20`, never `+`.
 pub(in crate::template) const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Fewer characters are no key, and masking so short a word wherever it is would spoil what is shown.
 const SHORTEST_SECRET: usize = 4;
-
-/// The longest mark before or behind a name.
-const LONGEST_MARK: usize = 8;
-
-/// How macros are marked: what is before and behind a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grammar {
-    before: String,
-    after: String,
-}
-
-impl Grammar {
-    /// Reads an example such as `#{}#`, in which `{}` is the place of the name.
-    ///
-    /// # Errors
-    /// No place or two, nothing on one side of it, or marks that names or URLs are made of.
-    pub fn parse(written: &str) -> Result<Grammar, Problem> {
-        let refused = |why: &str| {
-            let hint = "`{}` is the place of the name: `#{}#` for #x#, `{{}}` for {x}, `{{{}}}` for {{x}}, \
-                        `${{}}` for ${x}, `[{}]` for [x], `%{}%` for %x%";
-            Err(Problem::new(format!("the macro `{written}` {why}"), hint))
-        };
-        let Some((before, after)) = written.split_once("{}") else {
-            return refused("does not show where a name is");
-        };
-        if before.is_empty() && after.is_empty() {
-            return Ok(Grammar::braces());
-        }
-        if after.contains("{}") {
-            return refused("shows two places for a name");
-        }
-        if before.is_empty() || after.is_empty() {
-            return refused("has nothing on one side of the name");
-        }
-        let is_mark = |c: char| c.is_ascii_graphic() && !c.is_ascii_alphanumeric() && !"/?&:@\\".contains(c);
-        if !before.chars().chain(after.chars()).all(is_mark) || before.len().max(after.len()) > LONGEST_MARK {
-            return refused("is marked by what names and URLs are made of");
-        }
-        let plain = |mark: &str| mark.chars().all(|c| "-._~=".contains(c)) && !mark.starts_with("__");
-        if plain(before) || plain(after) {
-            return refused("is marked by what names and URLs are made of");
-        }
-        Ok(Grammar { before: before.to_owned(), after: after.to_owned() })
-    }
-
-    /// `{click_id}`.
-    pub fn braces() -> Grammar {
-        Grammar { before: "{".to_owned(), after: "}".to_owned() }
-    }
-
-    /// A macro of this grammar.
-    pub fn shown(&self, name: &str) -> String {
-        format!("{}{name}{}", self.before, self.after)
-    }
-
-    /// Whether its marks stand in no URL otherwise, so that a lone one is a macro spoilt.
-    fn is_plain_to_see(&self) -> bool {
-        self.before.contains(['{', '<', '#'])
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::template) enum Piece {
@@ -324,14 +245,6 @@ fn read_macro<'a>(
 
 fn is_hex_pair(text: &str) -> bool {
     text.as_bytes().first_chunk::<2>().is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
-}
-
-fn is_name_part(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_name_part)
 }
 
 fn unclosed(word: &str, grammar: &Grammar) -> Problem {

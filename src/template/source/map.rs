@@ -4,16 +4,15 @@
 //! inferred from or needs, and a status or currency that was received and is none. Anywhere else it counts as absent
 //! and is named in the note; so does an id that is a macro or a placeholder.
 
+mod amounts;
 mod customer;
 
 use std::borrow::Cow;
 
-use rust_decimal::Decimal;
-
 use crate::domain::click::Pairs;
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::event::EventName;
-use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::money::Currency;
 use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
@@ -342,54 +341,6 @@ impl<'a> Mapping<'a> {
             names.iter().find(|(known, _)| *known == word).map(|(_, event)| event.clone())
         };
         known.or_else(|| EventName::parse(word))
-    }
-
-    /// An amount with its currency. Where an event needs it, each lack is a fault; else a remark.
-    fn money(
-        &mut self,
-        field: Field,
-        currency: Option<Currency>,
-        needed_by: Option<&EventClaim>,
-    ) -> Option<Money> {
-        let wrong = match (self.amount(field), currency) {
-            (Ok(Some((_, amount))), Some(currency)) => return Some(Money::new(amount, currency)),
-            // It stops for another reason, which may be the currency that was received.
-            (Ok(Some(_)), None) if !self.faults.is_empty() => return None,
-            (Ok(Some((name, _))), None) => fault::no_currency(name, self.template),
-            (Ok(None), _) => fault::missing(field, needed_by?, self.template, self.params),
-            (Err(unreadable), _) => unreadable,
-        };
-        match needed_by {
-            Some(_) => self.faults.push(wrong),
-            None => self.left_out.push(wrong.reason),
-        }
-        None
-    }
-
-    fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, Fault> {
-        match self.find(field, Use::Amount) {
-            Found::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
-                Some(amount) => Ok(Some((param.name.as_str(), amount))),
-                None => Err(fault::no_decimal(param, self.template.decimal)),
-            },
-            Found::Bad { param, why } => Err(fault::unfilled(param, &why)),
-            Found::Absent => Ok(self
-                .default(field)
-                .and_then(|text| parse_decimal(text, DecimalMark::Dot))
-                .map(|amount| (field.name(), amount))),
-        }
-    }
-
-    /// The value's parameter and what was received in it.
-    fn value_received(&mut self) -> Option<String> {
-        // It was looked for before: what was left out on the way is noted already.
-        let noted = self.left_out.len();
-        let found = self.find(Field::Value, Use::Amount);
-        self.left_out.truncate(noted);
-        match found {
-            Found::Sound { param, .. } => Some(fault::received_text(param)),
-            Found::Absent | Found::Bad { .. } => None,
-        }
     }
 
     fn event_time(&mut self) -> Option<Time> {

@@ -1,0 +1,98 @@
+//! What the listeners hand over: a request becomes the answer of the router that is configured then.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+use crate::http1::{RawHead, Refusal};
+use crate::web::answer::{self, Answer};
+use crate::web::encoding::{self, Plain};
+use crate::web::{Asked, Side, Web, import_limit, postback, proxy, target};
+
+/// How long browsers use https only.
+const ONE_YEAR: HeaderValue = HeaderValue::from_static(crate::http1::fault::ONE_YEAR);
+
+impl crate::http1::Handler for Web {
+    async fn handle(&self, request: Request<Incoming>, head: RawHead, peer: SocketAddr) -> Answer {
+        let router = self.router();
+        let (parts, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            Bytes::new()
+        } else {
+            match body.collect().await {
+                Ok(body) => body.to_bytes(),
+                // The wire has answered (too large, too slow) or the sender is gone.
+                Err(_) => {
+                    return answer::error(
+                        StatusCode::BAD_REQUEST,
+                        "bad_body",
+                        "the body did not arrive whole",
+                        "send it again",
+                    );
+                }
+            }
+        };
+        let peer = peer.ip().to_canonical();
+        let sender = proxy::sender(peer, &parts.headers, &router.trusted_proxies);
+        let is_https = router.is_https(peer, &parts.headers);
+        let path = String::from_utf8_lossy(target::path(&head.target)).into_owned();
+        let Plain { body, encoded, is_too_large } = match body.is_empty() {
+            true => Plain { body, encoded: None, is_too_large: false },
+            false => {
+                let limit = router.body_limit(&path, &parts.headers, peer);
+                encoding::plain(&parts.headers, body, limit)
+            }
+        };
+        let asked = Asked {
+            method: parts.method,
+            headers: parts.headers,
+            head,
+            body,
+            encoded,
+            is_too_large,
+            sender,
+            peer,
+            is_https,
+        };
+        router.note_hiding(&path, &asked);
+        let mut answer = router.answer(self.side, &path, asked).await;
+        if is_https {
+            answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
+        }
+        answer
+    }
+
+    fn larger_body(
+        &self,
+        target: &[u8],
+        head: &[u8],
+        peer: SocketAddr,
+    ) -> Result<Option<usize>, crate::http1::fault::Fault> {
+        let (router, path) = (self.router(), String::from_utf8_lossy(target::path(target)));
+        match router.postbacks.body_limit(&path) {
+            None if self.side != Side::Public => {
+                let headers = import_limit::headers_of(head);
+                router.larger_import(&path, &headers, peer.ip().to_canonical())
+            }
+            limit => Ok(limit),
+        }
+    }
+
+    fn is_known(&self, target: &[u8]) -> bool {
+        let path = String::from_utf8_lossy(target::path(target));
+        let opens = |(key, source)| self.router().postbacks.enter(key, source).is_ok();
+        postback::split_path(&path).is_some_and(opens)
+    }
+
+    fn is_exempt(&self, peer: IpAddr) -> bool {
+        peer.is_loopback() || self.router().trusted_proxies.iter().any(|proxy| proxy.contains(&peer))
+    }
+
+    async fn refused(&self, refusal: Refusal, peer: SocketAddr) {
+        let router = self.router();
+        router.postbacks.keep_unread(&refusal.line, peer.ip().to_canonical(), &refusal.reason).await;
+    }
+}
