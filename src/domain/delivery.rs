@@ -164,7 +164,7 @@ pub struct SentRequest {
     pub body: String,
 }
 
-/// What was received back, before anyone classified it.
+/// What the receiver answered, before anyone classified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     Answer(Answer),

@@ -39,7 +39,7 @@ pub struct LoggedClick {
 /// Clicks in order; a purged one is `None`.
 pub type LogBlock = Vec<Option<LoggedClick>>;
 
-/// By what two clicks on one offer are informed to be one visitor's, as hashes with the offer in them.
+/// By what two clicks on one offer are known to be one visitor's, as hashes with the offer in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Likeness {
     cookie: Option<u64>,

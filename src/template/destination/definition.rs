@@ -1,4 +1,4 @@
-//! A destination template: one folder that says how one platform wants to be informed of events.
+//! A destination template: one folder that says how one platform wants events to be reported.
 
 use std::collections::BTreeMap;
 

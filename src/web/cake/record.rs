@@ -40,7 +40,7 @@ impl NetworkApi {
                 let number = self.numbering(caller).await?.number(conversion.seq);
                 Ok(text(&Recorded::of(&conversion, number)))
             }
-            // The network is informed whose click it is; an advertiser is not.
+            // The network hears whose click it is; an advertiser is not.
             Reported::AnotherOffer(fault) if caller.changes_all() => Err(fault.into()),
             Reported::TooLate(_) | Reported::AnotherOffer(_) | Reported::NoClick => {
                 Err(self.no_usable_click(&click, &offer).into())
