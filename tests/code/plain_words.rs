@@ -65,7 +65,7 @@ fn files() -> Vec<PathBuf> {
         ("tests", &["rs"]),
         ("benches", &["rs"]),
         ("docs", &["md"]),
-        ("templates", &["md", "hbs", "toml"]),
+        ("templates", &["css", "md", "hbs", "toml"]),
     ] {
         collect(&root.join(folder), endings, &mut files);
     }
