@@ -1,6 +1,8 @@
 //! One group of commands, decided in order against what is stored and what the group itself brings.
 //! Nothing here is visible before the commit.
 
+pub(in crate::store) mod made;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -13,14 +15,14 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::decision::{Arrived, Decision, decide};
 use crate::domain::facts::Later;
-use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq, SourceId};
-use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
+use crate::domain::postback::{Postback, Verdict};
 use crate::domain::ruleset::Ruleset;
-use crate::domain::time::Time;
 use crate::store::clicks::consent::Ahead;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
+use crate::store::group::made::{ArrivedPostback, MAX_CHANGES, Made, too_often};
 use crate::store::group_facts::Memory;
 use crate::store::index::Index;
 use crate::store::keeping::Kept;
@@ -34,9 +36,6 @@ use crate::store::shelf::{Record, Shelf};
 use crate::store::sources::{QuarantineLine, QuarantineLines};
 use crate::store::steps::Withdrawn;
 use crate::store::{Arrival, Finding, MappedArrival, Receipt, StoreError};
-
-/// The most changes one conversion can go through. Each change rewrites it whole.
-pub const MAX_CHANGES: usize = 500;
 
 /// What reading and writing share.
 pub struct Shared {
@@ -447,49 +446,4 @@ impl<'a> Group<'a> {
         changed.whole |= whole;
         self.note_claim(number, claim);
     }
-}
-
-/// What an arrival turned out to be.
-enum Made {
-    New(Box<Conversion>, Standing),
-    Update {
-        number: u64,
-        old: Box<Record>,
-        new: Box<Record>,
-    },
-    Duplicate(Box<Conversion>),
-    Nothing(Verdict),
-    /// It takes back a sale that has one of these ids, and none of them is known.
-    UnknownSale(Fault, Vec<ConversionId>),
-}
-
-impl Made {
-    fn outcome(&self) -> (Verdict, Option<bool>) {
-        let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
-        match self {
-            Made::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
-            Made::Update { new, .. } => {
-                (Verdict::Updated { conversion: new.conversion.id }, matched(&new.conversion))
-            }
-            Made::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
-            Made::Nothing(verdict) => (verdict.clone(), None),
-            Made::UnknownSale(fault, _) => (Verdict::Quarantined(fault.clone()), None),
-        }
-    }
-}
-
-/// What an arrival brings whatever it turns out to be.
-struct ArrivedPostback {
-    seq: Seq,
-    received_at: Time,
-    source: Option<SourceId>,
-    raw: RawRequest,
-    again: Option<Seq>,
-}
-
-fn too_often(conversion: &Conversion) -> Fault {
-    Fault::new(
-        format!("the conversion {} has changed {MAX_CHANGES} times already", conversion.id),
-        "look at what the network sends for this transaction: its status or amounts go back and forth",
-    )
 }

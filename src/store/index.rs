@@ -1,6 +1,8 @@
 //! What is kept in memory so that nothing has to be searched on disk: rebuilt at open, moved on by
 //! each commit.
 
+mod backlog;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -8,9 +10,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::domain::delivery::{Delivery, DeliveryState};
-use crate::domain::ids::{ConversionId, DestinationId, Seq};
+use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
-use crate::store::Backlog;
 use crate::store::keeping::Kept;
 use crate::store::layout::{EntryHead, Sketch, Standing};
 use crate::store::needed::Needed;
@@ -426,37 +427,5 @@ impl Index {
     pub fn dead_below(&self, (seq, place): (u64, usize), most: usize) -> Vec<Slot> {
         let Some(end) = Slot::new(seq.min(1 << 53), place) else { return Vec::new() };
         self.dead.range(..end).rev().take(most).copied().collect()
-    }
-
-    /// The destination's bell.
-    pub fn notify(&mut self, destination: &DestinationId) -> Arc<Notify> {
-        self.notify.entry(destination.clone()).or_default().clone()
-    }
-
-    /// Every destination for which something is held or waits.
-    pub fn awaited_destinations(&self) -> Vec<DestinationId> {
-        let awaited = self.all_queues.iter().filter(|(_, queues)| queues.waiting() + queues.held() > 0);
-        awaited.map(|(destination, _)| destination.clone()).collect()
-    }
-
-    /// What every destination has before it that has unfinished or dead deliveries, by name.
-    pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
-        let busy = self
-            .all_queues
-            .iter_mut()
-            .filter(|(_, queues)| queues.waiting() + queues.held() + queues.dead() > 0);
-        let mut backlog: Vec<Backlog> = busy
-            .map(|(destination, queues)| Backlog {
-                destination: Some(destination.clone()),
-                held: queues.held(),
-                waiting: queues.waiting(),
-                due: queues.due(now),
-                oldest_due: queues.oldest_due(now),
-                oldest_unsent: queues.oldest_unsent(now).and_then(Seq::new),
-                dead: queues.dead(),
-            })
-            .collect();
-        backlog.sort_by(|a, b| a.destination.cmp(&b.destination));
-        backlog
     }
 }

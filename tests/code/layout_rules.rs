@@ -69,8 +69,7 @@ const NAMED_KEYS: [&str; 2] = ["cake_api", "cake-api"];
 const MAX_LINES: usize = 450;
 
 /// The store's files that may still have 500 lines: its inside is laid out anew first.
-const LONGER: [&str; 4] =
-    ["src/store/embedded.rs", "src/store/group.rs", "src/store/index.rs", "src/store/mod.rs"];
+const LONGER: [&str; 2] = ["src/store/embedded.rs", "src/store/mod.rs"];
 const MAX_FUNCTION_LINES: usize = 70;
 
 struct File {

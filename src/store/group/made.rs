@@ -1,0 +1,56 @@
+//! What an arrival turned out to be, before the group is written.
+
+use crate::domain::conversion::Conversion;
+use crate::domain::ids::{ConversionId, Seq, SourceId};
+use crate::domain::postback::{Fault, RawRequest, Verdict};
+use crate::domain::time::Time;
+use crate::store::layout::Standing;
+use crate::store::shelf::Record;
+
+/// The most changes one conversion can go through. Each change rewrites it whole.
+pub(in crate::store) const MAX_CHANGES: usize = 500;
+
+/// What an arrival turned out to be.
+pub(super) enum Made {
+    New(Box<Conversion>, Standing),
+    Update {
+        number: u64,
+        old: Box<Record>,
+        new: Box<Record>,
+    },
+    Duplicate(Box<Conversion>),
+    Nothing(Verdict),
+    /// It takes back a sale that has one of these ids, and none of them is known.
+    UnknownSale(Fault, Vec<ConversionId>),
+}
+
+impl Made {
+    pub(super) fn outcome(&self) -> (Verdict, Option<bool>) {
+        let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
+        match self {
+            Made::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
+            Made::Update { new, .. } => {
+                (Verdict::Updated { conversion: new.conversion.id }, matched(&new.conversion))
+            }
+            Made::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
+            Made::Nothing(verdict) => (verdict.clone(), None),
+            Made::UnknownSale(fault, _) => (Verdict::Quarantined(fault.clone()), None),
+        }
+    }
+}
+
+/// What an arrival brings whatever it turns out to be.
+pub(super) struct ArrivedPostback {
+    pub seq: Seq,
+    pub received_at: Time,
+    pub source: Option<SourceId>,
+    pub raw: RawRequest,
+    pub again: Option<Seq>,
+}
+
+pub(super) fn too_often(conversion: &Conversion) -> Fault {
+    Fault::new(
+        format!("the conversion {} has changed {MAX_CHANGES} times already", conversion.id),
+        "look at what the network sends for this transaction: its status or amounts go back and forth",
+    )
+}

@@ -1,0 +1,44 @@
+//! What each destination has before it, and what wakes its worker.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::domain::ids::{DestinationId, Seq};
+use crate::domain::time::Time;
+use crate::store::Backlog;
+use crate::store::index::Index;
+
+impl Index {
+    /// The destination's bell.
+    pub fn notify(&mut self, destination: &DestinationId) -> Arc<Notify> {
+        self.notify.entry(destination.clone()).or_default().clone()
+    }
+
+    /// Every destination for which something is held or waits.
+    pub fn awaited_destinations(&self) -> Vec<DestinationId> {
+        let awaited = self.all_queues.iter().filter(|(_, queues)| queues.waiting() + queues.held() > 0);
+        awaited.map(|(destination, _)| destination.clone()).collect()
+    }
+
+    /// What every destination has before it that has unfinished or dead deliveries, by name.
+    pub fn backlog(&mut self, now: Time) -> Vec<Backlog> {
+        let busy = self
+            .all_queues
+            .iter_mut()
+            .filter(|(_, queues)| queues.waiting() + queues.held() + queues.dead() > 0);
+        let mut backlog: Vec<Backlog> = busy
+            .map(|(destination, queues)| Backlog {
+                destination: Some(destination.clone()),
+                held: queues.held(),
+                waiting: queues.waiting(),
+                due: queues.due(now),
+                oldest_due: queues.oldest_due(now),
+                oldest_unsent: queues.oldest_unsent(now).and_then(Seq::new),
+                dead: queues.dead(),
+            })
+            .collect();
+        backlog.sort_by(|a, b| a.destination.cmp(&b.destination));
+        backlog
+    }
+}
