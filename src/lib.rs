@@ -55,6 +55,9 @@ pub mod http1;
 // Golden stories: read, run, compared.
 pub mod story;
 
+// What would happen to a postback, from the parameters to the requests: nothing is kept, nothing sent.
+pub mod preview;
+
 // What the API, the pages and `preview` show: one struct per noun.
 pub mod view;
 

@@ -6,16 +6,13 @@ macro_rules! say {
 }
 
 pub mod check;
-mod click_file;
 mod confirm_clock;
 mod demo;
 pub mod init;
 mod link;
 mod listing;
 mod log;
-pub mod outlook;
 pub mod preview;
-mod preview_report;
 mod remote;
 mod serve;
 pub mod stderr;
@@ -52,7 +49,7 @@ enum Command {
     /// Print a campaign's tracking link.
     Link(link::Link),
     /// Show what a postback would become and what would be sent; sends and stores nothing.
-    Preview(preview::Preview),
+    Preview(preview::PreviewArgs),
     /// List the templates, or run the stories of your own.
     #[command(subcommand)]
     Templates(templates::Templates),

@@ -1,33 +1,40 @@
 //! `postbridge preview`: what a postback would become and what would be sent, by the code that does
 //! it, without a store and without sending.
 
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::Value;
 
-use crate::cli::outlook::Outlook;
-use crate::cli::{ConfigPath, Failure, click_file, preview_report, print, print_json};
+use crate::cli::{ConfigPath, Failure, print, print_json};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::config::part::unknown;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
-use crate::domain::attribution::candidates;
+use crate::domain::attribution::Attribution;
 use crate::domain::click::Click;
-use crate::domain::conversion::Draft;
+use crate::domain::conversion::Conversion;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::ClickId;
+use crate::domain::money::Money;
+use crate::domain::omission::Omission;
 use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
-use crate::ingest::preview::{Ground, Pasted, preview, query_of};
+use crate::ingest::visit::Landing;
+use crate::preview::{PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
 use crate::template::destination::account::Account;
 use crate::template::diagnostic::Problem;
+use crate::view::preview::{PreviewView, body};
+use crate::web::click_body;
 
 #[derive(Args)]
-pub struct Preview {
+pub struct PreviewArgs {
     /// The id of the [[source]] that the postback is for. Not needed where there is only one.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
@@ -55,18 +62,14 @@ pub struct Preview {
 /// A destination and what it takes.
 type Chosen = (Arc<Account>, Route);
 
-impl Preview {
+impl PreviewArgs {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
         let usage = |problem| Failure::usage(vec![problem]);
         let source = self.source(&config).map_err(usage)?;
         let chosen = self.chosen(&config).map_err(usage)?;
-        let outlook = self.outlook(&config, (source, chosen), Clock::system().now()).map_err(usage)?;
-        if self.json {
-            print_json(&preview_report::as_json(&outlook))
-        } else {
-            print(&preview_report::in_words(&outlook))
-        }
+        let found = self.preview(&config, (source, chosen), Clock::system().now()).map_err(usage)?;
+        if self.json { print_json(&PreviewView::of(&found)) } else { print(&in_words(&found)) }
     }
 
     /// The source that is named, or the only one.
@@ -99,12 +102,12 @@ impl Preview {
         }
     }
 
-    fn outlook(
+    fn preview(
         &self,
         config: &Config,
         (source, chosen): (&Source, Vec<Chosen>),
         now: Time,
-    ) -> Result<Outlook, Problem> {
+    ) -> Result<Preview, Problem> {
         let (accounts, routes): (Vec<Arc<Account>>, Vec<Route>) = chosen.into_iter().unzip();
         let network = Network {
             template: Arc::clone(&source.template),
@@ -112,41 +115,153 @@ impl Preview {
             policy: Arc::clone(&source.policy),
             rules: Arc::new(Ruleset { routes, ..config.ruleset() }),
         };
-        let pasted = Pasted { query: query_of(&self.query).as_bytes(), ..Pasted::default() };
-        let draft = source
-            .template
-            .read(pasted.query, None, &[])
-            .and_then(|params| source.template.map(&source.binding, &params));
-        let click = self.click(config, draft.as_ref().ok(), now)?;
-        let find = |id: &str| click.clone().filter(|click| click.id.as_str() == id);
-        let ground = Ground { network: &network, accounts: &accounts, forecast };
-        let found = preview(ground, pasted, now, find);
-        Ok(Outlook::of(found, &accounts))
+        let pasted = PastedPostback::read(&network, &self.query, "", now);
+        // Also when the postback is wrong, so that a wrong file is reported too.
+        let named = pasted.clicks().into_iter().next();
+        let named = named.unwrap_or_else(|| ClickId::mint(now.as_millis(), [0; 16]));
+        let click = self.click(config, named, now)?;
+        let setup = PreviewSetup { network: &network, accounts: &accounts, forecast };
+        Ok(preview(setup, pasted, click.as_slice(), now))
     }
 
     /// The click of `--click`, with the campaign of `--campaign`; the campaign alone makes one of nothing
-    /// but that.
-    fn click(&self, config: &Config, draft: Option<&Draft>, now: Time) -> Result<Option<Click>, Problem> {
-        let click = self.read_click(draft, now)?;
+    /// but that. Where the file has no id, it is `named`.
+    fn click(&self, config: &Config, named: ClickId, now: Time) -> Result<Option<Click>, Problem> {
+        let read = |path: &PathBuf| read_click(path, named.clone(), now);
+        let click = self.click.as_ref().map(read).transpose()?;
         let Some(id) = &self.campaign else { return Ok(click) };
         let known = || config.campaigns.iter().map(|one| one.campaign.id.as_str()).collect::<Vec<_>>();
         let found = config.campaigns.iter().find(|one| one.campaign.id.as_str() == id);
         let found = found.ok_or_else(|| unknown("campaign", id, &known()))?;
-        let mut click =
-            click.unwrap_or_else(|| ClickDraft::default().into_click(named_click(draft, now), now));
+        let mut click = click.unwrap_or_else(|| ClickDraft::default().into_click(named, now));
         click.context.campaign_ref = Some(found.campaign.campaign_ref());
         Ok(Some(click))
     }
+}
 
-    /// The click of `--click`; even when the postback is wrong, so that a wrong file is reported too.
-    fn read_click(&self, draft: Option<&Draft>, now: Time) -> Result<Option<Click>, Problem> {
-        let Some(path) = &self.click else { return Ok(None) };
-        click_file::read(path, named_click(draft, now), now).map(Some)
+/// Reads the click in the file at `path`, recorded `now`. Without a `click_id` it is `otherwise`.
+///
+/// # Errors
+/// When the file cannot be read, or is not what `POST /api/v1/clicks` takes.
+fn read_click(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Problem> {
+    let file = path.display().to_string();
+    let body = std::fs::read(path).map_err(|error| {
+        Problem::new(format!("the click cannot be read: {error}"), "name a JSON file").in_file(&file)
+    })?;
+    let read = click_body::read(&body, &Landing::built_in(), now).map_err(|fault| {
+        let hint =
+            "write it as for POST /api/v1/clicks: {\"click_id\": …, \"ip\": …, \"params\": {\"fbclid\": …}}";
+        Problem::new(format!("the click is not understood: {fault}"), hint).in_file(&file)
+    })?;
+    // A preview is to show what would be sent, so a member that would be lost is a mistake in the file.
+    let click = read.draft.into_click(otherwise, now);
+    let missing = click.context.omitted.named().first().map(Omission::sentence);
+    if let Some(note) = read.notes.first().or(missing.as_ref()) {
+        let hint = "correct or remove that member";
+        return Err(
+            Problem::new(format!("a member of the click would not be kept: {note}"), hint).in_file(&file)
+        );
+    }
+    Ok(click)
+}
+
+/// What the document says, for people.
+fn in_words(preview: &Preview) -> String {
+    let mut text = String::from("parameters\n");
+    let params = preview.params.as_ref().ok();
+    for param in params.into_iter().flat_map(|params| &params.pairs) {
+        line(&mut text, &param.name, &param.value);
+    }
+    match &preview.conversion {
+        Ok(conversion) => conversion_words(&mut text, conversion),
+        Err(fault) => {
+            text.push_str("\nquarantined\n");
+            line(&mut text, "reason", &fault.reason);
+            line(&mut text, "hint", &fault.hint);
+        }
+    }
+    for note in params.into_iter().flat_map(|params| &params.notes).chain(&preview.notes) {
+        line(&mut text, "note", note);
+    }
+    for delivery in &preview.deliveries {
+        delivery_words(&mut text, delivery);
+    }
+    text
+}
+
+fn conversion_words(text: &mut String, conversion: &Conversion) {
+    text.push_str("\naccepted\n");
+    line(text, "event", conversion.event.as_str());
+    line(text, "status", conversion.status.as_str());
+    let money = |money: Option<Money>| money.map(|money| money.to_string());
+    for (name, value) in [
+        ("transaction id", conversion.transaction_id.clone()),
+        ("item id", conversion.item_id.clone()),
+        ("value", money(conversion.value)),
+        ("payout", money(conversion.payout)),
+        ("revenue", money(conversion.revenue)),
+        ("sale amount", money(conversion.sale_amount)),
+    ] {
+        if let Some(value) = value {
+            line(text, name, &value);
+        }
+    }
+    for (name, value) in &conversion.params {
+        line(text, name, value);
+    }
+    for (name, value) in &conversion.traits.0 {
+        line(text, name.name(), value);
+    }
+    line(text, "event id", &conversion.id.event_id().to_string());
+    let attribution = match &conversion.attribution {
+        Attribution::NoClickId => "unmatched: no click id was received".to_owned(),
+        Attribution::Unmatched { given } => {
+            format!("unmatched: no click `{given}` was supplied (--click FILE)")
+        }
+        Attribution::Matched { click, reading, .. } => {
+            format!("matched: click {click} ({})", reading.as_str())
+        }
+        Attribution::Expired { click, .. } => format!("expired: the session of click {click} was over"),
+        Attribution::Visitor { click, model, .. } => {
+            format!("matched: click {click} of the same visitor, by {}", model.as_str())
+        }
+    };
+    line(text, "attribution", &attribution);
+}
+
+fn delivery_words(text: &mut String, delivery: &PreviewedDelivery) {
+    text.push_str(&format!("\n{}, mode {}", delivery.destination, delivery.mode.as_str()));
+    match &delivery.state {
+        DeliveryState::Held { until } => text.push_str(&format!(": held for its click until {until}")),
+        DeliveryState::Skipped { reason, .. } => text.push_str(&format!(": skipped: {reason}")),
+        DeliveryState::Dead { reason, .. } => text.push_str(&format!(": dead: {reason}")),
+        DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => {}
+    }
+    text.push('\n');
+    match &delivery.request {
+        Err(_) if delivery.state.end_reason().is_some() => {}
+        Err(reason) => line(text, "not sent", reason),
+        Ok(request) => {
+            text.push_str(&format!("  {} {}\n", request.method, request.url));
+            for (name, value) in &request.headers {
+                text.push_str(&format!("  {name}: {value}\n"));
+            }
+            let body = match body(request) {
+                Value::Null => String::new(),
+                Value::String(text) => text,
+                json => format!("{json:#}"),
+            };
+            for row in body.lines() {
+                text.push_str(&format!("  {row}\n"));
+            }
+        }
+    }
+    for remark in &delivery.remarks {
+        line(text, "note", &remark.sentence());
     }
 }
 
-/// The click that the postback names, else one that nothing names.
-fn named_click(draft: Option<&Draft>, now: Time) -> ClickId {
-    let named = draft.and_then(|draft| candidates(draft.click_id.as_deref()?).into_iter().next());
-    named.map_or_else(|| ClickId::mint(now.as_millis(), [0; 16]), |(id, _)| id)
+fn line(text: &mut String, name: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  {name:<16} {value}");
 }

@@ -113,6 +113,16 @@ impl DeliveryState {
         }
     }
 
+    /// Why it ended unsent.
+    pub fn end_reason(&self) -> Option<&str> {
+        match self {
+            DeliveryState::Dead { reason, .. } | DeliveryState::Skipped { reason, .. } => Some(reason),
+            DeliveryState::Held { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => {
+                None
+            }
+        }
+    }
+
     /// Held or waiting: its conversion may not be purged.
     pub fn is_unfinished(&self) -> bool {
         matches!(self, DeliveryState::Held { .. } | DeliveryState::Waiting { .. })

@@ -6,7 +6,6 @@ pub mod country;
 pub mod network;
 pub mod pixel;
 pub mod postback;
-pub mod preview;
 pub mod reading;
 pub mod reopen;
 pub mod reprocess;

@@ -4,10 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{DeliveryState, SentRequest};
-use crate::domain::ids::ConversionId;
-use crate::domain::postback::Fault;
-use crate::domain::remark::Remark;
+use crate::domain::delivery::SentRequest;
+use crate::domain::ids::{ConversionId, DestinationId};
+use crate::preview::{Preview, PreviewedDelivery};
 use crate::template::source::params::Param;
 use crate::view::attribution::AttributionView;
 use crate::view::conversion::ReportedView;
@@ -18,22 +17,34 @@ use crate::view::remark::RemarkView;
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
 #[derive(Serialize)]
 pub struct PreviewView<'a> {
-    pub postback: PreviewedPostbackView<'a>,
-    pub conversion: Option<PreviewedConversionView<'a>>,
-    pub attribution: Option<AttributionView<'a>>,
-    pub requests: Vec<PreviewedRequestView<'a>>,
-    pub skipped: Vec<PreviewedSkipView<'a>>,
+    postback: PreviewedPostbackView<'a>,
+    conversion: Option<PreviewedConversionView<'a>>,
+    attribution: Option<AttributionView<'a>>,
+    #[serde(flatten)]
+    deliveries: PreviewedDeliveriesView<'a>,
+}
+
+impl<'a> PreviewView<'a> {
+    pub fn of(preview: &'a Preview) -> PreviewView<'a> {
+        let conversion = preview.conversion.as_ref().ok();
+        PreviewView {
+            postback: PreviewedPostbackView::of(preview),
+            conversion: conversion.map(PreviewedConversionView::of),
+            attribution: conversion.map(|conversion| AttributionView::of(&conversion.attribution)),
+            deliveries: PreviewedDeliveriesView::of(&preview.deliveries),
+        }
+    }
 }
 
 /// What would become of the postback.
 #[derive(Serialize)]
-pub struct PreviewedPostbackView<'a> {
+struct PreviewedPostbackView<'a> {
     status: &'static str,
     reason: Option<&'a str>,
     hint: Option<&'a str>,
     parameters: Vec<ParameterView<'a>>,
     /// What was repaired or left out.
-    notes: &'a [String],
+    notes: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -43,25 +54,23 @@ struct ParameterView<'a> {
 }
 
 impl<'a> PreviewedPostbackView<'a> {
-    pub fn of(
-        fault: Option<&'a Fault>,
-        params: &'a [Param],
-        notes: &'a [String],
-    ) -> PreviewedPostbackView<'a> {
+    fn of(preview: &'a Preview) -> PreviewedPostbackView<'a> {
         let parameter = |param: &'a Param| ParameterView { name: &param.name, value: &param.value };
+        let (params, fault) = (preview.params.as_ref().ok(), preview.conversion.as_ref().err());
+        let notes = params.into_iter().flat_map(|params| &params.notes).chain(&preview.notes);
         PreviewedPostbackView {
             status: if fault.is_some() { "quarantined" } else { "accepted" },
             reason: fault.map(|fault| fault.reason.as_str()),
             hint: fault.map(|fault| fault.hint.as_str()),
-            parameters: params.iter().map(parameter).collect(),
-            notes,
+            parameters: params.into_iter().flat_map(|params| &params.pairs).map(parameter).collect(),
+            notes: notes.map(String::as_str).collect(),
         }
     }
 }
 
 /// The conversion that the postback would make.
 #[derive(Serialize)]
-pub struct PreviewedConversionView<'a> {
+struct PreviewedConversionView<'a> {
     conversion_id: ConversionId,
     #[serde(flatten)]
     reported: ReportedView<'a>,
@@ -70,7 +79,7 @@ pub struct PreviewedConversionView<'a> {
 }
 
 impl<'a> PreviewedConversionView<'a> {
-    pub fn of(conversion: &'a Conversion) -> PreviewedConversionView<'a> {
+    fn of(conversion: &'a Conversion) -> PreviewedConversionView<'a> {
         PreviewedConversionView {
             conversion_id: conversion.id,
             reported: ReportedView::of(conversion),
@@ -79,10 +88,36 @@ impl<'a> PreviewedConversionView<'a> {
     }
 }
 
+/// What destinations would get: the requests that could be made, and the destinations for which none could.
+#[derive(Serialize)]
+pub struct PreviewedDeliveriesView<'a> {
+    requests: Vec<PreviewedRequestView<'a>>,
+    skipped: Vec<PreviewedDeliveryView<'a>>,
+}
+
+impl<'a> PreviewedDeliveriesView<'a> {
+    pub fn of(deliveries: &'a [PreviewedDelivery]) -> PreviewedDeliveriesView<'a> {
+        let (mut requests, mut skipped) = (Vec::new(), Vec::new());
+        for previewed in deliveries {
+            let delivery = PreviewedDeliveryView::of(previewed);
+            match &previewed.request {
+                Ok(request) => {
+                    requests.push(PreviewedRequestView::of(delivery, previewed.mode.as_str(), request));
+                }
+                Err(missing) => {
+                    let reason = delivery.reason.or(Some(missing));
+                    skipped.push(PreviewedDeliveryView { reason, ..delivery });
+                }
+            }
+        }
+        PreviewedDeliveriesView { requests, skipped }
+    }
+}
+
 /// The delivery to one destination.
 #[derive(Serialize)]
 struct PreviewedDeliveryView<'a> {
-    destination: &'a str,
+    destination: &'a DestinationId,
     /// The state that it would have at its turn.
     state: &'static str,
     reason_code: Option<&'static str>,
@@ -91,22 +126,23 @@ struct PreviewedDeliveryView<'a> {
 }
 
 impl<'a> PreviewedDeliveryView<'a> {
-    fn of(destination: &'a str, state: &'a DeliveryState, remarks: &[Remark]) -> PreviewedDeliveryView<'a> {
+    fn of(previewed: &'a PreviewedDelivery) -> PreviewedDeliveryView<'a> {
         PreviewedDeliveryView {
-            destination,
-            state: state.as_str(),
-            reason_code: skip_code(state),
-            reason: end_reason(state),
-            remarks: RemarkView::all(remarks),
+            destination: &previewed.destination,
+            state: previewed.state.as_str(),
+            reason_code: skip_code(&previewed.state),
+            reason: previewed.state.end_reason(),
+            remarks: RemarkView::all(&previewed.remarks),
         }
     }
 }
 
 /// A request that could be made, also where it would not be sent; its secrets masked.
 #[derive(Serialize)]
-pub struct PreviewedRequestView<'a> {
+struct PreviewedRequestView<'a> {
     #[serde(flatten)]
     delivery: PreviewedDeliveryView<'a>,
+    /// Whether the destination is live.
     mode: &'static str,
     method: &'a str,
     url: &'a str,
@@ -115,46 +151,19 @@ pub struct PreviewedRequestView<'a> {
 }
 
 impl<'a> PreviewedRequestView<'a> {
-    /// `mode`: whether the destination is live.
-    pub fn of(
-        (destination, mode): (&'a str, &'static str),
-        state: &'a DeliveryState,
+    fn of(
+        delivery: PreviewedDeliveryView<'a>,
+        mode: &'static str,
         request: &'a SentRequest,
-        remarks: &[Remark],
     ) -> PreviewedRequestView<'a> {
         PreviewedRequestView {
-            delivery: PreviewedDeliveryView::of(destination, state, remarks),
+            delivery,
             mode,
             method: &request.method,
             url: &request.url,
             headers: PairsView::of(&request.headers),
             body: body(request),
         }
-    }
-}
-
-/// A destination for which no request could be made.
-#[derive(Serialize)]
-pub struct PreviewedSkipView<'a>(PreviewedDeliveryView<'a>);
-
-impl<'a> PreviewedSkipView<'a> {
-    /// `missing`: why there is no request.
-    pub fn of(
-        destination: &'a str,
-        state: &'a DeliveryState,
-        missing: &'a str,
-        remarks: &[Remark],
-    ) -> PreviewedSkipView<'a> {
-        let delivery = PreviewedDeliveryView::of(destination, state, remarks);
-        PreviewedSkipView(PreviewedDeliveryView { reason: delivery.reason.or(Some(missing)), ..delivery })
-    }
-}
-
-/// Why a delivery would not be sent at its turn.
-pub fn end_reason(state: &DeliveryState) -> Option<&str> {
-    match state {
-        DeliveryState::Skipped { reason, .. } | DeliveryState::Dead { reason, .. } => Some(reason),
-        DeliveryState::Held { .. } | DeliveryState::Waiting { .. } | DeliveryState::Delivered { .. } => None,
     }
 }
 

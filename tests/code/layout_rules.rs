@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What each module may import in addition to itself. `clock` hands out `domain`'s `Time`, the one type that
 /// times have everywhere: with its own it would be converted at every call. HTTP/1.1's timers read the clock
-/// through `clock`, as everyone does.
+/// through `clock`, as everyone does. A preview runs what `ingest` runs, by its `Network`; `view` words it.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
@@ -18,8 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dispatch", &["domain", "template", "store", "send", "clock"]),
     ("maintenance", &["domain", "store", "clock"]),
     ("http1", &["clock"]),
-    ("view", &["domain", "template", "store"]),
-    ("web", &["ingest", "view", "store", "template", "domain", "http1", "clock"]),
+    ("preview", &["domain", "template", "store", "ingest"]),
+    ("view", &["domain", "template", "store", "preview"]),
+    ("web", &["ingest", "preview", "view", "store", "template", "domain", "http1", "clock"]),
 ];
 
 /// These wire the others together and may import all.

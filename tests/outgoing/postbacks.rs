@@ -9,7 +9,7 @@ use postbridge::domain::money::Money;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{Changes, Route, Scope};
 use postbridge::domain::status::Status;
-use postbridge::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
+use postbridge::preview::{PreviewedDelivery, preview_outgoing};
 use postbridge::story::run::run_outgoing_stories;
 use postbridge::template::destination::mode::Mode;
 
@@ -261,13 +261,10 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
         forecast,
         fixture.clock.now(),
     );
-    let url = |found: &PreviewedPostback| match &found.request {
-        PreviewedRequest::Request(request) => request.url.clone(),
-        PreviewedRequest::Skipped(why) | PreviewedRequest::Broken(why) => panic!("{why}"),
-    };
+    let url = |found: &PreviewedDelivery| found.request.as_ref().unwrap().url.clone();
     let shown: Vec<_> = found
         .iter()
-        .map(|one| (one.destination.as_str(), url(one), !one.remarks.is_empty(), one.unsent.as_deref()))
+        .map(|one| (one.destination.as_str(), url(one), !one.remarks.is_empty(), one.state.end_reason()))
         .collect();
     let why = "the status is approved, and this postback reports rejected";
     assert_eq!(
@@ -294,7 +291,7 @@ fn a_payout_that_is_not_scaled_keeps_its_digits() {
         let postbacks = [(reported.account(), Route { scope: Scope::AnyCampaign, ..reported.route.clone() })];
         conversion.campaign_ref = Some(campaign_ref("1"));
         let found = preview_outgoing((&conversion, None), &postbacks, forecast, conversion.received_at);
-        let PreviewedRequest::Request(request) = &found[0].request else { panic!() };
+        let request = found[0].request.as_ref().unwrap();
         assert_eq!(request.url, format!("https://aff.example/pb?p={shown}"));
         assert_eq!(found[0].remarks, []);
     }

@@ -184,7 +184,7 @@ struct ConversionPage<'a> {
     deliveries: Vec<DeliveryCard<'a>>,
     shows_not_routed: bool,
     unsent: Option<UnsentCard>,
-    partners: Vec<Value>,
+    partners: Option<Value>,
 }
 
 /// One postback of a conversion.

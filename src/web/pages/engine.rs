@@ -208,7 +208,8 @@ fn money(
     Ok(())
 }
 
-/// `{{pretty body}}`: JSON with its members on lines of their own; any other text as it is.
+/// `{{pretty body}}`: JSON, or a text that is JSON, with its members on lines of their own; any other text as
+/// it is.
 fn pretty(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -216,13 +217,15 @@ fn pretty(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    let text = text(helper).unwrap_or_default();
+    let body = helper.param(0).map_or(&Value::Null, |param| param.value());
+    let text = body.as_str().unwrap_or_default();
     let is_nested = text.trim_start().starts_with(['{', '[']);
     let parsed = is_nested.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
-    match parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()) {
-        Some(pretty) => out.write(&html_escape(&pretty))?,
-        None => out.write(&html_escape(text))?,
-    }
+    let pretty = match (body, &parsed) {
+        (Value::String(_), None) => text.to_owned(),
+        (Value::String(_), Some(json)) | (json, _) => format!("{json:#}"),
+    };
+    out.write(&html_escape(&pretty))?;
     Ok(())
 }
 

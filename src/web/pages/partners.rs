@@ -1,19 +1,16 @@
 //! What the outgoing postbacks would report of one conversion, as it is now. Sends nothing.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
-use crate::ingest::preview::{PreviewedPostback, PreviewedRequest, preview_outgoing};
+use crate::preview::preview_outgoing;
 use crate::store::Trace;
-use crate::view::attempt::RequestView;
-use crate::view::remark::RemarkView;
+use crate::view::preview::PreviewedDeliveriesView;
 use crate::web::pages::{Pages, document};
 
 impl Pages {
-    /// Every outgoing postback that the conversion concerns, rendered.
-    pub(super) fn partners(&self, trace: &Trace, now: Time) -> Vec<Value> {
+    /// Every outgoing postback that the conversion concerns, rendered; `None` where it concerns none.
+    pub(super) fn partners(&self, trace: &Trace, now: Time) -> Option<Value> {
         // Few of thousands: what the others belong to is not looked up.
         let cards = self.program.postbacks.iter();
         let postbacks: Vec<_> = cards
@@ -25,35 +22,6 @@ impl Pages {
             .collect();
         let previewed =
             preview_outgoing((&trace.conversion, trace.click.as_deref()), &postbacks, self.forecast, now);
-        previewed.iter().map(|one| document(&Partner::of(one))).collect()
-    }
-}
-
-/// One outgoing postback, as the template `partners` shows it.
-#[derive(Serialize)]
-struct Partner<'a> {
-    destination: &'a DestinationId,
-    request: Option<RequestView<'a>>,
-    /// Why there is no request.
-    fault: Option<&'a str>,
-    remarks: Vec<RemarkView>,
-    unsent: Option<&'a str>,
-}
-
-impl<'a> Partner<'a> {
-    fn of(previewed: &'a PreviewedPostback) -> Partner<'a> {
-        let (request, fault) = match &previewed.request {
-            PreviewedRequest::Request(request) => (Some(RequestView::of(request)), None),
-            PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => {
-                (None, Some(reason.as_str()))
-            }
-        };
-        Partner {
-            destination: &previewed.destination,
-            request,
-            fault,
-            remarks: RemarkView::all(&previewed.remarks),
-            unsent: previewed.unsent.as_deref(),
-        }
+        (!previewed.is_empty()).then(|| document(&PreviewedDeliveriesView::of(&previewed)))
     }
 }

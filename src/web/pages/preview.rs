@@ -1,28 +1,15 @@
 //! The preview of a pasted query or URL: parameters → conversion → the exact requests. Writes nothing.
 
-use std::collections::HashMap;
-
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::attribution;
-use crate::domain::click::Click;
 use crate::domain::time::Time;
-use crate::domain::unsent::Circumstances;
-use crate::ingest::postback::Network;
-use crate::ingest::preview::{
-    self, Ground, Pasted, PreviewOutcome, Previewed, PreviewedDelivery, PreviewedRequest,
-};
-use crate::store::StoreError;
-use crate::view::attempt::RequestView;
-use crate::view::click::ClickView;
-use crate::view::conversion::ConversionView;
-use crate::view::remark::RemarkView;
-use crate::web::pages::exchange::{DeliveryCard, Present};
+use crate::preview::{PastedPostback, PreviewSetup, preview};
+use crate::view::preview::PreviewView;
 use crate::web::pages::form::Form;
-use crate::web::pages::mapping::{FaultText, Mapping};
-use crate::web::pages::{Pages, Stop, document, mapping};
+use crate::web::pages::mapping::{self, Mapping};
+use crate::web::pages::{Pages, Stop, document};
 
 /// What was asked, to be shown again, and what became of it.
 #[derive(Default)]
@@ -31,6 +18,17 @@ pub struct Shown {
     pub pasted: String,
     pub body: String,
     pub preview: Option<Value>,
+}
+
+/// What the template `preview` shows of it.
+#[derive(Serialize)]
+struct PreviewCard<'a> {
+    source: &'a str,
+    mapping: Mapping,
+    /// When the click that the conversion would have was received.
+    click_time: Option<Time>,
+    notes: &'a [String],
+    document: PreviewView<'a>,
 }
 
 impl Pages {
@@ -48,99 +46,27 @@ impl Pages {
                 "Choose the source in the form on the Sources page.".to_owned(),
             ));
         };
-        let query = preview::query_of(pasted);
-        let content_type = None;
-        let asked = Pasted { query: query.as_bytes(), content_type, body: body.as_bytes() };
-        let clicks = self.pasted_clicks(network, asked).await?;
         let now = self.clock.now();
-        let ground = Ground { network, accounts: &self.accounts, forecast: self.forecast };
-        let found = preview::preview(ground, asked, now, |id| clicks.get(id).cloned());
-        let (fault, made) = match &found.outcome {
-            PreviewOutcome::Quarantined(fault) => (Some(FaultText::of(fault)), None),
-            PreviewOutcome::Conversion(previewed) => (None, Some(Made::of(previewed, &clicks, now))),
+        let postback = PastedPostback::read(network, pasted, body, now);
+        let mut clicks = Vec::new();
+        for id in postback.clicks() {
+            clicks.extend(self.store.click(&id).await?.as_deref().cloned());
+        }
+        let setup = PreviewSetup { network, accounts: &self.accounts, forecast: self.forecast };
+        let found = preview(setup, postback, &clicks, now);
+        let card = PreviewCard {
+            source,
+            mapping: mapping::of(network, &found.params),
+            click_time: found.click.as_ref().map(|click| click.at),
+            notes: &found.notes,
+            document: PreviewView::of(&found),
         };
-        let mapping = mapping::of(network, &found.params);
-        let view = document(&PreviewCard { source, mapping, fault, made });
         Ok(Shown {
             source: source.to_owned(),
             pasted: pasted.to_owned(),
             body: body.to_owned(),
-            preview: Some(view),
+            preview: Some(document(&card)),
         })
-    }
-
-    /// The recorded clicks that the pasted click id may mean.
-    async fn pasted_clicks(
-        &self,
-        network: &Network,
-        asked: Pasted<'_>,
-    ) -> Result<HashMap<String, Click>, StoreError> {
-        let draft = network
-            .template
-            .read(asked.query, asked.content_type, asked.body)
-            .and_then(|params| network.template.map(&network.binding, &params));
-        let given = draft.ok().and_then(|draft| draft.click_id).unwrap_or_default();
-        let mut clicks = HashMap::new();
-        for (id, _) in attribution::candidates(&given) {
-            if let Some(click) = self.store.click(&id).await? {
-                clicks.insert(id.as_str().to_owned(), Click::clone(&click));
-            }
-        }
-        Ok(clicks)
-    }
-}
-
-/// What the template `preview` shows of an outcome.
-#[derive(Serialize)]
-struct PreviewCard<'a> {
-    source: &'a str,
-    mapping: Mapping,
-    /// Why it would be quarantined.
-    fault: Option<FaultText>,
-    made: Option<Made<'a>>,
-}
-
-/// The conversion that it would make.
-#[derive(Serialize)]
-struct Made<'a> {
-    conversion: ConversionView<'a>,
-    click: Option<ClickView<'a>>,
-    note: Option<&'a str>,
-    deliveries: Vec<Sending<'a>>,
-}
-
-/// What one destination would be sent.
-#[derive(Serialize)]
-struct Sending<'a> {
-    delivery: DeliveryCard<'a>,
-    request: Option<RequestView<'a>>,
-    /// Why there is no request.
-    missing: Option<&'a str>,
-    remarks: Vec<RemarkView>,
-}
-
-impl<'a> Made<'a> {
-    fn of(previewed: &'a Previewed, clicks: &'a HashMap<String, Click>, now: Time) -> Made<'a> {
-        let click = previewed.conversion.attribution.click().and_then(|id| clicks.get(id.as_str()));
-        // The preview has said itself what would become of each.
-        let circumstances = Circumstances::default();
-        let present = Present { workers: &[], circumstances: &circumstances, now };
-        let sending = |one: &'a PreviewedDelivery| {
-            let (request, missing) = match &one.request {
-                PreviewedRequest::Request(request) => (Some(RequestView::of(request)), None),
-                PreviewedRequest::Skipped(reason) | PreviewedRequest::Broken(reason) => {
-                    (None, Some(reason.as_str()))
-                }
-            };
-            let delivery = DeliveryCard::of(&previewed.conversion, (&one.delivery, false), &[], &present);
-            Sending { delivery, request, missing, remarks: RemarkView::all(&one.remarks) }
-        };
-        Made {
-            conversion: ConversionView::of(&previewed.conversion),
-            click: click.map(ClickView::of),
-            note: previewed.note.as_deref(),
-            deliveries: previewed.deliveries.iter().map(sending).collect(),
-        }
     }
 }
 

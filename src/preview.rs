@@ -1,0 +1,266 @@
+//! What would happen to a postback: parameters → conversion → the exact outgoing requests. Sends
+//! nothing, writes nothing.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use crate::domain::attribution::{self, FoundClick};
+use crate::domain::click::Click;
+use crate::domain::consent::Consent;
+use crate::domain::conversion::{Conversion, Draft};
+use crate::domain::customer::CustomerFormat;
+use crate::domain::decision::{self, Arrived, Decision};
+use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
+use crate::domain::facts::Facts;
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
+use crate::domain::postback::Fault;
+use crate::domain::remark::Remark;
+use crate::domain::routing::{self, Forwarding, PlanRules, Route, Scope};
+use crate::domain::ruleset::usual;
+use crate::domain::time::Time;
+use crate::ingest::postback::Network;
+use crate::store::Claimed;
+use crate::template::destination::account::Account;
+use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
+use crate::template::source::params::Params;
+
+/// What would happen, each step as far as it gets.
+pub struct Preview {
+    /// The parameters as they were read; the fault when they could not be.
+    pub params: Result<Params, Fault>,
+    /// The conversion that would be made; the fault when the postback would be quarantined.
+    pub conversion: Result<Conversion, Fault>,
+    /// The click that it would have.
+    pub click: Option<Click>,
+    /// What to know of the conversion, and why no destination would get it where none would.
+    pub notes: Vec<String>,
+    pub deliveries: Vec<PreviewedDelivery>,
+}
+
+/// What one destination would get.
+pub struct PreviewedDelivery {
+    pub destination: DestinationId,
+    pub mode: Mode,
+    /// The state that its delivery would have at its turn, or from which it would wait for its click.
+    pub state: DeliveryState,
+    /// The request with its secrets masked, also where it would not leave; or why there is none.
+    pub request: Result<SentRequest, String>,
+    /// What of the conversion is not in the request, or is otherwise in it.
+    pub remarks: Vec<Remark>,
+}
+
+/// The state in which sending would leave a delivery at its turn, at that time: as it is where its request
+/// would leave. Sending gives its own rule, so that a preview shows what it would do.
+pub type Forecast = fn(&Account, Forwarding<'_>, &Claimed, Time) -> DeliveryState;
+
+/// What a preview goes by.
+#[derive(Clone, Copy)]
+pub struct PreviewSetup<'a> {
+    pub network: &'a Network,
+    pub accounts: &'a [Arc<Account>],
+    pub forecast: Forecast,
+}
+
+/// A pasted postback, as its source's template reads it.
+pub struct PastedPostback {
+    params: Result<Params, Fault>,
+    draft: Result<Draft, Fault>,
+}
+
+impl PastedPostback {
+    /// `pasted`: a whole request line, a URL, a path, or the query itself.
+    pub fn read(network: &Network, pasted: &str, body: &str, now: Time) -> PastedPostback {
+        let params = network.template.read(query_of(pasted).as_bytes(), None, body.as_bytes());
+        let draft = params.as_ref().map_err(Fault::clone).and_then(|params| network.map(params, now));
+        PastedPostback { params, draft }
+    }
+
+    /// The clicks that its click id may mean, the likeliest first.
+    pub fn clicks(&self) -> Vec<ClickId> {
+        let named = self.draft.as_ref().ok().and_then(|draft| draft.click_id.as_deref());
+        named.map(attribution::candidates).into_iter().flatten().map(|(id, _)| id).collect()
+    }
+}
+
+fn query_of(pasted: &str) -> &str {
+    let pasted = pasted.trim();
+    let line = pasted.strip_prefix("GET ").or_else(|| pasted.strip_prefix("POST "));
+    let target = line.map_or(pasted, |rest| rest.split_once(" HTTP/1.").map_or(rest, |(target, _)| target));
+    let is_target = line.is_some()
+        || target.starts_with('/')
+        || target.starts_with("http://")
+        || target.starts_with("https://");
+    match target.split_once('?') {
+        Some((_, query)) if is_target => query,
+        _ if is_target => "",
+        _ => target.strip_prefix('?').unwrap_or(target),
+    }
+}
+
+/// Runs the whole way on paper; `clicks` are those that are on record of [`PastedPostback::clicks`].
+pub fn preview(setup: PreviewSetup<'_>, pasted: PastedPostback, clicks: &[Click], now: Time) -> Preview {
+    let PastedPostback { params, draft } = pasted;
+    let decided = draft.and_then(|draft| decide(setup.network, &draft, clicks, now));
+    let (conversion, note) = match decided {
+        Ok(decided) => decided,
+        Err(fault) => {
+            let (click, notes, deliveries) = Default::default();
+            return Preview { params, conversion: Err(fault), click, notes, deliveries };
+        }
+    };
+    let click = conversion.attribution.click().and_then(|id| clicks.iter().find(|click| click.id == *id));
+    let deliveries = deliveries(setup, &conversion, click, now);
+    let nothing_sent = deliveries.is_empty().then(|| why_nothing(&conversion, setup.network));
+    let notes = note.into_iter().chain(nothing_sent).collect();
+    Preview { params, click: click.cloned(), conversion: Ok(conversion), notes, deliveries }
+}
+
+fn decide(
+    network: &Network,
+    draft: &Draft,
+    clicks: &[Click],
+    now: Time,
+) -> Result<(Conversion, Option<String>), Fault> {
+    let Some(seq) = Seq::new(1) else {
+        return Err(Fault::new("no sequence number", ""));
+    };
+    let arrived = Arrived { seq, at: now, now };
+    match decision::decide(&network.rules, draft, arrived, &Paper(clicks)) {
+        Ok(Decision::Quarantine(fault) | Decision::Surplus(fault) | Decision::UnknownSale { fault, .. }) => {
+            Err(fault)
+        }
+        Ok(
+            Decision::New { conversion, note }
+            | Decision::Update { conversion, note }
+            | Decision::Duplicate { conversion, note },
+        ) => Ok((conversion, note)),
+        Err(never) => match never {},
+    }
+}
+
+/// What is known on paper: clicks, and no earlier conversion.
+struct Paper<'a>(&'a [Click]);
+
+impl Facts for Paper<'_> {
+    type Error = Infallible;
+
+    fn conversion(&self, _: &ConversionId) -> Result<Option<Conversion>, Infallible> {
+        Ok(None)
+    }
+
+    fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {
+        let found = attribution::candidates(given).into_iter().find_map(|(id, reading)| {
+            let click = self.0.iter().find(|click| click.id == id)?;
+            Some(FoundClick { click: Arc::new(click.clone()), reading })
+        });
+        Ok(found)
+    }
+}
+
+fn deliveries(
+    setup: PreviewSetup<'_>,
+    conversion: &Conversion,
+    click: Option<&Click>,
+    now: Time,
+) -> Vec<PreviewedDelivery> {
+    let PreviewSetup { network, accounts, forecast } = setup;
+    let routes = &network.rules.routes;
+    let rules = PlanRules { policy: &network.policy, routes, consent: conversion.consent_with(click) };
+    let previewed = |delivery: Delivery| {
+        let account = accounts.iter().find(|account| *account.id() == delivery.destination)?;
+        let route = routes.iter().find(|route| route.destination == delivery.destination)?;
+        let forwarding = Forwarding { policy: Some(&network.policy), on: route.on.as_deref() };
+        let state = at_its_turn(forecast, account, forwarding, (conversion, click, &delivery));
+        Some(rendered(account, state, (conversion, click), (now, network.policy.customer)))
+    };
+    routing::plan(conversion, &[], &rules, now).into_iter().filter_map(previewed).collect()
+}
+
+/// The state of a planned delivery when its turn comes. What is held or skipped already has none.
+fn at_its_turn(
+    forecast: Forecast,
+    account: &Account,
+    forwarding: Forwarding<'_>,
+    (conversion, click, delivery): (&Conversion, Option<&Click>, &Delivery),
+) -> DeliveryState {
+    let DeliveryState::Waiting { due } = delivery.state else { return delivery.state.clone() };
+    let claimed = Claimed {
+        id: delivery.id(conversion.id),
+        conversion: conversion.clone(),
+        delivery: delivery.clone(),
+        click: click.cloned().map(Arc::new),
+        sent_before: false,
+    };
+    forecast(account, forwarding, &claimed, due)
+}
+
+/// Every outgoing postback that a conversion concerns, as it would leave now were the conversion new, rendered
+/// also where it would not: the campaign's, the affiliate's and those for all.
+pub fn preview_outgoing(
+    (conversion, click): (&Conversion, Option<&Click>),
+    postbacks: &[(Arc<Account>, Route)],
+    forecast: Forecast,
+    now: Time,
+) -> Vec<PreviewedDelivery> {
+    let concerned =
+        postbacks.iter().filter(|(_, route)| route.scope != Scope::Any && route.scope.covers(conversion));
+    let one = |(account, route): &(Arc<Account>, Route)| {
+        let state = outgoing_state((account, route), forecast, (conversion, click), now);
+        rendered(account, state, (conversion, click), (now, CustomerFormat::default()))
+    };
+    concerned.map(one).collect()
+}
+
+fn outgoing_state(
+    (account, route): (&Account, &Route),
+    forecast: Forecast,
+    (conversion, click): (&Conversion, Option<&Click>),
+    now: Time,
+) -> DeliveryState {
+    let policy = usual(conversion.source.clone());
+    // An outgoing postback is sent whatever the visitor answered.
+    let rules =
+        PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent: Consent::default() };
+    let forwarding = Forwarding { policy: Some(&policy), on: route.on.as_deref() };
+    match routing::plan(conversion, &[], &rules, now).first() {
+        Some(delivery) => at_its_turn(forecast, account, forwarding, (conversion, click, delivery)),
+        None => {
+            let reported: Vec<&str> = route.on.iter().flatten().map(|status| status.as_str()).collect();
+            let (status, reported) = (conversion.status.as_str(), reported.join(", "));
+            let reason = format!("the status is {status}, and this postback reports {reported}");
+            DeliveryState::Skipped { at: now, code: None, reason }
+        }
+    }
+}
+
+fn rendered(
+    account: &Account,
+    state: DeliveryState,
+    (conversion, click): (&Conversion, Option<&Click>),
+    (now, customer): (Time, CustomerFormat),
+) -> PreviewedDelivery {
+    let destination = account.id().clone();
+    let id =
+        DeliveryId { conversion: conversion.id, destination: destination.clone(), occasion: Occasion::First };
+    let rendering = account.render(&RenderInput { conversion, click, delivery: &id, now, customer });
+    let (request, remarks) = match rendering {
+        Ok(Rendering { rendered: Rendered::Request(request), remarks }) => (Ok(request.masked()), remarks),
+        Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => (Err(reason), remarks),
+        Err(problem) => (Err(problem.to_string()), Vec::new()),
+    };
+    PreviewedDelivery { destination, mode: account.mode(), state, request, remarks }
+}
+
+fn why_nothing(conversion: &Conversion, network: &Network) -> String {
+    let policy = &network.policy;
+    if routing::is_forwardable(conversion, policy) {
+        return format!("no destination takes the event {} of this source", conversion.event);
+    }
+    let forwarded: Vec<&str> = policy.forward_status.iter().map(|status| status.as_str()).collect();
+    format!(
+        "the status is {}, and this source forwards {}: kept, not sent",
+        conversion.status.as_str(),
+        if forwarded.is_empty() { "none".to_owned() } else { forwarded.join(", ") }
+    )
+}
