@@ -1,12 +1,54 @@
-//! Reading a chunked body strictly: sizes, data and trailers, each within its bounds. Pure.
+//! Collecting a body: how much of it is still to be received, and how much may be; a chunked one is read strictly:
+//! sizes, data and trailers, each within its bounds. Pure.
 
 use super::fault::Fault;
-use super::head::{is_token, is_value};
+use super::head::{Framing, Head, is_token, is_value};
 
 /// The longest chunk-size line in bytes, extensions included.
 const SIZE_LINE_BYTES: usize = 256;
 /// The most bytes of trailers.
 const TRAILER_BYTES: usize = 4096;
+
+/// How the body of a request is collected.
+pub enum Framer {
+    /// This many bytes in all.
+    Length(usize),
+    Chunked(Chunked),
+}
+
+impl Framer {
+    /// As the head says, up to the usual limit. Only where that does not do, `larger` is asked for another: at
+    /// once for a length, for chunks when they become more.
+    ///
+    /// # Errors
+    /// The body is too large, or what `larger` says.
+    pub fn new(head: &Head, usual: usize, larger: &Larger<'_>) -> Result<Framer, Fault> {
+        match head.framing {
+            Framing::Chunked => Ok(Framer::Chunked(Chunked::new(usual))),
+            Framing::Length(length) => match usize::try_from(length) {
+                Ok(length) if length <= usual => Ok(Framer::Length(length)),
+                Ok(length) if larger()?.is_some_and(|most| length <= most) => Ok(Framer::Length(length)),
+                _ => Err(Fault::BODY_TOO_LARGE),
+            },
+        }
+    }
+
+    /// How many bytes the body may have, as far as that was asked for.
+    pub fn limit(&self) -> usize {
+        match self {
+            Framer::Length(length) => *length,
+            Framer::Chunked(chunked) => chunked.limit(),
+        }
+    }
+
+    /// How much memory its data takes, in addition to what was received.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Framer::Length(_) => 0,
+            Framer::Chunked(chunked) => chunked.capacity(),
+        }
+    }
+}
 
 /// Where in a chunked body the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,9 +25,9 @@ use super::fault::Fault;
 use super::idle::Idle;
 use super::io::{REFUSED_BYTES, Wire};
 use super::memory::Memory;
-use super::sender::Peer;
-use super::slot::Slot;
-use super::{Handler, Limits, RawHead, Refusal};
+use super::slot::{Peer, Slot};
+use super::target::RawHead;
+use super::{Handler, Limits, Refusal};
 use crate::clock;
 
 /// After the last answer, a client may go on sending this long before the connection is cut…
@@ -177,5 +177,5 @@ fn is_same(request: &Request<Incoming>, head: &RawHead) -> bool {
     let uri = request.uri();
     uri.scheme().is_none()
         && uri.authority().is_none()
-        && uri.path_and_query().is_some_and(|target| target.as_str() == head.handed)
+        && uri.path_and_query().is_some_and(|target| target.as_str().as_bytes() == head.handed())
 }

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use super::Limits;
 use super::fault::{Fault, part};
 use super::hints;
-use super::target_form::{self, TargetForm};
+use super::target::Target;
 
 /// How the body after a head is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,8 @@ pub struct Head {
     pub length: usize,
     /// The request line, without its CRLF.
     pub line: Range<usize>,
-    /// The target in that line.
-    pub target: Range<usize>,
-    /// What kind of target it is, and where its host and its path are.
-    pub form: TargetForm,
+    /// Where the target is in that line, and what it consists of.
+    pub target: Target,
     /// How the body is framed.
     pub framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends the body.
@@ -99,8 +97,8 @@ impl Search {
 pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
     let (line, mut rest) = split_line(bytes)?;
     let (target, version) = request_line(line)?;
-    let form = TargetForm::read(part(line, target.clone())?)?;
-    let needs_repair = check_target(target_form::path_of(line, &target, &form)?)?;
+    let target = Target::read(line, target)?;
+    let needs_repair = needs_repair(part(line, target.path.clone())?, target.query(line)?)?;
     let mut seen = Seen::default();
     loop {
         let (line, after) = split_line(rest)?;
@@ -113,9 +111,8 @@ pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
     Ok(Head {
         length: bytes.len(),
         line: 0..line.len(),
-        needs_rewrite: needs_repair || seen.hints || form.is_absolute(),
+        needs_rewrite: needs_repair || seen.hints || target.authority(line)?.is_some(),
         target,
-        form,
         framing: seen.framing(version)?,
         expects_continue: seen.expects_continue && version == Version::One,
     })
@@ -156,24 +153,27 @@ fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
     if first >= last { Err(REQUEST_LINE) } else { Ok((first + 1..last, version)) }
 }
 
-/// Whether the query of a path must be repaired before hyper may see it.
-fn check_target(target: &[u8]) -> Result<bool, Fault> {
-    let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
+/// Whether a target must be repaired before hyper may see it.
+fn needs_repair(path: &[u8], query: &[u8]) -> Result<bool, Fault> {
     if !all(path, |b| is_plain(b) && b != b'`') {
         return Err(PATH_BYTE);
     }
     Ok(!all(query, is_plain))
 }
 
-/// The target as hyper may see it: after the first `?`, every byte that hyper or `http` would refuse or
-/// cut at is percent-encoded. A literal `%` stays, so decoding gives the bytes that were received.
-pub fn repair(target: &[u8]) -> String {
+/// The target as hyper may see it, where the head is not handed on as it is: in its query every byte that hyper or
+/// `http` would refuse or cut at is percent-encoded. A literal `%` stays, so decoding gives the bytes that were
+/// received.
+///
+/// # Errors
+/// The line is another head's.
+pub fn repaired(line: &[u8], head: &Head) -> Result<Option<String>, Fault> {
     const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
-    match std::str::from_utf8(target) {
-        // Most targets are plain, and a plain one is copied in one go.
-        Ok(plain) if all(target, is_plain) => plain.to_owned(),
-        _ => percent_encode(target, UNSAFE).to_string(),
+    if !head.needs_rewrite {
+        return Ok(None);
     }
+    let query = percent_encode(head.target.query(line)?, UNSAFE);
+    Ok(Some(format!("{}{query}", head.target.path(line)?)))
 }
 
 /// Writes the head that hyper gets in place of `bytes`: the handed target, none of the [`hints`] that a
@@ -185,18 +185,18 @@ pub fn repair(target: &[u8]) -> String {
 pub fn rewrite(
     bytes: &[u8],
     head: &Head,
-    handed: &str,
+    handed: &[u8],
     chunked: Option<usize>,
     into: &mut Vec<u8>,
 ) -> Result<(), Fault> {
     into.reserve(bytes.len() + handed.len() + 32);
-    into.extend_from_slice(part(bytes, ..head.target.start)?);
-    into.extend_from_slice(handed.as_bytes());
-    into.extend_from_slice(part(bytes, head.target.end..head.line.end + 2)?);
+    into.extend_from_slice(part(bytes, ..head.target.whole.start)?);
+    into.extend_from_slice(handed);
+    into.extend_from_slice(part(bytes, head.target.whole.end..head.line.end + 2)?);
     if let Some(length) = chunked {
         into.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
     }
-    let authority = head.form.authority(part(bytes, head.target.clone())?)?;
+    let authority = head.target.authority(bytes)?;
     if let Some(authority) = authority {
         into.extend_from_slice(b"Host: ");
         into.extend_from_slice(authority);
@@ -301,7 +301,7 @@ fn all(bytes: &[u8], kind: impl Fn(u8) -> bool) -> bool {
     bytes.iter().fold(true, |so_far, byte| so_far & kind(*byte))
 }
 
-/// A byte of a query that hyper and `http` take as it is, and that [`repair`] leaves alone.
+/// A byte of a query that hyper and `http` take as it is, and that [`repaired`] leaves alone.
 fn is_plain(byte: u8) -> bool {
     (byte > 0x20) & (byte < 0x7F) & (byte != b'"') & (byte != b'#') & (byte != b'<') & (byte != b'>')
 }

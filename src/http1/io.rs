@@ -12,16 +12,14 @@ use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tracing::error;
 
-use super::body::Fed;
+use super::body::{Fed, Framer};
 use super::fault::{Fault, part};
-use super::framer::{Framer, target_of};
 use super::head::{self, Head, Search};
 use super::memory::{Hold, SentBy};
-use super::sender::Sender;
-use super::slot::Slot;
-use super::timer::{Timer, Waiting};
-use super::write_time::WriteTime;
-use super::{Limits, RawHead, Refusal};
+use super::slot::{Sender, Slot};
+use super::target::RawHead;
+use super::timer::{Timer, Waiting, WriteTime};
+use super::{Limits, Refusal};
 use crate::clock;
 
 /// Read at least this much at a time.
@@ -133,7 +131,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             };
             let bytes = part(unread, ..length)?;
             let head = head::read(bytes)?;
-            let larger = || self.sender.larger_body(&target_of(&head, bytes)?, bytes);
+            let larger = || self.sender.larger_body(head.target.path(bytes)?, bytes);
             let framer = Framer::new(&head, self.limits.body_bytes, &larger)?;
             let awaits_body = !matches!(framer, Framer::Length(0));
             if head.expects_continue && awaits_body && unread.len() == length {
@@ -166,7 +164,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             }
             Framer::Chunked(chunked) => {
                 let bytes = part(&self.inbox, self.start..body_at)?;
-                let larger = || self.sender.larger_body(&target_of(head, bytes)?, bytes);
+                let larger = || self.sender.larger_body(head.target.path(bytes)?, bytes);
                 let Fed::Complete(used) = chunked.feed(part(&self.inbox, body_at..)?, &larger)? else {
                     self.inbox.truncate(body_at);
                     return Ok(false);
@@ -184,10 +182,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         };
         let unread = part(&self.inbox, self.start..)?;
         let bytes = part(unread, ..head.length)?;
-        let target = target_of(&head, bytes)?;
-        let handed = head::repair(&target);
         self.number += 1;
-        let line = part(bytes, head.line.clone())?.to_vec();
+        let line = part(bytes, head.line.clone())?;
+        let raw = RawHead::new(self.number, line, head.target.clone(), head::repaired(line, &head)?)?;
         let source = match (&framer, head.needs_rewrite) {
             (Framer::Length(length), false) => Source::AsCame(self.start + head.length + length),
             (framer, _) => {
@@ -196,13 +193,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                     Framer::Length(length) => (None, part(unread, head.length..head.length + length)?),
                     Framer::Chunked(chunked) => (Some(chunked.body().len()), chunked.body()),
                 };
-                head::rewrite(bytes, &head, &handed, chunked, &mut self.outbox)?;
+                head::rewrite(bytes, &head, raw.handed(), chunked, &mut self.outbox)?;
                 self.outbox.extend_from_slice(body);
                 self.start += head.length + if chunked.is_some() { 0 } else { body.len() };
                 Source::Rewritten(0)
             }
         };
-        self.slot.put(RawHead { number: self.number, line, target, handed });
+        self.slot.put(raw);
         self.phase = Phase::Handing(source);
         self.timer.stop();
         self.slot.idle().answer();
@@ -325,7 +322,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let Phase::Body(head, framer) = &self.phase else { return false };
         let bytes = self.inbox.get(self.start..).unwrap_or_default();
         framer.limit() > self.limits.body_bytes
-            || target_of(head, bytes).is_ok_and(|target| self.sender.is_known(&target))
+            || head.target.path(bytes).is_ok_and(|path| self.sender.is_known(path))
     }
 
     /// What is waited for at this point, by what has come so far.

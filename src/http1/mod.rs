@@ -24,17 +24,14 @@
 pub mod body;
 pub mod exchange;
 pub mod fault;
-pub mod framer;
 pub mod head;
 pub mod hints;
 pub mod idle;
 pub mod io;
 pub mod memory;
-pub mod sender;
 pub mod slot;
-pub mod target_form;
+pub mod target;
 pub mod timer;
-pub mod write_time;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -46,19 +43,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use self::fault::Fault;
-
-/// The request line of one request as it was received, given to the handler next to hyper's view of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawHead {
-    /// The request's number on its connection, from 1.
-    pub number: u64,
-    /// The request line byte for byte, without its CRLF.
-    pub line: Vec<u8>,
-    /// The path and query of that line's target, byte for byte; of a whole URL without its host.
-    pub target: Vec<u8>,
-    /// The target hyper was given: the same, percent-encoded after the first `?` where it had to be.
-    pub handed: String,
-}
+use self::target::RawHead;
 
 /// A request that was not handed on: what it was reported, and the beginning of what it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,18 +66,18 @@ pub trait Handler: Send + Sync + 'static {
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 
-    /// The largest body in bytes that is taken with a request to this target and with this head, where it is
+    /// The largest body in bytes that is taken with a request for this path and with this head, where it is
     /// larger than [`Limits::body_bytes`]. Asked only where that limit does not do.
     ///
     /// # Errors
     /// What is answered instead of "too large".
-    fn larger_body(&self, _target: &[u8], _head: &[u8], _peer: SocketAddr) -> Result<Option<usize>, Fault> {
+    fn larger_body(&self, _path: &str, _head: &[u8], _peer: SocketAddr) -> Result<Option<usize>, Fault> {
         Ok(None)
     }
 
-    /// Whether who sends a request to this target is known, by a key in it. Asked where strangers take all the
+    /// Whether who sends a request for this path is known, by a key in it. Asked where strangers take all the
     /// memory that they may.
-    fn is_known(&self, _target: &[u8]) -> bool {
+    fn is_known(&self, _path: &str) -> bool {
         false
     }
 

@@ -1,12 +1,15 @@
 //! What a connection's two halves exchange: the wire below hyper and the service above it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::RawHead;
+use super::Handler;
+use super::fault::Fault;
 use super::idle::Idle;
+use super::target::RawHead;
 
 /// One connection's slot. Both halves run in the same task; nothing here is ever waited for.
 pub struct Slot {
@@ -56,5 +59,34 @@ impl Slot {
     /// its last.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire) || self.idle.is_leaving()
+    }
+}
+
+/// The sender of one connection's requests, about whom the wire asks the service: what it needs to know of a
+/// request whose head is read, and whose body is not. Questions are about a path, and a raw head.
+pub trait Sender: Send + Sync {
+    /// The largest body in bytes that is taken, where the listener's own limit is less.
+    ///
+    /// # Errors
+    /// What is answered instead, where nothing larger is taken for another reason than its size.
+    fn larger_body(&self, path: &str, head: &[u8]) -> Result<Option<usize>, Fault>;
+
+    /// Whether it is known, by a key in the path.
+    fn is_known(&self, path: &str) -> bool;
+}
+
+/// A peer, as the listener's handler knows it.
+pub struct Peer<H> {
+    pub handler: Arc<H>,
+    pub address: SocketAddr,
+}
+
+impl<H: Handler> Sender for Peer<H> {
+    fn larger_body(&self, path: &str, head: &[u8]) -> Result<Option<usize>, Fault> {
+        self.handler.larger_body(path, head, self.address)
+    }
+
+    fn is_known(&self, path: &str) -> bool {
+        self.handler.is_known(path)
     }
 }

@@ -49,11 +49,11 @@ impl Network {
 
 /// A request with a valid key, secrets masked in `raw`.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct Incoming<'a> {
     pub raw: RawRequest,
     pub received_at: Time,
     /// The raw bytes after the target's first `?`.
-    pub query: Vec<u8>,
+    pub query: &'a [u8],
 }
 
 /// Maps the request, decides what it is, and answers when that is durable.
@@ -63,10 +63,10 @@ pub struct Incoming {
 pub async fn receive(
     store: &dyn Store,
     network: &Network,
-    incoming: Incoming,
+    incoming: Incoming<'_>,
 ) -> Result<Receipt, StoreError> {
-    let finding = find(store, network, &incoming).await?;
-    let Incoming { raw, received_at, .. } = incoming;
+    let Incoming { raw, received_at, query } = incoming;
+    let finding = find(store, network, (query, &raw), received_at).await?;
     let source = Some(network.policy.source.clone());
     submit(store, Received { source, raw, received_at }, finding).await
 }
@@ -116,10 +116,8 @@ pub async fn again(
         return Err(ReprocessRefused::SenderInformed(source.to_string()));
     }
     let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(source.to_string()))?;
-    let query = raw.query().to_vec();
-    let incoming = Incoming { raw, received_at: record.received_at, query };
-    let finding = find(store, &network, &incoming).await?;
-    let Incoming { raw, received_at, .. } = incoming;
+    let received_at = record.received_at;
+    let finding = find(store, &network, (raw.query(), &raw), received_at).await?;
     let received = Received { source: Some(source), raw, received_at };
     let arrival = resubmission(received, finding, seq, now);
     store.arrive(arrival).await.map_err(ReprocessRefused::by_the_store)
@@ -134,10 +132,14 @@ impl ReprocessRefused {
     }
 }
 
-async fn find(store: &dyn Store, network: &Network, incoming: &Incoming) -> Result<Finding, StoreError> {
-    let raw = &incoming.raw;
-    let draft =
-        network.read(&incoming.query, raw).and_then(|params| network.map(&params, incoming.received_at));
+/// What a request reports, whose query is taken as it was received: in what is kept its secrets are masked.
+async fn find(
+    store: &dyn Store,
+    network: &Network,
+    (query, raw): (&[u8], &RawRequest),
+    received_at: Time,
+) -> Result<Finding, StoreError> {
+    let draft = network.read(query, raw).and_then(|params| network.map(&params, received_at));
     Ok(match draft {
         Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
         Err(fault) => Finding::Quarantined(fault),

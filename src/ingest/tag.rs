@@ -50,10 +50,9 @@ pub struct TagAnswer {
 
 impl TagClick {
     /// What the page's address carries: what the tag picked goes before the address itself.
-    pub fn carried(&self) -> Carried {
-        let picked = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.params).finish();
+    fn carried(&self) -> Carried<'_> {
         let landing = self.landing_url.as_deref().unwrap_or_default();
-        Carried::of_query(picked.as_bytes()).before(Carried::of_address(landing))
+        Carried::of_pairs(&self.params).before(Carried::of_address(landing))
     }
 }
 
@@ -74,12 +73,11 @@ pub struct TagEvent {
 }
 
 /// Whose click it is, by all that the page does not report.
-#[derive(Debug, Clone)]
-pub struct Whose {
+pub struct Whose<'a> {
     pub browser: Browser,
     pub visitor: Caller,
-    /// The configured campaign that the page names.
-    pub campaign_ref: Option<CampaignRef>,
+    /// The configured campaign that the page names, by what its address carries.
+    pub campaign_ref: &'a dyn Fn(&TagClick, &Carried<'_>) -> Option<CampaignRef>,
 }
 
 /// Whom the browser is known as.
@@ -131,7 +129,7 @@ pub struct SeenClick {
 }
 
 impl SeenClick {
-    pub fn new(enricher: &VisitorEnricher, reported: TagClick, whose: Whose, now: Time) -> SeenClick {
+    pub fn new(enricher: &VisitorEnricher, reported: TagClick, whose: Whose<'_>, now: Time) -> SeenClick {
         let answer = TagAnswer { click: reported.id.clone(), consent: reported.consent };
         let (browser, visitor, id) = (whose.browser.clone(), whose.visitor.clone(), reported.id.clone());
         SeenClick { click: seen(enricher, reported, whose).into_click(id, now), browser, visitor, answer }
@@ -180,17 +178,17 @@ pub async fn answer(
     store.record_consent(ConsentArrival { click, visitor, consent, received_at: now }).await
 }
 
-fn seen(enricher: &VisitorEnricher, reported: TagClick, whose: Whose) -> ClickDraft {
+fn seen(enricher: &VisitorEnricher, reported: TagClick, whose: Whose<'_>) -> ClickDraft {
     let carried = reported.carried();
     let cookies: Vec<String> =
         reported.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cookies = Carried::of_cookies(cookies.iter().map(String::as_bytes));
     let mut draft = enricher.draft(Origin::Tag, whose.browser, &carried, &cookies);
+    draft.context.campaign_ref = (whose.campaign_ref)(&reported, &carried);
     draft.id = Some(reported.id);
     draft.at = Some(reported.at);
     draft.landing_url = reported.landing_url;
     draft.referrer = reported.referrer;
-    draft.context.campaign_ref = whose.campaign_ref;
     draft.context.visitor = Some(whose.visitor.id().clone());
     draft
 }

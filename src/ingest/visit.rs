@@ -55,8 +55,8 @@ impl VisitorEnricher {
         &self,
         origin: Origin,
         browser: Browser,
-        carried: &Carried,
-        cookies: &Carried,
+        carried: &Carried<'_>,
+        cookies: &Carried<'_>,
     ) -> ClickDraft {
         let mut context = self.context(origin, &browser);
         let omitted = &mut context.omitted;
@@ -142,7 +142,7 @@ impl Names {
     }
 
     /// What is kept of these pairs: each name once, the first, with a value.
-    pub fn pick(&self, carried: &Carried) -> Picked {
+    pub fn pick(&self, carried: &Carried<'_>) -> Picked {
         let mut picked = Picked::default();
         for (name, value) in carried.0.iter().filter(|(_, value)| !value.is_empty()) {
             let Some(known) = self.spelling(&String::from_utf8_lossy(name)) else { continue };
@@ -233,45 +233,57 @@ fn is_covered_in_any_case(pattern: &str, name: &[u8]) -> bool {
     }
 }
 
-/// Names and values of a query or of cookies, decoded once, in the order in which they were received. They are bytes.
+/// Names and values of a query or of cookies, decoded once, in the order in which they were received. They are bytes,
+/// and those of the request where nothing is encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Carried(Vec<(Vec<u8>, Vec<u8>)>);
+pub struct Carried<'a>(Vec<CarriedPair<'a>>);
 
-impl Carried {
+/// A name and its value.
+type CarriedPair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+impl<'a> Carried<'a> {
     /// Those of a raw query, repaired as a postback's: `amp;` before a name, as a URL copied from HTML leaves
     /// it, is taken off, and a second `?` divides like `&`: so it is where one query was appended to another.
-    pub fn of_query(query: &[u8]) -> Carried {
-        let mut carried = Vec::new();
-        for (segment, _) in segments(query).filter(|(segment, _)| !segment.is_empty()).take(MOST_READ) {
-            carry(&mut carried, segment);
-        }
-        Carried(carried)
+    pub fn of_query(query: &'a [u8]) -> Carried<'a> {
+        let named = segments(query).filter(|(segment, _)| !segment.is_empty()).take(MOST_READ);
+        let pairs = named.map(|(segment, _)| {
+            let (name, value) = split(segment);
+            (bare(decoded(name)), decoded(value))
+        });
+        Carried(pairs.collect())
     }
 
     /// Those in the query of a page's address.
-    pub fn of_address(address: &str) -> Carried {
+    pub fn of_address(address: &'a str) -> Carried<'a> {
         let before_fragment = address.split('#').next().unwrap_or_default();
         let (_, query) = before_fragment.split_once('?').unwrap_or_default();
         Carried::of_query(query.as_bytes())
     }
 
     /// Those of a `Cookie` header; cookies are not encoded.
-    pub fn of_cookies<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Carried {
+    pub fn of_cookies(headers: impl IntoIterator<Item = &'a [u8]>) -> Carried<'a> {
         let cookies = headers.into_iter().flat_map(|header| header.split(|b| *b == b';'));
         let pairs = cookies.map(|pair| split(pair.trim_ascii())).take(MOST_READ);
-        Carried(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
+        Carried(pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect())
+    }
+
+    /// Those that were decoded already.
+    pub fn of_pairs(pairs: &'a Pairs) -> Carried<'a> {
+        let pairs = pairs.iter().take(MOST_READ);
+        let bytes = |text: &'a String| Cow::Borrowed(text.as_bytes());
+        Carried(pairs.map(|(name, value)| (bare(bytes(name)), bytes(value))).collect())
     }
 
     /// These, and behind them `others`, of which a name that is here counts no more.
-    pub fn before(mut self, others: Carried) -> Carried {
+    pub fn before(mut self, others: Carried<'a>) -> Carried<'a> {
         self.0.extend(others.0);
         self
     }
 
     /// The first value of this name, as text.
-    pub fn get(&self, name: &str) -> Option<String> {
-        let found = self.0.iter().find(|(known, _)| known == name.as_bytes());
-        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        let found = self.0.iter().find(|(known, _)| **known == *name.as_bytes());
+        found.map(|(_, value)| String::from_utf8_lossy(value))
     }
 
     /// The first value of a parameter by which a link names its campaign, whatever the case of its name.
@@ -293,7 +305,7 @@ impl Carried {
         let mut passed: Vec<(&[u8], &[u8])> = Vec::new();
         for (name, value) in &self.0 {
             let wanted = patterns.iter().any(|pattern| is_covered_in_any_case(pattern, name));
-            let is_new = !passed.iter().any(|(known, _)| *known == name.as_slice());
+            let is_new = !passed.iter().any(|(known, _)| *known == &**name);
             if wanted && is_new && !own.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())) {
                 passed.push((name, value));
             }
@@ -302,14 +314,15 @@ impl Carried {
     }
 }
 
-/// Adds one `name=value`.
-fn carry(carried: &mut Vec<(Vec<u8>, Vec<u8>)>, pair: &[u8]) {
-    let (name, value) = split(pair);
-    let mut name = decoded(name);
-    if let Some(bare) = std::str::from_utf8(&name).ok().and_then(without_ampersands) {
-        name = bare.as_bytes().to_vec();
+/// A name without the `amp;` that a URL copied from HTML leaves before it.
+fn bare(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    fn bare_of(name: &[u8]) -> Option<&[u8]> {
+        std::str::from_utf8(name).ok().and_then(without_ampersands).map(str::as_bytes)
     }
-    carried.push((name, decoded(value)));
+    match name {
+        Cow::Borrowed(name) => Cow::Borrowed(bare_of(name).unwrap_or(name)),
+        Cow::Owned(name) => Cow::Owned(bare_of(&name).map(<[u8]>::to_vec).unwrap_or(name)),
+    }
 }
 
 fn split(pair: &[u8]) -> (&[u8], &[u8]) {
@@ -320,9 +333,12 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// A form's encoding undone once: `+` is a space, `%2B` is a plus.
-fn decoded(raw: &[u8]) -> Vec<u8> {
+fn decoded(raw: &[u8]) -> Cow<'_, [u8]> {
+    if !raw.contains(&b'+') {
+        return percent_decode(raw).into();
+    }
     let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    percent_decode(&spaced).collect()
+    Cow::Owned(percent_decode(&spaced).collect())
 }
 
 /// A header's bytes as a text; `None` where nothing is in it.

@@ -8,14 +8,24 @@ use crate::domain::forwarding::HidingProxy;
 use crate::web::access::{TokenCheck, denied};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::{self, Answer};
+use crate::web::asked::Asked;
 use crate::web::auth::{Holder, Need};
-use crate::web::{Asked, Router, Side, link, pixel, proxy, tag, target};
+use crate::web::route::Route;
+use crate::web::{Router, Side, proxy};
 
 impl Router {
-    /// The largest plain body of a request to this path, in bytes.
-    pub(super) fn body_limit(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> usize {
-        let import = || self.import_limit(path, headers, peer);
-        self.postbacks.body_limit(path).or_else(import).unwrap_or(self.max_body_bytes)
+    /// The largest plain body of a request, in bytes.
+    pub(super) fn body_limit(
+        &self,
+        route: &Route<'_>,
+        path: &str,
+        (headers, peer): (&HeaderMap, IpAddr),
+    ) -> usize {
+        let limit = match route {
+            Route::Postback(Ok(endpoint)) => endpoint.network.template.max_body_bytes(),
+            _ => self.import_limit(path, headers, peer),
+        };
+        limit.unwrap_or(self.max_body_bytes)
     }
 
     /// Whether this connection is https: by our own TLS, or as a declared proxy says.
@@ -25,11 +35,11 @@ impl Router {
 
     /// Notes the proxy that hides whose this request is, on every path; one that is declared only where visitors
     /// ask: what a program on the proxy's machine asks, it asks for itself.
-    pub(super) fn note_hiding(&self, path: &str, asked: &Asked) {
+    pub(super) fn note_hiding(&self, route: &Route<'_>, asked: &Asked<'_>) {
         let Some(proxy) = asked.sender.hidden_by else { return };
         let is_noted = match proxy {
             HidingProxy::Undeclared(_) => true,
-            HidingProxy::Silent(_) => is_visitors(path, target::query(&asked.head.target)),
+            HidingProxy::Silent(_) => route.is_visitors(),
         };
         if is_noted {
             self.hiding_proxies.note(proxy, self.operations.clock.now());
@@ -40,7 +50,12 @@ impl Router {
     ///
     /// # Errors
     /// The 401, 403 or 429.
-    pub(super) fn let_in(&self, asked: &Asked, area: Area, need: Need) -> Result<Holder<'_>, Box<Answer>> {
+    pub(super) fn let_in(
+        &self,
+        asked: &Asked<'_>,
+        area: Area,
+        need: Need,
+    ) -> Result<Holder<'_>, Box<Answer>> {
         let now = self.operations.clock.reading();
         let check = TokenCheck { key: asked.limit_key(), area, now, is_signed_in: false };
         let holder = self.access.bearer(&self.tokens, &asked.headers, check);
@@ -52,7 +67,7 @@ impl Router {
     }
 
     /// `/metrics`.
-    pub(super) fn metrics(&self, side: Side, asked: &Asked) -> Answer {
+    pub(super) fn metrics(&self, side: Side, asked: &Asked<'_>) -> Answer {
         if asked.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
@@ -62,14 +77,6 @@ impl Router {
         }
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
-}
-
-/// Whether visitors' browsers ask for this: links, pixels and what the tag sends.
-fn is_visitors(path: &str, query: &[u8]) -> bool {
-    path == "/click.gif"
-        || pixel::is_pixel(path)
-        || tag::TagRoute::of_path(path).is_some()
-        || link::is_link(path, query)
 }
 
 /// What a request of `/api/v1` changes, and the id of it. A click that is recorded changes nothing.

@@ -10,43 +10,49 @@ use crate::web::target::{MASK, is_api_key, mask_api_key};
 /// A body with the value of every `api_key` masked, in JSON text or a form. In JSON only the value's
 /// own bytes change, so that the record stays as it was received. What is neither may still hold a key that
 /// was meant: it is looked for in every way.
-pub fn masked_body(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
-    if body.is_empty() {
-        return Vec::new();
-    }
-    match charset::wide(content_type, body) {
+pub fn masked_body<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+    match charset::wide(content_type, body).filter(|_| !body.is_empty()) {
         Some(wide) => {
             let text = wide.text.as_bytes();
             let masked = mask(content_type, text);
             // Where there is nothing to mask, the bytes stay as they were received; unless it was no UTF-16.
-            if masked == text {
+            if *masked == *text {
                 mask(content_type, body)
             } else {
-                wide.encoded(&String::from_utf8_lossy(&masked))
+                Cow::Owned(wide.encoded(&String::from_utf8_lossy(&masked)))
             }
         }
         None => mask(content_type, body),
     }
 }
 
-fn mask(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+fn mask<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
     let text = body.trim_ascii();
     match text.first() {
         Some(b'{' | b'[') if json_body::check(text) => mask_json(body),
-        Some(b'"') => mask_written_twice(text).unwrap_or_else(|| mask_any(content_type, body)),
+        Some(b'"') => mask_written_twice(text).map_or_else(|| mask_any(content_type, body), Cow::Owned),
         _ => mask_any(content_type, body),
     }
 }
 
-fn mask_any(content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
-    mask_api_key(&mask_json(&mask_parts(content_type, body)))
+fn mask_any<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+    let masked = then(mask_parts(content_type, body), mask_json);
+    then(masked, mask_api_key)
+}
+
+/// What is masked, masked once more.
+fn then<'a>(masked: Cow<'a, [u8]>, mask: impl Fn(&[u8]) -> Cow<'_, [u8]>) -> Cow<'a, [u8]> {
+    match masked {
+        Cow::Borrowed(body) => mask(body),
+        Cow::Owned(body) => Cow::Owned(mask(&body).into_owned()),
+    }
 }
 
 /// Masks JSON that was written as a JSON text once more; `None` where there is no such text, or no key.
 fn mask_written_twice(body: &[u8]) -> Option<Vec<u8>> {
     let inner = json_body::written_twice(body)?;
     let masked = mask_json(inner.as_bytes());
-    let changed = masked != inner.as_bytes();
+    let changed = *masked != *inner.as_bytes();
     changed.then(|| serde_json::Value::from(String::from_utf8_lossy(&masked)).to_string().into_bytes())
 }
 
@@ -126,7 +132,10 @@ fn unquoted(text: &[u8]) -> &[u8] {
 
 /// Masks what follows each JSON string that reads `api_key` and is before a colon. Works on text
 /// that is no whole JSON too.
-fn mask_json(body: &[u8]) -> Vec<u8> {
+fn mask_json(body: &[u8]) -> Cow<'_, [u8]> {
+    if !body.contains(&b'"') {
+        return Cow::Borrowed(body);
+    }
     let mut masked = Vec::with_capacity(body.len());
     let mut at = 0;
     while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
@@ -151,7 +160,7 @@ fn mask_json(body: &[u8]) -> Vec<u8> {
             masked.extend_from_slice(b"\"***\"");
         }
     }
-    masked
+    Cow::Owned(masked)
 }
 
 /// The length of a JSON value at the front; to the end where it is not closed.

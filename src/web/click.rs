@@ -47,26 +47,21 @@ impl Clicks {
             }
         };
         let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
-        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
-        // On a task of its own: a client that hangs up drops this future, not the write.
-        let task = tokio::spawn(async move {
-            let mut omitted = click.context.omitted.clone();
-            match click::record(store.as_ref(), click).await {
-                Ok(receipt) => {
-                    if receipt.recorded == ClickRecorded::Filled {
-                        // A known click may have no room for all of it.
-                        omitted.clone_from(&receipt.click.context.omitted);
-                    }
-                    let notes: Vec<String> = notes.into_iter().chain(omitted.sentences()).collect();
-                    answer::json(StatusCode::OK, &ClickReceiptView { click_id: &receipt.click.id, notes })
+        let mut omitted = click.context.omitted.clone();
+        match click::record(self.store.as_ref(), click).await {
+            Ok(receipt) => {
+                if receipt.recorded == ClickRecorded::Filled {
+                    // A known click may have no room for all of it.
+                    omitted.clone_from(&receipt.click.context.omitted);
                 }
-                Err(error) => {
-                    health.store_failed(&error);
-                    answer::unavailable()
-                }
+                let notes: Vec<String> = notes.into_iter().chain(omitted.sentences()).collect();
+                answer::json(StatusCode::OK, &ClickReceiptView { click_id: &receipt.click.id, notes })
             }
-        });
-        task.await.unwrap_or_else(|_| answer::unavailable())
+            Err(error) => {
+                self.health.store_failed(&error);
+                answer::unavailable()
+            }
+        }
     }
 }
 

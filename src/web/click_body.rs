@@ -51,13 +51,7 @@ pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, Stri
         return Err("the body is not a JSON object".to_owned());
     }
     let members = members(text).ok_or("the body is not JSON")?;
-    let mut reader = Reader {
-        landing,
-        now,
-        click: ReadClick::default(),
-        carried: Carried::default(),
-        consent: Consent::default(),
-    };
+    let mut reader = Reader { landing, now, click: ReadClick::default(), consent: Consent::default() };
     if is_damaged {
         reader.note("read_as: the body was not UTF-8; a text with such bytes is left out".to_owned());
     }
@@ -120,8 +114,6 @@ struct Reader<'l> {
     landing: &'l Landing,
     now: Time,
     click: ReadClick,
-    /// The landing URL's parameters, also where it is cut.
-    carried: Carried,
     consent: Consent,
 }
 
@@ -140,11 +132,7 @@ impl<'l> Reader<'l> {
         match name {
             "click_id" => self.click.draft.id = click_id(json)?,
             "time" => self.click.draft.at = self.time(json),
-            "landing_url" => {
-                let url = self.one(name, json);
-                self.carried = url.as_deref().map(Carried::of_address).unwrap_or_default();
-                self.click.draft.landing_url = url;
-            }
+            "landing_url" => self.click.draft.landing_url = self.one(name, json),
             "referrer" => self.click.draft.referrer = self.one(name, json),
             "user_agent" => self.click.draft.user_agent = self.one(name, json),
             "ip" => self.click.draft.ip = self.address(name, json).and_then(|text| text.parse().ok()),
@@ -344,8 +332,9 @@ impl<'l> Reader<'l> {
     fn fill_from_landing_url(&mut self) {
         let (landing, draft) = (self.landing, &mut self.click.draft);
         let omitted = &mut draft.context.omitted;
-        fill(&mut draft.params, landing.params.pick(&self.carried), ("params", &mut *omitted));
-        fill(&mut draft.sub_ids, landing.sub_ids.pick(&self.carried), ("sub_ids", omitted));
+        let carried = draft.landing_url.as_deref().map(Carried::of_address).unwrap_or_default();
+        fill(&mut draft.params, landing.params.pick(&carried), ("params", &mut *omitted));
+        fill(&mut draft.sub_ids, landing.sub_ids.pick(&carried), ("sub_ids", omitted));
     }
 }
 

@@ -7,10 +7,13 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-use crate::http1::{RawHead, Refusal};
+use crate::http1::Refusal;
+use crate::http1::target::RawHead;
 use crate::web::answer::{self, Answer};
+use crate::web::asked::Asked;
 use crate::web::encoding::{self, Plain};
-use crate::web::{Asked, Side, Web, import_limit, postback, proxy, target};
+use crate::web::route::Route;
+use crate::web::{Side, Web, import_limit, proxy};
 
 /// How long browsers use https only.
 const ONE_YEAR: HeaderValue = HeaderValue::from_static(crate::http1::fault::ONE_YEAR);
@@ -38,18 +41,18 @@ impl crate::http1::Handler for Web {
         let peer = peer.ip().to_canonical();
         let sender = proxy::sender(peer, &parts.headers, &router.trusted_proxies);
         let is_https = router.is_https(peer, &parts.headers);
-        let path = String::from_utf8_lossy(target::path(&head.target)).into_owned();
+        let route = Route::of(&router.postbacks, head.path(), head.query());
         let Plain { body, encoded, is_too_large } = match body.is_empty() {
             true => Plain { body, encoded: None, is_too_large: false },
             false => {
-                let limit = router.body_limit(&path, &parts.headers, peer);
+                let limit = router.body_limit(&route, head.path(), (&parts.headers, peer));
                 encoding::plain(&parts.headers, body, limit)
             }
         };
         let asked = Asked {
             method: parts.method,
             headers: parts.headers,
-            head,
+            head: &head,
             body,
             encoded,
             is_too_large,
@@ -57,8 +60,8 @@ impl crate::http1::Handler for Web {
             peer,
             is_https,
         };
-        router.note_hiding(&path, &asked);
-        let mut answer = router.answer(self.side, &path, asked).await;
+        router.note_hiding(&route, &asked);
+        let mut answer = router.answer(self.side, route, asked).await;
         if is_https {
             answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
         }
@@ -67,24 +70,22 @@ impl crate::http1::Handler for Web {
 
     fn larger_body(
         &self,
-        target: &[u8],
+        path: &str,
         head: &[u8],
         peer: SocketAddr,
     ) -> Result<Option<usize>, crate::http1::fault::Fault> {
-        let (router, path) = (self.router(), String::from_utf8_lossy(target::path(target)));
-        match router.postbacks.body_limit(&path) {
+        let router = self.router();
+        match router.postbacks.body_limit(path) {
             None if self.side != Side::Public => {
                 let headers = import_limit::headers_of(head);
-                router.larger_import(&path, &headers, peer.ip().to_canonical())
+                router.larger_import(path, &headers, peer.ip().to_canonical())
             }
             limit => Ok(limit),
         }
     }
 
-    fn is_known(&self, target: &[u8]) -> bool {
-        let path = String::from_utf8_lossy(target::path(target));
-        let opens = |(key, source)| self.router().postbacks.enter(key, source).is_ok();
-        postback::split_path(&path).is_some_and(opens)
+    fn is_known(&self, path: &str) -> bool {
+        self.router().postbacks.enter(path).is_some_and(|entered| entered.is_ok())
     }
 
     fn is_exempt(&self, peer: IpAddr) -> bool {

@@ -21,12 +21,13 @@ use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Carried, VisitorEnricher};
 use crate::store::Store;
 use crate::web::answer::{self, Answer};
+use crate::web::asked::Asked;
 use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::link_table::{AFFILIATE, CREATIVE, Link, LinkTable};
 use crate::web::per_address::LimitKey;
 use crate::web::unrecorded::UnrecordedReason;
-use crate::web::visitor::{self, CookieRule, Request};
+use crate::web::visitor::{self, CookieRule};
 
 /// The parts these endpoints work with.
 pub struct Links {
@@ -64,10 +65,9 @@ impl Default for LinkCounters {
     }
 }
 
-/// A click that is on its way to be recorded, and whose it is.
+/// A click that is on its way to be recorded.
 struct Arriving {
     id: ClickId,
-    visitor: VisitorId,
     draft: ClickDraft,
     now: Time,
 }
@@ -93,25 +93,36 @@ const LONGEST_CREATIVE: usize = 64;
 const NAME_IT: &str = "write ?campaign= and the id of a [[campaign]]; or, where the page's own address names \
                        it by a and c, referrerpolicy=\"unsafe-url\" on the image";
 
-/// `/c/{campaign}`, or `/` with both `a` and `c`: a visitor's click on a tracking link.
-pub fn is_link(path: &str, query: &[u8]) -> bool {
-    if path != "/" {
-        return path.starts_with("/c/");
+/// A click on a tracking link, as its path and query name it.
+pub struct LinkRequest<'a> {
+    /// The campaign in the path; without one, `a` and `c` say which link it is.
+    campaign: Option<Cow<'a, str>>,
+    carried: Carried<'a>,
+}
+
+impl<'a> LinkRequest<'a> {
+    /// `/c/{campaign}`, or `/` with both `a` and `c`.
+    pub fn read(path: &'a str, query: &'a [u8]) -> Option<LinkRequest<'a>> {
+        let campaign = path.strip_prefix("/c/").map(unescaped);
+        if campaign.is_none() && path != "/" {
+            return None;
+        }
+        let carried = Carried::of_query(query);
+        let is_link = campaign.is_some() || [AFFILIATE, CREATIVE].iter().all(|name| carried.names(name));
+        is_link.then_some(LinkRequest { campaign, carried })
     }
-    let carried = Carried::of_query(query);
-    [AFFILIATE, CREATIVE].iter().all(|name| carried.names(name))
 }
 
 impl Links {
     /// `/c/{campaign}` and `/?a=&c=`: records the click, then sends the visitor on.
-    pub async fn follow(&self, path: &str, request: Request<'_>) -> Answer {
+    pub async fn follow(&self, link: LinkRequest<'_>, request: &Asked<'_>) -> Answer {
         if request.method != Method::GET && request.method != Method::HEAD {
             return answer::method_not_allowed("GET, HEAD");
         }
-        let carried = Carried::of_query(request.query);
+        let LinkRequest { campaign, carried } = link;
         let creative = carried.link_value(CREATIVE);
-        let link = match path.strip_prefix("/c/") {
-            Some(campaign) => self.table.of_campaign(&unescaped(campaign), creative.as_deref()),
+        let link = match campaign {
+            Some(campaign) => self.table.of_campaign(&campaign, creative.as_deref()),
             None => self.table.of_creative(&carried),
         };
         let Some(link) = link else { return self.elsewhere(self.fallback_url.as_deref()) };
@@ -124,28 +135,28 @@ impl Links {
         let passed = carried.passed(&link.pass, &[AFFILIATE, CREATIVE]);
         let target = link.landing.render_passing(&|name| value(&arriving, name), &passed);
         arriving.draft.landing_url = Some(target.clone());
-        arriving.draft.referrer = visitor::referrer(request.headers);
-        let visitor = arriving.visitor.clone();
-        let Some(outcome) = self.record(arriving, request.limit_key).await else { return ask_again() };
+        arriving.draft.referrer = visitor::referrer(&request.headers);
+        let cookie = arriving.draft.context.visitor.as_ref().and_then(|visitor| self.cookie.set(visitor));
+        let Some(outcome) = self.record(arriving, request.limit_key()).await else { return ask_again() };
         let mut answer = if outcome == Outcome::KeptAway {
             self.elsewhere(link.fallback_url.as_deref().or(self.fallback_url.as_deref()))
         } else {
             self.counters.offer.increment(1);
             answer::redirect(&target)
         };
-        self.remember(&mut answer, &visitor);
+        remember(&mut answer, cookie);
         answer
     }
 
     /// `/click.gif`: the page that shows it is where the visitor landed. Whose visitor it is says the
     /// page's own address, as a direct link does, else the image's `campaign`, or its `a` and `c`.
-    pub async fn pixel(&self, request: Request<'_>) -> Answer {
+    pub async fn pixel(&self, request: &Asked<'_>) -> Answer {
         if request.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        let page = visitor::referrer(request.headers);
+        let page = visitor::referrer(&request.headers);
         let on_page = Carried::of_address(page.as_deref().unwrap_or_default());
-        let on_image = Carried::of_query(request.query);
+        let on_image = Carried::of_query(request.head.query());
         let direct = self.table.of_creative(&on_page);
         let campaign = on_image.link_value("campaign").map(Cow::into_owned);
         // What is written on the image is the same for all its visitors; a direct link is this one's.
@@ -159,13 +170,13 @@ impl Links {
             return answer::unavailable();
         };
         arriving.draft.landing_url = page;
-        let visitor = arriving.visitor.clone();
-        if self.record(arriving, request.limit_key).await.is_none() {
+        let cookie = arriving.draft.context.visitor.as_ref().and_then(|visitor| self.cookie.set(visitor));
+        if self.record(arriving, request.limit_key()).await.is_none() {
             return answer::unavailable();
         }
         self.counters.pixel.increment(1);
         let mut answer = answer::image();
-        self.remember(&mut answer, &visitor);
+        remember(&mut answer, cookie);
         answer
     }
 
@@ -174,8 +185,8 @@ impl Links {
         &self,
         origin: Origin,
         link: &Link,
-        request: Request<'_>,
-        carried: &Carried,
+        request: &Asked<'_>,
+        carried: &Carried<'_>,
     ) -> Option<Arriving> {
         let entropy = |what| {
             clock::entropy::<16>()
@@ -184,22 +195,20 @@ impl Links {
         };
         let now = self.clock.now();
         let id = ClickId::mint(now.as_millis(), entropy("for a click id")?);
-        let cookies = visitor::cookies(request.headers);
+        let cookies = visitor::cookies(&request.headers);
         let visitor = match visitor::known(&cookies) {
             Some(visitor) => visitor,
             None => VisitorId::mint(now.as_millis(), entropy("for a visitor id")?),
         };
         let mut draft = self.enricher.draft(origin, visitor::browser(request), carried, &cookies);
-        draft.id = Some(id.clone());
         draft.context.campaign_ref = Some(link.campaign_ref.clone());
-        draft.context.visitor = Some(visitor.clone());
-        Some(Arriving { id, visitor, draft, now })
+        draft.context.visitor = Some(visitor);
+        Some(Arriving { id, draft, now })
     }
 
-    /// Records the click, on a task of its own: a visitor who goes away does not undo it. `None` where it could
-    /// not be made durable.
+    /// Records the click. `None` where it could not be made durable.
     async fn record(&self, arriving: Arriving, key: LimitKey) -> Option<Outcome> {
-        let Arriving { id, draft, now, .. } = arriving;
+        let Arriving { id, draft, now } = arriving;
         let mut click = draft.into_click(id, now);
         let admitted = if self.health.disk_space().records_visitors() {
             self.budget.admit(key.address(), &click, now)
@@ -212,13 +221,9 @@ impl Links {
             Some(ClickSize::Full) => {}
             Some(ClickSize::Short) => click.fit(ClickSize::Short),
         }
-        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
-        let task = tokio::spawn(async move {
-            let recorded = visit::record(store.as_ref(), click).await;
-            let receipt = recorded.inspect_err(|error| health.store_failed(error)).ok()?;
-            Some(Outcome::of(receipt.click.context.is_blocked()))
-        });
-        task.await.ok().flatten()
+        let recorded = visit::record(self.store.as_ref(), click).await;
+        let receipt = recorded.inspect_err(|error| self.health.store_failed(error)).ok()?;
+        Some(Outcome::of(receipt.click.context.is_blocked()))
     }
 
     /// The fallback for whom no offer takes; a page where there is none.
@@ -234,15 +239,15 @@ impl Links {
             }
         }
     }
+}
 
-    fn remember(&self, answer: &mut Answer, visitor: &VisitorId) {
-        if let Some(cookie) = self.cookie.set(visitor) {
-            answer.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
-        // The offer may know the site that the visitor comes from, and not more of it.
-        let policy = HeaderValue::from_static("strict-origin-when-cross-origin");
-        answer.headers_mut().insert(header::REFERRER_POLICY, policy);
+fn remember(answer: &mut Answer, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        answer.headers_mut().insert(header::SET_COOKIE, cookie);
     }
+    // The offer may know the site that the visitor comes from, and not more of it.
+    let policy = HeaderValue::from_static("strict-origin-when-cross-origin");
+    answer.headers_mut().insert(header::REFERRER_POLICY, policy);
 }
 
 /// What a macro of the landing URL stands for.
@@ -259,9 +264,9 @@ fn value(arriving: &Arriving, name: &str) -> Option<String> {
     }
 }
 
-fn unescaped(segment: &str) -> String {
+fn unescaped(segment: &str) -> Cow<'_, str> {
     let segment = segment.strip_suffix('/').unwrap_or(segment);
-    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy()
 }
 
 /// 503 for a visitor: the browser asks again automatically.

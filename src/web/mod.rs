@@ -5,6 +5,7 @@ pub mod access_log;
 mod admit;
 pub mod answer;
 pub mod api;
+pub mod asked;
 pub mod auth;
 pub mod body_mask;
 pub mod cake;
@@ -27,6 +28,7 @@ pub mod per_address;
 pub mod pixel;
 pub mod postback;
 pub mod proxy;
+mod route;
 mod snippets;
 pub mod tag;
 pub mod target;
@@ -34,20 +36,16 @@ pub mod tls;
 pub mod unrecorded;
 pub mod visitor;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use ipnet::IpNet;
 use parking_lot::RwLock;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::domain::forwarding::Sender;
 use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
-use crate::http1::RawHead;
 use crate::ingest::suppression::Wish;
 use crate::store::Store;
 use crate::web::access::Access;
@@ -56,10 +54,11 @@ use crate::web::admit::change_of;
 use crate::web::answer::Answer;
 use crate::web::api::suppression::Submission;
 use crate::web::api::{Query, Refused};
+use crate::web::asked::Asked;
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
-use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
+use crate::web::route::Route;
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
 pub struct Router {
@@ -133,55 +132,12 @@ impl Web {
     }
 }
 
-/// A request, read whole.
-struct Asked {
-    method: Method,
-    headers: HeaderMap,
-    head: RawHead,
-    /// Inflated.
-    body: Bytes,
-    /// How the body was encoded, where it was.
-    encoded: Option<EncodedBody>,
-    /// The body is larger than this path takes; it is not here.
-    is_too_large: bool,
-    /// Whose it is, proxies seen through.
-    sender: Sender,
-    /// The connection's address.
-    peer: IpAddr,
-    /// Whether the connection is https, as far as we and declared proxies know.
-    is_https: bool,
-}
-
-impl Asked {
-    /// Whose requests a limit by address counts this one with.
-    fn limit_key(&self) -> LimitKey {
-        LimitKey::of_sender(self.sender)
-    }
-
-    /// The request as it is kept, and its method.
-    fn into_call(self) -> (Method, postback::Call) {
-        let limit_key = self.limit_key();
-        let content_type = self.headers.get(header::CONTENT_TYPE);
-        let call = postback::Call {
-            query: target::query(&self.head.target).to_vec(),
-            line: self.head.line,
-            content_type: content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
-            body: self.body,
-            encoded: self.encoded,
-            is_too_large: self.is_too_large,
-            peer: self.sender.address,
-            limit_key,
-        };
-        (self.method, call)
-    }
-}
-
 impl Router {
     /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
-    fn unread(path: &str, asked: &Asked) -> Option<Answer> {
+    fn unread(route: &Route<'_>, asked: &Asked<'_>) -> Option<Answer> {
         let fault = asked.encoded.as_ref().and_then(EncodedBody::fault);
         let is_read = fault.is_none() && !asked.is_too_large;
-        if is_read || asked.method == Method::GET || postback::split_path(path).is_some() {
+        if is_read || asked.method == Method::GET || matches!(route, Route::Postback(_)) {
             return None;
         }
         let too_large = || {
@@ -196,115 +152,78 @@ impl Router {
             Some(_) => StatusCode::BAD_REQUEST,
             None => StatusCode::PAYLOAD_TOO_LARGE,
         };
-        if path.starts_with("/api/2/") {
+        if matches!(route, Route::NetworkApi(_)) {
             return Some(NetworkApi::unread(status, &fault));
         }
         let code = fault.code.map_or("body_too_large", RejectionCode::as_str);
         Some(answer::error(status, code, fault.reason, &fault.hint))
     }
 
-    /// The route table. Operators' paths first, then the APIs, the postback path and the pages.
-    async fn answer(&self, side: Side, path: &str, asked: Asked) -> Answer {
-        match path {
-            "/livez" => return self.operations.health.livez(&self.operations.clock),
-            "/readyz" => {
-                return self
-                    .operations
-                    .health
-                    .readyz(self.operations.store.as_ref(), &self.operations.clock)
-                    .await;
+    /// The route table.
+    async fn answer(&self, side: Side, route: Route<'_>, asked: Asked<'_>) -> Answer {
+        let operations = &self.operations;
+        match route {
+            Route::Alive => return operations.health.livez(&operations.clock),
+            Route::Ready => {
+                return operations.health.readyz(operations.store.as_ref(), &operations.clock).await;
             }
+            Route::Metrics if side != Side::Public => return self.metrics(side, &asked),
+            Route::Api(rest) if side != Side::Public => return self.api(rest, &asked).await,
             _ => {}
         }
-        if side != Side::Public {
-            if path == "/metrics" {
-                return self.metrics(side, &asked);
-            }
-            if let Some(rest) = path.strip_prefix("/api/v1/") {
-                return self.api(rest, &asked).await;
-            }
-        }
-        if let Some(answer) = Router::unread(path, &asked) {
+        if let Some(answer) = Router::unread(&route, &asked) {
             return answer;
         }
-        if side != Side::Admin
-            && let Some(rest) = path.strip_prefix("/api/2/")
-        {
-            let (method, call) = asked.into_call();
-            return self.network_api.answer(&method, rest, call).await;
-        }
-        if side != Side::Admin
-            && let Some(report) = tag::TagRoute::of_path(path)
-        {
-            return self.receive(report, asked).await;
-        }
-        if side != Side::Admin
-            && let Some((key, source)) = postback::split_path(path)
-        {
-            return self.postback(key, source, asked).await;
-        }
-        if side != Side::Admin
-            && let Some(answer) = self.visitor(path, &asked).await
-        {
-            return answer;
-        }
-        if side != Side::Public {
-            return self.page(path, asked).await.unwrap_or_else(answer::not_found);
-        }
-        answer::not_found()
-    }
-
-    async fn receive(&self, report: tag::TagRoute, asked: Asked) -> Answer {
-        if asked.method != Method::POST {
-            return answer::method_not_allowed("POST");
-        }
-        let headers = asked.headers.clone();
-        let (_, call) = asked.into_call();
-        self.tag.receive(report, call, &headers).await
-    }
-
-    /// What visitors' browsers ask for: tracking links and pixels.
-    async fn visitor(&self, path: &str, asked: &Asked) -> Option<Answer> {
-        let request = visitor::Request {
-            method: &asked.method,
-            headers: &asked.headers,
-            query: target::query(&asked.head.target),
-            client: asked.sender.address,
-            limit_key: asked.limit_key(),
-        };
-        match path {
-            "/click.gif" => Some(self.links.pixel(request).await),
-            _ if tag::is_script(path) => self.tag.script(path, request).await,
-            _ if pixel::is_pixel(path) => Some(self.pixels.receive(path, request, asked).await),
-            _ if link::is_link(path, request.query) => Some(self.links.follow(path, request).await),
+        let answered = match route {
+            Route::Page | Route::Metrics | Route::Api(_) => None,
+            open if side != Side::Admin => self.open(open, &asked).await,
             _ => None,
+        };
+        match answered {
+            Some(answer) => answer,
+            None if side != Side::Public => self.page(asked).await.unwrap_or_else(answer::not_found),
+            None => answer::not_found(),
         }
     }
 
-    async fn page(&self, path: &str, asked: Asked) -> Option<Answer> {
+    /// What networks, advertisers and visitors' browsers ask for.
+    async fn open(&self, route: Route<'_>, asked: &Asked<'_>) -> Option<Answer> {
+        Some(match route {
+            Route::NetworkApi(rest) => self.network_api.answer(rest, asked).await,
+            Route::Tag(report) => self.tag.receive(report, asked).await,
+            Route::Postback(entered) => self.postbacks.receive(entered, asked).await,
+            Route::ClickPixel => self.links.pixel(asked).await,
+            Route::Script(path) => return self.tag.script(path, asked).await,
+            Route::Pixel(path) => self.pixels.receive(path, asked).await,
+            Route::Link(link) => self.links.follow(link, asked).await,
+            Route::Alive | Route::Ready | Route::Metrics | Route::Api(_) | Route::Page => return None,
+        })
+    }
+
+    async fn page(&self, asked: Asked<'_>) -> Option<Answer> {
         let request = pages::PageRequest {
             limit_key: asked.limit_key(),
             is_https: asked.is_https,
             method: asked.method,
-            path: path.to_owned(),
-            query: target::query(&asked.head.target).to_vec(),
+            path: asked.head.path().to_owned(),
+            query: asked.head.query().to_vec(),
             headers: asked.headers,
             body: asked.body,
         };
         self.pages.answer(request).await
     }
 
-    async fn api(&self, path: &str, asked: &Asked) -> Answer {
+    async fn api(&self, path: &str, asked: &Asked<'_>) -> Answer {
         let holder = match self.let_in(asked, Area::Api, Need::of(&asked.method)) {
             Ok(holder) => holder,
             Err(refused) => return *refused,
         };
         // Only now: how much is inflated depends on the token.
-        if let Some(answer) = Router::unread("/api/v1/", asked) {
+        if let Some(answer) = Router::unread(&Route::Api(path), asked) {
             return answer;
         }
         let parts: Vec<&str> = path.split('/').collect();
-        let query = match Query::read(target::query(&asked.head.target)) {
+        let query = match Query::read(asked.head.query()) {
             Ok(query) => query,
             Err(refused) => return self.api.answer(Err(refused)),
         };
@@ -351,7 +270,7 @@ impl Router {
     async fn suppression(
         &self,
         parts: &[&str],
-        asked: &Asked,
+        asked: &Asked<'_>,
         by: (&Query, &str),
     ) -> Result<Result<Value, Refused>, Box<Answer>> {
         let (query, actor) = by;
@@ -370,17 +289,6 @@ impl Router {
             ([_, "remove"], _) => return Err(Box::new(answer::method_not_allowed("POST"))),
             _ => return Err(Box::new(answer::not_found())),
         })
-    }
-
-    async fn postback(&self, key: &str, source: &str, asked: Asked) -> Answer {
-        if asked.method != Method::GET && asked.method != Method::POST {
-            return answer::method_not_allowed("GET, POST");
-        }
-        let (_, call) = asked.into_call();
-        match self.postbacks.enter(key, source) {
-            Ok(endpoint) => self.postbacks.receive(endpoint, call).await,
-            Err(turned) => self.postbacks.turn_away(turned, call).await,
-        }
     }
 }
 

@@ -22,11 +22,11 @@ use crate::ingest::submit::{Received, count, submit};
 use crate::ingest::visit::Carried;
 use crate::store::{ConversionRef, Finding, Receipt, Store, StoreError};
 use crate::web::answer::{self, Answer};
+use crate::web::asked::Asked;
 use crate::web::health::Health;
 use crate::web::per_address::PerAddress;
 use crate::web::postback::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
-use crate::web::visitor::{self, Request};
-use crate::web::{Asked, proxy, target};
+use crate::web::{proxy, target, visitor};
 
 /// The parts these endpoints work with.
 pub struct Pixels {
@@ -64,19 +64,34 @@ const SUCCESS: &str = "SUCCESS";
 const FURTHER: &str = "second_sale_of_click: this click has had its sale of this event; the further one waits \
                        until the network approves it";
 
-/// Whether a path is a conversion pixel's.
-pub fn is_pixel(path: &str) -> bool {
-    matches!(path, "/pixel.gif" | "/pixel.js" | "/p.ashx")
+/// Which conversion pixel a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PixelPath {
+    Image,
+    Script,
+    /// As other networks write it.
+    Short,
+}
+
+impl PixelPath {
+    pub fn of(path: &str) -> Option<PixelPath> {
+        match path {
+            "/pixel.gif" => Some(PixelPath::Image),
+            "/pixel.js" => Some(PixelPath::Script),
+            "/p.ashx" => Some(PixelPath::Short),
+            _ => None,
+        }
+    }
 }
 
 impl Pixels {
     /// Takes a conversion in. Runs to its end even when the page goes away.
-    pub(super) async fn receive(&self, path: &str, request: Request<'_>, asked: &Asked) -> Answer {
+    pub async fn receive(&self, path: PixelPath, request: &Asked<'_>) -> Answer {
         if request.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
         let now = self.clock.now();
-        if !self.limit.admits(request.limit_key, now) {
+        if !self.limit.admits(request.limit_key(), now) {
             metrics::counter!("postbridge_refused_total", "reason" => "pixel_rate").increment(1);
             return too_many();
         }
@@ -84,69 +99,53 @@ impl Pixels {
             metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
             return answer::disk_low();
         }
+        let query = request.head.query();
         let (spelling, form) = match path {
-            "/p.ashx" => (Spelling::Short, form(&Carried::of_query(request.query))),
-            "/pixel.js" => (Spelling::Long, Form::Script),
-            _ => (Spelling::Long, Form::Image),
+            PixelPath::Short => (Spelling::Short, form(&Carried::of_query(query))),
+            PixelPath::Script => (Spelling::Long, Form::Script),
+            PixelPath::Image => (Spelling::Long, Form::Image),
         };
         let route = if form == Form::Text { ReportRoute::Server } else { ReportRoute::Pixel };
         let keyless = Keyless {
             route,
             spelling,
-            visitor: visitor::known(&visitor::cookies(request.headers)),
+            visitor: visitor::known(&visitor::cookies(&request.headers)),
             user_agent: visitor::browser(request).user_agent.filter(|_| route == ReportRoute::Pixel),
-            hops: asked
+            hops: request
                 .sender
                 .hidden_by
-                .map(|_| proxy::hops(asked.peer, request.headers))
+                .map(|_| proxy::hops(request.peer, &request.headers))
                 .unwrap_or_default(),
         };
-        let caller = Caller { keyless: &keyless, sender: Some(asked.sender) };
-        let reported = pixel::read(&self.rules, request.query, caller);
-        let line = target::masked_values(&asked.head.line);
-        let call = PixelCall { line, keyless, peer: request.client, at: now };
+        let caller = Caller { keyless: &keyless, sender: Some(request.sender) };
+        let reported = pixel::read(&self.rules, query, caller);
+        let line = target::masked_values(&request.head.line);
+        let call = PixelCall { line, keyless, peer: request.sender.address, at: now };
         let word = match reported {
             Ok(reported) => self.take(reported, call).await,
-            Err(fault) => self.turn_away(call, fault).await,
+            Err(fault) => keep(self.store.as_ref(), &self.budget, call, fault).await,
         };
-        word.map_or_else(answer::unavailable, |word| form.says(&word))
+        match word {
+            Ok(word) => form.says(&word),
+            Err(error) => {
+                self.health.store_failed(&error);
+                answer::unavailable()
+            }
+        }
     }
 
-    async fn take(&self, reported: pixel::PixelReport, call: PixelCall) -> Option<Word> {
-        let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
-        self.finished(async move {
-            let receipt = match pixel::find(store.as_ref(), reported).await? {
-                Ok(mapped) => {
-                    match submit(store.as_ref(), call.received(None), Finding::Mapped(Box::new(mapped))).await
-                    {
-                        Err(StoreError::Surplus(fault)) => {
-                            return keep(store.as_ref(), &budget, call, *fault).await;
-                        }
-                        received => received?,
-                    }
-                }
-                Err(fault) => return keep(store.as_ref(), &budget, call, fault).await,
-            };
-            count(PIXEL, &receipt);
-            worded(store.as_ref(), &receipt).await
-        })
-        .await
-    }
-
-    async fn turn_away(&self, call: PixelCall, fault: Fault) -> Option<Word> {
-        let (store, budget) = (Arc::clone(&self.store), Arc::clone(&self.budget));
-        self.finished(async move { keep(store.as_ref(), &budget, call, fault).await }).await
-    }
-
-    /// On a task of its own: a page that is left drops the request, not the write.
-    async fn finished(
-        &self,
-        work: impl Future<Output = Result<Word, StoreError>> + Send + 'static,
-    ) -> Option<Word> {
-        let health = Arc::clone(&self.health);
-        let task =
-            tokio::spawn(async move { work.await.inspect_err(|error| health.store_failed(error)).ok() });
-        task.await.ok().flatten()
+    async fn take(&self, reported: pixel::PixelReport, call: PixelCall) -> Result<Word, StoreError> {
+        let store = self.store.as_ref();
+        let mapped = match pixel::find(store, reported).await? {
+            Ok(mapped) => Finding::Mapped(Box::new(mapped)),
+            Err(fault) => return keep(store, &self.budget, call, fault).await,
+        };
+        let receipt = match submit(store, call.received(None), mapped).await {
+            Err(StoreError::Surplus(fault)) => return keep(store, &self.budget, call, *fault).await,
+            receipt => receipt?,
+        };
+        count(PIXEL, &receipt);
+        worded(store, &receipt).await
     }
 }
 
@@ -217,7 +216,7 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError
 }
 
 /// `f=js|img|pb`; without it a frame.
-fn form(carried: &Carried) -> Form {
+fn form(carried: &Carried<'_>) -> Form {
     match carried.get("f").unwrap_or_default().to_ascii_lowercase().as_str() {
         "js" => Form::Script,
         "img" => Form::Image,

@@ -5,15 +5,14 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use parking_lot::Mutex;
 
 use crate::clock::{self, Clock};
 use crate::domain::ids::SourceId;
 use crate::domain::line_limit::LineLimit;
-use crate::domain::postback::{EncodedBody, Fault, RawRequest};
+use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::Time;
 use crate::http1::fault as wire;
 use crate::ingest::postback::{self, Incoming, Network};
@@ -21,8 +20,8 @@ use crate::ingest::submit::{Received, submit};
 use crate::store::{Finding, Receipt, Store};
 use crate::view::receipt::ReceiptView;
 use crate::web::answer::{self, Answer};
+use crate::web::asked::Asked;
 use crate::web::auth::Keys;
-use crate::web::body_mask::masked_body;
 use crate::web::health::Health;
 use crate::web::per_address::{LimitKey, PerAddress};
 use crate::web::target;
@@ -150,40 +149,9 @@ pub struct Postbacks {
     pub budget: Arc<RefusalBudget>,
 }
 
-/// A request that may become a record, as the wire gave it.
-pub struct Call {
-    /// The raw request line.
-    pub line: Vec<u8>,
-    /// The raw query.
-    pub query: Vec<u8>,
-    pub content_type: Option<String>,
-    pub body: Bytes,
-    /// How the body was encoded when it was received, where it was.
-    pub encoded: Option<EncodedBody>,
-    /// The body is larger than may be taken, and so was dropped.
-    pub is_too_large: bool,
-    pub peer: IpAddr,
-    /// Whose calls are counted together where there is a limit by address.
-    pub limit_key: LimitKey,
-}
-
-impl Call {
-    /// The record's raw bytes, secrets masked.
-    pub fn raw(&self) -> RawRequest {
-        RawRequest {
-            line: target::masked_line(&self.line),
-            content_type: self.content_type.clone(),
-            body: masked_body(self.content_type.as_deref(), &self.body),
-            peer: Some(self.peer),
-            encoded: self.encoded.clone(),
-            reporter: None,
-        }
-    }
-}
-
 /// The key and source that a path names, if it is a postback path. Slashes that a person doubled, or
 /// left at the end, make no difference, plain or percent-encoded: no key or source begins or ends with one.
-pub fn split_path(path: &str) -> Option<(&str, &str)> {
+fn split_path(path: &str) -> Option<(&str, &str)> {
     let mut parts = path.split('/').map(without_slashes).filter(|part| !part.is_empty());
     let (key, word, source) = (parts.next()?, parts.next()?, parts.next()?);
     (word == "collect" && parts.next().is_none()).then_some((key, source))
@@ -201,20 +169,27 @@ fn without_slashes(mut segment: &str) -> &str {
 }
 
 impl Postbacks {
-    /// Lets the request in by its key, or says why not. `Err` is the answer.
-    pub fn enter(&self, key: &str, source: &str) -> Result<Arc<Endpoint>, Turned> {
+    /// The endpoint that the key in a postback's path opens, or why none; `None` of any other path.
+    pub fn enter(&self, path: &str) -> Option<Result<Arc<Endpoint>, Turned>> {
+        let (key, source) = split_path(path)?;
         let source = percent_encoding::percent_decode_str(source).decode_utf8_lossy();
-        let Some(endpoint) = self.endpoints.get(source.trim()) else { return Err(Turned::UnknownSource) };
+        let Some(endpoint) = self.endpoints.get(source.trim()) else {
+            return Some(Err(Turned::UnknownSource));
+        };
         let key = percent_encoding::percent_decode_str(key);
-        if endpoint.keys.open_for(&std::borrow::Cow::<[u8]>::from(key)) {
-            Ok(Arc::clone(endpoint))
-        } else {
-            Err(Turned::BadKey)
-        }
+        let opens = endpoint.keys.open_for(&std::borrow::Cow::<[u8]>::from(key));
+        Some(if opens { Ok(Arc::clone(endpoint)) } else { Err(Turned::BadKey) })
     }
 
     /// Takes a postback in. Runs to its end even when the sender hangs up.
-    pub async fn receive(&self, endpoint: Arc<Endpoint>, call: Call) -> Answer {
+    pub async fn receive(&self, entered: Result<Arc<Endpoint>, Turned>, asked: &Asked<'_>) -> Answer {
+        if asked.method != Method::GET && asked.method != Method::POST {
+            return answer::method_not_allowed("GET, POST");
+        }
+        let endpoint = match entered {
+            Ok(endpoint) => endpoint,
+            Err(turned) => return self.turn_away(turned, asked).await,
+        };
         if !self.health.disk_space().records_postbacks() {
             metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
             return answer::disk_low();
@@ -225,58 +200,56 @@ impl Postbacks {
                 "more postbacks a second than the source's `max_per_second`",
                 "raise it, or send slower",
             );
-            self.keep_refused(call.raw(), Some(source), fault.clone(), RefusedFor::TooFast).await;
+            self.keep_refused(asked.raw(), Some(source), fault.clone(), RefusedFor::TooFast).await;
             return answer::too_many(fault.reason, &fault.hint);
         }
-        if call.is_too_large {
-            return self.too_large(&endpoint, call).await;
+        if asked.is_too_large {
+            return self.too_large(&endpoint, asked).await;
         }
+        self.take(&endpoint, asked).await
+    }
+
+    async fn take(&self, endpoint: &Endpoint, asked: &Asked<'_>) -> Answer {
         let started = clock::stopwatch();
-        let (store, health, now) = (Arc::clone(&self.store), Arc::clone(&self.health), self.clock.now());
-        // On a task of its own: a client that hangs up drops this future, not the write.
-        let task = tokio::spawn(async move {
-            let incoming = Incoming { raw: call.raw(), received_at: now, query: call.query };
-            let receipt = postback::receive(store.as_ref(), &endpoint.network, incoming).await;
-            match receipt {
-                Ok(receipt) => {
-                    endpoint.counters.ack_seconds.record(started.elapsed());
-                    if let Some(counter) = endpoint.counters.by_verdict.get(receipt.verdict.as_str()) {
-                        counter.increment(1);
-                    }
-                    reported(&endpoint, &receipt)
+        let incoming =
+            Incoming { raw: asked.raw(), received_at: self.clock.now(), query: asked.head.query() };
+        match postback::receive(self.store.as_ref(), &endpoint.network, incoming).await {
+            Ok(receipt) => {
+                endpoint.counters.ack_seconds.record(started.elapsed());
+                if let Some(counter) = endpoint.counters.by_verdict.get(receipt.verdict.as_str()) {
+                    counter.increment(1);
                 }
-                Err(error) => {
-                    health.store_failed(&error);
-                    answer::unavailable()
-                }
+                reported(endpoint, &receipt)
             }
-        });
-        task.await.unwrap_or_else(|_| answer::unavailable())
+            Err(error) => {
+                self.health.store_failed(&error);
+                answer::unavailable()
+            }
+        }
     }
 
     /// The body would be, or is, larger than the source takes: the request is kept without it.
-    async fn too_large(&self, endpoint: &Endpoint, call: Call) -> Answer {
+    async fn too_large(&self, endpoint: &Endpoint, asked: &Asked<'_>) -> Answer {
         let fault = Fault::new(wire::Fault::BODY_TOO_LARGE.message, LARGER);
         let source = Some(endpoint.network.policy.source.clone());
-        self.keep_refused(call.raw(), source, fault.clone(), RefusedFor::TooLarge).await;
+        self.keep_refused(asked.raw(), source, fault.clone(), RefusedFor::TooLarge).await;
         answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", fault.reason, &fault.hint)
     }
 
     /// The largest plain body that a source takes, by its template, for a request with its key.
     pub fn body_limit(&self, path: &str) -> Option<usize> {
-        let (key, source) = split_path(path)?;
-        self.enter(key, source).ok()?.network.template.max_body_bytes()
+        self.enter(path)?.ok()?.network.template.max_body_bytes()
     }
 
     /// Turns a request away, keeping a record of it within the budget.
-    pub async fn turn_away(&self, turned: Turned, call: Call) -> Answer {
+    async fn turn_away(&self, turned: Turned, asked: &Asked<'_>) -> Answer {
         let (status, code, fault) = turned.worded();
         match turned {
             Turned::UnknownSource => {
-                self.keep_refused(call.raw(), None, fault.clone(), RefusedFor::UnknownSource).await;
+                self.keep_refused(asked.raw(), None, fault.clone(), RefusedFor::UnknownSource).await;
             }
             Turned::BadKey => {
-                if self.wrong_key(&call, &fault).await == WrongKeys::TooMany {
+                if self.wrong_key(asked, &fault).await == WrongKeys::TooMany {
                     return answer::too_many("too many wrong keys from this address", "wait a second");
                 }
             }
@@ -285,12 +258,12 @@ impl Postbacks {
     }
 
     /// Counts a wrong key, and keeps a record of the request within the budget.
-    pub async fn wrong_key(&self, call: &Call, fault: &Fault) -> WrongKeys {
-        if self.budget.is_guessing(call.limit_key, self.clock.now()) {
+    pub async fn wrong_key(&self, asked: &Asked<'_>, fault: &Fault) -> WrongKeys {
+        if self.budget.is_guessing(asked.limit_key(), self.clock.now()) {
             metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
             return WrongKeys::TooMany;
         }
-        self.keep_refused(call.raw(), None, fault.clone(), RefusedFor::BadKey).await;
+        self.keep_refused(asked.raw(), None, fault.clone(), RefusedFor::BadKey).await;
         WrongKeys::Few
     }
 
@@ -300,7 +273,7 @@ impl Postbacks {
         let start = line.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
         let path = target::path(line.get(start..).unwrap_or(&[]));
         let path = String::from_utf8_lossy(path.split(|b| *b == b' ').next().unwrap_or(&[])).into_owned();
-        let endpoint = split_path(&path).and_then(|(key, source)| self.enter(key, source).ok());
+        let endpoint = self.enter(&path).and_then(Result::ok);
         let kept = line.get(..REFUSED_BYTES).unwrap_or(line);
         let raw = RawRequest {
             line: target::masked_unread(kept),

@@ -8,12 +8,6 @@ pub fn path(target: &[u8]) -> &[u8] {
     target.get(start..end).unwrap_or(&[])
 }
 
-/// The raw bytes after the first `?`; empty without one.
-pub fn query(target: &[u8]) -> &[u8] {
-    let end = path_span(target).1;
-    target.get(end + 1..).unwrap_or(&[])
-}
-
 fn path_span(target: &[u8]) -> (usize, usize) {
     let end = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
     let head = target.get(..end).unwrap_or(target);
@@ -148,9 +142,9 @@ fn slash(text: &[u8]) -> Option<usize> {
 /// Masks the value of every pair named `api_key`, however its name is cased or encoded, also with the
 /// `amp;` that a URL copied from HTML leaves before it. A value ends at the next `&`. Every other byte
 /// stays.
-pub(super) fn mask_api_key(query: &[u8]) -> Vec<u8> {
+pub(super) fn mask_api_key(query: &[u8]) -> Cow<'_, [u8]> {
     if !may_name_api_key(query) {
-        return query.to_vec();
+        return Cow::Borrowed(query);
     }
     let mut masked = Vec::with_capacity(query.len());
     for (index, pair) in query.split(|b| *b == b'&').enumerate() {
@@ -163,7 +157,7 @@ pub(super) fn mask_api_key(query: &[u8]) -> Vec<u8> {
             masked.extend_from_slice(MASK);
         }
     }
-    masked
+    Cow::Owned(masked)
 }
 
 /// Where the value of an `api_key` begins in a pair; what is before a `?` or `;` is no part of its

@@ -1,13 +1,11 @@
 //! The browser behind a request: its first-party cookie, and what its headers say of it.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::domain::click::ClickKind;
 use crate::domain::ids::VisitorId;
 use crate::ingest::visit::{Browser, Carried, LONGEST_AGENT, header_text};
-use crate::web::per_address::LimitKey;
+use crate::web::asked::Asked;
 
 /// The name of the visitor cookie.
 pub const COOKIE: &str = "pbv";
@@ -40,37 +38,24 @@ impl CookieRule {
     }
 }
 
-/// A visitor's request, as the endpoints for visitors read it.
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    pub method: &'a Method,
-    pub headers: &'a HeaderMap,
-    /// The raw query.
-    pub query: &'a [u8],
-    /// The visitor's address, proxies seen through.
-    pub client: IpAddr,
-    /// Whose requests are counted together where there is a limit by address.
-    pub limit_key: LimitKey,
-}
-
 /// All cookies of a request.
-pub fn cookies(headers: &HeaderMap) -> Carried {
+pub fn cookies(headers: &HeaderMap) -> Carried<'_> {
     Carried::of_cookies(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
 }
 
 /// The visitor that the cookies name, if it is an id as they are minted here.
-pub fn known(cookies: &Carried) -> Option<VisitorId> {
+pub fn known(cookies: &Carried<'_>) -> Option<VisitorId> {
     cookies.get(COOKIE).and_then(|id| VisitorId::parse(&id).ok())
 }
 
 /// What a request says of the browser behind it.
-pub fn browser(request: Request<'_>) -> Browser {
+pub fn browser(request: &Asked<'_>) -> Browser {
     let user_agent = request.headers.get(header::USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
     Browser {
-        ip: request.client,
+        ip: request.sender.address,
         user_agent: header_text(user_agent.get(..LONGEST_AGENT).unwrap_or(user_agent)),
         agent_bytes: user_agent.len(),
-        asked: asked(request.method, request.headers),
+        asked: asked(&request.method, &request.headers),
     }
 }
 

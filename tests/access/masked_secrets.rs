@@ -13,7 +13,7 @@ fn unread(received_text: &str) -> String {
 }
 
 fn body(received_text: &str) -> String {
-    String::from_utf8(masked_body(None, received_text.as_bytes())).unwrap()
+    String::from_utf8(masked_body(None, received_text.as_bytes()).into_owned()).unwrap()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use postbridge::http1::Limits;
 use postbridge::http1::fault::Fault;
 use postbridge::http1::memory::{FREE_BYTES, Memory, SentBy};
-use postbridge::http1::write_time::{LEAST_PER_SECOND, WriteTime};
+use postbridge::http1::timer::{LEAST_PER_SECOND, WriteTime};
 use postbridge::web::listen::ListenSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -4,22 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, header};
 use http_body_util::BodyExt;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
 use postbridge::domain::click::{Click, ClickContext};
+use postbridge::domain::forwarding::Sender;
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
+use postbridge::http1::head;
+use postbridge::http1::target::RawHead;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClickArrival, PageRequest, PostbackFilter, Screening, Store};
+use postbridge::web::asked::Asked;
 use postbridge::web::auth::Tokens;
 use postbridge::web::cake::NetworkApi;
 use postbridge::web::numbers::Numbers;
-use postbridge::web::per_address::LimitKey;
-use postbridge::web::postback::{Call, Postbacks};
+use postbridge::web::postback::Postbacks;
 use serde_json::Value;
 
 use crate::support::store_fixture::click;
@@ -120,20 +123,24 @@ impl CakeFixture {
 
     /// As [`CakeFixture::ask`], the body with its content type.
     pub async fn ask_as(&self, method: &str, target: &str, (kind, body): (Option<&str>, &str)) -> Reported {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let call = Call {
-            line: format!("{method} {target} HTTP/1.1").into_bytes(),
-            query: query.as_bytes().to_vec(),
-            content_type: kind.map(str::to_owned),
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: t\r\n\r\n");
+        let read = head::read(head.as_bytes()).unwrap();
+        let line = head.as_bytes().get(read.line.clone()).unwrap();
+        let head = RawHead::new(1, line, read.target.clone(), None).unwrap();
+        let peer = "203.0.113.9".parse().unwrap();
+        let asked = Asked {
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            headers: kind.map(|kind| (header::CONTENT_TYPE, kind.parse().unwrap())).into_iter().collect(),
+            head: &head,
             body: Bytes::from(body.to_owned()),
             encoded: None,
             is_too_large: false,
-            peer: "203.0.113.9".parse().unwrap(),
-            limit_key: LimitKey::of("203.0.113.9".parse().unwrap()),
+            sender: Sender { address: peer, hidden_by: None },
+            peer,
+            is_https: false,
         };
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let rest = path.strip_prefix("/api/2/").expect("a path of the API");
-        let answer = self.api.answer(&method, rest, call).await;
+        let rest = head.path().strip_prefix("/api/2/").expect("a path of the API");
+        let answer = self.api.answer(rest, &asked).await;
         let status = answer.status().as_u16();
         let text =
             String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();

@@ -18,7 +18,8 @@ use hyper::{Request, Response};
 use parking_lot::Mutex;
 use postbridge::http1::idle::Idle;
 use postbridge::http1::memory::Memory;
-use postbridge::http1::{Handler, Limits, RawHead, Refusal, exchange};
+use postbridge::http1::target::RawHead;
+use postbridge::http1::{Handler, Limits, Refusal, exchange};
 use postbridge::web::listen::{ListenSettings, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -71,15 +72,19 @@ impl Handler for Recorder {
         };
         let headers = parts.headers.iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-        let RawHead { number, line, target, handed } = head;
+        let path = head.path().as_bytes();
+        let has_query = head.handed().contains(&b'?');
+        let target = if has_query { [path, b"?", head.query()].concat() } else { path.to_vec() };
+        let handed = String::from_utf8(head.handed().to_vec()).unwrap();
+        let RawHead { number, line, .. } = head;
         self.seen.lock().push(Seen { number, line, target, handed, uri, headers, body: body.to_vec() });
         self.finished.notify_one();
         let answer = if parts.uri.path() == "/large" { vec![b'x'; 30_000_000] } else { b"ok".to_vec() };
         Response::new(Full::new(Bytes::from(answer)))
     }
 
-    fn is_known(&self, target: &[u8]) -> bool {
-        target == b"/known"
+    fn is_known(&self, path: &str) -> bool {
+        path == "/known"
     }
 
     fn is_exempt(&self, peer: IpAddr) -> bool {

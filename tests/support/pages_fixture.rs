@@ -233,7 +233,7 @@ impl PagesFixture {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
         let raw = RawRequest { line, content_type: None, body: vec![], peer, encoded: None, reporter: None };
-        let incoming = Incoming { raw, received_at: self.clock.now(), query: query.to_vec() };
+        let incoming = Incoming { raw, received_at: self.clock.now(), query };
         postback::receive(self.store.as_ref(), &self.network, incoming).await.unwrap()
     }
 

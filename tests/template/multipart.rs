@@ -95,11 +95,11 @@ fn the_key_in_a_multipart_form_is_masked_however_it_is_written() {
             );
             for body in [body.clone(), body.replace("\r\n", "\n"), body[..body.len() - 40].to_owned()] {
                 for kind in [Some(KIND), None] {
-                    let kept = String::from_utf8(masked_body(kind, body.as_bytes())).unwrap();
+                    let kept = String::from_utf8(masked_body(kind, body.as_bytes()).into_owned()).unwrap();
                     assert!(!kept.contains("hush"), "{written}: {kept}");
                 }
             }
-            let kept = String::from_utf8(masked_body(Some(KIND), body.as_bytes())).unwrap();
+            let kept = String::from_utf8(masked_body(Some(KIND), body.as_bytes()).into_owned()).unwrap();
             assert_eq!(kept, body.replacen(value, "***", 1), "{written}: every other byte stays");
         }
     }
@@ -115,6 +115,6 @@ proptest! {
         let body = pieces.concat();
         let parts = multipart::read(Some(KIND), body.as_bytes()).unwrap_or_default();
         prop_assert!(parts.parts.iter().all(|part| body.get(part.value.clone()).is_some()));
-        masked_body(Some(KIND), body.as_bytes());
+        masked_body(Some(KIND), body.as_bytes()).into_owned();
     }
 }

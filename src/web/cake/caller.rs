@@ -10,9 +10,9 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::Actor;
 use crate::template::source::param_fault::usable;
 use crate::template::source::params::Params;
+use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
 use crate::web::cake::Endpoint;
-use crate::web::postback::Call;
 
 const KEY: &str = "api_key";
 
@@ -45,7 +45,7 @@ impl From<Fault> for Unknown {
 pub(super) fn identify(
     tokens: &Tokens,
     endpoint: Endpoint,
-    call: &Call,
+    call: &Asked<'_>,
     params: Result<&Params, &Fault>,
 ) -> Result<Caller, Unknown> {
     let hint = match endpoint {
@@ -63,7 +63,7 @@ pub(super) fn identify(
         Err(fault) => {
             let key = match endpoint {
                 Endpoint::Update => member_key(&call.body),
-                Endpoint::Record | Endpoint::List | Endpoint::Tracking => only_key(&call.query),
+                Endpoint::Record | Endpoint::List | Endpoint::Tracking => only_key(call.head.query()),
             };
             Some(key.ok_or_else(|| fault.clone())?)
         }

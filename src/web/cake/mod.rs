@@ -13,7 +13,7 @@ mod update;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
@@ -30,11 +30,12 @@ use crate::template::source::request;
 use crate::web::access::{Access, Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
+use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
 use crate::web::cake::caller::{Caller, Unknown};
 use crate::web::health::Health;
 use crate::web::numbers::Numbers;
-use crate::web::postback::{Call, Postbacks, WrongKeys};
+use crate::web::postback::{Postbacks, WrongKeys};
 
 /// The parts this endpoint works with.
 #[derive(Clone)]
@@ -146,7 +147,8 @@ impl NetworkApi {
     }
 
     /// Answers a request for what is behind `/api/2/`.
-    pub async fn answer(&self, method: &Method, path: &str, call: Call) -> Answer {
+    pub async fn answer(&self, path: &str, call: &Asked<'_>) -> Answer {
+        let method = &call.method;
         let Some(endpoint) = Endpoint::of(path) else {
             let message = "nothing answers at this path; there are conversion.json, conversions.json, update_conversion.json and tracking.json";
             return envelope::error(StatusCode::NOT_FOUND, message);
@@ -157,7 +159,7 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
-        let (key, area, now) = (call.limit_key, Area::NetworkApi, self.clock.reading());
+        let (key, area, now) = (call.limit_key(), Area::NetworkApi, self.clock.reading());
         let check = TokenCheck { key, area, now, is_signed_in: false };
         if let Some(seconds) = self.access.locked_out(&self.tokens, check) {
             return too_many(seconds);
@@ -166,16 +168,15 @@ impl NetworkApi {
         let reads = Listed(names);
         let params = match endpoint {
             // In the body alone: a URL is written into logs on its way.
-            Endpoint::Update => {
-                request::read_for(&reads, b"", call.content_type.as_deref(), &call.body).map(|params| {
+            Endpoint::Update => request::read_for(&reads, b"", call.content_type().as_deref(), &call.body)
+                .map(|params| {
                     html_repair::repaired(&params, names, |name| names.contains(&name)).into_owned()
-                })
-            }
+                }),
             Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
-                request::read_for(&reads, &call.query, None, b"")
+                request::read_for(&reads, call.head.query(), None, b"")
             }
         };
-        let caller = match caller::identify(&self.tokens, endpoint, &call, params.as_ref()) {
+        let caller = match caller::identify(&self.tokens, endpoint, call, params.as_ref()) {
             Ok(caller) => caller,
             Err(Unknown::NoKey(fault)) => return self.without_key(call, fault).await,
             Err(Unknown::WrongKey(fault)) => {
@@ -193,26 +194,18 @@ impl NetworkApi {
         &self,
         endpoint: Endpoint,
         caller: Caller,
-        call: Call,
+        call: &Asked<'_>,
         params: Result<Params, Fault>,
     ) -> Outcome {
         match endpoint {
-            Endpoint::List => return self.list(&caller, &params?).await,
-            Endpoint::Tracking => return self.tracking(&caller, &params?),
+            Endpoint::List => self.list(&caller, &params?).await,
+            Endpoint::Tracking => self.tracking(&caller, &params?),
             Endpoint::Record | Endpoint::Update if !self.health.disk_space().records_postbacks() => {
-                return Err(Stop::DiskLow);
+                Err(Stop::DiskLow)
             }
-            Endpoint::Record | Endpoint::Update => {}
+            Endpoint::Update => self.update(&caller, &params?).await,
+            Endpoint::Record => self.record(&caller, call, params).await,
         }
-        let route = self.clone();
-        // On a task of its own: a client that hangs up drops this future, not the write.
-        let task = tokio::spawn(async move {
-            match endpoint {
-                Endpoint::Update => route.update(&caller, &params?).await,
-                _ => route.record(&caller, &call, params).await,
-            }
-        });
-        task.await.unwrap_or(Err(Stop::Store(StoreError::Closed)))
     }
 
     fn reported(&self, outcome: Outcome) -> Answer {
@@ -249,8 +242,8 @@ impl NetworkApi {
     }
 
     /// Refuses a call without a usable key, keeping a record of it within the budget.
-    async fn without_key(&self, call: Call, fault: Fault) -> Answer {
-        match self.postbacks.wrong_key(&call, &fault).await {
+    async fn without_key(&self, call: &Asked<'_>, fault: Fault) -> Answer {
+        match self.postbacks.wrong_key(call, &fault).await {
             WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, fault.sentence()),
             WrongKeys::TooMany => too_many(1),
         }

@@ -8,16 +8,16 @@ use crate::domain::time::Time;
 use crate::ingest::network::{self, AdvertiserReport, Reported};
 use crate::ingest::submit::Received;
 use crate::template::source::params::{Params, shown};
+use crate::web::asked::Asked;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{Recorded, text};
 use crate::web::cake::{NetworkApi, Outcome, Stop};
-use crate::web::postback::Call;
 
 impl NetworkApi {
     pub(super) async fn record(
         &self,
         caller: &Caller,
-        call: &Call,
+        call: &Asked<'_>,
         params: Result<Params, Fault>,
     ) -> Outcome {
         let source = SourceId::parse(built_in::API);

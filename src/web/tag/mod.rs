@@ -17,17 +17,18 @@ use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::Time;
 use crate::ingest::tag::{self, Caller, SeenClick, TagAnswer, TagClick, TagEvent, TagReport, Whose};
-use crate::ingest::visit::VisitorEnricher;
-use crate::store::Store;
+use crate::ingest::visit::{Carried, VisitorEnricher};
+use crate::store::{Store, StoreError};
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
+use crate::web::asked::Asked;
 use crate::web::click_budget::ClickBudget;
 use crate::web::health::Health;
 use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
-use crate::web::postback::{Call, RefusalBudget};
+use crate::web::postback::RefusalBudget;
 use crate::web::target;
-use crate::web::visitor::{self, CookieRule, Request};
+use crate::web::visitor::{self, CookieRule};
 
 /// The parts this endpoint works with.
 #[derive(Clone)]
@@ -58,25 +59,23 @@ pub enum TagRoute {
     Event,
 }
 
-impl TagRoute {
-    pub fn of_path(path: &str) -> Option<TagRoute> {
-        match path {
-            "/t/click" => Some(TagRoute::Click),
-            "/t/event" => Some(TagRoute::Event),
-            _ => None,
+/// The path of the script, or of one of its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptPath<'a> {
+    Today,
+    /// By the hash in `/tag.{hash}.js`.
+    Version(&'a str),
+}
+
+impl<'a> ScriptPath<'a> {
+    pub fn of(path: &'a str) -> Option<ScriptPath<'a>> {
+        if path == "/tag.js" {
+            return Some(ScriptPath::Today);
         }
+        let hash = path.strip_prefix("/tag.")?.strip_suffix(".js")?;
+        let is_hash = hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+        is_hash.then_some(ScriptPath::Version(hash))
     }
-}
-
-/// Whether the path is the script's, or that of one of its versions.
-pub fn is_script(path: &str) -> bool {
-    path == "/tag.js" || version_of(path).is_some()
-}
-
-/// The hash in `/tag.{hash}.js`.
-fn version_of(path: &str) -> Option<&str> {
-    let hash = path.strip_prefix("/tag.")?.strip_suffix(".js")?;
-    (hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
 }
 
 /// The largest message.
@@ -87,12 +86,12 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 
 impl Tag {
     /// `/tag.js`, or `/tag.{hash}.js` of today's version or of an earlier one.
-    pub async fn script(&self, path: &str, request: Request<'_>) -> Option<Answer> {
-        let headers = request.headers;
+    pub async fn script(&self, path: ScriptPath<'_>, request: &Asked<'_>) -> Option<Answer> {
+        let headers = &request.headers;
         if request.method != Method::GET && request.method != Method::HEAD {
             return Some(answer::method_not_allowed("GET, HEAD"));
         }
-        let Some(hash) = version_of(path) else { return Some(self.today(headers)) };
+        let ScriptPath::Version(hash) = path else { return Some(self.today(headers)) };
         if hash == self.script.hash {
             // For ever only what will still be there after the next start.
             let cached = if self.keep_version().await { IMMUTABLE } else { FRESH };
@@ -128,18 +127,21 @@ impl Tag {
     }
 
     /// Takes a click or an event. 204 when it is durable.
-    pub async fn receive(&self, report: TagRoute, call: Call, headers: &HeaderMap) -> Answer {
-        let origin = match self.admitted(headers) {
+    pub async fn receive(&self, report: TagRoute, request: &Asked<'_>) -> Answer {
+        if request.method != Method::POST {
+            return answer::method_not_allowed("POST");
+        }
+        let origin = match self.admitted(&request.headers) {
             Ok(origin) => origin,
             Err(answer) => return *answer,
         };
         let now = self.clock.now();
-        let mut answer = if !self.limit.admits(call.limit_key, now) {
+        let mut answer = if !self.limit.admits(request.limit_key(), now) {
             too_many()
-        } else if call.body.len() > MOST_BYTES {
-            let what = format!("the body has {} bytes; at most {MOST_BYTES} are taken", call.body.len());
+        } else if request.body.len() > MOST_BYTES {
+            let what = format!("the body has {} bytes; at most {MOST_BYTES} are taken", request.body.len());
             answer::error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what, "send less")
-        } else if !call.content_type.as_deref().is_some_and(is_plain_text) {
+        } else if !request.content_type().as_deref().is_some_and(is_plain_text) {
             answer::error(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "not_plain_text",
@@ -148,8 +150,8 @@ impl Tag {
             )
         } else {
             match report {
-                TagRoute::Click => self.click(call, headers, now).await,
-                TagRoute::Event => self.event(call, headers, now).await,
+                TagRoute::Click => self.click(request, now).await,
+                TagRoute::Event => self.event(request, now).await,
             }
         };
         let allowed = answer.headers_mut();
@@ -181,8 +183,8 @@ impl Tag {
         }
     }
 
-    async fn click(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
-        let reported = match read::click(&call.body, now) {
+    async fn click(&self, request: &Asked<'_>, now: Time) -> Answer {
+        let reported = match read::click(&request.body, now) {
             Ok(reported) => reported,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
         };
@@ -190,15 +192,7 @@ impl Tag {
             // The page keeps the click and sends it again.
             return answer::disk_low();
         }
-        let campaign_ref = self.campaign_ref(&reported);
-        let request = Request {
-            method: &Method::POST,
-            headers,
-            query: &[],
-            client: call.peer,
-            limit_key: call.limit_key,
-        };
-        let visitor = match visitor::known(&visitor::cookies(headers)) {
+        let visitor = match visitor::known(&visitor::cookies(&request.headers)) {
             Some(known) => Caller::Known(known),
             None => match clock::entropy::<16>() {
                 Ok(entropy) => Caller::New(VisitorId::mint(now.as_millis(), entropy)),
@@ -208,40 +202,37 @@ impl Tag {
                 }
             },
         };
-        let whose = Whose { browser: visitor::browser(request), visitor, campaign_ref };
+        let campaign_ref = |click: &TagClick, carried: &Carried<'_>| self.campaign_ref(click, carried);
+        let whose = Whose { browser: visitor::browser(request), visitor, campaign_ref: &campaign_ref };
         let mut seen = SeenClick::new(&self.enricher, reported, whose, now);
         if !seen.is_refused() {
-            match self.budget.admit_bytes(call.limit_key.address(), &seen.click, now) {
+            match self.budget.admit_bytes(request.limit_key().address(), &seen.click, now) {
                 // The tag keeps it and sends it again.
                 None => return too_many_bytes(),
                 Some(ClickSize::Full) => {}
                 Some(ClickSize::Short) => seen.click.fit(ClickSize::Short),
             }
         }
-        let (store, health, cookie) = (Arc::clone(&self.store), Arc::clone(&self.health), self.cookie);
-        // On a task of its own: a page that closes drops this future, not the write.
-        let task = tokio::spawn(async move {
-            match tag::click(store.as_ref(), seen, now).await {
-                Ok(visitor) => {
-                    metrics::counter!("postbridge_clicks_total", "to" => "tag").increment(1);
-                    remembered(visitor.and_then(|visitor| cookie.set(&visitor)))
-                }
-                Err(error) => {
-                    health.store_failed(&error);
-                    answer::unavailable()
-                }
+        match tag::click(self.store.as_ref(), seen, now).await {
+            Ok(visitor) => {
+                metrics::counter!("postbridge_clicks_total", "to" => "tag").increment(1);
+                remembered(visitor.and_then(|visitor| self.cookie.set(&visitor)))
             }
-        });
-        task.await.unwrap_or_else(|_| answer::unavailable())
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &StoreError) -> Answer {
+        self.health.store_failed(error);
+        answer::unavailable()
     }
 
     /// Whose click it is. What the page's own address says is this visitor's: `pb_campaign`, which the tag
     /// reads itself, then `a` and `c` of a direct link; what is written on the script is every visitor's.
-    fn campaign_ref(&self, click: &TagClick) -> Option<CampaignRef> {
-        let carried = click.carried();
+    fn campaign_ref(&self, click: &TagClick, carried: &Carried<'_>) -> Option<CampaignRef> {
         let creative = carried.link_value(CREATIVE);
         let named = click.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
-        let direct = self.links.of_creative(&carried);
+        let direct = self.links.of_creative(carried);
         let found = match carried.link_value("pb_campaign") {
             Some(_) => named.or(direct),
             None => direct.or(named),
@@ -249,10 +240,10 @@ impl Tag {
         found.map(|link| link.campaign_ref.clone())
     }
 
-    async fn event(&self, call: Call, headers: &HeaderMap, now: Time) -> Answer {
-        let visitor = visitor::known(&visitor::cookies(headers));
+    async fn event(&self, request: &Asked<'_>, now: Time) -> Answer {
+        let visitor = visitor::known(&visitor::cookies(&request.headers));
         let disk = self.health.disk_space();
-        let reported = match read::event(&call.body, now) {
+        let reported = match read::event(&request.body, now) {
             // What a visitor refuses is taken as long as postbacks are: it keeps data from being sent.
             Ok(TagReport::Answer(_)) if !disk.records_postbacks() => return answer::disk_low(),
             Ok(TagReport::Answer(answer)) => return self.consent(answer, visitor, now).await,
@@ -268,10 +259,10 @@ impl Tag {
             Ok(_) => taken(),
             Err(fault) => answer::error(StatusCode::BAD_REQUEST, "bad_event", &fault.reason, &fault.hint),
         };
-        let mut raw = RawRequest { line: target::masked_values(&call.line), ..call.raw() };
+        let mut raw = request.raw_with(target::masked_values(&request.head.line));
         let cut = kept::cut(&mut raw);
         match &reported {
-            Ok(_) if !self.budget_takes(&call, &raw, now) => return too_many_bytes(),
+            Ok(_) if !self.budget_takes(request, &raw, now) => return too_many_bytes(),
             Err(_) if !self.refusals.keeps_one() => {
                 metrics::counter!("postbridge_refused_total", "reason" => "bad_event").increment(1);
                 return answer;
@@ -282,30 +273,22 @@ impl Tag {
             Ok(event) => Ok(TagEvent { note: join(event.note, cut), ..event }),
             Err(fault) => Err(kept::cut_fault(fault, cut)),
         };
-        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
-        let task = tokio::spawn(async move {
-            if let Some(said) = said
-                && let Err(error) = tag::answer(store.as_ref(), said, visitor, now).await
-            {
-                health.store_failed(&error);
-                return answer::unavailable();
-            }
-            match tag::event(store.as_ref(), (raw, now), reported).await {
-                Ok(()) => answer,
-                Err(error) => {
-                    health.store_failed(&error);
-                    answer::unavailable()
-                }
-            }
-        });
-        task.await.unwrap_or_else(|_| answer::unavailable())
+        if let Some(said) = said
+            && let Err(error) = tag::answer(self.store.as_ref(), said, visitor, now).await
+        {
+            return self.failed(&error);
+        }
+        match tag::event(self.store.as_ref(), (raw, now), reported).await {
+            Ok(()) => answer,
+            Err(error) => self.failed(&error),
+        }
     }
 
     /// Whether an event's bytes are within what strangers may have recorded.
-    fn budget_takes(&self, call: &Call, raw: &RawRequest, now: Time) -> bool {
+    fn budget_takes(&self, request: &Asked<'_>, raw: &RawRequest, now: Time) -> bool {
         // What it says is in its conversion too, and its link in what it is sent apart by.
-        let bytes = raw.line.len() + raw.body.len() + 2 * call.body.len();
-        let takes = self.budget.admit_whole(call.limit_key.address(), bytes, now);
+        let bytes = raw.line.len() + raw.body.len() + 2 * request.body.len();
+        let takes = self.budget.admit_whole(request.limit_key().address(), bytes, now);
         if !takes {
             metrics::counter!("postbridge_refused_total", "reason" => "event_bytes").increment(1);
         }
@@ -314,17 +297,10 @@ impl Tag {
 
     /// What a visitor answered, and nothing else. 204 when it is durable.
     async fn consent(&self, reported: TagAnswer, visitor: Option<VisitorId>, now: Time) -> Answer {
-        let (store, health) = (Arc::clone(&self.store), Arc::clone(&self.health));
-        let task = tokio::spawn(async move {
-            match tag::answer(store.as_ref(), reported, visitor, now).await {
-                Ok(()) => taken(),
-                Err(error) => {
-                    health.store_failed(&error);
-                    answer::unavailable()
-                }
-            }
-        });
-        task.await.unwrap_or_else(|_| answer::unavailable())
+        match tag::answer(self.store.as_ref(), reported, visitor, now).await {
+            Ok(()) => taken(),
+            Err(error) => self.failed(&error),
+        }
     }
 }
 

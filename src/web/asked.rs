@@ -1,0 +1,62 @@
+//! A request as the endpoints are handed it: read whole, its sender known.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+
+use crate::domain::forwarding::Sender;
+use crate::domain::postback::{EncodedBody, RawRequest};
+use crate::http1::target::RawHead;
+use crate::web::body_mask::masked_body;
+use crate::web::per_address::LimitKey;
+use crate::web::target;
+
+/// A request, read whole.
+pub struct Asked<'a> {
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub head: &'a RawHead,
+    /// Inflated.
+    pub body: Bytes,
+    /// How the body was encoded, where it was.
+    pub encoded: Option<EncodedBody>,
+    /// The body is larger than this path takes; it is not here.
+    pub is_too_large: bool,
+    /// Whose it is, proxies seen through.
+    pub sender: Sender,
+    /// The connection's address.
+    pub peer: IpAddr,
+    /// Whether the connection is https, as far as we and declared proxies know.
+    pub is_https: bool,
+}
+
+impl Asked<'_> {
+    /// Whose requests a limit by address counts this one with.
+    pub fn limit_key(&self) -> LimitKey {
+        LimitKey::of_sender(self.sender)
+    }
+
+    pub fn content_type(&self) -> Option<Cow<'_, str>> {
+        self.headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    /// The request as it is kept, secrets masked.
+    pub fn raw(&self) -> RawRequest {
+        self.raw_with(target::masked_line(&self.head.line))
+    }
+
+    /// The same with a line that is masked already.
+    pub fn raw_with(&self, line: Vec<u8>) -> RawRequest {
+        let content_type = self.content_type();
+        RawRequest {
+            line,
+            body: masked_body(content_type.as_deref(), &self.body).into_owned(),
+            content_type: content_type.map(Cow::into_owned),
+            peer: Some(self.sender.address),
+            encoded: self.encoded.clone(),
+            reporter: None,
+        }
+    }
+}
