@@ -37,8 +37,11 @@ pub mod config;
 // What is remembered: the contract by intent, and the embedded store behind it.
 pub mod store;
 
-// Something arrived (a postback, a click, a pixel, a status, a suppression list): one durable write.
+// Something arrived (a postback, a click, a pixel): one durable write.
 pub mod ingest;
+
+// What a person or an API caller can do: retry, reprocess, change lists.
+pub mod ops;
 
 // The endpoint out: one request at a time, to public addresses only.
 pub mod send;

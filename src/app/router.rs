@@ -9,7 +9,7 @@ use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
 use crate::domain::built_in;
 use crate::domain::delivery::DestinationState;
-use crate::domain::ids::{CreativeId, DestinationId, SourceId};
+use crate::domain::ids::{CreativeId, SourceId};
 use crate::domain::offer;
 use crate::domain::ruleset::Ruleset;
 use crate::ingest::agent;
@@ -17,6 +17,7 @@ use crate::ingest::country::Countries;
 use crate::ingest::postback::Network;
 use crate::ingest::reopen::Terms;
 use crate::ingest::visit::{Landing, VisitorEnricher};
+use crate::ops::Ops;
 use crate::template::destination::account::Account;
 use crate::template::diagnostic::Problem;
 use crate::web::auth::{Keys, Tokens};
@@ -25,8 +26,7 @@ use crate::web::click_budget::ClickLimits;
 use crate::web::link::{LinkCounters, Links};
 use crate::web::link_table::{Link, LinkTable};
 use crate::web::pages::Pages;
-use crate::web::pages::program::Program;
-use crate::web::pages::sources::PostbackUrl;
+use crate::web::pages::program::{PostbackUrl, Program};
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::Pixels;
 use crate::web::postback::{Endpoint, Postbacks};
@@ -82,12 +82,9 @@ pub fn build(
     let rules = Arc::new(config.ruleset());
     shared.store.set_rules(Arc::clone(&rules));
     shared.hiding_proxies.set_trusted(&config.server.trusted_proxies);
-    let networks = Arc::new(networks(config, &rules));
-    let reports = terms(config, &rules);
+    let networks = networks(config, &rules);
     let tokens = tokens(config);
     let access = Arc::clone(&shared.access);
-    let accounts = Arc::new(accounts(config));
-    let max_age_ms = Arc::new(max_ages(&accounts));
     let (store, clock, health) = (&shared.store, &shared.clock, &shared.health);
     let postbacks = Postbacks {
         endpoints: Arc::new(endpoints(config, &networks)),
@@ -99,6 +96,7 @@ pub fn build(
     let table = Arc::new(link_table(config));
     let tag = tag::endpoint(shared, config, (&enricher, cookie, &table));
     let program = Arc::new(program::build(config, &tag.script));
+    let ops = ops(shared, config, &rules, networks);
     Router {
         tag,
         links: links(shared, config, (Arc::clone(&enricher), cookie), (table, &rules)),
@@ -111,24 +109,8 @@ pub fn build(
             clock: clock.clone(),
             health: Arc::clone(health),
         },
-        api: api::Api {
-            store: Arc::clone(store),
-            clock: clock.clone(),
-            health: Arc::clone(health),
-            networks: Arc::clone(&networks),
-            reports: reports.clone(),
-            numbers: shared.numbers.clone(),
-            accounts: Arc::clone(&accounts),
-            workers: workers(shared),
-            max_age_ms: Arc::clone(&max_age_ms),
-            rules: Arc::clone(&rules),
-            keep_removed_hours: config.store.keep_removed_hours,
-        },
-        pages: pages(
-            shared,
-            config,
-            PageParts { networks, reports, accounts, max_age_ms, tokens: tokens.clone(), program, rules },
-        ),
+        api: api::Api { ops: ops.clone(), health: Arc::clone(health) },
+        pages: pages(shared, config, ops, (tokens.clone(), program)),
         tokens,
         access,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -140,9 +122,19 @@ pub fn build(
     }
 }
 
-/// The age past which each destination's platform refuses an event, in ms.
-fn max_ages(accounts: &[Arc<Account>]) -> HashMap<DestinationId, i64> {
-    accounts.iter().filter_map(|account| Some((account.id().clone(), account.max_age_ms()?))).collect()
+/// What people and scripts ask of the relay.
+fn ops(shared: &Shared, config: &Config, rules: &Arc<Ruleset>, networks: HashMap<SourceId, Network>) -> Ops {
+    Ops {
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        networks: Arc::new(networks),
+        reports: terms(config, rules),
+        numbers: shared.numbers.clone(),
+        accounts: Arc::new(accounts(config)),
+        workers: workers(shared),
+        rules: Arc::clone(rules),
+        keep_removed_hours: config.store.keep_removed_hours,
+    }
 }
 
 /// What operators' paths read.
@@ -292,19 +284,7 @@ fn workers(shared: &Shared) -> Arc<dyn Fn() -> Vec<DestinationState> + Send + Sy
     Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default())
 }
 
-/// What the pages share with the other endpoints.
-struct PageParts {
-    networks: Arc<HashMap<SourceId, Network>>,
-    reports: Terms,
-    accounts: Arc<Vec<Arc<Account>>>,
-    max_age_ms: Arc<HashMap<DestinationId, i64>>,
-    tokens: Tokens,
-    program: Arc<Program>,
-    rules: Arc<Ruleset>,
-}
-
-fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
-    let PageParts { networks, reports, accounts, max_age_ms, tokens, program, rules } = parts;
+fn pages(shared: &Shared, config: &Config, ops: Ops, (tokens, program): (Tokens, Arc<Program>)) -> Pages {
     let url = |source: &Source| {
         let key = source.keys.first()?.reveal();
         let (whole, base) = (config.postback_url(source, &[]).ok()?, &config.server.public_url);
@@ -313,24 +293,15 @@ fn pages(shared: &Shared, config: &Config, parts: PageParts) -> Pages {
     };
     let urls: BTreeMap<String, PostbackUrl> = config.sources.iter().filter_map(url).collect();
     Pages {
-        store: Arc::clone(&shared.store),
-        clock: shared.clock.clone(),
+        ops,
         health: Arc::clone(&shared.health),
         tokens,
         sessions: Arc::clone(&shared.access.sessions),
         access: Arc::clone(&shared.access),
         hiding_proxies: Arc::clone(&shared.hiding_proxies),
         unrecorded: Arc::clone(&shared.clicks.unrecorded),
-        networks,
-        reports,
-        numbers: shared.numbers.clone(),
-        accounts,
         program,
         urls: Arc::new(urls),
-        max_age_ms,
-        workers: workers(shared),
-        rules,
-        keep_removed_hours: config.store.keep_removed_hours,
         forecast,
     }
 }

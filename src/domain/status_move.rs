@@ -40,6 +40,22 @@ pub struct StatusMove {
     pub note: Option<String>,
 }
 
+/// The most characters of a note.
+pub const MAX_NOTE_CHARS: usize = 1000;
+
+/// The note as it is kept: trimmed, and none where nothing is left of it.
+///
+/// # Errors
+/// How many characters it has, where these are too many.
+pub fn note(written: &str) -> Result<Option<String>, usize> {
+    let note = written.trim();
+    match note.chars().count() {
+        0 => Ok(None),
+        1..=MAX_NOTE_CHARS => Ok(Some(note.to_owned())),
+        length => Err(length),
+    }
+}
+
 /// Why a status may not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoveRefused {

@@ -187,3 +187,41 @@ pub struct ListedEntry {
     /// Who added it.
     pub actor: String,
 }
+
+/// What is wanted of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Add,
+    TakeOff,
+}
+
+impl Wish {
+    /// What a line became where the list has changed by it, and where not.
+    pub fn outcomes(self) -> (&'static str, &'static str) {
+        match self {
+            Wish::Add => ("added", "already_there"),
+            Wish::TakeOff => ("removed", "not_there"),
+        }
+    }
+}
+
+/// What became of one line of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedLine {
+    pub number: u64,
+    pub received_text: String,
+    /// What it was read as, and whether the list has changed by it; or a sentence why it was not read.
+    pub outcome: Result<(SuppressedKind, bool), String>,
+}
+
+impl ChangedLine {
+    /// One of the wish's outcomes, or `refused`.
+    pub fn outcome(&self, wish: Wish) -> &'static str {
+        let (changed, same) = wish.outcomes();
+        match self.outcome {
+            Err(_) => "refused",
+            Ok((_, true)) => changed,
+            Ok((_, false)) => same,
+        }
+    }
+}

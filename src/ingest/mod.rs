@@ -9,8 +9,6 @@ pub mod postback;
 pub mod reading;
 pub mod reopen;
 pub mod reprocess;
-pub mod status;
 pub mod submit;
-pub mod suppression;
 pub mod tag;
 pub mod visit;

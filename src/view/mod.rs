@@ -6,6 +6,7 @@ pub mod attribution;
 pub mod bytes;
 pub mod campaign_ref;
 pub mod click;
+pub mod clock;
 pub mod consent;
 pub mod conversion;
 pub mod delivery;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::suppression::{ListSummary, ListedEntry};
+use crate::domain::suppression::{ChangedLine, ListSummary, ListedEntry, Wish};
 use crate::domain::time::Time;
 
 /// A list and how much is on it.
@@ -55,15 +55,40 @@ pub struct ListChangeView<'a> {
     pub lines: Vec<LineView<'a>>,
 }
 
+impl<'a> ListChangeView<'a> {
+    pub fn of(list: &'a str, wish: Wish, lines: &'a [ChangedLine]) -> ListChangeView<'a> {
+        let count = |outcome| (outcome, lines.iter().filter(|line| line.outcome(wish) == outcome).count());
+        let (changed, same) = wish.outcomes();
+        ListChangeView {
+            list,
+            counts: [count(changed), count(same)].into(),
+            refused: count("refused").1,
+            lines: lines.iter().map(|line| LineView::of(line, wish)).collect(),
+        }
+    }
+}
+
 /// What one line of a change became.
 #[derive(Serialize)]
 pub struct LineView<'a> {
-    pub line: u64,
+    line: u64,
     /// As it was received.
-    pub received: &'a str,
-    pub kind: Option<&'static str>,
+    received: &'a str,
+    kind: Option<&'static str>,
     pub outcome: &'static str,
-    pub reason: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> LineView<'a> {
+    pub fn of(line: &'a ChangedLine, wish: Wish) -> LineView<'a> {
+        LineView {
+            line: line.number,
+            received: &line.received_text,
+            kind: line.outcome.as_ref().ok().map(|(kind, _)| kind.as_str()),
+            outcome: line.outcome(wish),
+            reason: line.outcome.as_ref().err().map(String::as_str),
+        }
+    }
 }
 
 /// A list that was removed, and how many entries it had.

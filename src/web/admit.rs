@@ -78,15 +78,3 @@ impl Router {
         answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
     }
 }
-
-/// What a request of `/api/v1` changes, and the id of it. A click that is recorded changes nothing.
-pub(super) fn change_of<'p>(method: &Method, parts: &[&'p str]) -> Option<(&'static str, &'p str)> {
-    match (parts, method.as_str()) {
-        (["conversions", id, "status"], "POST") => Some(("conversion: status", id)),
-        (["postbacks", id, "retry"], "POST") => Some(("postback: mapped again", id)),
-        (["deliveries", id, "retry"], "POST") => Some(("delivery: sent again", id)),
-        (["suppression", list, ..], "POST") => Some(("suppression list: entries", list)),
-        (["suppression", list], "DELETE") => Some(("suppression list: removed", list)),
-        _ => None,
-    }
-}

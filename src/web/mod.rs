@@ -20,8 +20,8 @@ pub mod health;
 pub mod import_limit;
 pub mod link;
 pub mod link_table;
+mod list_query;
 pub mod listen;
-pub mod numbers;
 pub mod once_a_minute;
 pub mod pages;
 pub mod per_address;
@@ -41,22 +41,20 @@ use std::sync::Arc;
 use http::{Method, StatusCode, header};
 use ipnet::IpNet;
 use parking_lot::RwLock;
-use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::domain::postback::{EncodedBody, Fault};
 use crate::domain::rejection::RejectionCode;
-use crate::ingest::suppression::Wish;
+use crate::domain::suppression::Wish;
 use crate::store::Store;
 use crate::web::access::Access;
 use crate::web::access_log::Area;
-use crate::web::admit::change_of;
 use crate::web::answer::Answer;
 use crate::web::api::suppression::Submission;
-use crate::web::api::{Query, Refused};
 use crate::web::asked::Asked;
 use crate::web::auth::Need;
 use crate::web::cake::NetworkApi;
+use crate::web::list_query::Query;
 use crate::web::proxy::HidingProxies;
 use crate::web::route::Route;
 
@@ -225,7 +223,7 @@ impl Router {
         let parts: Vec<&str> = path.split('/').collect();
         let query = match Query::read(asked.head.query()) {
             Ok(query) => query,
-            Err(refused) => return self.api.answer(Err(refused)),
+            Err(bad) => return self.api.answer(Err(bad.into())),
         };
         let (get, post) = (asked.method == Method::GET, asked.method == Method::POST);
         let outcome = match parts.as_slice() {
@@ -259,7 +257,7 @@ impl Router {
             }
             _ => return answer::not_found(),
         };
-        if let (Ok(_), Some((what, id))) = (&outcome, change_of(&asked.method, &parts)) {
+        if let (Ok(_), Some((what, id))) = (&outcome, api::change_of(&asked.method, &parts)) {
             self.access.log.changed(holder.name, Area::Api, what, &decoded(id));
         }
         self.api.answer(outcome)
@@ -272,7 +270,7 @@ impl Router {
         parts: &[&str],
         asked: &Asked<'_>,
         by: (&Query, &str),
-    ) -> Result<Result<Value, Refused>, Box<Answer>> {
+    ) -> Result<api::Outcome, Box<Answer>> {
         let (query, actor) = by;
         let list = parts.first().map(|list| decoded(list)).unwrap_or_default();
         let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

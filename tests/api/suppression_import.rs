@@ -1,7 +1,7 @@
 //! Lines for a suppression list: what each is read as, or why not.
 
 use postbridge::domain::suppression::SuppressedKind;
-use postbridge::ingest::suppression::{Layout, MOST_LINES, ReadLine, read};
+use postbridge::ops::suppression::{Layout, MOST_LINES, ReadLine, read};
 use proptest::prelude::*;
 
 /// `3 email jo@example.com` or `4 ! it is no…`, a line each.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules whose files still import each other in circles.
-const STILL_CYCLIC: [&str; 2] = ["store", "web"];
+const STILL_CYCLIC: [&str; 1] = ["store"];
 
 /// What each module imports, by the paths of modules (`domain::click`).
 type Graph = BTreeMap<String, BTreeSet<String>>;

@@ -16,11 +16,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("send", &["domain"]),
     ("ingest", &["domain", "template", "store", "clock"]),
     ("dispatch", &["domain", "template", "store", "send", "clock"]),
+    ("ops", &["domain", "template", "store", "ingest", "dispatch", "clock"]),
     ("maintenance", &["domain", "store", "clock"]),
     ("http1", &["clock"]),
     ("preview", &["domain", "template", "store", "ingest"]),
     ("view", &["domain", "template", "store", "preview"]),
-    ("web", &["ingest", "preview", "view", "store", "template", "domain", "http1", "clock"]),
+    ("web", &["ingest", "ops", "preview", "view", "store", "template", "domain", "http1", "clock"]),
 ];
 
 /// These wire the others together and may import all.

@@ -78,7 +78,7 @@ async fn only_what_is_quarantined_is_mapped_again() {
 #[tokio::test]
 async fn a_source_that_is_gone_hinders_mapping_and_the_page_says_so() {
     let mut fixture = PagesFixture::busy().await;
-    fixture.pages.networks = Default::default();
+    fixture.pages.ops.networks = Default::default();
     let page = fixture.get("/quarantine").await;
     page.shows("Its source is not configured any more").hides("Map again with today");
     let sale = fixture.path_of("A-1001").await;

@@ -57,8 +57,8 @@ async fn with_nothing_there_every_page_says_what_to_do_next() {
 #[tokio::test]
 async fn with_nothing_configured_the_pages_show_what_to_configure() {
     let mut fixture = PagesFixture::new();
-    fixture.pages.networks = Default::default();
-    fixture.pages.accounts = Default::default();
+    fixture.pages.ops.networks = Default::default();
+    fixture.pages.ops.accounts = Default::default();
     fixture.sign_in().await;
     fixture.get("/sources").await.shows("No source is configured").shows("[[source]]");
     fixture.get("/destinations").await.shows("No destination is configured").shows("postbridge check");
@@ -189,13 +189,13 @@ async fn a_destination_on_hold_says_until_when_and_why() {
         last_error: None,
     };
     let known = worker.clone();
-    fixture.pages.workers = Arc::new(move || vec![known.clone()]);
+    fixture.pages.ops.workers = Arc::new(move || vec![known.clone()]);
     let page = fixture.get("/destinations").await;
     page.shows("On hold until").shows("HTTP 429: slow &lt;down&gt;").shows("on hold");
     page.shows("Nothing to do: what waits is charged no attempt").hides("Parked since");
 
     worker.last_error = Some((noon(), hold.reason));
-    fixture.pages.workers = Arc::new(move || vec![worker.clone()]);
+    fixture.pages.ops.workers = Arc::new(move || vec![worker.clone()]);
     let page = fixture.get("/destinations").await;
     assert_eq!(page.text.matches("HTTP 429").count(), 1, "once, where it is also the last error");
 }

@@ -268,12 +268,12 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     let offers = |offer: Offer| {
         Arc::new(Ruleset { offers: [(offer.id.clone(), Arc::new(offer))].into(), ..Ruleset::default() })
     };
-    fixture.pages.reports.rules = offers(closed);
+    fixture.pages.ops.reports.rules = offers(closed);
     fixture.get("/quarantine").await.shows(&again).shows("takes no reports by <code>server</code>");
     fixture.get("/quarantine").await.shows("Forwarded for <code>203.0.113.9</code>: so its headers said");
     fixture.post(&again, &[]).await;
     fixture.get("/quarantine").await.shows(&again).shows("was not mapped again");
-    fixture.pages.reports.rules = offers(offer("565"));
+    fixture.pages.ops.reports.rules = offers(offer("565"));
     fixture.post(&again, &[]).await;
     fixture.get("/quarantine").await.hides(&again);
     fixture.get("/conversions?source=pixel").await.shows("C-1");

@@ -15,13 +15,13 @@ use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
 use postbridge::http1::head;
 use postbridge::http1::target::RawHead;
+use postbridge::ops::numbers::Numbers;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClickArrival, PageRequest, PostbackFilter, Screening, Store};
 use postbridge::web::asked::Asked;
 use postbridge::web::auth::Tokens;
 use postbridge::web::cake::NetworkApi;
-use postbridge::web::numbers::Numbers;
 use postbridge::web::postback::Postbacks;
 use serde_json::Value;
 

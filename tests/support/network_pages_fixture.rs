@@ -199,9 +199,9 @@ impl PagesFixture {
     pub async fn trading() -> PagesFixture {
         let mut fixture = PagesFixture::busy().await;
         fixture.pages.program = Arc::new(program());
-        let mut accounts = fixture.pages.accounts.to_vec();
+        let mut accounts = fixture.pages.ops.accounts.to_vec();
         accounts.push(Arc::new(affiliate_account()));
-        fixture.pages.accounts = Arc::new(accounts);
+        fixture.pages.ops.accounts = Arc::new(accounts);
         let rules = trading_rules(&fixture.network);
         fixture.network.rules = Arc::clone(&rules);
         fixture.store.set_rules(rules);

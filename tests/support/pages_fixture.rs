@@ -23,6 +23,8 @@ use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Incoming, Network};
 use postbridge::ingest::reopen::Terms;
+use postbridge::ops::Ops;
+use postbridge::ops::numbers::Numbers;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::Memory;
 use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening, Store};
@@ -33,9 +35,8 @@ use postbridge::template::destination::templated::AccountSpec;
 use postbridge::template::source::definition::SourceBinding;
 use postbridge::web::access::Access;
 use postbridge::web::auth::Tokens;
-use postbridge::web::numbers::Numbers;
+use postbridge::web::pages::program::PostbackUrl;
 use postbridge::web::pages::session::Sessions;
-use postbridge::web::pages::sources::PostbackUrl;
 use postbridge::web::pages::{PageRequest, Pages};
 use postbridge::web::per_address::LimitKey;
 
@@ -150,28 +151,32 @@ impl PagesFixture {
         };
         let url = PostbackUrl { whole: url("the-key"), masked: url("***") };
         let pages = Pages {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            clock: clock.clone(),
+            ops: Ops {
+                store: Arc::clone(&store) as Arc<dyn Store>,
+                clock: clock.clone(),
+                networks: Arc::new(HashMap::from([(source(), network.clone())])),
+                reports: Terms {
+                    rules: Arc::default(),
+                    zone: jiff::tz::TimeZone::UTC,
+                    trusted_proxies: Vec::new(),
+                },
+                numbers: Numbers::known(
+                    Arc::clone(&store) as Arc<dyn Store>,
+                    AdvertiserNumbers::new([31; 32]),
+                ),
+                accounts: Arc::new(accounts),
+                workers: Arc::new(Vec::new),
+                rules: Arc::clone(&network.rules),
+                keep_removed_hours: 72,
+            },
             health: Arc::default(),
             tokens: Tokens::new([("ops", TOKEN, Rights::everything())]),
             sessions: Arc::clone(&sessions),
             access: Arc::new(Access::of(Arc::clone(&sessions))),
             hiding_proxies: Arc::default(),
             unrecorded: Arc::default(),
-            networks: Arc::new(HashMap::from([(source(), network.clone())])),
-            reports: Terms {
-                rules: Arc::default(),
-                zone: jiff::tz::TimeZone::UTC,
-                trusted_proxies: Vec::new(),
-            },
-            numbers: Numbers::known(Arc::clone(&store) as Arc<dyn Store>, AdvertiserNumbers::new([31; 32])),
-            accounts: Arc::new(accounts),
             program: Arc::default(),
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url)])),
-            max_age_ms: Arc::default(),
-            workers: Arc::new(Vec::new),
-            rules: Arc::clone(&network.rules),
-            keep_removed_hours: 72,
             forecast: postbridge::dispatch::prepare::forecast,
         };
         let (cookie, csrf) = (Mutex::default(), Mutex::default());
@@ -204,7 +209,7 @@ impl PagesFixture {
             in_flight: 1,
             delivered: 1204,
         };
-        fixture.pages.workers = Arc::new(move || vec![worker.clone()]);
+        fixture.pages.ops.workers = Arc::new(move || vec![worker.clone()]);
         fixture.sign_in().await;
         fixture
     }

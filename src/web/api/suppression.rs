@@ -3,11 +3,12 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::domain::suppression::{ListSummary, Suppressed, SuppressedKind, list_name};
-use crate::ingest::suppression::{self, Done, Layout, Order, ReadLine, Wish};
+use crate::domain::suppression::{ListSummary, Suppressed, SuppressedKind, Wish, list_name};
+use crate::ops::suppression::{self, Layout, Order, ReadLine};
 use crate::view::page::PageView;
-use crate::view::suppression::{EntryView, LineView, ListChangeView, ListView, RemovedListView};
-use crate::web::api::{Api, Outcome, Query, Refused, bad, document, missing};
+use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
+use crate::web::api::{Api, Outcome, Refused, document, missing};
+use crate::web::list_query::{BadParameter, Query};
 
 /// Entries as someone sends them.
 pub struct Submission<'a> {
@@ -23,7 +24,7 @@ impl Api {
     /// `GET /api/v1/suppression`.
     pub async fn lists(&self, query: &Query) -> Outcome {
         query.only(&[])?;
-        let lists = self.store.lists().await?;
+        let lists = self.ops.store.lists().await?;
         document(&PageView::whole(lists.iter().map(ListView::of).collect()))
     }
 
@@ -31,7 +32,7 @@ impl Api {
     pub async fn listed(&self, name: &str, query: &Query) -> Outcome {
         query.only(&[])?;
         self.known_list(name).await?;
-        let page = self.store.listed(name.to_owned(), query.page()?).await?;
+        let page = self.ops.store.listed(name.to_owned(), query.page()?).await?;
         document(&PageView::of(&page, EntryView::of))
     }
 
@@ -39,7 +40,8 @@ impl Api {
     /// CSV, or `{"entries":[{"kind","value"}]}`.
     pub async fn suppress(&self, wish: Wish, reported: &Submission<'_>, query: &Query) -> Outcome {
         let allowed = "a list's name has 1 to 64 visible characters";
-        let list = list_name(reported.list).ok_or_else(|| bad("list", reported.list, allowed))?;
+        let list =
+            list_name(reported.list).ok_or_else(|| BadParameter::new("list", reported.list, allowed))?;
         let kind =
             query.parsed("kind", "a kind is email, phone, ip, order_id or click_id", |received_text| {
                 SuppressedKind::parse(received_text)
@@ -60,58 +62,20 @@ impl Api {
             )
         })?;
         let order =
-            Order { wish, list: list.clone(), actor: reported.actor.to_owned(), now: self.clock.now() };
-        let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
-        let word = |one: &Done| word(wish, &one.outcome);
-        let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
-        let (changed, same) = words(wish);
-        document(&ListChangeView {
-            list: &list,
-            counts: [(changed, count(changed)), (same, count(same))].into(),
-            refused: count("refused"),
-            lines: done.iter().map(|one| line(one, word(one))).collect(),
-        })
+            Order { wish, list: list.clone(), actor: reported.actor.to_owned(), now: self.ops.clock.now() };
+        let done = suppression::carry_out(self.ops.store.as_ref(), &order, lines).await?;
+        document(&ListChangeView::of(&list, wish, &done))
     }
 
     /// `DELETE /api/v1/suppression/{list}`.
     pub async fn remove_list(&self, name: &str) -> Outcome {
         self.known_list(name).await?;
-        let removed = self.store.remove_list(name.to_owned()).await?;
+        let removed = self.ops.store.remove_list(name.to_owned()).await?;
         document(&RemovedListView { list: name, removed })
     }
 
-    /// The list with this name.
-    pub async fn known_list(&self, name: &str) -> Result<ListSummary, Refused> {
-        let lists = self.store.lists().await?;
-        lists.into_iter().find(|list| list.name == name).ok_or_else(|| missing("suppression list"))
-    }
-}
-
-/// What a line became where the list has changed by it, and where not.
-pub fn words(wish: Wish) -> (&'static str, &'static str) {
-    match wish {
-        Wish::Add => ("added", "already_there"),
-        Wish::TakeOff => ("removed", "not_there"),
-    }
-}
-
-/// What one line became.
-pub fn word(wish: Wish, outcome: &Result<(SuppressedKind, bool), String>) -> &'static str {
-    match (outcome, words(wish)) {
-        (Err(_), _) => "refused",
-        (Ok((_, true)), (changed, _)) => changed,
-        (Ok((_, false)), (_, same)) => same,
-    }
-}
-
-/// What one line became.
-pub fn line<'a>(one: &'a Done, outcome: &'static str) -> LineView<'a> {
-    LineView {
-        line: one.number,
-        received: &one.received_text,
-        kind: one.outcome.as_ref().ok().map(|(kind, _)| kind.as_str()),
-        outcome,
-        reason: one.outcome.as_ref().err().map(String::as_str),
+    async fn known_list(&self, name: &str) -> Result<ListSummary, Refused> {
+        suppression::list(self.ops.store.as_ref(), name).await?.ok_or_else(|| missing("suppression list"))
     }
 }
 

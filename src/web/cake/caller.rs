@@ -12,7 +12,6 @@ use crate::template::source::param_fault::usable;
 use crate::template::source::params::Params;
 use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
-use crate::web::cake::Endpoint;
 
 const KEY: &str = "api_key";
 
@@ -22,6 +21,14 @@ pub(super) struct Caller {
     /// The name of the token.
     pub(super) name: String,
     rights: Rights,
+}
+
+/// Where a call's key is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyPlace {
+    Query,
+    /// A JSON body.
+    Body,
 }
 
 /// Why it is not known who calls.
@@ -44,15 +51,13 @@ impl From<Fault> for Unknown {
 /// No key, two keys, or a wrong one; a body that cannot be read.
 pub(super) fn identify(
     tokens: &Tokens,
-    endpoint: Endpoint,
+    place: KeyPlace,
     call: &Asked<'_>,
     params: Result<&Params, &Fault>,
 ) -> Result<Caller, Unknown> {
-    let hint = match endpoint {
-        Endpoint::Update => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
-        Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
-            "send `api_key` in the query; keys are the tokens under [api]"
-        }
+    let hint = match place {
+        KeyPlace::Body => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
+        KeyPlace::Query => "send `api_key` in the query; keys are the tokens under [api]",
     };
     if tokens.is_empty() {
         let hint = "set one in postbridge.toml: [api] tokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]";
@@ -61,9 +66,9 @@ pub(super) fn identify(
     let key = match params {
         Ok(params) => usable(params, KEY)?.map(|param| param.value.clone()),
         Err(fault) => {
-            let key = match endpoint {
-                Endpoint::Update => member_key(&call.body),
-                Endpoint::Record | Endpoint::List | Endpoint::Tracking => only_key(call.head.query()),
+            let key = match place {
+                KeyPlace::Body => member_key(&call.body),
+                KeyPlace::Query => only_key(call.head.query()),
             };
             Some(key.ok_or_else(|| fault.clone())?)
         }

@@ -23,6 +23,7 @@ use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::ruleset::Ruleset;
 use crate::ingest::network;
+use crate::ops::numbers::Numbers;
 use crate::store::{Store, StoreError};
 use crate::template::source::html_repair;
 use crate::template::source::params::{Listed, Params};
@@ -32,9 +33,8 @@ use crate::web::access_log::{Area, Reason};
 use crate::web::answer::Answer;
 use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
-use crate::web::cake::caller::{Caller, Unknown};
+use crate::web::cake::caller::{Caller, KeyPlace, Unknown};
 use crate::web::health::Health;
-use crate::web::numbers::Numbers;
 use crate::web::postback::{Postbacks, WrongKeys};
 
 /// The parts this endpoint works with.
@@ -138,6 +138,11 @@ impl Endpoint {
     fn method(self) -> &'static str {
         if self == Endpoint::Update { "POST" } else { "GET" }
     }
+
+    /// In the body alone of what changes something: a URL is written into logs on its way.
+    fn key_place(self) -> KeyPlace {
+        if self == Endpoint::Update { KeyPlace::Body } else { KeyPlace::Query }
+    }
 }
 
 impl NetworkApi {
@@ -166,17 +171,16 @@ impl NetworkApi {
         }
         let names = endpoint.names();
         let reads = Listed(names);
-        let params = match endpoint {
-            // In the body alone: a URL is written into logs on its way.
-            Endpoint::Update => request::read_for(&reads, b"", call.content_type().as_deref(), &call.body)
-                .map(|params| {
+        let place = endpoint.key_place();
+        let params = match place {
+            KeyPlace::Body => {
+                request::read_for(&reads, b"", call.content_type().as_deref(), &call.body).map(|params| {
                     html_repair::repaired(&params, names, |name| names.contains(&name)).into_owned()
-                }),
-            Endpoint::Record | Endpoint::List | Endpoint::Tracking => {
-                request::read_for(&reads, call.head.query(), None, b"")
+                })
             }
+            KeyPlace::Query => request::read_for(&reads, call.head.query(), None, b""),
         };
-        let caller = match caller::identify(&self.tokens, endpoint, call, params.as_ref()) {
+        let caller = match caller::identify(&self.tokens, place, call, params.as_ref()) {
             Ok(caller) => caller,
             Err(Unknown::NoKey(fault)) => return self.without_key(call, fault).await,
             Err(Unknown::WrongKey(fault)) => {

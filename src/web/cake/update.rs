@@ -4,8 +4,8 @@ use crate::domain::conversion::Conversion;
 use crate::domain::postback::Fault;
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
-use crate::domain::status_move::{MoveRefused, StatusMove};
-use crate::ingest::{reading, status};
+use crate::domain::status_move::{self, MoveRefused, StatusMove};
+use crate::ingest::reading;
 use crate::store::{ConversionRef, StatusChanged};
 use crate::template::source::param_fault::usable;
 use crate::template::source::params::Params;
@@ -34,7 +34,7 @@ impl NetworkApi {
         if let Some(closed) = self.closed_to(caller, &kept) {
             return Err(closed.into());
         }
-        match status::change(self.store.as_ref(), which, order, self.clock.now()).await? {
+        match self.store.set_status(which, order, self.clock.now()).await? {
             StatusChanged::Changed(conversion) => {
                 let id = number.to_string();
                 self.access.log.changed(&caller.name, Area::NetworkApi, "conversion: status", &id);
@@ -66,8 +66,8 @@ fn order(caller: &Caller, params: &Params) -> Result<(u64, StatusMove), Fault> {
     let number = reading::whole(params, "conversion_id")?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
     let to: Status = reading::status(params, "status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
     let written = usable(params, "note")?.map_or("", |param| param.value.as_str());
-    let note = status::note(written).map_err(|length| {
-        let most = status::MAX_NOTE_CHARS;
+    let note = status_move::note(written).map_err(|length| {
+        let most = status_move::MAX_NOTE_CHARS;
         Fault::new(format!("`note` has {length} characters"), format!("send at most {most}"))
     })?;
     Ok((number, StatusMove { to, by: caller.actor(), note }))

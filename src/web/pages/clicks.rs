@@ -8,28 +8,23 @@ use crate::domain::click::{Click, ClickKind};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::ClickId;
-use crate::store::PageRequest;
 use crate::view::click::{ClickView, FilterVerdictView};
-use crate::web::api::Refused;
-use crate::web::api::clicks::{MOST_CONVERSIONS, conversions_of};
-use crate::web::pages::conversions::{Filters, Found, SaleLine};
+use crate::web::list_query::{Query, conversions_of};
+use crate::web::pages::conversions::SaleLine;
+use crate::web::pages::list::{Filters, List};
 use crate::web::pages::program::{NamedCampaignRef, Program};
 use crate::web::pages::route::segment;
 use crate::web::pages::{Page, Pages, Stop, document};
 
+const CLICKS: List = List { template: "clicks", path: "/clicks", title: "Clicks" };
+
 impl Pages {
     /// `/clicks`, newest first.
     pub(super) async fn clicks(&self, query: &[u8]) -> Result<Page, Stop> {
-        let filters = Filters::read(query);
-        let found = self.found_clicks(&filters).await;
-        filters.page(("clicks", "Clicks"), found, self.click_filters(&filters))
-    }
-
-    async fn found_clicks(&self, filters: &Filters) -> Result<Found, Refused> {
-        let query = filters.query()?;
-        let page = self.store.clicks(query.click_filter()?, query.page()?).await?;
-        let items = page.items.iter().map(|click| document(&ClickLine::of(click, &self.program))).collect();
-        Ok(Found { items, next_cursor: page.next_cursor })
+        let (filters, store) = (Filters::read(query), &self.ops.store);
+        let found = filters.find(Query::click_filter, |filter, page| store.clicks(filter, page)).await?;
+        let own = json!({"filter": self.click_filters(&filters)});
+        Ok(filters.page(CLICKS, &found, |click| ClickLine::of(click, &self.program), own))
     }
 
     fn click_filters(&self, filters: &Filters) -> Value {
@@ -50,7 +45,7 @@ impl Pages {
     /// `/clicks/{id}`.
     pub(super) async fn click(&self, id: &str) -> Result<Page, Stop> {
         let found = match ClickId::parse(id) {
-            Ok(id) => self.store.click(&id).await?,
+            Ok(id) => self.ops.store.click(&id).await?,
             Err(_) => None,
         };
         let click = found.ok_or_else(|| {
@@ -61,8 +56,8 @@ impl Pages {
                     .to_owned(),
             )
         })?;
-        let page = PageRequest { cursor: None, limit: MOST_CONVERSIONS };
-        let sales = self.store.conversions(conversions_of(&click.id), page).await?;
+        let (filter, page) = conversions_of(&click.id);
+        let sales = self.ops.store.conversions(filter, page).await?;
         let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries));
         let data = document(&ClickPage {
             path: path(&click.id),

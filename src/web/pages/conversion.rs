@@ -10,21 +10,21 @@ use crate::domain::built_in;
 use crate::domain::claim::is_held;
 use crate::domain::conversion::{Cause, Change, Role};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, sent_before};
-use crate::domain::ids::ConversionId;
+use crate::domain::ids::{ConversionId, DeliveryId};
 use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
 use crate::domain::status::Status;
-use crate::domain::status_move::{Actor, StatusMove, is_rejected_by_advertiser};
+use crate::domain::status_move::{self, Actor, StatusMove, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, Unsent};
-use crate::ingest::status;
+use crate::ops::{self, DestinationHealth, RetryError};
 use crate::store::{ConversionRef, StatusChanged, Trace};
 use crate::view::attribution::CandidateView;
 use crate::view::click::ClickView;
 use crate::view::conversion::{ChangeView, ConversionView, UnsentView};
 use crate::view::postback::PostbackVerdictView;
 use crate::view::remark::RemarkView;
-use crate::web::api::Refused;
+use crate::web::list_query::{self, BadParameter};
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
 use crate::web::pages::mapping::Mapping;
@@ -37,7 +37,7 @@ impl Pages {
     /// `/conversions/{id}`.
     pub(super) async fn conversion(&self, id: &str) -> Result<Page, Stop> {
         let found = match ConversionId::parse(id) {
-            Ok(id) => self.store.conversion(id).await?,
+            Ok(id) => self.ops.store.conversion(id).await?,
             Err(_) => None,
         };
         let trace = found.ok_or_else(|| {
@@ -53,14 +53,14 @@ impl Pages {
             trace.conversion.event,
             trace.conversion.transaction_id.as_deref().unwrap_or("")
         );
-        let numbers = self.numbers.if_reported().await?;
+        let numbers = self.ops.numbers.if_reported().await?;
         Ok(Page::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
     }
 
     fn trace<'a>(&self, trace: &'a Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
-        let (conversion, now, workers) = (&trace.conversion, self.clock.now(), (self.workers)());
-        let circumstances = self.api().circumstances();
-        let present = Present { workers: &workers, circumstances: &circumstances, now };
+        let (conversion, health) = (&trace.conversion, DestinationHealth::now(&self.ops));
+        let (circumstances, now) = (ops::circumstances(&self.ops), health.at);
+        let present = Present { health: &health, circumstances: &circumstances };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let card = |(one, attempts): &'a (Delivery, Vec<Attempt>)| {
             DeliveryCard::of(conversion, (one, sent_before(&all, one)), attempts, &present)
@@ -93,7 +93,7 @@ impl Pages {
 
     /// One postback of the conversion: its bytes, and the mapping by today's template.
     fn postback<'a>(&self, postback: &'a Postback) -> PostbackCard<'a> {
-        let network = postback.source.as_ref().and_then(|source| self.networks.get(source));
+        let network = postback.source.as_ref().and_then(|source| self.ops.networks.get(source));
         PostbackCard {
             verdict: PostbackVerdictView::of(postback),
             raw: postback.raw.as_ref().map(RawCard::of),
@@ -121,18 +121,18 @@ impl Pages {
         let Some(to) = Status::parse(form.get("status")) else {
             return Ok(asked("Choose the new status", "Nothing was changed."));
         };
-        let note = match status::note(form.get("note")) {
+        let note = match status_move::note(form.get("note")) {
             Ok(note) => note,
             Err(length) => {
-                let most = status::MAX_NOTE_CHARS;
+                let most = status_move::MAX_NOTE_CHARS;
                 let hint =
                     format!("It has {length} characters; at most {most} are kept. Nothing was changed.");
                 return Ok(asked("The note is too long", &hint));
             }
         };
         let order = StatusMove { to, by: Actor::Network(visitor.name.clone()), note };
-        let now = self.clock.now();
-        Ok(match status::change(self.store.as_ref(), ConversionRef::Id(id), order, now).await? {
+        let now = self.ops.clock.now();
+        Ok(match self.ops.store.set_status(ConversionRef::Id(id), order, now).await? {
             StatusChanged::Changed(now) => Flash {
                 good: true,
                 text: format!("The conversion is {} now", now.status.as_str()),
@@ -149,14 +149,19 @@ impl Pages {
 
     /// Makes a dead or skipped delivery due now, and words the result.
     pub(super) async fn retry(&self, id: &str) -> Result<Flash, Stop> {
-        let (good, text, hint) = match self.api().retry(id).await {
-            Ok(_) => {
-                (true, "The delivery is due now".to_owned(), "Load this page again to see what came of it.")
-            }
-            Err(Refused::Asked(_, _, message, hint)) => (false, format!("Not retried: {message}"), hint),
-            Err(Refused::Store(error)) => return Err(error.into()),
+        let flash = |good, text, hint: &str| Flash { good, text, hint: hint.to_owned(), link: None };
+        let id = match list_query::id(id, DeliveryId::parse) {
+            Ok(id) => id,
+            Err(BadParameter(why)) => return Ok(flash(false, format!("Not retried: {why}"), "")),
         };
-        Ok(Flash { good, text, hint: hint.to_owned(), link: None })
+        Ok(match ops::retry(&self.ops, id).await {
+            Ok(_) => {
+                let hint = "Load this page again to see what came of it.";
+                flash(true, "The delivery is due now".to_owned(), hint)
+            }
+            Err(RetryError::Store(error)) => return Err(error.into()),
+            Err(refused) => flash(false, format!("Not retried: {refused}"), refused.hint()),
+        })
     }
 }
 

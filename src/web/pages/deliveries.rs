@@ -3,59 +3,46 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::store::ListedDelivery;
+use crate::ops::{self, DestinationHealth};
+use crate::store::{DeliveryFilter, ListedDelivery};
 use crate::view::conversion::ReportedView;
-use crate::web::pages::conversions::{Filters, options};
+use crate::web::list_query::Query;
 use crate::web::pages::exchange::{DeliveryCard, Present};
+use crate::web::pages::list::{Filters, List, options};
 use crate::web::pages::{Page, Pages, Stop};
 
-/// Which of the two lists is asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum List {
-    Dead,
-    All,
-}
+const DEAD: List = List { template: "deliveries", path: "/dead-letters", title: "Dead letters" };
+const ALL: List = List { template: "deliveries", path: "/deliveries", title: "Deliveries" };
 
 impl Pages {
     /// `/dead-letters`, newest first.
     pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<Page, Stop> {
-        self.delivery_list(List::Dead, query).await
+        self.delivery_list(DEAD, query).await
     }
 
     /// `/deliveries`, newest first.
     pub(super) async fn deliveries(&self, query: &[u8]) -> Result<Page, Stop> {
-        self.delivery_list(List::All, query).await
+        self.delivery_list(ALL, query).await
     }
 
     async fn delivery_list(&self, list: List, query: &[u8]) -> Result<Page, Stop> {
-        let filters = Filters::read(query);
-        let asked = filters.query()?;
-        let mut filter = asked.delivery_filter()?;
-        let (path, title) = match list {
-            List::Dead => ("/dead-letters", "Dead letters"),
-            List::All => ("/deliveries", "Deliveries"),
+        let (filters, is_dead_only) = (Filters::read(query), list.path == DEAD.path);
+        let read = |filter: DeliveryFilter, page| {
+            let state = if is_dead_only { Some("dead".to_owned()) } else { filter.state };
+            self.ops.store.deliveries(DeliveryFilter { state, ..filter }, page)
         };
-        if list == List::Dead {
-            filter.state = Some("dead".to_owned());
-        }
-        let page = self.store.deliveries(filter, asked.page()?).await?;
-        let (now, workers, circumstances) = (self.clock.now(), (self.workers)(), self.api().circumstances());
-        let present = Present { workers: &workers, circumstances: &circumstances, now };
-        let destinations = self.accounts.iter().map(|account| account.id().as_str());
+        let found = filters.find(Query::delivery_filter, read).await?;
+        let (health, circumstances) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops));
+        let present = Present { health: &health, circumstances: &circumstances };
+        let destinations = self.ops.accounts.iter().map(|account| account.id().as_str());
         let states = ["held", "waiting", "delivered", "dead", "skipped"];
-        let data = json!({
-            "path": path,
-            "title": title,
-            "dead_only": list == List::Dead,
-            "items": page.items.iter().map(|one| DeliveryLine::of(one, &present)).collect::<Vec<_>>(),
-            "narrow": filters.narrow(),
-            "more": page.next_cursor.is_some(),
-            "links": filters.links(path, page.next_cursor.as_deref()),
+        let own = json!({
+            "dead_only": is_dead_only,
             "states": options(states, filters.get("state")),
             "sources": options(self.origins(), filters.get("source")),
             "destinations": options(destinations, filters.get("destination")),
         });
-        Ok(Page::new("deliveries", title, data))
+        Ok(filters.page(list, &found, |one| DeliveryLine::of(one, &present), own))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
+use crate::ops::{self, DestinationHealth};
 use crate::store::Backlog;
 use crate::template::destination::account::Account;
 use crate::template::destination::mode::Mode;
@@ -16,22 +17,20 @@ use crate::web::pages::{Page, Pages, document};
 impl Pages {
     /// `/destinations`.
     pub(super) fn destinations(&self) -> Page {
-        let (now, workers) = (self.clock.now(), (self.workers)());
-        let (backlog, removed) = (self.store.backlog(now), self.api().circumstances().removed);
+        let (health, removed) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops).removed);
         let card = |account: &Arc<Account>| {
-            let standing = workers.iter().find(|standing| standing.destination == *account.id());
-            let queue = backlog.iter().find(|queue| queue.destination.as_ref() == Some(account.id()));
-            document(&DestinationCard::of(account, DestinationView::of(account, standing, queue, now)))
+            let (worker, queue) = (health.worker(account.id()), health.queue(account.id()));
+            document(&DestinationCard::of(account, DestinationView::of(account, worker, queue, health.at)))
         };
-        let is_known = |id: &DestinationId| self.accounts.iter().any(|account| account.id() == id);
+        let is_known = |id: &DestinationId| self.ops.accounts.iter().any(|account| account.id() == id);
         let stray = |queue: &Backlog| {
             let id =
                 queue.destination.clone().filter(|id| !is_known(id) && queue.held + queue.waiting > 0)?;
             let until = removed.get(&id).copied();
             Some(Stray { id, held: queue.held, waiting: queue.waiting, until })
         };
-        let items: Vec<Value> = self.accounts.iter().map(card).collect();
-        let strays: Vec<Stray> = backlog.iter().filter_map(stray).collect();
+        let items: Vec<Value> = self.ops.accounts.iter().map(card).collect();
+        let strays: Vec<Stray> = health.backlog.iter().filter_map(stray).collect();
         Page::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
     }
 }

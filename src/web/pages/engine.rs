@@ -16,7 +16,7 @@ use crate::web::answer::{self, Answer};
 use crate::web::pages::advice;
 
 /// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 34] = [
+const TEMPLATES: [(&str, &str); 35] = [
     ("layout", include_str!("../../../templates/pages/layout.hbs")),
     ("icons", include_str!("../../../templates/pages/icons.hbs")),
     ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
@@ -50,6 +50,7 @@ const TEMPLATES: [(&str, &str); 34] = [
     ("mapping", include_str!("../../../templates/pages/mapping.hbs")),
     ("pairs", include_str!("../../../templates/pages/pairs.hbs")),
     ("exchange", include_str!("../../../templates/pages/exchange.hbs")),
+    ("fault", include_str!("../../../templates/pages/fault.hbs")),
     ("older", include_str!("../../../templates/pages/older.hbs")),
 ];
 

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{Attempt, Delivery, DeliveryState, DestinationState};
+use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Circumstances};
+use crate::ops::DestinationHealth;
 use crate::view::attempt::AttemptView;
 use crate::view::bytes::readable;
 use crate::view::delivery::DeliveryView;
@@ -13,9 +14,8 @@ use crate::web::pages::advice;
 
 /// What a delivery is shown by.
 pub struct Present<'a> {
-    pub workers: &'a [DestinationState],
+    pub health: &'a DestinationHealth,
     pub circumstances: &'a Circumstances,
-    pub now: Time,
 }
 
 /// A delivery with attempts, its next step, and whether it can be sent again, as the templates `conversion` and
@@ -45,8 +45,8 @@ impl<'a> DeliveryCard<'a> {
         attempts: &'a [Attempt],
         present: &Present<'_>,
     ) -> DeliveryCard<'a> {
-        let Present { workers, circumstances, now } = *present;
-        let worker = workers.iter().find(|worker| worker.destination == delivery.destination);
+        let Present { health, circumstances } = *present;
+        let worker = health.worker(&delivery.destination);
         let next_step = match unsent::of_delivery(conversion, (delivery, sent_before), circumstances) {
             Some(unsent) => unsent.next_step().to_owned(),
             None => advice::next_step(conversion, delivery, attempts.last(), worker),
@@ -55,7 +55,7 @@ impl<'a> DeliveryCard<'a> {
             delivery: DeliveryView::of(conversion, (delivery, sent_before), circumstances),
             timing: timing(&delivery.state),
             next_step,
-            can_retry: can_retry(&delivery.state, now),
+            can_retry: can_retry(&delivery.state, health.at),
             attempt_log: attempts.iter().map(AttemptCard::of).collect(),
         }
     }

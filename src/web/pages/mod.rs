@@ -11,6 +11,7 @@ mod engine;
 mod exchange;
 mod form;
 mod links;
+mod list;
 mod mapping;
 mod notices;
 mod offers;
@@ -22,10 +23,10 @@ mod raw;
 mod route;
 pub mod session;
 mod sign_in;
-pub mod sources;
+mod sources;
 mod suppression;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -33,28 +34,20 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::clock::Clock;
-use crate::domain::delivery::DestinationState;
-use crate::domain::ids::{DestinationId, SourceId};
-use crate::domain::ruleset::Ruleset;
-use crate::ingest::postback::Network;
-use crate::ingest::reopen::Terms;
-use crate::ingest::suppression::Wish;
+use crate::domain::suppression::Wish;
+use crate::ops::Ops;
 use crate::preview::Forecast;
-use crate::store::{Store, StoreError};
-use crate::template::destination::account::Account;
+use crate::store::StoreError;
 use crate::web::access::Access;
 use crate::web::access_log::Area;
 use crate::web::answer::Answer;
-use crate::web::api::{Api, Refused};
 use crate::web::auth::{Need, Tokens};
 use crate::web::health::Health;
-use crate::web::numbers::Numbers;
+use crate::web::list_query::BadParameter;
 use crate::web::pages::form::Form;
-use crate::web::pages::program::Program;
+use crate::web::pages::program::{PostbackUrl, Program};
 use crate::web::pages::route::{Route, own_path};
 use crate::web::pages::session::{Flash, Sessions, Visitor};
-use crate::web::pages::sources::PostbackUrl;
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
 use crate::web::unrecorded::Unrecorded;
@@ -62,8 +55,7 @@ use crate::web::unrecorded::Unrecorded;
 /// The parts the pages work with.
 #[derive(Clone)]
 pub struct Pages {
-    pub store: Arc<dyn Store>,
-    pub clock: Clock,
+    pub ops: Ops,
     pub health: Arc<Health>,
     pub tokens: Tokens,
     /// Outlives a reload of the configuration.
@@ -72,25 +64,10 @@ pub struct Pages {
     pub hiding_proxies: Arc<HidingProxies>,
     /// The clicks of which no record is kept.
     pub unrecorded: Arc<Unrecorded>,
-    /// The configured networks, by source id.
-    pub networks: Arc<HashMap<SourceId, Network>>,
-    /// What advertisers' reports are read by.
-    pub reports: Terms,
-    /// The numbers by which advertisers know their conversions.
-    pub numbers: Numbers,
-    pub accounts: Arc<Vec<Arc<Account>>>,
     /// The network's side.
     pub program: Arc<Program>,
     /// Each source's postback URL.
     pub urls: Arc<BTreeMap<String, PostbackUrl>>,
-    /// The age past which each destination's platform refuses an event, in ms.
-    pub max_age_ms: Arc<HashMap<DestinationId, i64>>,
-    /// How each destination is doing now.
-    pub workers: Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync>,
-    /// What decisions go by.
-    pub rules: Arc<Ruleset>,
-    /// How long what waits for a destination is kept that is not configured any more.
-    pub keep_removed_hours: u32,
     /// What sending would make of a delivery.
     pub forecast: Forecast,
 }
@@ -125,12 +102,9 @@ impl From<StoreError> for Stop {
     }
 }
 
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Stop {
-        match refused {
-            Refused::Asked(status, _, message, hint) => Stop::Refused(status, message, hint.to_owned()),
-            Refused::Store(error) => Stop::Store(error),
-        }
+impl From<BadParameter> for Stop {
+    fn from(BadParameter(message): BadParameter) -> Stop {
+        Stop::Refused(StatusCode::BAD_REQUEST, message, BadParameter::HINT.to_owned())
     }
 }
 
@@ -255,7 +229,7 @@ impl Pages {
                 Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
             }
             Route::Clock => {
-                let flash = self.confirm_clock(visitor)?;
+                let flash = self.confirm_clock(visitor);
                 self.sessions.leave(visitor, flash);
                 Ok(engine::redirect("/clock"))
             }
@@ -284,23 +258,6 @@ impl Pages {
         self.sessions.leave(visitor, flash);
     }
 
-    /// The API over the same parts: the pages ask what scripts ask.
-    fn api(&self) -> Api {
-        Api {
-            store: Arc::clone(&self.store),
-            clock: self.clock.clone(),
-            health: Arc::clone(&self.health),
-            networks: Arc::clone(&self.networks),
-            reports: self.reports.clone(),
-            numbers: self.numbers.clone(),
-            accounts: Arc::clone(&self.accounts),
-            workers: Arc::clone(&self.workers),
-            max_age_ms: Arc::clone(&self.max_age_ms),
-            rules: Arc::clone(&self.rules),
-            keep_removed_hours: self.keep_removed_hours,
-        }
-    }
-
     /// Lays a page out. The data's members stand next to `layout`.
     fn page(&self, visitor: Option<&Visitor>, page: Page) -> Answer {
         let flash = visitor.and_then(|visitor| self.sessions.take(visitor));
@@ -309,7 +266,7 @@ impl Pages {
             let layout = json!({
                 "title": page.title,
                 "style": engine::STYLE_PATH.as_str(),
-                "now": self.clock.now(),
+                "now": self.ops.clock.now(),
                 "visitor": visitor.map(|visitor| &visitor.name),
                 "csrf": visitor.map(|visitor| &visitor.csrf),
                 "may_change": visitor.is_some_and(|visitor| self.allows(visitor, Need::Change)),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::forwarding::HidingProxy;
-use crate::web::api::clock::reason;
+use crate::view::clock::reason;
 use crate::web::pages::Pages;
 
 /// What is so, and the fix.
@@ -16,7 +16,7 @@ pub struct Notice {
 impl Pages {
     /// Every notice, as the template `notices` shows them.
     pub(super) fn notices(&self) -> Vec<Notice> {
-        let proxies = self.hiding_proxies.named(self.clock.now());
+        let proxies = self.hiding_proxies.named(self.ops.clock.now());
         let notice = |(proxy, fix): (HidingProxy, String)| {
             let (address, hint) = (
                 proxy.address(),
@@ -37,7 +37,7 @@ impl Pages {
                 },
             }
         };
-        let paused = self.clock.doubt().map(|doubt| {
+        let paused = self.ops.clock.doubt().map(|doubt| {
             let hint = "Nothing is deleted and no hold ends. The page Clock (`/clock`) says until when, and what to do.";
             Notice { text: format!("Retention is paused: {}", reason(&doubt)), hint: hint.to_owned() }
         });

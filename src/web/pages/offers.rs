@@ -134,17 +134,17 @@ impl Pages {
 
     /// What the offer had on this UTC day.
     async fn today(&self, offer: &OfferId) -> Result<Value, Stop> {
-        let midnight = Time::from_millis(day_of(self.clock.now()).saturating_mul(DAY_MS));
+        let midnight = Time::from_millis(day_of(self.ops.clock.now()).saturating_mul(DAY_MS));
         let report = ReportQuery {
             from: midnight,
             offers: Some(vec![offer.clone()]),
             limit: 1,
             ..ReportQuery::default()
         };
-        let conversions = self.store.report(report).await?.total;
+        let conversions = self.ops.store.report(report).await?.total;
         let filter = ClickFilter { offer: Some(offer.clone()), since: midnight, ..ClickFilter::default() };
         let page = PageRequest { cursor: None, limit: MOST_COUNTED };
-        let clicks = self.store.clicks(filter, page).await?;
+        let clicks = self.ops.store.clicks(filter, page).await?;
         let counted =
             clicks.items.iter().filter(|click: &&std::sync::Arc<Click>| click.context.is_billable());
         Ok(json!({

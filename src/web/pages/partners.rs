@@ -16,7 +16,7 @@ impl Pages {
         let postbacks: Vec<_> = cards
             .filter(|card| card.route.scope.covers(&trace.conversion))
             .filter_map(|card| {
-                let account = self.accounts.iter().find(|account| *account.id() == card.id)?;
+                let account = self.ops.accounts.iter().find(|account| *account.id() == card.id)?;
                 Some((account.clone(), card.route.clone()))
             })
             .collect();

@@ -38,7 +38,7 @@ impl Pages {
         let body = form.get("body").trim();
         let chosen = form.get("source");
         let source = if chosen.is_empty() { named_source(pasted).unwrap_or_default() } else { chosen };
-        let known = self.networks.iter().find(|(id, _)| id.as_str() == source);
+        let known = self.ops.networks.iter().find(|(id, _)| id.as_str() == source);
         let Some((_, network)) = known else {
             return Err(Stop::Refused(
                 StatusCode::BAD_REQUEST,
@@ -46,13 +46,13 @@ impl Pages {
                 "Choose the source in the form on the Sources page.".to_owned(),
             ));
         };
-        let now = self.clock.now();
+        let now = self.ops.clock.now();
         let postback = PastedPostback::read(network, pasted, body, now);
         let mut clicks = Vec::new();
         for id in postback.clicks() {
-            clicks.extend(self.store.click(&id).await?.as_deref().cloned());
+            clicks.extend(self.ops.store.click(&id).await?.as_deref().cloned());
         }
-        let setup = PreviewSetup { network, accounts: &self.accounts, forecast: self.forecast };
+        let setup = PreviewSetup { network, accounts: &self.ops.accounts, forecast: self.forecast };
         let found = preview(setup, postback, &clicks, now);
         let card = PreviewCard {
             source,

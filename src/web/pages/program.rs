@@ -94,6 +94,15 @@ pub struct PostbackCard {
     pub mode: Mode,
 }
 
+/// The URL to paste at a network.
+#[derive(Clone)]
+pub struct PostbackUrl {
+    /// Who has it can report sales: shown only to those who may change things.
+    pub whole: String,
+    /// The same with its key masked.
+    pub masked: String,
+}
+
 /// The tag's script as it is served now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagCard {

@@ -4,35 +4,36 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::built_in;
+use crate::domain::ids::Seq;
 use crate::domain::postback::{Fault, Postback};
+use crate::ingest::postback::ReprocessRefused;
+use crate::ops;
+use crate::store::PostbackFilter;
 use crate::view::postback::PostbackVerdictView;
-use crate::web::api::Refused;
-use crate::web::pages::conversions::{Filters, options};
+use crate::web::list_query::{self, BadParameter, Query};
+use crate::web::pages::list::{Filters, List, options};
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::Flash;
 use crate::web::pages::{Page, Pages, Stop};
+
+const QUARANTINE: List = List { template: "quarantine", path: "/quarantine", title: "Quarantine" };
 
 impl Pages {
     /// `/quarantine`: what still waits for a fix, newest first.
     pub(super) async fn quarantine(&self, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
-        let asked = filters.query()?;
-        let mut filter = asked.postback_filter()?;
-        filter.verdict = Some("quarantined".to_owned());
-        filter.open_only = true;
-        let page = self.store.postbacks(filter, asked.page()?).await?;
-        let data = json!({
-            "items": page.items.iter().map(|one| self.quarantined(one)).collect::<Vec<_>>(),
-            "narrow": filters.narrow(),
-            "more": page.next_cursor.is_some(),
-            "links": filters.links("/quarantine", page.next_cursor.as_deref()),
-            "sources": options(self.source_ids(), filters.get("source")),
-        });
-        Ok(Page::new("quarantine", "Quarantine", data))
+        let read = |filter: PostbackFilter, page| {
+            let verdict = Some("quarantined".to_owned());
+            self.ops.store.postbacks(PostbackFilter { verdict, open_only: true, ..filter }, page)
+        };
+        let found = filters.find(Query::postback_filter, read).await?;
+        let own = json!({"sources": options(self.source_ids(), filters.get("source"))});
+        Ok(filters.page(QUARANTINE, &found, |one| self.quarantined(one), own))
     }
 
     fn quarantined<'a>(&self, postback: &'a Postback) -> QuarantinedCard<'a> {
-        let configured = postback.source.as_ref().is_some_and(|source| self.networks.contains_key(source));
+        let configured =
+            postback.source.as_ref().is_some_and(|source| self.ops.networks.contains_key(source));
         let own_endpoint =
             postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
         let was_closed = own_endpoint && postback.verdict.fault().is_some_and(Fault::may_reopen);
@@ -55,14 +56,21 @@ impl Pages {
     }
 
     /// Maps a quarantined record again by today's template, and words the result.
-    pub(super) async fn retry_postback(&self, seq: &str) -> Result<Flash, Stop> {
-        let receipt = match self.api().reprocess(seq).await {
+    pub(super) async fn retry_postback(&self, id: &str) -> Result<Flash, Stop> {
+        let not_mapped = |why: String| Flash {
+            good: false,
+            text: format!("Postback {id} was not mapped again: {why}"),
+            hint: String::new(),
+            link: None,
+        };
+        let seq = match list_query::id(id, Seq::parse) {
+            Ok(seq) => seq,
+            Err(BadParameter(why)) => return Ok(not_mapped(why)),
+        };
+        let receipt = match ops::reprocess(&self.ops, seq).await {
             Ok(receipt) => receipt,
-            Err(Refused::Asked(_, _, message, _)) => {
-                let text = format!("Postback {seq} was not mapped again: {message}");
-                return Ok(Flash { good: false, text, hint: String::new(), link: None });
-            }
-            Err(Refused::Store(error)) => return Err(error.into()),
+            Err(ReprocessRefused::Store(error)) => return Err(error.into()),
+            Err(refused) => return Ok(not_mapped(refused.to_string())),
         };
         let fault = receipt.verdict.fault();
         let link = receipt

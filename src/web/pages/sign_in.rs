@@ -32,7 +32,7 @@ impl Pages {
         let wanted = cookie_name(is_https);
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let here = (from, self.clock.running_ms());
+        let here = (from, self.ops.clock.running_ms());
         let mut found =
             pairs.filter(|(name, _)| *name == wanted).filter_map(|(_, id)| self.sessions.visitor(id, here));
         found.find(|visitor| visitor.token.as_ref().is_none_or(|token| self.tokens.holder(token).is_some()))
@@ -50,7 +50,7 @@ impl Pages {
         let Some(holder) = visitor.token.as_ref().and_then(|token| self.tokens.holder(token)) else {
             return Err(Stop::SignIn);
         };
-        self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), self.clock.now());
+        self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), self.ops.clock.now());
         let (what, hint) = holder.lacks(need);
         Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
     }
@@ -81,8 +81,8 @@ impl Pages {
 
     /// A one-time link is not guessed, and so it is not counted: a page of another site could open many.
     fn redeem(&self, request: &PageRequest, once: &str, next: &str) -> Answer {
-        if !self.sessions.redeem(once, self.clock.running_ms()) {
-            self.access.log.refused(Area::Pages, Reason::StaleLink, None, self.clock.now());
+        if !self.sessions.redeem(once, self.ops.clock.running_ms()) {
+            self.access.log.refused(Area::Pages, Reason::StaleLink, None, self.ops.clock.now());
             let fault = "This sign-in link was used already, or its ten minutes are over.";
             return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
         }
@@ -103,7 +103,7 @@ impl Pages {
         if token.is_empty() {
             return refused("No token was entered.");
         }
-        let (now, is_signed_in) = (self.clock.reading(), self.visitor(request).is_some());
+        let (now, is_signed_in) = (self.ops.clock.reading(), self.visitor(request).is_some());
         let check = TokenCheck { key: request.limit_key, area: Area::Pages, now, is_signed_in };
         let holder = match self.access.holder(&self.tokens, token, check) {
             Ok(holder) => holder,
@@ -121,7 +121,7 @@ impl Pages {
 
     /// Opens a session; one that the same browser presents ends.
     fn let_in(&self, request: &PageRequest, name: &str, token: Option<SecretDigest>, next: &str) -> Answer {
-        let id = match self.sessions.open(name, token, (request.limit_key, self.clock.running_ms())) {
+        let id = match self.sessions.open(name, token, (request.limit_key, self.ops.clock.running_ms())) {
             Ok(id) => id,
             Err(error) => {
                 tracing::error!(%error, "the operating system gave no entropy for a session");

@@ -16,7 +16,7 @@ use crate::ingest::postback::Network;
 use crate::store::transactions::ReusedTransaction;
 use crate::store::{PageRequest, PostbackFilter};
 use crate::web::auth::Need;
-use crate::web::pages::conversions::options;
+use crate::web::pages::list::options;
 use crate::web::pages::preview::Shown;
 use crate::web::pages::session::Visitor;
 use crate::web::pages::{Page, Pages, Stop};
@@ -26,19 +26,10 @@ const LATEST: usize = 100;
 /// How many of a source's reused transaction ids are named.
 const REUSED: usize = 5;
 
-/// The URL to paste at a network.
-#[derive(Clone)]
-pub struct PostbackUrl {
-    /// Who has it can report sales: shown only to those who may change things.
-    pub whole: String,
-    /// The same with its key masked.
-    pub masked: String,
-}
-
 impl Pages {
     /// `/sources`, with what a preview became when one was asked for.
     pub(super) async fn sources(&self, visitor: &Visitor, preview: Option<Shown>) -> Result<Page, Stop> {
-        let mut networks: Vec<(&SourceId, &Network)> = self.networks.iter().collect();
+        let mut networks: Vec<(&SourceId, &Network)> = self.ops.networks.iter().collect();
         networks.sort_unstable_by_key(|(id, _)| id.as_str());
         let shows_keys = self.allows(visitor, Need::Change);
         let mut items = Vec::with_capacity(networks.len());
@@ -96,14 +87,14 @@ impl Pages {
 
     /// The transaction ids that are received again and again with different clicks.
     async fn reused(&self, id: &SourceId) -> Result<Vec<Reused>, Stop> {
-        let reused = self.store.reused_transactions(id.clone(), REUSED).await?;
+        let reused = self.ops.store.reused_transactions(id.clone(), REUSED).await?;
         Ok(reused.iter().map(|one| Reused::of(id, one)).collect())
     }
 
     /// The verdicts of the latest postbacks, and when the last one was received.
     async fn latest(&self, id: &SourceId) -> Result<Latest, Stop> {
         let filter = PostbackFilter { source: Some(id.clone()), ..PostbackFilter::default() };
-        let page = self.store.postbacks(filter, PageRequest { cursor: None, limit: LATEST }).await?;
+        let page = self.ops.store.postbacks(filter, PageRequest { cursor: None, limit: LATEST }).await?;
         let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         for postback in &page.items {
             *counts.entry(postback.verdict.as_str()).or_default() += 1;

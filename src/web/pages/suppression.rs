@@ -4,14 +4,13 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::suppression::{ListSummary, ListedEntry, SuppressedKind, list_name};
-use crate::ingest::suppression::{self, Done, Layout, Order, Wish};
+use crate::domain::suppression::{ChangedLine, ListSummary, ListedEntry, SuppressedKind, Wish, list_name};
+use crate::ops::suppression::{self, Layout, Order};
 use crate::view::suppression::{EntryView, LineView, ListView};
 use crate::web::answer::Answer;
-use crate::web::api::suppression::{line as line_view, word, words};
 use crate::web::import_limit::IMPORT_BYTES;
-use crate::web::pages::conversions::{Filters, options};
 use crate::web::pages::form::Form;
+use crate::web::pages::list::{Filters, options};
 use crate::web::pages::route::segment;
 use crate::web::pages::session::{Flash, Visitor};
 use crate::web::pages::{Page, Pages, Stop, document, engine};
@@ -22,7 +21,7 @@ const MOST_SHOWN: usize = 2000;
 impl Pages {
     /// `/suppression`.
     pub(super) async fn lists(&self) -> Result<Page, Stop> {
-        let lists = self.store.lists().await?;
+        let lists = self.ops.store.lists().await?;
         let data = json!({
             "items": lists.iter().map(ListCard::of).collect::<Vec<_>>(),
             "kinds": kinds(""),
@@ -35,8 +34,8 @@ impl Pages {
     pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<Page, Stop> {
         let filters = Filters::read(query);
         let page = filters.query()?.page()?;
-        let list = self.api().known_list(name).await?;
-        let page = self.store.listed(list.name.clone(), page).await?;
+        let list = self.known_list(name).await?;
+        let page = self.ops.store.listed(list.name.clone(), page).await?;
         let path = path(&list.name);
         let data = json!({
             "list": ListCard::of(&list),
@@ -80,9 +79,16 @@ impl Pages {
                 "Write one entry a line, or choose a file, and send it again.",
             ));
         }
-        let order = Order { wish, list, actor: visitor.name.clone(), now: self.clock.now() };
-        let done = suppression::carry_out(self.store.as_ref(), &order, lines).await?;
+        let order = Order { wish, list, actor: visitor.name.clone(), now: self.ops.clock.now() };
+        let done = suppression::carry_out(self.ops.store.as_ref(), &order, lines).await?;
         Ok(Page::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
+    }
+
+    async fn known_list(&self, name: &str) -> Result<ListSummary, Stop> {
+        suppression::list(self.ops.store.as_ref(), name).await?.ok_or_else(|| {
+            let hint = "ids come from the lists".to_owned();
+            Stop::Refused(StatusCode::NOT_FOUND, "no such suppression list is kept".to_owned(), hint)
+        })
     }
 
     /// Removes a whole list, if the form says that this is meant.
@@ -98,8 +104,8 @@ impl Pages {
                 "Go back, tick it and press the button again.",
             ));
         }
-        let list = self.api().known_list(name).await?;
-        let entries = self.store.remove_list(list.name).await?;
+        let list = self.known_list(name).await?;
+        let entries = self.ops.store.remove_list(list.name).await?;
         let text = format!("The list `{name}` is removed, with its {entries} entries");
         let flash = Flash { good: true, text, hint: String::new(), link: None };
         self.leave(visitor, flash, ("suppression list: removed", name));
@@ -201,19 +207,18 @@ struct ImportLine<'a> {
 }
 
 impl<'a> ImportReport<'a> {
-    fn of(order: &'a Order, done: &'a [Done]) -> ImportReport<'a> {
-        let word = |one: &Done| word(order.wish, &one.outcome);
-        let count = |wanted: &str| done.iter().filter(|one| word(one) == wanted).count();
+    fn of(order: &'a Order, done: &'a [ChangedLine]) -> ImportReport<'a> {
+        let count = |wanted: &str| done.iter().filter(|line| line.outcome(order.wish) == wanted).count();
         let counted = |code: &str| Count { word: code.replace('_', " "), count: count(code) };
         // Where there are too many, what was refused matters: the rest went as wished.
         let only_refused = done.len() > MOST_SHOWN;
-        let line = |one: &'a Done| ImportLine {
-            line: line_view(one, word(one)),
+        let line = |one: &'a ChangedLine| ImportLine {
+            line: LineView::of(one, order.wish),
             what: one.outcome.as_ref().ok().map(|(kind, _)| what(*kind)),
         };
         let shown = done.iter().filter(|one| !only_refused || one.outcome.is_err()).take(MOST_SHOWN);
         let lines: Vec<ImportLine<'a>> = shown.map(line).collect();
-        let (changed, same) = words(order.wish);
+        let (changed, same) = order.wish.outcomes();
         ImportReport {
             list: &order.list,
             path: path(&order.list),

@@ -2,7 +2,7 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::domain::suppression::{Suppressed, SuppressedKind};
+use crate::domain::suppression::{ChangedLine, ListSummary, Suppressed, SuppressedKind, Wish};
 use crate::domain::time::Time;
 use crate::store::{Store, StoreError, SuppressionOrder};
 
@@ -200,13 +200,6 @@ fn line_of(text: &[u8], ended: &csv::Position) -> u64 {
     ended.line() + blank.fold(0, |lines, byte| lines + u64::from(*byte == b'\n'))
 }
 
-/// What is wanted of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    Add,
-    TakeOff,
-}
-
 /// Whose wish it is, and of which list.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -215,15 +208,6 @@ pub struct Order {
     pub list: String,
     pub actor: String,
     pub now: Time,
-}
-
-/// What became of one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    pub number: u64,
-    pub received_text: String,
-    /// What it was read as, and whether the list has changed by it; or a sentence why it was not read.
-    pub outcome: Result<(SuppressedKind, bool), String>,
 }
 
 /// Does to the list what the order wishes with every line that could be read. Durable when answered; an
@@ -235,7 +219,7 @@ pub async fn carry_out(
     store: &dyn Store,
     order: &Order,
     lines: Vec<ReadLine>,
-) -> Result<Vec<Done>, StoreError> {
+) -> Result<Vec<ChangedLine>, StoreError> {
     let entries: Vec<Suppressed> = lines.iter().filter_map(|line| line.entry.clone().ok()).collect();
     let mut changed = Vec::with_capacity(entries.len());
     for some in entries.chunks(MOST_AT_ONCE) {
@@ -247,10 +231,18 @@ pub async fn carry_out(
         });
     }
     let mut changed = changed.into_iter();
-    let done = lines.into_iter().map(|line| Done {
+    let done = lines.into_iter().map(|line| ChangedLine {
         number: line.number,
         received_text: line.received_text,
         outcome: line.entry.map(|entry| (entry.kind(), changed.next().unwrap_or(false))),
     });
     Ok(done.collect())
+}
+
+/// The list with this name, if there is one.
+///
+/// # Errors
+/// Only the store's.
+pub async fn list(store: &dyn Store, name: &str) -> Result<Option<ListSummary>, StoreError> {
+    Ok(store.lists().await?.into_iter().find(|list| list.name == name))
 }

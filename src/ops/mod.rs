@@ -1,0 +1,135 @@
+//! What a person or an API caller can do: retry, reprocess, change lists, confirm the clock. No HTTP here: what is
+//! refused is a typed error.
+
+pub mod numbers;
+pub mod suppression;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::domain::delivery::{Delivery, DestinationState, RetryRefused};
+use crate::domain::ids::{DeliveryId, DestinationId, Seq, SourceId};
+use crate::domain::ruleset::Ruleset;
+use crate::domain::time::Time;
+use crate::domain::unsent::Circumstances;
+use crate::ingest::postback::{self, Network, ReprocessRefused};
+use crate::ingest::reopen::{self, Terms};
+use crate::ops::numbers::Numbers;
+use crate::store::{Backlog, Receipt, Store, StoreError};
+use crate::template::destination::account::Account;
+
+/// What these functions work with, as configured now.
+#[derive(Clone)]
+pub struct Ops {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    /// The configured networks, by source id.
+    pub networks: Arc<HashMap<SourceId, Network>>,
+    /// What advertisers' reports are read by.
+    pub reports: Terms,
+    /// The numbers by which advertisers know their conversions.
+    pub numbers: Numbers,
+    /// The configured destinations, outgoing postbacks too.
+    pub accounts: Arc<Vec<Arc<Account>>>,
+    /// How each of them is doing now.
+    pub workers: Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync>,
+    /// What decisions go by.
+    pub rules: Arc<Ruleset>,
+    /// How long what waits for a destination is kept that is not configured any more.
+    pub keep_removed_hours: u32,
+}
+
+/// What the reasons depend on for which something is not sent.
+pub fn circumstances(ops: &Ops) -> Circumstances {
+    let until = |since: Time| since.plus_hours(i64::from(ops.keep_removed_hours));
+    Circumstances {
+        rules: Arc::clone(&ops.rules),
+        removed: ops.store.removed().into_iter().map(|(id, since)| (id, until(since))).collect(),
+    }
+}
+
+/// How every destination was doing at one moment, and how much waited for it.
+pub struct DestinationHealth {
+    pub at: Time,
+    workers: Vec<DestinationState>,
+    /// Also of destinations that are not configured any more.
+    pub backlog: Vec<Backlog>,
+}
+
+impl DestinationHealth {
+    /// As it is now.
+    pub fn now(ops: &Ops) -> DestinationHealth {
+        let at = ops.clock.now();
+        DestinationHealth { at, workers: (ops.workers)(), backlog: ops.store.backlog(at) }
+    }
+
+    pub fn worker(&self, id: &DestinationId) -> Option<&DestinationState> {
+        self.workers.iter().find(|worker| worker.destination == *id)
+    }
+
+    pub fn queue(&self, id: &DestinationId) -> Option<&Backlog> {
+        self.backlog.iter().find(|queue| queue.destination.as_ref() == Some(id))
+    }
+}
+
+/// Why a delivery is not sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error("the destination `{0}` is not configured (any more): no one would send it")]
+    NotConfigured(DestinationId),
+    #[error(transparent)]
+    Refused(RetryRefused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RetryError {
+    /// How to fix it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            RetryError::NotConfigured(_) => "configure it again, reload, then retry",
+            RetryError::Refused(RetryRefused::Unknown) => "ids come from the lists",
+            RetryError::Refused(_) => "see the conversion's deliveries",
+            RetryError::Store(_) => "see the log",
+        }
+    }
+}
+
+/// Makes a delivery that gave up, was skipped or waits due now. Answers it as it is then.
+///
+/// # Errors
+/// A delivery that no one would send or that must not be sent again; the store's failure.
+pub async fn retry(ops: &Ops, id: DeliveryId) -> Result<Delivery, RetryError> {
+    let account = ops.accounts.iter().find(|account| *account.id() == id.destination);
+    let account = account.ok_or_else(|| RetryError::NotConfigured(id.destination.clone()))?;
+    let now = ops.clock.now();
+    // By a clock that is not believed nothing is too old.
+    let max_age_ms = account.max_age_ms().filter(|_| ops.clock.believes(now));
+    let oldest = max_age_ms.map(|age| now.plus_millis(-age));
+    ops.store.retry(id, now, oldest).await?.map_err(RetryError::Refused)
+}
+
+/// Maps a quarantined postback again with today's template, or reads a report again whose route was closed.
+///
+/// # Errors
+/// When there is nothing to map again, or the store fails.
+pub async fn reprocess(ops: &Ops, seq: Seq) -> Result<Receipt, ReprocessRefused> {
+    let network = |source: &SourceId| ops.networks.get(source).cloned();
+    let (store, now) = (ops.store.as_ref(), ops.clock.now());
+    match postback::again(store, network, seq, now).await {
+        Err(ReprocessRefused::SenderInformed(_)) => reopen::again(store, &ops.reports, seq, now).await,
+        outcome => outcome,
+    }
+}
+
+/// The holder of the token named `actor` says that the clock is right: retention goes on by it.
+pub fn confirm_clock(clock: &Clock, actor: &str) {
+    if let Some(doubt) = clock.confirm() {
+        let now = clock.now();
+        tracing::warn!(
+            token = actor, %now, believed = %doubt.believed,
+            "the clock was confirmed: retention goes on by it"
+        );
+    }
+}

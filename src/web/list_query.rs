@@ -1,0 +1,210 @@
+//! What a list is asked for: its filters, limit and cursor, read from the query for the API and the pages alike.
+
+use std::fmt::Display;
+
+use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, OfferId, SourceId, VisitorId};
+use crate::domain::status::Status;
+use crate::domain::time::Time;
+use crate::store::{ClickFilter, ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter};
+
+/// A parameter that cannot be used, in a sentence.
+#[derive(Debug)]
+pub struct BadParameter(pub String);
+
+impl BadParameter {
+    /// How to fix it.
+    pub const HINT: &str = "correct it, or leave it out";
+
+    pub fn new(name: &str, received_text: &str, allowed: &str) -> BadParameter {
+        BadParameter(format!("`{name}` is `{received_text}`: {allowed}"))
+    }
+}
+
+/// An id that was received in a path.
+///
+/// # Errors
+/// A text that is none.
+pub fn id<T, E: Display>(
+    received_text: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, BadParameter> {
+    parse(received_text).map_err(|error| BadParameter::new("id", received_text, &error.to_string()))
+}
+
+/// The query of a list, its names checked.
+pub struct Query(Vec<(String, String)>);
+
+/// The filters that each list reads; another name is refused, so that no one acts on a list that did
+/// not hear what was asked.
+const CONVERSIONS: &[&str] =
+    &["source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
+const POSTBACKS: &[&str] = &["source", "status", "open", "since", "until"];
+const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
+const DELIVERIES: &[&str] =
+    &["destination", "source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
+
+impl Query {
+    /// Reads a raw query. Empty values count as absent, so that a form can send all its fields.
+    ///
+    /// # Errors
+    /// A name that comes twice.
+    pub fn read(query: &[u8]) -> Result<Query, BadParameter> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query) {
+            if pairs.iter().any(|(known, _)| *known == name) {
+                return Err(BadParameter::new(&name, &value, "it comes twice"));
+            }
+            if !value.trim().is_empty() {
+                pairs.push((name.into_owned(), value.trim().to_owned()));
+            }
+        }
+        Ok(Query(pairs))
+    }
+
+    /// Refuses a name that the list does not read.
+    pub fn only(&self, filters: &[&str]) -> Result<(), BadParameter> {
+        let known = |name: &str| filters.contains(&name) || name == "limit" || name == "cursor";
+        match self.0.iter().find(|(name, _)| !known(name)) {
+            Some((name, value)) => {
+                let allowed = format!("this list has the filters {}, limit and cursor", filters.join(", "));
+                Err(BadParameter::new(name, value, &allowed))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The value of a name, if it was received.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn parsed<T>(
+        &self,
+        name: &str,
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, BadParameter> {
+        self.get(name)
+            .map(|received_text| {
+                parse(received_text).ok_or_else(|| BadParameter::new(name, received_text, allowed))
+            })
+            .transpose()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    fn time(&self, name: &str) -> Result<Option<Time>, BadParameter> {
+        self.parsed(name, "a time is written 2026-11-20T10:00:00Z", Time::parse)
+    }
+
+    fn source(&self) -> Result<Option<SourceId>, BadParameter> {
+        self.parsed("source", "no source can have this id", |received_text| {
+            SourceId::parse(received_text).ok()
+        })
+    }
+
+    fn state(&self) -> Result<Option<String>, BadParameter> {
+        const STATES: [&str; 5] = ["held", "waiting", "delivered", "dead", "skipped"];
+        self.parsed("state", "a state is held, waiting, delivered, dead or skipped", |received_text| {
+            STATES.contains(&received_text).then(|| received_text.to_owned())
+        })
+    }
+
+    /// Limit and cursor.
+    ///
+    /// # Errors
+    /// A limit outside 1–1000.
+    pub fn page(&self) -> Result<PageRequest, BadParameter> {
+        let limit = self.parsed("limit", "a limit is 1 to 1000", |received_text| {
+            received_text.parse().ok().filter(|n| (1..=1000).contains(n))
+        })?;
+        Ok(PageRequest { cursor: self.text("cursor"), limit: limit.unwrap_or(100) })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn conversion_filter(&self) -> Result<ConversionFilter, BadParameter> {
+        self.only(CONVERSIONS)?;
+        self.of_conversions()
+    }
+
+    fn of_conversions(&self) -> Result<ConversionFilter, BadParameter> {
+        Ok(ConversionFilter {
+            source: self.source()?,
+            event: self.text("event"),
+            status: self.parsed(
+                "status",
+                "a status is approved, pending, rejected or scrubbed",
+                Status::parse,
+            )?,
+            transaction_id: self.text("transaction_id"),
+            click_id: self.text("click_id"),
+            since: self.time("since")?,
+            until: self.time("until")?,
+            state: self.state()?,
+        })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn postback_filter(&self) -> Result<PostbackFilter, BadParameter> {
+        self.only(POSTBACKS)?;
+        const VERDICTS: [&str; 5] = ["accepted", "updated", "duplicate", "quarantined", "refused"];
+        let verdict =
+            |received_text: &str| VERDICTS.contains(&received_text).then(|| received_text.to_owned());
+        Ok(PostbackFilter {
+            source: self.source()?,
+            verdict: self.parsed(
+                "status",
+                "a postback is accepted, updated, duplicate, quarantined or refused",
+                verdict,
+            )?,
+            open_only: self.get("open") == Some("true"),
+            since: self.time("since")?,
+            until: self.time("until")?,
+        })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn delivery_filter(&self) -> Result<DeliveryFilter, BadParameter> {
+        self.only(DELIVERIES)?;
+        let any = "no destination can have this id";
+        let destination =
+            self.parsed("destination", any, |received_text| DestinationId::parse(received_text).ok())?;
+        Ok(DeliveryFilter { destination, state: self.state()?, of: self.of_conversions()? })
+    }
+
+    /// # Errors
+    /// A value that its field cannot have.
+    pub fn click_filter(&self) -> Result<ClickFilter, BadParameter> {
+        self.only(CLICKS)?;
+        let any = "no id in the configuration is written so";
+        let marked =
+            self.parsed("marked", "it is true or false", |received_text| received_text.parse().ok())?;
+        Ok(ClickFilter {
+            offer: self.parsed("offer", any, |received_text| OfferId::parse(received_text).ok())?,
+            campaign: self.parsed("campaign", any, |received_text| CampaignId::parse(received_text).ok())?,
+            affiliate: self
+                .parsed("affiliate", any, |received_text| AffiliateId::parse(received_text).ok())?,
+            visitor: self.parsed("visitor", "no visitor can have this id", |received_text| {
+                VisitorId::parse(received_text).ok()
+            })?,
+            since: self.time("since")?,
+            until: self.time("until")?,
+            marked_only: marked.unwrap_or(false),
+        })
+    }
+}
+
+/// The most conversions that are shown with their click.
+const MOST_CONVERSIONS: usize = 100;
+
+/// What asks for the conversions that name a click or were joined to it.
+pub fn conversions_of(click: &ClickId) -> (ConversionFilter, PageRequest) {
+    let filter =
+        ConversionFilter { click_id: Some(click.as_str().to_owned()), ..ConversionFilter::default() };
+    (filter, PageRequest { cursor: None, limit: MOST_CONVERSIONS })
+}
