@@ -15,13 +15,13 @@ use crate::domain::postback::{Fault, Verdict};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
+use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::ingest::reading;
+use crate::ingest::parameters::ParamReader;
 use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::store::{ConversionRef, Finding, Store, StoreError};
 use crate::template::macros::detect::Use;
-use crate::template::source::param_fault::{unread_repeats, usable};
-use crate::template::source::params::{Params, shown};
+use crate::template::source::params::Params;
 
 /// What a caller reports of a conversion, read and found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,12 @@ const CLICK_HINT: &str =
     "put there the click id that your system stored when the visitor arrived on the tracking link";
 const OFFER_HINT: &str = "copy the postback URL from the offer: its offer_id is the number there";
 
+const BELOW_HINT: &str =
+    "send 0 or more; a sale is taken back by update_conversion.json with the status rejected";
+
+/// The most characters of a text that is kept.
+pub const MOST_CHARS: usize = 200;
+
 /// The parameters that are read.
 pub const NAMES: [&str; 14] = [
     "api_key",
@@ -88,37 +94,35 @@ const KEPT: [&str; 6] = ["order_id", "adv1", "adv2", "adv3", "adv4", "adv5"];
 /// The first thing that a person has to fix; an offer that takes no reports here.
 pub fn read<'a>(
     params: &Params,
-    offer: impl FnOnce(&Params) -> Result<&'a Offer, Fault>,
+    offer: impl FnOnce(&ParamReader<'_>) -> Result<&'a Offer, Fault>,
     (zone, now): (&TimeZone, Time),
 ) -> Result<AdvertiserReport, Fault> {
-    let mut notes = params.notes.clone();
-    notes.extend(unread_repeats(params, &NAMES));
-    let click_id = reading::needed(params, "click_id", CLICK_HINT)?;
-    let offer = offer(params)?;
+    let mut reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+    let click_id = reader.needed("click_id", CLICK_HINT)?;
+    let offer = offer(&reader)?;
     if let Some(closed) = offer.reports.closed(&offer.id, ReportRoute::Api, None) {
         return Err(closed);
     }
-    usable(params, "unique_id")?;
-    let unique_id = reading::text(params, "unique_id", Use::Id, &mut notes)?;
+    let unique_id = reader.id("unique_id")?.map(|id| trim(id).to_owned());
     let mut kept = Pairs::new();
     for name in KEPT {
         let used = if name == "order_id" { Use::Id } else { Use::Text };
-        if let Some(value) = reading::text(params, name, used, &mut notes)? {
+        if let Some(value) = reader.text(name, used)? {
             kept.push((name.to_owned(), value));
         }
     }
-    let happened = reading::moment(params, "conversion_date", (zone, now), &mut notes)?;
+    let happened = reader.moment("conversion_date", (zone, now))?;
     Ok(AdvertiserReport {
         offer: offer.id.clone(),
         click_id,
         currency: offer.currency,
-        payout: reading::amount(params, "payout")?,
-        revenue: reading::amount(params, "revenue")?,
-        amount: reading::amount(params, "amount")?,
+        payout: reader.amount("payout", BELOW_HINT)?,
+        revenue: reader.amount("revenue", BELOW_HINT)?,
+        amount: reader.amount("amount", BELOW_HINT)?,
         happened,
         unique_id,
         params: kept,
-        note: (!notes.is_empty()).then(|| notes.join("; ")),
+        note: reader.note(),
     })
 }
 
@@ -128,20 +132,11 @@ pub fn read<'a>(
 /// It is missing, not a whole number, or not there for this caller.
 pub fn named_offer<'a>(
     rules: &'a Ruleset,
-    params: &Params,
+    reader: &ParamReader<'_>,
     reaches: impl Fn(&Offer) -> bool,
 ) -> Result<&'a Offer, Fault> {
-    let received_text = reading::needed(params, "offer_id", OFFER_HINT)?;
-    let received_text = received_text.trim();
-    let wrong = || {
-        let received_text = shown("offer_id", received_text);
-        Fault::new(format!("`offer_id` is `{received_text}`, not a whole number"), OFFER_HINT)
-    };
-    let number: u64 = received_text
-        .parse()
-        .ok()
-        .filter(|_| received_text.bytes().all(|b| b.is_ascii_digit()))
-        .ok_or_else(wrong)?;
+    reader.needed("offer_id", OFFER_HINT)?;
+    let number = reader.whole("offer_id", OFFER_HINT)?.unwrap_or_default();
     let id = OfferId::parse(&number.to_string()).ok();
     let offer = id.and_then(|id| rules.offer(&id)).map(AsRef::as_ref).filter(|offer| reaches(offer));
     offer.ok_or_else(|| Fault::new(format!("there is no offer {number}"), OFFER_HINT))

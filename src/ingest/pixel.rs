@@ -14,19 +14,19 @@ use crate::domain::earning::misplaced;
 use crate::domain::event::EventName;
 use crate::domain::forwarding::Sender;
 use crate::domain::ids::{OfferId, SourceId};
-use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::money::Money;
 use crate::domain::offer::Offer;
 use crate::domain::once::Meant;
 use crate::domain::postback::Fault;
 use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
+use crate::ingest::parameters::{ParamReader, fault};
 use crate::ingest::submit::with_click;
 use crate::store::{MappedArrival, Store, StoreError};
-use crate::template::macros::detect::{Classified, Use, classify};
+use crate::template::macros::detect::Use;
 use crate::template::source::html_repair;
-use crate::template::source::param_fault::{unread_repeats, usable};
-use crate::template::source::params::{Listed, Params, shown};
+use crate::template::source::params::{Listed, shown};
 use crate::template::source::request;
 
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
@@ -76,8 +76,8 @@ pub const SHORT: Dialect = Dialect {
     order_id: "",
 };
 
-/// The longest text of a parameter that is kept, in bytes.
-const LONGEST: usize = 256;
+/// The most characters of a text that is kept.
+const MOST_CHARS: usize = 256;
 
 /// Who calls, and from where.
 #[derive(Debug, Clone, Copy)]
@@ -99,14 +99,13 @@ pub fn read(rules: &Ruleset, query: &[u8], caller: Caller<'_>) -> Result<PixelRe
     let names = dialect.names();
     let params = request::read_for(&Listed(&names), query, None, &[])?;
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
-    let notes = params.notes.iter().cloned().chain(unread_repeats(&params, &names)).collect();
-    let mut reader = Reader { params: &params, notes };
-    let offer = reader.offer(rules, dialect)?;
+    let reader = ParamReader::new(&params, &names, MOST_CHARS);
+    let offer = offer(&reader, rules, dialect)?;
     if let Some(closed) = offer.reports.closed(&offer.id, caller.keyless.route, caller.sender) {
         return Err(closed);
     }
-    let draft = reader.draft(&offer, dialect, caller)?;
-    let event = Meant::by(&draft, Some(&offer)).event;
+    let draft = draft(reader, offer, dialect, caller)?;
+    let event = Meant::by(&draft, Some(offer)).event;
     match offer.reports.closed_to_event(&offer.id, &event, dialect.event) {
         Some(closed) => Err(closed),
         None => Ok(PixelReport(draft)),
@@ -119,7 +118,7 @@ pub fn names_offer(rules: &Ruleset, query: &[u8], spelling: Spelling) -> bool {
     let names = dialect.names();
     let Ok(params) = request::read_for(&Listed(&names), query, None, &[]) else { return false };
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
-    Reader { params: &params, notes: Vec::new() }.offer(rules, dialect).is_ok()
+    offer(&ParamReader::new(&params, &names, MOST_CHARS), rules, dialect).is_ok()
 }
 
 fn dialect(spelling: Spelling) -> &'static Dialect {
@@ -144,171 +143,105 @@ pub async fn find(
     })
 }
 
-/// Reads parameters, and notes what it leaves out.
-struct Reader<'a> {
-    params: &'a Params,
-    notes: Vec<String>,
+fn offer<'a>(
+    reader: &ParamReader<'_>,
+    rules: &'a Ruleset,
+    dialect: &Dialect,
+) -> Result<&'a Arc<Offer>, Fault> {
+    let name = dialect.offer;
+    let hint = format!("name one of the [[offer]] ids: {name}=565");
+    // What is configured is an id, also where it reads as a word that others are asked to replace.
+    let named = reader.given(name)?.and_then(|id| OfferId::parse(id).ok());
+    if let Some(offer) = named.and_then(|id| rules.offer(&id)) {
+        return Ok(offer);
+    }
+    let given = reader.needed(name, &hint)?;
+    Err(Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint))
 }
 
-impl Reader<'_> {
-    fn offer(&mut self, rules: &Ruleset, dialect: &Dialect) -> Result<Arc<Offer>, Fault> {
-        let name = dialect.offer;
-        let hint = format!("name one of the [[offer]] ids: {name}=565");
-        // What is configured is an id, also where it reads as a word that others are asked to replace.
-        let named = usable(self.params, name)?.and_then(|param| OfferId::parse(trim(&param.value)).ok());
-        if let Some(offer) = named.and_then(|id| rules.offer(&id)) {
-            return Ok(Arc::clone(offer));
-        }
-        let Some(given) = self.id(name)? else {
-            return Err(Fault::new(
-                format!("no `{name}` was received: no one knows which offer converted"),
-                hint,
+fn draft(
+    mut reader: ParamReader<'_>,
+    offer: &Offer,
+    dialect: &Dialect,
+    caller: Caller<'_>,
+) -> Result<Draft, Fault> {
+    let Caller { keyless, sender } = caller;
+    let event = event(&reader, dialect.event)?;
+    let click_id = reader.id(dialect.click_id)?.map(str::to_owned);
+    let transaction_id = reader.id(dialect.transaction_id)?.map(|id| trim(id).to_owned());
+    // A server shows no cookie, so without a click id no one could ever say whose sale it is.
+    if click_id.is_none() && keyless.visitor.is_none() && keyless.route == ReportRoute::Server {
+        return Err(nobodys(&reader, dialect.click_id)?);
+    }
+    let order_id = reader.text(dialect.order_id, Use::Id)?;
+    let value = money(&mut reader, dialect.value, dialect, offer)?;
+    let revenue = money(&mut reader, dialect.revenue, dialect, offer)?;
+    Ok(Draft {
+        source: SourceId::parse(built_in::PIXEL).map_err(|error| Fault::new(error.to_string(), ""))?,
+        event,
+        status: None,
+        transaction_id,
+        click_id,
+        item_id: None,
+        value,
+        negative_received: None,
+        payout: None,
+        revenue,
+        sale_amount: value,
+        event_time: None,
+        traits: traits(keyless, sender),
+        consent: Consent::default(),
+        params: order_id.map(|id| ("order_id".to_owned(), id)).into_iter().collect(),
+        note: reader.note(),
+        // The commit makes the key: by the transaction id, else by the click that it finds.
+        network: NetworkClaim {
+            offer: Some(offer.id.clone()),
+            visitor: keyless.visitor.clone(),
+            ..NetworkClaim::default()
+        },
+    })
+}
+
+/// # Errors
+/// As of any parameter that cannot be used.
+fn nobodys(reader: &ParamReader<'_>, name: &str) -> Result<Fault, Fault> {
+    let what = match reader.given(name)? {
+        None => format!("no `{name}` was received"),
+        Some(given) => format!("`{name}` was received as `{}`, which is no click id", shown(name, given)),
+    };
+    Ok(Fault::new(what, format!("put there the click id that the offer's URL carried: {name}=0mwpk…")))
+}
+
+fn event(reader: &ParamReader<'_>, name: &str) -> Result<EventClaim, Fault> {
+    let hint = "write the event's name there, or leave the parameter out";
+    let Some(word) = reader.word(name, Use::Text, hint)? else { return Ok(EventClaim::sale_or_lead()) };
+    EventName::parse(word).map(EventClaim::Named).ok_or_else(|| {
+        let hint = "an event is 1–64 characters: Purchase, Lead, or a name of your own";
+        fault(name, word, "which is no event", hint)
+    })
+}
+
+/// An amount, in the currency reported or the offer's; only where the offer believes pixels.
+fn money(
+    reader: &mut ParamReader<'_>,
+    name: &str,
+    dialect: &Dialect,
+    offer: &Offer,
+) -> Result<Option<Money>, Fault> {
+    if !offer.accept_pixel_value {
+        if reader.names_amount(name) {
+            reader.notes.push(format!(
+                "`{name}` does not count: the offer takes no prices from pixels (`accept_pixel_value`)"
             ));
-        };
-        Err(Fault::new(format!("no offer `{}` is configured", shown(name, &given)), hint))
-    }
-
-    fn draft(mut self, offer: &Offer, dialect: &Dialect, caller: Caller<'_>) -> Result<Draft, Fault> {
-        let Caller { keyless, sender } = caller;
-        let event = self.event(dialect.event)?;
-        let (click_id, transaction_id) = (self.id(dialect.click_id)?, self.id(dialect.transaction_id)?);
-        // A server shows no cookie, so without a click id no one could ever say whose sale it is.
-        if click_id.is_none() && keyless.visitor.is_none() && keyless.route == ReportRoute::Server {
-            return Err(self.nobodys(dialect.click_id));
         }
-        let transaction_id = transaction_id.map(|id| trim(&id).to_owned());
-        let order_id = self.kept_id(dialect.order_id)?;
-        let value = self.money(dialect.value, dialect, offer)?;
-        let revenue = self.money(dialect.revenue, dialect, offer)?;
-        Ok(Draft {
-            source: SourceId::parse(built_in::PIXEL).map_err(|error| Fault::new(error.to_string(), ""))?,
-            event,
-            status: None,
-            transaction_id,
-            click_id,
-            item_id: None,
-            value,
-            negative_received: None,
-            payout: None,
-            revenue,
-            sale_amount: value,
-            event_time: None,
-            traits: traits(keyless, sender),
-            consent: Consent::default(),
-            params: order_id.map(|id| ("order_id".to_owned(), trim(&id).to_owned())).into_iter().collect(),
-            note: Some(self.notes.join("; ")).filter(|note| !note.is_empty()),
-            // The commit makes the key: by the transaction id, else by the click that it finds.
-            network: NetworkClaim {
-                offer: Some(offer.id.clone()),
-                visitor: keyless.visitor.clone(),
-                ..NetworkClaim::default()
-            },
-        })
+        return Ok(None);
     }
-
-    fn nobodys(&self, name: &str) -> Fault {
-        let what = match self.params.get(name).map(|param| trim(&param.value)) {
-            None | Some("") => format!("no `{name}` was received"),
-            Some(received_text) => {
-                format!("`{name}` was received as `{}`, which is no click id", shown(name, received_text))
-            }
-        };
-        Fault::new(what, format!("put there the click id that the offer's URL carried: {name}=0mwpk…"))
-    }
-
-    /// An id as it was received; what is for none is absent, and said.
-    fn id(&mut self, name: &str) -> Result<Option<String>, Fault> {
-        let Some(param) = usable(self.params, name)? else { return Ok(None) };
-        match classify(&param.value, &param.raw, Use::Id) {
-            Classified::Sound if param.value.len() > LONGEST => Err(too_long(name, &param.value)),
-            Classified::Sound => Ok(Some(param.value.clone())),
-            Classified::Empty => Ok(None),
-            Classified::Nothing | Classified::Skeleton | Classified::Macro(_) => {
-                let received_text = shown(name, trim(&param.value));
-                self.notes.push(format!(
-                    "`{name}` was left out: it was received as `{received_text}`, which is no id"
-                ));
-                Ok(None)
-            }
-        }
-    }
-
-    /// An id that nothing depends on: one that cannot be used is left out.
-    fn kept_id(&mut self, name: &str) -> Result<Option<String>, Fault> {
-        if let Err(fault) = usable(self.params, name) {
-            self.notes.push(format!("`{name}` was left out: {}", fault.reason));
-            return Ok(None);
-        }
-        self.id(name)
-    }
-
-    fn event(&mut self, name: &str) -> Result<EventClaim, Fault> {
-        let Some(param) = usable(self.params, name)? else { return Ok(EventClaim::sale_or_lead()) };
-        let received_text = || shown(name, trim(&param.value));
-        match classify(&param.value, &param.raw, Use::Text) {
-            Classified::Empty | Classified::Nothing => Ok(EventClaim::sale_or_lead()),
-            Classified::Sound => EventName::parse(&param.value).map(EventClaim::Named).ok_or_else(|| {
-                let hint = "an event is 1–64 characters: Purchase, Lead, or a name of your own";
-                Fault::new(format!("`{name}` is `{}`, which is no event", received_text()), hint)
-            }),
-            Classified::Skeleton | Classified::Macro(_) => {
-                let hint = "write the event's name there, or leave the parameter out";
-                Err(Fault::new(
-                    format!("`{name}` was received as `{}`, which no one filled in", received_text()),
-                    hint,
-                ))
-            }
-        }
-    }
-
-    /// An amount, in the currency reported or the offer's; only where the offer believes pixels.
-    fn money(&mut self, name: &str, dialect: &Dialect, offer: &Offer) -> Result<Option<Money>, Fault> {
-        let Some(param) = self.params.get(name) else { return Ok(None) };
-        let text = trim(&param.value);
-        match classify(&param.value, &param.raw, Use::Amount) {
-            Classified::Empty | Classified::Nothing => return Ok(None),
-            _ if !offer.accept_pixel_value => {
-                self.notes.push(format!(
-                    "`{name}` does not count: the offer takes no prices from pixels (`accept_pixel_value`)"
-                ));
-                return Ok(None);
-            }
-            Classified::Skeleton | Classified::Macro(_) => {
-                let hint = "put the amount there, written like 12.00, or leave the parameter out";
-                let received_text = shown(name, text);
-                return Err(Fault::new(
-                    format!("`{name}` was received as `{received_text}`, which no one filled in"),
-                    hint,
-                ));
-            }
-            Classified::Sound => {}
-        }
-        usable(self.params, name)?;
-        let wrong = |why: &str| {
-            let hint = "write it like 12.00: digits and a dot, 0 or more; a pixel takes no sale back";
-            Fault::new(format!("`{name}` is `{}`, {why}", shown(name, text)), hint)
-        };
-        let amount = parse_decimal(text, DecimalMark::Dot).ok_or_else(|| wrong("not a decimal number"))?;
-        if amount.is_sign_negative() && !amount.is_zero() {
-            return Err(wrong("below 0"));
-        }
-        Ok(Some(Money::new(amount, self.currency(dialect.currency, offer)?)))
-    }
-
-    fn currency(&self, name: &str, offer: &Offer) -> Result<Currency, Fault> {
-        let reported =
-            usable(self.params, name)?.map(|param| trim(&param.value)).filter(|text| !text.is_empty());
-        let Some(reported) = reported else { return Ok(offer.currency) };
-        Currency::check(reported).map_err(|why| {
-            let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";
-            Fault::new(format!("`{name}` is `{}`, {}", shown(name, reported), why.why()), hint)
-        })
-    }
-}
-
-fn too_long(name: &str, value: &str) -> Fault {
-    let what = format!("`{name}` is `{}`, longer than {LONGEST} bytes", shown(name, value));
-    Fault::new(what, "send a shorter one")
+    let Some(amount) = reader.amount(name, "send 0 or more; a pixel takes no sale back")? else {
+        return Ok(None);
+    };
+    let hint = "write three letters of ISO 4217, such as USD, or leave it out for the offer's";
+    let currency = reader.currency(dialect.currency, hint)?.unwrap_or(offer.currency);
+    Ok(Some(Money::new(amount, currency)))
 }
 
 /// What is known of the customer where the customer's browser calls.

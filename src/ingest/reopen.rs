@@ -20,11 +20,12 @@ use crate::domain::reporter::{Keyless, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::network::{self, AdvertiserReport};
+use crate::ingest::parameters::ParamReader;
 use crate::ingest::pixel::{self, Caller};
 use crate::ingest::postback::ReprocessRefused;
 use crate::ingest::submit::{Received, resubmission, with_click};
 use crate::store::{Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
-use crate::template::source::params::{Listed, Params};
+use crate::template::source::params::Listed;
 use crate::template::source::request;
 
 /// How many records a list is asked for at a time: each may be as large as a body.
@@ -158,8 +159,8 @@ fn keyed(
     has_offer: &mut bool,
 ) -> Result<AdvertiserReport, Fault> {
     let params = request::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
-    let offer = |params: &Params| {
-        network::named_offer(&terms.rules, params, |_| true).inspect_err(|_| *has_offer = false)
+    let offer = |reader: &ParamReader<'_>| {
+        network::named_offer(&terms.rules, reader, |_| true).inspect_err(|_| *has_offer = false)
     };
     network::read(&params, offer, (&terms.zone, received_at))
 }

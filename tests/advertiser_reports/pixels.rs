@@ -227,7 +227,7 @@ fn what_is_wrong_is_kept_and_said() {
         ("o=565&p=-1", "`p` is `-1`, below 0"),
         ("o=565&e=%7Bevent%7D", "no one filled in"),
         ("o=999", "no offer `999` is configured"),
-        ("", "no `o` was received"),
+        ("", "`o` is missing"),
         ("o=565&o=566", "was received twice with different values"),
     ] {
         let answer = browse(&relay, &format!("/p.ashx?{query}&r={click}&f=pb"));

@@ -4,7 +4,8 @@ use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::ingest::reading;
+use crate::ingest::network::MOST_CHARS;
+use crate::ingest::parameters::{DIGITS, ParamReader, start_of};
 use crate::store::report::{ReportPage, ReportQuery};
 use crate::template::source::params::Params;
 use crate::web::cake::caller::Caller;
@@ -75,14 +76,15 @@ impl NetworkApi {
     }
 
     fn wanted(&self, params: &Params) -> Result<Wanted, Fault> {
-        let (first, last) = (reading::date(params, "start_date")?, reading::date(params, "end_date")?);
+        let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+        let (first, last) = (reader.date("start_date")?, reader.date("end_date")?);
         if last < first {
             return Err(Fault::new(
                 format!("`end_date` {last} is before `start_date` {first}"),
                 "send the earlier day as start_date; both days are included",
             ));
         }
-        let limit = reading::whole(params, "row_limit")?.unwrap_or(USUAL_ROWS);
+        let limit = reader.whole("row_limit", DIGITS)?.unwrap_or(USUAL_ROWS);
         if !(1..=MOST_ROWS).contains(&limit) {
             // Fewer rows than asked for would be missed by the one who steps by what they asked for.
             return Err(Fault::new(
@@ -91,19 +93,19 @@ impl NetworkApi {
             ));
         }
         let id = |name: &str| -> Result<Option<String>, Fault> {
-            let number = reading::whole(params, name)?;
+            let number = reader.whole(name, DIGITS)?;
             Ok(number.filter(|number| *number > 0).map(|number| number.to_string()))
         };
-        let end = last.tomorrow().ok().map(|day| reading::start_of(day, &self.zone));
+        let end = last.tomorrow().ok().map(|day| start_of(day, &self.zone));
         Ok(Wanted {
-            from: reading::start_of(first, &self.zone),
+            from: start_of(first, &self.zone),
             until: end,
             offer: id("offer_id")?.and_then(|id| OfferId::parse(&id).ok()),
             affiliate: id("affiliate_id")?.and_then(|id| AffiliateId::parse(&id).ok()),
             advertiser: id("advertiser_id")?.and_then(|id| AdvertiserId::parse(&id).ok()),
-            status: reading::status(params, "conversion_status")?,
+            status: reader.status("conversion_status")?,
             // 0 and 1 are both the first row.
-            skip: reading::whole(params, "start_at_row")?.unwrap_or(1).saturating_sub(1),
+            skip: reader.whole("start_at_row", DIGITS)?.unwrap_or(1).saturating_sub(1),
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
         })
     }

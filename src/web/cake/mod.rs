@@ -23,6 +23,7 @@ use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::ruleset::Ruleset;
 use crate::ingest::network;
+use crate::ingest::parameters::ParamReader;
 use crate::ops::numbers::Numbers;
 use crate::store::{Store, StoreError};
 use crate::template::source::html_repair;
@@ -241,8 +242,8 @@ impl NetworkApi {
     }
 
     /// The offer of `offer_id`, where the caller reaches it; else it is as one that does not exist.
-    fn reached(&self, params: &Params, reaches: impl Fn(&Offer) -> bool) -> Result<&Offer, Fault> {
-        network::named_offer(&self.rules, params, reaches)
+    fn reached(&self, reader: &ParamReader<'_>, reaches: impl Fn(&Offer) -> bool) -> Result<&Offer, Fault> {
+        network::named_offer(&self.rules, reader, reaches)
     }
 
     /// Refuses a call without a usable key, keeping a record of it within the budget.

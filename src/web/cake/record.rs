@@ -55,7 +55,7 @@ impl NetworkApi {
         }
         network::read(
             params,
-            |params| self.reached(params, |offer| caller.may_write(offer)),
+            |reader| self.reached(reader, |offer| caller.may_write(offer)),
             (&self.zone, now),
         )
     }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ingest::network::MOST_CHARS;
+use crate::ingest::parameters::ParamReader;
 use crate::template::source::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{text, whole};
@@ -30,7 +32,8 @@ struct Tracking {
 
 impl NetworkApi {
     pub(super) fn tracking(&self, caller: &Caller, params: &Params) -> Outcome {
-        let offer = self.reached(params, |offer| caller.sees(offer))?;
+        let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+        let offer = self.reached(&reader, |offer| caller.sees(offer))?;
         let snippets = OfferSnippets::of(&self.public_url, offer);
         Ok(text(&Tracking {
             request_status: "Success",

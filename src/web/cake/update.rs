@@ -5,9 +5,9 @@ use crate::domain::postback::Fault;
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, MoveRefused, StatusMove};
-use crate::ingest::reading;
+use crate::ingest::network::MOST_CHARS;
+use crate::ingest::parameters::{DIGITS, ParamReader};
 use crate::store::{ConversionRef, StatusChanged};
-use crate::template::source::param_fault::usable;
 use crate::template::source::params::Params;
 use crate::web::access_log::Area;
 use crate::web::cake::caller::Caller;
@@ -63,10 +63,10 @@ impl NetworkApi {
 
 fn order(caller: &Caller, params: &Params) -> Result<(u64, StatusMove), Fault> {
     let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
-    let number = reading::whole(params, "conversion_id")?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
-    let to: Status = reading::status(params, "status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
-    let written = usable(params, "note")?.map_or("", |param| param.value.as_str());
-    let note = status_move::note(written).map_err(|length| {
+    let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+    let number = reader.whole("conversion_id", DIGITS)?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
+    let to: Status = reader.status("status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
+    let note = status_move::note(reader.given("note")?.unwrap_or_default()).map_err(|length| {
         let most = status_move::MAX_NOTE_CHARS;
         Fault::new(format!("`note` has {length} characters"), format!("send at most {most}"))
     })?;
