@@ -25,8 +25,7 @@ use postbridge::store::memory::Memory;
 use postbridge::store::{Arrival, ClickArrival, Finding, MappedArrival, PageRequest, Screening, Store};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
-use postbridge::template::destination::mode::Mode;
-use postbridge::template::destination::rendering::{RenderInput, Rendered};
+use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered};
 use postbridge::template::destination::templated::AccountSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

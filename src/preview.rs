@@ -21,8 +21,7 @@ use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
 use crate::template::destination::account::Account;
-use crate::template::destination::mode::Mode;
-use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
+use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
 use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.

@@ -7,10 +7,10 @@ use crate::app::{Shared, measure, program, tag};
 use crate::config::configuration::Config;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
-use crate::domain::built_in;
 use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{CreativeId, SourceId};
 use crate::domain::offer;
+use crate::domain::reporter;
 use crate::domain::ruleset::Ruleset;
 use crate::ingest::agent;
 use crate::ingest::country::Countries;
@@ -175,7 +175,7 @@ fn network_api(
 
 /// The configured sources and the built-in ones.
 fn measured_sources(config: &Config) -> Vec<SourceId> {
-    let built_in = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    let built_in = reporter::BUILT_IN_SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
     config.sources.iter().map(|source| source.id.clone()).chain(built_in).collect()
 }
 

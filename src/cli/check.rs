@@ -7,7 +7,7 @@ use crate::app::open_files::{connections, hard_limit};
 use crate::cli::{ConfigPath, Failure, count, listing, print, print_json};
 use crate::config::configuration::Config;
 use crate::template::diagnostic::Problem;
-use crate::view::diagnostic::DiagnosticView;
+use crate::view::problem::DiagnosticView;
 
 #[derive(Args)]
 pub struct Check {

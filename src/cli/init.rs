@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::{Failure, print};
-use crate::config::default_file;
+use crate::config::file;
 use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
@@ -34,7 +34,7 @@ impl Init {
         };
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut file = std::fs::File::create_new(&path).map_err(failed)?;
-        let text = if self.example { default_file::with_examples() } else { default_file::DEFAULT };
+        let text = if self.example { file::with_examples() } else { file::DEFAULT };
         file.write_all(text.as_bytes()).map_err(failed)?;
         print(&next_steps(&path.display().to_string(), text))
     }

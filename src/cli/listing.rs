@@ -6,7 +6,7 @@ use crate::config::creative::Creative;
 use crate::config::offer::{Campaign, Offer};
 use crate::config::outgoing::Outgoing;
 use crate::domain::offer::OfferStatus;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 
 /// More things of a kind than this are counted instead of named.
 const MOST_NAMED: usize = 10;

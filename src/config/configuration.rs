@@ -11,14 +11,14 @@ use crate::config::offer::{Affiliate, Campaign, Offer};
 use crate::config::outgoing::Outgoing;
 use crate::config::server::{Api, Server, StoreSettings};
 use crate::config::source::Source;
-use crate::domain::built_in;
 use crate::domain::conversion::Dedup;
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{DestinationId, SourceId};
+use crate::domain::reporter;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::{Ruleset, usual};
 use crate::template::catalog::Catalog;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 use crate::template::diagnostic::Problem;
 
 /// A configuration in which everything named exists and fits together.
@@ -142,8 +142,9 @@ impl Config {
 /// What the endpoints that need no `[[source]]` want done with their conversions, where the endpoint itself does
 /// not name what distinguishes one sale from another.
 fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
-    let ids = built_in::ALL.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    let ids = reporter::BUILT_IN_SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
     // A page shown twice is no second sale; what an advertiser's server reports without a reference is.
-    let dedup = |id: &SourceId| if id.as_str() == built_in::PIXEL { Dedup::Click } else { Dedup::Each };
+    let dedup =
+        |id: &SourceId| if id.as_str() == reporter::PIXEL_SOURCE { Dedup::Click } else { Dedup::Each };
     ids.map(move |id| (id.clone(), Arc::new(SourcePolicy { dedup: dedup(&id), ..usual(id) })))
 }

@@ -6,25 +6,25 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::config::exposure;
-use crate::config::hosts::is_private;
-use crate::config::names::Kind;
-use crate::config::only::{self, Known};
+use crate::config::exposure::{self, is_private};
+use crate::config::names::{AFFILIATE, CAMPAIGN, Kind, OFFER, SOURCE};
 use crate::config::outgoing::ID_PREFIXES;
 use crate::config::server::web_url;
 use crate::config::source::unknown_template;
 use crate::domain::event::EventName;
-use crate::domain::ids::DestinationId;
-use crate::domain::routing::Route;
+use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
+use crate::domain::reporter;
+use crate::domain::routing::{Only, Route};
 use crate::template::catalog::Catalog;
 use crate::template::destination::account::Account;
 use crate::template::destination::definition::DestinationTemplate;
-use crate::template::destination::mode::Mode;
-use crate::template::destination::setting::{SettingKind, SettingSpec};
+use crate::template::destination::file::{SettingKind, SettingSpec};
+use crate::template::destination::rendering::Mode;
 use crate::template::destination::templated::AccountSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
+use crate::template::typed_text::event_name;
 
 /// One destination as configured, ready to render and send.
 #[derive(Clone)]
@@ -80,7 +80,7 @@ fn read(
         warn_of_private_endpoint(&section, endpoint);
     }
     let explicit = section.parsed("consent", |text| text.one_of(&CONSENT));
-    let only = section.table_or_empty("only").map(|section| only::read(section, known));
+    let only = section.table_or_empty("only").map(|section| read_only(section, known));
     let table = section.table_or_empty("settings");
     let events = section.table_or_empty("events");
     let document = section.document();
@@ -238,4 +238,38 @@ impl Places {
         let named = self.lines.iter().find(|(name, _)| problem.what.contains(name.as_str()));
         named.map_or(self.head, |(_, line)| *line)
     }
+}
+
+/// The ids that may be named; also of tables that were left out for a problem.
+pub struct Known<'a> {
+    pub sources: &'a [SourceId],
+    pub offers: &'a [OfferId],
+    pub campaigns: &'a [CampaignId],
+    pub affiliates: &'a [AffiliateId],
+}
+
+/// Reads the table; what names no such thing is a problem.
+fn read_only(section: Table<'_>, known: &Known<'_>) -> Only {
+    let built_in = reporter::BUILT_IN_SOURCES.iter().filter_map(|id| SourceId::parse(id).ok());
+    let sources: Vec<SourceId> = known.sources.iter().cloned().chain(built_in).collect();
+    let source = |text: &Text| SOURCE.one_of(text, &sources);
+    let offer = |text: &Text| OFFER.one_of(text, known.offers);
+    let campaign = |text: &Text| CAMPAIGN.one_of(text, known.campaigns);
+    let affiliate = |text: &Text| AFFILIATE.one_of(text, known.affiliates);
+    let events = section.all_parsed("event", event_name).unwrap_or_default();
+    let only = Only {
+        sources: section.all_parsed("source", source).unwrap_or_default(),
+        events: events.iter().map(|event| event.as_str().to_owned()).collect(),
+        offers: section.all_parsed("offer", offer).unwrap_or_default(),
+        campaigns: section.all_parsed("campaign", campaign).unwrap_or_default(),
+        affiliates: section.all_parsed("affiliate", affiliate).unwrap_or_default(),
+    };
+    for key in ["source", "event", "offer", "campaign", "affiliate"] {
+        if section.has(key) && section.is_empty_list(key) {
+            let what = format!("`{key}` in [destination.only] is an empty list");
+            section.problem(key, what, format!("name at least one {key}, or leave the key out to take all"));
+        }
+    }
+    section.finish();
+    only
 }

@@ -71,3 +71,12 @@ fn is_public(host: &Host<&str>) -> bool {
 /// How names end that are no one's on the internet (RFC 6761, RFC 6762, RFC 8375, RFC 9476 and custom).
 const INNER_NAMES: [&str; 7] =
     [".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test", ".localdomain"];
+
+/// Whether the host surely is at a private or loopback address, as far as its name says.
+pub fn is_private(host: &Host) -> bool {
+    match host {
+        Host::Ipv4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}

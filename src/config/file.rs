@@ -1,20 +1,16 @@
-//! Every table of the file, read in the order in which they name each other.
+//! The shipped postbridge.toml, which is the default; and every table of a file, read in the order in which they
+//! name each other.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::config::campaign::{self, Partners};
-use crate::config::checks;
 use crate::config::configuration::Config;
-use crate::config::creative;
-use crate::config::destination;
+use crate::config::destination::{self, Known};
 use crate::config::endpoints::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
-use crate::config::filters;
-use crate::config::filters::Filters;
-use crate::config::offer;
-use crate::config::only::Known;
+use crate::config::filters::{self, Filters};
 use crate::config::server::{Api, Server, StoreSettings};
-use crate::config::source;
 use crate::config::templates::read_catalog;
+use crate::config::{checks, creative, offer, source};
 use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
 use crate::template::toml_doc::table::Table;
 
@@ -76,4 +72,20 @@ pub fn read(root: &Table<'_>, ids: &mut Ids) -> Option<Config> {
     };
     checks::remark(root, &config);
     Some(config)
+}
+
+/// The shipped default file: every key, explained. Its values are the defaults, and `init` writes it.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// The shipped file with its examples switched on: what `init --example` writes. The defaults of tables
+/// that are there only where they are written, such as `[[source]]`, are those of its examples.
+pub fn with_examples() -> &'static str {
+    static EXAMPLES: LazyLock<String> =
+        LazyLock::new(|| DEFAULT.split_inclusive('\n').map(without_example_mark).collect());
+    &EXAMPLES
+}
+
+/// A line of an example begins with `#` and no space behind it.
+fn without_example_mark(line: &str) -> &str {
+    line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| !c.is_whitespace())).unwrap_or(line)
 }

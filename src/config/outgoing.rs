@@ -5,8 +5,7 @@ use std::num::NonZeroU32;
 use rust_decimal::Decimal;
 use url::Url;
 
-use crate::config::exposure;
-use crate::config::hosts::is_private;
+use crate::config::exposure::{self, is_private};
 use crate::config::names::Kind;
 use crate::config::offer::amount;
 use crate::config::source::forwarded_status;
@@ -14,7 +13,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, Route, Scope};
 use crate::template::destination::account::Account;
 use crate::template::destination::calculation;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::Postback;

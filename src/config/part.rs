@@ -4,10 +4,8 @@ use std::fmt::Display;
 use std::path::Path;
 
 use crate::config::configuration::Config;
-use crate::config::default_file::with_examples;
-use crate::config::file::{self, Ids};
+use crate::config::file::{self, Ids, with_examples};
 use crate::config::offer::Campaign;
-use crate::config::plain_secret;
 use crate::config::source::Source;
 use crate::domain::ids::CreativeId;
 use crate::template::diagnostic::{Problem, access, did_you_mean};
@@ -57,7 +55,7 @@ impl Part {
         if let (Some(table), Some(default)) = (document.parse(), defaults.parse()) {
             let root = Table::root(&document, &table, Some(&default));
             config = file::read(&root, &mut ids);
-            holds_secret = config.as_ref().is_some_and(|config| plain_secret::is_in(&root, config));
+            holds_secret = config.as_ref().is_some_and(|config| has_plain_secret(&root, config));
         }
         let (mut problems, warnings) = document.into_findings();
         problems.extend(defaults.into_findings().0);
@@ -155,4 +153,20 @@ impl Config {
     pub fn parse(file: &str, text: &str, env: Env<'_>) -> Result<Config, Vec<Problem>> {
         Part::parse(file, text, env).into_whole()
     }
+}
+
+/// Whether a token, a postback key or a secret setting of a destination is text of the file.
+pub fn has_plain_secret(root: &Table<'_>, config: &Config) -> bool {
+    let tokens = config.api.tokens.iter().map(|token| &token.token);
+    let keys = config.sources.iter().flat_map(|source| &source.keys);
+    let text = root.document().text();
+    tokens.chain(keys).any(|secret| text.contains(secret.reveal()))
+        || root.tables("destination").iter().any(|destination| has_secret_setting(destination, config))
+}
+
+fn has_secret_setting(destination: &Table<'_>, config: &Config) -> bool {
+    let template = destination.plain("template").and_then(|name| config.catalog.destination(name));
+    let settings = destination.table("settings");
+    let (Some(template), Some(settings)) = (template, settings) else { return false };
+    template.settings().iter().any(|setting| setting.secret && settings.plain(&setting.name).is_some())
 }

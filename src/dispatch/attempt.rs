@@ -21,12 +21,11 @@ use crate::domain::delivery::{
     Answer, Attempt, DeliveryState, OutgoingRequest, Reply, ReplyVerdict, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::domain::line_limit::LineLimit;
 use crate::domain::reconcile::Observed;
 use crate::domain::remark::Remark;
 use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::status::Status;
-use crate::domain::time::Time;
+use crate::domain::time::{LineLimit, Time};
 use crate::send::client::Client;
 use crate::store::{Claimed, Outcome, Store, StoreError, crash};
 use crate::template::destination::account::Account;

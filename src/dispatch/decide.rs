@@ -8,7 +8,7 @@ use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
 use crate::template::destination::account::Account;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 
 /// What a decision needs to know of the destination and of the conversion's source.
 #[derive(Debug, Clone, Copy)]

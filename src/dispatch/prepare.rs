@@ -9,8 +9,7 @@ use crate::domain::routing::Forwarding;
 use crate::domain::time::Time;
 use crate::store::Claimed;
 use crate::template::destination::account::Account;
-use crate::template::destination::mode::Mode;
-use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
+use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
 
 /// The outcome of preparing a delivery.
 pub enum Prepared {

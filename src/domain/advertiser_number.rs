@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::built_in;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::Seq;
+use crate::domain::reporter;
 
 /// The key and, with it, the order. The same key gives the same numbers, so it has to be kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,7 +30,8 @@ impl AdvertiserNumbers {
 
     /// What the advertiser of the conversion's offer gets as its number; `None` where no advertiser is notified of it.
     pub fn of(&self, conversion: &Conversion) -> Option<u64> {
-        let is_report = conversion.campaign_ref.is_some() && conversion.source.as_str() != built_in::TAG;
+        let is_report =
+            conversion.campaign_ref.is_some() && conversion.source.as_str() != reporter::TAG_SOURCE;
         is_report.then(|| self.number(conversion.seq))
     }
 

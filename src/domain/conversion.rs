@@ -10,6 +10,7 @@ use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, Sou
 use crate::domain::money::Money;
 use crate::domain::offer::{CampaignRef, PayoutFrom};
 use crate::domain::remark::Remark;
+use crate::domain::reporter;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -221,4 +222,20 @@ pub fn reported_status(draft: &Draft) -> Option<Status> {
     let taken_back =
         matches!(draft.event, EventClaim::ByValue { .. }) && draft.value.is_some_and(Money::is_below_zero);
     if taken_back { Some(Status::Rejected) } else { draft.status }
+}
+
+/// Adds a change to a conversion's history.
+pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, what: Vec<String>) {
+    let number = u32::try_from(conversion.history.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let status = conversion.status;
+    conversion.history.push(Change { number, at, cause, what, status });
+}
+
+/// The remark on a conversion that a pixel reported and that has no click. It follows from how the
+/// conversion is now and is not kept with it: a repeat that names the click ends it.
+pub fn no_click(conversion: &Conversion) -> Option<Remark> {
+    let by_pixel = conversion.source.as_str() == reporter::PIXEL_SOURCE;
+    let attribution = &conversion.attribution;
+    (by_pixel && attribution.click().is_none())
+        .then(|| Remark::NoClick { named: attribution.given().is_some() })
 }

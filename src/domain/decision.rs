@@ -4,18 +4,15 @@
 use std::fmt;
 
 use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::conversion::reported_status;
-use crate::domain::conversion::{Cause, Conversion, Dedup, Draft, EventClaim};
+use crate::domain::conversion::{Cause, Conversion, Dedup, Draft, EventClaim, push_change, reported_status};
 use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
 use crate::domain::earning::{self, Joined};
 use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
-use crate::domain::history::push_change;
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
 use crate::domain::once::{self, Earlier, Ids, Known, Meant};
-use crate::domain::postback::Fault;
-use crate::domain::rejection::RejectionCode;
+use crate::domain::postback::{Fault, RejectionCode};
 use crate::domain::remark::Remark;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;

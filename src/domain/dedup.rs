@@ -7,8 +7,7 @@ use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, Reuse};
 use crate::domain::event::EventName;
 use crate::domain::facts::{Facts, Later};
 use crate::domain::ids::{ConversionId, Seq};
-use crate::domain::postback::Fault;
-use crate::domain::rejection::RejectionCode;
+use crate::domain::postback::{Fault, RejectionCode};
 use crate::domain::status::Status;
 
 /// The most conversions of one transaction id that a decision reads, besides the one found by its click:

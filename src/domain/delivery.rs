@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
-use crate::domain::mask;
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 
@@ -157,7 +156,7 @@ impl OutgoingRequest {
     pub fn mask(&self, text: &str) -> String {
         let mut masked = std::borrow::Cow::Borrowed(text);
         for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
-            if let Some(without) = mask::without(&masked, secret) {
+            if let Some(without) = without_secret(&masked, secret) {
                 masked = std::borrow::Cow::Owned(without);
             }
         }
@@ -297,4 +296,42 @@ pub struct Hold {
     pub until: Time,
     /// What the receiver said.
     pub reason: String,
+}
+
+/// `text` with every spelling of `secret` replaced; `None` where it holds none, as most texts do.
+pub fn without_secret(text: &str, secret: &str) -> Option<String> {
+    let first = secret.bytes().next()?;
+    let mut masked = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        let may_begin = *byte == first || *byte == b'%' || (*byte == b'+' && first == b' ');
+        let found =
+            if may_begin { spelled(text.as_bytes().get(at..).unwrap_or_default(), secret) } else { None };
+        match found {
+            Some(length) => {
+                masked.push_str(text.get(kept..at).unwrap_or_default());
+                masked.push_str("***");
+                at += length;
+                kept = at;
+            }
+            None => at += 1,
+        }
+    }
+    (kept > 0).then(|| masked + text.get(kept..).unwrap_or_default())
+}
+
+/// How many bytes at the front of `text` spell `secret`, plain or percent-encoded.
+fn spelled(text: &[u8], secret: &str) -> Option<usize> {
+    let mut at = 0;
+    for wanted in secret.bytes() {
+        let byte = *text.get(at)?;
+        let hex = |offset: usize| char::from(*text.get(at + offset)?).to_digit(16);
+        at += match (byte, hex(1), hex(2)) {
+            _ if byte == wanted => 1,
+            (b'+', ..) if wanted == b' ' => 1,
+            (b'%', Some(high), Some(low)) if high * 16 + low == u32::from(wanted) => 3,
+            _ => return None,
+        };
+    }
+    Some(at)
 }

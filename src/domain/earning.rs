@@ -4,18 +4,16 @@
 use std::sync::Arc;
 
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
-use crate::domain::built_in;
 use crate::domain::click::{Click, Trait};
-use crate::domain::conversion::reported_status;
-use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim};
+use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, push_change, reported_status};
 use crate::domain::facts::Facts;
 use crate::domain::filter_verdict::FilterMode;
-use crate::domain::history::push_change;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, CampaignRef, Offer, OfferStatus, Payout, PayoutFrom};
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
+use crate::domain::reporter;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::status_move::is_taken_back;
@@ -166,7 +164,7 @@ pub fn settle<F: Facts>(
 fn disbelieve(rules: &Ruleset, conversion: &mut Conversion) {
     let Some(placed) = &conversion.campaign_ref else { return };
     let believed = rules.offer(&placed.offer).is_some_and(|offer| offer.accept_pixel_value);
-    if conversion.source.as_str() == built_in::TAG && !believed && conversion.value.take().is_some() {
+    if conversion.source.as_str() == reporter::TAG_SOURCE && !believed && conversion.value.take().is_some() {
         let why = "its value does not count: the offer takes no prices from pages (`accept_pixel_value`)";
         conversion.reason = Some(why.to_owned());
     }
@@ -174,7 +172,7 @@ fn disbelieve(rules: &Ruleset, conversion: &mut Conversion) {
 
 /// The offer's terms, where the conversion is one that earns: events of the tag are not.
 fn offer_of<'a>(rules: &'a Ruleset, conversion: &Conversion) -> Option<&'a Arc<Offer>> {
-    let earns = conversion.source.as_str() != built_in::TAG;
+    let earns = conversion.source.as_str() != reporter::TAG_SOURCE;
     conversion.campaign_ref.as_ref().filter(|_| earns).and_then(|placed| rules.offer(&placed.offer))
 }
 

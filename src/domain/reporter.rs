@@ -1,4 +1,5 @@
-//! Who reported a conversion, as far as that is kept with a report that may count later.
+//! Who reported a conversion, as far as that is kept with a report that may count later; and the sources that no
+//! one configures.
 
 use std::net::IpAddr;
 
@@ -69,3 +70,11 @@ pub enum Spelling {
     /// `o`, `t`…, as `p.ashx` names them.
     Short,
 }
+
+/// Conversions that advertisers report on the API_SOURCE of [`crate::web`]'s network endpoint.
+pub const API_SOURCE: &str = "cake-api";
+/// Conversions of the pixels.
+pub const PIXEL_SOURCE: &str = "pixel";
+/// Events of the tag: clicks on outbound links, and what a page reports.
+pub const TAG_SOURCE: &str = "tag";
+pub const BUILT_IN_SOURCES: [&str; 3] = [API_SOURCE, PIXEL_SOURCE, TAG_SOURCE];

@@ -5,8 +5,7 @@ use ipnet::IpNet;
 use crate::domain::event::EventName;
 use crate::domain::forwarding::{HidingProxy, Sender};
 use crate::domain::ids::OfferId;
-use crate::domain::postback::Fault;
-use crate::domain::rejection::RejectionCode;
+use crate::domain::postback::{Fault, RejectionCode};
 use crate::domain::reporter::ReportRoute;
 
 /// What a further sale of one click, offer and event is that a route without a key reports.

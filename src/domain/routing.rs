@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::built_in;
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, Occasion, OfferId, SourceId};
 use crate::domain::offer::CampaignRef;
+use crate::domain::reporter;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -103,7 +103,7 @@ fn is_among<T: PartialEq>(wanted: &[T], given: Option<&T>) -> bool {
 
 /// Whether the conversion was reported by an advertiser, on a route where this program is the network.
 fn is_of_an_advertiser(conversion: &Conversion) -> bool {
-    matches!(conversion.source.as_str(), built_in::API | built_in::PIXEL)
+    matches!(conversion.source.as_str(), reporter::API_SOURCE | reporter::PIXEL_SOURCE)
 }
 
 /// Whose conversions a destination takes.
@@ -180,7 +180,7 @@ impl Scope {
     pub fn covers(&self, conversion: &Conversion) -> bool {
         let campaign_ref = conversion.campaign_ref.as_ref();
         // What the tag reports is no sale of a campaign's.
-        let earns = conversion.source.as_str() != built_in::TAG;
+        let earns = conversion.source.as_str() != reporter::TAG_SOURCE;
         match self {
             Scope::Any => true,
             Scope::AnyCampaign => earns && campaign_ref.is_some_and(|placed| placed.campaign.is_some()),

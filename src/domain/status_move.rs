@@ -1,8 +1,7 @@
 //! How a conversion's status may change by hand or by time, and what is kept of it. Pure.
 
 use crate::domain::claim;
-use crate::domain::conversion::{Cause, Change, Conversion, Role};
-use crate::domain::history::push_change;
+use crate::domain::conversion::{Cause, Change, Conversion, Role, push_change};
 use crate::domain::remark::Remark;
 use crate::domain::status::Status;
 use crate::domain::time::Time;

@@ -1,4 +1,5 @@
-//! Moments in UTC, to the millisecond: RFC 3339 for people, one integer in the store.
+//! Moments in UTC, to the millisecond: RFC 3339 for people, one integer in the store. And a limit of one log
+//! line a minute.
 
 use std::fmt;
 
@@ -91,5 +92,26 @@ impl<'de> Deserialize<'de> for Time {
             let millis = i64::deserialize(deserializer)?;
             Time::from_millis(millis).ok_or_else(|| D::Error::custom("time out of range"))
         }
+    }
+}
+
+/// The lines of one kind about one thing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LineLimit {
+    written: Option<Time>,
+    left_out: u64,
+}
+
+impl LineLimit {
+    /// Whether a line is written now; then with how many were left out since the one before.
+    pub fn admit(&mut self, now: Time) -> Option<u64> {
+        // A clock that was set back must not silence it for as long.
+        let lately = |written: Time| (0..MINUTE_MS).contains(&now.millis_since(written));
+        if self.written.is_some_and(lately) {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.written = Some(now);
+        Some(std::mem::take(&mut self.left_out))
     }
 }

@@ -4,7 +4,6 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::attribution::Attribution;
-use crate::domain::built_in;
 use crate::domain::click::{Pairs, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
@@ -12,7 +11,7 @@ use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Verdict};
-use crate::domain::reporter::ReportRoute;
+use crate::domain::reporter::{self, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
@@ -150,7 +149,7 @@ pub async fn report(store: &dyn Store, received: Received, draft: Draft) -> Resu
     let mapped = with_click(store, draft).await?;
     let is_known = mapped.click.is_some();
     let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
-    count(built_in::API, &receipt);
+    count(reporter::API_SOURCE, &receipt);
     match &receipt.verdict {
         Verdict::Quarantined(fault) if is_known => Ok(Reported::AnotherOffer(fault.clone())),
         Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(Reported::NoClick),
@@ -173,7 +172,7 @@ pub async fn report(store: &dyn Store, received: Received, draft: Draft) -> Resu
 /// Only the store's.
 pub async fn quarantine(store: &dyn Store, received: Received, fault: Fault) -> Result<(), StoreError> {
     let receipt = submit(store, received, Finding::Quarantined(fault)).await?;
-    count(built_in::API, &receipt);
+    count(reporter::API_SOURCE, &receipt);
     Ok(())
 }
 

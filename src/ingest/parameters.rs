@@ -11,8 +11,7 @@ use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::macros::detect::{Classified, Use, classify};
-use crate::template::source::param_fault::{unread_repeats, usable};
-use crate::template::source::params::{Param, Params, shown};
+use crate::template::source::params::{Param, Params, shown, unread_repeats, usable};
 
 /// How a whole number is to be written.
 pub const DIGITS: &str = "write it in digits alone";

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use crate::domain::address;
-use crate::domain::built_in;
 use crate::domain::click::{Trait, Traits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
@@ -18,16 +17,15 @@ use crate::domain::money::Money;
 use crate::domain::offer::Offer;
 use crate::domain::once::Meant;
 use crate::domain::postback::Fault;
-use crate::domain::reporter::{Keyless, ReportRoute, Spelling};
+use crate::domain::reporter::{self, Keyless, ReportRoute, Spelling};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
 use crate::ingest::parameters::{ParamReader, fault};
 use crate::ingest::submit::with_click;
 use crate::store::{MappedArrival, Store, StoreError};
 use crate::template::macros::detect::Use;
-use crate::template::source::html_repair;
 use crate::template::source::params::{Listed, shown};
-use crate::template::source::request;
+use crate::template::source::{html_repair, request};
 
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +175,7 @@ fn draft(
     let value = money(&mut reader, dialect.value, dialect, offer)?;
     let revenue = money(&mut reader, dialect.revenue, dialect, offer)?;
     Ok(Draft {
-        source: SourceId::parse(built_in::PIXEL).map_err(|error| Fault::new(error.to_string(), ""))?,
+        source: SourceId::parse(reporter::PIXEL_SOURCE).map_err(|error| Fault::new(error.to_string(), ""))?,
         event,
         status: None,
         transaction_id,

@@ -10,13 +10,11 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
-use crate::domain::built_in;
 use crate::domain::forwarding::{self, HidingProxy, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
-use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
-use crate::domain::rejection::RejectionCode;
-use crate::domain::reporter::{Keyless, Reporter};
+use crate::domain::postback::{Fault, Postback, RawRequest, RejectionCode, Verdict};
+use crate::domain::reporter::{self, Keyless, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::network::{self, AdvertiserReport};
@@ -35,7 +33,7 @@ const REMEMBERED: usize = 1_000_000;
 /// How many are handed to the store together: it makes them durable in few commits.
 const TOGETHER: usize = 64;
 /// The sources whose reports may be kept on a closed route.
-const SOURCES: [&str; 2] = [built_in::API, built_in::PIXEL];
+const SOURCES: [&str; 2] = [reporter::API_SOURCE, reporter::PIXEL_SOURCE];
 
 /// What reports are read by.
 #[derive(Clone)]

@@ -1,6 +1,5 @@
 //! What the tag on a landing page reports: a click, and events of it → one durable write each.
 
-use crate::domain::built_in;
 use crate::domain::click::{Click, Origin, Pairs, Traits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
@@ -10,6 +9,7 @@ use crate::domain::ids::{ClickId, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Fault, RawRequest};
+use crate::domain::reporter;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
@@ -206,9 +206,9 @@ pub async fn event(
         Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
         Err(fault) => Finding::Quarantined(fault),
     };
-    let source = SourceId::parse(built_in::TAG).ok();
+    let source = SourceId::parse(reporter::TAG_SOURCE).ok();
     let receipt = submit(store, Received { source, raw, received_at }, finding).await?;
-    count(built_in::TAG, &receipt);
+    count(reporter::TAG_SOURCE, &receipt);
     Ok(())
 }
 
@@ -220,7 +220,7 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
     // None of the three can hold a line end but the last.
     let key = format!("{}\n{}\n{distinguished_by}", event.click, event.name);
     Ok(Draft {
-        source: SourceId::parse(built_in::TAG).map_err(|error| Fault::new(error.to_string(), ""))?,
+        source: SourceId::parse(reporter::TAG_SOURCE).map_err(|error| Fault::new(error.to_string(), ""))?,
         event: EventClaim::Named(event.name),
         status: None,
         transaction_id,

@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::line_limit::LineLimit;
-use crate::domain::rejection::RejectionCode;
-use crate::domain::time::Time;
+use crate::domain::postback::RejectionCode;
+use crate::domain::time::{LineLimit, Time};
 use crate::store::keeping::SourceTally;
 use crate::store::layout::{EntryHead, VerdictWord};
 

@@ -10,9 +10,7 @@ use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::omission::{MORE, Omission, Omissions};
 use crate::domain::time::Time;
-use crate::view::campaign_ref::CampaignRefView;
-use crate::view::consent::answered;
-use crate::view::pairs::PairsView;
+use crate::view::value::{CampaignRefView, PairsView, answered};
 
 /// A click with all that is known of it.
 #[derive(Serialize)]

@@ -1,25 +1,25 @@
-//! A conversion: what was reported, what it pays, whose click earned it, and why it is not sent.
+//! A conversion: what was reported, what it pays, whose click earned it, why it is not sent, and
+//! all that belongs to it.
 
 use serde::Serialize;
 
+use crate::domain::advertiser_number::AdvertiserNumbers;
+use crate::domain::attribution::{Attribution, Considered, Reading};
 use crate::domain::claim;
 use crate::domain::consent::Consent;
-use crate::domain::conversion::{Cause, Change, Conversion};
-use crate::domain::delivery::{Delivery, sent_before};
+use crate::domain::conversion::{Cause, Change, Conversion, no_click};
+use crate::domain::delivery::{Attempt, Delivery, sent_before};
 use crate::domain::event::EventName;
-use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
-use crate::domain::missing_click::no_click;
+use crate::domain::ids::{ClickId, ConversionId, DestinationId, EventId, SourceId, VisitorId};
 use crate::domain::offer::PayoutFrom;
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Circumstances, Unsent};
-use crate::view::attribution::{AttributionView, CandidateView};
-use crate::view::campaign_ref::CampaignRefView;
-use crate::view::consent::answered;
-use crate::view::delivery::DeliveryView;
-use crate::view::money::MoneyView;
-use crate::view::pairs::PairsView;
-use crate::view::remark::RemarkView;
+use crate::store::Trace;
+use crate::view::click::ClickView;
+use crate::view::delivery::{AttemptView, DeliveryView};
+use crate::view::postback::PostbackView;
+use crate::view::value::{CampaignRefView, MoneyView, PairsView, RemarkView, answered};
 
 /// What was reported of a conversion: all that is known of one that is only previewed.
 #[derive(Serialize)]
@@ -198,6 +198,105 @@ impl<'a> CauseView<'a> {
                 CauseView::Person { person: name, role: role.as_str(), note: note.as_deref() }
             }
             Cause::Disposition => CauseView::Disposition { disposition: true },
+        }
+    }
+}
+
+/// How the click was found, or that none was.
+#[derive(Serialize)]
+pub struct AttributionView<'a> {
+    /// `matched`, `expired` or `unmatched`.
+    state: &'static str,
+    /// The click id as it was received.
+    raw_click_id: Option<&'a str>,
+    click_id: Option<&'a ClickId>,
+    /// How the received id names the click: `exact`, `trimmed`, `decoded_twice` or `repeated`.
+    match_method: Option<&'static str>,
+    /// Where no click id was received and one of the visitor's clicks was chosen: whose, and by which model.
+    visitor: Option<&'a VisitorId>,
+    model: Option<&'static str>,
+}
+
+impl<'a> AttributionView<'a> {
+    pub fn of(attribution: &'a Attribution) -> AttributionView<'a> {
+        let reading = match attribution {
+            Attribution::Matched { reading, .. } | Attribution::Expired { reading, .. } => Some(*reading),
+            _ => None,
+        };
+        let chosen = match attribution {
+            Attribution::Visitor { visitor, model, .. } => Some((visitor, *model)),
+            _ => None,
+        };
+        AttributionView {
+            state: attribution.as_str(),
+            raw_click_id: attribution.given(),
+            click_id: attribution.click(),
+            match_method: reading.map(Reading::as_str),
+            visitor: chosen.map(|(visitor, _)| visitor),
+            model: chosen.map(|(_, model)| model.as_str()),
+        }
+    }
+}
+
+/// A click that might have earned the conversion and did not.
+#[derive(Serialize)]
+pub struct CandidateView<'a> {
+    click_id: &'a ClickId,
+    time: Time,
+    /// Why not.
+    reason: &'a str,
+}
+
+impl<'a> CandidateView<'a> {
+    pub fn of(candidate: &'a Considered) -> CandidateView<'a> {
+        CandidateView { click_id: &candidate.click, time: candidate.at, reason: &candidate.why }
+    }
+}
+
+/// One conversion with all that belongs to it.
+#[derive(Serialize)]
+pub struct TraceView<'a> {
+    #[serde(flatten)]
+    conversion: ConversionView<'a>,
+    unsent: Option<UnsentView>,
+    deliveries: Vec<TracedDeliveryView<'a>>,
+    /// The number by which its advertiser knows it, once an advertiser was given one.
+    advertiser_number: Option<u64>,
+    history: Vec<ChangeView<'a>>,
+    click: Option<ClickView<'a>>,
+    postbacks: Vec<PostbackView<'a>>,
+}
+
+/// A delivery with its attempts in their order.
+#[derive(Serialize)]
+struct TracedDeliveryView<'a> {
+    #[serde(flatten)]
+    delivery: DeliveryView<'a>,
+    attempt_log: Vec<AttemptView<'a>>,
+}
+
+impl<'a> TraceView<'a> {
+    pub fn of(
+        trace: &'a Trace,
+        circumstances: &Circumstances,
+        numbers: Option<&AdvertiserNumbers>,
+    ) -> TraceView<'a> {
+        let conversion = &trace.conversion;
+        let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
+        let unsent = unsent::of_conversion(conversion, &all, &circumstances.rules);
+        let delivery = |(one, attempts): &'a (Delivery, Vec<Attempt>)| TracedDeliveryView {
+            delivery: DeliveryView::of(conversion, (one, sent_before(&all, one)), circumstances),
+            attempt_log: attempts.iter().map(AttemptView::of).collect(),
+        };
+        let consent = conversion.consent_with(trace.click.as_deref());
+        TraceView {
+            conversion: ConversionView::of(conversion).with_consent(consent),
+            unsent: unsent.as_ref().map(UnsentView::of),
+            deliveries: trace.deliveries.iter().map(delivery).collect(),
+            advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
+            history: conversion.history.iter().map(ChangeView::of).collect(),
+            click: trace.click.as_deref().map(ClickView::of),
+            postbacks: trace.postbacks.iter().map(PostbackView::of).collect(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::template::destination::account::Account;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 
 /// One that is configured.
 #[derive(Serialize)]

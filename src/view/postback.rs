@@ -1,4 +1,4 @@
-//! A record of the raw log: the request as it was received, and what became of it.
+//! A record of the raw log: the request as it was received, what became of it, and the receipt.
 
 use std::net::IpAddr;
 
@@ -7,12 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use crate::domain::ids::{ConversionId, SourceId};
-use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest};
-use crate::domain::rejection::RejectionCode;
+use crate::domain::ids::{ClickId, ConversionId, EventId, SourceId};
+use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest, RejectionCode};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
-use crate::view::bytes::readable;
+use crate::store::Receipt;
+use crate::view::value::readable;
 
 /// A record with its bytes.
 #[derive(Serialize)]
@@ -132,4 +132,56 @@ impl<'a> ReceivedBodyView<'a> {
             inflated: encoded.inflation == Inflation::Inflated,
         }
     }
+}
+
+/// What became of a postback that was just received or reprocessed.
+#[derive(Serialize)]
+pub struct ReceiptView<'a> {
+    status: &'static str,
+    conversion_id: Option<ConversionId>,
+    event_id: Option<EventId>,
+    attribution: Option<&'static str>,
+    reason_code: Option<&'static str>,
+    field: Option<&'a str>,
+    reason: Option<&'a str>,
+    hint: Option<&'a str>,
+}
+
+impl<'a> ReceiptView<'a> {
+    pub fn of(receipt: &'a Receipt) -> ReceiptView<'a> {
+        let conversion = receipt.verdict.conversion();
+        let fault = receipt.verdict.fault();
+        ReceiptView {
+            status: receipt.verdict.as_str(),
+            conversion_id: conversion,
+            event_id: conversion.map(|id| id.event_id()),
+            attribution: receipt.matched.map(|matched| if matched { "matched" } else { "unmatched" }),
+            reason_code: fault.and_then(|fault| fault.code).map(RejectionCode::as_str),
+            field: fault.and_then(|fault| fault.field.as_deref()),
+            reason: fault.map(|fault| fault.reason.as_str()),
+            hint: fault.map_or(receipt.note.as_deref(), |fault| Some(&fault.hint)),
+        }
+    }
+}
+
+/// The receipt of a postback that was reprocessed, with the id of its new record.
+#[derive(Serialize)]
+pub struct ReprocessedView<'a> {
+    #[serde(flatten)]
+    receipt: ReceiptView<'a>,
+    postback_id: String,
+}
+
+impl<'a> ReprocessedView<'a> {
+    pub fn of(receipt: &'a Receipt) -> ReprocessedView<'a> {
+        ReprocessedView { receipt: ReceiptView::of(receipt), postback_id: receipt.postback.to_string() }
+    }
+}
+
+/// The receipt of a click that an own server recorded.
+#[derive(Serialize)]
+pub struct ClickReceiptView<'a> {
+    pub click_id: &'a ClickId,
+    /// What was left out, cut or read otherwise than it was written.
+    pub notes: Vec<String>,
 }

@@ -8,11 +8,9 @@ use crate::domain::delivery::SentRequest;
 use crate::domain::ids::{ConversionId, DestinationId};
 use crate::preview::{Preview, PreviewedDelivery};
 use crate::template::source::params::Param;
-use crate::view::attribution::AttributionView;
-use crate::view::conversion::ReportedView;
+use crate::view::conversion::{AttributionView, ReportedView};
 use crate::view::delivery::skip_code;
-use crate::view::pairs::PairsView;
-use crate::view::remark::RemarkView;
+use crate::view::value::{PairsView, RemarkView};
 
 /// The document of `preview --json`. A quarantined postback has neither conversion nor attribution.
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::template::destination::definition::DestinationTemplate;
-use crate::template::destination::setting::SettingSpec;
+use crate::template::destination::file::SettingSpec;
 use crate::template::source::definition::{Provenance, SourceTemplate};
 
 /// Every template, the built-in ones and a user's own.

@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::view::error::ErrorView;
+use crate::view::problem::ErrorView;
 
 /// Every answer's type: small and whole, so that it is written at once.
 pub type Answer = Response<Full<Bytes>>;

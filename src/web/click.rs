@@ -12,7 +12,7 @@ use crate::domain::money::without_exponent;
 use crate::ingest::click;
 use crate::ingest::visit::VisitorEnricher;
 use crate::store::{ClickRecorded, Store};
-use crate::view::receipt::ClickReceiptView;
+use crate::view::postback::ClickReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
 use crate::web::health::Health;

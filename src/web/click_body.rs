@@ -18,7 +18,7 @@ use crate::domain::text::{email_with_plus, trim};
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{Carried, Landing, Names, Picked};
-use crate::template::source::json_members::members;
+use crate::template::source::json_body::members;
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{quoted, shown};
 

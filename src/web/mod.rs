@@ -43,8 +43,7 @@ use ipnet::IpNet;
 use parking_lot::RwLock;
 
 use crate::clock::Clock;
-use crate::domain::postback::{EncodedBody, Fault};
-use crate::domain::rejection::RejectionCode;
+use crate::domain::postback::{EncodedBody, Fault, RejectionCode};
 use crate::domain::suppression::Wish;
 use crate::store::Store;
 use crate::web::access::Access;

@@ -7,13 +7,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::clock::Clock;
-use crate::domain::built_in::PIXEL;
 use crate::domain::claim::is_held;
+use crate::domain::conversion::no_click;
 use crate::domain::ids::SourceId;
-use crate::domain::missing_click::no_click;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::remark::Remark;
-use crate::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
+use crate::domain::reporter::{Keyless, PIXEL_SOURCE, ReportRoute, Reporter, Spelling};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -144,7 +143,7 @@ impl Pixels {
             Err(StoreError::Surplus(fault)) => return keep(store, &self.budget, call, *fault).await,
             receipt => receipt?,
         };
-        count(PIXEL, &receipt);
+        count(PIXEL_SOURCE, &receipt);
         worded(store, &receipt).await
     }
 }
@@ -172,7 +171,7 @@ impl PixelCall {
         let line = self.line.get(..STRANGER_BYTES).unwrap_or(&self.line).to_vec();
         let peer = Some(self.peer);
         let raw = RawRequest { line, content_type: None, body: Vec::new(), peer, encoded: None, reporter };
-        Received { source: SourceId::parse(PIXEL).ok(), raw, received_at: self.at }
+        Received { source: SourceId::parse(PIXEL_SOURCE).ok(), raw, received_at: self.at }
     }
 }
 
@@ -188,7 +187,7 @@ async fn keep(
         return Ok(Word::Not(fault.sentence()));
     }
     let receipt = submit(store, call.received(Some(&fault)), Finding::Quarantined(fault)).await?;
-    count(PIXEL, &receipt);
+    count(PIXEL_SOURCE, &receipt);
     worded(store, &receipt).await
 }
 

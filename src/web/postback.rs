@@ -11,14 +11,13 @@ use parking_lot::Mutex;
 
 use crate::clock::{self, Clock};
 use crate::domain::ids::SourceId;
-use crate::domain::line_limit::LineLimit;
 use crate::domain::postback::{Fault, RawRequest};
-use crate::domain::time::Time;
+use crate::domain::time::{LineLimit, Time};
 use crate::http1::fault as wire;
 use crate::ingest::postback::{self, Incoming, Network};
 use crate::ingest::submit::{Received, submit};
 use crate::store::{Finding, Receipt, Store};
-use crate::view::receipt::ReceiptView;
+use crate::view::postback::ReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::asked::Asked;
 use crate::web::auth::Keys;

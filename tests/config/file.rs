@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use postbridge::config::configuration::Config;
-use postbridge::config::default_file::{DEFAULT, with_examples};
+use postbridge::config::file::{DEFAULT, with_examples};
 use postbridge::config::secrets::Secret;
 use postbridge::domain::routing::{Only, Route, Unmatched};
 use postbridge::template::diagnostic::Problem;

@@ -1,19 +1,17 @@
 //! The network's side of the configuration: offers, campaigns, their postbacks, filters, endpoints, rights.
 
 use postbridge::config::configuration::Config;
-use postbridge::config::default_file::{DEFAULT, with_examples};
-use postbridge::domain::built_in;
+use postbridge::config::file::{DEFAULT, with_examples};
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AdvertiserId, OfferId, SourceId};
-use postbridge::domain::offer::Model;
-use postbridge::domain::offer::{Caps, OfferStatus, Payout};
-use postbridge::domain::reporter::ReportRoute;
+use postbridge::domain::offer::{Caps, Model, OfferStatus, Payout};
+use postbridge::domain::reporter::{self, ReportRoute};
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::{Changes, Scope, Unmatched};
 use postbridge::domain::status::Status;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 use rust_decimal::Decimal;
 
 fn env(name: &str) -> Option<String> {
@@ -223,11 +221,11 @@ fn the_ruleset_has_the_offers_the_filters_and_the_policies_of_the_built_in_sourc
     let rules = config.ruleset();
     assert!(rules.offer(&OfferId::parse("565").unwrap()).is_some());
     assert_eq!(rules.filters.bot, Some(FilterMode::Enforce));
-    for id in built_in::ALL {
+    for id in reporter::BUILT_IN_SOURCES {
         let id = SourceId::parse(id).unwrap();
         let policy = rules.policies.get(&id).unwrap();
         // A pixel that is shown twice is no second sale.
-        let dedup = if id.as_str() == built_in::PIXEL { Dedup::Click } else { Dedup::Each };
+        let dedup = if id.as_str() == reporter::PIXEL_SOURCE { Dedup::Click } else { Dedup::Each };
         assert_eq!((policy.dedup, &policy.source), (dedup, &id));
         assert_eq!(policy.forward_status, [Status::Approved]);
         assert_eq!(policy.unmatched, Unmatched::Hold { hours: 72 });

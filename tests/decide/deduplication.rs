@@ -4,7 +4,7 @@ use postbridge::domain::attribution::Reading;
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::ids::ClickId;
-use postbridge::domain::rejection::RejectionCode;
+use postbridge::domain::postback::RejectionCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::built_in;
 use postbridge::domain::conversion::{Draft, NetworkClaim};
 use postbridge::domain::earning::matched_by;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::{Caps, Offer, Payout, PayoutFrom};
+use postbridge::domain::reporter;
 use postbridge::domain::status::Status;
 
 use crate::support::known_facts::{by_click, click, known_facts, new, noon, offer, pixel, usd};
 
 /// An event of the tag, with a price, that names this click.
 fn from_a_page(click: &str) -> Draft {
-    let source = SourceId::parse(built_in::TAG).unwrap();
+    let source = SourceId::parse(reporter::TAG_SOURCE).unwrap();
     Draft { source, value: Some(usd("999.00")), network: NetworkClaim::default(), ..by_click(click) }
 }
 

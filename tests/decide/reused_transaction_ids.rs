@@ -2,7 +2,7 @@
 
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
-use postbridge::domain::rejection::RejectionCode;
+use postbridge::domain::postback::RejectionCode;
 use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
 

@@ -1,12 +1,12 @@
 //! Which destinations a conversion causes deliveries for: whose, when, in which status and what share.
 
 use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::built_in;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::{Cause, Change, Conversion, Role};
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
 use postbridge::domain::offer::CampaignRef;
+use postbridge::domain::reporter;
 use postbridge::domain::routing::{Changes, PlanRules, Route, Scope, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
@@ -81,7 +81,7 @@ fn a_postback_is_reported_the_conversions_of_its_own_campaign_affiliate_or_all_c
 #[test]
 fn what_the_tag_reports_is_no_sale_of_a_campaign() {
     let mut outbound = sale("c1");
-    outbound.source = SourceId::parse(built_in::TAG).unwrap();
+    outbound.source = SourceId::parse(reporter::TAG_SOURCE).unwrap();
     assert!(planned(&outbound, &[], &campaigns()).is_empty());
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postbridge::clock::Clock;
 use postbridge::dispatch::{Dispatch, Pace};
 use postbridge::domain::delivery::DestinationState;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
 use crate::support::outgoing_fixture::{CampaignPostback, fixture, plan as postbacks, sale, words};

@@ -7,7 +7,7 @@ use postbridge::clock::stopwatch;
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, until};
 use crate::support::scripted_platform::{Act, Received, Standin};

@@ -14,7 +14,7 @@ use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 
 const WEEK: i64 = 7 * DAY_MS;
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use postbridge::dispatch::target_health::HOST_PLACES;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 
 use crate::support::dispatch_fixture::until;
-use crate::support::outgoing_fixture::wake_ups;
-use crate::support::outgoing_fixture::{CampaignPostback, dispatch, fixture, plan, sale, taking, words};
+use crate::support::outgoing_fixture::{
+    CampaignPostback, dispatch, fixture, plan, sale, taking, wake_ups, words,
+};
 use crate::support::scripted_platform::{Act, Standin};
 
 #[tokio::test]

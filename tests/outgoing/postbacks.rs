@@ -11,7 +11,7 @@ use postbridge::domain::routing::{Changes, Route, Scope};
 use postbridge::domain::status::Status;
 use postbridge::preview::{PreviewedDelivery, preview_outgoing};
 use postbridge::story::run::run_outgoing_stories;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 
 use crate::support::dispatch_fixture::DispatchFixture;
 use crate::support::outgoing_fixture::{

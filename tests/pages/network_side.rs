@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use postbridge::domain::built_in;
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::RawRequest;
-use postbridge::domain::reporter::{Keyless, ReportRoute, Reporter, Spelling};
+use postbridge::domain::reporter::{self, Keyless, ReportRoute, Reporter, Spelling};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -146,7 +145,7 @@ async fn a_pixels_conversion_without_its_click_says_so_once_next_to_the_click() 
         ("N-2", Some("gone"), "that it names is not recorded"),
     ] {
         let mut sale = sale(transaction).at(noon());
-        sale.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
+        sale.draft.source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
         sale.draft.network.offer = Some(OfferId::parse("565").unwrap());
         sale.draft.click_id = click.map(str::to_owned);
         fixture.store.arrive(sale.arrival()).await.unwrap();
@@ -214,7 +213,7 @@ async fn an_offer_shows_only_what_it_opens_and_the_line_that_opens_the_rest() {
 async fn one_button_approves_a_further_sale_of_a_click() {
     let fixture = PagesFixture::trading().await;
     let mut rules = Ruleset::clone(&fixture.network.rules);
-    let pixel = SourceId::parse(built_in::PIXEL).unwrap();
+    let pixel = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(pixel.clone()) };
     rules.policies.insert(pixel.clone(), Arc::new(policy));
     rules.offers.insert(offer_id("565"), Arc::new(offer("565")));

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::built_in;
 use postbridge::domain::conversion::{Conversion, Dedup, EventClaim};
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::Verdict;
+use postbridge::domain::reporter;
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -31,7 +31,7 @@ conformance! {
 /// Offers by which pixels are decided as they are in a configuration.
 fn rules(offer: Offer) -> Arc<Ruleset> {
     let mut rules = Ruleset::clone(&rules_of(&[offer]));
-    let source = SourceId::parse(built_in::PIXEL).unwrap();
+    let source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(source.clone()) };
     rules.policies.insert(source, Arc::new(policy));
     Arc::new(rules)
@@ -40,11 +40,11 @@ fn rules(offer: Offer) -> Arc<Ruleset> {
 /// A pixel's report of a sale by the click `brought`.
 fn report(transaction: Option<&str>) -> Arrival {
     let mut sale = sale(transaction.unwrap_or("none")).brought_to("565");
-    sale.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
+    sale.draft.source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
     sale.draft.event = EventClaim::sale_or_lead();
     sale.draft.transaction_id = transaction.map(str::to_owned);
     let mut arrival = sale.arrival();
-    arrival.source = SourceId::parse(built_in::PIXEL).ok();
+    arrival.source = SourceId::parse(reporter::PIXEL_SOURCE).ok();
     arrival
 }
 

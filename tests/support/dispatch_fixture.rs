@@ -22,7 +22,7 @@ use postbridge::store::memory::Memory;
 use postbridge::store::{Arrival, Finding, MappedArrival, Store};
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 use postbridge::template::destination::templated::AccountSpec;
 
 const TEMPLATE: &str = r#"

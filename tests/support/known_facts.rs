@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, Visit, candidates};
-use postbridge::domain::built_in;
 use postbridge::domain::click::{Click, ClickContext, Traits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::decision::{Arrived, Decision, decide};
@@ -14,13 +13,13 @@ use postbridge::domain::facts::Facts;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::offer::{CampaignRef, Offer};
+use postbridge::domain::reporter;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
 use postbridge::domain::time::Time;
 
-use crate::support::dispatch_fixture;
-use crate::support::offer_fixture;
+use crate::support::{dispatch_fixture, offer_fixture};
 
 pub const HOUR: i64 = 3_600_000;
 pub const VISITOR: &str = "visitor-0123456789";
@@ -119,7 +118,7 @@ pub fn known_facts(offers: Vec<Offer>, clicks: Vec<Click>) -> KnownFacts {
 pub fn pixel() -> Draft {
     let event = |name| EventName::parse(name).unwrap();
     Draft {
-        source: SourceId::parse(built_in::PIXEL).unwrap(),
+        source: SourceId::parse(reporter::PIXEL_SOURCE).unwrap(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
         status: None,
         network: NetworkClaim { offer: Some(OfferId::parse("565").unwrap()), ..NetworkClaim::default() },

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::built_in;
 use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, Origin};
 use postbridge::domain::consent::Consent;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
@@ -11,9 +10,8 @@ use postbridge::domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId, SourceId, VisitorId,
 };
 use postbridge::domain::money::Currency;
-use postbridge::domain::offer::Model;
-use postbridge::domain::offer::{Campaign, Caps, Disposition, Offer, OfferStatus, Payout};
-use postbridge::domain::reporter::ReportRoute;
+use postbridge::domain::offer::{Campaign, Caps, Disposition, Model, Offer, OfferStatus, Payout};
+use postbridge::domain::reporter::{self, ReportRoute};
 use postbridge::domain::reports::Reporting;
 use postbridge::domain::routing::{Changes, Route, Scope};
 use postbridge::domain::ruleset::Ruleset;
@@ -23,7 +21,7 @@ use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::ingest::postback::Network;
 use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
 use postbridge::template::destination::account::Account;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 use postbridge::template::diagnostic::Problem;
 use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::outgoing::Postback;
@@ -217,7 +215,7 @@ impl PagesFixture {
         fixture.receive(format!("s2={FIRST}&tid=S-1&price=7.50").as_bytes()).await;
         fixture.receive(format!("s2={OLD}&tid=X-1&price=7.50").as_bytes()).await;
         let mut seen = sale("V-1").at(noon());
-        seen.draft.source = SourceId::parse(built_in::PIXEL).unwrap();
+        seen.draft.source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
         seen.draft.network.offer = Some(OfferId::parse("565").unwrap());
         seen.draft.network.visitor = Some(VisitorId::parse(VISITOR).unwrap());
         fixture.store.arrive(seen.arrival()).await.unwrap();

@@ -12,7 +12,7 @@ use postbridge::domain::routing::{Route, Scope, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::template::destination::account::Account;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::outgoing::Postback;
 use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};

@@ -30,7 +30,7 @@ use postbridge::store::memory::Memory;
 use postbridge::store::{ClaimRequest, ClickArrival, Outcome, Receipt, Screening, Store};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 use postbridge::template::destination::templated::AccountSpec;
 use postbridge::template::source::definition::SourceBinding;
 use postbridge::web::access::Access;

@@ -8,7 +8,7 @@ use postbridge::domain::ids::DestinationId;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
-use postbridge::template::destination::mode::Mode;
+use postbridge::template::destination::rendering::Mode;
 use postbridge::template::destination::templated::AccountSpec;
 use postbridge::template::diagnostic::Problem;
 

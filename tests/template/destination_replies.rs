@@ -8,9 +8,9 @@ use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
-use postbridge::template::destination::mode::Mode;
-use postbridge::template::destination::retry_after;
+use postbridge::template::destination::rendering::Mode;
 use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::wait;
 use proptest::prelude::*;
 
 fn now() -> Time {
@@ -314,7 +314,7 @@ fn a_wait_that_was_asked_for_is_kept_with_a_retry_only() {
 
 #[test]
 fn retry_after_takes_seconds_and_dates_and_ignores_the_rest() {
-    let parse = |text| retry_after::parse(text, now());
+    let parse = |text| wait::retry_after_ms(text, now());
     assert_eq!(parse("0"), Some(0));
     assert_eq!(parse(" 120 "), Some(120_000));
     assert_eq!(parse("86400"), Some(DAY_MS));
@@ -336,14 +336,14 @@ proptest! {
     #[test]
     fn retry_after_is_total_and_within_a_day(text in "\\PC{0,40}", at in -62_167_219_200_000i64..253_402_207_200_000) {
         let now = Time::from_millis(at).unwrap();
-        if let Some(wait) = retry_after::parse(&text, now) {
+        if let Some(wait) = wait::retry_after_ms(&text, now) {
             prop_assert!((0..=DAY_MS).contains(&wait));
         }
     }
 
     #[test]
     fn retry_after_of_any_number_of_seconds_is_that_many(seconds in 0u64..=86_400) {
-        prop_assert_eq!(retry_after::parse(&seconds.to_string(), now()), Some(seconds as i64 * 1000));
+        prop_assert_eq!(wait::retry_after_ms(&seconds.to_string(), now()), Some(seconds as i64 * 1000));
     }
 
     #[test]

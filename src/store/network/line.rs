@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::built_in;
-use crate::domain::claim;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{AffiliateId, OfferId};
 use crate::domain::offer::day_of;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::domain::{claim, reporter};
 
 /// What a report filters and orders by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +32,10 @@ pub enum CapPlace {
 impl ReportLine {
     /// Events of the tag are no conversions of an offer.
     pub fn of(conversion: &Conversion) -> Option<ReportLine> {
-        let placed =
-            conversion.campaign_ref.as_ref().filter(|_| conversion.source.as_str() != built_in::TAG)?;
+        let placed = conversion
+            .campaign_ref
+            .as_ref()
+            .filter(|_| conversion.source.as_str() != reporter::TAG_SOURCE)?;
         Some(ReportLine {
             at: conversion.event_time,
             offer: placed.offer.clone(),

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use crate::domain::routing::Changes;
 use crate::template::destination::compile::{Encoding, Line, Source};
 use crate::template::destination::expression::Expression;
-use crate::template::destination::file::{self, Auth, DestinationFile};
+use crate::template::destination::file::{self, Auth, DestinationFile, SettingSpec};
 use crate::template::destination::payload::Payload;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::require::{self, Bound};
-use crate::template::destination::setting::SettingSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::text::Text;
 

@@ -1,4 +1,5 @@
-//! SHA-256 and HMAC as the platforms want them written: hexadecimal and base64.
+//! SHA-256 and HMAC as the platforms want them written, hexadecimal and base64; and the signatures of the
+//! Standard Webhooks specification, HMAC-SHA256 over id, time and body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -49,4 +50,41 @@ pub(crate) fn hmac_base64(key: &[u8], parts: &[&[u8]]) -> Option<String> {
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
     base64::engine::general_purpose::STANDARD_NO_PAD.decode(text).ok()
+}
+
+/// A signing key: 24–64 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SigningKey(Vec<u8>);
+
+impl SigningKey {
+    /// Reads `whsec_` and base64; the prefix may be missing. The error says what is wrong, never the key.
+    pub(crate) fn parse(text: &str) -> Result<SigningKey, &'static str> {
+        let text = text.trim();
+        let bytes = from_base64(text.strip_prefix("whsec_").unwrap_or(text)).ok_or("it is not base64")?;
+        if (24..=64).contains(&bytes.len()) {
+            Ok(SigningKey(bytes))
+        } else {
+            Err("it is not 24 to 64 bytes long")
+        }
+    }
+}
+
+/// The three signature_headers of a signed request. Two keys, while one is being changed, make two signatures.
+pub(crate) fn signature_headers(
+    keys: &[SigningKey],
+    id: &str,
+    seconds: i64,
+    body: &[u8],
+) -> [(String, String); 3] {
+    let head = format!("{id}.{seconds}.");
+    let signatures: Vec<String> = keys
+        .iter()
+        .filter_map(|key| hmac_base64(&key.0, &[head.as_bytes(), body]))
+        .map(|signature| format!("v1,{signature}"))
+        .collect();
+    [
+        ("webhook-id".to_owned(), id.to_owned()),
+        ("webhook-timestamp".to_owned(), seconds.to_string()),
+        ("webhook-signature".to_owned(), signatures.join(" ")),
+    ]
 }

@@ -1,4 +1,5 @@
-//! The shape of a destination.toml, read with every problem placed on its line.
+//! The shape of a destination.toml, read with every problem placed on its line, and the settings that it asks a
+//! person for.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,6 @@ use crate::domain::time::HOUR_MS;
 use crate::template::destination::reply::ReplyRules;
 use crate::template::destination::reply_file;
 use crate::template::destination::require::{Requirement, RequirementTest};
-use crate::template::destination::setting::{SettingKind, SettingSpec};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
@@ -218,4 +218,32 @@ fn requirement(table: &Table<'_>) -> Option<Requirement> {
         }
     };
     Some(Requirement { events, test, why, from_click, line: table.line() })
+}
+
+/// A value that a person must give before a template can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingSpec {
+    pub name: String,
+    pub label: String,
+    pub required: bool,
+    /// A secret is masked wherever a request is shown or stored.
+    pub secret: bool,
+    /// Of an address, what is behind the host is masked in the same way: it may hold a key.
+    pub secret_path: bool,
+    /// Where to find it.
+    pub hint: String,
+    pub default: Option<String>,
+    pub kind: SettingKind,
+}
+
+/// What a setting must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingKind {
+    Text,
+    /// Digits only.
+    Digits,
+    /// A whole http or https address.
+    Url,
+    /// `whsec_` and base64 of 24–64 bytes.
+    SigningKey,
 }

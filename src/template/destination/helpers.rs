@@ -7,12 +7,12 @@ use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::time::Time;
 use crate::template::destination::digest::{HexDigest, already_hashed};
 use crate::template::destination::expression::{Call, Helper, Kind, Scope, Value};
-use crate::template::destination::landing;
+use crate::template::destination::fields;
+use crate::template::destination::normalize::birthdate::birthdate;
+use crate::template::destination::normalize::email::email;
 use crate::template::destination::normalize::phone::Home;
 use crate::template::destination::normalize::stamp::{self, StampId};
-use crate::template::destination::normalize::{
-    self, Unreadable, birthdate::birthdate, email::email, phone as phones, place,
-};
+use crate::template::destination::normalize::{self, Unreadable, phone as phones, place};
 
 type Run = for<'a> fn(&'a Call, &Scope<'a>) -> Value<'a>;
 
@@ -272,5 +272,5 @@ fn landing_parameter<'a>(click: &'a Click, name: &str) -> Option<Cow<'a, str>> {
     if let Some(text) = find(&click.params, name) {
         return Some(Cow::Borrowed(text));
     }
-    landing::parameter(click.landing_url.as_deref()?, name).map(Cow::Owned)
+    fields::landing_parameter(click.landing_url.as_deref()?, name).map(Cow::Owned)
 }

@@ -11,13 +11,11 @@ use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::digest::{self, SigningKey};
 use crate::template::destination::expression::Scope;
-use crate::template::destination::file::Auth;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::file::{Auth, SettingKind, SettingSpec};
 use crate::template::destination::payload::{MAX_PAYLOAD_BYTES, Written};
-use crate::template::destination::rendering::{RenderInput, Rendered, Rendering};
-use crate::template::destination::setting::{SettingKind, SettingSpec};
-use crate::template::destination::signature::{self, SigningKey};
+use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::{Problem, did_you_mean};
 
 /// What a configuration says of one destination.
@@ -228,7 +226,12 @@ impl Templated {
             }
             Auth::StandardWebhooks { .. } => {
                 let id = scope.delivery.to_string();
-                headers.extend(signature::headers(&self.signing_keys, &id, scope.now.as_seconds(), body));
+                headers.extend(digest::signature_headers(
+                    &self.signing_keys,
+                    &id,
+                    scope.now.as_seconds(),
+                    body,
+                ));
             }
         }
         match headers.iter().find(|(_, value)| value.contains(|c: char| c.is_control())) {

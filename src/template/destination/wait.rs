@@ -1,12 +1,13 @@
 //! How long an answer asks to be left alone: by `Retry-After`, and where a template says that it is written.
 
+use std::time::UNIX_EPOCH;
+
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value as Json;
 
 use crate::domain::delivery::Answer;
 use crate::domain::time::{DAY_MS, Time};
-use crate::template::destination::retry_after;
 
 /// A header in which a platform writes a wait, in addition to `Retry-After`.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub(crate) struct Asked {
 
 /// Reads every wait of an answer; of several the longest counts, and what cannot be read is none.
 pub(crate) fn asked(places: &[WaitPlace], concerns: Concerns, answer: &Answer, now: Time) -> Asked {
-    let by_header = longest(answer, "retry-after", |text| retry_after::parse(text, now));
+    let by_header = longest(answer, "retry-after", |text| retry_after_ms(text, now));
     let throttled = matches!(answer.status, 429 | 503);
     let mut found = Asked { after_ms: by_header, hold_ms: by_header.filter(|_| throttled) };
     for place in places {
@@ -91,7 +92,7 @@ impl WaitPlace {
     fn read(&self, text: &str, now: Time) -> Option<i64> {
         let text = text.trim();
         let Some(member) = &self.largest else {
-            return self.millis(text).or_else(|| retry_after::parse(text, now));
+            return self.millis(text).or_else(|| retry_after_ms(text, now));
         };
         // Repeated headers that a proxy joined with commas are then the items of one list.
         let json: Json = serde_json::from_str(&format!("[{text}]")).ok()?;
@@ -128,4 +129,18 @@ impl WaitPlace {
         let millis = number.checked_mul(Decimal::from(self.unit.millis()));
         Some(millis.and_then(|millis| millis.ceil().to_i64()).map_or(DAY_MS, |millis| millis.min(DAY_MS)))
     }
+}
+
+/// Reads whole seconds or an HTTP date. Held within 0 and 24 hours; `None` for anything else.
+pub fn retry_after_ms(header: &str, now: Time) -> Option<i64> {
+    let header = header.trim();
+    if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit are longer than any wait that is kept.
+        let seconds = header.parse::<i64>().unwrap_or(i64::MAX);
+        return Some(seconds.saturating_mul(1000).min(DAY_MS));
+    }
+    let date = httpdate::parse_http_date(header).ok()?;
+    let since_epoch = date.duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis());
+    let wait = i64::try_from(since_epoch).unwrap_or(i64::MAX).saturating_sub(now.as_millis());
+    Some(wait.clamp(0, DAY_MS))
 }

@@ -15,8 +15,7 @@ use crate::domain::money::{Currency, DecimalMark};
 use crate::domain::status::Status;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::html_repair;
-use crate::template::source::links::Links;
-use crate::template::source::params::Params;
+use crate::template::source::params::{Names, Params};
 
 /// What one configured source says over its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +69,16 @@ pub(crate) struct BodyLimits {
     pub(crate) max_bytes: Option<usize>,
     /// The most parameters that are read.
     pub(crate) max_leaves: usize,
+}
+
+/// What the tag knows of a network's links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Links {
+    /// The sub id that carries our click id.
+    pub(crate) param: String,
+    /// A link to another host is the network's where its query has all of these parameters, each a number.
+    /// None: links are not known by their shape.
+    pub(crate) query: Vec<String>,
 }
 
 /// Where a template's facts come from.
@@ -176,48 +185,6 @@ pub(crate) enum TimeFormat {
     Compact,
     /// As `strptime` reads it; without an offset in it, in the template's zone.
     Pattern(String),
-}
-
-/// The parameters a template knows, and how their names are compared.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Names {
-    pub(crate) loose: bool,
-    pub(crate) list: Vec<String>,
-    pub(crate) index: HashMap<String, usize>,
-}
-
-impl Names {
-    /// The index of `name`, made known if it was not.
-    pub(crate) fn intern(&mut self, name: &str) -> usize {
-        let key = if self.loose { fold(name) } else { name.to_owned() };
-        let next = self.list.len();
-        let index = *self.index.entry(key).or_insert(next);
-        if index == next {
-            self.list.push(name.to_owned());
-        }
-        index
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        if self.loose { self.index.get(fold(name).as_str()).copied() } else { self.index.get(name).copied() }
-    }
-
-    pub(crate) fn name(&self, index: usize) -> &str {
-        self.list.get(index).map_or("", String::as_str)
-    }
-
-    /// Whether one of the names is inside of `name`, as `customer.email` is inside of `customer`.
-    pub(crate) fn has_within(&self, name: &str) -> bool {
-        let key = if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) };
-        let is_within =
-            |known: &String| known.strip_prefix(key.as_ref()).is_some_and(|rest| rest.starts_with('.'));
-        self.index.keys().any(is_within)
-    }
-}
-
-/// `Click-ID` and `click_id` as one: lower case, without `_` and `-`.
-fn fold(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// One parameter that was received, and what the template made of it.

@@ -8,8 +8,7 @@ use crate::domain::time::Time;
 use crate::template::diagnostic::did_you_mean;
 use crate::template::macros::detect::Classified;
 use crate::template::source::definition::{Field, Piece, Reading, SourceTemplate};
-use crate::template::source::param_fault;
-use crate::template::source::params::{Param, Params, quoted, shown};
+use crate::template::source::params::{self, Param, Params, quoted, shown};
 
 /// Several faults as one: each hint once, and the first code with its field.
 pub(crate) fn merged(faults: Vec<Fault>) -> Fault {
@@ -64,7 +63,7 @@ pub(crate) fn unfilled(param: &Param, why: &Wrong<'_>) -> Fault {
                 format!("leave only one `{}` in the postback URL and the body", param.name),
             );
         }
-        Wrong::Unreadable => return param_fault::unreadable(param),
+        Wrong::Unreadable => return params::unreadable(param),
     };
     Fault::new(left_out(param, why), hint)
 }
@@ -96,14 +95,14 @@ pub(crate) fn left_out(param: &Param, why: &Wrong<'_>) -> String {
 fn twice_reason(param: &Param, why: &Wrong<'_>) -> String {
     match why {
         Wrong::Twice(other) => twice(param, other),
-        _ => param_fault::unreadable(param).reason,
+        _ => params::unreadable(param).reason,
     }
 }
 
 /// ``` `s1` was received twice with different values, `a` and `b` ```
 pub(crate) fn twice(first: &Param, second: &Param) -> String {
     if first.name == second.name {
-        return param_fault::twice(first, second).reason;
+        return params::twice(first, second).reason;
     }
     format!(
         "`{}` and `{}` are the same parameter and were received with different values, `{}` and `{}`",

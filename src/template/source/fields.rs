@@ -4,8 +4,8 @@ use crate::domain::click::Trait;
 use crate::domain::money::DecimalMark;
 use crate::template::destination::calculation;
 use crate::template::diagnostic::Problem;
-use crate::template::source::definition::{Field, Names, Piece, Reading, TimeFormat};
-use crate::template::source::param_name::check_param;
+use crate::template::source::definition::{Field, Piece, Reading, TimeFormat};
+use crate::template::source::params::{Names, check_param};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 

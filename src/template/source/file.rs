@@ -1,18 +1,19 @@
 //! The shape of a source template's TOML file: which keys there are and what each may say.
 
+use std::collections::HashMap;
+
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::DateOrder;
-use crate::domain::money::DecimalMark;
+use crate::domain::event::EventName;
+use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
-use crate::template::source::body_limits;
-use crate::template::source::defaults;
 use crate::template::source::definition::{
-    Entry, EventRules, Field, Names, Piece, Provenance, Reading, SourceTemplate,
+    BodyLimits, Entry, EventRules, Field, Links, Piece, Provenance, Reading, SourceTemplate,
 };
-use crate::template::source::fields;
-use crate::template::source::links;
-use crate::template::source::param_name::check_param;
+use crate::template::source::fields::{self, field};
+use crate::template::source::map::yes_or_no;
+use crate::template::source::params::{MAX_PARAMS, Names, check_param};
 use crate::template::source::time;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
@@ -54,11 +55,11 @@ fn build(root: &Table<'_>) -> SourceTemplate {
         reply: root.read_table("reply", |reply| reply.text("text")).flatten().map(|text| text.value),
         dedup: dedup(root),
         birthdate: root.parsed("birthdate", |text| text.one_of(&DateOrder::NAMES)),
-        defaults: defaults::read(root, &statuses),
-        body: body_limits::read(root),
+        defaults: defaults(root, &statuses),
+        body: body_limits(root),
         statuses,
         fields,
-        links: links::read(root),
+        links: links(root),
         provenance: root.read_tables("provenance", provenance).into_iter().flatten().collect(),
     };
     root.read_table("verify", |verify| verify.parsed("kind", scheme));
@@ -218,4 +219,91 @@ fn dedup(root: &Table<'_>) -> Dedup {
 fn provenance(table: &Table<'_>) -> Option<Provenance> {
     let [what, source, date] = ["what", "source", "date"].map(|key| table.required_text(key, "\"…\""));
     Some(Provenance { what: what?.value, source: source?.value, date: date?.value })
+}
+
+/// Reads the section.
+fn body_limits(root: &Table<'_>) -> BodyLimits {
+    let limits = root.read_table("body", |body| BodyLimits {
+        // As for the server's own limit.
+        max_bytes: body.number("max_bytes", 1024..=16 * 1024 * 1024),
+        max_leaves: body.number("max_leaves", 1..=65_536).unwrap_or(MAX_PARAMS),
+    });
+    limits.unwrap_or(BodyLimits { max_bytes: None, max_leaves: MAX_PARAMS })
+}
+
+/// Reads the section; a default that could not have been received is a problem.
+fn defaults(root: &Table<'_>, statuses: &[(String, Status)]) -> HashMap<Field, String> {
+    let Some(table) = root.table("default") else { return HashMap::new() };
+    let mut found = HashMap::new();
+    for key in table.keys() {
+        let Some(field) = field(&table, key) else { continue };
+        let text = table.parsed(key, |text| match wrong_default(field, &text.value, statuses) {
+            None => Ok(text.value.clone()),
+            Some(wrong) => Err(Problem::new(
+                format!("{} {wrong}", text.shown()),
+                "a default is defaults as if it had been received",
+            )),
+        });
+        found.extend(text.map(|text| (field, text)));
+    }
+    found
+}
+
+fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Option<&'static str> {
+    let fine = match field {
+        Field::TransactionId | Field::ClickId => return Some("would be the same id for every postback"),
+        Field::EventTime => return Some("would be the same time for every postback"),
+        Field::Currency => Currency::parse(text).is_some(),
+        Field::Status => statuses.iter().any(|(word, _)| *word == text.trim().to_lowercase()),
+        Field::Event => EventName::parse(text).is_some(),
+        Field::AdUserData | Field::AdPersonalization => yes_or_no(text).is_some(),
+        Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount => {
+            parse_decimal(text, DecimalMark::Dot).is_some()
+        }
+        Field::ItemId | Field::Trait(_) => !text.trim().is_empty(),
+    };
+    (!fine).then_some(match field {
+        Field::Currency => "is not a code of ISO 4217",
+        Field::Status => "is not a word of [status]",
+        Field::Event => "is not an event's name",
+        Field::AdUserData | Field::AdPersonalization => "is neither yes nor no",
+        Field::ItemId | Field::Trait(_) => "is empty",
+        _ => "is not a decimal",
+    })
+}
+
+/// Reads `link_param` and `link_query`; nothing where the template has no `link_param`.
+fn links(root: &Table<'_>) -> Option<Links> {
+    let query = link_query(root);
+    if root.has("link_query") && !root.has("link_param") {
+        root.problem(
+            "link_query",
+            "`link_query` finds links, and no `link_param` says what they are given",
+            "add link_param = \"…\", the sub id that brings the click id back",
+        );
+    }
+    Some(Links { param: root.text("link_param")?.value, query })
+}
+
+fn link_query(root: &Table<'_>) -> Vec<String> {
+    if root.is_empty_list("link_query") {
+        root.problem(
+            "link_query",
+            "`link_query` is empty, so no link has its shape",
+            "name the parameters that every link of the network has, or leave the key out",
+        );
+    }
+    let mut names: Vec<String> = Vec::new();
+    for text in root.readable_texts("link_query") {
+        let is_new = !names.iter().any(|known| known.eq_ignore_ascii_case(&text.value));
+        let twice = || {
+            let hint = "leave one of them out; upper and lower case are the same here";
+            Problem::new(format!("{} is named twice in `link_query`", text.shown()), hint)
+        };
+        match is_new.then_some(()).ok_or_else(twice).and_then(|()| check_param(&text.value)) {
+            Ok(()) => names.push(text.value),
+            Err(problem) => root.document().problem(text.line, problem),
+        }
+    }
+    names
 }

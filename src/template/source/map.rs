@@ -4,8 +4,7 @@
 //! inferred from or needs, and a status or currency that was received and is none. Anywhere else it counts as absent
 //! and is named in the note; so does an id that is a macro or a placeholder.
 
-mod amounts;
-mod customer;
+mod values;
 
 use std::borrow::Cow;
 

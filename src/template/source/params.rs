@@ -1,7 +1,12 @@
-//! Parameters: names and values in the order they were received, and who reads which of them.
+//! Parameters: names and values in the order they were received, who reads which of them, and what makes one
+//! useless whatever it is for.
 
-use crate::domain::postback::Fault;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::domain::postback::{Fault, RejectionCode};
 use crate::domain::text::visible;
+use crate::template::diagnostic::Problem;
 use crate::template::source::charset::DAMAGE;
 
 /// One parameter, as the sender named it.
@@ -146,4 +151,96 @@ pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
         text.push_str(&format!(" and {} more", names.len() - 10));
     }
     text
+}
+
+/// Whether a parameter's name can be written in a URL as it is.
+pub(crate) fn check_param(name: &str) -> Result<(), Problem> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
+    if name.is_empty() || !name.bytes().all(allowed) {
+        let what = format!("`{name}` is not a parameter's name");
+        return Err(Problem::new(what, "use letters, digits, _ - . [ ]"));
+    }
+    Ok(())
+}
+
+/// A parameter that is needed, if it can be used.
+///
+/// # Errors
+/// It was received with two different values, or its bytes are no text.
+pub fn usable<'a>(params: &'a Params, name: &str) -> Result<Option<&'a Param>, Fault> {
+    let Some(param) = params.get(name) else { return Ok(None) };
+    match params.other(name) {
+        _ if param.is_damaged() => Err(unreadable(param)),
+        Some(other) => Err(twice(param, other)),
+        None => Ok(Some(param)),
+    }
+}
+
+/// What is said of parameters that was received with two values and that no one of `read` reads.
+pub fn unread_repeats(params: &Params, read: &[&str]) -> Option<String> {
+    let unread = params.repeated.iter().filter(|other| !read.contains(&other.name.as_str()));
+    let names: Vec<String> = unread.map(|other| format!("`{}`", shown("", &other.name))).collect();
+    (!names.is_empty())
+        .then(|| format!("not read, and were received with different values: {}", names.join(", ")))
+}
+
+/// The fault of one name with two values.
+pub(crate) fn twice(first: &Param, second: &Param) -> Fault {
+    let name = &first.name;
+    let (one, other) = (shown(name, &first.value), shown(name, &second.value));
+    Fault::new(
+        format!("`{name}` was received twice with different values, `{one}` and `{other}`"),
+        format!("leave only one `{name}` in the postback URL and the body"),
+    )
+}
+
+/// The fault of bytes that are no text.
+pub(crate) fn unreadable(param: &Param) -> Fault {
+    let fault = Fault::new(
+        format!("`{}` holds bytes that are no text in the charset of the request", param.name),
+        "let the network send UTF-8, percent-encoded in a URL, or name the charset in the `Content-Type` of the body",
+    );
+    fault.coded(RejectionCode::UnreadableBytes, Some(&param.name))
+}
+
+/// The parameters a template knows, and how their names are compared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    pub(crate) loose: bool,
+    pub(crate) list: Vec<String>,
+    pub(crate) index: HashMap<String, usize>,
+}
+
+impl Names {
+    /// The index of `name`, made known if it was not.
+    pub(crate) fn intern(&mut self, name: &str) -> usize {
+        let key = if self.loose { fold(name) } else { name.to_owned() };
+        let next = self.list.len();
+        let index = *self.index.entry(key).or_insert(next);
+        if index == next {
+            self.list.push(name.to_owned());
+        }
+        index
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        if self.loose { self.index.get(fold(name).as_str()).copied() } else { self.index.get(name).copied() }
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &str {
+        self.list.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether one of the names is inside of `name`, as `customer.email` is inside of `customer`.
+    pub(crate) fn has_within(&self, name: &str) -> bool {
+        let key = if self.loose { Cow::Owned(fold(name)) } else { Cow::Borrowed(name) };
+        let is_within =
+            |known: &String| known.strip_prefix(key.as_ref()).is_some_and(|rest| rest.starts_with('.'));
+        self.index.keys().any(is_within)
+    }
+}
+
+/// `Click-ID` and `click_id` as one: lower case, without `_` and `-`.
+fn fold(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

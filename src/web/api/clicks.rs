@@ -6,7 +6,7 @@ use crate::domain::ids::ClickId;
 use crate::ops;
 use crate::view::click::ClickView;
 use crate::view::conversion::ListedConversionView;
-use crate::view::page::PageView;
+use crate::view::value::PageView;
 use crate::web::api::{Api, Outcome, document, missing};
 use crate::web::list_query::{self, Query, conversions_of};
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::domain::suppression::{ListSummary, Suppressed, SuppressedKind, Wish, list_name};
 use crate::ops::suppression::{self, Layout, Order, ReadLine};
-use crate::view::page::PageView;
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
+use crate::view::value::PageView;
 use crate::web::api::{Api, Outcome, Refused, document, missing};
 use crate::web::list_query::{BadParameter, Query};
 

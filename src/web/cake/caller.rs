@@ -1,15 +1,14 @@
 //! Who calls: the key, and which offers it reaches. Keys are compared in constant time, never logged.
 
-use crate::domain::built_in;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{AdvertiserId, OfferId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
+use crate::domain::reporter;
 use crate::domain::rights::Rights;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::Actor;
-use crate::template::source::param_fault::usable;
-use crate::template::source::params::Params;
+use crate::template::source::params::{Params, usable};
 use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
 
@@ -127,7 +126,7 @@ impl Caller {
     /// lists them.
     pub(super) fn may_change(&self, rules: &Ruleset, conversion: &Conversion) -> bool {
         let Some(placed) = conversion.campaign_ref.as_ref() else { return false };
-        conversion.source.as_str() != built_in::TAG
+        conversion.source.as_str() != reporter::TAG_SOURCE
             && (self.rights.may_change_all() || self.offer(rules, &placed.offer).is_some())
     }
 

@@ -1,9 +1,8 @@
 //! `GET conversion.json`: an advertiser reports a conversion. Every call with a valid key is kept.
 
-use crate::domain::built_in;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::postback::Fault;
-use crate::domain::reporter::Reporter;
+use crate::domain::reporter::{self, Reporter};
 use crate::domain::time::Time;
 use crate::ingest::network::{self, AdvertiserReport, Reported};
 use crate::ingest::submit::Received;
@@ -20,7 +19,7 @@ impl NetworkApi {
         call: &Asked<'_>,
         params: Result<Params, Fault>,
     ) -> Outcome {
-        let source = SourceId::parse(built_in::API);
+        let source = SourceId::parse(reporter::API_SOURCE);
         let source = source.map_err(|error| Fault::new(error.to_string(), "inform the network"))?;
         let now = self.clock.now();
         let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };

@@ -1,8 +1,7 @@
 //! The words next to a state: how long ago, and what to do next. Pure.
 
-use crate::domain::conversion::Conversion;
+use crate::domain::conversion::{Conversion, no_click};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, DestinationState, ReplyVerdict};
-use crate::domain::missing_click::no_click;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 
 /// `3 min ago`, `in 4 h`, `now`: a distance a person can hold, rounded down.

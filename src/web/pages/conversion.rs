@@ -6,32 +6,30 @@ use serde_json::Value;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attribution::Considered;
-use crate::domain::built_in;
 use crate::domain::claim::is_held;
-use crate::domain::conversion::{Cause, Change, Role};
+use crate::domain::conversion::{Cause, Change, Role, no_click};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, sent_before};
 use crate::domain::ids::{ConversionId, DeliveryId};
-use crate::domain::missing_click::no_click;
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
+use crate::domain::reporter;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, Unsent};
 use crate::ops::{self, DestinationHealth, RetryError};
 use crate::store::{ConversionRef, StatusChanged, Trace};
-use crate::view::attribution::CandidateView;
 use crate::view::click::ClickView;
-use crate::view::conversion::{ChangeView, ConversionView, UnsentView};
+use crate::view::conversion::{CandidateView, ChangeView, ConversionView, UnsentView};
 use crate::view::postback::PostbackVerdictView;
-use crate::view::remark::RemarkView;
+use crate::view::value::RemarkView;
 use crate::web::list_query::{self, BadParameter};
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
-use crate::web::pages::mapping::Mapping;
+use crate::web::pages::mapping::{self, Mapping};
 use crate::web::pages::program::NamedCampaignRef;
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Page, Pages, Stop, clicks, document, mapping};
+use crate::web::pages::{Page, Pages, Stop, clicks, document};
 
 impl Pages {
     /// `/conversions/{id}`.
@@ -103,7 +101,7 @@ impl Pages {
             is_built_in: postback
                 .source
                 .as_ref()
-                .is_some_and(|source| built_in::ALL.contains(&source.as_str())),
+                .is_some_and(|source| reporter::BUILT_IN_SOURCES.contains(&source.as_str())),
         }
     }
 

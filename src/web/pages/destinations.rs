@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 use crate::ops::{self, DestinationHealth};
 use crate::store::Backlog;
 use crate::template::destination::account::Account;
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 use crate::view::destination::DestinationView;
 use crate::web::pages::{Page, Pages, document};
 

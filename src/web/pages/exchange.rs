@@ -7,9 +7,8 @@ use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Circumstances};
 use crate::ops::DestinationHealth;
-use crate::view::attempt::AttemptView;
-use crate::view::bytes::readable;
-use crate::view::delivery::DeliveryView;
+use crate::view::delivery::{AttemptView, DeliveryView};
+use crate::view::value::readable;
 use crate::web::pages::advice;
 
 /// What a delivery is shown by.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId};
 use crate::domain::offer::{Campaign, CampaignRef, Offer};
 use crate::domain::routing::{Changes, Route, Scope};
-use crate::template::destination::mode::Mode;
+use crate::template::destination::rendering::Mode;
 use crate::template::diagnostic::Problem;
 
 /// Offers, the campaigns that bring them clicks, and what partners get.

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::built_in;
 use crate::domain::ids::Seq;
 use crate::domain::postback::{Fault, Postback};
+use crate::domain::reporter;
 use crate::ingest::postback::ReprocessRefused;
 use crate::ops;
 use crate::store::PostbackFilter;
@@ -34,8 +34,10 @@ impl Pages {
     fn quarantined<'a>(&self, postback: &'a Postback) -> QuarantinedCard<'a> {
         let configured =
             postback.source.as_ref().is_some_and(|source| self.ops.networks.contains_key(source));
-        let own_endpoint =
-            postback.source.as_ref().is_some_and(|source| built_in::ALL.contains(&source.as_str()));
+        let own_endpoint = postback
+            .source
+            .as_ref()
+            .is_some_and(|source| reporter::BUILT_IN_SOURCES.contains(&source.as_str()));
         let was_closed = own_endpoint && postback.verdict.fault().is_some_and(Fault::may_reopen);
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,

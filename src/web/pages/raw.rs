@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::domain::postback::RawRequest;
-use crate::view::bytes::readable;
 use crate::view::postback::SenderView;
+use crate::view::value::readable;
 
 /// The most kinds of odd bytes that are named below a text; all are marked in it.
 const MOST_NAMED: usize = 8;

@@ -1,8 +1,27 @@
-//! A problem of the configuration or of a template, its place taken apart.
+//! What is wrong and how to fix it: an error of the API, a problem of the configuration or a template.
 
 use serde::Serialize;
 
 use crate::template::diagnostic::Problem;
+
+/// `{"error":{"code","message","hint"}}`.
+#[derive(Serialize)]
+pub struct ErrorView<'a> {
+    error: ErrorParts<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorParts<'a> {
+    code: &'a str,
+    message: &'a str,
+    hint: &'a str,
+}
+
+impl<'a> ErrorView<'a> {
+    pub fn new(code: &'a str, message: &'a str, hint: &'a str) -> ErrorView<'a> {
+        ErrorView { error: ErrorParts { code, message, hint } }
+    }
+}
 
 /// What is wrong, where, and how to fix it.
 #[derive(Serialize)]

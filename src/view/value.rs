@@ -1,0 +1,122 @@
+//! The small parts of views: money, names with their values, a remark, a campaign, bytes, a page of a list.
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::click::{Pairs, Trait, Traits};
+use crate::domain::consent::Consent;
+use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
+use crate::domain::money::Money;
+use crate::domain::offer::CampaignRef;
+use crate::domain::remark::Remark;
+use crate::store::Page;
+
+/// `{"amount":"7.50","currency":"USD"}`.
+#[derive(Serialize)]
+pub struct MoneyView {
+    amount: String,
+    currency: String,
+}
+
+impl MoneyView {
+    pub fn of(money: Money) -> MoneyView {
+        MoneyView { amount: money.amount.to_string(), currency: money.currency.to_string() }
+    }
+}
+
+/// Parameters, cookies, sub ids, or what is known of a customer.
+pub struct PairsView<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> PairsView<'a> {
+    pub fn of(pairs: &'a Pairs) -> PairsView<'a> {
+        PairsView(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect())
+    }
+
+    pub fn of_traits(traits: &'a Traits) -> PairsView<'a> {
+        PairsView(traits.0.iter().map(|(name, value)| (Trait::name(*name), value.as_str())).collect())
+    }
+}
+
+impl Serialize for PairsView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+/// What a person should know of a conversion, or of a request that was sent.
+#[derive(Serialize)]
+pub struct RemarkView {
+    code: &'static str,
+    field: String,
+    text: String,
+}
+
+impl RemarkView {
+    pub fn of(remark: &Remark) -> RemarkView {
+        RemarkView { code: remark.code(), field: remark.field().to_owned(), text: remark.sentence() }
+    }
+
+    pub fn all<'a>(remarks: impl IntoIterator<Item = &'a Remark>) -> Vec<RemarkView> {
+        remarks.into_iter().map(RemarkView::of).collect()
+    }
+}
+
+/// The ids as they were when the click was recorded.
+#[derive(Serialize)]
+pub struct CampaignRefView<'a> {
+    offer: &'a OfferId,
+    campaign: Option<&'a CampaignId>,
+    affiliate: Option<&'a AffiliateId>,
+    creative: Option<&'a CreativeId>,
+}
+
+impl<'a> CampaignRefView<'a> {
+    pub fn of(campaign_ref: &'a CampaignRef) -> CampaignRefView<'a> {
+        CampaignRefView {
+            offer: &campaign_ref.offer,
+            campaign: campaign_ref.campaign.as_ref(),
+            affiliate: campaign_ref.affiliate.as_ref(),
+            creative: campaign_ref.creative.as_ref(),
+        }
+    }
+}
+
+/// The answers; `None` where nothing was answered.
+pub fn answered(consent: Consent) -> Option<Consent> {
+    (consent != Consent::default()).then_some(consent)
+}
+
+/// Text as it is; control characters but line ends, and bytes that are not UTF-8, as `\xNN`.
+pub fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if letter.is_control() && letter != '\n' {
+                text.push_str(&format!("\\x{:02x}", u32::from(letter)));
+            } else {
+                text.push(letter);
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// Some records of a list, and where the next page begins; null on the last one.
+#[derive(Serialize)]
+pub struct PageView<'a, V> {
+    items: Vec<V>,
+    next_cursor: Option<&'a str>,
+}
+
+impl<'a, V> PageView<'a, V> {
+    pub fn of<T>(page: &'a Page<T>, view: impl Fn(&'a T) -> V) -> PageView<'a, V> {
+        PageView { items: page.items.iter().map(view).collect(), next_cursor: page.next_cursor.as_deref() }
+    }
+
+    /// A list that has one page.
+    pub fn whole(items: Vec<V>) -> PageView<'a, V> {
+        PageView { items, next_cursor: None }
+    }
+}
