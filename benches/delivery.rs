@@ -41,7 +41,7 @@ fn main() {
     };
     let deliveries = number("DELIVERIES", 20_000);
     let rounds = number("ROUNDS", 7);
-    let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a folder beside the sources");
+    let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a folder next to the sources");
     println!("delivery: {deliveries} deliveries a round, {IN_FLIGHT} in flight, {rounds} rounds of each");
     println!("disk: {}, median fdatasync {:?}", file_system(directory.path()), median_sync(directory.path()));
     let sink = Sink::start();

@@ -315,7 +315,7 @@ async fn run_upkeep(shared: Shared, signals: Signals) {
     }
 }
 
-/// Maps reversals again when their sales are received, by what is configured then.
+/// Reprocesses reversals when their sales are received, by what is configured then.
 async fn reprocess(shared: Shared, config: Arc<Mutex<Arc<Config>>>, stop: watch::Receiver<bool>) {
     let network = move |id: &SourceId| {
         let config = Arc::clone(&config.lock());

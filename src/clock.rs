@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::domain::clock_rule::{Change, ClockRecord, ClockRule, Doubt, Reading};
 use crate::domain::time::Time;
 
-/// Where `now` comes from, and whether it is believed. Cheap to clone; clones are one clock.
+/// The source of `now`, and whether it is believed. Cheap to clone; clones are one clock.
 #[derive(Clone)]
 pub struct Clock {
     source: Source,

@@ -5,6 +5,11 @@
 //! arrived → one write), `dispatch` (something is due out), `maintenance` (time passed). `web` and `send`
 //! are the endpoints, `config`, `app` and `cli` the wiring.
 //!
+//! The way of a postback: `http1` (bytes) → `web::postback` (key, limits) → `ingest::postback` (template, click) →
+//! `ingest::submit` → `store::writer` (one thread, one write for many) → `store::sled` (`fdatasync`); then the answer.
+//! The way of a delivery: `dispatch::worker` (lease) → `dispatch::attempt` → `template::destination` (payload) →
+//! `send` → the template's reply rules → the store again.
+//!
 //! What holds everywhere:
 //!
 //! 1. A 200 means durable. Any storage error is a 503, and the process ends.

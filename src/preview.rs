@@ -176,7 +176,7 @@ fn deliveries(
     routing::plan(conversion, &[], &rules, now).into_iter().filter_map(previewed).collect()
 }
 
-/// The state of a planned delivery when its turn comes. What is held or skipped already has none.
+/// The state of a planned delivery at its turn. What is held or skipped already has none.
 fn at_its_turn(
     forecast: Forecast,
     account: &Account,

@@ -22,7 +22,7 @@ pub fn memory_mib(pid: u32, line: &str) -> f64 {
     found.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
-/// The type of the file system that `path` lies on.
+/// The type of the file system that `path` is on.
 pub fn file_system(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();

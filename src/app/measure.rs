@@ -75,7 +75,7 @@ const GAUGES: [(&str, &str); 16] = [
         "Free space below which visitors are redirected without a record, and below half of which postbacks are answered 503",
     ),
     ("postbridge_open_dead_letters", "Dead letters that are kept, by destination"),
-    ("postbridge_open_quarantine", "Quarantined postbacks that nothing has mapped again, by source"),
+    ("postbridge_open_quarantine", "Quarantined postbacks that nothing has reprocessed, by source"),
     (
         "postbridge_last_postback_timestamp_seconds",
         "When the latest postback was received, in seconds since 1970, by source",

@@ -115,7 +115,7 @@ impl Place<'_, '_> {
         let tables = self.root.tables(self.table);
         match tables.iter().find(|table| table.plain("id") == Some(self.id)) {
             Some(table) => table.warning(key, what, hint),
-            // The id came from outside the file.
+            // The id is from outside the file.
             None => self.root.document().warning(0, Problem::new(what, hint)),
         }
     }
@@ -142,7 +142,7 @@ fn warn_of_words(root: &Table<'_>, config: &Config) {
     }
 }
 
-/// Whether the id comes back as it is from a reader that takes it for a number.
+/// Whether the id is returned as it is by a reader that takes it for a number.
 fn is_number(id: &str) -> bool {
     id.parse::<i64>().is_ok_and(|number| number.to_string() == id)
 }

@@ -32,7 +32,7 @@ pub struct Creatives {
 pub const CREATIVE: Kind<CreativeId> = Kind {
     word: "creative",
     parse: CreativeId::parse,
-    comes_from: "the id of a [[creative]]",
+    whose_id: "the id of a [[creative]]",
     example: "761",
     why_unique: "campaigns and links name it",
 };

@@ -48,7 +48,7 @@ const CONSENT: [(&str, bool); 2] = [("unless_denied", false), ("granted", true)]
 const DESTINATION: Kind<DestinationId> = Kind {
     word: "destination",
     parse: DestinationId::parse,
-    comes_from: "the id of a [[destination]]",
+    whose_id: "the id of a [[destination]]",
     example: "my-account",
     why_unique: "deliveries are kept under it",
 };
@@ -215,7 +215,7 @@ fn renamed(events: &Table<'_>) -> BTreeMap<String, String> {
     events.free_texts().into_iter().map(|(ours, theirs)| (standard(ours), theirs.value)).collect()
 }
 
-/// Where in the file each setting stands, to place what the template says about it.
+/// Where in the file each setting is, to place what the template says about it.
 struct Places {
     head: usize,
     lines: Vec<(String, usize)>,

@@ -96,7 +96,7 @@ fn origin(text: &Text) -> Result<String, Problem> {
     let beyond = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
     if beyond || given.contains('*') {
         let hint = match given.contains('*') {
-            true => "name each host by itself: \"https://shop.example\"".to_owned(),
+            true => "name each host separately: \"https://shop.example\"".to_owned(),
             false => format!("end it after the host, or its port: \"{origin}\""),
         };
         return Err(Problem::new(format!("{} is not an origin", text.shown()), hint));

@@ -15,7 +15,7 @@ pub struct Kind<T> {
     /// An id that could be one.
     pub example: &'static str,
     /// Where ids of this kind come from, for one that names none.
-    pub comes_from: &'static str,
+    pub whose_id: &'static str,
     /// Why two may not have the same, from the colon on.
     pub why_unique: &'static str,
 }
@@ -48,7 +48,7 @@ impl<T: Clone + PartialEq + Display> Kind<T> {
         let names: Vec<String> = known.iter().map(T::to_string).collect();
         let hint = match did_you_mean(&text.value, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("name {} of this file", self.comes_from),
+            None => format!("name {} of this file", self.whose_id),
         };
         Err(Problem::new(format!("there is no {} {}", self.word, text.shown()), hint))
     }
@@ -58,7 +58,7 @@ impl<T: Clone + PartialEq + Display> Kind<T> {
 pub const AFFILIATE: Kind<AffiliateId> = Kind {
     word: "affiliate",
     parse: AffiliateId::parse,
-    comes_from: "the id of an [[affiliate]]",
+    whose_id: "the id of an [[affiliate]]",
     example: "200",
     why_unique: "campaigns and conversions name it",
 };
@@ -67,7 +67,7 @@ pub const AFFILIATE: Kind<AffiliateId> = Kind {
 pub const CAMPAIGN: Kind<CampaignId> = Kind {
     word: "campaign",
     parse: CampaignId::parse,
-    comes_from: "the id of a [[campaign]]",
+    whose_id: "the id of a [[campaign]]",
     example: "8599",
     why_unique: "its tracking link is /c/ and the id",
 };
@@ -75,7 +75,7 @@ pub const CAMPAIGN: Kind<CampaignId> = Kind {
 pub const OFFER: Kind<OfferId> = Kind {
     word: "offer",
     parse: OfferId::parse,
-    comes_from: "the id of an [[offer]]",
+    whose_id: "the id of an [[offer]]",
     example: "565",
     why_unique: "campaigns and conversions name it",
 };
@@ -83,7 +83,7 @@ pub const OFFER: Kind<OfferId> = Kind {
 pub const ADVERTISER: Kind<AdvertiserId> = Kind {
     word: "advertiser",
     parse: AdvertiserId::parse,
-    comes_from: "the `advertiser` of an [[offer]]",
+    whose_id: "the `advertiser` of an [[offer]]",
     example: "31",
     why_unique: "tokens name it",
 };
@@ -91,7 +91,7 @@ pub const ADVERTISER: Kind<AdvertiserId> = Kind {
 pub const SOURCE: Kind<SourceId> = Kind {
     word: "source",
     parse: SourceId::parse,
-    comes_from: "the id of a [[source]]",
+    whose_id: "the id of a [[source]]",
     example: "my-network",
     why_unique: "it is part of its postback URL",
 };

@@ -198,7 +198,7 @@ fn read_reports(section: &Table<'_>) -> Option<Reporting> {
 
 fn read_disposition(section: &Table<'_>) -> Option<Disposition> {
     let section = section.table_or_default("disposition")?;
-    // Scrubbed is what comes of lists and of clicks that are too old; no one is left to wait for it.
+    // Scrubbed is the result of lists and of clicks that are too old; no one is left to wait for it.
     let statuses =
         [Status::Approved, Status::Pending, Status::Rejected].map(|status| (status.as_str(), status));
     let status = section.parsed("status", |text| text.one_of(&statuses));

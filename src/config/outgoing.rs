@@ -65,7 +65,7 @@ const DEFAULTED: &[&str] = &[
 const POSTBACK: Kind<DestinationId> = Kind {
     word: "postback",
     parse: DestinationId::parse,
-    comes_from: "the id of a [[postback]]",
+    whose_id: "the id of a [[postback]]",
     example: "all",
     why_unique: "deliveries are kept under it",
 };
@@ -154,7 +154,7 @@ fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
         MacroUrl::compile(&text.value, grammar, POSTBACK_NAMES).map_err(|problem| text.masked(problem))?;
     if url.has_fragment() {
         let what =
-            format!("{} has a `#` that begins no macro: what stands behind it is never sent", text.shown());
+            format!("{} has a `#` that begins no macro: what is behind it is never sent", text.shown());
         return Err(Problem::new(what, "take it out, or show in `macro` how macros are written: \"#{}#\""));
     }
     calculation::check_postback(&url)?;

@@ -35,7 +35,7 @@ pub struct Source {
     /// Hosts of the network's tracking links, to which the tag appends the click id; a name covers its
     /// subdomains.
     pub link_hosts: Vec<String>,
-    /// Paths of redirects on the landing page's own host that lead to such links; `*` at the end stands
+    /// Paths of redirects on the landing page's own host that lead to such links; `*` at the end matches
     /// for any ending.
     pub link_paths: Vec<String>,
 }

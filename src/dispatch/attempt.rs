@@ -278,7 +278,7 @@ impl Job {
 }
 
 /// Classifies a reply. A platform may repeat what it was sent: where it does, the reply without secrets
-/// comes back too, and the reason is read from that, so that not even a part of one is kept.
+/// is echoed too, and the reason is read from that, so that not even a part of one is kept.
 fn classify(
     account: &Account,
     request: &OutgoingRequest,

@@ -1,4 +1,4 @@
-//! What becomes of a delivery, before anything is sent and after an answer came. Pure.
+//! What becomes of a delivery, before anything is sent and after an answer was received. Pure.
 
 use crate::dispatch::schedule::{AgeRule, Limit, LimitKind, PATIENCE_MS, Schedule};
 use crate::domain::consent::ConsentNeed;

@@ -13,7 +13,7 @@ pub enum Fault {
     Store(StoreError),
     #[error(transparent)]
     Client(ClientError),
-    #[error("the loop of the destination {0} ended by itself")]
+    #[error("the loop of the destination {0} ended before it was stopped")]
     WorkerPlan(DestinationId),
     #[error("an attempt at the delivery {delivery} took {seconds} s, which is longer than can be recorded")]
     TooLong { delivery: DeliveryId, seconds: u64 },

@@ -175,7 +175,7 @@ impl Health {
         self.parked = Some(Park { since, reason: reason.to_owned(), next_probe });
     }
 
-    /// The longest wait counts that was asked for: answers of several attempts come in any order. One that was
+    /// The longest wait counts that was asked for (`Retry-After`): answers of several attempts come in any order. One that was
     /// asked for before the clock was set back is over: were it to count, no later wait would be kept.
     fn hold_for(&mut self, asked_ms: i64, reason: &str, now: Time) {
         let manual = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));

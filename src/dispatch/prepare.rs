@@ -1,4 +1,4 @@
-//! What a delivery comes to at its turn, before anything leaves: it ends unsent, or its request is ready.
+//! What becomes of a delivery at its turn, before anything leaves: it ends unsent, or its request is ready.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -51,7 +51,8 @@ impl Schedule {
     }
 
     /// When to try again after `attempt` (1 and up) has failed at `now`: the wait, plus 0–25 % by hash
-    /// of delivery and attempt, and never before the platform's own `after_ms`.
+    /// of delivery and attempt, and never before the platform's own `after_ms`
+    /// (`Retry-After`, and what else the template reads a wait from).
     pub fn next(&self, id: &DeliveryId, attempt: u32, now: Time, after_ms: Option<i64>) -> Time {
         let wait = self.wait_ms(attempt);
         let jittered = wait.saturating_add(jitter_ms(id, attempt, wait));

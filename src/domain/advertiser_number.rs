@@ -1,5 +1,5 @@
 //! The number by which advertisers know a conversion. Ours counts every postback of every network, so it says
-//! how much comes in; theirs is ours put in another order by a key of the store, and says nothing.
+//! how much is received; theirs is ours put in another order by a key of the store, and says nothing.
 
 use sha2::{Digest, Sha256};
 
@@ -78,7 +78,7 @@ impl AdvertiserNumbers {
     }
 }
 
-/// Not the key: anyone who has it knows how much comes in.
+/// Not the key: anyone who has it knows how much is received.
 impl std::fmt::Debug for AdvertiserNumbers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AdvertiserNumbers(***)")
@@ -93,7 +93,7 @@ mod tests {
     use crate::domain::ids::Seq;
 
     #[test]
-    fn each_number_stands_for_one_conversion_and_none_for_how_many_there_are() {
+    fn each_number_is_of_one_conversion_and_shows_not_how_many_there_are() {
         let numbers = AdvertiserNumbers::new([7; 32]);
         let theirs: Vec<u64> = (1..=500).map(|n| numbers.number(Seq::new(n).unwrap())).collect();
         assert_eq!(theirs.iter().collect::<BTreeSet<_>>().len(), 500);

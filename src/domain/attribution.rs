@@ -154,7 +154,7 @@ fn unfit(offer: &Offer, visit: &Visit, at: Time) -> Option<String> {
         return Some("it was no visit, or a filter kept it from the offer".to_owned());
     }
     if visit.at > at {
-        return Some("it came after the conversion".to_owned());
+        return Some("it was received after the conversion".to_owned());
     }
     let old = !offer.remembers(visit.at, at);
     old.then(|| format!("it is older than the offer's {} days", offer.click_cookie_days))

@@ -122,7 +122,7 @@ pub struct ClickContext {
     pub omitted: Omissions,
 }
 
-/// By which endpoint a click came.
+/// By which endpoint a click was received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// An own server reported it.

@@ -17,7 +17,7 @@ impl Click {
                 self.context.omitted.add(missing.clone());
             }
         }
-        let mut room = Room::beside(self);
+        let mut room = Room::next_to(self);
         let mut changed = room.text(&mut self.landing_url, &other.landing_url, ("landing_url", cut));
         changed |= room.text(&mut self.referrer, &other.referrer, ("referrer", up_to));
         if !self.ip.is_some_and(address::is_visitors) && other.ip.is_some_and(address::is_visitors) {
@@ -67,7 +67,7 @@ struct Room {
 }
 
 impl Room {
-    fn beside(click: &Click) -> Room {
+    fn next_to(click: &Click) -> Room {
         let most = ClickSize::Full.most_texts();
         Room { bytes: most.saturating_sub(click.text_bytes()), missing: Vec::new() }
     }

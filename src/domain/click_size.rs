@@ -136,8 +136,8 @@ impl Click {
     fn cut_landing_url(&mut self, limits: &Limits) {
         let Some(url) = &self.landing_url else { return };
         let sent = url.len();
-        let beside = self.bytes_next_to_pairs() + self.pair_bytes("") - sent;
-        let most = limits.texts.saturating_sub(beside).max(base_length(url).min(limits.landing_url));
+        let other_bytes = self.bytes_next_to_pairs() + self.pair_bytes("") - sent;
+        let most = limits.texts.saturating_sub(other_bytes).max(base_length(url).min(limits.landing_url));
         let kept = cut(url, most).len();
         if kept < sent {
             self.landing_url = (kept > 0).then(|| beginning(url, kept));

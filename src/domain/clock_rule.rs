@@ -66,7 +66,7 @@ pub struct Doubt {
 pub enum Change {
     /// The wall clock is not believed from now on.
     Doubted,
-    /// It is believed again: it came back, or agreed for long enough.
+    /// It is believed again: it was set right, or agreed for long enough.
     Believed,
 }
 

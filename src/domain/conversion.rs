@@ -123,7 +123,7 @@ pub struct Conversion {
     pub history: Vec<Change>,
     /// The offer, and whose click brought it; as it was when it was decided.
     pub campaign_ref: Option<CampaignRef>,
-    /// Where `payout` comes from. `None` without an offer.
+    /// The source of `payout`. `None` without an offer.
     pub payout_from: Option<PayoutFrom>,
     /// Why it has the status it has, where there is more to say than that the network says so.
     pub reason: Option<String>,

@@ -51,7 +51,7 @@ pub enum Decision {
 pub struct Arrived {
     pub seq: Seq,
     pub at: Time,
-    /// When it is decided: later than `at` where a postback is mapped again.
+    /// When it is decided: later than `at` where a postback is reprocessed.
     pub now: Time,
 }
 
@@ -235,7 +235,7 @@ fn with_click<F: Facts>(
     Ok(Brought::Click(Box::new(now)))
 }
 
-/// What a repeat under a key says otherwise than the first report, which stands.
+/// What a repeat under a key says otherwise than the first report, which is kept.
 fn differing_report(draft: &Draft, earlier: &Conversion, note: Option<String>) -> Option<String> {
     let differs = draft.value.is_some() && draft.value != earlier.value;
     let kept =

@@ -151,7 +151,7 @@ impl OutgoingRequest {
         }
     }
 
-    /// `text` with every secret of this request replaced, also where some or all of it stands
+    /// `text` with every secret of this request replaced, also where some or all of it is
     /// percent-encoded, in whatever case, or with `+` for a space.
     pub fn mask(&self, text: &str) -> String {
         let mut masked = std::borrow::Cow::Borrowed(text);

@@ -14,7 +14,7 @@ pub struct DiskReserve(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskSpace {
     Enough,
-    /// Below the reserve: visitors are redirected without a record, pixels are answered 503.
+    /// Below the reserve: visitors are redirected without a record, conversion pixels are answered 503.
     Low,
     /// Below half of the reserve: postbacks and the API's clicks are answered 503 too.
     VeryLow,

@@ -305,7 +305,7 @@ pub fn reprice(
     if !is_brought(conversion) {
         return None;
     }
-    // What is paid for one sale, whatever it is worth, stays as it was when the sale came.
+    // What is paid for one sale, whatever it is worth, stays as it was when the sale was received.
     let sale = |conversion: &Conversion| conversion.sale_amount.or(conversion.value);
     let is_share = matches!(conversion.payout_from, None | Some(PayoutFrom::Percent));
     let worth = sale(conversion).filter(|now| is_share && Some(*now) != sale(before));
@@ -321,7 +321,7 @@ pub fn reprice(
     Some(format!("payout: {had} → {payout}"))
 }
 
-/// Joins a conversion that was without a click to one that was received later: with it comes the offer. Answers
+/// Joins a conversion that was without a click to one that was received later, and so to its offer. Answers
 /// what became of the status.
 ///
 /// # Errors
@@ -386,7 +386,7 @@ pub fn matched_by<F: Facts>(
     Ok(Some(now))
 }
 
-/// A conversion whose click came and cannot earn it: it says so, once, and stays as it was.
+/// A conversion whose click was received and cannot earn it: it says so, once, and stays as it was.
 fn why_not(conversion: &Conversion, click: &Click, at: Time, reason: String) -> Option<Conversion> {
     if conversion.reason.as_ref() == Some(&reason) {
         return None;

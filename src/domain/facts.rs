@@ -58,7 +58,7 @@ pub trait Facts {
         Ok(None)
     }
 
-    /// How many conversions of the offer came on this day, scrubbed ones and `besides` left out. See
+    /// How many conversions of the offer were received on this day, scrubbed ones and `besides` left out. See
     /// [`crate::domain::offer::day_of`].
     fn conversions_on(
         &self,

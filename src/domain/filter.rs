@@ -41,7 +41,7 @@ pub struct FilterRules {
     pub country: Option<ListRule>,
     /// `desktop`, `mobile`, `tablet`… as [`crate::domain::click::Agent::device`].
     pub device: Option<ListRule>,
-    /// Host names; a name covers its subdomains. `(none)` stands for a click without a referrer.
+    /// Host names; a name covers its subdomains. `(none)` is a click without a referrer.
     pub referrer: Option<ListRule>,
     /// What the caps of offers do.
     pub cap: FilterMode,
@@ -69,7 +69,7 @@ pub struct ClickFacts {
     pub clicks_today: u64,
 }
 
-/// The word that stands for a click without a referrer.
+/// The word for a click without a referrer.
 pub const NO_REFERRER: &str = "(none)";
 
 /// What every configured filter says of a click on an offer, in the order of [`Filter`].
@@ -85,7 +85,7 @@ pub fn classify(
     if let Some(rule) = &rules.duplicate {
         let hit = facts.duplicate_of.as_ref().map(|earlier| {
             format!(
-                "the click {earlier} came from the same visitor less than {} s before",
+                "the click {earlier} is of the same visitor, less than {} s before",
                 rule.window_ms / 1000
             )
         });

@@ -59,7 +59,7 @@ pub enum Payout {
     Percent(Decimal),
 }
 
-/// Where an effective payout comes from. In this order the first that is there wins; 0 is there.
+/// The source of an effective payout. In this order the first that is there wins; 0 is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayoutFrom {
     /// The postback or the API call named it.

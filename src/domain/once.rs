@@ -19,7 +19,7 @@ use crate::domain::status::Status;
 /// click's id can report any number of them, from any number of addresses.
 pub const MOST_WAITING: usize = 100;
 
-/// The event that a report stands for by the offer's terms, and the one for which it may have been reported
+/// The event that a report means by the offer's terms, and the one for which it may have been reported
 /// before.
 pub struct Meant {
     pub event: EventName,
@@ -27,7 +27,7 @@ pub struct Meant {
 }
 
 impl Meant {
-    /// Of a named event there is no doubt. A report without a name stands for a sale where it, or else the offer,
+    /// Of a named event there is no doubt. A report without a name is of a sale where it, or else the offer,
     /// says that there is something to pay; else for a lead. One transaction is one report, whichever of the two
     /// it was at first. Without a transaction id a report that says nothing of an amount is the click's sale
     /// again, where it has one; a sale is never its lead again.
@@ -216,6 +216,6 @@ pub fn taken_click<F: Facts>(
 fn too_many_wait() -> Fault {
     let what =
         format!("{MOST_WAITING} further sales of its click, offer and event wait for a person already");
-    let hint = "the network has to approve or reject those that wait, and then to map this one again";
+    let hint = "the network has to approve or reject those that wait, and then to reprocess this one";
     Fault::new(what, hint).coded(RejectionCode::TooManyFurtherSales, Some("transaction_id"))
 }

@@ -165,7 +165,7 @@ pub enum Verdict {
     Updated { conversion: ConversionId },
     /// A repeat: same ids, nothing sent.
     Duplicate { conversion: ConversionId },
-    /// Kept and understood to be wrong; it can be mapped again.
+    /// Kept and understood to be wrong; it can be reprocessed.
     Quarantined(Fault),
     /// Turned away: a bad key, an unknown source, or bytes that are no request. Not a postback.
     Refused(Fault),
@@ -212,7 +212,7 @@ pub struct Postback {
     pub verdict: Verdict,
     /// What was odd but did not stop it: values left out, a differing click id, a missing identity.
     pub note: Option<String>,
-    /// The earlier record that this one maps again with today's template.
+    /// The earlier record that this one reprocesses with the current template.
     pub again: Option<Seq>,
 }
 

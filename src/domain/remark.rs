@@ -68,7 +68,7 @@ impl Remark {
             }
             Remark::BirthdateAmbiguous { field } => format!(
                 "day and month of `{field}` cannot be distinguished; it was left out of the request. Say which \
-                 comes first: `birthdate = \"dmy\"` or `\"mdy\"` in `[[source]]`"
+                 is first: `birthdate = \"dmy\"` or `\"mdy\"` in `[[source]]`"
             ),
             Remark::CallingCodeMissing { field } => format!(
                 "`{field}` has no country's calling code in front; it was left out of the request. Say whose \

@@ -93,7 +93,7 @@ fn behind_proxy(what: &str, proxy: HidingProxy, field: &str) -> Fault {
         HidingProxy::Undeclared(_) => (
             "a proxy that was not declared when it was received hides whose this one is",
             "declare the proxy in `trusted_proxies` under [server] (the log and the first page name it), and then \
-             to map this report again, where it believes the addresses that came with it",
+             to reprocess this report, where it believes the addresses that it named",
         ),
         HidingProxy::Silent(_) => (
             "the proxy in front does not say whose this one is",

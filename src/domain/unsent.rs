@@ -110,7 +110,7 @@ impl Unsent {
                 "See that the click id is sent: the URL under Sources carries it. Retry once the conversion has its click."
             }
             Unsent::ClickTooLate => "Retry: it is sent with its click.",
-            Unsent::Skipped { .. } => "Nothing was sent. When the reason no longer holds, retry.",
+            Unsent::Skipped { .. } => "Nothing was sent. Retry when the reason no longer applies.",
         }
     }
 }

@@ -50,7 +50,7 @@ impl Framer {
     }
 }
 
-/// Where in a chunked body the next byte stands.
+/// Where in a chunked body the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Size,

@@ -52,7 +52,7 @@ pub struct Endpoint<H> {
 }
 
 /// Serves one connection until it ends. `home`: the address against whose share it counts, if any. `idle` is
-/// reported when it rests, and may ask it to end.
+/// informed when it rests, and may ask it to end.
 pub async fn converse<H, T>(
     endpoint: Arc<Endpoint<H>>,
     io: T,

@@ -177,7 +177,7 @@ pub fn repaired(line: &[u8], head: &Head) -> Result<Option<String>, Fault> {
 }
 
 /// Writes the head that hyper gets in place of `bytes`: the handed target, none of the [`hints`] that a
-/// server may ignore, the host of an absolute target in place of `Host`, and, where the body came in
+/// server may ignore, the host of an absolute target in place of `Host`, and, where the body was sent in
 /// chunks, its length in place of `Transfer-Encoding`.
 ///
 /// # Errors

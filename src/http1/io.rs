@@ -30,7 +30,7 @@ const KEEP_BYTES: usize = 16 * 1024;
 pub(super) const REFUSED_BYTES: usize = 2048;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Where the current request stands.
+/// How far the current request is.
 enum Phase {
     /// Its head is being collected, or nothing of it has come.
     Head(Search),
@@ -47,7 +47,7 @@ enum Phase {
 /// Which bytes hyper is given.
 enum Source {
     /// The ones that were received, up to this offset of the inbox.
-    AsCame(usize),
+    AsReceived(usize),
     /// The rewritten message in the outbox; this much of it is handed on.
     Rewritten(usize),
 }
@@ -186,7 +186,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let line = part(bytes, head.line.clone())?;
         let raw = RawHead::new(self.number, line, head.target.clone(), head::repaired(line, &head)?)?;
         let source = match (&framer, head.needs_rewrite) {
-            (Framer::Length(length), false) => Source::AsCame(self.start + head.length + length),
+            (Framer::Length(length), false) => Source::AsReceived(self.start + head.length + length),
             (framer, _) => {
                 self.outbox.clear();
                 let (chunked, body) = match framer {
@@ -213,7 +213,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             return Ok(());
         };
         let rest = match source {
-            Source::AsCame(end) => part(&self.inbox, self.start..*end),
+            Source::AsReceived(end) => part(&self.inbox, self.start..*end),
             Source::Rewritten(at) => part(&self.outbox, *at..),
         }?;
         // All of it, where there is room for more.
@@ -221,7 +221,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         cursor.put_slice(piece);
         let done = piece.len() == rest.len();
         match source {
-            Source::AsCame(_) => self.start += piece.len(),
+            Source::AsReceived(_) => self.start += piece.len(),
             Source::Rewritten(at) => *at += piece.len(),
         }
         if done {

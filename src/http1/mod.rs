@@ -45,7 +45,7 @@ use hyper::{Request, Response};
 use self::fault::Fault;
 use self::target::RawHead;
 
-/// A request that was not handed on: what it was reported, and the beginning of what it sent.
+/// A request that was not handed on: what it was answered, and the beginning of what it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status it was answered.
@@ -86,7 +86,7 @@ pub trait Handler: Send + Sync + 'static {
         peer.is_loopback()
     }
 
-    /// Reported of every request the wire refused, before the client is answered.
+    /// Called for every request that is refused below HTTP, before the client is answered.
     fn refused(&self, refusal: Refusal, peer: SocketAddr) -> impl Future<Output = ()> + Send;
 }
 

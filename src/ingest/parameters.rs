@@ -47,19 +47,19 @@ impl<'a> ParamReader<'a> {
     /// An id that is needed, as it was received.
     ///
     /// # Errors
-    /// It is missing, stands for nothing, or is still the placeholder of the URL's text.
+    /// It is missing, means nothing, or is still the placeholder of the URL's text.
     pub fn needed(&self, name: &str, hint: &str) -> Result<String, Fault> {
         let param = usable(self.params, name)?;
         let param = param.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
         match classify(&param.value, &param.raw, Use::Id) {
             Classified::Sound => self.short(param, hint).map(str::to_owned),
             Classified::Empty => Err(Fault::new(format!("`{name}` was received empty"), hint)),
-            Classified::Nothing => Err(fault(name, trim(&param.value), "which stands for nothing", hint)),
+            Classified::Nothing => Err(fault(name, trim(&param.value), "which means nothing", hint)),
             unfilled => Err(not_filled_in(param, &unfilled, hint)),
         }
     }
 
-    /// An id that may be absent, as it was received. One that stands for nothing, or is still a placeholder, is
+    /// An id that may be absent, as it was received. One that means nothing, or is still a placeholder, is
     /// left out and noted: it must not make one of what is two.
     ///
     /// # Errors

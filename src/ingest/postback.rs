@@ -71,19 +71,19 @@ pub async fn receive(
     submit(store, Received { source, raw, received_at }, finding).await
 }
 
-/// Why a record cannot be mapped again.
+/// Why a record cannot be reprocessed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReprocessRefused {
     #[error("no such postback")]
     Unknown,
-    #[error("only a quarantined postback can be mapped again; this one is {0}")]
+    #[error("only a quarantined postback can be reprocessed; this one is {0}")]
     NotQuarantined(&'static str),
     #[error("its bytes were purged after `keep_postbacks_days`")]
     Purged,
-    #[error("postback {by} has mapped it again already; once more would count it twice")]
+    #[error("postback {by} has reprocessed it already; once more would count it twice")]
     ReprocessedAlready { by: Seq },
     #[error(
-        "it came by the built-in source `{0}`; its sender was informed of what is wrong, and has to send it again"
+        "it was received by the built-in source `{0}`; its sender was informed of what is wrong, and has to send it again"
     )]
     SenderInformed(String),
     /// Why its route takes no reports.
@@ -95,11 +95,11 @@ pub enum ReprocessRefused {
     Store(#[from] StoreError),
 }
 
-/// Maps a quarantined record again with today's template. It keeps the time it first arrived; what it
+/// Reprocesses a quarantined record with the current template. It keeps the time it first arrived; what it
 /// causes counts from `now`.
 ///
 /// # Errors
-/// When there is nothing to map again, or the store fails.
+/// When there is nothing to reprocess, or the store fails.
 pub async fn again(
     store: &dyn Store,
     network: impl FnOnce(&SourceId) -> Option<Network>,

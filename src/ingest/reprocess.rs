@@ -1,4 +1,4 @@
-//! Postbacks that take back a sale which was not known when they were received: each is mapped again as
+//! Postbacks that take back a sale which was not known when they were received: each is reprocessed as
 //! soon as its sale is.
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::domain::ids::{Seq, SourceId};
 use crate::ingest::postback::{self, Network, ReprocessRefused};
 use crate::store::{Store, StoreError};
 
-/// How many are mapped again between two looks at whether to stop.
+/// How many are reprocessed between two looks at whether to stop.
 const AT_ONCE: usize = 64;
 
-/// Maps again whatever is ready, until nothing more is. Answers how many were.
+/// Reprocesses whatever is ready, until nothing more is. Answers how many were.
 ///
 /// # Errors
 /// Only the store's.

@@ -26,7 +26,7 @@ const MOST_READ: usize = 256;
 const MOST_KEPT: usize = 64;
 /// The longest value, in bytes; a longer one is left out: half an id is none.
 const LONGEST_VALUE: usize = 2048;
-/// The longest name that a `*` stands for.
+/// The longest name that a `*` matches.
 const LONGEST_NAME: usize = 64;
 /// The longest user agent that is looked at and kept; of a longer one its beginning.
 pub const LONGEST_AGENT: usize = 1024;
@@ -71,7 +71,7 @@ impl VisitorEnricher {
         ClickDraft { params, cookies, sub_ids, context, ip, user_agent, ..ClickDraft::default() }
     }
 
-    /// How a click of this browser comes by.
+    /// How a click of this browser is recorded.
     pub fn context(&self, origin: Origin, browser: &Browser) -> ClickContext {
         let reported = agent::read(browser.user_agent.as_deref());
         let kind = match (browser.asked, reported.preview) {
@@ -200,7 +200,7 @@ pub struct Picked {
 
 impl Picked {
     /// Without those whose names are known already.
-    pub fn beside(mut self, known: &Pairs) -> Picked {
+    pub fn next_to(mut self, known: &Pairs) -> Picked {
         self.pairs.retain(|(name, _)| find(known, name).is_none());
         self.missing.retain(|(name, ..)| find(known, name).is_none());
         self

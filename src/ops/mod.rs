@@ -110,10 +110,10 @@ pub async fn retry(ops: &Ops, id: DeliveryId) -> Result<Delivery, RetryError> {
     ops.store.retry(id, now, oldest).await?.map_err(RetryError::Refused)
 }
 
-/// Maps a quarantined postback again with today's template, or reads a report again whose route was closed.
+/// Maps a quarantined postback again with the current template, or reads a report again whose route was closed.
 ///
 /// # Errors
-/// When there is nothing to map again, or the store fails.
+/// When there is nothing to reprocess, or the store fails.
 pub async fn reprocess(ops: &Ops, seq: Seq) -> Result<Receipt, ReprocessRefused> {
     let network = |source: &SourceId| ops.networks.get(source).cloned();
     let (store, now) = (ops.store.as_ref(), ops.clock.now());

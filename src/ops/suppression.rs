@@ -41,7 +41,7 @@ pub struct ReadLine {
     pub entry: Result<Suppressed, String>,
 }
 
-/// Reads a text. `kind` says what every entry is; without it each line must show by itself that it is an
+/// Reads a text. `kind` says what every entry is; without it each line must show that it is an
 /// e-mail address, an IP address or a phone number beginning with `+`: nothing else is guessed. Blank
 /// lines and lines that begin with `#` are passed over.
 ///
@@ -89,7 +89,7 @@ fn is_header_alone(line: &[u8]) -> bool {
     !line.is_empty() && line.split(|byte| *byte == mark_of(line)).all(|cell| kind_named(cell).is_some())
 }
 
-/// The kind that a column's name stands for, whatever its case and spaces.
+/// The kind that a column's name means, whatever its case and spaces.
 fn kind_named(cell: &[u8]) -> Option<SuppressedKind> {
     let letters = cell.iter().filter(|byte| byte.is_ascii_alphanumeric());
     let plain: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();

@@ -107,14 +107,14 @@ impl Group<'_> {
             }
             let new = blocks.iter().rev().find(|block| block.first <= *number).map(|block| block.first);
             let Some(first) = new.or_else(|| self.shared.index.lock().block_of(*number)) else { continue };
-            let beside = match marks.entry(first) {
+            let slot = match marks.entry(first) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
                     let found = self.shared.shelf.marks(first)?;
                     unknown.insert((found.value, found.pieces))
                 }
             };
-            mark(&mut beside.0, number - first, changed).map_err(|e| corrupt(&key::marks(first), &e))?;
+            mark(&mut slot.0, number - first, changed).map_err(|e| corrupt(&key::marks(first), &e))?;
         }
         for (first, (mut marks, had)) in marks {
             marks.sort_by_key(|mark| (mark.entry, mark.delivery));
@@ -191,7 +191,7 @@ pub fn put_block(batch: &mut Batch, block: &Block, had: Pieces) -> Result<(), St
     Ok(())
 }
 
-/// Writes down every delivery that no longer stands as it did.
+/// Writes down every delivery that is no longer as it was.
 fn mark(marks: &mut Marks, entry: u64, changed: &Changed) -> Result<(), LayoutError> {
     let too_great = |_| LayoutError::TooGreat { what: "entry", number: entry };
     let entry = u16::try_from(entry).map_err(too_great)?;

@@ -269,7 +269,8 @@ impl<'a> Group<'a> {
         };
         let (verdict, matched) = made.outcome();
         let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
-        let reported = ArrivedPostback { seq, received_at, source, raw, again: again.map(|again| again.of) };
+        let reported =
+            ArrivedPostback { seq, received_at, source, raw, again: again.map(|earlier| earlier.of) };
         self.remember(reported, verdict, note, made);
         Ok(receipt)
     }

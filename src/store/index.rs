@@ -114,12 +114,12 @@ impl SeqMap {
     }
 }
 
-/// Which postbacks map which earlier ones again. A chain is a postback and all that map its bytes again.
+/// Which postbacks reprocess which earlier ones. A chain is a postback and all that reprocess its bytes.
 #[derive(Default)]
 struct Remapped {
-    /// Postbacks that a later one maps again.
+    /// Postbacks that a later one reprocesses.
     again: HashSet<u64>,
-    /// From a postback that maps another again, and is quarantined still, to the first of its chain.
+    /// From a postback that reprocesses another, and is quarantined still, to the first of its chain.
     chain: HashMap<u64, u64>,
     /// From the first of a chain to the postback that became a conversion, or a part of one.
     taken: HashMap<u64, u64>,
@@ -247,7 +247,7 @@ impl Index {
         self.end = end;
     }
 
-    /// Takes note of postback `seq`, by number; and whether what it maps again was noted, if it does.
+    /// Takes note of postback `seq`, by number; and whether what it reprocesses was noted, if it does.
     pub fn note_head(&mut self, seq: u64, head: &EntryHead, was_noted: bool) {
         self.sources.note(head);
         match head.again {
@@ -255,7 +255,7 @@ impl Index {
                 self.runs.note(seq, head.at);
             }
             Some(of) => {
-                // It has the source of what it maps again.
+                // It has the source of what it reprocesses.
                 let is_open = was_noted && !head.gone && !self.is_reprocessed(of.get());
                 let closed = head.source.filter(|_| is_open);
                 closed.into_iter().for_each(|source| self.sources.close(source));
@@ -264,7 +264,7 @@ impl Index {
         }
     }
 
-    /// Takes note that postback `seq` maps `of` again, and whether it is of a conversion now.
+    /// Takes note that postback `seq` reprocesses `of`, and whether it is of a conversion now.
     fn note_again(&mut self, seq: u64, of: u64, is_conversion: bool) {
         let first = self.first_of(of);
         self.reversals.forget(of);

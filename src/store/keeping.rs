@@ -21,7 +21,7 @@ pub type Removed = BTreeMap<DestinationId, Time>;
 /// What is counted of one source's postbacks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceTally {
-    /// Quarantined ones that nothing maps again.
+    /// Quarantined ones that nothing reprocesses.
     pub open_quarantine: u64,
     /// When the latest was received, those left out that were refused.
     pub last: Option<Time>,

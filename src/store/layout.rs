@@ -249,7 +249,7 @@ impl Block {
     }
 }
 
-/// Where one delivery of a block stands now.
+/// The state of one delivery of a block now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub entry: u16,

@@ -72,9 +72,9 @@ pub enum StoreError {
     /// The caller's mistake: no list gave this cursor.
     #[error("the cursor `{0}` was not given by a list")]
     Cursor(String),
-    /// The caller's mistake: the record was mapped again already, and postback `by` made of it what it
+    /// The caller's mistake: the record was reprocessed already, and postback `by` made of it what it
     /// is. Once more would count it twice.
-    #[error("postback {by} has mapped it again already")]
+    #[error("postback {by} has reprocessed it already")]
     ReprocessedAlready { by: Seq },
     /// As many further sales of its click wait as may: nothing was kept. The caller keeps it, as a stranger's.
     #[error("as many further sales of its click wait as may")]
@@ -91,11 +91,11 @@ pub struct Arrival {
     pub received_at: Time,
     pub source: Option<SourceId>,
     pub finding: Finding,
-    /// Set when an earlier arrival is mapped again.
+    /// Set when an earlier arrival is reprocessed.
     pub again: Option<Reprocess>,
 }
 
-/// A quarantined record is mapped again: the arrival keeps the time at which it was received, what it causes
+/// A quarantined record is reprocessed: the arrival keeps the time at which it was received, what it causes
 /// counts from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reprocess {
@@ -160,7 +160,7 @@ pub enum ClickRecorded {
     New,
     /// The id was known; absent fields were filled from what was received.
     Filled,
-    /// The id was known and nothing new came.
+    /// The id was known and nothing new was received.
     Known,
 }
 
@@ -289,7 +289,7 @@ pub struct PostbackFilter {
     pub source: Option<SourceId>,
     /// The verdict's word: `accepted`, `quarantined`…
     pub verdict: Option<String>,
-    /// Leave out quarantined records that a later record maps again.
+    /// Leave out quarantined records that a later record reprocesses.
     pub open_only: bool,
     pub since: Option<Time>,
     pub until: Option<Time>,
@@ -378,7 +378,7 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
     /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn set_rules(&self, rules: Arc<Ruleset>);
 
-    /// Decides what an arrival is and remembers it with all it causes. What maps a record again that is,
+    /// Decides what an arrival is and remembers it with all it causes. What reprocesses a record that is,
     /// or maps, one that became a conversion is refused as [`StoreError::ReprocessedAlready`].
     fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
 

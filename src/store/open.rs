@@ -85,7 +85,7 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
     index.lists = Arc::new(Lists::open(shelf)?);
     index.kept = Arc::new(Kept::open(shelf)?);
     let manual = HashSet::new();
-    // What is purged of a record that was mapped again is counted nowhere.
+    // What is purged of a record that was reprocessed is counted nowhere.
     let mut quarantined = HashSet::new();
     let mut next = 0;
     loop {

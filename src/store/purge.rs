@@ -145,7 +145,7 @@ impl Aged<'_> {
         Aged { kept, believed, before }
     }
 
-    /// What of postback `number` is. What maps an earlier one again has the time of the first.
+    /// What of postback `number` is. What reprocesses an earlier one has the time of the first.
     fn entry(&self, group: &Group<'_>, number: u64, head: &EntryHead) -> Due {
         let first = head.again.map_or(number, |of| group.shared.index.lock().first_of(of.get()));
         let at = self.kept.ages.received(Order::Postback(first), head.at);

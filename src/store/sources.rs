@@ -41,7 +41,7 @@ impl QuarantineLine {
             %postback,
             reason_code,
             left_out,
-            "a postback was quarantined: see Quarantine, fix what its reason names, then map it again"
+            "a postback was quarantined: see Quarantine, fix what its reason names, then reprocess it"
         );
     }
 }
@@ -55,7 +55,7 @@ impl Sources {
         self.0.get(&source).copied().unwrap_or_default()
     }
 
-    /// Takes note of a record. What maps an earlier one again bears the time of that one.
+    /// Takes note of a record. What reprocesses an earlier one bears the time of that one.
     pub fn note(&mut self, head: &EntryHead) {
         let Some(source) = head.source.filter(|_| !head.gone) else { return };
         if head.word == VerdictWord::Refused {
@@ -68,7 +68,7 @@ impl Sources {
         tally.open_quarantine += u64::from(head.word == VerdictWord::Quarantined);
     }
 
-    /// A quarantined record of this source was mapped again, or is gone.
+    /// A quarantined record of this source was reprocessed, or is gone.
     pub fn close(&mut self, source: u32) {
         if let Some(tally) = self.0.get_mut(&source) {
             tally.open_quarantine = tally.open_quarantine.saturating_sub(1);

@@ -125,7 +125,7 @@ impl Group<'_> {
         for (number, old, conversion, mut planned) in matched {
             let earlier = &old.standing.deliveries;
             if conversion.status == old.conversion.status {
-                // That a click came is no news to a destination that has a delivery already, whatever
+                // That a click was received is no news to a destination that has a delivery already, whatever
                 // became of it: only those that the click's campaign brings are new.
                 let is_known = |added: &Delivery| {
                     earlier.iter().any(|delivery| delivery.destination == added.destination)

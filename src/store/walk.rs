@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Page<T>, StoreError> {
         let mut items = Vec::new();
         let mut spent = 0;
-        // What was mapped again keeps its time among younger ones.
+        // What was reprocessed keeps its time among younger ones.
         let ends = self.since.map(|since| (since, Runs::end_of(since)));
         let is_past = |head: &EntryHead| head.again.is_none() && ends.is_some_and(|(_, end)| head.at < end);
         let mut next = if self.below.1 > 0 { self.below.0 + 1 } else { self.below.0 };

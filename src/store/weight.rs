@@ -42,8 +42,8 @@ pub fn of_click(click: &Click) -> usize {
     let verdicts = &click.context.verdicts;
     let reasons: usize = verdicts.iter().filter_map(|one| one.hit.as_ref()).map(String::len).sum();
     let lists = of_pairs(&click.params) + of_pairs(&click.cookies) + of_pairs(&click.sub_ids);
-    let beside = verdicts.len() * TEXT + reasons + click.context.omitted.bytes();
-    size_of::<Click>() + texts + customer + lists + beside
+    let other_bytes = verdicts.len() * TEXT + reasons + click.context.omitted.bytes();
+    size_of::<Click>() + texts + customer + lists + other_bytes
 }
 
 /// The bytes behind an entry of a block.

@@ -54,7 +54,7 @@ struct Waiting {
 }
 
 impl Queue {
-    /// Queues a command; one that comes after the close is refused.
+    /// Queues a command; one that is queued after the close is refused.
     pub fn push(&self, command: Command) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
@@ -133,7 +133,7 @@ impl Writer {
         let mut rest = VecDeque::new();
         let mut again = VecDeque::new();
         loop {
-            // A long command takes many groups; what comes meanwhile goes along with its next step.
+            // A long command takes many groups; what is queued meanwhile goes along with its next step.
             if !rest.is_empty() || !again.is_empty() {
                 rest.extend(self.queue.take_now());
             } else if let Some(commands) = self.queue.take() {

@@ -137,7 +137,7 @@ fn read(root: &Table<'_>) -> Option<Story> {
     })
 }
 
-/// Of whose click the conversion came.
+/// Whose click the conversion belongs to.
 fn campaign_ref(table: &Table<'_>) -> Option<CampaignRef> {
     let campaign = table.parsed("campaign", id(CampaignId::parse));
     let affiliate = table.parsed("affiliate", id(AffiliateId::parse));
@@ -201,7 +201,7 @@ fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Con
     })
 }
 
-/// `given` is the click id that the postback named; by itself it finds no click.
+/// `given` is the click id that the postback named; alone it finds no click.
 fn attribution(click: Option<&Click>, given: Option<String>) -> Attribution {
     match (click, given) {
         (Some(click), given) => Attribution::Matched {

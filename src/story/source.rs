@@ -12,7 +12,7 @@ use crate::template::source::explain;
 use crate::template::toml_doc::table;
 use crate::template::typed_text::{currency, event_name};
 
-/// The files that may hold a story's body, and the content type that each stands for where
+/// The files that may hold a story's body, and the content type that each means where
 /// `content_type.txt` declares no other.
 const BODIES: [(&str, Option<&str>); 3] = [
     ("body.json", Some("application/json")),

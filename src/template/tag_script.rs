@@ -22,7 +22,7 @@ const PLACE: &str = "CONFIGURATION";
 pub struct TagConfig {
     /// What the relay's own URLs begin with.
     pub public_url: String,
-    /// Landing parameters to keep; another value of one is another click. A `*` at a name's end stands
+    /// Landing parameters to keep; another value of one is another click. A `*` at a name's end matches
     /// for any ending.
     pub params: Vec<String>,
     /// The parameters of a direct link, as [`TagConfig::params`] where the page's URL has both `a` and `c`.
@@ -44,7 +44,7 @@ pub struct LinkGroup {
     pub query: Vec<String>,
     /// Each covers its subdomains.
     pub hosts: Vec<String>,
-    /// Paths on the page's own host; a `*` at the end stands for any ending.
+    /// Paths on the page's own host; a `*` at the end matches any ending.
     pub paths: Vec<String>,
 }
 

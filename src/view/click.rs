@@ -1,4 +1,4 @@
-//! A recorded click: where the visitor came from, what was kept of it, and what the filters said.
+//! A recorded click: where the visitor was before, what was kept of it, and what the filters said.
 
 use std::net::IpAddr;
 

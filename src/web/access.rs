@@ -93,7 +93,7 @@ impl Access {
                 let opens = |session: Option<&_>| session.is_none_or(|token| tokens.holder(token).is_some());
                 self.sessions.is_open_at(check.key, check.now.running_ms, opens)
             }
-            // Who else comes through it may be anyone. Conversions are reported by the network's API: no
+            // Who else uses it may be anyone. Conversions are reported by the network's API: no
             // stranger behind the same proxy may keep a right key from reporting them.
             LimitKey::BehindProxy(_) => check.area == Area::NetworkApi,
         };

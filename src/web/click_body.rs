@@ -339,7 +339,7 @@ impl<'l> Reader<'l> {
 }
 
 fn fill(mine: &mut Pairs, others: Picked, (sort, omitted): (&str, &mut Omissions)) {
-    for (name, value) in others.beside(mine).named(sort, omitted) {
+    for (name, value) in others.next_to(mine).named(sort, omitted) {
         if mine.len() < MOST_NAMES {
             mine.push((name, value));
         } else {

@@ -36,8 +36,8 @@ const PART_OF_BYTES: u64 = 8;
 pub const MOST_ADDRESSES: usize = 65_536;
 /// The least time between two looks for addresses to forget.
 const FORGET_EVERY_MS: i64 = 100;
-/// What a click leaves besides its texts: its ids, its line in the log, its place among its visitor's.
-const BYTES_BESIDE_TEXTS: usize = 512;
+/// What a click leaves in addition to its texts: its ids, its line in the log, its place among its visitor's.
+const BYTES_WITHOUT_TEXTS: usize = 512;
 
 /// Counts strangers' clicks. Outlives a reload of the configuration.
 #[derive(Default)]
@@ -219,7 +219,7 @@ impl ClickBudget {
     pub fn admit_whole(&self, address: Option<IpAddr>, bytes: usize, now: Time) -> bool {
         let mut state = self.state.lock();
         let counted = ClickLimits { per_address: 0, ..state.limits };
-        let bytes = (bytes + BYTES_BESIDE_TEXTS) as u64;
+        let bytes = (bytes + BYTES_WITHOUT_TEXTS) as u64;
         let charge = Charge { full: bytes, short: bytes, exact: &|| bytes };
         state.admit(counted, (address, &charge), now).is_ok()
     }
@@ -237,7 +237,7 @@ impl ClickBudget {
     ) -> Option<ClickSize> {
         let mut state = self.state.lock();
         let counted = counted(state.limits);
-        let of = |texts: usize, size: ClickSize| (texts.min(size.most_texts()) + BYTES_BESIDE_TEXTS) as u64;
+        let of = |texts: usize, size: ClickSize| (texts.min(size.most_texts()) + BYTES_WITHOUT_TEXTS) as u64;
         let charge = Charge {
             full: of(texts.at_most(), ClickSize::Full),
             short: of(texts.at_most(), ClickSize::Short),

@@ -245,12 +245,12 @@ fn remember(answer: &mut Answer, cookie: Option<HeaderValue>) {
     if let Some(cookie) = cookie {
         answer.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    // The offer may know the site that the visitor comes from, and not more of it.
+    // The offer may know the site that the visitor was on, and not more of it.
     let policy = HeaderValue::from_static("strict-origin-when-cross-origin");
     answer.headers_mut().insert(header::REFERRER_POLICY, policy);
 }
 
-/// What a macro of the landing URL stands for.
+/// What a macro of the landing URL is replaced by.
 fn value(arriving: &Arriving, name: &str) -> Option<String> {
     let draft = &arriving.draft;
     let campaign_ref = draft.context.campaign_ref.as_ref()?;

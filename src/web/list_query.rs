@@ -47,12 +47,12 @@ impl Query {
     /// Reads a raw query. Empty values count as absent, so that a form can send all its fields.
     ///
     /// # Errors
-    /// A name that comes twice.
+    /// A name that occurs twice.
     pub fn read(query: &[u8]) -> Result<Query, BadParameter> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query) {
             if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(BadParameter::new(&name, &value, "it comes twice"));
+                return Err(BadParameter::new(&name, &value, "it occurs twice"));
             }
             if !value.trim().is_empty() {
                 pairs.push((name.into_owned(), value.trim().to_owned()));

@@ -265,7 +265,7 @@ async fn finish(mut connections: JoinSet<()>, grace: Duration) {
     }
 }
 
-/// A connection's task ends by itself or by being cut; a panic in it is our fault and must be seen.
+/// A connection's task ends or is cut; a panic in it is our fault and must be seen.
 fn report(ended: &Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()

@@ -95,7 +95,6 @@ impl Pixels {
             return too_many();
         }
         if !self.health.disk_space().records_visitors() {
-            metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
             return answer::disk_low();
         }
         let query = request.head.query();

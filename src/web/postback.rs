@@ -190,7 +190,6 @@ impl Postbacks {
             Err(turned) => return self.turn_away(turned, asked).await,
         };
         if !self.health.disk_space().records_postbacks() {
-            metrics::counter!("postbridge_refused_total", "reason" => "disk").increment(1);
             return answer::disk_low();
         }
         if endpoint.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {

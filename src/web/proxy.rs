@@ -44,7 +44,7 @@ pub fn hops(peer: IpAddr, headers: &HeaderMap) -> Vec<IpAddr> {
     hops
 }
 
-/// Whether a declared proxy says that the visitor came to it by https.
+/// Whether a declared proxy says that the visitor's request reached it by https.
 pub fn says_https(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
     if !is_declared(peer.to_canonical(), trusted) {
         return false;

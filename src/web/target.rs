@@ -113,7 +113,7 @@ fn mask_user(line: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned([before, MASK, after].concat())
 }
 
-/// Masks whatever stands as a segment before `/collect/`: there the key is, wherever the line begins.
+/// Masks any segment before `/collect/`: there the key is, wherever the line begins.
 fn mask_before_collect(line: Vec<u8>) -> Vec<u8> {
     const WORD: &[u8] = b"collect";
     let is_edge = |at: usize| slash(line.get(at..).unwrap_or(&[]));

@@ -59,7 +59,7 @@ pub fn browser(request: &Asked<'_>) -> Browser {
     }
 }
 
-/// The address of the page that the request comes from.
+/// The address of the page that sent the request.
 pub fn referrer(headers: &HeaderMap) -> Option<String> {
     headers.get(header::REFERER).and_then(|value| header_text(value.as_bytes()))
 }

@@ -127,7 +127,7 @@ fn a_status_is_changed_by_the_api_with_note_and_actor() {
 }
 
 #[test]
-fn a_call_that_was_reported_its_fault_is_not_mapped_again() {
+fn a_call_that_was_reported_its_fault_is_not_reprocessed() {
     let folder = tempfile::tempdir().unwrap();
     let relay = serve(folder.path());
     network_api(&relay, &format!("conversion.json?api_key={NETWORK}&click_id=REPLACE&offer_id=565"));

@@ -74,7 +74,7 @@ fn a_million_addresses_do_not_displace_one_that_waits() {
 }
 
 #[test]
-fn who_comes_through_an_undeclared_proxy_is_counted_apart_and_together() {
+fn visitors_of_an_undeclared_proxy_are_counted_apart_and_together() {
     let guesses = Guesses::default();
     let proxy = LimitKey::BehindProxy("127.0.0.1".parse().unwrap());
     lock(&guesses, LimitKey::of("127.0.0.1".parse().unwrap()));

@@ -18,7 +18,7 @@ fn relay(offer: &str) -> (Relay, tempfile::TempDir) {
     (relay_with(folder.path(), "", &format!("{OPEN}{offer}"), extra), folder)
 }
 
-/// A visitor who came by the link: the click's id and the cookie.
+/// A visitor who followed the link: the click's id and the cookie.
 fn visitor(relay: &Relay) -> (String, String) {
     let answer = browse(relay, "/c/8599");
     let cookie = header(&answer, "set-cookie").unwrap();

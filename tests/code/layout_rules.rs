@@ -311,11 +311,11 @@ fn test_modules(folder: &Path, file: &str) -> (Vec<String>, Vec<String>) {
 fn every_test_file_is_a_module_of_the_one_test_binary() {
     let tests = root().join("tests");
     let (listed, there) = test_modules(&tests, "main.rs");
-    assert_eq!(listed, there, "tests/main.rs lists every folder beside it, sorted");
+    assert_eq!(listed, there, "tests/main.rs lists every folder next to it, sorted");
     for area in there {
         assert!(tests.join(&area).is_dir(), "tests/{area}.rs belongs in the folder of what it tests");
         let (listed, there) = test_modules(&tests.join(&area), "mod.rs");
-        assert_eq!(listed, there, "tests/{area}/mod.rs lists every file beside it, sorted");
+        assert_eq!(listed, there, "tests/{area}/mod.rs lists every file next to it, sorted");
     }
 }
 

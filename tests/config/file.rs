@@ -129,7 +129,7 @@ fn every_key_that_the_shipped_file_shows_is_understood() {
 }
 
 #[test]
-fn every_key_that_is_understood_stands_in_the_shipped_file() {
+fn every_key_that_is_understood_is_in_the_shipped_file() {
     let shown = with_every_key();
     let tables = [
         "[server]",
@@ -180,7 +180,7 @@ fn every_key_that_is_understood_stands_in_the_shipped_file() {
 }
 
 #[test]
-fn a_problem_stands_at_the_line_of_its_key() {
+fn a_problem_is_at_the_line_of_its_key() {
     let found = problems("[server]\nlisten = \"127.0.0.1:8080\"\n\n# why\nmax_body_bytes = 1\n");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].at, "postbridge.toml:5");

@@ -194,7 +194,7 @@ fn every_postback_has_the_defaults_that_the_shipped_file_shows_once() {
 }
 
 #[test]
-fn the_scope_of_a_postback_is_where_it_stands() {
+fn the_scope_of_a_postback_is_the_table_it_is_in() {
     let config = parse(MOST);
     let scopes: Vec<&Scope> = config.outgoing.iter().map(|to| &to.route.scope).collect();
     assert!(
@@ -409,5 +409,5 @@ fn a_file_of_thousands_of_campaigns_is_read_in_a_moment() {
     let config = parse(&text);
     assert_eq!((config.campaigns.len(), config.outgoing.len()), (3_001, 3_000));
     let took = began.elapsed();
-    assert!(took < std::time::Duration::from_secs(10), "a relay that reloads it stands still: {took:?}");
+    assert!(took < std::time::Duration::from_secs(10), "a relay that reloads it hangs: {took:?}");
 }

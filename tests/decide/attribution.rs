@@ -176,7 +176,7 @@ fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
 }
 
 #[test]
-fn what_stands_on_a_suppression_list_is_scrubbed_naming_the_list() {
+fn what_is_on_a_suppression_list_is_scrubbed_naming_the_list() {
     let mut customer = click("c1", -1, "565");
     customer.customer = Traits([(Trait::Email, " Ann@Example.com ".to_owned())].into());
     customer.ip = Some("203.0.113.9".parse().unwrap());
@@ -222,7 +222,7 @@ fn a_paused_offer_converts_nothing_that_its_own_endpoints_report_but_a_networks_
 }
 
 #[test]
-fn a_click_that_comes_later_brings_its_offer_and_its_session_counts_just_the_same() {
+fn a_later_click_brings_its_offer_and_its_session_counts_just_the_same() {
     let fixed = Offer { payout: Some(Payout::Fixed("7.00".parse().unwrap())), ..offer("565") };
     let mut known = known_facts(vec![fixed], Vec::new());
     let postback =
@@ -335,7 +335,7 @@ fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so(
 }
 
 #[test]
-fn a_click_of_another_offer_that_comes_later_is_not_joined_and_the_conversion_says_so_once() {
+fn a_later_click_of_another_offer_is_not_joined_and_the_conversion_says_so_once() {
     let mut known = known_facts(vec![offer("565"), offer("566")], Vec::new());
     let waits = new(&known, &by_click("c1"));
     let received_text = Arc::new(click("c1", -1, "566"));

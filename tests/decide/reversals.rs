@@ -43,7 +43,7 @@ async fn a_reversal_takes_its_sale_back_when_that_is_received() {
 async fn a_reversal_that_stays_quarantined_is_not_tried_in_a_circle() {
     let fixture = PagesFixture::new();
     let early = fixture.receive(b"s2=k9&tid=T-1001&price=-7.50").await;
-    // A second sale comes before the reversal is looked at: no one can know which one it means.
+    // A second sale is received before the reversal is looked at: no one can know which one it means.
     fixture.receive(b"s2=k1&tid=T-1001&price=7.50").await;
     fixture.receive(b"s2=k2&tid=T-1001&price=7.50").await;
     assert_eq!(step(&fixture, true).await, 1);

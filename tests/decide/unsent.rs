@@ -77,10 +77,10 @@ async fn the_page_of_a_pending_conversion_names_its_status_and_no_other_reason()
     let fixture = PagesFixture::busy().await;
     fixture.receive(b"s2=nobody-knows-it&tid=P-1&price=5").await;
     let path = fixture.path_of("P-1").await;
-    fixture.get(&path).await.shows("It leaves at once when the click");
+    fixture.get(&path).await.shows("It is sent at once when the click");
     fixture.post(&format!("{path}/status"), &[("status", "pending"), ("note", "")]).await;
     let page = fixture.get(&path).await;
-    page.shows("its status is <code>pending</code>").hides("It leaves at once when the click");
+    page.shows("its status is <code>pending</code>").hides("It is sent at once when the click");
     page.hides("may not be in the source");
 }
 

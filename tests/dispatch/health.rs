@@ -149,7 +149,7 @@ fn an_open_breaker_asks_with_one_request() {
 
 #[test]
 fn a_wait_that_was_asked_for_holds_all_then_one_probe_goes_and_a_good_answer_frees_the_rest() {
-    for good in [delivered(), ReplyVerdict::Dead { reason: "bad event".to_owned() }] {
+    for taken in [delivered(), ReplyVerdict::Dead { reason: "bad event".to_owned() }] {
         let mut health = healthy();
         health.classified(&wait(120_000), PLAIN, at(0));
         assert_eq!(health.gate(at(0)), Gate::Shut(Some(at(120_000))));
@@ -158,8 +158,8 @@ fn a_wait_that_was_asked_for_holds_all_then_one_probe_goes_and_a_good_answer_fre
         assert_eq!(health.gate(at(120_000)), Gate::Probe(Probe::Hold));
         health.probe_begins();
         assert_eq!(health.gate(at(120_000)), Gate::Shut(None), "one probe, no second");
-        health.classified(&good, PROBE, at(120_050));
-        assert_eq!(health.gate(at(120_050)), Gate::Free, "{good:?}");
+        health.classified(&taken, PROBE, at(120_050));
+        assert_eq!(health.gate(at(120_050)), Gate::Free, "{taken:?}");
         assert_eq!(health.hold(at(120_050)), None);
     }
 }

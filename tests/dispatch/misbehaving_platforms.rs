@@ -115,7 +115,7 @@ async fn retry_after_in_seconds_and_as_a_date_is_a_lower_bound() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_good_is_a_dead_letter_with_request_and_response_and_no_secret() {
+async fn a_permanent_refusal_is_a_dead_letter_with_request_and_response_and_no_secret() {
     let platform = Standin::start(|_| {
         Act::status(400, r#"{"error":"bad token t0p-s3cret"}"#).with_header("x-echo", "t0p-s3cret")
     })

@@ -1,4 +1,4 @@
-//! What becomes of a delivery before it is sent, and after an answer came.
+//! What becomes of a delivery before it is sent, and after an answer was received.
 
 use postbridge::dispatch::decide::{Class, Rules, after, before, by_ids_alone};
 use postbridge::dispatch::schedule::{AgeRule, Schedule};

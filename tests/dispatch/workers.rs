@@ -126,7 +126,7 @@ async fn a_template_that_cannot_say_that_personalization_was_refused_leaves_a_re
 }
 
 #[tokio::test]
-async fn a_change_that_comes_while_the_first_report_is_out_is_reported_after_it() {
+async fn a_change_during_the_first_delivery_is_sent_after_it() {
     let (platform, gate) = behind_a_gate(Act::ok(TAKEN)).await;
     let targets = [Target { changes: "send", ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
@@ -244,7 +244,7 @@ async fn a_reload_adds_changes_and_ends_workers_without_losing_what_is_in_flight
     let sale = fixture.sale("one").await;
     slow.wait_for(1).await;
     fine.wait_for(1).await;
-    // `slow` is taken out while it answers, `fine` moves, `new` comes.
+    // `slow` is taken out while it answers, `fine` moves, `new` is added.
     dispatch.reload(plan(&[Target::new("fine", moved.url("")), targets[2].clone()]));
     let names: Vec<String> = dispatch.states().iter().map(|state| state.destination.to_string()).collect();
     assert_eq!(names, ["fine", "new"]);
@@ -288,7 +288,7 @@ async fn what_would_be_tried_again_at_a_destination_that_is_gone_waits_and_goes_
 }
 
 #[tokio::test]
-async fn a_worker_claims_by_itself_what_was_waiting_before_it_started() {
+async fn a_worker_claims_what_was_waiting_before_it_started() {
     let platform = taking().await;
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);

@@ -63,7 +63,7 @@ async fn sixty_four_headers_are_taken_and_one_more_is_431() {
     for (headers, status) in [(63, 200), (64, 431), (500, 431)] {
         let request = format!("GET / HTTP/1.1\r\nHost: t\r\n{}\r\n", "A: b\r\n".repeat(headers));
         let played = play(vec![request.into_bytes()]).await;
-        assert_eq!(count(&played.answers, status), 1, "{headers} beside Host");
+        assert_eq!(count(&played.answers, status), 1, "{headers} with Host");
     }
 }
 

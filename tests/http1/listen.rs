@@ -78,7 +78,7 @@ async fn a_refusal_over_tls_arrives_and_ends_with_a_proper_close() {
     let mut stream = connect_tls(&server, &trusted).await.unwrap();
     stream.write_all(b"GET /#a HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("close_notify comes before the end");
+    stream.read_to_end(&mut answer).await.expect("close_notify is sent before the end");
     assert!(is_own_refusal(&answer, 400));
 }
 

@@ -15,7 +15,7 @@ use crate::support::tag_fixture::{NETWORK, TagFixture, param, pictures};
 const PATIENCE: Duration = Duration::from_secs(15);
 const FBCLID: &str = "IwAR0-Ab_Cd9xYz";
 
-/// A page with every kind of link, one that comes late, and cookies that come late.
+/// A page with every kind of link, one that is added late, and cookies that are set late.
 fn landing(fixture: &TagFixture) -> String {
     let (tag, network) = (fixture.tag("data-campaign=\"8599\""), fixture.network("/"));
     format!(
@@ -121,7 +121,7 @@ fn a_visitors_way_from_the_landing_page_to_the_offer_reaches_the_ad_platform_by_
     assert_eq!(reported.json()["attribution"], "matched", "{}", reported.text());
     let bought = fixture.reported("Purchase", 1).remove(0);
     check_payload(&bought, &click, &agent);
-    assert_eq!(bought["user_data"]["fbp"], "fb.1.1790000000000.77", "the cookie that came late: {bought}");
+    assert_eq!(bought["user_data"]["fbp"], "fb.1.1790000000000.77", "the cookie that was set late: {bought}");
     assert_eq!(bought["custom_data"]["order_id"], "T-1");
 
     let pixel = fixture.tracker(&format!(

@@ -186,11 +186,11 @@ fn a_withdrawal_while_offline_is_kept_over_pages_and_confirmed_after_coming_back
     page.until(NOTHING_KEPT);
     assert_eq!(sent(&mut page)[0]["body"]["consent_at"], at);
     fixture.answered(&id, false);
-    assert_eq!(fixture.conversions("tag").len(), 0, "what waited beside the refusal is not sent");
+    assert_eq!(fixture.conversions("tag").len(), 0, "what waited with the refusal is not sent");
 }
 
 #[test]
-fn a_page_that_comes_back_online_delivers_its_withdrawal_without_being_loaded_again() {
+fn a_page_that_is_online_again_delivers_its_withdrawal_without_being_loaded_again() {
     let Some(browser) = Browser::start() else { return };
     let (fixture, mut page) = (fixture(), browser.page());
     let id = agree(&fixture, &mut page, "/waits");

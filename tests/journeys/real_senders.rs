@@ -153,7 +153,7 @@ fn a_compressed_body_is_inflated_masked_and_recorded() {
 }
 
 #[test]
-fn what_a_compressed_body_lacked_is_mapped_again_from_the_inflated_one() {
+fn what_a_compressed_body_lacked_is_reprocessed_from_the_inflated_one() {
     let fixture = fixture();
     let form = gzip(b"transaction_id=M1&transaction_id=M2&value=7");
     let reported = fixture.post("shop", &format!("{FORM}Content-Encoding: gzip\r\n"), &form);

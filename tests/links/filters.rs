@@ -50,7 +50,7 @@ fn a_bot_is_marked_where_it_is_only_observed_and_sent_away_where_that_is_enforce
 }
 
 #[test]
-fn a_visitor_who_comes_again_too_soon_is_a_duplicate() {
+fn a_visitor_who_clicks_again_too_soon_is_a_duplicate() {
     let folder = tempfile::tempdir().unwrap();
     let filters = "duplicate = { mode = \"enforce\", window_seconds = 3600, by = \"cookie\" }";
     let relay = relay(folder.path(), "", filters);

@@ -140,6 +140,8 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
         ),
         503
     );
+    let not_taken = r#"postbridge_refused_total{reason="disk"} 5"#;
+    assert!(metric(&relay, not_taken), "the tag's click and event, three pixels");
     assert_eq!(relay.postback("cake-test", b"s2=c1&tid=D2&price=3").status, 200, "postbacks are taken");
     assert_eq!(relay.post("/api/v1/clicks", &CLICK.replace("c1", "c2")).status, 200);
     let refused = get(&relay, "/wrong-key/collect/cake-test?tid=X");
@@ -157,6 +159,8 @@ fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_ar
         assert_eq!(answer.status, 503, "{}", answer.text());
         assert!(answer.head.to_ascii_lowercase().contains("retry-after"), "{}", answer.head);
     }
+    let not_taken = r#"postbridge_refused_total{reason="disk"} 8"#;
+    assert!(metric(&relay, not_taken), "a postback, a click of the API, a report");
     assert_eq!(get(&relay, "/c/8599").status, 302, "visitors go on");
     // What is on record goes on being sent, and what was received of it is recorded.
     let dead = relay.api("/api/v1/deliveries?state=dead")["items"][0].clone();

@@ -22,7 +22,7 @@ use crate::support::store_fixture::usd;
 use crate::support::stories::expectations;
 
 #[test]
-fn every_outgoing_story_comes_out_as_it_says() {
+fn every_outgoing_story_ends_as_it_says() {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let report = run_outgoing_stories(&fixtures, expectations());
     let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();

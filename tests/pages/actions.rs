@@ -1,4 +1,4 @@
-//! What a person can do on the pages: retry a delivery, map a postback again, and read what was received of it.
+//! What a person can do on the pages: retry a delivery, reprocess a postback, and read what was received of it.
 
 use http::StatusCode;
 
@@ -40,38 +40,37 @@ async fn what_cannot_be_retried_says_why() {
 }
 
 #[tokio::test]
-async fn a_postback_is_mapped_again_when_the_cause_is_fixed() {
+async fn a_postback_is_reprocessed_when_the_cause_is_fixed() {
     let fixture = PagesFixture::busy().await;
-    let reversal = "/postbacks/4/map-again";
+    let reversal = "/postbacks/4/reprocess";
     fixture.get("/quarantine").await.shows(&format!("action=\"{reversal}\""));
     let still = fixture.post(reversal, &[("back", "/quarantine")]).await;
     assert_eq!((still.status, still.header("location")), (StatusCode::SEE_OTHER, "/quarantine"));
     let page = fixture.get("/quarantine").await;
-    page.shows("was mapped again and is still quarantined").shows("maps postback 4 again");
+    page.shows("was reprocessed and is still quarantined").shows("reprocesses postback 4");
 
     fixture.receive(b"s2=abc&tid=R-1&price=7.50").await;
-    fixture.post("/postbacks/5/map-again", &[]).await;
+    fixture.post("/postbacks/5/reprocess", &[]).await;
     let page = fixture.get("/quarantine").await;
-    page.shows("Postback 5 was mapped again: updated")
+    page.shows("Postback 5 was reprocessed: updated")
         .shows("See the conversion")
         .hides("transaction id <code>R-1");
     let sale = fixture.get(&fixture.path_of("R-1").await).await;
     for taken in ["4", "5"] {
-        fixture.post(&format!("/postbacks/{taken}/map-again"), &[]).await;
+        fixture.post(&format!("/postbacks/{taken}/reprocess"), &[]).await;
         let page = fixture.get("/quarantine").await;
-        page.shows(&format!("Postback {taken} was not mapped again: postback 7 has mapped it again already"));
+        page.shows(&format!("Postback {taken} was not reprocessed: postback 7 has reprocessed it already"));
     }
-    sale.shows("rejected</span>").shows("status: approved → rejected").shows("maps postback 5 again");
+    sale.shows("rejected</span>").shows("status: approved → rejected").shows("reprocesses postback 5");
 }
 
 #[tokio::test]
-async fn only_what_is_quarantined_is_mapped_again() {
+async fn only_what_is_quarantined_is_reprocessed() {
     let fixture = PagesFixture::busy().await;
-    for (seq, wanted) in
-        [("1", "only a quarantined postback can be mapped again"), ("99", "no such postback")]
+    for (seq, wanted) in [("1", "only a quarantined postback can be reprocessed"), ("99", "no such postback")]
     {
-        fixture.post(&format!("/postbacks/{seq}/map-again"), &[]).await;
-        fixture.get("/quarantine").await.shows("was not mapped again").shows(wanted);
+        fixture.post(&format!("/postbacks/{seq}/reprocess"), &[]).await;
+        fixture.get("/quarantine").await.shows("was not reprocessed").shows(wanted);
     }
 }
 
@@ -80,7 +79,7 @@ async fn a_source_that_is_gone_hinders_mapping_and_the_page_says_so() {
     let mut fixture = PagesFixture::busy().await;
     fixture.pages.ops.networks = Default::default();
     let page = fixture.get("/quarantine").await;
-    page.shows("Its source is not configured any more").hides("Map again with today");
+    page.shows("Its source is not configured any more").hides("Reprocess with current");
     let sale = fixture.path_of("A-1001").await;
-    fixture.get(&sale).await.shows("there is no template to read it by");
+    fixture.get(&sale).await.shows("there is no template to read it with");
 }

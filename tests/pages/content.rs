@@ -41,11 +41,11 @@ async fn with_nothing_there_every_page_says_what_to_do_next() {
     let fixture = PagesFixture::new();
     fixture.sign_in().await;
     for (place, wanted) in [
-        ("/conversions", "No conversion has arrived yet"),
+        ("/conversions", "No conversions yet"),
         ("/conversions?state=dead", "No conversion fits these filters"),
         ("/quarantine", "Nothing is in quarantine"),
         ("/dead-letters", "No dead letters"),
-        ("/sources", "none has arrived yet"),
+        ("/sources", "none yet"),
         ("/destinations", "No error since start"),
     ] {
         let page = fixture.get(place).await;
@@ -73,14 +73,14 @@ async fn a_sale_is_shown_from_its_raw_bytes_to_each_response() {
     page.shows("transaction_id").shows("left out: a macro that was not filled in");
     page.shows(CLICK).shows("https://shop.example.com/?fbclid&#x3D;IwAR2xyz").shows("198.51.100.7");
     page.shows("7.50 USD").shows("meta-main").shows("shop-hook");
-    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("Fix what the reason names, then retry");
+    page.shows("HTTP 400: <code>order_id</code> is wrong").shows("Fix the problem above, then retry");
     page.shows("&quot;value&quot;: 7.50").shows("Bearer ***").shows("HTTP 400");
     page.shows("look at <code>fbp</code>").shows("<time datetime=\"2026-11-20T12:00:00.000Z\"");
     assert_eq!(page.text.matches("Retry now").count(), 1, "only the dead one can be retried");
 }
 
 #[tokio::test]
-async fn what_a_network_sent_is_inert_wherever_it_stands() {
+async fn what_a_network_sent_is_inert_wherever_it_is_shown() {
     let fixture = PagesFixture::busy().await;
     let sale = fixture.path_of("A-1001").await;
     let filtered = "/conversions?transaction_id=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
@@ -135,8 +135,8 @@ async fn the_quarantine_shows_bytes_reason_and_fix() {
     let page = fixture.get("/quarantine").await;
     page.shows("cake-test?s1&#x3D; HTTP/1.1").shows("caf<mark>\\xe9</mark>");
     page.shows("is below 0 and no earlier conversion has the transaction id <code>R-1</code>");
-    page.shows("reprocessed automatically").shows("Map again with today");
-    assert_eq!(page.text.matches("Map again with today").count(), 2);
+    page.shows("reprocessed automatically").shows("Reprocess with current");
+    assert_eq!(page.text.matches("Reprocess with current").count(), 2);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_dead_letter_shows_request_response_reason_and_next_step() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/dead-letters?destination=meta-main").await;
     page.shows("HTTP 400: <code>order_id</code> is wrong").shows("https://graph.example.com/events");
-    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Fix what the reason names").shows("Retry now");
+    page.shows("&lt;b&gt;order_id&lt;/b&gt;").shows("Fix the problem above").shows("Retry now");
     fixture.get("/dead-letters?destination=shop-hook").await.shows("No dead letters");
 }
 
@@ -171,7 +171,7 @@ async fn a_parked_destination_says_since_when_why_and_what_to_do() {
     let fixture = PagesFixture::busy().await;
     let page = fixture.get("/destinations").await;
     page.shows("Parked since").shows("code 190: the token has expired").shows("Fix it");
-    page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("How to set it up");
+    page.shows("<dt>Held for a click</dt><dd>1</dd>").shows("1204").shows("Setup guide");
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_destination_on_hold_says_until_when_and_why() {
     fixture.pages.ops.workers = Arc::new(move || vec![known.clone()]);
     let page = fixture.get("/destinations").await;
     page.shows("On hold until").shows("HTTP 429: slow &lt;down&gt;").shows("on hold");
-    page.shows("Nothing to do: what waits is charged no attempt").hides("Parked since");
+    page.shows("Nothing to do: waiting counts as no attempt").hides("Parked since");
 
     worker.last_error = Some((noon(), hold.reason));
     fixture.pages.ops.workers = Arc::new(move || vec![worker.clone()]);
@@ -246,7 +246,7 @@ async fn a_store_that_fails_is_a_503_with_words() {
     let fixture = PagesFixture::busy().await;
     fixture.receive(b"tid=X-1&price=-1").await;
     fixture.memory.fail(FaultAt::BeforeSync, 0, "no space left on device");
-    let answer = fixture.post("/postbacks/3/map-again", &[]).await;
+    let answer = fixture.post("/postbacks/3/reprocess", &[]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     answer.shows("The store failed");
     assert_eq!(answer.header("retry-after"), "5");
@@ -268,7 +268,7 @@ async fn clicks_that_were_not_recorded_stand_on_the_first_page_for_a_day() {
 }
 
 #[tokio::test]
-async fn what_is_missing_of_a_click_stands_on_its_page_and_with_its_sale() {
+async fn what_is_missing_of_a_click_is_on_its_page_and_with_its_sale() {
     let fixture = PagesFixture::busy().await;
     let mut draft = ClickDraft { id: ClickId::parse("long-click").ok(), ..ClickDraft::default() };
     draft.referrer = Some(format!("https://blog.example/{}", "r".repeat(8000)));

@@ -65,7 +65,7 @@ async fn with_nothing_there_each_page_says_what_to_do_next() {
         ("/generate-link", "No affiliate is configured"),
         ("/tag", "The tag is not served"),
         ("/suppression", "There is no suppression list"),
-        ("/deliveries", "No conversion has had a destination yet"),
+        ("/deliveries", "No conversion has been sent to a destination yet"),
     ] {
         let page = fixture.get(place).await;
         assert_eq!(page.status, StatusCode::OK, "{place}: {}", page.text);
@@ -106,7 +106,7 @@ async fn a_click_is_shown_with_every_verdict_and_what_it_received_to() {
         .shows("Windows 10")
         .shows("DE");
     page.shows("ad user data: given · ad personalization: refused");
-    page.shows("duplicate").shows("observe").shows("came from the same visitor less than 3600 s before");
+    page.shows("duplicate").shows("observe").shows("is of the same visitor, less than 3600 s before");
     page.shows("passed</span>").shows("V-1").hides("S-1");
     let bot = fixture.get(&format!("/clicks/{BOT}")).await;
     bot.shows("the user agent is of a bot: Examplebot")
@@ -119,20 +119,18 @@ async fn a_click_is_shown_with_every_verdict_and_what_it_received_to() {
 async fn a_conversion_shows_what_its_campaigns_postback_would_say() {
     let fixture = PagesFixture::trading().await;
     let page = fixture.get(&fixture.path_of("S-1").await).await;
-    page.shows("What the outgoing postbacks would say").shows("https://aff.example/pb?cid&#x3D;");
+    page.shows("Outgoing postbacks, as they would be sent now").shows("https://aff.example/pb?cid&#x3D;");
     page.shows("sent as 6.30 USD");
     fixture.get(&fixture.path_of("A-1001").await).await.hides("What the outgoing postbacks");
 }
 
 #[tokio::test]
-async fn a_conversion_says_where_its_payout_comes_from_and_which_clicks_lost() {
+async fn a_conversion_names_the_source_of_its_payout_and_the_clicks_that_lost() {
     let fixture = PagesFixture::trading().await;
     let seen = fixture.get(&fixture.path_of("V-1").await).await;
     seen.shows("the offer&#x27;s fixed payout").shows("7.00 USD").shows("12.00 USD").shows("Example Media");
     seen.shows("the model <code>last_touch</code> chose").shows(SECOND);
-    seen.shows("Clicks that might have earned it")
-        .shows(FIRST)
-        .shows("a later click of the visitor earns: last touch");
+    seen.shows("Other candidate clicks").shows(FIRST).shows("a later click of the visitor earns: last touch");
     let late = fixture.get(&fixture.path_of("X-1").await).await;
     late.shows("scrubbed</span>").shows("had expired").shows("its session was over").shows(OLD);
 }
@@ -192,7 +190,7 @@ async fn an_offer_shows_what_its_advertiser_pastes_and_no_key() {
         .shows("10000 clicks a day")
         .shows("720 hours")
         .shows("30 days, last_touch");
-    page.shows("<dt>Clicks that count today</dt><dd>2</dd>").shows("<dt>Conversions today</dt><dd>3</dd>");
+    page.shows("<dt>Billable clicks today</dt><dd>2</dd>").shows("<dt>Conversions today</dt><dd>3</dd>");
     page.shows("https://t.example.com/c/8599").hides("/c/8600").hides(TOKEN);
     fixture.get("/offers").await.shows("paused</span>").shows("12 % of the sale").shows("7.00 USD");
     page.hides("<h3>Closed</h3>");
@@ -263,15 +261,18 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
         let received = Received { source, raw, received_at: noon() };
         submit(fixture.store.as_ref(), received, Finding::Quarantined(fault)).await.unwrap()
     };
-    let again = format!("/postbacks/{}/map-again", receipt.postback);
+    let again = format!("/postbacks/{}/reprocess", receipt.postback);
     let offers = |offer: Offer| {
         Arc::new(Ruleset { offers: [(offer.id.clone(), Arc::new(offer))].into(), ..Ruleset::default() })
     };
     fixture.pages.ops.reports.rules = offers(closed);
     fixture.get("/quarantine").await.shows(&again).shows("takes no reports by <code>server</code>");
-    fixture.get("/quarantine").await.shows("Forwarded for <code>203.0.113.9</code>: so its headers said");
+    fixture
+        .get("/quarantine")
+        .await
+        .shows("Forwarded for <code>203.0.113.9</code>: according to its headers");
     fixture.post(&again, &[]).await;
-    fixture.get("/quarantine").await.shows(&again).shows("was not mapped again");
+    fixture.get("/quarantine").await.shows(&again).shows("was not reprocessed");
     fixture.pages.ops.reports.rules = offers(offer("565"));
     fixture.post(&again, &[]).await;
     fixture.get("/quarantine").await.hides(&again);
@@ -284,7 +285,9 @@ async fn a_campaign_shows_its_links_and_its_postback_as_written() {
     let page = fixture.get("/campaigns").await;
     page.shows("https://t.example.com/c/8599").shows("https://t.example.com/?a&#x3D;200&amp;c&#x3D;761");
     page.shows("https://aff.example/pb?cid&#x3D;#s2#&amp;payout&#x3D;#price#&amp;tid&#x3D;#tid#");
-    page.shows("80 % of the conversions").shows("payout × 0.90").shows("it has no postback");
+    page.shows("80 % of the conversions")
+        .shows("payout × 0.90")
+        .shows("No postback: the affiliate is not notified");
     page.shows("href=\"/deliveries?destination=campaign:8599\"");
     fixture.get("/deliveries?destination=campaign:8599").await.shows("S-1").hides("A-1001");
 }
@@ -392,7 +395,7 @@ async fn who_may_only_look_sees_no_button_and_is_refused_with_the_fix() {
     page.hides("Retry now").hides("Change the status");
     fixture.keep_csrf(&page);
     fixture.get("/dead-letters").await.shows("A-1001").hides("Retry now");
-    fixture.get("/quarantine").await.hides("Map again with");
+    fixture.get("/quarantine").await.hides("Reprocess with");
     fixture.get("/suppression").await.shows(LIST).hides("Add entries");
     fixture.get(LIST_PATH).await.hides("Take off").hides("Remove the");
     for path in [form.as_str(), "/suppression", &format!("{LIST_PATH}/remove"), &format!("{LIST_PATH}/add")] {

@@ -37,7 +37,7 @@ async fn a_token_that_looks_sees_every_page_and_changes_nothing() {
         assert_eq!(fixture.get(place).await.status, StatusCode::OK, "{place}");
     }
     let retry = retry_path(&fixture).await;
-    for place in [retry.as_str(), "/postbacks/3/map-again"] {
+    for place in [retry.as_str(), "/postbacks/3/reprocess"] {
         let refused = fixture.post(place, &[]).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{place}");
         refused.shows("The token <code>eyes</code> may change nothing here").shows("Use a token with <code>");
@@ -57,7 +57,7 @@ async fn the_networks_token_and_the_operators_link_may_change() {
     assert_eq!(fixture.post(&retry, &[]).await.status, StatusCode::SEE_OTHER);
     fixture.forget_cookie();
     fixture.sign_in().await;
-    assert_eq!(fixture.post("/postbacks/3/map-again", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(fixture.post("/postbacks/3/reprocess", &[]).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

@@ -74,5 +74,5 @@ fn a_click_on_the_link_is_on_the_pages_with_its_campaign() {
         assert!(click.contains(wanted), "`{wanted}` is not in {click}");
     }
     assert!(browser.get("/clicks?campaign=8599").contains(id));
-    assert!(browser.get("/offers/565").contains("<dt>Clicks that count today</dt><dd>1</dd>"));
+    assert!(browser.get("/offers/565").contains("<dt>Billable clicks today</dt><dd>1</dd>"));
 }

@@ -295,7 +295,7 @@ async fn a_form_without_the_sessions_token_does_nothing() {
     let sale = fixture.path_of("A-1001").await;
     let id = sale.trim_start_matches("/conversions/").to_owned();
     let retry = format!("/deliveries/{id}~meta-main~first/retry");
-    for path in [retry.as_str(), "/postbacks/3/map-again", "/sources", "/sign-out"] {
+    for path in [retry.as_str(), "/postbacks/3/reprocess", "/sources", "/sign-out"] {
         for csrf in ["", "0000"] {
             let answer = fixture.post_only(path, &[("csrf", csrf), ("pasted", "tid=1")]).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
@@ -315,7 +315,7 @@ async fn a_path_takes_only_its_methods() {
         (Method::DELETE, "/conversions", "GET, HEAD"),
         (Method::POST, "/quarantine", "GET, HEAD"),
         (Method::GET, "/sign-out", "POST"),
-        (Method::GET, "/postbacks/1/map-again", "POST"),
+        (Method::GET, "/postbacks/1/reprocess", "POST"),
     ] {
         let answer = fixture.ask(method, path, String::new(), "192.0.2.9").await.unwrap();
         assert_eq!((answer.status, answer.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, allowed));

@@ -1,4 +1,4 @@
-//! Sending: what comes back from platforms that hang, break off, lie and flood.
+//! Sending: what platforms answer that hang, break off, lie and flood.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn failure(reply: Reply) -> String {
 }
 
 #[tokio::test]
-async fn a_request_leaves_as_it_was_made_and_the_answer_comes_back_whole() {
+async fn a_request_is_sent_as_it_was_made_and_the_answer_is_read_whole() {
     let act = Act::status(404, "{\"error\":1}").with_header("Retry-After", "7");
     let platform = Standin::start(move |_| act.clone()).await;
     let answer = answer(client().send(&post(platform.url("/events?x=%23s1%23"))).await);

@@ -100,7 +100,7 @@ fn strict() -> Client {
     Client::new(SendPolicy { timeout_ms: 5_000, ..SendPolicy::default() }).unwrap()
 }
 
-/// Listens on IPv4 and, where there is one, IPv6 loopback at one port, and counts who comes.
+/// Listens on IPv4 and, where there is one, IPv6 loopback at one port, and counts who connects.
 async fn canary() -> (u16, Arc<AtomicUsize>) {
     let received_text = Arc::new(AtomicUsize::new(0));
     let four = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -19,9 +19,9 @@ conformance! {
     of_64_parallel_equal_arrivals_exactly_one_is_accepted,
     a_change_is_an_update_and_replaces_what_is_shown,
     a_sale_that_changes_without_end_is_quarantined,
-    a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again,
+    a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocessed,
     the_bytes_of_one_postback_become_a_conversion_once_only,
-    what_a_postback_that_is_mapped_again_causes_counts_from_then,
+    what_a_postback_that_is_reprocessed_causes_counts_from_then,
     a_large_body_is_kept_byte_for_byte,
     a_click_frees_what_was_held_for_it,
     a_click_frees_what_only_an_update_named,
@@ -30,7 +30,7 @@ conformance! {
     a_known_click_only_fills_what_it_lacks,
     a_click_with_very_many_sales_waiting_frees_them_all,
     a_dropped_future_does_not_undo_the_operation,
-    a_closed_store_finishes_what_is_queued_and_refuses_what_comes_later,
+    a_closed_store_finishes_what_is_queued_and_refuses_later_commands,
     a_probe_is_answered,
 }
 
@@ -123,7 +123,7 @@ fn a_sale_that_changes_without_end_is_quarantined(engine: &Engine) {
     assert_eq!(claim(&*store, "ads", at(0))[0].conversion.value, Some(usd("500")));
 }
 
-fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_mapped_again(engine: &Engine) {
+fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocessed(engine: &Engine) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     assert_eq!(bad.matched, None);
@@ -175,7 +175,7 @@ fn the_bytes_of_one_postback_become_a_conversion_once_only(engine: &Engine) {
     });
 }
 
-fn what_a_postback_that_is_mapped_again_causes_counts_from_then(engine: &Engine) {
+fn what_a_postback_that_is_reprocessed_causes_counts_from_then(engine: &Engine) {
     let store = engine.open();
     let retry_postback = |reported: Sale| {
         let bad = wait(store.arrive(quarantined("no price", reported.at))).unwrap();
@@ -190,7 +190,11 @@ fn what_a_postback_that_is_mapped_again_causes_counts_from_then(engine: &Engine)
     let sent = retry_postback(sale("sent").forward());
     assert_eq!(states(&*store, &sent), [DeliveryState::Waiting { due: at(100 * HOUR) }]);
     let conversion = trace(&*store, &sent).conversion;
-    assert_eq!((conversion.event_time, conversion.received_at), (at(0), at(0)), "it happened when it came");
+    assert_eq!(
+        (conversion.event_time, conversion.received_at),
+        (at(0), at(0)),
+        "it happened when it was received"
+    );
     let changed = retry_postback(sale("sent").forward().value("9").at(at(5)));
     assert_eq!(trace(&*store, &changed).conversion.history[0].at, at(100 * HOUR));
 }
@@ -291,7 +295,7 @@ fn a_click_with_very_many_sales_waiting_frees_them_all(engine: &Engine) {
     }
     assert_eq!(backlog(&*store, "ads", at(0)).unwrap().held, 2500);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
-    // The answer comes with the first step; each write after it goes along with one that follows.
+    // The answer is given with the first step; each write after it goes along with one that follows.
     for _ in 0..2 {
         wait(store.probe()).unwrap();
     }
@@ -308,7 +312,7 @@ fn a_dropped_future_does_not_undo_the_operation(engine: &Engine) {
     assert!(wait(store.click(&click_id("c1"))).unwrap().is_some());
 }
 
-fn a_closed_store_finishes_what_is_queued_and_refuses_what_comes_later(engine: &Engine) {
+fn a_closed_store_finishes_what_is_queued_and_refuses_later_commands(engine: &Engine) {
     let store = engine.open();
     let queued: Vec<_> = (0..300).map(|n| store.arrive(sale(&format!("t{n}")).arrival())).collect();
     wait(store.close()).unwrap();

@@ -11,7 +11,7 @@ conformance! {
     a_new_utc_day_begins_with_every_place_free,
     a_conversion_that_is_scrubbed_later_gives_its_place_back,
     a_scrub_taken_back_takes_a_place_above_the_cap,
-    the_conversion_whose_click_comes_is_not_counted_against_itself,
+    the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself,
     conversions_that_a_click_brings_to_an_offer_keep_its_cap_together,
 }
 
@@ -81,7 +81,7 @@ fn a_scrub_taken_back_takes_a_place_above_the_cap(engine: &Engine) {
     assert_eq!(now_of(&*store, &third).status, Status::Scrubbed, "the second has the place");
 }
 
-fn the_conversion_whose_click_comes_is_not_counted_against_itself(engine: &Engine) {
+fn the_conversion_whose_click_is_recorded_later_is_not_counted_against_itself(engine: &Engine) {
     let store = engine.open();
     store.set_rules(rules_of(&[capped("565", 1)]));
     let reported = arrive(&*store, sale("t1").brought_to("565").click("c1").arrival());

@@ -27,7 +27,7 @@ conformance! {
     a_click_list_looks_at_a_bounded_number_of_clicks_and_goes_on,
     purging_takes_clicks_out_of_lists_and_of_their_visitors,
     click_numbers_are_not_given_twice_after_everything_was_purged,
-    a_text_is_kept_for_good,
+    a_text_is_kept_permanently,
 }
 
 fn click_lists_go_newest_first_page_by_page(engine: &Engine) {
@@ -124,7 +124,7 @@ fn click_numbers_are_not_given_twice_after_everything_was_purged(engine: &Engine
     assert!(wait(store.clicks(ClickFilter::default(), rest)).unwrap().items.is_empty(), "it is no older one");
 }
 
-fn a_text_is_kept_for_good(engine: &Engine) {
+fn a_text_is_kept_permanently(engine: &Engine) {
     let store = engine.open();
     let long: String = (0..40_000).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect();
     assert_eq!(wait(store.kept_text("tag.1.js".to_owned())).unwrap(), None);

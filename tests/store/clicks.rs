@@ -84,7 +84,7 @@ fn a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only(engine: 
     assert!(!reported(by(visit("another", at(1)), "another-9876543210")));
     let second = receive(&*store, visit("second", at(HOUR - 1)));
     let reason = second.click.context.verdicts[0].hit.as_deref().unwrap();
-    assert_eq!(reason, "the click first came from the same visitor less than 3600 s before");
+    assert_eq!(reason, "the click first is of the same visitor, less than 3600 s before");
     assert!(second.click.context.is_billable(), "it is only observed");
     assert!(reported(visit("third", at(2 * HOUR - 2))), "the second counts, so it begins the window anew");
     assert!(!reported(visit("fourth", at(3 * HOUR - 2))));
@@ -306,7 +306,7 @@ fn a_commit_that_fails_counts_no_click_and_lists_none() {
         let next = receive(&store, visit("next", at(2)));
         assert!(!is_hit(&next, Filter::Cap), "one counted before it");
         let reason = next.click.context.verdicts[0].hit.clone().unwrap();
-        assert!(reason.starts_with("the click kept came"), "{reason}");
+        assert!(reason.starts_with("the click kept is"), "{reason}");
         assert!(is_hit(&receive(&store, visit("last", at(3))), Filter::Cap));
     }
 }

@@ -103,7 +103,7 @@ fn a_clock_500_days_ahead_over_a_restart_deletes_nothing(engine: &Engine) {
     an_hour(&mut upkeep(&store, &clock), &clock);
     wait(store.close()).unwrap();
     drop(store);
-    // The machine comes up with a wrong time, twice; what is recorded then bears it.
+    // The machine starts with a wrong time, twice; what is recorded then bears it.
     for start in 0..2 {
         let store = engine.open();
         let clock = Clock::fixed(at(500 * DAY + start * HOUR));

@@ -16,7 +16,7 @@ use postbridge::store::{ClickRecorded, ConversionFilter, Later, Store};
 
 use crate::support::store_fixture::*;
 
-/// Keeps a commit back until it is let go, so that what comes meanwhile is one group.
+/// Keeps a commit back until it is let go, so that what is queued meanwhile is one group.
 struct Gate {
     memory: Memory,
     reached: Sender<()>,

@@ -1,4 +1,4 @@
-//! What the store keeps of answers about consent, and what comes of them, for every implementation.
+//! What the store keeps of answers about consent, and what follows from them, for every implementation.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ conformance! {
     expiring_stops_at_its_limit,
     a_claimed_delivery_goes_to_no_one_else_until_it_is_released,
     leases_end_with_the_process,
-    due_work_comes_oldest_first_and_retries_apart,
+    due_work_is_handed_out_oldest_first_and_retries_apart,
     a_claim_hands_out_no_more_than_asked_and_says_what_falls_due_next,
     a_queue_can_be_gone_through_by_due_time,
     the_oldest_waiting_delivery_can_be_claimed_before_it_is_due,
@@ -33,7 +33,7 @@ fn a_hold_that_ends_is_skipped_and_can_be_retried(engine: &Engine) {
     let skipped = DeliveryState::Skipped { at: at(72 * HOUR), code: None, reason: NO_CLICK.to_owned() };
     assert_eq!(states(&*store, &held)[0], skipped);
     wait(store.record_click(unscreened(click("c1")))).unwrap();
-    assert_eq!(states(&*store, &held), [skipped], "a click does not undo it by itself");
+    assert_eq!(states(&*store, &held), [skipped], "a click alone does not undo it");
     assert!(trace(&*store, &held).click.is_some(), "yet they are joined");
     let retried = wait(store.retry(delivery_id(&held, "ads"), at(73 * HOUR), None)).unwrap().unwrap();
     assert_eq!(retried.state, DeliveryState::Waiting { due: at(73 * HOUR) });
@@ -74,7 +74,7 @@ fn leases_end_with_the_process(engine: &Engine) {
     assert_eq!(claim(&*engine.open(), "ads", at(0)).len(), 1);
 }
 
-fn due_work_comes_oldest_first_and_retries_apart(engine: &Engine) {
+fn due_work_is_handed_out_oldest_first_and_retries_apart(engine: &Engine) {
     let store = engine.open();
     for (name, time) in [("t3", 30), ("t1", 10), ("t4", 40), ("t2", 20)] {
         sale(name).forward().at(at(time)).receive(&*store);

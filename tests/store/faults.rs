@@ -162,7 +162,7 @@ fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
 #[test]
 fn what_goes_through_many_leaves_a_damaged_one_out() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).click("c1"));
-    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 0, "the damaged one comes first");
+    assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 0, "the damaged one is first");
     assert_eq!(wait(store.expire_holds(at(73 * HOUR), 1)).unwrap(), 1, "and is not met again");
     wait(store.record_click(unscreened(click("c1")))).unwrap();
     assert_eq!(claim(&store, "ads", at(73 * HOUR)).len(), 1, "freed by its click");

@@ -70,7 +70,7 @@ fn fill(store: &dyn Store) {
         let work = claim_some(store, "ads", at(3), 0, 1).remove(0);
         wait(store.record(delivered(&work, at(4)))).unwrap();
     }
-    // 5 and 6: changed. 7: dead. 8: dropped. 9: quarantined, 10: refused, 11: mapped again, 12: repeated.
+    // 5 and 6: changed. 7: dead. 8: dropped. 9: quarantined, 10: refused, 11: reprocessed, 12: repeated.
     sale("changed").status(Status::Pending).receive(store);
     sale("changed").status(Status::Rejected).at(at(5)).receive(store);
     sale("dead").forward().to(&["other"]).body(9000).receive(store);
@@ -219,7 +219,7 @@ fn fill_network(store: &dyn Store) {
     };
     assert_eq!(wait(store.suppress(order)).unwrap(), [true, true]);
     // 13: by its visitor, pending until its disposition. 14: expired. 15 and 16: pending, then approved.
-    // 17: pending until its disposition comes. 18: on a list.
+    // 17: pending until its disposition is due. 18: on a list.
     let pixel = |name, time| {
         let mut pixel = sale(name).at(at(time));
         (pixel.draft.status, pixel.draft.value) = (None, None);

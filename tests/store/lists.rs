@@ -16,7 +16,7 @@ use crate::support::store_fixture::*;
 conformance! {
     lists_go_newest_first_page_by_page,
     lists_obey_their_filters,
-    a_list_goes_on_past_an_old_record_that_was_mapped_again_lately,
+    a_list_goes_on_past_an_old_record_that_was_reprocessed_lately,
     dead_letters_are_listed_with_their_last_attempt,
     purging_strips_raw_bytes_and_keeps_the_conversion,
     purging_goes_past_any_number_of_records_that_are_stripped_already,
@@ -102,7 +102,7 @@ fn lists_obey_their_filters(engine: &Engine) {
     assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
 }
 
-fn a_list_goes_on_past_an_old_record_that_was_mapped_again_lately(engine: &Engine) {
+fn a_list_goes_on_past_an_old_record_that_was_reprocessed_lately(engine: &Engine) {
     let store = engine.open();
     let bad = wait(store.arrive(quarantined("no price", at(0)))).unwrap();
     sale("young").at(at(9 * DAY)).receive(&*store);
@@ -252,7 +252,7 @@ fn purging_never_takes_a_click_that_a_delivery_still_needs(engine: &Engine) {
         wait(store.record_click(unscreened(click(id)))).unwrap();
     }
     let all = PurgeBefore { clicks: at(DAY), ..never() };
-    // Two sales of one click, a sale whose click comes by an update, and one that is done already.
+    // Two sales of one click, a sale whose click is named by an update, and one that is done already.
     sale("t1").click("c1").to(&["ads", "other"]).receive(&*store);
     sale("t2").click("c1").receive(&*store);
     sale("t3").forward().to(&["other"]).receive(&*store);

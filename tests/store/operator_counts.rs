@@ -266,7 +266,7 @@ fn what_maps_a_purged_record_again_closes_no_other_after_a_restart(engine: &Engi
     let store = engine.open();
     let of = wait(store.arrive(quarantined("no price", at(0)))).unwrap().postback;
     wait(store.arrive(quarantined("no price", at(5 * DAY)))).unwrap();
-    // Its delivery is unfinished, so it outlives the record that it maps again.
+    // Its delivery is unfinished, so it outlives the record that it reprocesses.
     let mut again = sale("again").forward().arrival();
     again.again = Some(Reprocess { of, now: at(HOUR) });
     wait(store.arrive(again)).unwrap();

@@ -17,7 +17,7 @@ conformance! {
     pages_are_complete_and_ordered_also_among_equal_times,
     every_filter_has_its_true_total,
     a_row_shows_the_status_that_the_conversion_has_now,
-    a_click_that_comes_later_brings_its_conversion_into_the_report,
+    a_later_click_brings_its_conversion_into_the_report,
     what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report,
     a_purged_conversion_leaves_no_row,
     a_page_begins_anywhere_and_has_at_most_five_hundred_rows,
@@ -150,7 +150,7 @@ fn a_row_shows_the_status_that_the_conversion_has_now(engine: &Engine) {
     });
 }
 
-fn a_click_that_comes_later_brings_its_conversion_into_the_report(engine: &Engine) {
+fn a_later_click_brings_its_conversion_into_the_report(engine: &Engine) {
     let store = engine.open();
     store.set_rules(rules_of(&[offer("1")]));
     arrive(&*store, sale("t1").click("c1").arrival());

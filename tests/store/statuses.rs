@@ -26,7 +26,7 @@ conformance! {
     an_advertiser_neither_scrubs_nor_takes_a_scrub_back,
     what_is_scrubbed_is_planned_for_no_destination,
     a_person_takes_a_scrub_back_and_then_it_is_sent,
-    a_scrub_that_a_person_took_back_stays_so_when_the_click_comes,
+    a_scrub_that_a_person_took_back_stays_so_when_the_click_is_recorded,
     a_change_while_a_delivery_is_out_is_reported_after_it,
     two_changes_at_once_see_each_other,
     a_conversion_changes_five_hundred_times_and_no_more,
@@ -139,7 +139,7 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(engine: &Engine) {
     });
 }
 
-fn a_scrub_that_a_person_took_back_stays_so_when_the_click_comes(engine: &Engine) {
+fn a_scrub_that_a_person_took_back_stays_so_when_the_click_is_recorded(engine: &Engine) {
     let store = engine.open();
     let paused = Offer { status: OfferStatus::Paused, ..capped("565", 0) };
     store.set_rules(rules_of(&[paused]));
@@ -221,7 +221,10 @@ fn a_status_set_by_hand_ends_what_was_foreseen(engine: &Engine) {
     let kept = arrive(&*store, sale("t2").of("565").arrival());
     set_status(&*store, rejected.postback, Status::Rejected, at(5));
     let pending = set_status(&*store, kept.postback, Status::Pending, at(5));
-    assert!(matches!(pending, StatusChanged::Changed(_)), "pending for good is another thing: {pending:?}");
+    assert!(
+        matches!(pending, StatusChanged::Changed(_)),
+        "pending permanently is another thing: {pending:?}"
+    );
     assert_eq!(wait(store.dispose(at(DAY), 9)).unwrap(), 0);
     assert_eq!(now_of(&*store, &rejected).status, Status::Rejected);
     assert_eq!(now_of(&*store, &kept).status, Status::Pending);

@@ -15,7 +15,7 @@ use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;
 
 conformance! {
-    what_stands_on_a_list_is_scrubbed_naming_the_list,
+    what_is_on_a_list_is_scrubbed_naming_the_list,
     an_address_is_found_in_a_network_of_any_length,
     of_several_lists_the_first_by_name_is_named,
     an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before,
@@ -56,7 +56,7 @@ fn on(kind: &str, list: &str) -> Option<String> {
     Some(format!("its {kind} is on the suppression list `{list}`"))
 }
 
-fn what_stands_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
+fn what_is_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
     let store = engine.open();
     suppress(
         &*store,
@@ -210,7 +210,7 @@ fn a_long_list_is_removed_whole(engine: &Engine) {
     let (removed, late) = (store.remove_list("long".to_owned()), store.suppress(order("long", &many[..1])));
     wait(late).unwrap();
     let removed = wait(removed).unwrap();
-    assert!((2500..=2501).contains(&removed), "what came meanwhile goes too: {removed}");
+    assert!((2500..=2501).contains(&removed), "what was received meanwhile goes too: {removed}");
     before_and_after_reopening(engine, store, |store, reopened| {
         let lists = wait(store.lists()).unwrap();
         assert_eq!(lists.iter().map(|list| &*list.name).collect::<Vec<_>>(), ["longer"]);

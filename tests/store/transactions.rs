@@ -24,9 +24,9 @@ conformance! {
     a_later_conversion_is_found_when_the_first_is_purged,
     ids_that_are_used_again_and_again_are_listed_by_source,
     a_reversal_is_ready_when_its_sale_is_received_and_only_once,
-    a_reversal_that_was_not_mapped_again_is_ready_after_the_next_start,
+    a_reversal_that_was_not_reprocessed_is_ready_after_the_next_start,
     a_reversal_of_a_later_sale_under_its_id_is_ready_too,
-    a_reversal_that_a_person_mapped_again_is_not_handed_out,
+    a_reversal_that_a_person_reprocessed_is_not_handed_out,
 }
 
 fn is_accepted(receipt: &Receipt) -> bool {
@@ -168,7 +168,7 @@ fn early(store: &dyn Store, transaction: &str) -> Seq {
     receipt.postback
 }
 
-/// Maps a record again as ingest does.
+/// Reprocesses a record as ingest does.
 fn reprocessed(store: &dyn Store, of: Seq, reported: Sale) -> Receipt {
     let mut arrival = reported.arrival();
     arrival.again = Some(Reprocess { of, now: at(9) });
@@ -197,7 +197,7 @@ fn a_reversal_is_ready_when_its_sale_is_received_and_only_once(engine: &Engine) 
     });
 }
 
-fn a_reversal_that_was_not_mapped_again_is_ready_after_the_next_start(engine: &Engine) {
+fn a_reversal_that_was_not_reprocessed_is_ready_after_the_next_start(engine: &Engine) {
     let store = engine.open();
     let mine = early(&*store, "t");
     by_value("t", "7").receive(&*store);
@@ -224,7 +224,7 @@ fn a_reversal_of_a_later_sale_under_its_id_is_ready_too(engine: &Engine) {
     assert_eq!(store.reversals_ready(9), [refund]);
 }
 
-fn a_reversal_that_a_person_mapped_again_is_not_handed_out(engine: &Engine) {
+fn a_reversal_that_a_person_reprocessed_is_not_handed_out(engine: &Engine) {
     let store = engine.open();
     let mine = early(&*store, "t");
     let still = reprocessed(&*store, mine, by_value("t", "-7"));

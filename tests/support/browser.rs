@@ -191,7 +191,7 @@ impl Page {
         ));
     }
 
-    /// What an expression of the page comes to.
+    /// What an expression of the page evaluates to.
     pub fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let reported = self.call("Runtime.evaluate", params);

@@ -44,7 +44,7 @@ pub fn of(networks: &[(&str, &str)]) -> Vec<u8> {
     file
 }
 
-/// The bits of an IPv6 tree; IPv4 lies below 96 zero bits.
+/// The bits of an IPv6 tree; IPv4 is below 96 zero bits.
 fn insert(nodes: &mut Vec<[Next; 2]>, network: &IpNet, data: usize) {
     let (bits, length) = match network.network() {
         IpAddr::V4(four) => (u128::from(four.to_bits()), 96 + network.prefix_len()),

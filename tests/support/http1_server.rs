@@ -178,7 +178,7 @@ pub async fn read_answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> St
     loop {
         let mut byte = [0u8; 1];
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut byte)).await;
-        if read.expect("an answer comes").unwrap() == 0 {
+        if read.expect("an answer is sent").unwrap() == 0 {
             break;
         }
         bytes.extend_from_slice(&byte);

@@ -55,7 +55,7 @@ pub fn click(id: &str, hours: i64, offer: &str) -> Click {
     click
 }
 
-/// What is known: offers, clicks, lists, and how many conversions came today.
+/// What is known: offers, clicks, lists, and how many conversions were received today.
 pub struct KnownFacts {
     pub rules: Ruleset,
     pub clicks: Vec<Click>,

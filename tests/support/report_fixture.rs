@@ -20,7 +20,7 @@ impl ReportFixture {
         ReportFixture { relay, folder }
     }
 
-    /// A visitor who came by the link: the click's id and the cookie.
+    /// A visitor who followed the link: the click's id and the cookie.
     pub fn visitor(&self) -> (String, String) {
         let answer = browse(&self.relay, "/c/8599");
         let cookie = header(&answer, "set-cookie").unwrap();

@@ -162,7 +162,7 @@ impl Standin {
             }
         };
         let seen = tokio::time::timeout(Duration::from_secs(10), enough).await;
-        assert!(seen.is_ok(), "only {} of {count} requests came", self.count());
+        assert!(seen.is_ok(), "only {} of {count} requests were received", self.count());
         self.received()
     }
 }

@@ -41,7 +41,7 @@ macro_rules! conformance {
 }
 pub(crate) use conformance;
 
-/// A place where a store lies and can be opened again and again.
+/// A place where a store is and can be opened again and again.
 pub struct Engine {
     open: Box<dyn Fn() -> Arc<dyn Store>>,
 }

@@ -101,7 +101,7 @@ impl TagFixture {
             all.filter(|reported| reported["event_name"] == event).collect()
         };
         let enough = wait_until(Duration::from_secs(15), || events().len() >= count);
-        assert!(enough, "{} of {count} events {event} came", events().len());
+        assert!(enough, "{} of {count} events {event} were received", events().len());
         events()
     }
 

@@ -110,7 +110,7 @@ fn the_script_needs_nothing_and_evaluates_no_text() {
 }
 
 #[test]
-fn what_it_is_reported_stands_in_it_as_json() {
+fn its_settings_are_written_into_it_as_json() {
     let script = TagScript::new(&config());
     let json = &script.text[script.text.find("{\"endpoint\"").unwrap()..];
     let reported: serde_json::Value =

@@ -246,7 +246,7 @@ fn a_country_is_known_by_its_codes_and_names() {
 }
 
 #[test]
-fn a_country_that_is_none_stands_for_no_country() {
+fn a_country_that_is_none_is_no_country() {
     let traits = [(Trait::Zip, "94107-1234"), (Trait::State, "California"), (Trait::Country, "xx")];
     assert_eq!(sent(&META, &traits, "zp", CustomerFormat::default()).0, hashed("94107"));
     assert_eq!(sent(&META, &traits, "st", CustomerFormat::default()).0, hashed("ca"));

@@ -96,6 +96,29 @@ fn an_unknown_name_is_a_typo_with_a_suggestion() {
 }
 
 #[test]
+fn the_templates_readme_explains_every_helper() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/README.md")).unwrap();
+    let problems = event_problems(r#"{"a": {{json (qqqqqqqq event)}}}"#);
+    let (_, listed) = problems[0].split_once("helpers: ").expect("the hint lists them all");
+    let helpers: Vec<&str> =
+        listed.split([',', ' ']).filter(|name| !name.is_empty() && *name != "or").collect();
+    assert!(helpers.len() > 25, "{helpers:?}");
+    for helper in helpers {
+        let row = |text: &str| text.starts_with("| ") && text.contains(&format!("`{helper} "));
+        assert!(readme.lines().any(row), "{helper}");
+    }
+}
+
+#[test]
+fn a_helper_for_answers_takes_an_answer() {
+    let event = event_problems(r#"{"a": {{answer event yes="a" no="b"}}}"#);
+    one(&event, &["`answer` takes an answer", "click.ad_user_data"]);
+    one(&event_problems(r#"{"a": {{refused event_time}}}"#), &["`refused` takes an answer"]);
+    assert_eq!(event_problems(r#"{"a": {{refused click.ad_user_data}}}"#), Vec::<String>::new());
+}
+
+#[test]
 fn a_time_helper_takes_a_time() {
     one(&event_problems(r#"{"a": {{unix event_id}}}"#), &["`unix` takes a time", "event_time"]);
     one(&event_problems(r#"{"a": {{sha256 (email event_time)}}}"#), &["`email` takes a text"]);
@@ -124,7 +147,7 @@ fn hostile_templates_are_refused_and_never_crash() {
 }
 
 #[test]
-fn every_problem_of_a_payload_comes_at_once() {
+fn every_problem_of_a_payload_is_shown_at_once() {
     let problems = event_problems("{\n\"a\": {{value}},\n\"b\": {{json nothing}},\n\"c\": {{jsn event}}\n}");
     let lines: Vec<&str> = problems.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
     assert_eq!(lines, ["test/event.json.hbs:3", "test/event.json.hbs:4", "test/event.json.hbs:2"]);
@@ -144,7 +167,7 @@ fn an_unknown_key_of_the_toml_has_a_line_and_a_suggestion() {
 }
 
 #[test]
-fn every_problem_of_the_toml_comes_at_once() {
+fn every_problem_of_the_toml_is_shown_at_once() {
     let toml = r#"lable = "x"
 changes = "sometimes"
 max_age_hours = "7"
@@ -181,7 +204,7 @@ then = "explode"
 }
 
 #[test]
-fn a_requirement_names_a_member_that_stands_in_the_template() {
+fn a_requirement_names_a_member_of_the_template() {
     let toml = format!("{TOML}[[require]]\nall = [\"/event\", \"/evnt\"]\nwhy = \"x\"\n");
     one(&toml_problems(&toml), &["destination.toml:10", "no `/evnt`"]);
 }
@@ -226,7 +249,7 @@ fn account_problems(spec: AccountSpec) -> Vec<String> {
 }
 
 #[test]
-fn every_problem_of_an_account_comes_at_once() {
+fn every_problem_of_an_account_is_shown_at_once() {
     let mut wrong = spec("meta", &[("pixel", "12"), ("version", "v26.0")]);
     wrong.endpoint = Some("127.0.0.1:9999".to_owned());
     wrong.events.insert("Lead".to_owned(), " ".to_owned());
@@ -328,11 +351,11 @@ fn no_part_of_a_users_directory_is_passed_over_in_silence() {
     let folder = |path: PathBuf| std::fs::create_dir_all(path).unwrap();
     one(&said(&|_| {}), &["holds neither sources/ nor destinations/"]);
     one(&said(&|at| folder(at.join("source"))), &["source is not read", "name it `sources`"]);
-    let beside = |at: &Path| {
+    let next_to = |at: &Path| {
         folder(at.join("sources"));
         folder(at.join("Destination"));
     };
-    one(&said(&beside), &["Destination is not read", "name it `destinations`"]);
+    one(&said(&next_to), &["Destination is not read", "name it `destinations`"]);
     // A link to itself can be read by no one, not even by root: as a folder without permission is.
     let closed = |at: &Path| std::os::unix::fs::symlink("sources", at.join("sources")).unwrap();
     one(&said(&closed), &["/sources: it cannot be read"]);

@@ -273,7 +273,7 @@ fn a_reason_names_what_the_platform_said_and_never_a_secret() {
 }
 
 #[test]
-fn a_reason_is_one_short_line_whatever_comes() {
+fn a_reason_is_one_short_line_whatever_is_answered() {
     let body = format!(r#"{{"error":{{"message":"{}\n\u0007","code":5}}}}"#, "é".repeat(5000));
     let ReplyVerdict::Dead { reason } = meta().classify(&answer(400, &body), now()) else {
         panic!("not dead")

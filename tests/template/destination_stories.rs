@@ -1,4 +1,4 @@
-//! Every destination template has its stories, and every story comes out as it says. `BLESS=1` rewrites.
+//! Every destination template has its stories, and every story ends as it says. `BLESS=1` rewrites.
 
 use std::path::Path;
 

@@ -144,7 +144,7 @@ fn a_name_that_is_none_is_refused_and_the_meant_one_is_named() {
 }
 
 #[test]
-fn a_macro_of_another_grammar_is_not_sent_as_it_stands() {
+fn a_macro_of_another_grammar_is_not_sent_unfilled() {
     for (url, written, said) in [
         ("https://a.example/?c={s2}", "#{}#", "write `#s2#`, or `macro = \"{{}}\"`"),
         ("https://a.example/?c=#s2#", "{{}}", "write `{s2}`, or `macro = \"#{}#\"`"),
@@ -290,7 +290,7 @@ fn a_url_that_is_kept_secret_shows_its_host_its_names_and_its_macros_alone() {
     let url =
         "https://aff.example/pb/k3y-in-path/#s2#?cid=#s2#&token=t0k3n&tag=pre-fix-#tid#-x&sum=a%20secret";
     let url = compile(url, "#{}#").unwrap();
-    assert!(url.shown().contains("token=t0k3n"), "what stands in the file is shown as it stands");
+    assert!(url.shown().contains("token=t0k3n"), "what is in the file is shown as it is");
     let url = url.kept_secret();
     assert_eq!(url.shown(), "https://aff.example/pb/***/#s2#?cid=#s2#&token=***&tag=***#tid#-x&sum=***");
     assert_eq!(url.secrets(), ["k3y-in-path", "pre-fix-", "a secret", "t0k3n"], "the longest first");

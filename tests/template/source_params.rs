@@ -55,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_a_template_answers(bytes in "[a-z0-9=&#%{}.?;-]{0,200}") {
+    fn any_bytes_get_an_answer_of_a_template(bytes in "[a-z0-9=&#%{}.?;-]{0,200}") {
         let (template, binding) = cake();
         if let Ok(read) = request::read(bytes.as_bytes(), None, b"")
             && let Ok(draft) = template.map(&binding, &read)
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn flat_json_is_read_as_it_stands(map in btree_map("[a-z_]{1,12}", ".{0,30}", 0..40)) {
+    fn flat_json_is_read_as_it_is(map in btree_map("[a-z_]{1,12}", ".{0,30}", 0..40)) {
         let body = serde_json::to_string(&map).unwrap();
         let read = json(&body).unwrap();
         let expected: Vec<(&str, &str)> = map.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

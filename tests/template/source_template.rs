@@ -67,7 +67,7 @@ fn a_macro_may_have_another_name_than_its_parameter() {
 }
 
 #[test]
-fn the_macros_marks_are_whatever_stands_around_the_braces() {
+fn the_macros_marks_are_what_is_around_the_braces() {
     for (marks, url) in
         [("#{}#", "#x#"), ("{{{}}}", "{{x}}"), ("${{}}", "${x}"), ("!!!{}!!!", "!!!x!!!"), ("<{}>", "<x>")]
     {

@@ -26,7 +26,7 @@ conformance! {
     sales_of_a_clock_that_was_confirmed_ahead_are_deleted_when_their_days_are_over,
     answers_about_consent_outlive_a_clock_that_was_behind,
     answers_about_consent_of_a_first_start_in_1970_are_deleted_at_last,
-    what_is_mapped_again_is_kept_as_long_as_what_it_maps,
+    what_is_reprocessed_is_kept_as_long_as_what_it_maps,
     a_confirmed_jump_ages_what_was_received_by_a_right_clock,
 }
 
@@ -221,7 +221,7 @@ fn answers_about_consent_of_a_first_start_in_1970_are_deleted_at_last(engine: &E
     assert_eq!(relay.answered("gone"), None, "deleted at last");
 }
 
-fn what_is_mapped_again_is_kept_as_long_as_what_it_maps(engine: &Engine) {
+fn what_is_reprocessed_is_kept_as_long_as_what_it_maps(engine: &Engine) {
     let mut relay = Relay::start(engine, at(0));
     relay.set(at(-500 * DAY));
     relay.until_believed();

@@ -61,7 +61,7 @@ impl Loader {
         self.ended()
     }
 
-    /// Waits for the child to end by itself, at most a minute.
+    /// Waits for the child to end, at most a minute.
     pub fn ended(mut self) -> Vec<Ack> {
         for _ in 0..6000 {
             if self.child.try_wait().unwrap().is_some() {
@@ -70,7 +70,7 @@ impl Loader {
             std::thread::sleep(Duration::from_millis(10));
         }
         self.child.kill().unwrap();
-        panic!("the child never came to the point where it was to end");
+        panic!("the child never reached the point where it was to end");
     }
 }
 

@@ -189,7 +189,7 @@ impl Trail {
         Ok(())
     }
 
-    /// Shows the committed clicks to whatever comes after them.
+    /// Shows the committed clicks to what follows.
     pub fn publish(&self, lately: &mut Lately) {
         lately.add(&self.logged, &self.days);
     }

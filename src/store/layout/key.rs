@@ -98,7 +98,7 @@ pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
     ([b"L", list.as_bytes(), &[0]].concat(), [b"L", list.as_bytes(), &[1]].concat())
 }
 
-/// The lists of a value lie side by side, by name; no value begins another, as the length comes first.
+/// The lists of a value are adjacent, by name; no value begins another, as the length is first.
 pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
     let length = (token.as_bytes().len() as u64).to_be_bytes();
     [b"S", &length[..], token.as_bytes(), list.as_bytes()].concat()

@@ -107,10 +107,10 @@ impl Rows {
         }
     }
 
-    /// The chunk in which a row of this place lies, or would be.
+    /// The chunk in which a row of this place is, or would be.
     fn chunk_of(&self, place: (i64, u64)) -> usize {
         let begins_before = |chunk: &Chunk| chunk.first().is_some_and(|first| first.place() <= place);
-        // Nearly everything that comes belongs to the end.
+        // Nearly everything that is added belongs to the end.
         if self.chunks.last().is_some_and(begins_before) {
             return self.chunks.len() - 1;
         }
@@ -130,7 +130,7 @@ impl Rows {
             chunk.reserve_exact(CHUNK_ROWS - chunk.len());
             chunk.insert(place, row);
         } else if place == chunk.len() {
-            // What comes in order leaves full chunks behind.
+            // What is received in order leaves full chunks behind.
             self.chunks.insert(at + 1, Arc::new(chunk_with(&[row])));
         } else {
             // At the end rows come nearly in order: what is before this one is full enough.

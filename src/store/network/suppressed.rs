@@ -148,7 +148,7 @@ impl Group<'_> {
         for entry in &order.entries {
             let token = Token::of(entry, self.suppressing.lists.key.as_ref());
             let token = match token {
-                Some((class, token)) if !self.stands_on(&order.list, &token)? => Some((token, class)),
+                Some((class, token)) if !self.is_on(&order.list, &token)? => Some((token, class)),
                 _ => None,
             };
             answers.push(token.is_some_and(|(token, class)| fresh.insert(token, class).is_none()));
@@ -168,7 +168,7 @@ impl Group<'_> {
         for entry in &order.entries {
             let token = Token::of(entry, self.suppressing.lists.key.as_ref());
             let token = match token {
-                Some((class, token)) if self.stands_on(&order.list, &token)? => Some((token, class)),
+                Some((class, token)) if self.is_on(&order.list, &token)? => Some((token, class)),
                 _ => None,
             };
             answers.push(token.is_some_and(|(token, class)| gone.insert(token, class).is_none()));
@@ -209,7 +209,7 @@ impl Group<'_> {
         Ok(count)
     }
 
-    fn stands_on(&self, list: &str, token: &Token) -> Result<bool, StoreError> {
+    fn is_on(&self, list: &str, token: &Token) -> Result<bool, StoreError> {
         match self.suppressing.entries.get(&(token.clone(), list.to_owned())) {
             Some(pending) => Ok(pending.is_some()),
             None if self.suppressing.lists.get(list).is_none() => Ok(false),

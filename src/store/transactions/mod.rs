@@ -28,7 +28,7 @@ pub trait Transactions {
     fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>>;
 
     /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
-    /// they are to be mapped again. What was not mapped again is handed out after the next start.
+    /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
     fn reversals_ready(&self, limit: usize) -> Vec<Seq>;
 
     /// Rings when [`Transactions::reversals_ready`] may have something to hand out. A hint.

@@ -15,7 +15,7 @@ pub struct Reversals {
     waiting: BTreeSet<(ConversionId, u64)>,
     /// The sales that each waits for.
     sales: HashMap<u64, Vec<ConversionId>>,
-    /// Those whose sale was received, to be mapped again.
+    /// Those whose sale was received, to be reprocessed.
     ready: BTreeSet<u64>,
     bell: Arc<Notify>,
 }
@@ -47,7 +47,7 @@ impl Reversals {
         }
     }
 
-    /// Drops a postback that was mapped again or purged.
+    /// Drops a postback that was reprocessed or purged.
     pub fn forget(&mut self, number: u64) {
         for sale in self.sales.remove(&number).into_iter().flatten() {
             self.waiting.remove(&(sale, number));
@@ -56,7 +56,7 @@ impl Reversals {
     }
 
     /// Hands out up to `most` that are ready, the oldest first. Each is handed out once; one that was not
-    /// mapped again is ready again after the next start.
+    /// reprocessed is ready again after the next start.
     pub fn take(&mut self, most: usize) -> Vec<u64> {
         let taken: Vec<u64> = self.ready.iter().take(most).copied().collect();
         for number in &taken {

@@ -15,9 +15,9 @@ use crate::template::source::definition;
 
 const OPERATORS: [char; 8] = ['+', '-', '*', '/', '^', '×', '÷', '−'];
 
-/// Stands for an amount in a text that is looked at.
+/// In place of an amount in a text that is looked at.
 const AMOUNT: char = '\u{E001}';
-/// Stands for any other value.
+/// In place of any other value.
 const OTHER: char = '\u{E002}';
 
 /// What to do instead; `one` is how a single amount is written there.

@@ -1,4 +1,5 @@
-//! Reads a template's text by the grammar of Handlebars and resolves every name in it, so that rendering cannot fail.
+//! Reads a template's text by the grammar of Handlebars and resolves every name in it, so that rendering cannot
+//! fail. Of the crate only the parser is used: the pages' templates have an engine of their own, `web/pages/engine`.
 
 use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, Template, TemplateElement};
@@ -112,7 +113,7 @@ fn piece(source: &Source<'_>, element: &TemplateElement, line: usize) -> Result<
         }
         TemplateElement::HtmlExpression(_) => Err(source.problem(
             line,
-            "a value stands in three braces".to_owned(),
+            "a value is in three braces".to_owned(),
             "write two braces and a typed helper: `{{json name}}`",
         )),
         TemplateElement::PartialExpression(_) | TemplateElement::PartialBlock(_) => {
@@ -183,14 +184,16 @@ fn call(
 
 fn check_kinds(helper: &Helper, arguments: &[Expression]) -> Result<(), (String, String)> {
     let Some(wanted) = helper.wants else { return Ok(()) };
-    match arguments.iter().map(Expression::kind).find(|kind| *kind != wanted) {
-        Some(_) if wanted == Kind::Time => Err((
-            format!("`{}` takes a time", helper.name),
-            format!("times are {}", list(FIELDS.iter().filter(|f| f.kind == Kind::Time).map(|f| f.name))),
-        )),
-        Some(_) => Err((format!("`{}` takes a text", helper.name), "give it a text".to_owned())),
-        None => Ok(()),
+    if arguments.iter().all(|argument| argument.kind() == wanted) {
+        return Ok(());
     }
+    let fields = || list(FIELDS.iter().filter(|field| field.kind == wanted).map(|field| field.name));
+    let (takes, hint) = match wanted {
+        Kind::Time => ("a time", format!("times are {}", fields())),
+        Kind::Truth => ("an answer, true or false", format!("answers are {}", fields())),
+        _ => ("a text", "give it a text".to_owned()),
+    };
+    Err((format!("`{}` takes {takes}", helper.name), hint))
 }
 
 fn resolve_parameter(source: &Source<'_>, parameter: &Parameter, line: usize) -> Result<Expression, Problem> {

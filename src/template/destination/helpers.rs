@@ -1,4 +1,6 @@
 //! The helpers that a destination template may call: look up, default, join, format, hash. No other logic.
+//! A new one is a line in [`HELPERS`], a row in `templates/README.md` and a test of what it gives in
+//! `tests/template/destination_payloads.rs`; one that passes a value through is named in `calculation` too.
 
 use std::borrow::Cow;
 
@@ -32,7 +34,7 @@ const fn look_up(name: &'static str, place: &'static str, run: Run) -> Helper {
     Helper { looks_in: Some(place), ..untyped(name, run) }
 }
 
-const fn normal(name: &'static str, options: &'static [&'static str], run: Run) -> Helper {
+const fn text_to_text(name: &'static str, options: &'static [&'static str], run: Run) -> Helper {
     Helper { options, wants: Some(Kind::Text), ..typed(name, Kind::Text, run) }
 }
 
@@ -66,8 +68,8 @@ pub(crate) static HELPERS: &[Helper] = &[
     of_time("unix_ms", Kind::Number, |c, s| time(c, s, Time::as_millis)),
     of_time("unix_us", Kind::Number, |c, s| time(c, s, |t| t.as_millis().saturating_mul(1000))),
     of_time("rfc3339", Kind::Text, |call, scope| call.text(0, scope).map_or(Value::Null, Value::Text)),
-    normal("lower", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_lowercase()))),
-    normal("snake", &[], |call, scope| change(call, scope, |text| Ok(normalize::snake(text)))),
+    text_to_text("lower", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_lowercase()))),
+    text_to_text("snake", &[], |call, scope| change(call, scope, |text| Ok(normalize::snake(text)))),
     Helper {
         options: &["yes", "no"],
         wants: Some(Kind::Truth),
@@ -93,17 +95,19 @@ pub(crate) static HELPERS: &[Helper] = &[
     // Hash.
     Helper { options: &["exact"], ..typed("sha256", Kind::Text, sha256) },
     // Normalize: what is already a hash passes through, what cannot be read is null and leaves a remark.
-    normal("email", &[], |call, scope| change(call, scope, email)),
-    normal("phone", &["plus", "calling_code"], phone),
-    normal("person_name", &[], |call, scope| change(call, scope, normalize::person_name)),
-    normal("city", &[], |call, scope| change(call, scope, place::city)),
-    normal("state", &["country"], |c, s| within(c, s, place::state)),
-    normal("zip", &["country"], |c, s| within(c, s, place::zip)),
-    normal("country", &[], |call, scope| change(call, scope, place::country)),
-    normal("gender", &[], |call, scope| change(call, scope, normalize::gender)),
-    normal("birthdate", &[], |c, s| change(c, s, |text| birthdate(text, s.customer.birthdate, s.now))),
-    normal("web_url", &[], |call, scope| change(call, scope, |text| or_malformed(normalize::web_url(text)))),
-    normal("ip", &[], |call, scope| change(call, scope, |text| or_malformed(normalize::ip(text)))),
+    text_to_text("email", &[], |call, scope| change(call, scope, email)),
+    text_to_text("phone", &["plus", "calling_code"], phone),
+    text_to_text("person_name", &[], |call, scope| change(call, scope, normalize::person_name)),
+    text_to_text("city", &[], |call, scope| change(call, scope, place::city)),
+    text_to_text("state", &["country"], |c, s| within(c, s, place::state)),
+    text_to_text("zip", &["country"], |c, s| within(c, s, place::zip)),
+    text_to_text("country", &[], |call, scope| change(call, scope, place::country)),
+    text_to_text("gender", &[], |call, scope| change(call, scope, normalize::gender)),
+    text_to_text("birthdate", &[], |c, s| change(c, s, |text| birthdate(text, s.customer.birthdate, s.now))),
+    text_to_text("web_url", &[], |call, scope| {
+        change(call, scope, |text| or_malformed(normalize::web_url(text)))
+    }),
+    text_to_text("ip", &[], |call, scope| change(call, scope, |text| or_malformed(normalize::ip(text)))),
 ];
 
 /// The helper that leaves a URL as it is.

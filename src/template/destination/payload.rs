@@ -244,7 +244,7 @@ impl Reading {
     /// What is wrong with a value at this place.
     fn wrong_value(&self, expression: &Expression, bare: bool) -> Option<(String, String)> {
         if self.in_string {
-            let what = "a value stands inside quotes";
+            let what = "a value is inside quotes";
             return Some((
                 what.to_owned(),
                 "a helper writes its own quotes; join texts by `join`".to_owned(),
@@ -313,16 +313,16 @@ fn calculated() -> (String, String) {
 fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &'static str)> {
     if bare {
         return Some((
-            "a bare value stands in a JSON template",
+            "a bare value is in a JSON template",
             "say what it is by a helper: `{{json name}}`, `{{number name}}`, `{{unix name}}`, `{{sha256 name}}`…",
         ));
     }
     match expression {
         Expression::Call(call) if call.helper.name == RAW => {
-            Some(("`raw` stands in a JSON template", "write `json`; `raw` is for URLs"))
+            Some(("`raw` is in a JSON template", "write `json`; `raw` is for URLs"))
         }
         Expression::Call(call) if !call.helper.typed => Some((
-            "a look-up stands in a JSON template without a typed helper around it",
+            "a look-up is in a JSON template without a typed helper around it",
             "write `{{json (param \"name\")}}` and the like",
         )),
         _ => None,
@@ -343,7 +343,7 @@ fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<Node, Stri
             let mut nodes = Vec::with_capacity(members.len());
             for (name, member) in members {
                 if name.starts_with(MARK) {
-                    return Err("a value stands where the name of a member belongs".to_owned());
+                    return Err("a value is where the name of a member belongs".to_owned());
                 }
                 let json = format!("{}:", Json::String(name.clone()));
                 nodes.push((Key { name, json }, node(member, expressions)?));

@@ -1,4 +1,4 @@
-//! Whether a destination sends, what a delivery is rendered from, and what that comes to.
+//! Whether a destination sends, what a delivery is rendered from, and the result.
 
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -18,7 +18,7 @@ pub struct RenderInput<'a> {
     pub customer: CustomerFormat,
 }
 
-/// What rendering came to, and what a person should know of it.
+/// The result of rendering, and what a person should know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendering {
     pub rendered: Rendered,

@@ -29,7 +29,7 @@ pub enum Classified {
     Sound,
     /// Nothing but white space, or nothing.
     Empty,
-    /// A word that stands for nothing: `null`, `none`, `n/a`… and `0`, `-1`, `NaN`, `(not set)` for an id.
+    /// A word that means nothing: `null`, `none`, `n/a`… and `0`, `-1`, `NaN`, `(not set)` for an id.
     Nothing,
     /// A macro that was not filled in, as it reads after decoding, or a value that holds one.
     Macro(String),

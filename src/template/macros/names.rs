@@ -49,7 +49,7 @@ macros! {
     "price" "The same." payout;
     "currency" "The currency of the payout, else of the sale: three capitals." currency;
     "revenue" "What the advertiser pays." |reported| number(reported.conversion.revenue);
-    "amount" "What the sale came to, else what the event is worth." amount;
+    "amount" "The sale's amount, else what the event is worth." amount;
     "affiliate_id" "Whose click it was." affiliate;
     "affid" "The same." affiliate;
     "offer_id" "What was sold." offer;
@@ -73,8 +73,8 @@ macros! {
     "aff_sub3" "The third." |reported| sub_id(reported, 3, "aff_sub3");
     "aff_sub4" "The fourth." |reported| sub_id(reported, 4, "aff_sub4");
     "aff_sub5" "The fifth." |reported| sub_id(reported, 5, "aff_sub5");
-    "ip" "The address that the conversion came from, where it was reported." conversion_ip;
-    "sourceip" "The address that the click came from." click_ip;
+    "ip" "The address that the conversion was made from, where it was reported." conversion_ip;
+    "sourceip" "The address that the click was made from." click_ip;
     "udid" "The device's id, where link or conversion carried one as `udid`." device_id;
     "timestamp" "When the conversion happened: seconds since 1970, UTC." unix_time;
     "utcunixtime" "The same." unix_time;

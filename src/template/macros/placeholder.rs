@@ -30,7 +30,7 @@ const NO_ID: &[&str] = &[
     "#n/a",
 ];
 
-/// The GUID that stands for none, without what divides and encloses it.
+/// The GUID that means none, without what divides and encloses it.
 const NIL_GUID: &str = "00000000000000000000000000000000";
 
 /// Words of URL skeletons, in any use.

@@ -79,7 +79,7 @@ impl MacroUrl {
         Ok(url)
     }
 
-    /// The same, to be shown by no one: each segment of its path and each value of its query that stands
+    /// The same, to be shown by no one: each segment of its path and each value of its query that is
     /// in it as text is a secret.
     pub fn kept_secret(self) -> MacroUrl {
         let text = marked(&self.pieces);
@@ -293,7 +293,7 @@ fn host(written: &str, pieces: &[Piece]) -> Result<String, Problem> {
     }
     let end = behind.find(['/', '?', '#', '\\']);
     if end.is_none() && pieces.len() > 1 {
-        let what = format!("the host or port of `{written}` comes from a macro");
+        let what = format!("the host or port of `{written}` is a macro");
         return Err(Problem::new(what, "name the host itself, then a `/`; macros go into path and query"));
     }
     let authority = end.and_then(|end| behind.get(..end)).unwrap_or(behind);

@@ -124,7 +124,7 @@ impl SourceTemplate {
         let text = trim(&param.value);
         let wrong = match self.classify(index, param, used) {
             Classified::Empty => Some("empty"),
-            Classified::Nothing => Some("stands for nothing"),
+            Classified::Nothing => Some("means nothing"),
             Classified::Macro(_) => Some("a macro that was not filled in"),
             Classified::Skeleton => Some("a placeholder that no one replaced"),
             Classified::Sound => match field {

@@ -42,7 +42,7 @@ pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {
 pub(crate) enum Wrong<'a> {
     /// Its value is none.
     Classified(Classified),
-    /// It came with this value too.
+    /// It was received with this value too.
     Twice(&'a Param),
     /// Its bytes are no text.
     Unreadable,
@@ -134,10 +134,10 @@ pub(crate) fn received_text(param: &Param) -> String {
     format!("`{}` was received as `{}`", param.name, shown(&param.name, trim(&param.value)))
 }
 
-/// ``` `s3` was received as `null`, which stands for nothing ```
+/// ``` `s3` was received as `null`, which means nothing ```
 pub(crate) fn nothing(param: &Param) -> String {
     format!(
-        "`{}` was received as `{}`, which stands for nothing",
+        "`{}` was received as `{}`, which means nothing",
         param.name,
         shown(&param.name, trim(&param.value))
     )
@@ -302,7 +302,7 @@ pub(crate) fn missing(field: Field, event: &EventClaim, template: &SourceTemplat
     let unread = params.pairs.iter().filter(|param| template.names.find(&param.name).is_none());
     let near = did_you_mean(name, unread.map(|param| param.name.as_str()));
     let hint = match near {
-        Some(near) => format!("`{near}` came instead: name it `{name}` in the postback URL"),
+        Some(near) => format!("`{near}` was received instead: name it `{name}` in the postback URL"),
         None => format!("the postback URL must carry `{}`; it is never taken for 0", entry(name, template)),
     };
     let hint = match template.last_before(name, params) {

@@ -120,7 +120,7 @@ fn macro_marks(root: &Table<'_>) -> Option<(String, String)> {
         let split = text.value.split_once("{}").filter(|(_, behind)| !behind.contains("{}"));
         let (before, behind) = split.ok_or_else(|| {
             Problem::new(
-                format!("{} does not show where a macro's name stands", text.shown()),
+                format!("{} does not show where a macro's name is", text.shown()),
                 "put `{}` there once: \"#{}#\" for #s2#, \"{{}}\" for {sub1}, \"[[[{}]]]\" for [[[subid]]]",
             )
         })?;

@@ -20,7 +20,7 @@ use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::definition::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
 use crate::template::source::fault::{self as fault, Wrong};
 use crate::template::source::params::{Param, Params};
-use crate::template::source::received::Came;
+use crate::template::source::received::ReceivedParams;
 use crate::template::source::repair;
 use crate::template::source::time;
 
@@ -35,7 +35,7 @@ impl SourceTemplate {
             return Err(fault::cut(name, self));
         }
         let (received, params) = (params, &*self.repaired(params));
-        let received_text = Came::index(self, params)?;
+        let received_text = ReceivedParams::index(self, params)?;
         let mut mapping = Mapping {
             template: self,
             binding,
@@ -95,7 +95,7 @@ struct Mapping<'a> {
     template: &'a SourceTemplate,
     binding: &'a SourceBinding,
     params: &'a Params,
-    received_text: Came<'a>,
+    received_text: ReceivedParams<'a>,
     faults: Vec<Fault>,
     /// Ids that count as absent; where something else stops the postback, they are named with it.
     no_ids: Vec<Fault>,
@@ -224,7 +224,7 @@ impl<'a> Mapping<'a> {
                     self.left_out.push(fault::no_id(param, &why));
                     self.no_ids.push(fault::unfilled(param, &why));
                 }
-                // An id came, and which one cannot be known.
+                // An id was received, and which one cannot be known.
                 Found::Bad { param, why } => {
                     self.faults.push(fault::unfilled(param, &why));
                     return None;

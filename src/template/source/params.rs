@@ -94,7 +94,7 @@ impl Params {
 
 pub(crate) fn too_many(most: usize) -> Fault {
     Fault::new(
-        format!("more than {most} parameters that are read came"),
+        format!("more than {most} parameters that are read were received"),
         "send only the parameters that the source's postback URL names",
     )
 }

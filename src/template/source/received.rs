@@ -31,8 +31,8 @@ impl SourceTemplate {
     }
 }
 
-/// Which of the template's parameters came, and where each pair belongs.
-pub(crate) struct Came<'a> {
+/// Which of the template's parameters were received, and where each pair belongs.
+pub(crate) struct ReceivedParams<'a> {
     by_index: Vec<Option<&'a Param>>,
     pub(crate) pairs: Vec<(usize, &'a Param)>,
     /// Parameters that was received with a second value.
@@ -42,11 +42,11 @@ pub(crate) struct Came<'a> {
     pub(crate) left_out: Vec<String>,
 }
 
-impl<'a> Came<'a> {
+impl<'a> ReceivedParams<'a> {
     /// # Errors
-    /// More of them came than the template reads.
-    pub(crate) fn index(template: &SourceTemplate, params: &'a Params) -> Result<Came<'a>, Fault> {
-        let mut received_text = Came {
+    /// More of them were received than the template reads.
+    pub(crate) fn index(template: &SourceTemplate, params: &'a Params) -> Result<ReceivedParams<'a>, Fault> {
+        let mut received_text = ReceivedParams {
             by_index: vec![None; template.names.list.len()],
             pairs: Vec::with_capacity(params.pairs.len()),
             twice: Vec::new(),

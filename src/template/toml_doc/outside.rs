@@ -9,7 +9,7 @@ use crate::template::diagnostic::{Problem, access, did_you_mean};
 /// Reads one environment variable; `None` when it is not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where a text came from; messages name the place instead of the text.
+/// Where a text is from; messages name the place instead of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origin {
     #[default]

@@ -146,7 +146,7 @@ impl Api {
         document(&PostbackView::of(&record))
     }
 
-    /// `POST /api/v1/postbacks/{id}/retry`: maps a quarantined one again with today's template.
+    /// `POST /api/v1/postbacks/{id}/retry`: reprocesses a quarantined one with the current template.
     pub async fn retry_postback(&self, id: &str) -> Outcome {
         let seq = list_query::id(id, Seq::parse)?;
         match ops::reprocess(&self.ops, seq).await {
@@ -232,7 +232,7 @@ fn missing(what: &'static str) -> Refused {
 pub fn change_of<'p>(method: &Method, parts: &[&'p str]) -> Option<(&'static str, &'p str)> {
     match (parts, method.as_str()) {
         (["conversions", id, "status"], "POST") => Some(("conversion: status", id)),
-        (["postbacks", id, "retry"], "POST") => Some(("postback: mapped again", id)),
+        (["postbacks", id, "retry"], "POST") => Some(("postback: reprocessed", id)),
         (["deliveries", id, "retry"], "POST") => Some(("delivery: sent again", id)),
         (["suppression", list, ..], "POST") => Some(("suppression list: entries", list)),
         (["suppression", list], "DELETE") => Some(("suppression list: removed", list)),

@@ -43,7 +43,7 @@ impl From<Fault> for Unknown {
     }
 }
 
-/// Whose key came with the call. Where its parameters cannot be read, the key alone still says who it
+/// Whose key the call has. Where its parameters cannot be read, the key alone still says who it
 /// is, so that what is wrong is reported to them and kept.
 ///
 /// # Errors
@@ -80,7 +80,7 @@ pub(super) fn identify(
     Ok(Caller { name: holder.name.to_owned(), rights: holder.rights.clone() })
 }
 
-/// The query's key, if just one came.
+/// The query's key, if there is just one.
 fn only_key(query: &[u8]) -> Option<String> {
     let mut keys = form_urlencoded::parse(query).filter(|(name, _)| name == KEY);
     let first = keys.next().map(|(_, value)| value.into_owned())?;

@@ -31,7 +31,7 @@ use crate::template::source::params::{Listed, Params};
 use crate::template::source::request;
 use crate::web::access::{Access, Denied, TokenCheck};
 use crate::web::access_log::{Area, Reason};
-use crate::web::answer::Answer;
+use crate::web::answer::{self, Answer};
 use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
 use crate::web::cake::caller::{Caller, KeyPlace, Unknown};
@@ -228,6 +228,7 @@ impl NetworkApi {
                 unavailable(message, "5")
             }
             Err(Stop::DiskLow) => {
+                answer::count_disk_low();
                 let message =
                     "there is too little free disk space, and the request was not taken; send it again later";
                 unavailable(message, "60")

@@ -18,7 +18,7 @@ pub fn distance(at: Time, now: Time) -> String {
     if millis < 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
-/// What comes next for a delivery, and what a person can do for it.
+/// What is next for a delivery, and what a person can do for it.
 pub fn next_step(
     conversion: &Conversion,
     delivery: &Delivery,
@@ -35,11 +35,11 @@ pub fn next_step(
             _ => "Nothing to do: the platform took it.".to_owned(),
         },
         DeliveryState::Dead { .. } => {
-            "Fix what the reason names, then retry. It carries the same event id, so the platform counts it once."
+            "Fix the problem above, then retry. The event id stays the same, so the platform counts it once."
                 .to_owned()
         }
         DeliveryState::Skipped { .. } => {
-            "Nothing was sent. When the reason no longer holds, retry.".to_owned()
+            "Nothing was sent. Retry when the reason no longer applies.".to_owned()
         }
     }
 }
@@ -47,13 +47,13 @@ pub fn next_step(
 fn held(conversion: &Conversion) -> String {
     match conversion.attribution.given() {
         Some(given) => format!(
-            "It leaves at once when the click `{given}` is recorded; after the time above it is skipped and can be retried."
+            "It is sent at once when the click `{given}` is recorded; after the time above it is skipped and can be retried."
         ),
         None if no_click(conversion).is_some() => {
             "It names no click, so it is skipped after the time above, unless it is reported again with its click id."
                 .to_owned()
         }
-        None => "The postback named no click, so it is skipped after the time above. See that the network sends the click id: the URL under Sources carries it."
+        None => "The postback named no click, so it is skipped after the time above. Check that the network sends the click id: the URL under Sources has the macro."
             .to_owned(),
     }
 }
@@ -64,11 +64,11 @@ fn waiting(delivery: &Delivery, worker: Option<&DestinationState>) -> String {
             .to_owned();
     }
     if worker.is_some_and(|worker| worker.hold.is_some()) {
-        return "Nothing to do: the destination asked for a wait, and Destinations says until when. Then one delivery asks, and the others follow."
+        return "Nothing to do: the destination asked for a wait; Destinations shows until when. Then one delivery is tried, and the others follow."
             .to_owned();
     }
     if delivery.attempts == 0 {
-        "Nothing to do: it leaves when its turn comes.".to_owned()
+        "Nothing to do: it is sent at its turn.".to_owned()
     } else {
         "Nothing to do: it is tried again at the time above, with growing pauses.".to_owned()
     }

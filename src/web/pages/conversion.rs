@@ -154,7 +154,7 @@ impl Pages {
         };
         Ok(match ops::retry(&self.ops, id).await {
             Ok(_) => {
-                let hint = "Load this page again to see what came of it.";
+                let hint = "Load this page again to see the result.";
                 flash(true, "The delivery is due now".to_owned(), hint)
             }
             Err(RetryError::Store(error)) => return Err(error.into()),

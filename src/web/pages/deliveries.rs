@@ -1,4 +1,4 @@
-//! Deliveries: those that gave up, with what was sent, what came back, why, and the retry; and all others.
+//! Deliveries: those that gave up, with the request, the response, the reason and the retry; and all others.
 
 use serde::Serialize;
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! The pages' own template engine: HTML escaping on, strict, compiled once. And how a page leaves.
+//! The pages' own template engine: HTML escaping on, strict, compiled once. And how a page leaves. Its helpers are
+//! for pages alone; those of destination templates are in `template/destination/helpers`.
 
 use std::sync::LazyLock;
 

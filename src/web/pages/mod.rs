@@ -87,7 +87,7 @@ pub struct PageRequest {
     pub is_https: bool,
 }
 
-/// Why something other than the page comes back.
+/// Why something other than the page is answered.
 enum Stop {
     /// No one is signed in.
     SignIn,
@@ -217,9 +217,9 @@ impl Pages {
                 self.leave(visitor, flash, ("delivery: sent again", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
             }
-            Route::MapAgain(id) => {
+            Route::Reprocess(id) => {
                 let flash = self.retry_postback(id).await?;
-                self.leave(visitor, flash, ("postback: mapped again", id));
+                self.leave(visitor, flash, ("postback: reprocessed", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
             }
             Route::SetStatus(id) => {
@@ -322,7 +322,7 @@ impl Pages {
 
 /// The places of the navigation in two groups; the one whose title is shown is the current one.
 fn places(title: &str) -> Value {
-    const CAME: &[(&str, &str)] = &[
+    const ACTIVITY: &[(&str, &str)] = &[
         ("/conversions", "Conversions"),
         ("/clicks", "Clicks"),
         ("/quarantine", "Quarantine"),
@@ -342,7 +342,7 @@ fn places(title: &str) -> Value {
             |(path, name): &(&str, &str)| json!({"path": path, "name": name, "current": *name == title});
         places.iter().map(link).collect()
     };
-    json!([{"name": "What came", "links": links(CAME)}, {"name": "Set up", "links": links(SET_UP)}])
+    json!([{"name": "Activity", "links": links(ACTIVITY)}, {"name": "Set up", "links": links(SET_UP)}])
 }
 
 fn reported(flash: &Flash) -> Value {

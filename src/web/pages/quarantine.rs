@@ -1,4 +1,4 @@
-//! Postbacks that were kept but not understood: the reason, the fix, and "map again".
+//! Postbacks that were kept but not understood: the reason, the fix, and "reprocess".
 
 use serde::Serialize;
 use serde_json::json;
@@ -45,9 +45,9 @@ impl Pages {
                 Some("It was received by an endpoint of Postbridge's own: its sender has to send it again.")
             }
             (None, _) => {
-                Some("Its bytes were purged after `keep_postbacks_days`, so it cannot be mapped again.")
+                Some("Its bytes were purged after `keep_postbacks_days`, so it cannot be reprocessed.")
             }
-            (_, false) => Some("Its source is not configured any more, so it cannot be mapped again."),
+            (_, false) => Some("Its source is not configured any more, so it cannot be reprocessed."),
             _ => None,
         };
         QuarantinedCard {
@@ -61,7 +61,7 @@ impl Pages {
     pub(super) async fn retry_postback(&self, id: &str) -> Result<Flash, Stop> {
         let not_mapped = |why: String| Flash {
             good: false,
-            text: format!("Postback {id} was not mapped again: {why}"),
+            text: format!("Postback {id} was not reprocessed: {why}"),
             hint: String::new(),
             link: None,
         };
@@ -80,9 +80,9 @@ impl Pages {
             .conversion()
             .map(|conversion| (format!("/conversions/{conversion}"), "See the conversion".to_owned()));
         let text = match fault {
-            None => format!("Postback {seq} was mapped again: {}", receipt.verdict.as_str()),
+            None => format!("Postback {seq} was reprocessed: {}", receipt.verdict.as_str()),
             Some(fault) => {
-                format!("Postback {seq} was mapped again and is still quarantined: {}", fault.reason)
+                format!("Postback {seq} was reprocessed and is still quarantined: {}", fault.reason)
             }
         };
         let hint = fault.map(|fault| fault.hint.clone()).or(receipt.note).unwrap_or_default();
@@ -96,6 +96,6 @@ struct QuarantinedCard<'a> {
     #[serde(flatten)]
     verdict: PostbackVerdictView<'a>,
     raw: Option<RawCard<'a>>,
-    /// Why it cannot be mapped again.
+    /// Why it cannot be reprocessed.
     hindrance: Option<&'static str>,
 }

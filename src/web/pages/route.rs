@@ -18,7 +18,7 @@ pub enum Route {
     Deliveries,
     Retry(String),
     Quarantine,
-    MapAgain(String),
+    Reprocess(String),
     DeadLetters,
     Sources,
     Destinations,
@@ -52,7 +52,7 @@ impl Route {
             ["deliveries"] => Route::Deliveries,
             ["deliveries", id, "retry"] => Route::Retry(decoded(id)),
             ["quarantine"] => Route::Quarantine,
-            ["postbacks", id, "map-again"] => Route::MapAgain(decoded(id)),
+            ["postbacks", id, "reprocess"] => Route::Reprocess(decoded(id)),
             ["dead-letters"] => Route::DeadLetters,
             ["sources"] => Route::Sources,
             ["destinations"] => Route::Destinations,
@@ -78,7 +78,7 @@ impl Route {
             Route::SignIn | Route::Sources | Route::Lists | Route::Clock => "GET, HEAD, POST",
             Route::SignOut
             | Route::Retry(_)
-            | Route::MapAgain(_)
+            | Route::Reprocess(_)
             | Route::SetStatus(_)
             | Route::AddTo(_)
             | Route::TakeOff(_)

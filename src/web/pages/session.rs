@@ -20,7 +20,7 @@ pub const SESSION_MS: i64 = 12 * HOUR_MS;
 pub const IDLE_MS: i64 = 2 * HOUR_MS;
 /// How long a one-time link can be used, in ms.
 pub const LINK_MS: i64 = 10 * 60_000;
-/// Beyond these numbers the oldest goes: memory stays bounded whatever comes.
+/// Beyond these numbers the oldest goes: memory stays bounded.
 const MOST_SESSIONS: usize = 1_000;
 const MOST_LINKS: usize = 100;
 
@@ -67,7 +67,7 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Whether a form came from a page of this session. Takes the same time whatever was sent.
+    /// Whether a form was sent from a page of this session. Takes the same time whatever was sent.
     pub fn sent(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
     }

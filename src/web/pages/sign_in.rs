@@ -97,7 +97,7 @@ impl Pages {
         }
         let refused = |fault| self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
         if is_cross_site(&request.headers) {
-            return refused("The form came from another site. Sign in here.");
+            return refused("The form was sent from another site. Sign in here.");
         }
         let token = form.get("token").trim();
         if token.is_empty() {

@@ -100,7 +100,7 @@ impl Pages {
     ) -> Result<Answer, Stop> {
         if form.get("sure") != "yes" {
             return Err(refused(
-                "The list was not removed: the box beside the button was not ticked",
+                "The list was not removed: the box next to the button was not ticked",
                 "Go back, tick it and press the button again.",
             ));
         }

@@ -172,7 +172,7 @@ impl Tag {
         }
         let Some(origin) = origin_of(headers) else {
             return Err(refused(
-                "the request does not say which page it comes from",
+                "the request does not say which page sent it",
                 "browsers do; from a server use POST /api/v1/clicks",
             ));
         };

@@ -104,7 +104,7 @@ impl<'a> Table<'a> {
         self.required_text(key, "\"…\"").unwrap_or_default().value
     }
 
-    /// A list of texts, each `None` where its problem was kept. One text alone stands for a list of one.
+    /// A list of texts, each `None` where its problem was kept. One text alone is a list of one.
     fn read_texts(&self, key: &'a str) -> Option<Vec<Option<Text>>> {
         let found = self.find(key)?;
         let DeValue::Array(array) = found.value else {
