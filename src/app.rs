@@ -37,7 +37,6 @@ mod disk;
 pub mod measure;
 pub mod open;
 pub mod open_files;
-mod program;
 mod router;
 mod tag;
 
@@ -107,12 +106,13 @@ impl App {
         };
         let disk = DiskWatch::start(&config, &shared.health);
         let bound = Bound::bind(&mut config).await?;
+        let config = Arc::new(config);
         let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
         let web = Web::new(router::build(&shared, &config, enricher, metrics.clone()), side);
         let endpoints = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
         let keep = keep_of(&config);
-        let config = Arc::new(Mutex::new(Arc::new(config)));
+        let config = Arc::new(Mutex::new(config));
         let put_back = Arc::default();
         let signals = Signals {
             keep,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure, program, tag};
+use crate::app::{Shared, measure, tag};
 use crate::config::configuration::Config;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
@@ -20,13 +20,14 @@ use crate::ingest::visit::{Landing, VisitorEnricher};
 use crate::ops::Ops;
 use crate::template::destination::account::Account;
 use crate::template::diagnostic::Problem;
+use crate::template::tag_script::TagScript;
 use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::NetworkApi;
 use crate::web::click_budget::ClickLimits;
 use crate::web::link::{LinkCounters, Links};
 use crate::web::link_table::{Link, LinkTable};
 use crate::web::pages::Pages;
-use crate::web::pages::program::{PostbackUrl, Program};
+use crate::web::pages::program::PostbackUrl;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::Pixels;
 use crate::web::postback::{Endpoint, Postbacks};
@@ -74,7 +75,7 @@ fn tokens(config: &Config) -> Tokens {
 /// Sets the rules of the store by the configuration, and builds all that answers by it.
 pub fn build(
     shared: &Shared,
-    config: &Config,
+    config: &Arc<Config>,
     enricher: VisitorEnricher,
     metrics: measure::Recorder,
 ) -> Router {
@@ -95,7 +96,7 @@ pub fn build(
     };
     let table = Arc::new(link_table(config));
     let tag = tag::endpoint(shared, config, (&enricher, cookie, &table));
-    let program = Arc::new(program::build(config, &tag.script));
+    let tag_script = Arc::clone(&tag.script);
     let ops = ops(shared, config, &rules, networks);
     Router {
         tag,
@@ -110,7 +111,7 @@ pub fn build(
             health: Arc::clone(health),
         },
         api: api::Api { ops: ops.clone(), health: Arc::clone(health) },
-        pages: pages(shared, config, ops, (tokens.clone(), program)),
+        pages: pages(shared, config, ops, (tokens.clone(), tag_script)),
         tokens,
         access,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -284,7 +285,12 @@ fn workers(shared: &Shared) -> Arc<dyn Fn() -> Vec<DestinationState> + Send + Sy
     Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default())
 }
 
-fn pages(shared: &Shared, config: &Config, ops: Ops, (tokens, program): (Tokens, Arc<Program>)) -> Pages {
+fn pages(
+    shared: &Shared,
+    config: &Arc<Config>,
+    ops: Ops,
+    (tokens, tag_script): (Tokens, Arc<TagScript>),
+) -> Pages {
     let url = |source: &Source| {
         let key = source.keys.first()?.reveal();
         let (whole, base) = (config.postback_url(source, &[]).ok()?, &config.server.public_url);
@@ -300,7 +306,8 @@ fn pages(shared: &Shared, config: &Config, ops: Ops, (tokens, program): (Tokens,
         access: Arc::clone(&shared.access),
         hiding_proxies: Arc::clone(&shared.hiding_proxies),
         unrecorded: Arc::clone(&shared.clicks.unrecorded),
-        program,
+        config: Arc::clone(config),
+        tag_script,
         urls: Arc::new(urls),
         forecast,
     }

@@ -41,7 +41,8 @@ impl Config {
         creatives.map(|creative| self.links_of(campaign, creative)).collect()
     }
 
-    fn links_of(&self, campaign: &Campaign, creative: &CreativeId) -> CreativeLinks {
+    /// The links of one creative of a campaign.
+    pub fn links_of(&self, campaign: &Campaign, creative: &CreativeId) -> CreativeLinks {
         let base = &self.server.public_url;
         let bare = self.tracking_link(campaign);
         let is_first = campaign.campaign.creatives.first() == Some(creative);

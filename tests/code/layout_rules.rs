@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http1", &["clock"]),
     ("preview", &["domain", "template", "store", "ingest"]),
     ("view", &["domain", "template", "store", "preview"]),
-    ("web", &["ingest", "ops", "preview", "view", "store", "template", "domain", "http1", "clock"]),
+    ("web", &["config", "ingest", "ops", "preview", "view", "store", "template", "domain", "http1", "clock"]),
 ];
 
 /// These wire the others together and may import all.

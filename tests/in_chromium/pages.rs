@@ -127,7 +127,7 @@ fn places(sale: &str, seen: &str) -> Vec<(&'static str, String, Vec<&'static str
         (
             "generate-link",
             "/generate-link?affiliate=200&campaign=8599&creative=761".to_owned(),
-            vec!["/c/8599", "lp?a=200&amp;c=761", "click.gif?campaign=8599", "for=\"g-creative\""],
+            vec!["/c/8599", "spring?a=200&amp;c=761", "click.gif?campaign=8599", "for=\"g-creative\""],
         ),
         ("tag", "/tag".to_owned(), vec!["sha384-abcdef", "/click.gif?campaign=8599"]),
         ("lists", "/suppression".to_owned(), vec!["fraud / 2026", "for=\"e-entries\""]),

@@ -324,12 +324,13 @@ async fn a_link_is_generated_by_affiliate_then_campaign_then_creative() {
     let links = fixture.get("/generate-link?affiliate=200&campaign=8599&creative=761").await;
     links.shows("<option value=\"761\" selected>").shows("<code>https://t.example.com/c/8599</code>");
     links.shows("<code>https://t.example.com/?a&#x3D;200&amp;c&#x3D;761</code>");
-    links.shows("<code>https://advertiser.example/lp?a&#x3D;200&amp;c&#x3D;761</code>");
+    links.shows("<code>https://advertiser.example/spring?a&#x3D;200&amp;c&#x3D;761</code>");
     links.shows("add <code>\"https://advertiser.example\"</code> to <code>[tag] origins</code>");
     links.shows("&lt;img src&#x3D;&quot;https://t.example.com/click.gif?campaign&#x3D;8599&quot;");
     let other = fixture.get("/generate-link?affiliate=200&campaign=8599&creative=762").await;
     other.shows("/c/8599?c&#x3D;762</code>").shows("click.gif?campaign&#x3D;8599&amp;c&#x3D;762&quot;");
-    other.shows("the page <code>/{click_id}</code> needs a click").shows("give it a <code>url</code>");
+    other.shows("<code>https://advertiser.example/{click_id}</code> holds <code>{click_id}</code> outside");
+    other.shows("give the creative a <code>url</code> without it");
 }
 
 #[tokio::test]

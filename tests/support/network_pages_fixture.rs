@@ -2,37 +2,20 @@
 
 use std::sync::Arc;
 
+use postbridge::config::configuration::Config;
 use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, Origin};
 use postbridge::domain::consent::Consent;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
-use postbridge::domain::ids::{
-    AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId, SourceId, VisitorId,
-};
-use postbridge::domain::money::Currency;
-use postbridge::domain::offer::{Campaign, Caps, Disposition, Model, Offer, OfferStatus, Payout};
-use postbridge::domain::reporter::{self, ReportRoute};
-use postbridge::domain::reports::Reporting;
-use postbridge::domain::routing::{Changes, Route, Scope};
+use postbridge::domain::ids::{OfferId, SourceId, VisitorId};
+use postbridge::domain::reporter;
 use postbridge::domain::ruleset::Ruleset;
-use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
 use postbridge::ingest::postback::Network;
 use postbridge::store::{ClickArrival, Screening, Store, SuppressionOrder};
-use postbridge::template::destination::account::Account;
-use postbridge::template::destination::rendering::Mode;
-use postbridge::template::diagnostic::Problem;
-use postbridge::template::macros::grammar::Grammar;
-use postbridge::template::macros::outgoing::Postback;
-use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
-use postbridge::web::pages::program::{
-    CampaignCard, CreativeCard, CreativeLink, DirectLink, OfferCard, PostbackCard, Program, TagCard,
-};
-use rust_decimal::Decimal;
 
-use crate::support::offer_fixture;
-use crate::support::pages_fixture::{PagesFixture, destination, noon};
+use crate::support::pages_fixture::{PagesFixture, configured, noon};
 use crate::support::store_fixture::{self, sale};
 
 pub const VISITOR: &str = "0123456789abcdef0123456789abcdef";
@@ -43,124 +26,93 @@ pub const BOT: &str = "mi00000000bot000000000000000a";
 /// A suppression list's name as people write them.
 pub const LIST: &str = "fraud / 2026";
 
-const POSTBACK: &str = "https://aff.example/pb?cid=#s2#&payout=#price#&tid=#tid#";
+/// Three campaigns of two offers, one with a postback to its affiliate.
+const NETWORK: &str = r##"
+[tag]
+origins = ["https://shop.example"]
 
-/// The postback of the campaign 8599, ready to render.
-fn affiliate_account() -> Account {
-    let url = MacroUrl::compile(POSTBACK, &Grammar::parse("#{}#").unwrap(), POSTBACK_NAMES).unwrap();
-    let postback = Postback { url, scale: Decimal::new(90, 2), changes: Changes::Ignore };
-    Account::of_postback(destination("campaign:8599"), Mode::Live, postback)
-}
+[[affiliate]]
+id = "200"
+name = "Example Media"
 
-/// The offer 566 is closed to pixels.
-fn reports(id: &str) -> Reporting {
-    let all = offer_fixture::reports();
-    if id == "566" { Reporting { by: vec![ReportRoute::Api, ReportRoute::Server], ..all } } else { all }
-}
+[[affiliate]]
+id = "201"
+name = "Other & Sons"
 
-/// An offer of the network's side, paying 7 of 12 dollars.
-fn offer(id: &str, status: OfferStatus, payout: Payout) -> Offer {
-    Offer {
-        id: OfferId::parse(id).unwrap(),
-        advertiser: AdvertiserId::parse("31").ok(),
-        currency: Currency::parse("USD").unwrap(),
-        payout: Some(payout),
-        revenue: Some(Decimal::new(1200, 2)),
-        status,
-        caps: Caps { clicks_per_day: Some(10_000), conversions_per_day: Some(500) },
-        session_hours: 720,
-        click_cookie_days: 30,
-        model: Model::LastTouch,
-        disposition: Disposition { status: Status::Approved, after_hours: 0 },
-        accept_pixel_value: false,
-        reports: reports(id),
-    }
-}
+[[affiliate]]
+id = "202"
+name = "Nothing yet"
 
-/// Two offers, a campaign for each, one with a postback to its affiliate.
-fn program() -> Program {
-    let card = |terms: Offer, name: &str| OfferCard {
-        terms: Arc::new(terms),
-        name: name.to_owned(),
-        landing: "https://advertiser.example/lp?cid={click_id}&s1={s1}".to_owned(),
-        pass: vec!["utm_*".to_owned()],
-        fallback_url: None,
-    };
-    let creative = |id: &str, name: Option<&str>| CreativeLink {
-        id: CreativeId::parse(id).unwrap(),
-        name: name.map(str::to_owned),
-        link: format!("https://t.example.com/c/8599{}", if id == "761" { "" } else { "?c=762" }),
-        by_creative: format!("https://t.example.com/?a=200&c={id}"),
-        direct: match id {
-            "762" => Err(Problem::new("the page `/{click_id}` needs a click", "give it a `url`")),
-            _ => Ok(DirectLink {
-                url: format!("https://advertiser.example/lp?a=200&c={id}"),
-                origin: "https://advertiser.example".to_owned(),
-                takes_tag: false,
-            }),
-        },
-    };
-    let campaign = |(id, offer): (&str, &str), affiliate: &str, creatives: Vec<CreativeLink>| CampaignCard {
-        campaign: Arc::new(Campaign {
-            id: CampaignId::parse(id).unwrap(),
-            offer: OfferId::parse(offer).unwrap(),
-            affiliate: AffiliateId::parse(affiliate).unwrap(),
-            creatives: creatives.iter().map(|one| one.id.clone()).collect(),
-        }),
-        name: None,
-        link: format!("https://t.example.com/c/{id}"),
-        creatives,
-    };
-    let spring = CreativeCard {
-        id: CreativeId::parse("761").unwrap(),
-        offer: OfferId::parse("565").unwrap(),
-        name: "Spring <banner>".to_owned(),
-        landing: Some("https://advertiser.example/spring?cid={click_id}".to_owned()),
-    };
-    let mut route = Route::to(destination("campaign:8599"));
-    route.scope = Scope::Campaign(CampaignId::parse("8599").unwrap());
-    route.on = Some(vec![Status::Approved]);
-    route.percent = 80;
-    Program {
-        public_url: "https://t.example.com".to_owned(),
-        offers: vec![
-            card(offer("565", OfferStatus::Active, Payout::Fixed(Decimal::new(700, 2))), "Shoes & <boots>"),
-            card(offer("566", OfferStatus::Paused, Payout::Percent(Decimal::from(12))), "Lamps"),
-        ],
-        campaigns: vec![
-            campaign(
-                ("8599", "565"),
-                "200",
-                vec![creative("761", Some("Spring <banner>")), creative("762", None)],
-            ),
-            campaign(("8600", "566"), "200", vec![]),
-            campaign(("8601", "565"), "201", vec![creative("763", None)]),
-        ],
-        creatives: vec![spring],
-        affiliates: [("200", "Example Media"), ("201", "Other & Sons"), ("202", "Nothing yet")]
-            .map(|(id, name)| (AffiliateId::parse(id).unwrap(), name.to_owned()))
-            .to_vec(),
-        postbacks: vec![PostbackCard {
-            id: destination("campaign:8599"),
-            route,
-            url: POSTBACK.to_owned(),
-            scale: Decimal::new(90, 2),
-            mode: Mode::Live,
-        }],
-        tag: Some(TagCard {
-            pinned_path: "/tag.0011223344556677.js".to_owned(),
-            integrity: "sha384-abcdef".to_owned(),
-            origins: vec!["https://shop.example".to_owned()],
-        }),
-    }
-}
+[[offer]]
+id = "565"
+name = "Shoes & <boots>"
+advertiser = "31"
+url = "https://advertiser.example/lp?cid={click_id}&s1={s1}"
+pass = ["utm_*"]
+currency = "USD"
+payout = "7.00"
+revenue = "12.00"
+caps = { clicks_per_day = 10000, conversions_per_day = 500 }
+report_by = ["api", "pixel", "server"]
 
-fn trading_rules(network: &Network) -> Arc<Ruleset> {
-    let program = program();
+[[offer]]
+id = "566"
+name = "Lamps"
+advertiser = "31"
+url = "https://advertiser.example/lp?cid={click_id}&s1={s1}"
+pass = ["utm_*"]
+currency = "USD"
+payout_percent = "12"
+revenue = "12.00"
+status = "paused"
+caps = { clicks_per_day = 10000, conversions_per_day = 500 }
+report_by = ["api", "server"]
+
+[[creative]]
+id = "761"
+offer = "565"
+name = "Spring <banner>"
+url = "https://advertiser.example/spring?cid={click_id}"
+
+[[creative]]
+id = "762"
+offer = "565"
+url = "https://advertiser.example/{click_id}"
+
+[[creative]]
+id = "763"
+offer = "565"
+
+[[campaign]]
+id = "8599"
+offer = "565"
+affiliate = "200"
+creative = ["761", "762"]
+
+[campaign.postback]
+url = "https://aff.example/pb?cid=#s2#&payout=#price#&tid=#tid#"
+macro = "#{}#"
+on = ["approved"]
+percent = 80
+scale = "0.90"
+
+[[campaign]]
+id = "8600"
+offer = "566"
+affiliate = "200"
+
+[[campaign]]
+id = "8601"
+offer = "565"
+affiliate = "201"
+creative = ["763"]
+"##;
+
+fn trading_rules(network: &Network, config: &Config) -> Arc<Ruleset> {
     let mut rules = Ruleset::clone(&network.rules);
-    rules.routes.push(program.postbacks[0].route.clone());
-    rules.offers =
-        program.offers.iter().map(|card| (card.terms.id.clone(), Arc::clone(&card.terms))).collect();
+    let configured = config.ruleset();
+    rules.routes.extend(configured.routes);
+    rules.offers = configured.offers;
     rules.filters.duplicate =
         Some(DuplicateRule { mode: FilterMode::Observe, window_ms: HOUR_MS, by: DuplicateBy::Cookie });
     rules.filters.bot = Some(FilterMode::Enforce);
@@ -168,13 +120,13 @@ fn trading_rules(network: &Network) -> Arc<Ruleset> {
 }
 
 /// A visitor's click on the tracking link of the campaign 8599.
-fn visit(id: &str, at: Time, bot: Option<&str>) -> Click {
+fn visit(config: &Config, (id, at): (&str, Time), bot: Option<&str>) -> Click {
     let mut click = store_fixture::click(id);
     (click.at, click.recorded_at) = (at, at);
     click.context = ClickContext {
         origin: Origin::Link,
         kind: ClickKind::Visit,
-        campaign_ref: Some(program().campaigns[0].campaign.campaign_ref()),
+        campaign_ref: Some(config.campaigns[0].campaign.campaign_ref()),
         visitor: VisitorId::parse(VISITOR).ok().filter(|_| bot.is_none()),
         agent: Some(Agent {
             device: if bot.is_some() { "bot" } else { "desktop" }.to_owned(),
@@ -196,11 +148,12 @@ impl PagesFixture {
     /// id, by a visitor and by a click that is too old, and a suppression list.
     pub async fn trading() -> PagesFixture {
         let mut fixture = PagesFixture::busy().await;
-        fixture.pages.program = Arc::new(program());
+        let config = Arc::new(configured(NETWORK));
+        fixture.pages.config = Arc::clone(&config);
         let mut accounts = fixture.pages.ops.accounts.to_vec();
-        accounts.push(Arc::new(affiliate_account()));
+        accounts.extend(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account())));
         fixture.pages.ops.accounts = Arc::new(accounts);
-        let rules = trading_rules(&fixture.network);
+        let rules = trading_rules(&fixture.network, &config);
         fixture.network.rules = Arc::clone(&rules);
         fixture.store.set_rules(rules);
         for (id, before_ms, bot) in [
@@ -209,7 +162,7 @@ impl PagesFixture {
             (SECOND, 300_000, None),
             (BOT, 60_000, Some("Examplebot")),
         ] {
-            let click = visit(id, noon().plus_millis(-before_ms), bot);
+            let click = visit(&config, (id, noon().plus_millis(-before_ms)), bot);
             fixture.store.record_click(ClickArrival { click, screening: Screening::Filters }).await.unwrap();
         }
         fixture.receive(format!("s2={FIRST}&tid=S-1&price=7.50").as_bytes()).await;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use postbridge::clock::Clock;
+use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
 use postbridge::domain::click::{Click, Traits};
 use postbridge::domain::delivery::{
@@ -33,6 +34,7 @@ use postbridge::template::destination::account::Account;
 use postbridge::template::destination::rendering::Mode;
 use postbridge::template::destination::templated::AccountSpec;
 use postbridge::template::source::definition::SourceBinding;
+use postbridge::template::tag_script::TagScript;
 use postbridge::web::access::Access;
 use postbridge::web::auth::Tokens;
 use postbridge::web::pages::program::PostbackUrl;
@@ -121,6 +123,12 @@ fn account(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)
     Arc::new(Account::build(spec).unwrap())
 }
 
+/// What a configuration says that has these tables.
+pub fn configured(tables: &str) -> Config {
+    let text = format!("[server]\npublic_url = \"https://t.example.com\"\n{tables}");
+    Config::parse("postbridge.toml", &text, &|_| None).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
 impl PagesFixture {
     /// Configured, and nothing has arrived.
     pub fn new() -> PagesFixture {
@@ -175,7 +183,13 @@ impl PagesFixture {
             access: Arc::new(Access::of(Arc::clone(&sessions))),
             hiding_proxies: Arc::default(),
             unrecorded: Arc::default(),
-            program: Arc::default(),
+            config: Arc::new(configured("")),
+            tag_script: Arc::new(TagScript {
+                text: String::new(),
+                gzip: Vec::new(),
+                hash: "0011223344556677".to_owned(),
+                integrity: "sha384-abcdef".to_owned(),
+            }),
             urls: Arc::new(BTreeMap::from([("cake-test".to_owned(), url)])),
             forecast: postbridge::dispatch::prepare::forecast,
         };

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::config::configuration::Config;
 use crate::domain::click::{Click, ClickKind};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
@@ -12,7 +13,7 @@ use crate::view::click::{ClickView, FilterVerdictView};
 use crate::web::list_query::{Query, conversions_of};
 use crate::web::pages::conversions::SaleLine;
 use crate::web::pages::list::{Filters, List};
-use crate::web::pages::program::{NamedCampaignRef, Program};
+use crate::web::pages::program::{NamedCampaignRef, named};
 use crate::web::pages::route::segment;
 use crate::web::pages::{Page, Pages, Stop, document};
 
@@ -24,18 +25,18 @@ impl Pages {
         let (filters, store) = (Filters::read(query), &self.ops.store);
         let found = filters.find(Query::click_filter, |filter, page| store.clicks(filter, page)).await?;
         let own = json!({"filter": self.click_filters(&filters)});
-        Ok(filters.page(CLICKS, &found, |click| ClickLine::of(click, &self.program), own))
+        Ok(filters.page(CLICKS, &found, |click| ClickLine::of(click, &self.config), own))
     }
 
     fn click_filters(&self, filters: &Filters) -> Value {
-        let program = &self.program;
+        let config = &self.config;
         json!({
             "offer": filters.get("offer"),
-            "offers": program.offers.iter().map(|one| one.terms.id.as_str()).collect::<Vec<_>>(),
+            "offers": config.offers.iter().map(|one| one.terms.id.as_str()).collect::<Vec<_>>(),
             "campaign": filters.get("campaign"),
-            "campaigns": program.campaigns.iter().map(|one| one.campaign.id.as_str()).collect::<Vec<_>>(),
+            "campaigns": config.campaigns.iter().map(|one| one.campaign.id.as_str()).collect::<Vec<_>>(),
             "affiliate": filters.get("affiliate"),
-            "affiliates": program.affiliates.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
+            "affiliates": config.affiliates.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
             "marked": filters.get("marked") == "true",
             "since": filters.minute("since"),
             "until": filters.minute("until"),
@@ -61,7 +62,7 @@ impl Pages {
         let lines = sales.items.iter().map(|(one, deliveries)| SaleLine::of(one, deliveries));
         let data = document(&ClickPage {
             path: path(&click.id),
-            belongs_to: click.context.campaign_ref.as_ref().map(|placed| self.program.named(placed)),
+            belongs_to: click.context.campaign_ref.as_ref().map(|placed| named(&self.config, placed)),
             facts: Facts::of(&click),
             kind_note: kind_note(click.context.kind),
             consent: (!click.context.consent.is_empty()).then(|| consent(click.context.consent.answers())),
@@ -103,12 +104,12 @@ struct ClickLine<'a> {
 }
 
 impl<'a> ClickLine<'a> {
-    fn of(click: &'a Click, program: &'a Program) -> ClickLine<'a> {
+    fn of(click: &'a Click, config: &'a Config) -> ClickLine<'a> {
         let marks = click.context.verdicts.iter().filter(|verdict| verdict.hit.is_some());
         ClickLine {
             path: path(&click.id),
             click: ClickView::of(click),
-            belongs_to: click.context.campaign_ref.as_ref().map(|placed| program.named(placed)),
+            belongs_to: click.context.campaign_ref.as_ref().map(|placed| named(config, placed)),
             facts: Facts::of(click),
             marks: marks.map(Verdict::of).collect(),
         }

@@ -26,7 +26,7 @@ use crate::web::list_query::{self, BadParameter};
 use crate::web::pages::exchange::{DeliveryCard, Present};
 use crate::web::pages::form::Form;
 use crate::web::pages::mapping::{self, Mapping};
-use crate::web::pages::program::NamedCampaignRef;
+use crate::web::pages::program::{NamedCampaignRef, named};
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::{Flash, Visitor};
 use crate::web::pages::{Page, Pages, Stop, clicks, document};
@@ -70,7 +70,7 @@ impl Pages {
             path: format!("/conversions/{}", conversion.id),
             conversion: ConversionView::of(conversion),
             payout_note: conversion.payout_from.map(PayoutFrom::sentence),
-            belongs_to: conversion.campaign_ref.as_ref().map(|placed| self.program.named(placed)),
+            belongs_to: conversion.campaign_ref.as_ref().map(|placed| named(&self.config, placed)),
             advertiser_number: numbers.and_then(|numbers| numbers.of(conversion)),
             statuses: others.map(|status| status.as_str()).collect(),
             waits_for_a_person: is_held(conversion),

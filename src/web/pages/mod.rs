@@ -34,10 +34,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::config::configuration::Config;
 use crate::domain::suppression::Wish;
 use crate::ops::Ops;
 use crate::preview::Forecast;
 use crate::store::StoreError;
+use crate::template::tag_script::TagScript;
 use crate::web::access::Access;
 use crate::web::access_log::Area;
 use crate::web::answer::Answer;
@@ -45,7 +47,7 @@ use crate::web::auth::{Need, Tokens};
 use crate::web::health::Health;
 use crate::web::list_query::BadParameter;
 use crate::web::pages::form::Form;
-use crate::web::pages::program::{PostbackUrl, Program};
+use crate::web::pages::program::PostbackUrl;
 use crate::web::pages::route::{Route, own_path};
 use crate::web::pages::session::{Flash, Sessions, Visitor};
 use crate::web::per_address::LimitKey;
@@ -64,8 +66,9 @@ pub struct Pages {
     pub hiding_proxies: Arc<HidingProxies>,
     /// The clicks of which no record is kept.
     pub unrecorded: Arc<Unrecorded>,
-    /// The network's side.
-    pub program: Arc<Program>,
+    pub config: Arc<Config>,
+    /// The tag's script as it is served now.
+    pub tag_script: Arc<TagScript>,
     /// Each source's postback URL.
     pub urls: Arc<BTreeMap<String, PostbackUrl>>,
     /// What sending would make of a delivery.

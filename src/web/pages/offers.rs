@@ -3,18 +3,23 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::config::creative::Creative;
+use crate::config::links::CreativeLinks;
+use crate::config::offer::{Campaign, Offer};
+use crate::config::outgoing::Outgoing;
 use crate::domain::click::Click;
 use crate::domain::event::EventName;
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
-use crate::domain::offer::{Caps, Disposition, Offer, Payout, day_of};
+use crate::domain::offer::{self, Caps, Disposition, Payout, day_of};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::reports::FurtherSales;
 use crate::domain::time::{DAY_MS, Time};
 use crate::store::report::ReportQuery;
 use crate::store::{ClickFilter, PageRequest};
+use crate::template::macros::url::MacroUrl;
 use crate::web::pages::links::click_pixel;
-use crate::web::pages::program::{CampaignCard, CreativeCard, CreativeLink, OfferCard};
+use crate::web::pages::program::{named, postback_view, reports_of};
 use crate::web::pages::route::segment;
 use crate::web::pages::{Page, Pages, Stop};
 use crate::web::snippets::OfferSnippets;
@@ -25,28 +30,31 @@ const MOST_COUNTED: usize = 1000;
 impl Pages {
     /// `/offers`.
     pub(super) fn offers(&self) -> Page {
-        let items: Vec<Value> = self.program.offers.iter().map(|offer| self.offer_card(offer)).collect();
+        let items: Vec<Value> = self.config.offers.iter().map(|offer| self.offer_card(offer)).collect();
         Page::new("offers", "Offers", json!({"items": items}))
     }
 
     /// `/offers/{id}`.
     pub(super) async fn offer(&self, id: &str) -> Result<Page, Stop> {
-        let offer = self.program.offer(id).ok_or_else(|| {
+        let found = OfferId::parse(id).ok().and_then(|id| self.config.offer(&id));
+        let offer = found.ok_or_else(|| {
             Stop::Refused(
                 StatusCode::NOT_FOUND,
                 "No offer with this id is configured".to_owned(),
                 "The offers stand under `[[offer]]` in `postbridge.toml`; see Offers.".to_owned(),
             )
         })?;
-        let mine = self.program.campaigns.iter().filter(|one| one.campaign.offer == offer.terms.id);
+        let config = &self.config;
+        let mine = config.campaigns.iter().filter(|one| one.campaign.offer == offer.terms.id);
+        let creatives = config.creatives.iter().filter(|one| one.offer == offer.terms.id);
         let data = json!({
             "offer": self.offer_card(offer),
-            "landing": offer.landing,
+            "landing": offer.landing.shown(),
             "pass": offer.pass.join(", "),
             "fallback_url": offer.fallback_url,
-            "tracking": tracking(&self.program.public_url, &offer.terms),
+            "tracking": tracking(&config.server.public_url, &offer.terms),
             "today": self.today(&offer.terms.id).await?,
-            "creatives": self.program.creatives.iter().filter(|one| one.offer == offer.terms.id).map(creative_card).collect::<Vec<_>>(),
+            "creatives": creatives.map(creative_card).collect::<Vec<_>>(),
             "campaigns": mine.map(|campaign| self.campaign_card(campaign)).collect::<Vec<_>>(),
         });
         Ok(Page::new("offer", &offer.name, data))
@@ -54,49 +62,44 @@ impl Pages {
 
     /// `/campaigns`.
     pub(super) fn campaigns(&self) -> Page {
-        let items: Vec<Value> =
-            self.program.campaigns.iter().map(|campaign| self.campaign_card(campaign)).collect();
-        let for_all: Vec<Value> = self
-            .program
-            .postbacks
-            .iter()
-            .filter(|postback| !self.program.campaigns.iter().any(|one| postback.reports_of(&one.campaign)))
-            .map(|postback| postback.view())
-            .collect();
+        let campaigns = &self.config.campaigns;
+        let items: Vec<Value> = campaigns.iter().map(|campaign| self.campaign_card(campaign)).collect();
+        let is_idle = |postback: &&Outgoing| !campaigns.iter().any(|one| reports_of(postback, &one.campaign));
+        let for_all: Vec<Value> = self.config.outgoing.iter().filter(is_idle).map(postback_view).collect();
         Page::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
     }
 
     /// `/tag`.
     pub(super) fn tag(&self) -> Page {
-        let program = &self.program;
-        let script = program.tag.as_ref().map(|tag| {
-            let base = &program.public_url;
+        let (config, script) = (&self.config, &self.tag_script);
+        let base = &config.server.public_url;
+        // Where no site may use it, it is not shown.
+        let script = (!config.tag.origins.is_empty()).then(|| {
             json!({
                 "snippet": format!("<script async src=\"{base}/tag.js\" data-campaign=\"CAMPAIGN\"></script>"),
                 "pinned": format!(
-                    "<script async src=\"{base}{}\" integrity=\"{}\" crossorigin=\"anonymous\" data-campaign=\"CAMPAIGN\"></script>",
-                    tag.pinned_path, tag.integrity
+                    "<script async src=\"{base}/{}\" integrity=\"{}\" crossorigin=\"anonymous\" data-campaign=\"CAMPAIGN\"></script>",
+                    script.file_name(), script.integrity
                 ),
                 "waiting": format!("<script async src=\"{base}/tag.js\" data-campaign=\"CAMPAIGN\" data-consent=\"wait\"></script>"),
                 "consent": "postbridge.consent({ad_user_data: true, ad_personalization: true})",
-                "origins": tag.origins,
+                "origins": config.tag.origins,
             })
         });
-        let base = &program.public_url;
-        let pixels: Vec<Value> = program
+        let pixels: Vec<Value> = config
             .campaigns
             .iter()
             .map(|one| {
-                let image = click_pixel(base, one, None);
+                let image = click_pixel(base, &one.campaign, None);
                 json!({"campaign": one.campaign.id.as_str(), "name": one.name, "pixel": image})
             })
             .collect();
         Page::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
     }
 
-    fn offer_card(&self, offer: &OfferCard) -> Value {
+    fn offer_card(&self, offer: &Offer) -> Value {
         let terms = &offer.terms;
-        let campaigns = self.program.campaigns.iter().filter(|one| one.campaign.offer == terms.id).count();
+        let campaigns = self.config.campaigns.iter().filter(|one| one.campaign.offer == terms.id).count();
         let revenue = terms.revenue.map(|amount| Money::new(amount, terms.currency).to_string());
         json!({
             "id": terms.id.as_str(),
@@ -115,21 +118,28 @@ impl Pages {
         })
     }
 
-    fn campaign_card(&self, card: &CampaignCard) -> Value {
-        let program = &self.program;
-        let campaign = &card.campaign;
-        let postbacks = program.postbacks.iter().filter(|postback| postback.reports_of(campaign));
+    fn campaign_card(&self, card: &Campaign) -> Value {
+        let (config, campaign) = (&self.config, &card.campaign);
+        let links = config.links(card);
+        let postbacks = config.outgoing.iter().filter(|postback| reports_of(postback, campaign));
         json!({
             "id": campaign.id.as_str(),
             "name": card.name,
-            "link": card.link,
-            "by_creative": card.creatives.first().map(|first| &first.by_creative),
-            "others": card.creatives.iter().skip(1).map(creative_link).collect::<Vec<_>>(),
+            "link": config.tracking_link(card),
+            "by_creative": links.first().map(|first| &first.by_creative),
+            "others": links.iter().skip(1).map(|links| self.creative_link(links)).collect::<Vec<_>>(),
             "generate": format!("/generate-link?campaign={}", segment(campaign.id.as_str())),
-            "belongs_to": program.named(&campaign.campaign_ref()),
+            "belongs_to": named(config, &campaign.campaign_ref()),
             "offer_path": format!("/offers/{}", segment(campaign.offer.as_str())),
-            "postbacks": postbacks.map(|postback| postback.view()).collect::<Vec<_>>(),
+            "postbacks": postbacks.map(postback_view).collect::<Vec<_>>(),
         })
+    }
+
+    /// The link to a creative that the campaign's own link does not lead to.
+    fn creative_link(&self, links: &CreativeLinks) -> Value {
+        let id = links.creative.as_str();
+        let name = self.config.creative(&links.creative).map(|creative| &creative.name);
+        json!({"id": id, "name": name.filter(|name| *name != id), "link": links.tracking})
     }
 
     /// What the offer had on this UTC day.
@@ -156,21 +166,14 @@ impl Pages {
 }
 
 /// One creative of the offer, for those who look at its terms.
-fn creative_card(creative: &CreativeCard) -> Value {
+fn creative_card(creative: &Creative) -> Value {
     let id = creative.id.as_str();
     let name = Some(&creative.name).filter(|name| *name != id);
-    json!({"id": id, "name": name, "landing": creative.landing})
-}
-
-/// The link to a creative that the campaign's own link does not lead to.
-fn creative_link(creative: &CreativeLink) -> Value {
-    let id = creative.id.as_str();
-    let name = creative.name.as_deref().filter(|name| *name != id);
-    json!({"id": id, "name": name, "link": creative.link})
+    json!({"id": id, "name": name, "landing": creative.landing.as_ref().map(MacroUrl::shown)})
 }
 
 /// What the advertiser gets: the address to call, and the pixels for the page after the sale.
-fn tracking(base: &str, offer: &Offer) -> Value {
+fn tracking(base: &str, offer: &offer::Offer) -> Value {
     let snippets = OfferSnippets::of(base, offer);
     let reports = &offer.reports;
     let closed = ReportRoute::ALL.into_iter().filter(|route| !reports.opens(*route));
@@ -192,7 +195,7 @@ fn tracking(base: &str, offer: &Offer) -> Value {
 }
 
 /// A way to report that the offer does not open, and the line that does.
-fn closed_route(offer: &Offer, route: ReportRoute) -> Value {
+fn closed_route(offer: &offer::Offer, route: ReportRoute) -> Value {
     let what = match route {
         ReportRoute::Api => "The postback URL of the API, with a key",
         ReportRoute::Pixel => "Image and JavaScript pixels on the page after the sale",
@@ -201,7 +204,7 @@ fn closed_route(offer: &Offer, route: ReportRoute) -> Value {
     json!({"what": what, "line": offer.reports.line_with(route)})
 }
 
-fn payout(offer: &Offer) -> Option<String> {
+fn payout(offer: &offer::Offer) -> Option<String> {
     offer.payout.map(|payout| match payout {
         Payout::Fixed(amount) => Money::new(amount, offer.currency).to_string(),
         Payout::Percent(percent) => format!("{percent} % of the sale"),

@@ -12,12 +12,12 @@ impl Pages {
     /// Every outgoing postback that the conversion concerns, rendered; `None` where it concerns none.
     pub(super) fn partners(&self, trace: &Trace, now: Time) -> Option<Value> {
         // Few of thousands: what the others belong to is not looked up.
-        let cards = self.program.postbacks.iter();
-        let postbacks: Vec<_> = cards
-            .filter(|card| card.route.scope.covers(&trace.conversion))
-            .filter_map(|card| {
-                let account = self.ops.accounts.iter().find(|account| *account.id() == card.id)?;
-                Some((account.clone(), card.route.clone()))
+        let outgoing = self.config.outgoing.iter();
+        let postbacks: Vec<_> = outgoing
+            .filter(|one| one.route.scope.covers(&trace.conversion))
+            .filter_map(|one| {
+                let account = self.ops.accounts.iter().find(|account| *account.id() == one.id)?;
+                Some((account.clone(), one.route.clone()))
             })
             .collect();
         let previewed =
