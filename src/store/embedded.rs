@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::domain::attribution::{FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::delivery::{self, Delivery, DeliveryState, RetryRefused};
+use crate::domain::delivery::{Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::ruleset::Ruleset;
@@ -23,11 +23,11 @@ use crate::store::command::{Answer, Command, Retry, Withdraw};
 use crate::store::consent::ConsentArrival;
 use crate::store::group::Shared;
 use crate::store::kv::Kv;
+use crate::store::leases::{self, Leases};
 use crate::store::network::statuses::{StatusCommand, StatusOrder};
 use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
 use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
-use crate::store::queues::Slot;
 use crate::store::report::{ReportPage, ReportQuery};
 use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
@@ -42,6 +42,8 @@ use crate::store::{
 
 /// How many lists and traces are read at a time.
 const LONG_READS: usize = 2;
+/// How many reads of few records may wait for the disk at a time.
+const SHORT_READS: usize = 32;
 
 /// How an embedded store is opened.
 #[derive(Clone)]
@@ -68,6 +70,8 @@ pub struct Embedded {
     pub(in crate::store) shared: Arc<Shared>,
     /// Permits to look at many records.
     long_reads: Arc<Semaphore>,
+    /// Permits to look at few.
+    short_reads: Arc<Semaphore>,
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Clicks whose waiting conversions were not all matched when the last process ended: they are
@@ -106,20 +110,38 @@ impl Embedded {
         Ok(Embedded {
             shared,
             long_reads,
+            short_reads: Arc::new(Semaphore::new(SHORT_READS)),
             queue,
             writer: Mutex::new(Some(writer)),
             left: Mutex::new(opened.matching),
         })
     }
 
-    /// A read of many records, on a thread where waiting for the disk holds up no one. Anyone who no longer
-    /// wants its answer does not free its permit before it has ended.
-    fn read<T: Send + 'static>(
+    /// A read of many records.
+    fn read_many<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Later<'_, T> {
+        self.read_by(&self.long_reads, move |shared| read(shared))
+    }
+
+    /// A read of few records, next to the long ones.
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Arc<Shared>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Later<'_, T> {
+        self.read_by(&self.short_reads, read)
+    }
+
+    /// A read on a thread where waiting for the disk holds up no one. Anyone who no longer wants its answer does not
+    /// free its permit before it has ended.
+    fn read_by<'a, T: Send + 'static>(
+        &'a self,
+        permits: &'a Arc<Semaphore>,
+        read: impl FnOnce(&Arc<Shared>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Later<'a, T> {
         Box::pin(async move {
-            let permit = Arc::clone(&self.long_reads).acquire_owned().await;
+            let permit = Arc::clone(permits).acquire_owned().await;
             let permit = permit.map_err(|_| StoreError::Closed)?;
             let shared = Arc::clone(&self.shared);
             let reading = tokio::task::spawn_blocking(move || {
@@ -144,99 +166,6 @@ impl Embedded {
         Box::pin(async move { done.await.unwrap_or(Err(StoreError::Closed)) })
     }
 
-    /// The work behind leased slots. What has changed under the lease is left out; so is a record that
-    /// cannot be read, which stays leased until the next start and is in no one's way.
-    fn work(&self, slots: Vec<Slot>) -> Result<Vec<Claimed>, StoreError> {
-        let mut work = Vec::with_capacity(slots.len());
-        for slot in slots {
-            match self.claimed(slot) {
-                Ok(claimed) => work.extend(claimed),
-                Err(error @ StoreError::Corrupt { .. }) => {
-                    tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is left out");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(work)
-    }
-
-    fn claimed(&self, slot: Slot) -> Result<Option<Claimed>, StoreError> {
-        let Some(record) = read::record(&self.shared, slot.seq())? else { return Ok(None) };
-        let deliveries = &record.standing.deliveries;
-        let delivery = deliveries.get(slot.place()).cloned();
-        let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
-        let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
-        let click = match record.conversion.attribution.click() {
-            Some(click) => self.shared.shelf.click_as_answered(click)?,
-            None => None,
-        };
-        let (id, sent_before) =
-            (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));
-        Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, sent_before }))
-    }
-
-    fn claim_now(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
-        self.shared.shelf.check()?;
-        let ClaimRequest { destination, now, fresh, retries, due_from } = request;
-        let due = (*due_from, *now);
-        let mut index = self.shared.index.lock();
-        let queues = index.queues(destination);
-        let mut slots = queues.lease_due(due, *fresh, true);
-        slots.extend(queues.lease_due(due, *retries, false));
-        let next_due = queues.next_due(*now);
-        drop(index);
-        let work = self.work(slots.clone()).inspect_err(|_| self.unlease(destination, &slots))?;
-        Ok(Claim { work, next_due })
-    }
-
-    fn claim_oldest_now(&self, destination: &DestinationId) -> Result<Option<Claimed>, StoreError> {
-        self.shared.shelf.check()?;
-        let oldest = || self.shared.index.lock().queues(destination).lease_oldest();
-        // One that cannot be read stays leased, so the next round sees the next oldest.
-        while let Some(slot) = oldest() {
-            let work = self.work(vec![slot]).inspect_err(|_| self.unlease(destination, &[slot]))?;
-            if let Some(claimed) = work.into_iter().next() {
-                return Ok(Some(claimed));
-            }
-        }
-        Ok(None)
-    }
-
-    fn unlease(&self, destination: &DestinationId, slots: &[Slot]) {
-        let mut index = self.shared.index.lock();
-        let queues = index.queues(destination);
-        slots.iter().for_each(|slot| queues.release(*slot));
-    }
-
-    fn release_now(&self, ids: &[DeliveryId]) -> Result<(), StoreError> {
-        for id in ids {
-            let found = match read::find(&self.shared, &id.conversion) {
-                Err(error @ StoreError::Corrupt { .. }) => {
-                    tracing::error!(delivery.id = %id, %error, "a lease cannot be given back and stays");
-                    continue;
-                }
-                found => found?,
-            };
-            let Some((number, record)) = found else { continue };
-            let is_it = |delivery: &Delivery| {
-                delivery.destination == id.destination && delivery.occasion == id.occasion
-            };
-            let place = record.standing.deliveries.iter().position(is_it);
-            let slot = place.and_then(|place| Slot::new(number, place));
-            self.unlease(&id.destination, slot.as_slice());
-        }
-        Ok(())
-    }
-
-    fn find_click_now(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
-        for (id, reading) in candidates(given) {
-            if let Some(click) = self.shared.shelf.click(&id)? {
-                return Ok(Some(FoundClick { click, reading }));
-            }
-        }
-        Ok(None)
-    }
-
     fn join(&self) {
         if let Some(writer) = self.writer.lock().take() {
             ended(writer);
@@ -258,14 +187,14 @@ impl Drop for Embedded {
     }
 }
 
-/// A read of one record, or of none, done at once.
+/// An answer that is in memory.
 fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
     Box::pin(std::future::ready(done))
 }
 
 impl Transactions for Embedded {
     fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>> {
-        self.read(move |shared| read::reused_transactions(shared, &source, limit))
+        self.read_many(move |shared| read::reused_transactions(shared, &source, limit))
     }
 
     fn reversals_ready(&self, limit: usize) -> Vec<Seq> {
@@ -303,15 +232,30 @@ impl Store for Embedded {
     }
 
     fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>> {
-        now(self.shared.shelf.click_as_answered(id))
+        let id = id.clone();
+        self.read(move |shared| shared.shelf.click_as_answered(&id))
     }
 
     fn find_click(&self, given: &str) -> Later<'_, Option<FoundClick>> {
-        now(self.find_click_now(given))
+        let candidates = candidates(given);
+        let Some((id, reading)) = candidates.first() else { return now(Ok(None)) };
+        // Most clicks that are named were recorded lately: no thread need wait for the disk.
+        if let Some(click) = self.shared.shelf.click_at_hand(id) {
+            let found = FoundClick { click, reading: *reading };
+            return now(self.shared.shelf.check().map(|()| Some(found)));
+        }
+        self.read(move |shared| {
+            for (id, reading) in candidates {
+                if let Some(click) = shared.shelf.click(&id)? {
+                    return Ok(Some(FoundClick { click, reading }));
+                }
+            }
+            Ok(None)
+        })
     }
 
     fn clicks(&self, filter: ClickFilter, page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
-        self.read(move |shared| log::clicks(shared, &filter, &page))
+        self.read_many(move |shared| log::clicks(shared, &filter, &page))
     }
 
     fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64> {
@@ -342,7 +286,7 @@ impl Store for Embedded {
     }
 
     fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>> {
-        self.read(move |shared| lists::listed(shared, &list, &page))
+        self.read_many(move |shared| lists::listed(shared, &list, &page))
     }
 
     fn keep_text(&self, name: String, text: String) -> Later<'_, ()> {
@@ -350,29 +294,45 @@ impl Store for Embedded {
     }
 
     fn kept_text(&self, name: String) -> Later<'_, Option<String>> {
-        now(self.shared.shelf.text(&name))
+        self.read(move |shared| shared.shelf.text(&name))
     }
 
     fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>> {
-        let found = match which {
-            ConversionRef::Id(id) => {
-                read::find(&self.shared, &id).map(|found| found.map(|(_, record)| record))
-            }
-            ConversionRef::Number(seq) => read::record(&self.shared, seq.get()),
-        };
-        now(found.map(|record| record.map(|record| record.conversion)))
+        self.read(move |shared| {
+            let record = match which {
+                ConversionRef::Id(id) => read::find(shared, &id)?.map(|(_, record)| record),
+                ConversionRef::Number(seq) => read::record(shared, seq.get())?,
+            };
+            Ok(record.map(|record| record.conversion))
+        })
     }
 
     fn report(&self, query: ReportQuery) -> Later<'_, ReportPage> {
-        self.read(move |shared| report::report(shared, &query))
+        self.read_many(move |shared| report::report(shared, &query))
     }
 
     fn claim(&self, request: ClaimRequest) -> Later<'_, Claim> {
-        now(self.claim_now(&request))
+        let (leases, claim) = match Leases::due(&self.shared, request) {
+            Ok((leases, claim)) if leases.is_empty() => return now(Ok(claim)),
+            Ok(leased) => leased,
+            Err(error) => return now(Err(error)),
+        };
+        let reading = self.read(move |_| leases.work().map(|work| (leases, work)));
+        Box::pin(async move {
+            let (leases, work) = reading.await?;
+            leases.hand_over();
+            Ok(Claim { work, ..claim })
+        })
     }
 
     fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>> {
-        now(self.claim_oldest_now(&destination))
+        let reading = self.read(move |shared| leases::claim_oldest(shared, &destination));
+        Box::pin(async move {
+            Ok(reading.await?.map(|(leases, claimed)| {
+                leases.hand_over();
+                claimed
+            }))
+        })
     }
 
     fn record(&self, outcome: Outcome) -> Later<'_, ()> {
@@ -380,7 +340,7 @@ impl Store for Embedded {
     }
 
     fn release(&self, ids: Vec<DeliveryId>) -> Later<'_, ()> {
-        now(self.release_now(&ids))
+        self.read(move |shared| leases::release(shared, &ids))
     }
 
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify> {
@@ -410,7 +370,7 @@ impl Store for Embedded {
     }
 
     fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>> {
-        self.read(move |shared| read::trace(shared, id))
+        self.read_many(move |shared| read::trace(shared, id))
     }
 
     fn conversions(
@@ -418,19 +378,19 @@ impl Store for Embedded {
         filter: ConversionFilter,
         page: PageRequest,
     ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>> {
-        self.read(move |shared| read::conversions(shared, &filter, &page))
+        self.read_many(move |shared| read::conversions(shared, &filter, &page))
     }
 
     fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>> {
-        now(read::postback(&self.shared, seq))
+        self.read(move |shared| read::postback(shared, seq))
     }
 
     fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> Later<'_, Page<Postback>> {
-        self.read(move |shared| read::postbacks(shared, &filter, &page))
+        self.read_many(move |shared| read::postbacks(shared, &filter, &page))
     }
 
     fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>> {
-        self.read(move |shared| read::deliveries(shared, &filter, &page))
+        self.read_many(move |shared| read::deliveries(shared, &filter, &page))
     }
 
     fn backlog(&self, now: Time) -> Vec<Backlog> {

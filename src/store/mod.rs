@@ -15,6 +15,7 @@ mod index;
 pub mod keeping;
 pub mod kv;
 mod layout;
+mod leases;
 pub mod memory;
 mod needed;
 mod network;

@@ -192,6 +192,11 @@ impl Shelf {
         Ok(self.body(&key::text(name))?.map(|found| found.value))
     }
 
+    /// The click with this id, where it is in memory.
+    pub fn click_at_hand(&self, id: &ClickId) -> Option<Arc<Click>> {
+        self.clicks.get(id)
+    }
+
     /// The click with this id.
     pub fn click(&self, id: &ClickId) -> Result<Option<Arc<Click>>, StoreError> {
         self.check()?;

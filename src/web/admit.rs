@@ -1,6 +1,7 @@
 //! Who a request is of: by its connection, and by its token; and what that lets it do.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode};
 
@@ -67,7 +68,7 @@ impl Router {
     }
 
     /// `/metrics`.
-    pub(super) fn metrics(&self, side: Side, asked: &Asked<'_>) -> Answer {
+    pub(super) async fn metrics(&self, side: Side, asked: &Asked<'_>) -> Answer {
         if asked.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
@@ -75,6 +76,11 @@ impl Router {
         if !is_open && let Err(refused) = self.let_in(asked, Area::Metrics, Need::Look) {
             return *refused;
         }
-        answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (self.operations.metrics)())
+        // Since when the oldest waits is read from the disk.
+        let render = Arc::clone(&self.operations.metrics);
+        match tokio::task::spawn_blocking(move || render()).await {
+            Ok(text) => answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
+            Err(_) => answer::unavailable(),
+        }
     }
 }

@@ -164,7 +164,7 @@ impl Router {
             Route::Ready => {
                 return operations.health.readyz(operations.store.as_ref(), &operations.clock).await;
             }
-            Route::Metrics if side != Side::Public => return self.metrics(side, &asked),
+            Route::Metrics if side != Side::Public => return self.metrics(side, &asked).await,
             Route::Api(rest) if side != Side::Public => return self.api(rest, &asked).await,
             _ => {}
         }

@@ -1,5 +1,5 @@
-//! A slow disk. Lists and traces read it on threads of their own, two at a time, and hold up nothing
-//! else; what happens during a write is not undone by it.
+//! A slow disk. Whatever reads it does so on a thread of its own, lists and traces two at a time, and holds up
+//! nothing else; what happens during a write is not undone by it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use futures_util::FutureExt;
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::ids::ClickId;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
-use postbridge::store::{ClaimRequest, ConversionFilter, DeliveryFilter, PostbackFilter, Store};
+use postbridge::store::{
+    ClaimRequest, ClickArrival, ConversionFilter, ConversionRef, DeliveryFilter, PostbackFilter, Screening,
+    Store,
+};
 
 use crate::support::store_fixture::*;
 
@@ -141,4 +146,87 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     assert_eq!(counted(7), Some((1, 1, Some(at(7)))));
     assert_eq!(claim(6).await.len(), 0, "not due again yet");
     assert_eq!(claim(7).await.len(), 1);
+}
+
+#[tokio::test]
+async fn no_read_of_a_record_holds_up_what_else_runs() {
+    let slow = Arc::new(Slow::default());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
+    store.set_rules(sale("any").forward().rules());
+    let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let which = ConversionRef::Id(conversion_of(&receipt.verdict));
+    store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
+    let due = |destination| ClaimRequest { destination, now: at(0), fresh: 9, retries: 9, due_from: None };
+    let claimed = store.claim(due(destination("ads"))).await.unwrap().work.remove(0);
+    store.release(vec![claimed.id.clone()]).await.unwrap();
+    slow.slow.store(true, Ordering::SeqCst);
+    let unknown = ClickId::parse("unknown").unwrap();
+    // All of them wait at once, on this one thread.
+    let reads = async {
+        tokio::join!(
+            store.click(&unknown),
+            store.find_click("unknown"),
+            store.kept_text("a.js".to_owned()),
+            store.conversion_now(which),
+            store.claim(due(destination("ads"))),
+            store.release(vec![claimed.id.clone()]),
+        )
+    };
+    let meanwhile = async {
+        while slow.waiting.load(Ordering::SeqCst) < 6 {
+            tokio::task::yield_now().await;
+        }
+        slow.let_go();
+    };
+    let ((click, found, text, conversion, claim, released), ()) = tokio::join!(reads, meanwhile);
+    assert!(click.unwrap().is_none() && found.unwrap().is_none());
+    assert_eq!(text.unwrap().as_deref(), Some("text"));
+    assert!(conversion.unwrap().is_some());
+    assert_eq!(claim.unwrap().work.len(), 1);
+    released.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_in_memory_is_answered_at_once_however_slow_the_disk_is() {
+    let slow = Arc::new(Slow::default());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
+    store.set_rules(sale("any").forward().rules());
+    let arrival = ClickArrival { click: click("c1"), screening: Screening::None };
+    store.record_click(arrival).await.unwrap();
+    slow.slow.store(true, Ordering::SeqCst);
+    let found = store.find_click("c1").now_or_never().expect("the click is in memory");
+    assert_eq!(found.unwrap().unwrap().click.id.as_str(), "c1");
+    let nothing =
+        ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9, due_from: None };
+    let claim = store.claim(nothing).now_or_never().expect("that nothing is due is in memory");
+    assert!(claim.unwrap().work.is_empty());
+    assert_eq!(slow.waiting.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_claim_that_no_one_waits_for_any_more_gives_its_leases_back() {
+    let slow = Arc::new(Slow::default());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
+    store.set_rules(sale("any").forward().rules());
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    slow.slow.store(true, Ordering::SeqCst);
+    let due =
+        || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9, due_from: None };
+    let (mut claim, mut oldest) = (store.claim(due()), store.claim_oldest(destination("ads")));
+    assert!((&mut claim).now_or_never().is_none());
+    assert!((&mut oldest).now_or_never().is_none());
+    drop((claim, oldest));
+    slow.slow.store(false, Ordering::SeqCst);
+    slow.let_go();
+    let claimed = async {
+        loop {
+            let work = store.claim(due()).await.unwrap().work;
+            if !work.is_empty() {
+                return work;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let claimed = tokio::time::timeout(Duration::from_secs(10), claimed).await;
+    assert_eq!(claimed.expect("the lease is given back").len(), 1);
 }

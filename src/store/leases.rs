@@ -1,0 +1,129 @@
+//! Handing out work: what is leased, what is read for it, and how a lease is given back. Reads wait for the disk, and
+//! run on threads where that holds up no one.
+
+use std::sync::Arc;
+
+use crate::domain::delivery::{self, Delivery, DeliveryState};
+use crate::domain::ids::{DeliveryId, DestinationId};
+use crate::store::group::Shared;
+use crate::store::queues::Slot;
+use crate::store::{Claim, ClaimRequest, Claimed, StoreError, read};
+
+/// Slots that are leased for a caller. They are given back where no one takes what was read for them.
+pub struct Leases {
+    shared: Arc<Shared>,
+    destination: DestinationId,
+    slots: Vec<Slot>,
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        unlease(&self.shared, &self.destination, &self.slots);
+    }
+}
+
+impl Leases {
+    /// The caller has them now.
+    pub fn hand_over(mut self) {
+        self.slots.clear();
+    }
+
+    /// Leases what is due; the work itself is not read yet.
+    pub fn due(shared: &Arc<Shared>, request: ClaimRequest) -> Result<(Leases, Claim), StoreError> {
+        shared.shelf.check()?;
+        let ClaimRequest { destination, now, fresh, retries, due_from } = request;
+        let due = (due_from, now);
+        let mut index = shared.index.lock();
+        let queues = index.queues(&destination);
+        let mut slots = queues.lease_due(due, fresh, true);
+        slots.extend(queues.lease_due(due, retries, false));
+        let next_due = queues.next_due(now);
+        drop(index);
+        Ok((Leases { shared: Arc::clone(shared), destination, slots }, Claim { work: Vec::new(), next_due }))
+    }
+
+    /// Leases the oldest that waits, due or not; `None` where nothing does.
+    pub fn oldest(shared: &Arc<Shared>, destination: &DestinationId) -> Option<Leases> {
+        let slot = shared.index.lock().queues(destination).lease_oldest()?;
+        Some(Leases { shared: Arc::clone(shared), destination: destination.clone(), slots: vec![slot] })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The work behind them. What has changed under the lease is left out; so is a record that cannot be read,
+    /// which stays leased until the next start and is in no one's way.
+    pub fn work(&self) -> Result<Vec<Claimed>, StoreError> {
+        let mut work = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            match claimed(&self.shared, *slot) {
+                Ok(claimed) => work.extend(claimed),
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is left out");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(work)
+    }
+}
+
+/// Leases the oldest delivery that waits and can be read, and reads it.
+pub fn claim_oldest(
+    shared: &Arc<Shared>,
+    destination: &DestinationId,
+) -> Result<Option<(Leases, Claimed)>, StoreError> {
+    shared.shelf.check()?;
+    while let Some(leases) = Leases::oldest(shared, destination) {
+        if let Some(claimed) = leases.work()?.pop() {
+            return Ok(Some((leases, claimed)));
+        }
+        // One that cannot be read stays leased, so the next round sees the next oldest.
+        leases.hand_over();
+    }
+    Ok(None)
+}
+
+/// Gives leases back by the deliveries' ids.
+pub fn release(shared: &Shared, ids: &[DeliveryId]) -> Result<(), StoreError> {
+    for id in ids {
+        let found = match read::find(shared, &id.conversion) {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(delivery.id = %id, %error, "a lease cannot be given back and stays");
+                continue;
+            }
+            found => found?,
+        };
+        let Some((number, record)) = found else { continue };
+        let is_it =
+            |delivery: &Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;
+        let place = record.standing.deliveries.iter().position(is_it);
+        let slot = place.and_then(|place| Slot::new(number, place));
+        unlease(shared, &id.destination, slot.as_slice());
+    }
+    Ok(())
+}
+
+fn unlease(shared: &Shared, destination: &DestinationId, slots: &[Slot]) {
+    if slots.is_empty() {
+        return;
+    }
+    let mut index = shared.index.lock();
+    let queues = index.queues(destination);
+    slots.iter().for_each(|slot| queues.release(*slot));
+}
+
+fn claimed(shared: &Shared, slot: Slot) -> Result<Option<Claimed>, StoreError> {
+    let Some(record) = read::record(shared, slot.seq())? else { return Ok(None) };
+    let deliveries = &record.standing.deliveries;
+    let delivery = deliveries.get(slot.place()).cloned();
+    let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
+    let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
+    let click = match record.conversion.attribution.click() {
+        Some(click) => shared.shelf.click_as_answered(click)?,
+        None => None,
+    };
+    let (id, sent_before) = (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));
+    Ok(Some(Claimed { id, conversion: record.conversion, delivery, click, sent_before }))
+}
