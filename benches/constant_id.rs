@@ -22,8 +22,9 @@ use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::postback::{RawRequest, Verdict};
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{Arrival, ClickArrival, Finding, MappedArrival, Screening, Store};
 use support::machine;
 
 #[global_allocator]

@@ -22,8 +22,9 @@ use postbridge::domain::routing::{Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{Arrival, Finding, MappedArrival, Store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -28,9 +28,10 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::{DAY_MS, Time};
+use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
+use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::report::ReportQuery;
-use postbridge::store::{Arrival, ClickArrival, ConversionRef, Finding, MappedArrival, Screening, Store};
+use postbridge::store::{ConversionRef, Store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -5,12 +5,10 @@ pub mod breaker;
 pub mod decide;
 pub mod fault;
 pub mod health;
-mod limiter;
 mod meters;
 pub mod prepare;
 pub mod schedule;
 pub mod shares;
-mod sweep;
 pub mod target_health;
 mod worker;
 

@@ -1,6 +1,16 @@
-//! How a destination's places are shared between first attempts and retries. Pure.
+//! What one worker may take: how its places are shared between first attempts and retries, how many deliveries may
+//! leave in a second, and how far a sweep through a queue that may not be sent has come.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::domain::delivery::DeliveryState;
+use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
+use crate::store::Claimed;
 
 /// How long a queue that was found empty is taken to be so, in milliseconds, unless something wakes
 /// the worker: the other queue may keep it busy meanwhile.
@@ -77,5 +87,65 @@ impl Shares {
     pub fn news(&mut self) {
         self.fresh_dry_until = None;
         self.retries_dry_until = None;
+    }
+}
+
+/// The rate of one worker, and a permission that was taken and not used yet.
+pub struct Limiter {
+    inner: DefaultDirectRateLimiter,
+    pub per_second: NonZeroU32,
+    pub burst: NonZeroU32,
+    held: bool,
+}
+
+impl Limiter {
+    pub fn new(per_second: NonZeroU32) -> Limiter {
+        // A twentieth of a second's worth may go at once: below that a timer's grain would be the
+        // limit, above it the first second would see far more than was asked for.
+        let burst = NonZeroU32::new(per_second.get() / 20).unwrap_or(NonZeroU32::MIN);
+        let inner = RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst));
+        Limiter { inner, per_second, burst, held: false }
+    }
+
+    /// How long until one more may leave; takes the permission when that is now.
+    pub fn take(&mut self) -> Option<Duration> {
+        if self.held {
+            return None;
+        }
+        match self.inner.check() {
+            Ok(()) => {
+                self.held = true;
+                None
+            }
+            Err(not_yet) => Some(not_yet.wait_time_from(self.inner.clock().now())),
+        }
+    }
+
+    /// The permission is used by one that leaves.
+    pub fn used(&mut self) {
+        self.held = false;
+    }
+}
+
+/// The place in the queue up to which a sweep has looked.
+pub struct Passed {
+    /// All that is due earlier was looked at.
+    pub due: Time,
+    /// What is due just then and can still wait: kept until the sweep is past it, or the next step
+    /// would be given the same again.
+    pub held: Vec<DeliveryId>,
+}
+
+impl Passed {
+    /// Goes past one that can wait; answers what need not be kept any more.
+    pub fn by(&mut self, claimed: Claimed) -> Vec<DeliveryId> {
+        let due = match claimed.delivery.state {
+            DeliveryState::Waiting { due } => due,
+            _ => self.due,
+        };
+        let behind = if due > self.due { std::mem::take(&mut self.held) } else { Vec::new() };
+        self.due = self.due.max(due);
+        self.held.push(claimed.id);
+        behind
     }
 }

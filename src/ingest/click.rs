@@ -6,7 +6,8 @@ use crate::domain::click::{Click, ClickContext, Pairs, Traits};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
-use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
+use crate::store::contract::arrival::{ClickArrival, ClickReceipt, Screening};
+use crate::store::{Store, StoreError};
 
 /// A click as its recorder reports it.
 #[derive(Debug, Clone, Default)]

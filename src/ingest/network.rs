@@ -18,7 +18,8 @@ use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::parameters::ParamReader;
 use crate::ingest::submit::{Received, count, submit, with_click};
-use crate::store::{ConversionRef, Finding, Store, StoreError};
+use crate::store::contract::arrival::Finding;
+use crate::store::{ConversionRef, Store, StoreError};
 use crate::template::macros::detect::Use;
 use crate::template::source::params::Params;
 

@@ -10,7 +10,8 @@ use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::submit::{Received, resubmission, submit, with_click};
-use crate::store::{Finding, Receipt, Store, StoreError};
+use crate::store::contract::arrival::{Finding, Receipt};
+use crate::store::{Store, StoreError};
 use crate::template::source::definition::{SourceBinding, SourceTemplate};
 use crate::template::source::params::Params;
 

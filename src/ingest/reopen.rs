@@ -22,7 +22,9 @@ use crate::ingest::parameters::ParamReader;
 use crate::ingest::pixel::{self, Caller};
 use crate::ingest::postback::ReprocessRefused;
 use crate::ingest::submit::{Received, resubmission, with_click};
-use crate::store::{Arrival, Finding, PageRequest, PostbackFilter, Receipt, Store, StoreError};
+use crate::store::contract::arrival::{Arrival, Finding, Receipt};
+use crate::store::contract::lookup::{PageRequest, PostbackFilter};
+use crate::store::{Store, StoreError};
 use crate::template::source::params::Listed;
 use crate::template::source::request;
 

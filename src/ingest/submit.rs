@@ -5,7 +5,8 @@ use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::RawRequest;
 use crate::domain::time::Time;
-use crate::store::{Arrival, Finding, MappedArrival, Receipt, Reprocess, Store, StoreError};
+use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt, Reprocess};
+use crate::store::{Store, StoreError};
 
 /// A report as it was received.
 #[derive(Debug, Clone)]

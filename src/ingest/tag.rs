@@ -15,8 +15,8 @@ use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::ingest::visit::{self, Browser, Carried, VisitorEnricher};
-use crate::store::consent::ConsentArrival;
-use crate::store::{Finding, Store, StoreError};
+use crate::store::contract::arrival::{ConsentArrival, Finding};
+use crate::store::{Store, StoreError};
 use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::params::shown;
 

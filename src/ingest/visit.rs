@@ -16,7 +16,8 @@ use crate::domain::ruleset::Ruleset;
 use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
-use crate::store::{ClickArrival, ClickReceipt, Screening, Store, StoreError};
+use crate::store::contract::arrival::{ClickArrival, ClickReceipt, Screening};
+use crate::store::{Store, StoreError};
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::params::segments;
 

@@ -16,7 +16,8 @@ use crate::domain::unsent::Circumstances;
 use crate::ingest::postback::{self, Network, ReprocessRefused};
 use crate::ingest::reopen::{self, Terms};
 use crate::ops::numbers::Numbers;
-use crate::store::{Backlog, Receipt, Store, StoreError};
+use crate::store::contract::arrival::Receipt;
+use crate::store::{Backlog, Store, StoreError};
 use crate::template::destination::account::Account;
 
 /// What these functions work with, as configured now.

@@ -5,5 +5,112 @@ pub mod consent;
 pub mod lately;
 pub mod log;
 pub mod purge;
-pub mod record;
 pub mod trail;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::click::{Click, ClickContext, Pairs, Traits};
+use crate::domain::ids::ClickId;
+use crate::domain::landing_url::{Place, places, value_at};
+use crate::domain::time::Time;
+use crate::store::layout::LayoutError;
+
+/// The body of a click's record: a value that its landing URL holds is not stored a second time.
+#[derive(Serialize, Deserialize)]
+pub struct StoredClick<'a> {
+    id: Cow<'a, ClickId>,
+    at: Time,
+    recorded_at: Time,
+    landing_url: Option<Cow<'a, str>>,
+    referrer: Option<Cow<'a, str>>,
+    ip: Option<IpAddr>,
+    user_agent: Option<Cow<'a, str>>,
+    params: Vec<StoredPair<'a>>,
+    cookies: Cow<'a, Pairs>,
+    sub_ids: Vec<StoredPair<'a>>,
+    customer: Cow<'a, Traits>,
+    context: Cow<'a, ClickContext>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPair<'a> {
+    name: Cow<'a, str>,
+    value: StoredValue<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredValue<'a> {
+    Own(Cow<'a, str>),
+    InLandingUrl(Place),
+}
+
+impl<'a> StoredClick<'a> {
+    pub fn of(click: &'a Click) -> StoredClick<'a> {
+        let url = click.landing_url.as_deref().unwrap_or_default();
+        let pairs = || click.params.iter().chain(&click.sub_ids);
+        let held = places(url, pairs().map(|(_, value)| value.as_str()));
+        let mut params: Vec<StoredPair<'a>> =
+            pairs().zip(held).map(|(pair, place)| StoredPair::of(pair, place)).collect();
+        let sub_ids = params.split_off(click.params.len());
+        StoredClick {
+            id: Cow::Borrowed(&click.id),
+            at: click.at,
+            recorded_at: click.recorded_at,
+            landing_url: click.landing_url.as_deref().map(Cow::Borrowed),
+            referrer: click.referrer.as_deref().map(Cow::Borrowed),
+            ip: click.ip,
+            user_agent: click.user_agent.as_deref().map(Cow::Borrowed),
+            params,
+            cookies: Cow::Borrowed(&click.cookies),
+            sub_ids,
+            customer: Cow::Borrowed(&click.customer),
+            context: Cow::Borrowed(&click.context),
+        }
+    }
+
+    /// The click, whole.
+    ///
+    /// # Errors
+    /// A value that the landing URL is to hold and does not.
+    pub fn into_click(self) -> Result<Click, LayoutError> {
+        let url = self.landing_url.as_deref().unwrap_or_default();
+        let whole = |pairs: Vec<StoredPair<'a>>| -> Result<Pairs, LayoutError> {
+            pairs.into_iter().map(|pair| pair.whole(url)).collect()
+        };
+        Ok(Click {
+            params: whole(self.params)?,
+            sub_ids: whole(self.sub_ids)?,
+            id: self.id.into_owned(),
+            at: self.at,
+            recorded_at: self.recorded_at,
+            referrer: self.referrer.map(Cow::into_owned),
+            ip: self.ip,
+            user_agent: self.user_agent.map(Cow::into_owned),
+            cookies: self.cookies.into_owned(),
+            customer: self.customer.into_owned(),
+            context: self.context.into_owned(),
+            landing_url: self.landing_url.map(Cow::into_owned),
+        })
+    }
+}
+
+impl<'a> StoredPair<'a> {
+    fn of((name, value): &'a (String, String), place: Option<Place>) -> StoredPair<'a> {
+        let value = place.map_or(StoredValue::Own(Cow::Borrowed(value)), StoredValue::InLandingUrl);
+        StoredPair { name: Cow::Borrowed(name), value }
+    }
+
+    fn whole(self, url: &str) -> Result<(String, String), LayoutError> {
+        let name = self.name.into_owned();
+        match self.value {
+            StoredValue::Own(value) => Ok((name, value.into_owned())),
+            StoredValue::InLandingUrl(place) => match value_at(url, place) {
+                Some(value) => Ok((name, value)),
+                None => Err(LayoutError::Content(format!("its landing URL holds no `{name}`"))),
+            },
+        }
+    }
+}

@@ -5,13 +5,11 @@ use tokio::sync::oneshot;
 use crate::domain::delivery::{Delivery, RetryRefused};
 use crate::domain::ids::{ClickId, DeliveryId, DestinationId};
 use crate::domain::time::Time;
-use crate::store::consent::ConsentArrival;
+use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::keeping::KeepingCommand;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
-use crate::store::{
-    Arrival, ClickArrival, ClickReceipt, Outcome, PurgeBefore, Purged, Receipt, StoreError, weight,
-};
+use crate::store::{Outcome, PurgeBefore, Purged, StoreError, weight};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
 pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;

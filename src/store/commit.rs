@@ -8,8 +8,8 @@ use crate::domain::attribution::Attribution;
 use crate::domain::ids::ConversionId;
 use crate::domain::postback::Postback;
 use crate::store::StoreError;
+use crate::store::clicks::StoredClick;
 use crate::store::clicks::consent::put_ahead;
-use crate::store::clicks::record::StoredClick;
 use crate::store::group::{Changed, Group};
 use crate::store::kv::Batch;
 use crate::store::layout::{

@@ -20,7 +20,11 @@ use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::clicks::log;
 use crate::store::command::{Answer, Command, Retry, Withdraw};
-use crate::store::consent::ConsentArrival;
+use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
+use crate::store::contract::lookup::{
+    ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
+    ReportPage, ReportQuery, Trace,
+};
 use crate::store::group::Shared;
 use crate::store::kv::Kv;
 use crate::store::leases::{self, Leases};
@@ -28,16 +32,13 @@ use crate::store::network::statuses::{StatusCommand, StatusOrder};
 use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
 use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
-use crate::store::report::{ReportPage, ReportQuery};
 use crate::store::shelf::Shelf;
 use crate::store::sled::Sled;
 use crate::store::transactions::{ReusedTransaction, Transactions};
 use crate::store::writer::{self, Queue, Watch};
 use crate::store::{
-    Arrival, Backlog, Claim, ClaimRequest, Claimed, ClickArrival, ClickFilter, ClickReceipt,
-    ConversionFilter, ConversionRef, DeliveryFilter, Later, ListedDelivery, Outcome, Page, PageRequest,
-    PostbackFilter, PurgeBefore, Purged, Receipt, StatusChanged, Store, StoreError, SuppressionOrder, Trace,
-    read,
+    Backlog, Claim, ClaimRequest, Claimed, ConversionRef, Later, Outcome, PurgeBefore, Purged, StatusChanged,
+    Store, StoreError, SuppressionOrder, read,
 };
 
 /// How many lists and traces are read at a time.

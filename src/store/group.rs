@@ -18,24 +18,24 @@ use crate::domain::facts::Later;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
 use crate::domain::postback::{Postback, Verdict};
 use crate::domain::ruleset::Ruleset;
+use crate::store::StoreError;
 use crate::store::clicks::consent::Ahead;
 use crate::store::clicks::lately::Lately;
 use crate::store::clicks::trail::Trail;
 use crate::store::command::{Answer, Command};
+use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt};
 use crate::store::group::made::{ArrivedPostback, MAX_CHANGES, Made, too_often};
 use crate::store::group_facts::Memory;
 use crate::store::index::Index;
 use crate::store::keeping::Kept;
 use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt, claim_hash};
-use crate::store::network::line::ReportLine;
+use crate::store::network::line::{ReportLine, Tally};
 use crate::store::network::suppressed::Suppressing;
-use crate::store::network::tally::Tally;
 use crate::store::purge::{self, Cursor, Purging};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::{Record, Shelf};
 use crate::store::sources::{QuarantineLine, QuarantineLines};
 use crate::store::steps::Withdrawn;
-use crate::store::{Arrival, Finding, MappedArrival, Receipt, StoreError};
 
 /// What reading and writing share.
 pub struct Shared {

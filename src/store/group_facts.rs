@@ -10,8 +10,8 @@ use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
 use crate::domain::suppression::{Listed, Traces};
 use crate::store::StoreError;
 use crate::store::group::Group;
-use crate::store::network::line::ReportLine;
-use crate::store::network::tally::{self, Tally};
+use crate::store::network::line;
+use crate::store::network::line::{ReportLine, Tally};
 use crate::store::shelf::Record;
 
 /// The look-ups of one decision.
@@ -95,7 +95,7 @@ impl Facts for Memory<'_, '_> {
         let found = self.found.borrow();
         let itself = found.iter().find(|(_, record)| record.conversion.id == *besides);
         let line = itself.and_then(|(_, record)| ReportLine::of(&record.conversion));
-        let itself = line.is_some_and(|line| tally::place(&line) == Some((offer, day)));
+        let itself = line.is_some_and(|found| line::place(&found) == Some((offer, day)));
         let stored = self.group.shared.index.lock().tally.get(offer, day);
         // Below zero only by scrubs that the group takes back: nothing counts then.
         let count = stored + self.tally.get(offer, day) - i64::from(itself);

@@ -15,15 +15,14 @@ use crate::domain::time::Time;
 use crate::store::keeping::Kept;
 use crate::store::layout::{EntryHead, Sketch, Standing};
 use crate::store::needed::Needed;
+use crate::store::network::line::Tally;
 use crate::store::network::lists::Lists;
 use crate::store::network::rows::Rows;
 use crate::store::network::statuses::Dispositions;
-use crate::store::network::tally::Tally;
 use crate::store::queues::{DestinationQueues, Slot};
 use crate::store::runs::Runs;
 use crate::store::sources::Sources;
-use crate::store::transactions::reused::Reused;
-use crate::store::transactions::reversals::Reversals;
+use crate::store::transactions::{Reused, Reversals};
 
 const SHARDS: usize = 64;
 

@@ -44,7 +44,7 @@ use crate::domain::postback::{Postback, Verdict};
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
 use crate::store::network::line::ReportLine;
-use crate::store::transactions::sketch::SketchedReuse;
+use crate::store::transactions::SketchedReuse;
 
 /// The format that this program writes.
 pub const VERSION: u8 = 5;

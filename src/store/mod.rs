@@ -5,7 +5,7 @@ mod chunk;
 mod clicks;
 mod command;
 mod commit;
-pub mod consent;
+pub mod contract;
 pub mod crash;
 pub mod embedded;
 pub mod folder;
@@ -23,7 +23,6 @@ pub mod open;
 mod purge;
 mod queues;
 mod read;
-pub mod report;
 mod runs;
 mod shelf;
 pub mod sled;
@@ -42,21 +41,20 @@ use tokio::sync::Notify;
 
 use crate::domain::attribution::FoundClick;
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, Draft};
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, RetryRefused};
-use crate::domain::ids::{
-    AffiliateId, CampaignId, ClickId, ConversionId, DeliveryId, DestinationId, OfferId, Seq, SourceId,
-    VisitorId,
-};
-use crate::domain::postback::{Fault, Postback, RawRequest, Verdict};
+use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Seq};
+use crate::domain::postback::{Fault, Postback};
 use crate::domain::reconcile::Observed;
 use crate::domain::ruleset::Ruleset;
-use crate::domain::status::Status;
 use crate::domain::status_move::{MoveRefused, StatusMove};
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed};
 use crate::domain::time::Time;
-use crate::store::consent::ConsentArrival;
-use crate::store::report::{ReportPage, ReportQuery};
+use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
+use crate::store::contract::lookup::{
+    ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
+    ReportPage, ReportQuery, Trace,
+};
 
 /// The answer of a store operation, some time later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -83,101 +81,6 @@ pub enum StoreError {
     /// A stored record cannot be read. Only what needs it fails; the rest of the store goes on.
     #[error("the record {key} cannot be read: {cause}")]
     Corrupt { key: String, cause: String },
-}
-
-/// Something that arrived on a postback URL.
-#[derive(Debug, Clone)]
-pub struct Arrival {
-    pub raw: RawRequest,
-    pub received_at: Time,
-    pub source: Option<SourceId>,
-    pub finding: Finding,
-    /// Set when an earlier arrival is reprocessed.
-    pub again: Option<Reprocess>,
-}
-
-/// A quarantined record is reprocessed: the arrival keeps the time at which it was received, what it causes
-/// counts from now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reprocess {
-    /// The record.
-    pub of: Seq,
-    pub now: Time,
-}
-
-/// What the template made of an arrival.
-#[derive(Debug, Clone)]
-pub enum Finding {
-    Mapped(Box<MappedArrival>),
-    Quarantined(Fault),
-    Refused(Fault),
-}
-
-/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`].
-#[derive(Debug, Clone)]
-pub struct MappedArrival {
-    pub draft: Draft,
-    /// The click that was found before the commit. When `None`, the commit looks again.
-    pub click: Option<FoundClick>,
-}
-
-/// What became of an arrival, after it is durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    pub postback: Seq,
-    pub verdict: Verdict,
-    /// Whether a click earned the conversion. `None` without a conversion.
-    pub matched: Option<bool>,
-    pub note: Option<String>,
-}
-
-/// A click that arrived.
-#[derive(Debug, Clone)]
-pub struct ClickArrival {
-    pub click: Click,
-    pub screening: Screening,
-}
-
-/// Whether the click filters of the ruleset look at a click.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Screening {
-    /// They do, at the commit; the verdicts are kept with the click and answered.
-    Filters,
-    /// They do not: an own server reported the click.
-    None,
-}
-
-/// What became of a recorded click, after it is durable.
-#[derive(Debug, Clone)]
-pub struct ClickReceipt {
-    pub recorded: ClickRecorded,
-    /// The click as it is kept now, with its verdicts.
-    pub click: Arc<Click>,
-}
-
-/// What became of a recorded click.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClickRecorded {
-    New,
-    /// The id was known; absent fields were filled from what was received.
-    Filled,
-    /// The id was known and nothing new was received.
-    Known,
-}
-
-/// Which clicks to list. Every field given must fit.
-#[derive(Debug, Clone, Default)]
-pub struct ClickFilter {
-    pub offer: Option<OfferId>,
-    pub campaign: Option<CampaignId>,
-    pub affiliate: Option<AffiliateId>,
-    pub visitor: Option<VisitorId>,
-    /// By when it was recorded, inclusive.
-    pub since: Option<Time>,
-    /// Exclusive.
-    pub until: Option<Time>,
-    /// Only clicks that some filter hit.
-    pub marked_only: bool,
 }
 
 /// A conversion by what one knows of it.
@@ -255,83 +158,6 @@ pub struct Outcome {
     /// What the attempt knew, so that what was received meanwhile is not lost. `None` where it knew nothing:
     /// it failed inside.
     pub observed: Option<Observed>,
-}
-
-/// A conversion end to end.
-#[derive(Debug, Clone)]
-pub struct Trace {
-    pub conversion: Conversion,
-    pub click: Option<Arc<Click>>,
-    /// The deliveries, each with its attempts in order.
-    pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
-    /// The postbacks that made and changed it, in order, while they are kept.
-    pub postbacks: Vec<Postback>,
-}
-
-/// Which conversions to list. Every field given must fit.
-#[derive(Debug, Clone, Default)]
-pub struct ConversionFilter {
-    pub source: Option<SourceId>,
-    pub event: Option<String>,
-    pub status: Option<Status>,
-    pub transaction_id: Option<String>,
-    pub click_id: Option<String>,
-    /// By arrival, inclusive.
-    pub since: Option<Time>,
-    /// By arrival, exclusive.
-    pub until: Option<Time>,
-    /// With a delivery in this state (`held`, `waiting`, `delivered`, `dead`, `skipped`).
-    pub state: Option<String>,
-}
-
-/// Which postbacks to list.
-#[derive(Debug, Clone, Default)]
-pub struct PostbackFilter {
-    pub source: Option<SourceId>,
-    /// The verdict's word: `accepted`, `quarantined`…
-    pub verdict: Option<String>,
-    /// Leave out quarantined records that a later record reprocesses.
-    pub open_only: bool,
-    pub since: Option<Time>,
-    pub until: Option<Time>,
-}
-
-/// Which deliveries to list. Every field given must fit.
-#[derive(Debug, Clone, Default)]
-pub struct DeliveryFilter {
-    pub destination: Option<DestinationId>,
-    /// The delivery's own state: `held`, `waiting`, `delivered`, `dead` or `skipped`.
-    pub state: Option<String>,
-    /// Of which conversions; its `state` is not read.
-    pub of: ConversionFilter,
-}
-
-/// Where a page begins, and how long it is.
-#[derive(Debug, Clone)]
-pub struct PageRequest {
-    /// As an earlier [`Page`] gave it.
-    pub cursor: Option<String>,
-    /// 1–1000.
-    pub limit: usize,
-}
-
-/// Newest first. `next_cursor` is set when there may be more, even after an empty page: a read looks
-/// at a bounded number of records.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    pub next_cursor: Option<String>,
-}
-
-/// A line of the delivery list.
-#[derive(Debug, Clone)]
-pub struct ListedDelivery {
-    pub id: DeliveryId,
-    pub conversion: Conversion,
-    pub delivery: Delivery,
-    /// As of a [`Claimed`].
-    pub sent_before: bool,
-    pub last_attempt: Option<Attempt>,
 }
 
 /// How much one destination has before it. Counted as things happen, never scanned.

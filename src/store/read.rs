@@ -6,14 +6,15 @@ use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;
+use crate::store::StoreError;
+use crate::store::contract::lookup::{
+    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, Trace,
+};
 use crate::store::group::Shared;
 use crate::store::layout::{Sketch, VerdictWord, tag};
 use crate::store::shelf::Record;
 use crate::store::transactions::ReusedTransaction;
 use crate::store::walk::{UNPACK, Walk, show};
-use crate::store::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, StoreError, Trace,
-};
 
 /// How many dead letters one call looks at.
 const DEAD: usize = 1000;

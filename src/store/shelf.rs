@@ -15,7 +15,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Attempt;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
-use crate::store::clicks::record::StoredClick;
+use crate::store::clicks::StoredClick;
 use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
 use crate::store::layout::{
     self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,

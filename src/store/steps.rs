@@ -13,14 +13,14 @@ use crate::domain::routing;
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
 use crate::store::command::{Command, Retry, Withdraw};
+use crate::store::contract::arrival::{ClickArrival, ClickReceipt, ClickRecorded};
 use crate::store::group::{Clicked, Group};
 use crate::store::group_facts::Memory;
 use crate::store::layout::{LayoutError, StoredAttempt, hash, key};
-use crate::store::network::line::ReportLine;
-use crate::store::network::tally::Tally;
+use crate::store::network::line::{ReportLine, Tally};
 use crate::store::queues::{MAX_DELIVERIES, Slot};
 use crate::store::shelf::{Record, corrupt};
-use crate::store::{ClickArrival, ClickReceipt, ClickRecorded, Outcome, StoreError};
+use crate::store::{Outcome, StoreError};
 
 /// How many conversions one step of a long command changes.
 pub const STEP: usize = 1024;

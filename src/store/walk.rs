@@ -1,11 +1,12 @@
 //! How a list goes through the store: newest first, a bounded way at a time.
 
 use crate::domain::time::Time;
+use crate::store::StoreError;
 use crate::store::chunk::Chunk;
+use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::group::Shared;
 use crate::store::layout::EntryHead;
 use crate::store::runs::{Older, Runs};
-use crate::store::{Page, PageRequest, StoreError};
 
 /// Blocks read together.
 const CHUNK: usize = 64;

@@ -9,13 +9,12 @@ use parking_lot::{Condvar, Mutex};
 
 use tokio::runtime::Handle;
 
-use crate::store::StoreError;
 use crate::store::command::Command;
-use crate::store::crash;
 use crate::store::group::{Group, Shared};
 use crate::store::kv::{KvError, Step};
 use crate::store::layout::Numbers;
 use crate::store::purge::Cursor;
+use crate::store::{StoreError, crash};
 
 /// The most commands in one group, and the most bytes they bring along.
 const GROUP_COMMANDS: usize = 4096;

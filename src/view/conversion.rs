@@ -15,7 +15,7 @@ use crate::domain::offer::PayoutFrom;
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Circumstances, Unsent};
-use crate::store::Trace;
+use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::postback::PostbackView;

@@ -12,7 +12,7 @@ use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
 use crate::domain::time::Time;
 use crate::domain::unsent::{self, Circumstances, Unsent};
-use crate::store::ListedDelivery;
+use crate::store::contract::lookup::ListedDelivery;
 use crate::view::value::{MoneyView, RemarkView};
 
 /// A delivery without its attempts.

@@ -11,7 +11,7 @@ use crate::domain::ids::{ClickId, ConversionId, EventId, SourceId};
 use crate::domain::postback::{EncodedBody, Inflation, Postback, RawRequest, RejectionCode};
 use crate::domain::reporter::Reporter;
 use crate::domain::time::Time;
-use crate::store::Receipt;
+use crate::store::contract::arrival::Receipt;
 use crate::view::value::readable;
 
 /// A record with its bytes.

@@ -8,7 +8,7 @@ use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
 use crate::domain::remark::Remark;
-use crate::store::Page;
+use crate::store::contract::lookup::Page;
 
 /// `{"amount":"7.50","currency":"USD"}`.
 #[derive(Serialize)]

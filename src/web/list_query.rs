@@ -5,7 +5,9 @@ use std::fmt::Display;
 use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, OfferId, SourceId, VisitorId};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::store::{ClickFilter, ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter};
+use crate::store::contract::lookup::{
+    ClickFilter, ConversionFilter, DeliveryFilter, PageRequest, PostbackFilter,
+};
 
 /// A parameter that cannot be used, in a sentence.
 #[derive(Debug)]

@@ -83,7 +83,7 @@ async fn the_key_is_masked_in_the_record_however_it_is_written() {
         assert!(!line.contains("OF-THE-NETWORK"), "{line}");
         assert!(line.contains("***"), "{line}");
     }
-    let page = postbridge::store::PageRequest { cursor: None, limit: 100 };
+    let page = postbridge::store::contract::lookup::PageRequest { cursor: None, limit: 100 };
     let kept = fixture.store.postbacks(Default::default(), page).await.unwrap();
     assert!(kept.items.iter().all(|one| !format!("{one:?}").contains("OF-THE-NETWORK")));
     for body in kept.items.iter().map(|one| one.raw.as_ref().unwrap().body.as_slice()) {
@@ -164,7 +164,7 @@ async fn what_the_caller_reports_is_kept_with_the_conversion() {
     assert_eq!(pairs, [("order_id", "ORD"), ("adv1", "a"), ("adv2", "b c"), ("adv4", "é")]);
     assert_eq!(kept.transaction_id.as_deref(), Some("U-1"));
     assert_eq!(kept.event.as_str(), "Purchase");
-    let page = postbridge::store::PageRequest { cursor: None, limit: 1 };
+    let page = postbridge::store::contract::lookup::PageRequest { cursor: None, limit: 1 };
     let record = fixture.store.postbacks(Default::default(), page).await.unwrap().items.remove(0);
     assert_eq!(record.note.as_deref(), Some("`adv5` was left out: it was received as `#x#`"));
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use postbridge::domain::postback::Verdict;
-use postbridge::store::{ConversionFilter, Store};
+use postbridge::store::Store;
+use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::macros::detect::{Classified, Use, classify};
 

@@ -7,7 +7,8 @@ use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;
 use postbridge::ingest::postback::Network;
 use postbridge::ingest::reprocess;
-use postbridge::store::{PostbackFilter, Store};
+use postbridge::store::Store;
+use postbridge::store::contract::lookup::PostbackFilter;
 use tokio::sync::watch;
 
 use crate::support::pages_fixture::PagesFixture;

@@ -6,7 +6,8 @@ use postbridge::domain::clock_rule::ClockRecord;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::unsent::{Circumstances, Unsent, of_conversion, of_delivery};
-use postbridge::store::{Receipt, Store};
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::Receipt;
 
 use crate::support::pages_fixture::{PagesFixture, noon};
 use crate::support::store_fixture::*;

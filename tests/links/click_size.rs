@@ -7,10 +7,11 @@ use postbridge::domain::click_size::{ClickSize, MOST_BYTES};
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::omission::OmissionReason;
 use postbridge::ingest::click::ClickDraft;
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::Kv;
 use postbridge::store::memory::Memory;
-use postbridge::store::{ClickRecorded, Store};
 
 use crate::support::link_fixture::noise;
 use crate::support::store_fixture::{at, click_id, unscreened, wait};

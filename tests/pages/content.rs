@@ -6,8 +6,9 @@ use http::StatusCode;
 use postbridge::domain::delivery::{DestinationState, Hold};
 use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::memory::FaultAt;
-use postbridge::store::{ClickArrival, Screening, Store};
 use postbridge::web::unrecorded::UnrecordedReason;
 
 use crate::support::pages_fixture::{CLICK, PagesFixture, noon};

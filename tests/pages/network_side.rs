@@ -12,7 +12,8 @@ use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::ingest::submit::{Received, submit};
-use postbridge::store::{Finding, Store};
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::Finding;
 use postbridge::web::auth::Tokens;
 
 use crate::support::network_pages_fixture::{BOT, FIRST, LIST, OLD, SECOND, VISITOR};

@@ -7,9 +7,9 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;
-use postbridge::store::{
-    Arrival, ClickRecorded, ConversionFilter, PostbackFilter, Receipt, Reprocess, Store, StoreError,
-};
+use postbridge::store::contract::arrival::{Arrival, ClickRecorded, Receipt, Reprocess};
+use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
+use postbridge::store::{Store, StoreError};
 
 use crate::support::store_fixture::*;
 

@@ -1,7 +1,8 @@
 //! The store's guarantees about daily caps of conversions, for every implementation.
 
 use postbridge::domain::status::Status;
-use postbridge::store::{Receipt, Store};
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::Receipt;
 
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;

@@ -11,10 +11,11 @@ use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
 use postbridge::domain::offer::Model;
 use postbridge::domain::offer::Offer;
+use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::Memory;
-use postbridge::store::{ClickFilter, PageRequest, PurgeBefore, Store, StoreError};
+use postbridge::store::{PurgeBefore, Store, StoreError};
 
 use crate::support::click_fixture::listed;
 use crate::support::click_fixture::*;

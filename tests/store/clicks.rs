@@ -9,9 +9,11 @@ use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
 use postbridge::domain::ids::VisitorId;
 use postbridge::domain::offer::Model;
 use postbridge::domain::offer::Offer;
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::{ClickReceipt, ClickRecorded};
+use postbridge::store::contract::lookup::ClickFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{ClickFilter, ClickReceipt, ClickRecorded, Store};
 
 use crate::support::click_fixture::earned;
 use crate::support::click_fixture::listed;

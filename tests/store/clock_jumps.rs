@@ -9,7 +9,8 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
-use postbridge::store::{Claimed, ClickFilter, ConversionFilter, PostbackFilter, Store};
+use postbridge::store::contract::lookup::{ClickFilter, ConversionFilter, PostbackFilter};
+use postbridge::store::{Claimed, Store};
 use tokio::sync::watch;
 
 use crate::support::store_fixture::*;

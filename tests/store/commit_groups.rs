@@ -8,11 +8,13 @@ use parking_lot::Mutex;
 
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::postback::Verdict;
+use postbridge::store::contract::arrival::ClickRecorded;
+use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
-use postbridge::store::{ClickRecorded, ConversionFilter, Later, Store};
+use postbridge::store::{Later, Store};
 
 use crate::support::store_fixture::*;
 

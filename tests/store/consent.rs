@@ -8,8 +8,8 @@ use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::VisitorId;
 use postbridge::domain::routing::Route;
 use postbridge::domain::time::Time;
-use postbridge::store::consent::ConsentArrival;
-use postbridge::store::{PurgeBefore, Receipt, Store};
+use postbridge::store::contract::arrival::{ConsentArrival, Receipt};
+use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::click_fixture::{VISITOR, by, receive, visit};
 use crate::support::store_fixture::*;

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, MAX_VALUE, Span};
 use postbridge::store::memory::Memory;
 use postbridge::store::open::OpenError;
 use postbridge::store::sled::Sled;
-use postbridge::store::{ConversionFilter, PurgeBefore, Store};
+use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::store_fixture::*;
 

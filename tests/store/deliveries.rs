@@ -2,7 +2,8 @@
 
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
 use postbridge::domain::routing::{NO_CLICK, refused};
-use postbridge::store::{ClaimRequest, Claimed, Outcome, Receipt};
+use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::{ClaimRequest, Claimed, Outcome};
 
 use crate::support::store_fixture::*;
 

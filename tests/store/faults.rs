@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use postbridge::domain::postback::Verdict;
 use postbridge::maintenance::{Keep, Signals, Upkeep};
+use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{ConversionFilter, DeliveryFilter, PostbackFilter, PurgeBefore, Store, StoreError};
+use postbridge::store::{PurgeBefore, Store, StoreError};
 use postbridge::web::health::Health;
 use tokio::sync::watch;
 

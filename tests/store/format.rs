@@ -21,13 +21,11 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::store::contract::arrival::{ClickArrival, Finding, Reprocess, Screening};
+use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;
-use postbridge::store::report::ReportQuery;
-use postbridge::store::{
-    ClickArrival, ClickFilter, ConversionRef, Finding, PostbackFilter, PurgeBefore, Reprocess, Screening,
-    Store, SuppressionOrder,
-};
+use postbridge::store::{ConversionRef, PurgeBefore, Store, SuppressionOrder};
 
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;

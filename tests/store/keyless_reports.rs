@@ -12,7 +12,8 @@ use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::status::Status;
-use postbridge::store::{Arrival, PurgeBefore, Receipt, Store};
+use postbridge::store::contract::arrival::{Arrival, Receipt};
+use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::offer_fixture::{arrive_together, by_network, capped, now_of, offer, rules_of};
 use crate::support::store_fixture::*;
@@ -57,7 +58,7 @@ fn receive(store: &dyn Store, transaction: &str) -> (Receipt, Conversion) {
 /// The same by another click, or by none.
 fn by_click<'a>(transaction: impl Into<Option<&'a str>>, click: impl Into<Option<&'a str>>) -> Arrival {
     let mut arrival = report(transaction.into());
-    if let postbridge::store::Finding::Mapped(mapped) = &mut arrival.finding {
+    if let postbridge::store::contract::arrival::Finding::Mapped(mapped) = &mut arrival.finding {
         mapped.draft.click_id = click.into().map(str::to_owned);
         mapped.click = None;
     }

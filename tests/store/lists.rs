@@ -6,10 +6,11 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::ids::SourceId;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;
-use postbridge::store::{
-    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter, PurgeBefore, Receipt,
-    Reprocess, StoreError,
+use postbridge::store::contract::arrival::{Receipt, Reprocess};
+use postbridge::store::contract::lookup::{
+    ConversionFilter, DeliveryFilter, ListedDelivery, PageRequest, PostbackFilter,
 };
+use postbridge::store::{PurgeBefore, StoreError};
 
 use crate::support::store_fixture::*;
 

@@ -10,8 +10,9 @@ use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::routing::refused;
 use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::Reprocess;
 use postbridge::store::keeping::SourceTally;
-use postbridge::store::{Reprocess, Store};
 use tokio::sync::watch;
 
 use crate::support::store_fixture::*;
@@ -50,9 +51,9 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
         let other = backlog(store, "other", at(21)).unwrap();
         assert_eq!((other.dead, other.oldest_unsent.and_then(received)), (0, Some(at(0))));
         if reopened {
-            let dead = postbridge::store::DeliveryFilter {
+            let dead = postbridge::store::contract::lookup::DeliveryFilter {
                 state: Some("dead".to_owned()),
-                ..postbridge::store::DeliveryFilter::default()
+                ..postbridge::store::contract::lookup::DeliveryFilter::default()
             };
             for one in wait(store.deliveries(dead, first_page(9))).unwrap().items {
                 wait(store.retry(one.id, at(22), None)).unwrap().unwrap();

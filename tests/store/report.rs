@@ -7,7 +7,7 @@ use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::store::report::{ReportPage, ReportQuery};
+use postbridge::store::contract::lookup::{ReportPage, ReportQuery};
 use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::offer_fixture::*;

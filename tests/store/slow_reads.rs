@@ -10,13 +10,12 @@ use parking_lot::{Condvar, Mutex};
 use futures_util::FutureExt;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::ClickId;
+use postbridge::store::contract::arrival::{ClickArrival, Screening};
+use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
-use postbridge::store::{
-    ClaimRequest, ClickArrival, ConversionFilter, ConversionRef, DeliveryFilter, PostbackFilter, Screening,
-    Store,
-};
+use postbridge::store::{ClaimRequest, ConversionRef, Store};
 
 use crate::support::store_fixture::*;
 

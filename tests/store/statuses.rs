@@ -11,10 +11,11 @@ use postbridge::domain::routing::Changes;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove};
 use postbridge::maintenance;
+use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::report::ReportQuery;
-use postbridge::store::{ConversionRef, Outcome, Receipt, StatusChanged, Store};
+use postbridge::store::{ConversionRef, Outcome, StatusChanged, Store};
 
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;

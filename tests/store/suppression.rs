@@ -6,10 +6,12 @@ use std::sync::Arc;
 use postbridge::domain::click::Trait;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
+use postbridge::store::contract::arrival::Receipt;
+use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Direction, Kv, Span};
 use postbridge::store::memory::{FaultAt, Memory};
-use postbridge::store::{Later, PageRequest, Receipt, Store, StoreError, SuppressionOrder};
+use postbridge::store::{Later, Store, StoreError, SuppressionOrder};
 
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;

@@ -9,10 +9,12 @@ use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{Seq, VisitorId};
 use postbridge::domain::postback::{RejectionCode, Verdict};
 use postbridge::domain::routing::Unmatched;
+use postbridge::store::contract::arrival::{Receipt, Reprocess};
+use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
 use postbridge::store::memory::Memory;
-use postbridge::store::{ConversionFilter, PurgeBefore, Receipt, Reprocess, Store};
+use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::store_fixture::*;
 

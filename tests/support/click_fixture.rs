@@ -9,8 +9,9 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
 use postbridge::domain::offer::{CampaignRef, Caps, Offer};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::time::Time;
-use postbridge::store::PageRequest;
-use postbridge::store::{ClickArrival, ClickFilter, ClickReceipt, Screening, Store};
+use postbridge::store::Store;
+use postbridge::store::contract::arrival::{ClickArrival, ClickReceipt, Screening};
+use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;

@@ -17,7 +17,8 @@ use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
 use postbridge::domain::time::Time;
-use postbridge::store::{Arrival, ConversionRef, Receipt, StatusChanged, Store};
+use postbridge::store::contract::arrival::{Arrival, Receipt};
+use postbridge::store::{ConversionRef, StatusChanged, Store};
 
 use crate::support::store_fixture::*;
 

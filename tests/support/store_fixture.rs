@@ -18,12 +18,13 @@ use postbridge::domain::routing::{Changes, Route, SourcePolicy, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
+use postbridge::store::contract::arrival::{
+    Arrival, ClickArrival, Finding, MappedArrival, Receipt, Screening,
+};
+use postbridge::store::contract::lookup::{ConversionFilter, PageRequest, Trace};
 use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::memory::Memory;
-use postbridge::store::{
-    Arrival, Backlog, ClaimRequest, Claimed, ClickArrival, ConversionFilter, Finding, MappedArrival, Outcome,
-    PageRequest, PurgeBefore, Receipt, Screening, Store, Trace,
-};
+use postbridge::store::{Backlog, ClaimRequest, Claimed, Outcome, PurgeBefore, Store};
 
 /// Every rule here is a test on every implementation.
 macro_rules! conformance {

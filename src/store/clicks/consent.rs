@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::clicks::log::readable;
 use crate::store::clicks::trail::Visits;
-use crate::store::consent::ConsentArrival;
+use crate::store::contract::arrival::ConsentArrival;
 use crate::store::group::{Clicked, Group};
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};

@@ -11,13 +11,14 @@ use crate::domain::click::Click;
 use crate::domain::filter::DuplicateBy;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
+use crate::store::StoreError;
+use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
 use crate::store::group::Shared;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
 use crate::store::runs::{Older, Runs};
 use crate::store::shelf::{Found, Shelf, corrupt};
 use crate::store::walk::UNPACK;
-use crate::store::{ClickFilter, Page, PageRequest, StoreError};
 
 /// The most clicks in one record.
 pub const BLOCK: usize = 64;

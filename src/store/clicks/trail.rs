@@ -11,13 +11,14 @@ use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::Model;
 use crate::domain::offer::day_of;
 use crate::domain::time::Time;
+use crate::store::StoreError;
 use crate::store::clicks::lately::{Lately, is_within};
 use crate::store::clicks::log::{self, Likeness, LoggedClick};
+use crate::store::contract::arrival::Screening;
 use crate::store::group::Group;
 use crate::store::kv::Batch;
 use crate::store::layout::{self, key};
 use crate::store::shelf::corrupt;
-use crate::store::{Screening, StoreError};
 
 /// The most clicks that are kept of one browser: those that earn by first touch, the newest that count,
 /// then the newest others.

@@ -13,11 +13,12 @@ use sha2::Sha256;
 
 use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, SuppressedKind, Traces};
 use crate::domain::time::Time;
+use crate::store::StoreError;
+use crate::store::contract::lookup::{Page, PageRequest};
 use crate::store::group::Shared;
 use crate::store::kv::{Direction, Span};
 use crate::store::layout::{LayoutError, key};
 use crate::store::shelf::{Shelf, corrupt};
-use crate::store::{Page, PageRequest, StoreError};
 
 /// The key of the hashes that stand for e-mail addresses and phone numbers. Minted once for a store; a
 /// copy of the lists without it says nothing about anyone.

@@ -7,4 +7,3 @@ pub mod report;
 pub mod rows;
 pub mod statuses;
 pub mod suppressed;
-pub mod tally;

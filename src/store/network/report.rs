@@ -4,8 +4,8 @@ use std::panic::resume_unwind;
 
 use crate::domain::conversion::Conversion;
 use crate::store::StoreError;
+use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::store::group::Shared;
-use crate::store::report::{ReportPage, ReportQuery};
 
 /// The most rows of one page.
 const MOST: usize = 500;

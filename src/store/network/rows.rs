@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::domain::ids::{AffiliateId, OfferId};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::store::contract::lookup::ReportQuery;
 use crate::store::network::line::ReportLine;
-use crate::store::report::ReportQuery;
 
 /// The most rows in one chunk. An insertion moves half of them at most, once they are found.
 const CHUNK_ROWS: usize = 1024;

@@ -6,7 +6,7 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::ingest::network::MOST_CHARS;
 use crate::ingest::parameters::{DIGITS, ParamReader, start_of};
-use crate::store::report::{ReportPage, ReportQuery};
+use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::template::source::params::Params;
 use crate::web::cake::caller::Caller;
 use crate::web::cake::envelope::{History, Row, text};

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::ops::{self, DestinationHealth};
-use crate::store::{DeliveryFilter, ListedDelivery};
+use crate::store::contract::lookup::{DeliveryFilter, ListedDelivery};
 use crate::view::conversion::ReportedView;
 use crate::web::list_query::Query;
 use crate::web::pages::exchange::{DeliveryCard, Present};

@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::time::Time;
-use crate::store::{self, Later, PageRequest, StoreError};
+use crate::store::contract::lookup::{self, PageRequest};
+use crate::store::{Later, StoreError};
 use crate::web::list_query::{BadParameter, Query};
 use crate::web::pages::{Page, document};
 
@@ -21,7 +22,7 @@ pub struct List {
 }
 
 /// One page of a list, or what is wrong with a filter.
-pub type Found<T> = Result<store::Page<T>, BadParameter>;
+pub type Found<T> = Result<lookup::Page<T>, BadParameter>;
 
 /// What the template of a list shows.
 #[derive(Serialize)]
@@ -103,7 +104,7 @@ impl Filters {
     pub async fn find<'s, F, T>(
         &self,
         filter: impl FnOnce(&Query) -> Result<F, BadParameter>,
-        read: impl FnOnce(F, PageRequest) -> Later<'s, store::Page<T>>,
+        read: impl FnOnce(F, PageRequest) -> Later<'s, lookup::Page<T>>,
     ) -> Result<Found<T>, StoreError> {
         match self.query().and_then(|query| Ok((filter(&query)?, query.page()?))) {
             Ok((filter, page)) => Ok(Ok(read(filter, page).await?)),

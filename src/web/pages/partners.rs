@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::domain::time::Time;
 use crate::preview::preview_outgoing;
-use crate::store::Trace;
+use crate::store::contract::lookup::Trace;
 use crate::view::preview::PreviewedDeliveriesView;
 use crate::web::pages::{Pages, document};
 

@@ -8,7 +8,7 @@ use crate::domain::postback::{Fault, Postback};
 use crate::domain::reporter;
 use crate::ingest::postback::ReprocessRefused;
 use crate::ops;
-use crate::store::PostbackFilter;
+use crate::store::contract::lookup::PostbackFilter;
 use crate::view::postback::PostbackVerdictView;
 use crate::web::list_query::{self, BadParameter, Query};
 use crate::web::pages::list::{Filters, List, options};
