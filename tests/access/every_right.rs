@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::platform::{Platform, answer};
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, ask, wait_until};
 
 const NETWORK: &str = "token-of-the-network-8841";
@@ -186,13 +186,13 @@ fn answers(relay: &Relay, token: &str) -> BTreeMap<String, String> {
 fn no_page_and_no_answer_shows_a_secret_that_opens_more_than_the_right_gives() {
     let folder = tempfile::tempdir().unwrap();
     // Platforms that repeat what opens them.
-    let platform = Platform::scripted(|_, received| {
-        let secret = match received.line.split(' ').nth(1).unwrap_or_default() {
+    let platform = Platform::start(|received| {
+        let secret = match received.target.as_str() {
             path if path.starts_with("/hook") => HOOK,
             path if path.contains("/pb") => TRACKER,
             _ => META,
         };
-        answer(400, "", &format!("{{\"error\":{{\"message\":\"{secret} is refused\"}}}}"))
+        Act::status(400, &format!("{{\"error\":{{\"message\":\"{secret} is refused\"}}}}"))
     });
     let relay = serve(folder.path(), &platform);
     fill(&relay);

@@ -10,7 +10,7 @@ use postbridge::template::destination::rendering::Mode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
 use crate::support::outgoing_fixture::{CampaignPostback, fixture, plan as postbacks, sale, words};
-use crate::support::scripted_platform::{Act, Standin};
+use crate::support::platform::{Act, Platform};
 
 /// Waits as long as is promised.
 fn patient() -> Pace {
@@ -30,8 +30,8 @@ fn busy(seconds: &str) -> Act {
     Act::status(429, "slow down").with_header("Retry-After", seconds)
 }
 
-async fn taking() -> Standin {
-    Standin::start(|_| Act::ok(TAKEN)).await
+async fn taking() -> Platform {
+    Platform::start(|_| Act::ok(TAKEN))
 }
 
 /// Until nothing of this destination is under way.
@@ -41,7 +41,7 @@ async fn quiet(dispatch: &Dispatch, id: &str) {
 
 #[tokio::test]
 async fn while_it_waits_nothing_leaves_no_attempt_is_charged_and_no_other_destination_is_delayed() {
-    let (limited, well) = (Standin::start(|_| busy("120")).await, taking().await);
+    let (limited, well) = (Platform::start(|_| busy("120")), taking().await);
     let targets = [Target::new("limited", limited.url("")), Target::new("well", well.url(""))];
     let clock = Clock::fixed(Clock::system().now());
     let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
@@ -75,7 +75,7 @@ async fn while_it_waits_nothing_leaves_no_attempt_is_charged_and_no_other_destin
 
 #[tokio::test]
 async fn when_the_wait_is_over_one_delivery_asks_and_is_followed_by_none_until_it_is_answered() {
-    let (limited, well) = (Standin::start(|_| busy("60")).await, taking().await);
+    let (limited, well) = (Platform::start(|_| busy("60")), taking().await);
     let targets = [Target::new("limited", limited.url("")), Target::new("well", well.url(""))];
     let clock = Clock::fixed(Clock::system().now());
     let fixture = DispatchFixture { clock: clock.clone(), ..DispatchFixture::new(&targets) };
@@ -106,7 +106,7 @@ async fn when_the_wait_is_over_one_delivery_asks_and_is_followed_by_none_until_i
 
 #[tokio::test]
 async fn a_hold_is_kept_over_a_reload_and_a_stop_in_it_loses_nothing() {
-    let limited = Standin::start(|_| busy("600")).await;
+    let limited = Platform::start(|_| busy("600"));
     let targets = [Target::new("limited", limited.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = start(&fixture, plan(&targets));
@@ -131,11 +131,10 @@ async fn a_hold_is_kept_over_a_reload_and_a_stop_in_it_loses_nothing() {
 
 #[tokio::test]
 async fn a_wait_of_a_second_is_waited_for_without_work() {
-    let limited = Standin::start(|received| match received.number {
+    let limited = Platform::start(|received| match received.number {
         0 => busy("1"),
         _ => Act::ok(TAKEN),
-    })
-    .await;
+    });
     let targets = [Target::new("limited", limited.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = start(&fixture, plan(&targets));
@@ -153,7 +152,7 @@ async fn a_wait_of_a_second_is_waited_for_without_work() {
 
 #[tokio::test]
 async fn a_host_that_asks_for_a_wait_is_left_alone_by_all_its_campaigns_for_a_minute_at_most() {
-    let (limited, well) = (Standin::start(|_| busy("3600")).await, taking().await);
+    let (limited, well) = (Platform::start(|_| busy("3600")), taking().await);
     let reported = [
         CampaignPostback::to("1", &limited),
         CampaignPostback::to("2", &limited),
@@ -182,11 +181,10 @@ async fn a_host_that_asks_for_a_wait_is_left_alone_by_all_its_campaigns_for_a_mi
 
 #[tokio::test]
 async fn what_waits_for_its_turn_at_a_host_does_not_leave_once_the_host_asks_for_a_wait() {
-    let limited = Standin::start(|received| match received.number {
+    let limited = Platform::start(|received| match received.number {
         0 => Act::ok(""),
         _ => busy("60"),
-    })
-    .await;
+    });
     let reported: Vec<CampaignPostback> = ["1", "2", "3"]
         .map(|id| CampaignPostback { max_per_second: Some(2), ..CampaignPostback::to(id, &limited) })
         .into();
@@ -214,7 +212,7 @@ async fn what_waits_for_its_turn_at_a_host_does_not_leave_once_the_host_asks_for
 
 #[tokio::test]
 async fn a_destination_in_shadow_has_no_hold_and_one_that_is_taken_out_ends_in_it() {
-    let limited = Standin::start(|_| busy("600")).await;
+    let limited = Platform::start(|_| busy("600"));
     let live = [Target::new("limited", limited.url(""))];
     let fixture = DispatchFixture::new(&live);
     let dispatch = start(&fixture, plan(&live));

@@ -10,7 +10,7 @@ use postbridge::domain::time::DAY_MS;
 use postbridge::template::destination::rendering::Mode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, until};
-use crate::support::scripted_platform::{Act, Received, Standin};
+use crate::support::platform::{Act, Platform, Received};
 
 /// Event ids by transaction, as the platform heard them.
 fn ledger(received: &[Received]) -> HashMap<String, HashSet<String>> {
@@ -24,16 +24,15 @@ fn ledger(received: &[Received]) -> HashMap<String, HashSet<String>> {
 }
 
 /// A platform that does `first` with the first two tellings of each event, then takes it.
-async fn stubborn(first: Act) -> Standin {
+async fn stubborn(first: Act) -> Platform {
     let reported = parking_lot::Mutex::new(HashMap::<String, u32>::new());
-    Standin::start(move |received| {
+    Platform::start(move |received| {
         let id = received.json()["id"].as_str().unwrap_or_default().to_owned();
         let mut reported = reported.lock();
         let count = reported.entry(id).or_default();
         *count += 1;
         if *count <= 2 { first.clone() } else { Act::ok(TAKEN) }
     })
-    .await
 }
 
 async fn arrives_on_the_third_attempt(first: Act) {
@@ -93,7 +92,7 @@ async fn retry_after_in_seconds_and_as_a_date_is_a_lower_bound() {
     let date = "Sat, 31 Dec 2089 23:59:59 GMT";
     for (value, at_least_ms) in [("3600", 3_599_000), (date, DAY_MS - 1_000)] {
         let act = Act::status(429, "slow down").with_header("Retry-After", value);
-        let platform = Standin::start(move |_| act.clone()).await;
+        let platform = Platform::start(move |_| act.clone());
         let targets = [Target::new("a", platform.url(""))];
         let fixture = DispatchFixture::new(&targets);
         let dispatch = fixture.dispatch(&targets);
@@ -116,10 +115,9 @@ async fn retry_after_in_seconds_and_as_a_date_is_a_lower_bound() {
 
 #[tokio::test]
 async fn a_permanent_refusal_is_a_dead_letter_with_request_and_response_and_no_secret() {
-    let platform = Standin::start(|_| {
+    let platform = Platform::start(|_| {
         Act::status(400, r#"{"error":"bad token t0p-s3cret"}"#).with_header("x-echo", "t0p-s3cret")
-    })
-    .await;
+    });
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
@@ -138,8 +136,8 @@ async fn a_permanent_refusal_is_a_dead_letter_with_request_and_response_and_no_s
 
 #[tokio::test]
 async fn a_sick_destination_delays_no_healthy_one() {
-    let sick = Standin::start(|_| Act::Hang).await;
-    let healthy = Standin::start(|_| Act::ok(TAKEN)).await;
+    let sick = Platform::start(|_| Act::Hang);
+    let healthy = Platform::start(|_| Act::ok(TAKEN));
     let targets = [Target::new("sick", sick.url("")), Target::new("healthy", healthy.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
@@ -156,7 +154,7 @@ async fn a_sick_destination_delays_no_healthy_one() {
 async fn retries_that_hang_do_not_starve_first_attempts() {
     // Every `old` event fails once, then hangs: 200 retries are due and take what they may.
     let seen = parking_lot::Mutex::new(HashSet::<String>::new());
-    let platform = Standin::start(move |received| {
+    let platform = Platform::start(move |received| {
         let body = received.json();
         let transaction = body["transaction"].as_str().unwrap().to_owned();
         match transaction.starts_with("old") {
@@ -164,8 +162,7 @@ async fn retries_that_hang_do_not_starve_first_attempts() {
             true => Act::Hang,
             false => Act::ok(TAKEN),
         }
-    })
-    .await;
+    });
     let targets = [Target { max_in_flight: 8, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let mut pace = crate::support::dispatch_fixture::quick();
@@ -188,7 +185,7 @@ async fn retries_that_hang_do_not_starve_first_attempts() {
 
 #[tokio::test]
 async fn a_platform_that_fails_nearly_always_is_left_alone_and_attempts_are_not_burnt() {
-    let platform = Standin::start(|_| Act::status(500, "")).await;
+    let platform = Platform::start(|_| Act::status(500, ""));
     let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
@@ -205,7 +202,7 @@ async fn a_platform_that_fails_nearly_always_is_left_alone_and_attempts_are_not_
 
 #[tokio::test]
 async fn when_the_platform_is_back_one_probe_opens_the_way_for_all() {
-    let platform = Standin::start(|_| Act::status(500, "")).await;
+    let platform = Platform::start(|_| Act::status(500, ""));
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let mut pace = crate::support::dispatch_fixture::quick();
@@ -227,7 +224,7 @@ async fn when_the_platform_is_back_one_probe_opens_the_way_for_all() {
 
 #[tokio::test]
 async fn a_rate_limit_is_kept() {
-    let platform = Standin::start(|_| Act::ok(TAKEN)).await;
+    let platform = Platform::start(|_| Act::ok(TAKEN));
     let targets = [Target { max_per_second: Some(50), ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     fixture.sales("t", 30).await;
@@ -241,7 +238,7 @@ async fn a_rate_limit_is_kept() {
 
 #[tokio::test]
 async fn shadow_renders_and_never_sends() {
-    let platform = Standin::start(|_| Act::ok(TAKEN)).await;
+    let platform = Platform::start(|_| Act::ok(TAKEN));
     let targets = [Target { mode: Mode::Shadow, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
@@ -257,7 +254,7 @@ async fn shadow_renders_and_never_sends() {
 
 #[tokio::test]
 async fn off_takes_nothing_and_says_so() {
-    let platform = Standin::start(|_| Act::ok(TAKEN)).await;
+    let platform = Platform::start(|_| Act::ok(TAKEN));
     let targets = [Target { mode: Mode::Off, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
@@ -270,7 +267,7 @@ async fn off_takes_nothing_and_says_so() {
 
 #[tokio::test]
 async fn an_event_that_is_too_old_for_the_platform_is_skipped_naming_the_field() {
-    let platform = Standin::start(|_| Act::ok(TAKEN)).await;
+    let platform = Platform::start(|_| Act::ok(TAKEN));
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);

@@ -9,15 +9,14 @@ use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
 
 use crate::support::dispatch_fixture::{DispatchFixture, PROBE_EVERY_MS, TAKEN, Target, plan, until};
-use crate::support::scripted_platform::{Act, Standin};
+use crate::support::platform::{Act, Platform};
 
 /// Takes events from those who know the good token.
-async fn guarded() -> Standin {
-    Standin::start(|received| match received.header("authorization") {
+async fn guarded() -> Platform {
+    Platform::start(|received| match received.header("authorization") {
         Some("Bearer good") => Act::ok(TAKEN),
         _ => Act::status(401, "who are you?"),
     })
-    .await
 }
 
 #[tokio::test]

@@ -18,17 +18,17 @@ use postbridge::store::kv::{Batch, Kv};
 use postbridge::store::memory::{FaultAt, Memory};
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, draft, plan, until};
-use crate::support::scripted_platform::{Act, Gate, Standin};
+use crate::support::platform::{Act, Gate, Platform};
 
-async fn taking() -> Standin {
-    Standin::start(|_| Act::ok(TAKEN)).await
+async fn taking() -> Platform {
+    Platform::start(|_| Act::ok(TAKEN))
 }
 
 /// Does this to every request once its gate is open.
-async fn behind_a_gate(act: Act) -> (Standin, Gate) {
+async fn behind_a_gate(act: Act) -> (Platform, Gate) {
     let gate = Gate::shut();
     let kept = gate.clone();
-    (Standin::start(move |_| Act::Behind(kept.clone(), Box::new(act.clone()))).await, gate)
+    (Platform::start(move |_| Act::Behind(kept.clone(), Box::new(act.clone()))), gate)
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_stop_waits_for_what_is_in_flight() {
 
 #[tokio::test]
 async fn a_stop_whose_grace_ends_gives_the_rest_back() {
-    let platform = Standin::start(|_| Act::Hang).await;
+    let platform = Platform::start(|_| Act::Hang);
     let targets = [Target::new("a", platform.url(""))];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
@@ -323,15 +323,14 @@ async fn a_store_that_fails_is_reported_and_ends_every_worker() {
 async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_worker() {
     let memory = Memory::new();
     let disk = memory.clone();
-    let platform = Standin::start(move |received| {
+    let platform = Platform::start(move |received| {
         if received.number == 0 {
             let mut batch = Batch::default();
             batch.put([b"C", &1u64.to_be_bytes()[..]].concat(), b"\x01 not a conversion".to_vec());
             disk.commit(batch, &mut |_| {}).unwrap();
         }
         Act::ok(TAKEN)
-    })
-    .await;
+    });
     let targets = [Target::new("a", platform.url(""))];
     let store = Embedded::open(Arc::new(memory)).unwrap();
     let fixture = DispatchFixture::on(Arc::new(store), &targets);
@@ -348,12 +347,11 @@ async fn a_delivery_whose_record_is_damaged_while_it_is_out_ends_no_worker() {
 async fn counters_say_what_happened_by_destination_and_class() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let _bound = metrics::set_default_local_recorder(&recorder);
-    let platform = Standin::start(|received| match received.number {
+    let platform = Platform::start(|received| match received.number {
         0 => Act::status(503, "busy"),
         1 => Act::ok(TAKEN),
         _ => Act::status(400, "a reason of many words"),
-    })
-    .await;
+    });
     let targets = [Target { max_in_flight: 1, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);

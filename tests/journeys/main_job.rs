@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::platform::{Platform, answer};
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{KEY, Setup, TOKEN, ask, wait_until};
 
 fn random(label: &str) -> String {
@@ -176,15 +176,14 @@ fn bad_keys_and_unknown_sources_are_turned_away_and_leave_at_most_ten_records_a_
 
 #[test]
 fn a_dead_letter_keeps_request_and_response_and_can_be_retried() {
-    let platform = Platform::scripted(|number, _| {
-        if number == 0 {
-            answer(
+    let platform = Platform::start(|received| {
+        if received.number == 0 {
+            Act::status(
                 400,
-                "",
                 r#"{"error":{"message":"Invalid parameter","code":100,"error_subcode":2804007,"fbtrace_id":"X"}}"#,
             )
         } else {
-            answer(200, "", r#"{"events_received":1}"#)
+            Act::ok(r#"{"events_received":1}"#)
         }
     });
     let folder = tempfile::tempdir().unwrap();

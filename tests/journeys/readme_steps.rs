@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::browser::Browser;
-use crate::support::platform::{Platform, answer};
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{ask, wait_until};
 
 const README: &str = include_str!("../../README.md");
@@ -150,7 +150,7 @@ fn the_readmes_steps_in_their_order_forward_a_sale_of_a_recorded_click_and_of_th
     let html = &all.iter().find(|block| block.language == "html").unwrap().text;
     let page = std::sync::Arc::new(parking_lot::Mutex::new(String::new()));
     let shown = std::sync::Arc::clone(&page);
-    let shop = Platform::scripted(move |_, _| answer(200, "Content-Type: text/html\r\n", &shown.lock()));
+    let shop = Platform::start(move |_| Act::ok(&shown.lock()).with_header("Content-Type", "text/html"));
     let mut machine = Machine::new(shop.address);
     *page.lock() = format!("<!doctype html><title>Landing page</title>{}", machine.here(html));
 

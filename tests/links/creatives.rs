@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::link_fixture::{browse, location, parameter, relay_with};
-use crate::support::platform::{Platform, answer};
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{Relay, wait_until};
 
 /// A second and a third creative of the offer 565, and other campaigns. The campaign 8599 lists 761 alone.
@@ -122,7 +122,7 @@ fn affiliate_and_creative_of_the_link_are_never_handed_on() {
 
 #[test]
 fn the_creative_goes_on_to_the_conversion_and_to_the_affiliates_tracker() {
-    let tracker = Platform::scripted(|_, _| answer(200, "", "ok"));
+    let tracker = Platform::start(|_| Act::ok("ok"));
     let folder = tempfile::tempdir().unwrap();
     let extra = format!(
         "{MORE}[[postback]]\nid = \"all\"\nurl = \"http://{}/pb?c=#cid#&k=#campid#\"\nallow_private_network = true\n",

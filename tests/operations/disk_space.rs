@@ -10,7 +10,7 @@ use postbridge::store::folder::says_full;
 use postbridge::store::open::OpenError;
 use serde_json::json;
 
-use crate::support::platform::{Platform, answer};
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{CAMPAIGN, KEY, Relay, Setup, TOKEN, ask, wait_until};
 use crate::support::small_disk::SmallDisk;
 use crate::support::tag_fixture::message;
@@ -105,7 +105,7 @@ fn an_engines_words_for_a_full_disk_are_known() {
 fn below_the_reserve_visitors_go_on_without_a_record_and_below_half_postbacks_are_503() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = disk(folder.path(), "100m") else { return };
-    let platform = Platform::scripted(|_, _| answer(400, "", r#"{"error":{"code":100,"message":"no"}}"#));
+    let platform = Platform::start(|_| Act::status(400, r#"{"error":{"code":100,"message":"no"}}"#));
     let mut setup = Setup::cake_to_meta(&disk.0, platform.address);
     setup.extra += CAMPAIGN;
     setup.extra += "[tag]\norigins = [\"https://shop.example\"]\n";

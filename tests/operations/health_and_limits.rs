@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::platform::Platform;
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{Connection, KEY, Setup, TOKEN, ask, wait_until};
 use crate::support::small_disk::SmallDisk;
 
@@ -140,8 +140,7 @@ fn sighup_takes_a_changed_key_from_its_file_and_refuses_a_broken_configuration()
 
 #[test]
 fn a_destination_taken_out_of_the_configuration_is_skipped_when_its_hours_are_over_and_says_so() {
-    let platform =
-        Platform::scripted(|_, _| crate::support::platform::answer(503, "Retry-After: 3600\r\n", "{}"));
+    let platform = Platform::start(|_| Act::status(503, "{}").with_header("Retry-After", "3600"));
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup::cake_to_meta(folder.path(), platform.address);
     // Its hours are over at once.
@@ -171,8 +170,7 @@ fn a_destination_taken_out_of_the_configuration_is_skipped_when_its_hours_are_ov
 
 #[test]
 fn what_an_operator_must_act_on_leaves_one_line_and_is_counted_also_after_a_restart() {
-    let platform =
-        Platform::scripted(|_, _| crate::support::platform::answer(400, "", "{\"error\":{\"code\":100}}"));
+    let platform = Platform::start(|_| Act::status(400, "{\"error\":{\"code\":100}}"));
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup::cake_to_meta(folder.path(), platform.address);
     let relay = setup.start();
@@ -387,8 +385,7 @@ fn on_a_full_disk_it_answers_503_ends_with_1_and_has_lost_nothing_when_there_is_
 
 #[test]
 fn a_destination_on_hold_is_seen_by_scripts_and_by_operators_and_its_deliveries_say_so() {
-    let platform =
-        Platform::scripted(|_, _| crate::support::platform::answer(503, "Retry-After: 3600\r\n", "{}"));
+    let platform = Platform::start(|_| Act::status(503, "{}").with_header("Retry-After", "3600"));
     let folder = tempfile::tempdir().unwrap();
     let relay = Setup::cake_to_meta(folder.path(), platform.address).start();
     let listed = || relay.api("/api/v1/destinations")["items"][0].clone();

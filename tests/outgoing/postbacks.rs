@@ -17,7 +17,7 @@ use crate::support::dispatch_fixture::DispatchFixture;
 use crate::support::outgoing_fixture::{
     CampaignPostback, campaign_ref, click, clicked, dispatch, fixture, receive, sale, taking, targets, words,
 };
-use crate::support::scripted_platform::{Act, Standin};
+use crate::support::platform::{Act, Platform};
 use crate::support::store_fixture::usd;
 use crate::support::stories::expectations;
 
@@ -217,13 +217,12 @@ async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
 
 #[tokio::test]
 async fn a_busy_tracker_is_reported_again_and_a_lost_page_is_a_dead_letter() {
-    let tracker = Standin::start(|received| match received.number {
+    let tracker = Platform::start(|received| match received.number {
         0 => Act::status(503, "busy"),
         1 => Act::Reset,
         2 => Act::status(200, "ok"),
         _ => Act::status(404, "no such postback"),
-    })
-    .await;
+    });
     let reported = [CampaignPostback::to("1", &tracker)];
     let fixture = fixture(&reported);
     let dispatch = dispatch(&fixture, &reported);

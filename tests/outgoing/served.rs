@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::link_fixture::{browse, location, parameter, relay_with};
-use crate::support::platform::{Platform, answer};
+use crate::support::platform::{Act, Platform};
 use crate::support::relay::{Relay, wait_until};
 use crate::support::signed_in::SignedIn;
 
@@ -36,7 +36,7 @@ fn deliveries(relay: &Relay, state: &str) -> Vec<Value> {
 
 #[test]
 fn a_sale_of_a_tracking_link_is_reported_to_the_affiliates_tracker() {
-    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::scripted(|_, _| answer(200, "", "ok")));
+    let (folder, tracker) = (tempfile::tempdir().unwrap(), Platform::start(|_| Act::ok("ok")));
     let relay = report(folder.path(), &tracker, "scale = \"0.80\"");
     sale(&relay, "their%2Bid%20%26", "T1");
     assert!(wait_until(Duration::from_secs(10), || tracker.count() == 1), "never sent");
@@ -77,7 +77,7 @@ fn a_campaign_taken_out_of_the_configuration_keeps_its_waiting_postbacks_and_goe
 
 #[test]
 fn a_dead_postback_is_retried_by_hand() {
-    let tracker = Platform::scripted(|number, _| answer(if number == 0 { 404 } else { 200 }, "", "x"));
+    let tracker = Platform::start(|received| Act::status(if received.number == 0 { 404 } else { 200 }, "x"));
     let folder = tempfile::tempdir().unwrap();
     let relay = report(folder.path(), &tracker, "");
     sale(&relay, "x", "T1");
@@ -92,8 +92,8 @@ fn a_dead_postback_is_retried_by_hand() {
 #[test]
 fn the_key_in_a_postback_url_from_outside_reaches_only_the_tracker() {
     const KEY: &str = "s3cr3t-of-the-affiliate";
-    let tracker = Platform::scripted(|_, _| {
-        answer(404, "x-echo: s3cr3t-of-the-affiliate\r\n", "no s3cr3t-of-the-affiliate")
+    let tracker = Platform::start(|_| {
+        Act::status(404, "no s3cr3t-of-the-affiliate").with_header("x-echo", "s3cr3t-of-the-affiliate")
     });
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}/pb?token={KEY}&cid=#s2#\n", tracker.address);

@@ -7,7 +7,7 @@ use postbridge::clock::stopwatch;
 use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
 use postbridge::send::client::{Client, KEPT_BODY, SendPolicy};
 
-use crate::support::scripted_platform::{Act, Standin};
+use crate::support::platform::{Act, Platform};
 
 fn client() -> Client {
     patient(30_000)
@@ -32,7 +32,7 @@ fn post(url: String) -> OutgoingRequest {
 }
 
 async fn sent_to(act: Act, client: Client) -> Reply {
-    let platform = Standin::start(move |_| act.clone()).await;
+    let platform = Platform::start(move |_| act.clone());
     client.send(&post(platform.url("/v1/s3cret-path?key=s3cret-query"))).await
 }
 
@@ -53,7 +53,7 @@ fn failure(reply: Reply) -> String {
 #[tokio::test]
 async fn a_request_is_sent_as_it_was_made_and_the_answer_is_read_whole() {
     let act = Act::status(404, "{\"error\":1}").with_header("Retry-After", "7");
-    let platform = Standin::start(move |_| act.clone()).await;
+    let platform = Platform::start(move |_| act.clone());
     let answer = answer(client().send(&post(platform.url("/events?x=%23s1%23"))).await);
     assert_eq!(answer.status, 404);
     assert_eq!(answer.body, b"{\"error\":1}");
@@ -69,7 +69,7 @@ async fn a_request_is_sent_as_it_was_made_and_the_answer_is_read_whole() {
 
 #[tokio::test]
 async fn connections_are_used_again() {
-    let platform = Standin::start(|_| Act::ok("{}")).await;
+    let platform = Platform::start(|_| Act::ok("{}"));
     let client = client();
     for _ in 0..20 {
         answer(client.send(&post(platform.url("/"))).await);
@@ -79,7 +79,7 @@ async fn connections_are_used_again() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let platform = Standin::start(|_| Act::status(302, "").with_header("Location", "/elsewhere")).await;
+    let platform = Platform::start(|_| Act::status(302, "").with_header("Location", "/elsewhere"));
     assert_eq!(answer(client().send(&post(platform.url("/"))).await).status, 302);
     assert_eq!(platform.count(), 1);
 }
@@ -126,7 +126,7 @@ async fn a_flood_of_headers_is_kept_up_to_its_bound() {
 
 #[tokio::test]
 async fn a_reset_after_reading_is_sent_once_and_reported_as_a_failure() {
-    let platform = Standin::start(|_| Act::Reset).await;
+    let platform = Platform::start(|_| Act::Reset);
     let why = failure(client().send(&post(platform.url("/"))).await);
     assert!(why.starts_with("the connection ended before the answer"), "{why}");
     assert_eq!(platform.count(), 1, "nothing is sent again behind our log");
@@ -134,11 +134,10 @@ async fn a_reset_after_reading_is_sent_once_and_reported_as_a_failure() {
 
 #[tokio::test]
 async fn a_reset_on_a_used_connection_is_not_sent_again_either() {
-    let platform = Standin::start(|received| match received.number {
+    let platform = Platform::start(|received| match received.number {
         0 => Act::ok("{}"),
         _ => Act::Reset,
-    })
-    .await;
+    });
     let client = client();
     answer(client.send(&post(platform.url("/"))).await);
     failure(client.send(&post(platform.url("/"))).await);
@@ -180,7 +179,7 @@ async fn a_header_that_cannot_be_sent_is_refused_by_name_only() {
 
 #[tokio::test]
 async fn a_get_without_a_body_sends_none() {
-    let platform = Standin::start(|_| Act::ok("ok")).await;
+    let platform = Platform::start(|_| Act::ok("ok"));
     let request = OutgoingRequest {
         method: "GET".to_owned(),
         url: platform.url("/postback?tid=1"),

@@ -20,7 +20,6 @@ pub mod payload_fixture;
 pub mod platform;
 pub mod relay;
 pub mod report_fixture;
-pub mod scripted_platform;
 pub mod signed_in;
 pub mod small_disk;
 pub mod store_fixture;

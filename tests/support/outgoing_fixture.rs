@@ -18,7 +18,7 @@ use postbridge::template::macros::outgoing::Postback;
 use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 
 use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
-use crate::support::scripted_platform::{Act, Standin};
+use crate::support::platform::{Act, Platform};
 use crate::support::store_fixture::{self, usd};
 
 /// One campaign's postback.
@@ -52,7 +52,7 @@ impl CampaignPostback {
     }
 
     /// Reports its sales to a stand-in.
-    pub fn to(campaign: &'static str, tracker: &Standin) -> CampaignPostback {
+    pub fn to(campaign: &'static str, tracker: &Platform) -> CampaignPostback {
         CampaignPostback::of(campaign, tracker.url("/pb?cid=#s2#&payout=#price#&tid=#tid#&st=#status#"))
     }
 
@@ -135,11 +135,11 @@ pub async fn sale(fixture: &DispatchFixture, id: &str, campaign: &str) -> Conver
     receive(fixture, id, Status::Approved).await
 }
 
-pub async fn taking() -> Standin {
-    Standin::start(|_| Act::status(204, "")).await
+pub async fn taking() -> Platform {
+    Platform::start(|_| Act::status(204, ""))
 }
 
-pub fn targets(tracker: &Standin) -> Vec<String> {
+pub fn targets(tracker: &Platform) -> Vec<String> {
     tracker.received().into_iter().map(|received| received.target).collect()
 }
 

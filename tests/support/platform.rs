@@ -1,110 +1,297 @@
-//! A platform on loopback with a ledger: every payload it was sent, in order. Shared by tests.
+//! A platform that is not there: a loopback HTTP server on a thread of its own that does what a test's script says.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
-/// One request as it was received.
+/// A request as the platform read it.
 #[derive(Debug, Clone)]
 pub struct Received {
+    /// The request line.
     pub line: String,
+    pub method: String,
+    pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Counts from 0 over all connections.
+    pub number: usize,
 }
 
 impl Received {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
-/// What the platform says to the n-th request (from 0): the bytes of a whole answer.
-pub type Script = dyn Fn(usize, &Received) -> Vec<u8> + Send + Sync;
+/// What the platform does with a request that it has read whole.
+#[derive(Debug, Clone)]
+pub enum Act {
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
+    /// Says nothing until the other side leaves.
+    Hang,
+    /// Resets the connection without a word.
+    Reset,
+    /// Begins an answer of 1000 bytes, sends 10 and closes.
+    BreakOff,
+    /// Sends bytes that are no HTTP.
+    Garbage,
+    /// Answers 200 and never ends its body.
+    Endless,
+    /// Answers 200 and sends one byte of its body now and then, for ever.
+    Drip,
+    /// Waits, then does the other.
+    After(Duration, Box<Act>),
+    /// Waits until the test opens the gate, then does the other.
+    Behind(Gate, Box<Act>),
+}
 
-/// The platform; its threads end with the process.
-#[derive(Clone)]
+impl Act {
+    pub fn ok(body: &str) -> Act {
+        Act::status(200, body)
+    }
+
+    pub fn status(status: u16, body: &str) -> Act {
+        Act::Answer { status, headers: Vec::new(), body: body.to_owned() }
+    }
+
+    pub fn with_header(self, name: &str, value: &str) -> Act {
+        match self {
+            Act::Answer { status, mut headers, body } => {
+                headers.push((name.to_owned(), value.to_owned()));
+                Act::Answer { status, headers, body }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Keeps answers back until it is opened.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn shut() -> Gate {
+        Gate(Arc::new(Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.close();
+    }
+}
+
+type Script = Arc<dyn Fn(&Received) -> Act + Send + Sync>;
+
+/// The running platform. It stops when it is dropped.
 pub struct Platform {
     pub address: SocketAddr,
-    ledger: Arc<Mutex<Vec<Received>>>,
+    shared: Arc<Shared>,
+    _stop: oneshot::Sender<()>,
+}
+
+struct Shared {
+    script: Mutex<Script>,
+    received: Mutex<Vec<Received>>,
+    connections: Mutex<usize>,
+    news: Notify,
 }
 
 impl Platform {
     /// One that takes everything, as the ad platform's API says it.
     pub fn accepting() -> Platform {
-        Platform::scripted(|_, _| answer(200, "", r#"{"events_received":1,"messages":[],"fbtrace_id":"T"}"#))
+        Platform::start(|_| Act::ok(r#"{"events_received":1,"messages":[],"fbtrace_id":"T"}"#))
     }
 
-    pub fn scripted(script: impl Fn(usize, &Received) -> Vec<u8> + Send + Sync + 'static) -> Platform {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// Starts on a free loopback port.
+    pub fn start(script: impl Fn(&Received) -> Act + Send + Sync + 'static) -> Platform {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let ledger = Arc::new(Mutex::new(Vec::new()));
-        let (script, kept): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&ledger));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (script, ledger) = (Arc::clone(&script), Arc::clone(&kept));
-                std::thread::spawn(move || serve(stream, &script, &ledger));
-            }
+        let shared = Arc::new(Shared {
+            script: Mutex::new(Arc::new(script)),
+            received: Mutex::default(),
+            connections: Mutex::default(),
+            news: Notify::new(),
         });
-        Platform { address, ledger }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let kept = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    () = accept(listener, kept) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Platform { address, shared, _stop: stop }
     }
 
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// From now on the platform does this.
+    pub fn script(&self, script: impl Fn(&Received) -> Act + Send + Sync + 'static) {
+        *self.shared.script.lock() = Arc::new(script);
+    }
+
+    /// Every request so far, in the order of arrival.
     pub fn received(&self) -> Vec<Received> {
-        self.ledger.lock().unwrap().clone()
+        self.shared.received.lock().clone()
     }
 
     pub fn count(&self) -> usize {
-        self.ledger.lock().unwrap().len()
+        self.shared.received.lock().len()
     }
-}
 
-/// The bytes of an answer with a body.
-pub fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status} Stand-in\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
-        .into_bytes()
-}
+    pub fn connections(&self) -> usize {
+        *self.shared.connections.lock()
+    }
 
-fn serve(stream: TcpStream, script: &Arc<Script>, ledger: &Mutex<Vec<Received>>) {
-    let _ = stream.set_nodelay(true);
-    let mut reader = BufReader::new(stream);
-    while let Some(received) = read(&mut reader) {
-        let number = {
-            let mut ledger = ledger.lock().unwrap();
-            ledger.push(received.clone());
-            ledger.len() - 1
+    /// Waits until `count` requests have come; fails the test after 10 s.
+    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+        let enough = async {
+            loop {
+                let news = self.shared.news.notified();
+                if self.count() >= count {
+                    return;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(20), news).await;
+            }
         };
-        if reader.get_mut().write_all(&script(number, &received)).is_err() {
-            return;
-        }
+        let seen = tokio::time::timeout(Duration::from_secs(10), enough).await;
+        assert!(seen.is_ok(), "only {} of {count} requests were received", self.count());
+        self.received()
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Received> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut headers = Vec::new();
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok().filter(|read| *read > 0)?;
-        if header == "\r\n" {
-            break;
-        }
-        let (name, value) = header.trim_end().split_once(": ")?;
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.parse().ok()?;
-        }
-        headers.push((name.to_owned(), value.to_owned()));
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // The connections end with the platform.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        *shared.connections.lock() += 1;
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            // An end of the connection is the script's or the client's choice, not a fault.
+            let _ = serve(stream, shared).await;
+        });
+        while connections.try_join_next().is_some() {}
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Received { line: line.trim_end().to_owned(), headers, body })
+}
+
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::new();
+    while let Some(mut received) = read_request(&mut stream, &mut buffer).await? {
+        let act = {
+            let mut all = shared.received.lock();
+            received.number = all.len();
+            all.push(received.clone());
+            let script = Arc::clone(&shared.script.lock());
+            drop(all);
+            script(&received)
+        };
+        shared.news.notify_waiters();
+        if !perform(&mut stream, act).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Does what the script says; answers whether the connection goes on.
+async fn perform(stream: &mut TcpStream, act: Act) -> std::io::Result<bool> {
+    match act {
+        Act::After(wait, then) => {
+            tokio::time::sleep(wait).await;
+            return Box::pin(perform(stream, *then)).await;
+        }
+        Act::Behind(gate, then) => {
+            // A semaphore without permits: waiting for one ends when it is closed, and only then.
+            assert!(gate.0.acquire().await.is_err());
+            return Box::pin(perform(stream, *then)).await;
+        }
+        Act::Answer { status, headers, body } => {
+            let mut head = format!("HTTP/1.1 {status} As Scripted\r\ncontent-length: {}\r\n", body.len());
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            stream.write_all(format!("{head}\r\n{body}").as_bytes()).await?;
+            return Ok(true);
+        }
+        Act::Hang => {
+            let mut rest = [0u8; 64];
+            while stream.read(&mut rest).await? > 0 {}
+        }
+        Act::Reset => stream.set_zero_linger()?,
+        Act::BreakOff => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"events_r").await?;
+        }
+        Act::Garbage => stream.write_all(b"\x00\x01\x02 this is not the web \xff\xfe\r\n\r\n").await?,
+        Act::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n").await?;
+            loop {
+                stream.write_all(&[b'x'; 16 * 1024]).await?;
+            }
+        }
+        Act::Drip => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n").await?;
+            loop {
+                stream.write_all(b".").await?;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+    Ok(false)
+}
+
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<Received>> {
+    let head_end = loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
+    let mut lines = head.split("\r\n");
+    let line = lines.next().unwrap_or("");
+    let mut first = line.split(' ').map(str::to_owned);
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect();
+    let received = Received {
+        line: line.to_owned(),
+        method: first.next().unwrap_or_default(),
+        target: first.next().unwrap_or_default(),
+        headers,
+        body: Vec::new(),
+        number: 0,
+    };
+    let length: usize = received.header("content-length").map_or(0, |text| text.parse().unwrap());
+    while buffer.len() < head_end + 4 + length {
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+    let body = buffer[head_end + 4..head_end + 4 + length].to_vec();
+    buffer.drain(..head_end + 4 + length);
+    Ok(Some(Received { body, ..received }))
 }

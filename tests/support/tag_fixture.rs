@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::platform::{Platform, Received, answer};
+use crate::support::platform::{Act, Platform, Received};
 use crate::support::relay::{Relay, Setup, wait_until};
 
 /// The pages of one website, by their paths; shared with the threads that serve them.
@@ -35,7 +35,7 @@ impl TagFixture {
         let platform = Platform::accepting();
         let pages: Pages = Arc::default();
         let kept = Arc::clone(&pages);
-        let web = Platform::scripted(move |_, asked| page(&kept, asked));
+        let web = Platform::start(move |asked| page(&kept, asked));
         let folder = tempfile::tempdir().unwrap();
         let mut setup = setup(&folder, platform.address, web.address);
         setup.extra += tables;
@@ -158,14 +158,13 @@ creative = "761"
     setup
 }
 
-fn page(pages: &Pages, asked: &Received) -> Vec<u8> {
-    let target = asked.line.split(' ').nth(1).unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default();
+fn page(pages: &Pages, asked: &Received) -> Act {
+    let path = asked.target.split('?').next().unwrap_or_default();
     let pages = pages.lock().unwrap();
     let fits = |known: &str| known.strip_suffix('*').map_or(known == path, |start| path.starts_with(start));
     match pages.iter().find(|(known, _)| fits(known)) {
-        Some((_, html)) => answer(200, "Content-Type: text/html; charset=utf-8\r\n", html),
-        None => answer(404, "", ""),
+        Some((_, html)) => Act::ok(html).with_header("Content-Type", "text/html; charset=utf-8"),
+        None => Act::status(404, ""),
     }
 }
 
