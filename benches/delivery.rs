@@ -1,5 +1,9 @@
 //! How fast deliveries leave: claim, render, send and record, against a bare client loop with the same requests.
 
+#[allow(dead_code)] // Of its faults only tests make use.
+#[path = "../tests/support/memory.rs"]
+mod memory;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -24,7 +28,6 @@ use postbridge::store::Store;
 use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, MappedArrival, Screening};
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::memory::Memory;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered};
@@ -247,7 +250,7 @@ impl Bench {
 
     /// One of the requests that the whole way sends.
     async fn rendered(&self) -> OutgoingRequest {
-        let memory = Embedded::open(Arc::new(Memory::new())).expect("a store in memory");
+        let memory = Embedded::open(Arc::new(memory::Memory::new())).expect("a store in memory");
         memory.set_rules(rules());
         arrive(&memory, "r0-1000".to_owned()).await;
         let page = PageRequest { cursor: None, limit: 1 };

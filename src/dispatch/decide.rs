@@ -127,7 +127,7 @@ impl Settled {
     }
 
     /// Not sent because the visitor's consent does not allow it.
-    pub fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> Settled {
+    fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> Settled {
         let reason = code.sentence().to_owned();
         Settled {
             verdict: ReplyVerdict::Skipped { code: Some(code), reason },

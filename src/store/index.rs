@@ -102,7 +102,7 @@ impl SeqMap {
     }
 
     /// Up to `most` numbers above `after` with this hash, ascending.
-    pub fn find_after(&self, hash: u64, after: u64, most: usize) -> Vec<u64> {
+    fn find_after(&self, hash: u64, after: u64, most: usize) -> Vec<u64> {
         let first = self.shards.get(SeqMap::shard(hash)).and_then(|shard| shard.get(&hash)).copied();
         let further = self.more.get(&hash).into_iter().flat_map(|more| more.range(after + 1..)).copied();
         let mut found: Vec<u64> = first.filter(|seq| *seq > after).into_iter().collect();

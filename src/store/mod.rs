@@ -16,7 +16,6 @@ pub mod keeping;
 pub mod kv;
 mod layout;
 mod leases;
-pub mod memory;
 mod needed;
 mod network;
 pub mod open;

@@ -264,7 +264,7 @@ impl Shelf {
 }
 
 /// Conversion `seq` of a block under the marks next to it; an overlay is not looked for.
-pub fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record>, LayoutError> {
+fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record>, LayoutError> {
     let Some((head, entry)) = block.entry(seq) else { return Ok(None) };
     let Some(conversion) = entry.conversion.clone() else { return Ok(None) };
     let standing = standing_in(head, marks, seq - block.first)?;

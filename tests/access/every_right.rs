@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::access_fixture::{ADVERTISER, NETWORK, READER, tokens};
 use crate::support::platform::{Act, Platform};
-use crate::support::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, ask, wait_until};
+use crate::support::relay::{CAMPAIGN, KEY, Relay, Setup, wait_until};
 
-const NETWORK: &str = "token-of-the-network-8841";
-const READER: &str = "token-of-a-reader-8842-xy";
-const ADVERTISER: &str = "token-of-an-advertiser-8843";
 const OLD_KEY: &str = "key-that-is-being-changed-8844";
 const META: &str = "EAAB-access-token-8845";
 const HOOK: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -31,12 +29,7 @@ public_url = "http://t.example.com"
 fallback_url = "https://example.com/"
 [store]
 path = "{}"
-[api]
-tokens = [
-    {{ name = "ops", token = "{NETWORK}", rights = ["network"] }},
-    {{ name = "eyes", token = "{READER}", rights = ["read"] }},
-    {{ name = "acme", token = "{ADVERTISER}", rights = ["advertiser"], advertiser = "31" }},
-]
+{}
 [tag]
 origins = ["https://shop.example"]
 [[source]]
@@ -69,39 +62,21 @@ source = ["cake-test", "cake-api", "pixel"]
 url = {{ env = "TRACKER_URL" }}
 allow_private_network = true
 "#,
-        data.display()
+        data.display(),
+        tokens()
     );
-    let setup = Setup {
-        folder: folder.to_path_buf(),
-        server: String::new(),
-        store: String::new(),
-        extra: String::new(),
-        env: Vec::new(),
-    };
+    let setup = Setup::of(folder);
     let tracker = format!("http://{address}/{TRACKER}/pb?key={TRACKER}&cid=#s2#");
     setup.env("TRACKER_URL", tracker).run(&text).expect("serve says where it listens")
-}
-
-fn get(relay: &Relay, path: &str, headers: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
-    ask(relay.address, request.as_bytes()).unwrap()
-}
-
-fn send(relay: &Relay, path: &str, headers: &str, body: &str) -> Answer {
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    ask(relay.address, request.as_bytes()).unwrap()
 }
 
 /// Something of every kind: clicks, sales delivered and dead, quarantined and refused postbacks, a list.
 fn fill(relay: &Relay) {
     let ops = format!("Authorization: Bearer {NETWORK}\r\n");
-    get(relay, "/c/8599?s1=a", "User-Agent: Mozilla/5.0 (X11) Firefox/130\r\n");
+    relay.send("GET", "/c/8599?s1=a", "User-Agent: Mozilla/5.0 (X11) Firefox/130\r\n", "");
     let click = r#"{"click_id":"c1","landing_url":"https://s.example/?fbclid=x","ip":"203.0.113.1","user_agent":"UA"}"#;
-    assert_eq!(send(relay, "/api/v1/clicks", &ops, click).status, 200);
-    assert_eq!(send(relay, "/api/v1/suppression/fraud", &ops, "10.0.0.0/8").status, 200);
+    assert_eq!(relay.send("POST", "/api/v1/clicks", &ops, click).status, 200);
+    assert_eq!(relay.send("POST", "/api/v1/suppression/fraud", &ops, "10.0.0.0/8").status, 200);
     for path in [
         format!("/{KEY}/collect/cake-test?s2=c1&tid=A-1&price=7"),
         format!("/{OLD_KEY}/collect/cake-test?s2=c1&tid=A-2&price=8&api_key={NETWORK}"),
@@ -111,24 +86,24 @@ fn fill(relay: &Relay) {
         format!("/api/2/conversion.json?api_key={ADVERTISER}&click_id=REPLACE&offer_id=565"),
         "/pixel.gif?offer=565&transaction_id=P-1".to_owned(),
     ] {
-        get(relay, &path, "");
+        relay.send("GET", &path, "", "");
     }
     let settled = || {
-        let deliveries = get(relay, "/api/v1/deliveries?limit=1000", &ops).json();
+        let deliveries = relay.send("GET", "/api/v1/deliveries?limit=1000", &ops, "").json();
         let items = deliveries["items"].as_array().unwrap();
         !items.is_empty() && items.iter().all(|one| one["state"] != "waiting")
     };
     assert!(
         wait_until(Duration::from_secs(20), settled),
         "{:#}",
-        get(relay, "/api/v1/deliveries", &ops).json()
+        relay.send("GET", "/api/v1/deliveries", &ops, "").json()
     );
 }
 
 /// Signs in; the cookie's header line.
 fn cookie(relay: &Relay, token: &str) -> String {
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let answer = send(relay, "/sign-in", form, &format!("token={token}"));
+    let answer = relay.send("POST", "/sign-in", form, &format!("token={token}"));
     let set = answer.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
     format!("Cookie: {}\r\n", set.split(';').next().unwrap())
 }
@@ -145,7 +120,7 @@ fn pages(relay: &Relay, cookie: &str) -> BTreeMap<String, String> {
         if found.contains_key(&path) || found.len() >= 300 {
             continue;
         }
-        let text = unescaped(&get(relay, &path, cookie).text());
+        let text = unescaped(&relay.send("GET", &path, cookie, "").text());
         let links = text.split("href=\"/").skip(1).filter_map(|rest| rest.split('"').next());
         next.extend(links.map(|link| format!("/{link}")));
         found.insert(path, text);
@@ -158,7 +133,7 @@ fn answers(relay: &Relay, token: &str) -> BTreeMap<String, String> {
     let bearer = format!("Authorization: Bearer {token}\r\n");
     let mut found = BTreeMap::new();
     let mut keep = |path: String| {
-        let answer = get(relay, &path, &bearer);
+        let answer = relay.send("GET", &path, &bearer, "");
         found.insert(path, answer.text());
         answer
     };
@@ -209,8 +184,8 @@ fn no_page_and_no_answer_shows_a_secret_that_opens_more_than_the_right_gives() {
         let csrf =
             shown["/sources"].split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap();
         let form = format!("{cookie}Content-Type: application/x-www-form-urlencoded\r\n");
-        let preview = send(
-            &relay,
+        let preview = relay.send(
+            "POST",
             "/sources",
             &form,
             &format!("csrf={csrf}&source=cake-test&pasted=s2%3Dc1%26tid%3D9%26price%3D7"),
@@ -233,7 +208,7 @@ fn no_page_and_no_answer_shows_a_secret_that_opens_more_than_the_right_gives() {
         assert!(shown["/sources"].contains("/collect/cake-test?"), "the URL itself is shown to {token}");
     }
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    assert_eq!(send(&relay, "/sign-in", form, &format!("token={ADVERTISER}")).status, 403);
+    assert_eq!(relay.send("POST", "/sign-in", form, &format!("token={ADVERTISER}")).status, 403);
     for (path, text) in answers(&relay, ADVERTISER) {
         for secret in SECRETS.into_iter().chain([KEY, OLD_KEY]) {
             assert!(!text.contains(secret), "{path} shows {secret} to an advertiser:\n{text}");

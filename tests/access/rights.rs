@@ -5,12 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::support::access_fixture::{ADVERTISER, NETWORK, READER, WRONG, tokens};
 use crate::support::relay::{Answer, Relay, Setup, ask};
-
-const NETWORK: &str = "key-of-the-network-0123456789";
-const READER: &str = "key-of-a-reader-0123456789";
-const ADVERTISER: &str = "key-of-an-advertiser-0123456789";
-const WRONG: &str = "key-of-nobody-0123456789";
 
 fn serve(folder: &Path) -> Relay {
     let text = format!(
@@ -20,12 +16,7 @@ listen = "127.0.0.1:0"
 public_url = "http://127.0.0.1"
 [store]
 path = "{}"
-[api]
-tokens = [
-    {{ name = "ops", token = "{NETWORK}", rights = ["network"] }},
-    {{ name = "eyes", token = "{READER}", rights = ["read"] }},
-    {{ name = "acme", token = "{ADVERTISER}", rights = ["advertiser"], advertiser = "31" }},
-]
+{}
 [[offer]]
 id = "565"
 name = "Example offer"
@@ -34,26 +25,17 @@ url = "https://advertiser.example/lp?cid={{click_id}}"
 currency = "USD"
 payout = "7.00"
 "#,
-        folder.join("data").display()
+        folder.join("data").display(),
+        tokens()
     );
-    let setup = Setup {
-        folder: folder.to_path_buf(),
-        server: String::new(),
-        store: String::new(),
-        extra: String::new(),
-        env: Vec::new(),
-    };
+    let setup = Setup::of(folder);
     setup.env("RUST_LOG", "trace").run(&text).expect("serve says where it listens")
 }
 
 fn send(relay: &Relay, method: &str, target: &str, token: &str, body: &str) -> Answer {
     let authorization =
         if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: test\r\n{authorization}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    ask(relay.address, request.as_bytes()).unwrap()
+    relay.send(method, target, &authorization, body)
 }
 
 fn network_api(relay: &Relay, target: &str) -> Value {

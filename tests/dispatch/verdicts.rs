@@ -3,18 +3,18 @@
 use postbridge::dispatch::decide::{Class, Rules, after, before, by_ids_alone};
 use postbridge::dispatch::schedule::{AgeRule, Schedule};
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::click::Traits;
 use postbridge::domain::consent::{Consent, ConsentNeed};
 use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup};
 use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict, SkipCode};
-use postbridge::domain::event::EventName;
-use postbridge::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
+use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
 use postbridge::template::destination::rendering::Mode;
+
+use crate::support::payload_fixture;
 
 const WEEK: i64 = 7 * DAY_MS;
 
@@ -24,35 +24,12 @@ fn at(millis: i64) -> Time {
 
 /// A waiting delivery, due at 0, of an event that happened at 0.
 fn claimed() -> Claimed {
-    let source = SourceId::parse("s").unwrap();
     let conversion = Conversion {
-        id: ConversionId::derive(&source, "Purchase", "1"),
-        seq: Seq::new(1).unwrap(),
-        source,
-        event: EventName::parse("Purchase").unwrap(),
-        status: Status::Approved,
-        transaction_id: None,
         attribution: Attribution::NoClickId,
-        item_id: None,
-        value: None,
-        payout: None,
-        revenue: None,
-        sale_amount: None,
         event_time: at(0),
         received_at: at(0),
-        traits: Traits::default(),
-        params: Vec::new(),
-        history: Vec::new(),
-        campaign_ref: None,
-        payout_from: None,
-        reason: None,
-        remarks: vec![],
-        consent: Default::default(),
-        not_routed: Vec::new(),
-        considered: vec![],
-        disposition: None,
-        reuse: None,
-        once: None,
+        value: None,
+        ..payload_fixture::conversion()
     };
     let delivery = Delivery {
         destination: DestinationId::parse("d").unwrap(),

@@ -15,9 +15,9 @@ use postbridge::domain::status::Status;
 use postbridge::store::ClaimRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv};
-use postbridge::store::memory::{FaultAt, Memory};
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, draft, plan, until};
+use crate::support::memory::{FaultAt, Memory};
 use crate::support::platform::{Act, Gate, Platform};
 
 async fn taking() -> Platform {

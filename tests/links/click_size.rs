@@ -11,9 +11,9 @@ use postbridge::store::Store;
 use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::Kv;
-use postbridge::store::memory::Memory;
 
 use crate::support::link_fixture::noise;
+use crate::support::memory::Memory;
 use crate::support::store_fixture::{at, click_id, unscreened, wait};
 
 /// A store, and the engine below it.

@@ -8,9 +8,9 @@ use postbridge::domain::ids::{ClickId, DestinationId};
 use postbridge::ingest::click::ClickDraft;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
-use postbridge::store::memory::FaultAt;
 use postbridge::web::unrecorded::UnrecordedReason;
 
+use crate::support::memory::FaultAt;
 use crate::support::pages_fixture::{CLICK, PagesFixture, noon};
 
 const PLACES: [&str; 5] = ["/conversions", "/quarantine", "/dead-letters", "/sources", "/destinations"];

@@ -14,11 +14,11 @@ use postbridge::domain::offer::Offer;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
-use postbridge::store::memory::Memory;
 use postbridge::store::{PurgeBefore, Store, StoreError};
 
 use crate::support::click_fixture::listed;
 use crate::support::click_fixture::*;
+use crate::support::memory::Memory;
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;
 

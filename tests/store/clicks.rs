@@ -13,11 +13,11 @@ use postbridge::store::Store;
 use postbridge::store::contract::arrival::{ClickReceipt, ClickRecorded};
 use postbridge::store::contract::lookup::ClickFilter;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::memory::{FaultAt, Memory};
 
 use crate::support::click_fixture::earned;
 use crate::support::click_fixture::listed;
 use crate::support::click_fixture::{VISITOR, by, capped, duplicates, on, receive, rules, screened, visit};
+use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;
 

@@ -12,10 +12,10 @@ use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::{Embedded, Settings};
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
-use postbridge::store::memory::Memory;
 use postbridge::store::writer::{CommitReport, Watch};
 use postbridge::store::{Later, Store};
 
+use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
 
 /// Keeps a commit back until it is let go, so that what is queued meanwhile is one group.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, MAX_VALUE, Span};
-use postbridge::store::memory::Memory;
 use postbridge::store::open::OpenError;
 use postbridge::store::sled::Sled;
 use postbridge::store::{PurgeBefore, Store};
 
+use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
 
 fn keys(kv: &dyn Kv) -> Vec<Vec<u8>> {

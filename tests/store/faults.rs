@@ -7,11 +7,11 @@ use postbridge::maintenance::{Keep, Signals, Upkeep};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
-use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{PurgeBefore, Store, StoreError};
 use postbridge::web::health::Health;
 use tokio::sync::watch;
 
+use crate::support::memory::{FaultAt, Memory};
 use crate::support::store_fixture::*;
 
 const FULL: &str = "No space left on device (os error 28)";

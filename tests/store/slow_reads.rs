@@ -14,9 +14,9 @@ use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
-use postbridge::store::memory::Memory;
 use postbridge::store::{ClaimRequest, ConversionRef, Store};
 
+use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
 
 /// A disk whose reads wait, once it is slow, until they are let go.

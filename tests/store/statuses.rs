@@ -14,9 +14,9 @@ use postbridge::maintenance;
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{ConversionRef, Outcome, StatusChanged, Store};
 
+use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;
 

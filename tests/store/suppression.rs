@@ -10,9 +10,9 @@ use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Direction, Kv, Span};
-use postbridge::store::memory::{FaultAt, Memory};
 use postbridge::store::{Later, Store, StoreError, SuppressionOrder};
 
+use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;
 

@@ -13,9 +13,9 @@ use postbridge::store::contract::arrival::{Receipt, Reprocess};
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
-use postbridge::store::memory::Memory;
 use postbridge::store::{PurgeBefore, Store};
 
+use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
 
 conformance! {

@@ -9,6 +9,10 @@ use std::time::Duration;
 use crate::support::relay::{Answer, CAMPAIGN, Setup, parse};
 
 pub const WRONG: &str = "another-token-0123456789";
+/// The tokens of [`tokens`], each with one right.
+pub const NETWORK: &str = "token-of-the-network-8841";
+pub const READER: &str = "token-of-a-reader-8842-xy";
+pub const ADVERTISER: &str = "token-of-an-advertiser-8843";
 pub const TAG: &str = "\n[tag]\norigins = [\"https://shop.example\"]\n";
 
 pub fn setup(folder: &Path, server: &str) -> Setup {
@@ -16,6 +20,20 @@ pub fn setup(folder: &Path, server: &str) -> Setup {
     setup.extra.push_str(&[CAMPAIGN, TAG].concat());
     setup.server = server.to_owned();
     setup
+}
+
+/// The table of an API that has a token for each right.
+pub fn tokens() -> String {
+    let of_advertiser = "rights = [\"advertiser\"], advertiser = \"31\"";
+    let token = |name: &str, token: &str, rights: &str| {
+        format!("    {{ name = \"{name}\", token = \"{token}\", {rights} }},\n")
+    };
+    let all = [
+        token("ops", NETWORK, "rights = [\"network\"]"),
+        token("eyes", READER, "rights = [\"read\"]"),
+        token("acme", ADVERTISER, of_advertiser),
+    ];
+    format!("[api]\ntokens = [\n{}]", all.concat())
 }
 
 /// Sends bytes from an address of this machine's own.

@@ -20,13 +20,13 @@ use postbridge::store::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{PageRequest, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::memory::Memory;
 use postbridge::web::asked::Asked;
 use postbridge::web::auth::Tokens;
 use postbridge::web::cake::NetworkApi;
 use postbridge::web::postback::Postbacks;
 use serde_json::Value;
 
+use crate::support::memory::Memory;
 use crate::support::store_fixture::click;
 
 pub const NETWORK: &str = "KEY-OF-THE-NETWORK-0123456789";

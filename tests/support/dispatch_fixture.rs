@@ -20,11 +20,12 @@ use postbridge::domain::time::Time;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::memory::Memory;
 use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::rendering::Mode;
 use postbridge::template::destination::templated::AccountSpec;
+
+use crate::support::memory::Memory;
 
 const TEMPLATE: &str = r#"
 label = "Stand-in"

@@ -12,6 +12,7 @@ pub mod http1_server;
 pub mod known_conversions;
 pub mod known_facts;
 pub mod link_fixture;
+pub mod memory;
 pub mod network_pages_fixture;
 pub mod offer_fixture;
 pub mod outgoing_fixture;

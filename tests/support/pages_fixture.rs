@@ -28,7 +28,6 @@ use postbridge::ops::Ops;
 use postbridge::ops::numbers::Numbers;
 use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::memory::Memory;
 use postbridge::store::{ClaimRequest, Outcome, Store};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::account::Account;
@@ -42,6 +41,8 @@ use postbridge::web::pages::program::PostbackUrl;
 use postbridge::web::pages::session::Sessions;
 use postbridge::web::pages::{PageRequest, Pages};
 use postbridge::web::per_address::LimitKey;
+
+use crate::support::memory::Memory;
 
 pub const TOKEN: &str = "a-token-for-tests-0123456789";
 pub const CLICK: &str = "jxWUv1dyfyUCQnUF808u4iM7b0tMSpb88t";

@@ -75,11 +75,16 @@ pixel_id = "1234567890"
 access_token = "meta-secret-token"
 "#
         );
+        Setup { extra, ..Setup::of(folder) }
+    }
+
+    /// Nothing but an API, data in `folder`.
+    pub fn of(folder: &Path) -> Setup {
         Setup {
             folder: folder.to_path_buf(),
             server: String::new(),
             store: String::new(),
-            extra,
+            extra: String::new(),
             env: Vec::new(),
         }
     }
@@ -214,17 +219,18 @@ impl Relay {
     }
 
     fn get(&self, path: &str) -> Answer {
-        ask(
-            self.address,
-            format!("GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n").as_bytes(),
-        )
-        .unwrap()
+        self.send("GET", path, &format!("Authorization: Bearer {TOKEN}\r\n"), "")
     }
 
     /// A POST of the API with the token.
     pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, &format!("Authorization: Bearer {TOKEN}\r\n"), body)
+    }
+
+    /// Any request, on a connection of its own; each of the further header lines has its line end.
+    pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         ask(self.address, request.as_bytes()).unwrap()

@@ -23,8 +23,9 @@ use postbridge::store::contract::arrival::{
 };
 use postbridge::store::contract::lookup::{ConversionFilter, PageRequest, Trace};
 use postbridge::store::embedded::{Embedded, Settings};
-use postbridge::store::memory::Memory;
 use postbridge::store::{Backlog, ClaimRequest, Claimed, Outcome, PurgeBefore, Store};
+
+use crate::support::memory::Memory;
 
 /// Every rule here is a test on every implementation.
 macro_rules! conformance {

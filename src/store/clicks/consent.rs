@@ -164,7 +164,7 @@ impl Shelf {
     }
 
     /// What a browser's visitor answered last.
-    pub fn consent_of(&self, visitor: &VisitorId) -> Result<ConsentRecord, StoreError> {
+    fn consent_of(&self, visitor: &VisitorId) -> Result<ConsentRecord, StoreError> {
         let key = key::visitor(visitor);
         let first = self.first_piece(&key)?;
         first.map_or(Ok(ConsentRecord::default()), |first| self.head(&key, first))

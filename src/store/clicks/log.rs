@@ -21,7 +21,7 @@ use crate::store::shelf::{Found, Shelf, corrupt};
 use crate::store::walk::UNPACK;
 
 /// The most clicks in one record.
-pub const BLOCK: usize = 64;
+const BLOCK: usize = 64;
 /// Blocks read together.
 const CHUNK: usize = 32;
 /// What one list call may spend: 1 for a block, [`UNPACK`] for a click read.

@@ -1,4 +1,4 @@
-//! The key-value interface in memory, with faults to inject: what tests run on, and nothing else.
+//! The key-value interface in memory, with faults to inject: what tests and benches run on.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
+use postbridge::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
