@@ -1,4 +1,4 @@
-//! A click on its way in: its id is given or minted, its time clamped, and it is durable when answered.
+//! A click on its way in: its id is given or minted, its time clamped, and it is no larger than any may be.
 
 use std::net::IpAddr;
 
@@ -6,8 +6,6 @@ use crate::domain::click::{Click, ClickContext, Pairs, Traits};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
-use crate::store::contract::arrival::{ClickArrival, ClickReceipt, Screening};
-use crate::store::{Store, StoreError};
 
 /// A click as its recorder reports it.
 #[derive(Debug, Clone, Default)]
@@ -47,12 +45,4 @@ impl ClickDraft {
         click.fit(ClickSize::Full);
         click
     }
-}
-
-/// Records a click when it is durable. A known id only gains what it lacked.
-///
-/// # Errors
-/// Only the store's.
-pub async fn record(store: &dyn Store, click: Click) -> Result<ClickReceipt, StoreError> {
-    store.record_click(ClickArrival { click, screening: Screening::None }).await
 }

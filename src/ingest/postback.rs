@@ -48,25 +48,17 @@ impl Network {
     }
 }
 
-/// A request with a valid key, secrets masked in `raw`.
-#[derive(Debug, Clone)]
-pub struct Incoming<'a> {
-    pub raw: RawRequest,
-    pub received_at: Time,
-    /// The raw bytes after the target's first `?`.
-    pub query: &'a [u8],
-}
-
-/// Maps the request, decides what it is, and answers when that is durable.
+/// Maps a request with a valid key, decides what it is, and answers when that is durable. The query is as it was
+/// received; in what is kept secrets are masked.
 ///
 /// # Errors
 /// Only the store's: whatever the network sent is data.
 pub async fn receive(
     store: &dyn Store,
     network: &Network,
-    incoming: Incoming<'_>,
+    (query, raw): (&[u8], RawRequest),
+    received_at: Time,
 ) -> Result<Receipt, StoreError> {
-    let Incoming { raw, received_at, query } = incoming;
     let finding = find(store, network, (query, &raw), received_at).await?;
     let source = Some(network.policy.source.clone());
     submit(store, Received { source, raw, received_at }, finding).await
@@ -133,7 +125,6 @@ impl ReprocessRefused {
     }
 }
 
-/// What a request reports, whose query is taken as it was received: in what is kept its secrets are masked.
 async fn find(
     store: &dyn Store,
     network: &Network,

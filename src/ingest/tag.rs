@@ -14,8 +14,8 @@ use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::submit::{Received, count, submit, with_click};
-use crate::ingest::visit::{self, Browser, Carried, VisitorEnricher};
-use crate::store::contract::arrival::{ConsentArrival, Finding};
+use crate::ingest::visit::{Browser, Carried, VisitorEnricher};
+use crate::store::contract::arrival::{ClickArrival, ConsentArrival, Finding, Screening};
 use crate::store::{Store, StoreError};
 use crate::template::macros::detect::{Classified, Use, classify};
 use crate::template::source::params::shown;
@@ -155,7 +155,7 @@ pub async fn click(store: &dyn Store, seen: SeenClick, now: Time) -> Result<Opti
         self::answer(store, answer, visitor.known(), now).await?;
         return Ok(None);
     }
-    let receipt = visit::record(store, click).await?;
+    let receipt = store.record_click(ClickArrival { click, screening: Screening::Filters }).await?;
     // After the click, which it is to find.
     self::answer(store, answer, visitor.known(), now).await?;
     Ok(Some(visitor.after(&receipt.click, &browser, now)))

@@ -16,8 +16,6 @@ use crate::domain::ruleset::Ruleset;
 use crate::ingest::agent::{self, Preview};
 use crate::ingest::click::ClickDraft;
 use crate::ingest::country::Countries;
-use crate::store::contract::arrival::{ClickArrival, ClickReceipt, Screening};
-use crate::store::{Store, StoreError};
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::params::segments;
 
@@ -82,14 +80,6 @@ impl VisitorEnricher {
         let country = self.countries.of(browser.ip);
         ClickContext { origin, kind, agent: Some(reported.agent), country, ..ClickContext::default() }
     }
-}
-
-/// Records a click that the filters look at. Answers when it is durable, with their verdicts.
-///
-/// # Errors
-/// Only the store's.
-pub async fn record(store: &dyn Store, click: Click) -> Result<ClickReceipt, StoreError> {
-    store.record_click(ClickArrival { click, screening: Screening::Filters }).await
 }
 
 /// Whether the filters keep an unrecorded click's visitor from the offer, as far as they need no memory: of

@@ -9,10 +9,9 @@ use crate::clock::{self, Clock};
 use crate::domain::click::Pairs;
 use crate::domain::ids::ClickId;
 use crate::domain::money::without_exponent;
-use crate::ingest::click;
 use crate::ingest::visit::VisitorEnricher;
 use crate::store::Store;
-use crate::store::contract::arrival::ClickRecorded;
+use crate::store::contract::arrival::{ClickArrival, ClickRecorded, Screening};
 use crate::view::postback::ClickReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
@@ -49,7 +48,7 @@ impl Clicks {
         };
         let click = draft.into_click(ClickId::mint(now.as_millis(), entropy), now);
         let mut omitted = click.context.omitted.clone();
-        match click::record(self.store.as_ref(), click).await {
+        match self.store.record_click(ClickArrival { click, screening: Screening::None }).await {
             Ok(receipt) => {
                 if receipt.recorded == ClickRecorded::Filled {
                     // A known click may have no room for all of it.

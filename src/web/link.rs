@@ -20,6 +20,7 @@ use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
 use crate::ingest::visit::{self, Carried, VisitorEnricher};
 use crate::store::Store;
+use crate::store::contract::arrival::{ClickArrival, Screening};
 use crate::web::answer::{self, Answer};
 use crate::web::asked::Asked;
 use crate::web::click_budget::ClickBudget;
@@ -221,7 +222,8 @@ impl Links {
             Some(ClickSize::Full) => {}
             Some(ClickSize::Short) => click.fit(ClickSize::Short),
         }
-        let recorded = visit::record(self.store.as_ref(), click).await;
+        let arrival = ClickArrival { click, screening: Screening::Filters };
+        let recorded = self.store.record_click(arrival).await;
         let receipt = recorded.inspect_err(|error| self.health.store_failed(error)).ok()?;
         Some(Outcome::of(receipt.click.context.is_blocked()))
     }

@@ -14,7 +14,7 @@ use crate::domain::ids::SourceId;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::{LineLimit, Time};
 use crate::http1::fault as wire;
-use crate::ingest::postback::{self, Incoming, Network};
+use crate::ingest::postback::{self, Network};
 use crate::ingest::submit::{Received, submit};
 use crate::store::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
@@ -210,9 +210,8 @@ impl Postbacks {
 
     async fn take(&self, endpoint: &Endpoint, asked: &Asked<'_>) -> Answer {
         let started = clock::stopwatch();
-        let incoming =
-            Incoming { raw: asked.raw(), received_at: self.clock.now(), query: asked.head.query() };
-        match postback::receive(self.store.as_ref(), &endpoint.network, incoming).await {
+        let (request, now) = ((asked.head.query(), asked.raw()), self.clock.now());
+        match postback::receive(self.store.as_ref(), &endpoint.network, request, now).await {
             Ok(receipt) => {
                 endpoint.counters.ack_seconds.record(started.elapsed());
                 if let Some(counter) = endpoint.counters.by_verdict.get(receipt.verdict.as_str()) {

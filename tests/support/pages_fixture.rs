@@ -22,7 +22,7 @@ use postbridge::domain::rights::Rights;
 use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
-use postbridge::ingest::postback::{self, Incoming, Network};
+use postbridge::ingest::postback::{self, Network};
 use postbridge::ingest::reopen::Terms;
 use postbridge::ops::Ops;
 use postbridge::ops::numbers::Numbers;
@@ -254,8 +254,7 @@ impl PagesFixture {
         let line = [b"GET /***/collect/cake-test?".as_slice(), query, b" HTTP/1.1"].concat();
         let peer = Some("203.0.113.9".parse().unwrap());
         let raw = RawRequest { line, content_type: None, body: vec![], peer, encoded: None, reporter: None };
-        let incoming = Incoming { raw, received_at: self.clock.now(), query };
-        postback::receive(self.store.as_ref(), &self.network, incoming).await.unwrap()
+        postback::receive(self.store.as_ref(), &self.network, (query, raw), self.clock.now()).await.unwrap()
     }
 
     /// Gives every due delivery of a destination one attempt that ends as reported.
