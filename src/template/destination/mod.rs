@@ -18,5 +18,4 @@ pub mod reply;
 pub(crate) mod reply_file;
 pub(crate) mod require;
 pub mod templated;
-pub(crate) mod us_states;
 pub mod wait;

@@ -1,11 +1,14 @@
 //! Cities, states, postal codes and countries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::str::SplitWhitespace;
 use std::sync::LazyLock;
 
-use crate::template::destination::normalize::countries::COUNTRIES;
 use crate::template::destination::normalize::{Unreadable, is_mark, lower_without, unless_hashed};
-use crate::template::destination::us_states;
+
+/// A line each: a code, then what else it is known by. Other lines begin with `#`.
+const COUNTRIES: &str = include_str!("../../../../templates/places/countries.txt");
+const US_STATES: &str = include_str!("../../../../templates/places/us-states.txt");
 
 /// Lower-case, without punctuation, white space and digits; letters of every script are kept.
 pub(crate) fn city(text: &str) -> Result<String, Unreadable> {
@@ -21,8 +24,8 @@ pub(crate) fn state(text: &str, within: Option<&str>) -> Result<String, Unreadab
             return Ok(plain);
         }
         let in_us = within.and_then(country_code).is_none_or(|country| country == "us");
-        let code = us_states::us_state(&plain).filter(|_| in_us);
-        Ok(code.map_or(plain, str::to_owned))
+        let code = US_STATE_NAMES.get(plain.as_str()).filter(|_| in_us);
+        Ok(code.map_or(plain, |code| (*code).to_owned()))
     })
 }
 
@@ -122,8 +125,7 @@ pub(crate) fn country_code(text: &str) -> Option<&'static str> {
 }
 
 fn assigned(letters: [u8; 2]) -> Option<&'static str> {
-    let at = COUNTRIES.binary_search_by(|(code, ..)| code.as_bytes().cmp(&letters)).ok()?;
-    COUNTRIES.get(at).map(|(code, ..)| *code)
+    COUNTRY_CODES.get(str::from_utf8(&letters).ok()?).copied()
 }
 
 fn by_name(text: &str) -> Option<&'static str> {
@@ -147,13 +149,26 @@ fn by_name(text: &str) -> Option<&'static str> {
 /// The longest name has fewer.
 const MAX_COUNTRY_BYTES: usize = 100;
 
+/// Every alpha-2 code.
+static COUNTRY_CODES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| rows(COUNTRIES).map(|(code, _)| code).collect());
+
 /// Every alpha-3 code and every name, with the country's alpha-2.
-static NAMES: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
-    let names = |(two, three, names): &'static (&str, &str, &[&str])| {
-        names.iter().chain(std::iter::once(three)).map(|name| (*name, *two))
-    };
-    COUNTRIES.iter().flat_map(names).collect()
-});
+static NAMES: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| by_name_in(COUNTRIES));
+static US_STATE_NAMES: LazyLock<HashMap<&'static str, &'static str>> =
+    LazyLock::new(|| by_name_in(US_STATES));
+
+fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, SplitWhitespace<'static>)> {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words))
+    })
+}
+
+fn by_name_in(table: &'static str) -> HashMap<&'static str, &'static str> {
+    rows(table).flat_map(|(code, names)| names.map(move |name| (name, code))).collect()
+}
 
 /// Lower case, Latin letters without their marks. Only for looking words up: what is hashed keeps its marks.
 pub(crate) fn fold(text: &str) -> String {
