@@ -42,6 +42,9 @@ pub mod config;
 // What is remembered: the contract by intent, and the embedded store behind it.
 pub mod store;
 
+// What is known of a visitor's program and country.
+pub mod enrich;
+
 // Something arrived (a postback, a click, a pixel): one durable write.
 pub mod ingest;
 

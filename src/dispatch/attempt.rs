@@ -288,7 +288,7 @@ fn classify(
     let classify = |reply: &Reply| {
         catch_unwind(AssertUnwindSafe(|| account.classify(reply, now))).unwrap_or_else(|_| {
             ReplyVerdict::Retry {
-                reason: "judging the answer failed inside; the log says where".to_owned(),
+                reason: "classifying the answer failed inside; the log says where".to_owned(),
                 after_ms: None,
                 hold_ms: None,
             }

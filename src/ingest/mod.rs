@@ -1,8 +1,6 @@
 //! The verb for what arrives: a postback or a click becomes one durable write. No HTTP here.
 
-pub mod agent;
 pub mod click;
-pub mod country;
 pub mod network;
 pub mod parameters;
 pub mod pixel;

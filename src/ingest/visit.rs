@@ -13,9 +13,9 @@ use crate::domain::click::{Click, ClickContext, ClickKind, Origin, Pairs, find};
 use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::omission::{Omission, OmissionReason, Omissions};
 use crate::domain::ruleset::Ruleset;
-use crate::ingest::agent::{self, Preview};
+use crate::enrich::agent::{self, Preview};
+use crate::enrich::country::Countries;
 use crate::ingest::click::ClickDraft;
-use crate::ingest::country::Countries;
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::params::segments;
 

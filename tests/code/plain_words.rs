@@ -17,6 +17,7 @@ const WORDS: &[(&str, &str)] = &[
     ("judges", "classifies"),
     ("judged", "classified"),
     ("judgement", "verdict"),
+    ("judging", "classifying"),
     ("ward", "target health"),
     ("doorway", "target limiter"),
     ("lane", "worker"),

@@ -1,8 +1,8 @@
 //! What a visitor's request reports: the user agent, the address's country, the parameters of the link.
 
 use postbridge::domain::click::{ClickKind, Origin};
-use postbridge::ingest::agent::{self, Preview};
-use postbridge::ingest::country::Countries;
+use postbridge::enrich::agent::{self, Preview};
+use postbridge::enrich::country::Countries;
 use postbridge::ingest::visit::{Browser, Carried, Landing, VisitorEnricher};
 
 use crate::support::country_file;

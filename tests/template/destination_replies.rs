@@ -347,7 +347,7 @@ proptest! {
     }
 
     #[test]
-    fn no_answer_makes_judging_panic(status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_answer_makes_classifying_panic(status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let reply = Reply::Answer(Answer { status, headers: Vec::new(), body, truncated: false });
         let verdict = meta().classify(&reply, now());
         prop_assert!(status == 200 || verdict.as_str() != "delivered");
