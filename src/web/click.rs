@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value};
 
 use crate::clock::{self, Clock};
-use crate::domain::click::Pairs;
 use crate::domain::ids::ClickId;
-use crate::domain::money::without_exponent;
 use crate::ingest::visit::VisitorEnricher;
 use crate::store::Store;
 use crate::store::contract::arrival::{ClickArrival, ClickRecorded, Screening};
@@ -66,63 +63,3 @@ impl Clicks {
 }
 
 const HINT: &str = "send a JSON object with click_id?, time?, landing_url?, referrer?, ip?, user_agent?, params{}, cookies{}, sub_ids{}, customer{}, consent{}";
-/// The most names in one of the tag's objects, and the most bytes of one text.
-const MOST_NAMES: usize = 64;
-const MOST_BYTES: usize = 4096;
-
-fn text(name: &str, value: &Value) -> Result<Option<String>, String> {
-    let text = match value {
-        Value::Null => return Ok(None),
-        Value::String(text) => text.clone(),
-        Value::Number(number) => {
-            let number = number.to_string();
-            // A script writes a small amount as `1e-7`.
-            without_exponent(&number).unwrap_or(number)
-        }
-        other => return Err(format!("`{name}` is {other}; it must be a text")),
-    };
-    if text.len() > MOST_BYTES {
-        return Err(format!("`{name}` has {} bytes; at most {MOST_BYTES} are kept", text.len()));
-    }
-    Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-/// The text of a member, read; `None` where it is absent, null or empty.
-///
-/// # Errors
-/// A sentence naming it.
-pub fn optional<T>(
-    name: &str,
-    value: &Value,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    match text(name, value)? {
-        Some(text) => parse(&text).map(Some).map_err(|fault| format!("`{name}` is `{text}`: {fault}")),
-        None => Ok(None),
-    }
-}
-
-fn object<'a>(name: &str, value: &'a Value) -> Result<Option<&'a Map<String, Value>>, String> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Object(members) if members.len() <= MOST_NAMES => Ok(Some(members)),
-        Value::Object(members) => {
-            Err(format!("`{name}` has {} names; at most {MOST_NAMES} are kept", members.len()))
-        }
-        other => Err(format!("`{name}` is {other}; it must be an object of texts")),
-    }
-}
-
-/// The members of an object of texts; those without a text are left out.
-///
-/// # Errors
-/// A sentence naming the member.
-pub fn pairs(name: &str, value: &Value) -> Result<Pairs, String> {
-    let mut pairs = Pairs::new();
-    for (key, value) in object(name, value)?.into_iter().flatten() {
-        if let Some(text) = text(&format!("{name}.{key}"), value)? {
-            pairs.push((key.clone(), text));
-        }
-    }
-    Ok(pairs)
-}

@@ -116,7 +116,11 @@ async fn the_list_can_be_narrowed_and_says_so_when_a_filter_is_wrong() {
     let wrong = fixture.get("/conversions?since=yesterday").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     wrong.shows("a time is written 2026-11-20T10:00:00Z");
-    assert_eq!(fixture.get("/quarantine?since=yesterday").await.status, StatusCode::BAD_REQUEST);
+    for list in ["/quarantine", "/deliveries", "/dead-letters"] {
+        let wrong = fixture.get(&format!("{list}?since=yesterday")).await;
+        assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{list}");
+        wrong.shows("<code>since</code> is <code>yesterday</code>").shows(">Filter</button>");
+    }
 }
 
 #[tokio::test]

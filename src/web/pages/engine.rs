@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use data_encoding::HEXLOWER;
 use handlebars::{
-    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError, html_escape,
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, html_escape,
 };
 use http::{HeaderValue, StatusCode, header};
+use include_dir::{Dir, include_dir};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::error;
@@ -16,44 +17,8 @@ use crate::domain::time::Time;
 use crate::web::answer::{self, Answer};
 use crate::web::pages::advice;
 
-/// Every template by its name. A page names one of them; the rest are parts.
-const TEMPLATES: [(&str, &str); 35] = [
-    ("layout", include_str!("../../../templates/pages/layout.hbs")),
-    ("icons", include_str!("../../../templates/pages/icons.hbs")),
-    ("sign-in", include_str!("../../../templates/pages/sign-in.hbs")),
-    ("message", include_str!("../../../templates/pages/message.hbs")),
-    ("notices", include_str!("../../../templates/pages/notices.hbs")),
-    ("conversions", include_str!("../../../templates/pages/conversions.hbs")),
-    ("conversion", include_str!("../../../templates/pages/conversion.hbs")),
-    ("quarantine", include_str!("../../../templates/pages/quarantine.hbs")),
-    ("deliveries", include_str!("../../../templates/pages/deliveries.hbs")),
-    ("clicks", include_str!("../../../templates/pages/clicks.hbs")),
-    ("click", include_str!("../../../templates/pages/click.hbs")),
-    ("click-facts", include_str!("../../../templates/pages/click-facts.hbs")),
-    ("sale-lines", include_str!("../../../templates/pages/sale-lines.hbs")),
-    ("partners", include_str!("../../../templates/pages/partners.hbs")),
-    ("status-form", include_str!("../../../templates/pages/status-form.hbs")),
-    ("offers", include_str!("../../../templates/pages/offers.hbs")),
-    ("offer", include_str!("../../../templates/pages/offer.hbs")),
-    ("campaigns", include_str!("../../../templates/pages/campaigns.hbs")),
-    ("campaign-card", include_str!("../../../templates/pages/campaign-card.hbs")),
-    ("generate-link", include_str!("../../../templates/pages/generate-link.hbs")),
-    ("tag", include_str!("../../../templates/pages/tag.hbs")),
-    ("lists", include_str!("../../../templates/pages/lists.hbs")),
-    ("list", include_str!("../../../templates/pages/list.hbs")),
-    ("import", include_str!("../../../templates/pages/import.hbs")),
-    ("entries-form", include_str!("../../../templates/pages/entries-form.hbs")),
-    ("sources", include_str!("../../../templates/pages/sources.hbs")),
-    ("preview", include_str!("../../../templates/pages/preview.hbs")),
-    ("clock", include_str!("../../../templates/pages/clock.hbs")),
-    ("destinations", include_str!("../../../templates/pages/destinations.hbs")),
-    ("raw", include_str!("../../../templates/pages/raw.hbs")),
-    ("mapping", include_str!("../../../templates/pages/mapping.hbs")),
-    ("pairs", include_str!("../../../templates/pages/pairs.hbs")),
-    ("exchange", include_str!("../../../templates/pages/exchange.hbs")),
-    ("fault", include_str!("../../../templates/pages/fault.hbs")),
-    ("older", include_str!("../../../templates/pages/older.hbs")),
-];
+/// Every template, by its file's name. A page names one of them; the rest are parts.
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/pages");
 
 const STYLE: &str = include_str!("../../../templates/pages/pages.css");
 
@@ -69,13 +34,15 @@ fn compile() -> Result<Handlebars<'static>, String> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(html_escape);
-    engine.register_helper("badge", Box::new(badge));
-    engine.register_helper("time", Box::new(time));
-    engine.register_helper("distance", Box::new(distance));
-    engine.register_helper("words", Box::new(words));
-    engine.register_helper("money", Box::new(money));
-    engine.register_helper("pretty", Box::new(pretty));
-    for (name, text) in TEMPLATES {
+    engine.register_helper("badge", Box::new(HtmlHelper(badge)));
+    engine.register_helper("time", Box::new(HtmlHelper(time)));
+    engine.register_helper("distance", Box::new(HtmlHelper(distance)));
+    engine.register_helper("words", Box::new(HtmlHelper(words)));
+    engine.register_helper("money", Box::new(HtmlHelper(money)));
+    engine.register_helper("pretty", Box::new(HtmlHelper(pretty)));
+    let files = TEMPLATES.files().filter_map(|file| Some((file.path().to_str()?, file.contents_utf8()?)));
+    for (file, text) in files {
+        let Some(name) = file.strip_suffix(".hbs") else { continue };
         engine.register_template_string(name, text).map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(engine)
@@ -141,111 +108,77 @@ fn look(word: &str) -> (&'static str, &'static str) {
     }
 }
 
-fn text<'a>(helper: &'a Helper<'_>) -> Option<&'a str> {
-    helper.param(0).and_then(|param| param.value().as_str())
+/// A helper that writes the HTML that a function makes of its one parameter and the page's data.
+struct HtmlHelper(fn(&Value, &Value) -> String);
+
+impl HelperDef for HtmlHelper {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        page: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let param = helper.param(0).map_or(&Value::Null, |param| param.value());
+        out.write(&(self.0)(param, page.data()))?;
+        Ok(())
+    }
 }
 
 /// `{{badge state}}`: the word with its shape and tone; of a code like `on_hold` its words.
-fn badge(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let word = text(helper).unwrap_or("unknown").replace('_', " ");
+fn badge(state: &Value, _: &Value) -> String {
+    let word = state.as_str().unwrap_or("unknown").replace('_', " ");
     let (tone, shape) = look(&word);
-    out.write(&format!(
-        "<span class=\"badge {tone}\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{shape}\"/></svg>{}</span>",
-        html_escape(&word)
-    ))?;
-    Ok(())
+    let word = html_escape(&word);
+    format!(
+        "<span class=\"badge {tone}\"><svg class=\"icon\" aria-hidden=\"true\"><use href=\"#i-{shape}\"/></svg>{word}</span>"
+    )
 }
 
 /// `{{time at}}`: an RFC 3339 time in UTC for people, to the second, and whole for machines.
-fn time(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let Some(stamp) = text(helper) else {
-        out.write("—")?;
-        return Ok(());
-    };
+fn time(at: &Value, _: &Value) -> String {
+    let Some(stamp) = at.as_str() else { return "—".to_owned() };
     let plain = stamp.split('.').next().unwrap_or(stamp).trim_end_matches('Z').replace('T', " ");
     let (stamp, plain) = (html_escape(stamp), html_escape(&plain));
-    out.write(&format!("<time datetime=\"{stamp}\" title=\"{stamp}\">{plain} <small>UTC</small></time>"))?;
-    Ok(())
+    format!("<time datetime=\"{stamp}\" title=\"{stamp}\">{plain} <small>UTC</small></time>")
 }
 
 /// `{{distance at}}`: how long ago, or how soon, counted from the time at which the page is made.
-fn distance(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    page: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let now = page.data().pointer("/layout/now").and_then(Value::as_str).and_then(Time::parse);
-    if let (Some(at), Some(now)) = (text(helper).and_then(Time::parse), now) {
-        out.write(&advice::distance(at, now))?;
-    }
-    Ok(())
+fn distance(at: &Value, page: &Value) -> String {
+    let time = |value: &Value| value.as_str().and_then(Time::parse);
+    let now = page.pointer("/layout/now").and_then(time);
+    time(at).zip(now).map(|(at, now)| advice::distance(at, now)).unwrap_or_default()
 }
 
 /// `{{money value}}`: an amount with its currency; nothing where there is none.
-fn money(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let member = |name: &str| helper.param(0)?.value().get(name)?.as_str();
-    if let (Some(amount), Some(currency)) = (member("amount"), member("currency")) {
-        out.write(&html_escape(&format!("{amount} {currency}")))?;
-    }
-    Ok(())
+fn money(value: &Value, _: &Value) -> String {
+    let member = |name: &str| value.get(name)?.as_str();
+    let whole = member("amount").zip(member("currency"));
+    whole.map(|(amount, currency)| html_escape(&format!("{amount} {currency}"))).unwrap_or_default()
 }
 
 /// `{{pretty body}}`: JSON, or a text that is JSON, with its members on lines of their own; any other text as
 /// it is.
-fn pretty(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let body = helper.param(0).map_or(&Value::Null, |param| param.value());
+fn pretty(body: &Value, _: &Value) -> String {
     let text = body.as_str().unwrap_or_default();
     let is_nested = text.trim_start().starts_with(['{', '[']);
     let parsed = is_nested.then(|| serde_json::from_str::<Value>(text).ok()).flatten();
-    let pretty = match (body, &parsed) {
+    html_escape(&match (body, &parsed) {
         (Value::String(_), None) => text.to_owned(),
         (Value::String(_), Some(json)) | (json, _) => format!("{json:#}"),
-    };
-    out.write(&html_escape(&pretty))?;
-    Ok(())
+    })
 }
 
 /// `{{words reason}}`: a sentence, what is between backticks set as code.
-fn words(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let mut rest = text(helper).unwrap_or_default();
+fn words(reason: &Value, _: &Value) -> String {
+    let mut rest = reason.as_str().unwrap_or_default();
+    let mut html = String::new();
     while let Some((before, quoted, after)) = quotation(rest) {
-        out.write(&format!("{}<code>{}</code>", html_escape(before), html_escape(quoted)))?;
+        html += &format!("{}<code>{}</code>", html_escape(before), html_escape(quoted));
         rest = after;
     }
-    out.write(&html_escape(rest))?;
-    Ok(())
+    html + &html_escape(rest)
 }
 
 /// The text before the first pair of backticks, between them, and behind.

@@ -2,14 +2,17 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::click::Pairs;
 use crate::domain::consent::{Consent, ConsentRecord, said_by_browser};
 use crate::domain::event::EventName;
 use crate::domain::ids::ClickId;
-use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
+use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal, without_exponent};
 use crate::domain::time::{DAY_MS, Time};
 use crate::ingest::tag::{TagAnswer, TagClick, TagEvent, TagReport};
-use crate::web::click::{optional, pairs};
 
+/// The most names in one of the tag's objects, and the most bytes of one text.
+const MOST_NAMES: usize = 64;
+const MOST_BYTES: usize = 4096;
 /// How long before it arrives a page may have kept a message: 30 days, as long as it keeps its click.
 const LONGEST_KEPT_MS: i64 = 30 * DAY_MS;
 /// The longest transaction id, name of a campaign and currency.
@@ -168,4 +171,55 @@ fn answers(value: &Value) -> Result<Option<Consent>, String> {
         };
     }
     Ok(Some(consent))
+}
+
+fn text(name: &str, value: &Value) -> Result<Option<String>, String> {
+    let text = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => {
+            let number = number.to_string();
+            // A script writes a small amount as `1e-7`.
+            without_exponent(&number).unwrap_or(number)
+        }
+        other => return Err(format!("`{name}` is {other}; it must be a text")),
+    };
+    if text.len() > MOST_BYTES {
+        return Err(format!("`{name}` has {} bytes; at most {MOST_BYTES} are kept", text.len()));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// The text of a member, read; `None` where it is absent, null or empty.
+fn optional<T>(
+    name: &str,
+    value: &Value,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    match text(name, value)? {
+        Some(text) => parse(&text).map(Some).map_err(|fault| format!("`{name}` is `{text}`: {fault}")),
+        None => Ok(None),
+    }
+}
+
+fn object<'a>(name: &str, value: &'a Value) -> Result<Option<&'a Map<String, Value>>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(members) if members.len() <= MOST_NAMES => Ok(Some(members)),
+        Value::Object(members) => {
+            Err(format!("`{name}` has {} names; at most {MOST_NAMES} are kept", members.len()))
+        }
+        other => Err(format!("`{name}` is {other}; it must be an object of texts")),
+    }
+}
+
+/// The members of an object of texts; those without a text are left out.
+fn pairs(name: &str, value: &Value) -> Result<Pairs, String> {
+    let mut pairs = Pairs::new();
+    for (key, value) in object(name, value)?.into_iter().flatten() {
+        if let Some(text) = text(&format!("{name}.{key}"), value)? {
+            pairs.push((key.clone(), text));
+        }
+    }
+    Ok(pairs)
 }
