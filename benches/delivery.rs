@@ -29,9 +29,9 @@ use postbridge::store::contract::arrival::{Arrival, ClickArrival, Finding, Mappe
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::account::Account;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered};
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// As in the program: the allocator is part of what is measured.
@@ -161,14 +161,14 @@ fn body_length(head: &[u8]) -> usize {
 
 struct Bench {
     store: Arc<dyn Store>,
-    account: Arc<Account>,
+    destination: Arc<ReadyDestination>,
     bare: reqwest::Client,
 }
 
 impl Bench {
     async fn prepare(directory: &Path, sink: SocketAddr) -> Bench {
         let catalog = Catalog::load(None).expect("the built-in templates");
-        let spec = AccountSpec {
+        let spec = DestinationSpec {
             id: DestinationId::parse("main").expect("an id"),
             template: catalog.destination("meta").expect("the template"),
             mode: Mode::Live,
@@ -179,13 +179,14 @@ impl Bench {
             ]),
             events: BTreeMap::new(),
         };
-        let account = Arc::new(Account::build(spec).unwrap_or_else(|problems| panic!("{problems:?}")));
+        let destination =
+            Arc::new(ReadyDestination::build(spec).unwrap_or_else(|problems| panic!("{problems:?}")));
         let store = open(directory);
         store.set_rules(rules());
         let arrival = ClickArrival { click: click(), screening: Screening::None };
         store.record_click(arrival).await.expect("a recorded click");
         let bare = reqwest::Client::builder().no_proxy().http1_only().build().expect("a client");
-        Bench { store, account, bare }
+        Bench { store, destination, bare }
     }
 
     /// The whole way, from waiting deliveries in the store to their durable ends. Answers how long
@@ -201,7 +202,7 @@ impl Bench {
         futures_util::future::join_all((0..256).map(turn)).await;
         let before = sink.taken.load(Ordering::Relaxed);
         let worker = WorkerPlan {
-            account: Arc::clone(&self.account),
+            destination: Arc::clone(&self.destination),
             max_per_second: None,
             max_in_flight: IN_FLIGHT,
             allow_private_network: true,
@@ -265,7 +266,7 @@ impl Bench {
             now: conversion.received_at,
             customer: Default::default(),
         };
-        match self.account.render(&input).expect("a request").rendered {
+        match self.destination.render(&input).expect("a request").rendered {
             Rendered::Request(request) => request,
             Rendered::Skip { reason } => panic!("{reason}"),
         }

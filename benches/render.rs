@@ -13,9 +13,9 @@ use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::account::Account;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered};
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -127,16 +127,16 @@ fn by_hand(conversion: &Conversion, click: &Click) -> Vec<u8> {
     serde_json::to_vec(&request).unwrap()
 }
 
-fn by_template(account: &Account, input: &RenderInput<'_>) -> Vec<u8> {
-    match account.render(input).unwrap().rendered {
+fn by_template(destination: &ReadyDestination, input: &RenderInput<'_>) -> Vec<u8> {
+    match destination.render(input).unwrap().rendered {
         Rendered::Request(request) => request.body,
         Rendered::Skip { reason } => panic!("{reason}"),
     }
 }
 
-fn account() -> Account {
+fn ready() -> ReadyDestination {
     let settings = [("pixel_id", "1234567890"), ("access_token", "token")];
-    Account::build(AccountSpec {
+    ReadyDestination::build(DestinationSpec {
         id: DestinationId::parse("meta-main").unwrap(),
         template: Catalog::load(None).unwrap().destination("meta").unwrap(),
         mode: Mode::Live,
@@ -232,18 +232,18 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 fn compare(name: &str, conversion: &Conversion) {
-    let (account, click) = (account(), click());
+    let (ready, click) = (ready(), click());
     let destination = DestinationId::parse("meta-main").unwrap();
     let delivery = DeliveryId { conversion: conversion.id, destination, occasion: Occasion::First };
     let now = Time::parse("2026-09-21T14:20:00Z").unwrap();
     let customer = Default::default();
     let input = RenderInput { conversion, click: Some(&click), delivery: &delivery, now, customer };
-    let body = by_template(&account, &input);
+    let body = by_template(&ready, &input);
     assert_eq!(String::from_utf8(body.clone()), String::from_utf8(by_hand(conversion, &click)));
     let (mut hand, mut template) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         hand.push(micros(|| by_hand(conversion, &click)));
-        template.push(micros(|| by_template(&account, &input)));
+        template.push(micros(|| by_template(&ready, &input)));
     }
     let (hand, template) = (median(hand), median(template));
     println!(

@@ -357,7 +357,7 @@ fn keep_of(config: &Config) -> Keep {
 
 fn dispatch_plan(config: &Config) -> DispatchPlan {
     let workers = config.destinations.iter().map(|destination| WorkerPlan {
-        account: Arc::clone(&destination.account),
+        destination: Arc::clone(&destination.ready),
         max_per_second: destination.max_per_second,
         max_in_flight: destination.max_in_flight,
         allow_private_network: destination.allow_private_network,
@@ -365,7 +365,7 @@ fn dispatch_plan(config: &Config) -> DispatchPlan {
         outgoing: None,
     });
     let postbacks = config.outgoing.iter().map(|outgoing| WorkerPlan {
-        account: Arc::new(outgoing.account()),
+        destination: Arc::new(outgoing.destination()),
         max_per_second: outgoing.max_per_second,
         max_in_flight: HOST_PLACES,
         allow_private_network: outgoing.allow_private_network,

@@ -20,7 +20,7 @@ use crate::domain::ruleset::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
 use crate::template::source::params::Params;
 
@@ -51,13 +51,13 @@ pub struct PreviewedDelivery {
 
 /// The state in which sending would leave a delivery at its turn, at that time: as it is where its request
 /// would leave. Sending gives its own rule, so that a preview shows what it would do.
-pub type Forecast = fn(&Account, Forwarding<'_>, &Claimed, Time) -> DeliveryState;
+pub type Forecast = fn(&ReadyDestination, Forwarding<'_>, &Claimed, Time) -> DeliveryState;
 
 /// What a preview goes by.
 #[derive(Clone, Copy)]
 pub struct PreviewSetup<'a> {
     pub network: &'a Network,
-    pub accounts: &'a [Arc<Account>],
+    pub destinations: &'a [Arc<ReadyDestination>],
     pub forecast: Forecast,
 }
 
@@ -163,15 +163,16 @@ fn deliveries(
     click: Option<&Click>,
     now: Time,
 ) -> Vec<PreviewedDelivery> {
-    let PreviewSetup { network, accounts, forecast } = setup;
+    let PreviewSetup { network, destinations, forecast } = setup;
     let routes = &network.rules.routes;
     let rules = PlanRules { policy: &network.policy, routes, consent: conversion.consent_with(click) };
     let previewed = |delivery: Delivery| {
-        let account = accounts.iter().find(|account| *account.id() == delivery.destination)?;
+        let destination =
+            destinations.iter().find(|destination| *destination.id() == delivery.destination)?;
         let route = routes.iter().find(|route| route.destination == delivery.destination)?;
         let forwarding = Forwarding { policy: Some(&network.policy), on: route.on.as_deref() };
-        let state = at_its_turn(forecast, account, forwarding, (conversion, click, &delivery));
-        Some(rendered(account, state, (conversion, click), (now, network.policy.customer)))
+        let state = at_its_turn(forecast, destination, forwarding, (conversion, click, &delivery));
+        Some(rendered(destination, state, (conversion, click), (now, network.policy.customer)))
     };
     routing::plan(conversion, &[], &rules, now).into_iter().filter_map(previewed).collect()
 }
@@ -179,7 +180,7 @@ fn deliveries(
 /// The state of a planned delivery at its turn. What is held or skipped already has none.
 fn at_its_turn(
     forecast: Forecast,
-    account: &Account,
+    destination: &ReadyDestination,
     forwarding: Forwarding<'_>,
     (conversion, click, delivery): (&Conversion, Option<&Click>, &Delivery),
 ) -> DeliveryState {
@@ -191,28 +192,28 @@ fn at_its_turn(
         click: click.cloned().map(Arc::new),
         sent_before: false,
     };
-    forecast(account, forwarding, &claimed, due)
+    forecast(destination, forwarding, &claimed, due)
 }
 
 /// Every outgoing postback that a conversion concerns, as it would leave now were the conversion new, rendered
 /// also where it would not: the campaign's, the affiliate's and those for all.
 pub fn preview_outgoing(
     (conversion, click): (&Conversion, Option<&Click>),
-    postbacks: &[(Arc<Account>, Route)],
+    postbacks: &[(Arc<ReadyDestination>, Route)],
     forecast: Forecast,
     now: Time,
 ) -> Vec<PreviewedDelivery> {
     let concerned =
         postbacks.iter().filter(|(_, route)| route.scope != Scope::Any && route.scope.covers(conversion));
-    let one = |(account, route): &(Arc<Account>, Route)| {
-        let state = outgoing_state((account, route), forecast, (conversion, click), now);
-        rendered(account, state, (conversion, click), (now, CustomerFormat::default()))
+    let one = |(destination, route): &(Arc<ReadyDestination>, Route)| {
+        let state = outgoing_state((destination, route), forecast, (conversion, click), now);
+        rendered(destination, state, (conversion, click), (now, CustomerFormat::default()))
     };
     concerned.map(one).collect()
 }
 
 fn outgoing_state(
-    (account, route): (&Account, &Route),
+    (destination, route): (&ReadyDestination, &Route),
     forecast: Forecast,
     (conversion, click): (&Conversion, Option<&Click>),
     now: Time,
@@ -223,7 +224,7 @@ fn outgoing_state(
         PlanRules { policy: &policy, routes: std::slice::from_ref(route), consent: Consent::default() };
     let forwarding = Forwarding { policy: Some(&policy), on: route.on.as_deref() };
     match routing::plan(conversion, &[], &rules, now).first() {
-        Some(delivery) => at_its_turn(forecast, account, forwarding, (conversion, click, delivery)),
+        Some(delivery) => at_its_turn(forecast, destination, forwarding, (conversion, click, delivery)),
         None => {
             let reported: Vec<&str> = route.on.iter().flatten().map(|status| status.as_str()).collect();
             let (status, reported) = (conversion.status.as_str(), reported.join(", "));
@@ -234,21 +235,20 @@ fn outgoing_state(
 }
 
 fn rendered(
-    account: &Account,
+    destination: &ReadyDestination,
     state: DeliveryState,
     (conversion, click): (&Conversion, Option<&Click>),
     (now, customer): (Time, CustomerFormat),
 ) -> PreviewedDelivery {
-    let destination = account.id().clone();
-    let id =
-        DeliveryId { conversion: conversion.id, destination: destination.clone(), occasion: Occasion::First };
-    let rendering = account.render(&RenderInput { conversion, click, delivery: &id, now, customer });
+    let to = destination.id().clone();
+    let id = DeliveryId { conversion: conversion.id, destination: to.clone(), occasion: Occasion::First };
+    let rendering = destination.render(&RenderInput { conversion, click, delivery: &id, now, customer });
     let (request, remarks) = match rendering {
         Ok(Rendering { rendered: Rendered::Request(request), remarks }) => (Ok(request.masked()), remarks),
         Ok(Rendering { rendered: Rendered::Skip { reason }, remarks }) => (Err(reason), remarks),
         Err(problem) => (Err(problem.to_string()), Vec::new()),
     };
-    PreviewedDelivery { destination, mode: account.mode(), state, request, remarks }
+    PreviewedDelivery { destination: to, mode: destination.mode(), state, request, remarks }
 }
 
 fn why_nothing(conversion: &Conversion, network: &Network) -> String {

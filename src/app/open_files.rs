@@ -37,9 +37,9 @@ pub fn hard_limit() -> Option<u64> {
 /// configured, what to say about it.
 pub fn connections(config: &Config, limit: Option<u64>) -> (usize, Option<Problem>) {
     let wanted = config.server.max_connections;
-    let accounts = config.destinations.iter().map(|destination| destination.max_in_flight as u64);
+    let destinations = config.destinations.iter().map(|destination| destination.max_in_flight as u64);
     let hosts = config.outgoing.iter().map(|_| HOST_PLACES as u64);
-    let in_flight = accounts.chain(hosts).sum();
+    let in_flight = destinations.chain(hosts).sum();
     let listeners = if config.server.admin_listen.is_some() { 2 } else { 1 };
     let Some(limit) = limit else { return (wanted, None) };
     let most = room(limit, in_flight) / listeners;

@@ -18,7 +18,7 @@ use crate::ingest::postback::Network;
 use crate::ingest::reopen::Terms;
 use crate::ingest::visit::{Landing, VisitorEnricher};
 use crate::ops::Ops;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::template::tag_script::TagScript;
 use crate::web::auth::{Keys, Tokens};
@@ -131,7 +131,7 @@ fn ops(shared: &Shared, config: &Config, rules: &Arc<Ruleset>, networks: HashMap
         networks: Arc::new(networks),
         reports: terms(config, rules),
         numbers: shared.numbers.clone(),
-        accounts: Arc::new(accounts(config)),
+        destinations: Arc::new(destinations(config)),
         workers: workers(shared),
         rules: Arc::clone(rules),
         keep_removed_hours: config.store.keep_removed_hours,
@@ -274,9 +274,9 @@ fn pixels(shared: &Shared, config: &Config, rules: &Arc<Ruleset>) -> Pixels {
 }
 
 /// Every destination: ad accounts, then outgoing postbacks.
-fn accounts(config: &Config) -> Vec<Arc<Account>> {
-    let ad_accounts = config.destinations.iter().map(|destination| Arc::clone(&destination.account));
-    ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account()))).collect()
+fn destinations(config: &Config) -> Vec<Arc<ReadyDestination>> {
+    let ad_accounts = config.destinations.iter().map(|destination| Arc::clone(&destination.ready));
+    ad_accounts.chain(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.destination()))).collect()
 }
 
 /// How each destination is doing: nothing is known while none is sent to.

@@ -11,7 +11,6 @@ mod demo;
 pub mod init;
 mod link;
 mod listing;
-mod log;
 pub mod preview;
 mod remote;
 mod serve;
@@ -153,12 +152,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Templates(command) => command.run(),
         Command::ConfirmClock(command) => command.run(),
         Command::Serve(command) => {
-            log::start(command.log_format, "info");
+            stderr::start_log(command.log_format, "info");
             run_to_end(serve::run(&command.config.path()))
         }
         Command::Demo(command) => {
             // The demo logs its steps itself; only what is wrong is logged.
-            log::start(LogFormat::Text, "warn");
+            stderr::start_log(LogFormat::Text, "warn");
             let after = if command.once { demo::After::Exit } else { demo::After::Serve };
             run_to_end(async { demo::run(after).await.map_err(Failure::running) })
         }

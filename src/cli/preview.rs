@@ -28,7 +28,7 @@ use crate::ingest::click::ClickDraft;
 use crate::ingest::postback::Network;
 use crate::ingest::visit::Landing;
 use crate::preview::{PastedPostback, Preview, PreviewSetup, PreviewedDelivery, preview};
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::view::preview::{PreviewView, body};
 use crate::web::click_body;
@@ -60,7 +60,7 @@ pub struct PreviewArgs {
 }
 
 /// A destination and what it takes.
-type Chosen = (Arc<Account>, Route);
+type Chosen = (Arc<ReadyDestination>, Route);
 
 impl PreviewArgs {
     pub fn run(self) -> Result<(), Failure> {
@@ -89,14 +89,14 @@ impl PreviewArgs {
 
     /// Every destination and outgoing postback, or the one that is asked for.
     fn chosen(&self, config: &Config) -> Result<Vec<Chosen>, Problem> {
-        let accounts = config.destinations.iter().map(|to| (Arc::clone(&to.account), to.route.clone()));
-        let postbacks = config.outgoing.iter().map(|to| (Arc::new(to.account()), to.route.clone()));
-        let all: Vec<Chosen> = accounts.chain(postbacks).collect();
+        let destinations = config.destinations.iter().map(|to| (Arc::clone(&to.ready), to.route.clone()));
+        let postbacks = config.outgoing.iter().map(|to| (Arc::new(to.destination()), to.route.clone()));
+        let all: Vec<Chosen> = destinations.chain(postbacks).collect();
         let Some(id) = &self.destination else { return Ok(all) };
-        match all.iter().find(|(account, _)| account.id().as_str() == id) {
+        match all.iter().find(|(destination, _)| destination.id().as_str() == id) {
             Some(found) => Ok(vec![found.clone()]),
             None => {
-                let known: Vec<&str> = all.iter().map(|(account, _)| account.id().as_str()).collect();
+                let known: Vec<&str> = all.iter().map(|(destination, _)| destination.id().as_str()).collect();
                 Err(unknown("destination", id, &known))
             }
         }
@@ -108,7 +108,7 @@ impl PreviewArgs {
         (source, chosen): (&Source, Vec<Chosen>),
         now: Time,
     ) -> Result<Preview, Problem> {
-        let (accounts, routes): (Vec<Arc<Account>>, Vec<Route>) = chosen.into_iter().unzip();
+        let (destinations, routes): (Vec<Arc<ReadyDestination>>, Vec<Route>) = chosen.into_iter().unzip();
         let network = Network {
             template: Arc::clone(&source.template),
             binding: source.binding.clone(),
@@ -120,7 +120,7 @@ impl PreviewArgs {
         let named = pasted.clicks().into_iter().next();
         let named = named.unwrap_or_else(|| ClickId::mint(now.as_millis(), [0; 16]));
         let click = self.click(config, named, now)?;
-        let setup = PreviewSetup { network: &network, accounts: &accounts, forecast };
+        let setup = PreviewSetup { network: &network, destinations: &destinations, forecast };
         Ok(preview(setup, pasted, click.as_slice(), now))
     }
 

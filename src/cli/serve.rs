@@ -122,10 +122,11 @@ fn announce(app: &App) {
     }
     let backlogs = app.backlog();
     for destination in &config.destinations {
-        let account = &destination.account;
-        let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(account.id()));
+        let destination = &destination.ready;
+        let backlog = backlogs.iter().find(|backlog| backlog.destination.as_ref() == Some(destination.id()));
         let (waiting, held) = backlog.map_or((0, 0), |backlog| (backlog.waiting, backlog.held));
-        let (id, template, mode) = (account.id(), account.template_name(), account.mode().as_str());
+        let (id, template, mode) =
+            (destination.id(), destination.template_name(), destination.mode().as_str());
         say!("destination {id}: {template}, {mode}, {waiting} waiting, {held} held");
     }
     listing::offers(&config).iter().for_each(|line| say!("{line}"));

@@ -1,11 +1,12 @@
-//! What is printed on standard error, in the form that was asked for. That no one reads it is never a failure.
+//! What is printed on standard error, logs too, in the form that was asked for. That no one reads it is never a failure.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use serde::Serialize;
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
 use crate::clock::Clock;
@@ -103,4 +104,20 @@ fn emit(fields: &Fields) {
 fn write(line: String) {
     // In one piece, so that lines of other threads do not fall into it. There is no one to report a failure to.
     let _unread = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// Starts logging: at `level` where `RUST_LOG` says nothing.
+pub fn start_log(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    set_format(format);
+    // A line that no one can read is no reason to fail: reporting it on the same standard error would be one.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
+    // A second start_log (tests run several relays in one process) keeps the first.
+    let _already = match format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+    };
 }

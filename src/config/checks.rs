@@ -74,7 +74,7 @@ fn warn_of_unrouted(root: &Table<'_>, config: &Config) {
     let what = "what advertisers report for the [[offer]]s goes to no [[destination]]: none names it";
     let hint = "where that is not meant, name them: [destination.only] offer = [\"565\"]; `source`, \
                 `campaign` and `affiliate` do too";
-    let place = Place { root, table: "destination", id: first.account.id().as_str() };
+    let place = Place { root, table: "destination", id: first.ready.id().as_str() };
     place.warn("id", what.to_owned(), hint);
 }
 

@@ -50,15 +50,15 @@ pub struct Config {
 impl Config {
     /// What decisions go by. A destination that is off takes nothing new.
     pub fn ruleset(&self) -> Ruleset {
-        let accounts = self.destinations.iter();
-        let accounts = accounts.filter(|to| to.account.mode() != Mode::Off).map(|to| &to.route);
+        let destinations = self.destinations.iter();
+        let destinations = destinations.filter(|to| to.ready.mode() != Mode::Off).map(|to| &to.route);
         let postbacks = self.outgoing.iter().filter(|to| to.mode != Mode::Off).map(|to| &to.route);
         let policies = self.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
         let offers = self.offers.iter().map(|offer| (offer.terms.id.clone(), Arc::clone(&offer.terms)));
         Ruleset {
             policies: policies.chain(built_in_policies()).collect(),
             offers: offers.collect(),
-            routes: accounts.chain(postbacks).cloned().collect(),
+            routes: destinations.chain(postbacks).cloned().collect(),
             filters: self.filters.clone(),
         }
     }
@@ -119,8 +119,8 @@ impl Config {
 
     /// The ids of all accounts and outgoing postbacks.
     pub fn destination_ids(&self) -> HashSet<DestinationId> {
-        let accounts = self.destinations.iter().map(|destination| destination.account.id());
-        accounts.chain(self.outgoing.iter().map(|outgoing| &outgoing.id)).cloned().collect()
+        let destinations = self.destinations.iter().map(|destination| destination.ready.id());
+        destinations.chain(self.outgoing.iter().map(|outgoing| &outgoing.id)).cloned().collect()
     }
 
     /// The source with this id.
@@ -135,7 +135,7 @@ impl Config {
 
     /// The destination with this id.
     pub fn destination(&self, id: &str) -> Option<&Destination> {
-        self.destinations.iter().find(|destination| destination.account.id().as_str() == id)
+        self.destinations.iter().find(|destination| destination.ready.id().as_str() == id)
     }
 }
 

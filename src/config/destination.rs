@@ -16,11 +16,11 @@ use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, Source
 use crate::domain::reporter;
 use crate::domain::routing::{Only, Route};
 use crate::template::catalog::Catalog;
-use crate::template::destination::account::Account;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::{SettingKind, SettingSpec};
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::Mode;
-use crate::template::destination::templated::AccountSpec;
+use crate::template::destination::templated::DestinationSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -29,7 +29,7 @@ use crate::template::typed_text::event_name;
 /// One destination as configured, ready to render and send.
 #[derive(Clone)]
 pub struct Destination {
-    pub account: Arc<Account>,
+    pub ready: Arc<ReadyDestination>,
     pub route: Route,
     pub max_per_second: Option<NonZeroU32>,
     pub max_in_flight: usize,
@@ -91,7 +91,7 @@ fn read(
     warn_of_odd_secrets(&table, &template, &settings.read);
     let plain_url = plain_url(&template, &settings.read);
     let has_endpoint = endpoint.is_some();
-    let spec = AccountSpec {
+    let spec = DestinationSpec {
         // An id that is wrong has been reported; the settings are checked all the same.
         id: id.clone().or_else(|| DestinationId::parse("unnamed").ok())?,
         template: template.clone(),
@@ -100,8 +100,8 @@ fn read(
         settings: settings.read,
         events: events?,
     };
-    let account = match Account::build(spec) {
-        Ok(account) => account.with_explicit_consent(explicit?),
+    let destination = match ReadyDestination::build(spec) {
+        Ok(destination) => destination.with_explicit_consent(explicit?),
         Err(problems) => {
             let reported = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
             let new = problems.into_iter().filter(|problem| !reported(problem));
@@ -110,14 +110,14 @@ fn read(
         }
     };
     match (has_endpoint, plain_url) {
-        (true, _) => exposure::warn_of_plain_secrets(&section, "endpoint", &account),
-        (false, Some(setting)) => exposure::warn_of_plain_secrets(&table, &setting, &account),
-        (false, None) => exposure::warn_of_plain_secrets(&section, "template", &account),
+        (true, _) => exposure::warn_of_plain_secrets(&section, "endpoint", &destination),
+        (false, Some(setting)) => exposure::warn_of_plain_secrets(&table, &setting, &destination),
+        (false, None) => exposure::warn_of_plain_secrets(&section, "template", &destination),
     }
     let (id, only) = (id?, only?);
-    let (changes, consent) = (template.changes(), account.consent_need());
+    let (changes, consent) = (template.changes(), destination.consent_need());
     Some(Destination {
-        account: Arc::new(account),
+        ready: Arc::new(destination),
         route: Route { only, consent, changes, ..Route::to(id) },
         max_per_second,
         max_in_flight: max_in_flight?,

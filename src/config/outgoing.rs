@@ -11,8 +11,8 @@ use crate::config::offer::amount;
 use crate::config::source::forwarded_status;
 use crate::domain::ids::DestinationId;
 use crate::domain::routing::{Changes, Route, Scope};
-use crate::template::destination::account::Account;
 use crate::template::destination::calculation;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::Mode;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
@@ -40,9 +40,9 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// What renders it and classifies the answers.
-    pub fn account(&self) -> Account {
+    pub fn destination(&self) -> ReadyDestination {
         let (url, scale, changes) = (self.url.clone(), self.scale, self.route.changes);
-        Account::of_postback(self.id.clone(), self.mode, Postback { url, scale, changes })
+        ReadyDestination::of_postback(self.id.clone(), self.mode, Postback { url, scale, changes })
     }
 }
 
@@ -145,7 +145,7 @@ fn read(section: Table<'_>, id: Option<String>, scope: Option<Scope>) -> Option<
         max_per_second,
         timeout_ms: timeout_ms?,
     };
-    exposure::warn_of_plain_secrets(&section, "url", &outgoing.account());
+    exposure::warn_of_plain_secrets(&section, "url", &outgoing.destination());
     Some(outgoing)
 }
 

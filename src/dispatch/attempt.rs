@@ -28,11 +28,11 @@ use crate::domain::status::Status;
 use crate::domain::time::{LineLimit, Time};
 use crate::send::client::Client;
 use crate::store::{Claimed, Outcome, Store, StoreError, crash};
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 
 /// What a worker sends with. Replaced whole by a reload; attempts under way keep theirs.
 pub struct Setup {
-    pub account: Arc<Account>,
+    pub destination: Arc<ReadyDestination>,
     pub client: Client,
     pub policies: Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
     pub schedule: Arc<Schedule>,
@@ -49,26 +49,26 @@ pub struct Setup {
 impl Setup {
     /// Whether anything is ever sent.
     pub fn sends(&self) -> bool {
-        self.account.mode().sends()
+        self.destination.mode().sends()
     }
 
     fn rules(&self, source: &SourceId, now: Time) -> Rules<'_> {
         let policy = self.policies.get(source).map(Arc::as_ref);
-        let rules = Rules::of(&self.account, Forwarding { policy, on: self.on.as_deref() });
+        let rules = Rules::of(&self.destination, Forwarding { policy, on: self.on.as_deref() });
         Rules { age: self.age(now), ..rules }
     }
 
     /// A clock that is not believed makes nothing too old.
     fn age(&self, now: Time) -> AgeRule {
         match self.clock.believes(now) {
-            true => AgeRule::Counts(self.account.max_age_ms()),
+            true => AgeRule::Counts(self.destination.max_age_ms()),
             false => AgeRule::Suspended,
         }
     }
 
     /// What an attempt at this delivery knows.
     pub fn observed(&self, claimed: &Claimed) -> Observed {
-        Observed { changes: claimed.conversion.history.len(), hears: self.account.changes() }
+        Observed { changes: claimed.conversion.history.len(), hears: self.destination.changes() }
     }
 
     /// What ends this delivery without an attempt, if anything does.
@@ -217,7 +217,7 @@ pub async fn run(mut job: Job) {
     }
     let began = stopwatch();
     let (setup, claimed) = (&job.setup, &job.claimed);
-    let done = match prepare(&setup.account, &setup.rules(&claimed.conversion.source, at), claimed, at) {
+    let done = match prepare(&setup.destination, &setup.rules(&claimed.conversion.source, at), claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
             Done { settled: *settled, observed: setup.observed(claimed), request, answer: None, remarks }
@@ -248,7 +248,7 @@ async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> 
     crash::point("dispatch.after_send");
     let now = job.shared.clock.now();
     let setup = &job.setup;
-    let (verdict, shown) = classify(&setup.account, &request, &reply, now);
+    let (verdict, shown) = classify(&setup.destination, &request, &reply, now);
     let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
     job.probing.classified(&verdict, current, now);
     let mut settled = decide::after(verdict, &job.claimed, setup.age(now), &setup.schedule, now);
@@ -280,13 +280,13 @@ impl Job {
 /// Classifies a reply. A platform may repeat what it was sent: where it does, the reply without secrets
 /// is echoed too, and the reason is read from that, so that not even a part of one is kept.
 fn classify(
-    account: &Account,
+    destination: &ReadyDestination,
     request: &OutgoingRequest,
     reply: &Reply,
     now: Time,
 ) -> (ReplyVerdict, Option<Reply>) {
     let classify = |reply: &Reply| {
-        catch_unwind(AssertUnwindSafe(|| account.classify(reply, now))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| destination.classify(reply, now))).unwrap_or_else(|_| {
             ReplyVerdict::Retry {
                 reason: "classifying the answer failed inside; the log says where".to_owned(),
                 after_ms: None,

@@ -7,7 +7,7 @@ use crate::domain::routing::{self, Changes, Forwarding, SourcePolicy, is_forward
 use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::Mode;
 
 /// What a decision needs to know of the destination and of the conversion's source.
@@ -27,14 +27,14 @@ pub struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// Those of a destination, for conversions of one source.
-    pub fn of(account: &Account, forwarding: Forwarding<'a>) -> Rules<'a> {
+    pub fn of(destination: &ReadyDestination, forwarding: Forwarding<'a>) -> Rules<'a> {
         Rules {
-            mode: account.mode(),
-            changes: account.changes(),
-            age: AgeRule::Counts(account.max_age_ms()),
+            mode: destination.mode(),
+            changes: destination.changes(),
+            age: AgeRule::Counts(destination.max_age_ms()),
             policy: forwarding.policy,
             on: forwarding.on,
-            consent: account.consent_need(),
+            consent: destination.consent_need(),
         }
     }
 }

@@ -37,12 +37,12 @@ use crate::domain::routing::SourcePolicy;
 use crate::domain::status::Status;
 use crate::send::client::{Client, ClientError, SendPolicy};
 use crate::store::Store;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 
 /// How one destination is sent to.
 #[derive(Clone)]
 pub struct WorkerPlan {
-    pub account: Arc<Account>,
+    pub destination: Arc<ReadyDestination>,
     pub max_per_second: Option<NonZeroU32>,
     /// Attempts under way at once; at least 1.
     pub max_in_flight: usize,
@@ -181,7 +181,7 @@ impl Dispatch {
                     continue;
                 }
             };
-            let id = worker.account.id().clone();
+            let id = worker.destination.id().clone();
             let host =
                 worker.outgoing.as_ref().and_then(|outgoing| inside.hosts.get(&outgoing.host)).cloned();
             let running = match before.remove(&id) {
@@ -205,7 +205,7 @@ impl Dispatch {
         {
             let limit = limits.entry(&outgoing.host).or_default();
             // One that sends nothing slows no one.
-            let own = worker.max_per_second.filter(|_| worker.account.mode().sends());
+            let own = worker.max_per_second.filter(|_| worker.destination.mode().sends());
             *limit = [*limit, own].into_iter().flatten().min();
         }
         for (host, limit) in limits {
@@ -239,7 +239,7 @@ impl Dispatch {
             }
         };
         Ok(Setup {
-            account: Arc::clone(&worker.account),
+            destination: Arc::clone(&worker.destination),
             client,
             policies: Arc::clone(policies),
             schedule: Arc::clone(&self.schedule),

@@ -8,7 +8,7 @@ use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::time::Time;
 use crate::store::Claimed;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
 
 /// The outcome of preparing a delivery.
@@ -20,7 +20,7 @@ pub enum Prepared {
 }
 
 /// Decides whether a delivery is sent now, and renders its request.
-pub fn prepare(account: &Account, rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Prepared {
+pub fn prepare(destination: &ReadyDestination, rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Prepared {
     let ended = |settled, remarks| Prepared::Ended { settled: Box::new(settled), request: None, remarks };
     if let Some(settled) = decide::before(rules, claimed, now) {
         return ended(settled, Vec::new());
@@ -37,11 +37,11 @@ pub fn prepare(account: &Account, rules: &Rules<'_>, claimed: &Claimed, now: Tim
     let unrendered =
         |reason| ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now), Vec::new());
     // A helper that panics must cost one delivery, not the worker with all its leases.
-    match catch_unwind(AssertUnwindSafe(|| account.render(&input))) {
+    match catch_unwind(AssertUnwindSafe(|| destination.render(&input))) {
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
             ended(Settled::skipped(claimed, Class::Unfit, reason, now), remarks)
         }
-        Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match account.mode() {
+        Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match destination.mode() {
             Mode::Shadow => {
                 let reason = "shadow: rendered, not sent".to_owned();
                 let settled = Box::new(Settled::skipped(claimed, Class::Shadow, reason, now));
@@ -57,12 +57,12 @@ pub fn prepare(account: &Account, rules: &Rules<'_>, claimed: &Claimed, now: Tim
 /// The state in which a delivery would be at its turn, `now`, just before it is sent: as it is where it
 /// would be sent. For previews, which show what [`prepare`] does.
 pub fn forecast(
-    account: &Account,
+    destination: &ReadyDestination,
     forwarding: Forwarding<'_>,
     claimed: &Claimed,
     now: Time,
 ) -> DeliveryState {
-    match prepare(account, &Rules::of(account, forwarding), claimed, now) {
+    match prepare(destination, &Rules::of(destination, forwarding), claimed, now) {
         Prepared::Ended { settled, .. } => settled.state,
         Prepared::Ready(..) => claimed.delivery.state.clone(),
     }

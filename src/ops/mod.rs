@@ -18,7 +18,7 @@ use crate::ingest::reopen::{self, Terms};
 use crate::ops::numbers::Numbers;
 use crate::store::contract::arrival::Receipt;
 use crate::store::{Backlog, Store, StoreError};
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 
 /// What these functions work with, as configured now.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct Ops {
     /// The numbers by which advertisers know their conversions.
     pub numbers: Numbers,
     /// The configured destinations, outgoing postbacks too.
-    pub accounts: Arc<Vec<Arc<Account>>>,
+    pub destinations: Arc<Vec<Arc<ReadyDestination>>>,
     /// How each of them is doing now.
     pub workers: Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync>,
     /// What decisions go by.
@@ -102,11 +102,11 @@ impl RetryError {
 /// # Errors
 /// A delivery that no one would send or that must not be sent again; the store's failure.
 pub async fn retry(ops: &Ops, id: DeliveryId) -> Result<Delivery, RetryError> {
-    let account = ops.accounts.iter().find(|account| *account.id() == id.destination);
-    let account = account.ok_or_else(|| RetryError::NotConfigured(id.destination.clone()))?;
+    let destination = ops.destinations.iter().find(|destination| *destination.id() == id.destination);
+    let destination = destination.ok_or_else(|| RetryError::NotConfigured(id.destination.clone()))?;
     let now = ops.clock.now();
     // By a clock that is not believed nothing is too old.
-    let max_age_ms = account.max_age_ms().filter(|_| ops.clock.believes(now));
+    let max_age_ms = destination.max_age_ms().filter(|_| ops.clock.believes(now));
     let oldest = max_age_ms.map(|age| now.plus_millis(-age));
     ops.store.retry(id, now, oldest).await?.map_err(RetryError::Refused)
 }

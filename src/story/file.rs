@@ -22,10 +22,10 @@ use crate::domain::offer::CampaignRef;
 use crate::domain::routing::Changes;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::template::destination::account::Account;
 use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{Mode, RenderInput, Rendering};
-use crate::template::destination::templated::AccountSpec;
+use crate::template::destination::templated::DestinationSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::Postback;
@@ -66,8 +66,11 @@ impl Story {
         self.reply.clone().map(|reply| (reply, self.now))
     }
 
-    pub(crate) fn account(&self, template: &Arc<DestinationTemplate>) -> Result<Account, Problem> {
-        let spec = AccountSpec {
+    pub(crate) fn destination(
+        &self,
+        template: &Arc<DestinationTemplate>,
+    ) -> Result<ReadyDestination, Problem> {
+        let spec = DestinationSpec {
             id: self.delivery.destination.clone(),
             template: template.clone(),
             mode: self.mode,
@@ -75,21 +78,21 @@ impl Story {
             settings: self.settings.clone(),
             events: self.events.clone(),
         };
-        Account::build(spec).map_err(|problems| {
+        ReadyDestination::build(spec).map_err(|problems| {
             let all: Vec<String> = problems.into_iter().map(|problem| problem.what).collect();
             Problem::new(all.join("; "), "fix the story's settings")
         })
     }
 
     /// The outgoing postback that the story is about.
-    pub(crate) fn postback(&self) -> Result<Account, Problem> {
+    pub(crate) fn postback(&self) -> Result<ReadyDestination, Problem> {
         let hint = "give it `url` and `macro`";
         let postback = self.postback.clone().ok_or_else(|| Problem::new("there is no [postback]", hint))?;
-        Ok(Account::of_postback(self.delivery.destination.clone(), self.mode, postback))
+        Ok(ReadyDestination::of_postback(self.delivery.destination.clone(), self.mode, postback))
     }
 
-    pub(crate) fn render(&self, account: &Account) -> Result<Rendering, Problem> {
-        account.render(&RenderInput {
+    pub(crate) fn render(&self, destination: &ReadyDestination) -> Result<Rendering, Problem> {
+        destination.render(&RenderInput {
             conversion: &self.conversion,
             click: self.click.as_ref(),
             delivery: &self.delivery,

@@ -108,11 +108,11 @@ pub fn run_outgoing_stories(directory: &Path, expectations: Expectations) -> Sto
 fn run_outgoing(folder: &Path, expectations: Expectations) -> Result<Result<(), Problem>, Vec<Problem>> {
     let (place, story) = read(folder)?;
     let coverage = || {
-        let account = story.postback()?;
+        let destination = story.postback()?;
         if let Some((reply, now)) = story.reply() {
-            return Ok(classified(&account.classify(&reply, now)));
+            return Ok(classified(&destination.classify(&reply, now)));
         }
-        let Rendering { rendered, remarks } = story.render(&account)?;
+        let Rendering { rendered, remarks } = story.render(&destination)?;
         let found = match rendered {
             Rendered::Request(request) => json!({ "method": request.method, "url": request.url }),
             Rendered::Skip { reason } => json!({ "skip": reason }),
@@ -184,14 +184,14 @@ fn run(
     expectations: Expectations,
 ) -> Result<(Outcome, Result<(), Problem>), Vec<Problem>> {
     let (place, story) = read(folder)?;
-    let account = story.account(template).map_err(|problem| problem.in_file(&place))?;
+    let destination = story.destination(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {
         Some((reply, now)) => {
-            let verdict = account.classify(&reply, now);
+            let verdict = destination.classify(&reply, now);
             (classified(&verdict), Outcome::Classified(verdict.as_str()))
         }
         None => {
-            let rendering = story.render(&account).map_err(|problem| problem.in_file(&place))?;
+            let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
             let (found, outcome) = match rendering.rendered {
                 Rendered::Request(request) => {
                     let event = story.event().to_owned();

@@ -6,7 +6,7 @@ use crate::domain::delivery::DestinationState;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::Mode;
 
 /// One that is configured.
@@ -33,17 +33,17 @@ pub struct DestinationView<'a> {
 
 impl<'a> DestinationView<'a> {
     pub fn of(
-        account: &'a Account,
+        destination: &'a ReadyDestination,
         worker: Option<&'a DestinationState>,
         queue: Option<&Backlog>,
         now: Time,
     ) -> DestinationView<'a> {
-        let hold = worker.and_then(|worker| worker.hold.as_ref()).filter(|_| account.mode().sends());
+        let hold = worker.and_then(|worker| worker.hold.as_ref()).filter(|_| destination.mode().sends());
         DestinationView {
-            id: account.id(),
-            template: account.template_name(),
-            mode: account.mode().as_str(),
-            state: state(account.mode(), worker, now),
+            id: destination.id(),
+            template: destination.template_name(),
+            mode: destination.mode().as_str(),
+            state: state(destination.mode(), worker, now),
             parked: worker.and_then(|worker| worker.parked.as_ref()).map(SinceView::of),
             on_hold: hold.map(|hold| HoldView { since: hold.since, until: hold.until, reason: &hold.reason }),
             open_until: worker.and_then(|worker| worker.open_until).filter(|until| *until > now),

@@ -105,7 +105,7 @@ fn a_destination_that_says_only_what_it_must_is_as_the_shipped_example() {
     assert_eq!(bare.max_in_flight, shipped.max_in_flight);
     assert_eq!(bare.timeout_ms, shipped.timeout_ms);
     assert_eq!(bare.allow_private_network, shipped.allow_private_network);
-    assert_eq!(bare.account.mode(), shipped.account.mode());
+    assert_eq!(bare.ready.mode(), shipped.ready.mode());
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn a_destination_may_name_offers_campaigns_and_affiliates_and_what_consent_it_ne
     let usual = destination("", "").route.consent;
     assert_eq!((usual.personal, usual.explicit), (true, false));
     let strict = destination("consent = \"granted\"\n", "");
-    assert_eq!(strict.route.consent, strict.account.consent_need());
+    assert_eq!(strict.route.consent, strict.ready.consent_need());
     assert!(strict.route.consent.explicit);
 }
 

@@ -8,18 +8,18 @@ use std::time::Duration;
 use postbridge::domain::click::{Click, Trait};
 use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::remark::Remark;
-use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Rendered;
 use serde_json::{Value, json};
 
-use crate::support::payload_fixture::{account, built_in, click, conversion, render_as};
+use crate::support::payload_fixture::{built_in, click, conversion, ready, render_as};
 use crate::support::platform::Platform;
 use crate::support::relay::{KEY, Setup, wait_until};
 use crate::support::signed_in::SignedIn;
 
-fn meta() -> Account {
-    account(
+fn meta() -> ReadyDestination {
+    ready(
         built_in("meta"),
         &[("pixel_id", "12"), ("access_token", "token"), ("event_source_url", "https://shop.example/")],
     )
@@ -121,12 +121,12 @@ fn a_click_parameter_that_is_none_makes_no_cookie() {
 }
 
 /// A destination with this payload.
-fn destination(body: &str) -> Account {
+fn destination(body: &str) -> ReadyDestination {
     let toml = "label = \"N\"\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://n.example/\"\n";
     let files: BTreeMap<String, String> = [("destination.toml", toml), ("event.json.hbs", body)]
         .map(|(name, text)| (name.to_owned(), text.to_owned()))
         .into();
-    account(Arc::new(DestinationTemplate::parse("own", &files).unwrap()), &[])
+    ready(Arc::new(DestinationTemplate::parse("own", &files).unwrap()), &[])
 }
 
 fn left_out(body: &str, traits: &[(Trait, &str)]) -> Vec<Remark> {

@@ -253,7 +253,8 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
     let fixture = fixture(&[]);
     let id = sale(&fixture, "k1", "1").await;
     let trace = fixture.store.conversion(id).await.unwrap().unwrap();
-    let postbacks: Vec<_> = all.iter().map(|reported| (reported.account(), reported.route.clone())).collect();
+    let postbacks: Vec<_> =
+        all.iter().map(|reported| (reported.destination(), reported.route.clone())).collect();
     let found = preview_outgoing(
         (&trace.conversion, Some(&clicked("k1", "1"))),
         &postbacks,
@@ -287,7 +288,8 @@ fn a_payout_that_is_not_scaled_keeps_its_digits() {
     let mut conversion = crate::support::payload_fixture::conversion();
     for (payout, shown) in [("7", "7"), ("7.5", "7.5"), ("7.0000", "7.0000"), ("0", "0")] {
         conversion.payout = Some(Money::new(payout.parse().unwrap(), usd("1").currency));
-        let postbacks = [(reported.account(), Route { scope: Scope::AnyCampaign, ..reported.route.clone() })];
+        let postbacks =
+            [(reported.destination(), Route { scope: Scope::AnyCampaign, ..reported.route.clone() })];
         conversion.campaign_ref = Some(campaign_ref("1"));
         let found = preview_outgoing((&conversion, None), &postbacks, forecast, conversion.received_at);
         let request = found[0].request.as_ref().unwrap();

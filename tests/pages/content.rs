@@ -59,7 +59,7 @@ async fn with_nothing_there_every_page_says_what_to_do_next() {
 async fn with_nothing_configured_the_pages_show_what_to_configure() {
     let mut fixture = PagesFixture::new();
     fixture.pages.ops.networks = Default::default();
-    fixture.pages.ops.accounts = Default::default();
+    fixture.pages.ops.destinations = Default::default();
     fixture.sign_in().await;
     fixture.get("/sources").await.shows("No source is configured").shows("[[source]]");
     fixture.get("/destinations").await.shows("No destination is configured").shows("postbridge check");

@@ -52,7 +52,7 @@ pub fn postbridge(folder: &Path, arguments: &[&str]) -> Output {
         .current_dir(folder)
         .env_clear()
         .env("CAKE_KEY", "hBtoE3hN-k3y")
-        .env("META_ACCESS_TOKEN", "EAAB-token-of-the-account")
+        .env("META_ACCESS_TOKEN", "EAAB-token-of-the-destination")
         .env("POSTBRIDGE_TOKEN", "t0ken-of-the-operators")
         .output()
         .unwrap()

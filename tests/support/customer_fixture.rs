@@ -4,20 +4,20 @@ use std::sync::LazyLock;
 
 use postbridge::domain::click::Trait;
 use postbridge::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
-use postbridge::template::destination::account::Account;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Rendered;
 use serde_json::Value;
 
-use crate::support::payload_fixture::{account, built_in, click, conversion, hashed, render_as};
+use crate::support::payload_fixture::{built_in, click, conversion, hashed, ready, render_as};
 
-pub fn meta_with(calling_code: Option<&str>) -> Account {
+pub fn meta_with(calling_code: Option<&str>) -> ReadyDestination {
     let page = ("event_source_url", "https://shop.example/");
     let mut settings = vec![("pixel_id", "12"), ("access_token", "token"), page];
     settings.extend(calling_code.map(|code| ("calling_code", code)));
-    account(built_in("meta"), &settings)
+    ready(built_in("meta"), &settings)
 }
 
-pub static META: LazyLock<Account> = LazyLock::new(|| meta_with(None));
+pub static META: LazyLock<ReadyDestination> = LazyLock::new(|| meta_with(None));
 
 pub fn known_as(region: Option<&str>, birthdate: Option<DateOrder>) -> CustomerFormat {
     CustomerFormat { phone_region: region.map(|region| PhoneRegion::parse(region).unwrap()), birthdate }
@@ -25,7 +25,7 @@ pub fn known_as(region: Option<&str>, birthdate: Option<DateOrder>) -> CustomerF
 
 /// The member of `user_data` that these traits become, and the codes and fields of the remarks.
 pub fn sent(
-    account: &Account,
+    destination: &ReadyDestination,
     traits: &[(Trait, &str)],
     member: &str,
     customer: CustomerFormat,
@@ -34,7 +34,7 @@ pub fn sent(
     for (name, text) in traits {
         conversion.traits.0.insert(*name, (*text).to_owned());
     }
-    let rendering = render_as(account, &conversion, Some(&click()), customer);
+    let rendering = render_as(destination, &conversion, Some(&click()), customer);
     let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let remarks = rendering.remarks.iter().map(|remark| format!("{} {}", remark.code(), remark.field()));

@@ -20,10 +20,10 @@ use postbridge::domain::time::Time;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
 use postbridge::store::embedded::Embedded;
-use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Mode;
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 
 use crate::support::memory::Memory;
 
@@ -107,7 +107,7 @@ impl Target {
     }
 
     pub fn worker(&self) -> WorkerPlan {
-        let spec = AccountSpec {
+        let spec = DestinationSpec {
             id: DestinationId::parse(self.id).unwrap(),
             template: template(self.changes),
             mode: self.mode,
@@ -115,12 +115,12 @@ impl Target {
             settings: BTreeMap::from([("token".to_owned(), self.token.to_owned())]),
             events: BTreeMap::new(),
         };
-        let account = match Account::build(spec) {
-            Ok(account) => Arc::new(account),
+        let destination = match ReadyDestination::build(spec) {
+            Ok(destination) => Arc::new(destination),
             Err(problems) => panic!("{problems:?}"),
         };
         WorkerPlan {
-            account,
+            destination,
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: self.max_in_flight,
             allow_private_network: true,

@@ -151,9 +151,9 @@ impl PagesFixture {
         let mut fixture = PagesFixture::busy().await;
         let config = Arc::new(configured(NETWORK));
         fixture.pages.config = Arc::clone(&config);
-        let mut accounts = fixture.pages.ops.accounts.to_vec();
-        accounts.extend(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.account())));
-        fixture.pages.ops.accounts = Arc::new(accounts);
+        let mut destinations = fixture.pages.ops.destinations.to_vec();
+        destinations.extend(config.outgoing.iter().map(|outgoing| Arc::new(outgoing.destination())));
+        fixture.pages.ops.destinations = Arc::new(destinations);
         let rules = trading_rules(&fixture.network, &config);
         fixture.network.rules = Arc::clone(&rules);
         fixture.store.set_rules(rules);

@@ -11,7 +11,7 @@ use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::routing::{Route, Scope, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
-use postbridge::template::destination::account::Account;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Mode;
 use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::outgoing::Postback;
@@ -60,15 +60,15 @@ impl CampaignPostback {
         MacroUrl::compile(&self.url, &Grammar::parse("#{}#").unwrap(), POSTBACK_NAMES).unwrap()
     }
 
-    pub fn account(&self) -> Arc<Account> {
+    pub fn destination(&self) -> Arc<ReadyDestination> {
         let scale = self.scale.parse().unwrap();
         let postback = Postback { url: self.url(), scale, changes: self.route.changes };
-        Arc::new(Account::of_postback(self.route.destination.clone(), self.mode, postback))
+        Arc::new(ReadyDestination::of_postback(self.route.destination.clone(), self.mode, postback))
     }
 
     pub fn worker(&self) -> WorkerPlan {
         WorkerPlan {
-            account: self.account(),
+            destination: self.destination(),
             max_per_second: self.max_per_second.map(|n| n.try_into().unwrap()),
             max_in_flight: HOST_PLACES,
             allow_private_network: self.allow_private_network,

@@ -30,9 +30,9 @@ use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{ClaimRequest, Outcome, Store};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::account::Account;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Mode;
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 use postbridge::template::source::definition::SourceBinding;
 use postbridge::template::tag_script::TagScript;
 use postbridge::web::access::Access;
@@ -111,10 +111,10 @@ fn network(catalog: &Catalog) -> Network {
     }
 }
 
-fn account(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)]) -> Arc<Account> {
+fn ready(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)]) -> Arc<ReadyDestination> {
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let template = catalog.destination(template).unwrap();
-    let spec = AccountSpec {
+    let spec = DestinationSpec {
         id: destination(id),
         template,
         mode: Mode::Live,
@@ -122,7 +122,7 @@ fn account(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)
         settings,
         events: BTreeMap::new(),
     };
-    Arc::new(Account::build(spec).unwrap())
+    Arc::new(ReadyDestination::build(spec).unwrap())
 }
 
 /// What a configuration says that has these tables.
@@ -139,14 +139,14 @@ impl PagesFixture {
         let store = Arc::new(Embedded::open(Arc::new(memory.clone())).unwrap());
         let network = network(&catalog);
         store.set_rules(Arc::clone(&network.rules));
-        let accounts = vec![
-            account(
+        let destinations = vec![
+            ready(
                 &catalog,
                 "meta-main",
                 "meta",
                 &[("pixel_id", "1234567890"), ("access_token", "meta-secret-token")],
             ),
-            account(
+            ready(
                 &catalog,
                 "shop-hook",
                 "webhook",
@@ -174,7 +174,7 @@ impl PagesFixture {
                     Arc::clone(&store) as Arc<dyn Store>,
                     AdvertiserNumbers::new([31; 32]),
                 ),
-                accounts: Arc::new(accounts),
+                destinations: Arc::new(destinations),
                 workers: Arc::new(Vec::new),
                 rules: Arc::clone(&network.rules),
                 keep_removed_hours: 72,

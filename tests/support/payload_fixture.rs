@@ -14,10 +14,10 @@ use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -81,8 +81,8 @@ pub fn delivery(conversion: &Conversion) -> DeliveryId {
     DeliveryId { conversion: conversion.id, destination, occasion: Occasion::First }
 }
 
-pub fn account(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> Account {
-    Account::build(AccountSpec {
+pub fn ready(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> ReadyDestination {
+    ReadyDestination::build(DestinationSpec {
         id: DestinationId::parse("main").unwrap(),
         template,
         mode: Mode::Live,
@@ -97,37 +97,41 @@ pub fn built_in(name: &str) -> Arc<DestinationTemplate> {
     Catalog::load(None).unwrap().destination(name).unwrap()
 }
 
-pub fn meta() -> &'static Account {
-    static META: LazyLock<Account> = LazyLock::new(|| {
+pub fn meta() -> &'static ReadyDestination {
+    static META: LazyLock<ReadyDestination> = LazyLock::new(|| {
         let settings = [
             ("pixel_id", "12"),
             ("access_token", "secret-token"),
             ("event_source_url", "https://shop.example/"),
         ];
-        account(built_in("meta"), &settings)
+        ready(built_in("meta"), &settings)
     });
     &META
 }
 
-pub fn render(account: &Account, conversion: &Conversion, click: Option<&Click>) -> Rendering {
-    render_as(account, conversion, click, CustomerFormat::default())
+pub fn render(destination: &ReadyDestination, conversion: &Conversion, click: Option<&Click>) -> Rendering {
+    render_as(destination, conversion, click, CustomerFormat::default())
 }
 
 /// The same for a source that says how it writes customer data.
 pub fn render_as(
-    account: &Account,
+    destination: &ReadyDestination,
     conversion: &Conversion,
     click: Option<&Click>,
     customer: CustomerFormat,
 ) -> Rendering {
     let now = time("2026-09-21T14:20:00Z");
-    account
+    destination
         .render(&RenderInput { conversion, click, delivery: &delivery(conversion), now, customer })
         .unwrap()
 }
 
-pub fn request(account: &Account, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
-    match render(account, conversion, click).rendered {
+pub fn request(
+    destination: &ReadyDestination,
+    conversion: &Conversion,
+    click: Option<&Click>,
+) -> OutgoingRequest {
+    match render(destination, conversion, click).rendered {
         Rendered::Request(request) => request,
         Rendered::Skip { reason } => panic!("skipped: {reason}"),
     }

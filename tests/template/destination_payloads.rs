@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::payload_fixture::{
-    account, built_in, click, conversion, delivery, hashed, meta, request, time, user_data,
+    built_in, click, conversion, delivery, hashed, meta, ready, request, time, user_data,
 };
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::click::Trait;
@@ -12,8 +12,8 @@ use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::delivery::{Answer, Reply};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::time::Time;
-use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{RenderInput, Rendered};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -120,8 +120,8 @@ fn a_secret_is_masked_wherever_the_request_is_shown() {
 fn of_a_webhooks_address_only_the_host_is_shown() {
     let key = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
     let shown_of = |url: &str| {
-        let account = account(built_in("webhook"), &[("url", url), ("secret", key)]);
-        let request = request(&account, &conversion(), None);
+        let destination = ready(built_in("webhook"), &[("url", url), ("secret", key)]);
+        let request = request(&destination, &conversion(), None);
         assert_eq!(request.url, url, "what is sent is whole");
         let echo = Answer {
             status: 404,
@@ -130,7 +130,7 @@ fn of_a_webhooks_address_only_the_host_is_shown() {
             truncated: false,
         };
         let classified =
-            format!("{:?}", account.classify(&Reply::Answer(echo), time("2026-09-21T14:20:00Z")));
+            format!("{:?}", destination.classify(&Reply::Answer(echo), time("2026-09-21T14:20:00Z")));
         (request.masked().url, classified)
     };
     let (shown, classified) = shown_of("https://hooks.example/services/T0AB/B1CD/x7Yz9Secret");
@@ -156,8 +156,8 @@ fn of_a_webhooks_address_only_the_host_is_shown() {
 #[test]
 fn a_signature_is_the_one_that_another_language_makes() {
     let auth = "[request.auth]\nkind = \"standard-webhooks\"\nkeys = [\"key\"]\n[[setting]]\nname = \"key\"\nlabel = \"Key\"\nkind = \"signing-key\"\n";
-    let account = number_template(auth, &[("key", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")]);
-    let request = request(&account, &conversion(), None);
+    let destination = number_template(auth, &[("key", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")]);
+    let request = request(&destination, &conversion(), None);
     assert_eq!(String::from_utf8(request.body).unwrap(), r#"{"v":7.00,"t":"7.00"}"#);
     let expected =
         ("webhook-signature".to_owned(), "v1,c5nMq2i6f+j025D9vc+XWQp3QBUMHtuagDC/jN+sOUI=".to_owned());
@@ -172,7 +172,7 @@ fn a_webhook_is_signed_over_id_time_and_exact_body() {
     let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
     let previous = "OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg=";
     let settings = [("url", "https://hooks.example/x"), ("secret", secret), ("previous_secret", previous)];
-    let webhook = account(built_in("webhook"), &settings);
+    let webhook = ready(built_in("webhook"), &settings);
     let conversion = conversion();
     let request = request(&webhook, &conversion, None);
     let header = |name: &str| request.headers.iter().find(|(known, _)| known == name).unwrap().1.clone();
@@ -210,19 +210,19 @@ fn a_visitors_answer_is_reported_in_the_platforms_words_and_left_out_where_no_on
     let body = r#"{"data": {{answer click.ad_user_data yes="GRANTED" no="DENIED"}}, "ads": {{answer click.ad_personalization yes="G" no="D"}}}"#;
     let files = [("destination.toml", toml), ("event.json.hbs", body)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
-    let account = account(Arc::new(DestinationTemplate::parse("answers", &files).unwrap()), &[]);
+    let destination = ready(Arc::new(DestinationTemplate::parse("answers", &files).unwrap()), &[]);
     let mut click = click();
     click.context.consent =
         Consent { ad_user_data: Some(true), ad_personalization: Some(false) }.said_at(Time::EPOCH);
-    let reported = request(&account, &conversion(), Some(&click)).body;
+    let reported = request(&destination, &conversion(), Some(&click)).body;
     assert_eq!(reported, br#"{"data":"GRANTED","ads":"D"}"#);
     click.context.consent =
         Consent { ad_user_data: Some(false), ad_personalization: None }.said_at(Time::EPOCH);
-    assert_eq!(request(&account, &conversion(), Some(&click)).body, br#"{"data":"DENIED"}"#);
+    assert_eq!(request(&destination, &conversion(), Some(&click)).body, br#"{"data":"DENIED"}"#);
 }
 
 /// A template of one number, for what happens to numbers.
-fn number_template(more: &str, settings: &[(&str, &str)]) -> Account {
+fn number_template(more: &str, settings: &[(&str, &str)]) -> ReadyDestination {
     let toml = "label = \"N\"\n[events]\nPurchase = \"p\"\n[request]\nurl = \"https://n.example/\"\n";
     let files = [
         ("destination.toml", format!("{toml}{more}")),
@@ -232,7 +232,7 @@ fn number_template(more: &str, settings: &[(&str, &str)]) -> Account {
         ),
     ];
     let files = files.map(|(name, text)| (name.to_owned(), text)).into_iter().collect();
-    account(Arc::new(DestinationTemplate::parse("numbers", &files).unwrap()), settings)
+    ready(Arc::new(DestinationTemplate::parse("numbers", &files).unwrap()), settings)
 }
 
 proptest! {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use postbridge::domain::ids::DestinationId;
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::account::Account;
 use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Mode;
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 use postbridge::template::diagnostic::Problem;
 
 const TOML: &str = r#"label = "Test"
@@ -233,8 +233,8 @@ fn a_payload_of_its_own_belongs_to_a_listed_event() {
     assert!(problems[0].to_string().contains("`Leed` is not among"), "{problems:?}");
 }
 
-fn spec(template: &str, settings: &[(&str, &str)]) -> AccountSpec {
-    AccountSpec {
+fn spec(template: &str, settings: &[(&str, &str)]) -> DestinationSpec {
+    DestinationSpec {
         id: DestinationId::parse("main").unwrap(),
         template: Catalog::load(None).unwrap().destination(template).unwrap(),
         mode: Mode::Live,
@@ -244,8 +244,13 @@ fn spec(template: &str, settings: &[(&str, &str)]) -> AccountSpec {
     }
 }
 
-fn account_problems(spec: AccountSpec) -> Vec<String> {
-    Account::build(spec).err().unwrap_or_default().into_iter().map(|problem| problem.to_string()).collect()
+fn account_problems(spec: DestinationSpec) -> Vec<String> {
+    ReadyDestination::build(spec)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|problem| problem.to_string())
+        .collect()
 }
 
 #[test]

@@ -7,9 +7,9 @@ use postbridge::domain::delivery::{Answer, Reply, ReplyVerdict};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
-use postbridge::template::destination::account::Account;
+use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Mode;
-use postbridge::template::destination::templated::AccountSpec;
+use postbridge::template::destination::templated::DestinationSpec;
 use postbridge::template::destination::wait;
 use proptest::prelude::*;
 
@@ -17,8 +17,8 @@ fn now() -> Time {
     Time::parse("2026-09-21T14:20:00Z").unwrap()
 }
 
-fn account(template: &str, settings: &[(&str, &str)]) -> Account {
-    Account::build(AccountSpec {
+fn ready(template: &str, settings: &[(&str, &str)]) -> ReadyDestination {
+    ReadyDestination::build(DestinationSpec {
         id: DestinationId::parse("main").unwrap(),
         template: Catalog::load(None).unwrap().destination(template).unwrap(),
         mode: Mode::Live,
@@ -29,15 +29,15 @@ fn account(template: &str, settings: &[(&str, &str)]) -> Account {
     .unwrap()
 }
 
-fn meta() -> &'static Account {
-    static META: LazyLock<Account> =
-        LazyLock::new(|| account("meta", &[("pixel_id", "1234567890"), ("access_token", "secret-token")]));
+fn meta() -> &'static ReadyDestination {
+    static META: LazyLock<ReadyDestination> =
+        LazyLock::new(|| ready("meta", &[("pixel_id", "1234567890"), ("access_token", "secret-token")]));
     &META
 }
 
-fn webhook() -> Account {
+fn webhook() -> ReadyDestination {
     let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
-    account("webhook", &[("url", "https://hooks.example/x"), ("secret", secret)])
+    ready("webhook", &[("url", "https://hooks.example/x"), ("secret", secret)])
 }
 
 fn answer(status: u16, body: &str) -> Reply {
@@ -48,8 +48,8 @@ fn error(code: i64) -> String {
     format!(r#"{{"error":{{"message":"no","type":"OAuthException","code":{code},"fbtrace_id":"A"}}}}"#)
 }
 
-fn word(account: &Account, reply: &Reply) -> &'static str {
-    account.classify(reply, now()).as_str()
+fn word(destination: &ReadyDestination, reply: &Reply) -> &'static str {
+    destination.classify(reply, now()).as_str()
 }
 
 #[test]
@@ -139,10 +139,15 @@ fn meta_codes_that_refuse_the_account_park_it() {
 }
 
 /// What an answer asks for: when the delivery is tried again at the earliest, how long all are held.
-fn asked(account: &Account, status: u16, headers: &[(&str, &str)], body: &str) -> (Option<i64>, Option<i64>) {
+fn asked(
+    destination: &ReadyDestination,
+    status: u16,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (Option<i64>, Option<i64>) {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let body = body.as_bytes().to_vec();
-    match account.classify(&Reply::Answer(Answer { status, headers, body, truncated: false }), now()) {
+    match destination.classify(&Reply::Answer(Answer { status, headers, body, truncated: false }), now()) {
         ReplyVerdict::Retry { after_ms, hold_ms, .. } => (after_ms, hold_ms),
         other => panic!("{other:?}"),
     }

@@ -2,7 +2,6 @@
 //!
 //! Nothing here sends, waits or knows a platform's name.
 
-pub mod account;
 pub mod calculation;
 pub(crate) mod compile;
 pub mod definition;
@@ -13,6 +12,7 @@ pub(crate) mod file;
 pub(crate) mod helpers;
 pub(crate) mod normalize;
 pub(crate) mod payload;
+pub mod ready;
 pub mod rendering;
 pub mod reply;
 pub(crate) mod reply_file;

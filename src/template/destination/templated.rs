@@ -20,7 +20,7 @@ use crate::template::diagnostic::{Problem, did_you_mean};
 
 /// What a configuration says of one destination.
 #[derive(Clone)]
-pub struct AccountSpec {
+pub struct DestinationSpec {
     pub id: DestinationId,
     pub template: Arc<DestinationTemplate>,
     pub mode: Mode,
@@ -49,7 +49,7 @@ impl Templated {
     /// # Errors
     /// Every missing, unknown or unreadable setting at once; test mode without what it needs; an
     /// endpoint that is no web address. The problems have no place: the caller knows the file.
-    pub(crate) fn build(spec: AccountSpec) -> Result<Templated, Vec<Problem>> {
+    pub(crate) fn build(spec: DestinationSpec) -> Result<Templated, Vec<Problem>> {
         let mut problems = Vec::new();
         let specs = spec.template.settings();
         for name in spec.settings.keys().filter(|name| !specs.iter().any(|known| known.name == **name)) {
@@ -72,7 +72,7 @@ impl Templated {
         let given = specs.iter().zip(&settings).filter_map(|(known, value)| Some((known, value.as_deref()?)));
         let secrets = given.flat_map(|(known, value)| secrets_of(known, value)).flat_map(spellings).collect();
         let signing_keys = signing_keys(spec.template.auth(), &settings);
-        let AccountSpec { template, mode, .. } = spec;
+        let DestinationSpec { template, mode, .. } = spec;
         Ok(Templated { template, mode, endpoint, settings, events, secrets, signing_keys })
     }
 
@@ -341,7 +341,7 @@ fn check_web_address(name: &str, text: &str) -> Result<(), Problem> {
     }
 }
 
-fn check_test_mode(spec: &AccountSpec, settings: &[Option<String>]) -> Vec<Problem> {
+fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<Problem> {
     if spec.mode != Mode::Test {
         return Vec::new();
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::ops::{self, DestinationHealth};
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::view::destination::{DestinationView, RemovedDestinationView};
 use crate::web::api::{Api, Outcome, document};
 use crate::web::list_query::{BadParameter, Query};
@@ -24,18 +24,20 @@ impl Api {
         query.only(&[])?;
         let page = query.page()?;
         let after = page.cursor.unwrap_or_default();
-        let mut accounts: Vec<&Account> = self.ops.accounts.iter().map(AsRef::as_ref).collect();
-        accounts.sort_by(|one, other| one.id().cmp(other.id()));
-        if !after.is_empty() && !accounts.iter().any(|account| account.id().as_str() == after) {
+        let mut destinations: Vec<&ReadyDestination> =
+            self.ops.destinations.iter().map(AsRef::as_ref).collect();
+        destinations.sort_by(|one, other| one.id().cmp(other.id()));
+        if !after.is_empty() && !destinations.iter().any(|destination| destination.id().as_str() == after) {
             return Err(BadParameter::new("cursor", &after, "no page ended there").into());
         }
-        let mut rest = accounts.into_iter().filter(|account| account.id().as_str() > after.as_str());
-        let chosen: Vec<&Account> = rest.by_ref().take(page.limit).collect();
+        let mut rest =
+            destinations.into_iter().filter(|destination| destination.id().as_str() > after.as_str());
+        let chosen: Vec<&ReadyDestination> = rest.by_ref().take(page.limit).collect();
         let next_cursor = rest.next().and(chosen.last().map(|last| last.id().to_string()));
         let health = DestinationHealth::now(&self.ops);
-        let items = chosen.into_iter().map(|account| {
-            let (worker, queue) = (health.worker(account.id()), health.queue(account.id()));
-            DestinationView::of(account, worker, queue, health.at)
+        let items = chosen.into_iter().map(|destination| {
+            let (worker, queue) = (health.worker(destination.id()), health.queue(destination.id()));
+            DestinationView::of(destination, worker, queue, health.at)
         });
         let items = items.collect();
         let removed = if after.is_empty() { self.removed(&health) } else { Vec::new() };

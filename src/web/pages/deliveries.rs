@@ -34,7 +34,7 @@ impl Pages {
         let found = filters.find(Query::delivery_filter, read).await?;
         let (health, circumstances) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops));
         let present = Present { health: &health, circumstances: &circumstances };
-        let destinations = self.ops.accounts.iter().map(|account| account.id().as_str());
+        let destinations = self.ops.destinations.iter().map(|destination| destination.id().as_str());
         let states = ["held", "waiting", "delivered", "dead", "skipped"];
         let own = json!({
             "dead_only": is_dead_only,

@@ -9,7 +9,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::ops::{self, DestinationHealth};
 use crate::store::Backlog;
-use crate::template::destination::account::Account;
+use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::Mode;
 use crate::view::destination::DestinationView;
 use crate::web::pages::{Page, Pages, document};
@@ -18,18 +18,22 @@ impl Pages {
     /// `/destinations`.
     pub(super) fn destinations(&self) -> Page {
         let (health, removed) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops).removed);
-        let card = |account: &Arc<Account>| {
-            let (worker, queue) = (health.worker(account.id()), health.queue(account.id()));
-            document(&DestinationCard::of(account, DestinationView::of(account, worker, queue, health.at)))
+        let card = |destination: &Arc<ReadyDestination>| {
+            let (worker, queue) = (health.worker(destination.id()), health.queue(destination.id()));
+            document(&DestinationCard::of(
+                destination,
+                DestinationView::of(destination, worker, queue, health.at),
+            ))
         };
-        let is_known = |id: &DestinationId| self.ops.accounts.iter().any(|account| account.id() == id);
+        let is_known =
+            |id: &DestinationId| self.ops.destinations.iter().any(|destination| destination.id() == id);
         let stray = |queue: &Backlog| {
             let id =
                 queue.destination.clone().filter(|id| !is_known(id) && queue.held + queue.waiting > 0)?;
             let until = removed.get(&id).copied();
             Some(Stray { id, held: queue.held, waiting: queue.waiting, until })
         };
-        let items: Vec<Value> = self.ops.accounts.iter().map(card).collect();
+        let items: Vec<Value> = self.ops.destinations.iter().map(card).collect();
         let strays: Vec<Stray> = health.backlog.iter().filter_map(stray).collect();
         Page::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
     }
@@ -47,12 +51,12 @@ struct DestinationCard<'a> {
 }
 
 impl<'a> DestinationCard<'a> {
-    fn of(account: &'a Account, destination: DestinationView<'a>) -> DestinationCard<'a> {
+    fn of(ready: &'a ReadyDestination, destination: DestinationView<'a>) -> DestinationCard<'a> {
         let last_error = destination.last_error.as_ref();
         let hold_reason = destination.on_hold.as_ref().map(|hold| hold.reason);
         DestinationCard {
-            mode_note: mode_note(account.mode()),
-            setup: account.template().map_or("", |template| template.setup().trim()),
+            mode_note: mode_note(ready.mode()),
+            setup: ready.template().map_or("", |template| template.setup().trim()),
             hold_reason: hold_reason.filter(|reason| last_error.is_none_or(|last| last.reason != *reason)),
             destination,
         }

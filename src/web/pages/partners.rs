@@ -16,8 +16,9 @@ impl Pages {
         let postbacks: Vec<_> = outgoing
             .filter(|one| one.route.scope.covers(&trace.conversion))
             .filter_map(|one| {
-                let account = self.ops.accounts.iter().find(|account| *account.id() == one.id)?;
-                Some((account.clone(), one.route.clone()))
+                let destination =
+                    self.ops.destinations.iter().find(|destination| *destination.id() == one.id)?;
+                Some((destination.clone(), one.route.clone()))
             })
             .collect();
         let previewed =

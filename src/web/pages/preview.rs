@@ -52,7 +52,7 @@ impl Pages {
         for id in postback.clicks() {
             clicks.extend(self.ops.store.click(&id).await?.as_deref().cloned());
         }
-        let setup = PreviewSetup { network, accounts: &self.ops.accounts, forecast: self.forecast };
+        let setup = PreviewSetup { network, destinations: &self.ops.destinations, forecast: self.forecast };
         let found = preview(setup, postback, &clicks, now);
         let card = PreviewCard {
             source,

@@ -10,7 +10,7 @@ use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
-use crate::template::destination::templated::{AccountSpec, Templated};
+use crate::template::destination::templated::{DestinationSpec, Templated};
 use crate::template::diagnostic::Problem;
 use crate::template::macros::outgoing::Postback;
 
@@ -18,7 +18,7 @@ use crate::template::macros::outgoing::Postback;
 const PERSONALIZATION: &str = "click.ad_personalization";
 
 /// One configured destination, ready to render and classify; shared by `Arc`.
-pub struct Account {
+pub struct ReadyDestination {
     id: DestinationId,
     mode: Mode,
     /// Whether nothing is sent without an explicit yes of the visitor's.
@@ -33,27 +33,27 @@ enum Kind {
     Postback(Box<Postback>),
 }
 
-impl Account {
+impl ReadyDestination {
     /// Joins a template and its settings.
     ///
     /// # Errors
     /// Every missing, unknown or unreadable setting at once; test mode without what it needs; an
     /// endpoint that is no web address. The problems have no place: the caller knows the file.
-    pub fn build(spec: AccountSpec) -> Result<Account, Vec<Problem>> {
+    pub fn build(spec: DestinationSpec) -> Result<ReadyDestination, Vec<Problem>> {
         let (id, mode) = (spec.id.clone(), spec.mode);
         let kind = Kind::Templated(Box::new(Templated::build(spec)?));
-        Ok(Account { id, mode, explicit_consent: false, kind })
+        Ok(ReadyDestination { id, mode, explicit_consent: false, kind })
     }
 
     /// An outgoing postback: a campaign's, an affiliate's or one for all.
-    pub fn of_postback(id: DestinationId, mode: Mode, postback: Postback) -> Account {
-        Account { id, mode, explicit_consent: false, kind: Kind::Postback(Box::new(postback)) }
+    pub fn of_postback(id: DestinationId, mode: Mode, postback: Postback) -> ReadyDestination {
+        ReadyDestination { id, mode, explicit_consent: false, kind: Kind::Postback(Box::new(postback)) }
     }
 
     /// The same, which gets nothing without an explicit yes of the visitor's where `explicit`.
     #[must_use]
-    pub fn with_explicit_consent(self, explicit: bool) -> Account {
-        Account { explicit_consent: explicit, ..self }
+    pub fn with_explicit_consent(self, explicit: bool) -> ReadyDestination {
+        ReadyDestination { explicit_consent: explicit, ..self }
     }
 
     /// What it needs of a visitor's consent.
@@ -82,7 +82,7 @@ impl Account {
     /// What it speaks: its template's name, or `postback`.
     pub fn template_name(&self) -> &str {
         match &self.kind {
-            Kind::Templated(account) => account.template.name(),
+            Kind::Templated(destination) => destination.template.name(),
             Kind::Postback(_) => "postback",
         }
     }
@@ -90,7 +90,7 @@ impl Account {
     /// Its template, where it has one.
     pub fn template(&self) -> Option<&DestinationTemplate> {
         match &self.kind {
-            Kind::Templated(account) => Some(&account.template),
+            Kind::Templated(destination) => Some(&destination.template),
             Kind::Postback(_) => None,
         }
     }
@@ -98,7 +98,7 @@ impl Account {
     /// Where its secrets are sent to, as far as the configuration alone decides; `None` where it sends none.
     pub fn secrets_go_to(&self) -> Option<Url> {
         match &self.kind {
-            Kind::Templated(account) => account.secrets_go_to(),
+            Kind::Templated(destination) => destination.secrets_go_to(),
             Kind::Postback(postback) => postback.secrets_go_to(),
         }
     }
@@ -106,7 +106,7 @@ impl Account {
     /// Whether it hears of changes after it was sent a conversion.
     pub fn changes(&self) -> Changes {
         match &self.kind {
-            Kind::Templated(account) => account.template.changes(),
+            Kind::Templated(destination) => destination.template.changes(),
             Kind::Postback(postback) => postback.changes,
         }
     }
@@ -124,8 +124,8 @@ impl Account {
     /// line break, a payload beyond 256 KiB.
     pub fn render(&self, input: &RenderInput<'_>) -> Result<Rendering, Problem> {
         match &self.kind {
-            Kind::Templated(account) => {
-                let mut rendering = account.render(input)?;
+            Kind::Templated(destination) => {
+                let mut rendering = destination.render(input)?;
                 if matches!(rendering.rendered, Rendered::Request(_)) {
                     let consent = input.conversion.consent_with(input.click);
                     rendering.remarks.extend(self.consent_remark(consent));
@@ -142,7 +142,7 @@ impl Account {
     /// What a reply means. No secret that the other side echoes gets into a reason.
     pub fn classify(&self, reply: &Reply, now: Time) -> ReplyVerdict {
         match &self.kind {
-            Kind::Templated(account) => account.classify(reply, now),
+            Kind::Templated(destination) => destination.classify(reply, now),
             Kind::Postback(postback) => postback.classify(reply, now),
         }
     }
