@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use postbridge::clock::stopwatch;
 use postbridge::domain::attribution::FoundClick;
-use postbridge::domain::click::{Click, ClickContext, Traits};
+use postbridge::domain::click::{Click, ClickContext, CustomerTraits};
 use postbridge::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, SourceId, VisitorId};
@@ -162,7 +162,7 @@ fn click(id: Id, number: u64) -> Outcome<Click> {
         params: vec![("fbclid".to_owned(), format!("IwAR0bench{number:08}"))],
         cookies: Vec::new(),
         sub_ids: Vec::new(),
-        customer: Traits::default(),
+        customer: CustomerTraits::default(),
         context: ClickContext {
             visitor: Some(VisitorId::parse(&format!("visitor-{name}-0001"))?),
             ..ClickContext::default()
@@ -191,7 +191,7 @@ fn draft(id: Id, number: u64) -> Outcome<Draft> {
         revenue: None,
         sale_amount: None,
         event_time: None,
-        traits: Traits::default(),
+        traits: CustomerTraits::default(),
         params: vec![("affid".to_owned(), "200".to_owned())],
         consent: Default::default(),
         note: None,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use postbridge::clock::{Clock, stopwatch};
 use postbridge::dispatch::{Dispatch, DispatchPlan, WorkerPlan};
-use postbridge::domain::click::{Click, Traits};
+use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::conversion::{Draft, EventClaim};
 use postbridge::domain::delivery::OutgoingRequest;
 use postbridge::domain::event::EventName;
@@ -30,7 +30,7 @@ use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered};
+use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
 use postbridge::template::destination::templated::DestinationSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -171,7 +171,7 @@ impl Bench {
         let spec = DestinationSpec {
             id: DestinationId::parse("main").expect("an id"),
             template: catalog.destination("meta").expect("the template"),
-            mode: Mode::Live,
+            mode: DestinationMode::Live,
             endpoint: Some(format!("http://{sink}")),
             settings: BTreeMap::from([
                 ("pixel_id".to_owned(), "1234567890".to_owned()),
@@ -301,7 +301,7 @@ async fn arrive(store: &dyn Store, transaction: String) {
         revenue: None,
         sale_amount: None,
         event_time: None,
-        traits: Traits::default(),
+        traits: CustomerTraits::default(),
         params: vec![("affid".to_owned(), "12".to_owned()), ("campid".to_owned(), "345".to_owned())],
         consent: Default::default(),
         note: None,
@@ -341,7 +341,7 @@ fn click() -> Click {
         params: vec![("fbclid".to_owned(), "IwAR0abcdefghijklmnopqrstuvwxyz".to_owned())],
         cookies: vec![("_fbp".to_owned(), "fb.1.1700000000000.1234567890".to_owned())],
         sub_ids: Vec::new(),
-        customer: Traits::default(),
+        customer: CustomerTraits::default(),
         context: Default::default(),
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postbridge::clock::stopwatch;
-use postbridge::domain::click::Traits;
+use postbridge::domain::click::CustomerTraits;
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{DestinationId, SourceId};
@@ -224,7 +224,7 @@ fn arrival(number: usize) -> Arrival {
         revenue: None,
         sale_amount: None,
         event_time: None,
-        traits: Traits::default(),
+        traits: CustomerTraits::default(),
         params: params.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect(),
         consent: Default::default(),
         note: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use postbridge::clock::stopwatch;
-use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Click, Trait, Traits};
+use postbridge::domain::attribution::{Attribution, MatchMethod};
+use postbridge::domain::click::{Click, CustomerTrait, CustomerTraits};
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq, SourceId};
@@ -14,7 +14,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered};
+use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
 use postbridge::template::destination::templated::DestinationSpec;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -99,16 +99,16 @@ fn by_hand(conversion: &Conversion, click: &Click) -> Vec<u8> {
             action_source: "website",
             event_source_url: click.landing_url.as_deref(),
             user_data: UserData {
-                em: hashed(Trait::Email),
-                ph: hashed(Trait::Phone),
-                first_name: hashed(Trait::FirstName),
-                ln: hashed(Trait::LastName),
-                ge: hashed(Trait::Gender),
-                db: hashed(Trait::Birthdate),
-                ct: hashed(Trait::City),
-                st: hashed(Trait::State),
-                zp: hashed(Trait::Zip),
-                country: hashed(Trait::Country),
+                em: hashed(CustomerTrait::Email),
+                ph: hashed(CustomerTrait::Phone),
+                first_name: hashed(CustomerTrait::FirstName),
+                ln: hashed(CustomerTrait::LastName),
+                ge: hashed(CustomerTrait::Gender),
+                db: hashed(CustomerTrait::Birthdate),
+                ct: hashed(CustomerTrait::City),
+                st: hashed(CustomerTrait::State),
+                zp: hashed(CustomerTrait::Zip),
+                country: hashed(CustomerTrait::Country),
                 external_id: [hash(click.id.as_str())],
                 client_ip_address: click.ip.map(|ip| ip.to_string()),
                 client_user_agent: click.user_agent.as_deref(),
@@ -139,7 +139,7 @@ fn ready() -> ReadyDestination {
     ReadyDestination::build(DestinationSpec {
         id: DestinationId::parse("meta-main").unwrap(),
         template: Catalog::load(None).unwrap().destination("meta").unwrap(),
-        mode: Mode::Live,
+        mode: DestinationMode::Live,
         endpoint: None,
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
         events: BTreeMap::new(),
@@ -162,12 +162,12 @@ fn click() -> Click {
         params: vec![("fbclid".to_owned(), "IwAR0AbC-d_E".repeat(8))],
         cookies: vec![("_fbp".to_owned(), "fb.1.1789980000000.1234567890".to_owned())],
         sub_ids: Vec::new(),
-        customer: Traits::default(),
+        customer: CustomerTraits::default(),
         context: Default::default(),
     }
 }
 
-fn conversion(traits: Traits) -> Conversion {
+fn conversion(traits: CustomerTraits) -> Conversion {
     let source = SourceId::parse("cake-test").unwrap();
     let click = click().id;
     Conversion {
@@ -177,7 +177,7 @@ fn conversion(traits: Traits) -> Conversion {
         event: EventName::parse("Purchase").unwrap(),
         status: Status::Approved,
         transaction_id: Some("10232206589ae".to_owned()),
-        attribution: Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact },
+        attribution: Attribution::Matched { given: click.to_string(), click, reading: MatchMethod::Exact },
         item_id: Some("565".to_owned()),
         value: Some(Money::new("7.00".parse().unwrap(), Currency::parse("USD").unwrap())),
         payout: None,
@@ -201,20 +201,20 @@ fn conversion(traits: Traits) -> Conversion {
     }
 }
 
-fn all_traits() -> Traits {
+fn all_traits() -> CustomerTraits {
     let reported = [
-        (Trait::Email, "ann.lee+x@gmail.com"),
-        (Trait::Phone, "14155550100"),
-        (Trait::FirstName, "annmarie"),
-        (Trait::LastName, "oneil"),
-        (Trait::Gender, "f"),
-        (Trait::Birthdate, "19840229"),
-        (Trait::City, "newyork"),
-        (Trait::State, "ny"),
-        (Trait::Zip, "10001"),
-        (Trait::Country, "us"),
+        (CustomerTrait::Email, "ann.lee+x@gmail.com"),
+        (CustomerTrait::Phone, "14155550100"),
+        (CustomerTrait::FirstName, "annmarie"),
+        (CustomerTrait::LastName, "oneil"),
+        (CustomerTrait::Gender, "f"),
+        (CustomerTrait::Birthdate, "19840229"),
+        (CustomerTrait::City, "newyork"),
+        (CustomerTrait::State, "ny"),
+        (CustomerTrait::Zip, "10001"),
+        (CustomerTrait::Country, "us"),
     ];
-    Traits(reported.map(|(name, text)| (name, text.to_owned())).into_iter().collect())
+    CustomerTraits(reported.map(|(name, text)| (name, text.to_owned())).into_iter().collect())
 }
 
 /// Microseconds for one call, over one round.
@@ -257,6 +257,6 @@ fn main() {
     println!(
         "Medians of {ROUNDS} alternating rounds of {RENDERS_A_ROUND}; a whole request, requirements checked."
     );
-    compare("a click's data only", &conversion(Traits::default()));
+    compare("a click's data only", &conversion(CustomerTraits::default()));
     compare("every trait known", &conversion(all_traits()));
 }

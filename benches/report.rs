@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::clock::stopwatch;
-use postbridge::domain::click::{Click, ClickContext, Traits};
+use postbridge::domain::click::{Click, ClickContext, CustomerTraits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ClickId, OfferId, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
-use postbridge::domain::offer::Model;
+use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
 use postbridge::domain::postback::RawRequest;
 use postbridge::domain::reporter::ReportRoute;
@@ -253,7 +253,7 @@ fn click(affiliate: u64) -> Outcome<Click> {
         params: Vec::new(),
         cookies: Vec::new(),
         sub_ids: Vec::new(),
-        customer: Traits::default(),
+        customer: CustomerTraits::default(),
         context: ClickContext { campaign_ref: Some(campaign_ref), ..ClickContext::default() },
     })
 }
@@ -277,7 +277,7 @@ fn arrival(number: u64, of_offers: bool) -> Option<Arrival> {
         revenue: None,
         sale_amount: None,
         event_time: Some(received_at.plus_millis(-i64::try_from(random % 3_600_000).ok()?)),
-        traits: Traits::default(),
+        traits: CustomerTraits::default(),
         params: vec![("s1".to_owned(), format!("{random:016x}"))],
         consent: Default::default(),
         note: None,
@@ -331,7 +331,7 @@ fn rules() -> Arc<Ruleset> {
             caps: Caps::default(),
             session_hours: 24 * 1000,
             click_cookie_days: 1000,
-            model: Model::LastTouch,
+            model: AttributionModel::LastTouch,
             disposition: Disposition { status: Status::Approved, after_hours: 0 },
             accept_pixel_value: false,
             reports: Reporting {

@@ -18,20 +18,20 @@ use crate::config::configuration::Config;
 use crate::dispatch::target_health::HOST_PLACES;
 use crate::dispatch::{Dispatch, DispatchPlan, OutgoingPlan, WorkerPlan};
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::http1::Limits;
+use crate::http1::ConnectionLimits;
 use crate::ingest::{reopen, reprocess};
-use crate::maintenance::{self, Keep, Signals, Upkeep};
-use crate::ops::numbers::Numbers;
+use crate::maintenance::{self, MaintenanceSignals, RetentionDays, Upkeep};
+use crate::ops::numbers::StoreNumbers;
 use crate::store::{Backlog, Store};
 use crate::template::diagnostic::Problem;
 use crate::web::access::Access;
 use crate::web::click_budget::ClickBudget;
-use crate::web::health::Health;
+use crate::web::collect::RefusalBudget;
+use crate::web::health::ProcessHealth;
 use crate::web::listen::{self, ListenSettings};
-use crate::web::postback::RefusalBudget;
 use crate::web::proxy::HidingProxies;
 use crate::web::tls::TlsSettings;
-use crate::web::{Side, Web};
+use crate::web::{ListenerSide, WebListener};
 
 mod disk;
 pub mod measure;
@@ -49,8 +49,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// A relay that runs.
 pub struct App {
     endpoints: Listeners,
-    shared: Shared,
-    web: Web,
+    shared: AcrossReloads,
+    web: WebListener,
     config: Arc<Mutex<Arc<Config>>>,
     /// Destinations that a reload configured, for upkeep to take note of.
     put_back: Arc<Mutex<HashSet<DestinationId>>>,
@@ -64,18 +64,18 @@ pub struct App {
 
 /// What outlives a reload.
 #[derive(Clone)]
-struct Shared {
+struct AcrossReloads {
     store: Arc<dyn Store>,
     clock: Clock,
-    health: Arc<Health>,
+    health: Arc<ProcessHealth>,
     /// The sessions of the pages among them.
     access: Arc<Access>,
     hiding_proxies: Arc<HidingProxies>,
     budget: Arc<RefusalBudget>,
     /// What strangers may have recorded as clicks.
     clicks: Arc<ClickBudget>,
-    known: measure::Known,
-    numbers: Numbers,
+    known: measure::LabelsSeen,
+    numbers: StoreNumbers,
     /// Weak: the pages ask it how it does, and must not keep it from stopping.
     dispatch: Weak<Dispatch>,
 }
@@ -91,8 +91,8 @@ impl App {
         let store = open::store(&config)?;
         maintenance::watch_clock(store.as_ref(), &clock);
         let dispatch = Arc::new(Dispatch::start(Arc::clone(&store), dispatch_plan(&config), clock.clone()));
-        let numbers = Numbers::of(Arc::clone(&store));
-        let shared = Shared {
+        let numbers = StoreNumbers::of(Arc::clone(&store));
+        let shared = AcrossReloads {
             store,
             clock,
             health: Arc::default(),
@@ -105,16 +105,17 @@ impl App {
             dispatch: Arc::downgrade(&dispatch),
         };
         let disk = DiskWatch::start(&config, &shared.health);
-        let bound = Bound::bind(&mut config).await?;
+        let bound = BoundListeners::bind(&mut config).await?;
         let config = Arc::new(config);
-        let side = if config.server.admin_listen.is_some() { Side::Public } else { Side::Whole };
-        let web = Web::new(router::build(&shared, &config, enricher, metrics.clone()), side);
+        let side =
+            if config.server.admin_listen.is_some() { ListenerSide::Public } else { ListenerSide::Whole };
+        let web = WebListener::new(router::build(&shared, &config, enricher, metrics.clone()), side);
         let endpoints = bound.open(&config, &web)?;
         let (stop_upkeep, stop) = watch::channel(false);
         let keep = keep_of(&config);
         let config = Arc::new(Mutex::new(config));
         let put_back = Arc::default();
-        let signals = Signals {
+        let signals = MaintenanceSignals {
             keep,
             configured: {
                 let config = Arc::clone(&config);
@@ -264,14 +265,14 @@ struct Listeners {
 }
 
 /// Listeners that are bound and not yet served.
-struct Bound {
+struct BoundListeners {
     listener: TcpListener,
     admin: Option<TcpListener>,
 }
 
-impl Bound {
+impl BoundListeners {
     /// Binds what is configured. Where the system chose the port (0), printed URLs name it.
-    async fn bind(config: &mut Config) -> Result<Bound, Problem> {
+    async fn bind(config: &mut Config) -> Result<BoundListeners, Problem> {
         let listener = bind("listen", config.server.listen).await?;
         if let Some(host) = config.server.public_url.strip_suffix(":0") {
             config.server.public_url = format!("{host}:{}", address_of(&listener)?.port());
@@ -280,10 +281,10 @@ impl Bound {
             Some(admin) => Some(bind("admin_listen", admin).await?),
             None => None,
         };
-        Ok(Bound { listener, admin })
+        Ok(BoundListeners { listener, admin })
     }
 
-    fn open(self, config: &Config, web: &Web) -> Result<Listeners, Problem> {
+    fn open(self, config: &Config, web: &WebListener) -> Result<Listeners, Problem> {
         let tls = tls(config)?;
         let settings = listen_settings(config, tls.clone());
         let (stop, stopping) = watch::channel(false);
@@ -292,7 +293,7 @@ impl Bound {
         let mut admin_address = None;
         if let Some(listener) = self.admin {
             admin_address = Some(address_of(&listener)?);
-            listeners.push(listen_on(listener, web.on_side(Side::Admin), settings, stopping));
+            listeners.push(listen_on(listener, web.on_side(ListenerSide::Admin), settings, stopping));
         }
         Ok(Listeners { address, admin_address, tls, stop, listeners })
     }
@@ -308,7 +309,7 @@ impl Listeners {
     }
 }
 
-async fn run_upkeep(shared: Shared, signals: Signals) {
+async fn run_upkeep(shared: AcrossReloads, signals: MaintenanceSignals) {
     let upkeep = Upkeep::new(Arc::clone(&shared.store), shared.clock, signals);
     if let Err(error) = upkeep.run().await {
         shared.health.store_failed(&error);
@@ -316,7 +317,7 @@ async fn run_upkeep(shared: Shared, signals: Signals) {
 }
 
 /// Reprocesses reversals when their sales are received, by what is configured then.
-async fn reprocess(shared: Shared, config: Arc<Mutex<Arc<Config>>>, stop: watch::Receiver<bool>) {
+async fn reprocess(shared: AcrossReloads, config: Arc<Mutex<Arc<Config>>>, stop: watch::Receiver<bool>) {
     let network = move |id: &SourceId| {
         let config = Arc::clone(&config.lock());
         router::network(&config, id)
@@ -332,7 +333,7 @@ const STRAGGLERS: Duration = Duration::from_secs(15);
 
 /// Takes the reports that were kept while their routes were closed, by what is configured then, after each
 /// of these pauses: a report may have begun before a reload and be committed after.
-async fn take_reopened(shared: Shared, config: Arc<Mutex<Arc<Config>>>, pauses: &[Duration]) {
+async fn take_reopened(shared: AcrossReloads, config: Arc<Mutex<Arc<Config>>>, pauses: &[Duration]) {
     for pause in pauses {
         tokio::time::sleep(*pause).await;
         let config = Arc::clone(&config.lock());
@@ -346,8 +347,8 @@ async fn take_reopened(shared: Shared, config: Arc<Mutex<Arc<Config>>>, pauses: 
     }
 }
 
-fn keep_of(config: &Config) -> Keep {
-    Keep {
+fn keep_of(config: &Config) -> RetentionDays {
+    RetentionDays {
         conversions_days: config.store.keep_conversions_days,
         postbacks_days: config.store.keep_postbacks_days,
         clicks_days: config.store.keep_clicks_days,
@@ -412,7 +413,7 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr, Problem> {
 
 fn listen_on(
     listener: TcpListener,
-    web: Web,
+    web: WebListener,
     settings: ListenSettings,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
@@ -421,12 +422,12 @@ fn listen_on(
 
 fn listen_settings(config: &Config, tls: Option<TlsSettings>) -> ListenSettings {
     let server = &config.server;
-    let limits = Limits {
+    let limits = ConnectionLimits {
         body_bytes: server.max_body_bytes,
         head: Duration::from_millis(server.head_timeout_ms),
         body: Duration::from_millis(server.body_timeout_ms),
         idle: Duration::from_millis(server.idle_timeout_ms),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     let (connections, lowered) = open_files::connections(config, open_files::raise());
     if let Some(lowered) = lowered {

@@ -6,19 +6,19 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::domain::clock_rule::{Change, ClockRecord, ClockRule, Doubt, Reading};
+use crate::domain::clock_rule::{ClockChange, ClockReading, ClockRecord, ClockRule, Doubt};
 use crate::domain::time::Time;
 
 /// The source of `now`, and whether it is believed. Cheap to clone; clones are one clock.
 #[derive(Clone)]
 pub struct Clock {
-    source: Source,
+    source: ClockSource,
     /// `None`: it is believed whatever it shows, as in previews.
     rule: Arc<Mutex<Option<ClockRule>>>,
 }
 
 #[derive(Clone)]
-enum Source {
+enum ClockSource {
     System,
     Fixed(Arc<Fixed>),
 }
@@ -32,31 +32,31 @@ struct Fixed {
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Clock {
-        Clock { source: Source::System, rule: Arc::default() }
+        Clock { source: ClockSource::System, rule: Arc::default() }
     }
 
     /// A clock that does not move until [`Clock::set`] or [`Clock::run`]; for previews and tests.
     pub fn fixed(now: Time) -> Clock {
         let fixed = Fixed { wall: AtomicI64::new(now.as_millis()), running_ms: AtomicI64::new(0) };
-        Clock { source: Source::Fixed(Arc::new(fixed)), rule: Arc::default() }
+        Clock { source: ClockSource::Fixed(Arc::new(fixed)), rule: Arc::default() }
     }
 
     /// The time now, in UTC milliseconds.
     #[allow(clippy::disallowed_methods)] // This is the one place that reads the clock.
     pub fn now(&self) -> Time {
         match &self.source {
-            Source::System => {
+            ClockSource::System => {
                 Time::from_millis(jiff::Timestamp::now().as_millisecond()).unwrap_or(Time::EPOCH)
             }
-            Source::Fixed(fixed) => {
+            ClockSource::Fixed(fixed) => {
                 Time::from_millis(fixed.wall.load(Ordering::SeqCst)).unwrap_or(Time::EPOCH)
             }
         }
     }
 
     /// Both clocks now: the time, and for how long the process runs.
-    pub fn reading(&self) -> Reading {
-        Reading { wall: self.now(), running_ms: self.running_ms() }
+    pub fn reading(&self) -> ClockReading {
+        ClockReading { wall: self.now(), running_ms: self.running_ms() }
     }
 
     /// For how many milliseconds the process runs, by a clock that no one sets.
@@ -64,21 +64,21 @@ impl Clock {
         static BEGAN: LazyLock<Instant> = LazyLock::new(stopwatch);
         match &self.source {
             // It takes 292 million years to be too long.
-            Source::System => i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX),
-            Source::Fixed(fixed) => fixed.running_ms.load(Ordering::SeqCst),
+            ClockSource::System => i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX),
+            ClockSource::Fixed(fixed) => fixed.running_ms.load(Ordering::SeqCst),
         }
     }
 
     /// Sets a fixed clock, as a person does who sets the wall clock; a system clock stays what it is.
     pub fn set(&self, now: Time) {
-        if let Source::Fixed(fixed) = &self.source {
+        if let ClockSource::Fixed(fixed) = &self.source {
             fixed.wall.store(now.as_millis(), Ordering::SeqCst);
         }
     }
 
     /// Lets time pass on a fixed clock.
     pub fn run(&self, millis: i64) {
-        if let Source::Fixed(fixed) = &self.source {
+        if let ClockSource::Fixed(fixed) = &self.source {
             fixed.wall.fetch_add(millis, Ordering::SeqCst);
             fixed.running_ms.fetch_add(millis, Ordering::SeqCst);
         }
@@ -91,7 +91,7 @@ impl Clock {
     }
 
     /// Looks at both clocks, and says whether that changed what is believed.
-    pub fn observe(&self) -> Option<Change> {
+    pub fn observe(&self) -> Option<ClockChange> {
         let now = self.reading();
         self.rule.lock().as_mut().and_then(|rule| rule.observe(now))
     }

@@ -11,15 +11,15 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::age_clock::FAR_MS;
-use crate::domain::clock_rule::{Change, ClockRecord, Doubt, Reminder};
+use crate::domain::clock_rule::{ClockChange, ClockRecord, Doubt, Reminder};
 use crate::domain::ids::DestinationId;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
-use crate::store::keeping::Removed;
+use crate::store::keeping::RemovedDestinations;
 use crate::store::{PurgeBefore, Purged, Store, StoreError};
 
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Keep {
+pub struct RetentionDays {
     pub conversions_days: u32,
     pub postbacks_days: u32,
     pub clicks_days: u32,
@@ -27,7 +27,7 @@ pub struct Keep {
     pub removed_hours: u32,
 }
 
-impl Keep {
+impl RetentionDays {
     /// The dates before which records are past their time.
     pub fn before(self, now: Time) -> PurgeBefore {
         let days = |days: u32| now.plus_millis(-i64::from(days) * DAY_MS);
@@ -66,7 +66,7 @@ const REMOVED_EVERY_MS: i64 = 5_000;
 /// Only the store's.
 pub async fn step(
     store: &dyn Store,
-    keep: Option<Keep>,
+    keep: Option<RetentionDays>,
     now: Time,
 ) -> Result<(Option<Purged>, bool), StoreError> {
     let ended = store.expire_holds(now, HOLDS_AT_ONCE).await?;
@@ -88,8 +88,8 @@ pub fn watch_clock(store: &dyn Store, clock: &Clock) {
     log_believed(clock, clock.observe());
 }
 
-fn log_believed(clock: &Clock, change: Option<Change>) {
-    if change == Some(Change::Believed) {
+fn log_believed(clock: &Clock, change: Option<ClockChange>) {
+    if change == Some(ClockChange::Believed) {
         tracing::info!(now = %clock.now(), "the clock is believed again: retention goes on");
     }
 }
@@ -105,8 +105,8 @@ fn log_doubt(doubt: &Doubt) {
 }
 
 /// What the loop receives from outside, and reports.
-pub struct Signals {
-    pub keep: Keep,
+pub struct MaintenanceSignals {
+    pub keep: RetentionDays,
     /// The destinations that are configured now.
     pub configured: Arc<dyn Fn() -> HashSet<DestinationId> + Send + Sync>,
     /// Those that a reload configured since this was looked at last, perhaps not for long.
@@ -120,7 +120,7 @@ pub struct Signals {
 pub struct Upkeep {
     store: Arc<dyn Store>,
     clock: Clock,
-    signals: Signals,
+    signals: MaintenanceSignals,
     since_purge: u32,
     /// Records that the present pass has purged.
     purged: u64,
@@ -133,7 +133,7 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    pub fn new(store: Arc<dyn Store>, clock: Clock, signals: Signals) -> Upkeep {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, signals: MaintenanceSignals) -> Upkeep {
         Upkeep {
             store,
             clock,
@@ -209,7 +209,7 @@ impl Upkeep {
         self.purged += purged.records;
         metrics::counter!("postbridge_purged_total").increment(purged.records);
         if !purged.more && self.purged > 0 {
-            let Keep { conversions_days, postbacks_days, clicks_days, .. } = self.signals.keep;
+            let RetentionDays { conversions_days, postbacks_days, clicks_days, .. } = self.signals.keep;
             let records = std::mem::take(&mut self.purged);
             tracing::info!(
                 records,
@@ -252,7 +252,7 @@ impl Upkeep {
         }
         self.looked_for_removed = Some(running);
         let known = self.store.removed();
-        let mut removed = Removed::new();
+        let mut removed = RemovedDestinations::new();
         let put_back = std::mem::take(&mut *self.signals.put_back.lock());
         let is_timed_anew = |id: &DestinationId| put_back.contains(id) || self.jumped;
         let (awaited, configured) = (self.store.awaited_destinations(), (self.signals.configured)());

@@ -9,19 +9,19 @@ use crate::domain::click::Click;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft};
 use crate::domain::customer::CustomerFormat;
-use crate::domain::decision::{self, Arrived, Decision};
+use crate::domain::decision::{self, ArrivalContext, Decision};
 use crate::domain::delivery::{Delivery, DeliveryState, SentRequest};
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, Seq};
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
-use crate::domain::routing::{self, Forwarding, PlanRules, Route, Scope};
+use crate::domain::routing::{self, Forwarding, PlanRules, Route, RouteScope};
 use crate::domain::ruleset::usual;
 use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::Claimed;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
+use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::source::params::Params;
 
 /// What would happen, each step as far as it gets.
@@ -40,7 +40,7 @@ pub struct Preview {
 /// What one destination would get.
 pub struct PreviewedDelivery {
     pub destination: DestinationId,
-    pub mode: Mode,
+    pub mode: DestinationMode,
     /// The state that its delivery would have at its turn, or from which it would wait for its click.
     pub state: DeliveryState,
     /// The request with its secrets masked, also where it would not leave; or why there is none.
@@ -124,7 +124,7 @@ fn decide(
     let Some(seq) = Seq::new(1) else {
         return Err(Fault::new("no sequence number", ""));
     };
-    let arrived = Arrived { seq, at: now, now };
+    let arrived = ArrivalContext { seq, at: now, now };
     match decision::decide(&network.rules, draft, arrived, &Paper(clicks)) {
         Ok(Decision::Quarantine(fault) | Decision::Surplus(fault) | Decision::UnknownSale { fault, .. }) => {
             Err(fault)
@@ -203,8 +203,9 @@ pub fn preview_outgoing(
     forecast: Forecast,
     now: Time,
 ) -> Vec<PreviewedDelivery> {
-    let concerned =
-        postbacks.iter().filter(|(_, route)| route.scope != Scope::Any && route.scope.covers(conversion));
+    let concerned = postbacks
+        .iter()
+        .filter(|(_, route)| route.scope != RouteScope::Any && route.scope.covers(conversion));
     let one = |(destination, route): &(Arc<ReadyDestination>, Route)| {
         let state = outgoing_state((destination, route), forecast, (conversion, click), now);
         rendered(destination, state, (conversion, click), (now, CustomerFormat::default()))

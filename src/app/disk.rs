@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::clock::stopwatch;
 use crate::config::configuration::Config;
 use crate::domain::disk::{DiskReserve, DiskSpace};
-use crate::web::health::Health;
+use crate::web::health::ProcessHealth;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// While there is too little, a line is logged this often.
@@ -19,7 +19,7 @@ const REMIND: Duration = Duration::from_secs(60);
 pub struct DiskWatch {
     path: PathBuf,
     reserve_mb: u32,
-    health: Arc<Health>,
+    health: Arc<ProcessHealth>,
     /// When there was too little, and was said so, last.
     reminded: Option<Instant>,
     /// The disk could not be measured, and that was said.
@@ -28,7 +28,7 @@ pub struct DiskWatch {
 
 impl DiskWatch {
     /// Measures once: what is answered first goes by it.
-    pub fn start(config: &Config, health: &Arc<Health>) -> DiskWatch {
+    pub fn start(config: &Config, health: &Arc<ProcessHealth>) -> DiskWatch {
         let mut watch = DiskWatch {
             path: config.store.path.clone(),
             reserve_mb: config.store.reserve_mb,
@@ -52,8 +52,8 @@ impl DiskWatch {
         }
     }
 
-    fn note(&mut self, measured: std::io::Result<Measured>) {
-        let Measured { free, total } = match measured {
+    fn note(&mut self, measured: std::io::Result<MeasuredSpace>) {
+        let MeasuredSpace { free, total } = match measured {
             Ok(measured) => measured,
             Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
@@ -104,14 +104,14 @@ impl DiskWatch {
     }
 }
 
-struct Measured {
+struct MeasuredSpace {
     free: u64,
     total: u64,
 }
 
 /// What this user may still write on the disk of `path`, in bytes, and the size of the whole.
-fn measure(path: &Path) -> std::io::Result<Measured> {
+fn measure(path: &Path) -> std::io::Result<MeasuredSpace> {
     let disk = rustix::fs::statvfs(path)?;
     let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-    Ok(Measured { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+    Ok(MeasuredSpace { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
 }

@@ -170,7 +170,7 @@ pub async fn drain(recorder: Recorder, flush: impl Fn()) {
 }
 
 /// Every label that ever had a backlog in this process, its destination configured still or not.
-pub type Known = Arc<Mutex<BTreeSet<String>>>;
+pub type LabelsSeen = Arc<Mutex<BTreeSet<String>>>;
 
 /// Renders all numbers; the backlog is read from the store's own counts, never scanned. A destination
 /// that has nothing left is reported as 0: what it last had would alarm for ever. `sources` are those that are
@@ -178,7 +178,7 @@ pub type Known = Arc<Mutex<BTreeSet<String>>>;
 pub fn renderer(
     recorder: Recorder,
     (store, clock): (Arc<dyn Store>, Clock),
-    known: Known,
+    known: LabelsSeen,
     sources: Vec<SourceId>,
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::measure;
 use crate::config::configuration::Config;
-use crate::store::embedded::{Embedded, Settings};
+use crate::store::embedded::{Embedded, EmbeddedSettings};
 use crate::store::folder::says_full;
 use crate::store::open::OpenError;
 use crate::store::{Store, StoreError};
@@ -15,7 +15,7 @@ use crate::template::diagnostic::{Problem, access};
 /// # Errors
 /// Why it cannot be opened, and the command or the step that changes that.
 pub fn store(config: &Config) -> Result<Arc<dyn Store>, Problem> {
-    let settings = Settings { watch: Some(measure::commits()), ..Settings::default() };
+    let settings = EmbeddedSettings { watch: Some(measure::commits()), ..EmbeddedSettings::default() };
     match Embedded::open_sled_with(&config.store.path, settings) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(refused(&error)),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::app::{Shared, measure, tag};
+use crate::app::{AcrossReloads, measure, tag};
 use crate::config::configuration::Config;
 use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
@@ -14,23 +14,23 @@ use crate::domain::reporter;
 use crate::domain::ruleset::Ruleset;
 use crate::enrich::agent;
 use crate::enrich::country::Countries;
+use crate::ingest::landing::{Landing, VisitorEnricher};
 use crate::ingest::postback::Network;
-use crate::ingest::reopen::Terms;
-use crate::ingest::visit::{Landing, VisitorEnricher};
+use crate::ingest::reopen::ReportTerms;
 use crate::ops::Ops;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::diagnostic::Problem;
 use crate::template::tag_script::TagScript;
 use crate::web::auth::{Keys, Tokens};
-use crate::web::cake::NetworkApi;
+use crate::web::cake::AdvertiserApi;
 use crate::web::click_budget::ClickLimits;
-use crate::web::link::{LinkCounters, Links};
+use crate::web::collect::{Postbacks, SourceEndpoint};
 use crate::web::link_table::{Link, LinkTable};
+use crate::web::links::{LinkCounters, LinkEndpoints};
 use crate::web::pages::Pages;
-use crate::web::pages::program::PostbackUrl;
+use crate::web::pages::offer_pages::PostbackUrl;
 use crate::web::per_address::PerAddress;
-use crate::web::pixel::Pixels;
-use crate::web::postback::{Endpoint, Postbacks};
+use crate::web::pixel::PixelEndpoints;
 use crate::web::visitor::{CookieRule, Transport};
 use crate::web::{Operations, Router, api, click};
 
@@ -50,19 +50,19 @@ fn networks(config: &Config, rules: &Arc<Ruleset>) -> HashMap<SourceId, Network>
 }
 
 /// What advertisers' reports are read by.
-pub(super) fn terms(config: &Config, rules: &Arc<Ruleset>) -> Terms {
-    Terms {
+pub(super) fn terms(config: &Config, rules: &Arc<Ruleset>) -> ReportTerms {
+    ReportTerms {
         rules: Arc::clone(rules),
         zone: config.network_api.time_zone.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 
-fn endpoints(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<Endpoint>> {
+fn endpoints(config: &Config, networks: &HashMap<SourceId, Network>) -> HashMap<String, Arc<SourceEndpoint>> {
     let endpoint = |source: &Source| {
         let network = networks.get(&source.id)?.clone();
         let keys = Keys::new(source.keys.iter().map(|key| key.reveal()));
-        Some((source.id.to_string(), Arc::new(Endpoint::new(network, keys, source.max_per_second))))
+        Some((source.id.to_string(), Arc::new(SourceEndpoint::new(network, keys, source.max_per_second))))
     };
     config.sources.iter().filter_map(endpoint).collect()
 }
@@ -74,7 +74,7 @@ fn tokens(config: &Config) -> Tokens {
 
 /// Sets the rules of the store by the configuration, and builds all that answers by it.
 pub fn build(
-    shared: &Shared,
+    shared: &AcrossReloads,
     config: &Arc<Config>,
     enricher: VisitorEnricher,
     metrics: measure::Recorder,
@@ -124,7 +124,12 @@ pub fn build(
 }
 
 /// What people and scripts ask of the relay.
-fn ops(shared: &Shared, config: &Config, rules: &Arc<Ruleset>, networks: HashMap<SourceId, Network>) -> Ops {
+fn ops(
+    shared: &AcrossReloads,
+    config: &Config,
+    rules: &Arc<Ruleset>,
+    networks: HashMap<SourceId, Network>,
+) -> Ops {
     Ops {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
@@ -139,7 +144,7 @@ fn ops(shared: &Shared, config: &Config, rules: &Arc<Ruleset>, networks: HashMap
 }
 
 /// What operators' paths read.
-fn operations(shared: &Shared, config: &Config, metrics: measure::Recorder) -> Operations {
+fn operations(shared: &AcrossReloads, config: &Config, metrics: measure::Recorder) -> Operations {
     let (store, clock) = (Arc::clone(&shared.store), shared.clock.clone());
     Operations {
         metrics: measure::renderer(
@@ -155,12 +160,12 @@ fn operations(shared: &Shared, config: &Config, metrics: measure::Recorder) -> O
 }
 
 fn network_api(
-    shared: &Shared,
+    shared: &AcrossReloads,
     config: &Config,
     rules: &Arc<Ruleset>,
     (tokens, postbacks): (&Tokens, &Postbacks),
-) -> NetworkApi {
-    NetworkApi {
+) -> AdvertiserApi {
+    AdvertiserApi {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
         health: Arc::clone(&shared.health),
@@ -231,13 +236,13 @@ fn link_table(config: &Config) -> LinkTable {
 }
 
 fn links(
-    shared: &Shared,
+    shared: &AcrossReloads,
     config: &Config,
     (enricher, cookie): (Arc<VisitorEnricher>, CookieRule),
     (table, rules): (Arc<LinkTable>, &Arc<Ruleset>),
-) -> Links {
+) -> LinkEndpoints {
     shared.clicks.set(click_limits(config));
-    Links {
+    LinkEndpoints {
         table,
         enricher,
         cookie,
@@ -262,8 +267,8 @@ fn click_limits(config: &Config) -> ClickLimits {
 /// How long visitors are remembered where no offer says it.
 const USUAL_COOKIE_DAYS: u32 = 30;
 
-fn pixels(shared: &Shared, config: &Config, rules: &Arc<Ruleset>) -> Pixels {
-    Pixels {
+fn pixels(shared: &AcrossReloads, config: &Config, rules: &Arc<Ruleset>) -> PixelEndpoints {
+    PixelEndpoints {
         rules: Arc::clone(rules),
         limit: PerAddress::new(config.pixel.max_per_second_per_ip.get()),
         budget: Arc::clone(&shared.budget),
@@ -280,13 +285,13 @@ fn destinations(config: &Config) -> Vec<Arc<ReadyDestination>> {
 }
 
 /// How each destination is doing: nothing is known while none is sent to.
-fn workers(shared: &Shared) -> Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync> {
+fn workers(shared: &AcrossReloads) -> Arc<dyn Fn() -> Vec<DestinationState> + Send + Sync> {
     let dispatch = shared.dispatch.clone();
     Arc::new(move || dispatch.upgrade().map(|dispatch| dispatch.states()).unwrap_or_default())
 }
 
 fn pages(
-    shared: &Shared,
+    shared: &AcrossReloads,
     config: &Arc<Config>,
     ops: Ops,
     (tokens, tag_script): (Tokens, Arc<TagScript>),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::app::Shared;
+use crate::app::AcrossReloads;
 use crate::config::configuration::Config;
-use crate::ingest::visit::{Landing, VisitorEnricher};
+use crate::ingest::landing::{Landing, VisitorEnricher};
 use crate::template::tag_script::{LinkGroup, TagConfig, TagScript};
 use crate::web::link_table::LinkTable;
 use crate::web::per_address::PerAddress;
@@ -14,11 +14,11 @@ use crate::web::visitor::CookieRule;
 
 /// Builds the endpoint. Where the tag is on, today's version of the script is kept from now on.
 pub fn endpoint(
-    shared: &Shared,
+    shared: &AcrossReloads,
     config: &Config,
     (enricher, cookie, links): (&Arc<VisitorEnricher>, CookieRule, &Arc<LinkTable>),
 ) -> Tag {
-    let script = TagScript::new(&reported(config, &enricher.landing));
+    let script = TagScript::new(&tag_config(config, &enricher.landing));
     let tag = Tag {
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
@@ -43,7 +43,7 @@ pub fn endpoint(
 
 /// What the script is given: the click parameters and cookies of every platform that is known, and which
 /// links lead to which kind of network.
-fn reported(config: &Config, landing: &Landing) -> TagConfig {
+fn tag_config(config: &Config, landing: &Landing) -> TagConfig {
     // A campaign's own parameters change from page to page, and make no new click.
     let marks_click = |name: &&String| !name.starts_with("utm_");
     let mut groups: BTreeMap<&str, LinkGroup> = BTreeMap::new();

@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::cli::remote::{Asked, Remote, refusal};
+use crate::cli::remote::{Remote, ServerReply, refusal};
 use crate::cli::{Failure, print, run_to_end};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
 use crate::store::Store;
 use crate::store::embedded::Embedded;
-use crate::store::keeping::Keeping;
+use crate::store::keeping::OperatorStore;
 use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
@@ -23,16 +23,16 @@ impl ConfirmClock {
         let config = self.remote.load()?;
         run_to_end(async move {
             match self.remote.post(&config, "/api/v1/clock/confirm").await? {
-                Asked::Answered(200, document) => {
+                ServerReply::Answered(200, document) => {
                     let now = document.get("now").and_then(Value::as_str).unwrap_or_default();
                     print(&format!("the clock is confirmed: it is {now}, and retention goes on\n"))
                 }
-                Asked::Answered(status, document) => Err(refusal(status, &document)),
-                Asked::NotThere { server, reason } if self.remote.is_named() => {
+                ServerReply::Answered(status, document) => Err(refusal(status, &document)),
+                ServerReply::NotThere { server, reason } if self.remote.is_named() => {
                     let what = format!("no relay answers at {server}: {reason}");
                     Err(Failure::running(Problem::new(what, "start it, or name another: --server URL")))
                 }
-                Asked::NotThere { server, .. } => confirm_in_folder(&config, &server).await,
+                ServerReply::NotThere { server, .. } => confirm_in_folder(&config, &server).await,
             }
         })
     }

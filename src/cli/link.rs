@@ -5,12 +5,12 @@ use clap::Args;
 use crate::cli::{ConfigPath, Failure, note_other_problems, print, stderr};
 use crate::config::configuration::Config;
 use crate::config::links::CreativeLinks;
-use crate::config::offer::Campaign;
-use crate::config::part::{Part, unknown};
+use crate::config::offer::CampaignConfig;
+use crate::config::part::{PartlyRead, unknown};
 use crate::template::diagnostic::Problem;
 
 #[derive(Args)]
-pub struct Link {
+pub struct LinkCommand {
     /// The id of a [[campaign]].
     #[arg(value_name = "CAMPAIGN")]
     campaign: String,
@@ -24,7 +24,7 @@ pub struct Link {
     config: ConfigPath,
 }
 
-impl Link {
+impl LinkCommand {
     pub fn run(self) -> Result<(), Failure> {
         let part = self.config.load_part()?;
         let (config, campaign) = part.campaign(&self.campaign).map_err(Failure::usage)?;
@@ -62,7 +62,11 @@ impl Link {
     }
 }
 
-fn direct(part: &Part, campaign: &Campaign, chosen: Option<&CreativeLinks>) -> Result<String, Failure> {
+fn direct(
+    part: &PartlyRead,
+    campaign: &CampaignConfig,
+    chosen: Option<&CreativeLinks>,
+) -> Result<String, Failure> {
     let Some(chosen) = chosen else {
         let what = format!("the campaign `{}` has no creative", campaign.campaign.id);
         let hint = "a direct link names affiliate and creative: give the campaign `creative = \"761\"`";

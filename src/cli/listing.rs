@@ -3,17 +3,17 @@
 use crate::cli::count;
 use crate::config::configuration::Config;
 use crate::config::creative::Creative;
-use crate::config::offer::{Campaign, Offer};
+use crate::config::offer::{CampaignConfig, OfferConfig};
 use crate::config::outgoing::Outgoing;
 use crate::domain::offer::OfferStatus;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 
 /// More things of a kind than this are counted instead of named.
 const MOST_NAMED: usize = 10;
 
 /// Offers, creatives and campaigns; no line for what there is none of.
 pub fn offers(config: &Config) -> Vec<String> {
-    let named = |offer: &Offer| {
+    let named = |offer: &OfferConfig| {
         let terms = &offer.terms;
         if *offer.name == *terms.id.as_str() {
             format!("{} ({})", terms.id, terms.status.as_str())
@@ -23,7 +23,7 @@ pub fn offers(config: &Config) -> Vec<String> {
     };
     let idle = config.offers.iter().filter(|offer| offer.terms.status != OfferStatus::Active).count();
     let offers = line("offers", &config.offers, named, &with_rest(config.offers.len(), idle, "not active"));
-    let linked = |one: &Campaign| format!("{} ({})", one.campaign.id, config.tracking_link(one));
+    let linked = |one: &CampaignConfig| format!("{} ({})", one.campaign.id, config.tracking_link(one));
     let counted = format!("{}; `postbridge link CAMPAIGN` prints a link", config.campaigns.len());
     let campaigns = line("campaigns", &config.campaigns, linked, &counted);
     let shown = |one: &Creative| match *one.name == *one.id.as_str() {
@@ -37,10 +37,10 @@ pub fn offers(config: &Config) -> Vec<String> {
 /// Outgoing postbacks, if there are any.
 pub fn outgoing(config: &Config) -> Option<String> {
     let named = |outgoing: &Outgoing| match outgoing.mode {
-        Mode::Live => outgoing.id.to_string(),
+        DestinationMode::Live => outgoing.id.to_string(),
         other => format!("{} ({})", outgoing.id, other.as_str()),
     };
-    let idle = config.outgoing.iter().filter(|outgoing| outgoing.mode != Mode::Live).count();
+    let idle = config.outgoing.iter().filter(|outgoing| outgoing.mode != DestinationMode::Live).count();
     let counted = with_rest(config.outgoing.len(), idle, "not live");
     line("outgoing postbacks", &config.outgoing, named, &counted)
 }

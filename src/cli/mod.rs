@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::config::configuration::Config;
-use crate::config::part::Part;
+use crate::config::part::PartlyRead;
 use crate::template::diagnostic::Problem;
 
 /// Self-hosted, bidirectional postback relay and attribution bridge.
@@ -46,7 +46,7 @@ enum Command {
     /// Print the postback URL to paste at the network, macros in place.
     Url(url::Url),
     /// Print a campaign's tracking link.
-    Link(link::Link),
+    Link(link::LinkCommand),
     /// Show what a postback would become and what would be sent; sends and stores nothing.
     Preview(preview::PreviewArgs),
     /// List the templates, or run the stories of your own.
@@ -112,8 +112,8 @@ impl ConfigPath {
     }
 
     /// What can be read of the configuration, for a command that needs only a part of it.
-    pub fn load_part(&self) -> Result<Part, Failure> {
-        Part::load(&self.path()).map_err(Failure::usage)
+    pub fn load_part(&self) -> Result<PartlyRead, Failure> {
+        PartlyRead::load(&self.path()).map_err(Failure::usage)
     }
 }
 
@@ -158,7 +158,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(command) => {
             // The demo logs its steps itself; only what is wrong is logged.
             stderr::start_log(LogFormat::Text, "warn");
-            let after = if command.once { demo::After::Exit } else { demo::After::Serve };
+            let after = if command.once { demo::AfterDemo::Exit } else { demo::AfterDemo::Serve };
             run_to_end(async { demo::run(after).await.map_err(Failure::running) })
         }
     }
@@ -204,7 +204,7 @@ pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
 }
 
 /// Says, next to a result, that the configuration has problems that do not concern it.
-pub fn note_other_problems(part: &Part) {
+pub fn note_other_problems(part: &PartlyRead) {
     if part.count_problems() > 0 {
         let problems = count(part.count_problems(), "problem", "problems");
         stderr::say(&format!("the configuration has {problems} elsewhere: `postbridge check` names them"));

@@ -28,13 +28,13 @@ pub struct Remote {
 }
 
 /// The address of the API, and where to connect for its name, if that is not where the name leads.
-struct Place {
+struct ServerAddress {
     server: String,
     at: Option<(String, SocketAddr)>,
 }
 
 /// The result of asking.
-pub enum Asked {
+pub enum ServerReply {
     /// The status, and the document.
     Answered(u16, Value),
     /// Nothing answers at this address, for this reason.
@@ -51,9 +51,9 @@ impl Remote {
     ///
     /// # Errors
     /// Where there is no token to ask by, or what answers is no relay.
-    pub async fn post(&self, config: &Config, path: &str) -> Result<Asked, Failure> {
+    pub async fn post(&self, config: &Config, path: &str) -> Result<ServerReply, Failure> {
         let token = self.token(config)?;
-        let Place { server, at } = self.place(config);
+        let ServerAddress { server, at } = self.place(config);
         let policy = SendPolicy { allow_private_network: true, ..SendPolicy::default() };
         let client = match &at {
             Some((name, address)) => Client::to(policy, name, *address),
@@ -69,13 +69,13 @@ impl Remote {
         };
         match client.send(&request).await {
             Reply::Answer(answer) => match serde_json::from_slice(&answer.body) {
-                Ok(document) => Ok(Asked::Answered(answer.status, document)),
+                Ok(document) => Ok(ServerReply::Answered(answer.status, document)),
                 Err(_) => {
                     let what = format!("what answers at {server} is not the API of Postbridge");
                     Err(Failure::running(Problem::new(what, "name its address: --server URL")))
                 }
             },
-            Reply::Failed(reason) => Ok(Asked::NotThere { server, reason }),
+            Reply::Failed(reason) => Ok(ServerReply::NotThere { server, reason }),
             Reply::Forbidden(reason) => {
                 let what = format!("{server} cannot be asked: {reason}");
                 Err(Failure::usage(vec![Problem::new(what, "name an http or https address: --server URL")]))
@@ -88,23 +88,24 @@ impl Remote {
         self.server.is_some()
     }
 
-    fn place(&self, config: &Config) -> Place {
+    fn place(&self, config: &Config) -> ServerAddress {
         if let Some(server) = &self.server {
-            return Place { server: server.trim_end_matches('/').to_owned(), at: None };
+            return ServerAddress { server: server.trim_end_matches('/').to_owned(), at: None };
         }
         let server = &config.server;
         // A certificate names a host, not an address.
         match (server.admin_listen.map(reachable), &server.tls) {
-            (None, Some(_)) => Place { server: server.public_url.clone(), at: None },
+            (None, Some(_)) => ServerAddress { server: server.public_url.clone(), at: None },
             (Some(admin), Some(_)) => match certified_name(&server.public_url) {
-                Some(name) => {
-                    Place { server: format!("https://{name}:{}", admin.port()), at: Some((name, admin)) }
-                }
-                None => Place { server: format!("https://{admin}"), at: None },
+                Some(name) => ServerAddress {
+                    server: format!("https://{name}:{}", admin.port()),
+                    at: Some((name, admin)),
+                },
+                None => ServerAddress { server: format!("https://{admin}"), at: None },
             },
             (admin, None) => {
                 let address = admin.unwrap_or_else(|| reachable(server.listen));
-                Place { server: format!("http://{address}"), at: None }
+                ServerAddress { server: format!("http://{address}"), at: None }
             }
         }
     }

@@ -23,14 +23,14 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path).map_err(Failure::usage)?;
     log_warnings(&config);
     // Before the store opens: a signal during a long recovery must not kill it.
-    let mut signals = Signals::new().map_err(Failure::running)?;
+    let mut signals = ProcessSignals::new().map_err(Failure::running)?;
     let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
     announce(&app);
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Request::Reload => reload(&app, path).await,
-                Request::Stop => break,
+                SignalRequest::Reload => reload(&app, path).await,
+                SignalRequest::Stop => break,
             },
             reason = app.failed() => {
                 app.abandon().await;
@@ -55,39 +55,39 @@ fn leave_at_once(problem: &Problem) -> ! {
 
 /// What a signal asks for.
 #[derive(PartialEq, Eq)]
-enum Request {
+enum SignalRequest {
     Reload,
     Stop,
 }
 
-struct Signals {
+struct ProcessSignals {
     reload: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
-    fn new() -> Result<Signals, Problem> {
+impl ProcessSignals {
+    fn new() -> Result<ProcessSignals, Problem> {
         let listen = |kind| {
             signal(kind).map_err(|error| Problem::new(format!("cannot listen for signals: {error}"), ""))
         };
-        Ok(Signals {
+        Ok(ProcessSignals {
             reload: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })
     }
 
-    async fn next(&mut self) -> Request {
+    async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.reload.recv() => Request::Reload,
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.reload.recv() => SignalRequest::Reload,
+            _ = self.terminate.recv() => SignalRequest::Stop,
+            _ = self.interrupt.recv() => SignalRequest::Stop,
         }
     }
 
     async fn second_stop(&mut self) {
-        while self.next().await != Request::Stop {}
+        while self.next().await != SignalRequest::Stop {}
     }
 }
 

@@ -30,7 +30,7 @@ pub fn say(line: &str) {
 /// A problem that ends the command, or keeps it from starting.
 pub fn problem(problem: &Problem) {
     match FORMAT.get() {
-        Some(LogFormat::Json) => emit(&Fields {
+        Some(LogFormat::Json) => emit(&LogFields {
             message: problem.what.clone(),
             at: Some(problem.at.clone()).filter(|at| !at.is_empty()),
             hint: Some(problem.hint.clone()).filter(|hint| !hint.is_empty()),
@@ -42,7 +42,7 @@ pub fn problem(problem: &Problem) {
 /// What is wrong with the command line, or the help that was asked for.
 pub fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && asks_for_json(std::env::args_os()) {
-        emit(&Fields { message: error.to_string(), at: None, hint: None });
+        emit(&LogFields { message: error.to_string(), at: None, hint: None });
     } else {
         // There is no one to report it to.
         let _unread = error.print();
@@ -64,15 +64,15 @@ fn asks_for_json(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 
 /// One line, as the log writes its own.
 #[derive(Serialize)]
-struct Line<'a> {
+struct LogLine<'a> {
     timestamp: String,
     level: &'static str,
-    fields: &'a Fields,
+    fields: &'a LogFields,
     target: &'static str,
 }
 
 #[derive(Serialize)]
-struct Fields {
+struct LogFields {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
@@ -80,21 +80,21 @@ struct Fields {
     hint: Option<String>,
 }
 
-fn panicked(panic: &PanicHookInfo<'_>) -> Fields {
+fn panicked(panic: &PanicHookInfo<'_>) -> LogFields {
     let payload = panic.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let words = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let words = words.unwrap_or("without a word");
-    Fields {
+    LogFields {
         message: format!("a thread panicked: {words}"),
         at: panic.location().map(ToString::to_string),
         hint: Some("this is a fault of Postbridge: please report it".to_owned()),
     }
 }
 
-fn emit(fields: &Fields) {
+fn emit(fields: &LogFields) {
     let timestamp = Clock::system().now().to_string();
-    let line = Line { timestamp, level: "ERROR", fields, target: "postbridge" };
+    let line = LogLine { timestamp, level: "ERROR", fields, target: "postbridge" };
     if let Ok(mut line) = serde_json::to_string(&line) {
         line.push('\n');
         write(line);

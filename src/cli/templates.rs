@@ -16,13 +16,13 @@ use crate::view::template::CatalogView;
 #[derive(Subcommand)]
 pub enum Templates {
     /// Name every template: the built-in ones and your own.
-    List(List),
+    List(ListTemplates),
     /// Run the fixture stories of your own templates.
-    Test(Test),
+    Test(TestTemplates),
 }
 
 #[derive(Args)]
-pub struct List {
+pub struct ListTemplates {
     /// A folder of your own templates [default: the one that the configuration names, if any]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub struct List {
 }
 
 #[derive(Args)]
-pub struct Test {
+pub struct TestTemplates {
     /// A folder with sources/ or destinations/, and their stories in fixtures/sources/<name>/ and
     /// fixtures/destinations/<name>/ [default: the one that the configuration names]
     #[arg(value_name = "DIR")]
@@ -52,7 +52,7 @@ impl Templates {
     }
 }
 
-impl List {
+impl ListTemplates {
     fn run(self) -> Result<(), Failure> {
         let folder = own_folder(self.folder, &self.config)?;
         let catalog = Catalog::load(folder.as_deref()).map_err(Failure::usage)?;
@@ -66,7 +66,7 @@ impl List {
     }
 }
 
-impl Test {
+impl TestTemplates {
     fn run(self) -> Result<(), Failure> {
         let Some(folder) = own_folder(self.folder, &self.config)? else {
             let what = "there is no folder of your own templates";

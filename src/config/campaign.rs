@@ -7,18 +7,18 @@ use std::sync::Arc;
 use crate::config::creative::Creatives;
 use crate::config::names::OFFER;
 use crate::config::names::{AFFILIATE, CAMPAIGN};
-use crate::config::offer::{Affiliate, Campaign};
+use crate::config::offer::{Affiliate, CampaignConfig};
 use crate::config::outgoing::{self, Outgoing};
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::offer;
-use crate::domain::routing::Scope;
+use crate::domain::routing::RouteScope;
 use crate::template::toml_doc::table::Table;
 
 /// Who brings clicks, and what notifies them of conversions.
 #[derive(Default)]
 pub struct Partners {
     pub affiliates: Vec<Affiliate>,
-    pub campaigns: Vec<Campaign>,
+    pub campaigns: Vec<CampaignConfig>,
     /// Postbacks of affiliates, of campaigns, and for all.
     pub outgoing: Vec<Outgoing>,
     /// The ids of all, also of those left out.
@@ -27,7 +27,7 @@ pub struct Partners {
 }
 
 /// What the tables of this file may name.
-struct Known<'k> {
+struct DeclaredTables<'k> {
     offers: &'k [OfferId],
     creatives: &'k Creatives,
     affiliates: Vec<AffiliateId>,
@@ -40,8 +40,13 @@ struct Known<'k> {
 /// problems kept. `offers` are the ids of all offers, also of those left out.
 pub fn read_all(root: &Table<'_>, offers: &[OfferId], creatives: &Creatives) -> Partners {
     let mut partners = Partners::default();
-    let mut known =
-        Known { offers, creatives, affiliates: Vec::new(), campaigns: Vec::new(), links: HashMap::new() };
+    let mut known = DeclaredTables {
+        offers,
+        creatives,
+        affiliates: Vec::new(),
+        campaigns: Vec::new(),
+        links: HashMap::new(),
+    };
     for section in root.tables("affiliate") {
         read_affiliate(root, section, &mut known.affiliates, &mut partners);
     }
@@ -61,7 +66,7 @@ fn read_affiliate<'a>(
 ) {
     let id = AFFILIATE.own(&section, ids);
     let name = section.text("name").map(|text| text.value);
-    let scope = id.clone().map(Scope::Affiliate);
+    let scope = id.clone().map(RouteScope::Affiliate);
     partners.outgoing.extend(outgoing::read_of(root, &section, scope));
     section.finish();
     if let Some(id) = id {
@@ -69,14 +74,19 @@ fn read_affiliate<'a>(
     }
 }
 
-fn read_campaign<'a>(root: &Table<'a>, section: Table<'a>, known: &mut Known<'_>, partners: &mut Partners) {
+fn read_campaign<'a>(
+    root: &Table<'a>,
+    section: Table<'a>,
+    known: &mut DeclaredTables<'_>,
+    partners: &mut Partners,
+) {
     let id = CAMPAIGN.own(&section, &mut known.campaigns);
     let name = section.text("name").map(|text| text.value);
     let offer = section.required("offer", "\"565\"", |text| OFFER.one_of(text, known.offers));
     let affiliate =
         section.required("affiliate", "\"200\"", |text| AFFILIATE.one_of(text, &known.affiliates));
     let (creatives, is_right) = known.creatives.listed(&section, offer.as_ref());
-    let scope = id.clone().map(Scope::Campaign);
+    let scope = id.clone().map(RouteScope::Campaign);
     partners.outgoing.extend(outgoing::read_of(root, &section, scope));
     if let (Some(id), Some(affiliate)) = (&id, &affiliate) {
         check_links(&section, (id, affiliate, &creatives), &mut known.links);
@@ -84,7 +94,7 @@ fn read_campaign<'a>(root: &Table<'a>, section: Table<'a>, known: &mut Known<'_>
     section.finish();
     if let (Some(id), Some(offer), Some(affiliate), true) = (id, offer, affiliate, is_right) {
         let campaign = offer::Campaign { id, offer, affiliate, creatives };
-        partners.campaigns.push(Campaign { campaign: Arc::new(campaign), name });
+        partners.campaigns.push(CampaignConfig { campaign: Arc::new(campaign), name });
     }
 }
 

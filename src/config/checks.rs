@@ -2,7 +2,7 @@
 
 use crate::config::configuration::Config;
 use crate::config::destination::Destination;
-use crate::config::offer::Offer;
+use crate::config::offer::OfferConfig;
 use crate::config::server::ApiToken;
 use crate::config::server_exposure;
 use crate::config::source::Source;
@@ -24,14 +24,14 @@ pub fn remark(root: &Table<'_>, config: &Config) {
         warn_of_words(root, config);
     }
     for offer in &config.offers {
-        let place = Place { root, table: "offer", id: offer.terms.id.as_str() };
+        let place = TableById { root, table: "offer", id: offer.terms.id.as_str() };
         warn_of_lost_clicks(&place, &offer.landing);
         warn_of_purged_clicks(&place, offer, config.store.keep_clicks_days);
         warn_of_no_fallback(&place, offer, config);
         warn_of_senders(&place, offer);
     }
     for creative in &config.creatives {
-        let place = Place { root, table: "creative", id: creative.id.as_str() };
+        let place = TableById { root, table: "creative", id: creative.id.as_str() };
         warn_of_idle_creative(&place, config);
         if let Some(landing) = &creative.landing {
             warn_of_lost_clicks(&place, landing);
@@ -74,7 +74,7 @@ fn warn_of_unrouted(root: &Table<'_>, config: &Config) {
     let what = "what advertisers report for the [[offer]]s goes to no [[destination]]: none names it";
     let hint = "where that is not meant, name them: [destination.only] offer = [\"565\"]; `source`, \
                 `campaign` and `affiliate` do too";
-    let place = Place { root, table: "destination", id: first.ready.id().as_str() };
+    let place = TableById { root, table: "destination", id: first.ready.id().as_str() };
     place.warn("id", what.to_owned(), hint);
 }
 
@@ -104,13 +104,13 @@ fn warn_of_idle_tag(root: &Table<'_>, config: &Config) {
 }
 
 /// One table of the file, found again by its id.
-struct Place<'r, 'a> {
+struct TableById<'r, 'a> {
     root: &'r Table<'a>,
     table: &'static str,
     id: &'r str,
 }
 
-impl Place<'_, '_> {
+impl TableById<'_, '_> {
     fn warn(&self, key: &str, what: String, hint: impl Into<String>) {
         let tables = self.root.tables(self.table);
         match tables.iter().find(|table| table.plain("id") == Some(self.id)) {
@@ -128,7 +128,7 @@ fn warn_of_words(root: &Table<'_>, config: &Config) {
             let kind = if key == "id" { table } else { key };
             let what = format!("the {kind} `{id}` is not a number: the network's API cannot name it");
             let hint = "write a whole number without leading zeros, or do without that API for it";
-            Place { root, table, id: of }.warn(key, what, hint);
+            TableById { root, table, id: of }.warn(key, what, hint);
         }
     };
     for affiliate in &config.affiliates {
@@ -148,14 +148,14 @@ fn is_number(id: &str) -> bool {
 }
 
 /// Without the click id the advertiser cannot know whose click a sale is.
-fn warn_of_lost_clicks(place: &Place<'_, '_>, landing: &MacroUrl) {
+fn warn_of_lost_clicks(place: &TableById<'_, '_>, landing: &MacroUrl) {
     if !landing.names().contains(&"click_id") {
         let what = format!("the `url` of the {} `{}` hands on no click id", place.table, place.id);
         place.warn("url", what, "put {click_id} into it: the advertiser's postback has to bring it back");
     }
 }
 
-fn warn_of_idle_creative(place: &Place<'_, '_>, config: &Config) {
+fn warn_of_idle_creative(place: &TableById<'_, '_>, config: &Config) {
     let mut listed = config.campaigns.iter().flat_map(|one| &one.campaign.creatives);
     if !listed.any(|id| id.as_str() == place.id) {
         let what = format!("no campaign lists the creative `{}`: no link leads to it", place.id);
@@ -167,7 +167,7 @@ fn warn_of_idle_creative(place: &Place<'_, '_>, config: &Config) {
     }
 }
 
-fn warn_of_purged_clicks(place: &Place<'_, '_>, offer: &Offer, keep_days: u32) {
+fn warn_of_purged_clicks(place: &TableById<'_, '_>, offer: &OfferConfig, keep_days: u32) {
     let terms = &offer.terms;
     for (key, days) in
         [("session_hours", terms.session_hours.div_ceil(24)), ("click_cookie_days", terms.click_cookie_days)]
@@ -183,7 +183,7 @@ fn warn_of_purged_clicks(place: &Place<'_, '_>, offer: &Offer, keep_days: u32) {
 }
 
 /// A server's reports have no key: the address is all that can be known of the sender.
-fn warn_of_senders(place: &Place<'_, '_>, offer: &Offer) {
+fn warn_of_senders(place: &TableById<'_, '_>, offer: &OfferConfig) {
     let reports = &offer.terms.reports;
     let id = place.id;
     match (reports.opens(ReportRoute::Server), reports.from.is_empty()) {
@@ -205,7 +205,7 @@ fn warn_of_senders(place: &Place<'_, '_>, offer: &Offer) {
 }
 
 /// Who is turned away has to go somewhere.
-fn warn_of_no_fallback(place: &Place<'_, '_>, offer: &Offer, config: &Config) {
+fn warn_of_no_fallback(place: &TableById<'_, '_>, offer: &OfferConfig, config: &Config) {
     let turns_away = turns_away(offer.terms.caps, offer.terms.status, &config.filters);
     if turns_away && offer.fallback_url.is_none() && config.server.fallback_url.is_none() {
         let what = format!("the offer `{}` may turn visitors away, who are then answered 404", place.id);

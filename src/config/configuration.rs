@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::config::creative::Creative;
 use crate::config::destination::Destination;
-use crate::config::endpoints::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
-use crate::config::offer::{Affiliate, Campaign, Offer};
+use crate::config::endpoints::{LinkSettings, NetworkApiConfig, PixelSettings, TagSettings};
+use crate::config::offer::{Affiliate, CampaignConfig, OfferConfig};
 use crate::config::outgoing::Outgoing;
-use crate::config::server::{Api, Server, StoreSettings};
+use crate::config::server::{ApiConfig, Server, StoreSettings};
 use crate::config::source::Source;
 use crate::domain::conversion::Dedup;
 use crate::domain::filter::FilterRules;
@@ -18,7 +18,7 @@ use crate::domain::reporter;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::{Ruleset, usual};
 use crate::template::catalog::Catalog;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 use crate::template::diagnostic::Problem;
 
 /// A configuration in which everything named exists and fits together.
@@ -26,13 +26,13 @@ use crate::template::diagnostic::Problem;
 pub struct Config {
     pub server: Server,
     pub store: StoreSettings,
-    pub api: Api,
+    pub api: ApiConfig,
     pub sources: Vec<Source>,
     pub destinations: Vec<Destination>,
     pub affiliates: Vec<Affiliate>,
-    pub offers: Vec<Offer>,
+    pub offers: Vec<OfferConfig>,
     pub creatives: Vec<Creative>,
-    pub campaigns: Vec<Campaign>,
+    pub campaigns: Vec<CampaignConfig>,
     /// The postbacks that notify affiliates of their conversions.
     pub outgoing: Vec<Outgoing>,
     pub filters: FilterRules,
@@ -41,7 +41,7 @@ pub struct Config {
     pub link_settings: LinkSettings,
     pub tag: TagSettings,
     pub pixel: PixelSettings,
-    pub network_api: NetworkApi,
+    pub network_api: NetworkApiConfig,
     pub catalog: Arc<Catalog>,
     /// What is allowed but surely not meant: to be printed by `check` and at start.
     pub warnings: Vec<Problem>,
@@ -51,8 +51,9 @@ impl Config {
     /// What decisions go by. A destination that is off takes nothing new.
     pub fn ruleset(&self) -> Ruleset {
         let destinations = self.destinations.iter();
-        let destinations = destinations.filter(|to| to.ready.mode() != Mode::Off).map(|to| &to.route);
-        let postbacks = self.outgoing.iter().filter(|to| to.mode != Mode::Off).map(|to| &to.route);
+        let destinations =
+            destinations.filter(|to| to.ready.mode() != DestinationMode::Off).map(|to| &to.route);
+        let postbacks = self.outgoing.iter().filter(|to| to.mode != DestinationMode::Off).map(|to| &to.route);
         let policies = self.sources.iter().map(|source| (source.id.clone(), Arc::clone(&source.policy)));
         let offers = self.offers.iter().map(|offer| (offer.terms.id.clone(), Arc::clone(&offer.terms)));
         Ruleset {
@@ -129,7 +130,7 @@ impl Config {
     }
 
     /// The campaign with this id.
-    pub fn campaign(&self, id: &str) -> Option<&Campaign> {
+    pub fn campaign(&self, id: &str) -> Option<&CampaignConfig> {
         self.campaigns.iter().find(|campaign| campaign.campaign.id.as_str() == id)
     }
 

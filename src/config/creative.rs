@@ -1,6 +1,6 @@
 //! `[[creative]]`: the ads of an offer that its campaigns show, each with the page that it leads to.
 
-use crate::config::names::Kind;
+use crate::config::names::IdKind;
 use crate::config::names::OFFER;
 use crate::config::offer::landing;
 use crate::domain::ids::{CreativeId, OfferId};
@@ -29,7 +29,7 @@ pub struct Creatives {
     owners: Vec<(CreativeId, OfferId)>,
 }
 
-pub const CREATIVE: Kind<CreativeId> = Kind {
+pub const CREATIVE: IdKind<CreativeId> = IdKind {
     word: "creative",
     parse: CreativeId::parse,
     whose_id: "the id of a [[creative]]",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::config::exposure::{self, is_private};
-use crate::config::names::{AFFILIATE, CAMPAIGN, Kind, OFFER, SOURCE};
+use crate::config::names::{AFFILIATE, CAMPAIGN, IdKind, OFFER, SOURCE};
 use crate::config::outgoing::ID_PREFIXES;
 use crate::config::server::web_url;
 use crate::config::source::unknown_template;
@@ -19,7 +19,7 @@ use crate::template::catalog::Catalog;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 use crate::template::destination::templated::DestinationSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
@@ -45,7 +45,7 @@ const DEFAULTED: &[&str] = &["mode", "consent", "allow_private_network", "max_in
 /// What `consent` may be, and whether it asks for an explicit yes.
 const CONSENT: [(&str, bool); 2] = [("unless_denied", false), ("granted", true)];
 
-const DESTINATION: Kind<DestinationId> = Kind {
+const DESTINATION: IdKind<DestinationId> = IdKind {
     word: "destination",
     parse: DestinationId::parse,
     whose_id: "the id of a [[destination]]",
@@ -55,7 +55,7 @@ const DESTINATION: Kind<DestinationId> = Kind {
 
 /// Reads every `[[destination]]`; one with a problem is left out, its problems kept. `known` is what its
 /// `only` may name.
-pub fn read_all(root: &Table<'_>, catalog: &Catalog, known: &Known<'_>) -> Vec<Destination> {
+pub fn read_all(root: &Table<'_>, catalog: &Catalog, known: &NamableIds<'_>) -> Vec<Destination> {
     let mut ids = Vec::new();
     let sections = root.tables_or_default("destination", DEFAULTED);
     sections.into_iter().filter_map(|section| read(section, catalog, known, &mut ids)).collect()
@@ -64,12 +64,17 @@ pub fn read_all(root: &Table<'_>, catalog: &Catalog, known: &Known<'_>) -> Vec<D
 fn read(
     section: Table<'_>,
     catalog: &Catalog,
-    known: &Known<'_>,
+    known: &NamableIds<'_>,
     ids: &mut Vec<DestinationId>,
 ) -> Option<Destination> {
     let id = own_id(&section, ids);
     let template = read_template(&section, catalog);
-    let modes = [("live", Mode::Live), ("test", Mode::Test), ("shadow", Mode::Shadow), ("off", Mode::Off)];
+    let modes = [
+        ("live", DestinationMode::Live),
+        ("test", DestinationMode::Test),
+        ("shadow", DestinationMode::Shadow),
+        ("off", DestinationMode::Off),
+    ];
     let mode = section.parsed("mode", |text| text.one_of(&modes));
     let endpoint = section.parsed("endpoint", endpoint);
     let allow_private_network = section.flag("allow_private_network");
@@ -84,7 +89,7 @@ fn read(
     let table = section.table_or_empty("settings");
     let events = section.table_or_empty("events");
     let document = section.document();
-    let places = Places::of(&section, table.as_ref(), events.as_ref());
+    let places = SettingPositions::of(&section, table.as_ref(), events.as_ref());
     let (settings, events) = (table.as_ref().map(read_settings), events.map(|table| renamed(&table)));
     section.finish_knowing(|key| is_setting(key, template.as_deref()));
     let (template, table, settings) = (template?, table?, settings?);
@@ -190,17 +195,17 @@ fn warn_of_private_endpoint(section: &Table<'_>, endpoint: &Url) {
     }
 }
 
-struct Settings {
+struct SettingsTable {
     read: BTreeMap<String, String>,
     /// Those whose value could not be read, in the quotes of a message: reported already.
     unread: Vec<String>,
 }
 
-fn read_settings(section: &Table<'_>) -> Settings {
+fn read_settings(section: &Table<'_>) -> SettingsTable {
     let read: BTreeMap<String, String> =
         section.free_texts().into_iter().map(|(name, text)| (name.to_owned(), text.value)).collect();
     let unread = section.keys().into_iter().filter(|name| !read.contains_key(*name));
-    Settings { unread: unread.map(|name| format!("`{name}`")).collect(), read }
+    SettingsTable { unread: unread.map(|name| format!("`{name}`")).collect(), read }
 }
 
 fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<String> {
@@ -216,13 +221,17 @@ fn renamed(events: &Table<'_>) -> BTreeMap<String, String> {
 }
 
 /// Where in the file each setting is, to place what the template says about it.
-struct Places {
+struct SettingPositions {
     head: usize,
     lines: Vec<(String, usize)>,
 }
 
-impl Places {
-    fn of<'a>(head: &Table<'a>, settings: Option<&Table<'a>>, events: Option<&Table<'a>>) -> Places {
+impl SettingPositions {
+    fn of<'a>(
+        head: &Table<'a>,
+        settings: Option<&Table<'a>>,
+        events: Option<&Table<'a>>,
+    ) -> SettingPositions {
         let mut lines = Vec::new();
         for section in [settings, events].into_iter().flatten() {
             lines.extend(section.keys().into_iter().map(|key| (format!("`{key}`"), section.line_of(key))));
@@ -230,7 +239,7 @@ impl Places {
         if head.has("mode") {
             lines.push(("mode".to_owned(), head.line_of("mode")));
         }
-        Places { head: settings.map_or(head.line(), Table::line), lines }
+        SettingPositions { head: settings.map_or(head.line(), Table::line), lines }
     }
 
     /// The line of the first name that the problem quotes; else of the settings, or the destination.
@@ -241,7 +250,7 @@ impl Places {
 }
 
 /// The ids that may be named; also of tables that were left out for a problem.
-pub struct Known<'a> {
+pub struct NamableIds<'a> {
     pub sources: &'a [SourceId],
     pub offers: &'a [OfferId],
     pub campaigns: &'a [CampaignId],
@@ -249,7 +258,7 @@ pub struct Known<'a> {
 }
 
 /// Reads the table; what names no such thing is a problem.
-fn read_only(section: Table<'_>, known: &Known<'_>) -> Only {
+fn read_only(section: Table<'_>, known: &NamableIds<'_>) -> Only {
     let built_in = reporter::BUILT_IN_SOURCES.iter().filter_map(|id| SourceId::parse(id).ok());
     let sources: Vec<SourceId> = known.sources.iter().cloned().chain(built_in).collect();
     let source = |text: &Text| SOURCE.one_of(text, &sources);

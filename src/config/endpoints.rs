@@ -37,7 +37,7 @@ pub struct PixelSettings {
 
 /// How the network's API reads dates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkApi {
+pub struct NetworkApiConfig {
     /// Whose days its dates are.
     pub time_zone: TimeZone,
 }
@@ -74,12 +74,12 @@ impl PixelSettings {
     }
 }
 
-impl NetworkApi {
+impl NetworkApiConfig {
     /// Reads `[cake_api]`; `None` when a problem was kept.
-    pub fn read(section: Table<'_>) -> Option<NetworkApi> {
+    pub fn read(section: Table<'_>) -> Option<NetworkApiConfig> {
         let time_zone = section.parsed("time_zone", time_zone);
         section.finish();
-        Some(NetworkApi { time_zone: time_zone? })
+        Some(NetworkApiConfig { time_zone: time_zone? })
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use crate::config::campaign::{self, Partners};
 use crate::config::configuration::Config;
-use crate::config::destination::{self, Known};
-use crate::config::endpoints::{LinkSettings, NetworkApi, PixelSettings, TagSettings};
-use crate::config::filters::{self, Filters};
-use crate::config::server::{Api, Server, StoreSettings};
+use crate::config::destination::{self, NamableIds};
+use crate::config::endpoints::{LinkSettings, NetworkApiConfig, PixelSettings, TagSettings};
+use crate::config::filters::{self, FiltersConfig};
+use crate::config::server::{ApiConfig, Server, StoreSettings};
 use crate::config::templates::read_catalog;
 use crate::config::{checks, creative, offer, source};
 use crate::domain::ids::{CampaignId, CreativeId, OfferId, SourceId};
@@ -16,7 +16,7 @@ use crate::template::toml_doc::table::Table;
 
 /// The ids of all tables of a file, also of those with a problem.
 #[derive(Default)]
-pub struct Ids {
+pub struct TableIds {
     pub sources: Vec<SourceId>,
     pub campaigns: Vec<CampaignId>,
     pub offers: Vec<OfferId>,
@@ -25,31 +25,35 @@ pub struct Ids {
 
 /// What could be read of the file, whose problems are with the reader. What has one is left out, or is as in
 /// the default file; `None` where not even `public_url` is known. Its ids are put into `ids`.
-pub fn read(root: &Table<'_>, ids: &mut Ids) -> Option<Config> {
+pub fn read(root: &Table<'_>, ids: &mut TableIds) -> Option<Config> {
     let server = root.table_or_default("server").and_then(Server::read);
     let store = root.table_or_default("store").and_then(StoreSettings::read);
     let offers = offer::read_all(root);
-    let api = root.table("api").map(|section| Api::read(section, &offers.advertisers));
+    let api = root.table("api").map(|section| ApiConfig::read(section, &offers.advertisers));
     let catalog = read_catalog(root);
     let sources = source::read_all(root, &catalog);
     let creatives = creative::read_all(root, &offers.ids);
     let Partners { affiliates, campaigns, outgoing, affiliate_ids, campaign_ids } =
         campaign::read_all(root, &offers.ids, &creatives);
-    let nameable = Known {
+    let nameable = NamableIds {
         sources: &sources.ids,
         offers: &offers.ids,
         campaigns: &campaign_ids,
         affiliates: &affiliate_ids,
     };
     let destinations = destination::read_all(root, &catalog, &nameable);
-    let Filters { rules, country_file } = root.table("filters").map(filters::read).unwrap_or_default();
+    let FiltersConfig { rules, country_file } = root.table("filters").map(filters::read).unwrap_or_default();
     let link_settings = root.table_or_default("links").and_then(LinkSettings::read);
     let tag = root.table_or_default("tag").and_then(TagSettings::read);
     let pixel = root.table_or_default("pixel").and_then(PixelSettings::read);
-    let network_api = root.table_or_default("cake_api").and_then(NetworkApi::read);
+    let network_api = root.table_or_default("cake_api").and_then(NetworkApiConfig::read);
     root.finish();
-    *ids =
-        Ids { sources: sources.ids, campaigns: campaign_ids, offers: offers.ids, creatives: creatives.ids };
+    *ids = TableIds {
+        sources: sources.ids,
+        campaigns: campaign_ids,
+        offers: offers.ids,
+        creatives: creatives.ids,
+    };
     let config = Config {
         server: server?,
         store: store.or_else(|| StoreSettings::read(root.default_of("store")?))?,
@@ -66,7 +70,7 @@ pub fn read(root: &Table<'_>, ids: &mut Ids) -> Option<Config> {
         link_settings: link_settings.or_else(|| LinkSettings::read(root.default_of("links")?))?,
         tag: tag.or_else(|| TagSettings::read(root.default_of("tag")?))?,
         pixel: pixel.or_else(|| PixelSettings::read(root.default_of("pixel")?))?,
-        network_api: network_api.or_else(|| NetworkApi::read(root.default_of("cake_api")?))?,
+        network_api: network_api.or_else(|| NetworkApiConfig::read(root.default_of("cake_api")?))?,
         catalog: Arc::new(catalog),
         warnings: Vec::new(),
     };

@@ -12,13 +12,13 @@ use crate::template::toml_doc::text::Text;
 
 /// The rules, and the file that knows the countries of addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filters {
+pub struct FiltersConfig {
     pub rules: FilterRules,
     pub country_file: Option<PathBuf>,
 }
 
 /// Reads `[filters]`; what has a problem is left out, its problems kept.
-pub fn read(section: Table<'_>) -> Filters {
+pub fn read(section: Table<'_>) -> FiltersConfig {
     let country_file = section.parsed("country_file", |text| country_file(&section, text));
     let country = read_list(&section, "country", country_code);
     if country.is_some() && !section.has("country_file") {
@@ -38,7 +38,7 @@ pub fn read(section: Table<'_>) -> Filters {
         cap: read_mode(&section, "caps").unwrap_or(FilterRules::default().cap),
     };
     section.finish();
-    Filters { rules, country_file }
+    FiltersConfig { rules, country_file }
 }
 
 /// A filter's table, where the file has one.

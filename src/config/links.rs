@@ -2,7 +2,7 @@
 
 use crate::config::configuration::Config;
 use crate::config::creative::Creative;
-use crate::config::offer::{Campaign, Offer};
+use crate::config::offer::{CampaignConfig, OfferConfig};
 use crate::domain::ids::{CreativeId, OfferId};
 use crate::template::diagnostic::Problem;
 use crate::template::macros::url::MacroUrl;
@@ -16,12 +16,12 @@ pub struct CreativeLinks {
     /// The same by affiliate and creative.
     pub by_creative: String,
     /// The landing page itself, which records the click; or why there is no such link.
-    pub direct: Result<DirectLink, Problem>,
+    pub direct: Result<DirectLinkConfig, Problem>,
 }
 
 /// The address of a landing page that carries the tag or the click pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectLink {
+pub struct DirectLinkConfig {
     pub url: String,
     /// The page's origin, as browsers write it.
     pub origin: String,
@@ -31,18 +31,18 @@ pub struct DirectLink {
 
 impl Config {
     /// The link that a campaign's affiliate sends visitors to, by the campaign alone.
-    pub fn tracking_link(&self, campaign: &Campaign) -> String {
+    pub fn tracking_link(&self, campaign: &CampaignConfig) -> String {
         format!("{}/c/{}", self.server.public_url, campaign.campaign.id)
     }
 
     /// The links of every creative of a campaign, in its order.
-    pub fn links(&self, campaign: &Campaign) -> Vec<CreativeLinks> {
+    pub fn links(&self, campaign: &CampaignConfig) -> Vec<CreativeLinks> {
         let creatives = campaign.campaign.creatives.iter();
         creatives.map(|creative| self.links_of(campaign, creative)).collect()
     }
 
     /// The links of one creative of a campaign.
-    pub fn links_of(&self, campaign: &Campaign, creative: &CreativeId) -> CreativeLinks {
+    pub fn links_of(&self, campaign: &CampaignConfig, creative: &CreativeId) -> CreativeLinks {
         let base = &self.server.public_url;
         let bare = self.tracking_link(campaign);
         let is_first = campaign.campaign.creatives.first() == Some(creative);
@@ -54,7 +54,11 @@ impl Config {
         }
     }
 
-    fn direct_link(&self, campaign: &Campaign, creative: &CreativeId) -> Result<DirectLink, Problem> {
+    fn direct_link(
+        &self,
+        campaign: &CampaignConfig,
+        creative: &CreativeId,
+    ) -> Result<DirectLinkConfig, Problem> {
         let run = &campaign.campaign;
         let page = self.landing(&run.offer, Some(creative));
         let page = page.ok_or_else(|| Problem::new(format!("there is no offer `{}`", run.offer), ""))?;
@@ -68,7 +72,7 @@ impl Config {
         let url = page.direct(&known, &[("a", run.affiliate.as_str()), ("c", creative.as_str())])?;
         let origin = url::Url::parse(&url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         let takes_tag = self.tag.origins.contains(&origin);
-        Ok(DirectLink { url, origin, takes_tag })
+        Ok(DirectLinkConfig { url, origin, takes_tag })
     }
 
     /// Where visitors of a creative go, or those of an offer's links that name none.
@@ -78,7 +82,7 @@ impl Config {
     }
 
     /// The offer with this id.
-    pub fn offer(&self, id: &OfferId) -> Option<&Offer> {
+    pub fn offer(&self, id: &OfferId) -> Option<&OfferConfig> {
         self.offers.iter().find(|offer| offer.terms.id == *id)
     }
 

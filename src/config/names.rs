@@ -8,7 +8,7 @@ use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
 /// A kind of thing that has ids: how messages call it, and how its ids are read.
-pub struct Kind<T> {
+pub struct IdKind<T> {
     /// `offer`, as in `[[offer]]`.
     pub word: &'static str,
     pub parse: fn(&str) -> Result<T, IdError>,
@@ -20,7 +20,7 @@ pub struct Kind<T> {
     pub why_unique: &'static str,
 }
 
-impl<T: Clone + PartialEq + Display> Kind<T> {
+impl<T: Clone + PartialEq + Display> IdKind<T> {
     /// The `id` of the table; kept among `ids`, also where it is there already, which is a problem.
     pub fn own(&self, section: &Table<'_>, ids: &mut Vec<T>) -> Option<T> {
         let id = section.required("id", &format!("\"{}\"", self.example), |text| self.read(text))?;
@@ -55,7 +55,7 @@ impl<T: Clone + PartialEq + Display> Kind<T> {
 }
 
 /// Affiliates and their ids.
-pub const AFFILIATE: Kind<AffiliateId> = Kind {
+pub const AFFILIATE: IdKind<AffiliateId> = IdKind {
     word: "affiliate",
     parse: AffiliateId::parse,
     whose_id: "the id of an [[affiliate]]",
@@ -64,7 +64,7 @@ pub const AFFILIATE: Kind<AffiliateId> = Kind {
 };
 
 /// Campaigns and their ids.
-pub const CAMPAIGN: Kind<CampaignId> = Kind {
+pub const CAMPAIGN: IdKind<CampaignId> = IdKind {
     word: "campaign",
     parse: CampaignId::parse,
     whose_id: "the id of a [[campaign]]",
@@ -72,7 +72,7 @@ pub const CAMPAIGN: Kind<CampaignId> = Kind {
     why_unique: "its tracking link is /c/ and the id",
 };
 
-pub const OFFER: Kind<OfferId> = Kind {
+pub const OFFER: IdKind<OfferId> = IdKind {
     word: "offer",
     parse: OfferId::parse,
     whose_id: "the id of an [[offer]]",
@@ -80,7 +80,7 @@ pub const OFFER: Kind<OfferId> = Kind {
     why_unique: "campaigns and conversions name it",
 };
 
-pub const ADVERTISER: Kind<AdvertiserId> = Kind {
+pub const ADVERTISER: IdKind<AdvertiserId> = IdKind {
     word: "advertiser",
     parse: AdvertiserId::parse,
     whose_id: "the `advertiser` of an [[offer]]",
@@ -88,7 +88,7 @@ pub const ADVERTISER: Kind<AdvertiserId> = Kind {
     why_unique: "tokens name it",
 };
 
-pub const SOURCE: Kind<SourceId> = Kind {
+pub const SOURCE: IdKind<SourceId> = IdKind {
     word: "source",
     parse: SourceId::parse,
     whose_id: "the id of a [[source]]",

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use crate::config::names::{ADVERTISER, OFFER};
 use crate::config::server::{network, web_url};
 use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
-use crate::domain::offer::Model;
+use crate::domain::offer::AttributionModel;
 use crate::domain::offer::{self, Caps, Disposition, OfferStatus, Payout};
 use crate::domain::reporter::ReportRoute;
 use crate::domain::reports::{FurtherSales, Reporting};
@@ -21,7 +21,7 @@ use crate::template::typed_text::{currency, decimal, event_name};
 
 /// One offer as configured: what decides, and where its visitors go.
 #[derive(Debug, Clone)]
-pub struct Offer {
+pub struct OfferConfig {
     pub terms: Arc<offer::Offer>,
     /// For people; the id where none is given.
     pub name: String,
@@ -34,7 +34,7 @@ pub struct Offer {
 
 /// One affiliate's run of one offer.
 #[derive(Debug, Clone)]
-pub struct Campaign {
+pub struct CampaignConfig {
     pub campaign: Arc<offer::Campaign>,
     pub name: Option<String>,
 }
@@ -63,7 +63,7 @@ const DEFAULTED: &[&str] = &[
 /// Every offer that was read whole, and the ids of all, also of those with a problem.
 #[derive(Default)]
 pub struct Offers {
-    pub whole: Vec<Offer>,
+    pub whole: Vec<OfferConfig>,
     pub ids: Vec<OfferId>,
     pub advertisers: Vec<AdvertiserId>,
 }
@@ -78,7 +78,7 @@ pub fn read_all(root: &Table<'_>) -> Offers {
     offers
 }
 
-fn read(section: Table<'_>, offers: &mut Offers) -> Option<Offer> {
+fn read(section: Table<'_>, offers: &mut Offers) -> Option<OfferConfig> {
     let id = OFFER.own(&section, &mut offers.ids);
     let name = section.text("name").map(|text| text.value);
     let advertiser = section.parsed("advertiser", |text| ADVERTISER.read(text));
@@ -92,7 +92,8 @@ fn read(section: Table<'_>, offers: &mut Offers) -> Option<Offer> {
     // Ten years, as little as anyone could mean by "for ever".
     let session_hours = section.number("session_hours", 1..=87_600);
     let click_cookie_days = section.number("click_cookie_days", 1..=3_650);
-    let models = [Model::LastTouch, Model::FirstTouch].map(|model| (model.as_str(), model));
+    let models =
+        [AttributionModel::LastTouch, AttributionModel::FirstTouch].map(|model| (model.as_str(), model));
     let model = section.parsed("attribution", |text| text.one_of(&models));
     let disposition = read_disposition(&section);
     let accept_pixel_value = section.flag("accept_pixel_value");
@@ -120,7 +121,7 @@ fn read(section: Table<'_>, offers: &mut Offers) -> Option<Offer> {
         accept_pixel_value: accept_pixel_value?,
         reports: reports?,
     };
-    Some(Offer { terms: Arc::new(terms), name, landing: landing?, pass, fallback_url })
+    Some(OfferConfig { terms: Arc::new(terms), name, landing: landing?, pass, fallback_url })
 }
 
 /// The address of a page that visitors are sent to.

@@ -6,17 +6,17 @@ use rust_decimal::Decimal;
 use url::Url;
 
 use crate::config::exposure::{self, is_private};
-use crate::config::names::Kind;
+use crate::config::names::IdKind;
 use crate::config::offer::amount;
 use crate::config::source::forwarded_status;
 use crate::domain::ids::DestinationId;
-use crate::domain::routing::{Changes, Route, Scope};
+use crate::domain::routing::{Changes, Route, RouteScope};
 use crate::template::destination::calculation;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
-use crate::template::macros::outgoing::Postback;
+use crate::template::macros::outgoing::OutgoingPostback;
 use crate::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -30,8 +30,8 @@ pub struct Outgoing {
     pub url: MacroUrl,
     /// Factor on the payout that is sent; the conversion keeps its own.
     pub scale: Decimal,
-    /// Never [`Mode::Test`]: no one's tracker has one.
-    pub mode: Mode,
+    /// Never [`DestinationMode::Test`]: no one's tracker has one.
+    pub mode: DestinationMode,
     pub allow_private_network: bool,
     pub max_per_second: Option<NonZeroU32>,
     /// How long one request may take in all.
@@ -42,7 +42,7 @@ impl Outgoing {
     /// What renders it and classifies the answers.
     pub fn destination(&self) -> ReadyDestination {
         let (url, scale, changes) = (self.url.clone(), self.scale, self.route.changes);
-        ReadyDestination::of_postback(self.id.clone(), self.mode, Postback { url, scale, changes })
+        ReadyDestination::of_postback(self.id.clone(), self.mode, OutgoingPostback { url, scale, changes })
     }
 }
 
@@ -62,7 +62,7 @@ const DEFAULTED: &[&str] = &[
     "timeout_ms",
 ];
 
-const POSTBACK: Kind<DestinationId> = Kind {
+const POSTBACK: IdKind<DestinationId> = IdKind {
     word: "postback",
     parse: DestinationId::parse,
     whose_id: "the id of a [[postback]]",
@@ -71,12 +71,12 @@ const POSTBACK: Kind<DestinationId> = Kind {
 };
 
 /// The `postback` table of an affiliate or a campaign, if it has one and nothing is wrong with it.
-pub fn read_of<'a>(root: &Table<'a>, owner: &Table<'a>, scope: Option<Scope>) -> Option<Outgoing> {
+pub fn read_of<'a>(root: &Table<'a>, owner: &Table<'a>, scope: Option<RouteScope>) -> Option<Outgoing> {
     let section = owner.table("postback")?;
     let id = match &scope {
-        Some(Scope::Campaign(id)) => Some(format!("campaign:{id}")),
-        Some(Scope::Affiliate(id)) => Some(format!("affiliate:{id}")),
-        Some(Scope::Any | Scope::AnyCampaign) | None => None,
+        Some(RouteScope::Campaign(id)) => Some(format!("campaign:{id}")),
+        Some(RouteScope::Affiliate(id)) => Some(format!("affiliate:{id}")),
+        Some(RouteScope::Any | RouteScope::AnyCampaign) | None => None,
     };
     read(with_defaults(root, section), id, scope)
 }
@@ -91,12 +91,12 @@ pub fn read_for_all<'a>(root: &Table<'a>) -> Vec<Outgoing> {
     let mut ids = Vec::new();
     let read = |section: Table<'a>| {
         let id = POSTBACK.own(&section, &mut ids).map(|id| format!("postback:{id}"));
-        read(with_defaults(root, section), id, Some(Scope::AnyCampaign))
+        read(with_defaults(root, section), id, Some(RouteScope::AnyCampaign))
     };
     root.tables("postback").into_iter().filter_map(read).collect()
 }
 
-fn read(section: Table<'_>, id: Option<String>, scope: Option<Scope>) -> Option<Outgoing> {
+fn read(section: Table<'_>, id: Option<String>, scope: Option<RouteScope>) -> Option<Outgoing> {
     let is_there = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
     let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
     let url = match (is_there, &grammar) {
@@ -170,8 +170,11 @@ fn whole_id(section: &Table<'_>, id: &str) -> Option<DestinationId> {
     parsed
 }
 
-fn mode(text: &Text) -> Result<Mode, Problem> {
-    text.one_of(&[Mode::Live, Mode::Shadow, Mode::Off].map(|mode| (mode.as_str(), mode)))
+fn mode(text: &Text) -> Result<DestinationMode, Problem> {
+    text.one_of(
+        &[DestinationMode::Live, DestinationMode::Shadow, DestinationMode::Off]
+            .map(|mode| (mode.as_str(), mode)),
+    )
 }
 
 fn warn_of_private_host(section: &Table<'_>, host: &str) {

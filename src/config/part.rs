@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::path::Path;
 
 use crate::config::configuration::Config;
-use crate::config::file::{self, Ids, with_examples};
-use crate::config::offer::Campaign;
+use crate::config::file::{self, TableIds, with_examples};
+use crate::config::offer::CampaignConfig;
 use crate::config::source::Source;
 use crate::domain::ids::CreativeId;
 use crate::template::diagnostic::{Problem, access, did_you_mean};
@@ -14,11 +14,11 @@ use crate::template::toml_doc::outside::Env;
 use crate::template::toml_doc::table::Table;
 
 /// What was read of a file, and what is wrong with the rest of it.
-pub struct Part {
+pub struct PartlyRead {
     /// Holds of each kind of table those that are whole; any other section that has a problem is as in the
     /// default file. `None` where the file is not TOML, or what printed URLs begin with is not known.
     config: Option<Config>,
-    ids: Ids,
+    ids: TableIds,
     /// In the order of the file, those of templates before them.
     /// Whether a secret is written in the file itself.
     holds_secret: bool,
@@ -26,18 +26,18 @@ pub struct Part {
     warnings: Vec<Problem>,
 }
 
-impl Part {
+impl PartlyRead {
     /// Reads the file at `path`, its secrets from the process's environment and from files.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn load(path: &Path) -> Result<Part, Vec<Problem>> {
+    pub fn load(path: &Path) -> Result<PartlyRead, Vec<Problem>> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let hint = "write one with `postbridge init`, or name yours with --config or $POSTBRIDGE_CONFIG";
             vec![access::problem(path, "the configuration cannot be read", &error, hint).in_file(&file)]
         })?;
-        let mut part = Part::parse(&file, &text, &|name| std::env::var(name).ok());
+        let mut part = PartlyRead::parse(&file, &text, &|name| std::env::var(name).ok());
         if part.holds_secret
             && let Some(mode) = access::readable_by_others(path)
         {
@@ -46,11 +46,11 @@ impl Part {
         Ok(part)
     }
 
-    /// Reads `text` as if it stood in `file`.
-    pub fn parse(file: &str, text: &str, env: Env<'_>) -> Part {
+    /// Reads `text` as if it were in `file`.
+    pub fn parse(file: &str, text: &str, env: Env<'_>) -> PartlyRead {
         let document = Document::new(file, text).with_env(env);
         let defaults = Document::new("default.toml", with_examples()).with_env(env);
-        let mut ids = Ids::default();
+        let mut ids = TableIds::default();
         let (mut config, mut holds_secret) = (None, false);
         if let (Some(table), Some(default)) = (document.parse(), defaults.parse()) {
             let root = Table::root(&document, &table, Some(&default));
@@ -63,7 +63,7 @@ impl Part {
             let what = "the configuration was not understood";
             problems.push(Problem::new(what, "please report this file").in_file(file));
         }
-        Part { config, ids, holds_secret, problems, warnings }
+        PartlyRead { config, ids, holds_secret, problems, warnings }
     }
 
     /// The whole configuration.
@@ -95,8 +95,8 @@ impl Part {
     /// One campaign, and the configuration that it is of.
     ///
     /// # Errors
-    /// As [`Part::source`].
-    pub fn campaign(&self, id: &str) -> Result<(&Config, &Campaign), Vec<Problem>> {
+    /// As [`PartlyRead::source`].
+    pub fn campaign(&self, id: &str) -> Result<(&Config, &CampaignConfig), Vec<Problem>> {
         let config = self.known("campaign", id, &self.ids.campaigns)?;
         let campaign = config.campaign(id).ok_or_else(|| self.problems.clone())?;
         Ok((config, campaign))
@@ -106,7 +106,11 @@ impl Part {
     ///
     /// # Errors
     /// Something is wrong with either.
-    pub fn check_landing(&self, campaign: &Campaign, creative: &CreativeId) -> Result<(), Vec<Problem>> {
+    pub fn check_landing(
+        &self,
+        campaign: &CampaignConfig,
+        creative: &CreativeId,
+    ) -> Result<(), Vec<Problem>> {
         let config = self.config.as_ref().ok_or_else(|| self.problems.clone())?;
         let offer = &campaign.campaign.offer;
         let lost_offer = self.ids.offers.contains(offer) && config.offer(offer).is_none();
@@ -142,16 +146,16 @@ impl Config {
     /// # Errors
     /// Every problem of the file, of what it names and of its templates.
     pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
-        Part::load(path)?.into_whole()
+        PartlyRead::load(path)?.into_whole()
     }
 
-    /// Reads `text` as if it stood in `file`. Looks at nothing outside but the files it names:
+    /// Reads `text` as if it were in `file`. Looks at nothing outside but the files it names:
     /// secrets, certificates and the folder of templates.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(file: &str, text: &str, env: Env<'_>) -> Result<Config, Vec<Problem>> {
-        Part::parse(file, text, env).into_whole()
+        PartlyRead::parse(file, text, env).into_whole()
     }
 }
 

@@ -232,7 +232,7 @@ impl StoreSettings {
 
 /// Who may use the API and sign in to the pages.
 #[derive(Debug, Clone, Default)]
-pub struct Api {
+pub struct ApiConfig {
     pub tokens: Vec<ApiToken>,
 }
 
@@ -244,9 +244,9 @@ pub struct ApiToken {
     pub rights: Rights,
 }
 
-impl Api {
+impl ApiConfig {
     /// Reads `[api]`. `advertisers` are those that some offer names.
-    pub fn read(section: Table<'_>, advertisers: &[AdvertiserId]) -> Api {
+    pub fn read(section: Table<'_>, advertisers: &[AdvertiserId]) -> ApiConfig {
         let mut tokens: Vec<ApiToken> = Vec::new();
         for entry in section.tables("tokens") {
             let name = entry.required_text("name", "\"ops\"");
@@ -268,7 +268,7 @@ impl Api {
             entry.finish();
         }
         section.finish();
-        Api { tokens }
+        ApiConfig { tokens }
     }
 }
 

@@ -50,14 +50,14 @@ const DEFAULTED: &[&str] = &["forward_status", "unmatched", "hold_hours"];
 
 /// Every source that was read whole, and the ids of all, also of those with a problem.
 #[derive(Default)]
-pub struct Sources {
+pub struct ConfiguredSources {
     pub whole: Vec<Source>,
     pub ids: Vec<SourceId>,
 }
 
 /// Reads every `[[source]]`; one with a problem is left out, its problems kept.
-pub fn read_all(root: &Table<'_>, catalog: &Catalog) -> Sources {
-    let mut sources = Sources::default();
+pub fn read_all(root: &Table<'_>, catalog: &Catalog) -> ConfiguredSources {
+    let mut sources = ConfiguredSources::default();
     for section in root.tables_or_default("source", DEFAULTED) {
         let line = section.line();
         let Some(source) = read(section, catalog, &mut sources.ids) else { continue };
@@ -165,7 +165,7 @@ pub fn host_name(text: &Text) -> Result<String, Problem> {
 fn path_pattern(text: &Text) -> Result<String, Problem> {
     let path = text.value.strip_suffix('*').unwrap_or(&text.value);
     if !path.starts_with('/') || path.contains(['*', '?', '#']) || path.contains(char::is_whitespace) {
-        let hint = "begin it with a slash; a `*` may stand at its end: \"/go/*\"";
+        let hint = "begin it with a slash; a `*` may be at its end: \"/go/*\"";
         return Err(Problem::new(format!("{} is not a path", text.shown()), hint));
     }
     Ok(text.value.clone())

@@ -10,15 +10,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, stopwatch};
-use crate::dispatch::decide::{self, Class, Rules, Settled};
-use crate::dispatch::fault::{Fault, Faults};
-use crate::dispatch::health::{Gate, Standing};
+use crate::dispatch::decide::{self, DeliveryClass, Rules, SettledAttempt};
+use crate::dispatch::error::{DispatchError, Faults};
+use crate::dispatch::health::{HealthEffect, SendGate};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::prepare::{Prepared, prepare};
 use crate::dispatch::schedule::{AgeRule, Schedule};
 use crate::dispatch::target_health::{TargetHealth, TargetLimiter};
 use crate::domain::delivery::{
-    Answer, Attempt, DeliveryState, OutgoingRequest, Reply, ReplyVerdict, SentRequest,
+    Attempt, DeliveryState, OutgoingRequest, PlatformResponse, Reply, ReplyVerdict, SentRequest,
 };
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::reconcile::Observed;
@@ -27,11 +27,11 @@ use crate::domain::routing::{Forwarding, SourcePolicy};
 use crate::domain::status::Status;
 use crate::domain::time::{LineLimit, Time};
 use crate::send::client::Client;
-use crate::store::{Claimed, Outcome, Store, StoreError, crash};
+use crate::store::{AttemptOutcome, Claimed, Store, StoreError, crash};
 use crate::template::destination::ready::ReadyDestination;
 
 /// What a worker sends with. Replaced whole by a reload; attempts under way keep theirs.
-pub struct Setup {
+pub struct SendSetup {
     pub destination: Arc<ReadyDestination>,
     pub client: Client,
     pub policies: Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
@@ -46,7 +46,7 @@ pub struct Setup {
     pub generation: u64,
 }
 
-impl Setup {
+impl SendSetup {
     /// Whether anything is ever sent.
     pub fn sends(&self) -> bool {
         self.destination.mode().sends()
@@ -72,20 +72,20 @@ impl Setup {
     }
 
     /// What ends this delivery without an attempt, if anything does.
-    pub fn ended_before(&self, claimed: &Claimed, now: Time) -> Option<Settled> {
+    pub fn ended_before(&self, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
         decide::before(&self.rules(&claimed.conversion.source, now), claimed, now)
     }
 }
 
 /// What a worker and its attempts share.
-pub struct Shared {
+pub struct AttemptContext {
     pub destination: DestinationId,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
     pub faults: Faults,
     pub meters: Arc<Meters>,
     pub target_health: Mutex<Arc<TargetHealth>>,
-    pub notes: Mutex<Notes>,
+    pub notes: Mutex<WorkerNotes>,
     pub in_flight: AtomicUsize,
     pub retrying: AtomicUsize,
     pub delivered: AtomicU64,
@@ -99,7 +99,7 @@ pub struct Shared {
 
 /// Small things a worker remembers.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub struct WorkerNotes {
     /// The earliest retry that this worker has scheduled.
     pub next_retry: Option<Time>,
     pub last_error: Option<(Time, String)>,
@@ -109,23 +109,27 @@ pub struct Notes {
 
 /// A place among the destination's attempts in flight, and among those of its host; free again when
 /// this is dropped.
-pub struct Place {
-    shared: Arc<Shared>,
+pub struct InFlightPermit {
+    shared: Arc<AttemptContext>,
     retry: bool,
     /// Kept for its drop alone.
     _of_host: Option<OwnedSemaphorePermit>,
 }
 
-impl Place {
-    pub fn take(shared: &Arc<Shared>, retry: bool, of_host: Option<OwnedSemaphorePermit>) -> Place {
+impl InFlightPermit {
+    pub fn take(
+        shared: &Arc<AttemptContext>,
+        retry: bool,
+        of_host: Option<OwnedSemaphorePermit>,
+    ) -> InFlightPermit {
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
         shared.retrying.fetch_add(usize::from(retry), Ordering::Relaxed);
         shared.meters.sending(true);
-        Place { shared: Arc::clone(shared), retry, _of_host: of_host }
+        InFlightPermit { shared: Arc::clone(shared), retry, _of_host: of_host }
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.shared.retrying.fetch_sub(usize::from(self.retry), Ordering::Relaxed);
@@ -135,25 +139,25 @@ impl Drop for Place {
 }
 
 /// Whether an attempt is a probe, and that its end is noticed even when nothing was classified.
-pub struct Probing {
+pub struct ProbeGuard {
     target_health: Arc<TargetHealth>,
     open: bool,
 }
 
-impl Probing {
+impl ProbeGuard {
     /// `None` where another worker probes already.
-    pub fn begin(target_health: Arc<TargetHealth>, probe: bool) -> Option<Probing> {
+    pub fn begin(target_health: Arc<TargetHealth>, probe: bool) -> Option<ProbeGuard> {
         let may = !probe || target_health.probe_begins();
-        may.then_some(Probing { target_health, open: probe })
+        may.then_some(ProbeGuard { target_health, open: probe })
     }
 
     fn classified(&mut self, verdict: &ReplyVerdict, current: bool, now: Time) {
-        let standing = Standing { probe: std::mem::take(&mut self.open), current };
+        let standing = HealthEffect { probe: std::mem::take(&mut self.open), current };
         self.target_health.classified(verdict, standing, now);
     }
 }
 
-impl Drop for Probing {
+impl Drop for ProbeGuard {
     fn drop(&mut self) {
         if self.open {
             self.target_health.probe_is_void();
@@ -161,7 +165,7 @@ impl Drop for Probing {
     }
 }
 
-impl Shared {
+impl AttemptContext {
     /// The receiver as it is now; a reload may bring another.
     pub fn target_health(&self) -> Arc<TargetHealth> {
         Arc::clone(&self.target_health.lock())
@@ -169,7 +173,7 @@ impl Shared {
 
     /// Remembers an outcome permanently; a store that fails ends the process. A delivery whose record
     /// is damaged keeps its lease: sending it again could not be remembered either.
-    pub async fn record(&self, outcome: Outcome) -> bool {
+    pub async fn record(&self, outcome: AttemptOutcome) -> bool {
         let id = outcome.id.clone();
         match self.store.record(outcome).await {
             Ok(()) => true,
@@ -178,7 +182,7 @@ impl Shared {
                 false
             }
             Err(cause) => {
-                self.faults.raise(Fault::Store(cause));
+                self.faults.raise(DispatchError::Store(cause));
                 false
             }
         }
@@ -186,28 +190,28 @@ impl Shared {
 }
 
 /// What one attempt needs.
-pub struct Job {
-    pub shared: Arc<Shared>,
-    pub setup: Arc<Setup>,
+pub struct AttemptJob {
+    pub shared: Arc<AttemptContext>,
+    pub setup: Arc<SendSetup>,
     pub claimed: Claimed,
-    pub place: Place,
-    pub probing: Probing,
+    pub place: InFlightPermit,
+    pub probing: ProbeGuard,
     /// Where it leaves through, with others that send to the same host.
     pub target_limiter: Option<Arc<TargetLimiter>>,
 }
 
 /// What an attempt became, before it is recorded.
-struct Done {
-    settled: Settled,
+struct FinishedAttempt {
+    settled: SettledAttempt,
     observed: Observed,
     request: Option<SentRequest>,
-    answer: Option<Answer>,
+    answer: Option<PlatformResponse>,
     /// What of the conversion is not in the request, or is otherwise in it.
     remarks: Vec<Remark>,
 }
 
 /// Runs one attempt to its durable end. The place is freed when the answer is in.
-pub async fn run(mut job: Job) {
+pub async fn run(mut job: AttemptJob) {
     if let Some(target_limiter) = &job.target_limiter {
         target_limiter.turn().await;
     }
@@ -220,15 +224,21 @@ pub async fn run(mut job: Job) {
     let done = match prepare(&setup.destination, &setup.rules(&claimed.conversion.source, at), claimed, at) {
         Prepared::Ended { settled, request, remarks } => {
             let request = request.map(|request| request.masked());
-            Done { settled: *settled, observed: setup.observed(claimed), request, answer: None, remarks }
+            FinishedAttempt {
+                settled: *settled,
+                observed: setup.observed(claimed),
+                request,
+                answer: None,
+                remarks,
+            }
         }
         Prepared::Ready(request, remarks) => send(&mut job, request, remarks).await,
     };
     let took = began.elapsed();
-    let Job { shared, claimed, place, probing, .. } = job;
+    let AttemptJob { shared, claimed, place, probing, .. } = job;
     drop(probing);
     let Some(took_ms) = whole_millis(took) else {
-        return shared.faults.raise(Fault::TooLong { delivery: claimed.id, seconds: took.as_secs() });
+        return shared.faults.raise(DispatchError::TooLong { delivery: claimed.id, seconds: took.as_secs() });
     };
     // Never closed, so never refused; a closed one would only mean no bound.
     let bound = shared.recording.acquire().await.ok();
@@ -243,7 +253,7 @@ fn whole_millis(span: Duration) -> Option<u32> {
     u32::try_from(span.as_millis()).ok()
 }
 
-async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> Done {
+async fn send(job: &mut AttemptJob, request: OutgoingRequest, remarks: Vec<Remark>) -> FinishedAttempt {
     let reply = job.setup.client.send(&request).await;
     crash::point("dispatch.after_send");
     let now = job.shared.clock.now();
@@ -252,27 +262,35 @@ async fn send(job: &mut Job, request: OutgoingRequest, remarks: Vec<Remark>) -> 
     let current = setup.generation == job.shared.generation.load(Ordering::Acquire);
     job.probing.classified(&verdict, current, now);
     let mut settled = decide::after(verdict, &job.claimed, setup.age(now), &setup.schedule, now);
-    if matches!(reply, Reply::Forbidden(_)) && settled.class == Class::Rejected {
-        settled.class = Class::Forbidden;
+    if matches!(reply, Reply::Forbidden(_)) && settled.class == DeliveryClass::Rejected {
+        settled.class = DeliveryClass::Forbidden;
     }
     let answer = match shown.unwrap_or(reply) {
         Reply::Answer(answer) => Some(answer),
         Reply::Failed(_) | Reply::Forbidden(_) => None,
     };
-    Done { settled, observed: setup.observed(&job.claimed), request: Some(request.masked()), answer, remarks }
+    FinishedAttempt {
+        settled,
+        observed: setup.observed(&job.claimed),
+        request: Some(request.masked()),
+        answer,
+        remarks,
+    }
 }
 
-impl Job {
+impl AttemptJob {
     /// Whether it still may leave: while it waited for its turn the receiver may have been parked, have
     /// asked for a wait or have begun to fail.
     fn may_leave(&self, now: Time) -> bool {
-        self.probing.open || !self.setup.sends() || matches!(self.probing.target_health.gate(now), Gate::Free)
+        self.probing.open
+            || !self.setup.sends()
+            || matches!(self.probing.target_health.gate(now), SendGate::Free)
     }
 
     /// Ends without an attempt: the delivery waits in its place in the queue, and nothing is charged.
     async fn give_back(self) {
         if let Err(cause) = self.shared.store.release(vec![self.claimed.id.clone()]).await {
-            self.shared.faults.raise(Fault::Store(cause));
+            self.shared.faults.raise(DispatchError::Store(cause));
         }
     }
 }
@@ -296,13 +314,13 @@ fn classify(
     };
     let verdict = classify(reply);
     let Some(shown) = without_secrets(request, reply) else { return (verdict, None) };
-    let reported = classify(&shown);
+    let shown_verdict = classify(&shown);
     // Only the words are taken from the masked reply: a mask must not decide what an answer means.
-    let verdict = match (verdict, reported) {
+    let verdict = match (verdict, shown_verdict) {
         (ReplyVerdict::Retry { after_ms, hold_ms, .. }, ReplyVerdict::Retry { reason, .. }) => {
             ReplyVerdict::Retry { reason, after_ms, hold_ms }
         }
-        (verdict, reported) if reported.as_str() == verdict.as_str() => reported,
+        (verdict, shown_verdict) if shown_verdict.as_str() == verdict.as_str() => shown_verdict,
         (verdict, _) => bare(verdict),
     };
     (verdict, Some(shown))
@@ -321,7 +339,7 @@ fn without_secrets(request: &OutgoingRequest, reply: &Reply) -> Option<Reply> {
     if shown_body == body && shown_headers == answer.headers {
         return None;
     }
-    let shown = Answer { headers: shown_headers, body: shown_body.into_bytes(), ..answer.clone() };
+    let shown = PlatformResponse { headers: shown_headers, body: shown_body.into_bytes(), ..answer.clone() };
     Some(Reply::Answer(shown))
 }
 
@@ -338,14 +356,24 @@ fn bare(verdict: ReplyVerdict) -> ReplyVerdict {
 }
 
 /// Makes a settled delivery durable, then counts it.
-async fn settle(shared: &Shared, claimed: Claimed, done: Done, (at, took_ms): (Time, u32)) {
+async fn settle(
+    shared: &AttemptContext,
+    claimed: Claimed,
+    done: FinishedAttempt,
+    (at, took_ms): (Time, u32),
+) {
     let now = shared.clock.now();
-    let Done { settled, observed, request, answer, remarks } = done;
+    let FinishedAttempt { settled, observed, request, answer, remarks } = done;
     shared.note(&settled, now);
     let attempt = Attempt { at, took_ms, request, answer, verdict: settled.verdict.clone(), remarks };
     let state = settled.state.clone();
-    let outcome =
-        Outcome { id: claimed.id, attempt, state, attempts: settled.attempts, observed: Some(observed) };
+    let outcome = AttemptOutcome {
+        id: claimed.id,
+        attempt,
+        state,
+        attempts: settled.attempts,
+        observed: Some(observed),
+    };
     if !shared.record(outcome).await {
         return;
     }
@@ -365,9 +393,9 @@ async fn settle(shared: &Shared, claimed: Claimed, done: Done, (at, took_ms): (T
     }
 }
 
-impl Shared {
+impl AttemptContext {
     /// A line for the operator; the reason may name a person's data, its class does not.
-    fn log_dead(&self, settled: &Settled, now: Time) {
+    fn log_dead(&self, settled: &SettledAttempt, now: Time) {
         let mut notes = self.notes.lock();
         let Some(left_out) = notes.dead_lines.admit(now) else { return };
         drop(notes);
@@ -380,7 +408,7 @@ impl Shared {
         );
     }
 
-    fn note(&self, settled: &Settled, now: Time) {
+    fn note(&self, settled: &SettledAttempt, now: Time) {
         let reason = match &settled.verdict {
             ReplyVerdict::Retry { reason, .. }
             | ReplyVerdict::Dead { reason }
@@ -391,11 +419,12 @@ impl Shared {
     }
 
     /// Records deliveries that end without an attempt, all in one go.
-    pub async fn settle_unsent(&self, setup: &Setup, ended: Vec<(Claimed, Settled)>) {
+    pub async fn settle_unsent(&self, setup: &SendSetup, ended: Vec<(Claimed, SettledAttempt)>) {
         let at = self.clock.now();
-        let one = |(claimed, settled): (Claimed, Settled)| {
+        let one = |(claimed, settled): (Claimed, SettledAttempt)| {
             let observed = setup.observed(&claimed);
-            let done = Done { settled, observed, request: None, answer: None, remarks: Vec::new() };
+            let done =
+                FinishedAttempt { settled, observed, request: None, answer: None, remarks: Vec::new() };
             settle(self, claimed, done, (at, 0))
         };
         futures_util::future::join_all(ended.into_iter().map(one)).await;

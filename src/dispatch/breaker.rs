@@ -28,7 +28,7 @@ const BUCKETS: usize = 10;
 
 /// One slice of the window.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
+struct WindowSlice {
     /// The number of the slice since the epoch.
     slice: i64,
     total: u32,
@@ -36,7 +36,7 @@ struct Bucket {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     Closed,
     /// Nothing leaves until then; afterwards one probe at a time.
     Open {
@@ -49,13 +49,13 @@ enum State {
 #[derive(Debug, Clone)]
 pub struct Breaker {
     rule: BreakerRule,
-    state: State,
-    window: [Bucket; BUCKETS],
+    state: BreakerState,
+    window: [WindowSlice; BUCKETS],
 }
 
 /// What a breaker lets through now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClickContext {
+pub enum BreakerPermit {
     Free,
     /// One request, to see whether the platform is back.
     Probe,
@@ -65,33 +65,33 @@ pub enum ClickContext {
 
 impl Breaker {
     pub fn new(rule: BreakerRule) -> Breaker {
-        Breaker { rule, state: State::Closed, window: [Bucket::default(); BUCKETS] }
+        Breaker { rule, state: BreakerState::Closed, window: [WindowSlice::default(); BUCKETS] }
     }
 
     /// One that would stay open for longer than it can was opened before the clock was set back.
-    pub fn context(&self, now: Time) -> ClickContext {
+    pub fn permits(&self, now: Time) -> BreakerPermit {
         let lasts = |until: Time| {
             (1..=self.rule.longest_ms.max(self.rule.open_ms)).contains(&until.millis_since(now))
         };
         match self.state {
-            State::Closed => ClickContext::Free,
-            State::Open { until, .. } if lasts(until) => ClickContext::Shut(until),
-            State::Open { .. } => ClickContext::Probe,
+            BreakerState::Closed => BreakerPermit::Free,
+            BreakerState::Open { until, .. } if lasts(until) => BreakerPermit::Shut(until),
+            BreakerState::Open { .. } => BreakerPermit::Probe,
         }
     }
 
     /// Until when nothing leaves, if it is open.
     pub fn open_until(&self) -> Option<Time> {
         match self.state {
-            State::Closed => None,
-            State::Open { until, .. } => Some(until),
+            BreakerState::Closed => None,
+            BreakerState::Open { until, .. } => Some(until),
         }
     }
 
     /// Takes note of an answered request that was no probe. What left before the breaker opened
     /// does not count once it is open.
     pub fn note(&mut self, failed: bool, now: Time) {
-        if self.state != State::Closed {
+        if self.state != BreakerState::Closed {
             return;
         }
         let width = (self.rule.window_ms / BUCKETS as i64).max(1);
@@ -100,7 +100,7 @@ impl Breaker {
         let place = usize::from(place);
         if let Some(bucket) = self.window.get_mut(place) {
             if bucket.slice != slice {
-                *bucket = Bucket { slice, ..Bucket::default() };
+                *bucket = WindowSlice { slice, ..WindowSlice::default() };
             }
             bucket.total = bucket.total.saturating_add(1);
             bucket.failed = bucket.failed.saturating_add(u32::from(failed));
@@ -113,19 +113,19 @@ impl Breaker {
     /// Takes note of the probe's outcome: back to normal, or open for twice as long.
     pub fn note_probe(&mut self, failed: bool, now: Time) {
         match self.state {
-            State::Open { span_ms, .. } if failed => {
+            BreakerState::Open { span_ms, .. } if failed => {
                 self.open(span_ms.saturating_mul(2).min(self.rule.longest_ms), now);
             }
-            State::Open { .. } => {
-                self.state = State::Closed;
-                self.window = [Bucket::default(); BUCKETS];
+            BreakerState::Open { .. } => {
+                self.state = BreakerState::Closed;
+                self.window = [WindowSlice::default(); BUCKETS];
             }
-            State::Closed => self.note(failed, now),
+            BreakerState::Closed => self.note(failed, now),
         }
     }
 
     fn open(&mut self, span_ms: i64, now: Time) {
-        self.state = State::Open { until: now.plus_millis(span_ms), span_ms };
+        self.state = BreakerState::Open { until: now.plus_millis(span_ms), span_ms };
     }
 
     fn fails_too_often(&self, slice: i64) -> bool {

@@ -8,12 +8,12 @@ use crate::domain::status::Status;
 use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 use crate::store::Claimed;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 
 /// What a decision needs to know of the destination and of the conversion's source.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
-    pub mode: Mode,
+    pub mode: DestinationMode,
     pub changes: Changes,
     /// The oldest event that the platform takes, counted from when it happened.
     pub age: AgeRule,
@@ -41,7 +41,7 @@ impl<'a> Rules<'a> {
 
 /// Why a delivery is where it is, in few words: a label to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum DeliveryClass {
     Delivered,
     Retry,
     Parked,
@@ -64,61 +64,72 @@ pub enum Class {
     Unfit,
 }
 
-impl Class {
-    pub const ALL: [Class; 13] = [
-        Class::Delivered,
-        Class::Retry,
-        Class::Parked,
-        Class::Rejected,
-        Class::TooOld,
-        Class::GaveUp,
-        Class::Unrendered,
-        Class::Forbidden,
-        Class::NotForwarded,
-        Class::Off,
-        Class::Shadow,
-        Class::NoConsent,
-        Class::Unfit,
+impl DeliveryClass {
+    pub const ALL: [DeliveryClass; 13] = [
+        DeliveryClass::Delivered,
+        DeliveryClass::Retry,
+        DeliveryClass::Parked,
+        DeliveryClass::Rejected,
+        DeliveryClass::TooOld,
+        DeliveryClass::GaveUp,
+        DeliveryClass::Unrendered,
+        DeliveryClass::Forbidden,
+        DeliveryClass::NotForwarded,
+        DeliveryClass::Off,
+        DeliveryClass::Shadow,
+        DeliveryClass::NoConsent,
+        DeliveryClass::Unfit,
     ];
     /// Those that a delivery can die of.
-    pub const DEADLY: [Class; 5] =
-        [Class::Rejected, Class::TooOld, Class::GaveUp, Class::Unrendered, Class::Forbidden];
+    pub const DEADLY: [DeliveryClass; 5] = [
+        DeliveryClass::Rejected,
+        DeliveryClass::TooOld,
+        DeliveryClass::GaveUp,
+        DeliveryClass::Unrendered,
+        DeliveryClass::Forbidden,
+    ];
     /// Those that a delivery can be skipped for.
-    pub const SKIPPING: [Class; 6] =
-        [Class::TooOld, Class::NotForwarded, Class::Off, Class::Shadow, Class::NoConsent, Class::Unfit];
+    pub const SKIPPING: [DeliveryClass; 6] = [
+        DeliveryClass::TooOld,
+        DeliveryClass::NotForwarded,
+        DeliveryClass::Off,
+        DeliveryClass::Shadow,
+        DeliveryClass::NoConsent,
+        DeliveryClass::Unfit,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
-            Class::Delivered => "delivered",
-            Class::Retry => "retry",
-            Class::Parked => "parked",
-            Class::Rejected => "rejected",
-            Class::TooOld => "too_old",
-            Class::GaveUp => "gave_up",
-            Class::Unrendered => "unrendered",
-            Class::Forbidden => "forbidden_address",
-            Class::NotForwarded => "not_forwarded",
-            Class::Off => "off",
-            Class::Shadow => "shadow",
-            Class::NoConsent => "no_consent",
-            Class::Unfit => "unfit",
+            DeliveryClass::Delivered => "delivered",
+            DeliveryClass::Retry => "retry",
+            DeliveryClass::Parked => "parked",
+            DeliveryClass::Rejected => "rejected",
+            DeliveryClass::TooOld => "too_old",
+            DeliveryClass::GaveUp => "gave_up",
+            DeliveryClass::Unrendered => "unrendered",
+            DeliveryClass::Forbidden => "forbidden_address",
+            DeliveryClass::NotForwarded => "not_forwarded",
+            DeliveryClass::Off => "off",
+            DeliveryClass::Shadow => "shadow",
+            DeliveryClass::NoConsent => "no_consent",
+            DeliveryClass::Unfit => "unfit",
         }
     }
 }
 
 /// What is to be recorded: the attempt's verdict, and the delivery after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
+pub struct SettledAttempt {
     pub verdict: ReplyVerdict,
     pub state: DeliveryState,
     pub attempts: u32,
-    pub class: Class,
+    pub class: DeliveryClass,
 }
 
-impl Settled {
+impl SettledAttempt {
     /// Not sent, and not to be.
-    pub fn skipped(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
-        Settled {
+    pub fn skipped(claimed: &Claimed, class: DeliveryClass, reason: String, now: Time) -> SettledAttempt {
+        SettledAttempt {
             verdict: ReplyVerdict::Skipped { code: None, reason: reason.clone() },
             state: DeliveryState::Skipped { at: now, code: None, reason },
             attempts: claimed.delivery.attempts,
@@ -127,19 +138,19 @@ impl Settled {
     }
 
     /// Not sent because the visitor's consent does not allow it.
-    fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> Settled {
+    fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> SettledAttempt {
         let reason = code.sentence().to_owned();
-        Settled {
+        SettledAttempt {
             verdict: ReplyVerdict::Skipped { code: Some(code), reason },
             state: routing::refused(code, now),
             attempts: claimed.delivery.attempts,
-            class: Class::NoConsent,
+            class: DeliveryClass::NoConsent,
         }
     }
 
     /// A dead letter that never left.
-    pub fn dead_unsent(claimed: &Claimed, class: Class, reason: String, now: Time) -> Settled {
-        Settled {
+    pub fn dead_unsent(claimed: &Claimed, class: DeliveryClass, reason: String, now: Time) -> SettledAttempt {
+        SettledAttempt {
             verdict: ReplyVerdict::Dead { reason: reason.clone() },
             state: DeliveryState::Dead { at: now, reason },
             attempts: claimed.delivery.attempts,
@@ -160,16 +171,16 @@ impl Settled {
 ///   destination knows; see [`by_ids_alone`].
 /// - An event that was too old for the platform when its delivery first fell due is skipped: it
 ///   could never have been sent. One that grew too old while it waited here is dead.
-pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
-    if rules.mode == Mode::Off {
+pub fn before(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
+    if rules.mode == DestinationMode::Off {
         let reason = "the destination is off".to_owned();
-        return Some(Settled::skipped(claimed, Class::Off, reason, now));
+        return Some(SettledAttempt::skipped(claimed, DeliveryClass::Off, reason, now));
     }
     if let Some(settled) = not_reported(rules, claimed, now) {
         return Some(settled);
     }
     if let Some(code) = refusal(rules, claimed).filter(|_| !sends_change(rules, claimed)) {
-        return Some(Settled::without_consent(claimed, code, now));
+        return Some(SettledAttempt::without_consent(claimed, code, now));
     }
     too_old(rules, claimed, now)
 }
@@ -189,12 +200,12 @@ fn sends_change(rules: &Rules<'_>, claimed: &Claimed) -> bool {
     rules.changes == Changes::Send && claimed.sent_before
 }
 
-fn not_reported(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
+fn not_reported(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
     let conversion = &claimed.conversion;
     let status = conversion.status;
     let skipped = |who: &str| {
         let reason = format!("the status is `{}` now, which {who}", status.as_str());
-        Some(Settled::skipped(claimed, Class::NotForwarded, reason, now))
+        Some(SettledAttempt::skipped(claimed, DeliveryClass::NotForwarded, reason, now))
     };
     if let Some(on) = rules.on {
         return match on.contains(&status) && status != Status::Scrubbed {
@@ -207,7 +218,7 @@ fn not_reported(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settl
     if forwardable || sends_change(rules, claimed) { None } else { skipped("its source does not forward") }
 }
 
-fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
+fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<SettledAttempt> {
     let conversion = &claimed.conversion;
     let AgeRule::Counts(Some(max_age)) = rules.age else { return None };
     let limit = Limit::of(Some(max_age), conversion.event_time, conversion.received_at);
@@ -218,15 +229,15 @@ fn too_old(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<Settled> {
         DeliveryState::Waiting { due } => claimed.delivery.attempts == 0 && limit.is_over(due),
         _ => claimed.delivery.attempts == 0,
     };
-    let reported =
+    let happened =
         format!("event_time {} is more than {} ago", conversion.event_time, duration_words(max_age));
     Some(if never_in_time {
-        let reason = format!("too old: {reported}, and the platform takes no older event");
-        Settled::skipped(claimed, Class::TooOld, reason, now)
+        let reason = format!("too old: {happened}, and the platform takes no older event");
+        SettledAttempt::skipped(claimed, DeliveryClass::TooOld, reason, now)
     } else {
         let reason =
-            format!("too old: {reported}; it waited here until the platform would no longer take it");
-        Settled::dead_unsent(claimed, Class::TooOld, reason, now)
+            format!("too old: {happened}; it waited here until the platform would no longer take it");
+        SettledAttempt::dead_unsent(claimed, DeliveryClass::TooOld, reason, now)
     })
 }
 
@@ -246,22 +257,26 @@ pub fn after(
     age: AgeRule,
     schedule: &Schedule,
     now: Time,
-) -> Settled {
+) -> SettledAttempt {
     let attempts = claimed.delivery.attempts.saturating_add(1);
     let (state, attempts, class) = match &verdict {
-        ReplyVerdict::Delivered { .. } => (DeliveryState::Delivered { at: now }, attempts, Class::Delivered),
+        ReplyVerdict::Delivered { .. } => {
+            (DeliveryState::Delivered { at: now }, attempts, DeliveryClass::Delivered)
+        }
         ReplyVerdict::Dead { reason } => {
-            (DeliveryState::Dead { at: now, reason: reason.clone() }, attempts, Class::Rejected)
+            (DeliveryState::Dead { at: now, reason: reason.clone() }, attempts, DeliveryClass::Rejected)
         }
-        ReplyVerdict::Skipped { code, reason } => {
-            (DeliveryState::Skipped { at: now, code: *code, reason: reason.clone() }, attempts, Class::Unfit)
-        }
+        ReplyVerdict::Skipped { code, reason } => (
+            DeliveryState::Skipped { at: now, code: *code, reason: reason.clone() },
+            attempts,
+            DeliveryClass::Unfit,
+        ),
         ReplyVerdict::Park { .. } => {
             let due = match claimed.delivery.state {
                 DeliveryState::Waiting { due } => due,
                 _ => now,
             };
-            (DeliveryState::Waiting { due }, claimed.delivery.attempts, Class::Parked)
+            (DeliveryState::Waiting { due }, claimed.delivery.attempts, DeliveryClass::Parked)
         }
         ReplyVerdict::Retry { reason, after_ms, .. } => {
             let due = schedule.next(&claimed.id, attempts, now, *after_ms);
@@ -271,15 +286,15 @@ pub fn after(
                 AgeRule::Suspended => None,
             };
             match limit.filter(|limit| due > limit.until) {
-                None => (DeliveryState::Waiting { due }, attempts, Class::Retry),
+                None => (DeliveryState::Waiting { due }, attempts, DeliveryClass::Retry),
                 Some(limit) => {
                     let reason = gave_up(&limit, due, attempts, reason);
-                    (DeliveryState::Dead { at: now, reason }, attempts, Class::GaveUp)
+                    (DeliveryState::Dead { at: now, reason }, attempts, DeliveryClass::GaveUp)
                 }
             }
         }
     };
-    Settled { verdict, state, attempts, class }
+    SettledAttempt { verdict, state, attempts, class }
 }
 
 fn gave_up(limit: &Limit, due: Time, attempts: u32, reason: &str) -> String {

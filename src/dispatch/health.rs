@@ -1,12 +1,12 @@
 //! Whether a destination may be sent to now: proven, parked, on hold, or kept back by its breaker. Pure.
 
-use crate::dispatch::breaker::{Breaker, BreakerRule, ClickContext};
+use crate::dispatch::breaker::{Breaker, BreakerPermit, BreakerRule};
 use crate::domain::delivery::{Hold, ReplyVerdict};
 use crate::domain::time::Time;
 
 /// What a worker may do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub enum SendGate {
     /// Send what is due.
     Free,
     /// Send one delivery and wait for its answer.
@@ -29,7 +29,7 @@ pub enum Probe {
 }
 
 #[derive(Debug, Clone)]
-struct Park {
+struct Parking {
     since: Time,
     reason: String,
     next_probe: Time,
@@ -48,10 +48,10 @@ pub struct HealthRule {
 
 /// How one destination is doing.
 #[derive(Debug, Clone)]
-pub struct Health {
+pub struct HealthTracker {
     rule: HealthRule,
     breaker: Breaker,
-    parked: Option<Park>,
+    parked: Option<Parking>,
     /// Stays until a probe is answered, also when its time has passed.
     hold: Option<Hold>,
     /// Whether an answer since the start showed that the account is not refused.
@@ -62,27 +62,27 @@ pub struct Health {
 
 /// How an answered attempt bears on the destination's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct HealthEffect {
     pub probe: bool,
     /// Whether the account's settings have not been replaced since the attempt began.
     pub current: bool,
 }
 
-impl Health {
+impl HealthTracker {
     /// `proven` where nothing is ever sent (shadow, off): there is nothing to prove.
-    pub fn new(rule: HealthRule, proven: bool) -> Health {
+    pub fn new(rule: HealthRule, proven: bool) -> HealthTracker {
         let breaker = Breaker::new(rule.breaker);
-        Health { rule, breaker, parked: None, hold: None, proven, probing: false }
+        HealthTracker { rule, breaker, parked: None, hold: None, proven, probing: false }
     }
 
-    pub fn gate(&self, now: Time) -> Gate {
+    pub fn gate(&self, now: Time) -> SendGate {
         if self.probing {
-            return Gate::Shut(None);
+            return SendGate::Shut(None);
         }
-        let context = self.breaker.context(now);
-        let breaker = match context {
-            ClickContext::Shut(until) => Some(until),
-            ClickContext::Probe | ClickContext::Free => None,
+        let permits = self.breaker.permits(now);
+        let breaker = match permits {
+            BreakerPermit::Shut(until) => Some(until),
+            BreakerPermit::Probe | BreakerPermit::Free => None,
         };
         // A probe that is further away than any was planned before the clock was set back.
         let in_time = |probe: &Time| probe.millis_since(now) <= self.rule.probe_every_ms;
@@ -92,14 +92,14 @@ impl Health {
         let hold = self.hold(now).map(|hold| hold.until);
         let shut = [next_probe, hold, breaker].into_iter().flatten().filter(|until| now < *until).max();
         if shut.is_some() {
-            return Gate::Shut(shut);
+            return SendGate::Shut(shut);
         }
-        match context {
-            _ if self.parked.is_some() => Gate::Probe(Probe::Parked),
-            _ if self.hold.is_some() => Gate::Probe(Probe::Hold),
-            ClickContext::Probe | ClickContext::Shut(_) => Gate::Probe(Probe::Breaker),
-            ClickContext::Free if self.proven => Gate::Free,
-            ClickContext::Free => Gate::Probe(Probe::First),
+        match permits {
+            _ if self.parked.is_some() => SendGate::Probe(Probe::Parked),
+            _ if self.hold.is_some() => SendGate::Probe(Probe::Hold),
+            BreakerPermit::Probe | BreakerPermit::Shut(_) => SendGate::Probe(Probe::Breaker),
+            BreakerPermit::Free if self.proven => SendGate::Free,
+            BreakerPermit::Free => SendGate::Probe(Probe::First),
         }
     }
 
@@ -114,7 +114,7 @@ impl Health {
     }
 
     /// Takes note of what an answer was classified to be.
-    pub fn classified(&mut self, verdict: &ReplyVerdict, standing: Standing, now: Time) {
+    pub fn classified(&mut self, verdict: &ReplyVerdict, standing: HealthEffect, now: Time) {
         if standing.probe {
             self.probing = false;
         }
@@ -126,14 +126,14 @@ impl Health {
             }
             // The refusal was of settings that are no longer used.
             ReplyVerdict::Park { .. } => {}
-            ReplyVerdict::Retry { reason, hold_ms: Some(manual), .. } => {
+            ReplyVerdict::Retry { reason, hold_ms: Some(asked_ms), .. } => {
                 self.proven = true;
                 if standing.probe {
                     self.probed_the_account(true, standing.current, now);
                 }
                 // It says when to come again, so it is not a platform that fails: its breaker is left alone.
                 if standing.current {
-                    self.hold_for(*manual, reason, now);
+                    self.hold_for(*asked_ms, reason, now);
                 }
             }
             other => {
@@ -172,14 +172,14 @@ impl Health {
     fn park(&mut self, reason: &str, now: Time) {
         let next_probe = now.plus_millis(self.rule.probe_every_ms);
         let since = self.parked.as_ref().map_or(now, |park| park.since);
-        self.parked = Some(Park { since, reason: reason.to_owned(), next_probe });
+        self.parked = Some(Parking { since, reason: reason.to_owned(), next_probe });
     }
 
     /// The longest wait counts that was asked for (`Retry-After`): answers of several attempts come in any order. One that was
     /// asked for before the clock was set back is over: were it to count, no later wait would be kept.
     fn hold_for(&mut self, asked_ms: i64, reason: &str, now: Time) {
-        let manual = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
-        let until = self.hold(now).map_or(manual, |hold| hold.until.max(manual));
+        let asked_until = now.plus_millis(asked_ms.clamp(0, self.rule.longest_hold_ms));
+        let until = self.hold(now).map_or(asked_until, |hold| hold.until.max(asked_until));
         let since = self.hold.as_ref().map_or(now, |hold| hold.since.min(now));
         self.hold = Some(Hold { since, until, reason: reason.to_owned() });
     }

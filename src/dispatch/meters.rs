@@ -3,15 +3,15 @@
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::dispatch::decide::{Class, Settled};
+use crate::dispatch::decide::{DeliveryClass, SettledAttempt};
 use crate::domain::delivery::DeliveryState;
 
 /// The counters of one destination. Labels are the destination's id and a class of few values,
 /// never a reason's text.
 pub struct Meters {
-    attempts: Vec<(Class, Counter)>,
-    dead: Vec<(Class, Counter)>,
-    skipped: Vec<(Class, Counter)>,
+    attempts: Vec<(DeliveryClass, Counter)>,
+    dead: Vec<(DeliveryClass, Counter)>,
+    skipped: Vec<(DeliveryClass, Counter)>,
     attempt_seconds: Histogram,
     first_seconds: Histogram,
     later_seconds: Histogram,
@@ -37,15 +37,15 @@ impl Meters {
         let name = || destination.to_owned();
         Meters {
             attempts: each(
-                &Class::ALL,
+                &DeliveryClass::ALL,
                 |class| counter!("postbridge_attempts_total", "destination" => name(), "class" => class),
             ),
             dead: each(
-                &Class::DEADLY,
+                &DeliveryClass::DEADLY,
                 |class| counter!("postbridge_dead_total", "destination" => name(), "reason" => class),
             ),
             skipped: each(
-                &Class::SKIPPING,
+                &DeliveryClass::SKIPPING,
                 |class| counter!("postbridge_skipped_total", "destination" => name(), "reason" => class),
             ),
             attempt_seconds: histogram!("postbridge_attempt_seconds", "destination" => name()),
@@ -59,7 +59,7 @@ impl Meters {
     }
 
     /// Counts what was recorded. `since_arrival_ms`: from the conversion's arrival to now.
-    pub fn recorded(&self, settled: &Settled, took_ms: u32, since_arrival_ms: i64) {
+    pub fn recorded(&self, settled: &SettledAttempt, took_ms: u32, since_arrival_ms: i64) {
         count(&self.attempts, settled.class);
         match &settled.state {
             DeliveryState::Delivered { .. } => {
@@ -101,11 +101,14 @@ fn turn(gauge: &Gauge, before: bool, after: bool) {
 
 /// A counter for each class, there from the start: one that first appears with its first count has no
 /// earlier value, and a monitor sees no increase.
-fn each(classes: &[Class], counter: impl Fn(&'static str) -> Counter) -> Vec<(Class, Counter)> {
+fn each(
+    classes: &[DeliveryClass],
+    counter: impl Fn(&'static str) -> Counter,
+) -> Vec<(DeliveryClass, Counter)> {
     classes.iter().map(|class| (*class, counter(class.as_str()))).collect()
 }
 
-fn count(counters: &[(Class, Counter)], class: Class) {
+fn count(counters: &[(DeliveryClass, Counter)], class: DeliveryClass) {
     if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == class) {
         counter.increment(1);
     }

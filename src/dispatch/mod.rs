@@ -3,7 +3,7 @@
 mod attempt;
 pub mod breaker;
 pub mod decide;
-pub mod fault;
+pub mod error;
 pub mod health;
 mod meters;
 pub mod prepare;
@@ -23,14 +23,14 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::dispatch::attempt::{Setup, Shared};
+use crate::dispatch::attempt::{AttemptContext, SendSetup};
 use crate::dispatch::breaker::BreakerRule;
-use crate::dispatch::fault::{Fault, Faults};
-use crate::dispatch::health::{Health, HealthRule};
+use crate::dispatch::error::{DispatchError, Faults};
+use crate::dispatch::health::{HealthRule, HealthTracker};
 use crate::dispatch::meters::Meters;
 use crate::dispatch::schedule::Schedule;
 use crate::dispatch::target_health::TargetHealth;
-use crate::dispatch::worker::{Order, Worker};
+use crate::dispatch::worker::{Worker, WorkerCommand};
 use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::routing::SourcePolicy;
@@ -75,7 +75,7 @@ pub struct DispatchPlan {
 
 /// The waits of dispatch. The default is what is promised; tests make them short.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct DispatchWaits {
     pub schedule: Schedule,
     pub breaker: BreakerRule,
     /// How often a parked destination is probed, in milliseconds.
@@ -86,11 +86,11 @@ pub struct Pace {
     pub longest_host_hold_ms: i64,
 }
 
-impl Default for Pace {
+impl Default for DispatchWaits {
     /// A parked destination is probed every 15 minutes, and one that asked for a wait at the latest then;
     /// a host of outgoing postbacks after a minute.
-    fn default() -> Pace {
-        Pace {
+    fn default() -> DispatchWaits {
+        DispatchWaits {
             schedule: Schedule::default(),
             breaker: BreakerRule::default(),
             probe_every_ms: 15 * 60_000,
@@ -100,7 +100,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl DispatchWaits {
     fn of_account(&self) -> HealthRule {
         HealthRule {
             breaker: self.breaker,
@@ -118,14 +118,14 @@ impl Pace {
 pub struct Dispatch {
     store: Arc<dyn Store>,
     clock: Clock,
-    pace: Pace,
+    pace: DispatchWaits,
     schedule: Arc<Schedule>,
     faults: Faults,
-    inside: Mutex<Inside>,
+    inside: Mutex<DispatchState>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct DispatchState {
     clients: HashMap<SendPolicy, Client>,
     workers: HashMap<DestinationId, Running>,
     /// The hosts that outgoing postbacks are sent to.
@@ -137,8 +137,8 @@ struct Inside {
 }
 
 struct Running {
-    shared: Arc<Shared>,
-    orders: watch::Sender<Order>,
+    shared: Arc<AttemptContext>,
+    orders: watch::Sender<WorkerCommand>,
     task: JoinHandle<()>,
 }
 
@@ -146,11 +146,16 @@ impl Dispatch {
     /// Starts a worker for every destination of the plan. Within a tokio runtime, and after the
     /// metrics recorder is installed.
     pub fn start(store: Arc<dyn Store>, plan: DispatchPlan, clock: Clock) -> Dispatch {
-        Dispatch::start_at_pace(store, plan, clock, Pace::default())
+        Dispatch::start_at_pace(store, plan, clock, DispatchWaits::default())
     }
 
     /// The same with other waits.
-    pub fn start_at_pace(store: Arc<dyn Store>, plan: DispatchPlan, clock: Clock, pace: Pace) -> Dispatch {
+    pub fn start_at_pace(
+        store: Arc<dyn Store>,
+        plan: DispatchPlan,
+        clock: Clock,
+        pace: DispatchWaits,
+    ) -> Dispatch {
         let dispatch = Dispatch {
             store,
             clock,
@@ -177,7 +182,7 @@ impl Dispatch {
             let setup = match self.setup(&mut inside, &worker, &policies) {
                 Ok(setup) => Arc::new(setup),
                 Err(cause) => {
-                    self.faults.raise(Fault::Client(cause));
+                    self.faults.raise(DispatchError::Client(cause));
                     continue;
                 }
             };
@@ -191,13 +196,13 @@ impl Dispatch {
             inside.workers.insert(id, running);
         }
         for (_, running) in before {
-            running.orders.send_replace(Order::Finish);
+            running.orders.send_replace(WorkerCommand::Finish);
             inside.leaving.push(running);
         }
     }
 
     /// Turns to the hosts of a plan: one that stays keeps what it knows.
-    fn hosts(&self, inside: &mut Inside, workers: &[WorkerPlan]) {
+    fn hosts(&self, inside: &mut DispatchState, workers: &[WorkerPlan]) {
         let mut before = std::mem::take(&mut inside.hosts);
         let mut limits: HashMap<&str, Option<NonZeroU32>> = HashMap::new();
         for (worker, outgoing) in
@@ -211,7 +216,7 @@ impl Dispatch {
         for (host, limit) in limits {
             let meters = inside.outgoing_meters.get_or_insert_with(|| Arc::new(Meters::new(OUTGOING)));
             let target_health = before.remove(host).unwrap_or_else(|| {
-                let health = Health::new(self.pace.of_host(), false);
+                let health = HealthTracker::new(self.pace.of_host(), false);
                 Arc::new(TargetHealth::of_host(host.to_owned(), health, Arc::clone(meters)))
             });
             target_health.limit(limit);
@@ -221,10 +226,10 @@ impl Dispatch {
 
     fn setup(
         &self,
-        inside: &mut Inside,
+        inside: &mut DispatchState,
         worker: &WorkerPlan,
         policies: &Arc<HashMap<SourceId, Arc<SourcePolicy>>>,
-    ) -> Result<Setup, ClientError> {
+    ) -> Result<SendSetup, ClientError> {
         let policy = SendPolicy {
             allow_private_network: worker.allow_private_network,
             timeout_ms: worker.timeout_ms,
@@ -238,7 +243,7 @@ impl Dispatch {
                 client
             }
         };
-        Ok(Setup {
+        Ok(SendSetup {
             destination: Arc::clone(&worker.destination),
             client,
             policies: Arc::clone(policies),
@@ -252,12 +257,12 @@ impl Dispatch {
         })
     }
 
-    fn spawn(&self, id: &DestinationId, setup: Arc<Setup>, host: Option<Arc<TargetHealth>>) -> Running {
+    fn spawn(&self, id: &DestinationId, setup: Arc<SendSetup>, host: Option<Arc<TargetHealth>>) -> Running {
         let target_health = host.unwrap_or_else(|| {
-            let health = Health::new(self.pace.of_account(), !setup.sends());
+            let health = HealthTracker::new(self.pace.of_account(), !setup.sends());
             Arc::new(TargetHealth::of_account(id.to_string(), health, Arc::new(Meters::new(id.as_str()))))
         });
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(AttemptContext {
             destination: id.clone(),
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
@@ -273,13 +278,13 @@ impl Dispatch {
             recording: Semaphore::new(8 * setup.max_in_flight),
         });
         target_health.join(&shared.poke, shared.clock.now());
-        let (orders, receiver) = watch::channel(Order::Run(Arc::clone(&setup)));
+        let (orders, receiver) = watch::channel(WorkerCommand::Run(Arc::clone(&setup)));
         let worker = tokio::spawn(Worker::new(Arc::clone(&shared), setup, receiver).run());
         let (faults, id) = (self.faults.clone(), id.clone());
         let ended = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             if worker.await.is_err() {
-                faults.raise(Fault::WorkerPlan(id));
+                faults.raise(DispatchError::WorkerEnded(id));
             }
             ended.target_health().leave(&ended.poke, ended.clock.now());
         });
@@ -287,7 +292,7 @@ impl Dispatch {
     }
 
     /// Reports the first fault. The process must end when one is there.
-    pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
+    pub fn faults(&self) -> watch::Receiver<Option<DispatchError>> {
         self.faults.subscribe()
     }
 
@@ -305,14 +310,14 @@ impl Dispatch {
         let inside = self.inside.into_inner();
         let mut all: Vec<Running> = inside.workers.into_values().chain(inside.leaving).collect();
         for running in &all {
-            running.orders.send_replace(Order::Finish);
+            running.orders.send_replace(WorkerCommand::Finish);
         }
         let ended = futures_util::future::join_all(all.iter_mut().map(|running| &mut running.task));
         if tokio::time::timeout(grace, ended).await.is_ok() {
             return;
         }
         for running in &all {
-            running.orders.send_replace(Order::Cut);
+            running.orders.send_replace(WorkerCommand::Cut);
         }
         // Those that had ended in time were awaited already, which may be done once only.
         for running in all.into_iter().filter(|running| !running.task.is_finished()) {
@@ -323,7 +328,7 @@ impl Dispatch {
 }
 
 impl Running {
-    fn turn_to(self, setup: Arc<Setup>, host: Option<Arc<TargetHealth>>, clock: &Clock) -> Running {
+    fn turn_to(self, setup: Arc<SendSetup>, host: Option<Arc<TargetHealth>>, clock: &Clock) -> Running {
         self.shared.generation.store(setup.generation, Ordering::Release);
         match host {
             Some(host) => {
@@ -335,7 +340,7 @@ impl Running {
             }
             None => self.shared.target_health().renewed(!setup.sends(), clock.now()),
         }
-        self.orders.send_replace(Order::Run(setup));
+        self.orders.send_replace(WorkerCommand::Run(setup));
         self
     }
 

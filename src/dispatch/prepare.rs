@@ -2,19 +2,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dispatch::decide::{self, Class, Rules, Settled};
+use crate::dispatch::decide::{self, DeliveryClass, Rules, SettledAttempt};
 use crate::domain::delivery::{DeliveryState, OutgoingRequest};
 use crate::domain::remark::Remark;
 use crate::domain::routing::Forwarding;
 use crate::domain::time::Time;
 use crate::store::Claimed;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
+use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 
 /// The outcome of preparing a delivery.
 pub enum Prepared {
     /// Nothing leaves; with the request where one was made all the same.
-    Ended { settled: Box<Settled>, request: Option<Box<OutgoingRequest>>, remarks: Vec<Remark> },
+    Ended { settled: Box<SettledAttempt>, request: Option<Box<OutgoingRequest>>, remarks: Vec<Remark> },
     /// The request, and what of the conversion is not in it or is otherwise in it.
     Ready(OutgoingRequest, Vec<Remark>),
 }
@@ -34,17 +34,18 @@ pub fn prepare(destination: &ReadyDestination, rules: &Rules<'_>, claimed: &Clai
         // What a source that is no longer configured writes is not guessed.
         customer: rules.policy.map(|policy| policy.customer).unwrap_or_default(),
     };
-    let unrendered =
-        |reason| ended(Settled::dead_unsent(claimed, Class::Unrendered, reason, now), Vec::new());
+    let unrendered = |reason| {
+        ended(SettledAttempt::dead_unsent(claimed, DeliveryClass::Unrendered, reason, now), Vec::new())
+    };
     // A helper that panics must cost one delivery, not the worker with all its leases.
     match catch_unwind(AssertUnwindSafe(|| destination.render(&input))) {
         Ok(Ok(Rendering { rendered: Rendered::Skip { reason }, remarks })) => {
-            ended(Settled::skipped(claimed, Class::Unfit, reason, now), remarks)
+            ended(SettledAttempt::skipped(claimed, DeliveryClass::Unfit, reason, now), remarks)
         }
         Ok(Ok(Rendering { rendered: Rendered::Request(request), remarks })) => match destination.mode() {
-            Mode::Shadow => {
+            DestinationMode::Shadow => {
                 let reason = "shadow: rendered, not sent".to_owned();
-                let settled = Box::new(Settled::skipped(claimed, Class::Shadow, reason, now));
+                let settled = Box::new(SettledAttempt::skipped(claimed, DeliveryClass::Shadow, reason, now));
                 Prepared::Ended { settled, request: Some(Box::new(request)), remarks }
             }
             _ => Prepared::Ready(request, remarks),

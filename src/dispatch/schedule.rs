@@ -56,8 +56,8 @@ impl Schedule {
     pub fn next(&self, id: &DeliveryId, attempt: u32, now: Time, after_ms: Option<i64>) -> Time {
         let wait = self.wait_ms(attempt);
         let jittered = wait.saturating_add(jitter_ms(id, attempt, wait));
-        let manual = after_ms.unwrap_or(0).clamp(0, LONGEST_ASKED_MS);
-        now.plus_millis(jittered.max(manual))
+        let asked_ms = after_ms.unwrap_or(0).clamp(0, LONGEST_ASKED_MS);
+        now.plus_millis(jittered.max(asked_ms))
     }
 }
 

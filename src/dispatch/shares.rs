@@ -18,7 +18,7 @@ const DRY_MS: i64 = 1_000;
 
 /// How many of each kind to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ask {
+pub struct ShareRequest {
     pub fresh: usize,
     pub retries: usize,
 }
@@ -50,7 +50,7 @@ impl Shares {
 
     /// What to ask for with this many in flight, `retrying` of them retries, and never more than
     /// `most` at once. `None`: no place is free, or nothing is known to be due.
-    pub fn ask(&mut self, in_flight: usize, retrying: usize, most: usize, now: Time) -> Option<Ask> {
+    pub fn ask(&mut self, in_flight: usize, retrying: usize, most: usize, now: Time) -> Option<ShareRequest> {
         let free = self.places.saturating_sub(in_flight).min(most);
         let room = self.most_retries().saturating_sub(retrying).min(free);
         let fresh_dry = self.fresh_dry_until.is_some_and(|until| now < until);
@@ -60,25 +60,25 @@ impl Shares {
         }
         match (fresh_dry, retries_dry) {
             (true, true) => None,
-            (true, false) => Some(Ask { fresh: 0, retries: room }),
-            (false, true) => Some(Ask { fresh: free, retries: 0 }),
+            (true, false) => Some(ShareRequest { fresh: 0, retries: room }),
+            (false, true) => Some(ShareRequest { fresh: free, retries: 0 }),
             (false, false) => {
                 self.turn = self.turn.wrapping_add(1);
                 let quarter = if free >= 4 { free / 4 } else { usize::from(self.turn.is_multiple_of(4)) };
                 let retries = quarter.min(room);
-                Some(Ask { fresh: free - retries, retries })
+                Some(ShareRequest { fresh: free - retries, retries })
             }
         }
     }
 
     /// Remembers which queue had less than was asked for.
-    pub fn got(&mut self, manual: Ask, got: Ask, next_due: Option<Time>, now: Time) {
+    pub fn got(&mut self, wanted: ShareRequest, got: ShareRequest, next_due: Option<Time>, now: Time) {
         let soon = now.plus_millis(DRY_MS);
         let until = next_due.filter(|due| *due > now).map_or(soon, |due| due.min(soon));
-        if manual.fresh > got.fresh {
+        if wanted.fresh > got.fresh {
             self.fresh_dry_until = Some(until);
         }
-        if manual.retries > got.retries {
+        if wanted.retries > got.retries {
             self.retries_dry_until = Some(until);
         }
     }
@@ -128,7 +128,7 @@ impl Limiter {
 }
 
 /// The place in the queue up to which a sweep has looked.
-pub struct Passed {
+pub struct SweepPosition {
     /// All that is due earlier was looked at.
     pub due: Time,
     /// What is due just then and can still wait: kept until the sweep is past it, or the next step
@@ -136,7 +136,7 @@ pub struct Passed {
     pub held: Vec<DeliveryId>,
 }
 
-impl Passed {
+impl SweepPosition {
     /// Goes past one that can wait; answers what need not be kept any more.
     pub fn by(&mut self, claimed: Claimed) -> Vec<DeliveryId> {
         let due = match claimed.delivery.state {

@@ -9,7 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::dispatch::health::{Gate, Health, Standing};
+use crate::dispatch::health::{HealthEffect, HealthTracker, SendGate};
 use crate::dispatch::meters::{Alarms, Meters};
 use crate::domain::delivery::{Hold, ReplyVerdict};
 use crate::domain::time::Time;
@@ -21,7 +21,7 @@ pub const HOST_PLACES: usize = 32;
 pub struct TargetHealth {
     /// As logs name it: a destination's id or a host.
     name: String,
-    health: Mutex<Health>,
+    health: Mutex<HealthTracker>,
     meters: Arc<Meters>,
     /// What wakes each of its workers.
     workers: Mutex<Vec<Weak<Notify>>>,
@@ -33,7 +33,7 @@ pub struct TargetHealth {
 
 impl TargetHealth {
     /// Of a receiver with one worker.
-    pub fn of_account(name: String, health: Health, meters: Arc<Meters>) -> TargetHealth {
+    pub fn of_account(name: String, health: HealthTracker, meters: Arc<Meters>) -> TargetHealth {
         TargetHealth {
             name,
             health: Mutex::new(health),
@@ -45,7 +45,7 @@ impl TargetHealth {
     }
 
     /// Of a host that many workers send to.
-    pub fn of_host(name: String, health: Health, meters: Arc<Meters>) -> TargetHealth {
+    pub fn of_host(name: String, health: HealthTracker, meters: Arc<Meters>) -> TargetHealth {
         let target_health = TargetHealth::of_account(name, health, meters);
         *target_health.target_limiter.lock() = Some(Arc::new(TargetLimiter::new(None)));
         target_health
@@ -73,14 +73,14 @@ impl TargetHealth {
         self.show(now);
     }
 
-    /// A receiver that no one sends to is neither parked nor broken: its alarm would stand for ever.
+    /// A receiver that no one sends to is neither parked nor broken: its alarm would stay for ever.
     pub fn leave(&self, worker: &Arc<Notify>, now: Time) {
         let left = Arc::downgrade(worker);
         self.workers.lock().retain(|known| !known.ptr_eq(&left));
         self.show(now);
     }
 
-    pub fn gate(&self, now: Time) -> Gate {
+    pub fn gate(&self, now: Time) -> SendGate {
         let health = self.health.lock();
         let (gate, is_held) = (health.gate(now), health.hold(now).is_some());
         drop(health);
@@ -119,7 +119,7 @@ impl TargetHealth {
         self.poke();
     }
 
-    pub fn classified(&self, verdict: &ReplyVerdict, standing: Standing, now: Time) {
+    pub fn classified(&self, verdict: &ReplyVerdict, standing: HealthEffect, now: Time) {
         let mut health = self.health.lock();
         let (before, was_asked) = (alarms(&health, now), health.awaits_probe());
         health.classified(verdict, standing, now);
@@ -171,7 +171,7 @@ impl TargetHealth {
     }
 }
 
-fn alarms(health: &Health, now: Time) -> Alarms {
+fn alarms(health: &HealthTracker, now: Time) -> Alarms {
     Alarms {
         parked: health.parked().is_some(),
         open: health.open_until().is_some(),

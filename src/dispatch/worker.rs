@@ -8,15 +8,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::{Id, JoinSet};
 
-use crate::dispatch::attempt::{self, Job, Place, Probing, Setup, Shared};
-use crate::dispatch::fault::Fault;
-use crate::dispatch::health::{Gate, Probe};
-use crate::dispatch::shares::{Ask, Limiter, Passed, Shares};
+use crate::dispatch::attempt::{self, AttemptContext, AttemptJob, InFlightPermit, ProbeGuard, SendSetup};
+use crate::dispatch::error::DispatchError;
+use crate::dispatch::health::{Probe, SendGate};
+use crate::dispatch::shares::{Limiter, ShareRequest, Shares, SweepPosition};
 use crate::dispatch::target_health::TargetLimiter;
 use crate::domain::delivery::{Attempt, DeliveryState, ReplyVerdict};
 use crate::domain::ids::DeliveryId;
 use crate::domain::time::Time;
-use crate::store::{ClaimRequest, Claimed, Outcome};
+use crate::store::{AttemptOutcome, ClaimRequest, Claimed};
 
 /// An idle worker looks without being woken after a second, then less and less often: a wake-up that was missed
 /// costs a second, a clock that was set is noticed within a minute, and idling costs nothing.
@@ -31,9 +31,9 @@ const CLAIM: usize = 256;
 
 /// What a worker is ordered from outside.
 #[derive(Clone)]
-pub enum Order {
+pub enum WorkerCommand {
     /// Send with this.
-    Run(Arc<Setup>),
+    Run(Arc<SendSetup>),
     /// Claim no more; end when what is in flight has ended.
     Finish,
     /// End now: give back what is in flight.
@@ -42,9 +42,9 @@ pub enum Order {
 
 /// The running loop of one destination.
 pub struct Worker {
-    shared: Arc<Shared>,
-    setup: Arc<Setup>,
-    orders: watch::Receiver<Order>,
+    shared: Arc<AttemptContext>,
+    setup: Arc<SendSetup>,
+    orders: watch::Receiver<WorkerCommand>,
     wakeup: Arc<Notify>,
     shares: Shares,
     limiter: Option<Limiter>,
@@ -60,9 +60,9 @@ pub struct Worker {
     swept: Option<Time>,
 }
 
-enum Next {
+enum NextStep {
     /// Look again at once.
-    Reprocess,
+    LookAgain,
     /// Sleep until this moment or until something happens; whether arrivals matter.
     Sleep {
         until: Option<Time>,
@@ -76,7 +76,11 @@ enum Next {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, setup: Arc<Setup>, orders: watch::Receiver<Order>) -> Worker {
+    pub fn new(
+        shared: Arc<AttemptContext>,
+        setup: Arc<SendSetup>,
+        orders: watch::Receiver<WorkerCommand>,
+    ) -> Worker {
         let wakeup = shared.store.wakeup(&shared.destination);
         let shares = Shares::new(setup.max_in_flight);
         let limiter = setup.max_per_second.map(Limiter::new);
@@ -101,36 +105,36 @@ impl Worker {
         loop {
             self.reap().await;
             match self.step().await {
-                Next::Reprocess => {}
-                Next::Sleep { until, arrivals } => self.sleep(until, arrivals).await,
-                Next::Pause(span) => self.pause(span).await,
-                Next::Queue(target_limiter) => self.queue(&target_limiter).await,
-                Next::End => break,
+                NextStep::LookAgain => {}
+                NextStep::Sleep { until, arrivals } => self.sleep(until, arrivals).await,
+                NextStep::Pause(span) => self.pause(span).await,
+                NextStep::Queue(target_limiter) => self.queue(&target_limiter).await,
+                NextStep::End => break,
             }
         }
         self.finish().await;
     }
 
-    async fn step(&mut self) -> Next {
+    async fn step(&mut self) -> NextStep {
         if self.shared.faults.any() || !self.obey() {
-            return Next::End;
+            return NextStep::End;
         }
         let now = self.shared.clock.now();
         // Where nothing is ever sent, how the receiver does is no matter.
-        let gate = if self.setup.sends() { self.shared.target_health().gate(now) } else { Gate::Free };
+        let gate = if self.setup.sends() { self.shared.target_health().gate(now) } else { SendGate::Free };
         match gate {
-            Gate::Free => self.claim(now, CLAIM, None).await,
-            Gate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
-            Gate::Probe(probe) => {
+            SendGate::Free => self.claim(now, CLAIM, None).await,
+            SendGate::Probe(Probe::First) => self.claim(now, 1, Some(Probe::First)).await,
+            SendGate::Probe(probe) => {
                 let next = match probe {
-                    Probe::Parked if self.is_full() => Next::Sleep { until: None, arrivals: false },
+                    Probe::Parked if self.is_full() => NextStep::Sleep { until: None, arrivals: false },
                     Probe::Parked => self.probe_oldest().await,
                     other => self.claim(now, 1, Some(other)).await,
                 };
                 self.sweep(now).await;
                 next
             }
-            Gate::Shut(until) => Next::Sleep { until, arrivals: false },
+            SendGate::Shut(until) => NextStep::Sleep { until, arrivals: false },
         }
     }
 
@@ -138,7 +142,7 @@ impl Worker {
     fn obey(&mut self) -> bool {
         let orders_end = self.orders.has_changed().is_err();
         let order = self.orders.borrow_and_update().clone();
-        let Order::Run(setup) = order else { return false };
+        let WorkerCommand::Run(setup) = order else { return false };
         if setup.generation != self.setup.generation {
             self.shares.resize(setup.max_in_flight);
             if setup.max_per_second != self.limiter.as_ref().map(|limiter| limiter.per_second) {
@@ -151,32 +155,32 @@ impl Worker {
         !orders_end
     }
 
-    async fn claim(&mut self, now: Time, most: usize, probe: Option<Probe>) -> Next {
+    async fn claim(&mut self, now: Time, most: usize, probe: Option<Probe>) -> NextStep {
         let mut most = most;
         let target_limiter = self.target_limiter();
         if let Some(target_limiter) = &target_limiter {
             most = self.take_room(target_limiter, most);
             if most == 0 {
-                return Next::Queue(Arc::clone(target_limiter));
+                return NextStep::Queue(Arc::clone(target_limiter));
             }
         }
         if let Some(limiter) = &mut self.limiter {
             if let Some(wait) = limiter.take() {
-                return Next::Pause(wait);
+                return NextStep::Pause(wait);
             }
             most = most.min(limiter.burst.get() as usize);
         }
         let in_flight = self.shared.in_flight.load(Ordering::Relaxed);
         let retrying = self.shared.retrying.load(Ordering::Relaxed);
-        let Some(manual) = self.shares.ask(in_flight, retrying, most, now) else {
+        let Some(wanted) = self.shares.ask(in_flight, retrying, most, now) else {
             let full = self.is_full();
-            return Next::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
+            return NextStep::Sleep { until: if full { None } else { self.next_look() }, arrivals: !full };
         };
         let request = ClaimRequest {
             destination: self.shared.destination.clone(),
             now,
-            fresh: manual.fresh,
-            retries: manual.retries,
+            fresh: wanted.fresh,
+            retries: wanted.retries,
             due_from: None,
         };
         let claim = match self.shared.store.claim(request).await {
@@ -184,15 +188,15 @@ impl Worker {
             Err(cause) => return self.broken(cause),
         };
         let retries = claim.work.iter().filter(|claimed| claimed.delivery.attempts > 0).count();
-        let got = Ask { fresh: claim.work.len() - retries, retries };
-        self.shares.got(manual, got, claim.next_due, now);
+        let got = ShareRequest { fresh: claim.work.len() - retries, retries };
+        self.shares.got(wanted, got, claim.next_due, now);
         self.next_due = claim.next_due.filter(|due| *due > now);
         if !claim.work.is_empty() {
             self.idle = 0;
         }
         if !self.obey() {
             self.release(claim.work.into_iter().map(|claimed| claimed.id).collect()).await;
-            return Next::End;
+            return NextStep::End;
         }
         for claimed in claim.work {
             while let Some(wait) = self.limiter.as_mut().and_then(Limiter::take) {
@@ -201,7 +205,7 @@ impl Worker {
             self.start(claimed, probe.is_some()).await;
         }
         self.room = None;
-        Next::Reprocess
+        NextStep::LookAgain
     }
 
     /// The way into the host that it shares with other workers, where it sends through one.
@@ -228,7 +232,7 @@ impl Worker {
     /// Starts an attempt; gives the delivery back where it would be a second probe.
     async fn start(&mut self, claimed: Claimed, probe: bool) {
         let target_health = self.shared.target_health();
-        let Some(probing) = Probing::begin(Arc::clone(&target_health), probe) else {
+        let Some(probing) = ProbeGuard::begin(Arc::clone(&target_health), probe) else {
             return self.release(vec![claimed.id]).await;
         };
         let target_limiter = self.target_limiter();
@@ -237,8 +241,8 @@ impl Worker {
             limiter.used();
         }
         let (id, attempts) = (claimed.id.clone(), claimed.delivery.attempts);
-        let job = Job {
-            place: Place::take(&self.shared, attempts > 0, of_host),
+        let job = AttemptJob {
+            place: InFlightPermit::take(&self.shared, attempts > 0, of_host),
             probing,
             target_limiter,
             shared: Arc::clone(&self.shared),
@@ -249,13 +253,13 @@ impl Worker {
         self.leased.insert(task.id(), (id, attempts));
     }
 
-    async fn probe_oldest(&mut self) -> Next {
+    async fn probe_oldest(&mut self) -> NextStep {
         match self.shared.store.claim_oldest(self.shared.destination.clone()).await {
             Ok(Some(claimed)) => {
                 self.start(claimed, true).await;
-                Next::Reprocess
+                NextStep::LookAgain
             }
-            Ok(None) => Next::Sleep { until: None, arrivals: true },
+            Ok(None) => NextStep::Sleep { until: None, arrivals: true },
             Err(cause) => self.broken(cause),
         }
     }
@@ -269,11 +273,11 @@ impl Worker {
         }
         self.swept = Some(now);
         for fresh in [true, false] {
-            let mut passed = Passed { due: Time::EPOCH, held: Vec::new() };
+            let mut passed = SweepPosition { due: Time::EPOCH, held: Vec::new() };
             while self.sweep_step(&mut passed, now, fresh).await
                 && !self.shared.faults.any()
                 && !self.orders.has_changed().unwrap_or(true)
-                && !matches!(self.shared.target_health().gate(now), Gate::Free)
+                && !matches!(self.shared.target_health().gate(now), SendGate::Free)
             {
                 // A long queue is read without waiting for anything: others come first.
                 tokio::task::yield_now().await;
@@ -283,7 +287,7 @@ impl Worker {
     }
 
     /// One step of a sweep; false when nothing is left to look at.
-    async fn sweep_step(&self, passed: &mut Passed, now: Time, fresh: bool) -> bool {
+    async fn sweep_step(&self, passed: &mut SweepPosition, now: Time, fresh: bool) -> bool {
         let request = ClaimRequest {
             destination: self.shared.destination.clone(),
             now,
@@ -320,9 +324,9 @@ impl Worker {
         }
     }
 
-    fn broken(&self, cause: crate::store::StoreError) -> Next {
-        self.shared.faults.raise(Fault::Store(cause));
-        Next::End
+    fn broken(&self, cause: crate::store::StoreError) -> NextStep {
+        self.shared.faults.raise(DispatchError::Store(cause));
+        NextStep::End
     }
 
     /// When to look again although nothing woke the worker.
@@ -412,13 +416,13 @@ impl Worker {
         let attempt = Attempt { at, took_ms: 0, request: None, answer: None, verdict, remarks: Vec::new() };
         // It waits: whatever was received meanwhile, the next attempt knows.
         let outcome =
-            Outcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, observed: None };
+            AttemptOutcome { id, attempt, state: DeliveryState::Waiting { due }, attempts, observed: None };
         self.shared.record(outcome).await;
     }
 
     /// Waits for what is in flight, unless it is cut off; then gives it back.
     async fn finish(&mut self) {
-        while !self.attempts.is_empty() && !matches!(*self.orders.borrow(), Order::Cut) {
+        while !self.attempts.is_empty() && !matches!(*self.orders.borrow(), WorkerCommand::Cut) {
             tokio::select! {
                 biased;
                 ended = self.attempts.join_next_with_id() => {

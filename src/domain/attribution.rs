@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
-use crate::domain::offer::{Model, Offer};
+use crate::domain::offer::{AttributionModel, Offer};
 use crate::domain::text::{equal_repeats, holds_invisible, is_invisible, trim};
 use crate::domain::time::Time;
 
 /// How the click id that was received was read before it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reading {
+pub enum MatchMethod {
     /// Just as it was received, decoded once as every parameter is.
     Exact,
     /// After taking white space, what is invisible and the braces of a GUID off: networks append white space to
@@ -25,14 +25,14 @@ pub enum Reading {
     Repeated,
 }
 
-impl Reading {
+impl MatchMethod {
     /// As API and pages write it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Reading::Exact => "exact",
-            Reading::Trimmed => "trimmed",
-            Reading::Decoded => "decoded_twice",
-            Reading::Repeated => "repeated",
+            MatchMethod::Exact => "exact",
+            MatchMethod::Trimmed => "trimmed",
+            MatchMethod::Decoded => "decoded_twice",
+            MatchMethod::Repeated => "repeated",
         }
     }
 }
@@ -45,11 +45,11 @@ pub enum Attribution {
     /// It carried `given`, and no such click is recorded (yet).
     Unmatched { given: String },
     /// The click, and how the id was read.
-    Matched { given: String, click: ClickId, reading: Reading },
+    Matched { given: String, click: ClickId, reading: MatchMethod },
     /// No usable click id was received; of the visitor's clicks on the offer the model chose this one.
-    Visitor { visitor: VisitorId, click: ClickId, model: Model },
+    Visitor { visitor: VisitorId, click: ClickId, model: AttributionModel },
     /// The click is known, and its session was over before the conversion happened.
-    Expired { given: String, click: ClickId, reading: Reading },
+    Expired { given: String, click: ClickId, reading: MatchMethod },
 }
 
 impl Attribution {
@@ -91,12 +91,12 @@ impl Attribution {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundClick {
     pub click: Arc<Click>,
-    pub reading: Reading,
+    pub reading: MatchMethod,
 }
 
 /// A visitor's earlier click, as far as attribution looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Visit {
+pub struct EarlierClick {
     pub click: ClickId,
     pub at: Time,
     pub offer: Option<OfferId>,
@@ -119,20 +119,22 @@ pub const MAX_CONSIDERED: usize = 16;
 /// Of a visitor's clicks, the one that earns a conversion of `offer` that happened at `at`; and those
 /// that lost, the latest first. Only clicks on this offer, made by a person, within the cookie's days
 /// and not after the conversion can earn.
-pub fn by_visitor(offer: &Offer, visits: &[Visit], at: Time) -> (Option<ClickId>, Vec<Considered>) {
-    let mut latest_first: Vec<&Visit> = visits.iter().collect();
+pub fn by_visitor(offer: &Offer, visits: &[EarlierClick], at: Time) -> (Option<ClickId>, Vec<Considered>) {
+    let mut latest_first: Vec<&EarlierClick> = visits.iter().collect();
     latest_first.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| b.click.cmp(&a.click)));
-    let fits = |visit: &&&Visit| unfit(offer, visit, at).is_none();
+    let fits = |visit: &&&EarlierClick| unfit(offer, visit, at).is_none();
     let winner = match offer.model {
-        Model::LastTouch => latest_first.iter().find(fits),
-        Model::FirstTouch => latest_first.iter().rfind(fits),
+        AttributionModel::LastTouch => latest_first.iter().find(fits),
+        AttributionModel::FirstTouch => latest_first.iter().rfind(fits),
     };
     let winner = winner.map(|visit| visit.click.clone());
     let lost = latest_first.iter().filter(|visit| Some(&visit.click) != winner.as_ref());
-    let why = |visit: &Visit| match (unfit(offer, visit, at), offer.model) {
+    let why = |visit: &EarlierClick| match (unfit(offer, visit, at), offer.model) {
         (Some(why), _) => why,
-        (None, Model::LastTouch) => "a later click of the visitor earns: last touch".to_owned(),
-        (None, Model::FirstTouch) => "an earlier click of the visitor earns: first touch".to_owned(),
+        (None, AttributionModel::LastTouch) => "a later click of the visitor earns: last touch".to_owned(),
+        (None, AttributionModel::FirstTouch) => {
+            "an earlier click of the visitor earns: first touch".to_owned()
+        }
     };
     let considered = lost.take(MAX_CONSIDERED).map(|visit| Considered {
         click: visit.click.clone(),
@@ -143,7 +145,7 @@ pub fn by_visitor(offer: &Offer, visits: &[Visit], at: Time) -> (Option<ClickId>
     (winner, considered)
 }
 
-fn unfit(offer: &Offer, visit: &Visit, at: Time) -> Option<String> {
+fn unfit(offer: &Offer, visit: &EarlierClick, at: Time) -> Option<String> {
     if visit.offer.as_ref() != Some(&offer.id) {
         return Some(match &visit.offer {
             Some(other) => format!("it is of the offer {other}"),
@@ -199,8 +201,8 @@ fn without_braces(text: &str) -> &str {
 /// The click ids that `given` may mean, likeliest first, without repeats. Only ids that can exist
 /// are named: a reading that is no click id is left out. A `+` that became a space needs no reading
 /// of its own inside an id, which cannot hold one; at an id's ends it is trimmed.
-pub fn candidates(given: &str) -> Vec<(ClickId, Reading)> {
-    let mut found: Vec<(ClickId, Reading)> = Vec::with_capacity(1);
+pub fn candidates(given: &str) -> Vec<(ClickId, MatchMethod)> {
+    let mut found: Vec<(ClickId, MatchMethod)> = Vec::with_capacity(1);
     let mut add = |text: &str, reading| {
         if let Ok(id) = ClickId::parse(text)
             && !found.iter().any(|(known, _)| *known == id)
@@ -208,7 +210,7 @@ pub fn candidates(given: &str) -> Vec<(ClickId, Reading)> {
             found.push((id, reading));
         }
     };
-    add(given, Reading::Exact);
+    add(given, MatchMethod::Exact);
     if is_plain(given) {
         return found;
     }
@@ -217,13 +219,13 @@ pub fn candidates(given: &str) -> Vec<(ClickId, Reading)> {
         true => Some(percent_encoding::percent_decode_str(trimmed).decode_utf8_lossy()),
         false => None,
     };
-    let decoded = decoded.as_deref().map(|text| (trim(text), Reading::Decoded));
-    for (text, reading) in std::iter::once((trimmed, Reading::Trimmed)).chain(decoded) {
+    let decoded = decoded.as_deref().map(|text| (trim(text), MatchMethod::Decoded));
+    for (text, reading) in std::iter::once((trimmed, MatchMethod::Trimmed)).chain(decoded) {
         add(text, reading);
         let bare = bare(text);
         add(&bare, reading);
         if let Some(one) = equal_repeats(&bare) {
-            add(without_braces(one), Reading::Repeated);
+            add(without_braces(one), MatchMethod::Repeated);
         }
     }
     found

@@ -19,7 +19,7 @@ pub struct Claim {
 
 /// What a conversion is to its [`Claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum ClaimRole {
     /// It is approved, or pending by the offer's terms: a further report of its click waits.
     Counts,
     /// It waits for a person as a further sale.
@@ -42,7 +42,7 @@ impl Claim {
 
     /// The conversion's claim, and what the conversion is to it. `None` also where it is rejected or scrubbed:
     /// then it has no claim left, and the next report of its click is decided as if it were not there.
-    pub fn held_by(conversion: &Conversion) -> Option<(Claim, Role)> {
+    pub fn held_by(conversion: &Conversion) -> Option<(Claim, ClaimRole)> {
         Some((Claim::of(conversion)?, role(conversion)?))
     }
 
@@ -52,21 +52,21 @@ impl Claim {
 
     /// By what the conversions that have this role are found, in one text. No id and no event's name holds a
     /// line's end.
-    pub fn text(&self, role: Role) -> String {
+    pub fn text(&self, role: ClaimRole) -> String {
         let role = match role {
-            Role::Counts => "click",
-            Role::Waits => "waits",
+            ClaimRole::Counts => "click",
+            ClaimRole::Waits => "waits",
         };
         key(&self.offer, &self.event, &format!("{role}:{}", self.click))
     }
 }
 
 /// `None` where it counts nowhere: it is rejected or scrubbed.
-pub(in crate::domain) fn role(conversion: &Conversion) -> Option<Role> {
+pub(in crate::domain) fn role(conversion: &Conversion) -> Option<ClaimRole> {
     match conversion.status {
         Status::Rejected | Status::Scrubbed => None,
-        Status::Approved | Status::Pending if is_held(conversion) => Some(Role::Waits),
-        Status::Approved | Status::Pending => Some(Role::Counts),
+        Status::Approved | Status::Pending if is_held(conversion) => Some(ClaimRole::Waits),
+        Status::Approved | Status::Pending => Some(ClaimRole::Counts),
     }
 }
 

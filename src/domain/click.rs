@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 
 /// One thing known about a customer; ad platforms match people by these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Trait {
+pub enum CustomerTrait {
     Email,
     Phone,
     FirstName,
@@ -30,44 +30,44 @@ pub enum Trait {
     UserAgent,
 }
 
-impl Trait {
+impl CustomerTrait {
     /// Every trait with the name that templates and the API use.
-    pub const NAMES: [(Trait, &'static str); 13] = [
-        (Trait::Email, "email"),
-        (Trait::Phone, "phone"),
-        (Trait::FirstName, "first_name"),
-        (Trait::LastName, "last_name"),
-        (Trait::City, "city"),
-        (Trait::State, "state"),
-        (Trait::Zip, "zip"),
-        (Trait::Country, "country"),
-        (Trait::Gender, "gender"),
-        (Trait::Birthdate, "birthdate"),
-        (Trait::ExternalId, "external_id"),
-        (Trait::Ip, "ip"),
-        (Trait::UserAgent, "user_agent"),
+    pub const NAMES: [(CustomerTrait, &'static str); 13] = [
+        (CustomerTrait::Email, "email"),
+        (CustomerTrait::Phone, "phone"),
+        (CustomerTrait::FirstName, "first_name"),
+        (CustomerTrait::LastName, "last_name"),
+        (CustomerTrait::City, "city"),
+        (CustomerTrait::State, "state"),
+        (CustomerTrait::Zip, "zip"),
+        (CustomerTrait::Country, "country"),
+        (CustomerTrait::Gender, "gender"),
+        (CustomerTrait::Birthdate, "birthdate"),
+        (CustomerTrait::ExternalId, "external_id"),
+        (CustomerTrait::Ip, "ip"),
+        (CustomerTrait::UserAgent, "user_agent"),
     ];
 
-    pub fn parse(name: &str) -> Option<Trait> {
-        Trait::NAMES.iter().find(|(_, known)| *known == name).map(|(found, _)| *found)
+    pub fn parse(name: &str) -> Option<CustomerTrait> {
+        CustomerTrait::NAMES.iter().find(|(_, known)| *known == name).map(|(found, _)| *found)
     }
 
     pub fn name(self) -> &'static str {
-        Trait::NAMES.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+        CustomerTrait::NAMES.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
     }
 }
 
 /// The known traits of one customer, as reported (not normalized, not hashed).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Traits(pub BTreeMap<Trait, String>);
+pub struct CustomerTraits(pub BTreeMap<CustomerTrait, String>);
 
-impl Traits {
-    pub fn get(&self, name: Trait) -> Option<&str> {
+impl CustomerTraits {
+    pub fn get(&self, name: CustomerTrait) -> Option<&str> {
         self.0.get(&name).map(String::as_str)
     }
 
     /// Takes from `other` what is not known yet; says whether anything was.
-    pub fn fill(&mut self, other: &Traits) -> bool {
+    pub fn fill(&mut self, other: &CustomerTraits) -> bool {
         let before = self.0.len();
         for (name, value) in &other.0 {
             self.0.entry(*name).or_insert_with(|| value.clone());
@@ -97,14 +97,14 @@ pub struct Click {
     pub cookies: Pairs,
     /// `s1`…`s5` and their like.
     pub sub_ids: Pairs,
-    pub customer: Traits,
+    pub customer: CustomerTraits,
     pub context: ClickContext,
 }
 
 /// How a click was received by, and what was made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickContext {
-    pub origin: Origin,
+    pub origin: ClickOrigin,
     pub kind: ClickKind,
     /// The campaign it was received by, with its offer and affiliate as they were then.
     pub campaign_ref: Option<CampaignRef>,
@@ -124,7 +124,7 @@ pub struct ClickContext {
 
 /// By which endpoint a click was received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
+pub enum ClickOrigin {
     /// An own server reported it.
     #[default]
     Api,
@@ -136,13 +136,13 @@ pub enum Origin {
     Pixel,
 }
 
-impl Origin {
+impl ClickOrigin {
     pub fn as_str(self) -> &'static str {
         match self {
-            Origin::Api => "api",
-            Origin::Link => "link",
-            Origin::Tag => "tag",
-            Origin::Pixel => "pixel",
+            ClickOrigin::Api => "api",
+            ClickOrigin::Link => "link",
+            ClickOrigin::Tag => "tag",
+            ClickOrigin::Pixel => "pixel",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a click that is recorded already takes from another report of it: what it lacks, while there is room.
 
 use crate::domain::address;
-use crate::domain::click::{Click, ClickContext, Pairs, Trait, Traits, find};
+use crate::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits, Pairs, find};
 use crate::domain::click_size::ClickSize;
 use crate::domain::landing_url::{cut, up_to};
 use crate::domain::omission::{Omission, OmissionReason};
@@ -17,7 +17,7 @@ impl Click {
                 self.context.omitted.add(missing.clone());
             }
         }
-        let mut room = Room::next_to(self);
+        let mut room = GrowthBudget::of(self);
         let mut changed = room.text(&mut self.landing_url, &other.landing_url, ("landing_url", cut));
         changed |= room.text(&mut self.referrer, &other.referrer, ("referrer", up_to));
         if !self.ip.is_some_and(address::is_visitors) && other.ip.is_some_and(address::is_visitors) {
@@ -44,7 +44,7 @@ impl Click {
             Some(("sub_ids", name)) => find(&self.sub_ids, name).is_some(),
             Some(("cookies", name)) => find(&self.cookies, name).is_some(),
             Some(("customer", name)) => {
-                Trait::parse(name).is_some_and(|name| self.customer.get(name).is_some())
+                CustomerTrait::parse(name).is_some_and(|name| self.customer.get(name).is_some())
             }
             _ => match field {
                 "landing_url" => self.landing_url.is_some(),
@@ -61,15 +61,15 @@ impl Click {
 const MOST_PAIRS: usize = 64;
 
 /// The bytes that a click may still grow by, and what there was no room for.
-struct Room {
+struct GrowthBudget {
     bytes: usize,
     missing: Vec<Omission>,
 }
 
-impl Room {
-    fn next_to(click: &Click) -> Room {
+impl GrowthBudget {
+    fn of(click: &Click) -> GrowthBudget {
         let most = ClickSize::Full.most_texts();
-        Room { bytes: most.saturating_sub(click.text_bytes()), missing: Vec::new() }
+        GrowthBudget { bytes: most.saturating_sub(click.text_bytes()), missing: Vec::new() }
     }
 
     /// Whether there is room for so many bytes more; if so, they are taken.
@@ -123,7 +123,7 @@ impl Room {
         mine.len() != before
     }
 
-    fn traits(&mut self, mine: &mut Traits, other: &Traits) -> bool {
+    fn traits(&mut self, mine: &mut CustomerTraits, other: &CustomerTraits) -> bool {
         let before = mine.0.len();
         for (name, value) in &other.0 {
             if mine.get(*name).is_some() {

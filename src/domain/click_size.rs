@@ -4,7 +4,7 @@
 //! agent and what is known of the customer are kept whole or left out, the longest first: half an id is
 //! none. A value that the landing URL holds takes no room of its own.
 
-use crate::domain::click::{Click, Pairs, Trait};
+use crate::domain::click::{Click, CustomerTrait, Pairs};
 use crate::domain::landing_url::{base_length, cut, places, up_to};
 use crate::domain::omission::{Omission, OmissionReason};
 
@@ -23,7 +23,7 @@ pub enum ClickSize {
 }
 
 /// What a size means.
-struct Limits {
+struct SizeLimits {
     /// The most bytes of all texts.
     texts: usize,
     /// The longest value that is kept, its name included.
@@ -34,18 +34,23 @@ struct Limits {
     reason: OmissionReason,
 }
 
-const FULL: Limits = Limits {
+const FULL: SizeLimits = SizeLimits {
     texts: MOST_BYTES - RESERVED,
     value: 4096 + 256,
     landing_url: 512,
     referrer: 256,
     reason: OmissionReason::ClickTooLarge,
 };
-const SHORT: Limits =
-    Limits { texts: 1024, value: 256, landing_url: 256, referrer: 128, reason: OmissionReason::AddressRate };
+const SHORT: SizeLimits = SizeLimits {
+    texts: 1024,
+    value: 256,
+    landing_url: 256,
+    referrer: 128,
+    reason: OmissionReason::AddressRate,
+};
 
 impl ClickSize {
-    fn limits(self) -> &'static Limits {
+    fn limits(self) -> &'static SizeLimits {
         match self {
             ClickSize::Full => &FULL,
             ClickSize::Short => &SHORT,
@@ -122,7 +127,7 @@ impl Click {
         pairs().zip(&held).map(bytes).sum()
     }
 
-    fn cut_referrer(&mut self, excess: usize, limits: &Limits) {
+    fn cut_referrer(&mut self, excess: usize, limits: &SizeLimits) {
         let Some(referrer) = self.referrer.as_mut().filter(|_| excess > 0) else { return };
         let sent = referrer.len();
         let kept = up_to(referrer, sent.saturating_sub(excess).max(limits.referrer)).len();
@@ -133,7 +138,7 @@ impl Click {
     }
 
     /// What is cut off may have held values, so all of them are counted as if they had room of their own.
-    fn cut_landing_url(&mut self, limits: &Limits) {
+    fn cut_landing_url(&mut self, limits: &SizeLimits) {
         let Some(url) = &self.landing_url else { return };
         let sent = url.len();
         let other_bytes = self.bytes_next_to_pairs() + self.pair_bytes("") - sent;
@@ -146,31 +151,33 @@ impl Click {
     }
 
     /// The longest of what is kept whole or not at all.
-    fn longest(&self) -> Option<Part> {
+    fn longest(&self) -> Option<ClickText> {
         let sorts = [(PARAMS, &self.params), (SUB_IDS, &self.sub_ids), (COOKIES, &self.cookies)];
         let pairs = sorts.into_iter().flat_map(|(sort, pairs)| {
-            let part = move |(at, pair): (usize, &(String, String))| Part {
-                whose: PartOf::Pair(sort, at),
+            let part = move |(at, pair): (usize, &(String, String))| ClickText {
+                whose: ClickPart::Pair(sort, at),
                 bytes: pair.0.len() + pair.1.len(),
             };
             pairs.iter().enumerate().map(part)
         });
         let customer = self.customer.0.iter();
-        let customer = customer.map(|(name, value)| Part { whose: PartOf::Trait(*name), bytes: value.len() });
-        let agent = self.user_agent.iter().map(|text| Part { whose: PartOf::UserAgent, bytes: text.len() });
+        let customer =
+            customer.map(|(name, value)| ClickText { whose: ClickPart::Trait(*name), bytes: value.len() });
+        let agent =
+            self.user_agent.iter().map(|text| ClickText { whose: ClickPart::UserAgent, bytes: text.len() });
         pairs.chain(customer).chain(agent).max_by_key(|part| part.bytes)
     }
 
-    fn leave_out(&mut self, part: &Part, reason: OmissionReason) {
+    fn leave_out(&mut self, part: &ClickText, reason: OmissionReason) {
         let (field, sent) = match part.whose {
-            PartOf::UserAgent => {
+            ClickPart::UserAgent => {
                 ("user_agent".to_owned(), self.user_agent.take().map_or(0, |text| text.len()))
             }
-            PartOf::Trait(name) => {
+            ClickPart::Trait(name) => {
                 let value = self.customer.0.remove(&name);
                 (format!("customer.{}", name.name()), value.map_or(0, |value| value.len()))
             }
-            PartOf::Pair(sort, at) => {
+            ClickPart::Pair(sort, at) => {
                 let pairs = self.pairs_of(sort);
                 if at >= pairs.len() {
                     return;
@@ -202,14 +209,14 @@ fn beginning(text: &str, length: usize) -> String {
 }
 
 /// One text that is kept whole or not at all.
-struct Part {
-    whose: PartOf,
+struct ClickText {
+    whose: ClickPart,
     bytes: usize,
 }
 
-enum PartOf {
+enum ClickPart {
     UserAgent,
-    Trait(Trait),
+    Trait(CustomerTrait),
     /// The sort, and the place in it.
     Pair(&'static str, usize),
 }

@@ -15,7 +15,7 @@ const TOLERANCE_MS: i64 = MINUTE_MS;
 
 /// Both clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reading {
+pub struct ClockReading {
     pub wall: Time,
     /// What the monotonic clock shows, in milliseconds since some beginning.
     pub running_ms: i64,
@@ -63,7 +63,7 @@ pub struct Doubt {
 
 /// What an observation changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum ClockChange {
     /// The wall clock is not believed from now on.
     Doubted,
     /// It is believed again: it was set right, or agreed for long enough.
@@ -74,12 +74,12 @@ pub enum Change {
 /// suspended or started anew every day is not silent either.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reminder {
-    last: Option<Reading>,
+    last: Option<ClockReading>,
 }
 
 impl Reminder {
     /// Whether a line is due; there is a doubt.
-    pub fn is_due(&mut self, now: Reading) -> bool {
+    pub fn is_due(&mut self, now: ClockReading) -> bool {
         let is_due = self.last.is_none_or(|last| {
             let (ran_ms, went) = (now.running_ms - last.running_ms, now.wall.millis_since(last.wall));
             ran_ms >= DAY_MS || (went.abs() >= DAY_MS && ran_ms >= HOUR_MS)
@@ -106,8 +106,8 @@ struct Doubted {
     /// For how long both had agreed before `from`, in milliseconds.
     before_ms: i64,
     /// From this reading on both agree; `None` after a restart.
-    from: Option<Reading>,
-    last: Reading,
+    from: Option<ClockReading>,
+    last: ClockReading,
 }
 
 impl ClockRule {
@@ -119,29 +119,29 @@ impl ClockRule {
             // A restart takes time, and it is not the clock that lost it.
             let goes_on = (0..=FAR_MS).contains(&now.millis_since(doubt.wall));
             let before_ms = if goes_on { doubt.agreed_ms.clamp(0, AGREE_MS) } else { 0 };
-            Doubted { before_ms, from: None, last: Reading { wall: doubt.wall, running_ms: 0 } }
+            Doubted { before_ms, from: None, last: ClockReading { wall: doubt.wall, running_ms: 0 } }
         });
         ClockRule { believed: record.believed, age: record.age, seen_ms: None, doubted }
     }
 
     /// Takes note of what both clocks show.
-    pub fn observe(&mut self, now: Reading) -> Option<Change> {
+    pub fn observe(&mut self, now: ClockReading) -> Option<ClockChange> {
         let ran_ms = self.ran_ms(now);
         self.seen_ms = Some(now.running_ms);
         if self.is_near(now.wall) {
             self.believed = self.believed.max(now.wall);
             self.age.follow(now.wall);
-            return self.doubted.take().map(|_| Change::Believed);
+            return self.doubted.take().map(|_| ClockChange::Believed);
         }
         self.age.run(ran_ms);
         let before = self.doubted;
         let doubted = before.map_or(Doubted::at(now), |doubted| doubted.seen(now));
         if doubted.agreed_ms(now) >= AGREE_MS {
             self.confirm(now.wall);
-            return Some(Change::Believed);
+            return Some(ClockChange::Believed);
         }
         self.doubted = Some(doubted);
-        before.is_none().then_some(Change::Doubted)
+        before.is_none().then_some(ClockChange::Doubted)
     }
 
     /// A person says that the wall clock is right.
@@ -163,7 +163,7 @@ impl ClockRule {
     }
 
     /// The doubt, if there is one, as both clocks show now.
-    pub fn doubt(&self, now: Reading) -> Option<Doubt> {
+    pub fn doubt(&self, now: ClockReading) -> Option<Doubt> {
         if self.is_near(now.wall) {
             return None;
         }
@@ -173,14 +173,14 @@ impl ClockRule {
     }
 
     /// What is to be kept.
-    pub fn record(&self, now: Reading) -> ClockRecord {
+    pub fn record(&self, now: ClockReading) -> ClockRecord {
         let kept =
             |doubted: Doubted| DoubtRecord { wall: doubted.last.wall, agreed_ms: doubted.agreed_ms(now) };
         ClockRecord { believed: self.believed, age: self.age, doubt: self.doubted.map(kept) }
     }
 
     /// For how long it has run since the last observation.
-    fn ran_ms(&self, now: Reading) -> i64 {
+    fn ran_ms(&self, now: ClockReading) -> i64 {
         self.seen_ms.map_or(0, |seen| now.running_ms.saturating_sub(seen).max(0))
     }
 
@@ -190,13 +190,13 @@ impl ClockRule {
 }
 
 impl Doubted {
-    fn at(now: Reading) -> Doubted {
+    fn at(now: ClockReading) -> Doubted {
         Doubted { before_ms: 0, from: Some(now), last: now }
     }
 
     /// After another reading. Where the clocks disagree, the count begins anew; but a machine that was suspended
     /// or off for a while goes on with what it had.
-    fn seen(self, now: Reading) -> Doubted {
+    fn seen(self, now: ClockReading) -> Doubted {
         let Some(from) = self.from else { return Doubted { from: Some(now), last: now, ..self } };
         if apart_ms(from, now).abs() <= TOLERANCE_MS {
             return Doubted { last: now, ..self };
@@ -207,13 +207,13 @@ impl Doubted {
         Doubted::at(now)
     }
 
-    fn agreed_ms(self, now: Reading) -> i64 {
+    fn agreed_ms(self, now: ClockReading) -> i64 {
         let here = self.from.map_or(0, |from| now.running_ms.saturating_sub(from.running_ms));
         self.before_ms.saturating_add(here)
     }
 }
 
 /// By how much more the wall clock has moved from one reading to a later one than the monotonic clock.
-fn apart_ms(earlier: Reading, later: Reading) -> i64 {
+fn apart_ms(earlier: ClockReading, later: ClockReading) -> i64 {
     later.wall.millis_since(earlier.wall) - (later.running_ms - earlier.running_ms)
 }

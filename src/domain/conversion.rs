@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::attribution::{Attribution, Considered};
-use crate::domain::click::{Click, Pairs, Traits};
+use crate::domain::click::{Click, CustomerTraits, Pairs};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::event::EventName;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
@@ -74,7 +74,7 @@ pub struct Draft {
     pub sale_amount: Option<Money>,
     /// When it happened, where the network says so.
     pub event_time: Option<Time>,
-    pub traits: Traits,
+    pub traits: CustomerTraits,
     /// What the sender says that the visitor agreed to.
     pub consent: Consent,
     /// Every other mapped parameter: `affid`, `s1`…
@@ -118,7 +118,7 @@ pub struct Conversion {
     /// When it happened, as reported; else when it arrived. Never after `received_at`.
     pub event_time: Time,
     pub received_at: Time,
-    pub traits: Traits,
+    pub traits: CustomerTraits,
     pub params: Pairs,
     pub history: Vec<Change>,
     /// The offer, and whose click brought it; as it was when it was decided.
@@ -166,7 +166,7 @@ impl Conversion {
     /// The conversion by its ids and amounts alone: without what is known of the person.
     #[must_use]
     pub fn ids_only(&self) -> Conversion {
-        Conversion { traits: Traits::default(), params: Pairs::new(), ..self.clone() }
+        Conversion { traits: CustomerTraits::default(), params: Pairs::new(), ..self.clone() }
     }
 
     /// The order it belongs to, as the advertiser reported it.
@@ -195,24 +195,24 @@ pub enum Cause {
     /// The click it waited for arrived.
     Click(ClickId),
     /// Someone changed its status. The name of their token, and for whom they act.
-    Person { name: String, role: Role, note: Option<String> },
+    Person { name: String, role: ActorRole, note: Option<String> },
     /// The offer's disposition fell due.
     Disposition,
 }
 
 /// For whom a person acts who changes a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
+pub enum ActorRole {
     Network,
     Advertiser,
 }
 
-impl Role {
+impl ActorRole {
     /// As API and pages write it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Role::Network => "network",
-            Role::Advertiser => "advertiser",
+            ActorRole::Network => "network",
+            ActorRole::Advertiser => "advertiser",
         }
     }
 }

@@ -5,13 +5,13 @@ use std::fmt;
 
 use crate::domain::attribution::{Attribution, canonical_click};
 use crate::domain::conversion::{Cause, Conversion, Dedup, Draft, EventClaim, push_change, reported_status};
-use crate::domain::dedup::{Amounts, Belonging, Identity, Reused, shown_id};
-use crate::domain::earning::{self, Joined};
+use crate::domain::dedup::{AmountRule, FurtherIdentity, Identity, ReportMatch, shown_id};
+use crate::domain::earning::{self, JoinedClick};
 use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
-use crate::domain::once::{self, Earlier, Ids, Known, Meant};
+use crate::domain::once::{self, ConversionIds, EarlierReport, MeantEvent, OnceKey};
 use crate::domain::postback::{Fault, RejectionCode};
 use crate::domain::remark::Remark;
 use crate::domain::ruleset::Ruleset;
@@ -48,7 +48,7 @@ pub enum Decision {
 
 /// When and as what a postback arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrived {
+pub struct ArrivalContext {
     pub seq: Seq,
     pub at: Time,
     /// When it is decided: later than `at` where a postback is reprocessed.
@@ -59,7 +59,7 @@ pub struct Arrived {
 pub fn decide<F: Facts>(
     rules: &Ruleset,
     draft: &Draft,
-    arrived: Arrived,
+    arrived: ArrivalContext,
     facts: &F,
 ) -> Result<Decision, F::Error> {
     let dedup = rules.policy(&draft.source).dedup;
@@ -69,22 +69,22 @@ pub fn decide<F: Facts>(
     decide_known(rules, draft, (arrived, dedup), facts)
 }
 
-/// Decides a report on a route without a key: see [`Known::earlier`] for what makes it one with another.
+/// Decides a report on a route without a key: see [`OnceKey::earlier`] for what makes it one with another.
 fn decide_keyless<F: Facts>(
     rules: &Ruleset,
     (draft, offer): (&Draft, &OfferId),
-    arrived: Arrived,
+    arrived: ArrivalContext,
     facts: &F,
 ) -> Result<Decision, F::Error> {
     // Whose click it is must be known first: here, where every earlier click is.
     let joined = earning::join_click(rules, draft, happened(draft, arrived), facts)?;
-    let known = Known::of(draft, joined.as_ref().ok().map(|joined| &joined.attribution));
-    let meant = Meant::by(draft, rules.offer(offer).map(AsRef::as_ref));
+    let known = OnceKey::of(draft, joined.as_ref().ok().map(|joined| &joined.attribution));
+    let meant = MeantEvent::by(draft, rules.offer(offer).map(AsRef::as_ref));
     let ids = match known.map(|known| known.earlier(&draft.source, (offer, &meant), facts)).transpose()? {
-        Some(Earlier::Repeated(earlier)) => {
+        Some(EarlierReport::Repeated(earlier)) => {
             return again_by_key(rules, *earlier, (draft, draft.note.clone()), (arrived, facts));
         }
-        Some(Earlier::None(ids)) => Some(ids),
+        Some(EarlierReport::None(ids)) => Some(ids),
         None => None,
     };
     match joined {
@@ -97,8 +97,8 @@ fn decide_keyless<F: Facts>(
 fn first_keyless<F: Facts>(
     rules: &Ruleset,
     (draft, event): (&Draft, EventName),
-    (ids, joined): (Option<Ids>, Joined),
-    (arrived, facts): (Arrived, &F),
+    (ids, joined): (Option<ConversionIds>, JoinedClick),
+    (arrived, facts): (ArrivalContext, &F),
 ) -> Result<Decision, F::Error> {
     let note = join(draft.note.clone(), joined.note.clone());
     let mut conversion = fresh(draft, arrived);
@@ -118,28 +118,28 @@ fn first_keyless<F: Facts>(
     Ok(Decision::New { conversion, note })
 }
 
-fn happened(draft: &Draft, arrived: Arrived) -> Time {
+fn happened(draft: &Draft, arrived: ArrivalContext) -> Time {
     draft.event_time.map_or(arrived.at, |reported| reported.min(arrived.at))
 }
 
 fn decide_known<F: Facts>(
     rules: &Ruleset,
     draft: &Draft,
-    (arrived, dedup): (Arrived, Dedup),
+    (arrived, dedup): (ArrivalContext, Dedup),
     facts: &F,
 ) -> Result<Decision, F::Error> {
     let identity = Identity::of(draft, dedup, arrived.seq);
     let note = join(draft.note.clone(), identity.note.clone());
     let reused = match identity.belonging(draft, facts)? {
-        Belonging::Known(earlier) if draft.network.key.is_some() => {
+        ReportMatch::Known(earlier) if draft.network.key.is_some() => {
             return again_by_key(rules, *earlier, (draft, note), (arrived, facts));
         }
-        Belonging::Known(earlier) => {
-            let again = Reprocess { draft, arrived, note, amounts: identity.amounts };
+        ReportMatch::Known(earlier) => {
+            let again = RepeatReport { draft, arrived, note, amounts: identity.amounts };
             return repeat(rules, *earlier, again, facts);
         }
-        Belonging::Ambiguous(fault) => return Ok(Decision::Quarantine(fault)),
-        Belonging::New(reused) => reused,
+        ReportMatch::Ambiguous(fault) => return Ok(Decision::Quarantine(fault)),
+        ReportMatch::New(reused) => reused,
     };
     if let Some(value) = draft.value.filter(|value| value.is_below_zero())
         && matches!(draft.event, EventClaim::ByValue { .. })
@@ -168,20 +168,20 @@ fn again_by_key<F: Facts>(
     rules: &Ruleset,
     earlier: Conversion,
     (draft, note): (&Draft, Option<String>),
-    (arrived, facts): (Arrived, &F),
+    (arrived, facts): (ArrivalContext, &F),
 ) -> Result<Decision, F::Error> {
     let why_not = match with_click(rules, &earlier, draft, (arrived, facts))? {
-        Brought::Click(conversion) => return Ok(Decision::Update { conversion: *conversion, note }),
-        Brought::Unfit(why) => Some(why),
-        Brought::Nothing => None,
+        BroughtClick::Click(conversion) => return Ok(Decision::Update { conversion: *conversion, note }),
+        BroughtClick::Unfit(why) => Some(why),
+        BroughtClick::Nothing => None,
     };
     let note = join(differing_report(draft, &earlier, note), why_not);
     Ok(Decision::Duplicate { conversion: earlier, note })
 }
 
 /// Marks a conversion whose transaction id another one has, and says which.
-fn reuse(conversion: &mut Conversion, reused: Reused) -> String {
-    let Reused { id, reuse, first_click } = reused;
+fn reuse(conversion: &mut Conversion, reused: FurtherIdentity) -> String {
+    let FurtherIdentity { id, reuse, first_click } = reused;
     let click = first_click.map(|click| format!(" (click `{}`)", shown_id(&click))).unwrap_or_default();
     let note = format!(
         "its transaction id was received before with another click: the first conversion of it is {}{click}; \
@@ -194,7 +194,7 @@ fn reuse(conversion: &mut Conversion, reused: Reused) -> String {
 }
 
 /// What a repeat under a key brings a conversion that has no click.
-enum Brought {
+enum BroughtClick {
     /// The conversion with its click.
     Click(Box<Conversion>),
     /// A click that the conversion is not joined to, and why.
@@ -209,30 +209,30 @@ fn with_click<F: Facts>(
     rules: &Ruleset,
     earlier: &Conversion,
     draft: &Draft,
-    (arrived, facts): (Arrived, &F),
-) -> Result<Brought, F::Error> {
+    (arrived, facts): (ArrivalContext, &F),
+) -> Result<BroughtClick, F::Error> {
     if earlier.attribution != Attribution::NoClickId {
-        return Ok(Brought::Nothing);
+        return Ok(BroughtClick::Nothing);
     }
     let joined = earning::join_click(rules, draft, earlier.event_time, facts)?;
     let Some(joined) = joined.ok().filter(|joined| joined.attribution.is_matched()) else {
-        return Ok(Brought::Nothing);
+        return Ok(BroughtClick::Nothing);
     };
     let mut now = earlier.clone();
     let named = joined.attribution.click().map(|click| format!("click id: none → {click}"));
     let moved = earning::rejoin(rules, &mut now, joined, facts)?;
     if let Some(taken) = once::taken_click(rules, &now, facts)? {
-        return Ok(Brought::Unfit(taken));
+        return Ok(BroughtClick::Unfit(taken));
     }
     if let Some(moved) = moved.as_ref().filter(|_| earlier.once.is_some()) {
         let why = now.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-        return Ok(Brought::Unfit(format!(
+        return Ok(BroughtClick::Unfit(format!(
             "it stays without the click that was named, which would change its status ({moved}{why})"
         )));
     }
     let what = named.into_iter().chain(moved).collect();
     push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
-    Ok(Brought::Click(Box::new(now)))
+    Ok(BroughtClick::Click(Box::new(now)))
 }
 
 /// What a repeat under a key says otherwise than the first report, which is kept.
@@ -264,7 +264,7 @@ fn unknown_reversal(draft: &Draft, value: Money) -> Fault {
 }
 
 /// The conversion as it was reported. Its id, and what depends on its click and offer, is settled next.
-fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
+fn fresh(draft: &Draft, arrived: ArrivalContext) -> Conversion {
     let happened = happened(draft, arrived);
     let event = match &draft.event {
         EventClaim::Named(name) => name,
@@ -302,27 +302,27 @@ fn fresh(draft: &Draft, arrived: Arrived) -> Conversion {
 }
 
 /// Another reporting of something known.
-struct Reprocess<'a> {
+struct RepeatReport<'a> {
     draft: &'a Draft,
-    arrived: Arrived,
+    arrived: ArrivalContext,
     note: Option<String>,
-    amounts: Amounts,
+    amounts: AmountRule,
 }
 
 fn repeat<F: Facts>(
     rules: &Ruleset,
     earlier: Conversion,
-    again: Reprocess<'_>,
+    again: RepeatReport<'_>,
     facts: &F,
 ) -> Result<Decision, F::Error> {
-    let Reprocess { draft, arrived, note, amounts } = again;
+    let RepeatReport { draft, arrived, note, amounts } = again;
     let mut now = earlier.clone();
     let mut what = Vec::new();
     let note = join(note, change_status(&mut what, &mut now, draft));
     let differs = draft.value != earlier.value;
     let both =
         draft.value.is_some_and(Money::is_above_zero) && earlier.value.is_some_and(Money::is_above_zero);
-    let note = if amounts == Amounts::FirstWins && both && differs {
+    let note = if amounts == AmountRule::FirstWins && both && differs {
         let kept = "without a transaction id another value cannot be distinguished from a second sale: the first one is kept";
         join(note, Some(kept.to_owned()))
     } else {
@@ -360,7 +360,7 @@ fn repeat<F: Facts>(
 }
 
 /// Takes what a repeat says of the visitor's consent, where that is later than what is known, or stricter.
-fn change_consent(now: &mut Conversion, draft: &Draft, arrived: Arrived) -> Vec<String> {
+fn change_consent(now: &mut Conversion, draft: &Draft, arrived: ArrivalContext) -> Vec<String> {
     let before = now.consent.answers();
     now.consent = now.consent.latest(draft.consent.said_at(happened(draft, arrived)));
     let after = now.consent.answers();

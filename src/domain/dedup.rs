@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::domain::attribution::canonical_click;
 use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, Reuse};
 use crate::domain::event::EventName;
-use crate::domain::facts::{Facts, Later};
+use crate::domain::facts::{Facts, LaterConversions};
 use crate::domain::ids::{ConversionId, Seq};
 use crate::domain::postback::{Fault, RejectionCode};
 use crate::domain::status::Status;
@@ -18,17 +18,17 @@ pub const MOST_READ: usize = 10;
 const ENDS: usize = 2;
 
 /// What a report turned out to be a report of.
-pub enum Belonging {
+pub enum ReportMatch {
     /// A conversion that is known.
     Known(Box<Conversion>),
     /// None that is known. `Some`: its transaction id has conversions of other clicks.
-    New(Option<Box<Reused>>),
+    New(Option<Box<FurtherIdentity>>),
     /// Several might be meant, or only such as do not fit.
     Ambiguous(Fault),
 }
 
 /// The identity of a further conversion of a transaction id.
-pub struct Reused {
+pub struct FurtherIdentity {
     pub id: ConversionId,
     pub reuse: Reuse,
     /// The click id that the first conversion named, while that is kept.
@@ -37,7 +37,7 @@ pub struct Reused {
 
 /// What another amount under the same identity means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Amounts {
+pub enum AmountRule {
     /// The same sale, worth something else now.
     Change,
     /// Perhaps another sale of the same visitor; only the click id distinguish them, and it cannot:
@@ -46,7 +46,7 @@ pub enum Amounts {
 }
 
 /// By what a report is known again.
-enum Kind {
+enum DedupBasis {
     /// The key of a route of the network's side, whatever the event is called.
     Key,
     /// A transaction id, which may be reused.
@@ -61,9 +61,9 @@ enum Kind {
 /// click id.
 pub struct Identity {
     text: String,
-    kind: Kind,
+    kind: DedupBasis,
     pub note: Option<String>,
-    pub amounts: Amounts,
+    pub amounts: AmountRule,
 }
 
 impl Identity {
@@ -71,22 +71,22 @@ impl Identity {
     pub fn of(draft: &Draft, dedup: Dedup, seq: Seq) -> Identity {
         let new = |text, kind, amounts| Identity { text, kind, note: None, amounts };
         if let Some(key) = &draft.network.key {
-            return new(key.clone(), Kind::Key, Amounts::FirstWins);
+            return new(key.clone(), DedupBasis::Key, AmountRule::FirstWins);
         }
         let transaction = draft.transaction_id.as_ref().map(|id| format!("transaction:{id}"));
         let click = click_of(draft).map(|id| format!("click:{id}"));
         match (dedup, transaction, click) {
-            (Dedup::Each, ..) => new(format!("each:{seq}"), Kind::Each, Amounts::Change),
-            (Dedup::Transaction, Some(text), _) => new(text, Kind::Transaction, Amounts::Change),
-            (Dedup::Transaction, None, Some(text)) => new(text, Kind::Single, Amounts::FirstWins),
+            (Dedup::Each, ..) => new(format!("each:{seq}"), DedupBasis::Each, AmountRule::Change),
+            (Dedup::Transaction, Some(text), _) => new(text, DedupBasis::Transaction, AmountRule::Change),
+            (Dedup::Transaction, None, Some(text)) => new(text, DedupBasis::Single, AmountRule::FirstWins),
             (Dedup::Click, _, Some(text)) | (Dedup::Click, Some(text), None) => {
-                new(text, Kind::Single, Amounts::Change)
+                new(text, DedupBasis::Single, AmountRule::Change)
             }
             (_, None, None) => {
                 let note = "neither a transaction id nor a click id was received: a repeat of this postback would count again";
                 Identity {
                     note: Some(note.to_owned()),
-                    ..new(format!("each:{seq}"), Kind::Each, Amounts::Change)
+                    ..new(format!("each:{seq}"), DedupBasis::Each, AmountRule::Change)
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Identity {
     /// The id of the first conversion of this identity.
     pub fn id(&self, draft: &Draft, event: &EventName) -> ConversionId {
         match self.kind {
-            Kind::Key => ConversionId::derive_keyed(&draft.source, &self.text),
+            DedupBasis::Key => ConversionId::derive_keyed(&draft.source, &self.text),
             _ => ConversionId::derive(&draft.source, event.as_str(), &self.text),
         }
     }
@@ -103,7 +103,7 @@ impl Identity {
     /// The ids of the sales that the report may take back, for when one of them is received later.
     pub fn sales(&self, draft: &Draft) -> Vec<ConversionId> {
         match self.kind {
-            Kind::Each => Vec::new(),
+            DedupBasis::Each => Vec::new(),
             _ => events(draft).into_iter().map(|event| self.id(draft, event)).collect(),
         }
     }
@@ -112,19 +112,19 @@ impl Identity {
     ///
     /// # Errors
     /// Only those of the look-ups.
-    pub fn belonging<F: Facts>(&self, draft: &Draft, facts: &F) -> Result<Belonging, F::Error> {
-        if matches!(self.kind, Kind::Transaction) {
+    pub fn belonging<F: Facts>(&self, draft: &Draft, facts: &F) -> Result<ReportMatch, F::Error> {
+        if matches!(self.kind, DedupBasis::Transaction) {
             return self.of_transaction(draft, facts);
         }
         for event in events(draft) {
             if let Some(known) = facts.conversion(&self.id(draft, event))? {
-                return Ok(Belonging::Known(Box::new(known)));
+                return Ok(ReportMatch::Known(Box::new(known)));
             }
         }
-        Ok(Belonging::New(None))
+        Ok(ReportMatch::New(None))
     }
 
-    fn of_transaction<F: Facts>(&self, draft: &Draft, facts: &F) -> Result<Belonging, F::Error> {
+    fn of_transaction<F: Facts>(&self, draft: &Draft, facts: &F) -> Result<ReportMatch, F::Error> {
         let mut groups = Vec::with_capacity(2);
         for event in events(draft) {
             groups.push(Siblings::find(self, draft, event, facts)?);
@@ -133,7 +133,7 @@ impl Identity {
         if let Some(click) = click.as_deref() {
             for siblings in &groups {
                 if let Some(known) = siblings.by_click(self, draft, click, facts)? {
-                    return Ok(Belonging::Known(Box::new(known)));
+                    return Ok(ReportMatch::Known(Box::new(known)));
                 }
             }
         }
@@ -141,20 +141,20 @@ impl Identity {
         let mut misfits = Vec::new();
         for siblings in groups.iter().filter(|siblings| takes_back || siblings.is_taken_back_by(draft)) {
             match siblings.only_one(draft, siblings.some(MOST_READ, facts)?) {
-                OnlyOne::Found(known) => return Ok(Belonging::Known(known)),
-                OnlyOne::Several(some) => {
-                    return Ok(Belonging::Ambiguous(ambiguous(draft, siblings.count(), &some)));
+                SoleCandidate::Found(known) => return Ok(ReportMatch::Known(known)),
+                SoleCandidate::Several(some) => {
+                    return Ok(ReportMatch::Ambiguous(ambiguous(draft, siblings.count(), &some)));
                 }
-                OnlyOne::None(others) => misfits.extend(others),
+                SoleCandidate::None(others) => misfits.extend(others),
             }
         }
         if takes_back && !misfits.is_empty() {
-            return Ok(Belonging::Ambiguous(of_another_item(draft, &misfits)));
+            return Ok(ReportMatch::Ambiguous(of_another_item(draft, &misfits)));
         }
         let own = groups.iter().find(|siblings| siblings.event == reported_event(draft));
         match own {
             Some(own) => own.repeat(self, draft, click.as_deref(), facts),
-            None => Ok(Belonging::New(None)),
+            None => Ok(ReportMatch::New(None)),
         }
     }
 }
@@ -207,11 +207,11 @@ struct Siblings<'a> {
     event: &'a EventName,
     root: ConversionId,
     first: Option<Conversion>,
-    later: Option<Later>,
+    later: Option<LaterConversions>,
 }
 
 /// Which of the siblings is meant by a report that names none of their clicks.
-enum OnlyOne {
+enum SoleCandidate {
     Found(Box<Conversion>),
     /// Some of them, to be listed.
     Several(Vec<Conversion>),
@@ -276,15 +276,15 @@ impl<'a> Siblings<'a> {
 
     /// The one that a report must mean that takes back and names none of their clicks: the only one, and
     /// of its item where both name one. `some` are those that were read.
-    fn only_one(&self, draft: &Draft, some: Vec<Conversion>) -> OnlyOne {
+    fn only_one(&self, draft: &Draft, some: Vec<Conversion>) -> SoleCandidate {
         let mut fitting = some.iter().filter(|one| is_of_item(one, draft));
         let found = fitting.next();
         let is_one = fitting.next().is_none();
         let are_all = usize::try_from(self.count()).is_ok_and(|count| count == some.len());
         match found {
-            Some(found) if are_all && is_one => OnlyOne::Found(Box::new(found.clone())),
-            None if are_all => OnlyOne::None(some),
-            _ => OnlyOne::Several(some),
+            Some(found) if are_all && is_one => SoleCandidate::Found(Box::new(found.clone())),
+            None if are_all => SoleCandidate::None(some),
+            _ => SoleCandidate::Several(some),
         }
     }
 
@@ -295,7 +295,7 @@ impl<'a> Siblings<'a> {
         draft: &Draft,
         click: Option<&str>,
         facts: &F,
-    ) -> Result<Belonging, F::Error> {
+    ) -> Result<ReportMatch, F::Error> {
         let unclicked = self.first.as_ref().filter(|first| click.is_none() || click_named(first).is_none());
         let known = match (click, unclicked) {
             _ if self.count() == 0 => None,
@@ -307,9 +307,9 @@ impl<'a> Siblings<'a> {
                     some.pop()
                 } else {
                     match self.only_one(draft, some) {
-                        OnlyOne::Found(known) => Some(*known),
-                        OnlyOne::Several(some) | OnlyOne::None(some) => {
-                            return Ok(Belonging::Ambiguous(ambiguous(draft, self.count(), &some)));
+                        SoleCandidate::Found(known) => Some(*known),
+                        SoleCandidate::Several(some) | SoleCandidate::None(some) => {
+                            return Ok(ReportMatch::Ambiguous(ambiguous(draft, self.count(), &some)));
                         }
                     }
                 }
@@ -317,11 +317,11 @@ impl<'a> Siblings<'a> {
             (Some(_), None) => self.of_the_same_visitor(draft, facts)?,
         };
         Ok(match (known, click) {
-            (Some(known), _) => Belonging::Known(Box::new(known)),
+            (Some(known), _) => ReportMatch::Known(Box::new(known)),
             (None, Some(click)) if self.count() > 0 => {
-                Belonging::New(Some(Box::new(self.another(self.id_with(identity, draft, click)))))
+                ReportMatch::New(Some(Box::new(self.another(self.id_with(identity, draft, click)))))
             }
-            (None, _) => Belonging::New(None),
+            (None, _) => ReportMatch::New(None),
         })
     }
 
@@ -348,13 +348,13 @@ impl<'a> Siblings<'a> {
         Ok(None)
     }
 
-    fn another(&self, id: ConversionId) -> Reused {
+    fn another(&self, id: ConversionId) -> FurtherIdentity {
         let reuse = Reuse {
             first: self.root,
             previous: self.later.map(|later| later.newest),
             nth: self.later.map_or(1, |later| later.nth).saturating_add(1),
         };
-        Reused { id, reuse, first_click: self.first.as_ref().and_then(click_named) }
+        FurtherIdentity { id, reuse, first_click: self.first.as_ref().and_then(click_named) }
     }
 }
 

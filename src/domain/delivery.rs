@@ -176,7 +176,7 @@ pub struct SentRequest {
 /// What the receiver answered, before anyone classified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    Answer(Answer),
+    Answer(PlatformResponse),
     /// No answer: refused, reset, timed out. The text names no URL.
     Failed(String),
     /// The address may not be reached from here (private, or not a web address). Not worth a retry.
@@ -185,7 +185,7 @@ pub enum Reply {
 
 /// An HTTP answer; at most the first 64 KiB of its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct PlatformResponse {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     #[serde(with = "serde_bytes_vec")]
@@ -197,7 +197,7 @@ mod serde_bytes_vec {
     pub use crate::domain::postback::bytes_as_bytes::{deserialize, serialize};
 }
 
-impl Answer {
+impl PlatformResponse {
     /// The value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -253,7 +253,7 @@ pub struct Attempt {
     pub took_ms: u32,
     /// Absent when nothing left: skipped, or the payload could not be made.
     pub request: Option<SentRequest>,
-    pub answer: Option<Answer>,
+    pub answer: Option<PlatformResponse>,
     pub verdict: ReplyVerdict,
     /// What of the conversion is not in the request, or is otherwise in it.
     pub remarks: Vec<Remark>,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
-use crate::domain::click::{Click, Trait};
+use crate::domain::click::{Click, CustomerTrait};
 use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, push_change, reported_status};
 use crate::domain::facts::Facts;
 use crate::domain::filter_verdict::FilterMode;
@@ -21,7 +21,7 @@ use crate::domain::suppression::{SuppressedKind, Traces};
 use crate::domain::time::Time;
 
 /// A draft's click, or that it has none, and what else might have been.
-pub struct Joined {
+pub struct JoinedClick {
     pub attribution: Attribution,
     pub considered: Vec<Considered>,
     pub click: Option<Arc<Click>>,
@@ -39,7 +39,7 @@ pub fn join_click<F: Facts>(
     draft: &Draft,
     at: Time,
     facts: &F,
-) -> Result<Result<Joined, Fault>, F::Error> {
+) -> Result<Result<JoinedClick, Fault>, F::Error> {
     let given = draft.click_id.as_deref();
     let found = match given {
         Some(given) => facts.click(given)?,
@@ -66,10 +66,10 @@ pub fn join_click<F: Facts>(
             let note = given.map(|given| {
                 format!("no click is recorded with the id `{given}`; the visitor's own click was taken")
             });
-            return Ok(Ok(Joined { attribution, considered, click: Some(click), note }));
+            return Ok(Ok(JoinedClick { attribution, considered, click: Some(click), note }));
         }
         if !draft.network.needs_click {
-            return Ok(Ok(Joined { considered, ..unmatched(given) }));
+            return Ok(Ok(JoinedClick { considered, ..unmatched(given) }));
         }
     }
     Ok(if draft.network.needs_click { Err(no_such_click(given)) } else { Ok(unmatched(given)) })
@@ -83,10 +83,10 @@ pub fn misplaced(draft: &Draft, found: &FoundClick) -> Option<Fault> {
     (placed != wanted).then(|| of_another_offer(given, placed, wanted))
 }
 
-fn unmatched(given: Option<&str>) -> Joined {
+fn unmatched(given: Option<&str>) -> JoinedClick {
     let attribution =
         given.map_or(Attribution::NoClickId, |given| Attribution::Unmatched { given: given.to_owned() });
-    Joined { attribution, considered: Vec::new(), click: None, note: None }
+    JoinedClick { attribution, considered: Vec::new(), click: None, note: None }
 }
 
 fn by_click_id(
@@ -95,7 +95,7 @@ fn by_click_id(
     given: &str,
     found: FoundClick,
     at: Time,
-) -> Joined {
+) -> JoinedClick {
     let FoundClick { click, reading } = found;
     let offer = click.context.campaign_ref.as_ref().map(|placed| &placed.offer).or(wanted);
     let over = offer.and_then(|id| rules.offer(id)).is_some_and(|offer| !offer.is_in_session(click.at, at));
@@ -105,7 +105,7 @@ fn by_click_id(
     } else {
         Attribution::Matched { given, click: id, reading }
     };
-    Joined { attribution, considered: Vec::new(), click: Some(click), note: None }
+    JoinedClick { attribution, considered: Vec::new(), click: Some(click), note: None }
 }
 
 fn of_another_offer(given: &str, placed: &OfferId, wanted: &OfferId) -> Fault {
@@ -131,7 +131,7 @@ pub fn settle<F: Facts>(
     rules: &Ruleset,
     conversion: &mut Conversion,
     draft: &Draft,
-    joined: Joined,
+    joined: JoinedClick,
     facts: &F,
 ) -> Result<(), F::Error> {
     let reported_offer = draft.network.offer.clone().map(CampaignRef::of_offer);
@@ -271,9 +271,9 @@ fn traces(conversion: &Conversion, click: Option<&Click>) -> Traces {
     let mut traces = Traces::default();
     let customer = click.map(|click| &click.customer);
     for (kind, name) in [
-        (SuppressedKind::Email, Trait::Email),
-        (SuppressedKind::Phone, Trait::Phone),
-        (SuppressedKind::Ip, Trait::Ip),
+        (SuppressedKind::Email, CustomerTrait::Email),
+        (SuppressedKind::Phone, CustomerTrait::Phone),
+        (SuppressedKind::Ip, CustomerTrait::Ip),
     ] {
         traces.add(kind, conversion.traits.get(name));
         traces.add(kind, customer.and_then(|customer| customer.get(name)));
@@ -329,7 +329,7 @@ pub fn reprice(
 pub fn rejoin<F: Facts>(
     rules: &Ruleset,
     conversion: &mut Conversion,
-    joined: Joined,
+    joined: JoinedClick,
     facts: &F,
 ) -> Result<Option<String>, F::Error> {
     let before = conversion.status;

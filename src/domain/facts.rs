@@ -1,14 +1,14 @@
 //! What a decision has to look up, so that the decision itself is pure.
 
-use crate::domain::attribution::{FoundClick, Visit};
+use crate::domain::attribution::{EarlierClick, FoundClick};
 use crate::domain::claim::Claim;
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
-use crate::domain::suppression::{Listed, Traces};
+use crate::domain::suppression::{SuppressionHit, Traces};
 
 /// The conversions of a transaction id besides its first: each was reported with another click.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Later {
+pub struct LaterConversions {
     /// The postback that made the newest of them.
     pub newest: Seq,
     /// Which conversion of the transaction id the newest is, the first counted as 1.
@@ -31,7 +31,7 @@ pub trait Facts {
     }
 
     /// The further conversions of the transaction id whose first conversion has, or had, the id `first`.
-    fn later(&self, _first: &ConversionId) -> Result<Option<Later>, Self::Error> {
+    fn later(&self, _first: &ConversionId) -> Result<Option<LaterConversions>, Self::Error> {
         Ok(None)
     }
 
@@ -39,7 +39,7 @@ pub trait Facts {
     fn click(&self, given: &str) -> Result<Option<FoundClick>, Self::Error>;
 
     /// The clicks of one browser.
-    fn visits(&self, _visitor: &VisitorId) -> Result<Vec<Visit>, Self::Error> {
+    fn visits(&self, _visitor: &VisitorId) -> Result<Vec<EarlierClick>, Self::Error> {
         Ok(Vec::new())
     }
 
@@ -54,7 +54,7 @@ pub trait Facts {
     }
 
     /// The suppression list that one of these traces is on.
-    fn suppressed(&self, _traces: &Traces) -> Result<Option<Listed>, Self::Error> {
+    fn suppressed(&self, _traces: &Traces) -> Result<Option<SuppressionHit>, Self::Error> {
         Ok(None)
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a URL holds a value: the bytes that are the value once their encoding is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct ValueSpan {
     at: u16,
     length: u16,
 }
@@ -15,14 +15,14 @@ const MOST_PARTS: usize = 256;
 const SHORTEST: usize = 6;
 
 /// Where the URL holds each of these values, in their order; `None` where it does not.
-pub fn places<'a>(url: &str, values: impl Iterator<Item = &'a str>) -> Vec<Option<Place>> {
-    let mut found: Vec<(&str, Option<Place>)> = values.map(|value| (value, None)).collect();
+pub fn places<'a>(url: &str, values: impl Iterator<Item = &'a str>) -> Vec<Option<ValueSpan>> {
+    let mut found: Vec<(&str, Option<ValueSpan>)> = values.map(|value| (value, None)).collect();
     if found.iter().any(|(value, _)| value.len() >= SHORTEST) {
         for (at, raw) in parts(url).filter(|(_, raw)| raw.len() >= SHORTEST).take(MOST_PARTS) {
             let (Ok(at), Ok(length)) = (u16::try_from(at), u16::try_from(raw.len())) else { break };
             for (value, place) in found.iter_mut().filter(|(_, place)| place.is_none()) {
                 if value.len() >= SHORTEST && is_encoded(raw.as_bytes(), value.as_bytes()) {
-                    *place = Some(Place { at, length });
+                    *place = Some(ValueSpan { at, length });
                 }
             }
         }
@@ -31,7 +31,7 @@ pub fn places<'a>(url: &str, values: impl Iterator<Item = &'a str>) -> Vec<Optio
 }
 
 /// The value that a URL holds at a place; `None` where it holds no text there.
-pub fn value_at(url: &str, place: Place) -> Option<String> {
+pub fn value_at(url: &str, place: ValueSpan) -> Option<String> {
     let (at, length) = (usize::from(place.at), usize::from(place.length));
     let raw = url.get(at..at.checked_add(length)?)?;
     let decoded: Vec<u8> = Decoded(raw.as_bytes()).collect();

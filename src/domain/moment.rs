@@ -23,7 +23,7 @@ pub fn is_ahead(moment: Time, now: Time) -> bool {
 
 /// The unit of a number of the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum EpochUnit {
     Seconds,
     Millis,
     Micros,
@@ -32,7 +32,7 @@ pub enum Unit {
 
 /// The moment of a number of `unit`s since 1970, within the years 2005–2099: so no number is read in the
 /// wrong unit, and no compact date as a number. A fraction is dropped.
-pub fn epoch(text: &str, unit: Unit) -> Option<Time> {
+pub fn epoch(text: &str, unit: EpochUnit) -> Option<Time> {
     let (units, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     if !is_plain(units) || !is_plain(fraction) {
@@ -40,10 +40,10 @@ pub fn epoch(text: &str, unit: Unit) -> Option<Time> {
     }
     let number: i64 = units.parse().ok()?;
     let millis = match unit {
-        Unit::Seconds => number.checked_mul(1000)?,
-        Unit::Millis => number,
-        Unit::Micros => number / 1000,
-        Unit::Nanos => number / 1_000_000,
+        EpochUnit::Seconds => number.checked_mul(1000)?,
+        EpochUnit::Millis => number,
+        EpochUnit::Micros => number / 1000,
+        EpochUnit::Nanos => number / 1_000_000,
     };
     (EARLIEST_MS..LATEST_MS).contains(&millis).then(|| Time::from_millis(millis)).flatten()
 }
@@ -182,12 +182,12 @@ mod tests {
     #[test]
     fn a_number_is_a_moment_only_in_the_unit_in_which_it_is_a_likely_one() {
         let second = "1795774500";
-        assert_eq!(epoch(second, Unit::Seconds), Time::from_millis(1_795_774_500_000));
-        assert_eq!(epoch("1795774500.75", Unit::Seconds), Time::from_millis(1_795_774_500_000));
-        assert_eq!(epoch("1795774500123", Unit::Millis), Time::from_millis(1_795_774_500_123));
-        assert_eq!(epoch("1795774500123456", Unit::Micros), Time::from_millis(1_795_774_500_123));
-        assert_eq!(epoch("1795774500123456789", Unit::Nanos), Time::from_millis(1_795_774_500_123));
-        for unit in [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos] {
+        assert_eq!(epoch(second, EpochUnit::Seconds), Time::from_millis(1_795_774_500_000));
+        assert_eq!(epoch("1795774500.75", EpochUnit::Seconds), Time::from_millis(1_795_774_500_000));
+        assert_eq!(epoch("1795774500123", EpochUnit::Millis), Time::from_millis(1_795_774_500_123));
+        assert_eq!(epoch("1795774500123456", EpochUnit::Micros), Time::from_millis(1_795_774_500_123));
+        assert_eq!(epoch("1795774500123456789", EpochUnit::Nanos), Time::from_millis(1_795_774_500_123));
+        for unit in [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos] {
             for not in [
                 "",
                 "0",
@@ -202,8 +202,8 @@ mod tests {
                 assert_eq!(epoch(not, unit), None, "{not} {unit:?}");
             }
         }
-        assert_eq!(epoch(second, Unit::Millis), None);
-        assert_eq!(epoch("1795774500123", Unit::Seconds), None);
+        assert_eq!(epoch(second, EpochUnit::Millis), None);
+        assert_eq!(epoch("1795774500123", EpochUnit::Seconds), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Offer {
     pub session_hours: u32,
     /// How long a visitor's click counts where no click id is reported.
     pub click_cookie_days: u32,
-    pub model: Model,
+    pub model: AttributionModel,
     pub disposition: Disposition,
     /// Whether a browser's word for the price counts.
     pub accept_pixel_value: bool,
@@ -196,16 +196,16 @@ pub fn day_of(time: Time) -> i64 {
 
 /// Which of a visitor's clicks earns, where no click id is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Model {
+pub enum AttributionModel {
     LastTouch,
     FirstTouch,
 }
 
-impl Model {
+impl AttributionModel {
     pub fn as_str(self) -> &'static str {
         match self {
-            Model::LastTouch => "last_touch",
-            Model::FirstTouch => "first_touch",
+            AttributionModel::LastTouch => "last_touch",
+            AttributionModel::FirstTouch => "first_touch",
         }
     }
 }

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::domain::attribution::Attribution;
-use crate::domain::claim::{Claim, Role, click_of, is_held, key, role};
+use crate::domain::claim::{Claim, ClaimRole, click_of, is_held, key, role};
 use crate::domain::conversion::{Conversion, Draft, EventClaim};
 use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
@@ -21,19 +21,19 @@ pub const MOST_WAITING: usize = 100;
 
 /// The event that a report means by the offer's terms, and the one for which it may have been reported
 /// before.
-pub struct Meant {
+pub struct MeantEvent {
     pub event: EventName,
     pub before: Option<EventName>,
 }
 
-impl Meant {
+impl MeantEvent {
     /// Of a named event there is no doubt. A report without a name is of a sale where it, or else the offer,
     /// says that there is something to pay; else for a lead. One transaction is one report, whichever of the two
     /// it was at first. Without a transaction id a report that says nothing of an amount is the click's sale
     /// again, where it has one; a sale is never its lead again.
-    pub fn by(draft: &Draft, offer: Option<&Offer>) -> Meant {
+    pub fn by(draft: &Draft, offer: Option<&Offer>) -> MeantEvent {
         let (positive, zero) = match &draft.event {
-            EventClaim::Named(event) => return Meant { event: event.clone(), before: None },
+            EventClaim::Named(event) => return MeantEvent { event: event.clone(), before: None },
             EventClaim::ByValue { positive, zero } => (positive.clone(), zero.clone()),
         };
         let reported = draft.value.or(draft.revenue).map(|money| money.amount);
@@ -42,14 +42,14 @@ impl Meant {
             offer.and_then(|offer| offer.revenue.or_else(|| offer.payout.and_then(fixed)))
         };
         match reported.or_else(terms).is_some_and(|amount| amount > Decimal::ZERO) {
-            true => Meant { event: positive, before: draft.transaction_id.is_some().then_some(zero) },
-            false => Meant { event: zero, before: Some(positive) },
+            true => MeantEvent { event: positive, before: draft.transaction_id.is_some().then_some(zero) },
+            false => MeantEvent { event: zero, before: Some(positive) },
         }
     }
 }
 
 /// By what a report on a route without a key is known again.
-pub enum Known {
+pub enum OnceKey {
     /// Its transaction id within the offer, with its click, where it has one.
     Transaction {
         id: String,
@@ -61,35 +61,35 @@ pub enum Known {
 }
 
 /// What is known of a report.
-pub enum Earlier {
+pub enum EarlierReport {
     /// It is one of this conversion.
     Repeated(Box<Conversion>),
     /// It is one of its own, with one of these ids.
-    None(Ids),
+    None(ConversionIds),
 }
 
 /// The ids that a new conversion may have.
-pub struct Ids {
+pub struct ConversionIds {
     counts: ConversionId,
     waits: ConversionId,
 }
 
-impl Ids {
+impl ConversionIds {
     /// One that waits as a further sale leaves the transaction id to a sale that counts.
     pub fn of(self, conversion: &Conversion) -> ConversionId {
         if is_held(conversion) { self.waits } else { self.counts }
     }
 }
 
-impl Known {
+impl OnceKey {
     /// `None` where nothing would know it again. `attribution`: as far as its click can be its own.
-    pub fn of(draft: &Draft, attribution: Option<&Attribution>) -> Option<Known> {
+    pub fn of(draft: &Draft, attribution: Option<&Attribution>) -> Option<OnceKey> {
         let click = attribution.and_then(click_of);
         let visitor = || draft.network.visitor.clone().filter(|_| attribution.is_some());
         match (&draft.transaction_id, click) {
-            (Some(id), click) => Some(Known::Transaction { id: id.clone(), click }),
-            (None, Some(click)) => Some(Known::Click(click)),
-            (None, None) => visitor().map(Known::Visitor),
+            (Some(id), click) => Some(OnceKey::Transaction { id: id.clone(), click }),
+            (None, Some(click)) => Some(OnceKey::Click(click)),
+            (None, None) => visitor().map(OnceKey::Visitor),
         }
     }
 
@@ -104,12 +104,12 @@ impl Known {
     pub fn earlier<F: Facts>(
         &self,
         source: &SourceId,
-        (offer, meant): (&OfferId, &Meant),
+        (offer, meant): (&OfferId, &MeantEvent),
         facts: &F,
-    ) -> Result<Earlier, F::Error> {
+    ) -> Result<EarlierReport, F::Error> {
         let earlier = self.of_event(source, (offer, &meant.event), facts)?;
-        if let (Earlier::None(_), Some(before)) = (&earlier, &meant.before)
-            && let repeated @ Earlier::Repeated(_) = self.of_event(source, (offer, before), facts)?
+        if let (EarlierReport::None(_), Some(before)) = (&earlier, &meant.before)
+            && let repeated @ EarlierReport::Repeated(_) = self.of_event(source, (offer, before), facts)?
         {
             return Ok(repeated);
         }
@@ -121,38 +121,38 @@ impl Known {
         source: &SourceId,
         (offer, event): (&OfferId, &EventName),
         facts: &F,
-    ) -> Result<Earlier, F::Error> {
+    ) -> Result<EarlierReport, F::Error> {
         let key = match self {
-            Known::Transaction { id, .. } => key(offer, event, &format!("transaction:{id}")),
-            Known::Click(click) => key(offer, event, &format!("click:{click}")),
-            Known::Visitor(visitor) => key(offer, event, &format!("visitor:{visitor}")),
+            OnceKey::Transaction { id, .. } => key(offer, event, &format!("transaction:{id}")),
+            OnceKey::Click(click) => key(offer, event, &format!("click:{click}")),
+            OnceKey::Visitor(visitor) => key(offer, event, &format!("visitor:{visitor}")),
         };
         let shared = ConversionId::derive_keyed(source, &key);
-        let mut ids = Ids { counts: shared, waits: shared };
+        let mut ids = ConversionIds { counts: shared, waits: shared };
         let mut earlier = facts.conversion(&shared)?;
         match self {
-            Known::Transaction { click: Some(click), .. } => {
+            OnceKey::Transaction { click: Some(click), .. } => {
                 ids.waits = ConversionId::derive_reused(source, "", &key, click);
                 if let Some(own) = facts.conversion(&ids.waits)? {
-                    return Ok(Earlier::Repeated(Box::new(own)));
+                    return Ok(EarlierReport::Repeated(Box::new(own)));
                 }
                 if earlier.as_ref().is_some_and(|earlier| !answers(earlier, click)) {
                     (earlier, ids.counts) = (None, ids.waits);
                 }
             }
-            Known::Click(click) if earlier.is_none() => {
+            OnceKey::Click(click) if earlier.is_none() => {
                 let claim = Claim { offer: offer.clone(), event: event.clone(), click: click.clone() };
                 earlier = facts.first_of_click(&claim)?;
             }
-            Known::Transaction { .. } | Known::Click(_) | Known::Visitor(_) => {}
+            OnceKey::Transaction { .. } | OnceKey::Click(_) | OnceKey::Visitor(_) => {}
         }
-        Ok(earlier.map_or(Earlier::None(ids), |earlier| Earlier::Repeated(Box::new(earlier))))
+        Ok(earlier.map_or(EarlierReport::None(ids), |earlier| EarlierReport::Repeated(Box::new(earlier))))
     }
 }
 
 /// Whether the conversion that has a report's transaction id answers for the report by this click.
 fn answers(conversion: &Conversion, click: &str) -> bool {
-    role(conversion) == Some(Role::Counts) || click_of(&conversion.attribution).as_deref() == Some(click)
+    role(conversion) == Some(ClaimRole::Counts) || click_of(&conversion.attribution).as_deref() == Some(click)
 }
 
 /// Lets a further sale of a click, offer and event wait for a person, where a route without a key reported it:

@@ -43,13 +43,13 @@ pub enum Reporter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyless {
     pub route: ReportRoute,
-    pub spelling: Spelling,
+    pub spelling: ParamSpelling,
     /// By the first-party cookie.
     pub visitor: Option<VisitorId>,
     /// Of a browser; a server's says nothing of the customer.
     pub user_agent: Option<String>,
     /// Where a proxy hid the sender: the addresses it was forwarded by, the farthest first, last the
-    /// connection's own. All but the last one are what headers said, and no declared proxy stood for them: such a
+    /// connection's own. All but the last one are what headers said, and no declared proxy confirmed them: such a
     /// proxy may have passed on what a stranger wrote.
     pub hops: Vec<IpAddr>,
 }
@@ -64,7 +64,7 @@ impl Keyless {
 
 /// How the parameters are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Spelling {
+pub enum ParamSpelling {
     /// `offer`, `transaction_id`…
     Long,
     /// `o`, `t`…, as `p.ashx` names them.

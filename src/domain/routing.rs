@@ -52,7 +52,7 @@ pub struct Route {
     pub consent: ConsentNeed,
     /// Whether it hears of changes after it was sent the conversion once.
     pub changes: Changes,
-    pub scope: Scope,
+    pub scope: RouteScope,
     /// The statuses it is sent, of an outgoing postback. `None`: those that the source forwards.
     pub on: Option<Vec<Status>>,
     /// How long a delivery waits before it is sent.
@@ -108,7 +108,7 @@ fn is_of_an_advertiser(conversion: &Conversion) -> bool {
 
 /// Whose conversions a destination takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
+pub enum RouteScope {
     /// Everyone's: an ad account.
     Any,
     /// Those that some campaign brought: a postback for all.
@@ -132,7 +132,7 @@ impl Route {
             only: Only::default(),
             consent: ConsentNeed::default(),
             changes: Changes::Ignore,
-            scope: Scope::Any,
+            scope: RouteScope::Any,
             on: None,
             delay_ms: 0,
             percent: 100,
@@ -147,7 +147,7 @@ impl Route {
 
     /// Whether it would take the conversion from a source, and does not because an advertiser reported it.
     fn leaves_out(&self, conversion: &Conversion) -> bool {
-        self.scope == Scope::Any
+        self.scope == RouteScope::Any
             && is_of_an_advertiser(conversion)
             && !self.only.names_whose()
             && self.only.fits(conversion)
@@ -175,19 +175,19 @@ impl Route {
     }
 }
 
-impl Scope {
+impl RouteScope {
     /// Whether the conversion is one of those that are meant at all.
     pub fn covers(&self, conversion: &Conversion) -> bool {
         let campaign_ref = conversion.campaign_ref.as_ref();
         // What the tag reports is no sale of a campaign's.
         let earns = conversion.source.as_str() != reporter::TAG_SOURCE;
         match self {
-            Scope::Any => true,
-            Scope::AnyCampaign => earns && campaign_ref.is_some_and(|placed| placed.campaign.is_some()),
-            Scope::Affiliate(id) => {
+            RouteScope::Any => true,
+            RouteScope::AnyCampaign => earns && campaign_ref.is_some_and(|placed| placed.campaign.is_some()),
+            RouteScope::Affiliate(id) => {
                 earns && campaign_ref.is_some_and(|placed| placed.affiliate.as_ref() == Some(id))
             }
-            Scope::Campaign(id) => {
+            RouteScope::Campaign(id) => {
                 earns && campaign_ref.is_some_and(|placed| placed.campaign.as_ref() == Some(id))
             }
         }

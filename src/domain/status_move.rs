@@ -1,7 +1,7 @@
 //! How a conversion's status may change by hand or by time, and what is kept of it. Pure.
 
 use crate::domain::claim;
-use crate::domain::conversion::{Cause, Change, Conversion, Role, push_change};
+use crate::domain::conversion::{ActorRole, Cause, Change, Conversion, push_change};
 use crate::domain::remark::Remark;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -22,10 +22,10 @@ impl Actor {
         }
     }
 
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> ActorRole {
         match self {
-            Actor::Network(_) => Role::Network,
-            Actor::Advertiser(_) => Role::Advertiser,
+            Actor::Network(_) => ActorRole::Network,
+            Actor::Advertiser(_) => ActorRole::Advertiser,
         }
     }
 }
@@ -95,7 +95,7 @@ pub fn set_status(
         }
     }
     let role = order.by.role();
-    let is_adopted = role == Role::Network && is_rejected_by_advertiser(conversion);
+    let is_adopted = role == ActorRole::Network && is_rejected_by_advertiser(conversion);
     if conversion.status == order.to && conversion.disposition.is_none() && !is_adopted {
         return Ok(None);
     }
@@ -112,7 +112,7 @@ pub fn dispose(conversion: &Conversion, now: Time) -> Option<Conversion> {
 /// Whether its status is a rejection, and an advertiser's key gave it.
 pub fn is_rejected_by_advertiser(conversion: &Conversion) -> bool {
     let by_advertiser =
-        |change: &Change| matches!(change.cause, Cause::Person { role: Role::Advertiser, .. });
+        |change: &Change| matches!(change.cause, Cause::Person { role: ActorRole::Advertiser, .. });
     conversion.status == Status::Rejected && set_by(conversion).is_some_and(by_advertiser)
 }
 

@@ -155,7 +155,7 @@ impl Traces {
 
 /// Where something was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct SuppressionHit {
     pub list: String,
     pub kind: SuppressedKind,
 }
@@ -190,17 +190,17 @@ pub struct ListedEntry {
 
 /// What is wanted of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum ListChange {
     Add,
     TakeOff,
 }
 
-impl Wish {
+impl ListChange {
     /// What a line became where the list has changed by it, and where not.
     pub fn outcomes(self) -> (&'static str, &'static str) {
         match self {
-            Wish::Add => ("added", "already_there"),
-            Wish::TakeOff => ("removed", "not_there"),
+            ListChange::Add => ("added", "already_there"),
+            ListChange::TakeOff => ("removed", "not_there"),
         }
     }
 }
@@ -216,7 +216,7 @@ pub struct ChangedLine {
 
 impl ChangedLine {
     /// One of the wish's outcomes, or `refused`.
-    pub fn outcome(&self, wish: Wish) -> &'static str {
+    pub fn outcome(&self, wish: ListChange) -> &'static str {
         let (changed, same) = wish.outcomes();
         match self.outcome {
             Err(_) => "refused",

@@ -117,7 +117,7 @@ impl Unsent {
 
 /// What a reason depends on besides the conversion.
 #[derive(Debug, Clone, Default)]
-pub struct Circumstances {
+pub struct UnsentContext {
     pub rules: Arc<Ruleset>,
     /// The destinations that are not configured any more, and until when each can be put back.
     pub removed: BTreeMap<DestinationId, Time>,
@@ -146,7 +146,7 @@ pub fn of_conversion(conversion: &Conversion, deliveries: &[Delivery], rules: &R
 pub fn of_delivery(
     conversion: &Conversion,
     (delivery, sent_before): (&Delivery, bool),
-    circumstances: &Circumstances,
+    circumstances: &UnsentContext,
 ) -> Option<Unsent> {
     match &delivery.state {
         DeliveryState::Delivered { .. } | DeliveryState::Dead { .. } => None,
@@ -160,7 +160,7 @@ pub fn of_delivery(
             Some(Unsent::Skipped { code: *code, reason: reason.clone() })
         }
         DeliveryState::Held { .. } | DeliveryState::Waiting { .. } => {
-            let Circumstances { rules, removed } = circumstances;
+            let UnsentContext { rules, removed } = circumstances;
             if let Some(until) = removed.get(&delivery.destination) {
                 return Some(Unsent::DestinationRemoved { until: *until });
             }

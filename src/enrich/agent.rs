@@ -15,12 +15,12 @@ use crate::domain::landing_url::up_to;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedAgent {
     pub agent: Agent,
-    pub preview: Preview,
+    pub preview: LinkPreview,
 }
 
 /// Whether a program draws a preview of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preview {
+pub enum LinkPreview {
     Yes,
     No,
 }
@@ -28,7 +28,7 @@ pub enum Preview {
 /// The words of `templates/agents.toml`, in lower case.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
+struct AgentWords {
     preview_marks: Vec<String>,
     previews: Vec<String>,
     tablets: Vec<String>,
@@ -37,7 +37,7 @@ struct Words {
 }
 
 // A test reads the file; what is compiled in cannot become unreadable later.
-static WORDS: LazyLock<Words> =
+static WORDS: LazyLock<AgentWords> =
     LazyLock::new(|| toml::from_str(include_str!("../../templates/agents.toml")).unwrap_or_default());
 
 static PARSER: LazyLock<Parser> = LazyLock::new(Parser::new);
@@ -62,7 +62,7 @@ pub fn read(user_agent: Option<&str>) -> ParsedAgent {
         let bot = Some("a client that does not name itself".to_owned());
         return ParsedAgent {
             agent: Agent { device: "bot".into(), system: None, browser: None, bot },
-            preview: Preview::No,
+            preview: LinkPreview::No,
         };
     };
     if let Some(parsed) = READ.get(text) {
@@ -100,7 +100,7 @@ fn parse(text: &str) -> ParsedAgent {
         browser: parsed.as_ref().and_then(|parsed| with_version(parsed.name, parsed.version)),
         bot,
     };
-    let preview = if preview || (drawn && !inside_app) { Preview::Yes } else { Preview::No };
+    let preview = if preview || (drawn && !inside_app) { LinkPreview::Yes } else { LinkPreview::No };
     ParsedAgent { agent, preview }
 }
 

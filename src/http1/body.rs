@@ -1,8 +1,8 @@
 //! Collecting a body: how much of it is still to be received, and how much may be; a chunked one is read strictly:
 //! sizes, data and trailers, each within its bounds. Pure.
 
-use super::fault::Fault;
 use super::head::{Framing, Head, is_token, is_value};
+use super::refusal::HttpRefusal;
 
 /// The longest chunk-size line in bytes, extensions included.
 const SIZE_LINE_BYTES: usize = 256;
@@ -22,13 +22,13 @@ impl Framer {
     ///
     /// # Errors
     /// The body is too large, or what `larger` says.
-    pub fn new(head: &Head, usual: usize, larger: &Larger<'_>) -> Result<Framer, Fault> {
+    pub fn new(head: &Head, usual: usize, larger: &LargerLimit<'_>) -> Result<Framer, HttpRefusal> {
         match head.framing {
             Framing::Chunked => Ok(Framer::Chunked(Chunked::new(usual))),
             Framing::Length(length) => match usize::try_from(length) {
                 Ok(length) if length <= usual => Ok(Framer::Length(length)),
                 Ok(length) if larger()?.is_some_and(|most| length <= most) => Ok(Framer::Length(length)),
-                _ => Err(Fault::BODY_TOO_LARGE),
+                _ => Err(HttpRefusal::BODY_TOO_LARGE),
             },
         }
     }
@@ -52,7 +52,7 @@ impl Framer {
 
 /// Where in a chunked body the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum ChunkPosition {
     Size,
     Extension,
     SizeLf,
@@ -70,7 +70,7 @@ enum At {
 /// A chunked body being read; it takes its bytes in pieces of any size.
 #[derive(Debug, Clone)]
 pub struct Chunked {
-    at: At,
+    at: ChunkPosition,
     /// Bytes of the current chunk that are still to come; while its size is read, the size so far.
     left: usize,
     /// Bytes of the current size line, or of all trailers.
@@ -80,11 +80,11 @@ pub struct Chunked {
 }
 
 /// Another limit of a body that is larger than usual, if it has one; or why it is refused.
-pub type Larger<'a> = dyn Fn() -> Result<Option<usize>, Fault> + 'a;
+pub type LargerLimit<'a> = dyn Fn() -> Result<Option<usize>, HttpRefusal> + 'a;
 
 /// What a piece of input meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fed {
+pub enum BodyProgress {
     /// All of it belongs to the body, and more must come.
     More,
     /// The body is complete; this many bytes of the piece belong to it.
@@ -94,7 +94,7 @@ pub enum Fed {
 impl Chunked {
     /// A body of at most `limit` bytes, framing not counted.
     pub fn new(limit: usize) -> Chunked {
-        Chunked { at: At::Size, left: 0, line: 0, body: Vec::new(), limit }
+        Chunked { at: ChunkPosition::Size, left: 0, line: 0, body: Vec::new(), limit }
     }
 
     /// The data so far; the whole body once it is complete.
@@ -118,64 +118,74 @@ impl Chunked {
     /// # Errors
     /// 400 where the framing is not exactly as RFC 9112 §7.1 writes it, 413 as soon as a chunk's size
     /// shows that the body will be too large, or what `larger` says then, 431 for too many trailers.
-    pub fn feed(&mut self, piece: &[u8], larger: &Larger<'_>) -> Result<Fed, Fault> {
+    pub fn feed(&mut self, piece: &[u8], larger: &LargerLimit<'_>) -> Result<BodyProgress, HttpRefusal> {
         let mut rest = piece;
         while let [byte, after @ ..] = rest {
-            if self.at == At::Data {
+            if self.at == ChunkPosition::Data {
                 let (data, after) = rest.split_at(self.left.min(rest.len()));
                 self.body.extend_from_slice(data);
                 self.left -= data.len();
                 rest = after;
                 if self.left == 0 {
-                    self.at = At::DataCr;
+                    self.at = ChunkPosition::DataCr;
                 }
                 continue;
             }
             self.at = self.step(*byte, larger)?;
             rest = after;
-            if self.at == At::End {
-                return Ok(Fed::Complete(piece.len() - rest.len()));
+            if self.at == ChunkPosition::End {
+                return Ok(BodyProgress::Complete(piece.len() - rest.len()));
             }
         }
-        Ok(Fed::More)
+        Ok(BodyProgress::More)
     }
 
-    fn step(&mut self, byte: u8, larger: &Larger<'_>) -> Result<At, Fault> {
+    fn step(&mut self, byte: u8, larger: &LargerLimit<'_>) -> Result<ChunkPosition, HttpRefusal> {
         match self.at {
-            At::Size | At::Extension => self.size_line(byte, larger),
-            At::SizeLf | At::DataLf | At::TrailerLf | At::EndLf if byte != b'\n' => Err(NEWLINE),
-            At::SizeLf => {
+            ChunkPosition::Size | ChunkPosition::Extension => self.size_line(byte, larger),
+            ChunkPosition::SizeLf
+            | ChunkPosition::DataLf
+            | ChunkPosition::TrailerLf
+            | ChunkPosition::EndLf
+                if byte != b'\n' =>
+            {
+                Err(NEWLINE)
+            }
+            ChunkPosition::SizeLf => {
                 let last = self.left == 0;
                 self.line = 0;
-                Ok(if last { At::TrailerStart } else { At::Data })
+                Ok(if last { ChunkPosition::TrailerStart } else { ChunkPosition::Data })
             }
-            At::DataCr if byte == b'\r' => Ok(At::DataLf),
-            At::Data | At::DataCr => Err(CHUNK_END),
-            At::DataLf => Ok(At::Size),
-            At::EndLf | At::End => Ok(At::End),
-            At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLf => self.trailer(byte),
+            ChunkPosition::DataCr if byte == b'\r' => Ok(ChunkPosition::DataLf),
+            ChunkPosition::Data | ChunkPosition::DataCr => Err(CHUNK_END),
+            ChunkPosition::DataLf => Ok(ChunkPosition::Size),
+            ChunkPosition::EndLf | ChunkPosition::End => Ok(ChunkPosition::End),
+            ChunkPosition::TrailerStart
+            | ChunkPosition::TrailerName
+            | ChunkPosition::TrailerValue
+            | ChunkPosition::TrailerLf => self.trailer(byte),
         }
     }
 
-    fn size_line(&mut self, byte: u8, larger: &Larger<'_>) -> Result<At, Fault> {
+    fn size_line(&mut self, byte: u8, larger: &LargerLimit<'_>) -> Result<ChunkPosition, HttpRefusal> {
         self.line += 1;
         if self.line > SIZE_LINE_BYTES {
             return Err(CHUNK_SIZE);
         }
         let has_digits = self.line > 1;
         match (self.at, byte) {
-            (At::Size, b';') if has_digits => Ok(At::Extension),
-            (At::Size, b'\r') if has_digits => Ok(At::SizeLf),
-            (At::Extension, b'\r') => Ok(At::SizeLf),
-            (At::Extension, byte) if is_value(byte) => Ok(At::Extension),
-            (At::Size, byte) => {
+            (ChunkPosition::Size, b';') if has_digits => Ok(ChunkPosition::Extension),
+            (ChunkPosition::Size, b'\r') if has_digits => Ok(ChunkPosition::SizeLf),
+            (ChunkPosition::Extension, b'\r') => Ok(ChunkPosition::SizeLf),
+            (ChunkPosition::Extension, byte) if is_value(byte) => Ok(ChunkPosition::Extension),
+            (ChunkPosition::Size, byte) => {
                 let digit = char::from(byte).to_digit(16).ok_or(CHUNK_SIZE)?;
                 let sized = self.left.checked_mul(16).and_then(|size| size.checked_add(digit as usize));
-                self.left = sized.ok_or(Fault::BODY_TOO_LARGE)?;
+                self.left = sized.ok_or(HttpRefusal::BODY_TOO_LARGE)?;
                 if !self.fits() {
                     self.limit = self.limit.max(larger()?.unwrap_or(0));
                 }
-                if self.fits() { Ok(At::Size) } else { Err(Fault::BODY_TOO_LARGE) }
+                if self.fits() { Ok(ChunkPosition::Size) } else { Err(HttpRefusal::BODY_TOO_LARGE) }
             }
             _ => Err(CHUNK_SIZE),
         }
@@ -185,28 +195,32 @@ impl Chunked {
         self.left <= self.limit.saturating_sub(self.body.len())
     }
 
-    fn trailer(&mut self, byte: u8) -> Result<At, Fault> {
+    fn trailer(&mut self, byte: u8) -> Result<ChunkPosition, HttpRefusal> {
         self.line += 1;
         if self.line > TRAILER_BYTES {
-            return Err(Fault::HEAD_TOO_LARGE);
+            return Err(HttpRefusal::HEAD_TOO_LARGE);
         }
         match (self.at, byte) {
-            (At::TrailerStart, b'\r') => Ok(At::EndLf),
-            (At::TrailerStart | At::TrailerName, byte) if is_token(byte) => Ok(At::TrailerName),
-            (At::TrailerName, b':') => Ok(At::TrailerValue),
-            (At::TrailerValue, b'\r') => Ok(At::TrailerLf),
-            (At::TrailerValue, byte) if is_value(byte) => Ok(At::TrailerValue),
-            (At::TrailerLf, _) => Ok(At::TrailerStart),
+            (ChunkPosition::TrailerStart, b'\r') => Ok(ChunkPosition::EndLf),
+            (ChunkPosition::TrailerStart | ChunkPosition::TrailerName, byte) if is_token(byte) => {
+                Ok(ChunkPosition::TrailerName)
+            }
+            (ChunkPosition::TrailerName, b':') => Ok(ChunkPosition::TrailerValue),
+            (ChunkPosition::TrailerValue, b'\r') => Ok(ChunkPosition::TrailerLf),
+            (ChunkPosition::TrailerValue, byte) if is_value(byte) => Ok(ChunkPosition::TrailerValue),
+            (ChunkPosition::TrailerLf, _) => Ok(ChunkPosition::TrailerStart),
             _ => Err(TRAILER),
         }
     }
 }
 
-const CHUNK_SIZE: Fault =
-    Fault::bad("a chunk's size line cannot be read", "write the size in hexadecimal digits, then CRLF");
-const CHUNK_END: Fault =
-    Fault::bad("a chunk is longer than its size says", "end each chunk with CRLF after exactly its size");
-const NEWLINE: Fault =
-    Fault::bad("a line of the chunked body does not end in CRLF", "end every line with CR and LF");
-const TRAILER: Fault =
-    Fault::bad("a trailer after the chunked body cannot be read", "write trailers as `Name: value`");
+const CHUNK_SIZE: HttpRefusal =
+    HttpRefusal::bad("a chunk's size line cannot be read", "write the size in hexadecimal digits, then CRLF");
+const CHUNK_END: HttpRefusal = HttpRefusal::bad(
+    "a chunk is longer than its size says",
+    "end each chunk with CRLF after exactly its size",
+);
+const NEWLINE: HttpRefusal =
+    HttpRefusal::bad("a line of the chunked body does not end in CRLF", "end every line with CR and LF");
+const TRAILER: HttpRefusal =
+    HttpRefusal::bad("a trailer after the chunked body cannot be read", "write trailers as `Name: value`");

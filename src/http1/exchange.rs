@@ -21,13 +21,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tracing::{debug, error};
 
-use super::fault::Fault;
 use super::idle::Idle;
-use super::io::{REFUSED_BYTES, Wire};
-use super::memory::Memory;
-use super::slot::{Peer, Slot};
+use super::io::{HyperStream, REFUSED_BYTES};
+use super::memory::RequestMemory;
+use super::refusal::HttpRefusal;
+use super::slot::{ConnectionSlot, Peer};
 use super::target::RawHead;
-use super::{Handler, Limits, Refusal};
+use super::{ConnectionLimits, Handler, Refusal};
 use crate::clock;
 
 /// After the last answer, a client may go on sending this long before the connection is cut…
@@ -36,17 +36,17 @@ const LINGER: Duration = Duration::from_secs(3);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// What all connections of one listener share.
-pub struct Endpoint<H> {
+pub struct ListenerContext<H> {
     /// Who answers.
     pub handler: Arc<H>,
     /// What a connection may ask for.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<ConnectionLimits>,
     /// True once the listener stops; set before `stopped` rings.
     pub stopping: Arc<AtomicBool>,
     /// Wakes idle connections when the listener stops.
     pub stopped: Notify,
     /// What the requests that are being received take.
-    pub memory: Arc<Memory>,
+    pub memory: Arc<RequestMemory>,
     /// Whether the listener speaks TLS.
     pub is_https: bool,
 }
@@ -54,7 +54,7 @@ pub struct Endpoint<H> {
 /// Serves one connection until it ends. `home`: the address against whose share it counts, if any. `idle` is
 /// informed when it rests, and may ask it to end.
 pub async fn converse<H, T>(
-    endpoint: Arc<Endpoint<H>>,
+    endpoint: Arc<ListenerContext<H>>,
     io: T,
     (peer, home): (SocketAddr, Option<IpAddr>),
     idle: Arc<Idle>,
@@ -62,13 +62,17 @@ pub async fn converse<H, T>(
     H: Handler,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let slot = Arc::new(Slot::new(Arc::clone(&endpoint.stopping), Arc::clone(&idle)));
+    let slot = Arc::new(ConnectionSlot::new(Arc::clone(&endpoint.stopping), Arc::clone(&idle)));
     let sender = Box::new(Peer { handler: Arc::clone(&endpoint.handler), address: peer });
-    let wire =
-        Wire::new(io, Arc::clone(&endpoint.limits), sender, (Arc::clone(&slot), endpoint.memory.part(home)));
+    let wire = HyperStream::new(
+        io,
+        Arc::clone(&endpoint.limits),
+        sender,
+        (Arc::clone(&slot), endpoint.memory.part(home)),
+    );
     // Counted for this connection alone: the endpoint's own count would be fought over by every request.
     let handler = Arc::clone(&endpoint.handler);
-    let upper = Arc::new(Upper { handler, slot, peer, is_https: endpoint.is_https });
+    let upper = Arc::new(HyperHalf { handler, slot, peer, is_https: endpoint.is_https });
     let service = service_fn(|request| {
         let upper = Arc::clone(&upper);
         async move { Ok::<_, Infallible>(upper.answer(request).await) }
@@ -133,14 +137,14 @@ async fn take_leave<T: AsyncRead + AsyncWrite + Unpin>(mut io: T, answer: &[u8],
 }
 
 /// The half of a connection above hyper.
-struct Upper<H> {
+struct HyperHalf<H> {
     handler: Arc<H>,
-    slot: Arc<Slot>,
+    slot: Arc<ConnectionSlot>,
     peer: SocketAddr,
     is_https: bool,
 }
 
-impl<H: Handler> Upper<H> {
+impl<H: Handler> HyperHalf<H> {
     /// Answers one request that hyper read, if it is the one that was handed on.
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let mut response = match self.slot.take() {
@@ -148,7 +152,7 @@ impl<H: Handler> Upper<H> {
                 let handled = AssertUnwindSafe(self.handler.handle(request, head, self.peer));
                 handled.catch_unwind().await.unwrap_or_else(|_panic| {
                     error!("a request's handler panicked");
-                    Fault::BROKEN.response(self.is_https)
+                    HttpRefusal::BROKEN.response(self.is_https)
                 })
             }
             head => self.refuse(head).await,
@@ -162,7 +166,7 @@ impl<H: Handler> Upper<H> {
 
     async fn refuse(&self, head: Option<RawHead>) -> Response<Full<Bytes>> {
         error!("hyper does not read a request as the wire handed it on");
-        let fault = Fault::NOT_AS_READ;
+        let fault = HttpRefusal::NOT_AS_READ;
         // Without a head nothing is known of the request but that it was there.
         let mut line = head.map_or_else(Vec::new, |head| head.line);
         line.truncate(REFUSED_BYTES);

@@ -5,9 +5,9 @@ use std::ops::Range;
 use memchr::{memchr, memrchr};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use super::Limits;
-use super::fault::{Fault, part};
+use super::ConnectionLimits;
 use super::hints;
+use super::refusal::{HttpRefusal, part};
 use super::target::Target;
 
 /// How the body after a head is framed.
@@ -38,18 +38,18 @@ pub struct Head {
 
 /// How far the search for a head's end has come; kept between reads, so no byte is looked at twice.
 #[derive(Debug, Clone, Default)]
-pub struct Search {
+pub struct HeadSearch {
     seen: usize,
     line_start: usize,
     lines: usize,
 }
 
-impl Search {
+impl HeadSearch {
     /// Looks at the bytes that are new since the last call; the head's length once it is complete.
     ///
     /// # Errors
     /// As soon as the head is longer than the limits, or a line does not end in CRLF.
-    pub fn find(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
+    pub fn find(&mut self, bytes: &[u8], limits: &ConnectionLimits) -> Result<Option<usize>, HttpRefusal> {
         if bytes.first().is_some_and(|first| !is_token(*first)) {
             return Err(METHOD);
         }
@@ -62,7 +62,7 @@ impl Search {
             (self.seen, self.line_start) = (newline + 1, newline + 1);
             if self.lines > 0 && line.is_empty() {
                 let fits = self.seen <= limits.head_bytes;
-                return if fits { Ok(Some(self.seen)) } else { Err(Fault::HEAD_TOO_LARGE) };
+                return if fits { Ok(Some(self.seen)) } else { Err(HttpRefusal::HEAD_TOO_LARGE) };
             }
             self.count_line(line.len(), limits)?;
         }
@@ -70,36 +70,36 @@ impl Search {
         self.within(limits).map(|()| None)
     }
 
-    fn count_line(&mut self, length: usize, limits: &Limits) -> Result<(), Fault> {
+    fn count_line(&mut self, length: usize, limits: &ConnectionLimits) -> Result<(), HttpRefusal> {
         if self.lines == 0 && length > limits.line_bytes {
-            return Err(Fault::LINE_TOO_LONG);
+            return Err(HttpRefusal::LINE_TOO_LONG);
         }
         if self.lines > limits.headers {
-            return Err(Fault::HEAD_TOO_LARGE);
+            return Err(HttpRefusal::HEAD_TOO_LARGE);
         }
         self.lines += 1;
         Ok(())
     }
 
     /// The limits on what has come of a head that is not complete.
-    fn within(&self, limits: &Limits) -> Result<(), Fault> {
+    fn within(&self, limits: &ConnectionLimits) -> Result<(), HttpRefusal> {
         if self.lines == 0 && self.seen > limits.line_bytes + 1 {
-            return Err(Fault::LINE_TOO_LONG);
+            return Err(HttpRefusal::LINE_TOO_LONG);
         }
-        if self.seen > limits.head_bytes { Err(Fault::HEAD_TOO_LARGE) } else { Ok(()) }
+        if self.seen > limits.head_bytes { Err(HttpRefusal::HEAD_TOO_LARGE) } else { Ok(()) }
     }
 }
 
-/// Reads a complete head, from its first byte to its blank line, as [`Search`] delimited it.
+/// Reads a complete head, from its first byte to its blank line, as [`HeadSearch`] delimited it.
 ///
 /// # Errors
 /// Whatever two parsers could read in two ways, and what this server does not speak: always 400.
-pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
+pub fn read(bytes: &[u8]) -> Result<Head, HttpRefusal> {
     let (line, mut rest) = split_line(bytes)?;
     let (target, version) = request_line(line)?;
     let target = Target::read(line, target)?;
     let needs_repair = needs_repair(part(line, target.path.clone())?, target.query(line)?)?;
-    let mut seen = Seen::default();
+    let mut seen = HeaderFacts::default();
     loop {
         let (line, after) = split_line(rest)?;
         if line.is_empty() {
@@ -119,7 +119,7 @@ pub fn read(bytes: &[u8]) -> Result<Head, Fault> {
 }
 
 /// The first line without its CRLF, and what follows.
-fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), HttpRefusal> {
     let newline = memchr(b'\n', bytes).ok_or(BARE_NEWLINE)?;
     let (line, rest) = bytes.split_at_checked(newline + 1).ok_or(BARE_NEWLINE)?;
     line.strip_suffix(b"\r\n").map(|line| (line, rest)).ok_or(BARE_NEWLINE)
@@ -132,7 +132,7 @@ enum Version {
 }
 
 /// Method = up to the first space, version = after the last, target = between.
-fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
+fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), HttpRefusal> {
     if memchr(b'\r', line).is_some() {
         return Err(BARE_NEWLINE);
     }
@@ -154,7 +154,7 @@ fn request_line(line: &[u8]) -> Result<(Range<usize>, Version), Fault> {
 }
 
 /// Whether a target must be repaired before hyper may see it.
-fn needs_repair(path: &[u8], query: &[u8]) -> Result<bool, Fault> {
+fn needs_repair(path: &[u8], query: &[u8]) -> Result<bool, HttpRefusal> {
     if !all(path, |b| is_plain(b) && b != b'`') {
         return Err(PATH_BYTE);
     }
@@ -167,7 +167,7 @@ fn needs_repair(path: &[u8], query: &[u8]) -> Result<bool, Fault> {
 ///
 /// # Errors
 /// The line is another head's.
-pub fn repaired(line: &[u8], head: &Head) -> Result<Option<String>, Fault> {
+pub fn repaired(line: &[u8], head: &Head) -> Result<Option<String>, HttpRefusal> {
     const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
     if !head.needs_rewrite {
         return Ok(None);
@@ -188,7 +188,7 @@ pub fn rewrite(
     handed: &[u8],
     chunked: Option<usize>,
     into: &mut Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<(), HttpRefusal> {
     into.reserve(bytes.len() + handed.len() + 32);
     into.extend_from_slice(part(bytes, ..head.target.whole.start)?);
     into.extend_from_slice(handed);
@@ -215,7 +215,7 @@ pub fn rewrite(
 
 /// What the header lines read so far say about the message.
 #[derive(Default)]
-struct Seen {
+struct HeaderFacts {
     length: Option<u64>,
     chunked: bool,
     hosts: usize,
@@ -224,8 +224,8 @@ struct Seen {
     hints: bool,
 }
 
-impl Seen {
-    fn header(&mut self, line: &[u8], version: Version) -> Result<(), Fault> {
+impl HeaderFacts {
+    fn header(&mut self, line: &[u8], version: Version) -> Result<(), HttpRefusal> {
         let length = line.iter().position(|b| !is_token(*b)).ok_or(NO_COLON)?;
         let (name, rest) = line.split_at_checked(length).ok_or(NO_COLON)?;
         let value = match rest {
@@ -240,7 +240,7 @@ impl Seen {
         self.classify(name, trim(value), version)
     }
 
-    fn classify(&mut self, name: &[u8], value: &[u8], version: Version) -> Result<(), Fault> {
+    fn classify(&mut self, name: &[u8], value: &[u8], version: Version) -> Result<(), HttpRefusal> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
             6 if name.eq_ignore_ascii_case(b"expect") => {
@@ -268,7 +268,7 @@ impl Seen {
         Ok(())
     }
 
-    fn framing(&self, version: Version) -> Result<Framing, Fault> {
+    fn framing(&self, version: Version) -> Result<Framing, HttpRefusal> {
         if self.hosts > 1 || (self.hosts == 0 && version == Version::One) {
             return Err(HOST);
         }
@@ -332,43 +332,47 @@ const fn tokens() -> [bool; 256] {
     table
 }
 
-const REQUEST_LINE: Fault = Fault::bad(
+const REQUEST_LINE: HttpRefusal = HttpRefusal::bad(
     "the request line is not `METHOD target HTTP/1.1`",
     "put one space after the method and one before the version",
 );
-const METHOD: Fault =
-    Fault::bad("the request does not begin with a method", "send plain HTTP/1.1 to this port");
-const CONNECT: Fault = Fault::bad("CONNECT is not served here", "send the request itself; this is no proxy");
-const VERSION: Fault =
-    Fault::bad("the version is not HTTP/1.0 or HTTP/1.1", "end the request line with ` HTTP/1.1`");
-const PATH_BYTE: Fault = Fault::bad(
+const METHOD: HttpRefusal =
+    HttpRefusal::bad("the request does not begin with a method", "send plain HTTP/1.1 to this port");
+const CONNECT: HttpRefusal =
+    HttpRefusal::bad("CONNECT is not served here", "send the request itself; this is no proxy");
+const VERSION: HttpRefusal =
+    HttpRefusal::bad("the version is not HTTP/1.0 or HTTP/1.1", "end the request line with ` HTTP/1.1`");
+const PATH_BYTE: HttpRefusal = HttpRefusal::bad(
     "the path, before the first `?`, holds a byte that must be percent-encoded",
     "percent-encode the path; raw bytes are understood after the `?` only",
 );
-const BARE_NEWLINE: Fault = Fault::bad(
+const BARE_NEWLINE: HttpRefusal = HttpRefusal::bad(
     "a line of the head does not end in CRLF",
     "end every line with CR and LF, and use them nowhere else",
 );
-const NO_COLON: Fault = Fault::bad("a header line has no colon", "write headers as `Name: value`");
-const HEADER_NAME: Fault = Fault::bad(
+const NO_COLON: HttpRefusal =
+    HttpRefusal::bad("a header line has no colon", "write headers as `Name: value`");
+const HEADER_NAME: HttpRefusal = HttpRefusal::bad(
     "a header's name is empty or holds an illegal byte",
     "use letters, digits and `-` in header names",
 );
-const HEADER_VALUE: Fault =
-    Fault::bad("a header's value holds a control byte", "remove control bytes from header values");
-const SPACE_BEFORE_COLON: Fault =
-    Fault::bad("a header has a space before its colon", "put the colon right after the header's name");
-const FOLDED: Fault = Fault::bad("a header is folded over two lines", "write each header in one line");
-const CONTENT_LENGTH: Fault =
-    Fault::bad("the Content-Length is not a plain number", "send the body's length in decimal digits");
-const CONTENT_LENGTH_TWICE: Fault =
-    Fault::bad("there is more than one Content-Length", "send exactly one Content-Length");
-const TRANSFER_ENCODING: Fault = Fault::bad(
+const HEADER_VALUE: HttpRefusal =
+    HttpRefusal::bad("a header's value holds a control byte", "remove control bytes from header values");
+const SPACE_BEFORE_COLON: HttpRefusal =
+    HttpRefusal::bad("a header has a space before its colon", "put the colon right after the header's name");
+const FOLDED: HttpRefusal =
+    HttpRefusal::bad("a header is folded over two lines", "write each header in one line");
+const CONTENT_LENGTH: HttpRefusal =
+    HttpRefusal::bad("the Content-Length is not a plain number", "send the body's length in decimal digits");
+const CONTENT_LENGTH_TWICE: HttpRefusal =
+    HttpRefusal::bad("there is more than one Content-Length", "send exactly one Content-Length");
+const TRANSFER_ENCODING: HttpRefusal = HttpRefusal::bad(
     "the Transfer-Encoding is not exactly `chunked`, given once in HTTP/1.1",
     "send a Content-Length, or the one word `chunked`",
 );
-const TWO_FRAMINGS: Fault = Fault::bad(
+const TWO_FRAMINGS: HttpRefusal = HttpRefusal::bad(
     "there is a Content-Length and a Transfer-Encoding",
     "send one of them; both together can be read in two ways",
 );
-const HOST: Fault = Fault::bad("the request has no Host header, or several", "send exactly one Host header");
+const HOST: HttpRefusal =
+    HttpRefusal::bad("the request has no Host header, or several", "send exactly one Host header");

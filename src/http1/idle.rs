@@ -21,7 +21,7 @@ pub struct Idle {
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waits {
+pub enum IdlePhase {
     /// The next request; nothing of it is here.
     Resting,
     /// The rest of a request, or the client to take the answer.
@@ -70,9 +70,9 @@ impl Idle {
 
     /// What it waits for, and since when, as a number that only has an order; `None` while a request is being
     /// answered.
-    pub fn waits(&self) -> Option<(Waits, u64)> {
+    pub fn waits(&self) -> Option<(IdlePhase, u64)> {
         let since = self.since.load(Ordering::Relaxed);
-        let waits = if since & 1 == 0 { Waits::Resting } else { Waits::Halfway };
+        let waits = if since & 1 == 0 { IdlePhase::Resting } else { IdlePhase::Halfway };
         (since > 0).then_some((waits, since >> 1))
     }
 
@@ -88,8 +88,8 @@ impl Idle {
     }
 
     /// Asks the connection to end. One that rests answers a request that reaches it first.
-    pub fn ask_to_leave(&self, waits: Waits) {
-        let leaving = if waits == Waits::Resting { LEAVES } else { IS_CUT };
+    pub fn ask_to_leave(&self, waits: IdlePhase) {
+        let leaving = if waits == IdlePhase::Resting { LEAVES } else { IS_CUT };
         self.leaving.store(leaving, Ordering::Release);
         self.task.wake();
     }

@@ -12,14 +12,14 @@ use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tracing::error;
 
-use super::body::{Fed, Framer};
-use super::fault::{Fault, part};
-use super::head::{self, Head, Search};
-use super::memory::{Hold, SentBy};
-use super::slot::{Sender, Slot};
+use super::body::{BodyProgress, Framer};
+use super::head::{self, Head, HeadSearch};
+use super::memory::{BodySender, MemoryHold};
+use super::refusal::{HttpRefusal, part};
+use super::slot::{ConnectionSlot, SenderPolicy};
 use super::target::RawHead;
-use super::timer::{Timer, Waiting, WriteTime};
-use super::{Limits, Refusal};
+use super::timer::{ConnectionWait, Timer, WriteTime};
+use super::{ConnectionLimits, Refusal};
 use crate::clock;
 
 /// Read at least this much at a time.
@@ -33,11 +33,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// How far the current request is.
 enum Phase {
     /// Its head is being collected, or nothing of it has come.
-    Head(Search),
+    Head(HeadSearch),
     /// Its head is read; the body is being collected.
     Body(Head, Framer),
     /// It is whole and on its way to hyper.
-    Handing(Source),
+    Handing(ByteSource),
     /// hyper has it; nothing more is handed on until the answer is written.
     Answering,
     /// Nothing will be handed on any more.
@@ -45,20 +45,20 @@ enum Phase {
 }
 
 /// Which bytes hyper is given.
-enum Source {
+enum ByteSource {
     /// The ones that were received, up to this offset of the inbox.
     AsReceived(usize),
     /// The rewritten message in the outbox; this much of it is handed on.
     Rewritten(usize),
 }
 
-/// A stream between the client and hyper. See the room's first page for what it is for.
-pub struct Wire<T> {
+/// A stream between the client and hyper. See the module's first page for what it is for.
+pub struct HyperStream<T> {
     io: T,
-    limits: Arc<Limits>,
-    sender: Box<dyn Sender>,
-    slot: Arc<Slot>,
-    hold: Hold,
+    limits: Arc<ConnectionLimits>,
+    sender: Box<dyn SenderPolicy>,
+    slot: Arc<ConnectionSlot>,
+    hold: MemoryHold,
     /// What the client has sent; what is before `start` is done with.
     inbox: Vec<u8>,
     start: usize,
@@ -73,18 +73,18 @@ pub struct Wire<T> {
     skipped_blank: bool,
     timer: Timer,
     write_time: WriteTime,
-    refused: Option<(Fault, Refusal)>,
+    refused: Option<(HttpRefusal, Refusal)>,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> HyperStream<T> {
     /// A wire over a stream on which no byte has been read.
     pub fn new(
         io: T,
-        limits: Arc<Limits>,
-        sender: Box<dyn Sender>,
-        (slot, hold): (Arc<Slot>, Hold),
-    ) -> Wire<T> {
-        Wire {
+        limits: Arc<ConnectionLimits>,
+        sender: Box<dyn SenderPolicy>,
+        (slot, hold): (Arc<ConnectionSlot>, MemoryHold),
+    ) -> HyperStream<T> {
+        HyperStream {
             io,
             write_time: WriteTime::new(limits.write),
             limits,
@@ -94,7 +94,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             inbox: Vec::new(),
             start: 0,
             outbox: Vec::new(),
-            phase: Phase::Head(Search::default()),
+            phase: Phase::Head(HeadSearch::default()),
             number: 0,
             interim: &[],
             at_end: false,
@@ -106,7 +106,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 
     /// What is left when hyper has let go of the wire: the stream, what was refused, and whether the
     /// client may have sent bytes that no one read.
-    pub fn into_rest(self) -> (T, Option<(Fault, Refusal)>, bool) {
+    pub fn into_rest(self) -> (T, Option<(HttpRefusal, Refusal)>, bool) {
         let unhanded = matches!(self.phase, Phase::Body(..) | Phase::Handing(_));
         let unread = unhanded || self.has_unread();
         (self.io, self.refused, unread && !self.at_end)
@@ -117,7 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Moves on as far as the bytes at hand allow; true once a whole request is ready for hyper.
-    fn advance(&mut self) -> Result<bool, Fault> {
+    fn advance(&mut self) -> Result<bool, HttpRefusal> {
         if let Phase::Head(_) = self.phase {
             self.skip_blank()?;
         }
@@ -143,7 +143,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Old clients end a body with an empty line that is not part of it (RFC 9112 §2.2).
-    fn skip_blank(&mut self) -> Result<(), Fault> {
+    fn skip_blank(&mut self) -> Result<(), HttpRefusal> {
         if !self.skipped_blank && part(&self.inbox, self.start..)?.starts_with(b"\r\n") {
             self.skipped_blank = true;
             self.start += 2;
@@ -151,7 +151,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         Ok(())
     }
 
-    fn collect_body(&mut self) -> Result<bool, Fault> {
+    fn collect_body(&mut self) -> Result<bool, HttpRefusal> {
         let Phase::Body(head, framer) = &mut self.phase else {
             return Ok(false);
         };
@@ -165,7 +165,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             Framer::Chunked(chunked) => {
                 let bytes = part(&self.inbox, self.start..body_at)?;
                 let larger = || self.sender.larger_body(head.target.path(bytes)?, bytes);
-                let Fed::Complete(used) = chunked.feed(part(&self.inbox, body_at..)?, &larger)? else {
+                let BodyProgress::Complete(used) = chunked.feed(part(&self.inbox, body_at..)?, &larger)?
+                else {
                     self.inbox.truncate(body_at);
                     return Ok(false);
                 };
@@ -176,7 +177,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// The request is whole: leaves its head in the slot and lays out the bytes for hyper.
-    fn hand_on(&mut self) -> Result<bool, Fault> {
+    fn hand_on(&mut self) -> Result<bool, HttpRefusal> {
         let Phase::Body(head, framer) = std::mem::replace(&mut self.phase, Phase::Answering) else {
             return Ok(false);
         };
@@ -186,7 +187,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let line = part(bytes, head.line.clone())?;
         let raw = RawHead::new(self.number, line, head.target.clone(), head::repaired(line, &head)?)?;
         let source = match (&framer, head.needs_rewrite) {
-            (Framer::Length(length), false) => Source::AsReceived(self.start + head.length + length),
+            (Framer::Length(length), false) => ByteSource::AsReceived(self.start + head.length + length),
             (framer, _) => {
                 self.outbox.clear();
                 let (chunked, body) = match framer {
@@ -196,7 +197,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 head::rewrite(bytes, &head, raw.handed(), chunked, &mut self.outbox)?;
                 self.outbox.extend_from_slice(body);
                 self.start += head.length + if chunked.is_some() { 0 } else { body.len() };
-                Source::Rewritten(0)
+                ByteSource::Rewritten(0)
             }
         };
         self.slot.put(raw);
@@ -207,22 +208,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Gives hyper the next bytes of the message it is to read.
-    fn hand(&mut self, cursor: &mut ReadBufCursor<'_>) -> Result<(), Fault> {
+    fn hand(&mut self, cursor: &mut ReadBufCursor<'_>) -> Result<(), HttpRefusal> {
         let room = cursor.remaining();
         let Phase::Handing(source) = &mut self.phase else {
             return Ok(());
         };
         let rest = match source {
-            Source::AsReceived(end) => part(&self.inbox, self.start..*end),
-            Source::Rewritten(at) => part(&self.outbox, *at..),
+            ByteSource::AsReceived(end) => part(&self.inbox, self.start..*end),
+            ByteSource::Rewritten(at) => part(&self.outbox, *at..),
         }?;
         // All of it, where there is room for more.
         let piece = rest.get(..room).unwrap_or(rest);
         cursor.put_slice(piece);
         let done = piece.len() == rest.len();
         match source {
-            Source::AsReceived(_) => self.start += piece.len(),
-            Source::Rewritten(at) => *at += piece.len(),
+            ByteSource::AsReceived(_) => self.start += piece.len(),
+            ByteSource::Rewritten(at) => *at += piece.len(),
         }
         if done {
             self.phase = Phase::Answering;
@@ -267,13 +268,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 
     /// The answer is written: the next request may come.
     fn turn(&mut self, cx: &mut Context<'_>) {
-        self.phase = Phase::Head(Search::default());
+        self.phase = Phase::Head(HeadSearch::default());
         self.skipped_blank = false;
         self.hold.give_back();
         // hyper was asked to wait and may not ask again before it is woken: by the socket, by the alarm,
         // or, where bytes are here already, by us.
         let idle = !self.at_end && !self.has_unread();
-        if !idle || self.timer.poll(cx, Waiting::Next, &self.limits).is_ready() {
+        if !idle || self.timer.poll(cx, ConnectionWait::Next, &self.limits).is_ready() {
             cx.waker().wake_by_ref();
         }
         if idle {
@@ -289,12 +290,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// Keeps the refusal for the one who closes the connection; hyper only sees the stream end.
-    fn refuse(&mut self, fault: Fault) -> Poll<io::Result<()>> {
-        if fault == Fault::MISCOUNTED {
+    fn refuse(&mut self, fault: HttpRefusal) -> Poll<io::Result<()>> {
+        if fault == HttpRefusal::MISCOUNTED {
             error!("positions within a request lie outside its bytes; the connection is closed");
         }
-        let received_text = self.inbox.iter().skip(self.start).take(REFUSED_BYTES);
-        let mut line: Vec<u8> = received_text.take_while(|b| **b != b'\n').copied().collect();
+        let unread = self.inbox.iter().skip(self.start).take(REFUSED_BYTES);
+        let mut line: Vec<u8> = unread.take_while(|b| **b != b'\n').copied().collect();
         if line.last() == Some(&b'\r') {
             line.pop();
         }
@@ -313,8 +314,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         let chunked = if let Phase::Body(_, framer) = &self.phase { framer.capacity() } else { 0 };
         let bytes = self.inbox.capacity() + chunked;
         self.hold.covers(bytes)
-            || self.hold.grow_to(bytes, SentBy::Stranger)
-            || (self.is_known() && self.hold.grow_to(bytes, SentBy::Known))
+            || self.hold.grow_to(bytes, BodySender::Stranger)
+            || (self.is_known() && self.hold.grow_to(bytes, BodySender::Known))
     }
 
     /// Whether the sender is known: a larger body is taken of no one else.
@@ -326,12 +327,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     }
 
     /// What is waited for at this point, by what has come so far.
-    fn waiting(&self) -> Waiting {
+    fn waiting(&self) -> ConnectionWait {
         match &self.phase {
-            Phase::Body(..) => Waiting::Body,
-            _ if self.has_unread() => Waiting::Head,
-            _ if self.number == 0 => Waiting::First,
-            _ => Waiting::Next,
+            Phase::Body(..) => ConnectionWait::Body,
+            _ if self.has_unread() => ConnectionWait::Head,
+            _ if self.number == 0 => ConnectionWait::First,
+            _ => ConnectionWait::Next,
         }
     }
 
@@ -341,13 +342,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             match self.advance() {
                 Ok(true) => return Poll::Ready(Ok(())),
                 Ok(false) if self.has_memory() => {}
-                Ok(false) => return self.refuse(Fault::NO_MEMORY),
+                Ok(false) => return self.refuse(HttpRefusal::NO_MEMORY),
                 Err(fault) => return self.refuse(fault),
             }
             let waiting = self.waiting();
-            let nothing_received = matches!(waiting, Waiting::First | Waiting::Next);
+            let nothing_received = matches!(waiting, ConnectionWait::First | ConnectionWait::Next);
             if self.at_end {
-                return if nothing_received { self.end() } else { self.refuse(Fault::CUT_OFF) };
+                return if nothing_received { self.end() } else { self.refuse(HttpRefusal::CUT_OFF) };
             }
             if let Poll::Ready(Err(error)) = self.poll_interim(cx) {
                 return Poll::Ready(Err(error));
@@ -359,7 +360,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
                 return self.end();
             }
             if self.slot.is_cut() {
-                return self.refuse(Fault::CROWDED_OUT);
+                return self.refuse(HttpRefusal::CROWDED_OUT);
             }
             let rung = self.timer.poll(cx, waiting, &self.limits);
             if nothing_received {
@@ -369,8 +370,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             }
             ready!(rung);
             return match waiting {
-                Waiting::Head => self.refuse(SLOW_HEAD),
-                Waiting::Body => self.refuse(SLOW_BODY),
+                ConnectionWait::Head => self.refuse(SLOW_HEAD),
+                ConnectionWait::Body => self.refuse(SLOW_BODY),
                 _ => self.end(),
             };
         }
@@ -420,5 +421,5 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
 
 /// A client that has left its answers untaken for so long may lose its place to another.
 const UNTAKEN: Duration = Duration::from_secs(5);
-const SLOW_HEAD: Fault = Fault::slow("the request's head did not arrive in time");
-const SLOW_BODY: Fault = Fault::slow("the request's body did not arrive in time");
+const SLOW_HEAD: HttpRefusal = HttpRefusal::slow("the request's head did not arrive in time");
+const SLOW_BODY: HttpRefusal = HttpRefusal::slow("the request's body did not arrive in time");

@@ -16,15 +16,15 @@ const STRANGERS: usize = 2;
 const SHARE: usize = 8;
 
 /// The memory of one listener's requests.
-pub struct Memory {
+pub struct RequestMemory {
     most: usize,
     /// The most that one address may hold of the strangers' part.
     share: usize,
-    held: Mutex<Held>,
+    held: Mutex<HeldBytes>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldBytes {
     all: usize,
     /// Of strangers, by address.
     by_home: HashMap<IpAddr, usize>,
@@ -32,27 +32,27 @@ struct Held {
 
 /// Who sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SentBy {
+pub enum BodySender {
     Stranger,
     /// Someone with a source's key, or with a token that may import.
     Known,
 }
 
-impl Memory {
+impl RequestMemory {
     /// At most so many bytes, beyond what each connection may hold uncounted. An address has room for a body of
     /// `body` bytes at least, and for the buffer that grows to it.
-    pub fn new(most: usize, body: usize) -> Arc<Memory> {
+    pub fn new(most: usize, body: usize) -> Arc<RequestMemory> {
         let share = (most / STRANGERS / SHARE).max(body.saturating_mul(2));
-        Arc::new(Memory { most, share, held: Mutex::default() })
+        Arc::new(RequestMemory { most, share, held: Mutex::default() })
     }
 
     /// A connection's part of it: nothing as yet. `home`: whose share it counts against, if anyone's.
-    pub fn part(self: &Arc<Self>, home: Option<IpAddr>) -> Hold {
-        Hold { memory: Arc::clone(self), home, bytes: 0, of_share: 0 }
+    pub fn part(self: &Arc<Self>, home: Option<IpAddr>) -> MemoryHold {
+        MemoryHold { memory: Arc::clone(self), home, bytes: 0, of_share: 0 }
     }
 }
 
-impl Held {
+impl HeldBytes {
     /// Takes so many bytes, if both sums stay within these bounds.
     fn take(&mut self, bytes: usize, most: usize, share: Option<(IpAddr, usize)>) -> bool {
         let more = |held: usize, most: usize| held.checked_add(bytes).filter(|held| *held <= most);
@@ -79,28 +79,28 @@ impl Held {
 }
 
 /// What one connection holds; given back when it is dropped.
-pub struct Hold {
-    memory: Arc<Memory>,
+pub struct MemoryHold {
+    memory: Arc<RequestMemory>,
     home: Option<IpAddr>,
     bytes: usize,
     /// As many of them count against its address's share.
     of_share: usize,
 }
 
-impl Hold {
+impl MemoryHold {
     /// Whether `bytes` are within what is held already.
     pub fn covers(&self, bytes: usize) -> bool {
         bytes <= FREE_BYTES + self.bytes
     }
 
     /// Holds as many bytes, if there is room.
-    pub fn grow_to(&mut self, bytes: usize, by: SentBy) -> bool {
+    pub fn grow_to(&mut self, bytes: usize, by: BodySender) -> bool {
         let wanted = bytes.saturating_sub(FREE_BYTES).next_multiple_of(STEP_BYTES);
         let more = wanted.saturating_sub(self.bytes);
         let strangers = self.memory.most / STRANGERS;
         let (most, share) = match by {
-            SentBy::Known => (self.memory.most, None),
-            SentBy::Stranger => (strangers, self.home.map(|home| (home, self.memory.share))),
+            BodySender::Known => (self.memory.most, None),
+            BodySender::Stranger => (strangers, self.home.map(|home| (home, self.memory.share))),
         };
         let has_room = self.memory.held.lock().take(more, most, share);
         if has_room {
@@ -120,7 +120,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for MemoryHold {
     fn drop(&mut self) {
         self.give_back();
     }

@@ -2,12 +2,12 @@
 //!
 //! hyper cuts a query at a raw `#` without a word and refuses raw spaces, quotes, angle brackets,
 //! control bytes and Latin-1 before any of our code runs. A postback with such a byte is a lost sale,
-//! so this room sits between the socket and hyper. It reads one whole request (head and body), keeps
+//! so this module sits between the socket and hyper. It reads one whole request (head and body), keeps
 //! the request line byte for byte, and hands hyper a message that both sides can only read one way:
 //! the query percent-encoded where it must be, the body always framed by one `Content-Length`. The
 //! bytes after that message stay here until the answer is written.
 //!
-//! What it refuses it answers itself, with the status of [`Fault`](fault::Fault), and closes.
+//! What it refuses it answers itself, with the status of [`HttpRefusal`](fault::Fault), and closes.
 //! Its rules, where they are a choice:
 //!
 //! - A target is a path (`/path?query`), a whole URL (`http://host/path?query`) or `*`. The host of a URL
@@ -23,12 +23,12 @@
 
 pub mod body;
 pub mod exchange;
-pub mod fault;
 pub mod head;
 pub mod hints;
 pub mod idle;
 pub mod io;
 pub mod memory;
+pub mod refusal;
 pub mod slot;
 pub mod target;
 pub mod timer;
@@ -42,7 +42,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
-use self::fault::Fault;
+use self::refusal::HttpRefusal;
 use self::target::RawHead;
 
 /// A request that was not handed on: what it was answered, and the beginning of what it sent.
@@ -67,11 +67,16 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 
     /// The largest body in bytes that is taken with a request for this path and with this head, where it is
-    /// larger than [`Limits::body_bytes`]. Asked only where that limit does not do.
+    /// larger than [`ConnectionLimits::body_bytes`]. Asked only where that limit does not do.
     ///
     /// # Errors
     /// What is answered instead of "too large".
-    fn larger_body(&self, _path: &str, _head: &[u8], _peer: SocketAddr) -> Result<Option<usize>, Fault> {
+    fn larger_body(
+        &self,
+        _path: &str,
+        _head: &[u8],
+        _peer: SocketAddr,
+    ) -> Result<Option<usize>, HttpRefusal> {
         Ok(None)
     }
 
@@ -92,7 +97,7 @@ pub trait Handler: Send + Sync + 'static {
 
 /// What one connection may ask for, in bytes and in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// The longest request line in bytes, CRLF not counted; beyond it 414.
     pub line_bytes: usize,
     /// The largest head in bytes, request line and blank line counted; beyond it 431.
@@ -115,9 +120,9 @@ pub struct Limits {
     pub write: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits {
             line_bytes: 16 * 1024,
             head_bytes: 32 * 1024,
             headers: 64,

@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::Handler;
-use super::fault::Fault;
 use super::idle::Idle;
+use super::refusal::HttpRefusal;
 use super::target::RawHead;
 
 /// One connection's slot. Both halves run in the same task; nothing here is ever waited for.
-pub struct Slot {
+pub struct ConnectionSlot {
     head: Mutex<Option<RawHead>>,
     answered: AtomicBool,
     stopping: Arc<AtomicBool>,
     idle: Arc<Idle>,
 }
 
-impl Slot {
+impl ConnectionSlot {
     /// A slot of a connection whose listener stops when `stopping` turns true.
-    pub fn new(stopping: Arc<AtomicBool>, idle: Arc<Idle>) -> Slot {
-        Slot { head: Mutex::new(None), answered: AtomicBool::new(false), stopping, idle }
+    pub fn new(stopping: Arc<AtomicBool>, idle: Arc<Idle>) -> ConnectionSlot {
+        ConnectionSlot { head: Mutex::new(None), answered: AtomicBool::new(false), stopping, idle }
     }
 
     /// Where the wire notes whether the connection rests.
@@ -64,12 +64,12 @@ impl Slot {
 
 /// The sender of one connection's requests, about whom the wire asks the service: what it needs to know of a
 /// request whose head is read, and whose body is not. Questions are about a path, and a raw head.
-pub trait Sender: Send + Sync {
+pub trait SenderPolicy: Send + Sync {
     /// The largest body in bytes that is taken, where the listener's own limit is less.
     ///
     /// # Errors
     /// What is answered instead, where nothing larger is taken for another reason than its size.
-    fn larger_body(&self, path: &str, head: &[u8]) -> Result<Option<usize>, Fault>;
+    fn larger_body(&self, path: &str, head: &[u8]) -> Result<Option<usize>, HttpRefusal>;
 
     /// Whether it is known, by a key in the path.
     fn is_known(&self, path: &str) -> bool;
@@ -81,8 +81,8 @@ pub struct Peer<H> {
     pub address: SocketAddr,
 }
 
-impl<H: Handler> Sender for Peer<H> {
-    fn larger_body(&self, path: &str, head: &[u8]) -> Result<Option<usize>, Fault> {
+impl<H: Handler> SenderPolicy for Peer<H> {
+    fn larger_body(&self, path: &str, head: &[u8]) -> Result<Option<usize>, HttpRefusal> {
         self.handler.larger_body(path, head, self.address)
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::fault::{Fault, part};
+use super::refusal::{HttpRefusal, part};
 
 /// Where the parts of a target are, as offsets into its request line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Target {
     /// # Errors
     /// It is none of these forms, or its host could be read in two ways: user information before an `@`
     /// is refused as RFC 9110 §4.2.4 advises.
-    pub fn read(line: &[u8], whole: Range<usize>) -> Result<Target, Fault> {
+    pub fn read(line: &[u8], whole: Range<usize>) -> Result<Target, HttpRefusal> {
         let target = part(line, whole.clone())?;
         let (authority, path) = if target.first() == Some(&b'/') || target == b"*" {
             (None, whole.start)
@@ -47,7 +47,7 @@ impl Target {
     ///
     /// # Errors
     /// It is the target of another line; so of the others.
-    pub fn authority<'a>(&self, line: &'a [u8]) -> Result<Option<&'a [u8]>, Fault> {
+    pub fn authority<'a>(&self, line: &'a [u8]) -> Result<Option<&'a [u8]>, HttpRefusal> {
         self.authority.clone().map(|authority| part(line, authority)).transpose()
     }
 
@@ -56,8 +56,8 @@ impl Target {
     ///
     /// # Errors
     /// See [`Target::authority`].
-    pub fn path<'a>(&self, line: &'a [u8]) -> Result<&'a str, Fault> {
-        let path = str::from_utf8(part(line, self.path.clone())?).map_err(|_| Fault::MISCOUNTED)?;
+    pub fn path<'a>(&self, line: &'a [u8]) -> Result<&'a str, HttpRefusal> {
+        let path = str::from_utf8(part(line, self.path.clone())?).map_err(|_| HttpRefusal::MISCOUNTED)?;
         Ok(if path.is_empty() { "/" } else { path })
     }
 
@@ -65,7 +65,7 @@ impl Target {
     ///
     /// # Errors
     /// See [`Target::authority`].
-    pub fn query<'a>(&self, line: &'a [u8]) -> Result<&'a [u8], Fault> {
+    pub fn query<'a>(&self, line: &'a [u8]) -> Result<&'a [u8], HttpRefusal> {
         part(line, self.query.clone())
     }
 }
@@ -85,7 +85,12 @@ pub struct RawHead {
 impl RawHead {
     /// # Errors
     /// The target is one of another line.
-    pub fn new(number: u64, line: &[u8], target: Target, repaired: Option<String>) -> Result<RawHead, Fault> {
+    pub fn new(
+        number: u64,
+        line: &[u8],
+        target: Target,
+        repaired: Option<String>,
+    ) -> Result<RawHead, HttpRefusal> {
         target.path(line)?;
         target.query(line)?;
         Ok(RawHead { number, line: line.to_vec(), target, repaired })
@@ -144,11 +149,11 @@ fn is_port(port: &[u8]) -> bool {
     port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
 
-const TARGET_FORM: Fault = Fault::bad(
+const TARGET_FORM: HttpRefusal = HttpRefusal::bad(
     "the request target is neither a path that begins with `/` nor an http URL",
     "send the path alone, and the host in the `Host` header",
 );
-const AUTHORITY: Fault = Fault::bad(
+const AUTHORITY: HttpRefusal = HttpRefusal::bad(
     "the host in the request target is not a plain host name with an optional port",
     "send the path alone, and the host in the `Host` header; a user name or password has no place there",
 );

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use super::Limits;
+use super::ConnectionLimits;
 use crate::clock;
 
 /// What a connection waits for. Each has its own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waiting {
+pub enum ConnectionWait {
     /// The first byte of a new connection.
     First,
     /// The first byte of the next request.
@@ -23,13 +23,13 @@ pub enum Waiting {
     Body,
 }
 
-impl Waiting {
-    fn limit(self, limits: &Limits) -> Duration {
+impl ConnectionWait {
+    fn limit(self, limits: &ConnectionLimits) -> Duration {
         match self {
-            Waiting::First => limits.head.min(limits.idle),
-            Waiting::Next => limits.idle,
-            Waiting::Head => limits.head,
-            Waiting::Body => limits.body,
+            ConnectionWait::First => limits.head.min(limits.idle),
+            ConnectionWait::Next => limits.idle,
+            ConnectionWait::Head => limits.head,
+            ConnectionWait::Body => limits.body,
         }
     }
 }
@@ -46,14 +46,19 @@ pub struct Timer {
 
 #[derive(Clone, Copy)]
 struct Wait {
-    on: Waiting,
+    on: ConnectionWait,
     since: Instant,
     deadline: Instant,
 }
 
 impl Timer {
     /// Ready when what is waited for has not come within its limit, counted from the first call with it.
-    pub fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting, limits: &Limits) -> Poll<()> {
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        waiting: ConnectionWait,
+        limits: &ConnectionLimits,
+    ) -> Poll<()> {
         let deadline = match self.waiting {
             Some(wait) if wait.on == waiting => wait.deadline,
             _ => {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::domain::click::{Click, ClickContext, Pairs, Traits};
+use crate::domain::click::{Click, ClickContext, CustomerTraits, Pairs};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
@@ -21,7 +21,7 @@ pub struct ClickDraft {
     pub params: Pairs,
     pub cookies: Pairs,
     pub sub_ids: Pairs,
-    pub customer: Traits,
+    pub customer: CustomerTraits,
     pub context: ClickContext,
 }
 

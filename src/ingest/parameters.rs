@@ -10,7 +10,7 @@ use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::template::macros::detect::{Classified, Use, classify};
+use crate::template::macros::detect::{ValueClass, ValueUse, classify};
 use crate::template::source::params::{Param, Params, shown, unread_repeats, usable};
 
 /// How a whole number is to be written.
@@ -51,10 +51,10 @@ impl<'a> ParamReader<'a> {
     pub fn needed(&self, name: &str, hint: &str) -> Result<String, Fault> {
         let param = usable(self.params, name)?;
         let param = param.ok_or_else(|| Fault::new(format!("`{name}` is missing"), hint))?;
-        match classify(&param.value, &param.raw, Use::Id) {
-            Classified::Sound => self.short(param, hint).map(str::to_owned),
-            Classified::Empty => Err(Fault::new(format!("`{name}` was received empty"), hint)),
-            Classified::Nothing => Err(fault(name, trim(&param.value), "which means nothing", hint)),
+        match classify(&param.value, &param.raw, ValueUse::Id) {
+            ValueClass::Sound => self.short(param, hint).map(str::to_owned),
+            ValueClass::Empty => Err(Fault::new(format!("`{name}` was received empty"), hint)),
+            ValueClass::Nothing => Err(fault(name, trim(&param.value), "which means nothing", hint)),
             unfilled => Err(not_filled_in(param, &unfilled, hint)),
         }
     }
@@ -66,14 +66,14 @@ impl<'a> ParamReader<'a> {
     /// It was received with two different values, or is too long to be kept.
     pub fn id(&mut self, name: &str) -> Result<Option<&'a str>, Fault> {
         let param = usable(self.params, name)?;
-        self.sound(param, Use::Id)
+        self.sound(param, ValueUse::Id)
     }
 
     /// A text that nothing depends on, trimmed: one that cannot be used is left out and noted.
     ///
     /// # Errors
     /// It is too long to be kept.
-    pub fn text(&mut self, name: &str, used: Use) -> Result<Option<String>, Fault> {
+    pub fn text(&mut self, name: &str, used: ValueUse) -> Result<Option<String>, Fault> {
         match usable(self.params, name) {
             Ok(param) => Ok(self.sound(param, used)?.map(|value| trim(value).to_owned())),
             Err(fault) => {
@@ -83,15 +83,15 @@ impl<'a> ParamReader<'a> {
         }
     }
 
-    fn sound(&mut self, param: Option<&'a Param>, used: Use) -> Result<Option<&'a str>, Fault> {
+    fn sound(&mut self, param: Option<&'a Param>, used: ValueUse) -> Result<Option<&'a str>, Fault> {
         let Some(param) = param else { return Ok(None) };
         match classify(&param.value, &param.raw, used) {
-            Classified::Sound => {
+            ValueClass::Sound => {
                 let hint = format!("send at most {} characters", self.longest);
                 self.short(param, &hint).map(Some)
             }
-            Classified::Empty => Ok(None),
-            Classified::Nothing | Classified::Skeleton | Classified::Macro(_) => {
+            ValueClass::Empty => Ok(None),
+            ValueClass::Nothing | ValueClass::Skeleton | ValueClass::Macro(_) => {
                 let (name, value) = (&param.name, shown(&param.name, trim(&param.value)));
                 self.notes.push(format!("`{name}` was left out: it was received as `{value}`"));
                 Ok(None)
@@ -112,19 +112,19 @@ impl<'a> ParamReader<'a> {
     ///
     /// # Errors
     /// It is still the placeholder of the URL's text.
-    pub fn word(&self, name: &str, used: Use, hint: &str) -> Result<Option<&'a str>, Fault> {
+    pub fn word(&self, name: &str, used: ValueUse, hint: &str) -> Result<Option<&'a str>, Fault> {
         let Some(param) = usable(self.params, name)? else { return Ok(None) };
         match classify(&param.value, &param.raw, used) {
-            Classified::Sound => Ok(Some(trim(&param.value))),
-            Classified::Empty | Classified::Nothing => Ok(None),
+            ValueClass::Sound => Ok(Some(trim(&param.value))),
+            ValueClass::Empty | ValueClass::Nothing => Ok(None),
             unfilled => Err(not_filled_in(param, &unfilled, hint)),
         }
     }
 
     /// Whether an amount was received, sound or not.
     pub fn names_amount(&self, name: &str) -> bool {
-        let kind = self.params.get(name).map(|param| classify(&param.value, &param.raw, Use::Amount));
-        !matches!(kind, None | Some(Classified::Empty | Classified::Nothing))
+        let kind = self.params.get(name).map(|param| classify(&param.value, &param.raw, ValueUse::Amount));
+        !matches!(kind, None | Some(ValueClass::Empty | ValueClass::Nothing))
     }
 
     /// An amount of 0 or more. `below`: what to do instead of sending less.
@@ -133,7 +133,7 @@ impl<'a> ParamReader<'a> {
     /// It is no plain decimal, or below 0.
     pub fn amount(&self, name: &str, below: &str) -> Result<Option<Decimal>, Fault> {
         let hint = "put the amount there, written like 12.00, or leave the parameter out";
-        let Some(value) = self.word(name, Use::Amount, hint)? else { return Ok(None) };
+        let Some(value) = self.word(name, ValueUse::Amount, hint)? else { return Ok(None) };
         let amount = parse_decimal(value, DecimalMark::Dot).ok_or_else(|| {
             let hint = "write it like 12.00: digits and a dot, no sign of a currency, no thousands mark";
             fault(name, value, "not a decimal number", hint)
@@ -219,11 +219,11 @@ pub fn fault(name: &str, value: &str, wrong: &str, hint: impl Into<String>) -> F
     Fault::new(format!("`{name}` is `{}`, {wrong}", shown(name, value)), hint)
 }
 
-fn not_filled_in(param: &Param, why: &Classified, hint: &str) -> Fault {
+fn not_filled_in(param: &Param, why: &ValueClass, hint: &str) -> Fault {
     let name = &param.name;
     Fault::new(
         match why {
-            Classified::Macro(unfilled) => {
+            ValueClass::Macro(unfilled) => {
                 let unfilled = shown(name, unfilled);
                 format!("`{name}` was received as `{unfilled}`, which no one filled in")
             }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::address;
-use crate::domain::click::{Trait, Traits};
+use crate::domain::click::{CustomerTrait, CustomerTraits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::earning::misplaced;
@@ -15,17 +15,17 @@ use crate::domain::forwarding::Sender;
 use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::Money;
 use crate::domain::offer::Offer;
-use crate::domain::once::Meant;
+use crate::domain::once::MeantEvent;
 use crate::domain::postback::Fault;
-use crate::domain::reporter::{self, Keyless, ReportRoute, Spelling};
+use crate::domain::reporter::{self, Keyless, ParamSpelling, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
 use crate::ingest::parameters::{ParamReader, fault};
 use crate::ingest::submit::with_click;
 use crate::store::contract::arrival::MappedArrival;
 use crate::store::{Store, StoreError};
-use crate::template::macros::detect::Use;
-use crate::template::source::params::{Listed, shown};
+use crate::template::macros::detect::ValueUse;
+use crate::template::source::params::{ListReader, shown};
 use crate::template::source::{html_repair, request};
 
 /// How a pixel's parameters are called. An empty name: it has no such parameter.
@@ -80,7 +80,7 @@ const MOST_CHARS: usize = 256;
 
 /// Who calls, and from where.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
+pub struct PixelCaller<'a> {
     pub keyless: &'a Keyless,
     pub sender: Option<Sender>,
 }
@@ -93,10 +93,10 @@ pub struct PixelReport(Draft);
 ///
 /// # Errors
 /// No offer, a route that the offer has not opened, or a value that a person has to fix.
-pub fn read(rules: &Ruleset, query: &[u8], caller: Caller<'_>) -> Result<PixelReport, Fault> {
+pub fn read(rules: &Ruleset, query: &[u8], caller: PixelCaller<'_>) -> Result<PixelReport, Fault> {
     let dialect = dialect(caller.keyless.spelling);
     let names = dialect.names();
-    let params = request::read_for(&Listed(&names), query, None, &[])?;
+    let params = request::read_for(&ListReader(&names), query, None, &[])?;
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     let reader = ParamReader::new(&params, &names, MOST_CHARS);
     let offer = offer(&reader, rules, dialect)?;
@@ -104,7 +104,7 @@ pub fn read(rules: &Ruleset, query: &[u8], caller: Caller<'_>) -> Result<PixelRe
         return Err(closed);
     }
     let draft = draft(reader, offer, dialect, caller)?;
-    let event = Meant::by(&draft, Some(offer)).event;
+    let event = MeantEvent::by(&draft, Some(offer)).event;
     match offer.reports.closed_to_event(&offer.id, &event, dialect.event) {
         Some(closed) => Err(closed),
         None => Ok(PixelReport(draft)),
@@ -112,18 +112,18 @@ pub fn read(rules: &Ruleset, query: &[u8], caller: Caller<'_>) -> Result<PixelRe
 }
 
 /// Whether a pixel's query names an offer that is configured.
-pub fn names_offer(rules: &Ruleset, query: &[u8], spelling: Spelling) -> bool {
+pub fn names_offer(rules: &Ruleset, query: &[u8], spelling: ParamSpelling) -> bool {
     let dialect = dialect(spelling);
     let names = dialect.names();
-    let Ok(params) = request::read_for(&Listed(&names), query, None, &[]) else { return false };
+    let Ok(params) = request::read_for(&ListReader(&names), query, None, &[]) else { return false };
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
     offer(&ParamReader::new(&params, &names, MOST_CHARS), rules, dialect).is_ok()
 }
 
-fn dialect(spelling: Spelling) -> &'static Dialect {
+fn dialect(spelling: ParamSpelling) -> &'static Dialect {
     match spelling {
-        Spelling::Long => &LONG,
-        Spelling::Short => &SHORT,
+        ParamSpelling::Long => &LONG,
+        ParamSpelling::Short => &SHORT,
     }
 }
 
@@ -133,9 +133,9 @@ fn dialect(spelling: Spelling) -> &'static Dialect {
 /// The outer ones are the store's; the inner says that the click is of another offer.
 pub async fn find(
     store: &dyn Store,
-    reported: PixelReport,
+    report: PixelReport,
 ) -> Result<Result<MappedArrival, Fault>, StoreError> {
-    let mapped = with_click(store, reported.0).await?;
+    let mapped = with_click(store, report.0).await?;
     Ok(match mapped.click.as_ref().and_then(|found| misplaced(&mapped.draft, found)) {
         Some(fault) => Err(fault),
         None => Ok(mapped),
@@ -162,9 +162,9 @@ fn draft(
     mut reader: ParamReader<'_>,
     offer: &Offer,
     dialect: &Dialect,
-    caller: Caller<'_>,
+    caller: PixelCaller<'_>,
 ) -> Result<Draft, Fault> {
-    let Caller { keyless, sender } = caller;
+    let PixelCaller { keyless, sender } = caller;
     let event = event(&reader, dialect.event)?;
     let click_id = reader.id(dialect.click_id)?.map(str::to_owned);
     let transaction_id = reader.id(dialect.transaction_id)?.map(|id| trim(id).to_owned());
@@ -172,7 +172,7 @@ fn draft(
     if click_id.is_none() && keyless.visitor.is_none() && keyless.route == ReportRoute::Server {
         return Err(nobodys(&reader, dialect.click_id)?);
     }
-    let order_id = reader.text(dialect.order_id, Use::Id)?;
+    let order_id = reader.text(dialect.order_id, ValueUse::Id)?;
     let value = money(&mut reader, dialect.value, dialect, offer)?;
     let revenue = money(&mut reader, dialect.revenue, dialect, offer)?;
     Ok(Draft {
@@ -213,7 +213,7 @@ fn nobodys(reader: &ParamReader<'_>, name: &str) -> Result<Fault, Fault> {
 
 fn event(reader: &ParamReader<'_>, name: &str) -> Result<EventClaim, Fault> {
     let hint = "write the event's name there, or leave the parameter out";
-    let Some(word) = reader.word(name, Use::Text, hint)? else { return Ok(EventClaim::sale_or_lead()) };
+    let Some(word) = reader.word(name, ValueUse::Text, hint)? else { return Ok(EventClaim::sale_or_lead()) };
     EventName::parse(word).map(EventClaim::Named).ok_or_else(|| {
         let hint = "an event is 1–64 characters: Purchase, Lead, or a name of your own";
         fault(name, word, "which is no event", hint)
@@ -244,13 +244,13 @@ fn money(
 }
 
 /// What is known of the customer where the customer's browser calls.
-fn traits(keyless: &Keyless, sender: Option<Sender>) -> Traits {
+fn traits(keyless: &Keyless, sender: Option<Sender>) -> CustomerTraits {
     if keyless.route != ReportRoute::Pixel {
-        return Traits::default();
+        return CustomerTraits::default();
     }
-    let agent = keyless.user_agent.clone().map(|agent| (Trait::UserAgent, agent));
+    let agent = keyless.user_agent.clone().map(|agent| (CustomerTrait::UserAgent, agent));
     let is_known = |sender: &Sender| sender.hidden_by.is_none() && address::is_visitors(sender.address);
     let visitors = sender.filter(is_known);
-    let ip = visitors.map(|sender| (Trait::Ip, sender.address.to_string()));
-    Traits(ip.into_iter().chain(agent).collect())
+    let ip = visitors.map(|sender| (CustomerTrait::Ip, sender.address.to_string()));
+    CustomerTraits(ip.into_iter().chain(agent).collect())
 }

@@ -17,15 +17,15 @@ use crate::domain::postback::{Fault, Postback, RawRequest, RejectionCode, Verdic
 use crate::domain::reporter::{self, Keyless, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
-use crate::ingest::network::{self, AdvertiserReport};
+use crate::ingest::advertiser::{self, AdvertiserReport};
 use crate::ingest::parameters::ParamReader;
-use crate::ingest::pixel::{self, Caller};
+use crate::ingest::pixel::{self, PixelCaller};
 use crate::ingest::postback::ReprocessRefused;
 use crate::ingest::submit::{Received, resubmission, with_click};
 use crate::store::contract::arrival::{Arrival, Finding, Receipt};
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
 use crate::store::{Store, StoreError};
-use crate::template::source::params::Listed;
+use crate::template::source::params::ListReader;
 use crate::template::source::request;
 
 /// How many records a list is asked for at a time: each may be as large as a body.
@@ -39,7 +39,7 @@ const SOURCES: [&str; 2] = [reporter::API_SOURCE, reporter::PIXEL_SOURCE];
 
 /// What reports are read by.
 #[derive(Clone)]
-pub struct Terms {
+pub struct ReportTerms {
     pub rules: Arc<Ruleset>,
     /// Whose days the API's dates are.
     pub zone: TimeZone,
@@ -49,7 +49,7 @@ pub struct Terms {
 
 /// Who wants reports read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+enum ReopenedBy {
     /// Someone who has seen this one report.
     Person,
     /// No one: the configuration changed.
@@ -57,7 +57,7 @@ enum By {
 }
 
 /// What a kept report is by today's terms.
-enum Today {
+enum CurrentVerdict {
     Keyless(Box<pixel::PixelReport>),
     Keyed(Box<AdvertiserReport>),
     /// It waits on, for this reason: its route is closed, or its offer is not configured now.
@@ -73,18 +73,18 @@ enum Today {
 /// When it is no report that may count later, its route is closed still, or the store fails.
 pub async fn again(
     store: &dyn Store,
-    terms: &Terms,
+    terms: &ReportTerms,
     seq: Seq,
     now: Time,
 ) -> Result<Receipt, ReprocessRefused> {
-    let arrival = prepared(store, (terms, By::Person), seq, now).await?;
+    let arrival = prepared(store, (terms, ReopenedBy::Person), seq, now).await?;
     store.arrive(arrival).await.map_err(ReprocessRefused::by_the_store)
 }
 
 /// What one report is to the store by today's terms.
 async fn prepared(
     store: &dyn Store,
-    (terms, by): (&Terms, By),
+    (terms, by): (&ReportTerms, ReopenedBy),
     seq: Seq,
     now: Time,
 ) -> Result<Arrival, ReprocessRefused> {
@@ -98,14 +98,14 @@ async fn prepared(
     }
     let sender_informed = || ReprocessRefused::SenderInformed(source.to_string());
     let finding = match today(terms, by, &record).ok_or_else(sender_informed)? {
-        Today::Closed(fault) => return Err(ReprocessRefused::Closed(fault.reason)),
-        Today::Faulty(fault) => Finding::Quarantined(fault),
-        Today::Keyless(reported) => match pixel::find(store, *reported).await? {
+        CurrentVerdict::Closed(fault) => return Err(ReprocessRefused::Closed(fault.reason)),
+        CurrentVerdict::Faulty(fault) => Finding::Quarantined(fault),
+        CurrentVerdict::Keyless(report) => match pixel::find(store, *report).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
             Err(fault) => Finding::Quarantined(fault),
         },
-        Today::Keyed(reported) => {
-            Finding::Mapped(Box::new(with_click(store, network::draft(source.clone(), *reported)).await?))
+        CurrentVerdict::Keyed(report) => {
+            Finding::Mapped(Box::new(with_click(store, advertiser::draft(source.clone(), *report)).await?))
         }
     };
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
@@ -115,36 +115,36 @@ async fn prepared(
 
 /// `None` where it is no report that may count later, or was not kept whole: of one that was cut no one knows
 /// what it said.
-fn today(terms: &Terms, by: By, record: &Postback) -> Option<Today> {
+fn today(terms: &ReportTerms, by: ReopenedBy, record: &Postback) -> Option<CurrentVerdict> {
     record.verdict.fault().filter(|fault| fault.may_reopen())?;
     let raw = record.raw.as_ref()?;
     let (read, has_offer) = match raw.reporter.as_deref()? {
         Reporter::Keyless(keyless) => {
-            let caller = Caller { keyless, sender: sender(terms, by, raw, keyless) };
+            let caller = PixelCaller { keyless, sender: sender(terms, by, raw, keyless) };
             let read = pixel::read(&terms.rules, raw.query(), caller)
-                .map(|reported| Today::Keyless(Box::new(reported)));
+                .map(|report| CurrentVerdict::Keyless(Box::new(report)));
             (read, pixel::names_offer(&terms.rules, raw.query(), keyless.spelling))
         }
         Reporter::Keyed => {
             let mut has_offer = true;
             let read = keyed(terms, (raw, record.received_at), &mut has_offer);
-            (read.map(|reported| Today::Keyed(Box::new(reported))), has_offer)
+            (read.map(|report| CurrentVerdict::Keyed(Box::new(report))), has_offer)
         }
     };
     Some(match read {
         Ok(today) => today,
-        Err(fault) if fault.may_reopen() || !has_offer => Today::Closed(fault),
-        Err(fault) => Today::Faulty(fault),
+        Err(fault) if fault.may_reopen() || !has_offer => CurrentVerdict::Closed(fault),
+        Err(fault) => CurrentVerdict::Faulty(fault),
     })
 }
 
 /// Whose a report is that was kept, by the proxies that are declared now; but only a person believes what headers
-/// said when no declared proxy stood for them.
-fn sender(terms: &Terms, by: By, raw: &RawRequest, keyless: &Keyless) -> Option<Sender> {
+/// said when no declared proxy confirmed them.
+fn sender(terms: &ReportTerms, by: ReopenedBy, raw: &RawRequest, keyless: &Keyless) -> Option<Sender> {
     let Some((named, address)) = keyless.hidden() else {
         return raw.peer.map(|address| Sender { address, hidden_by: None });
     };
-    if by == By::Configuration && !named.is_empty() {
+    if by == ReopenedBy::Configuration && !named.is_empty() {
         return Some(Sender { address, hidden_by: Some(HidingProxy::Undeclared(address)) });
     }
     let hops = named.iter().rev().copied().map(Some);
@@ -154,15 +154,15 @@ fn sender(terms: &Terms, by: By, raw: &RawRequest, keyless: &Keyless) -> Option<
 
 /// What a call of the API said. Whether its key reached the offer was looked at when it was received.
 fn keyed(
-    terms: &Terms,
+    terms: &ReportTerms,
     (raw, received_at): (&RawRequest, Time),
     has_offer: &mut bool,
 ) -> Result<AdvertiserReport, Fault> {
-    let params = request::read_for(&Listed(&network::NAMES), raw.query(), None, &[])?;
+    let params = request::read_for(&ListReader(&advertiser::NAMES), raw.query(), None, &[])?;
     let offer = |reader: &ParamReader<'_>| {
-        network::named_offer(&terms.rules, reader, |_| true).inspect_err(|_| *has_offer = false)
+        advertiser::named_offer(&terms.rules, reader, |_| true).inspect_err(|_| *has_offer = false)
     };
-    network::read(&params, offer, (&terms.zone, received_at))
+    advertiser::read(&params, offer, (&terms.zone, received_at))
 }
 
 /// Reads again all reports on routes that are open now, the oldest first, but those that wait for a person.
@@ -170,8 +170,8 @@ fn keyed(
 ///
 /// # Errors
 /// Only the store's.
-pub async fn all(store: &dyn Store, terms: &Terms, clock: &Clock) -> Result<usize, StoreError> {
-    let mut taken = Taken::default();
+pub async fn all(store: &dyn Store, terms: &ReportTerms, clock: &Clock) -> Result<usize, StoreError> {
+    let mut taken = ReopenResult::default();
     let outcome = take_all(store, terms, clock, &mut taken).await;
     taken.log();
     outcome.map(|()| taken.count())
@@ -179,9 +179,9 @@ pub async fn all(store: &dyn Store, terms: &Terms, clock: &Clock) -> Result<usiz
 
 async fn take_all(
     store: &dyn Store,
-    terms: &Terms,
+    terms: &ReportTerms,
     clock: &Clock,
-    taken: &mut Taken,
+    taken: &mut ReopenResult,
 ) -> Result<(), StoreError> {
     loop {
         let (open, more) = open_now(store, terms).await?;
@@ -197,12 +197,12 @@ async fn take_all(
 
 /// What became of the reports that were read again.
 #[derive(Debug, Default)]
-struct Taken {
+struct ReopenResult {
     by_verdict: BTreeMap<&'static str, usize>,
     damaged: usize,
 }
 
-impl Taken {
+impl ReopenResult {
     fn count(&self) -> usize {
         self.by_verdict.values().sum()
     }
@@ -227,13 +227,13 @@ impl Taken {
 /// Hands some reports to the store at once. It decides on them in their order.
 async fn take(
     store: &dyn Store,
-    terms: &Terms,
+    terms: &ReportTerms,
     (reports, now): (&[Seq], Time),
-    taken: &mut Taken,
+    taken: &mut ReopenResult,
 ) -> Result<(), StoreError> {
     let (mut arrivals, mut outcomes) = (Vec::with_capacity(reports.len()), Vec::new());
     for seq in reports {
-        match prepared(store, (terms, By::Configuration), *seq, now).await {
+        match prepared(store, (terms, ReopenedBy::Configuration), *seq, now).await {
             Ok(arrival) => arrivals.push(arrival),
             Err(refused) => outcomes.push(Err(refused)),
         }
@@ -257,7 +257,7 @@ async fn take(
 }
 
 /// The oldest reports whose route is open now, the oldest first, and whether there are more.
-async fn open_now(store: &dyn Store, terms: &Terms) -> Result<(Vec<Seq>, bool), StoreError> {
+async fn open_now(store: &dyn Store, terms: &ReportTerms) -> Result<(Vec<Seq>, bool), StoreError> {
     let sources = SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
     let quarantined = sources.filter(|source| store.source_tally(source).open_quarantine > 0);
     let (mut found, mut more) = (Vec::new(), false);
@@ -275,7 +275,7 @@ async fn open_now(store: &dyn Store, terms: &Terms) -> Result<(Vec<Seq>, bool), 
 /// The same of one source, in no order.
 async fn open_of(
     store: &dyn Store,
-    terms: &Terms,
+    terms: &ReportTerms,
     source: SourceId,
 ) -> Result<(VecDeque<Seq>, bool), StoreError> {
     let filter = PostbackFilter {
@@ -301,13 +301,14 @@ async fn open_of(
 }
 
 /// Whether it is a whole report that is more today than one on a closed route, and no person has to look at it.
-fn is_ready(record: &Postback, terms: &Terms) -> bool {
+fn is_ready(record: &Postback, terms: &ReportTerms) -> bool {
     !waits_for_a_person(record)
-        && today(terms, By::Configuration, record).is_some_and(|today| !matches!(today, Today::Closed(_)))
+        && today(terms, ReopenedBy::Configuration, record)
+            .is_some_and(|today| !matches!(today, CurrentVerdict::Closed(_)))
 }
 
-/// Whether only a person takes it: it was refused for its sender, whom headers name that no declared proxy stood
-/// for; or it found no room among the further sales of its click, which is a person's to make.
+/// Whether only a person takes it: it was refused for its sender, whom headers name that no declared proxy
+/// confirmed; or it found no room among the further sales of its click, which is a person's to make.
 fn waits_for_a_person(record: &Postback) -> bool {
     let reporter = record.raw.as_ref().and_then(|raw| raw.reporter.as_deref());
     let is_named = || match reporter {

@@ -1,6 +1,6 @@
 //! What the tag on a landing page reports: a click, and events of it → one durable write each.
 
-use crate::domain::click::{Click, Origin, Pairs, Traits};
+use crate::domain::click::{Click, ClickOrigin, CustomerTraits, Pairs};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::decision::join;
@@ -13,11 +13,11 @@ use crate::domain::reporter;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
+use crate::ingest::landing::{Browser, CarriedPairs, VisitorEnricher};
 use crate::ingest::submit::{Received, count, submit, with_click};
-use crate::ingest::visit::{Browser, Carried, VisitorEnricher};
 use crate::store::contract::arrival::{ClickArrival, ConsentArrival, Finding, Screening};
 use crate::store::{Store, StoreError};
-use crate::template::macros::detect::{Classified, Use, classify};
+use crate::template::macros::detect::{ValueClass, ValueUse, classify};
 use crate::template::source::params::shown;
 
 /// A click as the tag reports it.
@@ -50,9 +50,9 @@ pub struct TagAnswer {
 
 impl TagClick {
     /// What the page's address carries: what the tag picked goes before the address itself.
-    fn carried(&self) -> Carried<'_> {
+    fn carried(&self) -> CarriedPairs<'_> {
         let landing = self.landing_url.as_deref().unwrap_or_default();
-        Carried::of_pairs(&self.params).before(Carried::of_address(landing))
+        CarriedPairs::of_pairs(&self.params).before(CarriedPairs::of_address(landing))
     }
 }
 
@@ -73,34 +73,34 @@ pub struct TagEvent {
 }
 
 /// Whose click it is, by all that the page does not report.
-pub struct Whose<'a> {
+pub struct ClickOwner<'a> {
     pub browser: Browser,
-    pub visitor: Caller,
+    pub visitor: BrowserIdentity,
     /// The configured campaign that the page names, by what its address carries.
-    pub campaign_ref: &'a dyn Fn(&TagClick, &Carried<'_>) -> Option<CampaignRef>,
+    pub campaign_ref: &'a dyn Fn(&TagClick, &CarriedPairs<'_>) -> Option<CampaignRef>,
 }
 
 /// Whom the browser is known as.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
+pub enum BrowserIdentity {
     /// By its cookie.
     Known(VisitorId),
     /// It was received without one: an id made for it.
     New(VisitorId),
 }
 
-impl Caller {
+impl BrowserIdentity {
     /// Whom its cookie names.
     fn known(&self) -> Option<VisitorId> {
         match self {
-            Caller::Known(id) => Some(id.clone()),
-            Caller::New(_) => None,
+            BrowserIdentity::Known(id) => Some(id.clone()),
+            BrowserIdentity::New(_) => None,
         }
     }
 
     fn id(&self) -> &VisitorId {
         match self {
-            Caller::Known(id) | Caller::New(id) => id,
+            BrowserIdentity::Known(id) | BrowserIdentity::New(id) => id,
         }
     }
 
@@ -111,8 +111,8 @@ impl Caller {
         let is_same = click.ip == Some(browser.ip) && click.user_agent == browser.user_agent;
         let under_way = now.millis_since(click.recorded_at) <= UNDER_WAY_MS;
         match (self, &click.context.visitor) {
-            (Caller::New(_), Some(first)) if is_same && under_way => first.clone(),
-            (Caller::Known(id) | Caller::New(id), _) => id,
+            (BrowserIdentity::New(_), Some(first)) if is_same && under_way => first.clone(),
+            (BrowserIdentity::Known(id) | BrowserIdentity::New(id), _) => id,
         }
     }
 }
@@ -124,12 +124,17 @@ const UNDER_WAY_MS: i64 = 60_000;
 pub struct SeenClick {
     pub click: Click,
     browser: Browser,
-    visitor: Caller,
+    visitor: BrowserIdentity,
     answer: TagAnswer,
 }
 
 impl SeenClick {
-    pub fn new(enricher: &VisitorEnricher, reported: TagClick, whose: Whose<'_>, now: Time) -> SeenClick {
+    pub fn new(
+        enricher: &VisitorEnricher,
+        reported: TagClick,
+        whose: ClickOwner<'_>,
+        now: Time,
+    ) -> SeenClick {
         let answer = TagAnswer { click: reported.id.clone(), consent: reported.consent };
         let (browser, visitor, id) = (whose.browser.clone(), whose.visitor.clone(), reported.id.clone());
         SeenClick { click: seen(enricher, reported, whose).into_click(id, now), browser, visitor, answer }
@@ -178,12 +183,12 @@ pub async fn answer(
     store.record_consent(ConsentArrival { click, visitor, consent, received_at: now }).await
 }
 
-fn seen(enricher: &VisitorEnricher, reported: TagClick, whose: Whose<'_>) -> ClickDraft {
+fn seen(enricher: &VisitorEnricher, reported: TagClick, whose: ClickOwner<'_>) -> ClickDraft {
     let carried = reported.carried();
     let cookies: Vec<String> =
         reported.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let cookies = Carried::of_cookies(cookies.iter().map(String::as_bytes));
-    let mut draft = enricher.draft(Origin::Tag, whose.browser, &carried, &cookies);
+    let cookies = CarriedPairs::of_cookies(cookies.iter().map(String::as_bytes));
+    let mut draft = enricher.draft(ClickOrigin::Tag, whose.browser, &carried, &cookies);
     draft.context.campaign_ref = (whose.campaign_ref)(&reported, &carried);
     draft.id = Some(reported.id);
     draft.at = Some(reported.at);
@@ -232,7 +237,7 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
         revenue: None,
         sale_amount: None,
         event_time: Some(event.at),
-        traits: Traits::default(),
+        traits: CustomerTraits::default(),
         consent: Consent::default(),
         params: event.link.map(|link| ("link".to_owned(), link)).into_iter().collect(),
         note: join(event.note, left_out),
@@ -243,10 +248,10 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
 /// The transaction id, and what is said of one that is a placeholder or a macro: that is none.
 fn transaction(reported: Option<String>) -> (Option<String>, Option<String>) {
     let Some(reported) = reported else { return (None, None) };
-    match classify(&reported, reported.as_bytes(), Use::Id) {
-        Classified::Sound => (Some(trim(&reported).to_owned()), None),
-        Classified::Empty => (None, None),
-        Classified::Nothing | Classified::Skeleton | Classified::Macro(_) => {
+    match classify(&reported, reported.as_bytes(), ValueUse::Id) {
+        ValueClass::Sound => (Some(trim(&reported).to_owned()), None),
+        ValueClass::Empty => (None, None),
+        ValueClass::Nothing | ValueClass::Skeleton | ValueClass::Macro(_) => {
             let received_text = shown("transaction_id", trim(&reported));
             (
                 None,

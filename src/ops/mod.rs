@@ -12,10 +12,10 @@ use crate::domain::delivery::{Delivery, DestinationState, RetryRefused};
 use crate::domain::ids::{DeliveryId, DestinationId, Seq, SourceId};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
-use crate::domain::unsent::Circumstances;
+use crate::domain::unsent::UnsentContext;
 use crate::ingest::postback::{self, Network, ReprocessRefused};
-use crate::ingest::reopen::{self, Terms};
-use crate::ops::numbers::Numbers;
+use crate::ingest::reopen::{self, ReportTerms};
+use crate::ops::numbers::StoreNumbers;
 use crate::store::contract::arrival::Receipt;
 use crate::store::{Backlog, Store, StoreError};
 use crate::template::destination::ready::ReadyDestination;
@@ -28,9 +28,9 @@ pub struct Ops {
     /// The configured networks, by source id.
     pub networks: Arc<HashMap<SourceId, Network>>,
     /// What advertisers' reports are read by.
-    pub reports: Terms,
+    pub reports: ReportTerms,
     /// The numbers by which advertisers know their conversions.
-    pub numbers: Numbers,
+    pub numbers: StoreNumbers,
     /// The configured destinations, outgoing postbacks too.
     pub destinations: Arc<Vec<Arc<ReadyDestination>>>,
     /// How each of them is doing now.
@@ -42,9 +42,9 @@ pub struct Ops {
 }
 
 /// What the reasons depend on for which something is not sent.
-pub fn circumstances(ops: &Ops) -> Circumstances {
+pub fn circumstances(ops: &Ops) -> UnsentContext {
     let until = |since: Time| since.plus_hours(i64::from(ops.keep_removed_hours));
-    Circumstances {
+    UnsentContext {
         rules: Arc::clone(&ops.rules),
         removed: ops.store.removed().into_iter().map(|(id, since)| (id, until(since))).collect(),
     }

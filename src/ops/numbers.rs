@@ -16,19 +16,19 @@ const NAME: &str = "advertiser-numbers";
 
 /// The numbers of one store. Outlives a reload.
 #[derive(Clone)]
-pub struct Numbers {
+pub struct StoreNumbers {
     store: Arc<dyn Store>,
     known: Arc<OnceCell<AdvertiserNumbers>>,
 }
 
-impl Numbers {
-    pub fn of(store: Arc<dyn Store>) -> Numbers {
-        Numbers { store, known: Arc::default() }
+impl StoreNumbers {
+    pub fn of(store: Arc<dyn Store>) -> StoreNumbers {
+        StoreNumbers { store, known: Arc::default() }
     }
 
     /// With numbers that are known already.
-    pub fn known(store: Arc<dyn Store>, numbers: AdvertiserNumbers) -> Numbers {
-        Numbers { store, known: Arc::new(OnceCell::new_with(Some(numbers))) }
+    pub fn known(store: Arc<dyn Store>, numbers: AdvertiserNumbers) -> StoreNumbers {
+        StoreNumbers { store, known: Arc::new(OnceCell::new_with(Some(numbers))) }
     }
 
     /// The numbers; where none was ever given out, their key is made and durable first.

@@ -2,7 +2,7 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::domain::suppression::{ChangedLine, ListSummary, Suppressed, SuppressedKind, Wish};
+use crate::domain::suppression::{ChangedLine, ListChange, ListSummary, Suppressed, SuppressedKind};
 use crate::domain::time::Time;
 use crate::store::{Store, StoreError, SuppressionOrder};
 
@@ -15,18 +15,18 @@ const MOST_SHOWN: usize = 120;
 
 /// How a text divides into entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum EntryLayout {
     /// One entry a line. A first line that only names kinds makes it CSV.
     Lines,
     /// The columns that the first line names, or else the first column.
     Csv,
 }
 
-impl Layout {
+impl EntryLayout {
     /// By the name of the file: `.csv` and `.tsv` are CSV, all else is lines.
-    pub fn of(file_name: &str) -> Layout {
+    pub fn of(file_name: &str) -> EntryLayout {
         let name = file_name.to_ascii_lowercase();
-        if name.ends_with(".csv") || name.ends_with(".tsv") { Layout::Csv } else { Layout::Lines }
+        if name.ends_with(".csv") || name.ends_with(".tsv") { EntryLayout::Csv } else { EntryLayout::Lines }
     }
 }
 
@@ -35,7 +35,7 @@ impl Layout {
 pub struct ReadLine {
     /// From 1, as an editor counts.
     pub number: u64,
-    /// What stood there, shortened.
+    /// The line's text, shortened.
     pub received_text: String,
     /// The entry, or a sentence: why it is none.
     pub entry: Result<Suppressed, String>,
@@ -47,7 +47,7 @@ pub struct ReadLine {
 ///
 /// # Errors
 /// A sentence why nothing of it was read, and what to do.
-pub fn read(text: &[u8], layout: Layout, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
+pub fn read(text: &[u8], layout: EntryLayout, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
     if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
         return Err("it is written in UTF-16: save it as UTF-8".to_owned());
     }
@@ -68,8 +68,8 @@ pub fn read(text: &[u8], layout: Layout, kind: Option<SuppressedKind>) -> Result
     }
     let first = lines.iter().copied().find(|line| !line.is_empty()).unwrap_or_default();
     match layout {
-        Layout::Lines if !is_header_alone(first) => Ok(read_lines(&lines, kind)),
-        Layout::Lines | Layout::Csv => read_csv(&lines.join(&b'\n'), mark_of(first), kind),
+        EntryLayout::Lines if !is_header_alone(first) => Ok(read_lines(&lines, kind)),
+        EntryLayout::Lines | EntryLayout::Csv => read_csv(&lines.join(&b'\n'), mark_of(first), kind),
     }
 }
 
@@ -140,7 +140,7 @@ fn recognize(text: &str) -> Result<Suppressed, String> {
 
 fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<ReadLine>, String> {
     let mut rows = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(mark).from_reader(text);
-    let mut columns: Option<Columns> = None;
+    let mut columns: Option<ImportColumns> = None;
     let mut found = Vec::new();
     let mut row = ByteRecord::new();
     while rows.read_byte_record(&mut row).map_err(|error| format!("it is no CSV: {error}"))? {
@@ -164,12 +164,12 @@ fn read_csv(text: &[u8], mark: u8, kind: Option<SuppressedKind>) -> Result<Vec<R
 }
 
 /// The columns that are read, and what each holds.
-type Columns = Vec<(usize, Option<SuppressedKind>)>;
+type ImportColumns = Vec<(usize, Option<SuppressedKind>)>;
 
 /// The columns that a first row names; `None`: it is a row like the others.
-fn header(row: &ByteRecord, kind: Option<SuppressedKind>) -> Result<Option<Columns>, String> {
+fn header(row: &ByteRecord, kind: Option<SuppressedKind>) -> Result<Option<ImportColumns>, String> {
     let named = row.iter().enumerate().filter_map(|(at, cell)| Some((at, Some(kind_named(cell)?))));
-    let named: Columns = named.collect();
+    let named: ImportColumns = named.collect();
     let wanted: Vec<_> = named.iter().copied().filter(|(_, is)| kind.is_none() || *is == kind).collect();
     match (named.is_empty(), wanted.is_empty(), kind) {
         (true, ..) => Ok(None),
@@ -202,8 +202,8 @@ fn line_of(text: &[u8], ended: &csv::Position) -> u64 {
 
 /// Whose wish it is, and of which list.
 #[derive(Debug, Clone)]
-pub struct Order {
-    pub wish: Wish,
+pub struct SuppressionRequest {
+    pub wish: ListChange,
     /// As [`crate::domain::suppression::list_name`] allows.
     pub list: String,
     pub actor: String,
@@ -217,7 +217,7 @@ pub struct Order {
 /// Only the store's.
 pub async fn carry_out(
     store: &dyn Store,
-    order: &Order,
+    order: &SuppressionRequest,
     lines: Vec<ReadLine>,
 ) -> Result<Vec<ChangedLine>, StoreError> {
     let entries: Vec<Suppressed> = lines.iter().filter_map(|line| line.entry.clone().ok()).collect();
@@ -226,8 +226,8 @@ pub async fn carry_out(
         let (list, actor) = (order.list.clone(), order.actor.clone());
         let asked = SuppressionOrder { list, entries: some.to_vec(), actor, now: order.now };
         changed.extend(match order.wish {
-            Wish::Add => store.suppress(asked).await?,
-            Wish::TakeOff => store.unsuppress(asked).await?,
+            ListChange::Add => store.suppress(asked).await?,
+            ListChange::TakeOff => store.unsuppress(asked).await?,
         });
     }
     let mut changed = changed.into_iter();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, redirect, retry};
 
-use crate::domain::delivery::{Answer, OutgoingRequest, Reply};
-use crate::send::guard::{Refused, Resolver, check_url};
+use crate::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
+use crate::send::guard::{Resolver, SendRefused, check_url};
 
 /// The most of an answer's body that is kept, in bytes. The rest is not read.
 pub const KEPT_BODY: usize = 64 * 1024;
@@ -154,7 +154,7 @@ async fn read(mut response: Response) -> Reply {
             }
         }
     }
-    Reply::Answer(Answer { status, headers, body, truncated })
+    Reply::Answer(PlatformResponse { status, headers, body, truncated })
 }
 
 fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -184,10 +184,10 @@ fn failed(cause: reqwest::Error) -> Reply {
     })
 }
 
-fn refusal(cause: &reqwest::Error) -> Option<&Refused> {
+fn refusal(cause: &reqwest::Error) -> Option<&SendRefused> {
     let mut link: Option<&(dyn Error + 'static)> = Some(cause);
     while let Some(error) = link {
-        if let Some(refused) = error.downcast_ref::<Refused>() {
+        if let Some(refused) = error.downcast_ref::<SendRefused>() {
             return Some(refused);
         }
         link = error.source();

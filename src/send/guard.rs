@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 /// Why a request was not sent: its address may not be reached from here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum SendRefused {
     #[error("the URL cannot be read: {0}")]
     Unreadable(String),
     #[error("the URL begins with `{0}:`; only http and https are sent to")]
@@ -94,22 +94,22 @@ pub fn is_public(address: IpAddr) -> bool {
 ///
 /// # Errors
 /// When the URL is no web address, holds credentials, or names an address that may not be reached.
-pub fn check_url(text: &str, allow_private_network: bool) -> Result<Url, Refused> {
-    let url = Url::parse(text).map_err(|cause| Refused::Unreadable(cause.to_string()))?;
+pub fn check_url(text: &str, allow_private_network: bool) -> Result<Url, SendRefused> {
+    let url = Url::parse(text).map_err(|cause| SendRefused::Unreadable(cause.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(Refused::Scheme(url.scheme().to_owned()));
+        return Err(SendRefused::Scheme(url.scheme().to_owned()));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Refused::UserInfo);
+        return Err(SendRefused::UserInfo);
     }
     let literal = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
         Some(Host::Domain(_)) => None,
-        None => return Err(Refused::Unreadable("it names no host".to_owned())),
+        None => return Err(SendRefused::Unreadable("it names no host".to_owned())),
     };
     match literal {
-        Some(address) if !allow_private_network && !is_public(address) => Err(Refused::Private(address)),
+        Some(address) if !allow_private_network && !is_public(address) => Err(SendRefused::Private(address)),
         _ => Ok(url),
     }
 }
@@ -118,11 +118,11 @@ pub fn check_url(text: &str, allow_private_network: bool) -> Result<Url, Refused
 ///
 /// # Errors
 /// When the name has addresses and none of them may be reached.
-pub fn filter(found: &[IpAddr], allow_private_network: bool) -> Result<Vec<IpAddr>, Refused> {
+pub fn filter(found: &[IpAddr], allow_private_network: bool) -> Result<Vec<IpAddr>, SendRefused> {
     let allowed: Vec<IpAddr> =
         found.iter().copied().filter(|address| allow_private_network || is_public(*address)).collect();
     match found.first() {
-        Some(first) if allowed.is_empty() => Err(Refused::PrivateName(*first, found.len() - 1)),
+        Some(first) if allowed.is_empty() => Err(SendRefused::PrivateName(*first, found.len() - 1)),
         _ => Ok(allowed),
     }
 }

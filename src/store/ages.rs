@@ -14,7 +14,7 @@ const MOST_MARKS: usize = 240;
 
 /// What a record is known by in the order of all records of its kind.
 #[derive(Debug, Clone, Copy)]
-pub enum Order {
+pub enum AgeKey {
     Postback(u64),
     Click(u64),
     /// How many marks there had been.
@@ -23,14 +23,14 @@ pub enum Order {
 
 /// The numbers that the next records have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Next {
+pub struct NextNumbers {
     pub postback: u64,
     pub click: u64,
 }
 
 /// A moment of the time by which records age, and which records had been received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
+struct AgeMark {
     at: Time,
     postback: u64,
     click: u64,
@@ -39,13 +39,13 @@ struct Mark {
     steady: bool,
 }
 
-impl Mark {
+impl AgeMark {
     /// Whether it was made before that record was received.
-    fn is_before(&self, record: Order) -> bool {
+    fn is_before(&self, record: AgeKey) -> bool {
         match record {
-            Order::Postback(number) => self.postback <= number,
-            Order::Click(number) => self.click <= number,
-            Order::Marks(made) => self.nth < made,
+            AgeKey::Postback(number) => self.postback <= number,
+            AgeKey::Click(number) => self.click <= number,
+            AgeKey::Marks(made) => self.nth < made,
         }
     }
 }
@@ -53,7 +53,7 @@ impl Mark {
 /// What is kept of the time by which records age. See [`AgeClock`](crate::domain::age_clock::AgeClock).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ages {
-    marks: Vec<Mark>,
+    marks: Vec<AgeMark>,
     /// How many marks were ever made.
     made: u64,
     /// Since the last mark something may have been received with another time.
@@ -68,7 +68,7 @@ impl Ages {
 
     /// When a record was received that bears the time `at`, by the time it ages by: never before it was, and
     /// where `at` is wrong up to a day after. `None`: after the last mark.
-    pub fn received(&self, record: Order, at: Time) -> Option<Time> {
+    pub fn received(&self, record: AgeKey, at: Time) -> Option<Time> {
         let next = self.marks.partition_point(|mark| mark.is_before(record));
         let is_after = |number: usize| {
             let before = number.checked_sub(1).and_then(|number| self.marks.get(number));
@@ -86,7 +86,7 @@ impl Ages {
     }
 
     /// Takes note of the clock, which was `before` when it was looked at last.
-    pub fn note(&mut self, before: Option<ClockRecord>, now: ClockRecord, next: Next) {
+    pub fn note(&mut self, before: Option<ClockRecord>, now: ClockRecord, next: NextNumbers) {
         let jumped = before.map_or(0, |before| now.age.jumped_ms - before.age.jumped_ms).max(0);
         let was_settled = before.is_some_and(|before| before.is_settled());
         let is_settled = now.is_settled() && jumped == 0;
@@ -104,8 +104,8 @@ impl Ages {
         }
     }
 
-    fn mark(&mut self, at: Time, Next { postback, click }: Next) {
-        self.marks.push(Mark { at, postback, click, nth: self.made, steady: !self.wavered });
+    fn mark(&mut self, at: Time, NextNumbers { postback, click }: NextNumbers) {
+        self.marks.push(AgeMark { at, postback, click, nth: self.made, steady: !self.wavered });
         self.made += 1;
         if self.marks.len() > MOST_MARKS {
             self.thin(|mark, next| mark.steady == next.steady);
@@ -116,7 +116,7 @@ impl Ages {
     }
 
     /// Takes out every second mark of the older half that may be left out.
-    fn thin(&mut self, may: impl Fn(Mark, Mark) -> bool) {
+    fn thin(&mut self, may: impl Fn(AgeMark, AgeMark) -> bool) {
         let recent = self.marks.split_off(MOST_MARKS / 2);
         let old = std::mem::take(&mut self.marks);
         let nexts = old.iter().skip(1).copied().chain(recent.first().copied()).collect::<Vec<_>>();
@@ -125,20 +125,20 @@ impl Ages {
             is_steady &= mark.steady;
             was_left_out = !was_left_out && may(mark, next);
             if !was_left_out {
-                self.marks.push(Mark { steady: is_steady, ..mark });
+                self.marks.push(AgeMark { steady: is_steady, ..mark });
                 is_steady = true;
             }
         }
         // The last of the older half may have been left out before a steady one.
         let mut recent = recent.into_iter();
-        self.marks.extend(recent.next().map(|first| Mark { steady: first.steady && is_steady, ..first }));
+        self.marks.extend(recent.next().map(|first| AgeMark { steady: first.steady && is_steady, ..first }));
         self.marks.extend(recent);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Ages, MOST_MARKS, Next, Order};
+    use super::{AgeKey, Ages, MOST_MARKS, NextNumbers};
     use crate::domain::clock_rule::ClockRecord;
     use crate::domain::time::{BEFORE_FIRST_USE, DAY_MS};
     use crate::store::layout;
@@ -152,7 +152,7 @@ mod tests {
             // Every tenth day the clock is wrong.
             record.age.ahead_ms = i64::from(n % 10 == 9) * 9 * DAY_MS;
             let next = 1 + (n as u64) * 1_000_000_000_000;
-            ages.note(before, record, Next { postback: next, click: next });
+            ages.note(before, record, NextNumbers { postback: next, click: next });
             before = Some(record);
         }
         assert!(ages.marks.len() <= MOST_MARKS);
@@ -161,7 +161,7 @@ mod tests {
             // In the middle of the day, by a clock that shows a time long ago, and by one that is right.
             let (number, received) = (1 + n * 1_000_000_000_000 + 1, day(n as i64).plus_millis(DAY_MS / 2));
             for shown in [day(-500), received] {
-                let at = ages.received(Order::Click(number), shown);
+                let at = ages.received(AgeKey::Click(number), shown);
                 assert!(at.is_none_or(|at| at >= received), "day {n}: {at:?}");
             }
         }

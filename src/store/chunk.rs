@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::store::StoreError;
 use crate::store::kv::{Direction, Span};
 use crate::store::layout::{self, EntryHead, Marks, Sketch, key};
-use crate::store::shelf::{Shelf, corrupt, standing_in};
+use crate::store::records::{Records, corrupt, standing_in};
 
 /// Blocks by first number, ascending. Their sketches are as of now: marks and overlays are in them.
 pub struct Chunk {
@@ -17,16 +17,16 @@ pub struct Chunk {
 
 impl Chunk {
     /// Up to `most` blocks that begin in `from..to`.
-    pub fn read(shelf: &Shelf, from: u64, to: u64, most: usize) -> Result<Chunk, StoreError> {
+    pub fn read(records: &Records, from: u64, to: u64, most: usize) -> Result<Chunk, StoreError> {
         let mut blocks: Vec<(u64, Vec<EntryHead>)> =
-            collect(shelf, (&key::heads(from), &key::heads(to)), most, Part::Head)?;
+            collect(records, (&key::heads(from), &key::heads(to)), most, RecordPart::Head)?;
         let Some((last, heads)) = blocks.last() else { return Ok(Chunk { blocks }) };
         let end = last + heads.len() as u64;
         let all = usize::MAX;
         let marks: Vec<(u64, Marks)> =
-            collect(shelf, (&key::marks(from), &key::marks(end)), all, Part::Body)?;
+            collect(records, (&key::marks(from), &key::marks(end)), all, RecordPart::Body)?;
         let overlays: Vec<(u64, Sketch)> =
-            collect(shelf, (&key::overlay(from), &key::overlay(end)), all, Part::Head)?;
+            collect(records, (&key::overlay(from), &key::overlay(end)), all, RecordPart::Head)?;
         let marks: HashMap<u64, Marks> = marks.into_iter().collect();
         let mut overlays: HashMap<u64, Sketch> = overlays.into_iter().collect();
         for (first, heads) in &mut blocks {
@@ -57,26 +57,26 @@ impl Chunk {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Part {
+enum RecordPart {
     Head,
     Body,
 }
 
 /// One part of every record in a span, by number.
 fn collect<T: DeserializeOwned>(
-    shelf: &Shelf,
+    records: &Records,
     (from, to): (&[u8], &[u8]),
     most: usize,
-    part: Part,
+    part: RecordPart,
 ) -> Result<Vec<(u64, T)>, StoreError> {
     let mut found: Vec<(u64, Result<T, Vec<u8>>)> = Vec::new();
     let mut failed = None;
     let read = |bytes: &[u8]| match part {
-        Part::Head => layout::head(bytes),
-        Part::Body if layout::further(bytes)? > 0 => Ok(None),
-        Part::Body => layout::body(bytes).map(Some),
+        RecordPart::Head => layout::head(bytes),
+        RecordPart::Body if layout::further(bytes)? > 0 => Ok(None),
+        RecordPart::Body => layout::body(bytes).map(Some),
     };
-    shelf.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
+    records.scan(Span { from, to, direction: Direction::Up }, &mut |key, bytes| {
         let Some(number) = key::number(key) else { return ControlFlow::Continue(()) };
         match read(bytes) {
             Ok(value) => found.push((number, value.ok_or_else(|| bytes.to_vec()))),
@@ -91,25 +91,25 @@ fn collect<T: DeserializeOwned>(
     let Some(prefix) = from.first().copied() else { return Ok(Vec::new()) };
     found
         .into_iter()
-        .map(|(number, value)| Ok((number, whole(shelf, prefix, number, value, part)?)))
+        .map(|(number, value)| Ok((number, whole(records, prefix, number, value, part)?)))
         .collect()
 }
 
 /// The part, from all pieces where the first was not enough.
 fn whole<T: DeserializeOwned>(
-    shelf: &Shelf,
+    records: &Records,
     prefix: u8,
     number: u64,
     value: Result<T, Vec<u8>>,
-    part: Part,
+    part: RecordPart,
 ) -> Result<T, StoreError> {
     let first = match value {
         Ok(value) => return Ok(value),
         Err(first) => first,
     };
     let key = [&[prefix][..], &number.to_be_bytes()].concat();
-    if part == Part::Head {
-        return shelf.head(&key, first);
+    if part == RecordPart::Head {
+        return records.head(&key, first);
     }
-    layout::body(&shelf.join(&key, first)?.value).map_err(|error| corrupt(&key, &error))
+    layout::body(&records.join(&key, first)?.value).map_err(|error| corrupt(&key, &error))
 }

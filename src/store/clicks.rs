@@ -12,9 +12,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::click::{Click, ClickContext, Pairs, Traits};
+use crate::domain::click::{Click, ClickContext, CustomerTraits, Pairs};
 use crate::domain::ids::ClickId;
-use crate::domain::landing_url::{Place, places, value_at};
+use crate::domain::landing_url::{ValueSpan, places, value_at};
 use crate::domain::time::Time;
 use crate::store::layout::LayoutError;
 
@@ -31,7 +31,7 @@ pub struct StoredClick<'a> {
     params: Vec<StoredPair<'a>>,
     cookies: Cow<'a, Pairs>,
     sub_ids: Vec<StoredPair<'a>>,
-    customer: Cow<'a, Traits>,
+    customer: Cow<'a, CustomerTraits>,
     context: Cow<'a, ClickContext>,
 }
 
@@ -44,7 +44,7 @@ struct StoredPair<'a> {
 #[derive(Serialize, Deserialize)]
 enum StoredValue<'a> {
     Own(Cow<'a, str>),
-    InLandingUrl(Place),
+    InLandingUrl(ValueSpan),
 }
 
 impl<'a> StoredClick<'a> {
@@ -98,7 +98,7 @@ impl<'a> StoredClick<'a> {
 }
 
 impl<'a> StoredPair<'a> {
-    fn of((name, value): &'a (String, String), place: Option<Place>) -> StoredPair<'a> {
+    fn of((name, value): &'a (String, String), place: Option<ValueSpan>) -> StoredPair<'a> {
         let value = place.map_or(StoredValue::Own(Cow::Borrowed(value)), StoredValue::InLandingUrl);
         StoredPair { name: Cow::Borrowed(name), value }
     }

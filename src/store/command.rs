@@ -9,16 +9,16 @@ use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, Conse
 use crate::store::keeping::KeepingCommand;
 use crate::store::network::statuses::StatusCommand;
 use crate::store::network::suppressed::SuppressionCommand;
-use crate::store::{Outcome, PurgeBefore, Purged, StoreError, weight};
+use crate::store::{AttemptOutcome, PurgeBefore, Purged, StoreError, weight};
 
 /// Where the answer to a command goes. A caller who no longer listens changes nothing.
-pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+pub type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One command, with the way back to who gave it.
-pub enum Command {
-    Arrive(Box<Arrival>, Answer<Receipt>),
-    Click(Box<ClickArrival>, Answer<ClickReceipt>),
-    Consent(Box<ConsentArrival>, Answer<()>),
+pub enum StoreCommand {
+    Arrive(Box<Arrival>, ReplySender<Receipt>),
+    Click(Box<ClickArrival>, ReplySender<ClickReceipt>),
+    Consent(Box<ConsentArrival>, ReplySender<()>),
     /// Goes on matching conversions after number `after` with a click that is stored.
     Match {
         click: ClickId,
@@ -29,37 +29,37 @@ pub enum Command {
     Keep {
         name: String,
         text: String,
-        answer: Answer<()>,
+        answer: ReplySender<()>,
     },
-    Record(Box<Outcome>, Answer<()>),
-    Retry(Retry, Answer<Result<Delivery, RetryRefused>>),
-    Withdraw(Withdraw, Answer<u64>),
+    Record(Box<AttemptOutcome>, ReplySender<()>),
+    Retry(Retry, ReplySender<Result<Delivery, RetryRefused>>),
+    Withdraw(Withdraw, ReplySender<u64>),
     Expire {
         now: Time,
         limit: usize,
-        answer: Answer<u64>,
+        answer: ReplySender<u64>,
     },
     Status(StatusCommand),
     Keeping(KeepingCommand),
     Suppression(SuppressionCommand),
-    Purge(PurgeBefore, Answer<Purged>),
-    Probe(Answer<()>),
-    Close(Answer<()>),
+    Purge(PurgeBefore, ReplySender<Purged>),
+    Probe(ReplySender<()>),
+    Close(ReplySender<()>),
 }
 
-impl Command {
+impl StoreCommand {
     /// Purging rewrites what other commands read, so it has a group of its own.
     pub fn is_alone(&self) -> bool {
-        matches!(self, Command::Purge(..))
+        matches!(self, StoreCommand::Purge(..))
     }
 
     /// Bytes that the command brings along, roughly.
     pub fn weight(&self) -> usize {
         match self {
-            Command::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
-            Command::Click(arrival, _) => weight::of_click(&arrival.click),
-            Command::Suppression(command) => command.weight(),
-            Command::Keep { text, .. } => text.len(),
+            StoreCommand::Arrive(arrival, _) => arrival.raw.line.len() + arrival.raw.body.len(),
+            StoreCommand::Click(arrival, _) => weight::of_click(&arrival.click),
+            StoreCommand::Suppression(command) => command.weight(),
+            StoreCommand::Keep { text, .. } => text.len(),
             _ => 0,
         }
     }
@@ -68,22 +68,24 @@ impl Command {
     pub fn refuse(self, error: StoreError) {
         // A dropped receiver is a caller that went away: no one is left to inform.
         match self {
-            Command::Arrive(_, answer) => drop(answer.send(Err(error))),
-            Command::Click(_, answer) => drop(answer.send(Err(error))),
-            Command::Match { .. } | Command::Recall => {}
-            Command::Record(_, answer)
-            | Command::Consent(_, answer)
-            | Command::Keep { answer, .. }
-            | Command::Probe(answer)
-            | Command::Close(answer) => {
+            StoreCommand::Arrive(_, answer) => drop(answer.send(Err(error))),
+            StoreCommand::Click(_, answer) => drop(answer.send(Err(error))),
+            StoreCommand::Match { .. } | StoreCommand::Recall => {}
+            StoreCommand::Record(_, answer)
+            | StoreCommand::Consent(_, answer)
+            | StoreCommand::Keep { answer, .. }
+            | StoreCommand::Probe(answer)
+            | StoreCommand::Close(answer) => {
                 drop(answer.send(Err(error)));
             }
-            Command::Retry(_, answer) => drop(answer.send(Err(error))),
-            Command::Withdraw(_, answer) | Command::Expire { answer, .. } => drop(answer.send(Err(error))),
-            Command::Status(command) => command.refuse(error),
-            Command::Keeping(command) => command.refuse(error),
-            Command::Suppression(command) => command.refuse(error),
-            Command::Purge(_, answer) => drop(answer.send(Err(error))),
+            StoreCommand::Retry(_, answer) => drop(answer.send(Err(error))),
+            StoreCommand::Withdraw(_, answer) | StoreCommand::Expire { answer, .. } => {
+                drop(answer.send(Err(error)))
+            }
+            StoreCommand::Status(command) => command.refuse(error),
+            StoreCommand::Keeping(command) => command.refuse(error),
+            StoreCommand::Suppression(command) => command.refuse(error),
+            StoreCommand::Purge(_, answer) => drop(answer.send(Err(error))),
         }
     }
 }

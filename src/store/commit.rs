@@ -10,24 +10,24 @@ use crate::domain::postback::Postback;
 use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
 use crate::store::clicks::consent::put_ahead;
-use crate::store::group::{Changed, Group};
+use crate::store::group::{ChangedConversion, CommitGroup};
 use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, EntryHead, LayoutError, Mark, Marks, Pieces, Sketch,
-    StoredAttempt, VerdictWord, key, tag,
+    self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, DeliveryMark, EntryHead, LayoutError, Marks, Pieces,
+    Sketch, StoredAttempt, VerdictWord, key, tag,
 };
-use crate::store::shelf::corrupt;
+use crate::store::records::corrupt;
 
 /// A group's batch, with what becomes visible once it is durable.
-pub struct Ready {
+pub struct PreparedCommit {
     pub batch: Batch,
     blocks: Vec<Arc<Block>>,
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// Packs everything the group brings into one batch; what it brings new moves on into blocks. Reads
     /// the marks it has to write over.
-    pub fn pack(&mut self) -> Result<Ready, StoreError> {
+    pub fn pack(&mut self) -> Result<PreparedCommit, StoreError> {
         let mut batch = Batch::default();
         let blocks = self.pack_blocks(&mut batch)?;
         self.pack_changes(&mut batch, &blocks)?;
@@ -65,7 +65,7 @@ impl Group<'_> {
             let before = Arc::clone(&self.shared.index.lock().kept);
             kept.pack(&mut batch, &before)?;
         }
-        Ok(Ready { batch, blocks })
+        Ok(PreparedCommit { batch, blocks })
     }
 
     fn pack_blocks(&mut self, batch: &mut Batch) -> Result<Vec<Arc<Block>>, StoreError> {
@@ -110,7 +110,7 @@ impl Group<'_> {
             let slot = match marks.entry(first) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
-                    let found = self.shared.shelf.marks(first)?;
+                    let found = self.shared.records.marks(first)?;
                     unknown.insert((found.value, found.pieces))
                 }
             };
@@ -138,11 +138,11 @@ impl Group<'_> {
     }
 
     /// Shows the committed group to everyone, and rings the bells of destinations with new work.
-    pub fn publish(&self, ready: &Ready) {
+    pub fn publish(&self, ready: &PreparedCommit) {
         let blocks = ready.blocks.iter().map(|block| (block.first, Some(Arc::clone(block))));
         let clicks = self.clicks.iter().map(|(id, clicked)| (id.clone(), Some(Arc::clone(&clicked.click))));
-        let shelf = &self.shared.shelf;
-        shelf.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks.clicks()));
+        let records = &self.shared.records;
+        records.replaced(blocks.chain(self.purging.blocks()), clicks.chain(self.purging.clicks.clicks()));
         let mut lately = self.shared.lately.lock();
         self.trail.publish(&mut lately);
         self.purging.clicks.publish(&mut lately);
@@ -192,7 +192,7 @@ pub fn put_block(batch: &mut Batch, block: &Block, had: Pieces) -> Result<(), St
 }
 
 /// Writes down every delivery that is no longer as it was.
-fn mark(marks: &mut Marks, entry: u64, changed: &Changed) -> Result<(), LayoutError> {
+fn mark(marks: &mut Marks, entry: u64, changed: &ChangedConversion) -> Result<(), LayoutError> {
     let too_great = |_| LayoutError::TooGreat { what: "entry", number: entry };
     let entry = u16::try_from(entry).map_err(too_great)?;
     let now = changed.record.standing.deliveries.iter().zip(&changed.record.standing.last_attempts);
@@ -200,7 +200,7 @@ fn mark(marks: &mut Marks, entry: u64, changed: &Changed) -> Result<(), LayoutEr
     for (place, (now, _)) in (0u32..).zip(now.zip(was)).filter(|(_, (now, was))| now != was) {
         let (delivery, last_attempt) = now;
         marks.retain(|mark| (mark.entry, mark.delivery) != (entry, place));
-        marks.push(Mark {
+        marks.push(DeliveryMark {
             entry,
             delivery: place,
             state: delivery.state.clone(),
@@ -225,7 +225,7 @@ fn head_of(postback: &Postback, sketch: Option<Sketch>, sales: Vec<ConversionId>
 }
 
 /// About how many bytes an entry brings to its block.
-fn plain_size(entry: &layout::Entry) -> usize {
+fn plain_size(entry: &layout::BlockEntry) -> usize {
     let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
     let pairs = entry.conversion.as_ref().map_or(0, |conversion| {
         let given = conversion.attribution.given().map_or(0, str::len);

@@ -1,7 +1,7 @@
 //! Named points at which a test can end the process as `kill -9` would. Nothing in release builds.
 
-/// Ends the process here when `POSTBRIDGE_CRASH_AT` is `<name>:<count>` and this is the count-th
-/// context (1 and up). Debug builds only.
+/// Ends the process here when `POSTBRIDGE_CRASH_AT` is `<name>:<count>` and it is reached for the count-th
+/// time (1 and up). Debug builds only.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
     use std::sync::OnceLock;

@@ -19,26 +19,26 @@ use crate::domain::status_move::StatusMove;
 use crate::domain::suppression::{ListSummary, ListedEntry};
 use crate::domain::time::Time;
 use crate::store::clicks::log;
-use crate::store::command::{Answer, Command, Retry, Withdraw};
+use crate::store::command::{ReplySender, Retry, StoreCommand, Withdraw};
 use crate::store::contract::arrival::{Arrival, ClickArrival, ClickReceipt, ConsentArrival, Receipt};
 use crate::store::contract::lookup::{
     ClickFilter, ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter,
     ReportPage, ReportQuery, Trace,
 };
-use crate::store::group::Shared;
 use crate::store::kv::Kv;
 use crate::store::leases::{self, Leases};
 use crate::store::network::statuses::{StatusCommand, StatusOrder};
 use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
 use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
-use crate::store::shelf::Shelf;
+use crate::store::records::Records;
+use crate::store::records::StoreShared;
 use crate::store::sled::Sled;
 use crate::store::transactions::{ReusedTransaction, Transactions};
-use crate::store::writer::{self, Queue, Watch};
+use crate::store::writer::{self, CommandQueue, Watch};
 use crate::store::{
-    Backlog, Claim, ClaimRequest, Claimed, ConversionRef, Later, Outcome, PurgeBefore, Purged, StatusChanged,
-    Store, StoreError, SuppressionOrder, read,
+    AttemptOutcome, Backlog, ClaimRequest, Claimed, ConversionRef, LeasedWork, PurgeBefore, Purged,
+    StatusChanged, Store, StoreError, StoreFuture, SuppressionOrder, read,
 };
 
 /// How many lists and traces are read at a time.
@@ -48,7 +48,7 @@ const SHORT_READS: usize = 32;
 
 /// How an embedded store is opened.
 #[derive(Clone)]
-pub struct Settings {
+pub struct EmbeddedSettings {
     /// Who hears of every commit.
     pub watch: Option<Watch>,
     /// Bits of the hash by which conversions are looked up. All of them, except in tests of what
@@ -56,9 +56,9 @@ pub struct Settings {
     pub dedup_mask: u64,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { watch: None, dedup_mask: u64::MAX }
+impl Default for EmbeddedSettings {
+    fn default() -> EmbeddedSettings {
+        EmbeddedSettings { watch: None, dedup_mask: u64::MAX }
     }
 }
 
@@ -68,12 +68,12 @@ impl Default for Settings {
 /// there before may be read a moment earlier, while its commit is being synced; should the sync fail, no
 /// read is answered any more.
 pub struct Embedded {
-    pub(in crate::store) shared: Arc<Shared>,
+    pub(in crate::store) shared: Arc<StoreShared>,
     /// Permits to look at many records.
     long_reads: Arc<Semaphore>,
     /// Permits to look at few.
     short_reads: Arc<Semaphore>,
-    queue: Arc<Queue>,
+    queue: Arc<CommandQueue>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Clicks whose waiting conversions were not all matched when the last process ended: they are
     /// matched once there are rules to go by.
@@ -83,28 +83,28 @@ pub struct Embedded {
 impl Embedded {
     /// Opens the data folder, or begins one (mode 0700).
     pub fn open_sled(path: &Path) -> Result<Embedded, OpenError> {
-        Embedded::open_sled_with(path, Settings::default())
+        Embedded::open_sled_with(path, EmbeddedSettings::default())
     }
 
     /// As [`Embedded::open_sled`].
-    pub fn open_sled_with(path: &Path, settings: Settings) -> Result<Embedded, OpenError> {
+    pub fn open_sled_with(path: &Path, settings: EmbeddedSettings) -> Result<Embedded, OpenError> {
         Embedded::open_with(Arc::new(Sled::open(path)?), settings)
     }
 
     /// Opens what `kv` holds.
     pub fn open(kv: Arc<dyn Kv>) -> Result<Embedded, OpenError> {
-        Embedded::open_with(kv, Settings::default())
+        Embedded::open_with(kv, EmbeddedSettings::default())
     }
 
     /// As [`Embedded::open`].
-    pub fn open_with(kv: Arc<dyn Kv>, settings: Settings) -> Result<Embedded, OpenError> {
-        let shelf = Shelf::new(kv);
-        let opened = rebuild(&shelf, settings.dedup_mask)?;
+    pub fn open_with(kv: Arc<dyn Kv>, settings: EmbeddedSettings) -> Result<Embedded, OpenError> {
+        let records = Records::new(kv);
+        let opened = rebuild(&records, settings.dedup_mask)?;
         let rules = RwLock::new(Arc::new(Ruleset::default()));
         let lately = Mutex::new(opened.lately);
         let (index, quarantine_lines) = (Mutex::new(opened.index), Arc::default());
-        let shared = Arc::new(Shared { shelf, index, rules, lately, quarantine_lines });
-        let queue = Arc::new(Queue::default());
+        let shared = Arc::new(StoreShared { records, index, rules, lately, quarantine_lines });
+        let queue = Arc::new(CommandQueue::default());
         let writer = writer::start(Arc::clone(&shared), Arc::clone(&queue), opened.numbers, settings.watch)
             .map_err(|error| OpenError::Thread(error.to_string()))?;
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
@@ -121,16 +121,16 @@ impl Embedded {
     /// A read of many records.
     fn read_many<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
-    ) -> Later<'_, T> {
+        read: impl FnOnce(&StoreShared) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
         self.read_by(&self.long_reads, move |shared| read(shared))
     }
 
     /// A read of few records, next to the long ones.
     fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Arc<Shared>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Later<'_, T> {
+        read: impl FnOnce(&Arc<StoreShared>) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
         self.read_by(&self.short_reads, read)
     }
 
@@ -139,8 +139,8 @@ impl Embedded {
     fn read_by<'a, T: Send + 'static>(
         &'a self,
         permits: &'a Arc<Semaphore>,
-        read: impl FnOnce(&Arc<Shared>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Later<'a, T> {
+        read: impl FnOnce(&Arc<StoreShared>) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'a, T> {
         Box::pin(async move {
             let permit = Arc::clone(permits).acquire_owned().await;
             let permit = permit.map_err(|_| StoreError::Closed)?;
@@ -160,8 +160,8 @@ impl Embedded {
     /// Queues a command now, so that it happens even when no one waits for the answer.
     pub(in crate::store) fn write<T: Send + 'static>(
         &self,
-        command: impl FnOnce(Answer<T>) -> Command,
-    ) -> Later<'_, T> {
+        command: impl FnOnce(ReplySender<T>) -> StoreCommand,
+    ) -> StoreFuture<'_, T> {
         let (answer, done) = oneshot::channel();
         self.queue.push(command(answer));
         Box::pin(async move { done.await.unwrap_or(Err(StoreError::Closed)) })
@@ -189,12 +189,12 @@ impl Drop for Embedded {
 }
 
 /// An answer that is in memory.
-fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> Later<'a, T> {
+fn now<'a, T: Send + 'a>(done: Result<T, StoreError>) -> StoreFuture<'a, T> {
     Box::pin(std::future::ready(done))
 }
 
 impl Transactions for Embedded {
-    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>> {
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> StoreFuture<'_, Vec<ReusedTransaction>> {
         self.read_many(move |shared| read::reused_transactions(shared, &source, limit))
     }
 
@@ -213,41 +213,41 @@ impl Store for Embedded {
         let rule = rules.filters.duplicate;
         let before = std::mem::replace(&mut *self.shared.rules.write(), rules);
         if before.filters.duplicate != rule {
-            self.queue.push(Command::Recall);
+            self.queue.push(StoreCommand::Recall);
         }
         for click in self.left.lock().drain(..) {
-            self.queue.push(Command::Match { click, after: 0 });
+            self.queue.push(StoreCommand::Match { click, after: 0 });
         }
     }
 
-    fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt> {
-        self.write(|answer| Command::Arrive(Box::new(arrival), answer))
+    fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt> {
+        self.write(|answer| StoreCommand::Arrive(Box::new(arrival), answer))
     }
 
-    fn record_click(&self, arrival: ClickArrival) -> Later<'_, ClickReceipt> {
-        self.write(|answer| Command::Click(Box::new(arrival), answer))
+    fn record_click(&self, arrival: ClickArrival) -> StoreFuture<'_, ClickReceipt> {
+        self.write(|answer| StoreCommand::Click(Box::new(arrival), answer))
     }
 
-    fn record_consent(&self, arrival: ConsentArrival) -> Later<'_, ()> {
-        self.write(|answer| Command::Consent(Box::new(arrival), answer))
+    fn record_consent(&self, arrival: ConsentArrival) -> StoreFuture<'_, ()> {
+        self.write(|answer| StoreCommand::Consent(Box::new(arrival), answer))
     }
 
-    fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>> {
+    fn click(&self, id: &ClickId) -> StoreFuture<'_, Option<Arc<Click>>> {
         let id = id.clone();
-        self.read(move |shared| shared.shelf.click_as_answered(&id))
+        self.read(move |shared| shared.records.click_as_answered(&id))
     }
 
-    fn find_click(&self, given: &str) -> Later<'_, Option<FoundClick>> {
+    fn find_click(&self, given: &str) -> StoreFuture<'_, Option<FoundClick>> {
         let candidates = candidates(given);
         let Some((id, reading)) = candidates.first() else { return now(Ok(None)) };
         // Most clicks that are named were recorded lately: no thread need wait for the disk.
-        if let Some(click) = self.shared.shelf.click_at_hand(id) {
+        if let Some(click) = self.shared.records.click_at_hand(id) {
             let found = FoundClick { click, reading: *reading };
-            return now(self.shared.shelf.check().map(|()| Some(found)));
+            return now(self.shared.records.check().map(|()| Some(found)));
         }
         self.read(move |shared| {
             for (id, reading) in candidates {
-                if let Some(click) = shared.shelf.click(&id)? {
+                if let Some(click) = shared.records.click(&id)? {
                     return Ok(Some(FoundClick { click, reading }));
                 }
             }
@@ -255,50 +255,55 @@ impl Store for Embedded {
         })
     }
 
-    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> Later<'_, Page<Arc<Click>>> {
+    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> StoreFuture<'_, Page<Arc<Click>>> {
         self.read_many(move |shared| log::clicks(shared, &filter, &page))
     }
 
-    fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64> {
-        self.write(|answer| Command::Status(StatusCommand::Dispose { now, limit, answer }))
+    fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
+        self.write(|answer| StoreCommand::Status(StatusCommand::Dispose { now, limit, answer }))
     }
 
-    fn set_status(&self, which: ConversionRef, wanted: StatusMove, now: Time) -> Later<'_, StatusChanged> {
+    fn set_status(
+        &self,
+        which: ConversionRef,
+        wanted: StatusMove,
+        now: Time,
+    ) -> StoreFuture<'_, StatusChanged> {
         let order = StatusOrder { which, wanted, now };
-        self.write(|answer| Command::Status(StatusCommand::Set(order, answer)))
+        self.write(|answer| StoreCommand::Status(StatusCommand::Set(order, answer)))
     }
 
-    fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>> {
-        self.write(|answer| Command::Suppression(SuppressionCommand::Add(order, answer)))
+    fn suppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
+        self.write(|answer| StoreCommand::Suppression(SuppressionCommand::Add(order, answer)))
     }
 
-    fn unsuppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>> {
-        self.write(|answer| Command::Suppression(SuppressionCommand::TakeOff(order, answer)))
+    fn unsuppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>> {
+        self.write(|answer| StoreCommand::Suppression(SuppressionCommand::TakeOff(order, answer)))
     }
 
-    fn remove_list(&self, list: String) -> Later<'_, u64> {
+    fn remove_list(&self, list: String) -> StoreFuture<'_, u64> {
         let remove = RemoveList { list, done: 0 };
-        self.write(|answer| Command::Suppression(SuppressionCommand::Remove(remove, answer)))
+        self.write(|answer| StoreCommand::Suppression(SuppressionCommand::Remove(remove, answer)))
     }
 
-    fn lists(&self) -> Later<'_, Vec<ListSummary>> {
+    fn lists(&self) -> StoreFuture<'_, Vec<ListSummary>> {
         let lists = Arc::clone(&self.shared.index.lock().lists);
-        now(self.shared.shelf.check().map(|()| lists.summaries()))
+        now(self.shared.records.check().map(|()| lists.summaries()))
     }
 
-    fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>> {
+    fn listed(&self, list: String, page: PageRequest) -> StoreFuture<'_, Page<ListedEntry>> {
         self.read_many(move |shared| lists::listed(shared, &list, &page))
     }
 
-    fn keep_text(&self, name: String, text: String) -> Later<'_, ()> {
-        self.write(|answer| Command::Keep { name, text, answer })
+    fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()> {
+        self.write(|answer| StoreCommand::Keep { name, text, answer })
     }
 
-    fn kept_text(&self, name: String) -> Later<'_, Option<String>> {
-        self.read(move |shared| shared.shelf.text(&name))
+    fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>> {
+        self.read(move |shared| shared.records.text(&name))
     }
 
-    fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>> {
+    fn conversion_now(&self, which: ConversionRef) -> StoreFuture<'_, Option<Conversion>> {
         self.read(move |shared| {
             let record = match which {
                 ConversionRef::Id(id) => read::find(shared, &id)?.map(|(_, record)| record),
@@ -308,11 +313,11 @@ impl Store for Embedded {
         })
     }
 
-    fn report(&self, query: ReportQuery) -> Later<'_, ReportPage> {
+    fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage> {
         self.read_many(move |shared| report::report(shared, &query))
     }
 
-    fn claim(&self, request: ClaimRequest) -> Later<'_, Claim> {
+    fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork> {
         let (leases, claim) = match Leases::due(&self.shared, request) {
             Ok((leases, claim)) if leases.is_empty() => return now(Ok(claim)),
             Ok(leased) => leased,
@@ -322,11 +327,11 @@ impl Store for Embedded {
         Box::pin(async move {
             let (leases, work) = reading.await?;
             leases.hand_over();
-            Ok(Claim { work, ..claim })
+            Ok(LeasedWork { work, ..claim })
         })
     }
 
-    fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>> {
+    fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>> {
         let reading = self.read(move |shared| leases::claim_oldest(shared, &destination));
         Box::pin(async move {
             Ok(reading.await?.map(|(leases, claimed)| {
@@ -336,11 +341,11 @@ impl Store for Embedded {
         })
     }
 
-    fn record(&self, outcome: Outcome) -> Later<'_, ()> {
-        self.write(|answer| Command::Record(Box::new(outcome), answer))
+    fn record(&self, outcome: AttemptOutcome) -> StoreFuture<'_, ()> {
+        self.write(|answer| StoreCommand::Record(Box::new(outcome), answer))
     }
 
-    fn release(&self, ids: Vec<DeliveryId>) -> Later<'_, ()> {
+    fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()> {
         self.read(move |shared| leases::release(shared, &ids))
     }
 
@@ -353,24 +358,24 @@ impl Store for Embedded {
         id: DeliveryId,
         now: Time,
         oldest_event: Option<Time>,
-    ) -> Later<'_, Result<Delivery, RetryRefused>> {
-        self.write(|answer| Command::Retry(Retry { id, now, oldest_event }, answer))
+    ) -> StoreFuture<'_, Result<Delivery, RetryRefused>> {
+        self.write(|answer| StoreCommand::Retry(Retry { id, now, oldest_event }, answer))
     }
 
-    fn withdraw(&self, destination: DestinationId, now: Time) -> Later<'_, u64> {
+    fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64> {
         let withdraw = Withdraw { destination, now, done: 0 };
-        self.write(|answer| Command::Withdraw(withdraw, answer))
+        self.write(|answer| StoreCommand::Withdraw(withdraw, answer))
     }
 
-    fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64> {
-        self.write(|answer| Command::Expire { now, limit, answer })
+    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64> {
+        self.write(|answer| StoreCommand::Expire { now, limit, answer })
     }
 
-    fn purge(&self, before: PurgeBefore) -> Later<'_, Purged> {
-        self.write(|answer| Command::Purge(before, answer))
+    fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged> {
+        self.write(|answer| StoreCommand::Purge(before, answer))
     }
 
-    fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>> {
+    fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>> {
         self.read_many(move |shared| read::trace(shared, id))
     }
 
@@ -378,19 +383,19 @@ impl Store for Embedded {
         &self,
         filter: ConversionFilter,
         page: PageRequest,
-    ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>> {
+    ) -> StoreFuture<'_, Page<(Conversion, Vec<Delivery>)>> {
         self.read_many(move |shared| read::conversions(shared, &filter, &page))
     }
 
-    fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>> {
+    fn postback(&self, seq: Seq) -> StoreFuture<'_, Option<Postback>> {
         self.read(move |shared| read::postback(shared, seq))
     }
 
-    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> Later<'_, Page<Postback>> {
+    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> StoreFuture<'_, Page<Postback>> {
         self.read_many(move |shared| read::postbacks(shared, &filter, &page))
     }
 
-    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>> {
+    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> StoreFuture<'_, Page<ListedDelivery>> {
         self.read_many(move |shared| read::deliveries(shared, &filter, &page))
     }
 
@@ -398,12 +403,12 @@ impl Store for Embedded {
         self.shared.index.lock().backlog(now)
     }
 
-    fn probe(&self) -> Later<'_, ()> {
-        self.write(Command::Probe)
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        self.write(StoreCommand::Probe)
     }
 
-    fn close(&self) -> Later<'_, ()> {
-        let closed = self.write(Command::Close);
+    fn close(&self) -> StoreFuture<'_, ()> {
+        let closed = self.write(StoreCommand::Close);
         Box::pin(async move {
             let done = closed.await;
             // Long commands may be left, each step a commit: anyone who closes can still be asked to

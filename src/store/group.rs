@@ -6,69 +6,54 @@ pub(in crate::store) mod made;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-
 use tokio::runtime::Handle;
 
 use crate::domain::attribution::{Attribution, FoundClick, candidates};
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
-use crate::domain::decision::{Arrived, Decision, decide};
-use crate::domain::facts::Later;
+use crate::domain::decision::{ArrivalContext, Decision, decide};
+use crate::domain::facts::LaterConversions;
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, Seq};
 use crate::domain::postback::{Postback, Verdict};
 use crate::domain::ruleset::Ruleset;
 use crate::store::StoreError;
-use crate::store::clicks::consent::Ahead;
-use crate::store::clicks::lately::Lately;
+use crate::store::clicks::consent::EarlyAnswer;
 use crate::store::clicks::trail::Trail;
-use crate::store::command::{Answer, Command};
+use crate::store::command::{ReplySender, StoreCommand};
 use crate::store::contract::arrival::{Arrival, Finding, MappedArrival, Receipt};
-use crate::store::group::made::{ArrivedPostback, MAX_CHANGES, Made, too_often};
-use crate::store::group_facts::Memory;
-use crate::store::index::Index;
-use crate::store::keeping::Kept;
-use crate::store::layout::{Entry, Numbers, Sketch, Standing, StoredAttempt, claim_hash};
+use crate::store::group::made::{ArrivalOutcome, ArrivedPostback, MAX_CHANGES, too_often};
+use crate::store::group_facts::DecisionLookups;
+use crate::store::keeping::OperatorRecords;
+use crate::store::layout::{BlockEntry, DeliveryStates, NumberSequences, Sketch, StoredAttempt, claim_hash};
+use crate::store::matching::Withdrawn;
 use crate::store::network::line::{ReportLine, Tally};
 use crate::store::network::suppressed::Suppressing;
 use crate::store::purge::{self, Cursor, Purging};
-use crate::store::queues::{MAX_DELIVERIES, Slot};
-use crate::store::shelf::{Record, Shelf};
-use crate::store::sources::{QuarantineLine, QuarantineLines};
-use crate::store::steps::Withdrawn;
-
-/// What reading and writing share.
-pub struct Shared {
-    pub shelf: Shelf,
-    pub index: Mutex<Index>,
-    /// What decisions go by; see [`crate::store::Store::set_rules`].
-    pub rules: RwLock<Arc<Ruleset>>,
-    /// Only the writer moves it on.
-    pub lately: Mutex<Lately>,
-    pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
-}
+use crate::store::queues::{DeliverySlot, MAX_DELIVERIES};
+use crate::store::records::{Record, StoreShared};
+use crate::store::sources::QuarantineLine;
 
 /// A postback that the group brings, with the conversion it makes.
-pub struct Born {
-    pub entry: Entry,
+pub struct NewPostback {
+    pub entry: BlockEntry,
     pub sketch: Option<Sketch>,
     /// The sales that it takes back, none of which is known.
     pub sales: Vec<ConversionId>,
 }
 
 /// A conversion that the group changes.
-pub struct Changed {
+pub struct ChangedConversion {
     /// As the index knows it; `None` when the group brings it.
     pub before: Option<Sketch>,
     /// Its deliveries before the group.
-    pub was: Standing,
+    pub was: DeliveryStates,
     pub record: Record,
     /// More than the deliveries' standing has changed: it needs an overlay.
     pub whole: bool,
 }
 
 /// A click that the group writes.
-pub struct Clicked {
+pub struct NewClick {
     pub click: Arc<Click>,
     /// Further pieces of the record it replaces.
     pub had: u16,
@@ -77,52 +62,52 @@ pub struct Clicked {
 type Promise = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// The pending state of one group.
-pub struct Group<'a> {
-    pub shared: &'a Shared,
+pub struct CommitGroup<'a> {
+    pub shared: &'a StoreShared,
     pub rules: Arc<Ruleset>,
-    pub numbers: Numbers,
+    pub numbers: NumberSequences,
     pub first: u64,
-    pub born: Vec<Born>,
+    pub born: Vec<NewPostback>,
     born_ids: HashMap<ConversionId, u64>,
     /// What is kept of transaction ids that the group uses again, its own conversions included.
-    reused: HashMap<ConversionId, Later>,
+    reused: HashMap<ConversionId, LaterConversions>,
     /// Conversions that the group brings or changes, by the hash of their claim on their click.
     pub claims: HashMap<u64, BTreeSet<u64>>,
     /// From the first of a chain of mappings to what this group made of it.
     taken: HashMap<u64, Seq>,
     /// Conversions that wait for a click because of this group.
     pub awaiting: HashMap<ClickId, Vec<u64>>,
-    pub changed: BTreeMap<u64, Changed>,
-    pub clicks: HashMap<ClickId, Clicked>,
+    pub changed: BTreeMap<u64, ChangedConversion>,
+    pub clicks: HashMap<ClickId, NewClick>,
     pub trail: Trail,
     /// Answers about clicks that are not recorded, with when the first of them was received.
-    pub ahead: BTreeMap<ClickId, Ahead>,
+    pub ahead: BTreeMap<ClickId, EarlyAnswer>,
     /// Texts to keep, by name.
     pub texts: BTreeMap<String, String>,
     /// Clicks with conversions left to match: `true` begins, `false` ends.
     pub matching: BTreeMap<ClickId, bool>,
     pub attempts: Vec<StoredAttempt>,
     /// Leases that end with the group.
-    pub ended: Vec<(DestinationId, Slot)>,
+    pub ended: Vec<(DestinationId, DeliverySlot)>,
     /// Deliveries that a person asked for.
-    pub manual: HashSet<Slot>,
+    pub manual: HashSet<DeliverySlot>,
     pub suppressing: Suppressing,
     /// How many conversions the group adds where caps count them.
     pub tally: Tally,
     pub purging: Purging,
     /// What is kept for operators, as it becomes.
-    pub kept: Option<Kept>,
+    pub kept: Option<OperatorRecords>,
     pub probe: bool,
     promises: Vec<Promise>,
     /// What is logged once the group is durable.
     lines: Vec<QuarantineLine>,
     /// What is left of long commands.
-    pub again: Vec<Command>,
+    pub again: Vec<StoreCommand>,
 }
 
-impl<'a> Group<'a> {
-    pub fn new(shared: &'a Shared, numbers: Numbers) -> Group<'a> {
-        Group {
+impl<'a> CommitGroup<'a> {
+    pub fn new(shared: &'a StoreShared, numbers: NumberSequences) -> CommitGroup<'a> {
+        CommitGroup {
             shared,
             rules: Arc::clone(&shared.rules.read()),
             numbers,
@@ -154,68 +139,68 @@ impl<'a> Group<'a> {
     }
 
     /// Decides one command. What cannot be decided is answered at once and leaves nothing behind.
-    pub fn take(&mut self, command: Command, cursor: &mut Cursor) {
+    pub fn take(&mut self, command: StoreCommand, cursor: &mut Cursor) {
         match command {
-            Command::Arrive(arrival, answer) => {
+            StoreCommand::Arrive(arrival, answer) => {
                 let decided = self.arrive(*arrival);
                 self.promise(decided, answer);
             }
-            Command::Click(click, answer) => {
+            StoreCommand::Click(click, answer) => {
                 let decided = self.click(*click);
                 self.promise(decided, answer);
             }
-            Command::Consent(arrival, answer) => {
+            StoreCommand::Consent(arrival, answer) => {
                 let decided = self.consent(&arrival);
                 self.promise(decided, answer);
             }
-            Command::Match { click, after } => {
+            StoreCommand::Match { click, after } => {
                 if let Err(error) = self.go_on_matching(&click, after) {
                     tracing::error!(%error, "conversions that wait for a click could not be matched");
                 }
             }
-            Command::Recall => {
-                let (shelf, rule) = (&self.shared.shelf, self.rules.filters.duplicate);
-                if let Err(error) = self.shared.lately.lock().go_by(shelf, rule) {
+            StoreCommand::Recall => {
+                let (records, rule) = (&self.shared.records, self.rules.filters.duplicate);
+                if let Err(error) = self.shared.lately.lock().go_by(records, rule) {
                     tracing::error!(%error, "what the click filters remember could not be read");
                 }
             }
-            Command::Keep { name, text, answer } => {
+            StoreCommand::Keep { name, text, answer } => {
                 let decided = self.keep(name, text);
                 self.promise(decided, answer);
             }
-            Command::Record(outcome, answer) => {
+            StoreCommand::Record(outcome, answer) => {
                 let decided = self.record(*outcome);
                 self.promise(decided, answer);
             }
-            Command::Retry(retry, answer) => {
+            StoreCommand::Retry(retry, answer) => {
                 let decided = self.retry(&retry);
                 self.promise(decided, answer);
             }
-            Command::Withdraw(withdraw, answer) => match self.withdraw(withdraw) {
+            StoreCommand::Withdraw(withdraw, answer) => match self.withdraw(withdraw) {
                 Ok(Withdrawn::All(count)) => self.promise(Ok(count), answer),
-                Ok(Withdrawn::Some(rest)) => self.again.push(Command::Withdraw(rest, answer)),
+                Ok(Withdrawn::Some(rest)) => self.again.push(StoreCommand::Withdraw(rest, answer)),
                 Err(error) => self.promise(Err(error), answer),
             },
-            Command::Expire { now, limit, answer } => {
+            StoreCommand::Expire { now, limit, answer } => {
                 let decided = self.expire(now, limit);
                 self.promise(decided, answer);
             }
-            Command::Purge(before, answer) => {
+            StoreCommand::Purge(before, answer) => {
                 let decided = purge::step(self, before, cursor);
                 self.promise(decided, answer);
             }
-            Command::Status(command) => self.take_status(command),
-            Command::Keeping(command) => self.take_keeping(command),
-            Command::Suppression(command) => self.take_suppression(command),
-            Command::Probe(answer) => {
+            StoreCommand::Status(command) => self.take_status(command),
+            StoreCommand::Keeping(command) => self.take_keeping(command),
+            StoreCommand::Suppression(command) => self.take_suppression(command),
+            StoreCommand::Probe(answer) => {
                 self.probe = true;
                 self.promise(Ok(()), answer);
             }
-            Command::Close(answer) => self.promise(Ok(()), answer),
+            StoreCommand::Close(answer) => self.promise(Ok(()), answer),
         }
     }
 
-    pub fn promise<T: Send + 'static>(&mut self, decided: Result<T, StoreError>, answer: Answer<T>) {
+    pub fn promise<T: Send + 'static>(&mut self, decided: Result<T, StoreError>, answer: ReplySender<T>) {
         match decided {
             Ok(value) => self.promises.push(Box::new(move |done| {
                 // A dropped receiver is a caller that went away; the operation holds all the same.
@@ -254,14 +239,14 @@ impl<'a> Group<'a> {
             return Err(StoreError::ReprocessedAlready { by });
         }
         let (made, note) = match finding {
-            Finding::Quarantined(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
-            Finding::Refused(fault) => (Made::Nothing(Verdict::Refused(fault)), None),
+            Finding::Quarantined(fault) => (ArrivalOutcome::Nothing(Verdict::Quarantined(fault)), None),
+            Finding::Refused(fault) => (ArrivalOutcome::Nothing(Verdict::Refused(fault)), None),
             Finding::Mapped(mapped) => {
                 let now = again.map_or(received_at, |again| again.now);
-                match self.map(&mapped, Arrived { seq, at: received_at, now }) {
+                match self.map(&mapped, ArrivalContext { seq, at: received_at, now }) {
                     // It was kept before, within what is kept of strangers.
                     Err(StoreError::Surplus(fault)) if again.is_some() => {
-                        (Made::Nothing(Verdict::Quarantined(*fault)), None)
+                        (ArrivalOutcome::Nothing(Verdict::Quarantined(*fault)), None)
                     }
                     decided => decided?,
                 }
@@ -269,9 +254,9 @@ impl<'a> Group<'a> {
         };
         let (verdict, matched) = made.outcome();
         let receipt = Receipt { postback: seq, verdict: verdict.clone(), matched, note: note.clone() };
-        let reported =
+        let arrived =
             ArrivedPostback { seq, received_at, source, raw, again: again.map(|earlier| earlier.of) };
-        self.remember(reported, verdict, note, made);
+        self.remember(arrived, verdict, note, made);
         Ok(receipt)
     }
 
@@ -283,49 +268,60 @@ impl<'a> Group<'a> {
     }
 
     /// Decides a mapped arrival. Reads only.
-    fn map(&self, mapped: &MappedArrival, arrived: Arrived) -> Result<(Made, Option<String>), StoreError> {
-        let memory = Memory::new(self, &self.tally, mapped.click.as_ref());
+    fn map(
+        &self,
+        mapped: &MappedArrival,
+        arrived: ArrivalContext,
+    ) -> Result<(ArrivalOutcome, Option<String>), StoreError> {
+        let memory = DecisionLookups::new(self, &self.tally, mapped.click.as_ref());
         let decision = decide(&self.rules, &mapped.draft, arrived, &memory)?;
         Ok(match decision {
             Decision::New { mut conversion, note } => {
-                let standing = Standing::new(self.planned(&mut conversion, &[], arrived.now)?);
-                (Made::New(Box::new(conversion), standing), note)
+                let standing = DeliveryStates::new(self.planned(&mut conversion, &[], arrived.now)?);
+                (ArrivalOutcome::New(Box::new(conversion), standing), note)
             }
             Decision::Update { mut conversion, note } => {
                 let Some((number, mut record)) = memory.looked_up(&conversion.id) else {
-                    return Ok((Made::Duplicate(Box::new(conversion)), note));
+                    return Ok((ArrivalOutcome::Duplicate(Box::new(conversion)), note));
                 };
                 let planned = self.planned(&mut conversion, &record.standing.deliveries, arrived.now)?;
                 if conversion.history.len() > MAX_CHANGES || planned.len() > MAX_DELIVERIES {
-                    return Ok((Made::Nothing(Verdict::Quarantined(too_often(&conversion))), note));
+                    return Ok((ArrivalOutcome::Nothing(Verdict::Quarantined(too_often(&conversion))), note));
                 }
                 let old = Box::new(record.clone());
                 record.conversion = conversion;
                 record.standing.replan(planned);
-                (Made::Update { number, old, new: Box::new(record) }, note)
+                (ArrivalOutcome::Update { number, old, new: Box::new(record) }, note)
             }
-            Decision::Duplicate { conversion, note } => (Made::Duplicate(Box::new(conversion)), note),
+            Decision::Duplicate { conversion, note } => {
+                (ArrivalOutcome::Duplicate(Box::new(conversion)), note)
+            }
             Decision::Surplus(fault) => return Err(StoreError::Surplus(Box::new(fault))),
-            Decision::Quarantine(fault) => (Made::Nothing(Verdict::Quarantined(fault)), None),
-            Decision::UnknownSale { fault, sales } => (Made::UnknownSale(fault, sales), None),
+            Decision::Quarantine(fault) => (ArrivalOutcome::Nothing(Verdict::Quarantined(fault)), None),
+            Decision::UnknownSale { fault, sales } => (ArrivalOutcome::UnknownSale(fault, sales), None),
         })
     }
 
-    fn remember(&mut self, reported: ArrivedPostback, verdict: Verdict, note: Option<String>, made: Made) {
-        if let (Verdict::Quarantined(fault), Some(source), None) =
-            (&verdict, &reported.source, reported.again)
+    fn remember(
+        &mut self,
+        arrived: ArrivedPostback,
+        verdict: Verdict,
+        note: Option<String>,
+        made: ArrivalOutcome,
+    ) {
+        if let (Verdict::Quarantined(fault), Some(source), None) = (&verdict, &arrived.source, arrived.again)
         {
-            let (source, code, postback) = (source.clone(), fault.code, reported.seq);
-            self.lines.push(QuarantineLine { source, code, postback, received_at: reported.received_at });
+            let (source, code, postback) = (source.clone(), fault.code, arrived.seq);
+            self.lines.push(QuarantineLine { source, code, postback, received_at: arrived.received_at });
         }
-        let number = reported.seq.get();
+        let number = arrived.seq.get();
         let mut conversion = None;
         let mut sketch = None;
         let mut sales = Vec::new();
         match made {
-            Made::New(new, standing) => {
+            ArrivalOutcome::New(new, standing) => {
                 self.born_ids.insert(new.id, number);
-                self.reuse(&new, reported.seq);
+                self.reuse(&new, arrived.seq);
                 self.await_click(&new, number);
                 let new_sketch = Sketch::of(&new, standing);
                 self.tally.apply(None, new_sketch.report.as_ref());
@@ -333,39 +329,39 @@ impl<'a> Group<'a> {
                 sketch = Some(new_sketch);
                 conversion = Some(*new);
             }
-            Made::Update { number, old, new } => {
+            ArrivalOutcome::Update { number, old, new } => {
                 self.await_click(&new.conversion, number);
                 self.change(number, &old, *new, true);
             }
-            Made::UnknownSale(_, waited_for) => sales = waited_for,
-            Made::Duplicate(_) | Made::Nothing(_) => {}
+            ArrivalOutcome::UnknownSale(_, waited_for) => sales = waited_for,
+            ArrivalOutcome::Duplicate(_) | ArrivalOutcome::Nothing(_) => {}
         }
-        if let Some(of) = reported.again.filter(|_| verdict.conversion().is_some()) {
+        if let Some(of) = arrived.again.filter(|_| verdict.conversion().is_some()) {
             let first = self.shared.index.lock().first_of(of.get());
-            self.taken.insert(first, reported.seq);
+            self.taken.insert(first, arrived.seq);
         }
         let postback = Postback {
-            seq: reported.seq,
-            received_at: reported.received_at,
-            source: reported.source,
-            raw: Some(reported.raw),
+            seq: arrived.seq,
+            received_at: arrived.received_at,
+            source: arrived.source,
+            raw: Some(arrived.raw),
             verdict,
             note,
-            again: reported.again,
+            again: arrived.again,
         };
         self.numbers.next_postback = number + 1;
-        self.born.push(Born { entry: Entry { postback, conversion }, sketch, sales });
+        self.born.push(NewPostback { entry: BlockEntry { postback, conversion }, sketch, sales });
     }
 
     /// A report later in this group sees how often the transaction id is used.
     fn reuse(&mut self, conversion: &Conversion, seq: Seq) {
         let Some(reuse) = &conversion.reuse else { return };
         let kept = self.later(&reuse.first).map_or(0, |later| later.kept) + 1;
-        self.reused.insert(reuse.first, Later { newest: seq, nth: reuse.nth, kept });
+        self.reused.insert(reuse.first, LaterConversions { newest: seq, nth: reuse.nth, kept });
     }
 
     /// What is kept of a transaction id besides its first conversion.
-    pub fn later(&self, first: &ConversionId) -> Option<Later> {
+    pub fn later(&self, first: &ConversionId) -> Option<LaterConversions> {
         self.reused.get(first).copied().or_else(|| self.shared.index.lock().reused.get(first))
     }
 
@@ -397,13 +393,13 @@ impl<'a> Group<'a> {
         if let Some(pending) = self.clicks.get(id) {
             return Ok(Some((Click::clone(&pending.click), pending.had)));
         }
-        Ok(self.shared.shelf.click_afresh(id)?.map(|found| (found.value, found.pieces)))
+        Ok(self.shared.records.click_afresh(id)?.map(|found| (found.value, found.pieces)))
     }
 
     pub fn find_click(&self, given: &str) -> Result<Option<FoundClick>, StoreError> {
         for (id, reading) in candidates(given) {
             let pending = self.clicks.get(&id).map(|clicked| Arc::clone(&clicked.click));
-            let found = pending.map_or_else(|| self.shared.shelf.click(&id), |click| Ok(Some(click)))?;
+            let found = pending.map_or_else(|| self.shared.records.click(&id), |click| Ok(Some(click)))?;
             if let Some(click) = found {
                 return Ok(Some(FoundClick { click, reading }));
             }
@@ -420,7 +416,7 @@ impl<'a> Group<'a> {
             return Ok(self.born(number));
         }
         let first = self.shared.index.lock().block_of(number);
-        first.map_or(Ok(None), |first| self.shared.shelf.record(first, number))
+        first.map_or(Ok(None), |first| self.shared.records.record(first, number))
     }
 
     fn born(&self, number: u64) -> Option<Record> {
@@ -429,10 +425,10 @@ impl<'a> Group<'a> {
         Some(Record { conversion: born.entry.conversion.clone()?, standing, overlay: None })
     }
 
-    /// Replaces a conversion that [`Group::peek`] answered as `old`.
+    /// Replaces a conversion that [`CommitGroup::peek`] answered as `old`.
     pub fn change(&mut self, number: u64, old: &Record, record: Record, whole: bool) {
         let stored = number < self.first;
-        let changed = self.changed.entry(number).or_insert_with(|| Changed {
+        let changed = self.changed.entry(number).or_insert_with(|| ChangedConversion {
             before: stored.then(|| Sketch::of(&old.conversion, old.standing.clone())),
             was: old.standing.clone(),
             record: old.clone(),

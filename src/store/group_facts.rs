@@ -2,21 +2,21 @@
 
 use std::cell::RefCell;
 
-use crate::domain::attribution::{FoundClick, Visit, candidates};
+use crate::domain::attribution::{EarlierClick, FoundClick, candidates};
 use crate::domain::claim::Claim;
 use crate::domain::conversion::Conversion;
-use crate::domain::facts::{Facts, Later};
+use crate::domain::facts::{Facts, LaterConversions};
 use crate::domain::ids::{ConversionId, OfferId, Seq, VisitorId};
-use crate::domain::suppression::{Listed, Traces};
+use crate::domain::suppression::{SuppressionHit, Traces};
 use crate::store::StoreError;
-use crate::store::group::Group;
+use crate::store::group::CommitGroup;
 use crate::store::network::line;
 use crate::store::network::line::{ReportLine, Tally};
-use crate::store::shelf::Record;
+use crate::store::records::Record;
 
 /// The look-ups of one decision.
-pub struct Memory<'a, 'g> {
-    group: &'a Group<'g>,
+pub struct DecisionLookups<'a, 'g> {
+    group: &'a CommitGroup<'g>,
     /// How many conversions the group adds where caps count them, those of this very step included.
     tally: &'a Tally,
     /// The records of the conversions that the decision asked for.
@@ -25,14 +25,18 @@ pub struct Memory<'a, 'g> {
     click: Option<&'a FoundClick>,
 }
 
-impl<'a, 'g> Memory<'a, 'g> {
+impl<'a, 'g> DecisionLookups<'a, 'g> {
     /// `click` was looked up before, so that the one writer thread need not.
-    pub fn new(group: &'a Group<'g>, tally: &'a Tally, click: Option<&'a FoundClick>) -> Memory<'a, 'g> {
-        Memory { group, tally, found: RefCell::default(), click }
+    pub fn new(
+        group: &'a CommitGroup<'g>,
+        tally: &'a Tally,
+        click: Option<&'a FoundClick>,
+    ) -> DecisionLookups<'a, 'g> {
+        DecisionLookups { group, tally, found: RefCell::default(), click }
     }
 
     /// With a record that was read before.
-    pub fn with(self, number: u64, record: Record) -> Memory<'a, 'g> {
+    pub fn with(self, number: u64, record: Record) -> DecisionLookups<'a, 'g> {
         self.found.borrow_mut().push((number, record));
         self
     }
@@ -50,7 +54,7 @@ impl<'a, 'g> Memory<'a, 'g> {
     }
 }
 
-impl Facts for Memory<'_, '_> {
+impl Facts for DecisionLookups<'_, '_> {
     type Error = StoreError;
 
     fn conversion(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
@@ -62,7 +66,7 @@ impl Facts for Memory<'_, '_> {
         Ok(self.keep(self.group.peek(number)?.map(|record| (number, record))))
     }
 
-    fn later(&self, first: &ConversionId) -> Result<Option<Later>, StoreError> {
+    fn later(&self, first: &ConversionId) -> Result<Option<LaterConversions>, StoreError> {
         Ok(self.group.later(first))
     }
 
@@ -74,11 +78,11 @@ impl Facts for Memory<'_, '_> {
         }
     }
 
-    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, StoreError> {
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<EarlierClick>, StoreError> {
         self.group.visits(visitor).map(|visits| visits.visits)
     }
 
-    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
+    fn suppressed(&self, traces: &Traces) -> Result<Option<SuppressionHit>, StoreError> {
         self.group.listed(traces)
     }
 

@@ -12,25 +12,25 @@ use tokio::sync::Notify;
 use crate::domain::delivery::{Delivery, DeliveryState};
 use crate::domain::ids::{ConversionId, DestinationId};
 use crate::domain::time::Time;
-use crate::store::keeping::Kept;
-use crate::store::layout::{EntryHead, Sketch, Standing};
-use crate::store::needed::Needed;
+use crate::store::click_references::ClickReferences;
+use crate::store::keeping::OperatorRecords;
+use crate::store::layout::{DeliveryStates, EntryHead, Sketch};
 use crate::store::network::line::Tally;
 use crate::store::network::lists::Lists;
 use crate::store::network::rows::Rows;
 use crate::store::network::statuses::Dispositions;
-use crate::store::queues::{DestinationQueues, Slot};
+use crate::store::queues::{DeliverySlot, DestinationQueues};
 use crate::store::runs::Runs;
-use crate::store::sources::Sources;
-use crate::store::transactions::{Reused, Reversals};
+use crate::store::sources::SourceIndex;
+use crate::store::transactions::{ReusedIds, Reversals};
 
 const SHARDS: usize = 64;
 
 /// Hashes that are random already hash to themselves.
 #[derive(Default)]
-pub struct Plain(u64);
+pub struct IdentityHasher(u64);
 
-impl Hasher for Plain {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -49,7 +49,7 @@ impl Hasher for Plain {
 /// From a 64-bit hash to every postback number that has it. At most 39 bytes for each number, as the
 /// tables are between 7/16 and 7/8 full; in shards, so that growing copies little at a time.
 pub struct SeqMap {
-    shards: Vec<HashMap<u64, u64, BuildHasherDefault<Plain>>>,
+    shards: Vec<HashMap<u64, u64, BuildHasherDefault<IdentityHasher>>>,
     /// The further numbers where a hash has several.
     more: HashMap<u64, BTreeSet<u64>>,
 }
@@ -140,19 +140,19 @@ pub struct Index {
     all_queues: HashMap<DestinationId, DestinationQueues>,
     /// Holds by the time they end.
     holds: BTreeSet<(i64, u64)>,
-    dead: BTreeSet<Slot>,
+    dead: BTreeSet<DeliverySlot>,
     remapped: Remapped,
-    pub reused: Reused,
+    pub reused: ReusedIds,
     pub reversals: Reversals,
-    needed: Needed,
+    needed: ClickReferences,
     pub rows: Rows,
     pub tally: Tally,
     pub dispositions: Dispositions,
     pub lists: Arc<Lists>,
-    pub kept: Arc<Kept>,
+    pub kept: Arc<OperatorRecords>,
     /// Where the times of postbacks go back.
     pub runs: Runs,
-    pub sources: Sources,
+    pub sources: SourceIndex,
     notify: HashMap<DestinationId, Arc<Notify>>,
 }
 
@@ -169,16 +169,16 @@ impl Index {
             holds: BTreeSet::new(),
             dead: BTreeSet::new(),
             remapped: Remapped::default(),
-            reused: Reused::default(),
+            reused: ReusedIds::default(),
             reversals: Reversals::default(),
-            needed: Needed::default(),
+            needed: ClickReferences::default(),
             rows: Rows::default(),
             tally: Tally::default(),
             dispositions: Dispositions::default(),
             lists: Arc::default(),
             kept: Arc::default(),
             runs: Runs::default(),
-            sources: Sources::default(),
+            sources: SourceIndex::default(),
             notify: HashMap::new(),
         }
     }
@@ -312,7 +312,7 @@ impl Index {
         seq: u64,
         before: Option<&'a Sketch>,
         after: Option<&'a Sketch>,
-        manual: &HashSet<Slot>,
+        manual: &HashSet<DeliverySlot>,
     ) -> Vec<DestinationId> {
         if before.map(|sketch| sketch.id) != after.map(|sketch| sketch.id) {
             if let Some(sketch) = before {
@@ -340,14 +340,14 @@ impl Index {
         let line = |sketch: Option<&'a Sketch>| sketch.and_then(|sketch| sketch.report.as_ref());
         self.rows.apply(seq, line(before), line(after));
         self.tally.apply(line(before), line(after));
-        let nothing = Standing::default();
+        let nothing = DeliveryStates::default();
         let before = before.map_or(&nothing, |sketch| &sketch.standing);
         let after = after.map_or(&nothing, |sketch| &sketch.standing);
         self.apply_holds(seq, before, after);
         self.apply_deliveries(seq, &before.deliveries, &after.deliveries, manual)
     }
 
-    fn apply_holds(&mut self, seq: u64, before: &Standing, after: &Standing) {
+    fn apply_holds(&mut self, seq: u64, before: &DeliveryStates, after: &DeliveryStates) {
         let until = |delivery: &Delivery| match delivery.state {
             DeliveryState::Held { until } => Some((until.as_millis(), seq)),
             _ => None,
@@ -363,12 +363,12 @@ impl Index {
         seq: u64,
         before: &[Delivery],
         after: &[Delivery],
-        manual: &HashSet<Slot>,
+        manual: &HashSet<DeliverySlot>,
     ) -> Vec<DestinationId> {
         let mut woken = Vec::new();
         for place in 0..before.len().max(after.len()) {
             let (old, new) = (before.get(place), after.get(place));
-            let Some(slot) = Slot::new(seq, place).filter(|_| old != new) else { continue };
+            let Some(slot) = DeliverySlot::new(seq, place).filter(|_| old != new) else { continue };
             // What someone took between a change's decision and its commit stays in that one's hands.
             if let (Some(old), Some(new)) = (old, new)
                 && old.destination == new.destination
@@ -423,8 +423,8 @@ impl Index {
     }
 
     /// Up to `most` dead deliveries below a postback number and a place there, newest first.
-    pub fn dead_below(&self, (seq, place): (u64, usize), most: usize) -> Vec<Slot> {
-        let Some(end) = Slot::new(seq.min(1 << 53), place) else { return Vec::new() };
+    pub fn dead_below(&self, (seq, place): (u64, usize), most: usize) -> Vec<DeliverySlot> {
+        let Some(end) = DeliverySlot::new(seq.min(1 << 53), place) else { return Vec::new() };
         self.dead.range(..end).rev().take(most).copied().collect()
     }
 }

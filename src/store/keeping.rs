@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use crate::domain::clock_rule::ClockRecord;
 use crate::domain::ids::{DestinationId, Seq, SourceId};
 use crate::domain::time::Time;
-use crate::store::ages::{Ages, Next};
-use crate::store::command::{Answer, Command};
+use crate::store::ages::{Ages, NextNumbers};
+use crate::store::command::{ReplySender, StoreCommand};
 use crate::store::embedded::Embedded;
-use crate::store::group::Group;
+use crate::store::group::CommitGroup;
 use crate::store::kv::Batch;
 use crate::store::layout::{self, key, tag};
-use crate::store::shelf::{Shelf, corrupt};
-use crate::store::{Later, StoreError};
+use crate::store::records::{Records, corrupt};
+use crate::store::{StoreError, StoreFuture};
 
 /// The destinations that were taken out of the configuration while something waited for them, and when.
-pub type Removed = BTreeMap<DestinationId, Time>;
+pub type RemovedDestinations = BTreeMap<DestinationId, Time>;
 
 /// What is counted of one source's postbacks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,21 +28,21 @@ pub struct SourceTally {
 }
 
 /// What a store keeps for operators.
-pub trait Keeping {
+pub trait OperatorStore {
     /// What was kept of the clock, and the newest time that is stored.
     fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>);
 
     /// Keeps what is to be known of the clock at the next start. What is recorded from now on is received at
     /// its age time or later, whatever time it bears, and is not purged earlier than that allows.
-    fn keep_clock(&self, record: ClockRecord) -> Later<'_, ()>;
+    fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()>;
 
     /// Every destination for which something is held or waits.
     fn awaited_destinations(&self) -> Vec<DestinationId>;
 
     /// As it was kept last.
-    fn removed(&self) -> Removed;
+    fn removed(&self) -> RemovedDestinations;
 
-    fn keep_removed(&self, removed: Removed) -> Later<'_, ()>;
+    fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()>;
 
     /// Counted at open and as things happen, never scanned.
     fn source_tally(&self, source: &SourceId) -> SourceTally;
@@ -53,13 +53,13 @@ pub trait Keeping {
 
 /// What the store is asked to keep.
 pub enum KeepingCommand {
-    Clock(ClockRecord, Answer<()>),
-    Removed(Removed, Answer<()>),
+    Clock(ClockRecord, ReplySender<()>),
+    Removed(RemovedDestinations, ReplySender<()>),
 }
 
-impl From<KeepingCommand> for Command {
-    fn from(command: KeepingCommand) -> Command {
-        Command::Keeping(command)
+impl From<KeepingCommand> for StoreCommand {
+    fn from(command: KeepingCommand) -> StoreCommand {
+        StoreCommand::Keeping(command)
     }
 }
 
@@ -76,25 +76,25 @@ impl KeepingCommand {
 
 /// All that is kept for operators.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
+pub struct OperatorRecords {
     clock: Option<ClockRecord>,
     pub ages: Ages,
-    pub removed: Removed,
+    pub removed: RemovedDestinations,
     /// Further pieces of the record of `removed`.
     pieces: u16,
 }
 
-impl Kept {
+impl OperatorRecords {
     /// Reads what is stored.
-    pub fn open(shelf: &Shelf) -> Result<Kept, StoreError> {
-        let mut kept = Kept::default();
-        if let Some(first) = shelf.first_piece(key::CLOCK)? {
-            kept.clock = Some(shelf.head(key::CLOCK, first)?);
+    pub fn open(records: &Records) -> Result<OperatorRecords, StoreError> {
+        let mut kept = OperatorRecords::default();
+        if let Some(first) = records.first_piece(key::CLOCK)? {
+            kept.clock = Some(records.head(key::CLOCK, first)?);
         }
-        if let Some(ages) = shelf.body(key::CLOCK)? {
+        if let Some(ages) = records.body(key::CLOCK)? {
             kept.ages = ages.value;
         }
-        if let Some(removed) = shelf.body(key::REMOVED)? {
+        if let Some(removed) = records.body(key::REMOVED)? {
             (kept.removed, kept.pieces) = (removed.value, removed.pieces);
         }
         Ok(kept)
@@ -106,7 +106,7 @@ impl Kept {
     }
 
     /// Adds it to a batch, over what was kept before.
-    pub fn pack(&mut self, batch: &mut Batch, before: &Kept) -> Result<(), StoreError> {
+    pub fn pack(&mut self, batch: &mut Batch, before: &OperatorRecords) -> Result<(), StoreError> {
         if let Some(clock) = &self.clock {
             let packed = layout::pack(clock, &self.ages).map_err(|error| corrupt(key::CLOCK, &error))?;
             layout::put(batch, key::CLOCK.to_vec(), packed, 0);
@@ -120,11 +120,11 @@ impl Kept {
     }
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// Decides what is to be kept.
     pub fn take_keeping(&mut self, command: KeepingCommand) {
-        let next = Next { postback: self.numbers.next_postback, click: self.numbers.next_click };
-        let kept = self.kept.get_or_insert_with(|| Kept::clone(&self.shared.index.lock().kept));
+        let next = NextNumbers { postback: self.numbers.next_postback, click: self.numbers.next_click };
+        let kept = self.kept.get_or_insert_with(|| OperatorRecords::clone(&self.shared.index.lock().kept));
         let answer = match command {
             KeepingCommand::Clock(record, answer) => {
                 kept.ages.note(kept.clock, record, next);
@@ -140,14 +140,14 @@ impl Group<'_> {
     }
 }
 
-impl Keeping for Embedded {
+impl OperatorStore for Embedded {
     fn clock_record(&self) -> (Option<ClockRecord>, Option<Time>) {
         let index = self.shared.index.lock();
         let newest = [index.runs.newest(), self.shared.lately.lock().newest()];
         (index.kept.clock, newest.into_iter().flatten().max())
     }
 
-    fn keep_clock(&self, record: ClockRecord) -> Later<'_, ()> {
+    fn keep_clock(&self, record: ClockRecord) -> StoreFuture<'_, ()> {
         self.write(|answer| KeepingCommand::Clock(record, answer).into())
     }
 
@@ -155,11 +155,11 @@ impl Keeping for Embedded {
         self.shared.index.lock().awaited_destinations()
     }
 
-    fn removed(&self) -> Removed {
+    fn removed(&self) -> RemovedDestinations {
         self.shared.index.lock().kept.removed.clone()
     }
 
-    fn keep_removed(&self, removed: Removed) -> Later<'_, ()> {
+    fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()> {
         self.write(|answer| KeepingCommand::Removed(removed, answer).into())
     }
 
@@ -170,7 +170,7 @@ impl Keeping for Embedded {
     fn received_at(&self, postback: Seq) -> Result<Option<Time>, StoreError> {
         let first = self.shared.index.lock().block_of(postback.get());
         let Some(first) = first else { return Ok(None) };
-        let heads = self.shared.shelf.block_heads(first)?;
+        let heads = self.shared.records.block_heads(first)?;
         let at = usize::try_from(postback.get() - first).ok();
         Ok(at.and_then(|at| heads?.get(at).map(|head| head.at)))
     }

@@ -72,13 +72,13 @@ pub enum Step {
 }
 
 /// Sees one key and its value; breaks to end the scan.
-pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// An ordered key-value engine with one writer.
 pub trait Kv: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
 
-    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError>;
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError>;
 
     /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step.
     fn commit(&self, batch: Batch, passed: &mut dyn FnMut(Step)) -> Result<(), KvError>;

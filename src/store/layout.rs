@@ -79,16 +79,16 @@ pub enum LayoutError {
 
 /// A conversion's deliveries as they stand, with the number of each one's latest attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct DeliveryStates {
     pub deliveries: Vec<Delivery>,
     /// As long as `deliveries`.
     pub last_attempts: Vec<Option<u64>>,
 }
 
-impl Standing {
-    pub fn new(deliveries: Vec<Delivery>) -> Standing {
+impl DeliveryStates {
+    pub fn new(deliveries: Vec<Delivery>) -> DeliveryStates {
         let last_attempts = vec![None; deliveries.len()];
-        Standing { deliveries, last_attempts }
+        DeliveryStates { deliveries, last_attempts }
     }
 
     /// Takes a later plan: the same deliveries in the same order, perhaps more.
@@ -111,7 +111,7 @@ pub struct Sketch {
     /// Low halves of the hashes of transaction id and click id, to pass over a record unread.
     pub transaction: Option<u32>,
     pub click: Option<u32>,
-    pub standing: Standing,
+    pub standing: DeliveryStates,
     /// Its line in reports, where it is of an offer.
     pub report: Option<ReportLine>,
     /// When its status changes automatically.
@@ -123,7 +123,7 @@ pub struct Sketch {
 }
 
 impl Sketch {
-    pub fn of(conversion: &Conversion, standing: Standing) -> Sketch {
+    pub fn of(conversion: &Conversion, standing: DeliveryStates) -> Sketch {
         let waits_for = match &conversion.attribution {
             Attribution::Unmatched { given } => {
                 candidates(given).iter().map(|(id, _)| hash(id.as_str())).collect()
@@ -222,7 +222,7 @@ impl VerdictWord {
 
 /// Body of one entry of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct BlockEntry {
     pub postback: Postback,
     pub conversion: Option<Conversion>,
 }
@@ -232,7 +232,7 @@ pub struct Entry {
 pub struct Block {
     pub first: u64,
     pub heads: Vec<EntryHead>,
-    pub entries: Vec<Option<Entry>>,
+    pub entries: Vec<Option<BlockEntry>>,
 }
 
 /// How many further pieces the two records of a block have.
@@ -243,7 +243,7 @@ pub struct Pieces {
 }
 
 impl Block {
-    pub fn entry(&self, seq: u64) -> Option<(&EntryHead, &Entry)> {
+    pub fn entry(&self, seq: u64) -> Option<(&EntryHead, &BlockEntry)> {
         let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
         Some((self.heads.get(at)?, self.entries.get(at)?.as_ref()?))
     }
@@ -251,7 +251,7 @@ impl Block {
 
 /// The state of one delivery of a block now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct DeliveryMark {
     pub entry: u16,
     pub delivery: u32,
     pub state: DeliveryState,
@@ -260,7 +260,7 @@ pub struct Mark {
 }
 
 /// The marks next to a block, by entry and delivery.
-pub type Marks = Vec<Mark>;
+pub type Marks = Vec<DeliveryMark>;
 
 /// One attempt as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,7 +278,7 @@ pub type Attempts = Vec<Option<StoredAttempt>>;
 
 /// Numbers that go on even when everything that bore them is purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Numbers {
+pub struct NumberSequences {
     pub next_postback: u64,
     pub next_attempt: u64,
     pub next_click: u64,
@@ -302,9 +302,9 @@ fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, LayoutError> {
 }
 
 /// A record ready to be written.
-pub struct Packed(Vec<u8>);
+pub struct PackedRecord(Vec<u8>);
 
-impl Packed {
+impl PackedRecord {
     /// How many further pieces it has; see [`further`].
     pub fn further(&self) -> Result<u16, LayoutError> {
         further(&self.0)
@@ -312,7 +312,7 @@ impl Packed {
 }
 
 /// Packs a record.
-pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Packed, LayoutError> {
+pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<PackedRecord, LayoutError> {
     let content = |error: postcard::Error| LayoutError::Content(error.to_string());
     let head = postcard::to_extend(head, Vec::with_capacity(1024)).map_err(content)?;
     let body = postcard::to_extend(body, Vec::with_capacity(BLOCK_BYTES)).map_err(content)?;
@@ -327,11 +327,11 @@ pub fn pack<H: Serialize, B: Serialize>(head: &H, body: &B) -> Result<Packed, La
     bytes.extend_from_slice(&head_length.to_be_bytes());
     bytes.extend_from_slice(&head);
     bytes.extend_from_slice(&body);
-    Ok(Packed(bytes))
+    Ok(PackedRecord(bytes))
 }
 
 /// Puts a record under `key`, over an earlier one that had `had` further pieces.
-pub fn put(batch: &mut Batch, key: Vec<u8>, record: Packed, had: u16) {
+pub fn put(batch: &mut Batch, key: Vec<u8>, record: PackedRecord, had: u16) {
     let mut pieces = 0;
     for (number, bytes) in (1u16..).zip(record.0.chunks(MAX_VALUE).skip(1)) {
         batch.put(key::piece(&key, number), bytes.to_vec());

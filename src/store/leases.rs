@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::domain::delivery::{self, Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId};
-use crate::store::group::Shared;
-use crate::store::queues::Slot;
-use crate::store::{Claim, ClaimRequest, Claimed, StoreError, read};
+use crate::store::queues::DeliverySlot;
+use crate::store::records::StoreShared;
+use crate::store::{ClaimRequest, Claimed, LeasedWork, StoreError, read};
 
 /// Slots that are leased for a caller. They are given back where no one takes what was read for them.
 pub struct Leases {
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
     destination: DestinationId,
-    slots: Vec<Slot>,
+    slots: Vec<DeliverySlot>,
 }
 
 impl Drop for Leases {
@@ -29,8 +29,8 @@ impl Leases {
     }
 
     /// Leases what is due; the work itself is not read yet.
-    pub fn due(shared: &Arc<Shared>, request: ClaimRequest) -> Result<(Leases, Claim), StoreError> {
-        shared.shelf.check()?;
+    pub fn due(shared: &Arc<StoreShared>, request: ClaimRequest) -> Result<(Leases, LeasedWork), StoreError> {
+        shared.records.check()?;
         let ClaimRequest { destination, now, fresh, retries, due_from } = request;
         let due = (due_from, now);
         let mut index = shared.index.lock();
@@ -39,11 +39,14 @@ impl Leases {
         slots.extend(queues.lease_due(due, retries, false));
         let next_due = queues.next_due(now);
         drop(index);
-        Ok((Leases { shared: Arc::clone(shared), destination, slots }, Claim { work: Vec::new(), next_due }))
+        Ok((
+            Leases { shared: Arc::clone(shared), destination, slots },
+            LeasedWork { work: Vec::new(), next_due },
+        ))
     }
 
     /// Leases the oldest that waits, due or not; `None` where nothing does.
-    pub fn oldest(shared: &Arc<Shared>, destination: &DestinationId) -> Option<Leases> {
+    pub fn oldest(shared: &Arc<StoreShared>, destination: &DestinationId) -> Option<Leases> {
         let slot = shared.index.lock().queues(destination).lease_oldest()?;
         Some(Leases { shared: Arc::clone(shared), destination: destination.clone(), slots: vec![slot] })
     }
@@ -71,10 +74,10 @@ impl Leases {
 
 /// Leases the oldest delivery that waits and can be read, and reads it.
 pub fn claim_oldest(
-    shared: &Arc<Shared>,
+    shared: &Arc<StoreShared>,
     destination: &DestinationId,
 ) -> Result<Option<(Leases, Claimed)>, StoreError> {
-    shared.shelf.check()?;
+    shared.records.check()?;
     while let Some(leases) = Leases::oldest(shared, destination) {
         if let Some(claimed) = leases.work()?.pop() {
             return Ok(Some((leases, claimed)));
@@ -86,7 +89,7 @@ pub fn claim_oldest(
 }
 
 /// Gives leases back by the deliveries' ids.
-pub fn release(shared: &Shared, ids: &[DeliveryId]) -> Result<(), StoreError> {
+pub fn release(shared: &StoreShared, ids: &[DeliveryId]) -> Result<(), StoreError> {
     for id in ids {
         let found = match read::find(shared, &id.conversion) {
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -99,13 +102,13 @@ pub fn release(shared: &Shared, ids: &[DeliveryId]) -> Result<(), StoreError> {
         let is_it =
             |delivery: &Delivery| delivery.destination == id.destination && delivery.occasion == id.occasion;
         let place = record.standing.deliveries.iter().position(is_it);
-        let slot = place.and_then(|place| Slot::new(number, place));
+        let slot = place.and_then(|place| DeliverySlot::new(number, place));
         unlease(shared, &id.destination, slot.as_slice());
     }
     Ok(())
 }
 
-fn unlease(shared: &Shared, destination: &DestinationId, slots: &[Slot]) {
+fn unlease(shared: &StoreShared, destination: &DestinationId, slots: &[DeliverySlot]) {
     if slots.is_empty() {
         return;
     }
@@ -114,14 +117,14 @@ fn unlease(shared: &Shared, destination: &DestinationId, slots: &[Slot]) {
     slots.iter().for_each(|slot| queues.release(*slot));
 }
 
-fn claimed(shared: &Shared, slot: Slot) -> Result<Option<Claimed>, StoreError> {
+fn claimed(shared: &StoreShared, slot: DeliverySlot) -> Result<Option<Claimed>, StoreError> {
     let Some(record) = read::record(shared, slot.seq())? else { return Ok(None) };
     let deliveries = &record.standing.deliveries;
     let delivery = deliveries.get(slot.place()).cloned();
     let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
     let Some(delivery) = delivery.filter(waits) else { return Ok(None) };
     let click = match record.conversion.attribution.click() {
-        Some(click) => shared.shelf.click_as_answered(click)?,
+        Some(click) => shared.records.click_as_answered(click)?,
         None => None,
     };
     let (id, sent_before) = (delivery.id(record.conversion.id), delivery::sent_before(deliveries, &delivery));

@@ -2,6 +2,7 @@
 
 mod ages;
 mod chunk;
+mod click_references;
 mod clicks;
 mod command;
 mod commit;
@@ -16,17 +17,16 @@ pub mod keeping;
 pub mod kv;
 mod layout;
 mod leases;
-mod needed;
+mod matching;
 mod network;
 pub mod open;
 mod purge;
 mod queues;
 mod read;
+mod records;
 mod runs;
-mod shelf;
 pub mod sled;
 mod sources;
-mod steps;
 pub mod transactions;
 mod walk;
 mod weight;
@@ -56,7 +56,7 @@ use crate::store::contract::lookup::{
 };
 
 /// The answer of a store operation, some time later.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// The store failed. After [`StoreError::Broken`] the process must end and start again, which recovers.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -129,7 +129,7 @@ pub struct ClaimRequest {
 
 /// Work that is leased to the caller until it is recorded or released.
 #[derive(Debug, Clone, Default)]
-pub struct Claim {
+pub struct LeasedWork {
     pub work: Vec<Claimed>,
     /// When the next delivery of this destination falls due, if none is now. A hint.
     pub next_due: Option<Time>,
@@ -148,7 +148,7 @@ pub struct Claimed {
 
 /// What an attempt became.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct AttemptOutcome {
     pub id: DeliveryId,
     pub attempt: Attempt,
     /// The delivery after the attempt: its state, and how many attempts have counted.
@@ -200,49 +200,49 @@ pub struct Purged {
 /// 4. A claimed delivery is handed to no one else until it is recorded or released. Leases of an
 ///    embedded store end with the process.
 /// 5. Dropping the future of a writing operation does not undo the operation.
-pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + 'static {
+pub trait Store: transactions::Transactions + keeping::OperatorStore + Send + Sync + 'static {
     /// From now on decisions go by these rules. What the last process left to do goes on with the first.
     fn set_rules(&self, rules: Arc<Ruleset>);
 
     /// Decides what an arrival is and remembers it with all it causes. What reprocesses a record that is,
     /// or maps, one that became a conversion is refused as [`StoreError::ReprocessedAlready`].
-    fn arrive(&self, arrival: Arrival) -> Later<'_, Receipt>;
+    fn arrive(&self, arrival: Arrival) -> StoreFuture<'_, Receipt>;
 
     /// Records a click, or fills what a known one lacks, and frees what waited for it. A new one is
     /// looked at by the click filters, which see every earlier answer: of two equal clicks one is a
     /// duplicate, and a cap lets through exactly as many as it says.
-    fn record_click(&self, arrival: ClickArrival) -> Later<'_, ClickReceipt>;
+    fn record_click(&self, arrival: ClickArrival) -> StoreFuture<'_, ClickReceipt>;
 
     /// Keeps what a visitor answered: at the click, and for every other click of its visitor. The later answer
     /// counts, whatever order they are received in. An answer about a click that is not recorded waits for it.
     /// A browser that is known as another visitor than the click's may refuse for the click, and not grant.
-    fn record_consent(&self, arrival: ConsentArrival) -> Later<'_, ()>;
+    fn record_consent(&self, arrival: ConsentArrival) -> StoreFuture<'_, ()>;
 
     /// The recorded click with this id; with its visitor's latest answers, as every click that is answered
     /// next to a conversion or in a list.
-    fn click(&self, id: &ClickId) -> Later<'_, Option<Arc<Click>>>;
+    fn click(&self, id: &ClickId) -> StoreFuture<'_, Option<Arc<Click>>>;
 
     /// The click that one of the readings of `given` names.
-    fn find_click(&self, given: &str) -> Later<'_, Option<FoundClick>>;
+    fn find_click(&self, given: &str) -> StoreFuture<'_, Option<FoundClick>>;
 
-    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> Later<'_, Page<Arc<Click>>>;
+    fn clicks(&self, filter: ClickFilter, page: PageRequest) -> StoreFuture<'_, Page<Arc<Click>>>;
 
     /// Leases what is due, oldest first, first attempts apart from retries. What cannot be read is
     /// logged and set aside until the next start; so in every operation that goes through many.
-    fn claim(&self, request: ClaimRequest) -> Later<'_, Claim>;
+    fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, LeasedWork>;
 
     /// Leases the destination's oldest waiting delivery, due or not: the probe of a parked one.
-    fn claim_oldest(&self, destination: DestinationId) -> Later<'_, Option<Claimed>>;
+    fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>>;
 
     /// Remembers an attempt and the state it leads to, and ends the lease. A delivery that was
     /// changed meanwhile keeps its attempt and takes the state reported. Changes to the conversion that
     /// the attempt did not know of cause what [`reconcile`] says, in the same write.
     ///
     /// [`reconcile`]: crate::domain::reconcile::reconcile
-    fn record(&self, outcome: Outcome) -> Later<'_, ()>;
+    fn record(&self, outcome: AttemptOutcome) -> StoreFuture<'_, ()>;
 
     /// Gives leases back untouched.
-    fn release(&self, ids: Vec<DeliveryId>) -> Later<'_, ()>;
+    fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()>;
 
     /// Wakes when `destination` may have new work. A hint: the claim is the truth.
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify>;
@@ -255,72 +255,77 @@ pub trait Store: transactions::Transactions + keeping::Keeping + Send + Sync + '
         id: DeliveryId,
         now: Time,
         oldest_event: Option<Time>,
-    ) -> Later<'_, Result<Delivery, RetryRefused>>;
+    ) -> StoreFuture<'_, Result<Delivery, RetryRefused>>;
 
     /// Skips what waits for a destination that is no longer configured; answers how many.
-    fn withdraw(&self, destination: DestinationId, now: Time) -> Later<'_, u64>;
+    fn withdraw(&self, destination: DestinationId, now: Time) -> StoreFuture<'_, u64>;
 
     /// Skips held deliveries whose time is over, at most `limit` conversions. Answers how many.
-    fn expire_holds(&self, now: Time, limit: usize) -> Later<'_, u64>;
+    fn expire_holds(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;
 
     /// Gives pending conversions the status that their offer's disposition foresees, at most `limit` of
     /// those that are due. Answers how many.
-    fn dispose(&self, now: Time, limit: usize) -> Later<'_, u64>;
+    fn dispose(&self, now: Time, limit: usize) -> StoreFuture<'_, u64>;
 
     /// Changes a conversion's status, with all that it causes.
-    fn set_status(&self, which: ConversionRef, order: StatusMove, now: Time) -> Later<'_, StatusChanged>;
+    fn set_status(
+        &self,
+        which: ConversionRef,
+        order: StatusMove,
+        now: Time,
+    ) -> StoreFuture<'_, StatusChanged>;
 
     /// Puts entries on a list, which begins with its first. Answers, in order, whether each is new there.
-    fn suppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
+    fn suppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
 
     /// Takes entries off a suppression list. Answers, in order, whether each was there.
-    fn unsuppress(&self, order: SuppressionOrder) -> Later<'_, Vec<bool>>;
+    fn unsuppress(&self, order: SuppressionOrder) -> StoreFuture<'_, Vec<bool>>;
 
     /// Removes a whole suppression list; answers how many entries it had.
-    fn remove_list(&self, list: String) -> Later<'_, u64>;
+    fn remove_list(&self, list: String) -> StoreFuture<'_, u64>;
 
     /// Every suppression list, by name.
-    fn lists(&self) -> Later<'_, Vec<ListSummary>>;
+    fn lists(&self) -> StoreFuture<'_, Vec<ListSummary>>;
 
     /// A list's entries, by kind and value; hashed ones last.
-    fn listed(&self, list: String, page: PageRequest) -> Later<'_, Page<ListedEntry>>;
+    fn listed(&self, list: String, page: PageRequest) -> StoreFuture<'_, Page<ListedEntry>>;
 
     /// Keeps a text under its name permanently: a version of a script that pages refer to by its hash.
-    fn keep_text(&self, name: String, text: String) -> Later<'_, ()>;
+    fn keep_text(&self, name: String, text: String) -> StoreFuture<'_, ()>;
 
     /// The text kept under this name.
-    fn kept_text(&self, name: String) -> Later<'_, Option<String>>;
+    fn kept_text(&self, name: String) -> StoreFuture<'_, Option<String>>;
 
     /// Deletes a bounded number of records that are past their time. A conversion with an
     /// unfinished delivery stays, and so do its deliveries, its attempts and its click.
-    fn purge(&self, before: PurgeBefore) -> Later<'_, Purged>;
+    fn purge(&self, before: PurgeBefore) -> StoreFuture<'_, Purged>;
 
-    fn conversion(&self, id: ConversionId) -> Later<'_, Option<Trace>>;
+    fn conversion(&self, id: ConversionId) -> StoreFuture<'_, Option<Trace>>;
 
     /// A conversion alone, as it is now: cheaper than its trace.
-    fn conversion_now(&self, which: ConversionRef) -> Later<'_, Option<Conversion>>;
+    fn conversion_now(&self, which: ConversionRef) -> StoreFuture<'_, Option<Conversion>>;
 
     /// See [`ReportQuery`].
-    fn report(&self, query: ReportQuery) -> Later<'_, ReportPage>;
+    fn report(&self, query: ReportQuery) -> StoreFuture<'_, ReportPage>;
 
     fn conversions(
         &self,
         filter: ConversionFilter,
         page: PageRequest,
-    ) -> Later<'_, Page<(Conversion, Vec<Delivery>)>>;
+    ) -> StoreFuture<'_, Page<(Conversion, Vec<Delivery>)>>;
 
-    fn postback(&self, seq: Seq) -> Later<'_, Option<Postback>>;
+    fn postback(&self, seq: Seq) -> StoreFuture<'_, Option<Postback>>;
 
-    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> Later<'_, Page<Postback>>;
+    fn postbacks(&self, filter: PostbackFilter, page: PageRequest) -> StoreFuture<'_, Page<Postback>>;
 
-    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> Later<'_, Page<ListedDelivery>>;
+    fn deliveries(&self, filter: DeliveryFilter, page: PageRequest) -> StoreFuture<'_, Page<ListedDelivery>>;
 
     /// What every destination has before it that has unfinished or dead deliveries.
     fn backlog(&self, now: Time) -> Vec<Backlog>;
 
     /// Makes a small write durable: the answer to "could you take a postback now?".
-    fn probe(&self) -> Later<'_, ()>;
+    fn probe(&self) -> StoreFuture<'_, ()>;
 
     /// Finishes what is queued and refuses what is received later.
-    fn close(&self) -> Later<'_, ()>;
+    fn close(&self) -> StoreFuture<'_, ()>;
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use crate::domain::ids::ClickId;
 use crate::store::StoreError;
 use crate::store::chunk::Chunk;
-use crate::store::clicks::lately::Lately;
+use crate::store::clicks::lately::RecentClicks;
 use crate::store::clicks::log;
 use crate::store::index::Index;
-use crate::store::keeping::Kept;
+use crate::store::keeping::OperatorRecords;
 use crate::store::kv::{Batch, Direction, Span};
-use crate::store::layout::{LayoutError, Numbers, StoredAttempt, VERSION, VerdictWord, key};
+use crate::store::layout::{LayoutError, NumberSequences, StoredAttempt, VERSION, VerdictWord, key};
 use crate::store::network::lists::Lists;
-use crate::store::shelf::{Shelf, corrupt};
+use crate::store::records::{Records, corrupt};
 
 /// How many blocks are read at a time.
 const BLOCKS: usize = 512;
@@ -72,24 +72,24 @@ impl OpenError {
 /// What opening found.
 pub struct Opened {
     pub index: Index,
-    pub lately: Lately,
-    pub numbers: Numbers,
+    pub lately: RecentClicks,
+    pub numbers: NumberSequences,
     /// Clicks whose waiting conversions were not all matched when the process ended.
     pub matching: Vec<ClickId>,
 }
 
 /// Reads everything that the index needs, and marks a new store with its format.
-pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
-    check_format(shelf)?;
+pub fn rebuild(records: &Records, dedup_mask: u64) -> Result<Opened, OpenError> {
+    check_format(records)?;
     let mut index = Index::new(dedup_mask);
-    index.lists = Arc::new(Lists::open(shelf)?);
-    index.kept = Arc::new(Kept::open(shelf)?);
+    index.lists = Arc::new(Lists::open(records)?);
+    index.kept = Arc::new(OperatorRecords::open(records)?);
     let manual = HashSet::new();
     // What is purged of a record that was reprocessed is counted nowhere.
     let mut quarantined = HashSet::new();
     let mut next = 0;
     loop {
-        let chunk = Chunk::read(shelf, next, u64::MAX, BLOCKS)?;
+        let chunk = Chunk::read(records, next, u64::MAX, BLOCKS)?;
         let Some(end) = chunk.end() else { break };
         for (first, heads) in &chunk.blocks {
             index.add_block(*first, heads.len());
@@ -108,16 +108,16 @@ pub fn rebuild(shelf: &Shelf, dedup_mask: u64) -> Result<Opened, OpenError> {
         }
         next = end;
     }
-    let numbers = numbers(shelf, next)?;
+    let numbers = numbers(records, next)?;
     index.set_end(numbers.next_postback);
-    let lately = Lately::open(shelf, numbers.next_click)?;
-    Ok(Opened { index, lately, numbers, matching: matching(shelf)? })
+    let lately = RecentClicks::open(records, numbers.next_click)?;
+    Ok(Opened { index, lately, numbers, matching: matching(records)? })
 }
 
-fn check_format(shelf: &Shelf) -> Result<(), OpenError> {
+fn check_format(records: &Records) -> Result<(), OpenError> {
     let mut found = None;
     let span = Span { from: key::FORMAT, to: b"Mformat\0", direction: Direction::Up };
-    shelf.scan(span, &mut |_, bytes| {
+    records.scan(span, &mut |_, bytes| {
         found = Some(bytes.first().copied());
         ControlFlow::Break(())
     })?;
@@ -128,38 +128,41 @@ fn check_format(shelf: &Shelf) -> Result<(), OpenError> {
         None => {
             let mut batch = Batch::default();
             batch.put(key::FORMAT.to_vec(), vec![VERSION]);
-            Ok(shelf.kv().commit(batch, &mut |_| {}).map_err(|error| shelf.fail("write", &error))?)
+            Ok(records.kv().commit(batch, &mut |_| {}).map_err(|error| records.fail("write", &error))?)
         }
     }
 }
 
 /// The next numbers: after everything stored, and after everything purged.
-fn numbers(shelf: &Shelf, next_postback: u64) -> Result<Numbers, StoreError> {
-    let mut numbers =
-        Numbers { next_postback: next_postback.max(1), next_attempt: 1, next_click: log::end(shelf)? };
+fn numbers(records: &Records, next_postback: u64) -> Result<NumberSequences, StoreError> {
+    let mut numbers = NumberSequences {
+        next_postback: next_postback.max(1),
+        next_attempt: 1,
+        next_click: log::end(records)?,
+    };
     let mut kept = None;
     let span = Span { from: key::NUMBERS, to: b"Mnumbers\0", direction: Direction::Up };
-    shelf.scan(span, &mut |_, bytes| {
+    records.scan(span, &mut |_, bytes| {
         kept = Some(bytes.to_vec());
         ControlFlow::Break(())
     })?;
     if let Some(kept) = kept {
-        let kept: Numbers = shelf.head(key::NUMBERS, kept)?;
+        let kept: NumberSequences = records.head(key::NUMBERS, kept)?;
         numbers.next_postback = numbers.next_postback.max(kept.next_postback);
         numbers.next_attempt = numbers.next_attempt.max(kept.next_attempt);
         numbers.next_click = numbers.next_click.max(kept.next_click);
     }
-    if let Some((first, block)) = shelf.attempt_block(u64::MAX - 1)? {
+    if let Some((first, block)) = records.attempt_block(u64::MAX - 1)? {
         let block: Vec<Option<StoredAttempt>> = block.value;
         numbers.next_attempt = numbers.next_attempt.max(first + block.len() as u64);
     }
     Ok(numbers)
 }
 
-fn matching(shelf: &Shelf) -> Result<Vec<ClickId>, StoreError> {
+fn matching(records: &Records) -> Result<Vec<ClickId>, StoreError> {
     let mut found = Vec::new();
     let span = Span { from: b"J", to: b"K", direction: Direction::Up };
-    shelf.scan(span, &mut |key, _| {
+    records.scan(span, &mut |key, _| {
         let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
         found.extend(id.and_then(|id| ClickId::parse(id).ok()));
         ControlFlow::Continue(())

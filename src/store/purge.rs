@@ -6,18 +6,18 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::domain::time::Time;
-use crate::store::ages::Order;
+use crate::store::ages::AgeKey;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
 use crate::store::commit::put_block;
-use crate::store::group::Group;
+use crate::store::group::CommitGroup;
 use crate::store::index::Index;
-use crate::store::keeping::Kept;
+use crate::store::keeping::OperatorRecords;
 use crate::store::kv::Batch;
 use crate::store::layout::{
-    self, Attempts, Block, EntryHead, LayoutError, Marks, Numbers, Pieces, Sketch, Standing, StoredAttempt,
-    VerdictWord, key,
+    self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, NumberSequences, Pieces, Sketch,
+    StoredAttempt, VerdictWord, key,
 };
-use crate::store::shelf::{Found, corrupt};
+use crate::store::records::{ChunkedRecord, corrupt};
 use crate::store::{PurgeBefore, Purged, StoreError};
 
 /// How many blocks one step looks at, and how many it rewrites.
@@ -37,8 +37,8 @@ pub struct Cursor {
 pub struct Purging {
     /// Blocks as they become, with the pieces they had; an empty one is removed.
     rewritten: Vec<(Block, Pieces)>,
-    marks: Vec<(u64, Found<Marks>)>,
-    attempts: BTreeMap<u64, Found<Attempts>>,
+    marks: Vec<(u64, ChunkedRecord<Marks>)>,
+    attempts: BTreeMap<u64, ChunkedRecord<Attempts>>,
     /// Conversions: number, appearance, pieces of the overlay.
     conversions: Vec<(u64, Sketch, Option<u16>)>,
     pub clicks: ClickPurge,
@@ -48,10 +48,14 @@ pub struct Purging {
 }
 
 /// Decides one step.
-pub fn step(group: &mut Group<'_>, before: PurgeBefore, cursor: &mut Cursor) -> Result<Purged, StoreError> {
+pub fn step(
+    group: &mut CommitGroup<'_>,
+    before: PurgeBefore,
+    cursor: &mut Cursor,
+) -> Result<Purged, StoreError> {
     let mut purging = Purging::default();
     let kept = Arc::clone(&group.shared.index.lock().kept);
-    let aged = Aged::new(&kept, before);
+    let aged = AgedOut::new(&kept, before);
     if !cursor.blocks_done {
         step_blocks(group, &aged, cursor, &mut purging)?;
     }
@@ -69,8 +73,8 @@ pub fn step(group: &mut Group<'_>, before: PurgeBefore, cursor: &mut Cursor) -> 
 }
 
 fn step_blocks(
-    group: &Group<'_>,
-    aged: &Aged<'_>,
+    group: &CommitGroup<'_>,
+    aged: &AgedOut<'_>,
     cursor: &mut Cursor,
     purging: &mut Purging,
 ) -> Result<(), StoreError> {
@@ -92,9 +96,9 @@ fn step_blocks(
 }
 
 /// What is due of one block, apart from the others: it counts whole or not at all.
-fn block_step(group: &Group<'_>, aged: &Aged<'_>, first: u64) -> Result<Purging, StoreError> {
+fn block_step(group: &CommitGroup<'_>, aged: &AgedOut<'_>, first: u64) -> Result<Purging, StoreError> {
     let mut purging = Purging::default();
-    let heads = group.shared.shelf.block_heads(first)?;
+    let heads = group.shared.records.block_heads(first)?;
     let heads = heads.ok_or_else(|| corrupt(&key::heads(first), &LayoutError::Missing))?;
     if (first..).zip(&heads).any(|(number, head)| aged.entry(group, number, head).is_due(head)) {
         purging.block(group, aged, first)?;
@@ -114,8 +118,8 @@ fn unless_damaged<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreErr
 }
 
 /// What is past its days, by the time that it ages by.
-pub struct Aged<'a> {
-    kept: &'a Kept,
+pub struct AgedOut<'a> {
+    kept: &'a OperatorRecords,
     /// By the believed time.
     pub believed: PurgeBefore,
     /// By the time that records age by.
@@ -123,12 +127,12 @@ pub struct Aged<'a> {
 }
 
 /// How much of an entry is past its days.
-struct Due {
+struct ExpiredPart {
     raw: bool,
     conversion: bool,
 }
 
-impl Due {
+impl ExpiredPart {
     /// Whether something is left of the entry that goes.
     fn is_due(&self, head: &EntryHead) -> bool {
         let is_part = (head.raw && self.raw) || (head.sketch.is_some() && self.conversion);
@@ -136,25 +140,25 @@ impl Due {
     }
 }
 
-impl Aged<'_> {
-    fn new(kept: &Kept, believed: PurgeBefore) -> Aged<'_> {
+impl AgedOut<'_> {
+    fn new(kept: &OperatorRecords, believed: PurgeBefore) -> AgedOut<'_> {
         let age = |time: Time| time.plus_millis(kept.ahead_ms());
         let PurgeBefore { postbacks, conversions, clicks } = believed;
         let before =
             PurgeBefore { postbacks: age(postbacks), conversions: age(conversions), clicks: age(clicks) };
-        Aged { kept, believed, before }
+        AgedOut { kept, believed, before }
     }
 
     /// What of postback `number` is. What reprocesses an earlier one has the time of the first.
-    fn entry(&self, group: &Group<'_>, number: u64, head: &EntryHead) -> Due {
+    fn entry(&self, group: &CommitGroup<'_>, number: u64, head: &EntryHead) -> ExpiredPart {
         let first = head.again.map_or(number, |of| group.shared.index.lock().first_of(of.get()));
-        let at = self.kept.ages.received(Order::Postback(first), head.at);
+        let at = self.kept.ages.received(AgeKey::Postback(first), head.at);
         let is_before = |before: Time| at.is_some_and(|at| at < before);
-        Due { raw: is_before(self.before.postbacks), conversion: is_before(self.before.conversions) }
+        ExpiredPart { raw: is_before(self.before.postbacks), conversion: is_before(self.before.conversions) }
     }
 
     /// Whether a click is, or what goes as clicks do, that bears this time.
-    pub fn click(&self, which: Order, at: Time) -> bool {
+    pub fn click(&self, which: AgeKey, at: Time) -> bool {
         self.kept.ages.received(which, at).is_some_and(|at| at < self.before.clicks)
     }
 }
@@ -184,9 +188,9 @@ impl Purging {
         self.records += other.records;
     }
 
-    fn block(&mut self, group: &Group<'_>, aged: &Aged<'_>, first: u64) -> Result<(), StoreError> {
-        let Some((mut block, pieces)) = group.shared.shelf.block_afresh(first)? else { return Ok(()) };
-        let mut marks = group.shared.shelf.marks(first)?;
+    fn block(&mut self, group: &CommitGroup<'_>, aged: &AgedOut<'_>, first: u64) -> Result<(), StoreError> {
+        let Some((mut block, pieces)) = group.shared.records.block_afresh(first)? else { return Ok(()) };
+        let mut marks = group.shared.records.marks(first)?;
         let mut changed = false;
         let heads = (first..).zip(&mut block.heads).zip(&mut block.entries);
         for ((number, head), slot) in heads {
@@ -219,7 +223,7 @@ impl Purging {
     }
 
     /// Takes conversion `number` out, unless a delivery of it is unfinished.
-    fn conversion(&mut self, group: &Group<'_>, number: u64) -> Result<bool, StoreError> {
+    fn conversion(&mut self, group: &CommitGroup<'_>, number: u64) -> Result<bool, StoreError> {
         let Some(record) = group.peek(number)? else { return Ok(false) };
         if record.standing.is_unfinished() {
             return Ok(false);
@@ -232,7 +236,7 @@ impl Purging {
     }
 
     /// Blanks every attempt of these deliveries.
-    fn attempts(&mut self, group: &Group<'_>, standing: &Standing) -> Result<(), StoreError> {
+    fn attempts(&mut self, group: &CommitGroup<'_>, standing: &DeliveryStates) -> Result<(), StoreError> {
         for last in &standing.last_attempts {
             let mut next = *last;
             while let Some(number) = next {
@@ -243,12 +247,12 @@ impl Purging {
         Ok(())
     }
 
-    fn attempt(&mut self, group: &Group<'_>, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
+    fn attempt(&mut self, group: &CommitGroup<'_>, number: u64) -> Result<Option<StoredAttempt>, StoreError> {
         let near = self.attempts.range(..=number).next_back();
         let known = near.filter(|(first, block)| number - **first < block.value.len() as u64);
         let first = match known.map(|(first, _)| *first) {
             Some(first) => first,
-            None => match group.shared.shelf.attempt_block(number)? {
+            None => match group.shared.records.attempt_block(number)? {
                 Some((first, block)) => {
                     self.attempts.insert(first, block);
                     first
@@ -262,7 +266,7 @@ impl Purging {
     }
 
     /// Adds the deletions to a batch.
-    pub fn pack(&self, batch: &mut Batch, numbers: Numbers) -> Result<(), StoreError> {
+    pub fn pack(&self, batch: &mut Batch, numbers: NumberSequences) -> Result<(), StoreError> {
         if self.is_empty() {
             return Ok(());
         }

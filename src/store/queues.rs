@@ -11,13 +11,13 @@ pub const MAX_DELIVERIES: usize = 1 << 11;
 
 /// One delivery: its conversion's postback number and its place there, in 8 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(u64);
+pub struct DeliverySlot(u64);
 
-impl Slot {
+impl DeliverySlot {
     /// `None` for a place at or above [`MAX_DELIVERIES`].
-    pub fn new(seq: u64, place: usize) -> Option<Slot> {
+    pub fn new(seq: u64, place: usize) -> Option<DeliverySlot> {
         let place = u64::try_from(place).ok().filter(|place| *place < MAX_DELIVERIES as u64)?;
-        Some(Slot((seq << 11) | place))
+        Some(DeliverySlot((seq << 11) | place))
     }
 
     pub fn seq(self) -> u64 {
@@ -35,17 +35,17 @@ const FARTHEST_FIRST_MS: i64 = 32 * DAY_MS;
 /// The same of a retry: longer than any platform's wait and the longest pause of the schedule.
 const FARTHEST_RETRY_MS: i64 = 2 * DAY_MS;
 
-type Due = (i64, Slot);
+type DueSlot = (i64, DeliverySlot);
 
 /// Deliveries by due time; what a person asked for goes first.
 #[derive(Debug, Default)]
-struct Queue {
-    manual: BTreeSet<Due>,
-    due: BTreeSet<Due>,
+struct DueQueue {
+    manual: BTreeSet<DueSlot>,
+    due: BTreeSet<DueSlot>,
 }
 
-impl Queue {
-    fn insert(&mut self, due: Due, manual: bool) {
+impl DueQueue {
+    fn insert(&mut self, due: DueSlot, manual: bool) {
         if manual {
             self.manual.insert(due)
         } else {
@@ -54,7 +54,7 @@ impl Queue {
     }
 
     /// Whether it was there, and whether a person had asked for it.
-    fn remove(&mut self, due: &Due) -> Option<bool> {
+    fn remove(&mut self, due: &DueSlot) -> Option<bool> {
         if self.due.remove(due) {
             return Some(false);
         }
@@ -62,10 +62,11 @@ impl Queue {
     }
 
     /// What is due, or due later than anything can be (`farthest`): a clock that ran ahead wrote that.
-    fn next_due(&self, now: i64, farthest: i64) -> Option<Due> {
-        let ready = |set: &BTreeSet<Due>| set.first().copied().filter(|(due, _)| *due <= now);
-        let misdated =
-            |set: &BTreeSet<Due>| set.last().copied().filter(|(due, _)| *due > now.saturating_add(farthest));
+    fn next_due(&self, now: i64, farthest: i64) -> Option<DueSlot> {
+        let ready = |set: &BTreeSet<DueSlot>| set.first().copied().filter(|(due, _)| *due <= now);
+        let misdated = |set: &BTreeSet<DueSlot>| {
+            set.last().copied().filter(|(due, _)| *due > now.saturating_add(farthest))
+        };
         ready(&self.manual)
             .or_else(|| ready(&self.due))
             .or_else(|| misdated(&self.manual))
@@ -73,8 +74,8 @@ impl Queue {
     }
 
     /// The first that is due at `now` and not before `from`, whether or not someone asked for it.
-    fn due_from(&self, from: i64, now: i64) -> Option<Due> {
-        let first = |set: &BTreeSet<Due>| set.range((from, Slot(0))..).next().copied();
+    fn due_from(&self, from: i64, now: i64) -> Option<DueSlot> {
+        let first = |set: &BTreeSet<DueSlot>| set.range((from, DeliverySlot(0))..).next().copied();
         first(&self.manual).into_iter().chain(first(&self.due)).min().filter(|(due, _)| *due <= now)
     }
 
@@ -82,14 +83,14 @@ impl Queue {
         self.manual.len() + self.due.len()
     }
 
-    fn oldest(&self) -> Option<Due> {
+    fn oldest(&self) -> Option<DueSlot> {
         self.manual.first().into_iter().chain(self.due.first()).min().copied()
     }
 
     /// The earliest due time after `now`.
     fn after(&self, now: i64) -> Option<i64> {
-        let later = (Bound::Included((now.saturating_add(1), Slot(0))), Bound::Unbounded);
-        let first = |set: &BTreeSet<Due>| set.range(later).next().map(|(due, _)| *due);
+        let later = (Bound::Included((now.saturating_add(1), DeliverySlot(0))), Bound::Unbounded);
+        let first = |set: &BTreeSet<DueSlot>| set.range(later).next().map(|(due, _)| *due);
         first(&self.manual).into_iter().chain(first(&self.due)).min()
     }
 
@@ -98,8 +99,10 @@ impl Queue {
         if from >= to {
             return 0;
         }
-        let bounds =
-            (Bound::Included((from.saturating_add(1), Slot(0))), Bound::Included((to, Slot(u64::MAX))));
+        let bounds = (
+            Bound::Included((from.saturating_add(1), DeliverySlot(0))),
+            Bound::Included((to, DeliverySlot(u64::MAX))),
+        );
         (self.manual.range(bounds).count() + self.due.range(bounds).count()) as u64
     }
 }
@@ -114,12 +117,12 @@ struct Lease {
 /// One destination's queues.
 #[derive(Debug)]
 pub struct DestinationQueues {
-    fresh: Queue,
-    retries: Queue,
-    leased: HashMap<Slot, Lease>,
-    held: BTreeSet<Slot>,
+    fresh: DueQueue,
+    retries: DueQueue,
+    leased: HashMap<DeliverySlot, Lease>,
+    held: BTreeSet<DeliverySlot>,
     /// What waits for a later attempt, leased or not, by the number of its conversion.
-    retried: BTreeSet<Slot>,
+    retried: BTreeSet<DeliverySlot>,
     dead: u64,
     /// `passed` of the queued ones are due at `horizon`; both move with time.
     horizon: i64,
@@ -129,8 +132,8 @@ pub struct DestinationQueues {
 impl Default for DestinationQueues {
     fn default() -> DestinationQueues {
         DestinationQueues {
-            fresh: Queue::default(),
-            retries: Queue::default(),
+            fresh: DueQueue::default(),
+            retries: DueQueue::default(),
             leased: HashMap::new(),
             held: BTreeSet::new(),
             retried: BTreeSet::new(),
@@ -143,7 +146,7 @@ impl Default for DestinationQueues {
 
 impl DestinationQueues {
     /// Takes note of a delivery in this state.
-    pub fn add(&mut self, slot: Slot, delivery: &Delivery, manual: bool) {
+    pub fn add(&mut self, slot: DeliverySlot, delivery: &Delivery, manual: bool) {
         match delivery.state {
             DeliveryState::Held { .. } => {
                 self.held.insert(slot);
@@ -158,7 +161,7 @@ impl DestinationQueues {
     }
 
     /// Forgets a delivery that is no longer in this state; a lease on it ends.
-    pub fn take_away(&mut self, slot: Slot, delivery: &Delivery) {
+    pub fn take_away(&mut self, slot: DeliverySlot, delivery: &Delivery) {
         match delivery.state {
             DeliveryState::Held { .. } => {
                 self.held.remove(&slot);
@@ -176,7 +179,7 @@ impl DestinationQueues {
 
     /// Where the delivery is leased and goes on waiting, notes in the lease how it waits from now on.
     /// Answers whether it is so.
-    pub fn keep_lease(&mut self, slot: Slot, now: &Delivery, manual: bool) -> bool {
+    pub fn keep_lease(&mut self, slot: DeliverySlot, now: &Delivery, manual: bool) -> bool {
         match (now.state.clone(), self.leased.get_mut(&slot)) {
             (DeliveryState::Waiting { due }, Some(lease)) => {
                 *lease = Lease { due: due.as_millis(), fresh: now.attempts == 0, manual };
@@ -188,14 +191,19 @@ impl DestinationQueues {
     }
 
     /// Ends a lease; the delivery is claimable again.
-    pub fn release(&mut self, slot: Slot) {
+    pub fn release(&mut self, slot: DeliverySlot) {
         if let Some(lease) = self.leased.remove(&slot) {
             self.enqueue((lease.due, slot), lease.fresh, lease.manual);
         }
     }
 
     /// Leases the next due first attempts, or retries; with `from`, strictly by due time from then on.
-    pub fn lease_due(&mut self, (from, now): (Option<Time>, Time), most: usize, fresh: bool) -> Vec<Slot> {
+    pub fn lease_due(
+        &mut self,
+        (from, now): (Option<Time>, Time),
+        most: usize,
+        fresh: bool,
+    ) -> Vec<DeliverySlot> {
         let (from, now) = (from.map(Time::as_millis), now.as_millis());
         let mut leased = Vec::new();
         while leased.len() < most {
@@ -212,7 +220,7 @@ impl DestinationQueues {
     }
 
     /// Leases the one that waits longest, due or not.
-    pub fn lease_oldest(&mut self) -> Option<Slot> {
+    pub fn lease_oldest(&mut self) -> Option<DeliverySlot> {
         let fresh = self.fresh.oldest().map(|due| (due, true));
         let retry = self.retries.oldest().map(|due| (due, false));
         let (due, fresh) = fresh.into_iter().chain(retry).min()?;
@@ -220,14 +228,14 @@ impl DestinationQueues {
         Some(due.1)
     }
 
-    fn lease(&mut self, due: Due, fresh: bool) {
+    fn lease(&mut self, due: DueSlot, fresh: bool) {
         if let Some(manual) = self.dequeue(&due, fresh) {
             self.leased.insert(due.1, Lease { due: due.0, fresh, manual });
         }
     }
 
     /// Whether someone has it in hand.
-    pub fn is_leased(&self, slot: Slot) -> bool {
+    pub fn is_leased(&self, slot: DeliverySlot) -> bool {
         self.leased.contains_key(&slot)
     }
 
@@ -245,15 +253,15 @@ impl DestinationQueues {
     /// The number of the oldest conversion that waits to be sent: not of one that is to be sent later, and has
     /// not been tried yet. Of first attempts it is the one that is due for longest.
     pub fn oldest_unsent(&self, now: Time) -> Option<u64> {
-        let is_due = |(due, _): &Due| *due <= now.as_millis();
+        let is_due = |(due, _): &DueSlot| *due <= now.as_millis();
         let first = self.fresh.oldest().filter(is_due).map(|(_, slot)| slot);
         let leased =
             self.leased.iter().filter(|(_, lease)| lease.due <= now.as_millis()).map(|(slot, _)| *slot);
         let oldest = first.into_iter().chain(leased).chain(self.retried.first().copied()).min();
-        oldest.map(Slot::seq)
+        oldest.map(DeliverySlot::seq)
     }
 
-    fn note_retried(&mut self, slot: Slot, delivery: &Delivery) {
+    fn note_retried(&mut self, slot: DeliverySlot, delivery: &Delivery) {
         if delivery.attempts == 0 {
             self.retried.remove(&slot);
         } else {
@@ -291,13 +299,13 @@ impl DestinationQueues {
     }
 
     /// Up to `most` unfinished deliveries, for withdrawing them.
-    pub fn unfinished(&self, most: usize) -> Vec<Slot> {
+    pub fn unfinished(&self, most: usize) -> Vec<DeliverySlot> {
         let queued = [&self.fresh.manual, &self.fresh.due, &self.retries.manual, &self.retries.due];
         let queued = queued.into_iter().flatten().map(|(_, slot)| *slot);
         self.held.iter().copied().chain(queued).chain(self.leased.keys().copied()).take(most).collect()
     }
 
-    fn enqueue(&mut self, due: Due, fresh: bool, manual: bool) {
+    fn enqueue(&mut self, due: DueSlot, fresh: bool, manual: bool) {
         if due.0 <= self.horizon {
             self.passed += 1;
         }
@@ -305,7 +313,7 @@ impl DestinationQueues {
         queue.insert(due, manual);
     }
 
-    fn dequeue(&mut self, due: &Due, fresh: bool) -> Option<bool> {
+    fn dequeue(&mut self, due: &DueSlot, fresh: bool) -> Option<bool> {
         let queue = if fresh { &mut self.fresh } else { &mut self.retries };
         let manual = queue.remove(due)?;
         if due.0 <= self.horizon {

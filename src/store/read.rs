@@ -10,17 +10,17 @@ use crate::store::StoreError;
 use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, Trace,
 };
-use crate::store::group::Shared;
 use crate::store::layout::{Sketch, VerdictWord, tag};
-use crate::store::shelf::Record;
+use crate::store::records::Record;
+use crate::store::records::StoreShared;
 use crate::store::transactions::ReusedTransaction;
-use crate::store::walk::{UNPACK, Walk, show};
+use crate::store::walk::{ListWalk, UNPACK, show};
 
 /// How many dead letters one call looks at.
 const DEAD: usize = 1000;
 
 /// A conversion as it is now, by its id.
-pub fn find(shared: &Shared, id: &ConversionId) -> Result<Option<(u64, Record)>, StoreError> {
+pub fn find(shared: &StoreShared, id: &ConversionId) -> Result<Option<(u64, Record)>, StoreError> {
     let numbers = shared.index.lock().candidates(id);
     for number in numbers {
         if let Some(record) = record(shared, number)?.filter(|record| record.conversion.id == *id) {
@@ -31,13 +31,13 @@ pub fn find(shared: &Shared, id: &ConversionId) -> Result<Option<(u64, Record)>,
 }
 
 /// A conversion as it is now, by the number of the postback that made it.
-pub fn record(shared: &Shared, number: u64) -> Result<Option<Record>, StoreError> {
+pub fn record(shared: &StoreShared, number: u64) -> Result<Option<Record>, StoreError> {
     let first = shared.index.lock().block_of(number);
-    first.map_or(Ok(None), |first| shared.shelf.record(first, number))
+    first.map_or(Ok(None), |first| shared.records.record(first, number))
 }
 
 /// As [`record`], for lists.
-fn readable(shared: &Shared, number: u64) -> Result<Option<Record>, StoreError> {
+fn readable(shared: &StoreShared, number: u64) -> Result<Option<Record>, StoreError> {
     unless_damaged(number, record(shared, number))
 }
 
@@ -54,11 +54,11 @@ fn unless_damaged<T>(number: u64, found: Result<Option<T>, StoreError>) -> Resul
 
 /// The transaction ids of a source that three or more conversions have.
 pub fn reused_transactions(
-    shared: &Shared,
+    shared: &StoreShared,
     source: &SourceId,
     limit: usize,
 ) -> Result<Vec<ReusedTransaction>, StoreError> {
-    shared.shelf.check()?;
+    shared.records.check()?;
     let often = shared.index.lock().reused.often(tag(source.as_str()), limit);
     let mut reused = Vec::with_capacity(often.len());
     for (number, conversions) in often {
@@ -69,24 +69,24 @@ pub fn reused_transactions(
     Ok(reused)
 }
 
-pub fn postback(shared: &Shared, seq: Seq) -> Result<Option<Postback>, StoreError> {
-    shared.shelf.check()?;
+pub fn postback(shared: &StoreShared, seq: Seq) -> Result<Option<Postback>, StoreError> {
+    shared.records.check()?;
     let Some(first) = shared.index.lock().block_of(seq.get()) else { return Ok(None) };
-    let block = shared.shelf.block(first)?;
+    let block = shared.records.block(first)?;
     Ok(block.and_then(|block| block.entry(seq.get()).map(|(_, entry)| entry.postback.clone())))
 }
 
-pub fn trace(shared: &Shared, id: ConversionId) -> Result<Option<Trace>, StoreError> {
-    shared.shelf.check()?;
+pub fn trace(shared: &StoreShared, id: ConversionId) -> Result<Option<Trace>, StoreError> {
+    shared.records.check()?;
     let Some((_, record)) = find(shared, &id)? else { return Ok(None) };
     let Record { conversion, standing, .. } = record;
     let click = match conversion.attribution.click() {
-        Some(click) => shared.shelf.click_as_answered(click)?,
+        Some(click) => shared.records.click_as_answered(click)?,
         None => None,
     };
     let mut deliveries = Vec::new();
     for (delivery, last) in standing.deliveries.into_iter().zip(standing.last_attempts) {
-        deliveries.push((delivery, shared.shelf.attempts(last)?));
+        deliveries.push((delivery, shared.records.attempts(last)?));
     }
     let changes = conversion.history.iter().filter_map(|change| match change.cause {
         Cause::Postback(seq) => Some(seq),
@@ -100,11 +100,11 @@ pub fn trace(shared: &Shared, id: ConversionId) -> Result<Option<Trace>, StoreEr
 }
 
 pub fn postbacks(
-    shared: &Shared,
+    shared: &StoreShared,
     filter: &PostbackFilter,
     page: &PageRequest,
 ) -> Result<Page<Postback>, StoreError> {
-    let walk = Walk::begin(shared, page, filter.since)?;
+    let walk = ListWalk::begin(shared, page, filter.since)?;
     let source = filter.source.as_ref().map(|source| tag(source.as_str()));
     walk.run(|number, head, spent| {
         if source.is_some() && head.source != source {
@@ -125,11 +125,11 @@ pub fn postbacks(
 }
 
 pub fn conversions(
-    shared: &Shared,
+    shared: &StoreShared,
     filter: &ConversionFilter,
     page: &PageRequest,
 ) -> Result<Page<(Conversion, Vec<Delivery>)>, StoreError> {
-    let walk = Walk::begin(shared, page, filter.since)?;
+    let walk = ListWalk::begin(shared, page, filter.since)?;
     let transaction = filter.transaction_id.as_deref().map(tag);
     let clicks = filter.click_id.as_deref().map(click_tags);
     walk.run(|number, head, spent| {
@@ -176,11 +176,11 @@ fn within(at: Time, since: Option<Time>, until: Option<Time>) -> bool {
 }
 
 pub fn deliveries(
-    shared: &Shared,
+    shared: &StoreShared,
     filter: &DeliveryFilter,
     page: &PageRequest,
 ) -> Result<Page<ListedDelivery>, StoreError> {
-    let walk = Walk::begin(shared, page, filter.of.since)?;
+    let walk = ListWalk::begin(shared, page, filter.of.since)?;
     if filter.state.as_deref() == Some("dead") {
         return dead(&walk, filter);
     }
@@ -210,7 +210,7 @@ pub fn deliveries(
 }
 
 /// Dead letters are few and looked for among many: the index knows them.
-fn dead(walk: &Walk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>, StoreError> {
+fn dead(walk: &ListWalk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>, StoreError> {
     let mut items = Vec::new();
     let slots = walk.shared.index.lock().dead_below(walk.below, DEAD);
     let more = slots.len() == DEAD;
@@ -234,7 +234,7 @@ fn dead(walk: &Walk<'_>, filter: &DeliveryFilter) -> Result<Page<ListedDelivery>
     Ok(Page { items, next_cursor: last.filter(|_| more).map(show) })
 }
 
-fn listed(shared: &Shared, record: &Record, place: usize) -> Result<Option<ListedDelivery>, StoreError> {
+fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<ListedDelivery>, StoreError> {
     let standing = &record.standing;
     let (Some(delivery), Some(last)) = (standing.deliveries.get(place), standing.last_attempts.get(place))
     else {
@@ -242,7 +242,7 @@ fn listed(shared: &Shared, record: &Record, place: usize) -> Result<Option<Liste
     };
     // A delivery can be seen to, and retried, also where its attempt is damaged.
     let last_attempt = match last {
-        Some(number) => unless_damaged(record.conversion.seq.get(), shared.shelf.attempt(*number))?,
+        Some(number) => unless_damaged(record.conversion.seq.get(), shared.records.attempt(*number))?,
         None => None,
     };
     Ok(Some(ListedDelivery {

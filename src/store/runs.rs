@@ -16,7 +16,7 @@ const MOST: usize = 400;
 
 /// One stretch of records whose times rise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
+struct TimeRun {
     first: u64,
     newest: Time,
 }
@@ -24,14 +24,14 @@ struct Run {
 /// All stretches, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs {
-    runs: Vec<Run>,
+    runs: Vec<TimeRun>,
     /// Runs were forgotten, so nothing is known of what is before the first.
     forgotten: bool,
 }
 
 /// Where a list goes on that has met nothing but what is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Older {
+pub enum OlderThanKept {
     /// Nothing before is young enough.
     Nothing,
     /// Below this number there may be something.
@@ -53,7 +53,7 @@ impl Runs {
                 self.forgotten = true;
             }
         }
-        self.runs.push(Run { first: number, newest: at });
+        self.runs.push(TimeRun { first: number, newest: at });
         true
     }
 
@@ -74,19 +74,19 @@ impl Runs {
 
     /// Where a list of what was received at `since` or later goes on, that has met at `number` nothing but what is
     /// before [`Runs::end_of`] that.
-    pub fn older(&self, number: u64, since: Time) -> Older {
+    pub fn older(&self, number: u64, since: Time) -> OlderThanKept {
         let within = self.runs.partition_point(|run| run.first <= number);
         // Before the first known run, or in none: nothing is known.
         let Some(mut end) = within.checked_sub(1).and_then(|at| self.runs.get(at)).map(|run| run.first)
         else {
-            return if self.forgotten { Older::Unknown } else { Older::Nothing };
+            return if self.forgotten { OlderThanKept::Unknown } else { OlderThanKept::Nothing };
         };
         for run in self.runs.iter().take(within.saturating_sub(1)).rev() {
             if run.newest.plus_millis(KNOWN_MS) >= since {
-                return Older::Below(end);
+                return OlderThanKept::Below(end);
             }
             end = run.first;
         }
-        if self.forgotten { Older::Below(end) } else { Older::Nothing }
+        if self.forgotten { OlderThanKept::Below(end) } else { OlderThanKept::Nothing }
     }
 }

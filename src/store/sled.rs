@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
+use crate::store::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 use crate::store::open::OpenError;
 use crate::store::{crash, folder};
 
@@ -174,7 +174,7 @@ impl Kv for Sled {
         })
     }
 
-    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         guarded(|| {
             if span.from >= span.to {
                 return Ok(());

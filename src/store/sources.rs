@@ -48,9 +48,9 @@ impl QuarantineLine {
 
 /// By the tag of the source.
 #[derive(Debug, Default)]
-pub struct Sources(HashMap<u32, SourceTally>);
+pub struct SourceIndex(HashMap<u32, SourceTally>);
 
-impl Sources {
+impl SourceIndex {
     pub fn get(&self, source: u32) -> SourceTally {
         self.0.get(&source).copied().unwrap_or_default()
     }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::domain::conversion::{Conversion, Reuse};
 use crate::domain::facts;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
-use crate::store::Later;
+use crate::store::StoreFuture;
 use crate::store::layout::Sketch;
 
 /// A transaction id that several conversions have.
@@ -28,7 +28,7 @@ pub struct ReusedTransaction {
 pub trait Transactions {
     /// The transaction ids of a source that were received with three or more different clicks, the most
     /// used first; at most `limit`.
-    fn reused_transactions(&self, source: SourceId, limit: usize) -> Later<'_, Vec<ReusedTransaction>>;
+    fn reused_transactions(&self, source: SourceId, limit: usize) -> StoreFuture<'_, Vec<ReusedTransaction>>;
 
     /// Hands out, once, up to `limit` quarantined postbacks that take back a sale that was received since:
     /// they are to be reprocessed. What was not reprocessed is handed out after the next start.
@@ -60,7 +60,7 @@ const OFTEN: u32 = 3;
 
 /// What is counted of one transaction id.
 #[derive(Debug, Clone, Copy)]
-struct Count {
+struct ReuseCount {
     newest: u64,
     /// The highest that any of its conversions has, or had.
     nth: u32,
@@ -70,13 +70,13 @@ struct Count {
 /// Every reused transaction id, by the id of its first conversion. The ids are whole, so no two
 /// transaction ids meet in one entry.
 #[derive(Default)]
-pub struct Reused {
-    counts: HashMap<ConversionId, Count>,
+pub struct ReusedIds {
+    counts: HashMap<ConversionId, ReuseCount>,
     /// Those to warn of: the tag of the source, the most used first.
     often: BTreeSet<(u32, Reverse<u32>, ConversionId)>,
 }
 
-impl Reused {
+impl ReusedIds {
     /// Moves a conversion from one appearance to another. Which transaction it is of never changes.
     pub fn apply(&mut self, number: u64, before: Option<&Sketch>, after: Option<&Sketch>) {
         let of = |sketch: Option<&Sketch>| sketch.and_then(|sketch| sketch.reuse);
@@ -88,7 +88,7 @@ impl Reused {
     }
 
     fn add(&mut self, number: u64, reuse: SketchedReuse) {
-        let count = self.counts.entry(reuse.first).or_insert(Count { newest: number, nth: 0, kept: 0 });
+        let count = self.counts.entry(reuse.first).or_insert(ReuseCount { newest: number, nth: 0, kept: 0 });
         let before = count.nth;
         count.kept += 1;
         count.newest = count.newest.max(number);
@@ -103,7 +103,7 @@ impl Reused {
         if count.newest == number {
             count.newest = reuse.previous.unwrap_or(number);
         }
-        let Count { nth, kept, .. } = *count;
+        let ReuseCount { nth, kept, .. } = *count;
         if kept == 0 {
             self.counts.remove(&reuse.first);
             self.rank(reuse, nth, 0);
@@ -121,9 +121,9 @@ impl Reused {
     }
 
     /// What is kept of a transaction id besides its first conversion.
-    pub fn get(&self, first: &ConversionId) -> Option<facts::Later> {
+    pub fn get(&self, first: &ConversionId) -> Option<facts::LaterConversions> {
         let count = self.counts.get(first)?;
-        Some(facts::Later { newest: Seq::new(count.newest)?, nth: count.nth, kept: count.kept })
+        Some(facts::LaterConversions { newest: Seq::new(count.newest)?, nth: count.nth, kept: count.kept })
     }
 
     /// Up to `most` ids of the sources with this tag that are to be warned of, the most used first: the

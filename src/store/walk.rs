@@ -4,9 +4,9 @@ use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::chunk::Chunk;
 use crate::store::contract::lookup::{Page, PageRequest};
-use crate::store::group::Shared;
 use crate::store::layout::EntryHead;
-use crate::store::runs::{Older, Runs};
+use crate::store::records::StoreShared;
+use crate::store::runs::{OlderThanKept, Runs};
 
 /// Blocks read together.
 const CHUNK: usize = 64;
@@ -16,44 +16,44 @@ const BUDGET: usize = 6000;
 pub const UNPACK: usize = 6;
 
 /// A place in a list: a postback number and, below it, a delivery's place. Lists run downwards.
-pub type Position = (u64, usize);
+pub type ListPosition = (u64, usize);
 
 /// What a record is turned into: items with their place in the record, highest first.
-pub type Items<T> = Vec<(usize, T)>;
+pub type RecordItems<T> = Vec<(usize, T)>;
 
 /// One list call.
-pub struct Walk<'a> {
-    pub shared: &'a Shared,
+pub struct ListWalk<'a> {
+    pub shared: &'a StoreShared,
     pub limit: usize,
     /// Only what is below is listed.
-    pub below: Position,
+    pub below: ListPosition,
     /// Only what arrived then or later is wanted: the walk ends some time before it.
     since: Option<Time>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ListWalk<'a> {
     /// Begins at the cursor, or at the newest.
     ///
     /// # Errors
     /// A cursor that no list gave, or the store's failure.
     pub fn begin(
-        shared: &'a Shared,
+        shared: &'a StoreShared,
         page: &PageRequest,
         since: Option<Time>,
-    ) -> Result<Walk<'a>, StoreError> {
-        shared.shelf.check()?;
+    ) -> Result<ListWalk<'a>, StoreError> {
+        shared.records.check()?;
         let end = shared.index.lock().end();
         let below = match &page.cursor {
             None => (end, 0),
             Some(cursor) => parse(cursor).ok_or_else(|| StoreError::Cursor(cursor.clone()))?.min((end, 0)),
         };
-        Ok(Walk { shared, limit: page.limit.clamp(1, 1000), below, since })
+        Ok(ListWalk { shared, limit: page.limit.clamp(1, 1000), below, since })
     }
 
     /// Shows every record to `visit`, newest first, until the page is full or the budget is spent.
     pub fn run<T>(
         self,
-        mut visit: impl FnMut(u64, &EntryHead, &mut usize) -> Result<Items<T>, StoreError>,
+        mut visit: impl FnMut(u64, &EntryHead, &mut usize) -> Result<RecordItems<T>, StoreError>,
     ) -> Result<Page<T>, StoreError> {
         let mut items = Vec::new();
         let mut spent = 0;
@@ -64,17 +64,17 @@ impl<'a> Walk<'a> {
         'chunks: loop {
             let firsts = self.shared.index.lock().blocks_below(next, CHUNK);
             let Some(from) = firsts.last() else { return Ok(Page { items, next_cursor: None }) };
-            let chunk = Chunk::read(&self.shared.shelf, *from, next, CHUNK)?;
+            let chunk = Chunk::read(&self.shared.records, *from, next, CHUNK)?;
             for (first, heads) in chunk.blocks.iter().rev() {
                 spent += 1;
                 if let Some((since, _)) = ends.filter(|_| heads.iter().all(is_past)) {
                     match self.shared.index.lock().runs.older(*first, since) {
-                        Older::Nothing => return Ok(Page { items, next_cursor: None }),
-                        Older::Below(number) => {
+                        OlderThanKept::Nothing => return Ok(Page { items, next_cursor: None }),
+                        OlderThanKept::Below(number) => {
                             next = number;
                             continue 'chunks;
                         }
-                        Older::Unknown => {}
+                        OlderThanKept::Unknown => {}
                     }
                 }
                 for (at, head) in heads.iter().enumerate().rev() {
@@ -102,11 +102,11 @@ impl<'a> Walk<'a> {
 }
 
 /// A position as a cursor.
-pub fn show((number, place): Position) -> String {
+pub fn show((number, place): ListPosition) -> String {
     if place == 0 { number.to_string() } else { format!("{number}.{place}") }
 }
 
-fn parse(cursor: &str) -> Option<Position> {
+fn parse(cursor: &str) -> Option<ListPosition> {
     match cursor.split_once('.') {
         None => Some((cursor.parse().ok()?, 0)),
         Some((number, place)) => Some((number.parse().ok()?, place.parse().ok()?)),

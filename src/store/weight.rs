@@ -8,7 +8,7 @@ use quick_cache::Weighter;
 use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::ClickId;
-use crate::store::layout::{Block, Entry, EntryHead};
+use crate::store::layout::{Block, BlockEntry, EntryHead};
 
 /// What an entry of a cache takes besides its key and its value's own bytes.
 const ENTRY: usize = 96;
@@ -29,7 +29,7 @@ impl Weighter<u64, Arc<Block>> for ByBytes {
     fn weight(&self, _first: &u64, block: &Arc<Block>) -> u64 {
         let heads = block.heads.len() * size_of::<EntryHead>();
         let entries =
-            block.entries.iter().map(|entry| size_of::<Entry>() + entry.as_ref().map_or(0, of_entry));
+            block.entries.iter().map(|entry| size_of::<BlockEntry>() + entry.as_ref().map_or(0, of_entry));
         (ENTRY + heads + entries.sum::<usize>()) as u64
     }
 }
@@ -47,7 +47,7 @@ pub fn of_click(click: &Click) -> usize {
 }
 
 /// The bytes behind an entry of a block.
-fn of_entry(entry: &Entry) -> usize {
+fn of_entry(entry: &BlockEntry) -> usize {
     let raw = entry.postback.raw.as_ref().map_or(0, |raw| raw.line.len() + raw.body.len());
     raw + entry.conversion.as_ref().map_or(0, of_conversion)
 }

@@ -9,11 +9,12 @@ use parking_lot::{Condvar, Mutex};
 
 use tokio::runtime::Handle;
 
-use crate::store::command::Command;
-use crate::store::group::{Group, Shared};
+use crate::store::command::StoreCommand;
+use crate::store::group::CommitGroup;
 use crate::store::kv::{KvError, Step};
-use crate::store::layout::Numbers;
+use crate::store::layout::NumberSequences;
 use crate::store::purge::Cursor;
+use crate::store::records::StoreShared;
 use crate::store::{StoreError, crash};
 
 /// The most commands in one group, and the most bytes they bring along.
@@ -41,27 +42,27 @@ pub struct Watch {
 
 /// Where commands wait for the writer.
 #[derive(Default)]
-pub struct Queue {
-    waiting: Mutex<Waiting>,
+pub struct CommandQueue {
+    waiting: Mutex<PendingCommands>,
     bell: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
-    commands: Vec<Command>,
+struct PendingCommands {
+    commands: Vec<StoreCommand>,
     closed: bool,
 }
 
-impl Queue {
+impl CommandQueue {
     /// Queues a command; one that is queued after the close is refused.
-    pub fn push(&self, command: Command) {
+    pub fn push(&self, command: StoreCommand) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             drop(waiting);
             command.refuse(StoreError::Closed);
             return;
         }
-        waiting.closed = matches!(command, Command::Close(_));
+        waiting.closed = matches!(command, StoreCommand::Close(_));
         waiting.commands.push(command);
         drop(waiting);
         self.bell.notify_one();
@@ -74,7 +75,7 @@ impl Queue {
     }
 
     /// Everything queued, once there is anything; `None` when nothing will ever come.
-    fn take(&self) -> Option<Vec<Command>> {
+    fn take(&self) -> Option<Vec<StoreCommand>> {
         let mut waiting = self.waiting.lock();
         while waiting.commands.is_empty() && !waiting.closed {
             self.bell.wait(&mut waiting);
@@ -83,7 +84,7 @@ impl Queue {
     }
 
     /// Everything queued by now, perhaps nothing.
-    fn take_now(&self) -> Vec<Command> {
+    fn take_now(&self) -> Vec<StoreCommand> {
         std::mem::take(&mut self.waiting.lock().commands)
     }
 }
@@ -101,9 +102,9 @@ impl Drop for Writer {
 /// # Errors
 /// When the operating system gives no thread.
 pub fn start(
-    shared: Arc<Shared>,
-    queue: Arc<Queue>,
-    numbers: Numbers,
+    shared: Arc<StoreShared>,
+    queue: Arc<CommandQueue>,
+    numbers: NumberSequences,
     watch: Option<Watch>,
 ) -> std::io::Result<JoinHandle<()>> {
     let writer = Writer {
@@ -118,9 +119,9 @@ pub fn start(
 }
 
 struct Writer {
-    shared: Arc<Shared>,
-    queue: Arc<Queue>,
-    numbers: Numbers,
+    shared: Arc<StoreShared>,
+    queue: Arc<CommandQueue>,
+    numbers: NumberSequences,
     watch: Option<Watch>,
     cursor: Cursor,
     /// The runtime whose tasks wait for answers, if the store was opened within one.
@@ -146,14 +147,14 @@ impl Writer {
     }
 
     /// Decides and commits one group; answers what is left of long commands.
-    fn commit(&mut self, commands: Vec<Command>) -> Vec<Command> {
-        if let Err(error) = self.shared.shelf.check() {
+    fn commit(&mut self, commands: Vec<StoreCommand>) -> Vec<StoreCommand> {
+        if let Err(error) = self.shared.records.check() {
             commands.into_iter().for_each(|command| command.refuse(error.clone()));
             return Vec::new();
         }
         let count = commands.len();
         let began = self.watch.as_ref().map(|watch| (watch.clock)());
-        let mut group = Group::new(&self.shared, self.numbers);
+        let mut group = CommitGroup::new(&self.shared, self.numbers);
         for command in commands {
             group.take(command, &mut self.cursor);
         }
@@ -176,14 +177,14 @@ impl Writer {
 
 /// The commands to be decided together: one step of a long one, then what waits, in order. A command that
 /// must be alone does not wait for the long ones to end.
-fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Vec<Command> {
-    if rest.front().is_some_and(Command::is_alone) {
+fn next_group(rest: &mut VecDeque<StoreCommand>, again: &mut VecDeque<StoreCommand>) -> Vec<StoreCommand> {
+    if rest.front().is_some_and(StoreCommand::is_alone) {
         return rest.pop_front().into_iter().collect();
     }
-    let mut group: Vec<Command> = again.pop_front().into_iter().collect();
+    let mut group: Vec<StoreCommand> = again.pop_front().into_iter().collect();
     let mut bytes = 0;
     while group.len() < GROUP_COMMANDS && bytes <= GROUP_BYTES {
-        if rest.front().is_some_and(Command::is_alone) {
+        if rest.front().is_some_and(StoreCommand::is_alone) {
             break;
         }
         let Some(next) = rest.pop_front() else { break };
@@ -195,18 +196,18 @@ fn next_group(rest: &mut VecDeque<Command>, again: &mut VecDeque<Command>) -> Ve
 
 /// Writes the group, if it has anything to write: then `sync` reports how long the disk took.
 fn write(
-    group: &mut Group<'_>,
+    group: &mut CommitGroup<'_>,
     watch: Option<&Watch>,
     sync: &mut Option<Duration>,
 ) -> Result<(), StoreError> {
-    let shelf = &group.shared.shelf;
+    let records = &group.shared.records;
     // A read that failed while the group was decided ends the store; nothing of the group counts.
-    shelf.check()?;
+    records.check()?;
     let mut ready = match group.pack() {
         Ok(ready) => ready,
         Err(StoreError::Corrupt { key, cause }) => {
             let cause = KvError(format!("the record {key} cannot be packed: {cause}"));
-            return Err(shelf.fail("write", &cause));
+            return Err(records.fail("write", &cause));
         }
         Err(error) => return Err(error),
     };
@@ -230,7 +231,7 @@ fn write(
             }
         };
         let batch = std::mem::take(&mut ready.batch);
-        shelf.kv().commit(batch, &mut passed).map_err(|error| shelf.fail("write", &error))?;
+        records.kv().commit(batch, &mut passed).map_err(|error| records.fail("write", &error))?;
         if purges {
             crash::point("purge.after_sync");
         }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use crate::config::source::phone_region;
-use crate::domain::attribution::{Attribution, Reading};
-use crate::domain::click::{Click, ClickContext, Trait, Traits};
+use crate::domain::attribution::{Attribution, MatchMethod};
+use crate::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::Conversion;
 use crate::domain::customer::{CustomerFormat, DateOrder};
-use crate::domain::delivery::{Answer, Reply};
+use crate::domain::delivery::{PlatformResponse, Reply};
 use crate::domain::event::EventName;
 use crate::domain::ids::{
     AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, DeliveryId, DestinationId, IdError, Occasion,
@@ -24,11 +24,11 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::{Mode, RenderInput, Rendering};
+use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendering};
 use crate::template::destination::templated::DestinationSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
-use crate::template::macros::outgoing::Postback;
+use crate::template::macros::outgoing::OutgoingPostback;
 use crate::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
@@ -36,7 +36,7 @@ use crate::template::typed_text::{currency, decimal, event_name};
 
 /// A story whose words have become nouns.
 pub(crate) struct Story {
-    mode: Mode,
+    mode: DestinationMode,
     endpoint: Option<String>,
     settings: BTreeMap<String, String>,
     events: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ pub(crate) struct Story {
     conversion: Conversion,
     click: Option<Click>,
     reply: Option<Reply>,
-    postback: Option<Postback>,
+    postback: Option<OutgoingPostback>,
     customer: CustomerFormat,
 }
 
@@ -104,7 +104,8 @@ impl Story {
 
 fn read(root: &Table<'_>) -> Option<Story> {
     let now = root.parsed("now", time).unwrap_or(Time::EPOCH);
-    let mode = root.parsed("mode", |text| text.one_of(&Mode::ALL.map(|mode| (mode.as_str(), mode))));
+    let mode =
+        root.parsed("mode", |text| text.one_of(&DestinationMode::ALL.map(|mode| (mode.as_str(), mode))));
     let change = root.number("change", 0..=u32::MAX.into());
     let click = root.read_table("click", |table| click(table, now)).flatten();
     let campaign_ref = root.read_table("campaign_ref", campaign_ref).flatten();
@@ -150,7 +151,7 @@ fn campaign_ref(table: &Table<'_>) -> Option<CampaignRef> {
 }
 
 /// An outgoing postback, as in `[campaign.postback]`.
-fn postback(table: &Table<'_>) -> Option<Postback> {
+fn postback(table: &Table<'_>) -> Option<OutgoingPostback> {
     let scale = table.parsed("scale", decimal).unwrap_or(Decimal::ONE);
     let grammar = table.required("macro", "\"#{}#\"", |text| Grammar::parse(&text.value));
     let compile = |text: &Text| match &grammar {
@@ -158,7 +159,7 @@ fn postback(table: &Table<'_>) -> Option<Postback> {
         None => Ok(None),
     };
     let url = table.required("url", "\"https://…\"", compile).flatten()?;
-    Some(Postback { url, scale, changes: Changes::Ignore })
+    Some(OutgoingPostback { url, scale, changes: Changes::Ignore })
 }
 
 fn conversion(table: &Table<'_>, now: Time, click: Option<&Click>) -> Option<Conversion> {
@@ -210,7 +211,7 @@ fn attribution(click: Option<&Click>, given: Option<String>) -> Attribution {
         (Some(click), given) => Attribution::Matched {
             given: given.unwrap_or_else(|| click.id.to_string()),
             click: click.id.clone(),
-            reading: Reading::Exact,
+            reading: MatchMethod::Exact,
         },
         (None, Some(given)) => Attribution::Unmatched { given },
         (None, None) => Attribution::NoClickId,
@@ -252,7 +253,9 @@ fn reply(table: &Table<'_>) -> Option<Reply> {
     let body = text("body").unwrap_or_default().into_bytes();
     let truncated = table.flag("truncated").unwrap_or_default();
     match (status, text("failed"), text("forbidden")) {
-        (Some(status), None, None) => Some(Reply::Answer(Answer { status, headers, body, truncated })),
+        (Some(status), None, None) => {
+            Some(Reply::Answer(PlatformResponse { status, headers, body, truncated }))
+        }
         (None, Some(reason), None) => Some(Reply::Failed(reason)),
         (None, None, Some(reason)) => Some(Reply::Forbidden(reason)),
         _ => {
@@ -268,12 +271,12 @@ fn texts(table: &Table<'_>, key: &'static str) -> BTreeMap<String, String> {
     texts.into_iter().map(|(key, text)| (key.to_owned(), text.value)).collect()
 }
 
-fn traits(table: &Table<'_>, key: &'static str) -> Traits {
-    let Some(table) = table.table(key) else { return Traits::default() };
-    let read = |(named, key): (Trait, &'static str)| Some((named, table.text(key)?.value));
-    let traits = Trait::NAMES.into_iter().filter_map(read).collect();
+fn traits(table: &Table<'_>, key: &'static str) -> CustomerTraits {
+    let Some(table) = table.table(key) else { return CustomerTraits::default() };
+    let read = |(named, key): (CustomerTrait, &'static str)| Some((named, table.text(key)?.value));
+    let traits = CustomerTrait::NAMES.into_iter().filter_map(read).collect();
     table.finish();
-    Traits(traits)
+    CustomerTraits(traits)
 }
 
 fn id<T>(parse: fn(&str) -> Result<T, IdError>) -> impl Fn(&Text) -> Result<T, Problem> {

@@ -139,22 +139,22 @@ struct Coverage {
     replies: BTreeSet<&'static str>,
 }
 
-enum Outcome {
+enum StoryOutcome {
     Sent { event: String },
     Skipped,
     Classified(&'static str),
 }
 
 impl Coverage {
-    fn take(&mut self, outcome: Outcome) {
+    fn take(&mut self, outcome: StoryOutcome) {
         match outcome {
-            Outcome::Sent { event } => {
+            StoryOutcome::Sent { event } => {
                 self.events.insert(event);
             }
-            Outcome::Classified(word) => {
+            StoryOutcome::Classified(word) => {
                 self.replies.insert(word);
             }
-            Outcome::Skipped => {}
+            StoryOutcome::Skipped => {}
         }
     }
 
@@ -182,22 +182,22 @@ fn run(
     template: &Arc<DestinationTemplate>,
     folder: &Path,
     expectations: Expectations,
-) -> Result<(Outcome, Result<(), Problem>), Vec<Problem>> {
+) -> Result<(StoryOutcome, Result<(), Problem>), Vec<Problem>> {
     let (place, story) = read(folder)?;
     let destination = story.destination(template).map_err(|problem| problem.in_file(&place))?;
     let (found, outcome) = match story.reply() {
         Some((reply, now)) => {
             let verdict = destination.classify(&reply, now);
-            (classified(&verdict), Outcome::Classified(verdict.as_str()))
+            (classified(&verdict), StoryOutcome::Classified(verdict.as_str()))
         }
         None => {
             let rendering = story.render(&destination).map_err(|problem| problem.in_file(&place))?;
             let (found, outcome) = match rendering.rendered {
                 Rendered::Request(request) => {
                     let event = story.event().to_owned();
-                    (sent(&request).map_err(|problem| problem.in_file(&place))?, Outcome::Sent { event })
+                    (sent(&request).map_err(|problem| problem.in_file(&place))?, StoryOutcome::Sent { event })
                 }
-                Rendered::Skip { reason } => (json!({ "skip": reason }), Outcome::Skipped),
+                Rendered::Skip { reason } => (json!({ "skip": reason }), StoryOutcome::Skipped),
             };
             (with_remarks(found, &rendering.remarks), outcome)
         }

@@ -49,7 +49,7 @@ impl Catalog {
     /// of the user's hides the built-in one of its name, too.
     pub fn load_what_is_whole(user_directory: Option<&Path>) -> (Catalog, Vec<Problem>) {
         let mut problems = Vec::new();
-        let mut found = Found::built_in();
+        let mut found = TemplateTexts::built_in();
         if let Some(directory) = user_directory {
             found.take_directory(directory, &mut problems);
         }
@@ -126,17 +126,17 @@ impl Catalog {
 }
 
 /// The texts of all templates by name, each with the place that problems name.
-struct Found {
+struct TemplateTexts {
     sources: BTreeMap<String, (String, String)>,
     destinations: BTreeMap<String, (String, Files)>,
     /// What could not be read.
     broken: Broken,
 }
 
-impl Found {
-    fn built_in() -> Found {
+impl TemplateTexts {
+    fn built_in() -> TemplateTexts {
         let (sources, destinations) = (BTreeMap::new(), BTreeMap::new());
-        let mut found = Found { sources, destinations, broken: Broken::default() };
+        let mut found = TemplateTexts { sources, destinations, broken: Broken::default() };
         for file in BUILT_IN.get_dir("sources").into_iter().flat_map(Dir::files) {
             if let (Some(name), Some(text)) = (template_name(file.path()), file.contents_utf8()) {
                 let place = format!("templates/{}", file.path().display());

@@ -50,7 +50,7 @@ const WORDS: [&str; 34] = [
 ];
 
 /// The smallest part that means something.
-struct Token<'a> {
+struct ScriptToken<'a> {
     text: &'a str,
     /// Whether there was a blank before it.
     spaced: bool,
@@ -63,7 +63,7 @@ struct Token<'a> {
 
 /// What a token names.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum TokenRole {
     Variable,
     /// `{ name }`, which is `{ name: name }`.
     Shorthand,
@@ -74,7 +74,7 @@ enum Role {
 /// The script with the same meaning and fewer bytes.
 pub fn minified(source: &str) -> String {
     let tokens = tokens(source);
-    let names = Names::of(&tokens);
+    let names = ShortNames::of(&tokens);
     let mut out = String::with_capacity(source.len());
     // What the statement at each depth began with.
     let mut begun: Vec<&str> = Vec::new();
@@ -102,7 +102,7 @@ pub fn minified(source: &str) -> String {
 }
 
 /// Appends a token, with a blank where it would run into the one before.
-fn push(out: &mut String, token: &Token<'_>, written: &str) {
+fn push(out: &mut String, token: &ScriptToken<'_>, written: &str) {
     let meets = out.chars().last().zip(written.chars().next());
     let runs_together = |(last, first): (char, char)| {
         is_word(last) && is_word(first) || last == first && matches!(first, '+' | '-')
@@ -114,20 +114,20 @@ fn push(out: &mut String, token: &Token<'_>, written: &str) {
 }
 
 /// The short names: of the closure's own declarations, and of each statement's.
-struct Names<'a> {
+struct ShortNames<'a> {
     own: HashMap<&'a str, String>,
     local: HashMap<(usize, &'a str), String>,
 }
 
-impl<'a> Names<'a> {
-    fn of(tokens: &[Token<'a>]) -> Names<'a> {
-        let declared: Vec<&Token<'a>> =
+impl<'a> ShortNames<'a> {
+    fn of(tokens: &[ScriptToken<'a>]) -> ShortNames<'a> {
+        let declared: Vec<&ScriptToken<'a>> =
             declared(tokens).into_iter().filter_map(|at| tokens.get(at)).collect();
-        let is_own = |token: &Token<'a>| token.depth == BODY && !is_parameter(tokens, token);
+        let is_own = |token: &ScriptToken<'a>| token.depth == BODY && !is_parameter(tokens, token);
         let mut counts: BTreeMap<&str, usize> =
             declared.iter().filter(|token| is_own(token)).map(|token| (token.text, 0)).collect();
         let mut taken: HashSet<&str> = WORDS.into_iter().collect();
-        let variables = tokens.iter().enumerate().filter(|(at, _)| role(tokens, *at) != Role::Fixed);
+        let variables = tokens.iter().enumerate().filter(|(at, _)| role(tokens, *at) != TokenRole::Fixed);
         for (_, token) in variables {
             taken.insert(token.text);
             if let Some(count) = counts.get_mut(token.text) {
@@ -151,15 +151,15 @@ impl<'a> Names<'a> {
                 *next += 1;
             }
         }
-        Names { own, local }
+        ShortNames { own, local }
     }
 
-    fn written(&self, tokens: &[Token<'a>], at: usize) -> String {
+    fn written(&self, tokens: &[ScriptToken<'a>], at: usize) -> String {
         let Some(token) = tokens.get(at) else { return String::new() };
         let short = self.own.get(token.text).or_else(|| self.local.get(&(token.statement, token.text)));
         match (role(tokens, at), short) {
-            (Role::Variable, Some(short)) => short.clone(),
-            (Role::Shorthand, Some(short)) => format!("{}:{short}", token.text),
+            (TokenRole::Variable, Some(short)) => short.clone(),
+            (TokenRole::Shorthand, Some(short)) => format!("{}:{short}", token.text),
             _ => token.text.to_owned(),
         }
     }
@@ -173,13 +173,13 @@ fn short_names() -> impl Iterator<Item = String> {
 }
 
 /// Whether the token is the one parameter of an arrow, without parentheses.
-fn is_parameter(tokens: &[Token<'_>], token: &Token<'_>) -> bool {
+fn is_parameter(tokens: &[ScriptToken<'_>], token: &ScriptToken<'_>) -> bool {
     let mut pairs = tokens.iter().zip(tokens.iter().skip(1));
     pairs.any(|(one, next)| std::ptr::eq(one, token) && next.text == "=>")
 }
 
 /// Where names are declared.
-fn declared(tokens: &[Token<'_>]) -> Vec<usize> {
+fn declared(tokens: &[ScriptToken<'_>]) -> Vec<usize> {
     let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token.text {
@@ -199,30 +199,30 @@ fn declared(tokens: &[Token<'_>]) -> Vec<usize> {
     found
 }
 
-fn is_open(tokens: &[Token<'_>], at: usize, depth: usize) -> bool {
+fn is_open(tokens: &[ScriptToken<'_>], at: usize, depth: usize) -> bool {
     tokens.get(at).is_some_and(|token| token.depth == depth && token.text == "(")
 }
 
 /// The names between the bracket at `open` and the one that closes it.
-fn group(tokens: &[Token<'_>], open: usize) -> impl Iterator<Item = usize> {
+fn group(tokens: &[ScriptToken<'_>], open: usize) -> impl Iterator<Item = usize> {
     let depth = tokens.get(open).map_or(0, |token| token.depth);
     let inside = tokens.iter().skip(open + 1).take_while(|token| token.depth > depth).count();
     open + 1..open + 1 + inside
 }
 
-fn role(tokens: &[Token<'_>], at: usize) -> Role {
+fn role(tokens: &[ScriptToken<'_>], at: usize) -> TokenRole {
     let (before, after) = (text(tokens, at.wrapping_sub(1)), text(tokens, at + 1));
     let is_member = tokens.get(at).is_some_and(|token| token.inside == "{") && matches!(before, "{" | ",");
     match after {
-        _ if !is_name(text(tokens, at)) || before == "." => Role::Fixed,
-        ":" if is_member => Role::Fixed,
-        "," | "}" if is_member => Role::Shorthand,
-        _ => Role::Variable,
+        _ if !is_name(text(tokens, at)) || before == "." => TokenRole::Fixed,
+        ":" if is_member => TokenRole::Fixed,
+        "," | "}" if is_member => TokenRole::Shorthand,
+        _ => TokenRole::Variable,
     }
 }
 
 /// A token's text; nothing where there is no token.
-fn text<'a>(tokens: &[Token<'a>], at: usize) -> &'a str {
+fn text<'a>(tokens: &[ScriptToken<'a>], at: usize) -> &'a str {
     tokens.get(at).map_or("", |token| token.text)
 }
 
@@ -234,8 +234,8 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c| is_word(c) && !c.is_ascii_digit()) && !WORDS.contains(&text)
 }
 
-fn tokens(source: &str) -> Vec<Token<'_>> {
-    let mut found: Vec<Token<'_>> = Vec::new();
+fn tokens(source: &str) -> Vec<ScriptToken<'_>> {
+    let mut found: Vec<ScriptToken<'_>> = Vec::new();
     let mut open: Vec<&str> = Vec::new();
     let (mut rest, mut statement, mut spaced) = (source, 0, false);
     loop {
@@ -256,7 +256,7 @@ fn tokens(source: &str) -> Vec<Token<'_>> {
         }
         let inside = open.last().copied().unwrap_or_default();
         let spaced = std::mem::take(&mut spaced);
-        found.push(Token { text, spaced, depth: open.len(), inside, statement });
+        found.push(ScriptToken { text, spaced, depth: open.len(), inside, statement });
         if matches!(text, "(" | "[" | "{") {
             open.push(text);
         }

@@ -61,7 +61,7 @@ pub struct TagScript {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct ScriptTexts<'a> {
     endpoint: String,
     params: String,
     direct: String,
@@ -80,7 +80,7 @@ struct WrittenGroup<'a> {
 
 impl TagScript {
     pub fn new(config: &TagConfig) -> TagScript {
-        let written = Written {
+        let written = ScriptTexts {
             endpoint: format!("{}/t/", config.public_url.trim_end_matches('/')),
             params: pattern(&config.params),
             direct: pattern(&config.direct),

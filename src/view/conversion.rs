@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::domain::attribution::{Attribution, Considered, Reading};
+use crate::domain::attribution::{Attribution, Considered, MatchMethod};
 use crate::domain::claim;
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Cause, Change, Conversion, no_click};
@@ -14,7 +14,7 @@ use crate::domain::ids::{ClickId, ConversionId, DestinationId, EventId, SourceId
 use crate::domain::offer::PayoutFrom;
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
-use crate::domain::unsent::{self, Circumstances, Unsent};
+use crate::domain::unsent::{self, Unsent, UnsentContext};
 use crate::store::contract::lookup::Trace;
 use crate::view::click::ClickView;
 use crate::view::delivery::{AttemptView, DeliveryView};
@@ -146,7 +146,7 @@ impl<'a> ListedConversionView<'a> {
     pub fn of(
         conversion: &'a Conversion,
         deliveries: &'a [Delivery],
-        circumstances: &Circumstances,
+        circumstances: &UnsentContext,
     ) -> ListedConversionView<'a> {
         let unsent = unsent::of_conversion(conversion, deliveries, &circumstances.rules);
         let view = |one| DeliveryView::of(conversion, (one, sent_before(deliveries, one)), circumstances);
@@ -231,7 +231,7 @@ impl<'a> AttributionView<'a> {
             state: attribution.as_str(),
             raw_click_id: attribution.given(),
             click_id: attribution.click(),
-            match_method: reading.map(Reading::as_str),
+            match_method: reading.map(MatchMethod::as_str),
             visitor: chosen.map(|(visitor, _)| visitor),
             model: chosen.map(|(_, model)| model.as_str()),
         }
@@ -278,7 +278,7 @@ struct TracedDeliveryView<'a> {
 impl<'a> TraceView<'a> {
     pub fn of(
         trace: &'a Trace,
-        circumstances: &Circumstances,
+        circumstances: &UnsentContext,
         numbers: Option<&AdvertiserNumbers>,
     ) -> TraceView<'a> {
         let conversion = &trace.conversion;

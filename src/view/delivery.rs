@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{
-    Answer, Attempt, Delivery, DeliveryState, ReplyVerdict, SentRequest, SkipCode,
+    Attempt, Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest, SkipCode,
 };
 use crate::domain::event::EventName;
 use crate::domain::ids::{ConversionId, DestinationId, EventId, SourceId};
 use crate::domain::time::Time;
-use crate::domain::unsent::{self, Circumstances, Unsent};
+use crate::domain::unsent::{self, Unsent, UnsentContext};
 use crate::store::contract::lookup::ListedDelivery;
 use crate::view::value::{MoneyView, RemarkView};
 
@@ -45,7 +45,7 @@ impl<'a> DeliveryView<'a> {
     pub fn of(
         conversion: &Conversion,
         (delivery, sent_before): (&'a Delivery, bool),
-        circumstances: &Circumstances,
+        circumstances: &UnsentContext,
     ) -> DeliveryView<'a> {
         let unsent = unsent::of_delivery(conversion, (delivery, sent_before), circumstances);
         let reason = match &delivery.state {
@@ -100,7 +100,7 @@ pub struct ListedDeliveryView<'a> {
 }
 
 impl<'a> ListedDeliveryView<'a> {
-    pub fn of(listed: &'a ListedDelivery, circumstances: &Circumstances) -> ListedDeliveryView<'a> {
+    pub fn of(listed: &'a ListedDelivery, circumstances: &UnsentContext) -> ListedDeliveryView<'a> {
         let conversion = &listed.conversion;
         ListedDeliveryView {
             delivery: DeliveryView::of(conversion, (&listed.delivery, listed.sent_before), circumstances),
@@ -179,7 +179,7 @@ pub struct ResponseView<'a> {
 }
 
 impl<'a> ResponseView<'a> {
-    fn of(response: &'a Answer) -> ResponseView<'a> {
+    fn of(response: &'a PlatformResponse) -> ResponseView<'a> {
         ResponseView {
             status: response.status,
             headers: &response.headers,

@@ -7,7 +7,7 @@ use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
 use crate::store::Backlog;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 
 /// One that is configured.
 #[derive(Serialize)]
@@ -59,9 +59,9 @@ impl<'a> DestinationView<'a> {
 }
 
 /// Whether a destination is sent to now, in one word.
-fn state(mode: Mode, worker: Option<&DestinationState>, now: Time) -> &'static str {
-    let Some(worker) = worker.filter(|_| mode != Mode::Off) else {
-        return if mode == Mode::Off { "off" } else { "sending" };
+fn state(mode: DestinationMode, worker: Option<&DestinationState>, now: Time) -> &'static str {
+    let Some(worker) = worker.filter(|_| mode != DestinationMode::Off) else {
+        return if mode == DestinationMode::Off { "off" } else { "sending" };
     };
     match (worker.parked.is_some(), worker.hold.is_some() && mode.sends(), worker.open_until) {
         (true, ..) => "parked",

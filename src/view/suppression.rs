@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::suppression::{ChangedLine, ListSummary, ListedEntry, Wish};
+use crate::domain::suppression::{ChangedLine, ListChange, ListSummary, ListedEntry};
 use crate::domain::time::Time;
 
 /// A list and how much is on it.
@@ -56,7 +56,7 @@ pub struct ListChangeView<'a> {
 }
 
 impl<'a> ListChangeView<'a> {
-    pub fn of(list: &'a str, wish: Wish, lines: &'a [ChangedLine]) -> ListChangeView<'a> {
+    pub fn of(list: &'a str, wish: ListChange, lines: &'a [ChangedLine]) -> ListChangeView<'a> {
         let count = |outcome| (outcome, lines.iter().filter(|line| line.outcome(wish) == outcome).count());
         let (changed, same) = wish.outcomes();
         ListChangeView {
@@ -80,7 +80,7 @@ pub struct LineView<'a> {
 }
 
 impl<'a> LineView<'a> {
-    pub fn of(line: &'a ChangedLine, wish: Wish) -> LineView<'a> {
+    pub fn of(line: &'a ChangedLine, wish: ListChange) -> LineView<'a> {
         LineView {
             line: line.number,
             received: &line.received_text,

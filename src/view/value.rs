@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::domain::click::{Pairs, Trait, Traits};
+use crate::domain::click::{CustomerTrait, CustomerTraits, Pairs};
 use crate::domain::consent::Consent;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::domain::money::Money;
@@ -31,8 +31,8 @@ impl<'a> PairsView<'a> {
         PairsView(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect())
     }
 
-    pub fn of_traits(traits: &'a Traits) -> PairsView<'a> {
-        PairsView(traits.0.iter().map(|(name, value)| (Trait::name(*name), value.as_str())).collect())
+    pub fn of_traits(traits: &'a CustomerTraits) -> PairsView<'a> {
+        PairsView(traits.0.iter().map(|(name, value)| (CustomerTrait::name(*name), value.as_str())).collect())
     }
 }
 

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::domain::clock_rule::Reading;
-use crate::web::access_log::{AccessLog, Area, Reason};
+use crate::domain::clock_rule::ClockReading;
+use crate::web::access_log::{AccessLog, Reason, TokenArea};
 use crate::web::answer::{self, Answer};
-use crate::web::auth::{Holder, Tokens};
+use crate::web::auth::{TokenHolder, Tokens};
 use crate::web::guesses::Guesses;
 use crate::web::pages::session::Sessions;
 use crate::web::per_address::LimitKey;
@@ -33,8 +33,8 @@ pub struct Access {
 #[derive(Debug, Clone, Copy)]
 pub struct TokenCheck {
     pub key: LimitKey,
-    pub area: Area,
-    pub now: Reading,
+    pub area: TokenArea,
+    pub now: ClockReading,
     /// Whether the request itself presents a session that is open.
     pub is_signed_in: bool,
 }
@@ -65,7 +65,7 @@ impl Access {
         tokens: &'t Tokens,
         presented: &str,
         check: TokenCheck,
-    ) -> Result<Holder<'t>, Denied> {
+    ) -> Result<TokenHolder<'t>, Denied> {
         if let Some(seconds) = self.locked_out(tokens, check) {
             return Err(Denied::TooMany { seconds });
         }
@@ -81,7 +81,7 @@ impl Access {
         tokens: &'t Tokens,
         headers: &HeaderMap,
         check: TokenCheck,
-    ) -> Result<Holder<'t>, Denied> {
+    ) -> Result<TokenHolder<'t>, Denied> {
         self.holder(tokens, presented(headers)?, check)
     }
 
@@ -95,7 +95,7 @@ impl Access {
             }
             // Who else uses it may be anyone. Conversions are reported by the network's API: no
             // stranger behind the same proxy may keep a right key from reporting them.
-            LimitKey::BehindProxy(_) => check.area == Area::NetworkApi,
+            LimitKey::BehindProxy(_) => check.area == TokenArea::NetworkApi,
         };
         if check.is_signed_in || is_known() {
             return None;

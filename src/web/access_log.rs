@@ -8,7 +8,7 @@ use crate::domain::time::Time;
 
 /// What a token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Area {
+pub enum TokenArea {
     Pages,
     /// `/api/v1`.
     Api,
@@ -17,15 +17,15 @@ pub enum Area {
     Metrics,
 }
 
-impl Area {
-    const ALL: [Area; 4] = [Area::Pages, Area::Api, Area::NetworkApi, Area::Metrics];
+impl TokenArea {
+    const ALL: [TokenArea; 4] = [TokenArea::Pages, TokenArea::Api, TokenArea::NetworkApi, TokenArea::Metrics];
 
     fn as_str(self) -> &'static str {
         match self {
-            Area::Pages => "pages",
-            Area::Api => "api_v1",
-            Area::NetworkApi => "api_2",
-            Area::Metrics => "metrics",
+            TokenArea::Pages => "pages",
+            TokenArea::Api => "api_v1",
+            TokenArea::NetworkApi => "api_2",
+            TokenArea::Metrics => "metrics",
         }
     }
 }
@@ -64,17 +64,17 @@ impl Reason {
 }
 
 /// Keeps the lines of each kind of refusal to one a minute, and counts all of them.
-pub struct AccessLog(Vec<Kind>);
+pub struct AccessLog(Vec<RefusalKind>);
 
-struct Kind {
-    area: Area,
+struct RefusalKind {
+    area: TokenArea,
     reason: Reason,
     counter: Counter,
-    lines: Mutex<Lines>,
+    lines: Mutex<RefusalLines>,
 }
 
 #[derive(Default)]
-struct Lines {
+struct RefusalLines {
     last: Option<Time>,
     /// Refusals since that line.
     since: u64,
@@ -87,8 +87,8 @@ const MINUTE_MS: i64 = 60_000;
 
 impl Default for AccessLog {
     fn default() -> AccessLog {
-        let all = Area::ALL.into_iter().flat_map(|area| Reason::ALL.map(|reason| (area, reason)));
-        let kind = |(area, reason): (Area, Reason)| Kind {
+        let all = TokenArea::ALL.into_iter().flat_map(|area| Reason::ALL.map(|reason| (area, reason)));
+        let kind = |(area, reason): (TokenArea, Reason)| RefusalKind {
             area,
             reason,
             counter: metrics::counter!(
@@ -102,7 +102,7 @@ impl Default for AccessLog {
 
 impl AccessLog {
     /// Counts a refusal; `token` is the name of the token that lacks a right.
-    pub fn refused(&self, area: Area, reason: Reason, token: Option<&str>, now: Time) {
+    pub fn refused(&self, area: TokenArea, reason: Reason, token: Option<&str>, now: Time) {
         let Some(kind) = self.0.iter().find(|kind| kind.area == area && kind.reason == reason) else {
             return;
         };
@@ -130,19 +130,19 @@ impl AccessLog {
     }
 
     /// Notes a change that the holder of a token made; `id` names what was changed and is not its content.
-    pub fn changed(&self, token: &str, area: Area, what: &'static str, id: &str) {
+    pub fn changed(&self, token: &str, area: TokenArea, what: &'static str, id: &str) {
         info!(token, area = area.as_str(), what, id, "changed");
     }
 }
 
-impl Kind {
-    fn write_if_due(&self, lines: &mut Lines, now: Time) {
+impl RefusalKind {
+    fn write_if_due(&self, lines: &mut RefusalLines, now: Time) {
         // A clock that was set back does not silence the log.
         if lines.last.is_some_and(|last| (0..MINUTE_MS).contains(&now.millis_since(last))) {
             return;
         }
         let (area, count, token) = (self.area.as_str(), lines.since, lines.token.as_deref());
         warn!(area, token, count, "{}", self.reason.sentence());
-        *lines = Lines { last: Some(now), since: 0, token: None };
+        *lines = RefusalLines { last: Some(now), since: 0, token: None };
     }
 }

@@ -7,23 +7,23 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::domain::forwarding::HidingProxy;
 use crate::web::access::{TokenCheck, denied};
-use crate::web::access_log::{Area, Reason};
+use crate::web::access_log::{Reason, TokenArea};
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
-use crate::web::auth::{Holder, Need};
-use crate::web::route::Route;
-use crate::web::{Router, Side, proxy};
+use crate::web::auth::{RequiredRight, TokenHolder};
+use crate::web::request::ReceivedRequest;
+use crate::web::route::WebRoute;
+use crate::web::{ListenerSide, Router, proxy};
 
 impl Router {
     /// The largest plain body of a request, in bytes.
     pub(super) fn body_limit(
         &self,
-        route: &Route<'_>,
+        route: &WebRoute<'_>,
         path: &str,
         (headers, peer): (&HeaderMap, IpAddr),
     ) -> usize {
         let limit = match route {
-            Route::Postback(Ok(endpoint)) => endpoint.network.template.max_body_bytes(),
+            WebRoute::Postback(Ok(endpoint)) => endpoint.network.template.max_body_bytes(),
             _ => self.import_limit(path, headers, peer),
         };
         limit.unwrap_or(self.max_body_bytes)
@@ -36,7 +36,7 @@ impl Router {
 
     /// Notes the proxy that hides whose this request is, on every path; one that is declared only where visitors
     /// ask: what a program on the proxy's machine asks, it asks for itself.
-    pub(super) fn note_hiding(&self, route: &Route<'_>, asked: &Asked<'_>) {
+    pub(super) fn note_hiding(&self, route: &WebRoute<'_>, asked: &ReceivedRequest<'_>) {
         let Some(proxy) = asked.sender.hidden_by else { return };
         let is_noted = match proxy {
             HidingProxy::Undeclared(_) => true,
@@ -53,10 +53,10 @@ impl Router {
     /// The 401, 403 or 429.
     pub(super) fn let_in(
         &self,
-        asked: &Asked<'_>,
-        area: Area,
-        need: Need,
-    ) -> Result<Holder<'_>, Box<Answer>> {
+        asked: &ReceivedRequest<'_>,
+        area: TokenArea,
+        need: RequiredRight,
+    ) -> Result<TokenHolder<'_>, Box<Answer>> {
         let now = self.operations.clock.reading();
         let check = TokenCheck { key: asked.limit_key(), area, now, is_signed_in: false };
         let holder = self.access.bearer(&self.tokens, &asked.headers, check);
@@ -68,12 +68,12 @@ impl Router {
     }
 
     /// `/metrics`.
-    pub(super) async fn metrics(&self, side: Side, asked: &Asked<'_>) -> Answer {
+    pub(super) async fn metrics(&self, side: ListenerSide, asked: &ReceivedRequest<'_>) -> Answer {
         if asked.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
-        let is_open = self.open_metrics || side == Side::Admin;
-        if !is_open && let Err(refused) = self.let_in(asked, Area::Metrics, Need::Look) {
+        let is_open = self.open_metrics || side == ListenerSide::Admin;
+        if !is_open && let Err(refused) = self.let_in(asked, TokenArea::Metrics, RequiredRight::Look) {
             return *refused;
         }
         // Since when the oldest waits is read from the disk.

@@ -39,10 +39,10 @@ impl Keys {
 
 /// The tokens of API and pages, each with the name that history shows and with its rights.
 #[derive(Clone, Default)]
-pub struct Tokens(Vec<Token>);
+pub struct Tokens(Vec<TokenEntry>);
 
 #[derive(Clone)]
-struct Token {
+struct TokenEntry {
     name: String,
     digest: SecretDigest,
     rights: Rights,
@@ -50,7 +50,7 @@ struct Token {
 
 /// Anyone who holds a token.
 #[derive(Debug, Clone, Copy)]
-pub struct Holder<'a> {
+pub struct TokenHolder<'a> {
     /// The token's name, which history shows.
     pub name: &'a str,
     pub rights: &'a Rights,
@@ -59,7 +59,7 @@ pub struct Holder<'a> {
 impl Tokens {
     /// Names, secrets and rights.
     pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a str, &'a str, Rights)>) -> Tokens {
-        let token = |(name, secret, rights): (&str, &str, Rights)| Token {
+        let token = |(name, secret, rights): (&str, &str, Rights)| TokenEntry {
             name: name.to_owned(),
             digest: SecretDigest::of(secret),
             rights,
@@ -72,17 +72,17 @@ impl Tokens {
     }
 
     /// Whose token was presented.
-    pub fn holder_of(&self, presented: &str) -> Option<Holder<'_>> {
+    pub fn holder_of(&self, presented: &str) -> Option<TokenHolder<'_>> {
         self.holder(&SecretDigest::of(presented))
     }
 
     /// Whose token has this digest: a session ends with the token that opened it. Looks at all, so that
     /// the time says nothing.
-    pub fn holder(&self, digest: &SecretDigest) -> Option<Holder<'_>> {
+    pub fn holder(&self, digest: &SecretDigest) -> Option<TokenHolder<'_>> {
         let mut found = None;
         for token in &self.0 {
             if token.digest.is(digest) {
-                found = Some(Holder { name: &token.name, rights: &token.rights });
+                found = Some(TokenHolder { name: &token.name, rights: &token.rights });
             }
         }
         found
@@ -91,33 +91,37 @@ impl Tokens {
 
 /// What a request of `/api/v1` or a page needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub enum RequiredRight {
     /// To look, at anything.
     Look,
     /// To change something.
     Change,
 }
 
-impl Need {
+impl RequiredRight {
     /// Looking is what `GET` and `HEAD` do.
-    pub fn of(method: &Method) -> Need {
-        if method == Method::GET || method == Method::HEAD { Need::Look } else { Need::Change }
+    pub fn of(method: &Method) -> RequiredRight {
+        if method == Method::GET || method == Method::HEAD {
+            RequiredRight::Look
+        } else {
+            RequiredRight::Change
+        }
     }
 
     pub fn is_met_by(self, rights: &Rights) -> bool {
         match self {
-            Need::Look => rights.may_read_all(),
-            Need::Change => rights.may_change_all(),
+            RequiredRight::Look => rights.may_read_all(),
+            RequiredRight::Change => rights.may_change_all(),
         }
     }
 }
 
-impl Holder<'_> {
+impl TokenHolder<'_> {
     /// The 403 of `/api/v1` where this holder lacks the right, with the fix.
     ///
     /// # Errors
     /// That answer.
-    pub fn may(&self, need: Need) -> Result<(), Box<Answer>> {
+    pub fn may(&self, need: RequiredRight) -> Result<(), Box<Answer>> {
         if need.is_met_by(self.rights) {
             return Ok(());
         }
@@ -126,13 +130,13 @@ impl Holder<'_> {
     }
 
     /// What the holder may not do, and the fix, as sentences.
-    pub fn lacks(&self, need: Need) -> (String, &'static str) {
+    pub fn lacks(&self, need: RequiredRight) -> (String, &'static str) {
         match need {
-            Need::Look => (
+            RequiredRight::Look => (
                 format!("the token `{}` reaches only the network's API", self.name),
                 "use a token with `rights = [\"read\"]` or `[\"network\"]`",
             ),
-            Need::Change => (
+            RequiredRight::Change => (
                 format!("the token `{}` may change nothing here", self.name),
                 "use a token with `rights = [\"network\"]`",
             ),

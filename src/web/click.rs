@@ -6,13 +6,13 @@ use http::StatusCode;
 
 use crate::clock::{self, Clock};
 use crate::domain::ids::ClickId;
-use crate::ingest::visit::VisitorEnricher;
+use crate::ingest::landing::VisitorEnricher;
 use crate::store::Store;
 use crate::store::contract::arrival::{ClickArrival, ClickRecorded, Screening};
 use crate::view::postback::ClickReceiptView;
 use crate::web::answer::{self, Answer};
 use crate::web::click_body::{self, ReadClick};
-use crate::web::health::Health;
+use crate::web::health::ProcessHealth;
 
 /// The parts this endpoint works with.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Clicks {
     /// Which parameters platforms need, and how they are written.
     pub enricher: Arc<VisitorEnricher>,
     pub clock: Clock,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
 }
 
 impl Clicks {

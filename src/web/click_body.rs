@@ -9,15 +9,15 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 
 use crate::domain::address;
-use crate::domain::click::{Pairs, Trait, Traits};
+use crate::domain::click::{CustomerTrait, CustomerTraits, Pairs};
 use crate::domain::consent::Consent;
 use crate::domain::ids::ClickId;
-use crate::domain::moment::{self, Unit};
+use crate::domain::moment::{self, EpochUnit};
 use crate::domain::omission::{Omission, OmissionReason, Omissions};
 use crate::domain::text::{email_with_plus, trim};
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
-use crate::ingest::visit::{Carried, Landing, Names, Picked};
+use crate::ingest::landing::{CarriedPairs, Landing, NamePatterns, PickedPairs};
 use crate::template::source::json_body::members;
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{quoted, shown};
@@ -51,7 +51,7 @@ pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, Stri
         return Err("the body is not a JSON object".to_owned());
     }
     let members = members(text).ok_or("the body is not JSON")?;
-    let mut reader = Reader { landing, now, click: ReadClick::default(), consent: Consent::default() };
+    let mut reader = ClickReader { landing, now, click: ReadClick::default(), consent: Consent::default() };
     if is_damaged {
         reader.note("read_as: the body was not UTF-8; a text with such bytes is left out".to_owned());
     }
@@ -74,7 +74,7 @@ pub fn read(body: &[u8], landing: &Landing, now: Time) -> Result<ReadClick, Stri
 }
 
 /// One JSON value, as far as a click looks at it.
-enum Value<'j> {
+enum ClickValue<'j> {
     Nothing,
     /// A text, or the digits of a number, or `true` or `false`.
     Text(String),
@@ -84,40 +84,40 @@ enum Value<'j> {
     Broken,
 }
 
-impl<'j> Value<'j> {
-    fn of(json: &'j str) -> Value<'j> {
+impl<'j> ClickValue<'j> {
+    fn of(json: &'j str) -> ClickValue<'j> {
         let inner = || members(json);
         match json.as_bytes().first() {
-            None | Some(b'n') => Value::Nothing,
-            Some(b'"') => serde_json::from_str(json).map_or(Value::Broken, Value::Text),
-            Some(b'{') => inner().map_or(Value::Broken, Value::Object),
-            Some(b'[') => inner().map_or(Value::Broken, |items| {
-                Value::Array(items.into_iter().map(|(_, item)| item).collect())
+            None | Some(b'n') => ClickValue::Nothing,
+            Some(b'"') => serde_json::from_str(json).map_or(ClickValue::Broken, ClickValue::Text),
+            Some(b'{') => inner().map_or(ClickValue::Broken, ClickValue::Object),
+            Some(b'[') => inner().map_or(ClickValue::Broken, |items| {
+                ClickValue::Array(items.into_iter().map(|(_, item)| item).collect())
             }),
             // A number keeps its digits: an id of twenty would not survive a float.
-            Some(_) => Value::Text(json.to_owned()),
+            Some(_) => ClickValue::Text(json.to_owned()),
         }
     }
 
     fn kind(&self) -> &'static str {
         match self {
-            Value::Nothing => "null",
-            Value::Text(_) => "a text",
-            Value::Object(_) => "an object",
-            Value::Array(_) => "an array",
-            Value::Broken => "broken",
+            ClickValue::Nothing => "null",
+            ClickValue::Text(_) => "a text",
+            ClickValue::Object(_) => "an object",
+            ClickValue::Array(_) => "an array",
+            ClickValue::Broken => "broken",
         }
     }
 }
 
-struct Reader<'l> {
+struct ClickReader<'l> {
     landing: &'l Landing,
     now: Time,
     click: ReadClick,
     consent: Consent,
 }
 
-impl<'l> Reader<'l> {
+impl<'l> ClickReader<'l> {
     fn note(&mut self, note: String) {
         if self.click.notes.len() < MOST_NOTES {
             self.click.notes.push(note);
@@ -148,18 +148,18 @@ impl<'l> Reader<'l> {
 
     /// One text; of an array, the one that all its items are.
     fn one(&mut self, name: &str, json: &str) -> Option<String> {
-        let found = match Value::of(json) {
-            Value::Nothing => return None,
-            Value::Text(text) => Some(text),
-            Value::Array(items) => {
-                let mut texts = items.iter().filter_map(|item| match Value::of(item) {
-                    Value::Text(text) => Some(text),
+        let found = match ClickValue::of(json) {
+            ClickValue::Nothing => return None,
+            ClickValue::Text(text) => Some(text),
+            ClickValue::Array(items) => {
+                let mut texts = items.iter().filter_map(|item| match ClickValue::of(item) {
+                    ClickValue::Text(text) => Some(text),
                     _ => None,
                 });
                 let first = texts.next().filter(|first| texts.all(|other| other == *first));
-                first.filter(|_| items.iter().all(|item| matches!(Value::of(item), Value::Text(_))))
+                first.filter(|_| items.iter().all(|item| matches!(ClickValue::of(item), ClickValue::Text(_))))
             }
-            Value::Object(_) | Value::Broken => None,
+            ClickValue::Object(_) | ClickValue::Broken => None,
         };
         match found {
             Some(text) if text.contains('\u{fffd}') => {
@@ -168,7 +168,7 @@ impl<'l> Reader<'l> {
             }
             Some(text) => Some(trim(&text).to_owned()).filter(|text| !text.is_empty()),
             None => {
-                self.left_out(name, &format!("is {}; it must be a text", Value::of(json).kind()));
+                self.left_out(name, &format!("is {}; it must be a text", ClickValue::of(json).kind()));
                 None
             }
         }
@@ -187,7 +187,7 @@ impl<'l> Reader<'l> {
     fn time(&mut self, json: &str) -> Option<Time> {
         let text = self.one("time", json)?;
         let read = |text: &str| {
-            let units = [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos];
+            let units = [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos];
             Time::parse(text)
                 .or_else(|| units.into_iter().find_map(|unit| moment::epoch(text, unit)))
                 .or_else(|| moment::compact(text, &TimeZone::UTC))
@@ -205,10 +205,10 @@ impl<'l> Reader<'l> {
 
     /// The first address that a visitor can have, of a text, a list in it, or an array.
     fn address(&mut self, name: &str, json: &str) -> Option<String> {
-        let text = match Value::of(json) {
-            Value::Array(items) => {
-                let texts = items.iter().filter_map(|item| match Value::of(item) {
-                    Value::Text(text) => Some(text),
+        let text = match ClickValue::of(json) {
+            ClickValue::Array(items) => {
+                let texts = items.iter().filter_map(|item| match ClickValue::of(item) {
+                    ClickValue::Text(text) => Some(text),
                     _ => None,
                 });
                 texts.collect::<Vec<_>>().join(",")
@@ -233,7 +233,7 @@ impl<'l> Reader<'l> {
 
     /// Names and values in the order of the body, each whole, each name once: those that are declared in
     /// their own spelling. Of too many those that are declared go first.
-    fn pairs(&mut self, name: &str, json: &str, known: &'l Names) -> Pairs {
+    fn pairs(&mut self, name: &str, json: &str, known: &'l NamePatterns) -> Pairs {
         let mut kept = Pairs::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (key, value) in self.object(name, json).unwrap_or_default() {
@@ -269,11 +269,11 @@ impl<'l> Reader<'l> {
     }
 
     fn object<'j>(&mut self, name: &str, json: &'j str) -> Option<Vec<(String, &'j str)>> {
-        match Value::of(json) {
-            Value::Nothing => None,
-            Value::Object(members) => Some(members),
+        match ClickValue::of(json) {
+            ClickValue::Nothing => None,
+            ClickValue::Object(members) => Some(members),
             // An empty list is how some languages write an empty map.
-            Value::Array(items) if items.is_empty() => None,
+            ClickValue::Array(items) if items.is_empty() => None,
             other => {
                 self.left_out(name, &format!("is {}; it must be an object of texts", other.kind()));
                 None
@@ -281,21 +281,21 @@ impl<'l> Reader<'l> {
         }
     }
 
-    fn customer(&mut self, json: &str) -> Traits {
-        let mut traits = Traits::default();
+    fn customer(&mut self, json: &str) -> CustomerTraits {
+        let mut traits = CustomerTraits::default();
         for (key, value) in self.object("customer", json).unwrap_or_default() {
             let place = format!("customer.{key}");
-            let Some(name) = Trait::parse(&key) else {
-                let known: Vec<&str> = Trait::NAMES.iter().map(|(_, name)| *name).collect();
+            let Some(name) = CustomerTrait::parse(&key) else {
+                let known: Vec<&str> = CustomerTrait::NAMES.iter().map(|(_, name)| *name).collect();
                 self.left_out(&place, &format!("is not known of a customer; known are {}", known.join(", ")));
                 continue;
             };
             let text = match name {
-                Trait::Ip => self.address(&place, value),
+                CustomerTrait::Ip => self.address(&place, value),
                 _ => self.whole(&place, value),
             };
             let Some(text) = text else { continue };
-            let restored = if name == Trait::Email { email_with_plus(&text) } else { None };
+            let restored = if name == CustomerTrait::Email { email_with_plus(&text) } else { None };
             if restored.is_some() {
                 self.note(format!("read_as: a space in `{place}` was read as `+`"));
             }
@@ -316,9 +316,9 @@ impl<'l> Reader<'l> {
                     continue;
                 }
             };
-            match Value::of(value) {
-                Value::Nothing => {}
-                Value::Text(text) => match yes_or_no(&text) {
+            match ClickValue::of(value) {
+                ClickValue::Nothing => {}
+                ClickValue::Text(text) => match yes_or_no(&text) {
                     Some(said) => *answer = Some(said),
                     None => self.left_out(&place, &format!("is `{}`; it is true or false", shown("", &text))),
                 },
@@ -332,14 +332,14 @@ impl<'l> Reader<'l> {
     fn fill_from_landing_url(&mut self) {
         let (landing, draft) = (self.landing, &mut self.click.draft);
         let omitted = &mut draft.context.omitted;
-        let carried = draft.landing_url.as_deref().map(Carried::of_address).unwrap_or_default();
+        let carried = draft.landing_url.as_deref().map(CarriedPairs::of_address).unwrap_or_default();
         fill(&mut draft.params, landing.params.pick(&carried), ("params", &mut *omitted));
         fill(&mut draft.sub_ids, landing.sub_ids.pick(&carried), ("sub_ids", omitted));
     }
 }
 
-fn fill(mine: &mut Pairs, others: Picked, (sort, omitted): (&str, &mut Omissions)) {
-    for (name, value) in others.next_to(mine).named(sort, omitted) {
+fn fill(mine: &mut Pairs, others: PickedPairs, (sort, omitted): (&str, &mut Omissions)) {
+    for (name, value) in others.without(mine).named(sort, omitted) {
         if mine.len() < MOST_NAMES {
             mine.push((name, value));
         } else {
@@ -354,10 +354,10 @@ fn fill(mine: &mut Pairs, others: Picked, (sort, omitted): (&str, &mut Omissions
 /// # Errors
 /// It can be none.
 fn click_id(json: &str) -> Result<Option<ClickId>, String> {
-    match Value::of(json) {
-        Value::Nothing => Ok(None),
-        Value::Text(text) if trim(&text).is_empty() => Ok(None),
-        Value::Text(text) => match ClickId::parse(trim(&text)) {
+    match ClickValue::of(json) {
+        ClickValue::Nothing => Ok(None),
+        ClickValue::Text(text) if trim(&text).is_empty() => Ok(None),
+        ClickValue::Text(text) => match ClickId::parse(trim(&text)) {
             Ok(id) => Ok(Some(id)),
             Err(error) => Err(format!("`click_id` is `{}`: {error}", shown("", &text))),
         },

@@ -42,12 +42,12 @@ const BYTES_WITHOUT_TEXTS: usize = 512;
 /// Counts strangers' clicks. Outlives a reload of the configuration.
 #[derive(Default)]
 pub struct ClickBudget {
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
     pub unrecorded: Arc<Unrecorded>,
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     limits: ClickLimits,
     addresses: HashMap<IpAddr, Buckets>,
     /// Of addresses that find no place.
@@ -134,7 +134,11 @@ impl Buckets {
     }
 
     /// How much of a click this address may have recorded, and with how many bytes it is charged.
-    fn admit(&self, limits: ClickLimits, bytes: &Charge<'_>) -> Result<(ClickSize, u64), UnrecordedReason> {
+    fn admit(
+        &self,
+        limits: ClickLimits,
+        bytes: &ByteCharge<'_>,
+    ) -> Result<(ClickSize, u64), UnrecordedReason> {
         let has_room = |bytes| self.bytes.has_room(limits.address_bytes(), bytes);
         let is_within_rate = self.clicks.has_room(limits.clicks(), 1);
         if is_within_rate && has_room(bytes.full) {
@@ -161,14 +165,14 @@ impl Buckets {
 }
 
 /// What a click's texts take, in bytes.
-pub trait Texts {
+pub trait TextBytes {
     /// At most so many: what is found at little cost.
     fn at_most(&self) -> usize;
     /// So many as are stored.
     fn exactly(&self) -> usize;
 }
 
-impl Texts for &Click {
+impl TextBytes for &Click {
     fn at_most(&self) -> usize {
         self.most_text_bytes()
     }
@@ -178,7 +182,7 @@ impl Texts for &Click {
     }
 }
 
-impl Texts for usize {
+impl TextBytes for usize {
     fn at_most(&self) -> usize {
         *self
     }
@@ -189,7 +193,7 @@ impl Texts for usize {
 }
 
 /// The bytes with which something is charged.
-struct Charge<'a> {
+struct ByteCharge<'a> {
     full: u64,
     short: u64,
     /// In full, counted exactly.
@@ -205,12 +209,17 @@ impl ClickBudget {
     /// How much of a click with these texts is recorded; `None`: nothing, and it is counted as
     /// unrecorded. `address` is `None` where it is not known whose the click is: then only what all may have
     /// together limits it.
-    pub fn admit(&self, address: Option<IpAddr>, texts: impl Texts, now: Time) -> Option<ClickSize> {
+    pub fn admit(&self, address: Option<IpAddr>, texts: impl TextBytes, now: Time) -> Option<ClickSize> {
         self.admit_by(|limits| limits, (address, texts), now)
     }
 
     /// The same of a click whose endpoint limits the clicks of an address itself: only its bytes count.
-    pub fn admit_bytes(&self, address: Option<IpAddr>, texts: impl Texts, now: Time) -> Option<ClickSize> {
+    pub fn admit_bytes(
+        &self,
+        address: Option<IpAddr>,
+        texts: impl TextBytes,
+        now: Time,
+    ) -> Option<ClickSize> {
         self.admit_by(|limits| ClickLimits { per_address: 0, ..limits }, (address, texts), now)
     }
 
@@ -220,7 +229,7 @@ impl ClickBudget {
         let mut state = self.state.lock();
         let counted = ClickLimits { per_address: 0, ..state.limits };
         let bytes = (bytes + BYTES_WITHOUT_TEXTS) as u64;
-        let charge = Charge { full: bytes, short: bytes, exact: &|| bytes };
+        let charge = ByteCharge { full: bytes, short: bytes, exact: &|| bytes };
         state.admit(counted, (address, &charge), now).is_ok()
     }
 
@@ -232,13 +241,13 @@ impl ClickBudget {
     fn admit_by(
         &self,
         counted: fn(ClickLimits) -> ClickLimits,
-        (address, texts): (Option<IpAddr>, impl Texts),
+        (address, texts): (Option<IpAddr>, impl TextBytes),
         now: Time,
     ) -> Option<ClickSize> {
         let mut state = self.state.lock();
         let counted = counted(state.limits);
         let of = |texts: usize, size: ClickSize| (texts.min(size.most_texts()) + BYTES_WITHOUT_TEXTS) as u64;
-        let charge = Charge {
+        let charge = ByteCharge {
             full: of(texts.at_most(), ClickSize::Full),
             short: of(texts.at_most(), ClickSize::Short),
             exact: &|| of(texts.exactly(), ClickSize::Full),
@@ -249,12 +258,12 @@ impl ClickBudget {
     }
 }
 
-impl State {
+impl BudgetState {
     /// How much is recorded of what is charged so.
     fn admit(
         &mut self,
         counted: ClickLimits,
-        (address, charge): (Option<IpAddr>, &Charge<'_>),
+        (address, charge): (Option<IpAddr>, &ByteCharge<'_>),
         now: Time,
     ) -> Result<ClickSize, UnrecordedReason> {
         let limits = self.limits;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::http1::idle::{Idle, Waits};
+use crate::http1::idle::{Idle, IdlePhase};
 
 /// An address gets at most this part of all connections.
 const SHARE: usize = 8;
@@ -38,16 +38,16 @@ pub struct Connections {
 struct Seats {
     taken: Slab<Seat>,
     /// Addresses with connections that are counted.
-    homes: HashMap<IpAddr, Home>,
+    homes: HashMap<IpAddr, HomeConnections>,
     /// An address with so many connections is a crowd.
     crowd: usize,
     /// How many addresses are.
     crowds: usize,
-    resting: Next,
-    halfway: Next,
-    exempt_halfway: Next,
-    resting_of_crowds: Next,
-    halfway_of_crowds: Next,
+    resting: ClosingOrder,
+    halfway: ClosingOrder,
+    exempt_halfway: ClosingOrder,
+    resting_of_crowds: ClosingOrder,
+    halfway_of_crowds: ClosingOrder,
     /// When a connection was last asked to leave.
     displaced: Option<Instant>,
     /// Connections that were asked to leave and are still there.
@@ -61,23 +61,23 @@ struct Seat {
 }
 
 #[derive(Default)]
-struct Home {
+struct HomeConnections {
     connections: usize,
-    resting: Next,
+    resting: ClosingOrder,
 }
 
 /// The connections of one sort that go next, as they were at one look; those found still go next later, as far
 /// as their turns have not changed since.
 #[derive(Default)]
-struct Next {
+struct ClosingOrder {
     /// The turn of each, and its seat.
-    found: VecDeque<(Turn, usize)>,
+    found: VecDeque<(ClosingTurn, usize)>,
     /// When a look found none.
     none_at: Option<Instant>,
 }
 
 /// The order in which connections of one sort go: by a rank, then since when each waits.
-type Turn = (usize, u64);
+type ClosingTurn = (usize, u64);
 
 /// What becomes of a new connection.
 pub enum Admission {
@@ -110,11 +110,11 @@ impl Connections {
             homes: HashMap::new(),
             crowd: (share / CROWD).max(LEAST_CROWD),
             crowds: 0,
-            resting: Next::default(),
-            halfway: Next::default(),
-            exempt_halfway: Next::default(),
-            resting_of_crowds: Next::default(),
-            halfway_of_crowds: Next::default(),
+            resting: ClosingOrder::default(),
+            halfway: ClosingOrder::default(),
+            exempt_halfway: ClosingOrder::default(),
+            resting_of_crowds: ClosingOrder::default(),
+            halfway_of_crowds: ClosingOrder::default(),
             displaced: None,
             leaving: 0,
         };
@@ -200,14 +200,14 @@ impl Seats {
         let Seats { taken, homes, crowd, crowds, .. } = self;
         let count = |home: IpAddr| homes.get(&home).map_or(0, |home| home.connections);
         let is_crowd = |seat: &Seat| seat.home.is_some_and(|home| count(home) >= *crowd);
-        let resting = |seat: &Seat| waiting(seat, Waits::Resting, now).map(|since| (0, since));
+        let resting = |seat: &Seat| waiting(seat, IdlePhase::Resting, now).map(|since| (0, since));
         let exempt = |seat: &Seat| {
-            waiting(seat, Waits::Halfway, now).filter(|_| seat.home.is_none()).map(|since| (0, since))
+            waiting(seat, IdlePhase::Halfway, now).filter(|_| seat.home.is_none()).map(|since| (0, since))
         };
         // The most places first.
         let halfway = |seat: &Seat| {
             let home = seat.home?;
-            waiting(seat, Waits::Halfway, now).map(|since| (usize::MAX - count(home), since))
+            waiting(seat, IdlePhase::Halfway, now).map(|since| (usize::MAX - count(home), since))
         };
         let mut found = None;
         if *crowds > 0 {
@@ -228,7 +228,7 @@ impl Seats {
     fn displace_of(&mut self, home: IpAddr, now: Instant) -> bool {
         let Some(counted) = self.homes.get_mut(&home) else { return false };
         let turn = |seat: &Seat| {
-            let since = waiting(seat, Waits::Resting, now).filter(|_| seat.home == Some(home));
+            let since = waiting(seat, IdlePhase::Resting, now).filter(|_| seat.home == Some(home));
             since.map(|since| (0, since))
         };
         let found = counted.resting.next(&self.taken, now, turn);
@@ -239,7 +239,7 @@ impl Seats {
         let Some(seat) = number.and_then(|number| self.taken.get_mut(number)) else { return false };
         let Some((waits, _)) = seat.idle.waits() else { return false };
         seat.idle.ask_to_leave(waits);
-        let which = if waits == Waits::Resting { "idle" } else { "halfway" };
+        let which = if waits == IdlePhase::Resting { "idle" } else { "halfway" };
         metrics::counter!("postbridge_connections_closed_total", "which" => which).increment(1);
         let home = seat.home.take();
         self.leaving += 1;
@@ -250,19 +250,19 @@ impl Seats {
 }
 
 /// Since when a connection that may be asked to leave waits for this.
-fn waiting(seat: &Seat, on: Waits, now: Instant) -> Option<u64> {
+fn waiting(seat: &Seat, on: IdlePhase, now: Instant) -> Option<u64> {
     let (waits, since) = seat.idle.waits()?;
     // A wait may count from a later time on.
     (waits == on && !seat.idle.is_leaving() && since <= seat.idle.number_of(now)).then_some(since)
 }
 
-impl Next {
+impl ClosingOrder {
     /// The one of these connections whose turn it is; `turn` is `None` for all others.
     fn next(
         &mut self,
         taken: &Slab<Seat>,
         now: Instant,
-        turn: impl Fn(&Seat) -> Option<Turn>,
+        turn: impl Fn(&Seat) -> Option<ClosingTurn>,
     ) -> Option<usize> {
         for may_look in [true, false] {
             while let Some((was, number)) = self.found.pop_front() {
@@ -274,7 +274,7 @@ impl Next {
             if looked || !may_look {
                 return None;
             }
-            let mut found: Vec<(Turn, usize)> =
+            let mut found: Vec<(ClosingTurn, usize)> =
                 taken.iter().filter_map(|(number, seat)| Some((turn(seat)?, number))).collect();
             if found.len() > FOUND {
                 found.select_nth_unstable(FOUND);

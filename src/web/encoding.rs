@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 64;
 const STEP: usize = 16 * 1024;
 
 /// A body as it can be read, and how it was received where that is another thing.
-pub struct Plain {
+pub struct DecodedBody {
     pub body: Bytes,
     pub encoded: Option<EncodedBody>,
     /// It is larger than the limit; then `body` is empty.
@@ -25,16 +25,24 @@ pub struct Plain {
 
 /// Inflates a body by its `Content-Encoding`, to at most `limit` bytes. What cannot be inflated stays as
 /// it was received, and its [`EncodedBody`] says so.
-pub fn plain(headers: &HeaderMap, body: Bytes, limit: usize) -> Plain {
+pub fn plain(headers: &HeaderMap, body: Bytes, limit: usize) -> DecodedBody {
     if body.is_empty() || !headers.contains_key(header::CONTENT_ENCODING) {
         let is_too_large = body.len() > limit;
-        return Plain { body: if is_too_large { Bytes::new() } else { body }, encoded: None, is_too_large };
+        return DecodedBody {
+            body: if is_too_large { Bytes::new() } else { body },
+            encoded: None,
+            is_too_large,
+        };
     }
     let named = named(headers);
     let layers: Vec<&str> = named.split(',').map(str::trim).filter(|word| !is_none(word)).collect();
     if layers.is_empty() {
         let is_too_large = body.len() > limit;
-        return Plain { body: if is_too_large { Bytes::new() } else { body }, encoded: None, is_too_large };
+        return DecodedBody {
+            body: if is_too_large { Bytes::new() } else { body },
+            encoded: None,
+            is_too_large,
+        };
     }
     let encoded = |inflation| {
         Some(EncodedBody {
@@ -47,19 +55,19 @@ pub fn plain(headers: &HeaderMap, body: Bytes, limit: usize) -> Plain {
     match inflate_all(&layers, &body, limit) {
         Ok(inflated) => {
             let encoded = encoded(Inflation::Inflated);
-            Plain { body: Bytes::from(inflated), encoded, is_too_large: false }
+            DecodedBody { body: Bytes::from(inflated), encoded, is_too_large: false }
         }
-        Err(Stop::Unsupported) => {
+        Err(InflateError::Unsupported) => {
             let encoded = encoded(Inflation::Unsupported);
-            Plain { body, encoded, is_too_large: false }
+            DecodedBody { body, encoded, is_too_large: false }
         }
-        Err(Stop::Damaged) => {
+        Err(InflateError::Damaged) => {
             let encoded = encoded(Inflation::Damaged);
-            Plain { body, encoded, is_too_large: false }
+            DecodedBody { body, encoded, is_too_large: false }
         }
-        Err(Stop::TooLarge) => {
+        Err(InflateError::TooLarge) => {
             let encoded = encoded(Inflation::Damaged);
-            Plain { body: Bytes::new(), encoded, is_too_large: true }
+            DecodedBody { body: Bytes::new(), encoded, is_too_large: true }
         }
     }
 }
@@ -79,17 +87,17 @@ fn is_none(word: &str) -> bool {
 }
 
 /// Why a body is not inflated.
-enum Stop {
+enum InflateError {
     Unsupported,
     Damaged,
     TooLarge,
 }
 
 /// Takes the encodings off, the last one first. No step makes more than the limit.
-fn inflate_all(layers: &[&str], body: &[u8], limit: usize) -> Result<Vec<u8>, Stop> {
+fn inflate_all(layers: &[&str], body: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
     let is_known = |layer: &&str| matches!(*layer, "gzip" | "x-gzip" | "deflate" | "x-deflate");
     if layers.len() > MOST_LAYERS || !layers.iter().all(is_known) {
-        return Err(Stop::Unsupported);
+        return Err(InflateError::Unsupported);
     }
     let mut plain: Option<Vec<u8>> = None;
     for layer in layers.iter().rev() {
@@ -101,25 +109,26 @@ fn inflate_all(layers: &[&str], body: &[u8], limit: usize) -> Result<Vec<u8>, St
 }
 
 /// One gzip member after the other (RFC 1952 §2.2); bytes behind the last that begin none are padding.
-fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>, Stop> {
+fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
     let mut plain = Vec::new();
     let mut rest = packed;
     while rest.starts_with(&[0x1f, 0x8b]) {
-        let header = gzip_header(rest).ok_or(Stop::Damaged)?;
+        let header = gzip_header(rest).ok_or(InflateError::Damaged)?;
         let start = plain.len();
         let used =
             inflate(Decompress::new(false), rest.get(header..).unwrap_or_default(), &mut plain, limit)?;
-        let trailer = rest.get(header + used..).and_then(<[u8]>::first_chunk::<8>).ok_or(Stop::Damaged)?;
+        let trailer =
+            rest.get(header + used..).and_then(<[u8]>::first_chunk::<8>).ok_or(InflateError::Damaged)?;
         let mut sum = flate2::Crc::new();
         sum.update(plain.get(start..).unwrap_or_default());
         let [a, b, c, d, ..] = *trailer;
         if sum.sum() != u32::from_le_bytes([a, b, c, d]) {
-            return Err(Stop::Damaged);
+            return Err(InflateError::Damaged);
         }
         rest = rest.get(header + used + trailer.len()..).unwrap_or_default();
     }
     // Not a single member was there.
-    if rest.len() == packed.len() { Err(Stop::Damaged) } else { Ok(plain) }
+    if rest.len() == packed.len() { Err(InflateError::Damaged) } else { Ok(plain) }
 }
 
 /// The flags of a member's header (RFC 1952 §2.3.1).
@@ -148,10 +157,10 @@ fn gzip_header(bytes: &[u8]) -> Option<usize> {
 }
 
 /// `deflate` is zlib's format (RFC 9110 §8.4.1.2); some senders leave its frame out.
-fn undeflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, Stop> {
+fn undeflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
     let mut plain = Vec::new();
     match inflate(Decompress::new(true), packed, &mut plain, limit) {
-        Err(Stop::Damaged) => {
+        Err(InflateError::Damaged) => {
             plain.clear();
             inflate(Decompress::new(false), packed, &mut plain, limit)?;
         }
@@ -163,21 +172,27 @@ fn undeflate(packed: &[u8], limit: usize) -> Result<Vec<u8>, Stop> {
 }
 
 /// Inflates one stream behind `plain`, which may not grow beyond the limit; the bytes that it used.
-fn inflate(mut stream: Decompress, packed: &[u8], plain: &mut Vec<u8>, limit: usize) -> Result<usize, Stop> {
+fn inflate(
+    mut stream: Decompress,
+    packed: &[u8],
+    plain: &mut Vec<u8>,
+    limit: usize,
+) -> Result<usize, InflateError> {
     loop {
-        let used = usize::try_from(stream.total_in()).map_err(|_| Stop::TooLarge)?;
+        let used = usize::try_from(stream.total_in()).map_err(|_| InflateError::TooLarge)?;
         let made = stream.total_out();
         plain.reserve(STEP.min(limit.saturating_sub(plain.len()) + 1));
         let rest = packed.get(used..).unwrap_or_default();
-        let status = stream.decompress_vec(rest, plain, FlushDecompress::None).map_err(|_| Stop::Damaged)?;
+        let status =
+            stream.decompress_vec(rest, plain, FlushDecompress::None).map_err(|_| InflateError::Damaged)?;
         if plain.len() > limit {
-            return Err(Stop::TooLarge);
+            return Err(InflateError::TooLarge);
         }
-        let now = usize::try_from(stream.total_in()).map_err(|_| Stop::TooLarge)?;
+        let now = usize::try_from(stream.total_in()).map_err(|_| InflateError::TooLarge)?;
         match status {
             Status::StreamEnd => return Ok(now),
             // No byte was read and none was made: the stream is cut off.
-            _ if now == used && stream.total_out() == made => return Err(Stop::Damaged),
+            _ if now == used && stream.total_out() == made => return Err(InflateError::Damaged),
             _ => {}
         }
     }

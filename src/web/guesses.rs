@@ -31,17 +31,17 @@ pub struct Guesses {
     /// From this time (ms) on no address is counted any more: until a wrong token is presented, nothing
     /// has to be looked up.
     quiet_from: AtomicI64,
-    table: Mutex<Vec<[Option<Counted>; WAYS]>>,
+    table: Mutex<Vec<[Option<GuessCount>; WAYS]>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Counted {
+struct GuessCount {
     key: LimitKey,
     since: Time,
     wrong: u32,
 }
 
-impl Counted {
+impl GuessCount {
     fn is_over(&self, now: Time) -> bool {
         // A clock that was set back ends the minute too.
         !(0..WINDOW_MS).contains(&now.millis_since(self.since))
@@ -92,17 +92,17 @@ fn most(key: LimitKey) -> u32 {
 }
 
 /// The place of an address: its own, a free one, or that of the one that gives way.
-fn place(places: &mut [Option<Counted>; WAYS], key: LimitKey, now: Time) -> Option<&mut Counted> {
-    let is_live = |counted: &&Counted| !counted.is_over(now);
+fn place(places: &mut [Option<GuessCount>; WAYS], key: LimitKey, now: Time) -> Option<&mut GuessCount> {
+    let is_live = |counted: &&GuessCount| !counted.is_over(now);
     let own = places.iter().position(|place| place.as_ref().filter(is_live).is_some_and(|c| c.key == key));
     let at = own.or_else(|| {
-        let rank = |place: &Option<Counted>| place.as_ref().filter(is_live).map(|c| (c.wrong, c.since));
+        let rank = |place: &Option<GuessCount>| place.as_ref().filter(is_live).map(|c| (c.wrong, c.since));
         let (at, _) = places.iter().enumerate().min_by_key(|(_, place)| rank(place))?;
         Some(at)
     })?;
     let place = places.get_mut(at)?;
     if own.is_none() {
-        *place = Some(Counted { key, since: now, wrong: 0 });
+        *place = Some(GuessCount { key, since: now, wrong: 0 });
     }
     place.as_mut()
 }

@@ -10,15 +10,15 @@ use hyper::body::{Body, Incoming};
 use crate::http1::Refusal;
 use crate::http1::target::RawHead;
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
-use crate::web::encoding::{self, Plain};
-use crate::web::route::Route;
-use crate::web::{Side, Web, import_limit, proxy};
+use crate::web::encoding::{self, DecodedBody};
+use crate::web::request::ReceivedRequest;
+use crate::web::route::WebRoute;
+use crate::web::{ListenerSide, WebListener, import_limit, proxy};
 
 /// How long browsers use https only.
-const ONE_YEAR: HeaderValue = HeaderValue::from_static(crate::http1::fault::ONE_YEAR);
+const ONE_YEAR: HeaderValue = HeaderValue::from_static(crate::http1::refusal::ONE_YEAR);
 
-impl crate::http1::Handler for Web {
+impl crate::http1::Handler for WebListener {
     async fn handle(&self, request: Request<Incoming>, head: RawHead, peer: SocketAddr) -> Answer {
         let router = self.router();
         let (parts, body) = request.into_parts();
@@ -41,15 +41,15 @@ impl crate::http1::Handler for Web {
         let peer = peer.ip().to_canonical();
         let sender = proxy::sender(peer, &parts.headers, &router.trusted_proxies);
         let is_https = router.is_https(peer, &parts.headers);
-        let route = Route::of(&router.postbacks, head.path(), head.query());
-        let Plain { body, encoded, is_too_large } = match body.is_empty() {
-            true => Plain { body, encoded: None, is_too_large: false },
+        let route = WebRoute::of(&router.postbacks, head.path(), head.query());
+        let DecodedBody { body, encoded, is_too_large } = match body.is_empty() {
+            true => DecodedBody { body, encoded: None, is_too_large: false },
             false => {
                 let limit = router.body_limit(&route, head.path(), (&parts.headers, peer));
                 encoding::plain(&parts.headers, body, limit)
             }
         };
-        let asked = Asked {
+        let asked = ReceivedRequest {
             method: parts.method,
             headers: parts.headers,
             head: &head,
@@ -73,10 +73,10 @@ impl crate::http1::Handler for Web {
         path: &str,
         head: &[u8],
         peer: SocketAddr,
-    ) -> Result<Option<usize>, crate::http1::fault::Fault> {
+    ) -> Result<Option<usize>, crate::http1::refusal::HttpRefusal> {
         let router = self.router();
         match router.postbacks.body_limit(path) {
-            None if self.side != Side::Public => {
+            None if self.side != ListenerSide::Public => {
                 let headers = import_limit::headers_of(head);
                 router.larger_import(path, &headers, peer.ip().to_canonical())
             }

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 use crate::web::answer::{self, Answer};
 
 /// What the process knows of its own state.
-pub struct Health {
+pub struct ProcessHealth {
     /// What [`Clock::running_ms`] was at the end of the upkeep loop's last step; 0 before the first.
     pub heartbeat: Arc<AtomicI64>,
     stopping: AtomicBool,
@@ -31,9 +31,9 @@ const SILENCE_MS: i64 = 30_000;
 /// A probe's answer is good for this long: readiness writes at most once a second.
 const PROBE_EVERY_MS: i64 = 1_000;
 
-impl Default for Health {
-    fn default() -> Health {
-        Health {
+impl Default for ProcessHealth {
+    fn default() -> ProcessHealth {
+        ProcessHealth {
             heartbeat: Arc::new(AtomicI64::new(0)),
             stopping: AtomicBool::new(false),
             disk: AtomicU8::new(DiskSpace::Enough as u8),
@@ -43,7 +43,7 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl ProcessHealth {
     /// Notes that the store failed. Everything after is answered 503, and the process will end. A
     /// record that cannot be read fails only the request that needs it: a restart would not fix it.
     pub fn store_failed(&self, error: &StoreError) {

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::http1::fault::Fault;
+use crate::http1::refusal::HttpRefusal;
 use crate::web::access::{self, Denied, TokenCheck};
-use crate::web::access_log::{Area, Reason};
-use crate::web::auth::Need;
+use crate::web::access_log::{Reason, TokenArea};
+use crate::web::auth::RequiredRight;
 use crate::web::per_address::LimitKey;
 use crate::web::{Router, proxy};
 
@@ -41,7 +41,7 @@ impl Router {
         path: &str,
         headers: &HeaderMap,
         peer: IpAddr,
-    ) -> Result<Option<usize>, Fault> {
+    ) -> Result<Option<usize>, HttpRefusal> {
         let Some(import) = Import::of_path(path) else { return Ok(None) };
         let key = self.import_key(headers, peer);
         if import == Import::Pages {
@@ -51,10 +51,10 @@ impl Router {
                 .then_some(IMPORT_BYTES));
         }
         let now = self.operations.clock.reading();
-        let check = TokenCheck { key, area: Area::Api, now, is_signed_in: false };
+        let check = TokenCheck { key, area: TokenArea::Api, now, is_signed_in: false };
         let holder = self.access.bearer(&self.tokens, headers, check).map_err(fault_of)?;
-        if !Need::Change.is_met_by(holder.rights) {
-            self.access.log.refused(Area::Api, Reason::LacksRight, Some(holder.name), now.wall);
+        if !RequiredRight::Change.is_met_by(holder.rights) {
+            self.access.log.refused(TokenArea::Api, Reason::LacksRight, Some(holder.name), now.wall);
             return Err(LACKS_RIGHT);
         }
         Ok(Some(IMPORT_BYTES))
@@ -66,7 +66,7 @@ impl Router {
         let may_import = match Import::of_path(path)? {
             Import::Api => {
                 let holder = access::presented(headers).ok().and_then(|token| self.tokens.holder_of(token));
-                holder.is_some_and(|holder| Need::Change.is_met_by(holder.rights))
+                holder.is_some_and(|holder| RequiredRight::Change.is_met_by(holder.rights))
             }
             Import::Pages => {
                 let key = self.import_key(headers, peer);
@@ -82,14 +82,16 @@ impl Router {
 }
 
 const HINT: &str = "send `Authorization: Bearer …` with a token under [api] that may change lists";
-const LACKS_RIGHT: Fault = Fault::new(StatusCode::FORBIDDEN, "the token may not change lists", HINT);
+const LACKS_RIGHT: HttpRefusal =
+    HttpRefusal::new(StatusCode::FORBIDDEN, "the token may not change lists", HINT);
 
-fn fault_of(why: Denied) -> Fault {
+fn fault_of(why: Denied) -> HttpRefusal {
     let (message, challenge) = match why {
         Denied::TooMany { seconds } => {
             let message = "too many wrong tokens were presented from this address; none is looked at now";
-            let fault = Fault::new(StatusCode::TOO_MANY_REQUESTS, message, "wait, then send a right one");
-            return Fault { retry_after: u32::try_from(seconds).ok(), ..fault };
+            let fault =
+                HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, message, "wait, then send a right one");
+            return HttpRefusal { retry_after: u32::try_from(seconds).ok(), ..fault };
         }
         Denied::WrongToken => (
             "the token is not one of those that are configured",
@@ -97,7 +99,7 @@ fn fault_of(why: Denied) -> Fault {
         ),
         Denied::NoToken | Denied::NoBearer => ("a token is needed", "Bearer realm=\"postbridge\""),
     };
-    Fault { challenge: Some(challenge), ..Fault::new(StatusCode::UNAUTHORIZED, message, HINT) }
+    HttpRefusal { challenge: Some(challenge), ..HttpRefusal::new(StatusCode::UNAUTHORIZED, message, HINT) }
 }
 
 /// The headers of a raw head that was read already; its request line is left out.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId};
 use crate::domain::offer::CampaignRef;
-use crate::ingest::visit::Carried;
+use crate::ingest::landing::CarriedPairs;
 use crate::template::macros::url::MacroUrl;
 
 /// Where the links of one campaign to one creative lead.
@@ -67,7 +67,7 @@ impl LinkTable {
 
     /// The link that these parameters name by `a` and `c`: those of a tracking link, or of the address of
     /// a landing page that visitors reach by a direct link.
-    pub fn of_creative(&self, carried: &Carried<'_>) -> Option<&Arc<Link>> {
+    pub fn of_creative(&self, carried: &CarriedPairs<'_>) -> Option<&Arc<Link>> {
         let affiliate = AffiliateId::parse(&carried.link_value(AFFILIATE)?).ok()?;
         let creative = CreativeId::parse(&carried.link_value(CREATIVE)?).ok()?;
         self.by_creative.get(&(affiliate, creative))

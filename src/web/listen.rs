@@ -17,9 +17,9 @@ use super::per_address::home_of;
 use super::tls::TlsSettings;
 use crate::clock;
 use crate::domain::address::is_visitors;
-use crate::http1::exchange::{Endpoint, converse};
-use crate::http1::memory::Memory;
-use crate::http1::{Handler, Limits};
+use crate::http1::exchange::{ListenerContext, converse};
+use crate::http1::memory::RequestMemory;
+use crate::http1::{ConnectionLimits, Handler};
 
 /// After a failed accept (out of file descriptors, mostly) the listener rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ListenSettings {
     /// What one connection may ask for.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     /// The most connections at a time. At the cap the longest idle one is closed for the next; where none is
     /// idle, newcomers wait in the kernel's queue until one ends, instead of losing their postback.
     pub connections: usize,
@@ -43,7 +43,7 @@ pub struct ListenSettings {
 impl Default for ListenSettings {
     fn default() -> ListenSettings {
         ListenSettings {
-            limits: Limits::default(),
+            limits: ConnectionLimits::default(),
             connections: 10_000,
             tls: None,
             grace: Duration::from_secs(10),
@@ -59,15 +59,15 @@ pub async fn serve<H: Handler>(
     handler: Arc<H>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let endpoint = Arc::new(Endpoint {
+    let endpoint = Arc::new(ListenerContext {
         handler,
-        memory: Memory::new(settings.limits.memory_bytes, settings.limits.body_bytes),
+        memory: RequestMemory::new(settings.limits.memory_bytes, settings.limits.body_bytes),
         is_https: settings.tls.is_some(),
         limits: Arc::new(settings.limits),
         stopping: Arc::new(AtomicBool::new(false)),
         stopped: Notify::new(),
     });
-    let mut entry = Entry::new(settings.connections);
+    let mut entry = Entrance::new(settings.connections);
     let mut connections = JoinSet::new();
     loop {
         let now = clock::stopwatch();
@@ -98,7 +98,7 @@ async fn pause(until: Option<Instant>) {
 }
 
 /// The way in: a newcomer that has no place yet, and what is said of those who get none.
-struct Entry {
+struct Entrance {
     connections: Arc<Connections>,
     /// Accepted, and not yet seated: all places were taken, or it has just been accepted.
     newcomer: Option<(TcpStream, SocketAddr)>,
@@ -112,9 +112,9 @@ struct Entry {
     over_share_of: Option<IpAddr>,
 }
 
-impl Entry {
-    fn new(most: usize) -> Entry {
-        Entry {
+impl Entrance {
+    fn new(most: usize) -> Entrance {
+        Entrance {
             connections: Connections::new(most, clock::stopwatch()),
             newcomer: None,
             rests_until: None,
@@ -229,7 +229,7 @@ pub fn over_share_fix(address: IpAddr) -> String {
 }
 
 async fn welcome<H: Handler>(
-    endpoint: Arc<Endpoint<H>>,
+    endpoint: Arc<ListenerContext<H>>,
     tls: Option<TlsSettings>,
     (stream, peer): (TcpStream, SocketAddr),
     seated: Seated,

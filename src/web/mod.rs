@@ -5,29 +5,29 @@ pub mod access_log;
 mod admit;
 pub mod answer;
 pub mod api;
-pub mod asked;
 pub mod auth;
 pub mod body_mask;
 pub mod cake;
 pub mod click;
 pub mod click_body;
 pub mod click_budget;
+pub mod collect;
 pub mod connections;
 pub mod encoding;
 pub mod guesses;
 mod handler;
 pub mod health;
 pub mod import_limit;
-pub mod link;
 pub mod link_table;
+pub mod links;
 mod list_query;
 pub mod listen;
 pub mod once_a_minute;
 pub mod pages;
 pub mod per_address;
 pub mod pixel;
-pub mod postback;
 pub mod proxy;
+pub mod request;
 mod route;
 mod snippets;
 pub mod tag;
@@ -44,29 +44,29 @@ use parking_lot::RwLock;
 
 use crate::clock::Clock;
 use crate::domain::postback::{EncodedBody, Fault, RejectionCode};
-use crate::domain::suppression::Wish;
+use crate::domain::suppression::ListChange;
 use crate::store::Store;
 use crate::web::access::Access;
-use crate::web::access_log::Area;
+use crate::web::access_log::TokenArea;
 use crate::web::answer::Answer;
 use crate::web::api::suppression::Submission;
-use crate::web::asked::Asked;
-use crate::web::auth::Need;
-use crate::web::cake::NetworkApi;
+use crate::web::auth::RequiredRight;
+use crate::web::cake::AdvertiserApi;
 use crate::web::list_query::Query;
 use crate::web::proxy::HidingProxies;
-use crate::web::route::Route;
+use crate::web::request::ReceivedRequest;
+use crate::web::route::WebRoute;
 
 /// Everything that answers, as configured now. Reloading swaps it whole.
 pub struct Router {
-    pub postbacks: postback::Postbacks,
+    pub postbacks: collect::Postbacks,
     pub clicks: click::Clicks,
     pub api: api::Api,
     /// What advertisers and the network's own programs ask, at `/api/2/`.
-    pub network_api: NetworkApi,
+    pub network_api: AdvertiserApi,
     pub tag: tag::Tag,
-    pub links: link::Links,
-    pub pixels: pixel::Pixels,
+    pub links: links::LinkEndpoints,
+    pub pixels: pixel::PixelEndpoints,
     pub pages: pages::Pages,
     pub tokens: auth::Tokens,
     pub access: Arc<Access>,
@@ -86,14 +86,14 @@ pub struct Router {
 pub struct Operations {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub health: Arc<health::Health>,
+    pub health: Arc<health::ProcessHealth>,
     /// Renders the metrics as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// Which paths a listener answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum ListenerSide {
     /// Everything: no `admin_listen` is configured.
     Whole,
     /// What networks and visitors need.
@@ -104,19 +104,19 @@ pub enum Side {
 
 /// One listener's answers.
 #[derive(Clone)]
-pub struct Web {
+pub struct WebListener {
     current: Arc<RwLock<Arc<Router>>>,
-    side: Side,
+    side: ListenerSide,
 }
 
-impl Web {
-    pub fn new(router: Router, side: Side) -> Web {
-        Web { current: Arc::new(RwLock::new(Arc::new(router))), side }
+impl WebListener {
+    pub fn new(router: Router, side: ListenerSide) -> WebListener {
+        WebListener { current: Arc::new(RwLock::new(Arc::new(router))), side }
     }
 
     /// The same answers for another listener; a swap reaches both.
-    pub fn on_side(&self, side: Side) -> Web {
-        Web { current: Arc::clone(&self.current), side }
+    pub fn on_side(&self, side: ListenerSide) -> WebListener {
+        WebListener { current: Arc::clone(&self.current), side }
     }
 
     /// Swaps everything that answers; requests on their way keep what they began with.
@@ -131,112 +131,120 @@ impl Web {
 
 impl Router {
     /// The answer to a body that cannot be read, on every path but a postback's, which keeps a record of it.
-    fn unread(route: &Route<'_>, asked: &Asked<'_>) -> Option<Answer> {
-        let fault = asked.encoded.as_ref().and_then(EncodedBody::fault);
-        let is_read = fault.is_none() && !asked.is_too_large;
-        if is_read || asked.method == Method::GET || matches!(route, Route::Postback(_)) {
+    fn unread(route: &WebRoute<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
+        let fault = request.encoded.as_ref().and_then(EncodedBody::fault);
+        let is_read = fault.is_none() && !request.is_too_large;
+        if is_read || request.method == Method::GET || matches!(route, WebRoute::Postback(_)) {
             return None;
         }
         let too_large = || {
             Fault::new(
-                crate::http1::fault::Fault::BODY_TOO_LARGE.message,
-                crate::http1::fault::Fault::BODY_TOO_LARGE.hint,
+                crate::http1::refusal::HttpRefusal::BODY_TOO_LARGE.message,
+                crate::http1::refusal::HttpRefusal::BODY_TOO_LARGE.hint,
             )
         };
-        let fault = fault.filter(|_| !asked.is_too_large).unwrap_or_else(too_large);
+        let fault = fault.filter(|_| !request.is_too_large).unwrap_or_else(too_large);
         let status = match fault.code {
             Some(RejectionCode::UnsupportedEncoding) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Some(_) => StatusCode::BAD_REQUEST,
             None => StatusCode::PAYLOAD_TOO_LARGE,
         };
-        if matches!(route, Route::NetworkApi(_)) {
-            return Some(NetworkApi::unread(status, &fault));
+        if matches!(route, WebRoute::NetworkApi(_)) {
+            return Some(AdvertiserApi::unread(status, &fault));
         }
         let code = fault.code.map_or("body_too_large", RejectionCode::as_str);
         Some(answer::error(status, code, fault.reason, &fault.hint))
     }
 
     /// The route table.
-    async fn answer(&self, side: Side, route: Route<'_>, asked: Asked<'_>) -> Answer {
+    async fn answer(&self, side: ListenerSide, route: WebRoute<'_>, request: ReceivedRequest<'_>) -> Answer {
         let operations = &self.operations;
         match route {
-            Route::Alive => return operations.health.livez(&operations.clock),
-            Route::Ready => {
+            WebRoute::Alive => return operations.health.livez(&operations.clock),
+            WebRoute::Ready => {
                 return operations.health.readyz(operations.store.as_ref(), &operations.clock).await;
             }
-            Route::Metrics if side != Side::Public => return self.metrics(side, &asked).await,
-            Route::Api(rest) if side != Side::Public => return self.api(rest, &asked).await,
+            WebRoute::Metrics if side != ListenerSide::Public => return self.metrics(side, &request).await,
+            WebRoute::Api(rest) if side != ListenerSide::Public => return self.api(rest, &request).await,
             _ => {}
         }
-        if let Some(answer) = Router::unread(&route, &asked) {
+        if let Some(answer) = Router::unread(&route, &request) {
             return answer;
         }
         let answered = match route {
-            Route::Page | Route::Metrics | Route::Api(_) => None,
-            open if side != Side::Admin => self.open(open, &asked).await,
+            WebRoute::Page | WebRoute::Metrics | WebRoute::Api(_) => None,
+            open if side != ListenerSide::Admin => self.open(open, &request).await,
             _ => None,
         };
         match answered {
             Some(answer) => answer,
-            None if side != Side::Public => self.page(asked).await.unwrap_or_else(answer::not_found),
+            None if side != ListenerSide::Public => {
+                self.page(request).await.unwrap_or_else(answer::not_found)
+            }
             None => answer::not_found(),
         }
     }
 
     /// What networks, advertisers and visitors' browsers ask for.
-    async fn open(&self, route: Route<'_>, asked: &Asked<'_>) -> Option<Answer> {
+    async fn open(&self, route: WebRoute<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
         Some(match route {
-            Route::NetworkApi(rest) => self.network_api.answer(rest, asked).await,
-            Route::Tag(report) => self.tag.receive(report, asked).await,
-            Route::Postback(entered) => self.postbacks.receive(entered, asked).await,
-            Route::ClickPixel => self.links.pixel(asked).await,
-            Route::Script(path) => return self.tag.script(path, asked).await,
-            Route::Pixel(path) => self.pixels.receive(path, asked).await,
-            Route::Link(link) => self.links.follow(link, asked).await,
-            Route::Alive | Route::Ready | Route::Metrics | Route::Api(_) | Route::Page => return None,
+            WebRoute::NetworkApi(rest) => self.network_api.answer(rest, request).await,
+            WebRoute::Tag(report) => self.tag.receive(report, request).await,
+            WebRoute::Postback(entered) => self.postbacks.receive(entered, request).await,
+            WebRoute::ClickPixel => self.links.pixel(request).await,
+            WebRoute::Script(path) => return self.tag.script(path, request).await,
+            WebRoute::Pixel(path) => self.pixels.receive(path, request).await,
+            WebRoute::Link(links) => self.links.follow(links, request).await,
+            WebRoute::Alive | WebRoute::Ready | WebRoute::Metrics | WebRoute::Api(_) | WebRoute::Page => {
+                return None;
+            }
         })
     }
 
-    async fn page(&self, asked: Asked<'_>) -> Option<Answer> {
-        let request = pages::PageRequest {
-            limit_key: asked.limit_key(),
-            is_https: asked.is_https,
-            method: asked.method,
-            path: asked.head.path().to_owned(),
-            query: asked.head.query().to_vec(),
-            headers: asked.headers,
-            body: asked.body,
+    async fn page(&self, request: ReceivedRequest<'_>) -> Option<Answer> {
+        let request = pages::BrowserRequest {
+            limit_key: request.limit_key(),
+            is_https: request.is_https,
+            method: request.method,
+            path: request.head.path().to_owned(),
+            query: request.head.query().to_vec(),
+            headers: request.headers,
+            body: request.body,
         };
         self.pages.answer(request).await
     }
 
-    async fn api(&self, path: &str, asked: &Asked<'_>) -> Answer {
-        let holder = match self.let_in(asked, Area::Api, Need::of(&asked.method)) {
+    async fn api(&self, path: &str, request: &ReceivedRequest<'_>) -> Answer {
+        let holder = match self.let_in(request, TokenArea::Api, RequiredRight::of(&request.method)) {
             Ok(holder) => holder,
             Err(refused) => return *refused,
         };
         // Only now: how much is inflated depends on the token.
-        if let Some(answer) = Router::unread(&Route::Api(path), asked) {
+        if let Some(answer) = Router::unread(&WebRoute::Api(path), request) {
             return answer;
         }
         let parts: Vec<&str> = path.split('/').collect();
-        let query = match Query::read(asked.head.query()) {
+        let query = match Query::read(request.head.query()) {
             Ok(query) => query,
             Err(bad) => return self.api.answer(Err(bad.into())),
         };
-        let (get, post) = (asked.method == Method::GET, asked.method == Method::POST);
+        let (get, post) = (request.method == Method::GET, request.method == Method::POST);
         let outcome = match parts.as_slice() {
-            ["clicks"] if post => return self.clicks.record(&asked.body).await,
+            ["clicks"] if post => return self.clicks.record(&request.body).await,
             ["clicks"] if get => self.api.clicks(&query).await,
             ["clicks", id] if get => self.api.click(&decoded(id)).await,
             ["clicks"] => return answer::method_not_allowed("GET, POST"),
-            ["suppression", rest @ ..] => match self.suppression(rest, asked, (&query, holder.name)).await {
-                Ok(outcome) => outcome,
-                Err(answer) => return *answer,
-            },
+            ["suppression", rest @ ..] => {
+                match self.suppression(rest, request, (&query, holder.name)).await {
+                    Ok(outcome) => outcome,
+                    Err(answer) => return *answer,
+                }
+            }
             ["conversions"] if get => self.api.conversions(&query).await,
             ["conversions", id] if get => self.api.conversion(id).await,
-            ["conversions", id, "status"] if post => self.api.set_status(id, &asked.body, holder.name).await,
+            ["conversions", id, "status"] if post => {
+                self.api.set_status(id, &request.body, holder.name).await
+            }
             ["postbacks"] if get => self.api.postbacks(&query).await,
             ["postbacks", id] if get => self.api.postback(id).await,
             ["postbacks", id, "retry"] if post => self.api.retry_postback(id).await,
@@ -256,8 +264,8 @@ impl Router {
             }
             _ => return answer::not_found(),
         };
-        if let (Ok(_), Some((what, id))) = (&outcome, api::change_of(&asked.method, &parts)) {
-            self.access.log.changed(holder.name, Area::Api, what, &decoded(id));
+        if let (Ok(_), Some((what, id))) = (&outcome, api::change_of(&request.method, &parts)) {
+            self.access.log.changed(holder.name, TokenArea::Api, what, &decoded(id));
         }
         self.api.answer(outcome)
     }
@@ -267,19 +275,19 @@ impl Router {
     async fn suppression(
         &self,
         parts: &[&str],
-        asked: &Asked<'_>,
+        request: &ReceivedRequest<'_>,
         by: (&Query, &str),
     ) -> Result<api::Outcome, Box<Answer>> {
         let (query, actor) = by;
         let list = parts.first().map(|list| decoded(list)).unwrap_or_default();
-        let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let reported =
-            Submission { list: &list, content_type: content_type.unwrap_or(""), body: &asked.body, actor };
-        Ok(match (parts, asked.method.as_str()) {
+            Submission { list: &list, content_type: content_type.unwrap_or(""), body: &request.body, actor };
+        Ok(match (parts, request.method.as_str()) {
             ([], "GET") => self.api.lists(query).await,
             ([_], "GET") => self.api.listed(&list, query).await,
-            ([_], "POST") => self.api.suppress(Wish::Add, &reported, query).await,
-            ([_, "remove"], "POST") => self.api.suppress(Wish::TakeOff, &reported, query).await,
+            ([_], "POST") => self.api.suppress(ListChange::Add, &reported, query).await,
+            ([_, "remove"], "POST") => self.api.suppress(ListChange::TakeOff, &reported, query).await,
             ([_], "DELETE") => self.api.remove_list(&list).await,
             ([], _) => return Err(Box::new(answer::method_not_allowed("GET"))),
             ([_], _) => return Err(Box::new(answer::method_not_allowed("GET, POST, DELETE"))),

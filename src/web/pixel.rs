@@ -12,36 +12,36 @@ use crate::domain::conversion::no_click;
 use crate::domain::ids::SourceId;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::remark::Remark;
-use crate::domain::reporter::{Keyless, PIXEL_SOURCE, ReportRoute, Reporter, Spelling};
+use crate::domain::reporter::{Keyless, PIXEL_SOURCE, ParamSpelling, ReportRoute, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::ingest::pixel::{self, Caller};
+use crate::ingest::landing::CarriedPairs;
+use crate::ingest::pixel::{self, PixelCaller};
 use crate::ingest::submit::{Received, count, submit};
-use crate::ingest::visit::Carried;
 use crate::store::contract::arrival::{Finding, Receipt};
 use crate::store::{ConversionRef, Store, StoreError};
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
-use crate::web::health::Health;
+use crate::web::collect::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
+use crate::web::health::ProcessHealth;
 use crate::web::per_address::PerAddress;
-use crate::web::postback::{REFUSED_BYTES as STRANGER_BYTES, RefusalBudget};
+use crate::web::request::ReceivedRequest;
 use crate::web::{proxy, target, visitor};
 
 /// The parts these endpoints work with.
-pub struct Pixels {
+pub struct PixelEndpoints {
     pub rules: Arc<Ruleset>,
     pub limit: PerAddress,
     /// What keeps calls that make no conversion from filling the disk: anyone can send them.
     pub budget: Arc<RefusalBudget>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
 }
 
 /// What the page or server wants to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum PixelFormat {
     Image,
     Script,
     /// The body of a frame.
@@ -51,7 +51,7 @@ enum Form {
 }
 
 /// What became of it, as the caller hears it.
-enum Word {
+enum PixelReply {
     /// It counts, or has counted already; with what the caller should know.
     Success(Option<String>),
     Not(String),
@@ -84,9 +84,9 @@ impl PixelPath {
     }
 }
 
-impl Pixels {
+impl PixelEndpoints {
     /// Takes a conversion in. Runs to its end even when the page goes away.
-    pub async fn receive(&self, path: PixelPath, request: &Asked<'_>) -> Answer {
+    pub async fn receive(&self, path: PixelPath, request: &ReceivedRequest<'_>) -> Answer {
         if request.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
@@ -100,11 +100,11 @@ impl Pixels {
         }
         let query = request.head.query();
         let (spelling, form) = match path {
-            PixelPath::Short => (Spelling::Short, form(&Carried::of_query(query))),
-            PixelPath::Script => (Spelling::Long, Form::Script),
-            PixelPath::Image => (Spelling::Long, Form::Image),
+            PixelPath::Short => (ParamSpelling::Short, form(&CarriedPairs::of_query(query))),
+            PixelPath::Script => (ParamSpelling::Long, PixelFormat::Script),
+            PixelPath::Image => (ParamSpelling::Long, PixelFormat::Image),
         };
-        let route = if form == Form::Text { ReportRoute::Server } else { ReportRoute::Pixel };
+        let route = if form == PixelFormat::Text { ReportRoute::Server } else { ReportRoute::Pixel };
         let keyless = Keyless {
             route,
             spelling,
@@ -116,7 +116,7 @@ impl Pixels {
                 .map(|_| proxy::hops(request.peer, &request.headers))
                 .unwrap_or_default(),
         };
-        let caller = Caller { keyless: &keyless, sender: Some(request.sender) };
+        let caller = PixelCaller { keyless: &keyless, sender: Some(request.sender) };
         let reported = pixel::read(&self.rules, query, caller);
         let line = target::masked_values(&request.head.line);
         let call = PixelCall { line, keyless, peer: request.sender.address, at: now };
@@ -133,7 +133,7 @@ impl Pixels {
         }
     }
 
-    async fn take(&self, reported: pixel::PixelReport, call: PixelCall) -> Result<Word, StoreError> {
+    async fn take(&self, reported: pixel::PixelReport, call: PixelCall) -> Result<PixelReply, StoreError> {
         let store = self.store.as_ref();
         let mapped = match pixel::find(store, reported).await? {
             Ok(mapped) => Finding::Mapped(Box::new(mapped)),
@@ -181,10 +181,10 @@ async fn keep(
     budget: &RefusalBudget,
     call: PixelCall,
     fault: Fault,
-) -> Result<Word, StoreError> {
+) -> Result<PixelReply, StoreError> {
     if !budget.keeps_one() {
         metrics::counter!("postbridge_refused_total", "reason" => "turned_away").increment(1);
-        return Ok(Word::Not(fault.sentence()));
+        return Ok(PixelReply::Not(fault.sentence()));
     }
     let receipt = submit(store, call.received(Some(&fault)), Finding::Quarantined(fault)).await?;
     count(PIXEL_SOURCE, &receipt);
@@ -193,59 +193,61 @@ async fn keep(
 
 /// What a receipt means to who reported it. A conversion that was scrubbed does not count, and says why; one
 /// without its click counts, and earns nothing to anyone.
-async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<Word, StoreError> {
+async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<PixelReply, StoreError> {
     let (id, repeat) = match &receipt.verdict {
-        Verdict::Quarantined(fault) | Verdict::Refused(fault) => return Ok(Word::Not(fault.sentence())),
+        Verdict::Quarantined(fault) | Verdict::Refused(fault) => {
+            return Ok(PixelReply::Not(fault.sentence()));
+        }
         Verdict::Accepted { conversion } | Verdict::Updated { conversion } => (conversion, None),
         Verdict::Duplicate { conversion } => (conversion, Some("reported before, counted once")),
     };
     let Some(conversion) = store.conversion_now(ConversionRef::Id(*id)).await? else {
-        return Ok(Word::Success(repeat.map(str::to_owned)));
+        return Ok(PixelReply::Success(repeat.map(str::to_owned)));
     };
     if conversion.status == Status::Scrubbed {
         let why = conversion.reason.unwrap_or_else(|| "the network scrubbed it".to_owned());
-        return Ok(Word::Not(format!("it does not count: {why}")));
+        return Ok(PixelReply::Not(format!("it does not count: {why}")));
     }
     let code = |remark: Remark| format!("{}: {}", remark.code(), remark.sentence());
     // Which sale was the first is the network's business.
     let further = is_held(&conversion).then(|| FURTHER.to_owned());
     let said = repeat.map(str::to_owned).into_iter().chain(no_click(&conversion).map(code)).chain(further);
     let said: Vec<String> = said.collect();
-    Ok(Word::Success(Some(said.join("; ")).filter(|said| !said.is_empty())))
+    Ok(PixelReply::Success(Some(said.join("; ")).filter(|said| !said.is_empty())))
 }
 
 /// `f=js|img|pb`; without it a frame.
-fn form(carried: &Carried<'_>) -> Form {
+fn form(carried: &CarriedPairs<'_>) -> PixelFormat {
     match carried.get("f").unwrap_or_default().to_ascii_lowercase().as_str() {
-        "js" => Form::Script,
-        "img" => Form::Image,
-        "pb" => Form::Text,
-        _ => Form::Frame,
+        "js" => PixelFormat::Script,
+        "img" => PixelFormat::Image,
+        "pb" => PixelFormat::Text,
+        _ => PixelFormat::Frame,
     }
 }
 
-impl Form {
+impl PixelFormat {
     /// 200 whatever became of it: a page cannot fix it, and its visitor sees nothing.
-    fn says(self, word: &Word) -> Answer {
+    fn says(self, word: &PixelReply) -> Answer {
         let text = match word {
-            Word::Success(None) => SUCCESS.to_owned(),
-            Word::Success(Some(remark)) => format!("{SUCCESS}: {remark}"),
-            Word::Not(why) => why.clone(),
+            PixelReply::Success(None) => SUCCESS.to_owned(),
+            PixelReply::Success(Some(remark)) => format!("{SUCCESS}: {remark}"),
+            PixelReply::Not(why) => why.clone(),
         };
         match self {
-            Form::Image => with_result(answer::image(), &text),
+            PixelFormat::Image => with_result(answer::image(), &text),
             // A comment cannot be left from within.
-            Form::Script => {
+            PixelFormat::Script => {
                 plain("text/javascript; charset=utf-8", format!("/* {} */\n", text.replace("*/", "* /")))
             }
-            Form::Frame => {
+            PixelFormat::Frame => {
                 let text = handlebars::html_escape(&text);
                 plain(
                     "text/html; charset=utf-8",
                     format!("<!doctype html><html lang=\"en\"><title>pixel</title><p>{text}</p></html>\n"),
                 )
             }
-            Form::Text => plain("text/plain; charset=utf-8", text + "\n"),
+            PixelFormat::Text => plain("text/plain; charset=utf-8", text + "\n"),
         }
     }
 }

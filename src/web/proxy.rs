@@ -56,10 +56,10 @@ pub fn says_https(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool 
 
 /// The proxies that lately forwarded requests and hid whose they are. Each is warned of once.
 #[derive(Default)]
-pub struct HidingProxies(Mutex<Known>);
+pub struct HidingProxies(Mutex<KnownProxies>);
 
 #[derive(Default)]
-struct Known {
+struct KnownProxies {
     trusted: Vec<IpNet>,
     seen: BTreeMap<HidingProxy, Time>,
 }
@@ -74,7 +74,7 @@ impl HidingProxies {
     pub fn set_trusted(&self, trusted: &[IpNet]) {
         let mut known = self.0.lock();
         trusted.clone_into(&mut known.trusted);
-        let Known { trusted, seen } = &mut *known;
+        let KnownProxies { trusted, seen } = &mut *known;
         seen.retain(|proxy, _| is_true(*proxy, trusted));
     }
 
@@ -82,7 +82,7 @@ impl HidingProxies {
     /// reload may be noted after it: what the reload made untrue is not.
     pub fn note(&self, proxy: HidingProxy, now: Time) {
         let mut known = self.0.lock();
-        let Known { trusted, seen } = &mut *known;
+        let KnownProxies { trusted, seen } = &mut *known;
         if !is_true(proxy, trusted) {
             return;
         }

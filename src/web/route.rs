@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::web::link::LinkRequest;
+use crate::web::collect::{Postbacks, SourceEndpoint, TurnedAway};
+use crate::web::links::LinkRequest;
 use crate::web::pixel::PixelPath;
-use crate::web::postback::{Endpoint, Postbacks, Turned};
 use crate::web::tag::{ScriptPath, TagRoute};
 
 /// What a request asks for. Which of it a listener answers is the listener's.
-pub enum Route<'a> {
+pub enum WebRoute<'a> {
     Alive,
     Ready,
     Metrics,
@@ -18,7 +18,7 @@ pub enum Route<'a> {
     NetworkApi(&'a str),
     Tag(TagRoute),
     /// The endpoint that its key opens, or why none.
-    Postback(Result<Arc<Endpoint>, Turned>),
+    Postback(Result<Arc<SourceEndpoint>, TurnedAway>),
     Script(ScriptPath<'a>),
     ClickPixel,
     Pixel(PixelPath),
@@ -27,34 +27,34 @@ pub enum Route<'a> {
     Page,
 }
 
-impl<'a> Route<'a> {
-    pub fn of(postbacks: &Postbacks, path: &'a str, query: &'a [u8]) -> Route<'a> {
+impl<'a> WebRoute<'a> {
+    pub fn of(postbacks: &Postbacks, path: &'a str, query: &'a [u8]) -> WebRoute<'a> {
         match path {
-            "/livez" => return Route::Alive,
-            "/readyz" => return Route::Ready,
-            "/metrics" => return Route::Metrics,
-            "/t/click" => return Route::Tag(TagRoute::Click),
-            "/t/event" => return Route::Tag(TagRoute::Event),
-            "/click.gif" => return Route::ClickPixel,
+            "/livez" => return WebRoute::Alive,
+            "/readyz" => return WebRoute::Ready,
+            "/metrics" => return WebRoute::Metrics,
+            "/t/click" => return WebRoute::Tag(TagRoute::Click),
+            "/t/event" => return WebRoute::Tag(TagRoute::Event),
+            "/click.gif" => return WebRoute::ClickPixel,
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("/api/v1/") {
-            Route::Api(rest)
+            WebRoute::Api(rest)
         } else if let Some(rest) = path.strip_prefix("/api/2/") {
-            Route::NetworkApi(rest)
+            WebRoute::NetworkApi(rest)
         } else if let Some(entered) = postbacks.enter(path) {
-            Route::Postback(entered)
+            WebRoute::Postback(entered)
         } else if let Some(script) = ScriptPath::of(path) {
-            Route::Script(script)
+            WebRoute::Script(script)
         } else if let Some(pixel) = PixelPath::of(path) {
-            Route::Pixel(pixel)
+            WebRoute::Pixel(pixel)
         } else {
-            LinkRequest::read(path, query).map_or(Route::Page, Route::Link)
+            LinkRequest::read(path, query).map_or(WebRoute::Page, WebRoute::Link)
         }
     }
 
     /// Whether visitors' browsers ask for it: links, pixels and what the tag sends.
     pub fn is_visitors(&self) -> bool {
-        matches!(self, Route::Tag(_) | Route::ClickPixel | Route::Pixel(_) | Route::Link(_))
+        matches!(self, WebRoute::Tag(_) | WebRoute::ClickPixel | WebRoute::Pixel(_) | WebRoute::Link(_))
     }
 }

@@ -9,14 +9,14 @@ use crate::domain::reporter::ReportRoute;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferSnippets {
     pub postback: Option<String>,
-    pub pixels: Option<Pixels>,
+    pub pixels: Option<PixelSnippets>,
     /// The postback in the older shape, without a key.
     pub classic_postback: Option<String>,
 }
 
 /// What is pasted into the page after the sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pixels {
+pub struct PixelSnippets {
     pub image: String,
     pub script: String,
     /// The image in the older shape.
@@ -39,7 +39,7 @@ impl OfferSnippets {
         let opens = |route| offer.reports.opens(route);
         let postback =
             || format!("{base}/api/2/conversion.json?api_key=API_KEY&offer_id={id}&click_id=REPLACE");
-        let pixels = || Pixels {
+        let pixels = || PixelSnippets {
             image: image("/pixel.gif", &pixel),
             script: format!("<script src=\"{base}/pixel.js?{pixel}\" async></script>"),
             classic_image: image("/p.ashx", &format!("{classic}&f=img")),

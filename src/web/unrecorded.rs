@@ -56,11 +56,11 @@ impl UnrecordedReason {
 /// What is known of them. Outlives a reload of the configuration.
 pub struct Unrecorded {
     counters: [(UnrecordedReason, Counter); 4],
-    recent: Mutex<Recent>,
+    recent: Mutex<RecentCounts>,
 }
 
 #[derive(Default)]
-struct Recent {
+struct RecentCounts {
     /// Hours since the epoch with their counts: those of the last day.
     hours: Vec<(i64, u64)>,
     last: Option<(Time, UnrecordedReason)>,

@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::domain::click::ClickKind;
 use crate::domain::ids::VisitorId;
-use crate::ingest::visit::{Browser, Carried, LONGEST_AGENT, header_text};
-use crate::web::asked::Asked;
+use crate::ingest::landing::{Browser, CarriedPairs, LONGEST_AGENT, header_text};
+use crate::web::request::ReceivedRequest;
 
 /// The name of the visitor cookie.
 pub const COOKIE: &str = "pbv";
@@ -39,17 +39,17 @@ impl CookieRule {
 }
 
 /// All cookies of a request.
-pub fn cookies(headers: &HeaderMap) -> Carried<'_> {
-    Carried::of_cookies(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+pub fn cookies(headers: &HeaderMap) -> CarriedPairs<'_> {
+    CarriedPairs::of_cookies(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
 }
 
 /// The visitor that the cookies name, if it is an id as they are minted here.
-pub fn known(cookies: &Carried<'_>) -> Option<VisitorId> {
+pub fn known(cookies: &CarriedPairs<'_>) -> Option<VisitorId> {
     cookies.get(COOKIE).and_then(|id| VisitorId::parse(&id).ok())
 }
 
 /// What a request says of the browser behind it.
-pub fn browser(request: &Asked<'_>) -> Browser {
+pub fn browser(request: &ReceivedRequest<'_>) -> Browser {
     let user_agent = request.headers.get(header::USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
     Browser {
         ip: request.sender.address,

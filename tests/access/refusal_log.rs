@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use postbridge::domain::time::Time;
-use postbridge::web::access_log::{AccessLog, Area, Reason};
+use postbridge::web::access_log::{AccessLog, Reason, TokenArea};
 
 fn at(seconds: i64) -> Time {
     Time::parse("2026-11-20T12:00:00Z").unwrap().plus_millis(seconds * 1000)
@@ -43,7 +43,7 @@ fn a_flood_leaves_a_line_a_minute_with_its_number_and_the_last_of_it_is_counted_
     let lines = lines(|| {
         let log = AccessLog::default();
         for second in 0..100 {
-            log.refused(Area::Api, Reason::WrongToken, None, at(second));
+            log.refused(TokenArea::Api, Reason::WrongToken, None, at(second));
         }
         log.flush(at(119));
         log.flush(at(120));
@@ -58,12 +58,12 @@ fn a_flood_leaves_a_line_a_minute_with_its_number_and_the_last_of_it_is_counted_
 fn each_kind_has_a_line_of_its_own_and_names_the_token_that_is_known() {
     let lines = lines(|| {
         let log = AccessLog::default();
-        log.refused(Area::Api, Reason::LacksRight, Some("eyes"), at(0));
-        log.refused(Area::Pages, Reason::WrongToken, None, at(0));
-        log.refused(Area::Api, Reason::WrongToken, None, at(0));
-        log.changed("ops", Area::Pages, "conversion: status", "00ff");
-        log.changed("ops", Area::Pages, "conversion: status", "00ff");
-        log.refused(Area::Api, Reason::WrongToken, None, at(-3600));
+        log.refused(TokenArea::Api, Reason::LacksRight, Some("eyes"), at(0));
+        log.refused(TokenArea::Pages, Reason::WrongToken, None, at(0));
+        log.refused(TokenArea::Api, Reason::WrongToken, None, at(0));
+        log.changed("ops", TokenArea::Pages, "conversion: status", "00ff");
+        log.changed("ops", TokenArea::Pages, "conversion: status", "00ff");
+        log.refused(TokenArea::Api, Reason::WrongToken, None, at(-3600));
     });
     assert_eq!(
         lines.len(),

@@ -1,9 +1,9 @@
 //! What `POST /api/v1/clicks` keeps of a click whose members are odd, and what it says of the rest.
 
-use postbridge::domain::click::{Click, Trait, find};
+use postbridge::domain::click::{Click, CustomerTrait, find};
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
-use postbridge::ingest::visit::Landing;
+use postbridge::ingest::landing::Landing;
 use postbridge::web::click_body::{ReadClick, read as read_bytes};
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ fn a_click_that_is_too_large_loses_its_longest_identifiers_and_names_them() {
     }));
     assert_eq!(find(&click.cookies, "_fbp"), Some("fb.1.1700000000000.1"));
     assert_eq!(find(&click.params, "fbclid").map(str::len), Some(200));
-    assert_eq!(click.customer.get(Trait::Email), Some("jo@example.com"));
+    assert_eq!(click.customer.get(CustomerTrait::Email), Some("jo@example.com"));
     let omitted: Vec<(&str, u64, u64)> =
         click.context.omitted.named().iter().map(|one| (one.field.as_str(), one.sent, one.kept)).collect();
     assert_eq!(omitted[1..], [("cookies._ga", 3000, 0)]);
@@ -205,7 +205,7 @@ fn of_a_list_of_addresses_the_first_that_a_visitor_can_have_is_kept() {
     }
     let click = read(&json!({"customer": {"ip": "10.0.0.3", "email": "ann tag@shop.example"}}));
     assert_eq!(
-        (click.draft.customer.get(Trait::Ip), click.draft.customer.get(Trait::Email)),
+        (click.draft.customer.get(CustomerTrait::Ip), click.draft.customer.get(CustomerTrait::Email)),
         (None, Some("ann+tag@shop.example"))
     );
     assert_eq!(click.notes.len(), 2);

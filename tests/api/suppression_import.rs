@@ -1,7 +1,7 @@
 //! Lines for a suppression list: what each is read as, or why not.
 
 use postbridge::domain::suppression::SuppressedKind;
-use postbridge::ops::suppression::{Layout, MOST_LINES, ReadLine, read};
+use postbridge::ops::suppression::{EntryLayout, MOST_LINES, ReadLine, read};
 use proptest::prelude::*;
 
 /// `3 email jo@example.com` or `4 ! it is no…`, a line each.
@@ -14,11 +14,11 @@ fn shown(lines: &[ReadLine]) -> Vec<String> {
 }
 
 fn lines(text: &[u8], kind: Option<SuppressedKind>) -> Vec<String> {
-    shown(&read(text, Layout::Lines, kind).unwrap())
+    shown(&read(text, EntryLayout::Lines, kind).unwrap())
 }
 
 fn csv(text: &str, kind: Option<SuppressedKind>) -> Vec<String> {
-    shown(&read(text.as_bytes(), Layout::Csv, kind).unwrap())
+    shown(&read(text.as_bytes(), EntryLayout::Csv, kind).unwrap())
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_header_of_csv_names_the_columns_that_are_read() {
         ]
     );
     assert_eq!(csv(text, Some(SuppressedKind::OrderId))[0], "2 order_id A,1");
-    let wrong = read(text.as_bytes(), Layout::Csv, Some(SuppressedKind::Ip)).unwrap_err();
+    let wrong = read(text.as_bytes(), EntryLayout::Csv, Some(SuppressedKind::Ip)).unwrap_err();
     assert_eq!(wrong, "its first line names no column `ip`: choose another kind, or name the column `ip`");
 }
 
@@ -102,21 +102,24 @@ fn what_is_no_text_or_too_long_is_refused_whole_with_what_to_do() {
         (b"PK\x03\x04\0\0".as_slice(), "save the table as CSV"),
         ("a@b.example\n".repeat(MOST_LINES + 1).as_bytes(), "split it"),
     ] {
-        let why = read(bytes, Layout::Lines, None).unwrap_err();
+        let why = read(bytes, EntryLayout::Lines, None).unwrap_err();
         assert!(why.contains(wanted), "{why}");
     }
     assert_eq!(
-        read("a@b.example\n".repeat(MOST_LINES).as_bytes(), Layout::Lines, None).unwrap().len(),
+        read("a@b.example\n".repeat(MOST_LINES).as_bytes(), EntryLayout::Lines, None).unwrap().len(),
         MOST_LINES
     );
 }
 
 #[test]
 fn the_name_of_a_file_says_whether_it_is_csv() {
-    for (name, layout) in
-        [("a.CSV", Layout::Csv), ("a.tsv", Layout::Csv), ("a.txt", Layout::Lines), ("", Layout::Lines)]
-    {
-        assert_eq!(Layout::of(name), layout, "{name}");
+    for (name, layout) in [
+        ("a.CSV", EntryLayout::Csv),
+        ("a.tsv", EntryLayout::Csv),
+        ("a.txt", EntryLayout::Lines),
+        ("", EntryLayout::Lines),
+    ] {
+        assert_eq!(EntryLayout::of(name), layout, "{name}");
     }
 }
 
@@ -124,7 +127,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused_and_lines_are_numbered_as_they_stand(
         bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'"'), Just(b','), Just(b'#'), any::<u8>()], 0..200),
-        layout in prop_oneof![Just(Layout::Lines), Just(Layout::Csv)],
+        layout in prop_oneof![Just(EntryLayout::Lines), Just(EntryLayout::Csv)],
     ) {
         if let Ok(reported) = read(&bytes, layout, Some(SuppressedKind::ClickId)) {
             let most = bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;

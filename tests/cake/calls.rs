@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Cause, Conversion, Role};
+use postbridge::domain::conversion::{ActorRole, Cause, Conversion};
 use postbridge::domain::ids::Seq;
 use postbridge::store::{ConversionRef, Store};
 
@@ -198,7 +198,7 @@ async fn a_change_is_kept_with_its_note_and_the_name_of_the_key() {
     let change = kept(&fixture, 1).await.history.remove(0);
     let cause = Cause::Person {
         name: "acme".to_owned(),
-        role: Role::Advertiser,
+        role: ActorRole::Advertiser,
         note: Some("Duplicate order".to_owned()),
     };
     assert_eq!((change.cause, change.at), (cause, now()));

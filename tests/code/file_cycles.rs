@@ -136,7 +136,7 @@ fn cyclic(graph: &Graph) -> Vec<String> {
 fn no_file_imports_one_that_imports_it() {
     let all = graph(&modules());
     let is_looked_at = |module: &str| {
-        !STILL_CYCLIC.iter().any(|room| module == *room || module.starts_with(&format!("{room}::")))
+        !STILL_CYCLIC.iter().any(|area| module == *area || module.starts_with(&format!("{area}::")))
     };
     let looked_at: Graph = all.into_iter().filter(|(module, _)| is_looked_at(module)).collect();
     assert!(looked_at.len() > 100, "the sources were not found");

@@ -104,7 +104,7 @@ fn relative(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/")
 }
 
-fn room(path: &str) -> &str {
+fn module_of(path: &str) -> &str {
     let inside = path.strip_prefix("src/").unwrap_or(path);
     inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
 }
@@ -114,21 +114,21 @@ fn without_comments(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// The rooms that `crate::…` paths name, in `use` lines, groups and inline.
-fn imported_rooms(text: &str) -> BTreeSet<String> {
+/// The modules that `crate::…` paths name, in `use` lines, groups and inline.
+fn imported_modules(text: &str) -> BTreeSet<String> {
     let code = without_comments(text);
-    let mut rooms = BTreeSet::new();
+    let mut modules = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
             continue;
         }
         let rest = &code[at + "crate::".len()..];
         match rest.strip_prefix('{') {
-            Some(group) => rooms.extend(group_heads(group)),
-            None => rooms.extend(head(rest)),
+            Some(group) => modules.extend(group_heads(group)),
+            None => modules.extend(head(rest)),
         }
     }
-    rooms
+    modules
 }
 
 fn head(path: &str) -> Option<String> {
@@ -154,17 +154,17 @@ fn group_heads(group: &str) -> Vec<String> {
 }
 
 fn forbidden_arrows(path: &str, text: &str) -> Vec<String> {
-    let room = room(path);
-    if WIRING.contains(&room) {
+    let module = module_of(path);
+    if WIRING.contains(&module) {
         return Vec::new();
     }
     let mut faults = Vec::new();
-    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
-        return vec![format!("{path}: the table of rooms has no `{room}`")];
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else {
+        return vec![format!("{path}: the table of modules has no `{module}`")];
     };
-    for imported in imported_rooms(text) {
-        if imported != room && !allowed.contains(&imported.as_str()) {
-            faults.push(format!("{path}: `{room}` may not import `{imported}`"));
+    for imported in imported_modules(text) {
+        if imported != module && !allowed.contains(&imported.as_str()) {
+            faults.push(format!("{path}: `{module}` may not import `{imported}`"));
         }
     }
     if without_comments(text).contains("super::super::") {
@@ -260,7 +260,7 @@ fn check_all(files: &[File], rule: fn(&str, &str) -> Vec<String>) {
 }
 
 #[test]
-fn rooms_import_only_what_the_table_of_the_design_allows() {
+fn modules_import_only_what_the_table_of_the_design_allows() {
     check_all(&files_under("src"), forbidden_arrows);
 }
 
@@ -350,7 +350,7 @@ fn the_arrow_check_finds_forbidden_imports_however_they_are_written() {
     assert_eq!(find("src/domain/click.rs", "pub(crate) fn f() {} // crate::store"), 0);
     assert_eq!(find("src/store/sled.rs", "use super::super::web;"), 1);
     assert_eq!(find("src/web/mod.rs", "use crate::dispatch::Dispatch;"), 1);
-    assert_eq!(find("src/parlour/mod.rs", ""), 1, "a room must be in the table");
+    assert_eq!(find("src/attic/mod.rs", ""), 1, "a module must be in the table");
     assert_eq!(find("src/app.rs", "use crate::{web, dispatch};"), 0);
 }
 

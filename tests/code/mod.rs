@@ -3,3 +3,4 @@
 mod file_cycles;
 mod layout_rules;
 mod plain_words;
+mod type_names;

@@ -13,6 +13,8 @@ const WORDS: &[(&str, &str)] = &[
     ("mend", "fix"),
     ("mends", "fixes"),
     ("mended", "fixed"),
+    ("mending", "fixing"),
+    ("stood", "was"),
     ("judge", "classify"),
     ("judges", "classifies"),
     ("judged", "classified"),

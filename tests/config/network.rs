@@ -6,12 +6,12 @@ use postbridge::domain::conversion::Dedup;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AdvertiserId, OfferId, SourceId};
-use postbridge::domain::offer::{Caps, Model, OfferStatus, Payout};
+use postbridge::domain::offer::{AttributionModel, Caps, OfferStatus, Payout};
 use postbridge::domain::reporter::{self, ReportRoute};
 use postbridge::domain::reports::FurtherSales;
-use postbridge::domain::routing::{Changes, Scope, Unmatched};
+use postbridge::domain::routing::{Changes, RouteScope, Unmatched};
 use postbridge::domain::status::Status;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 use rust_decimal::Decimal;
 
 fn env(name: &str) -> Option<String> {
@@ -119,7 +119,7 @@ fn every_key_of_an_offer_is_read() {
     assert_eq!(terms.status, OfferStatus::Paused);
     assert_eq!(terms.caps, Caps { clicks_per_day: Some(10_000), conversions_per_day: Some(500) });
     assert_eq!((terms.session_hours, terms.click_cookie_days), (24, 7));
-    assert_eq!(terms.model, Model::FirstTouch);
+    assert_eq!(terms.model, AttributionModel::FirstTouch);
     assert_eq!((terms.disposition.status, terms.disposition.after_hours), (Status::Rejected, 48));
     assert!(terms.accept_pixel_value);
     let reports = &terms.reports;
@@ -142,7 +142,7 @@ fn an_offer_that_says_only_what_it_must_is_as_the_shipped_example() {
     assert_eq!(bare.name, "565");
     assert_eq!(bare.terms.status, OfferStatus::Active);
     assert_eq!((bare.terms.session_hours, bare.terms.click_cookie_days), (720, 30));
-    assert_eq!(bare.terms.model, Model::LastTouch);
+    assert_eq!(bare.terms.model, AttributionModel::LastTouch);
     assert_eq!((bare.terms.disposition.status, bare.terms.disposition.after_hours), (Status::Approved, 0));
     assert!(!bare.terms.accept_pixel_value);
     let reports = &bare.terms.reports;
@@ -156,13 +156,13 @@ fn an_offer_that_says_only_what_it_must_is_as_the_shipped_example() {
 fn every_key_of_a_postback_is_read() {
     let config = parse(MOST);
     let campaign = config.outgoing.iter().find(|to| to.id.as_str() == "campaign:8599").unwrap();
-    assert!(matches!(&campaign.route.scope, Scope::Campaign(id) if id.as_str() == "8599"));
+    assert!(matches!(&campaign.route.scope, RouteScope::Campaign(id) if id.as_str() == "8599"));
     assert_eq!(campaign.route.destination, campaign.id);
     assert_eq!(campaign.route.on.as_deref(), Some([Status::Approved, Status::Rejected].as_slice()));
     assert_eq!(campaign.route.changes, Changes::Send);
     assert_eq!((campaign.route.delay_ms, campaign.route.percent), (60_000, 85));
     assert_eq!(campaign.scale, Decimal::new(90, 2));
-    assert_eq!((campaign.mode, campaign.timeout_ms), (Mode::Shadow, 3000));
+    assert_eq!((campaign.mode, campaign.timeout_ms), (DestinationMode::Shadow, 3000));
     assert_eq!(campaign.max_per_second.unwrap().get(), 5);
     assert_eq!(campaign.url.names(), ["s2", "price", "tid"]);
 }
@@ -184,7 +184,7 @@ fn every_postback_has_the_defaults_that_the_shipped_file_shows_once() {
         assert_eq!(bare.route.on.as_deref(), Some([Status::Approved].as_slice()));
         assert_eq!(bare.route.changes, Changes::Ignore);
         assert_eq!((bare.route.delay_ms, bare.route.percent), (0, 100));
-        assert_eq!((bare.scale, bare.mode), (Decimal::ONE, Mode::Live));
+        assert_eq!((bare.scale, bare.mode), (Decimal::ONE, DestinationMode::Live));
         assert_eq!(
             (bare.scale, bare.mode, bare.timeout_ms),
             (shipped.scale, shipped.mode, shipped.timeout_ms)
@@ -196,9 +196,9 @@ fn every_postback_has_the_defaults_that_the_shipped_file_shows_once() {
 #[test]
 fn the_scope_of_a_postback_is_the_table_it_is_in() {
     let config = parse(MOST);
-    let scopes: Vec<&Scope> = config.outgoing.iter().map(|to| &to.route.scope).collect();
+    let scopes: Vec<&RouteScope> = config.outgoing.iter().map(|to| &to.route.scope).collect();
     assert!(
-        matches!(scopes[..], [Scope::Affiliate(_), Scope::Campaign(_), Scope::AnyCampaign]),
+        matches!(scopes[..], [RouteScope::Affiliate(_), RouteScope::Campaign(_), RouteScope::AnyCampaign]),
         "{scopes:?}"
     );
 }

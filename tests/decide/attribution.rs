@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::click::{Click, ClickContext, ClickKind, Trait, Traits};
+use postbridge::domain::click::{Click, ClickContext, ClickKind, CustomerTrait, CustomerTraits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::earning::matched_by;
 use postbridge::domain::event::EventName;
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::OfferId;
-use postbridge::domain::offer::Model;
+use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom};
 use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
@@ -86,7 +86,7 @@ fn of_a_visitors_clicks_the_last_earns_by_last_touch_and_the_others_say_why_not(
 
 #[test]
 fn by_first_touch_the_earliest_click_that_still_counts_earns() {
-    let first = Offer { model: Model::FirstTouch, ..offer("565") };
+    let first = Offer { model: AttributionModel::FirstTouch, ..offer("565") };
     let clicks =
         vec![click("ancient", -24 * 31, "565"), click("early", -50, "565"), click("late", -2, "565")];
     assert_eq!(earned_by(&new(&known_facts(vec![first], clicks), &by_visitor())), Some("early"));
@@ -178,7 +178,7 @@ fn a_disposition_of_some_hours_leaves_the_conversion_pending_until_then() {
 #[test]
 fn what_is_on_a_suppression_list_is_scrubbed_naming_the_list() {
     let mut customer = click("c1", -1, "565");
-    customer.customer = Traits([(Trait::Email, " Ann@Example.com ".to_owned())].into());
+    customer.customer = CustomerTraits([(CustomerTrait::Email, " Ann@Example.com ".to_owned())].into());
     customer.ip = Some("203.0.113.9".parse().unwrap());
     let ordered = Draft { params: vec![("order_id".to_owned(), "ORD-9".to_owned())], ..by_click("c1") };
     for (kind, value) in [

@@ -6,7 +6,7 @@ use postbridge::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter;
-use postbridge::domain::routing::{Changes, Only, PlanRules, Route, Scope, Unmatched, not_routed, plan};
+use postbridge::domain::routing::{Changes, Only, PlanRules, Route, RouteScope, Unmatched, not_routed, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{HOUR_MS, Time};
@@ -201,7 +201,7 @@ fn what_the_rule_leaves_out_is_listed_and_nothing_else_is() {
     let route = |name: &str, only: Only| Route { only, ..Route::to(DestinationId::parse(name).unwrap()) };
     let lead = Only { events: vec!["Lead".to_owned()], ..Only::default() };
     let named = Only { sources: vec![SourceId::parse(reporter::API_SOURCE).unwrap()], ..Only::default() };
-    let partner = Route { scope: Scope::AnyCampaign, ..route("postback", Only::default()) };
+    let partner = Route { scope: RouteScope::AnyCampaign, ..route("postback", Only::default()) };
     let routes = [route("all", Only::default()), route("leads", lead), route("named", named), partner];
     let left_out = |source: &str, earlier: &[Delivery]| -> Vec<String> {
         not_routed(&of(source), earlier, &routes).iter().map(ToString::to_string).collect()

@@ -1,6 +1,6 @@
 //! What a postback is to what is known: every clause of deduplication, reported as stories of one sale.
 
-use postbridge::domain::attribution::Reading;
+use postbridge::domain::attribution::MatchMethod;
 use postbridge::domain::conversion::{Dedup, Draft};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::ids::ClickId;
@@ -138,7 +138,7 @@ fn a_repeat_that_adds_the_click_id_is_an_update_and_is_matched() {
 #[test]
 fn a_click_id_is_found_as_it_received_trimmed_and_decoded_once_more() {
     for (given, reading) in
-        [("c1", Reading::Exact), (" c1\t", Reading::Trimmed), ("%63%31", Reading::Decoded)]
+        [("c1", MatchMethod::Exact), (" c1\t", MatchMethod::Trimmed), ("%63%31", MatchMethod::Decoded)]
     {
         let mut known = Known::new(Dedup::Transaction);
         known.clicks.push(("c1", None));

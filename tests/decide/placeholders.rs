@@ -8,7 +8,7 @@ use postbridge::domain::postback::Verdict;
 use postbridge::store::Store;
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::template::catalog::Catalog;
-use postbridge::template::macros::detect::{Classified, Use, classify};
+use postbridge::template::macros::detect::{ValueClass, ValueUse, classify};
 
 use crate::support::pages_fixture::PagesFixture;
 use crate::support::store_fixture::first_page;
@@ -45,8 +45,8 @@ fn values_in(text: &str) -> BTreeSet<String> {
     ids.map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned()).collect()
 }
 
-fn classified(text: &str) -> Classified {
-    classify(text, text.as_bytes(), Use::Id)
+fn classified(text: &str) -> ValueClass {
+    classify(text, text.as_bytes(), ValueUse::Id)
 }
 
 /// Sends the value as the transaction id with two clicks, and answers how many conversions there are.
@@ -79,7 +79,7 @@ async fn no_placeholder_that_we_print_merges_two_sales() {
     for value in &printed {
         // A number is an example of a real id.
         let is_number = value.bytes().all(|b| b.is_ascii_digit());
-        assert!(is_number || classified(value) != Classified::Sound, "`{value}` is printed in an id's place");
+        assert!(is_number || classified(value) != ValueClass::Sound, "`{value}` is printed in an id's place");
         assert_eq!(conversions_of_two_clicks(&fixture, value).await, 2, "{value}");
     }
     let documents = [
@@ -114,7 +114,7 @@ fn words_that_stand_in_an_ids_place_are_no_ids() {
         "00000000000000000000000000000000",
     ];
     for word in nothing {
-        assert_eq!(classified(word), Classified::Nothing, "{word}");
+        assert_eq!(classified(word), ValueClass::Nothing, "{word}");
     }
     for word in [
         "PURCHASE",
@@ -148,7 +148,7 @@ fn words_that_stand_in_an_ids_place_are_no_ids() {
         "id-of-order",
         "replace_this_2",
     ] {
-        assert_eq!(classified(word), Classified::Skeleton, "{word}");
+        assert_eq!(classified(word), ValueClass::Skeleton, "{word}");
     }
 }
 
@@ -193,17 +193,17 @@ fn macros_of_every_grammar_and_their_halves_are_no_ids() {
         "%s",
         "__SID",
     ] {
-        assert!(matches!(classified(text), Classified::Macro(_)), "{text}: {:?}", classified(text));
+        assert!(matches!(classified(text), ValueClass::Macro(_)), "{text}: {:?}", classified(text));
         let once = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         assert!(
-            matches!(classified(&once), Classified::Macro(_)),
+            matches!(classified(&once), ValueClass::Macro(_)),
             "encoded twice: {once}: {:?}",
             classified(&once)
         );
     }
     for raw in ["%7Btransaction_id", "%23tid", "%%ad_id%%", "%advid%", "%5Bsubid"] {
         let value = percent_decode_str(raw).decode_utf8_lossy();
-        assert!(matches!(classify(&value, raw.as_bytes(), Use::Id), Classified::Macro(_)), "{raw}");
+        assert!(matches!(classify(&value, raw.as_bytes(), ValueUse::Id), ValueClass::Macro(_)), "{raw}");
     }
 }
 
@@ -264,12 +264,12 @@ fn real_ids_stay_ids() {
         "Ä-4711",
         "订单-4711",
     ] {
-        assert_eq!(classified(id), Classified::Sound, "{id}");
+        assert_eq!(classified(id), ValueClass::Sound, "{id}");
     }
     for text in ["PURCHASE", "XXXXXX", "#tid", "order_id", "NaN", "-1", "@home"] {
         assert_eq!(
-            classify(text, text.as_bytes(), Use::Text),
-            Classified::Sound,
+            classify(text, text.as_bytes(), ValueUse::Text),
+            ValueClass::Sound,
             "{text} is a text like others"
         );
     }

@@ -1,13 +1,13 @@
 //! Which destinations a conversion causes deliveries for: whose, when, in which status and what share.
 
-use postbridge::domain::attribution::{Attribution, Reading};
+use postbridge::domain::attribution::{Attribution, MatchMethod};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{Cause, Change, Conversion, Role};
+use postbridge::domain::conversion::{ActorRole, Cause, Change, Conversion};
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter;
-use postbridge::domain::routing::{Changes, PlanRules, Route, Scope, plan};
+use postbridge::domain::routing::{Changes, PlanRules, Route, RouteScope, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
@@ -24,7 +24,7 @@ fn sale(click: &str) -> Conversion {
     let mut conversion = payload_fixture::conversion();
     let click = crate::support::store_fixture::click_id(click);
     conversion.attribution =
-        Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact };
+        Attribution::Matched { given: click.to_string(), click, reading: MatchMethod::Exact };
     conversion.campaign_ref = Some(CampaignRef {
         offer: OfferId::parse("565").unwrap(),
         campaign: CampaignId::parse("8599").ok(),
@@ -36,13 +36,13 @@ fn sale(click: &str) -> Conversion {
     conversion
 }
 
-fn postback(scope: Scope) -> Route {
+fn postback(scope: RouteScope) -> Route {
     let id = DestinationId::parse("campaign:8599").unwrap();
     Route { scope, on: Some(vec![Status::Approved]), ..Route::to(id) }
 }
 
 fn campaigns() -> Route {
-    postback(Scope::Campaign(CampaignId::parse("8599").unwrap()))
+    postback(RouteScope::Campaign(CampaignId::parse("8599").unwrap()))
 }
 
 fn planned(conversion: &Conversion, earlier: &[Delivery], route: &Route) -> Vec<Delivery> {
@@ -68,14 +68,16 @@ fn delivered(mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
 
 #[test]
 fn a_postback_is_reported_the_conversions_of_its_own_campaign_affiliate_or_all_campaigns() {
-    let other = Scope::Campaign(CampaignId::parse("1").unwrap());
-    let affiliate = Scope::Affiliate(AffiliateId::parse("200").unwrap());
-    for (scope, reported) in [(campaigns().scope, 1), (other, 0), (affiliate, 1), (Scope::AnyCampaign, 1)] {
+    let other = RouteScope::Campaign(CampaignId::parse("1").unwrap());
+    let affiliate = RouteScope::Affiliate(AffiliateId::parse("200").unwrap());
+    for (scope, reported) in
+        [(campaigns().scope, 1), (other, 0), (affiliate, 1), (RouteScope::AnyCampaign, 1)]
+    {
         assert_eq!(planned(&sale("c1"), &[], &postback(scope.clone())).len(), reported, "{scope:?}");
     }
     let mut nobodys = sale("c1");
     nobodys.campaign_ref = None;
-    assert!(planned(&nobodys, &[], &postback(Scope::AnyCampaign)).is_empty());
+    assert!(planned(&nobodys, &[], &postback(RouteScope::AnyCampaign)).is_empty());
 }
 
 #[test]
@@ -170,8 +172,11 @@ fn a_status_set_by_hand_keeps_who_when_and_why() {
     let moved = set_status(&sale("c1"), &order(Status::Rejected, by()), noon()).unwrap().unwrap();
     assert_eq!(moved.status, Status::Rejected);
     let last = moved.history.last().unwrap();
-    let cause =
-        Cause::Person { name: "ops".to_owned(), role: Role::Network, note: Some("looked at it".to_owned()) };
+    let cause = Cause::Person {
+        name: "ops".to_owned(),
+        role: ActorRole::Network,
+        note: Some("looked at it".to_owned()),
+    };
     assert_eq!((&last.cause, last.at), (&cause, noon()));
     assert_eq!(last.what, ["status: approved → rejected"]);
     assert_eq!(set_status(&moved, &order(Status::Rejected, by()), noon()), Ok(None));
@@ -215,7 +220,7 @@ fn after(changes: &[(Status, Cause)]) -> Conversion {
 fn an_advertiser_takes_back_no_rejection_but_its_own() {
     let by = |role| Cause::Person { name: "someone".to_owned(), role, note: None };
     let postback = || Cause::Postback(Seq::new(9).unwrap());
-    let (network, advertiser) = (by(Role::Network), by(Role::Advertiser));
+    let (network, advertiser) = (by(ActorRole::Network), by(ActorRole::Advertiser));
     let wanted = |to| order(to, Actor::Advertiser("shop".to_owned()));
     let rejected = Status::Rejected;
     for (of_the_network, changes) in [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postbridge::domain::clock_rule::ClockRecord;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
-use postbridge::domain::unsent::{Circumstances, Unsent, of_conversion, of_delivery};
+use postbridge::domain::unsent::{Unsent, UnsentContext, of_conversion, of_delivery};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Receipt;
 
@@ -13,11 +13,11 @@ use crate::support::pages_fixture::{PagesFixture, noon};
 use crate::support::store_fixture::*;
 
 /// By these rules, with no destination removed.
-fn by(rules: Arc<Ruleset>) -> Circumstances {
-    Circumstances { rules, ..Circumstances::default() }
+fn by(rules: Arc<Ruleset>) -> UnsentContext {
+    UnsentContext { rules, ..UnsentContext::default() }
 }
 
-fn of_it(store: &dyn Store, receipt: &Receipt, circumstances: &Circumstances) -> Option<Unsent> {
+fn of_it(store: &dyn Store, receipt: &Receipt, circumstances: &UnsentContext) -> Option<Unsent> {
     let trace = trace(store, receipt);
     let deliveries: Vec<_> = trace.deliveries.into_iter().map(|(delivery, _)| delivery).collect();
     match deliveries.first() {

@@ -1,6 +1,6 @@
 //! The breaker: when it opens, for how long, and what one probe changes.
 
-use postbridge::dispatch::breaker::{Breaker, BreakerRule, ClickContext};
+use postbridge::dispatch::breaker::{Breaker, BreakerPermit, BreakerRule};
 use postbridge::domain::time::Time;
 
 fn at(millis: i64) -> Time {
@@ -24,11 +24,11 @@ fn nine_failures_say_nothing_and_the_tenth_opens_for_thirty_seconds() {
     let mut breaker = breaker();
     for _ in 0..9 {
         breaker.note(true, at(0));
-        assert_eq!(breaker.context(at(0)), ClickContext::Free);
+        assert_eq!(breaker.permits(at(0)), BreakerPermit::Free);
     }
     breaker.note(true, at(0));
-    assert_eq!(breaker.context(at(29_999)), ClickContext::Shut(at(30_000)));
-    assert_eq!(breaker.context(at(30_000)), ClickContext::Probe);
+    assert_eq!(breaker.permits(at(29_999)), BreakerPermit::Shut(at(30_000)));
+    assert_eq!(breaker.permits(at(30_000)), BreakerPermit::Probe);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn below_seventy_percent_failures_it_stays_closed() {
     for turn in 0..1_000 {
         breaker.note(turn % 10 >= 4, at(turn));
     }
-    assert_eq!(breaker.context(at(1_000)), ClickContext::Free, "60 % failed");
+    assert_eq!(breaker.permits(at(1_000)), BreakerPermit::Free, "60 % failed");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn failures_older_than_the_window_are_forgotten() {
     for _ in 0..9 {
         breaker.note(true, at(301_000));
     }
-    assert_eq!(breaker.context(at(301_000)), ClickContext::Free);
+    assert_eq!(breaker.permits(at(301_000)), BreakerPermit::Free);
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn a_failed_probe_doubles_the_wait_up_to_fifteen_minutes() {
 fn a_probe_that_is_answered_closes_it_and_forgets_the_failures() {
     let mut breaker = opened();
     breaker.note_probe(false, at(30_000));
-    assert_eq!(breaker.context(at(30_000)), ClickContext::Free);
+    assert_eq!(breaker.permits(at(30_000)), BreakerPermit::Free);
     for _ in 0..9 {
         breaker.note(true, at(30_001));
     }
-    assert_eq!(breaker.context(at(30_001)), ClickContext::Free, "nine are too few again");
+    assert_eq!(breaker.permits(at(30_001)), BreakerPermit::Free, "nine are too few again");
 }
 
 #[test]

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postbridge::clock::Clock;
-use postbridge::dispatch::{Dispatch, Pace};
+use postbridge::dispatch::{Dispatch, DispatchWaits};
 use postbridge::domain::delivery::DestinationState;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, plan, quick, until};
 use crate::support::outgoing_fixture::{CampaignPostback, fixture, plan as postbacks, sale, words};
 use crate::support::platform::{Act, Platform};
 
 /// Waits as long as is promised.
-fn patient() -> Pace {
-    Pace { longest_hold_ms: 900_000, longest_host_hold_ms: 60_000, ..quick() }
+fn patient() -> DispatchWaits {
+    DispatchWaits { longest_hold_ms: 900_000, longest_host_hold_ms: 60_000, ..quick() }
 }
 
 fn start(fixture: &DispatchFixture, plan: postbridge::dispatch::DispatchPlan) -> Dispatch {
@@ -220,7 +220,7 @@ async fn a_destination_in_shadow_has_no_hold_and_one_that_is_taken_out_ends_in_i
     until("held", || state(&dispatch, "limited").hold.is_some()).await;
     quiet(&dispatch, "limited").await;
     let second = fixture.sale("second").await;
-    dispatch.reload(plan(&[Target { mode: Mode::Shadow, ..live[0].clone() }]));
+    dispatch.reload(plan(&[Target { mode: DestinationMode::Shadow, ..live[0].clone() }]));
     fixture.reaches(second, "skipped").await;
     assert_eq!(fixture.delivery(first).await.0.state.as_str(), "waiting", "its own wait is not over");
     dispatch.reload(plan(&[]));

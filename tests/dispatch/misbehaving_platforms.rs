@@ -7,7 +7,7 @@ use postbridge::clock::stopwatch;
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::DAY_MS;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::{DispatchFixture, TAKEN, Target, until};
 use crate::support::platform::{Act, Platform, Received};
@@ -239,7 +239,7 @@ async fn a_rate_limit_is_kept() {
 #[tokio::test]
 async fn shadow_renders_and_never_sends() {
     let platform = Platform::start(|_| Act::ok(TAKEN));
-    let targets = [Target { mode: Mode::Shadow, ..Target::new("a", platform.url("")) }];
+    let targets = [Target { mode: DestinationMode::Shadow, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
     let sale = fixture.sale("t").await;
@@ -255,7 +255,7 @@ async fn shadow_renders_and_never_sends() {
 #[tokio::test]
 async fn off_takes_nothing_and_says_so() {
     let platform = Platform::start(|_| Act::ok(TAKEN));
-    let targets = [Target { mode: Mode::Off, ..Target::new("a", platform.url("")) }];
+    let targets = [Target { mode: DestinationMode::Off, ..Target::new("a", platform.url("")) }];
     let fixture = DispatchFixture::new(&targets);
     let dispatch = fixture.dispatch(&targets);
     let sale = fixture.sale("t").await;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postbridge::domain::click::{Click, Trait};
+use postbridge::domain::click::{Click, CustomerTrait};
 use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::remark::Remark;
 use postbridge::template::destination::definition::DestinationTemplate;
@@ -129,7 +129,7 @@ fn destination(body: &str) -> ReadyDestination {
     ready(Arc::new(DestinationTemplate::parse("own", &files).unwrap()), &[])
 }
 
-fn left_out(body: &str, traits: &[(Trait, &str)]) -> Vec<Remark> {
+fn left_out(body: &str, traits: &[(CustomerTrait, &str)]) -> Vec<Remark> {
     let mut conversion = conversion();
     conversion.params.push(("amount".to_owned(), "7,00".to_owned()));
     conversion.traits.0.extend(traits.iter().map(|(name, text)| (*name, (*text).to_owned())));
@@ -154,7 +154,7 @@ fn every_helper_names_the_value_that_it_cannot_use() {
         ("json (when traits.email traits.city)", "traits.city"),
     ] {
         let body = format!("{{{always}\"x\": {{{{{helper}}}}}}}");
-        assert_eq!(left_out(&body, &[(Trait::City, "not one")]), named(field), "{helper}");
+        assert_eq!(left_out(&body, &[(CustomerTrait::City, "not one")]), named(field), "{helper}");
     }
 }
 
@@ -168,7 +168,7 @@ fn what_is_absent_or_blank_or_the_templates_own_leaves_no_remark() {
         (r#"{"e": {{json event}}, "x": {{json (when traits.email "product")}}}"#, "x"),
         (r#"{"e": {{json event}}, "x": {{json (in_test traits.city)}}}"#, "x"),
     ] {
-        assert_eq!(left_out(body, &[(Trait::City, city)]), [], "{body} {city:?}");
+        assert_eq!(left_out(body, &[(CustomerTrait::City, city)]), [], "{body} {city:?}");
     }
 }
 
@@ -177,9 +177,9 @@ fn an_address_that_no_visitor_can_have_is_named_anyone_who_reported_it() {
     let body = r#"{"e": {{json event}}, "x": {{json (default (ip traits.ip) click.ip)}}}"#;
     let sent = |of_postback: &str, of_customer: &str, of_click: &str| {
         let mut conversion = conversion();
-        conversion.traits.0.insert(Trait::Ip, of_postback.to_owned());
+        conversion.traits.0.insert(CustomerTrait::Ip, of_postback.to_owned());
         let mut click = Click { ip: of_click.parse().ok(), ..click() };
-        click.customer.0.insert(Trait::Ip, of_customer.to_owned());
+        click.customer.0.insert(CustomerTrait::Ip, of_customer.to_owned());
         let rendering = render_as(&destination(body), &conversion, Some(&click), CustomerFormat::default());
         let Rendered::Request(request) = rendering.rendered else { panic!("skipped") };
         let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -202,7 +202,7 @@ fn an_address_that_no_visitor_can_have_is_named_anyone_who_reported_it() {
 fn one_value_that_is_asked_for_twice_is_named_once() {
     let body = r#"{"e": {{json event}}, "x": {{email traits.city}}, "y": {{sha256 (email traits.city)}}}"#;
     assert_eq!(
-        left_out(body, &[(Trait::City, "x")]),
+        left_out(body, &[(CustomerTrait::City, "x")]),
         [Remark::ValueLeftOut { field: "traits.city".to_owned() }]
     );
 }

@@ -1,6 +1,6 @@
 //! How places are shared: retries cannot take them all, and neither queue waits for the other for ever.
 
-use postbridge::dispatch::shares::{Ask, Shares};
+use postbridge::dispatch::shares::{ShareRequest, Shares};
 use postbridge::domain::time::Time;
 use proptest::prelude::*;
 
@@ -10,11 +10,11 @@ fn now() -> Time {
 
 /// A destination of `places` places before queues of these lengths. Answers what is in flight when
 /// nothing more is asked for.
-fn fill(places: usize, mut fresh: usize, mut retries: usize) -> Ask {
+fn fill(places: usize, mut fresh: usize, mut retries: usize) -> ShareRequest {
     let mut shares = Shares::new(places);
-    let mut flying = Ask::default();
+    let mut flying = ShareRequest::default();
     while let Some(asked) = shares.ask(flying.fresh + flying.retries, flying.retries, usize::MAX, now()) {
-        let got = Ask { fresh: asked.fresh.min(fresh), retries: asked.retries.min(retries) };
+        let got = ShareRequest { fresh: asked.fresh.min(fresh), retries: asked.retries.min(retries) };
         fresh -= got.fresh;
         retries -= got.retries;
         flying.fresh += got.fresh;
@@ -26,12 +26,12 @@ fn fill(places: usize, mut fresh: usize, mut retries: usize) -> Ask {
 
 #[test]
 fn first_attempts_alone_get_every_place() {
-    assert_eq!(fill(64, 1_000, 0), Ask { fresh: 64, retries: 0 });
+    assert_eq!(fill(64, 1_000, 0), ShareRequest { fresh: 64, retries: 0 });
 }
 
 #[test]
 fn retries_alone_leave_a_quarter_free() {
-    assert_eq!(fill(64, 0, 1_000), Ask { fresh: 0, retries: 48 });
+    assert_eq!(fill(64, 0, 1_000), ShareRequest { fresh: 0, retries: 48 });
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn with_both_due_first_attempts_get_most_places_and_retries_some() {
 #[test]
 fn a_single_place_is_used_by_both_in_turn() {
     let mut shares = Shares::new(1);
-    let asks: Vec<Ask> = (0..8)
+    let asks: Vec<ShareRequest> = (0..8)
         .map(|_| {
             let asked = shares.ask(0, 0, 1, now()).unwrap();
             shares.got(asked, asked, None, now());
@@ -59,7 +59,7 @@ fn a_single_place_is_used_by_both_in_turn() {
 fn a_queue_found_empty_is_asked_again_after_news_or_a_second() {
     let mut shares = Shares::new(4);
     while let Some(asked) = shares.ask(0, 0, 4, now()) {
-        shares.got(asked, Ask::default(), None, now());
+        shares.got(asked, ShareRequest::default(), None, now());
     }
     assert_eq!(shares.ask(0, 0, 4, now().plus_millis(999)), None);
     assert!(shares.ask(0, 0, 4, now().plus_millis(1_000)).is_some());

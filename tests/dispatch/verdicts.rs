@@ -1,6 +1,6 @@
 //! What becomes of a delivery before it is sent, and after an answer was received.
 
-use postbridge::dispatch::decide::{Class, Rules, after, before, by_ids_alone};
+use postbridge::dispatch::decide::{DeliveryClass, Rules, after, before, by_ids_alone};
 use postbridge::dispatch::schedule::{AgeRule, Schedule};
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::consent::{Consent, ConsentNeed};
@@ -12,7 +12,7 @@ use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::{DAY_MS, HOUR_MS, Time};
 use postbridge::store::Claimed;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::payload_fixture;
 
@@ -53,7 +53,7 @@ fn policy() -> SourcePolicy {
 
 fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
     Rules {
-        mode: Mode::Live,
+        mode: DestinationMode::Live,
         changes: Changes::Ignore,
         age: AgeRule::Counts(Some(WEEK)),
         policy,
@@ -62,7 +62,7 @@ fn rules(policy: Option<&SourcePolicy>) -> Rules<'_> {
     }
 }
 
-fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, Class)> {
+fn ended(rules: &Rules<'_>, claimed: &Claimed, now: Time) -> Option<(&'static str, DeliveryClass)> {
     before(rules, claimed, now).map(|settled| {
         assert_eq!(settled.attempts, claimed.delivery.attempts, "nothing left, nothing is charged");
         (settled.state.as_str(), settled.class)
@@ -79,7 +79,7 @@ fn what_its_source_forwards_is_sent() {
 fn a_status_that_is_no_longer_forwarded_is_skipped() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
-    assert_eq!(ended(&rules(Some(&policy)), &claimed, at(0)), Some(("skipped", Class::NotForwarded)));
+    assert_eq!(ended(&rules(Some(&policy)), &claimed, at(0)), Some(("skipped", DeliveryClass::NotForwarded)));
 }
 
 #[test]
@@ -87,11 +87,15 @@ fn a_destination_that_hears_of_changes_is_reported_of_the_rejection() {
     let (policy, mut claimed) = (policy(), claimed());
     claimed.conversion.status = Status::Rejected;
     let rules = Rules { changes: Changes::Send, ..rules(Some(&policy)) };
-    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", Class::NotForwarded)), "it never knew");
+    assert_eq!(
+        ended(&rules, &claimed, at(0)),
+        Some(("skipped", DeliveryClass::NotForwarded)),
+        "it never knew"
+    );
     claimed.delivery.occasion = Occasion::Change(1);
     assert_eq!(
         ended(&rules, &claimed, at(0)),
-        Some(("skipped", Class::NotForwarded)),
+        Some(("skipped", DeliveryClass::NotForwarded)),
         "a change made it forwardable, and another took it back before anyone was notified"
     );
     claimed.sent_before = true;
@@ -103,7 +107,7 @@ fn of_a_source_that_is_no_longer_configured_what_is_approved_is_sent() {
     let mut claimed = claimed();
     assert_eq!(ended(&rules(None), &claimed, at(0)), None);
     claimed.conversion.status = Status::Pending;
-    assert_eq!(ended(&rules(None), &claimed, at(0)), Some(("skipped", Class::NotForwarded)));
+    assert_eq!(ended(&rules(None), &claimed, at(0)), Some(("skipped", DeliveryClass::NotForwarded)));
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     let rules = Rules { consent: ads, changes: Changes::Send, ..rules(Some(&policy)) };
     assert_eq!(ended(&rules, &claimed, at(0)), None, "not known is not refused");
     claimed.conversion.consent = refuse(Some(false));
-    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
+    assert_eq!(ended(&rules, &claimed, at(0)), Some(("skipped", DeliveryClass::NoConsent)));
     let settled = before(&rules, &claimed, at(0)).unwrap();
     let code = match settled.state {
         DeliveryState::Skipped { code, .. } => code,
@@ -129,12 +133,12 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
     assert_eq!(ended(&rules, &claimed, at(0)), None, "it hears of the change");
     assert!(by_ids_alone(&rules, &claimed));
     let deaf = Rules { changes: Changes::Ignore, ..rules };
-    assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
+    assert_eq!(ended(&deaf, &claimed, at(0)), Some(("skipped", DeliveryClass::NoConsent)));
 
     claimed.sent_before = false;
     claimed.conversion.consent = refuse(None);
     let strict = Rules { consent: ConsentNeed { personal: true, explicit: true }, ..rules };
-    assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", Class::NoConsent)));
+    assert_eq!(ended(&strict, &claimed, at(0)), Some(("skipped", DeliveryClass::NoConsent)));
     claimed.conversion.consent = refuse(Some(true));
     assert_eq!(ended(&strict, &claimed, at(0)), None);
 }
@@ -142,8 +146,8 @@ fn what_the_visitor_refused_meanwhile_is_skipped_and_a_change_goes_by_ids_alone(
 #[test]
 fn a_destination_that_is_off_takes_nothing() {
     let policy = policy();
-    let rules = Rules { mode: Mode::Off, ..rules(Some(&policy)) };
-    assert_eq!(ended(&rules, &claimed(), at(0)), Some(("skipped", Class::Off)));
+    let rules = Rules { mode: DestinationMode::Off, ..rules(Some(&policy)) };
+    assert_eq!(ended(&rules, &claimed(), at(0)), Some(("skipped", DeliveryClass::Off)));
 }
 
 #[test]
@@ -162,10 +166,10 @@ fn an_event_that_grew_too_old_while_it_waited_is_dead() {
     let (policy, mut claimed) = (policy(), claimed());
     let rules = rules(Some(&policy));
     assert_eq!(ended(&rules, &claimed, at(WEEK)), None);
-    assert_eq!(ended(&rules, &claimed, at(WEEK + 1)), Some(("dead", Class::TooOld)));
+    assert_eq!(ended(&rules, &claimed, at(WEEK + 1)), Some(("dead", DeliveryClass::TooOld)));
     claimed.delivery.attempts = 3;
     claimed.delivery.state = DeliveryState::Waiting { due: at(WEEK + 5) };
-    assert_eq!(ended(&rules, &claimed, at(WEEK + 6)), Some(("dead", Class::TooOld)));
+    assert_eq!(ended(&rules, &claimed, at(WEEK + 6)), Some(("dead", DeliveryClass::TooOld)));
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn retry(after_ms: Option<i64>) -> ReplyVerdict {
 #[test]
 fn a_retry_waits_by_the_schedule_and_is_charged() {
     let settled = after(retry(None), &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(0));
-    assert_eq!((settled.attempts, settled.class), (1, Class::Retry));
+    assert_eq!((settled.attempts, settled.class), (1, DeliveryClass::Retry));
     match settled.state {
         DeliveryState::Waiting { due } => assert!((5_000..=6_250).contains(&due.millis_since(at(0)))),
         other => panic!("{other:?}"),
@@ -195,7 +199,7 @@ fn a_retry_that_would_come_after_the_platforms_age_is_dead_now() {
     claimed.delivery.attempts = 20;
     let settled =
         after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(WEEK - HOUR_MS));
-    assert_eq!((settled.attempts, settled.class), (21, Class::GaveUp));
+    assert_eq!((settled.attempts, settled.class), (21, DeliveryClass::GaveUp));
     assert_eq!(settled.verdict, retry(None), "the attempt keeps what the answer meant");
     match settled.state {
         DeliveryState::Dead { reason, .. } => {
@@ -210,10 +214,10 @@ fn a_platform_that_asks_for_more_time_than_is_left_ends_it_too() {
     let claimed = claimed();
     let late = at(WEEK - 2 * HOUR_MS);
     let plain = after(retry(None), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
-    assert_eq!(plain.class, Class::Retry);
+    assert_eq!(plain.class, DeliveryClass::Retry);
     let asked =
         after(retry(Some(3 * HOUR_MS)), &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), late);
-    assert_eq!(asked.class, Class::GaveUp);
+    assert_eq!(asked.class, DeliveryClass::GaveUp);
 }
 
 #[test]
@@ -224,15 +228,15 @@ fn a_park_charges_nothing_and_keeps_the_place_in_the_queue() {
     let verdict = ReplyVerdict::Park { reason: "token".to_owned() };
     let settled = after(verdict, &claimed, AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1_000));
     assert_eq!(settled.state, DeliveryState::Waiting { due: at(77) });
-    assert_eq!((settled.attempts, settled.class), (2, Class::Parked));
+    assert_eq!((settled.attempts, settled.class), (2, DeliveryClass::Parked));
 }
 
 #[test]
 fn delivered_dead_and_skipped_end_a_delivery() {
     for (verdict, word, class) in [
-        (ReplyVerdict::Delivered { warnings: Vec::new() }, "delivered", Class::Delivered),
-        (ReplyVerdict::Dead { reason: "no".to_owned() }, "dead", Class::Rejected),
-        (ReplyVerdict::Skipped { code: None, reason: "no".to_owned() }, "skipped", Class::Unfit),
+        (ReplyVerdict::Delivered { warnings: Vec::new() }, "delivered", DeliveryClass::Delivered),
+        (ReplyVerdict::Dead { reason: "no".to_owned() }, "dead", DeliveryClass::Rejected),
+        (ReplyVerdict::Skipped { code: None, reason: "no".to_owned() }, "skipped", DeliveryClass::Unfit),
     ] {
         let settled = after(verdict, &claimed(), AgeRule::Counts(Some(WEEK)), &Schedule::default(), at(1));
         assert_eq!((settled.state.as_str(), settled.class, settled.attempts), (word, class, 1));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use postbridge::domain::click::Trait;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::{DestinationId, Occasion};
@@ -88,7 +88,7 @@ async fn after_a_withdrawal_a_change_of_what_was_sent_names_ids_alone_and_nothin
     let dispatch = fixture.dispatch(&targets);
     let reported = |transaction: &str, status: Status, ad_user_data: bool| {
         let mut reported = draft(transaction, status);
-        reported.traits.0.insert(Trait::Email, "ann@example.com".to_owned());
+        reported.traits.0.insert(CustomerTrait::Email, "ann@example.com".to_owned());
         reported.consent = Consent { ad_user_data: Some(ad_user_data), ad_personalization: None };
         reported
     };

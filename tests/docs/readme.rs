@@ -76,7 +76,7 @@ fn the_readmes_creatives_listed_by_its_campaign_pass_the_check() {
 #[test]
 fn the_readmes_click_is_one_that_the_api_takes() {
     let now = postbridge::domain::time::Time::parse("2026-11-27T12:00:00Z").unwrap();
-    let landing = postbridge::ingest::visit::Landing::built_in();
+    let landing = postbridge::ingest::landing::Landing::built_in();
     let read = postbridge::web::click_body::read(block("json", 0).as_bytes(), &landing, now).unwrap();
     assert_eq!(read.notes, Vec::<String>::new());
     assert_eq!(read.draft.params, [("fbclid".to_owned(), "IwAR0abc".to_owned())]);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postbridge::http1::Limits;
+use postbridge::http1::ConnectionLimits;
 use postbridge::web::connections::{Admission, Connections, Seated};
 use postbridge::web::listen::{ListenSettings, over_share_fix};
 use postbridge::web::once_a_minute::OnceAMinute;
@@ -125,7 +125,7 @@ async fn begin(stream: &mut TcpStream, number: usize) {
 #[tokio::test]
 async fn requests_that_are_half_sent_shut_no_one_out() {
     let hour = Duration::from_secs(3600);
-    let limits = Limits { head: hour, body: hour, idle: hour, ..Limits::default() };
+    let limits = ConnectionLimits { head: hour, body: hour, idle: hour, ..ConnectionLimits::default() };
     let server = server_for_strangers(ListenSettings { limits, ..at_most(64) }).await;
     let mut resting = server.connect_from(30).await;
     ask(&mut resting).await;
@@ -401,7 +401,7 @@ fn what_a_crowd_has_goes_before_the_rest_of_the_world() {
 #[tokio::test]
 async fn who_is_cut_halfway_is_reported_to_send_it_again() {
     let hour = Duration::from_secs(3600);
-    let limits = Limits { head: hour, body: hour, ..Limits::default() };
+    let limits = ConnectionLimits { head: hour, body: hour, ..ConnectionLimits::default() };
     let server = server_with(ListenSettings { limits, ..at_most(1) }).await;
     let mut cut = server.connect().await;
     let head = b"POST /k/collect/s HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";

@@ -1,7 +1,7 @@
 //! What a server may ignore is ignored: offers to switch the protocol, expectations, and the form of a target.
 
-use postbridge::http1::fault::Fault;
 use postbridge::http1::head;
+use postbridge::http1::refusal::HttpRefusal;
 use postbridge::http1::target::RawHead;
 
 use crate::support::http1_server::{Seen, count, play};
@@ -105,13 +105,16 @@ fn positions_that_lie_outside_a_message_are_an_error_and_never_an_empty_text() {
     for length in [3, 20, 40] {
         let short = bytes.get(..length).unwrap();
         let wrong = head::rewrite(short, &head, b"/p?q", None, &mut into);
-        assert_eq!(wrong, Err(Fault::MISCOUNTED), "{length}");
+        assert_eq!(wrong, Err(HttpRefusal::MISCOUNTED), "{length}");
     }
     let target = &head.target;
-    assert_eq!(target.path(b"GET http://h"), Err(Fault::MISCOUNTED));
-    assert_eq!(target.query(b"GET http://h"), Err(Fault::MISCOUNTED));
-    assert_eq!(target.authority(b"GET http"), Err(Fault::MISCOUNTED));
-    assert_eq!(RawHead::new(1, b"GET http://h", target.clone(), None), Err(Fault::MISCOUNTED));
-    assert_eq!((Fault::MISCOUNTED.status.as_u16(), Fault::MISCOUNTED.code()), (500, "internal_error"));
+    assert_eq!(target.path(b"GET http://h"), Err(HttpRefusal::MISCOUNTED));
+    assert_eq!(target.query(b"GET http://h"), Err(HttpRefusal::MISCOUNTED));
+    assert_eq!(target.authority(b"GET http"), Err(HttpRefusal::MISCOUNTED));
+    assert_eq!(RawHead::new(1, b"GET http://h", target.clone(), None), Err(HttpRefusal::MISCOUNTED));
+    assert_eq!(
+        (HttpRefusal::MISCOUNTED.status.as_u16(), HttpRefusal::MISCOUNTED.code()),
+        (500, "internal_error")
+    );
     assert_eq!((target.path(bytes), target.query(bytes)), (Ok("/p"), Ok(&b"?q"[..])));
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use postbridge::http1::Limits;
-use postbridge::http1::fault::Fault;
-use postbridge::http1::memory::{FREE_BYTES, Memory, SentBy};
+use postbridge::http1::ConnectionLimits;
+use postbridge::http1::memory::{BodySender, FREE_BYTES, RequestMemory};
+use postbridge::http1::refusal::HttpRefusal;
 use postbridge::http1::timer::{LEAST_PER_SECOND, WriteTime};
 use postbridge::web::listen::ListenSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,8 +15,8 @@ use crate::support::http1_server::{
     server_with,
 };
 
-fn short(change: impl FnOnce(&mut Limits)) -> Limits {
-    let mut limits = Limits::default();
+fn short(change: impl FnOnce(&mut ConnectionLimits)) -> ConnectionLimits {
+    let mut limits = ConnectionLimits::default();
     change(&mut limits);
     limits
 }
@@ -307,49 +307,52 @@ async fn bodies_that_are_received_at_the_same_time_take_bounded_memory_and_stran
 
 #[test]
 fn memory_is_held_in_steps_and_given_back() {
-    let memory = Memory::new(128 * 1024, 1024);
+    let memory = RequestMemory::new(128 * 1024, 1024);
     let (mut one, mut two) = (memory.part(None), memory.part(None));
     assert!(one.covers(FREE_BYTES) && !one.covers(FREE_BYTES + 1));
-    assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "half of it");
-    assert!(!two.grow_to(FREE_BYTES + 1, SentBy::Stranger));
-    assert!(two.grow_to(FREE_BYTES + 1, SentBy::Known));
+    assert!(one.grow_to(FREE_BYTES + 64 * 1024, BodySender::Stranger), "half of it");
+    assert!(!two.grow_to(FREE_BYTES + 1, BodySender::Stranger));
+    assert!(two.grow_to(FREE_BYTES + 1, BodySender::Known));
     assert!(
-        two.grow_to(FREE_BYTES + 64 * 1024, SentBy::Known)
-            && !two.grow_to(FREE_BYTES + 65 * 1024, SentBy::Known)
+        two.grow_to(FREE_BYTES + 64 * 1024, BodySender::Known)
+            && !two.grow_to(FREE_BYTES + 65 * 1024, BodySender::Known)
     );
     one.give_back();
-    assert!(!one.grow_to(FREE_BYTES + 1, SentBy::Stranger), "what others hold counts too");
+    assert!(!one.grow_to(FREE_BYTES + 1, BodySender::Stranger), "what others hold counts too");
     drop(two);
-    assert!(one.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger));
+    assert!(one.grow_to(FREE_BYTES + 64 * 1024, BodySender::Stranger));
 }
 
 #[test]
 fn one_address_holds_an_eighth_of_what_strangers_may() {
-    let memory = Memory::new(1024 * 1024, 1024);
+    let memory = RequestMemory::new(1024 * 1024, 1024);
     let home = |last: u8| Some(std::net::IpAddr::from([203, 0, 113, last]));
     let body = FREE_BYTES + 32 * 1024;
     let (mut one, mut two, mut three) = (memory.part(home(1)), memory.part(home(1)), memory.part(home(1)));
-    assert!(one.grow_to(body, SentBy::Stranger) && two.grow_to(body, SentBy::Stranger));
-    assert!(!three.grow_to(FREE_BYTES + 1, SentBy::Stranger), "64 KiB of 512 are an eighth");
-    assert!(three.grow_to(body, SentBy::Known), "a key is no stranger's");
+    assert!(one.grow_to(body, BodySender::Stranger) && two.grow_to(body, BodySender::Stranger));
+    assert!(!three.grow_to(FREE_BYTES + 1, BodySender::Stranger), "64 KiB of 512 are an eighth");
+    assert!(three.grow_to(body, BodySender::Known), "a key is no stranger's");
     let mut others: Vec<_> = (2..=7).map(|last| memory.part(home(last))).collect();
-    assert!(others.iter_mut().all(|other| other.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger)));
+    assert!(others.iter_mut().all(|other| other.grow_to(FREE_BYTES + 64 * 1024, BodySender::Stranger)));
     let mut proxy = memory.part(None);
-    assert!(!proxy.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "strangers hold their half");
+    assert!(!proxy.grow_to(FREE_BYTES + 64 * 1024, BodySender::Stranger), "strangers hold their half");
     drop(one);
-    assert!(two.grow_to(FREE_BYTES + 64 * 1024, SentBy::Stranger), "what one gave back its address may have");
+    assert!(
+        two.grow_to(FREE_BYTES + 64 * 1024, BodySender::Stranger),
+        "what one gave back its address may have"
+    );
     drop(others);
-    assert!(proxy.grow_to(FREE_BYTES + 416 * 1024, SentBy::Stranger), "who is exempt has no share");
+    assert!(proxy.grow_to(FREE_BYTES + 416 * 1024, BodySender::Stranger), "who is exempt has no share");
     two.give_back();
-    assert!(two.grow_to(FREE_BYTES + 32 * 1024, SentBy::Stranger));
-    let of_large_bodies = Memory::new(1024 * 1024, 128 * 1024);
+    assert!(two.grow_to(FREE_BYTES + 32 * 1024, BodySender::Stranger));
+    let of_large_bodies = RequestMemory::new(1024 * 1024, 128 * 1024);
     let mut large = of_large_bodies.part(home(1));
-    assert!(large.grow_to(256 * 1024, SentBy::Stranger), "the largest body that is allowed has room");
+    assert!(large.grow_to(256 * 1024, BodySender::Stranger), "the largest body that is allowed has room");
 }
 
 #[test]
 fn refusals_below_http_have_the_headers_of_all_answers() {
-    for fault in [Fault::BODY_TOO_LARGE, Fault::CUT_OFF, Fault::NO_MEMORY] {
+    for fault in [HttpRefusal::BODY_TOO_LARGE, HttpRefusal::CUT_OFF, HttpRefusal::NO_MEMORY] {
         let text = |is_https| String::from_utf8(fault.answer(false, is_https)).unwrap();
         for header in ["X-Content-Type-Options: nosniff\r\n", "Cache-Control: no-store\r\n"] {
             assert!(text(false).contains(header), "{}", text(false));

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use postbridge::http1::target::RawHead;
 use postbridge::http1::{Handler, Refusal};
 use postbridge::web::listen::{ListenSettings, serve};
-use postbridge::web::pages::{PageRequest, Pages};
+use postbridge::web::pages::{BrowserRequest, Pages};
 use postbridge::web::per_address::LimitKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -40,7 +40,7 @@ impl Handler for Router {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         self.asked.lock().push(path.clone());
-        let request = PageRequest {
+        let request = BrowserRequest {
             method: parts.method,
             path,
             query: parts.uri.query().unwrap_or_default().as_bytes().to_vec(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
-use postbridge::domain::attribution::{Reading, candidates};
+use postbridge::domain::attribution::{MatchMethod, candidates};
 use postbridge::domain::click::Click;
 use postbridge::web::proxy;
 use serde_json::json;
@@ -77,11 +77,11 @@ fn a_visitors_address_takes_the_place_of_a_proxys_and_never_the_other_way() {
 #[test]
 fn a_click_id_is_read_without_what_no_click_id_holds() {
     for (given, reading) in [
-        ("\u{feff}c1\u{200b}", Reading::Trimmed),
-        ("c\u{ad}1", Reading::Trimmed),
-        ("{c1}", Reading::Trimmed),
-        ("c1,c1", Reading::Repeated),
-        ("%20c1%E2%80%8B", Reading::Decoded),
+        ("\u{feff}c1\u{200b}", MatchMethod::Trimmed),
+        ("c\u{ad}1", MatchMethod::Trimmed),
+        ("{c1}", MatchMethod::Trimmed),
+        ("c1,c1", MatchMethod::Repeated),
+        ("%20c1%E2%80%8B", MatchMethod::Decoded),
     ] {
         let found = candidates(given);
         assert_eq!(found.len(), 1, "{given:?}");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use postbridge::domain::click_size::ClickSize;
 use postbridge::domain::time::Time;
-use postbridge::web::click_budget::{ClickBudget, ClickLimits, MOST_ADDRESSES, Texts};
+use postbridge::web::click_budget::{ClickBudget, ClickLimits, MOST_ADDRESSES, TextBytes};
 use postbridge::web::unrecorded::{LastDay, Unrecorded, UnrecordedReason};
 
 const USUAL: ClickLimits = ClickLimits { per_address: 200, bytes: 4096 * 1024 };
@@ -66,7 +66,7 @@ fn two_hundred_ordinary_clicks_a_second_of_one_address_are_all_recorded_whole() 
 /// Clicks whose parameters are in their landing URLs too: stored once, and counted twice at first.
 struct Twice(usize);
 
-impl Texts for Twice {
+impl TextBytes for Twice {
     fn at_most(&self) -> usize {
         2 * self.0
     }

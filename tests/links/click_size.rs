@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::click::{Click, Pairs, Trait, Traits, find};
+use postbridge::domain::click::{Click, CustomerTrait, CustomerTraits, Pairs, find};
 use postbridge::domain::click_size::{ClickSize, MOST_BYTES};
 use postbridge::domain::ids::ClickId;
 use postbridge::domain::omission::OmissionReason;
@@ -84,7 +84,9 @@ fn hostile(number: u64) -> ClickDraft {
         params,
         cookies: values(2, count / 2, length),
         sub_ids: values(3, count, length),
-        customer: Traits([(Trait::Email, noise(200, number)), (Trait::City, noise(3000, number))].into()),
+        customer: CustomerTraits(
+            [(CustomerTrait::Email, noise(200, number)), (CustomerTrait::City, noise(3000, number))].into(),
+        ),
         ..ClickDraft::default()
     }
 }

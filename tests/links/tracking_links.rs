@@ -1,7 +1,7 @@
 //! Tracking links through a built `serve`: the click is kept, then its visitor is sent on, byte for byte.
 
 use postbridge::domain::ids::VisitorId;
-use postbridge::ingest::visit::Carried;
+use postbridge::ingest::landing::CarriedPairs;
 use postbridge::template::macros::grammar::Grammar;
 use postbridge::template::macros::url::{LANDING_NAMES, MacroUrl};
 use postbridge::web::visitor::{CookieRule, Transport};
@@ -221,7 +221,7 @@ proptest! {
         let url = MacroUrl::compile("https://a.example/p?s1={s1}#top", &Grammar::braces(), LANDING_NAMES).unwrap();
         let encoded: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
         let query = format!("utm_x={encoded}");
-        let carried = Carried::of_query(query.as_bytes());
+        let carried = CarriedPairs::of_query(query.as_bytes());
         let passed = carried.passed(&["utm_*".to_owned()], &[]);
         let target = url.render_passing(&|_| Some(text.clone()), &passed);
         prop_assert!(target.is_ascii() && !target.contains(char::is_whitespace));

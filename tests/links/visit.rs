@@ -1,9 +1,9 @@
 //! What a visitor's request reports: the user agent, the address's country, the parameters of the link.
 
-use postbridge::domain::click::{ClickKind, Origin};
-use postbridge::enrich::agent::{self, Preview};
+use postbridge::domain::click::{ClickKind, ClickOrigin};
+use postbridge::enrich::agent::{self, LinkPreview};
 use postbridge::enrich::country::Countries;
-use postbridge::ingest::visit::{Browser, Carried, Landing, VisitorEnricher};
+use postbridge::ingest::landing::{Browser, CarriedPairs, Landing, VisitorEnricher};
 
 use crate::support::country_file;
 
@@ -88,7 +88,11 @@ fn a_link_preview_is_reported_from_a_person_inside_the_same_networks_app() {
         "kakaotalk-scrap/1.0; +https://devtalk.kakao.com/",
     ] {
         let reported = agent::read(Some(preview));
-        assert_eq!((reported.preview, reported.agent.device.as_str()), (Preview::Yes, "bot"), "{preview}");
+        assert_eq!(
+            (reported.preview, reported.agent.device.as_str()),
+            (LinkPreview::Yes, "bot"),
+            "{preview}"
+        );
     }
     let phone = "Mozilla/5.0 (Linux; Android 14; SM-S918B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile Safari/537.36";
     for inside in [
@@ -101,7 +105,7 @@ fn a_link_preview_is_reported_from_a_person_inside_the_same_networks_app() {
         "WhatsApp/2.24",
     ] {
         let reported = agent::read(Some(&format!("{phone} {inside}")));
-        assert_eq!((reported.preview, reported.agent.bot), (Preview::No, None), "{inside}");
+        assert_eq!((reported.preview, reported.agent.bot), (LinkPreview::No, None), "{inside}");
         assert_eq!(reported.agent.device, "mobile", "{inside}");
     }
 }
@@ -137,14 +141,15 @@ fn only_declared_parameters_and_cookies_are_kept() {
     let mut landing = Landing::built_in();
     landing.declare(&["newclid".to_owned()], &["_new".to_owned()]);
     let carried =
-        Carried::of_query(b"fbclid=F1&newclid=N1&password=secret&sccid=S1&utm_source=x&s1=a&gclid=");
+        CarriedPairs::of_query(b"fbclid=F1&newclid=N1&password=secret&sccid=S1&utm_source=x&s1=a&gclid=");
     let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(
         landing.params.pick(&carried).pairs,
         [kept("fbclid", "F1"), kept("newclid", "N1"), kept("ScCid", "S1"), kept("utm_source", "x")]
     );
     assert_eq!(landing.sub_ids.pick(&carried).pairs, [kept("s1", "a")]);
-    let cookies = Carried::of_cookies([b"_fbp=fb.1.2.3; session=secret".as_slice(), b"_new=1; _ga_AB=GS1"]);
+    let cookies =
+        CarriedPairs::of_cookies([b"_fbp=fb.1.2.3; session=secret".as_slice(), b"_new=1; _ga_AB=GS1"]);
     assert_eq!(
         landing.cookies.pick(&cookies).pairs,
         [kept("_fbp", "fb.1.2.3"), kept("_new", "1"), kept("_ga_AB", "GS1")]
@@ -167,7 +172,7 @@ fn a_value_is_decoded_exactly_once() {
         ("amp;s1=x", "x"),
         ("s1=a=b", "a=b"),
     ] {
-        let picked = landing.sub_ids.pick(&Carried::of_query(raw.as_bytes())).pairs;
+        let picked = landing.sub_ids.pick(&CarriedPairs::of_query(raw.as_bytes())).pairs;
         assert_eq!(picked, [("s1".to_owned(), expected.to_owned())], "{raw}");
     }
 }
@@ -185,19 +190,19 @@ fn a_second_question_mark_divides_as_on_a_postback() {
         "x=1&#038;fbclid=F1",
     ] {
         assert_eq!(
-            landing.params.pick(&Carried::of_query(query.as_bytes())).pairs,
+            landing.params.pick(&CarriedPairs::of_query(query.as_bytes())).pairs,
             [kept("fbclid", "F1")],
             "{query}"
         );
     }
-    let three = Carried::of_query(b"x=1?gclid=G1?utm_source=a?b");
+    let three = CarriedPairs::of_query(b"x=1?gclid=G1?utm_source=a?b");
     assert_eq!(landing.params.pick(&three).pairs, [kept("gclid", "G1"), kept("utm_source", "a?b")]);
-    let url = Carried::of_query(b"utm_source=https://x.example/?fbclid=F1");
+    let url = CarriedPairs::of_query(b"utm_source=https://x.example/?fbclid=F1");
     assert_eq!(landing.params.pick(&url).pairs, [kept("utm_source", "https://x.example/?fbclid=F1")]);
-    let landed = Carried::of_address("https://shop.example/lp?x=1?fbclid=F1#top?gclid=G1");
+    let landed = CarriedPairs::of_address("https://shop.example/lp?x=1?fbclid=F1#top?gclid=G1");
     assert_eq!(landing.params.pick(&landed).pairs, [kept("fbclid", "F1")]);
     let many = "a=1?".repeat(100_000);
-    let many = Carried::of_query(many.as_bytes());
+    let many = CarriedPairs::of_query(many.as_bytes());
     assert_eq!(many.get("a").as_deref(), Some("1"));
 }
 
@@ -206,7 +211,10 @@ fn click_ids_and_campaign_parameters_are_kept_whatever_their_case() {
     let landing = Landing::built_in();
     let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(
-        landing.params.pick(&Carried::of_query(b"FBCLID=F1&Gclid=G1&UTM_Source=x&utm_Own=y&SCCID=S1")).pairs,
+        landing
+            .params
+            .pick(&CarriedPairs::of_query(b"FBCLID=F1&Gclid=G1&UTM_Source=x&utm_Own=y&SCCID=S1"))
+            .pairs,
         [
             kept("fbclid", "F1"),
             kept("gclid", "G1"),
@@ -215,7 +223,7 @@ fn click_ids_and_campaign_parameters_are_kept_whatever_their_case() {
             kept("ScCid", "S1")
         ]
     );
-    let passed = Carried::of_query(b"A=200&C=761&FBCLID=F1");
+    let passed = CarriedPairs::of_query(b"A=200&C=761&FBCLID=F1");
     let pass = ["fbclid".to_owned(), "a".to_owned()];
     assert_eq!(passed.passed(&pass, &["a", "c"]), [(b"FBCLID".as_slice(), b"F1".as_slice())]);
 }
@@ -224,16 +232,16 @@ fn click_ids_and_campaign_parameters_are_kept_whatever_their_case() {
 fn what_is_too_much_is_left_out_and_never_cut() {
     let landing = Landing::built_in();
     let query = format!("s1={}&s2=ok", "x".repeat(2049));
-    let picked = landing.sub_ids.pick(&Carried::of_query(query.as_bytes())).pairs;
+    let picked = landing.sub_ids.pick(&CarriedPairs::of_query(query.as_bytes())).pairs;
     assert_eq!(picked, [("s2".to_owned(), "ok".to_owned())]);
     let many: String = (0..1000).map(|n| format!("utm_{n}=1&")).collect();
-    assert_eq!(landing.params.pick(&Carried::of_query(many.as_bytes())).pairs.len(), 64);
+    assert_eq!(landing.params.pick(&CarriedPairs::of_query(many.as_bytes())).pairs.len(), 64);
 }
 
 #[test]
 fn of_two_values_the_first_is_kept() {
     let landing = Landing::built_in();
-    let picked = landing.sub_ids.pick(&Carried::of_query(b"s1=first&S1=second&s1=third")).pairs;
+    let picked = landing.sub_ids.pick(&CarriedPairs::of_query(b"s1=first&S1=second&s1=third")).pairs;
     assert_eq!(picked, [("s1".to_owned(), "first".to_owned())]);
 }
 
@@ -268,7 +276,7 @@ fn a_preview_is_no_visit_and_neither_is_a_head_of_a_preview() {
             agent_bytes: user_agent.len(),
             asked,
         };
-        enricher.context(Origin::Link, &browser).kind
+        enricher.context(ClickOrigin::Link, &browser).kind
     };
     assert_eq!(kind(DESKTOP, ClickKind::Visit), ClickKind::Visit);
     assert_eq!(kind("WhatsApp/2.23.20.0 A", ClickKind::Visit), ClickKind::Preview);

@@ -1,15 +1,15 @@
 //! Whether the wall clock is believed.
 
 use postbridge::domain::age_clock::FAR_MS;
-use postbridge::domain::clock_rule::{AGREE_MS, Change, ClockRule, Reading, Reminder};
+use postbridge::domain::clock_rule::{AGREE_MS, ClockChange, ClockReading, ClockRule, Reminder};
 use postbridge::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 
 fn at(millis: i64) -> Time {
     Time::parse("2026-01-01T00:00:00Z").unwrap().plus_millis(millis)
 }
 
-fn reading(wall: i64, running_ms: i64) -> Reading {
-    Reading { wall: at(wall), running_ms }
+fn reading(wall: i64, running_ms: i64) -> ClockReading {
+    ClockReading { wall: at(wall), running_ms }
 }
 
 /// A rule that has believed `at(0)`.
@@ -32,12 +32,12 @@ fn a_clock_500_days_ahead_for_10_seconds_is_never_believed_and_then_is_itself_ag
     let mut rule = settled();
     let ahead = 500 * DAY_MS;
     assert!(!rule.believes(at(ahead)), "not even before it was observed");
-    assert_eq!(rule.observe(reading(ahead, 1_000)), Some(Change::Doubted));
+    assert_eq!(rule.observe(reading(ahead, 1_000)), Some(ClockChange::Doubted));
     for second in 2..10 {
         assert_eq!(rule.observe(reading(ahead + second * 1_000, second * 1_000)), None);
         assert!(!rule.believes(at(ahead + second * 1_000)));
     }
-    assert_eq!(rule.observe(reading(10_000, 10_000)), Some(Change::Believed));
+    assert_eq!(rule.observe(reading(10_000, 10_000)), Some(ClockChange::Believed));
     assert!(rule.believes(at(10_000)) && !rule.believes(at(ahead)));
 }
 
@@ -51,7 +51,7 @@ fn what_was_stored_under_the_wrong_clock_does_not_make_it_right_at_the_next_star
     rule.observe(reading(500 * DAY_MS + 2_000, 0));
     assert!(!rule.believes(at(500 * DAY_MS + 2_000)));
     let mut rule = ClockRule::new(Some(record), newest, at(9_000));
-    assert_eq!(rule.observe(reading(9_000, 0)), Some(Change::Believed));
+    assert_eq!(rule.observe(reading(9_000, 0)), Some(ClockChange::Believed));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn both_clocks_must_agree_for_24_hours_of_running() {
     assert_eq!(rule.observe(reading(ahead + AGREE_MS - 1, AGREE_MS - 1)), None);
     let doubt = rule.doubt(reading(ahead + AGREE_MS - 1, AGREE_MS - 1)).unwrap();
     assert_eq!((doubt.believed, doubt.until), (at(0), at(ahead + AGREE_MS)));
-    assert_eq!(rule.observe(reading(ahead + AGREE_MS, AGREE_MS)), Some(Change::Believed));
+    assert_eq!(rule.observe(reading(ahead + AGREE_MS, AGREE_MS)), Some(ClockChange::Believed));
     assert!(rule.believes(at(ahead + AGREE_MS)));
 }
 
@@ -85,7 +85,7 @@ fn a_restart_does_not_begin_the_24_hours_anew_where_the_clock_goes_on() {
     let start = ahead + 21 * HOUR_MS;
     let mut on = ClockRule::new(Some(record), None, at(start));
     assert_eq!(on.observe(reading(start, 77)), None);
-    assert_eq!(on.observe(reading(start + 4 * HOUR_MS, 77 + 4 * HOUR_MS)), Some(Change::Believed));
+    assert_eq!(on.observe(reading(start + 4 * HOUR_MS, 77 + 4 * HOUR_MS)), Some(ClockChange::Believed));
     let elsewhere = start + 300 * DAY_MS;
     let mut anew = ClockRule::new(Some(record), None, at(elsewhere));
     anew.observe(reading(elsewhere, 77));
@@ -104,8 +104,8 @@ fn a_person_ends_the_doubt() {
 #[test]
 fn a_clock_that_was_set_back_far_is_not_believed_either_and_can_return() {
     let mut rule = settled();
-    assert_eq!(rule.observe(reading(-500 * DAY_MS, 1_000)), Some(Change::Doubted));
-    assert_eq!(rule.observe(reading(2_000, 2_000)), Some(Change::Believed));
+    assert_eq!(rule.observe(reading(-500 * DAY_MS, 1_000)), Some(ClockChange::Doubted));
+    assert_eq!(rule.observe(reading(2_000, 2_000)), Some(ClockChange::Believed));
     assert!(rule.believes(at(2_000)));
     rule.observe(reading(-500 * DAY_MS, 3_000));
     assert_eq!(rule.observe(reading(400 * DAY_MS, 4_000)), None, "from one wrong time to another");
@@ -127,7 +127,7 @@ fn a_machine_that_is_suspended_every_day_counts_its_running_in_total() {
         // Eight hours of work, in ticks of ten minutes; then it sleeps.
         for _ in 0..48 {
             (wall, running) = (wall + 10 * MINUTE_MS, running + 10 * MINUTE_MS);
-            if rule.observe(reading(wall, running)) == Some(Change::Believed) {
+            if rule.observe(reading(wall, running)) == Some(ClockChange::Believed) {
                 assert_eq!(days, 3, "on the fourth day: what passes together with a sleep does not count");
                 return;
             }
@@ -147,7 +147,7 @@ fn a_clock_that_is_set_back_every_day_or_runs_fast_does_not_collect_its_running(
             for _ in 0..8 * 60 {
                 (wall, running) = (wall + MINUTE_MS + each_tick, running + MINUTE_MS);
                 assert_eq!(
-                    rule.observe(reading(wall, running)).filter(|change| *change == Change::Believed),
+                    rule.observe(reading(wall, running)).filter(|change| *change == ClockChange::Believed),
                     None
                 );
             }

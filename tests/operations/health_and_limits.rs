@@ -224,7 +224,7 @@ fn a_clock_that_is_not_believed_is_reported_and_confirmed_by_the_command() {
     use postbridge::domain::time::Time;
     use postbridge::store::Store;
     use postbridge::store::embedded::Embedded;
-    use postbridge::store::keeping::Keeping;
+    use postbridge::store::keeping::OperatorStore;
 
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let setup = Setup::cake_to_meta(folder.path(), platform.address);

@@ -31,7 +31,7 @@ fn every_number_of_metrics_says_what_it_is() {
 }
 
 #[test]
-fn the_first_death_raises_a_counter_that_stood_at_0() {
+fn the_first_death_raises_a_counter_that_was_at_0() {
     let text = metrics();
     for line in [
         "postbridge_dead_total{destination=\"meta-main\",reason=\"rejected\"} 0",

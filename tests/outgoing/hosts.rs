@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use postbridge::dispatch::target_health::HOST_PLACES;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::until;
 use crate::support::outgoing_fixture::{
@@ -36,8 +36,11 @@ async fn campaigns_that_report_one_host_share_its_rate() {
 #[tokio::test]
 async fn a_postback_that_sends_nothing_slows_no_other_of_its_host() {
     let tracker = taking().await;
-    let off =
-        CampaignPostback { mode: Mode::Off, max_per_second: Some(1), ..CampaignPostback::to("1", &tracker) };
+    let off = CampaignPostback {
+        mode: DestinationMode::Off,
+        max_per_second: Some(1),
+        ..CampaignPostback::to("1", &tracker)
+    };
     let reported = [off, CampaignPostback::to("2", &tracker)];
     let fixture = fixture(&reported);
     let mut sales = Vec::new();

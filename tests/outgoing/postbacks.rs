@@ -7,11 +7,11 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{AffiliateId, ConversionId, DestinationId};
 use postbridge::domain::money::Money;
 use postbridge::domain::remark::Remark;
-use postbridge::domain::routing::{Changes, Route, Scope};
+use postbridge::domain::routing::{Changes, Route, RouteScope};
 use postbridge::domain::status::Status;
 use postbridge::preview::{PreviewedDelivery, preview_outgoing};
 use postbridge::story::run::run_outgoing_stories;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 
 use crate::support::dispatch_fixture::DispatchFixture;
 use crate::support::outgoing_fixture::{
@@ -68,7 +68,7 @@ async fn once_is_once_and_each_change_is_each_change_to_a_status_it_reports() {
     let mut each = CampaignPostback::to("1", &tracker);
     each.url = each.url.replace("/pb", "/each");
     each.route.destination = DestinationId::parse("affiliate:200").unwrap();
-    each.route.scope = Scope::Affiliate(AffiliateId::parse("200").unwrap());
+    each.route.scope = RouteScope::Affiliate(AffiliateId::parse("200").unwrap());
     each.route.changes = Changes::Send;
     each.route.on = Some(vec![Status::Approved, Status::Rejected]);
     let reported = [once, each];
@@ -201,8 +201,11 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn a_shadow_shows_what_it_would_send_and_sends_nothing() {
     let tracker = taking().await;
-    let reported =
-        [CampaignPostback { mode: Mode::Shadow, scale: "0.5", ..CampaignPostback::to("1", &tracker) }];
+    let reported = [CampaignPostback {
+        mode: DestinationMode::Shadow,
+        scale: "0.5",
+        ..CampaignPostback::to("1", &tracker)
+    }];
     let fixture = fixture(&reported);
     let dispatch = dispatch(&fixture, &reported);
     let sale = sale(&fixture, "k1", "1").await;
@@ -244,9 +247,9 @@ async fn a_preview_renders_every_postback_that_a_conversion_concerns_and_says_wh
         |campaign| CampaignPostback::of(campaign, "https://aff.example/pb?cid=#s2#&p=#price#".to_owned());
     let mut rejected_only = reported("1");
     rejected_only.route.destination = DestinationId::parse("postback:all").unwrap();
-    rejected_only.route.scope = Scope::AnyCampaign;
+    rejected_only.route.scope = RouteScope::AnyCampaign;
     rejected_only.route.on = Some(vec![Status::Rejected]);
-    let mut switched_off = CampaignPostback { mode: Mode::Off, ..reported("1") };
+    let mut switched_off = CampaignPostback { mode: DestinationMode::Off, ..reported("1") };
     switched_off.route.destination = DestinationId::parse("affiliate:200").unwrap();
     let all =
         [CampaignPostback { scale: "0.5", ..reported("1") }, reported("2"), rejected_only, switched_off];
@@ -289,7 +292,7 @@ fn a_payout_that_is_not_scaled_keeps_its_digits() {
     for (payout, shown) in [("7", "7"), ("7.5", "7.5"), ("7.0000", "7.0000"), ("0", "0")] {
         conversion.payout = Some(Money::new(payout.parse().unwrap(), usd("1").currency));
         let postbacks =
-            [(reported.destination(), Route { scope: Scope::AnyCampaign, ..reported.route.clone() })];
+            [(reported.destination(), Route { scope: RouteScope::AnyCampaign, ..reported.route.clone() })];
         conversion.campaign_ref = Some(campaign_ref("1"));
         let found = preview_outgoing((&conversion, None), &postbacks, forecast, conversion.received_at);
         let request = found[0].request.as_ref().unwrap();

@@ -7,7 +7,7 @@ use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::RawRequest;
-use postbridge::domain::reporter::{self, Keyless, ReportRoute, Reporter, Spelling};
+use postbridge::domain::reporter::{self, Keyless, ParamSpelling, ReportRoute, Reporter};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -243,7 +243,7 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     closed.reports.by.clear();
     let keyless = Keyless {
         route: ReportRoute::Server,
-        spelling: Spelling::Short,
+        spelling: ParamSpelling::Short,
         visitor: None,
         user_agent: None,
         hops: ["203.0.113.9", "10.9.0.7"].map(|hop| hop.parse().unwrap()).into(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postbridge::clock::stopwatch;
 
-use postbridge::domain::delivery::{Answer, OutgoingRequest, Reply};
+use postbridge::domain::delivery::{OutgoingRequest, PlatformResponse, Reply};
 use postbridge::send::client::{Client, KEPT_BODY, SendPolicy};
 
 use crate::support::platform::{Act, Platform};
@@ -36,7 +36,7 @@ async fn sent_to(act: Act, client: Client) -> Reply {
     client.send(&post(platform.url("/v1/s3cret-path?key=s3cret-query"))).await
 }
 
-fn answer(reply: Reply) -> Answer {
+fn answer(reply: Reply) -> PlatformResponse {
     match reply {
         Reply::Answer(answer) => answer,
         other => panic!("an answer was expected, not {other:?}"),

@@ -5,7 +5,7 @@ use postbridge::domain::ids::{DeliveryId, Occasion};
 use postbridge::domain::routing::{Changes, Unmatched};
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::store::{Claimed, Outcome, Store};
+use postbridge::store::{AttemptOutcome, Claimed, Store};
 
 use crate::support::store_fixture::*;
 
@@ -42,7 +42,7 @@ fn a_claim_says_whether_the_destination_was_reported_before(engine: &Engine) {
 }
 
 fn a_change_that_received_during_an_attempt_is_reported_where_changes_are_heard(engine: &Engine) {
-    type End = fn(&Claimed, Time) -> Outcome;
+    type End = fn(&Claimed, Time) -> AttemptOutcome;
     let store = engine.open();
     let ends: [(&str, End); 3] = [("delivered", delivered), ("dead", dead), ("gone", delivered)];
     for (name, end) in ends {
@@ -102,7 +102,7 @@ fn a_delivery_skipped_for_what_changed_meanwhile_waits_again(engine: &Engine) {
         let reason = "rejected".to_owned();
         let verdict = ReplyVerdict::Skipped { code: None, reason: reason.clone() };
         let state = DeliveryState::Skipped { at: at(5), code: None, reason };
-        Outcome { attempt: attempt(at(5), "", verdict), state, attempts: 0, ..delivered(work, at(5)) }
+        AttemptOutcome { attempt: attempt(at(5), "", verdict), state, attempts: 0, ..delivered(work, at(5)) }
     };
     wait(store.record(skipped(&work))).unwrap();
     let again = claim(&*store, "ads", at(5));

@@ -9,7 +9,7 @@ use postbridge::domain::click::Click;
 use postbridge::domain::filter::{DuplicateBy, FilterRules};
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, VisitorId};
-use postbridge::domain::offer::Model;
+use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
 use postbridge::store::contract::lookup::{ClickFilter, PageRequest};
 use postbridge::store::embedded::Embedded;
@@ -100,7 +100,7 @@ fn purging_takes_clicks_out_of_lists_and_of_their_visitors(engine: &Engine) {
     before_and_after_reopening(engine, store, |store, reopened| {
         let left: Vec<String> = (90..100).rev().map(|n| format!("c{n}")).collect();
         assert_eq!(listed(store, &ClickFilter::default(), 3), left);
-        let first_touch = Offer { model: Model::FirstTouch, ..offer("565") };
+        let first_touch = Offer { model: AttributionModel::FirstTouch, ..offer("565") };
         store.set_rules(rules(&[first_touch], FilterRules::default()));
         let receipt = wait(store.arrive(earned(&format!("t-{reopened}"), at(DAY)).arrival())).unwrap();
         let joined = trace(store, &receipt).conversion;

@@ -7,7 +7,7 @@ use postbridge::domain::click::{Agent, Click, ClickKind};
 use postbridge::domain::filter::{DuplicateBy, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
 use postbridge::domain::ids::VisitorId;
-use postbridge::domain::offer::Model;
+use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::{ClickReceipt, ClickRecorded};
@@ -224,7 +224,7 @@ fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine
     }
     receive(&*store, on(visit("elsewhere", at(3 * DAY)), "9"));
     before_and_after_reopening(engine, store, |store, reopened| {
-        for (model, first) in [(Model::LastTouch, "c"), (Model::FirstTouch, "a")] {
+        for (model, first) in [(AttributionModel::LastTouch, "c"), (AttributionModel::FirstTouch, "a")] {
             store.set_rules(rules(&[Offer { model, ..offer("565") }], FilterRules::default()));
             let receipt = wait(store.arrive(earned(&format!("{first}-{reopened}"), at(4 * DAY)).arrival()));
             let receipt = receipt.unwrap();
@@ -269,7 +269,7 @@ fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: 
     }
     receive(&*store, visit("last", at(200)));
     // By last touch the first click is as good as none; the 64 that are kept are those that counted last.
-    let first_touch = Offer { model: Model::FirstTouch, ..capped(70) };
+    let first_touch = Offer { model: AttributionModel::FirstTouch, ..capped(70) };
     store.set_rules(rules(&[first_touch], FilterRules::default()));
     let receipt = wait(store.arrive(earned("t1", at(DAY)).arrival())).unwrap();
     let joined = trace(&*store, &receipt).conversion.attribution;
@@ -278,7 +278,7 @@ fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: 
 
 fn however_many_clicks_a_visitor_makes_the_first_that_still_counts_earns_by_first_touch(engine: &Engine) {
     let store = engine.open();
-    let first_touch = Offer { model: Model::FirstTouch, ..offer("565") };
+    let first_touch = Offer { model: AttributionModel::FirstTouch, ..offer("565") };
     store.set_rules(rules(&[first_touch], FilterRules::default()));
     let reported = |id: &str, time| drop(store.record_click(screened(visit(id, time))));
     reported("too-old", at(0));

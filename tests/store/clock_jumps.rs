@@ -8,7 +8,7 @@ use postbridge::clock::Clock;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
-use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
+use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep, watch_clock};
 use postbridge::store::contract::lookup::{ClickFilter, ConversionFilter, PostbackFilter};
 use postbridge::store::{Claimed, Store};
 use tokio::sync::watch;
@@ -26,13 +26,14 @@ conformance! {
     lists_by_time_look_past_what_a_wrong_clock_wrote,
 }
 
-const KEEP: Keep = Keep { conversions_days: 400, postbacks_days: 90, clicks_days: 120, removed_hours: 72 };
+const KEEP: RetentionDays =
+    RetentionDays { conversions_days: 400, postbacks_days: 90, clicks_days: 120, removed_hours: 72 };
 
 fn upkeep(store: &Arc<dyn Store>, clock: &Clock) -> Upkeep {
     let (_, stop) = watch::channel(false);
     let configured = Arc::new(|| HashSet::from(["ads", "other"].map(destination)));
     let heartbeat = Arc::new(AtomicI64::new(0));
-    let signals = Signals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
+    let signals = MaintenanceSignals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
     watch_clock(&**store, clock);
     Upkeep::new(Arc::clone(store), clock.clone(), signals)
 }

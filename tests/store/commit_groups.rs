@@ -10,10 +10,10 @@ use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::postback::Verdict;
 use postbridge::store::contract::arrival::ClickRecorded;
 use postbridge::store::contract::lookup::ConversionFilter;
-use postbridge::store::embedded::{Embedded, Settings};
-use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
+use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::writer::{CommitReport, Watch};
-use postbridge::store::{Later, Store};
+use postbridge::store::{Store, StoreFuture};
 
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
@@ -30,7 +30,7 @@ impl Kv for Gate {
         self.memory.get(key)
     }
 
-    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         self.memory.scan(span, visit)
     }
 
@@ -64,7 +64,7 @@ impl Gated {
             report: Arc::new(move |report: CommitReport| seen.lock().push(report.commands)),
         };
         pass.send(()).unwrap();
-        let settings = Settings { watch: Some(watch), ..Settings::default() };
+        let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
         let store = Arc::new(governed(Embedded::open_with(Arc::new(gate), settings).unwrap()));
         reached.recv().unwrap();
         Gated { memory, reached, pass, groups, store }
@@ -206,7 +206,7 @@ fn what_arrives_during_a_long_command_goes_along_with_its_next_step() {
 }
 
 /// Whether the answer is there already.
-fn is_done<T>(mut answer: Later<'_, T>) -> bool {
+fn is_done<T>(mut answer: StoreFuture<'_, T>) -> bool {
     answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
@@ -257,7 +257,7 @@ fn every_commit_that_writes_is_reported_with_its_size_and_times() {
         report: Arc::new(move |report| seen.lock().push(report)),
     };
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { watch: Some(watch), ..Settings::default() };
+    let settings = EmbeddedSettings { watch: Some(watch), ..EmbeddedSettings::default() };
     let store = Embedded::open_sled_with(&folder.path().join("data"), settings).unwrap();
     assert_eq!(wait(store.expire_holds(at(DAY), 9)).unwrap(), 0);
     sale("t1").receive(&store);

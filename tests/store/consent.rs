@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::click::{Click, Origin};
+use postbridge::domain::click::{Click, ClickOrigin};
 use postbridge::domain::consent::{Consent, ConsentNeed, ConsentRecord};
 use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::VisitorId;
@@ -128,7 +128,7 @@ fn an_answer_ahead_of_its_click_waits_for_it(engine: &Engine) {
             return;
         }
         let mut late = visit("late", at(0));
-        late.context.origin = Origin::Tag;
+        late.context.origin = ClickOrigin::Tag;
         late.context.consent = Consent { ad_user_data: Some(true), ad_personalization: None }.said_at(at(5));
         receive(store, late);
         assert_eq!(of_click(store, "late"), Some(false), "the later answer counts, though received first");
@@ -141,7 +141,7 @@ fn an_answer_that_a_click_brings_counts_for_its_visitors_other_clicks_too(engine
     let said =
         |granted, time| Consent { ad_user_data: Some(granted), ad_personalization: None }.said_at(time);
     let of_tag = |mut click: Click| {
-        click.context.origin = Origin::Tag;
+        click.context.origin = ClickOrigin::Tag;
         click
     };
     // Ahead of its click, from a browser that was not known then.
@@ -175,7 +175,7 @@ fn answers_ahead_of_clicks_that_never_come_are_purged(engine: &Engine) {
     purge_all(&*store, before);
     for id in ["old", "new"] {
         let mut late = by(visit(id, at(2 * DAY)), &format!("visitor-{id:0>12}"));
-        late.context.origin = Origin::Tag;
+        late.context.origin = ClickOrigin::Tag;
         receive(&*store, late);
     }
     assert_eq!(["old", "new"].map(|id| of_click(&*store, id)), [None, Some(false)]);

@@ -3,7 +3,7 @@
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
 use postbridge::domain::routing::{NO_CLICK, refused};
 use postbridge::store::contract::arrival::Receipt;
-use postbridge::store::{ClaimRequest, Claimed, Outcome};
+use postbridge::store::{AttemptOutcome, ClaimRequest, Claimed};
 
 use crate::support::store_fixture::*;
 
@@ -189,7 +189,7 @@ fn a_parked_attempt_ends_the_lease_and_charges_nothing(engine: &Engine) {
     let store = engine.open();
     sale("t1").forward().receive(&*store);
     let work = claim(&*store, "ads", at(0)).remove(0);
-    let parked = Outcome {
+    let parked = AttemptOutcome {
         id: work.id.clone(),
         attempt: attempt(at(1), "body", ReplyVerdict::Park { reason: "token".to_owned() }),
         state: work.delivery.state.clone(),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use postbridge::domain::postback::Verdict;
-use postbridge::maintenance::{Keep, Signals, Upkeep};
+use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
 use postbridge::store::{PurgeBefore, Store, StoreError};
-use postbridge::web::health::Health;
+use postbridge::web::health::ProcessHealth;
 use tokio::sync::watch;
 
 use crate::support::memory::{FaultAt, Memory};
@@ -143,7 +143,9 @@ fn a_damaged_delivery_is_set_aside_and_the_rest_is_handed_out() {
     };
     wait(store.release(vec![gone.clone(), work[0].id.clone()])).unwrap();
     assert_eq!(claim(&store, "ads", at(0)).len(), 1, "the other one was given back");
-    is_corrupt(wait(store.record(postbridge::store::Outcome { id: gone, ..delivered(&oldest, at(1)) })));
+    is_corrupt(wait(
+        store.record(postbridge::store::AttemptOutcome { id: gone, ..delivered(&oldest, at(1)) }),
+    ));
     wait(store.record(delivered(&oldest, at(1)))).unwrap();
 }
 
@@ -152,7 +154,7 @@ fn a_repeat_of_a_damaged_sale_fails_alone_and_ends_nothing() {
     let (_memory, store) = with_a_damaged_sale(|name| sale(name).forward());
     let error = is_corrupt(wait(store.arrive(sale("damaged").value("8").arrival())));
     assert!(matches!(sale("second").receive(&store).verdict, Verdict::Duplicate { .. }));
-    let health = Health::default();
+    let health = ProcessHealth::default();
     health.store_failed(&error);
     let clock = postbridge::clock::Clock::fixed(at(0));
     assert_eq!(wait(health.readyz(&store, &clock)).status(), 200, "it goes on");
@@ -174,12 +176,12 @@ fn what_goes_through_many_leaves_a_damaged_one_out() {
 async fn upkeep_goes_on_past_a_damaged_record() {
     let (_memory, store) =
         tokio::task::spawn_blocking(|| with_a_damaged_sale(|name| sale(name).forward())).await.unwrap();
-    let keep = Keep { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 };
+    let keep = RetentionDays { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 };
     let (stop, stopping) = watch::channel(false);
     let heartbeat = Arc::new(std::sync::atomic::AtomicI64::new(0));
     let clock = postbridge::clock::Clock::fixed(at(9 * DAY));
     let configured = Arc::new(std::collections::HashSet::new);
-    let signals = Signals {
+    let signals = MaintenanceSignals {
         keep,
         configured,
         put_back: Arc::default(),

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, Origin, Trait, Traits};
+use postbridge::domain::attribution::{Attribution, MatchMethod};
+use postbridge::domain::click::{
+    Agent, Click, ClickContext, ClickKind, ClickOrigin, CustomerTrait, CustomerTraits,
+};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{Cause, Role};
+use postbridge::domain::conversion::{ActorRole, Cause};
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode};
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
-use postbridge::domain::offer::Model;
+use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, Payout, PayoutFrom};
 use postbridge::domain::omission::{Omission, OmissionReason, Omissions};
 use postbridge::domain::postback::Verdict;
@@ -108,7 +110,7 @@ fn check(store: &dyn Store) {
     assert_eq!(attempts[1].answer.as_ref().unwrap().body, b"{\"events_received\":1}");
 
     let matched = trace(4);
-    let reading = Reading::Decoded;
+    let reading = MatchMethod::Decoded;
     let joined = Attribution::Matched { given: "c%32 ".to_owned(), click: click_id("c2"), reading };
     assert_eq!(matched.conversion.attribution, joined);
     assert_eq!(matched.conversion.value, Some(usd("0.10")));
@@ -173,7 +175,7 @@ fn omitted() -> Omissions {
 
 fn visit(id: &str, kind: ClickKind) -> Click {
     let context = ClickContext {
-        origin: Origin::Link,
+        origin: ClickOrigin::Link,
         kind,
         campaign_ref: Some(CampaignRef {
             offer: OfferId::parse("565").unwrap(),
@@ -229,7 +231,7 @@ fn fill_network(store: &dyn Store) {
     let pending = sale("approved-later").click("n1").status(Status::Pending).at(at(201));
     let approved = sale("approved-later").click("n1").at(at(202));
     let mut listed = pixel("listed", 300);
-    listed.draft.traits = Traits([(Trait::Email, " Eve@Example.com".to_owned())].into());
+    listed.draft.traits = CustomerTraits([(CustomerTrait::Email, " Eve@Example.com".to_owned())].into());
     for reported in [pixel("pixel", 200), expired, pending, approved, pixel("disposed", 190), listed] {
         wait(store.arrive(reported.arrival())).unwrap();
     }
@@ -268,7 +270,11 @@ fn check_network(store: &dyn Store) {
     assert_eq!(plain, visit("n3", ClickKind::Head));
 
     let pixel = trace(13).conversion;
-    let joined = Attribution::Visitor { visitor: visitor(), click: click_id("n2"), model: Model::LastTouch };
+    let joined = Attribution::Visitor {
+        visitor: visitor(),
+        click: click_id("n2"),
+        model: AttributionModel::LastTouch,
+    };
     assert_eq!(pixel.attribution, joined);
     assert_eq!(pixel.campaign_ref, visit("n2", ClickKind::Visit).context.campaign_ref);
     assert_eq!((pixel.payout, pixel.payout_from), (Some(usd("7.00")), Some(PayoutFrom::Fixed)));
@@ -285,8 +291,11 @@ fn check_network(store: &dyn Store) {
     let approved = trace(15);
     assert_eq!(approved.conversion.history[0].what, ["status: pending → approved"]);
     assert_eq!(approved.deliveries[0].1[0].remarks, [left_out()]);
-    let cause =
-        Cause::Person { name: "shop".to_owned(), role: Role::Advertiser, note: Some("returned".to_owned()) };
+    let cause = Cause::Person {
+        name: "shop".to_owned(),
+        role: ActorRole::Advertiser,
+        note: Some("returned".to_owned()),
+    };
     assert_eq!(approved.conversion.history[1].cause, cause);
     assert_eq!(approved.conversion.status, Status::Rejected);
     let disposed = trace(17).conversion;

@@ -9,7 +9,7 @@ use postbridge::clock::Clock;
 use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::routing::refused;
-use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
+use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep, watch_clock};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Reprocess;
 use postbridge::store::keeping::SourceTally;
@@ -107,8 +107,8 @@ impl Watched {
         let configured = Arc::new(Mutex::new(configured.iter().map(|name| destination(name)).collect()));
         let (known, put_back) = (Arc::clone(&configured), Arc::<Mutex<HashSet<_>>>::default());
         let (_, stop) = watch::channel(false);
-        let signals = Signals {
-            keep: Keep { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
+        let signals = MaintenanceSignals {
+            keep: RetentionDays { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
             configured: Arc::new(move || HashSet::clone(&known.lock())),
             put_back: Arc::clone(&put_back),
             stop,
@@ -184,8 +184,8 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
         _ => HashSet::from(["ads", "other"].map(destination)),
     };
     let (_, stop) = watch::channel(false);
-    let signals = Signals {
-        keep: Keep { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
+    let signals = MaintenanceSignals {
+        keep: RetentionDays { conversions_days: 9, postbacks_days: 9, clicks_days: 9, removed_hours: 72 },
         configured: Arc::new(configured),
         put_back: Arc::default(),
         stop,

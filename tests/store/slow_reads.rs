@@ -13,7 +13,7 @@ use postbridge::domain::ids::ClickId;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
+use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::{ClaimRequest, ConversionRef, Store};
 
 use crate::support::memory::Memory;
@@ -65,7 +65,7 @@ impl Kv for Disk {
         self.0.memory.get(key)
     }
 
-    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         self.0.pass();
         self.0.memory.scan(span, visit)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::clock::Clock;
-use postbridge::domain::conversion::{Cause, Role};
+use postbridge::domain::conversion::{ActorRole, Cause};
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::ids::{Occasion, Seq};
 use postbridge::domain::offer::{Offer, OfferStatus};
@@ -14,7 +14,7 @@ use postbridge::maintenance;
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{ConversionRef, Outcome, StatusChanged, Store};
+use postbridge::store::{AttemptOutcome, ConversionRef, StatusChanged, Store};
 
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
@@ -60,7 +60,7 @@ fn a_status_changed_by_hand_keeps_who_changed_it_and_why(engine: &Engine) {
         let [change] = now.history.as_slice() else { panic!("{:?}", now.history) };
         let cause = Cause::Person {
             name: "shop".to_owned(),
-            role: Role::Advertiser,
+            role: ActorRole::Advertiser,
             note: Some("returned".to_owned()),
         };
         assert_eq!((change.number, change.at, &change.cause), (1, at(5), &cause));
@@ -160,7 +160,7 @@ fn a_change_while_a_delivery_is_out_is_reported_after_it(engine: &Engine) {
     let reported = arrive(&*store, sale("t1").arrival());
     let work = claim(&*store, "ads", at(1)).remove(0);
     set_status(&*store, reported.postback, Status::Rejected, at(2));
-    let mut outcome: Outcome = delivered(&work, at(3));
+    let mut outcome: AttemptOutcome = delivered(&work, at(3));
     outcome.observed.as_mut().unwrap().hears = Changes::Send;
     wait(store.record(outcome)).unwrap();
     let expected = [(Occasion::First, "delivered"), (Occasion::Change(1), "waiting")];

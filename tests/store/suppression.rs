@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use postbridge::domain::click::Trait;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::PageRequest;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Direction, Kv, Span};
-use postbridge::store::{Later, Store, StoreError, SuppressionOrder};
+use postbridge::store::{Store, StoreError, StoreFuture, SuppressionOrder};
 
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
@@ -50,7 +50,7 @@ fn reason(store: &dyn Store, name: &str, shape: impl Fn(&mut Sale)) -> Option<St
     reported.reason
 }
 
-fn with(name: Trait, value: &'static str) -> impl Fn(&mut Sale) {
+fn with(name: CustomerTrait, value: &'static str) -> impl Fn(&mut Sale) {
     move |sale| drop(sale.draft.traits.0.insert(name, value.to_owned()))
 }
 
@@ -76,9 +76,9 @@ fn what_is_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
     before_and_after_reopening(engine, store, |store, reopened| {
         let reported =
             |name: &str, shape: &dyn Fn(&mut Sale)| reason(store, &format!("{name}{reopened}"), shape);
-        assert_eq!(reported("a", &with(Trait::Email, "eve@example.com ")), on("email", "people"));
-        assert_eq!(reported("b", &with(Trait::Phone, "12025550143")), on("phone", "people"));
-        assert_eq!(reported("c", &with(Trait::Email, "adam@example.com")), None);
+        assert_eq!(reported("a", &with(CustomerTrait::Email, "eve@example.com ")), on("email", "people"));
+        assert_eq!(reported("b", &with(CustomerTrait::Phone, "12025550143")), on("phone", "people"));
+        assert_eq!(reported("c", &with(CustomerTrait::Email, "adam@example.com")), None);
         let ordered = |sale: &mut Sale| sale.draft.params.push(("order_id".to_owned(), "A-1".to_owned()));
         assert_eq!(reported("d", &ordered), on("order_id", "orders"));
         assert_eq!(
@@ -95,8 +95,9 @@ fn an_address_is_found_in_a_network_of_any_length(engine: &Engine) {
     let nets = ["203.0.113.0/24", "198.51.100.7", "10.0.0.0/8", "2001:db8:1::/48", "2001:db8:2::1"];
     suppress(&*store, "nets", &nets.map(|net| entry(SuppressedKind::Ip, net)));
     before_and_after_reopening(engine, store, |store, reopened| {
-        let reported =
-            |ip: &'static str| reason(store, &format!("{ip}{reopened}"), with(Trait::Ip, ip)).is_some();
+        let reported = |ip: &'static str| {
+            reason(store, &format!("{ip}{reopened}"), with(CustomerTrait::Ip, ip)).is_some()
+        };
         for ip in ["203.0.113.200", "198.51.100.7", "10.255.0.1", "2001:db8:1:ffff::9", "2001:db8:2::1"] {
             assert!(reported(ip), "{ip}");
         }
@@ -118,8 +119,8 @@ fn of_several_lists_the_first_by_name_is_named(engine: &Engine) {
     let phone = [entry(SuppressedKind::Phone, "12025550143")];
     let reported = |name: &str| {
         reason(&*store, name, |sale| {
-            with(Trait::Email, "eve@example.com")(sale);
-            with(Trait::Phone, "12025550143")(sale);
+            with(CustomerTrait::Email, "eve@example.com")(sale);
+            with(CustomerTrait::Phone, "12025550143")(sale);
         })
     };
     suppress(&*store, "m", &phone);
@@ -145,7 +146,7 @@ fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(engin
     again.draft.params.push(("order_id".to_owned(), "t2".to_owned()));
     let last = store.arrive(again.arrival());
     assert_eq!((wait(put_on).unwrap(), wait(taken_off).unwrap()), (vec![true, true], vec![true]));
-    let status = |reported: Later<'_, Receipt>| now_of(&*store, &wait(reported).unwrap()).status;
+    let status = |reported: StoreFuture<'_, Receipt>| now_of(&*store, &wait(reported).unwrap()).status;
     assert_eq!(
         [status(before), status(after), status(last)],
         [Status::Approved, Status::Scrubbed, Status::Approved]
@@ -157,11 +158,11 @@ fn what_is_taken_off_converts_again(engine: &Engine) {
     let store = engine.open();
     let eve = [entry(SuppressedKind::Email, "eve@example.com")];
     suppress(&*store, "people", &eve);
-    assert!(reason(&*store, "t1", with(Trait::Email, "eve@example.com")).is_some());
+    assert!(reason(&*store, "t1", with(CustomerTrait::Email, "eve@example.com")).is_some());
     assert_eq!(wait(store.unsuppress(order("people", &eve))).unwrap(), [true]);
     before_and_after_reopening(engine, store, |store, reopened| {
         let name = format!("t{reopened}");
-        assert_eq!(reason(store, &name, with(Trait::Email, "eve@example.com")), None);
+        assert_eq!(reason(store, &name, with(CustomerTrait::Email, "eve@example.com")), None);
     });
 }
 
@@ -306,8 +307,8 @@ fn entries_whose_commit_failed_stand_on_no_list() {
         let store = Embedded::open(Arc::new(memory.after_power_cut())).unwrap();
         let lists = wait(store.lists()).unwrap();
         assert_eq!(lists.iter().map(|list| (&*list.name, list.entries)).collect::<Vec<_>>(), [("nets", 1)]);
-        assert_eq!(reason(&store, "t1", with(Trait::Email, "eve@example.com")), None);
-        assert_eq!(reason(&store, "t2", with(Trait::Ip, "10.0.0.1")), on("ip", "nets"));
+        assert_eq!(reason(&store, "t1", with(CustomerTrait::Email, "eve@example.com")), None);
+        assert_eq!(reason(&store, "t2", with(CustomerTrait::Ip, "10.0.0.1")), on("ip", "nets"));
         assert_eq!(suppress(&store, "a", &eve), [true, true]);
     }
 }

@@ -12,7 +12,7 @@ use postbridge::domain::routing::Unmatched;
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
 use postbridge::store::contract::lookup::ConversionFilter;
 use postbridge::store::embedded::Embedded;
-use postbridge::store::kv::{Batch, Kv, KvError, Span, Step, Visit};
+use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
 use postbridge::store::{PurgeBefore, Store};
 
 use crate::support::memory::Memory;
@@ -254,7 +254,7 @@ impl Kv for Counting {
         self.inner.get(key)
     }
 
-    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.scan(span, visit)
     }

@@ -15,15 +15,15 @@ use postbridge::domain::ids::ClickId;
 use postbridge::domain::time::Time;
 use postbridge::http1::head;
 use postbridge::http1::target::RawHead;
-use postbridge::ops::numbers::Numbers;
+use postbridge::ops::numbers::StoreNumbers;
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{PageRequest, PostbackFilter};
 use postbridge::store::embedded::Embedded;
-use postbridge::web::asked::Asked;
 use postbridge::web::auth::Tokens;
-use postbridge::web::cake::NetworkApi;
-use postbridge::web::postback::Postbacks;
+use postbridge::web::cake::AdvertiserApi;
+use postbridge::web::collect::Postbacks;
+use postbridge::web::request::ReceivedRequest;
 use serde_json::Value;
 
 use crate::support::memory::Memory;
@@ -38,7 +38,7 @@ pub const ADVERTISER_32: &str = "KEY-OF-ADVERTISER-32";
 pub struct CakeFixture {
     pub store: Arc<Embedded>,
     pub clock: Clock,
-    pub api: NetworkApi,
+    pub api: AdvertiserApi,
 }
 
 /// What was received back.
@@ -80,7 +80,7 @@ impl CakeFixture {
             health: Arc::default(),
             budget: Arc::default(),
         };
-        let api = NetworkApi {
+        let api = AdvertiserApi {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: clock.clone(),
             health: Arc::default(),
@@ -89,7 +89,7 @@ impl CakeFixture {
             rules,
             public_url: config.server.public_url.clone(),
             zone: config.network_api.time_zone.clone(),
-            numbers: Numbers::known(Arc::clone(&store) as Arc<dyn Store>, numbers()),
+            numbers: StoreNumbers::known(Arc::clone(&store) as Arc<dyn Store>, numbers()),
             postbacks,
         };
         let fixture = CakeFixture { store, clock, api };
@@ -130,7 +130,7 @@ impl CakeFixture {
         let line = head.as_bytes().get(read.line.clone()).unwrap();
         let head = RawHead::new(1, line, read.target.clone(), None).unwrap();
         let peer = "203.0.113.9".parse().unwrap();
-        let asked = Asked {
+        let asked = ReceivedRequest {
             method: Method::from_bytes(method.as_bytes()).unwrap(),
             headers: kind.map(|kind| (header::CONTENT_TYPE, kind.parse().unwrap())).into_iter().collect(),
             head: &head,

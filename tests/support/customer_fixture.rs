@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use postbridge::domain::click::Trait;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::Rendered;
@@ -26,7 +26,7 @@ pub fn known_as(region: Option<&str>, birthdate: Option<DateOrder>) -> CustomerF
 /// The member of `user_data` that these traits become, and the codes and fields of the remarks.
 pub fn sent(
     destination: &ReadyDestination,
-    traits: &[(Trait, &str)],
+    traits: &[(CustomerTrait, &str)],
     member: &str,
     customer: CustomerFormat,
 ) -> (Value, Vec<String>) {
@@ -41,17 +41,17 @@ pub fn sent(
     (body["data"][0]["user_data"][member].clone(), remarks.collect())
 }
 
-pub fn usual(name: Trait, text: &str, member: &str) -> (Value, Vec<String>) {
+pub fn usual(name: CustomerTrait, text: &str, member: &str) -> (Value, Vec<String>) {
     sent(&META, &[(name, text)], member, CustomerFormat::default())
 }
 
-pub fn becomes(name: Trait, member: &str, pairs: &[(&str, &str)]) {
+pub fn becomes(name: CustomerTrait, member: &str, pairs: &[(&str, &str)]) {
     for (text, normal) in pairs {
         assert_eq!(usual(name, text, member), (hashed(normal), vec![]), "{text:?}");
     }
 }
 
-pub fn is_left_out(name: Trait, member: &str, texts: &[&str]) {
+pub fn is_left_out(name: CustomerTrait, member: &str, texts: &[&str]) {
     for text in texts {
         let remark = format!("value_left_out traits.{}", name.name());
         assert_eq!(usual(name, text, member), (Value::Null, vec![remark]), "{text:?}");

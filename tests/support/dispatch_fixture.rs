@@ -7,7 +7,7 @@ use std::time::Duration;
 use postbridge::clock::Clock;
 use postbridge::dispatch::breaker::BreakerRule;
 use postbridge::dispatch::schedule::Schedule;
-use postbridge::dispatch::{Dispatch, DispatchPlan, Pace, WorkerPlan};
+use postbridge::dispatch::{Dispatch, DispatchPlan, DispatchWaits, WorkerPlan};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::event::EventName;
@@ -22,7 +22,7 @@ use postbridge::store::contract::arrival::{Arrival, Finding, MappedArrival};
 use postbridge::store::embedded::Embedded;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::templated::DestinationSpec;
 
 use crate::support::memory::Memory;
@@ -84,7 +84,7 @@ fn template(changes: &str) -> Arc<DestinationTemplate> {
 pub struct Target {
     pub id: &'static str,
     pub endpoint: String,
-    pub mode: Mode,
+    pub mode: DestinationMode,
     pub changes: &'static str,
     pub token: &'static str,
     pub max_in_flight: usize,
@@ -97,7 +97,7 @@ impl Target {
         Target {
             id,
             endpoint,
-            mode: Mode::Live,
+            mode: DestinationMode::Live,
             changes: "ignore",
             token: "t0p-s3cret",
             max_in_flight: 64,
@@ -179,8 +179,8 @@ pub const PROBE_EVERY_MS: i64 = 40;
 
 /// Retries after 5 ms, breaker as promised, probes of a parked destination every 40 ms, holds of 60 ms and
 /// of a host 30 ms at most.
-pub fn quick() -> Pace {
-    Pace {
+pub fn quick() -> DispatchWaits {
+    DispatchWaits {
         schedule: Schedule { steps: vec![5, 5, 5], then_every: 5 },
         breaker: BreakerRule::default(),
         probe_every_ms: PROBE_EVERY_MS,

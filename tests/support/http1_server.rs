@@ -17,9 +17,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use parking_lot::Mutex;
 use postbridge::http1::idle::Idle;
-use postbridge::http1::memory::Memory;
+use postbridge::http1::memory::RequestMemory;
 use postbridge::http1::target::RawHead;
-use postbridge::http1::{Handler, Limits, Refusal, exchange};
+use postbridge::http1::{ConnectionLimits, Handler, Refusal, exchange};
 use postbridge::web::listen::{ListenSettings, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -110,7 +110,7 @@ pub async fn server() -> TestServer {
 }
 
 /// A server with other limits.
-pub async fn server_limited(limits: Limits) -> TestServer {
+pub async fn server_limited(limits: ConnectionLimits) -> TestServer {
     server_with(ListenSettings { limits, ..ListenSettings::default() }).await
 }
 
@@ -259,14 +259,14 @@ pub struct Played {
 }
 
 /// Serves one connection over any stream until it ends; what its handler kept.
-pub async fn converse_over<T>(io: T, limits: Limits) -> Arc<Recorder>
+pub async fn converse_over<T>(io: T, limits: ConnectionLimits) -> Arc<Recorder>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let recorder = Arc::new(Recorder::default());
-    let server = exchange::Endpoint {
+    let server = exchange::ListenerContext {
         handler: Arc::clone(&recorder),
-        memory: Memory::new(limits.memory_bytes, limits.body_bytes),
+        memory: RequestMemory::new(limits.memory_bytes, limits.body_bytes),
         limits: Arc::new(limits),
         stopping: Arc::new(AtomicBool::new(false)),
         stopped: Notify::new(),
@@ -282,7 +282,7 @@ where
 pub async fn play(pieces: Vec<Vec<u8>>) -> Played {
     let written = Arc::new(Mutex::new(Vec::new()));
     let script = Script { pieces: pieces.into(), paused: false, written: Arc::clone(&written) };
-    let served = converse_over(script, Limits::default());
+    let served = converse_over(script, ConnectionLimits::default());
     let recorder = tokio::time::timeout(Duration::from_secs(20), served)
         .await
         .expect("a connection ends when its client does");

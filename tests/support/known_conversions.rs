@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use postbridge::domain::attribution::{FoundClick, candidates};
 use postbridge::domain::conversion::{Conversion, Dedup, Draft, EventClaim};
-use postbridge::domain::decision::{Arrived, Decision, decide};
+use postbridge::domain::decision::{ArrivalContext, Decision, decide};
 use postbridge::domain::event::EventName;
-use postbridge::domain::facts::{Facts, Later};
+use postbridge::domain::facts::{Facts, LaterConversions};
 use postbridge::domain::ids::{ConversionId, Seq, SourceId, VisitorId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use postbridge::domain::routing::SourcePolicy;
@@ -37,7 +37,7 @@ impl Known {
 
     pub fn receive(&mut self, draft: &Draft) -> Decision {
         let at = Time::from_millis(self.next as i64 * 1000).unwrap();
-        let arrived = Arrived { seq: Seq::new(self.next).unwrap(), at, now: at };
+        let arrived = ArrivalContext { seq: Seq::new(self.next).unwrap(), at, now: at };
         self.next += 1;
         let policy = SourcePolicy { dedup: self.dedup, ..usual(draft.source.clone()) };
         let policies = [(draft.source.clone(), Arc::new(policy))].into();
@@ -63,12 +63,12 @@ impl Facts for Known {
         Ok(self.conversions.values().find(|one| one.seq == postback).cloned())
     }
 
-    fn later(&self, first: &ConversionId) -> Result<Option<Later>, Infallible> {
+    fn later(&self, first: &ConversionId) -> Result<Option<LaterConversions>, Infallible> {
         let reuses = self.conversions.values().filter_map(|one| Some((one.seq, one.reuse.as_ref()?)));
         let mut of_first: Vec<_> = reuses.filter(|(_, reuse)| reuse.first == *first).collect();
         of_first.sort_by_key(|(seq, _)| *seq);
         let kept = of_first.len() as u32;
-        Ok(of_first.last().map(|(newest, reuse)| Later { newest: *newest, nth: reuse.nth, kept }))
+        Ok(of_first.last().map(|(newest, reuse)| LaterConversions { newest: *newest, nth: reuse.nth, kept }))
     }
 
     fn click(&self, given: &str) -> Result<Option<FoundClick>, Infallible> {

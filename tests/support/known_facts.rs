@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{FoundClick, Visit, candidates};
-use postbridge::domain::click::{Click, ClickContext, Traits};
+use postbridge::domain::attribution::{EarlierClick, FoundClick, candidates};
+use postbridge::domain::click::{Click, ClickContext, CustomerTraits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
-use postbridge::domain::decision::{Arrived, Decision, decide};
+use postbridge::domain::decision::{ArrivalContext, Decision, decide};
 use postbridge::domain::event::EventName;
 use postbridge::domain::facts::Facts;
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
@@ -16,7 +16,7 @@ use postbridge::domain::offer::{CampaignRef, Offer};
 use postbridge::domain::reporter;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
-use postbridge::domain::suppression::{Listed, SuppressedKind, Traces};
+use postbridge::domain::suppression::{SuppressedKind, SuppressionHit, Traces};
 use postbridge::domain::time::Time;
 
 use crate::support::{dispatch_fixture, offer_fixture};
@@ -41,7 +41,7 @@ pub fn offer(id: &str) -> Offer {
 pub fn click(id: &str, hours: i64, offer: &str) -> Click {
     let mut click = crate::support::store_fixture::click(id);
     click.at = noon(hours);
-    click.customer = Traits::default();
+    click.customer = CustomerTraits::default();
     click.context = ClickContext {
         campaign_ref: Some(CampaignRef {
             offer: OfferId::parse(offer).unwrap(),
@@ -78,10 +78,10 @@ impl Facts for KnownFacts {
         }))
     }
 
-    fn visits(&self, visitor: &VisitorId) -> Result<Vec<Visit>, Infallible> {
+    fn visits(&self, visitor: &VisitorId) -> Result<Vec<EarlierClick>, Infallible> {
         let theirs = self.clicks.iter().filter(|click| click.context.visitor.as_ref() == Some(visitor));
         Ok(theirs
-            .map(|click| Visit {
+            .map(|click| EarlierClick {
                 click: click.id.clone(),
                 at: click.at,
                 offer: click.context.campaign_ref.as_ref().map(|placed| placed.offer.clone()),
@@ -90,7 +90,7 @@ impl Facts for KnownFacts {
             .collect())
     }
 
-    fn suppressed(&self, traces: &Traces) -> Result<Option<Listed>, Infallible> {
+    fn suppressed(&self, traces: &Traces) -> Result<Option<SuppressionHit>, Infallible> {
         let Some((kind, value)) = self.listed else { return Ok(None) };
         let theirs = match kind {
             SuppressedKind::Email => traces.email.clone(),
@@ -100,7 +100,7 @@ impl Facts for KnownFacts {
             SuppressedKind::ClickId => traces.click_id.clone(),
         };
         let found = theirs.iter().any(|theirs| theirs == value);
-        Ok(found.then(|| Listed { list: "fraud".to_owned(), kind }))
+        Ok(found.then(|| SuppressionHit { list: "fraud".to_owned(), kind }))
     }
 
     fn conversions_on(&self, _: &OfferId, _: i64, _: &ConversionId) -> Result<u64, Infallible> {
@@ -137,7 +137,7 @@ pub fn by_visitor() -> Draft {
 }
 
 pub fn receive(known_facts: &KnownFacts, draft: &Draft) -> Decision {
-    let arrived = Arrived { seq: Seq::new(1).unwrap(), at: noon(0), now: noon(0) };
+    let arrived = ArrivalContext { seq: Seq::new(1).unwrap(), at: noon(0), now: noon(0) };
     let Ok(decision) = decide(&known_facts.rules, draft, arrived, known_facts);
     decision
 }

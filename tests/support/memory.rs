@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use postbridge::store::kv::{Batch, Direction, Kv, KvError, Span, Step, Visit};
+use postbridge::store::kv::{Batch, Direction, Kv, KvError, ScanVisitor, Span, Step};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -95,7 +95,7 @@ impl Kv for Memory {
         Ok(self.seen.read().get(key).cloned())
     }
 
-    fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), KvError> {
+    fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError> {
         self.pass(FaultAt::Scan)?;
         let map = self.seen.read();
         let bounds = (Bound::Included(span.from), Bound::Excluded(span.to));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::config::configuration::Config;
-use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, Origin};
+use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, ClickOrigin};
 use postbridge::domain::consent::Consent;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
@@ -125,7 +125,7 @@ fn visit(config: &Config, (id, at): (&str, Time), bot: Option<&str>) -> Click {
     let mut click = store_fixture::click(id);
     (click.at, click.recorded_at) = (at, at);
     click.context = ClickContext {
-        origin: Origin::Link,
+        origin: ClickOrigin::Link,
         kind: ClickKind::Visit,
         campaign_ref: Some(config.campaigns[0].campaign.campaign_ref()),
         visitor: VisitorId::parse(VISITOR).ok().filter(|_| bot.is_none()),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::attribution::{FoundClick, Reading};
+use postbridge::domain::attribution::{FoundClick, MatchMethod};
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::event::EventName;
 use postbridge::domain::filter_verdict::FilterMode;
 use postbridge::domain::ids::{AffiliateId, CampaignId, OfferId, Seq};
 use postbridge::domain::money::Currency;
-use postbridge::domain::offer::Model;
+use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, OfferStatus};
 use postbridge::domain::reporter::ReportRoute;
 use postbridge::domain::reports::{FurtherSales, Reporting};
@@ -38,7 +38,7 @@ pub fn offer(id: &str) -> Offer {
         caps: Caps::default(),
         session_hours: 720,
         click_cookie_days: 30,
-        model: Model::LastTouch,
+        model: AttributionModel::LastTouch,
         disposition: Disposition { status: Status::Approved, after_hours: 0 },
         accept_pixel_value: false,
         reports: reports(),
@@ -88,7 +88,7 @@ impl Sale {
         let mut brought = click("brought");
         brought.context.campaign_ref = Some(placed(offer, "8599"));
         self.draft.click_id = Some("brought".to_owned());
-        self.found = Some(FoundClick { click: Arc::new(brought), reading: Reading::Exact });
+        self.found = Some(FoundClick { click: Arc::new(brought), reading: MatchMethod::Exact });
         self.of(offer)
     }
 

@@ -8,13 +8,13 @@ use postbridge::domain::click::{Click, ClickContext};
 use postbridge::domain::delivery::{Attempt, Delivery};
 use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, DestinationId, OfferId};
 use postbridge::domain::offer::CampaignRef;
-use postbridge::domain::routing::{Route, Scope, Unmatched};
+use postbridge::domain::routing::{Route, RouteScope, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::macros::grammar::Grammar;
-use postbridge::template::macros::outgoing::Postback;
+use postbridge::template::macros::outgoing::OutgoingPostback;
 use postbridge::template::macros::url::{MacroUrl, POSTBACK_NAMES};
 
 use crate::support::dispatch_fixture::{DispatchFixture, draft, open_store, policy, quick, source};
@@ -26,7 +26,7 @@ use crate::support::store_fixture::{self, usd};
 pub struct CampaignPostback {
     pub url: String,
     pub scale: &'static str,
-    pub mode: Mode,
+    pub mode: DestinationMode,
     pub max_per_second: Option<u32>,
     pub timeout_ms: u64,
     pub allow_private_network: bool,
@@ -37,9 +37,9 @@ impl CampaignPostback {
     /// Approved sales of the campaign, once, at once, all of them.
     pub fn of(campaign: &'static str, url: String) -> CampaignPostback {
         let id = DestinationId::parse(&format!("campaign:{campaign}")).unwrap();
-        let scope = Scope::Campaign(CampaignId::parse(campaign).unwrap());
+        let scope = RouteScope::Campaign(CampaignId::parse(campaign).unwrap());
         let route = Route { scope, on: Some(vec![Status::Approved]), ..Route::to(id) };
-        let (scale, mode) = ("1.00", Mode::Live);
+        let (scale, mode) = ("1.00", DestinationMode::Live);
         CampaignPostback {
             url,
             scale,
@@ -62,7 +62,7 @@ impl CampaignPostback {
 
     pub fn destination(&self) -> Arc<ReadyDestination> {
         let scale = self.scale.parse().unwrap();
-        let postback = Postback { url: self.url(), scale, changes: self.route.changes };
+        let postback = OutgoingPostback { url: self.url(), scale, changes: self.route.changes };
         Arc::new(ReadyDestination::of_postback(self.route.destination.clone(), self.mode, postback))
     }
 

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use postbridge::clock::Clock;
 use postbridge::config::configuration::Config;
 use postbridge::domain::advertiser_number::AdvertiserNumbers;
-use postbridge::domain::click::{Click, Traits};
+use postbridge::domain::click::{Click, CustomerTraits};
 use postbridge::domain::delivery::{
-    Answer, Attempt, DeliveryState, DestinationState, ReplyVerdict, SentRequest,
+    Attempt, DeliveryState, DestinationState, PlatformResponse, ReplyVerdict, SentRequest,
 };
 use postbridge::domain::ids::{ClickId, DestinationId, SourceId};
 use postbridge::domain::money::Currency;
@@ -23,23 +23,23 @@ use postbridge::domain::routing::Route;
 use postbridge::domain::ruleset::{Ruleset, usual};
 use postbridge::domain::time::Time;
 use postbridge::ingest::postback::{self, Network};
-use postbridge::ingest::reopen::Terms;
+use postbridge::ingest::reopen::ReportTerms;
 use postbridge::ops::Ops;
-use postbridge::ops::numbers::Numbers;
+use postbridge::ops::numbers::StoreNumbers;
 use postbridge::store::contract::arrival::{ClickArrival, Receipt, Screening};
 use postbridge::store::embedded::Embedded;
-use postbridge::store::{ClaimRequest, Outcome, Store};
+use postbridge::store::{AttemptOutcome, ClaimRequest, Store};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::templated::DestinationSpec;
 use postbridge::template::source::definition::SourceBinding;
 use postbridge::template::tag_script::TagScript;
 use postbridge::web::access::Access;
 use postbridge::web::auth::Tokens;
-use postbridge::web::pages::program::PostbackUrl;
+use postbridge::web::pages::offer_pages::PostbackUrl;
 use postbridge::web::pages::session::Sessions;
-use postbridge::web::pages::{PageRequest, Pages};
+use postbridge::web::pages::{BrowserRequest, Pages};
 use postbridge::web::per_address::LimitKey;
 
 use crate::support::memory::Memory;
@@ -117,7 +117,7 @@ fn ready(catalog: &Catalog, id: &str, template: &str, settings: &[(&str, &str)])
     let spec = DestinationSpec {
         id: destination(id),
         template,
-        mode: Mode::Live,
+        mode: DestinationMode::Live,
         endpoint: None,
         settings,
         events: BTreeMap::new(),
@@ -165,12 +165,12 @@ impl PagesFixture {
                 store: Arc::clone(&store) as Arc<dyn Store>,
                 clock: clock.clone(),
                 networks: Arc::new(HashMap::from([(source(), network.clone())])),
-                reports: Terms {
+                reports: ReportTerms {
                     rules: Arc::default(),
                     zone: jiff::tz::TimeZone::UTC,
                     trusted_proxies: Vec::new(),
                 },
-                numbers: Numbers::known(
+                numbers: StoreNumbers::known(
                     Arc::clone(&store) as Arc<dyn Store>,
                     AdvertiserNumbers::new([31; 32]),
                 ),
@@ -242,7 +242,7 @@ impl PagesFixture {
             params: vec![("fbclid".to_owned(), "IwAR2xyz".to_owned())],
             cookies: vec![("_fbp".to_owned(), "fb.1.1795168000000.1234567890".to_owned())],
             sub_ids: vec![],
-            customer: Traits::default(),
+            customer: CustomerTraits::default(),
             context: Default::default(),
         };
         let arrival = ClickArrival { click, screening: Screening::None };
@@ -268,7 +268,7 @@ impl PagesFixture {
                 DeliveryState::Dead { reason, .. } => ReplyVerdict::Dead { reason: reason.clone() },
                 _ => ReplyVerdict::Delivered { warnings: vec!["look at `fbp`".to_owned()] },
             };
-            let answer = Answer {
+            let answer = PlatformResponse {
                 status: 400,
                 headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                 body: br#"{"error":{"message":"<b>order_id</b> is wrong"}}"#.to_vec(),
@@ -289,7 +289,7 @@ impl PagesFixture {
                 remarks: vec![],
             };
             self.store
-                .record(Outcome { id: work.id, attempt, state, attempts: 1, observed: None })
+                .record(AttemptOutcome { id: work.id, attempt, state, attempts: 1, observed: None })
                 .await
                 .unwrap();
         }
@@ -399,7 +399,7 @@ impl PagesFixture {
         let client: IpAddr = client.parse().unwrap();
         let (path, query) = (path.to_owned(), query.as_bytes().to_vec());
         let (limit_key, is_https) = (LimitKey::of(client), self.is_https);
-        let request = PageRequest { method, path, query, headers, body, limit_key, is_https };
+        let request = BrowserRequest { method, path, query, headers, body, limit_key, is_https };
         let answer = self.pages.answer(request).await?;
         let (parts, body) = answer.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use postbridge::domain::attribution::{Attribution, Reading};
-use postbridge::domain::click::{Click, Trait, Traits};
+use postbridge::domain::attribution::{Attribution, MatchMethod};
+use postbridge::domain::click::{Click, CustomerTrait, CustomerTraits};
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::customer::CustomerFormat;
 use postbridge::domain::delivery::OutgoingRequest;
@@ -16,7 +16,7 @@ use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
+use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use postbridge::template::destination::templated::DestinationSpec;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -37,7 +37,7 @@ pub fn click() -> Click {
         params: vec![("fbclid".to_owned(), "IwAR0AbC".to_owned())],
         cookies: Vec::new(),
         sub_ids: Vec::new(),
-        customer: Traits::default(),
+        customer: CustomerTraits::default(),
         context: Default::default(),
     }
 }
@@ -52,7 +52,7 @@ pub fn conversion() -> Conversion {
         event: EventName::parse("Purchase").unwrap(),
         status: Status::Approved,
         transaction_id: Some("1".to_owned()),
-        attribution: Attribution::Matched { given: click.to_string(), click, reading: Reading::Exact },
+        attribution: Attribution::Matched { given: click.to_string(), click, reading: MatchMethod::Exact },
         item_id: Some("565".to_owned()),
         value: Some(Money::new("7.00".parse().unwrap(), Currency::parse("USD").unwrap())),
         payout: None,
@@ -60,7 +60,7 @@ pub fn conversion() -> Conversion {
         sale_amount: None,
         event_time: time("2026-09-21T14:13:20Z"),
         received_at: time("2026-09-21T14:13:20Z"),
-        traits: Traits::default(),
+        traits: CustomerTraits::default(),
         params: vec![("affid".to_owned(), "200".to_owned())],
         history: Vec::new(),
         campaign_ref: None,
@@ -85,7 +85,7 @@ pub fn ready(template: Arc<DestinationTemplate>, settings: &[(&str, &str)]) -> R
     ReadyDestination::build(DestinationSpec {
         id: DestinationId::parse("main").unwrap(),
         template,
-        mode: Mode::Live,
+        mode: DestinationMode::Live,
         endpoint: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
@@ -138,7 +138,7 @@ pub fn request(
 }
 
 /// What the Meta template makes of one trait: the member of `user_data`, or null.
-pub fn user_data(name: Trait, reported: &str, member: &str) -> Value {
+pub fn user_data(name: CustomerTrait, reported: &str, member: &str) -> Value {
     let mut conversion = conversion();
     conversion.traits.0.insert(name, reported.to_owned());
     let request = request(meta(), &conversion, Some(&click()));

@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock};
 use tokio::runtime::Runtime;
 
 use postbridge::domain::attribution::FoundClick;
-use postbridge::domain::click::{Click, ClickContext, Trait, Traits};
+use postbridge::domain::click::{Click, ClickContext, CustomerTrait, CustomerTraits};
 use postbridge::domain::conversion::{Dedup, Draft, EventClaim, NetworkClaim};
-use postbridge::domain::delivery::{Answer, Attempt, DeliveryState, ReplyVerdict, SentRequest};
+use postbridge::domain::delivery::{Attempt, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest};
 use postbridge::domain::event::EventName;
 use postbridge::domain::ids::{ClickId, ConversionId, DeliveryId, DestinationId, Occasion, SourceId};
 use postbridge::domain::money::{Currency, DecimalMark, Money, parse_decimal};
@@ -22,8 +22,8 @@ use postbridge::store::contract::arrival::{
     Arrival, ClickArrival, Finding, MappedArrival, Receipt, Screening,
 };
 use postbridge::store::contract::lookup::{ConversionFilter, PageRequest, Trace};
-use postbridge::store::embedded::{Embedded, Settings};
-use postbridge::store::{Backlog, ClaimRequest, Claimed, Outcome, PurgeBefore, Store};
+use postbridge::store::embedded::{Embedded, EmbeddedSettings};
+use postbridge::store::{AttemptOutcome, Backlog, ClaimRequest, Claimed, PurgeBefore, Store};
 
 use crate::support::memory::Memory;
 
@@ -57,7 +57,7 @@ impl Engine {
     /// A dedup map so narrow that nearly every look-up meets a foreign hash.
     pub fn colliding() -> Engine {
         let memory = Memory::new();
-        let settings = Settings { dedup_mask: 1, ..Settings::default() };
+        let settings = EmbeddedSettings { dedup_mask: 1, ..EmbeddedSettings::default() };
         let open = move || Embedded::open_with(Arc::new(memory.clone()), settings.clone()).unwrap();
         Engine { open: Box::new(move || Arc::new(open())) }
     }
@@ -152,7 +152,7 @@ pub fn sale(transaction: &str) -> Sale {
             revenue: None,
             sale_amount: None,
             event_time: None,
-            traits: Traits::default(),
+            traits: CustomerTraits::default(),
             params: vec![("affid".to_owned(), "12".to_owned())],
             consent: Default::default(),
             note: None,
@@ -282,7 +282,7 @@ pub fn click(id: &str) -> Click {
         params: vec![("fbclid".to_owned(), "abc".to_owned())],
         cookies: vec![],
         sub_ids: vec![],
-        customer: Traits([(Trait::Email, "a@example.com".to_owned())].into()),
+        customer: CustomerTraits([(CustomerTrait::Email, "a@example.com".to_owned())].into()),
         context: ClickContext::default(),
     }
 }
@@ -312,7 +312,7 @@ pub fn attempt(time: Time, body: &str, verdict: ReplyVerdict) -> Attempt {
             headers: vec![("authorization".to_owned(), "Bearer ***".to_owned())],
             body: body.to_owned(),
         }),
-        answer: Some(Answer {
+        answer: Some(PlatformResponse {
             status: 200,
             headers: vec![],
             body: b"{\"events_received\":1}".to_vec(),
@@ -328,8 +328,8 @@ pub fn observed(work: &Claimed) -> Option<Observed> {
     Some(Observed { changes: work.conversion.history.len(), hears: Changes::Ignore })
 }
 
-pub fn delivered(work: &Claimed, time: Time) -> Outcome {
-    Outcome {
+pub fn delivered(work: &Claimed, time: Time) -> AttemptOutcome {
+    AttemptOutcome {
         id: work.id.clone(),
         attempt: attempt(time, "body", ReplyVerdict::Delivered { warnings: vec![] }),
         state: DeliveryState::Delivered { at: time },
@@ -338,8 +338,8 @@ pub fn delivered(work: &Claimed, time: Time) -> Outcome {
     }
 }
 
-pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
-    Outcome {
+pub fn failed(work: &Claimed, time: Time, due: Time) -> AttemptOutcome {
+    AttemptOutcome {
         id: work.id.clone(),
         attempt: attempt(
             time,
@@ -352,8 +352,8 @@ pub fn failed(work: &Claimed, time: Time, due: Time) -> Outcome {
     }
 }
 
-pub fn dead(work: &Claimed, time: Time) -> Outcome {
-    Outcome {
+pub fn dead(work: &Claimed, time: Time) -> AttemptOutcome {
+    AttemptOutcome {
         id: work.id.clone(),
         attempt: attempt(time, "body", ReplyVerdict::Dead { reason: "bad token".to_owned() }),
         state: DeliveryState::Dead { at: time, reason: "bad token".to_owned() },

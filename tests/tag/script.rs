@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use postbridge::ingest::visit::Landing;
+use postbridge::ingest::landing::Landing;
 use postbridge::template::minify::minified;
 use postbridge::template::tag_script::{LinkGroup, TagConfig, TagScript};
 

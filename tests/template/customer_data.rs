@@ -1,6 +1,6 @@
 //! Customer data as senders write it: one spelling for one person, whatever the form; what is none is left out.
 
-use postbridge::domain::click::Trait;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::customer::{CustomerFormat, DateOrder};
 use postbridge::template::source::definition::SourceTemplate;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use crate::support::payload_fixture::hashed;
 #[test]
 fn a_word_is_lower_cased_whole() {
     becomes(
-        Trait::FirstName,
+        CustomerTrait::FirstName,
         "fn",
         &[
             ("ΝΙΚΟΣ", "νικος"),
@@ -21,10 +21,14 @@ fn a_word_is_lower_cased_whole() {
             ("Ὀδυσσεύς", "ὀδυσσεύς"),
         ],
     );
-    becomes(Trait::LastName, "ln", &[("ΠΑΠΑΣ", "παπας"), ("Straße", "straße"), ("D’Ángelo", "dángelo")]);
-    becomes(Trait::City, "ct", &[("ΠΕΙΡΑΙΑΣ", "πειραιας"), ("ΑΓΙΟΣ ΝΙΚΟΛΑΟΣ", "αγιοςνικολαος")]);
-    becomes(Trait::State, "st", &[("ΑΤΤΙΚΗΣ", "αττικης")]);
-    becomes(Trait::Email, "em", &[("ΝΙΚΟΣ@EXAMPLE.GR", "νικος@example.gr")]);
+    becomes(
+        CustomerTrait::LastName,
+        "ln",
+        &[("ΠΑΠΑΣ", "παπας"), ("Straße", "straße"), ("D’Ángelo", "dángelo")],
+    );
+    becomes(CustomerTrait::City, "ct", &[("ΠΕΙΡΑΙΑΣ", "πειραιας"), ("ΑΓΙΟΣ ΝΙΚΟΛΑΟΣ", "αγιοςνικολαος")]);
+    becomes(CustomerTrait::State, "st", &[("ΑΤΤΙΚΗΣ", "αττικης")]);
+    becomes(CustomerTrait::Email, "em", &[("ΝΙΚΟΣ@EXAMPLE.GR", "νικος@example.gr")]);
 }
 
 #[test]
@@ -43,13 +47,13 @@ fn a_us_zip_code_is_five_digits_where_the_country_is_the_us() {
         ("501", "00501"),
     ] {
         for country in ["US", "usa", "United States", "PR"] {
-            let traits = [(Trait::Zip, text), (Trait::Country, country)];
+            let traits = [(CustomerTrait::Zip, text), (CustomerTrait::Country, country)];
             let found = sent(&META, &traits, "zp", CustomerFormat::default());
             assert_eq!(found, (hashed(five), vec![]), "{text:?} in {country}");
         }
     }
     for text in ["94", "abc", "SW1A 1AA", "1234567890", "00000"] {
-        let traits = [(Trait::Zip, text), (Trait::Country, "US")];
+        let traits = [(CustomerTrait::Zip, text), (CustomerTrait::Country, "US")];
         let found = sent(&META, &traits, "zp", CustomerFormat::default());
         assert_eq!(found, (Value::Null, vec!["value_left_out traits.zip".to_owned()]), "{text}");
     }
@@ -58,7 +62,7 @@ fn a_us_zip_code_is_five_digits_where_the_country_is_the_us() {
 #[test]
 fn a_zip_code_without_a_country_may_be_of_the_us() {
     becomes(
-        Trait::Zip,
+        CustomerTrait::Zip,
         "zp",
         &[
             ("94107-1234", "94107"),
@@ -75,14 +79,14 @@ fn a_zip_code_without_a_country_may_be_of_the_us() {
             ("SW1A 1AA", "sw1a1aa"),
         ],
     );
-    is_left_out(Trait::Zip, "zp", &["?", "*****", "---"]);
+    is_left_out(CustomerTrait::Zip, "zp", &["?", "*****", "---"]);
     for (text, country, normal) in [
         ("94107 1234", "DE", "941071234"),
         ("4107", "CH", "4107"),
         ("SW1A 1AA", "GB", "sw1a1"),
         ("K1A 0B1", "CA", "k1a0b1"),
     ] {
-        let traits = [(Trait::Zip, text), (Trait::Country, country)];
+        let traits = [(CustomerTrait::Zip, text), (CustomerTrait::Country, country)];
         assert_eq!(sent(&META, &traits, "zp", CustomerFormat::default()).0, hashed(normal), "{text}");
     }
 }
@@ -90,7 +94,7 @@ fn a_zip_code_without_a_country_may_be_of_the_us() {
 #[test]
 fn a_birthdate_is_read_in_the_ways_people_write_dates() {
     becomes(
-        Trait::Birthdate,
+        CustomerTrait::Birthdate,
         "db",
         &[
             ("1990-12-31", "19901231"),
@@ -128,7 +132,7 @@ fn a_birthdate_is_read_in_the_ways_people_write_dates() {
 #[test]
 fn a_birthdate_that_is_none_is_left_out() {
     is_left_out(
-        Trait::Birthdate,
+        CustomerTrait::Birthdate,
         "db",
         &[
             "1984",
@@ -163,7 +167,7 @@ fn day_and_month_that_cannot_be_reported_apart_are_left_out_unless_the_source_sa
         ("01/02/90", "19900201", "19900102"),
         ("02031984", "19840302", "19840203"),
     ] {
-        let traits = [(Trait::Birthdate, text)];
+        let traits = [(CustomerTrait::Birthdate, text)];
         let found = sent(&META, &traits, "db", CustomerFormat::default());
         assert_eq!(found, (Value::Null, vec!["birthdate_ambiguous traits.birthdate".to_owned()]), "{text}");
         for (order, normal) in [(DateOrder::DayFirst, day_first), (DateOrder::MonthFirst, month_first)] {
@@ -172,15 +176,19 @@ fn day_and_month_that_cannot_be_reported_apart_are_left_out_unless_the_source_sa
         }
     }
     // What can be read only one way is read that way.
-    let found =
-        sent(&META, &[(Trait::Birthdate, "12/31/1990")], "db", known_as(None, Some(DateOrder::DayFirst)));
+    let found = sent(
+        &META,
+        &[(CustomerTrait::Birthdate, "12/31/1990")],
+        "db",
+        known_as(None, Some(DateOrder::DayFirst)),
+    );
     assert_eq!(found.0, hashed("19901231"));
 }
 
 #[test]
 fn a_country_is_known_by_its_codes_and_names() {
     becomes(
-        Trait::Country,
+        CustomerTrait::Country,
         "country",
         &[
             ("US", "us"),
@@ -223,7 +231,7 @@ fn a_country_is_known_by_its_codes_and_names() {
         ],
     );
     is_left_out(
-        Trait::Country,
+        CustomerTrait::Country,
         "country",
         &[
             "xx",
@@ -247,7 +255,11 @@ fn a_country_is_known_by_its_codes_and_names() {
 
 #[test]
 fn a_country_that_is_none_is_no_country() {
-    let traits = [(Trait::Zip, "94107-1234"), (Trait::State, "California"), (Trait::Country, "xx")];
+    let traits = [
+        (CustomerTrait::Zip, "94107-1234"),
+        (CustomerTrait::State, "California"),
+        (CustomerTrait::Country, "xx"),
+    ];
     assert_eq!(sent(&META, &traits, "zp", CustomerFormat::default()).0, hashed("94107"));
     assert_eq!(sent(&META, &traits, "st", CustomerFormat::default()).0, hashed("ca"));
 }
@@ -255,7 +267,7 @@ fn a_country_that_is_none_is_no_country() {
 #[test]
 fn what_no_mail_server_would_take_is_no_e_mail() {
     is_left_out(
-        Trait::Email,
+        CustomerTrait::Email,
         "em",
         &[
             "!@#$%^&*()",
@@ -284,9 +296,9 @@ fn what_no_mail_server_would_take_is_no_e_mail() {
         ],
     );
     let long = format!("{}@example.com", "a".repeat(300));
-    is_left_out(Trait::Email, "em", &[&long]);
+    is_left_out(CustomerTrait::Email, "em", &[&long]);
     becomes(
-        Trait::Email,
+        CustomerTrait::Email,
         "em",
         &[
             (" Ann.Lee+x@GMail.com ", "ann.lee+x@gmail.com"),
@@ -313,8 +325,8 @@ fn a_source_template_says_how_its_birthdates_are_written() {
     }
 }
 
-fn any_trait() -> impl Strategy<Value = Trait> {
-    prop::sample::select(Trait::NAMES.map(|(name, _)| name).to_vec())
+fn any_trait() -> impl Strategy<Value = CustomerTrait> {
+    prop::sample::select(CustomerTrait::NAMES.map(|(name, _)| name).to_vec())
 }
 
 proptest! {
@@ -326,7 +338,7 @@ proptest! {
         text in prop_oneof![any::<String>(), "[0-9+() ./x-]{0,40}", "[A-Za-z0-9@.;=+ ]{0,60}"],
     ) {
         let customer = known_as(Some("US"), None);
-        let traits = [(name, text.as_str()), (Trait::ExternalId, "customer-7")];
+        let traits = [(name, text.as_str()), (CustomerTrait::ExternalId, "customer-7")];
         let (_, remarks) = sent(&META, &traits, "em", customer);
         let (external, _) = sent(&META, &traits, "external_id", customer);
         prop_assert_eq!(&external[1], &hashed("customer-7")[0]);

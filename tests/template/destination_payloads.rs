@@ -6,10 +6,10 @@ use crate::support::payload_fixture::{
     built_in, click, conversion, delivery, hashed, meta, ready, request, time, user_data,
 };
 use postbridge::domain::attribution::Attribution;
-use postbridge::domain::click::Trait;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::customer::CustomerFormat;
-use postbridge::domain::delivery::{Answer, Reply};
+use postbridge::domain::delivery::{PlatformResponse, Reply};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::time::Time;
 use postbridge::template::destination::definition::DestinationTemplate;
@@ -23,31 +23,31 @@ use sha2::Sha256;
 #[test]
 fn traits_are_normalized_before_they_are_hashed() {
     for (name, member, reported, normal) in [
-        (Trait::Email, "em", " Ann.Lee+x@GMail.com ", "ann.lee+x@gmail.com"),
-        (Trait::Email, "em", "john.d@googlemail.com", "john.d@googlemail.com"),
-        (Trait::Phone, "ph", "+1 (415) 555-0100", "14155550100"),
-        (Trait::Phone, "ph", "0049 170 1234567", "491701234567"),
-        (Trait::Phone, "ph", "14155550100", "14155550100"),
-        (Trait::FirstName, "fn", "Ann-Marie", "annmarie"),
-        (Trait::FirstName, "fn", "王", "王"),
-        (Trait::LastName, "ln", " O'Neil ", "oneil"),
-        (Trait::City, "ct", "São Paulo", "sãopaulo"),
-        (Trait::City, "ct", "北京", "北京"),
-        (Trait::City, "ct", "Newark 3", "newark"),
-        (Trait::State, "st", "California", "ca"),
-        (Trait::State, "st", "CA", "ca"),
-        (Trait::State, "st", "Nordrhein-Westfalen", "nordrheinwestfalen"),
-        (Trait::Zip, "zp", "94105-1234", "94105"),
-        (Trait::Zip, "zp", "SW1A 1AA", "sw1a1aa"),
-        (Trait::Country, "country", "US", "us"),
-        (Trait::Country, "country", "United States", "us"),
-        (Trait::Country, "country", "DEU", "de"),
-        (Trait::Gender, "ge", "Female", "f"),
-        (Trait::Gender, "ge", "M", "m"),
-        (Trait::Birthdate, "db", "1984-02-29", "19840229"),
-        (Trait::Birthdate, "db", "1984/02/29", "19840229"),
-        (Trait::Birthdate, "db", "19840229", "19840229"),
-        (Trait::Birthdate, "db", "1984-02-29T00:00:00Z", "19840229"),
+        (CustomerTrait::Email, "em", " Ann.Lee+x@GMail.com ", "ann.lee+x@gmail.com"),
+        (CustomerTrait::Email, "em", "john.d@googlemail.com", "john.d@googlemail.com"),
+        (CustomerTrait::Phone, "ph", "+1 (415) 555-0100", "14155550100"),
+        (CustomerTrait::Phone, "ph", "0049 170 1234567", "491701234567"),
+        (CustomerTrait::Phone, "ph", "14155550100", "14155550100"),
+        (CustomerTrait::FirstName, "fn", "Ann-Marie", "annmarie"),
+        (CustomerTrait::FirstName, "fn", "王", "王"),
+        (CustomerTrait::LastName, "ln", " O'Neil ", "oneil"),
+        (CustomerTrait::City, "ct", "São Paulo", "sãopaulo"),
+        (CustomerTrait::City, "ct", "北京", "北京"),
+        (CustomerTrait::City, "ct", "Newark 3", "newark"),
+        (CustomerTrait::State, "st", "California", "ca"),
+        (CustomerTrait::State, "st", "CA", "ca"),
+        (CustomerTrait::State, "st", "Nordrhein-Westfalen", "nordrheinwestfalen"),
+        (CustomerTrait::Zip, "zp", "94105-1234", "94105"),
+        (CustomerTrait::Zip, "zp", "SW1A 1AA", "sw1a1aa"),
+        (CustomerTrait::Country, "country", "US", "us"),
+        (CustomerTrait::Country, "country", "United States", "us"),
+        (CustomerTrait::Country, "country", "DEU", "de"),
+        (CustomerTrait::Gender, "ge", "Female", "f"),
+        (CustomerTrait::Gender, "ge", "M", "m"),
+        (CustomerTrait::Birthdate, "db", "1984-02-29", "19840229"),
+        (CustomerTrait::Birthdate, "db", "1984/02/29", "19840229"),
+        (CustomerTrait::Birthdate, "db", "19840229", "19840229"),
+        (CustomerTrait::Birthdate, "db", "1984-02-29T00:00:00Z", "19840229"),
     ] {
         assert_eq!(user_data(name, reported, member), hashed(normal), "{reported}");
     }
@@ -56,26 +56,26 @@ fn traits_are_normalized_before_they_are_hashed() {
 #[test]
 fn what_cannot_be_read_is_left_out_and_never_hashed() {
     for (name, member, reported) in [
-        (Trait::Email, "em", ""),
-        (Trait::Email, "em", "  "),
-        (Trait::Email, "em", "ann"),
-        (Trait::Email, "em", "@example.com"),
-        (Trait::Email, "em", "ann lee@example.com"),
-        (Trait::Email, "em", "a@b@c"),
-        (Trait::Email, "em", "null"),
-        (Trait::Email, "em", "{email}"),
-        (Trait::Phone, "ph", "0170 1234567"),
-        (Trait::Phone, "ph", "none"),
-        (Trait::Phone, "ph", "123"),
-        (Trait::Phone, "ph", "1234567890123456"),
-        (Trait::FirstName, "fn", "-"),
-        (Trait::FirstName, "fn", "undefined"),
-        (Trait::City, "ct", "12345"),
-        (Trait::Country, "country", "Neverland"),
-        (Trait::Gender, "ge", "x"),
-        (Trait::Birthdate, "db", "02/03/1984"),
-        (Trait::Birthdate, "db", "1984-02-30"),
-        (Trait::Birthdate, "db", "1984"),
+        (CustomerTrait::Email, "em", ""),
+        (CustomerTrait::Email, "em", "  "),
+        (CustomerTrait::Email, "em", "ann"),
+        (CustomerTrait::Email, "em", "@example.com"),
+        (CustomerTrait::Email, "em", "ann lee@example.com"),
+        (CustomerTrait::Email, "em", "a@b@c"),
+        (CustomerTrait::Email, "em", "null"),
+        (CustomerTrait::Email, "em", "{email}"),
+        (CustomerTrait::Phone, "ph", "0170 1234567"),
+        (CustomerTrait::Phone, "ph", "none"),
+        (CustomerTrait::Phone, "ph", "123"),
+        (CustomerTrait::Phone, "ph", "1234567890123456"),
+        (CustomerTrait::FirstName, "fn", "-"),
+        (CustomerTrait::FirstName, "fn", "undefined"),
+        (CustomerTrait::City, "ct", "12345"),
+        (CustomerTrait::Country, "country", "Neverland"),
+        (CustomerTrait::Gender, "ge", "x"),
+        (CustomerTrait::Birthdate, "db", "02/03/1984"),
+        (CustomerTrait::Birthdate, "db", "1984-02-30"),
+        (CustomerTrait::Birthdate, "db", "1984"),
     ] {
         assert_eq!(user_data(name, reported, member), Value::Null, "{reported}");
     }
@@ -85,14 +85,17 @@ fn what_cannot_be_read_is_left_out_and_never_hashed() {
 fn a_hash_passes_through_in_lower_case() {
     let hash = "B4C9A289323B21A01C3E940F150EB9B8C542587F1ABFD8F0E1CC1FFC5E475514";
     let expected = serde_json::json!([hash.to_lowercase()]);
-    for (name, member) in
-        [(Trait::Email, "em"), (Trait::Phone, "ph"), (Trait::FirstName, "fn"), (Trait::Zip, "zp")]
-    {
+    for (name, member) in [
+        (CustomerTrait::Email, "em"),
+        (CustomerTrait::Phone, "ph"),
+        (CustomerTrait::FirstName, "fn"),
+        (CustomerTrait::Zip, "zp"),
+    ] {
         assert_eq!(user_data(name, hash, member), expected, "{member}");
     }
     let appended = format!("{hash}.AQYBAQMA");
     let expected = serde_json::json!([format!("{}.AQYBAQMA", hash.to_lowercase())]);
-    assert_eq!(user_data(Trait::Email, &appended, "em"), expected);
+    assert_eq!(user_data(CustomerTrait::Email, &appended, "em"), expected);
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn a_click_id_that_looks_like_a_hash_is_hashed_all_the_same() {
     let id = "a".repeat(64);
     let mut conversion = conversion();
     conversion.attribution = Attribution::Unmatched { given: id.clone() };
-    conversion.traits.0.insert(Trait::UserAgent, "Mozilla/5.0 X".to_owned());
+    conversion.traits.0.insert(CustomerTrait::UserAgent, "Mozilla/5.0 X".to_owned());
     let request = request(meta(), &conversion, None);
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["data"][0]["user_data"]["external_id"], hashed(&id));
@@ -123,7 +126,7 @@ fn of_a_webhooks_address_only_the_host_is_shown() {
         let destination = ready(built_in("webhook"), &[("url", url), ("secret", key)]);
         let request = request(&destination, &conversion(), None);
         assert_eq!(request.url, url, "what is sent is whole");
-        let echo = Answer {
+        let echo = PlatformResponse {
             status: 404,
             headers: Vec::new(),
             body: format!("Cannot POST {}", url.split_once(".example").unwrap().1).into_bytes(),
@@ -258,9 +261,9 @@ proptest! {
     #[test]
     fn every_trait_whatever_it_holds_is_a_hash_or_absent(text in any::<String>()) {
         for (name, member) in [
-            (Trait::Email, "em"), (Trait::Phone, "ph"), (Trait::FirstName, "fn"), (Trait::City, "ct"),
-            (Trait::State, "st"), (Trait::Zip, "zp"), (Trait::Country, "country"), (Trait::Gender, "ge"),
-            (Trait::Birthdate, "db"),
+            (CustomerTrait::Email, "em"), (CustomerTrait::Phone, "ph"), (CustomerTrait::FirstName, "fn"), (CustomerTrait::City, "ct"),
+            (CustomerTrait::State, "st"), (CustomerTrait::Zip, "zp"), (CustomerTrait::Country, "country"), (CustomerTrait::Gender, "ge"),
+            (CustomerTrait::Birthdate, "db"),
         ] {
             match user_data(name, &text, member) {
                 Value::Null => {}
@@ -275,9 +278,9 @@ proptest! {
 
     #[test]
     fn a_phone_number_is_the_same_however_it_is_written(digits in "[1-9][0-9]{7,13}") {
-        let plain = user_data(Trait::Phone, &digits, "ph");
+        let plain = user_data(CustomerTrait::Phone, &digits, "ph");
         for written in [format!("+{digits}"), format!("00{digits}"), format!(" +{} {}", &digits[..2], &digits[2..]), format!("({}) {}", &digits[..3], &digits[3..])] {
-            prop_assert_eq!(&user_data(Trait::Phone, &written, "ph"), &plain, "{}", written);
+            prop_assert_eq!(&user_data(CustomerTrait::Phone, &written, "ph"), &plain, "{}", written);
         }
     }
 

@@ -8,7 +8,7 @@ use postbridge::domain::ids::DestinationId;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::templated::DestinationSpec;
 use postbridge::template::diagnostic::Problem;
 
@@ -237,7 +237,7 @@ fn spec(template: &str, settings: &[(&str, &str)]) -> DestinationSpec {
     DestinationSpec {
         id: DestinationId::parse("main").unwrap(),
         template: Catalog::load(None).unwrap().destination(template).unwrap(),
-        mode: Mode::Live,
+        mode: DestinationMode::Live,
         endpoint: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
@@ -268,12 +268,12 @@ fn every_problem_of_an_account_is_shown_at_once() {
 #[test]
 fn test_mode_needs_its_setting() {
     let mut in_test = spec("meta", &[("pixel_id", "12"), ("access_token", "t")]);
-    in_test.mode = Mode::Test;
+    in_test.mode = DestinationMode::Test;
     one(&account_problems(in_test), &["test mode needs the setting `test_event_code`"]);
     let template = parse(TOML, r#"{"event": {{json event}}}"#).unwrap();
     let mut without = spec("meta", &[("account", "1")]);
     without.template = Arc::new(template);
-    without.mode = Mode::Test;
+    without.mode = DestinationMode::Test;
     one(&account_problems(without), &["`test` has no test mode", "shadow"]);
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use postbridge::domain::delivery::{Answer, Reply, ReplyVerdict};
+use postbridge::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
-use postbridge::template::destination::rendering::Mode;
+use postbridge::template::destination::rendering::DestinationMode;
 use postbridge::template::destination::templated::DestinationSpec;
 use postbridge::template::destination::wait;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn ready(template: &str, settings: &[(&str, &str)]) -> ReadyDestination {
     ReadyDestination::build(DestinationSpec {
         id: DestinationId::parse("main").unwrap(),
         template: Catalog::load(None).unwrap().destination(template).unwrap(),
-        mode: Mode::Live,
+        mode: DestinationMode::Live,
         endpoint: None,
         settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         events: BTreeMap::new(),
@@ -41,7 +41,12 @@ fn webhook() -> ReadyDestination {
 }
 
 fn answer(status: u16, body: &str) -> Reply {
-    Reply::Answer(Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec(), truncated: false })
+    Reply::Answer(PlatformResponse {
+        status,
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+        truncated: false,
+    })
 }
 
 fn error(code: i64) -> String {
@@ -147,7 +152,9 @@ fn asked(
 ) -> (Option<i64>, Option<i64>) {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let body = body.as_bytes().to_vec();
-    match destination.classify(&Reply::Answer(Answer { status, headers, body, truncated: false }), now()) {
+    match destination
+        .classify(&Reply::Answer(PlatformResponse { status, headers, body, truncated: false }), now())
+    {
         ReplyVerdict::Retry { after_ms, hold_ms, .. } => (after_ms, hold_ms),
         other => panic!("{other:?}"),
     }
@@ -306,7 +313,7 @@ fn a_template_without_rules_of_its_own_follows_the_usual_ones() {
 fn a_wait_that_was_asked_for_is_kept_with_a_retry_only() {
     let with = |status: u16, wait: &str| {
         let headers = vec![("Retry-After".to_owned(), wait.to_owned())];
-        let reply = Reply::Answer(Answer { status, headers, body: Vec::new(), truncated: false });
+        let reply = Reply::Answer(PlatformResponse { status, headers, body: Vec::new(), truncated: false });
         match webhook().classify(&reply, now()) {
             ReplyVerdict::Retry { after_ms, .. } => after_ms,
             other => panic!("{other:?}"),
@@ -353,7 +360,7 @@ proptest! {
 
     #[test]
     fn no_answer_makes_classifying_panic(status in 0u16..1000, body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let reply = Reply::Answer(Answer { status, headers: Vec::new(), body, truncated: false });
+        let reply = Reply::Answer(PlatformResponse { status, headers: Vec::new(), body, truncated: false });
         let verdict = meta().classify(&reply, now());
         prop_assert!(status == 200 || verdict.as_str() != "delivered");
     }

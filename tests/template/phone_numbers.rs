@@ -1,6 +1,6 @@
 //! Phone numbers as senders write them, with a country and without.
 
-use postbridge::domain::click::Trait;
+use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::customer::CustomerFormat;
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::support::payload_fixture::hashed;
 #[test]
 fn a_phone_number_with_its_calling_code_is_read_however_it_is_written() {
     becomes(
-        Trait::Phone,
+        CustomerTrait::Phone,
         "ph",
         &[
             ("+14155550100", "14155550100"),
@@ -44,7 +44,7 @@ fn a_phone_number_with_its_calling_code_is_read_however_it_is_written() {
 #[test]
 fn a_phone_number_that_is_none_is_left_out() {
     is_left_out(
-        Trait::Phone,
+        CustomerTrait::Phone,
         "ph",
         &[
             "123",
@@ -59,14 +59,14 @@ fn a_phone_number_that_is_none_is_left_out() {
         ],
     );
     let long = "+49 170 1234567 ".repeat(100);
-    is_left_out(Trait::Phone, "ph", &[&long]);
+    is_left_out(CustomerTrait::Phone, "ph", &[&long]);
 }
 
 #[test]
 fn a_national_number_is_left_out_while_no_one_says_whose_it_is() {
     for text in ["0170 1234567", "(415) 555-0100", "4155550100", "06 1234567"] {
         let expected = (Value::Null, vec!["calling_code_missing traits.phone".to_owned()]);
-        assert_eq!(usual(Trait::Phone, text, "ph"), expected, "{text}");
+        assert_eq!(usual(CustomerTrait::Phone, text, "ph"), expected, "{text}");
     }
 }
 
@@ -94,10 +94,12 @@ fn a_calling_code_is_for_national_numbers_with_and_without_a_leading_0() {
         ("7", "8 (812) 345-67-89", "78123456789"),
         ("44", "07911 123456", "447911123456"),
     ] {
-        let found = sent(&meta_with(Some(code)), &[(Trait::Phone, text)], "ph", CustomerFormat::default());
+        let found =
+            sent(&meta_with(Some(code)), &[(CustomerTrait::Phone, text)], "ph", CustomerFormat::default());
         assert_eq!(found, (hashed(whole), vec![]), "{text} with {code}");
     }
-    let found = sent(&meta_with(Some("1")), &[(Trait::Phone, "5550100")], "ph", CustomerFormat::default());
+    let found =
+        sent(&meta_with(Some("1")), &[(CustomerTrait::Phone, "5550100")], "ph", CustomerFormat::default());
     assert_eq!(found.0, Value::Null, "a number without its area code is no whole number");
 }
 
@@ -114,7 +116,8 @@ fn the_phone_region_of_the_source_goes_before_the_calling_code_of_the_destinatio
         ("HU", None, "06 1 234 5678", "3612345678"),
         ("IN", None, "098765 43210", "919876543210"),
     ] {
-        let found = sent(&meta_with(code), &[(Trait::Phone, text)], "ph", known_as(Some(region), None));
+        let found =
+            sent(&meta_with(code), &[(CustomerTrait::Phone, text)], "ph", known_as(Some(region), None));
         assert_eq!(found, (hashed(whole), vec![]), "{text} in {region}");
     }
 }

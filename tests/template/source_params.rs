@@ -4,7 +4,7 @@ use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::{Currency, DecimalMark, parse_decimal};
 use postbridge::domain::postback::RejectionCode;
 use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
-use postbridge::template::source::params::{self, Listed, MAX_PARAMS, Params};
+use postbridge::template::source::params::{self, ListReader, MAX_PARAMS, Params};
 use postbridge::template::source::request;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -225,7 +225,7 @@ fn only_what_a_template_reads_is_stopped_by_two_values() {
 
 #[test]
 fn a_secret_is_never_repeated_in_a_fault() {
-    let read = request::read_for(&Listed(&["api_key"]), b"api_key=hush&api_key=psst", None, b"").unwrap();
+    let read = request::read_for(&ListReader(&["api_key"]), b"api_key=hush&api_key=psst", None, b"").unwrap();
     let fault = params::usable(&read, "api_key").unwrap_err();
     assert!(!fault.reason.contains("hush") && !fault.reason.contains("psst"), "{}", fault.reason);
 }

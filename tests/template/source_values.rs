@@ -1,12 +1,12 @@
 //! The detector of macros that no one filled in: every grammar, once and twice encoded, and no more.
 
-use postbridge::template::macros::detect::{Classified, Use, classify};
+use postbridge::template::macros::detect::{ValueClass, ValueUse, classify};
 use proptest::prelude::*;
 
 /// Decodes once, as a parameter is, and classifies.
-fn classified(raw: &str) -> Classified {
+fn classified(raw: &str) -> ValueClass {
     let value = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
-    classify(&value, raw.as_bytes(), Use::Id)
+    classify(&value, raw.as_bytes(), ValueUse::Id)
 }
 
 fn encoded(text: &str) -> String {
@@ -49,9 +49,9 @@ proptest! {
         for text in grammars(&word) {
             let once = encoded(&text);
             let twice = encoded(&once);
-            prop_assert!(matches!(classified(&text), Classified::Macro(_)), "raw {text}");
-            prop_assert!(matches!(classified(&once), Classified::Macro(_)), "once {once}");
-            prop_assert!(matches!(classified(&twice), Classified::Macro(_)), "twice {twice}");
+            prop_assert!(matches!(classified(&text), ValueClass::Macro(_)), "raw {text}");
+            prop_assert!(matches!(classified(&once), ValueClass::Macro(_)), "once {once}");
+            prop_assert!(matches!(classified(&twice), ValueClass::Macro(_)), "twice {twice}");
         }
     }
 
@@ -59,21 +59,21 @@ proptest! {
     fn ids_of_letters_and_digits_are_sound(id in "[A-Za-z0-9][A-Za-z0-9._~-]{3,40}") {
         let known = ["null", "none", "undefined", "replace", "optional", "transaction_id", "request_session_id", "click_id", "clickid", "sale_amount"];
         prop_assume!(!known.iter().any(|word| id.eq_ignore_ascii_case(word)));
-        prop_assert_eq!(classified(&id), Classified::Sound);
+        prop_assert_eq!(classified(&id), ValueClass::Sound);
     }
 
     #[test]
     fn no_value_makes_the_detector_stumble(text in "\\PC{0,80}") {
         let value = text.clone();
-        let verdict = classify(&value, text.as_bytes(), Use::Text);
-        prop_assert_eq!(verdict == Classified::Empty, text.trim().is_empty());
+        let verdict = classify(&value, text.as_bytes(), ValueUse::Text);
+        prop_assert_eq!(verdict == ValueClass::Empty, text.trim().is_empty());
     }
 }
 
 #[test]
 fn a_macro_whose_name_is_a_placeholder_is_a_macro() {
     for text in ["__TID__", "__CLICK_ID__", "(orderid)", "{transaction_id}"] {
-        assert!(matches!(classified(text), Classified::Macro(_)), "{text}: {:?}", classified(text));
+        assert!(matches!(classified(text), ValueClass::Macro(_)), "{text}: {:?}", classified(text));
     }
 }
 
@@ -105,7 +105,7 @@ fn what_only_looks_like_a_macro_is_sound() {
         "order-{af2504e0-4f89-11d3-9a0c-0305e82c3301}",
     ];
     for text in sound {
-        assert_eq!(classify(text, text.as_bytes(), Use::Text), Classified::Sound, "{text}");
+        assert_eq!(classify(text, text.as_bytes(), ValueUse::Text), ValueClass::Sound, "{text}");
     }
 }
 
@@ -124,7 +124,7 @@ fn a_macro_within_other_text_is_seen() {
         "{af2504e0-4f89-11d3-9a0c-0305e82c3301}_{goal}",
         "\u{200b}{sub1}\u{feff}",
     ] {
-        assert!(matches!(classify(text, text.as_bytes(), Use::Id), Classified::Macro(_)), "{text}");
+        assert!(matches!(classify(text, text.as_bytes(), ValueUse::Id), ValueClass::Macro(_)), "{text}");
     }
 }
 
@@ -133,18 +133,18 @@ fn a_skeletons_words_are_no_values() {
     for text in
         ["REPLACE", "optional", "TRANSACTION_ID", "REQUEST_SESSION_ID", "click_id", "ClickID", "SALE_AMOUNT"]
     {
-        assert_eq!(classify(text, b"", Use::Id), Classified::Skeleton, "{text}");
+        assert_eq!(classify(text, b"", ValueUse::Id), ValueClass::Skeleton, "{text}");
     }
-    assert!(matches!(classify("[REPLACE]", b"", Use::Id), Classified::Macro(_)));
+    assert!(matches!(classify("[REPLACE]", b"", ValueUse::Id), ValueClass::Macro(_)));
 }
 
 #[test]
 fn some_words_stand_for_nothing_and_0_does_for_an_id() {
     for text in ["null", "NULL", "undefined", "None", "n/a", "-", " - "] {
-        assert_eq!(classify(text, b"", Use::Text), Classified::Nothing, "{text}");
+        assert_eq!(classify(text, b"", ValueUse::Text), ValueClass::Nothing, "{text}");
     }
-    assert_eq!(classify("0", b"0", Use::Id), Classified::Nothing);
-    assert_eq!(classify("0", b"0", Use::Amount), Classified::Sound);
-    assert_eq!(classify("0", b"0", Use::Text), Classified::Sound);
-    assert_eq!(classify(" \t", b"", Use::Id), Classified::Empty);
+    assert_eq!(classify("0", b"0", ValueUse::Id), ValueClass::Nothing);
+    assert_eq!(classify("0", b"0", ValueUse::Amount), ValueClass::Sound);
+    assert_eq!(classify("0", b"0", ValueUse::Text), ValueClass::Sound);
+    assert_eq!(classify(" \t", b"", ValueUse::Id), ValueClass::Empty);
 }

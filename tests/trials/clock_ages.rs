@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use postbridge::clock::Clock;
-use postbridge::domain::click::Origin;
+use postbridge::domain::click::ClickOrigin;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::time::Time;
-use postbridge::maintenance::{Keep, Signals, Upkeep, watch_clock};
+use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep, watch_clock};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::ConsentArrival;
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
@@ -31,7 +31,8 @@ conformance! {
     a_confirmed_jump_ages_what_was_received_by_a_right_clock,
 }
 
-const KEEP: Keep = Keep { conversions_days: 6, postbacks_days: 3, clicks_days: 4, removed_hours: 72 };
+const KEEP: RetentionDays =
+    RetentionDays { conversions_days: 6, postbacks_days: 3, clicks_days: 4, removed_hours: 72 };
 
 /// A relay's store, its clock and its upkeep.
 struct Relay<'a> {
@@ -66,7 +67,8 @@ impl<'a> Relay<'a> {
         let (_, stop) = watch::channel(false);
         let configured = Arc::new(|| HashSet::from(["ads"].map(destination)));
         let heartbeat = Arc::new(AtomicI64::new(0));
-        let signals = Signals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
+        let signals =
+            MaintenanceSignals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
         let mut upkeep = Upkeep::new(Arc::clone(self.store()), self.clock.clone(), signals);
         (0..3).for_each(|_| wait(upkeep.tick()).unwrap());
     }
@@ -116,7 +118,7 @@ impl<'a> Relay<'a> {
     /// What was answered about a click that is recorded only now.
     fn answered(&self, name: &str) -> Option<bool> {
         let mut late = visit(name, self.clock.now());
-        late.context.origin = Origin::Tag;
+        late.context.origin = ClickOrigin::Tag;
         receive(&**self.store(), late);
         let click = wait(self.store().click(&click_id(name))).unwrap().unwrap();
         click.context.consent.answers().ad_user_data

@@ -30,14 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether to stop after the journey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum After {
+pub enum AfterDemo {
     Serve,
     Exit,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Story {
+struct DemoStory {
     source: String,
     network: String,
     platform: String,
@@ -50,7 +50,7 @@ struct Story {
 }
 
 /// The texts that differ in every run.
-struct Names {
+struct VaryingTexts {
     clicked_at: Time,
     click_id: String,
     transaction_id: String,
@@ -63,10 +63,10 @@ struct Names {
 ///
 /// # Errors
 /// The step that failed, and what to look at.
-pub async fn run(after: After) -> Result<(), Problem> {
+pub async fn run(after: AfterDemo) -> Result<(), Problem> {
     let folder = tempfile::tempdir().map_err(|error| failed("make a temporary folder", error))?;
-    let story: Story = toml::from_str(STORY).map_err(|error| failed("read the demo's story", error))?;
-    let names = Names::fresh()?;
+    let story: DemoStory = toml::from_str(STORY).map_err(|error| failed("read the demo's story", error))?;
+    let names = VaryingTexts::fresh()?;
     let stand_in =
         StandIn::start(story.reply.clone()).await.map_err(|error| failed("start the stand-in", error))?;
     let text = names.fill(CONFIG, folder.path(), stand_in.address);
@@ -76,14 +76,19 @@ pub async fn run(after: After) -> Result<(), Problem> {
     say!("A stand-in for {} listens on http://{}\n", story.platform, stand_in.address);
     let journey = journey(&story, &names, app.address(), &stand_in).await;
     let ended = match (&journey, after) {
-        (Ok(()), After::Serve) => serve_until_interrupted(&app).await,
+        (Ok(()), AfterDemo::Serve) => serve_until_interrupted(&app).await,
         _ => Ok(()),
     };
     let stopped = app.stop().await;
     journey.and(ended).and(stopped)
 }
 
-async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &StandIn) -> Result<(), Problem> {
+async fn journey(
+    story: &DemoStory,
+    names: &VaryingTexts,
+    relay: SocketAddr,
+    stand_in: &StandIn,
+) -> Result<(), Problem> {
     say!("1. A visitor clicks an ad and lands on the shop. The shop's server records the click:");
     let click = names.replace(&story.click);
     say!("   POST /api/v1/clicks {}", compact(&click));
@@ -126,9 +131,14 @@ async fn journey(story: &Story, names: &Names, relay: SocketAddr, stand_in: &Sta
 }
 
 /// The payload that must arrive. Its time is taken from the one that was received, if that is just now.
-fn wanted(story: &Story, names: &Names, received_text: &Value, event_id: &str) -> Result<Value, Problem> {
+fn wanted(
+    story: &DemoStory,
+    names: &VaryingTexts,
+    received: &Value,
+    event_id: &str,
+) -> Result<Value, Problem> {
     let now = Clock::system().now().as_seconds();
-    let time = received_text
+    let time = received
         .pointer(&story.time_at)
         .and_then(Value::as_i64)
         .filter(|time| (now - 60..=now).contains(time));
@@ -142,8 +152,8 @@ fn wanted(story: &Story, names: &Names, received_text: &Value, event_id: &str) -
     serde_json::from_str(&text).map_err(|error| failed("read the demo's story", error))
 }
 
-fn compare(received_text: &Value, wanted: &Value) -> Result<(), Problem> {
-    if received_text == wanted {
+fn compare(received: &Value, wanted: &Value) -> Result<(), Problem> {
+    if received == wanted {
         return Ok(());
     }
     let what = format!("the payload is not what must arrive, which is\n{wanted:#}");
@@ -162,12 +172,12 @@ async fn serve_until_interrupted(app: &App) -> Result<(), Problem> {
     }
 }
 
-impl Names {
-    fn fresh() -> Result<Names, Problem> {
+impl VaryingTexts {
+    fn fresh() -> Result<VaryingTexts, Problem> {
         let random = || clock::entropy::<16>().map_err(|error| failed("draw random bytes", error));
         let word = |bytes: [u8; 16]| HEXLOWER.encode(&bytes);
         let now = Clock::system().now();
-        Ok(Names {
+        Ok(VaryingTexts {
             clicked_at: now,
             click_id: ClickId::mint(now.as_millis(), random()?).as_str().to_owned(),
             transaction_id: word(random()?),
@@ -222,13 +232,13 @@ fn text_of(value: Option<&Value>) -> String {
     }
 }
 
-fn expect(what: &str, received_text: Option<&Value>, wanted: &str) -> Result<(), Problem> {
-    let received_text = text_of(received_text);
-    if received_text == wanted {
+fn expect(what: &str, received: Option<&Value>, wanted: &str) -> Result<(), Problem> {
+    let received = text_of(received);
+    if received == wanted {
         return Ok(());
     }
     Err(Problem::new(
-        format!("{what} is `{received_text}`, not `{wanted}`"),
+        format!("{what} is `{received}`, not `{wanted}`"),
         "this is a fault of Postbridge: please report it",
     ))
 }

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Phase, Wire};
+use super::{HyperStream, Phase};
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Read for HyperStream<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -33,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for Wire<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Write for Wire<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Write for HyperStream<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         let written = Pin::new(&mut wire.io).poll_write(cx, bytes);

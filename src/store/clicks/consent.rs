@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::click::{Click, Origin};
+use crate::domain::click::{Click, ClickOrigin};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
@@ -17,14 +17,14 @@ use crate::store::StoreError;
 use crate::store::clicks::log::readable;
 use crate::store::clicks::trail::Visits;
 use crate::store::contract::arrival::ConsentArrival;
-use crate::store::group::{Clicked, Group};
+use crate::store::group::{CommitGroup, NewClick};
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
-use crate::store::shelf::{Found, Shelf, corrupt};
+use crate::store::records::{ChunkedRecord, Records, corrupt};
 
 /// An answer that was received before the click it is about. It is the head of its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ahead {
+pub struct EarlyAnswer {
     /// When it was received last.
     pub received_at: Time,
     /// How many marks of age there were then.
@@ -32,7 +32,7 @@ pub struct Ahead {
     pub consent: ConsentRecord,
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// Keeps an answer at its click and for the browser that gave it. Everything is read before anything is
     /// changed.
     pub fn consent(&mut self, arrival: &ConsentArrival) -> Result<(), StoreError> {
@@ -51,12 +51,13 @@ impl Group<'_> {
                 let consent = click.context.consent.latest(for_click);
                 if consent != click.context.consent {
                     click.context.consent = consent;
-                    self.clicks.insert(click.id.clone(), Clicked { click: Arc::new(click), had });
+                    self.clicks.insert(click.id.clone(), NewClick { click: Arc::new(click), had });
                 }
             }
             None => {
                 let consent = ahead.map_or(for_click, |ahead| ahead.consent.latest(for_click));
-                let ahead = Ahead { received_at: arrival.received_at, marks: self.age_marks(), consent };
+                let ahead =
+                    EarlyAnswer { received_at: arrival.received_at, marks: self.age_marks(), consent };
                 self.ahead.insert(arrival.click.clone(), ahead);
             }
         }
@@ -74,7 +75,7 @@ impl Group<'_> {
     /// Gives a new click the answers that were received ahead of it. A link's click has an id that no one
     /// knew before.
     pub fn join_answers(&self, click: &mut Click) -> Result<(), StoreError> {
-        if click.context.origin == Origin::Link {
+        if click.context.origin == ClickOrigin::Link {
             return Ok(());
         }
         if let Some(ahead) = self.answers_ahead(&click.id)? {
@@ -90,10 +91,10 @@ impl Group<'_> {
         }
     }
 
-    fn answers_ahead(&self, click: &ClickId) -> Result<Option<Ahead>, StoreError> {
+    fn answers_ahead(&self, click: &ClickId) -> Result<Option<EarlyAnswer>, StoreError> {
         match self.ahead.get(click) {
             Some(ahead) => Ok(Some(*ahead)),
-            None => self.shared.shelf.answers_ahead(click),
+            None => self.shared.records.answers_ahead(click),
         }
     }
 
@@ -109,7 +110,7 @@ impl Group<'_> {
             Some(id) => match self.clicks.get(id) {
                 Some(pending) => Some(Arc::clone(&pending.click)),
                 // Sending reads it again, and does not go on without it.
-                None => readable(self.shared.shelf.click(id))?.flatten(),
+                None => readable(self.shared.records.click(id))?.flatten(),
             },
             None => None,
         };
@@ -142,7 +143,7 @@ impl Group<'_> {
             None => ConsentRecord::default(),
             Some(visitor) => match self.trail.visitors.get(visitor) {
                 Some(pending) => pending.consent,
-                None => readable(self.shared.shelf.consent_of(visitor))?.unwrap_or_default(),
+                None => readable(self.shared.records.consent_of(visitor))?.unwrap_or_default(),
             },
         };
         let all = conversion.consent.latest(click.context.consent).latest(of_visitor);
@@ -150,12 +151,12 @@ impl Group<'_> {
     }
 }
 
-impl Shelf {
+impl Records {
     /// A browser's clicks and its visitor's consent.
     pub fn visits(&self, visitor: &VisitorId) -> Result<Option<Visits>, StoreError> {
         let key = key::visitor(visitor);
         let Some(first) = self.first_piece(&key)? else { return Ok(None) };
-        let Found { value: bytes, pieces: had } = self.join(&key, first)?;
+        let ChunkedRecord { value: bytes, pieces: had } = self.join(&key, first)?;
         let unpack = || {
             let consent = layout::head(&bytes)?.ok_or(layout::LayoutError::Short)?;
             Ok(Visits { visits: layout::body(&bytes)?, consent, had })
@@ -183,14 +184,14 @@ impl Shelf {
         Ok(Some(Arc::new(answered)))
     }
 
-    fn answers_ahead(&self, click: &ClickId) -> Result<Option<Ahead>, StoreError> {
+    fn answers_ahead(&self, click: &ClickId) -> Result<Option<EarlyAnswer>, StoreError> {
         let key = key::answers(click);
         self.first_piece(&key)?.map(|first| self.head(&key, first)).transpose()
     }
 }
 
 /// Puts an answer that is ahead of its click over what was kept.
-pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &Ahead) -> Result<(), StoreError> {
+pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &EarlyAnswer) -> Result<(), StoreError> {
     let key = key::answers(click);
     let packed = layout::pack(ahead, &()).map_err(|error| corrupt(&key, &error))?;
     layout::put(batch, key, packed, 0);
@@ -198,20 +199,20 @@ pub fn put_ahead(batch: &mut Batch, click: &ClickId, ahead: &Ahead) -> Result<()
 }
 
 /// Keys of answers to remove, and the key at which the next step begins, if there may be more.
-pub type Ended = (Vec<Vec<u8>>, Option<Vec<u8>>);
+pub type EndedAnswers = (Vec<Vec<u8>>, Option<Vec<u8>>);
 
 /// The keys of those of up to `most` answers, from key `from` on, that are past their days; and where the next
 /// step begins, if there may be more. One that cannot be read is left.
 pub fn ended(
-    shelf: &Shelf,
+    records: &Records,
     from: &[u8],
     most: usize,
-    is_due: impl Fn(Ahead) -> bool,
-) -> Result<Ended, StoreError> {
+    is_due: impl Fn(EarlyAnswer) -> bool,
+) -> Result<EndedAnswers, StoreError> {
     let (mut keys, mut seen, mut last) = (Vec::new(), 0, None);
     let to = key::after_answers();
-    shelf.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
-        let ahead = layout::head::<Ahead>(bytes).ok().flatten();
+    records.scan(Span { from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
+        let ahead = layout::head::<EarlyAnswer>(bytes).ok().flatten();
         keys.extend(ahead.filter(|ahead| is_due(*ahead)).map(|_| key.to_vec()));
         seen += 1;
         if seen < most {

@@ -9,8 +9,8 @@ use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::clicks::log::{self, LoggedClick};
 use crate::store::layout::key;
-use crate::store::runs::{Older, Runs};
-use crate::store::shelf::Shelf;
+use crate::store::records::Records;
+use crate::store::runs::{OlderThanKept, Runs};
 
 /// The most clicks that repeats are looked for among, and the most bytes that they take, whatever the window:
 /// the oldest go first. 145 clicks a second for an hour, with ids as they are minted here.
@@ -24,28 +24,28 @@ const DAYS: usize = 4096;
 const CHUNK: usize = 64;
 
 /// Moved on by each commit; a commit that fails leaves it as it was.
-pub struct Lately {
+pub struct RecentClicks {
     /// The number that the next click will have.
     end: u64,
-    repeats: Option<Repeats>,
+    repeats: Option<LatestClicks>,
     days: HashMap<(i64, OfferId), u64>,
     /// Where the times of the log go back.
     runs: Runs,
 }
 
-impl Lately {
+impl RecentClicks {
     /// Before the click of number `end`.
-    pub fn open(shelf: &Shelf, end: u64) -> Result<Lately, StoreError> {
-        let kept = shelf.body::<Runs>(key::CLICK_RUNS)?;
+    pub fn open(records: &Records, end: u64) -> Result<RecentClicks, StoreError> {
+        let kept = records.body::<Runs>(key::CLICK_RUNS)?;
         let is_one_run = kept.is_none();
         let mut runs = kept.map_or_else(Runs::default, |found| found.value);
-        if let Some((first, block)) = log::blocks_below(shelf, end, 1)?.pop()
+        if let Some((first, block)) = log::blocks_below(records, end, 1)?.pop()
             && let Some(block) = log::readable(block)?
             && let Some(newest) = block.value.iter().flatten().map(|line| line.at).max()
         {
             runs.note(if is_one_run { 0 } else { first }, newest);
         }
-        Ok(Lately { end, repeats: None, days: HashMap::new(), runs })
+        Ok(RecentClicks { end, repeats: None, days: HashMap::new(), runs })
     }
 
     /// The newest time of the clicks recorded lately.
@@ -58,7 +58,7 @@ impl Lately {
     }
 
     /// See [`Runs::older`].
-    pub fn older(&self, number: u64, since: Time) -> Older {
+    pub fn older(&self, number: u64, since: Time) -> OlderThanKept {
         self.runs.older(number, since)
     }
 
@@ -82,7 +82,7 @@ impl Lately {
 
     /// From now on repeats are recognized by this rule. Where it looks at other things than before, or further
     /// back, the log is read again.
-    pub fn go_by(&mut self, shelf: &Shelf, rule: Option<DuplicateRule>) -> Result<(), StoreError> {
+    pub fn go_by(&mut self, records: &Records, rule: Option<DuplicateRule>) -> Result<(), StoreError> {
         let Some(rule) = rule else {
             self.repeats = None;
             return Ok(());
@@ -90,7 +90,7 @@ impl Lately {
         let (by, window) = (rule.by, rule.window_ms);
         match &mut self.repeats {
             Some(known) if known.by == by && known.window >= window => known.window = window,
-            _ => self.repeats = Some(Repeats::read(shelf, self.end, (by, window))?),
+            _ => self.repeats = Some(LatestClicks::read(records, self.end, (by, window))?),
         }
         Ok(())
     }
@@ -101,12 +101,12 @@ impl Lately {
     }
 
     /// How many clicks on the offer have counted on that day.
-    pub fn counted(&mut self, shelf: &Shelf, day: i64, offer: &OfferId) -> Result<u64, StoreError> {
+    pub fn counted(&mut self, records: &Records, day: i64, offer: &OfferId) -> Result<u64, StoreError> {
         let place = (day, offer.clone());
         if let Some(count) = self.days.get(&place) {
             return Ok(*count);
         }
-        let count = shelf.body::<u64>(&key::day(day, Some(offer)))?.map_or(0, |found| found.value);
+        let count = records.body::<u64>(&key::day(day, Some(offer)))?.map_or(0, |found| found.value);
         self.days.insert(place, count);
         Ok(count)
     }
@@ -137,7 +137,7 @@ impl Lately {
 }
 
 /// The latest counted click of every key.
-struct Repeats {
+struct LatestClicks {
     by: DuplicateBy,
     window: i64,
     latest: HashMap<u64, (u64, Time, ClickId)>,
@@ -148,14 +148,18 @@ struct Repeats {
     newest: Time,
 }
 
-impl Repeats {
+impl LatestClicks {
     /// From the log, as far back as the window and the bound reach.
-    fn read(shelf: &Shelf, end: u64, (by, window): (DuplicateBy, i64)) -> Result<Repeats, StoreError> {
+    fn read(
+        records: &Records,
+        end: u64,
+        (by, window): (DuplicateBy, i64),
+    ) -> Result<LatestClicks, StoreError> {
         let mut lines: Vec<(u64, LoggedClick)> = Vec::new();
         let mut newest = None;
         let mut below = end;
         'blocks: loop {
-            let blocks = log::blocks_below(shelf, below, CHUNK)?;
+            let blocks = log::blocks_below(records, below, CHUNK)?;
             if blocks.is_empty() {
                 break;
             }
@@ -174,7 +178,7 @@ impl Repeats {
                 }
             }
         }
-        let mut repeats = Repeats {
+        let mut repeats = LatestClicks {
             by,
             window,
             latest: HashMap::new(),

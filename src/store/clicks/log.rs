@@ -13,11 +13,11 @@ use crate::domain::ids::ClickId;
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{ClickFilter, Page, PageRequest};
-use crate::store::group::Shared;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
-use crate::store::runs::{Older, Runs};
-use crate::store::shelf::{Found, Shelf, corrupt};
+use crate::store::records::StoreShared;
+use crate::store::records::{ChunkedRecord, Records, corrupt};
+use crate::store::runs::{OlderThanKept, Runs};
 use crate::store::walk::UNPACK;
 
 /// The most clicks in one record.
@@ -34,7 +34,7 @@ pub struct LoggedClick {
     /// When it was recorded.
     pub at: Time,
     /// By what a repeat of it is known, where it counted as a click on an offer.
-    pub likeness: Option<Likeness>,
+    pub likeness: Option<VisitorLikeness>,
 }
 
 /// Clicks in order; a purged one is `None`.
@@ -42,20 +42,20 @@ pub type LogBlock = Vec<Option<LoggedClick>>;
 
 /// By what two clicks on one offer are known to be one visitor's, as hashes with the offer in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Likeness {
+pub struct VisitorLikeness {
     cookie: Option<u64>,
     ip: Option<u64>,
     ip_and_agent: Option<u64>,
 }
 
-impl Likeness {
+impl VisitorLikeness {
     /// `None` without an offer: then no other click is a repeat of it.
-    pub fn of(click: &Click) -> Option<Likeness> {
+    pub fn of(click: &Click) -> Option<VisitorLikeness> {
         let offer = click.context.campaign_ref.as_ref()?.offer.as_str();
         let visitor = click.context.visitor.as_ref().map(|visitor| visitor.as_str());
         let ip = click.ip.map(|ip| ip.to_canonical().to_string());
         let agent = click.user_agent.as_deref().unwrap_or_default();
-        Some(Likeness {
+        Some(VisitorLikeness {
             cookie: visitor.map(|visitor| secure_hash(&[offer, "cookie", visitor])),
             ip: ip.as_deref().map(|ip| secure_hash(&[offer, "ip", ip])),
             ip_and_agent: ip.as_deref().map(|ip| secure_hash(&[offer, "ip+agent", ip, agent])),
@@ -96,33 +96,33 @@ pub fn put(batch: &mut Batch, mut first: u64, clicks: &[LoggedClick]) -> Result<
 }
 
 /// A block with its first number; one that cannot be read is an error of its own.
-pub type Read = (u64, Result<Found<LogBlock>, StoreError>);
+pub type BlockRead = (u64, Result<ChunkedRecord<LogBlock>, StoreError>);
 
 /// Up to `most` blocks that begin below `below`, newest first.
-pub fn blocks_below(shelf: &Shelf, below: u64, most: usize) -> Result<Vec<Read>, StoreError> {
+pub fn blocks_below(records: &Records, below: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
     let (from, to) = (key::log(0), key::log(below));
-    read(shelf, Span { from: &from, to: &to, direction: Direction::Down }, most)
+    read(records, Span { from: &from, to: &to, direction: Direction::Down }, most)
 }
 
 /// Up to `most` blocks that begin at `from` or later, oldest first.
-pub fn blocks_from(shelf: &Shelf, from: u64, most: usize) -> Result<Vec<Read>, StoreError> {
+pub fn blocks_from(records: &Records, from: u64, most: usize) -> Result<Vec<BlockRead>, StoreError> {
     let (from, to) = (key::log(from), key::log(u64::MAX));
-    read(shelf, Span { from: &from, to: &to, direction: Direction::Up }, most)
+    read(records, Span { from: &from, to: &to, direction: Direction::Up }, most)
 }
 
-fn read(shelf: &Shelf, span: Span<'_>, most: usize) -> Result<Vec<Read>, StoreError> {
+fn read(records: &Records, span: Span<'_>, most: usize) -> Result<Vec<BlockRead>, StoreError> {
     let mut found = Vec::new();
-    shelf.scan(span, &mut |key, bytes| {
+    records.scan(span, &mut |key, bytes| {
         found.push((key.to_vec(), bytes.to_vec()));
         if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     let mut blocks = Vec::with_capacity(found.len());
     for (key, bytes) in found {
         let Some(first) = key::number(&key) else { continue };
-        let block = match shelf.join(&key, bytes) {
-            Ok(Found { value, pieces }) => {
+        let block = match records.join(&key, bytes) {
+            Ok(ChunkedRecord { value, pieces }) => {
                 let value = layout::body(&value).map_err(|error| corrupt(&key, &error));
-                value.map(|value| Found { value, pieces })
+                value.map(|value| ChunkedRecord { value, pieces })
             }
             Err(error @ StoreError::Corrupt { .. }) => Err(error),
             Err(error) => return Err(error),
@@ -133,19 +133,19 @@ fn read(shelf: &Shelf, span: Span<'_>, most: usize) -> Result<Vec<Read>, StoreEr
 }
 
 /// The number that the next click will have.
-pub fn end(shelf: &Shelf) -> Result<u64, StoreError> {
-    let last = blocks_below(shelf, u64::MAX, 1)?.pop();
+pub fn end(records: &Records) -> Result<u64, StoreError> {
+    let last = blocks_below(records, u64::MAX, 1)?.pop();
     // A damaged block may hold as many as any.
     Ok(last.map_or(1, |(first, block)| first + block.map_or(BLOCK, |block| block.value.len()) as u64))
 }
 
 /// Lists clicks, newest first.
 pub fn clicks(
-    shared: &Shared,
+    shared: &StoreShared,
     filter: &ClickFilter,
     page: &PageRequest,
 ) -> Result<Page<Arc<Click>>, StoreError> {
-    shared.shelf.check()?;
+    shared.records.check()?;
     let end = shared.lately.lock().end();
     let mut below = match &page.cursor {
         None => end,
@@ -153,9 +153,10 @@ pub fn clicks(
     };
     let ends = filter.since.map(|since| (since, Runs::end_of(since)));
     let is_past = |line: &LoggedClick| ends.is_some_and(|(_, end)| line.at < end);
-    let mut list = List { shared, filter, limit: page.limit.clamp(1, 1000), items: Vec::new(), spent: 0 };
+    let mut list =
+        ClickListing { shared, filter, limit: page.limit.clamp(1, 1000), items: Vec::new(), spent: 0 };
     'chunks: loop {
-        let blocks = blocks_below(&shared.shelf, below, CHUNK)?;
+        let blocks = blocks_below(&shared.records, below, CHUNK)?;
         if blocks.is_empty() {
             return Ok(Page { items: list.items, next_cursor: None });
         }
@@ -164,12 +165,12 @@ pub fn clicks(
             let all_past = !lines.is_empty() && lines.iter().flatten().all(is_past);
             if let Some((since, _)) = ends.filter(|_| all_past) {
                 match shared.lately.lock().older(first, since) {
-                    Older::Nothing => return Ok(Page { items: list.items, next_cursor: None }),
-                    Older::Below(number) => {
+                    OlderThanKept::Nothing => return Ok(Page { items: list.items, next_cursor: None }),
+                    OlderThanKept::Below(number) => {
                         below = number;
                         continue 'chunks;
                     }
-                    Older::Unknown => {}
+                    OlderThanKept::Unknown => {}
                 }
             }
             if let Some(stopped_at) = list.block(first, &lines, below)? {
@@ -192,15 +193,15 @@ pub fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError
 }
 
 /// One list call.
-struct List<'a> {
-    shared: &'a Shared,
+struct ClickListing<'a> {
+    shared: &'a StoreShared,
     filter: &'a ClickFilter,
     limit: usize,
     items: Vec<Arc<Click>>,
     spent: usize,
 }
 
-impl List<'_> {
+impl ClickListing<'_> {
     /// Goes through a block below number `below`. Answers the number at which the page ends, if it does.
     fn block(&mut self, first: u64, lines: &LogBlock, below: u64) -> Result<Option<u64>, StoreError> {
         self.spent += 1;
@@ -212,7 +213,7 @@ impl List<'_> {
             };
             let Some(line) = line.as_ref().filter(|line| number < below && within(line)) else { continue };
             self.spent += UNPACK;
-            let click = readable(self.shared.shelf.click_as_answered(&line.id))?.flatten();
+            let click = readable(self.shared.records.click_as_answered(&line.id))?.flatten();
             self.items.extend(click.filter(|click| fits(click, self.filter)));
             if self.items.len() == self.limit || self.spent >= BUDGET {
                 return Ok(Some(number));

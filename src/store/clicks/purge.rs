@@ -9,16 +9,16 @@ use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::offer::day_of;
 use crate::store::StoreError;
-use crate::store::ages::Order;
+use crate::store::ages::AgeKey;
 use crate::store::clicks::consent;
-use crate::store::clicks::lately::Lately;
+use crate::store::clicks::lately::RecentClicks;
 use crate::store::clicks::log::{self, LogBlock, LoggedClick, readable};
 use crate::store::clicks::trail::{Visits, put_visits};
-use crate::store::group::Group;
+use crate::store::group::CommitGroup;
 use crate::store::kv::{Batch, Direction, Span};
 use crate::store::layout::{self, key};
-use crate::store::purge::Aged;
-use crate::store::shelf::{Found, corrupt};
+use crate::store::purge::AgedOut;
+use crate::store::records::{ChunkedRecord, corrupt};
 
 /// How many blocks of the log, how many due clicks and how many counters one step looks at.
 const BLOCKS: usize = 512;
@@ -50,7 +50,7 @@ impl ClickCursor {
 pub struct ClickPurge {
     clicks: Vec<(ClickId, u16)>,
     /// Blocks of the log as they become.
-    log: Vec<(u64, Found<LogBlock>)>,
+    log: Vec<(u64, ChunkedRecord<LogBlock>)>,
     visitors: BTreeMap<VisitorId, Visits>,
     days: Vec<Vec<u8>>,
     answers: Vec<Vec<u8>>,
@@ -61,8 +61,8 @@ pub struct ClickPurge {
 impl ClickPurge {
     /// Decides one step.
     pub fn step(
-        group: &Group<'_>,
-        aged: &Aged<'_>,
+        group: &CommitGroup<'_>,
+        aged: &AgedOut<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<ClickPurge, StoreError> {
         let mut purge = ClickPurge { day: day_of(aged.believed.clicks), ..ClickPurge::default() };
@@ -75,9 +75,10 @@ impl ClickPurge {
         }
         if !cursor.answers_done {
             let from = cursor.answers.as_deref().unwrap_or(key::ANSWERS);
-            (purge.answers, cursor.answers) = consent::ended(&group.shared.shelf, from, ANSWERS, |ahead| {
-                aged.click(Order::Marks(ahead.marks), ahead.received_at)
-            })?;
+            (purge.answers, cursor.answers) =
+                consent::ended(&group.shared.records, from, ANSWERS, |ahead| {
+                    aged.click(AgeKey::Marks(ahead.marks), ahead.received_at)
+                })?;
             cursor.answers_done = cursor.answers.is_none();
         }
         Ok(purge)
@@ -85,11 +86,11 @@ impl ClickPurge {
 
     fn step_log(
         &mut self,
-        group: &Group<'_>,
-        aged: &Aged<'_>,
+        group: &CommitGroup<'_>,
+        aged: &AgedOut<'_>,
         cursor: &mut ClickCursor,
     ) -> Result<(), StoreError> {
-        let blocks = log::blocks_from(&group.shared.shelf, cursor.log, BLOCKS)?;
+        let blocks = log::blocks_from(&group.shared.records, cursor.log, BLOCKS)?;
         let all = blocks.len() < BLOCKS;
         let mut looked_at = 0;
         for (first, block) in blocks {
@@ -101,7 +102,7 @@ impl ClickPurge {
             let Some(mut block) = readable(block)? else { continue };
             let mut changed = false;
             for (number, line) in (first..).zip(&mut block.value) {
-                let is_due = |line: &LoggedClick| aged.click(Order::Click(number), line.at);
+                let is_due = |line: &LoggedClick| aged.click(AgeKey::Click(number), line.at);
                 if !line.as_ref().is_some_and(is_due) {
                     continue;
                 }
@@ -120,13 +121,13 @@ impl ClickPurge {
     }
 
     /// Takes a click out, unless a delivery needs it. One that cannot be read stays, and so does its line.
-    fn click(&mut self, group: &Group<'_>, line: Option<&LoggedClick>) -> Result<bool, StoreError> {
+    fn click(&mut self, group: &CommitGroup<'_>, line: Option<&LoggedClick>) -> Result<bool, StoreError> {
         let Some(line) = line else { return Ok(false) };
         if group.shared.index.lock().needs_click(line.id.as_str()) {
             return Ok(false);
         }
-        let Some(found) = readable(group.shared.shelf.click_afresh(&line.id))? else { return Ok(false) };
-        let Some(Found { value: click, pieces }) = found else { return Ok(true) };
+        let Some(found) = readable(group.shared.records.click_afresh(&line.id))? else { return Ok(false) };
+        let Some(ChunkedRecord { value: click, pieces }) = found else { return Ok(true) };
         if let Some(visitor) = &click.context.visitor {
             self.forget_visit(group, visitor, &line.id)?;
         }
@@ -136,7 +137,7 @@ impl ClickPurge {
 
     fn forget_visit(
         &mut self,
-        group: &Group<'_>,
+        group: &CommitGroup<'_>,
         visitor: &VisitorId,
         click: &ClickId,
     ) -> Result<(), StoreError> {
@@ -152,10 +153,10 @@ impl ClickPurge {
         Ok(())
     }
 
-    fn step_days(&mut self, group: &Group<'_>) -> Result<(), StoreError> {
+    fn step_days(&mut self, group: &CommitGroup<'_>) -> Result<(), StoreError> {
         let (from, to) = (key::day(i64::MIN, None), key::day(self.day, None));
         let span = Span { from: &from, to: &to, direction: Direction::Up };
-        group.shared.shelf.scan(span, &mut |key, _| {
+        group.shared.records.scan(span, &mut |key, _| {
             self.days.push(key.to_vec());
             if self.days.len() < DAYS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
@@ -197,7 +198,7 @@ impl ClickPurge {
         self.clicks.iter().map(|(id, _)| (id.clone(), None))
     }
 
-    pub fn publish(&self, lately: &mut Lately) {
+    pub fn publish(&self, lately: &mut RecentClicks) {
         if !self.days.is_empty() {
             lately.forget_days(self.day);
         }

@@ -3,22 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::attribution::{Visit, by_visitor};
+use crate::domain::attribution::{EarlierClick, by_visitor};
 use crate::domain::click::Click;
 use crate::domain::consent::ConsentRecord;
 use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
-use crate::domain::offer::Model;
+use crate::domain::offer::AttributionModel;
 use crate::domain::offer::day_of;
 use crate::domain::time::Time;
 use crate::store::StoreError;
-use crate::store::clicks::lately::{Lately, is_within};
-use crate::store::clicks::log::{self, Likeness, LoggedClick};
+use crate::store::clicks::lately::{RecentClicks, is_within};
+use crate::store::clicks::log::{self, LoggedClick, VisitorLikeness};
 use crate::store::contract::arrival::Screening;
-use crate::store::group::Group;
+use crate::store::group::CommitGroup;
 use crate::store::kv::Batch;
 use crate::store::layout::{self, key};
-use crate::store::shelf::corrupt;
+use crate::store::records::corrupt;
 
 /// The most clicks that are kept of one browser: those that earn by first touch, the newest that count,
 /// then the newest others.
@@ -38,7 +38,7 @@ pub struct Trail {
 /// A browser's clicks, its visitor's consent, and the further pieces of the record they replace.
 #[derive(Clone, Default)]
 pub struct Visits {
-    pub visits: Vec<Visit>,
+    pub visits: Vec<EarlierClick>,
     /// What its visitor answered last, anywhere.
     pub consent: ConsentRecord,
     pub had: u16,
@@ -53,12 +53,12 @@ pub struct Footprint {
     visitor: Option<(VisitorId, Visits)>,
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// Puts a new click through the filters, if it is to be, and says what it leaves.
     pub fn admit(&self, click: &mut Click, screening: Screening) -> Result<Footprint, StoreError> {
         let campaign_ref = click.context.campaign_ref.clone();
         let offer = campaign_ref.map(|placed| placed.offer);
-        let likeness = Likeness::of(click);
+        let likeness = VisitorLikeness::of(click);
         let rule = self.rules.filters.duplicate;
         let key = rule.and_then(|rule| likeness?.by(rule.by));
         let mut counted = None;
@@ -95,13 +95,13 @@ impl Group<'_> {
     fn counted(&self, place: &(i64, OfferId)) -> Result<u64, StoreError> {
         match self.trail.days.get(place) {
             Some(count) => Ok(*count),
-            None => self.shared.lately.lock().counted(&self.shared.shelf, place.0, &place.1),
+            None => self.shared.lately.lock().counted(&self.shared.records, place.0, &place.1),
         }
     }
 
     fn earlier(&self, key: u64, at: Time, window: i64) -> Result<Option<ClickId>, StoreError> {
         let mut lately = self.shared.lately.lock();
-        lately.go_by(&self.shared.shelf, self.rules.filters.duplicate)?;
+        lately.go_by(&self.shared.records, self.rules.filters.duplicate)?;
         let here = self.trail.repeats.get(&key).filter(|(earlier, _)| is_within(*earlier, at, window));
         Ok(here.map(|(_, id)| id).or_else(|| lately.earlier(key, at)).cloned())
     }
@@ -111,7 +111,7 @@ impl Group<'_> {
         if let Some(pending) = self.trail.visitors.get(visitor) {
             return Ok(pending.clone());
         }
-        Ok(self.shared.shelf.visits(visitor)?.unwrap_or_default())
+        Ok(self.shared.records.visits(visitor)?.unwrap_or_default())
     }
 
     /// Its browser's clicks with this one among them, and its visitor's answers with those that the click
@@ -122,7 +122,7 @@ impl Group<'_> {
         answered: ConsentRecord,
     ) -> Result<Option<(VisitorId, Visits)>, StoreError> {
         let Some(visitor) = &click.context.visitor else { return Ok(None) };
-        let visit = Visit {
+        let visit = EarlierClick {
             click: click.id.clone(),
             at: click.at,
             offer: click.context.campaign_ref.as_ref().map(|placed| placed.offer.clone()),
@@ -138,7 +138,7 @@ impl Group<'_> {
         visits.visits.push(visit);
         if visits.visits.len() > VISITS {
             let first = self.first_touches(&visits.visits, click.recorded_at);
-            let rank = |visit: &Visit| (first.contains(&visit.click), visit.billable, visit.at);
+            let rank = |visit: &EarlierClick| (first.contains(&visit.click), visit.billable, visit.at);
             let least = visits.visits.iter().enumerate().min_by_key(|(_, visit)| rank(visit));
             if let Some((least, _)) = least {
                 visits.visits.remove(least);
@@ -148,10 +148,10 @@ impl Group<'_> {
     }
 
     /// The clicks that earn as things stand, on offers where the first touch does.
-    fn first_touches(&self, visits: &[Visit], now: Time) -> BTreeSet<ClickId> {
+    fn first_touches(&self, visits: &[EarlierClick], now: Time) -> BTreeSet<ClickId> {
         let offers: BTreeSet<&OfferId> = visits.iter().filter_map(|visit| visit.offer.as_ref()).collect();
         let offers = offers.into_iter().filter_map(|offer| self.rules.offer(offer));
-        let first = offers.filter(|offer| offer.model == Model::FirstTouch);
+        let first = offers.filter(|offer| offer.model == AttributionModel::FirstTouch);
         first.filter_map(|offer| by_visitor(offer, visits, now).0).collect()
     }
 
@@ -191,7 +191,7 @@ impl Trail {
     }
 
     /// Shows the committed clicks to what follows.
-    pub fn publish(&self, lately: &mut Lately) {
+    pub fn publish(&self, lately: &mut RecentClicks) {
         lately.add(&self.logged, &self.days);
     }
 }

@@ -4,15 +4,15 @@ use crate::domain::conversion::Conversion;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::time::Time;
-use crate::store::layout::Standing;
-use crate::store::shelf::Record;
+use crate::store::layout::DeliveryStates;
+use crate::store::records::Record;
 
 /// The most changes one conversion can go through. Each change rewrites it whole.
 pub(in crate::store) const MAX_CHANGES: usize = 500;
 
 /// What an arrival turned out to be.
-pub(super) enum Made {
-    New(Box<Conversion>, Standing),
+pub(super) enum ArrivalOutcome {
+    New(Box<Conversion>, DeliveryStates),
     Update {
         number: u64,
         old: Box<Record>,
@@ -24,17 +24,17 @@ pub(super) enum Made {
     UnknownSale(Fault, Vec<ConversionId>),
 }
 
-impl Made {
+impl ArrivalOutcome {
     pub(super) fn outcome(&self) -> (Verdict, Option<bool>) {
         let matched = |conversion: &Conversion| Some(conversion.attribution.is_matched());
         match self {
-            Made::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
-            Made::Update { new, .. } => {
+            ArrivalOutcome::New(new, _) => (Verdict::Accepted { conversion: new.id }, matched(new)),
+            ArrivalOutcome::Update { new, .. } => {
                 (Verdict::Updated { conversion: new.conversion.id }, matched(&new.conversion))
             }
-            Made::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
-            Made::Nothing(verdict) => (verdict.clone(), None),
-            Made::UnknownSale(fault, _) => (Verdict::Quarantined(fault.clone()), None),
+            ArrivalOutcome::Duplicate(known) => (Verdict::Duplicate { conversion: known.id }, matched(known)),
+            ArrivalOutcome::Nothing(verdict) => (verdict.clone(), None),
+            ArrivalOutcome::UnknownSale(fault, _) => (Verdict::Quarantined(fault.clone()), None),
         }
     }
 }

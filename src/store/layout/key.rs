@@ -1,7 +1,7 @@
 //! Makes the keys of records, as the table of [`crate::store::layout`] has them.
 
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
-use crate::store::network::lists::Token;
+use crate::store::network::lists::SuppressionKey;
 
 /// The name under `M` where the format is named.
 pub const FORMAT: &[u8] = b"Mformat";
@@ -89,7 +89,7 @@ pub fn list(list: &str) -> Vec<u8> {
     [b"N", list.as_bytes()].concat()
 }
 
-pub fn listed(list: &str, token: &Token) -> Vec<u8> {
+pub fn listed(list: &str, token: &SuppressionKey) -> Vec<u8> {
     [b"L", list.as_bytes(), &[0], token.as_bytes()].concat()
 }
 
@@ -99,7 +99,7 @@ pub fn list_span(list: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// The lists of a value are adjacent, by name; no value begins another, as the length is first.
-pub fn suppressed(token: &Token, list: &str) -> Vec<u8> {
+pub fn suppressed(token: &SuppressionKey, list: &str) -> Vec<u8> {
     let length = (token.as_bytes().len() as u64).to_be_bytes();
     [b"S", &length[..], token.as_bytes(), list.as_bytes()].concat()
 }

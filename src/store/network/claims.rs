@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::claim::{Claim, Role};
+use crate::domain::claim::{Claim, ClaimRole};
 use crate::domain::once::MOST_WAITING;
 use crate::store::StoreError;
-use crate::store::group::Group;
+use crate::store::group::CommitGroup;
 use crate::store::layout::hash;
-use crate::store::shelf::Record;
+use crate::store::records::Record;
 
 /// How many stored conversions are looked at together. One is enough unless hashes meet.
 const TOGETHER: usize = 8;
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// A report later in this group sees the claim.
     pub fn note_claim(&mut self, number: u64, claim: Option<u64>) {
         if let Some(claim) = claim {
@@ -22,7 +22,7 @@ impl Group<'_> {
 
     /// The first conversion that counts for this claim, as it is after the commands so far.
     pub fn first_of_click(&self, claim: &Claim) -> Result<Option<(u64, Record)>, StoreError> {
-        let hash = hash(&claim.text(Role::Counts));
+        let hash = hash(&claim.text(ClaimRole::Counts));
         let mut here = self.claims.get(&hash).into_iter().flatten().copied().peekable();
         let mut after = 0;
         loop {
@@ -54,7 +54,7 @@ impl Group<'_> {
     /// How many conversions wait as further sales of this claim, counted up to [`MOST_WAITING`]. One that the
     /// commands so far have settled may be counted still.
     pub fn waiting_on_click(&self, claim: &Claim) -> usize {
-        let hash = hash(&claim.text(Role::Waits));
+        let hash = hash(&claim.text(ClaimRole::Waits));
         let mut waiting: BTreeSet<u64> =
             self.shared.index.lock().claimants(hash, 0, MOST_WAITING).into_iter().collect();
         waiting.extend(self.claims.get(&hash).into_iter().flatten());
@@ -65,7 +65,7 @@ impl Group<'_> {
         let record = self.peek(number)?;
         let fits = |record: &Record| {
             Claim::held_by(&record.conversion)
-                .is_some_and(|(held, role)| held == *claim && role == Role::Counts)
+                .is_some_and(|(held, role)| held == *claim && role == ClaimRole::Counts)
         };
         Ok(record.filter(fits).map(|record| (number, record)))
     }

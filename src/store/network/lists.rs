@@ -15,10 +15,10 @@ use crate::domain::suppression::{ListSummary, ListedEntry, Suppressed, Suppresse
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{Page, PageRequest};
-use crate::store::group::Shared;
 use crate::store::kv::{Direction, Span};
 use crate::store::layout::{LayoutError, key};
-use crate::store::shelf::{Shelf, corrupt};
+use crate::store::records::StoreShared;
+use crate::store::records::{Records, corrupt};
 
 /// The key of the hashes that stand for e-mail addresses and phone numbers. Minted once for a store; a
 /// copy of the lists without it says nothing about anyone.
@@ -33,18 +33,18 @@ impl HashKey {
         Ok(HashKey(bytes))
     }
 
-    fn hash(&self, class: Class, text: &str) -> Option<Token> {
+    fn hash(&self, class: LookupClass, text: &str) -> Option<SuppressionKey> {
         // HMAC takes a key of any length.
         let mut hash = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
         hash.update(&[class.byte()]);
         hash.update(text.as_bytes());
-        Some(Token::new(class, &hash.finalize().into_bytes()))
+        Some(SuppressionKey::new(class, &hash.finalize().into_bytes()))
     }
 }
 
 /// What is looked up alike: a kind, of networks also the length of the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Class {
+pub enum LookupClass {
     Ip4(u8),
     Ip6(u8),
     OrderId,
@@ -53,16 +53,16 @@ pub enum Class {
     Phone,
 }
 
-impl Class {
+impl LookupClass {
     /// The first byte of its tokens: a list is shown in this order. Stored, so it never changes.
     fn byte(self) -> u8 {
         match self {
-            Class::Ip4(_) => 1,
-            Class::Ip6(_) => 2,
-            Class::OrderId => 3,
-            Class::ClickId => 4,
-            Class::Email => 5,
-            Class::Phone => 6,
+            LookupClass::Ip4(_) => 1,
+            LookupClass::Ip6(_) => 2,
+            LookupClass::OrderId => 3,
+            LookupClass::ClickId => 4,
+            LookupClass::Email => 5,
+            LookupClass::Phone => 6,
         }
     }
 }
@@ -70,35 +70,39 @@ impl Class {
 /// An entry as it is stored: a byte for its kind, then its value or hash. Of a network the address, then
 /// the length of its prefix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Token(Vec<u8>);
+pub struct SuppressionKey(Vec<u8>);
 
-impl Token {
-    fn new(class: Class, value: &[u8]) -> Token {
-        Token([&[class.byte()], value].concat())
+impl SuppressionKey {
+    fn new(class: LookupClass, value: &[u8]) -> SuppressionKey {
+        SuppressionKey([&[class.byte()], value].concat())
     }
 
-    fn net(net: &IpNet) -> (Class, Token) {
+    fn net(net: &IpNet) -> (LookupClass, SuppressionKey) {
         match net {
             IpNet::V4(net) => {
-                let class = Class::Ip4(net.prefix_len());
-                (class, Token::new(class, &[&net.addr().octets()[..], &[net.prefix_len()]].concat()))
+                let class = LookupClass::Ip4(net.prefix_len());
+                (class, SuppressionKey::new(class, &[&net.addr().octets()[..], &[net.prefix_len()]].concat()))
             }
             IpNet::V6(net) => {
-                let class = Class::Ip6(net.prefix_len());
-                (class, Token::new(class, &[&net.addr().octets()[..], &[net.prefix_len()]].concat()))
+                let class = LookupClass::Ip6(net.prefix_len());
+                (class, SuppressionKey::new(class, &[&net.addr().octets()[..], &[net.prefix_len()]].concat()))
             }
         }
     }
 
     /// The token of an entry; `None` of one that is hashed while there is no key, and so no such entry.
-    pub fn of(entry: &Suppressed, key: Option<&HashKey>) -> Option<(Class, Token)> {
+    pub fn of(entry: &Suppressed, key: Option<&HashKey>) -> Option<(LookupClass, SuppressionKey)> {
         let hashed = |class, text: &str| Some((class, key?.hash(class, text)?));
         match entry {
-            Suppressed::Ip(net) => Some(Token::net(net)),
-            Suppressed::OrderId(text) => Some((Class::OrderId, Token::new(Class::OrderId, text.as_bytes()))),
-            Suppressed::ClickId(text) => Some((Class::ClickId, Token::new(Class::ClickId, text.as_bytes()))),
-            Suppressed::Email(text) => hashed(Class::Email, text),
-            Suppressed::Phone(text) => hashed(Class::Phone, text),
+            Suppressed::Ip(net) => Some(SuppressionKey::net(net)),
+            Suppressed::OrderId(text) => {
+                Some((LookupClass::OrderId, SuppressionKey::new(LookupClass::OrderId, text.as_bytes())))
+            }
+            Suppressed::ClickId(text) => {
+                Some((LookupClass::ClickId, SuppressionKey::new(LookupClass::ClickId, text.as_bytes())))
+            }
+            Suppressed::Email(text) => hashed(LookupClass::Email, text),
+            Suppressed::Phone(text) => hashed(LookupClass::Phone, text),
         }
     }
 
@@ -107,18 +111,18 @@ impl Token {
     }
 
     /// Reads a stored token.
-    pub fn parse(bytes: &[u8]) -> Option<(Class, Token)> {
+    pub fn parse(bytes: &[u8]) -> Option<(LookupClass, SuppressionKey)> {
         let (first, value) = bytes.split_first()?;
         let class = match first {
-            1 => Class::Ip4(*value.last()?),
-            2 => Class::Ip6(*value.last()?),
-            3 => Class::OrderId,
-            4 => Class::ClickId,
-            5 => Class::Email,
-            6 => Class::Phone,
+            1 => LookupClass::Ip4(*value.last()?),
+            2 => LookupClass::Ip6(*value.last()?),
+            3 => LookupClass::OrderId,
+            4 => LookupClass::ClickId,
+            5 => LookupClass::Email,
+            6 => LookupClass::Phone,
             _ => return None,
         };
-        Some((class, Token(bytes.to_vec())))
+        Some((class, SuppressionKey(bytes.to_vec())))
     }
 
     /// What may be shown of it.
@@ -150,38 +154,38 @@ fn net_text(address: IpAddr, length: &[u8]) -> Option<String> {
 
 /// What is kept with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Added {
+pub struct AddedEntry {
     pub at: Time,
     pub actor: String,
 }
 
 /// What is kept of a list next to its entries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Summary {
+pub struct ListState {
     pub changed_at: Time,
-    counts: BTreeMap<Class, u64>,
+    counts: BTreeMap<LookupClass, u64>,
 }
 
 /// Every list that has an entry, counted; of bounded size, however many entries there are.
 #[derive(Clone, Default)]
 pub struct Lists {
     pub key: Option<HashKey>,
-    lists: BTreeMap<String, Summary>,
+    lists: BTreeMap<String, ListState>,
     /// How many entries of each class there are on all lists together.
-    in_use: BTreeMap<Class, u64>,
+    in_use: BTreeMap<LookupClass, u64>,
 }
 
 impl Lists {
     /// Reads what is stored.
-    pub fn open(shelf: &Shelf) -> Result<Lists, StoreError> {
+    pub fn open(records: &Records) -> Result<Lists, StoreError> {
         let mut found = Vec::new();
-        shelf.scan(Span { from: b"N", to: b"O", direction: Direction::Up }, &mut |key, bytes| {
+        records.scan(Span { from: b"N", to: b"O", direction: Direction::Up }, &mut |key, bytes| {
             found.push((key.to_vec(), bytes.to_vec()));
             ControlFlow::Continue(())
         })?;
         let mut lists = Lists::default();
         for (key, bytes) in found {
-            let summary: Summary = shelf.head(&key, bytes)?;
+            let summary: ListState = records.head(&key, bytes)?;
             for (class, count) in &summary.counts {
                 *lists.in_use.entry(*class).or_default() += count;
             }
@@ -191,27 +195,27 @@ impl Lists {
             })?;
             lists.lists.insert(name, summary);
         }
-        if let Some(bytes) = shelf.first_piece(key::HASH_KEY)? {
-            lists.key = Some(shelf.head(key::HASH_KEY, bytes)?);
+        if let Some(bytes) = records.first_piece(key::HASH_KEY)? {
+            lists.key = Some(records.head(key::HASH_KEY, bytes)?);
         }
         Ok(lists)
     }
 
-    pub fn get(&self, list: &str) -> Option<&Summary> {
+    pub fn get(&self, list: &str) -> Option<&ListState> {
         self.lists.get(list)
     }
 
     /// Counts one entry more.
-    pub fn add(&mut self, list: &str, class: Class, now: Time) {
+    pub fn add(&mut self, list: &str, class: LookupClass, now: Time) {
         *self.in_use.entry(class).or_default() += 1;
-        let fresh = || Summary { changed_at: now, counts: BTreeMap::new() };
+        let fresh = || ListState { changed_at: now, counts: BTreeMap::new() };
         let summary = self.lists.entry(list.to_owned()).or_insert_with(fresh);
         summary.changed_at = now;
         *summary.counts.entry(class).or_default() += 1;
     }
 
     /// Counts one entry less. A list ends with its last.
-    pub fn remove(&mut self, list: &str, class: Class, now: Option<Time>) {
+    pub fn remove(&mut self, list: &str, class: LookupClass, now: Option<Time>) {
         less(&mut self.in_use, class);
         if let Some(summary) = self.lists.get_mut(list) {
             less(&mut summary.counts, class);
@@ -224,24 +228,28 @@ impl Lists {
 
     /// Under which tokens these traces would stand on lists: only those of classes that are in use, so
     /// that nothing is looked up in vain.
-    pub fn tokens(&self, traces: &Traces) -> Vec<(SuppressedKind, Token)> {
+    pub fn tokens(&self, traces: &Traces) -> Vec<(SuppressedKind, SuppressionKey)> {
         let mut tokens = Vec::new();
         for class in self.in_use.keys().copied() {
-            let plain = |text: &String| Some(Token::new(class, text.as_bytes()));
+            let plain = |text: &String| Some(SuppressionKey::new(class, text.as_bytes()));
             let hashed = |text: &String| self.key.as_ref()?.hash(class, text);
             let within = |address: &IpAddr| within(address.to_canonical(), class);
-            let (kind, found): (_, Vec<Token>) = match class {
-                Class::Ip4(_) | Class::Ip6(_) => {
+            let (kind, found): (_, Vec<SuppressionKey>) = match class {
+                LookupClass::Ip4(_) | LookupClass::Ip6(_) => {
                     (SuppressedKind::Ip, traces.ip.iter().filter_map(within).collect())
                 }
-                Class::OrderId => {
+                LookupClass::OrderId => {
                     (SuppressedKind::OrderId, traces.order_id.iter().filter_map(plain).collect())
                 }
-                Class::ClickId => {
+                LookupClass::ClickId => {
                     (SuppressedKind::ClickId, traces.click_id.iter().filter_map(plain).collect())
                 }
-                Class::Email => (SuppressedKind::Email, traces.email.iter().filter_map(hashed).collect()),
-                Class::Phone => (SuppressedKind::Phone, traces.phone.iter().filter_map(hashed).collect()),
+                LookupClass::Email => {
+                    (SuppressedKind::Email, traces.email.iter().filter_map(hashed).collect())
+                }
+                LookupClass::Phone => {
+                    (SuppressedKind::Phone, traces.phone.iter().filter_map(hashed).collect())
+                }
             };
             tokens.extend(found.into_iter().map(|token| (kind, token)));
         }
@@ -250,7 +258,7 @@ impl Lists {
 
     /// Every list, by name.
     pub fn summaries(&self) -> Vec<ListSummary> {
-        let summary = |(name, summary): (&String, &Summary)| ListSummary {
+        let summary = |(name, summary): (&String, &ListState)| ListSummary {
             name: name.clone(),
             entries: summary.counts.values().sum(),
             changed_at: summary.changed_at,
@@ -259,7 +267,7 @@ impl Lists {
     }
 }
 
-fn less(counts: &mut BTreeMap<Class, u64>, class: Class) {
+fn less(counts: &mut BTreeMap<LookupClass, u64>, class: LookupClass) {
     if let Some(count) = counts.get_mut(&class) {
         *count = count.saturating_sub(1);
         if *count == 0 {
@@ -269,26 +277,29 @@ fn less(counts: &mut BTreeMap<Class, u64>, class: Class) {
 }
 
 /// The network of this class that the address is in.
-fn within(address: IpAddr, class: Class) -> Option<Token> {
+fn within(address: IpAddr, class: LookupClass) -> Option<SuppressionKey> {
     let length = match (address, class) {
-        (IpAddr::V4(_), Class::Ip4(length)) | (IpAddr::V6(_), Class::Ip6(length)) => length,
+        (IpAddr::V4(_), LookupClass::Ip4(length)) | (IpAddr::V6(_), LookupClass::Ip6(length)) => length,
         _ => return None,
     };
     let net = IpNet::new(address, length).ok()?.trunc();
-    Some(Token::net(&net).1)
+    Some(SuppressionKey::net(&net).1)
 }
 
 /// One page of a list's entries.
-pub fn listed(shared: &Shared, list: &str, page: &PageRequest) -> Result<Page<ListedEntry>, StoreError> {
+pub fn listed(shared: &StoreShared, list: &str, page: &PageRequest) -> Result<Page<ListedEntry>, StoreError> {
     let (mut from, to) = key::list_span(list);
     if let Some(cursor) = &page.cursor {
-        let after = HEXLOWER_PERMISSIVE.decode(cursor.as_bytes()).ok().and_then(|bytes| Token::parse(&bytes));
+        let after = HEXLOWER_PERMISSIVE
+            .decode(cursor.as_bytes())
+            .ok()
+            .and_then(|bytes| SuppressionKey::parse(&bytes));
         let (_, after) = after.ok_or_else(|| StoreError::Cursor(cursor.clone()))?;
         from = [&key::listed(list, &after)[..], &[0]].concat();
     }
     let limit = page.limit.clamp(1, 1000);
     let mut found = Vec::new();
-    shared.shelf.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
+    shared.records.scan(Span { from: &from, to: &to, direction: Direction::Up }, &mut |key, bytes| {
         found.push((key.to_vec(), bytes.to_vec()));
         if found.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
@@ -298,11 +309,11 @@ pub fn listed(shared: &Shared, list: &str, page: &PageRequest) -> Result<Page<Li
     let mut items = Vec::new();
     let mut last = None;
     for (key, bytes) in found {
-        let Some((_, token)) = key.get(prefix..).and_then(Token::parse) else {
+        let Some((_, token)) = key.get(prefix..).and_then(SuppressionKey::parse) else {
             tracing::error!(key = %key.escape_ascii(), "an entry has no value and is left out of its suppression list");
             continue;
         };
-        match (shared.shelf.head::<Added>(&key, bytes), token.shown()) {
+        match (shared.records.head::<AddedEntry>(&key, bytes), token.shown()) {
             (Ok(added), Some((kind, value))) => {
                 items.push(ListedEntry { kind, value, added_at: added.at, actor: added.actor });
             }

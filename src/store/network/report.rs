@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use crate::domain::conversion::Conversion;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
-use crate::store::group::Shared;
+use crate::store::records::StoreShared;
 
 /// The most rows of one page.
 const MOST: usize = 500;
@@ -15,8 +15,8 @@ const READ_TOGETHER: usize = 125;
 
 /// One page, and how many rows fit in all. A row that changes while the page is read is shown as it has
 /// become; one that cannot be read is logged and left out.
-pub fn report(shared: &Shared, query: &ReportQuery) -> Result<ReportPage, StoreError> {
-    shared.shelf.check()?;
+pub fn report(shared: &StoreShared, query: &ReportQuery) -> Result<ReportPage, StoreError> {
+    shared.records.check()?;
     let view = shared.index.lock().rows.view(query);
     let (total, numbers) = view.page(query.skip, query.limit.clamp(1, MOST));
     drop(view);
@@ -30,7 +30,7 @@ pub fn report(shared: &Shared, query: &ReportQuery) -> Result<ReportPage, StoreE
     Ok(ReportPage { total, rows: rows?.into_iter().flatten().collect() })
 }
 
-fn conversions(shared: &Shared, numbers: &[u64]) -> Result<Vec<Conversion>, StoreError> {
+fn conversions(shared: &StoreShared, numbers: &[u64]) -> Result<Vec<Conversion>, StoreError> {
     let mut rows = Vec::with_capacity(numbers.len());
     for number in numbers {
         match conversion(shared, *number) {
@@ -45,11 +45,11 @@ fn conversions(shared: &Shared, numbers: &[u64]) -> Result<Vec<Conversion>, Stor
 }
 
 /// A conversion without its deliveries.
-fn conversion(shared: &Shared, number: u64) -> Result<Option<Conversion>, StoreError> {
+fn conversion(shared: &StoreShared, number: u64) -> Result<Option<Conversion>, StoreError> {
     let Some(first) = shared.index.lock().block_of(number) else { return Ok(None) };
-    if let Some(changed) = shared.shelf.overlay(number)? {
+    if let Some(changed) = shared.records.overlay(number)? {
         return Ok(Some(changed.conversion));
     }
-    let block = shared.shelf.block(first)?;
+    let block = shared.records.block(first)?;
     Ok(block.and_then(|block| block.entry(number).and_then(|(_, entry)| entry.conversion.clone())))
 }

@@ -16,7 +16,7 @@ const CHUNK_ROWS: usize = 1024;
 
 /// One conversion of an offer, in 24 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
+struct OfferRow {
     /// Milliseconds of its event time.
     at: i64,
     /// The number, and in the two lowest bits the status.
@@ -25,9 +25,9 @@ struct Row {
     affiliate: u32,
 }
 
-const _: () = assert!(size_of::<Row>() == 24);
+const _: () = assert!(size_of::<OfferRow>() == 24);
 
-impl Row {
+impl OfferRow {
     /// What rows are ordered by.
     fn place(&self) -> (i64, u64) {
         (self.at, self.number >> 2)
@@ -48,12 +48,12 @@ fn status_bits(status: Status) -> u64 {
 }
 
 /// Small numbers for ids, 1 and up, never given back: there are as many as were ever configured.
-struct Interned<Id>(HashMap<Id, u32>);
+struct InternedIds<Id>(HashMap<Id, u32>);
 
 /// The number of those ids that no number is left for: no query finds them.
 const NUMBERLESS: u32 = 0;
 
-impl<Id: Clone + Eq + Hash> Interned<Id> {
+impl<Id: Clone + Eq + Hash> InternedIds<Id> {
     fn number(&mut self, id: &Id) -> u32 {
         if let Some(known) = self.get(id) {
             return known;
@@ -71,19 +71,23 @@ impl<Id: Clone + Eq + Hash> Interned<Id> {
     }
 }
 
-type Chunk = Arc<Vec<Row>>;
+type RowChunk = Arc<Vec<OfferRow>>;
 
 /// Every row, by event time and number, in sorted chunks. A reader takes the chunks along and reads them
 /// without any lock; what is changed meanwhile is changed in copies of single chunks.
 pub struct Rows {
-    chunks: Vec<Chunk>,
-    offers: Interned<OfferId>,
-    affiliates: Interned<AffiliateId>,
+    chunks: Vec<RowChunk>,
+    offers: InternedIds<OfferId>,
+    affiliates: InternedIds<AffiliateId>,
 }
 
 impl Default for Rows {
     fn default() -> Rows {
-        Rows { chunks: Vec::new(), offers: Interned(HashMap::new()), affiliates: Interned(HashMap::new()) }
+        Rows {
+            chunks: Vec::new(),
+            offers: InternedIds(HashMap::new()),
+            affiliates: InternedIds(HashMap::new()),
+        }
     }
 }
 
@@ -97,7 +101,7 @@ impl Rows {
             self.remove((before.at.as_millis(), number));
         }
         if let Some(after) = after {
-            let row = Row {
+            let row = OfferRow {
                 at: after.at.as_millis(),
                 number: (number << 2) | status_bits(after.status),
                 offer: self.offers.number(&after.offer),
@@ -109,7 +113,7 @@ impl Rows {
 
     /// The chunk in which a row of this place is, or would be.
     fn chunk_of(&self, place: (i64, u64)) -> usize {
-        let begins_before = |chunk: &Chunk| chunk.first().is_some_and(|first| first.place() <= place);
+        let begins_before = |chunk: &RowChunk| chunk.first().is_some_and(|first| first.place() <= place);
         // Nearly everything that is added belongs to the end.
         if self.chunks.last().is_some_and(begins_before) {
             return self.chunks.len() - 1;
@@ -117,7 +121,7 @@ impl Rows {
         self.chunks.partition_point(begins_before).saturating_sub(1)
     }
 
-    fn insert(&mut self, row: Row) {
+    fn insert(&mut self, row: OfferRow) {
         let (at, chunks) = (self.chunk_of(row.place()), self.chunks.len());
         let Some(chunk) = self.chunks.get_mut(at) else {
             self.chunks.push(Arc::new(chunk_with(&[row])));
@@ -154,7 +158,7 @@ impl Rows {
     }
 
     /// What a query looks at, as it is now.
-    pub fn view(&self, query: &ReportQuery) -> View {
+    pub fn view(&self, query: &ReportQuery) -> RowView {
         let offers = query.offers.as_ref().map(|wanted| {
             let mut numbers: Vec<u32> = wanted.iter().filter_map(|id| self.offers.get(id)).collect();
             numbers.sort_unstable();
@@ -163,34 +167,34 @@ impl Rows {
         let affiliate = query.affiliate.as_ref().map(|id| self.affiliates.get(id));
         let after = |time: Time| self.chunks.partition_point(|chunk| ends_before(chunk, time));
         let first = query.from.map_or(0, after);
-        let until = |until: Time| move |chunk: &&Chunk| begins_before(chunk, until);
+        let until = |until: Time| move |chunk: &&RowChunk| begins_before(chunk, until);
         let chunks = self.chunks.iter().skip(first);
         let chunks = match query.until {
             Some(end) => chunks.take_while(until(end)).cloned().collect(),
             None => chunks.cloned().collect(),
         };
         let status = query.status.map(status_bits);
-        View { chunks, from: query.from, until: query.until, offers, affiliate, status }
+        RowView { chunks, from: query.from, until: query.until, offers, affiliate, status }
     }
 }
 
-fn chunk_with(rows: &[Row]) -> Vec<Row> {
+fn chunk_with(rows: &[OfferRow]) -> Vec<OfferRow> {
     let mut chunk = Vec::with_capacity(CHUNK_ROWS);
     chunk.extend_from_slice(rows);
     chunk
 }
 
-fn ends_before(chunk: &Chunk, time: Time) -> bool {
+fn ends_before(chunk: &RowChunk, time: Time) -> bool {
     chunk.last().is_some_and(|last| last.at < time.as_millis())
 }
 
-fn begins_before(chunk: &Chunk, time: Time) -> bool {
+fn begins_before(chunk: &RowChunk, time: Time) -> bool {
     chunk.first().is_some_and(|first| first.at < time.as_millis())
 }
 
 /// The rows of one moment, and which of them are wanted.
-pub struct View {
-    chunks: Vec<Chunk>,
+pub struct RowView {
+    chunks: Vec<RowChunk>,
     from: Option<Time>,
     until: Option<Time>,
     /// Sorted.
@@ -201,7 +205,7 @@ pub struct View {
     status: Option<u64>,
 }
 
-impl View {
+impl RowView {
     /// How many rows fit, and the numbers of up to `limit` of them after the first `skip`.
     pub fn page(&self, skip: u64, limit: usize) -> (u64, Vec<u64>) {
         let (mut total, mut numbers) = (0, Vec::new());
@@ -222,10 +226,10 @@ impl View {
         (total, numbers)
     }
 
-    fn count(&self, chunk: &Chunk) -> usize {
+    fn count(&self, chunk: &RowChunk) -> usize {
         let every = self.offers.is_none() && self.affiliate.is_none() && self.status.is_none();
         let ends = chunk.first().into_iter().chain(chunk.last());
-        if every && ends.map(Row::time).all(|time| time.is_some_and(|time| self.covers(time))) {
+        if every && ends.map(OfferRow::time).all(|time| time.is_some_and(|time| self.covers(time))) {
             return chunk.len();
         }
         chunk.iter().filter(|row| self.fits(row)).count()
@@ -235,7 +239,7 @@ impl View {
         self.from.is_none_or(|from| time >= from) && self.until.is_none_or(|until| time < until)
     }
 
-    fn fits(&self, row: &Row) -> bool {
+    fn fits(&self, row: &OfferRow) -> bool {
         self.from.is_none_or(|from| row.at >= from.as_millis())
             && self.until.is_none_or(|until| row.at < until.as_millis())
             && self.status.is_none_or(|status| row.number & 3 == status)

@@ -5,19 +5,19 @@ use std::collections::BTreeSet;
 use crate::domain::conversion::Conversion;
 use crate::domain::status_move::{self, MoveRefused, StatusMove};
 use crate::domain::time::Time;
-use crate::store::command::Answer;
-use crate::store::group::Group;
+use crate::store::command::ReplySender;
+use crate::store::group::CommitGroup;
 use crate::store::group::made::MAX_CHANGES;
 use crate::store::layout::Sketch;
+use crate::store::matching::STEP;
 use crate::store::queues::MAX_DELIVERIES;
-use crate::store::shelf::Record;
-use crate::store::steps::STEP;
+use crate::store::records::Record;
 use crate::store::{ConversionRef, StatusChanged, StoreError};
 
 /// A change of status.
 pub enum StatusCommand {
-    Set(StatusOrder, Answer<StatusChanged>),
-    Dispose { now: Time, limit: usize, answer: Answer<u64> },
+    Set(StatusOrder, ReplySender<StatusChanged>),
+    Dispose { now: Time, limit: usize, answer: ReplySender<u64> },
 }
 
 impl StatusCommand {
@@ -68,7 +68,7 @@ impl Dispositions {
     }
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     pub fn take_status(&mut self, command: StatusCommand) {
         match command {
             StatusCommand::Set(order, answer) => {

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::domain::suppression::{Listed, Traces};
+use crate::domain::suppression::{SuppressionHit, Traces};
 use crate::domain::time::Time;
-use crate::store::command::{Answer, Command};
-use crate::store::group::Group;
+use crate::store::command::{ReplySender, StoreCommand};
+use crate::store::group::CommitGroup;
 use crate::store::kv::{Batch, Direction, KvError, Span};
 use crate::store::layout::{self, LayoutError, key};
-use crate::store::network::lists::{Added, Class, HashKey, Lists, Token};
-use crate::store::shelf::corrupt;
-use crate::store::steps::STEP;
+use crate::store::matching::STEP;
+use crate::store::network::lists::{AddedEntry, HashKey, Lists, LookupClass, SuppressionKey};
+use crate::store::records::corrupt;
 use crate::store::{StoreError, SuppressionOrder};
 
 /// The most characters of an actor's name that are kept with an entry.
@@ -21,10 +21,10 @@ const ACTOR_CHARS: usize = 200;
 
 /// A change to suppression lists.
 pub enum SuppressionCommand {
-    Add(SuppressionOrder, Answer<Vec<bool>>),
-    TakeOff(SuppressionOrder, Answer<Vec<bool>>),
+    Add(SuppressionOrder, ReplySender<Vec<bool>>),
+    TakeOff(SuppressionOrder, ReplySender<Vec<bool>>),
     /// Done in steps; should the process end between two, the rest of the list stays.
-    Remove(RemoveList, Answer<u64>),
+    Remove(RemoveList, ReplySender<u64>),
 }
 
 /// A list is to go.
@@ -61,7 +61,7 @@ pub struct Suppressing {
     /// The lists as the group leaves them.
     lists: Arc<Lists>,
     /// Entries that come (`Some`) or go, by value and list.
-    entries: BTreeMap<(Token, String), Option<Added>>,
+    entries: BTreeMap<(SuppressionKey, String), Option<AddedEntry>>,
     /// Lists whose summary is to be written.
     touched: BTreeSet<String>,
     /// Whether the key of the hashes is new.
@@ -112,7 +112,7 @@ impl Suppressing {
     }
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     pub fn take_suppression(&mut self, command: SuppressionCommand) {
         match command {
             SuppressionCommand::Add(order, answer) => {
@@ -127,7 +127,7 @@ impl Group<'_> {
                 Ok(count) if count == STEP => {
                     let rest = RemoveList { done: remove.done + count as u64, ..remove };
                     let rest = SuppressionCommand::Remove(rest, answer);
-                    self.again.push(Command::Suppression(rest));
+                    self.again.push(StoreCommand::Suppression(rest));
                 }
                 done => self.promise(done.map(|count| remove.done + count as u64), answer),
             },
@@ -138,22 +138,22 @@ impl Group<'_> {
         if order.entries.iter().any(|entry| entry.kind().is_hashed()) && self.suppressing.lists.key.is_none()
         {
             let minted = HashKey::mint().map_err(|error| {
-                self.shared.shelf.fail("mint the key of the suppression lists", &KvError(error.to_string()))
+                self.shared.records.fail("mint the key of the suppression lists", &KvError(error.to_string()))
             })?;
             Arc::make_mut(&mut self.suppressing.lists).key = Some(minted);
             self.suppressing.minted = true;
         }
-        let mut fresh: BTreeMap<Token, Class> = BTreeMap::new();
+        let mut fresh: BTreeMap<SuppressionKey, LookupClass> = BTreeMap::new();
         let mut answers = Vec::with_capacity(order.entries.len());
         for entry in &order.entries {
-            let token = Token::of(entry, self.suppressing.lists.key.as_ref());
+            let token = SuppressionKey::of(entry, self.suppressing.lists.key.as_ref());
             let token = match token {
                 Some((class, token)) if !self.is_on(&order.list, &token)? => Some((token, class)),
                 _ => None,
             };
             answers.push(token.is_some_and(|(token, class)| fresh.insert(token, class).is_none()));
         }
-        let added = Added { at: order.now, actor: order.actor.chars().take(ACTOR_CHARS).collect() };
+        let added = AddedEntry { at: order.now, actor: order.actor.chars().take(ACTOR_CHARS).collect() };
         for (token, class) in fresh {
             Arc::make_mut(&mut self.suppressing.lists).add(&order.list, class, order.now);
             self.suppressing.entries.insert((token, order.list.clone()), Some(added.clone()));
@@ -163,10 +163,10 @@ impl Group<'_> {
     }
 
     fn unsuppress(&mut self, order: &SuppressionOrder) -> Result<Vec<bool>, StoreError> {
-        let mut gone: BTreeMap<Token, Class> = BTreeMap::new();
+        let mut gone: BTreeMap<SuppressionKey, LookupClass> = BTreeMap::new();
         let mut answers = Vec::with_capacity(order.entries.len());
         for entry in &order.entries {
-            let token = Token::of(entry, self.suppressing.lists.key.as_ref());
+            let token = SuppressionKey::of(entry, self.suppressing.lists.key.as_ref());
             let token = match token {
                 Some((class, token)) if self.is_on(&order.list, &token)? => Some((token, class)),
                 _ => None,
@@ -177,7 +177,12 @@ impl Group<'_> {
         Ok(answers)
     }
 
-    fn take_off(&mut self, list: &str, gone: impl IntoIterator<Item = (Token, Class)>, now: Option<Time>) {
+    fn take_off(
+        &mut self,
+        list: &str,
+        gone: impl IntoIterator<Item = (SuppressionKey, LookupClass)>,
+        now: Option<Time>,
+    ) {
         for (token, class) in gone {
             Arc::make_mut(&mut self.suppressing.lists).remove(list, class, now);
             self.suppressing.entries.insert((token, list.to_owned()), None);
@@ -189,16 +194,18 @@ impl Group<'_> {
     fn remove_step(&mut self, list: &str) -> Result<usize, StoreError> {
         let pending = &self.suppressing.entries;
         let added = pending.iter().filter(|((_, on), added)| on == list && added.is_some());
-        let mut gone: BTreeMap<Token, Class> = BTreeMap::new();
-        gone.extend(added.filter_map(|((token, _), _)| Token::parse(token.as_bytes())).map(swap).take(STEP));
+        let mut gone: BTreeMap<SuppressionKey, LookupClass> = BTreeMap::new();
+        gone.extend(
+            added.filter_map(|((token, _), _)| SuppressionKey::parse(token.as_bytes())).map(swap).take(STEP),
+        );
         let (from, to) = key::list_span(list);
         let span = Span { from: &from, to: &to, direction: Direction::Up };
-        self.shared.shelf.scan(span, &mut |key, _| {
+        self.shared.records.scan(span, &mut |key, _| {
             if gone.len() >= STEP {
                 return ControlFlow::Break(());
             }
-            let found = key.get(from.len()..).and_then(Token::parse);
-            let stays = |(_, token): &(Class, Token)| {
+            let found = key.get(from.len()..).and_then(SuppressionKey::parse);
+            let stays = |(_, token): &(LookupClass, SuppressionKey)| {
                 !matches!(pending.get(&(token.clone(), list.to_owned())), Some(None))
             };
             gone.extend(found.filter(stays).map(swap));
@@ -209,34 +216,34 @@ impl Group<'_> {
         Ok(count)
     }
 
-    fn is_on(&self, list: &str, token: &Token) -> Result<bool, StoreError> {
+    fn is_on(&self, list: &str, token: &SuppressionKey) -> Result<bool, StoreError> {
         match self.suppressing.entries.get(&(token.clone(), list.to_owned())) {
             Some(pending) => Ok(pending.is_some()),
             None if self.suppressing.lists.get(list).is_none() => Ok(false),
-            None => Ok(self.shared.shelf.first_piece(&key::listed(list, token))?.is_some()),
+            None => Ok(self.shared.records.first_piece(&key::listed(list, token))?.is_some()),
         }
     }
 
     /// The list that one of these traces is on; of several the first by name.
-    pub fn listed(&self, traces: &Traces) -> Result<Option<Listed>, StoreError> {
-        let mut first: Option<Listed> = None;
+    pub fn listed(&self, traces: &Traces) -> Result<Option<SuppressionHit>, StoreError> {
+        let mut first: Option<SuppressionHit> = None;
         for (kind, token) in self.suppressing.lists.tokens(traces) {
             if let Some(list) = self.first_list(&token)?
                 && first.as_ref().is_none_or(|first| list < first.list)
             {
-                first = Some(Listed { list, kind });
+                first = Some(SuppressionHit { list, kind });
             }
         }
         Ok(first)
     }
 
-    fn first_list(&self, token: &Token) -> Result<Option<String>, StoreError> {
+    fn first_list(&self, token: &SuppressionKey) -> Result<Option<String>, StoreError> {
         let pending = &self.suppressing.entries;
         let from = key::suppressed(token, "");
         let to = [&from[..], &[u8::MAX]].concat();
         let (mut stored, mut failed) = (None, None);
         let span = Span { from: &from, to: &to, direction: Direction::Up };
-        self.shared.shelf.scan(span, &mut |key, _| {
+        self.shared.records.scan(span, &mut |key, _| {
             let list = key.get(from.len()..).and_then(|list| std::str::from_utf8(list).ok());
             let Some(list) = list.map(str::to_owned) else {
                 let content = LayoutError::Content("the name of its list is not text".to_owned());
@@ -260,6 +267,6 @@ impl Group<'_> {
     }
 }
 
-fn swap((class, token): (Class, Token)) -> (Token, Class) {
+fn swap((class, token): (LookupClass, SuppressionKey)) -> (SuppressionKey, LookupClass) {
     (token, class)
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use crate::domain::money::{DecimalMark, parse_decimal};
-use crate::template::destination::expression::{Expression, Kind, Piece};
+use crate::template::destination::expression::{Expression, TemplatePiece, ValueKind};
 use crate::template::destination::fields;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::names::AMOUNTS;
@@ -28,10 +28,10 @@ pub(crate) fn hint(one: &str) -> String {
 }
 
 /// Whether what a field of numbers joins can never be a number, whatever number each parameter holds.
-pub(crate) fn joins_no_number(pieces: &[definition::Piece], mark: DecimalMark) -> bool {
+pub(crate) fn joins_no_number(pieces: &[definition::ValuePiece], mark: DecimalMark) -> bool {
     let sample = pieces.iter().map(|piece| match piece {
-        definition::Piece::Text(text) => text.as_str(),
-        definition::Piece::Param(_) => "1",
+        definition::ValuePiece::Text(text) => text.as_str(),
+        definition::ValuePiece::Param(_) => "1",
     });
     parse_decimal(&sample.collect::<String>(), mark).is_none()
 }
@@ -121,9 +121,9 @@ fn sample(expression: &Expression) -> String {
 /// Whether it is money; times are numbers too, and no amounts.
 fn is_amount(expression: &Expression) -> bool {
     match expression {
-        Expression::Field(field) => field.kind == Kind::Number,
+        Expression::Field(field) => field.kind == ValueKind::Number,
         Expression::Call(call) if call.helper.name == "text" => call.arguments.first().is_some_and(is_amount),
-        Expression::Call(call) => call.helper.wants.is_none() && expression.kind() == Kind::Number,
+        Expression::Call(call) => call.helper.wants.is_none() && expression.kind() == ValueKind::Number,
         _ => false,
     }
 }
@@ -143,19 +143,19 @@ fn is_operator(c: char) -> bool {
 }
 
 /// Whether a header calculates with amounts.
-pub(crate) fn in_header(pieces: &[Piece]) -> bool {
+pub(crate) fn in_header(pieces: &[TemplatePiece]) -> bool {
     is_calculation(&outline(pieces))
 }
 
 /// Whether a value in a URL's query calculates with amounts.
-pub(crate) fn in_query(pieces: &[Piece]) -> bool {
+pub(crate) fn in_query(pieces: &[TemplatePiece]) -> bool {
     query_calculates(&outline(pieces))
 }
 
-fn outline(pieces: &[Piece]) -> String {
+fn outline(pieces: &[TemplatePiece]) -> String {
     let outline = pieces.iter().map(|piece| match piece {
-        Piece::Text { text, .. } => Cow::Borrowed(text.as_str()),
-        Piece::Value { expression, .. } => {
+        TemplatePiece::Text { text, .. } => Cow::Borrowed(text.as_str()),
+        TemplatePiece::Value { expression, .. } => {
             Cow::Owned(if is_amount(expression) { AMOUNT } else { OTHER }.to_string())
         }
     });
@@ -169,8 +169,8 @@ fn outline(pieces: &[Piece]) -> String {
 /// It does.
 pub fn check_postback(url: &MacroUrl) -> Result<(), Problem> {
     let outline = url.pieces.iter().map(|piece| match piece {
-        url::Piece::Text(text) => Cow::Borrowed(text.as_str()),
-        url::Piece::Name(name) => {
+        url::UrlPiece::Text(text) => Cow::Borrowed(text.as_str()),
+        url::UrlPiece::Name(name) => {
             Cow::Owned(if AMOUNTS.contains(&name.as_str()) { AMOUNT } else { OTHER }.to_string())
         }
     });

@@ -5,7 +5,9 @@ use handlebars::Path;
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, Template, TemplateElement};
 
 use crate::template::destination::calculation;
-use crate::template::destination::expression::{Call, Expression, Helper, Kind, Piece, Scope};
+use crate::template::destination::expression::{
+    Expression, Helper, HelperCall, RenderScope, TemplatePiece, ValueKind,
+};
 use crate::template::destination::fields::{self, FIELDS};
 use crate::template::destination::helpers::{HELPERS, RAW, find_helper};
 use crate::template::diagnostic::{Problem, did_you_mean};
@@ -16,14 +18,14 @@ const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 16;
 
 /// The state of a text, and the settings it may name.
-pub(crate) struct Source<'s> {
+pub(crate) struct CompileContext<'s> {
     pub file: &'s str,
     /// The line its first line is in the file, counted from 1.
     pub first_line: usize,
     pub settings: &'s [String],
 }
 
-impl Source<'_> {
+impl CompileContext<'_> {
     fn problem(&self, line: usize, what: String, hint: impl Into<String>) -> Problem {
         Problem::new(what, hint).at(self.file, self.first_line + line.max(1) - 1)
     }
@@ -31,7 +33,7 @@ impl Source<'_> {
 
 /// Cuts a text into pieces. Every unknown name and every construct that is not allowed is reported,
 /// and an empty text is in its place, so that what is around it can be checked too.
-pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Problem>) {
+pub(crate) fn pieces(source: &CompileContext<'_>, text: &str) -> (Vec<TemplatePiece>, Vec<Problem>) {
     let template = check_text(source, text).and_then(|()| {
         Template::compile(text).map_err(|error| {
             let line = error.pos().map_or(1, |(line, _)| line);
@@ -49,7 +51,7 @@ pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Proble
     let mut line = 1;
     for (index, element) in template.elements.iter().enumerate() {
         if let TemplateElement::RawString(text) = element {
-            pieces.push(Piece::Text { text: text.clone(), line });
+            pieces.push(TemplatePiece::Text { text: text.clone(), line });
             line += text.matches('\n').count();
             continue;
         }
@@ -58,14 +60,18 @@ pub(crate) fn pieces(source: &Source<'_>, text: &str) -> (Vec<Piece>, Vec<Proble
             Ok(piece) => pieces.extend(piece),
             Err(problem) => {
                 problems.push(problem);
-                pieces.push(Piece::Value { expression: Expression::Text(String::new()), line, bare: false });
+                pieces.push(TemplatePiece::Value {
+                    expression: Expression::Text(String::new()),
+                    line,
+                    bare: false,
+                });
             }
         }
     }
     (pieces, problems)
 }
 
-fn check_text(source: &Source<'_>, text: &str) -> Result<(), Problem> {
+fn check_text(source: &CompileContext<'_>, text: &str) -> Result<(), Problem> {
     check_size(source, text)?;
     match calculation::in_expressions(text) {
         Some((line, inside)) => {
@@ -76,7 +82,7 @@ fn check_text(source: &Source<'_>, text: &str) -> Result<(), Problem> {
     }
 }
 
-fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
+fn check_size(source: &CompileContext<'_>, text: &str) -> Result<(), Problem> {
     if text.len() > MAX_TEMPLATE_BYTES {
         let what = format!("the template has {} bytes; {MAX_TEMPLATE_BYTES} are allowed", text.len());
         return Err(source.problem(1, what, "shorten it"));
@@ -91,7 +97,7 @@ fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
             Some(*depth)
         });
         if depth.max().unwrap_or(0) > MAX_DEPTH {
-            let what = format!("more than {MAX_DEPTH} helpers stand within one another");
+            let what = format!("more than {MAX_DEPTH} helpers are within one another");
             return Err(source.problem(number + 1, what, "write a helper for it in Rust"));
         }
     }
@@ -102,14 +108,18 @@ fn check_size(source: &Source<'_>, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn piece(source: &Source<'_>, element: &TemplateElement, line: usize) -> Result<Option<Piece>, Problem> {
+fn piece(
+    source: &CompileContext<'_>,
+    element: &TemplateElement,
+    line: usize,
+) -> Result<Option<TemplatePiece>, Problem> {
     match element {
         TemplateElement::Comment(_) => Ok(None),
         TemplateElement::Expression(expression) => {
             let bare = expression.params.is_empty() && expression.hash.is_empty();
             let expression = resolve(source, expression, line)?;
             let bare = bare && !matches!(expression, Expression::Call(_));
-            Ok(Some(Piece::Value { expression, line, bare }))
+            Ok(Some(TemplatePiece::Value { expression, line, bare }))
         }
         TemplateElement::HtmlExpression(_) => Err(source.problem(
             line,
@@ -127,7 +137,11 @@ fn piece(source: &Source<'_>, element: &TemplateElement, line: usize) -> Result<
     }
 }
 
-fn resolve(source: &Source<'_>, expression: &HelperTemplate, line: usize) -> Result<Expression, Problem> {
+fn resolve(
+    source: &CompileContext<'_>,
+    expression: &HelperTemplate,
+    line: usize,
+) -> Result<Expression, Problem> {
     let name = written(&expression.name);
     if expression.params.is_empty() && expression.hash.is_empty() {
         return match find_helper(&name).filter(|helper| helper.arguments.0 == 0) {
@@ -146,7 +160,7 @@ fn resolve(source: &Source<'_>, expression: &HelperTemplate, line: usize) -> Res
 }
 
 fn call(
-    source: &Source<'_>,
+    source: &CompileContext<'_>,
     helper: &'static Helper,
     expression: &HelperTemplate,
     line: usize,
@@ -171,7 +185,7 @@ fn call(
         helper.options.iter().map(|option| expression.hash.get(*option).map(resolve_one).transpose());
     let options = options.collect::<Result<Vec<_>, _>>()?;
     check_kinds(helper, &arguments).map_err(|(what, hint)| source.problem(line, what, hint))?;
-    let expression = Expression::Call(Box::new(Call { helper, arguments, options }));
+    let expression = Expression::Call(Box::new(HelperCall { helper, arguments, options }));
     let what = if name == "number" && calculation::is_no_number(&expression) {
         "what `number` is given here is never a number, whatever its values are"
     } else if calculation::is_joined(&expression) {
@@ -189,14 +203,18 @@ fn check_kinds(helper: &Helper, arguments: &[Expression]) -> Result<(), (String,
     }
     let fields = || list(FIELDS.iter().filter(|field| field.kind == wanted).map(|field| field.name));
     let (takes, hint) = match wanted {
-        Kind::Time => ("a time", format!("times are {}", fields())),
-        Kind::Truth => ("an answer, true or false", format!("answers are {}", fields())),
+        ValueKind::Time => ("a time", format!("times are {}", fields())),
+        ValueKind::Truth => ("an answer, true or false", format!("answers are {}", fields())),
         _ => ("a text", "give it a text".to_owned()),
     };
     Err((format!("`{}` takes {takes}", helper.name), hint))
 }
 
-fn resolve_parameter(source: &Source<'_>, parameter: &Parameter, line: usize) -> Result<Expression, Problem> {
+fn resolve_parameter(
+    source: &CompileContext<'_>,
+    parameter: &Parameter,
+    line: usize,
+) -> Result<Expression, Problem> {
     match parameter {
         Parameter::Literal(serde_json::Value::String(text)) => Ok(Expression::Text(text.clone())),
         Parameter::Literal(serde_json::Value::Bool(truth)) => Ok(Expression::Truth(*truth)),
@@ -204,20 +222,18 @@ fn resolve_parameter(source: &Source<'_>, parameter: &Parameter, line: usize) ->
             Some(number) => Ok(Expression::Integer(number)),
             None => Err(source.problem(line, format!("`{number}` is no whole number"), "write it in quotes")),
         },
-        Parameter::Literal(other) => Err(source.problem(
-            line,
-            format!("`{other}` cannot stand here"),
-            "write a name or a text in quotes",
-        )),
+        Parameter::Literal(other) => {
+            Err(source.problem(line, format!("`{other}` cannot be here"), "write a name or a text in quotes"))
+        }
         Parameter::Subexpression(Subexpression { element, .. }) => match element.as_ref() {
             TemplateElement::Expression(inner) => resolve(source, inner, line),
-            _ => Err(source.problem(line, "only a helper can stand in parentheses".to_owned(), "fix it")),
+            _ => Err(source.problem(line, "only a helper can be in parentheses".to_owned(), "fix it")),
         },
         _ => resolve_name(source, &written(parameter), line),
     }
 }
 
-fn resolve_name(source: &Source<'_>, name: &str, line: usize) -> Result<Expression, Problem> {
+fn resolve_name(source: &CompileContext<'_>, name: &str, line: usize) -> Result<Expression, Problem> {
     if let Some(setting) = name.strip_prefix("settings.") {
         return match source.settings.iter().position(|known| known == setting) {
             Some(index) => Ok(Expression::Setting(index)),
@@ -257,19 +273,19 @@ fn written(parameter: &Parameter) -> String {
 }
 
 /// A line of text with values in it: a URL or a header.
-pub(crate) struct Line {
-    parts: Vec<Part>,
+pub(crate) struct TemplatedLine {
+    parts: Vec<LinePart>,
     encoding: Encoding,
 }
 
-enum Part {
+enum LinePart {
     Text(String),
     Value(Expression),
     /// As it is, whatever the encoding.
     Raw(Expression),
 }
 
-/// How a [`Line`] writes the values in it.
+/// How a [`TemplatedLine`] writes the values in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     None,
@@ -281,15 +297,21 @@ pub(crate) enum Encoding {
 const URL_VALUE: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-impl Line {
+impl TemplatedLine {
     /// Here a bare `{{name}}` is fine: everything becomes text, and absent is empty.
-    pub(crate) fn parse(source: &Source<'_>, text: &str, encoding: Encoding) -> Result<Line, Vec<Problem>> {
+    pub(crate) fn parse(
+        source: &CompileContext<'_>,
+        text: &str,
+        encoding: Encoding,
+    ) -> Result<TemplatedLine, Vec<Problem>> {
         let part = |piece| match piece {
-            Piece::Text { text, .. } => Part::Text(text),
-            Piece::Value { expression: Expression::Call(mut call), .. } if call.helper.name == RAW => {
-                call.arguments.pop().map_or(Part::Text(String::new()), Part::Raw)
+            TemplatePiece::Text { text, .. } => LinePart::Text(text),
+            TemplatePiece::Value { expression: Expression::Call(mut call), .. }
+                if call.helper.name == RAW =>
+            {
+                call.arguments.pop().map_or(LinePart::Text(String::new()), LinePart::Raw)
             }
-            Piece::Value { expression, .. } => Part::Value(expression),
+            TemplatePiece::Value { expression, .. } => LinePart::Value(expression),
         };
         let (pieces, mut problems) = pieces(source, text);
         let calculates = match encoding {
@@ -301,7 +323,7 @@ impl Line {
             problems.push(source.problem(1, what, calculation::hint("`{{value}}`")));
         }
         if problems.is_empty() {
-            Ok(Line { parts: pieces.into_iter().map(part).collect(), encoding })
+            Ok(TemplatedLine { parts: pieces.into_iter().map(part).collect(), encoding })
         } else {
             Err(problems)
         }
@@ -310,8 +332,8 @@ impl Line {
     /// Whether `test` holds for anything in it.
     pub(crate) fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         self.parts.iter().any(|part| match part {
-            Part::Text(_) => false,
-            Part::Value(expression) | Part::Raw(expression) => expression.any(test),
+            LinePart::Text(_) => false,
+            LinePart::Value(expression) | LinePart::Raw(expression) => expression.any(test),
         })
     }
 
@@ -320,25 +342,25 @@ impl Line {
         let mut beginning = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => beginning.push_str(text),
-                Part::Value(Expression::Setting(index)) | Part::Raw(Expression::Setting(index)) => {
+                LinePart::Text(text) => beginning.push_str(text),
+                LinePart::Value(Expression::Setting(index)) | LinePart::Raw(Expression::Setting(index)) => {
                     beginning.push_str(settings.get(*index).and_then(Option::as_deref).unwrap_or_default());
                 }
-                Part::Value(_) | Part::Raw(_) => break,
+                LinePart::Value(_) | LinePart::Raw(_) => break,
             }
         }
         beginning
     }
 
-    pub(crate) fn render(&self, scope: &Scope<'_>) -> String {
+    pub(crate) fn render(&self, scope: &RenderScope<'_>) -> String {
         let mut line = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => line.push_str(text),
-                Part::Raw(expression) => {
+                LinePart::Text(text) => line.push_str(text),
+                LinePart::Raw(expression) => {
                     line.push_str(&expression.value(scope).into_text().unwrap_or_default());
                 }
-                Part::Value(expression) => {
+                LinePart::Value(expression) => {
                     let text = expression.value(scope).into_text().unwrap_or_default();
                     match self.encoding {
                         Encoding::None => line.push_str(&text),

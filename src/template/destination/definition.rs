@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::routing::Changes;
-use crate::template::destination::compile::{Encoding, Line, Source};
+use crate::template::destination::compile::{CompileContext, Encoding, TemplatedLine};
 use crate::template::destination::expression::Expression;
 use crate::template::destination::file::{self, Auth, DestinationFile, SettingSpec};
 use crate::template::destination::payload::Payload;
 use crate::template::destination::reply::ReplyRules;
-use crate::template::destination::require::{self, Bound};
+use crate::template::destination::require::{self, LocatedRequirement};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::text::Text;
 
@@ -17,17 +17,17 @@ pub struct DestinationTemplate {
     name: String,
     setup: String,
     pub(crate) file: DestinationFile,
-    pub(crate) url: Line,
-    pub(crate) headers: Vec<(String, Line)>,
-    bodies: Vec<Body>,
+    pub(crate) url: TemplatedLine,
+    pub(crate) headers: Vec<(String, TemplatedLine)>,
+    bodies: Vec<EventBody>,
     /// Our event → the number of its own body; under [`ALL_EVENTS`] the body of every other event.
     body_of: BTreeMap<String, usize>,
 }
 
 /// A payload and what must be true of it before it is sent.
-pub(crate) struct Body {
+pub(crate) struct EventBody {
     pub payload: Payload,
-    pub requirements: Vec<Bound>,
+    pub requirements: Vec<LocatedRequirement>,
 }
 
 impl DestinationTemplate {
@@ -55,8 +55,8 @@ impl DestinationTemplate {
         let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
         let mut problems = Vec::new();
         let line = |text: &Text, encoding| {
-            let source = Source { file: &toml, first_line: text.line, settings: &settings };
-            Line::parse(&source, &text.value, encoding)
+            let source = CompileContext { file: &toml, first_line: text.line, settings: &settings };
+            TemplatedLine::parse(&source, &text.value, encoding)
         };
         let url = keep(line(&file.request.url, Encoding::Url), &mut problems);
         let headers = file.request.headers.iter().map(|(name, text)| {
@@ -162,7 +162,7 @@ impl DestinationTemplate {
     }
 
     /// The payload of our event; `None` where the platform takes none.
-    pub(crate) fn body(&self, event: &str) -> Option<&Body> {
+    pub(crate) fn body(&self, event: &str) -> Option<&EventBody> {
         self.bodies.get(*self.body_of.get(event).or_else(|| self.body_of.get(ALL_EVENTS))?)
     }
 
@@ -184,7 +184,7 @@ fn bodies(
     files: &BTreeMap<String, String>,
     file: &DestinationFile,
     problems: &mut Vec<Problem>,
-) -> (Vec<Body>, BTreeMap<String, usize>) {
+) -> (Vec<EventBody>, BTreeMap<String, usize>) {
     let settings: Vec<String> = file.settings.iter().map(|setting| setting.name.clone()).collect();
     let mut bodies = Vec::new();
     let mut body_of = BTreeMap::new();
@@ -200,7 +200,7 @@ fn bodies(
             let what = format!("`{event}` is not among the template's [events]");
             problems.push(Problem::new(what, "add it there or rename the file").in_file(&file_place));
         }
-        let source = Source { file: &file_place, first_line: 1, settings: &settings };
+        let source = CompileContext { file: &file_place, first_line: 1, settings: &settings };
         let Some(mut payload) = keep(Payload::parse(&source, text), problems) else { continue };
         let (requirements, missing) = require::bind(&file.requirements, &mut payload);
         // A place may be absent from one event's payload, but not from all.
@@ -209,7 +209,7 @@ fn bodies(
             None => missing,
         });
         body_of.insert(own_event(file_name).unwrap_or(ALL_EVENTS).to_owned(), bodies.len());
-        bodies.push(Body { payload, requirements });
+        bodies.push(EventBody { payload, requirements });
     }
     for (line, pointer) in unknown.unwrap_or_default() {
         let what = format!("the payload has no `{pointer}`");

@@ -69,7 +69,7 @@ impl SigningKey {
     }
 }
 
-/// The three signature_headers of a signed request. Two keys, while one is being changed, make two signatures.
+/// The three signature headers of a signed request. Two keys, while one is being changed, make two signatures.
 pub(crate) fn signature_headers(
     keys: &[SigningKey],
     id: &str,

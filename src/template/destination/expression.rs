@@ -16,7 +16,7 @@ use crate::template::destination::normalize::Unreadable;
 
 /// What an expression can come to. Absent and empty are both `Null`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum RenderValue<'a> {
     Null,
     Text(Cow<'a, str>),
     Digest(HexDigest),
@@ -28,37 +28,38 @@ pub(crate) enum Value<'a> {
     Pairs(&'a Pairs),
 }
 
-impl<'a> Value<'a> {
+impl<'a> RenderValue<'a> {
     /// A text as it is; an empty one is absent.
-    pub(crate) fn text(text: &'a str) -> Value<'a> {
-        if text.is_empty() { Value::Null } else { Value::Text(Cow::Borrowed(text)) }
+    pub(crate) fn text(text: &'a str) -> RenderValue<'a> {
+        if text.is_empty() { RenderValue::Null } else { RenderValue::Text(Cow::Borrowed(text)) }
     }
 
-    pub(crate) fn maybe(text: Option<&'a str>) -> Value<'a> {
-        text.map_or(Value::Null, Value::text)
+    pub(crate) fn maybe(text: Option<&'a str>) -> RenderValue<'a> {
+        text.map_or(RenderValue::Null, RenderValue::text)
     }
 
-    pub(crate) fn owned(text: Option<String>) -> Value<'a> {
-        text.filter(|text| !text.is_empty()).map_or(Value::Null, |text| Value::Text(Cow::Owned(text)))
+    pub(crate) fn owned(text: Option<String>) -> RenderValue<'a> {
+        text.filter(|text| !text.is_empty())
+            .map_or(RenderValue::Null, |text| RenderValue::Text(Cow::Owned(text)))
     }
 
     /// The value as text, if there is one. Decimals keep their digits, times are RFC 3339.
     pub(crate) fn into_text(self) -> Option<Cow<'a, str>> {
         match self {
-            Value::Null | Value::Pairs(_) => None,
-            Value::Text(text) => Some(text),
-            Value::Digest(digest) => Some(Cow::Owned(digest.as_str().to_owned())),
-            Value::Decimal(number) => Some(Cow::Owned(number.to_string())),
-            Value::Integer(number) => Some(Cow::Owned(number.to_string())),
-            Value::Truth(truth) => Some(Cow::Borrowed(if truth { "true" } else { "false" })),
-            Value::Time(time) => Some(Cow::Owned(time.to_string())),
+            RenderValue::Null | RenderValue::Pairs(_) => None,
+            RenderValue::Text(text) => Some(text),
+            RenderValue::Digest(digest) => Some(Cow::Owned(digest.as_str().to_owned())),
+            RenderValue::Decimal(number) => Some(Cow::Owned(number.to_string())),
+            RenderValue::Integer(number) => Some(Cow::Owned(number.to_string())),
+            RenderValue::Truth(truth) => Some(Cow::Borrowed(if truth { "true" } else { "false" })),
+            RenderValue::Time(time) => Some(Cow::Owned(time.to_string())),
         }
     }
 }
 
 /// What a field or helper yields, as far as it is known before anything is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Text,
     Number,
     Time,
@@ -69,7 +70,7 @@ pub(crate) enum Kind {
 }
 
 /// Everything one rendering may look at.
-pub(crate) struct Scope<'a> {
+pub(crate) struct RenderScope<'a> {
     pub conversion: &'a Conversion,
     pub click: Option<&'a Click>,
     pub delivery: &'a DeliveryId,
@@ -86,7 +87,7 @@ pub(crate) struct Scope<'a> {
     pub left_out: RefCell<Vec<Remark>>,
 }
 
-impl Scope<'_> {
+impl RenderScope<'_> {
     /// Keeps that an argument's value was there and is not in the request. What is the template's own, a text
     /// or a setting, is no one's value.
     pub(crate) fn leave_out(&self, argument: Option<&Expression>, why: Unreadable) {
@@ -110,10 +111,10 @@ impl Scope<'_> {
 }
 
 /// A name of the context and how its value is found.
-pub(crate) struct Field {
+pub(crate) struct ContextField {
     pub name: &'static str,
-    pub kind: Kind,
-    pub get: for<'a> fn(&Scope<'a>) -> Value<'a>,
+    pub kind: ValueKind,
+    pub get: for<'a> fn(&RenderScope<'a>) -> RenderValue<'a>,
 }
 
 /// A helper: what it takes and what it does.
@@ -125,34 +126,34 @@ pub(crate) struct Helper {
     /// Of a look-up: where it looks, as the names of remarks begin.
     pub looks_in: Option<&'static str>,
     /// What its arguments must be; `None`: anything.
-    pub wants: Option<Kind>,
-    pub gives: Kind,
+    pub wants: Option<ValueKind>,
+    pub gives: ValueKind,
     /// Whether its result has one type for certain, so that it may stand in a JSON template.
     pub typed: bool,
-    pub run: for<'a> fn(&'a Call, &Scope<'a>) -> Value<'a>,
+    pub run: for<'a> fn(&'a HelperCall, &RenderScope<'a>) -> RenderValue<'a>,
 }
 
 /// A helper with its arguments.
-pub(crate) struct Call {
+pub(crate) struct HelperCall {
     pub helper: &'static Helper,
     pub arguments: Vec<Expression>,
     /// In the order of [`Helper::options`].
     pub options: Vec<Option<Expression>>,
 }
 
-impl Call {
-    pub(crate) fn argument<'a>(&'a self, index: usize, scope: &Scope<'a>) -> Value<'a> {
-        self.arguments.get(index).map_or(Value::Null, |argument| argument.value(scope))
+impl HelperCall {
+    pub(crate) fn argument<'a>(&'a self, index: usize, scope: &RenderScope<'a>) -> RenderValue<'a> {
+        self.arguments.get(index).map_or(RenderValue::Null, |argument| argument.value(scope))
     }
 
-    pub(crate) fn text<'a>(&'a self, index: usize, scope: &Scope<'a>) -> Option<Cow<'a, str>> {
+    pub(crate) fn text<'a>(&'a self, index: usize, scope: &RenderScope<'a>) -> Option<Cow<'a, str>> {
         self.argument(index, scope).into_text()
     }
 
-    pub(crate) fn option<'a>(&'a self, index: usize, scope: &Scope<'a>) -> Value<'a> {
+    pub(crate) fn option<'a>(&'a self, index: usize, scope: &RenderScope<'a>) -> RenderValue<'a> {
         match self.options.get(index) {
             Some(Some(option)) => option.value(scope),
-            _ => Value::Null,
+            _ => RenderValue::Null,
         }
     }
 }
@@ -162,21 +163,21 @@ pub(crate) enum Expression {
     Text(String),
     Integer(i64),
     Truth(bool),
-    Field(&'static Field),
+    Field(&'static ContextField),
     /// The setting with this number.
     Setting(usize),
-    Call(Box<Call>),
+    Call(Box<HelperCall>),
 }
 
 impl Expression {
-    pub(crate) fn value<'a>(&'a self, scope: &Scope<'a>) -> Value<'a> {
+    pub(crate) fn value<'a>(&'a self, scope: &RenderScope<'a>) -> RenderValue<'a> {
         match self {
-            Expression::Text(text) => Value::text(text),
-            Expression::Integer(number) => Value::Integer(*number),
-            Expression::Truth(truth) => Value::Truth(*truth),
+            Expression::Text(text) => RenderValue::text(text),
+            Expression::Integer(number) => RenderValue::Integer(*number),
+            Expression::Truth(truth) => RenderValue::Truth(*truth),
             Expression::Field(field) => (field.get)(scope),
             Expression::Setting(index) => {
-                Value::maybe(scope.settings.get(*index).and_then(|value| value.as_deref()))
+                RenderValue::maybe(scope.settings.get(*index).and_then(|value| value.as_deref()))
             }
             Expression::Call(call) => (call.helper.run)(call, scope),
         }
@@ -190,7 +191,7 @@ impl Expression {
     }
 
     /// The name of the conversion's or click's value that it is made of; `None` where it is made of none.
-    fn origin(&self, scope: &Scope<'_>) -> Option<String> {
+    fn origin(&self, scope: &RenderScope<'_>) -> Option<String> {
         match self {
             Expression::Text(_) | Expression::Integer(_) | Expression::Truth(_) | Expression::Setting(_) => {
                 None
@@ -199,21 +200,22 @@ impl Expression {
             Expression::Call(call) => match call.helper.looks_in {
                 Some(place) => call.text(0, scope).map(|name| format!("{place}.{name}")),
                 None => {
-                    let mut present = call.arguments.iter().filter(|one| one.value(scope) != Value::Null);
+                    let mut present =
+                        call.arguments.iter().filter(|one| one.value(scope) != RenderValue::Null);
                     present.find_map(|argument| argument.origin(scope))
                 }
             },
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ValueKind {
         match self {
-            Expression::Text(_) | Expression::Setting(_) => Kind::Text,
-            Expression::Integer(_) => Kind::Number,
-            Expression::Truth(_) => Kind::Truth,
+            Expression::Text(_) | Expression::Setting(_) => ValueKind::Text,
+            Expression::Integer(_) => ValueKind::Number,
+            Expression::Truth(_) => ValueKind::Truth,
             Expression::Field(field) => field.kind,
-            Expression::Call(call) if call.helper.gives == Kind::Same => {
-                call.arguments.first().map_or(Kind::Text, Expression::kind)
+            Expression::Call(call) if call.helper.gives == ValueKind::Same => {
+                call.arguments.first().map_or(ValueKind::Text, Expression::kind)
             }
             Expression::Call(call) => call.helper.gives,
         }
@@ -221,7 +223,7 @@ impl Expression {
 }
 
 /// A stretch of a template, with the line it begins on.
-pub(crate) enum Piece {
+pub(crate) enum TemplatePiece {
     Text { text: String, line: usize },
     Value { expression: Expression, line: usize, bare: bool },
 }

@@ -3,96 +3,116 @@
 use std::borrow::Cow;
 
 use crate::domain::address;
-use crate::domain::click::Trait;
+use crate::domain::click::CustomerTrait;
 use crate::domain::consent::Consent;
 use crate::domain::ids::Occasion;
-use crate::template::destination::expression::{Field, Kind, Scope, Value};
+use crate::template::destination::expression::{ContextField, RenderScope, RenderValue, ValueKind};
 use crate::template::destination::normalize::{Unreadable, is_blank};
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::params::segments;
 
-const fn field(name: &'static str, kind: Kind, get: for<'a> fn(&Scope<'a>) -> Value<'a>) -> Field {
-    Field { name, kind, get }
+const fn field(
+    name: &'static str,
+    kind: ValueKind,
+    get: for<'a> fn(&RenderScope<'a>) -> RenderValue<'a>,
+) -> ContextField {
+    ContextField { name, kind, get }
 }
 
 /// Every name, but for `settings.…`, which a template declares itself.
-pub(crate) static FIELDS: &[Field] = &[
-    field("event", Kind::Text, |s| Value::text(s.conversion.event.as_str())),
-    field("event_name", Kind::Text, |s| Value::text(s.event_name)),
-    field("event_id", Kind::Text, |s| Value::owned(Some(s.conversion.id.event_id().to_string()))),
-    field("conversion_id", Kind::Text, |s| Value::owned(Some(s.conversion.id.to_string()))),
-    field("delivery_id", Kind::Text, |s| Value::owned(Some(s.delivery.to_string()))),
-    field("destination", Kind::Text, |s| Value::text(s.delivery.destination.as_str())),
-    field("source", Kind::Text, |s| Value::text(s.conversion.source.as_str())),
-    field("status", Kind::Text, |s| Value::text(s.conversion.status.as_str())),
-    field("occasion", Kind::Text, occasion),
-    field("transaction_id", Kind::Text, |s| Value::maybe(s.conversion.transaction_id.as_deref())),
-    field("item_id", Kind::Text, |s| Value::maybe(s.conversion.item_id.as_deref())),
-    field("click_id", Kind::Text, click_id),
-    field("attribution", Kind::Text, |s| Value::text(s.conversion.attribution.as_str())),
-    field("value", Kind::Number, |s| s.conversion.value.map_or(Value::Null, |m| Value::Decimal(m.amount))),
-    field("currency", Kind::Text, |s| Value::maybe(s.conversion.value.as_ref().map(|m| m.currency.as_str()))),
-    field("payout", Kind::Number, |s| s.conversion.payout.map_or(Value::Null, |m| Value::Decimal(m.amount))),
-    field("payout_currency", Kind::Text, |s| {
-        Value::maybe(s.conversion.payout.as_ref().map(|m| m.currency.as_str()))
+pub(crate) static FIELDS: &[ContextField] = &[
+    field("event", ValueKind::Text, |s| RenderValue::text(s.conversion.event.as_str())),
+    field("event_name", ValueKind::Text, |s| RenderValue::text(s.event_name)),
+    field("event_id", ValueKind::Text, |s| RenderValue::owned(Some(s.conversion.id.event_id().to_string()))),
+    field("conversion_id", ValueKind::Text, |s| RenderValue::owned(Some(s.conversion.id.to_string()))),
+    field("delivery_id", ValueKind::Text, |s| RenderValue::owned(Some(s.delivery.to_string()))),
+    field("destination", ValueKind::Text, |s| RenderValue::text(s.delivery.destination.as_str())),
+    field("source", ValueKind::Text, |s| RenderValue::text(s.conversion.source.as_str())),
+    field("status", ValueKind::Text, |s| RenderValue::text(s.conversion.status.as_str())),
+    field("occasion", ValueKind::Text, occasion),
+    field("transaction_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.transaction_id.as_deref())),
+    field("item_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.item_id.as_deref())),
+    field("click_id", ValueKind::Text, click_id),
+    field("attribution", ValueKind::Text, |s| RenderValue::text(s.conversion.attribution.as_str())),
+    field("value", ValueKind::Number, |s| {
+        s.conversion.value.map_or(RenderValue::Null, |m| RenderValue::Decimal(m.amount))
     }),
-    field("revenue", Kind::Number, |s| {
-        s.conversion.revenue.map_or(Value::Null, |m| Value::Decimal(m.amount))
+    field("currency", ValueKind::Text, |s| {
+        RenderValue::maybe(s.conversion.value.as_ref().map(|m| m.currency.as_str()))
     }),
-    field("revenue_currency", Kind::Text, |s| {
-        Value::maybe(s.conversion.revenue.as_ref().map(|m| m.currency.as_str()))
+    field("payout", ValueKind::Number, |s| {
+        s.conversion.payout.map_or(RenderValue::Null, |m| RenderValue::Decimal(m.amount))
     }),
-    field("sale_amount", Kind::Number, |s| {
-        s.conversion.sale_amount.map_or(Value::Null, |m| Value::Decimal(m.amount))
+    field("payout_currency", ValueKind::Text, |s| {
+        RenderValue::maybe(s.conversion.payout.as_ref().map(|m| m.currency.as_str()))
     }),
-    field("sale_amount_currency", Kind::Text, |s| {
-        Value::maybe(s.conversion.sale_amount.as_ref().map(|m| m.currency.as_str()))
+    field("revenue", ValueKind::Number, |s| {
+        s.conversion.revenue.map_or(RenderValue::Null, |m| RenderValue::Decimal(m.amount))
     }),
-    field("event_time", Kind::Time, |s| Value::Time(s.conversion.event_time.min(s.now))),
-    field("received_at", Kind::Time, |s| Value::Time(s.conversion.received_at)),
-    field("now", Kind::Time, |s| Value::Time(s.now)),
-    field("test", Kind::Truth, |s| if s.test { Value::Truth(true) } else { Value::Null }),
-    field("params", Kind::Pairs, |s| Value::Pairs(&s.conversion.params)),
-    field("click.params", Kind::Pairs, |s| s.click.map_or(Value::Null, |c| Value::Pairs(&c.params))),
-    field("click.sub_ids", Kind::Pairs, |s| s.click.map_or(Value::Null, |c| Value::Pairs(&c.sub_ids))),
-    field("click.id", Kind::Text, |s| Value::maybe(s.click.map(|c| c.id.as_str()))),
-    field("click.time", Kind::Time, |s| s.click.map_or(Value::Null, |c| Value::Time(c.at))),
-    field("click.landing_url", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.landing_url.as_deref()))),
-    field("click.referrer", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.referrer.as_deref()))),
-    field("click.ip", Kind::Text, |s| Value::owned(click_ip(s))),
-    field("click.user_agent", Kind::Text, |s| Value::maybe(s.click.and_then(|c| c.user_agent.as_deref()))),
-    field("click.ad_user_data", Kind::Truth, |s| consent(s, |said| said.ad_user_data)),
-    field("click.ad_personalization", Kind::Truth, |s| consent(s, |said| said.ad_personalization)),
-    field("traits.email", Kind::Text, |s| customer(s, Trait::Email)),
-    field("traits.phone", Kind::Text, |s| customer(s, Trait::Phone)),
-    field("traits.first_name", Kind::Text, |s| customer(s, Trait::FirstName)),
-    field("traits.last_name", Kind::Text, |s| customer(s, Trait::LastName)),
-    field("traits.city", Kind::Text, |s| customer(s, Trait::City)),
-    field("traits.state", Kind::Text, |s| customer(s, Trait::State)),
-    field("traits.zip", Kind::Text, |s| customer(s, Trait::Zip)),
-    field("traits.country", Kind::Text, |s| customer(s, Trait::Country)),
-    field("traits.gender", Kind::Text, |s| customer(s, Trait::Gender)),
-    field("traits.birthdate", Kind::Text, |s| customer(s, Trait::Birthdate)),
-    field("traits.external_id", Kind::Text, |s| customer(s, Trait::ExternalId)),
-    field("traits.ip", Kind::Text, |s| Value::owned(customer_ip(s))),
-    field("traits.user_agent", Kind::Text, |s| customer(s, Trait::UserAgent)),
+    field("revenue_currency", ValueKind::Text, |s| {
+        RenderValue::maybe(s.conversion.revenue.as_ref().map(|m| m.currency.as_str()))
+    }),
+    field("sale_amount", ValueKind::Number, |s| {
+        s.conversion.sale_amount.map_or(RenderValue::Null, |m| RenderValue::Decimal(m.amount))
+    }),
+    field("sale_amount_currency", ValueKind::Text, |s| {
+        RenderValue::maybe(s.conversion.sale_amount.as_ref().map(|m| m.currency.as_str()))
+    }),
+    field("event_time", ValueKind::Time, |s| RenderValue::Time(s.conversion.event_time.min(s.now))),
+    field("received_at", ValueKind::Time, |s| RenderValue::Time(s.conversion.received_at)),
+    field("now", ValueKind::Time, |s| RenderValue::Time(s.now)),
+    field("test", ValueKind::Truth, |s| if s.test { RenderValue::Truth(true) } else { RenderValue::Null }),
+    field("params", ValueKind::Pairs, |s| RenderValue::Pairs(&s.conversion.params)),
+    field("click.params", ValueKind::Pairs, |s| {
+        s.click.map_or(RenderValue::Null, |c| RenderValue::Pairs(&c.params))
+    }),
+    field("click.sub_ids", ValueKind::Pairs, |s| {
+        s.click.map_or(RenderValue::Null, |c| RenderValue::Pairs(&c.sub_ids))
+    }),
+    field("click.id", ValueKind::Text, |s| RenderValue::maybe(s.click.map(|c| c.id.as_str()))),
+    field("click.time", ValueKind::Time, |s| s.click.map_or(RenderValue::Null, |c| RenderValue::Time(c.at))),
+    field("click.landing_url", ValueKind::Text, |s| {
+        RenderValue::maybe(s.click.and_then(|c| c.landing_url.as_deref()))
+    }),
+    field("click.referrer", ValueKind::Text, |s| {
+        RenderValue::maybe(s.click.and_then(|c| c.referrer.as_deref()))
+    }),
+    field("click.ip", ValueKind::Text, |s| RenderValue::owned(click_ip(s))),
+    field("click.user_agent", ValueKind::Text, |s| {
+        RenderValue::maybe(s.click.and_then(|c| c.user_agent.as_deref()))
+    }),
+    field("click.ad_user_data", ValueKind::Truth, |s| consent(s, |said| said.ad_user_data)),
+    field("click.ad_personalization", ValueKind::Truth, |s| consent(s, |said| said.ad_personalization)),
+    field("traits.email", ValueKind::Text, |s| customer(s, CustomerTrait::Email)),
+    field("traits.phone", ValueKind::Text, |s| customer(s, CustomerTrait::Phone)),
+    field("traits.first_name", ValueKind::Text, |s| customer(s, CustomerTrait::FirstName)),
+    field("traits.last_name", ValueKind::Text, |s| customer(s, CustomerTrait::LastName)),
+    field("traits.city", ValueKind::Text, |s| customer(s, CustomerTrait::City)),
+    field("traits.state", ValueKind::Text, |s| customer(s, CustomerTrait::State)),
+    field("traits.zip", ValueKind::Text, |s| customer(s, CustomerTrait::Zip)),
+    field("traits.country", ValueKind::Text, |s| customer(s, CustomerTrait::Country)),
+    field("traits.gender", ValueKind::Text, |s| customer(s, CustomerTrait::Gender)),
+    field("traits.birthdate", ValueKind::Text, |s| customer(s, CustomerTrait::Birthdate)),
+    field("traits.external_id", ValueKind::Text, |s| customer(s, CustomerTrait::ExternalId)),
+    field("traits.ip", ValueKind::Text, |s| RenderValue::owned(customer_ip(s))),
+    field("traits.user_agent", ValueKind::Text, |s| customer(s, CustomerTrait::UserAgent)),
 ];
 
-pub(crate) fn find(name: &str) -> Option<&'static Field> {
+pub(crate) fn find(name: &str) -> Option<&'static ContextField> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
 /// What is known of the customer: the postback's word wins over the click's.
-fn customer<'a>(scope: &Scope<'a>, name: Trait) -> Value<'a> {
+fn customer<'a>(scope: &RenderScope<'a>, name: CustomerTrait) -> RenderValue<'a> {
     let reported = scope.conversion.traits.get(name).filter(|text| !text.trim().is_empty());
-    Value::maybe(reported.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
+    RenderValue::maybe(reported.or_else(|| scope.click.and_then(|click| click.customer.get(name))))
 }
 
 /// The customer's address, where one that was received can be a visitor's: no other is sent, and each that
 /// is passed over leaves a remark.
-fn customer_ip(scope: &Scope<'_>) -> Option<String> {
-    let of_click = scope.click.and_then(|click| click.customer.get(Trait::Ip));
-    let received = scope.conversion.traits.get(Trait::Ip).into_iter().chain(of_click);
+fn customer_ip(scope: &RenderScope<'_>) -> Option<String> {
+    let of_click = scope.click.and_then(|click| click.customer.get(CustomerTrait::Ip));
+    let received = scope.conversion.traits.get(CustomerTrait::Ip).into_iter().chain(of_click);
     for text in received.filter(|text| !text.trim_matches(is_blank).is_empty()) {
         match address::visitors(text) {
             Some(ip) => return Some(ip.to_string()),
@@ -102,7 +122,7 @@ fn customer_ip(scope: &Scope<'_>) -> Option<String> {
     None
 }
 
-fn click_ip(scope: &Scope<'_>) -> Option<String> {
+fn click_ip(scope: &RenderScope<'_>) -> Option<String> {
     let ip = scope.click?.ip?;
     if !address::is_visitors(ip) {
         scope.leave_out_field("click.ip".to_owned(), Unreadable::Malformed);
@@ -112,23 +132,23 @@ fn click_ip(scope: &Scope<'_>) -> Option<String> {
 }
 
 /// The recorded click's id; of a conversion without its click, the id that the postback named.
-fn click_id<'a>(scope: &Scope<'a>) -> Value<'a> {
+fn click_id<'a>(scope: &RenderScope<'a>) -> RenderValue<'a> {
     let attribution = &scope.conversion.attribution;
     match attribution.click() {
-        Some(id) => Value::text(id.as_str()),
-        None => Value::maybe(attribution.given().map(str::trim)),
+        Some(id) => RenderValue::text(id.as_str()),
+        None => RenderValue::maybe(attribution.given().map(str::trim)),
     }
 }
 
 /// The visitor's latest answer, no matter who reported it; null where there is none.
-fn consent<'a>(scope: &Scope<'a>, answer: impl Fn(Consent) -> Option<bool>) -> Value<'a> {
-    answer(scope.conversion.consent_with(scope.click)).map_or(Value::Null, Value::Truth)
+fn consent<'a>(scope: &RenderScope<'a>, answer: impl Fn(Consent) -> Option<bool>) -> RenderValue<'a> {
+    answer(scope.conversion.consent_with(scope.click)).map_or(RenderValue::Null, RenderValue::Truth)
 }
 
-fn occasion<'a>(scope: &Scope<'a>) -> Value<'a> {
+fn occasion<'a>(scope: &RenderScope<'a>) -> RenderValue<'a> {
     match scope.delivery.occasion {
-        Occasion::First => Value::Text(Cow::Borrowed("first")),
-        Occasion::Change(number) => Value::Text(Cow::Owned(number.to_string())),
+        Occasion::First => RenderValue::Text(Cow::Borrowed("first")),
+        Occasion::Change(number) => RenderValue::Text(Cow::Owned(number.to_string())),
     }
 }
 

@@ -8,34 +8,34 @@ use crate::domain::click::{Click, find};
 use crate::domain::money::{DecimalMark, parse_decimal};
 use crate::domain::time::Time;
 use crate::template::destination::digest::{HexDigest, already_hashed};
-use crate::template::destination::expression::{Call, Helper, Kind, Scope, Value};
+use crate::template::destination::expression::{Helper, HelperCall, RenderScope, RenderValue, ValueKind};
 use crate::template::destination::fields;
 use crate::template::destination::normalize::birthdate::birthdate;
 use crate::template::destination::normalize::email::email;
-use crate::template::destination::normalize::phone::Home;
+use crate::template::destination::normalize::phone::HomeCountry;
 use crate::template::destination::normalize::stamp::{self, StampId};
 use crate::template::destination::normalize::{self, Unreadable, phone as phones, place};
 
-type Run = for<'a> fn(&'a Call, &Scope<'a>) -> Value<'a>;
+type HelperFn = for<'a> fn(&'a HelperCall, &RenderScope<'a>) -> RenderValue<'a>;
 
-const fn typed(name: &'static str, gives: Kind, run: Run) -> Helper {
+const fn typed(name: &'static str, gives: ValueKind, run: HelperFn) -> Helper {
     Helper { name, arguments: (1, 1), options: &[], looks_in: None, wants: None, gives, typed: true, run }
 }
 
-const fn of_time(name: &'static str, gives: Kind, run: Run) -> Helper {
-    Helper { wants: Some(Kind::Time), ..typed(name, gives, run) }
+const fn of_time(name: &'static str, gives: ValueKind, run: HelperFn) -> Helper {
+    Helper { wants: Some(ValueKind::Time), ..typed(name, gives, run) }
 }
 
-const fn untyped(name: &'static str, run: Run) -> Helper {
-    Helper { typed: false, ..typed(name, Kind::Text, run) }
+const fn untyped(name: &'static str, run: HelperFn) -> Helper {
+    Helper { typed: false, ..typed(name, ValueKind::Text, run) }
 }
 
-const fn look_up(name: &'static str, place: &'static str, run: Run) -> Helper {
+const fn look_up(name: &'static str, place: &'static str, run: HelperFn) -> Helper {
     Helper { looks_in: Some(place), ..untyped(name, run) }
 }
 
-const fn text_to_text(name: &'static str, options: &'static [&'static str], run: Run) -> Helper {
-    Helper { options, wants: Some(Kind::Text), ..typed(name, Kind::Text, run) }
+const fn text_to_text(name: &'static str, options: &'static [&'static str], run: HelperFn) -> Helper {
+    Helper { options, wants: Some(ValueKind::Text), ..typed(name, ValueKind::Text, run) }
 }
 
 /// Every helper there is.
@@ -43,57 +43,63 @@ pub(crate) static HELPERS: &[Helper] = &[
     // Look up: what is open-ended is null where it is absent.
     look_up("param", "params", |call, scope| look(call, scope, |s, name| find(&s.conversion.params, name))),
     look_up("click_param", "click.params", |call, scope| match (scope.click, call.text(0, scope)) {
-        (Some(click), Some(name)) => landing_parameter(click, &name).map_or(Value::Null, Value::Text),
-        _ => Value::Null,
+        (Some(click), Some(name)) => {
+            landing_parameter(click, &name).map_or(RenderValue::Null, RenderValue::Text)
+        }
+        _ => RenderValue::Null,
     }),
     look_up("cookie", "click.cookies", |c, s| look(c, s, |s, name| find(&s.click?.cookies, name))),
     look_up("sub_id", "click.sub_ids", |call, scope| {
         look(call, scope, |s, name| find(&s.click?.sub_ids, name))
     }),
     // Default and join.
-    Helper { arguments: (2, 8), gives: Kind::Same, ..untyped("default", first_present) },
+    Helper { arguments: (2, 8), gives: ValueKind::Same, ..untyped("default", first_present) },
     Helper { arguments: (2, 8), options: &["separator"], ..untyped("join", join) },
     Helper { arguments: (2, 2), ..untyped("when", when) },
     Helper {
-        gives: Kind::Same,
-        ..untyped("in_test", |c, s| if s.test { c.argument(0, s) } else { Value::Null })
+        gives: ValueKind::Same,
+        ..untyped("in_test", |c, s| if s.test { c.argument(0, s) } else { RenderValue::Null })
     },
     // As it is, not percent-encoded: for a URL that is a setting. Refused in JSON.
     untyped(RAW, |call, scope| call.argument(0, scope)),
     // Format.
-    typed("json", Kind::Same, |call, scope| call.argument(0, scope)),
-    typed("text", Kind::Text, |call, scope| call.text(0, scope).map_or(Value::Null, Value::Text)),
-    typed("number", Kind::Number, number),
-    of_time("unix", Kind::Number, |c, s| time(c, s, Time::as_seconds)),
-    of_time("unix_ms", Kind::Number, |c, s| time(c, s, Time::as_millis)),
-    of_time("unix_us", Kind::Number, |c, s| time(c, s, |t| t.as_millis().saturating_mul(1000))),
-    of_time("rfc3339", Kind::Text, |call, scope| call.text(0, scope).map_or(Value::Null, Value::Text)),
+    typed("json", ValueKind::Same, |call, scope| call.argument(0, scope)),
+    typed("text", ValueKind::Text, |call, scope| {
+        call.text(0, scope).map_or(RenderValue::Null, RenderValue::Text)
+    }),
+    typed("number", ValueKind::Number, number),
+    of_time("unix", ValueKind::Number, |c, s| time(c, s, Time::as_seconds)),
+    of_time("unix_ms", ValueKind::Number, |c, s| time(c, s, Time::as_millis)),
+    of_time("unix_us", ValueKind::Number, |c, s| time(c, s, |t| t.as_millis().saturating_mul(1000))),
+    of_time("rfc3339", ValueKind::Text, |call, scope| {
+        call.text(0, scope).map_or(RenderValue::Null, RenderValue::Text)
+    }),
     text_to_text("lower", &[], |call, scope| change(call, scope, |text| Ok(text.trim().to_lowercase()))),
     text_to_text("snake", &[], |call, scope| change(call, scope, |text| Ok(normalize::snake(text)))),
     Helper {
         options: &["yes", "no"],
-        wants: Some(Kind::Truth),
-        ..typed("answer", Kind::Text, |call, scope| match call.argument(0, scope) {
-            Value::Truth(true) => call.option(0, scope),
-            Value::Truth(false) => call.option(1, scope),
-            _ => Value::Null,
+        wants: Some(ValueKind::Truth),
+        ..typed("answer", ValueKind::Text, |call, scope| match call.argument(0, scope) {
+            RenderValue::Truth(true) => call.option(0, scope),
+            RenderValue::Truth(false) => call.option(1, scope),
+            _ => RenderValue::Null,
         })
     },
     // True where the answer is no, else null: for fields of platforms that ask the other way round.
     Helper {
-        wants: Some(Kind::Truth),
-        ..typed("refused", Kind::Truth, |call, scope| match call.argument(0, scope) {
-            Value::Truth(false) => Value::Truth(true),
-            _ => Value::Null,
+        wants: Some(ValueKind::Truth),
+        ..typed("refused", ValueKind::Truth, |call, scope| match call.argument(0, scope) {
+            RenderValue::Truth(false) => RenderValue::Truth(true),
+            _ => RenderValue::Null,
         })
     },
     Helper {
         arguments: (0, 0),
         options: &["cookie", "param", "prefix", "digits"],
-        ..typed("click_cookie_or_stamp", Kind::Text, click_cookie_or_stamp)
+        ..typed("click_cookie_or_stamp", ValueKind::Text, click_cookie_or_stamp)
     },
     // Hash.
-    Helper { options: &["exact"], ..typed("sha256", Kind::Text, sha256) },
+    Helper { options: &["exact"], ..typed("sha256", ValueKind::Text, sha256) },
     // Normalize: what is already a hash passes through, what cannot be read is null and leaves a remark.
     text_to_text("email", &[], |call, scope| change(call, scope, email)),
     text_to_text("phone", &["plus", "calling_code"], phone),
@@ -118,27 +124,27 @@ pub(crate) fn find_helper(name: &str) -> Option<&'static Helper> {
 }
 
 fn look<'a>(
-    call: &'a Call,
-    scope: &Scope<'a>,
-    get: impl Fn(&Scope<'a>, &str) -> Option<&'a str>,
-) -> Value<'a> {
-    call.text(0, scope).map_or(Value::Null, |name| Value::maybe(get(scope, &name)))
+    call: &'a HelperCall,
+    scope: &RenderScope<'a>,
+    get: impl Fn(&RenderScope<'a>, &str) -> Option<&'a str>,
+) -> RenderValue<'a> {
+    call.text(0, scope).map_or(RenderValue::Null, |name| RenderValue::maybe(get(scope, &name)))
 }
 
 /// The argument's text as `with` spells it. One that is there and cannot be spelt leaves a remark.
 fn change<'a>(
-    call: &'a Call,
-    scope: &Scope<'a>,
+    call: &'a HelperCall,
+    scope: &RenderScope<'a>,
     with: impl FnOnce(&str) -> Result<String, Unreadable>,
-) -> Value<'a> {
-    let Some(text) = call.text(0, scope) else { return Value::Null };
+) -> RenderValue<'a> {
+    let Some(text) = call.text(0, scope) else { return RenderValue::Null };
     match with(&text) {
-        Ok(text) => Value::owned(Some(text)),
+        Ok(text) => RenderValue::owned(Some(text)),
         Err(why) => {
             if !text.trim_matches(normalize::is_blank).is_empty() {
                 scope.leave_out(call.arguments.first(), why);
             }
-            Value::Null
+            RenderValue::Null
         }
     }
 }
@@ -148,86 +154,86 @@ fn or_malformed(read: Option<String>) -> Result<String, Unreadable> {
 }
 
 fn within<'a>(
-    call: &'a Call,
-    scope: &Scope<'a>,
+    call: &'a HelperCall,
+    scope: &RenderScope<'a>,
     with: impl FnOnce(&str, Option<&str>) -> Result<String, Unreadable>,
-) -> Value<'a> {
+) -> RenderValue<'a> {
     let country = call.option(0, scope).into_text();
     change(call, scope, |text| with(text, country.as_deref()))
 }
 
-fn first_present<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
+fn first_present<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
     let mut values = call.arguments.iter().map(|argument| argument.value(scope));
-    values.find(|value| *value != Value::Null).unwrap_or(Value::Null)
+    values.find(|value| *value != RenderValue::Null).unwrap_or(RenderValue::Null)
 }
 
 /// Null if any part is; then those that are there leave remarks.
-fn join<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
+fn join<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
     let separator = call.option(0, scope).into_text().unwrap_or_default();
     let parts: Vec<Option<Cow<'a, str>>> =
         call.arguments.iter().map(|argument| argument.value(scope).into_text()).collect();
     if parts.iter().any(Option::is_none) {
         let present = call.arguments.iter().zip(&parts).filter(|(_, part)| part.is_some());
         present.for_each(|(argument, _)| scope.leave_out(Some(argument), Unreadable::Malformed));
-        return Value::Null;
+        return RenderValue::Null;
     }
     let parts: Vec<Cow<'a, str>> = parts.into_iter().flatten().collect();
-    Value::owned(Some(parts.join(&separator)))
+    RenderValue::owned(Some(parts.join(&separator)))
 }
 
 /// The second where the first is there: for what a platform wants only in its company. Alone it leaves a remark.
-fn when<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
+fn when<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
     let second = call.argument(1, scope);
-    if second == Value::Null || call.argument(0, scope) != Value::Null {
+    if second == RenderValue::Null || call.argument(0, scope) != RenderValue::Null {
         return second;
     }
     scope.leave_out(call.arguments.get(1), Unreadable::Malformed);
-    Value::Null
+    RenderValue::Null
 }
 
 /// A JSON number with exactly the digits that were received; a text that is no plain decimal is null.
-fn number<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
+fn number<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
     match call.argument(0, scope) {
-        Value::Text(text) => match parse_decimal(&text, DecimalMark::Dot) {
-            Some(number) => Value::Decimal(number),
+        RenderValue::Text(text) => match parse_decimal(&text, DecimalMark::Dot) {
+            Some(number) => RenderValue::Decimal(number),
             None => {
                 scope.leave_out(call.arguments.first(), Unreadable::Malformed);
-                Value::Null
+                RenderValue::Null
             }
         },
-        number @ (Value::Decimal(_) | Value::Integer(_)) => number,
-        _ => Value::Null,
+        number @ (RenderValue::Decimal(_) | RenderValue::Integer(_)) => number,
+        _ => RenderValue::Null,
     }
 }
 
-fn time<'a>(call: &'a Call, scope: &Scope<'a>, unit: impl Fn(Time) -> i64) -> Value<'a> {
+fn time<'a>(call: &'a HelperCall, scope: &RenderScope<'a>, unit: impl Fn(Time) -> i64) -> RenderValue<'a> {
     match call.argument(0, scope) {
-        Value::Time(time) => Value::Integer(unit(time)),
-        _ => Value::Null,
+        RenderValue::Time(time) => RenderValue::Integer(unit(time)),
+        _ => RenderValue::Null,
     }
 }
 
-fn phone<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
-    let plus = call.option(0, scope) != Value::Truth(false);
+fn phone<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
+    let plus = call.option(0, scope) != RenderValue::Truth(false);
     let calling_code = call.option(1, scope).into_text();
-    let home = Home { region: scope.customer.phone_region, calling_code: calling_code.as_deref() };
+    let home = HomeCountry { region: scope.customer.phone_region, calling_code: calling_code.as_deref() };
     change(call, scope, |text| phones::phone(text, plus, home))
 }
 
 /// SHA-256 in lower-case hexadecimal. The hash of nothing is null. What is already such a hash
 /// passes through, unless `exact=true` says that the text is an id and hashed whatever it looks like.
-fn sha256<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
-    let Some(text) = call.text(0, scope) else { return Value::Null };
-    if call.option(0, scope) == Value::Truth(true) {
-        return Value::Digest(HexDigest::of(text.as_bytes()));
+fn sha256<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
+    let Some(text) = call.text(0, scope) else { return RenderValue::Null };
+    if call.option(0, scope) == RenderValue::Truth(true) {
+        return RenderValue::Digest(HexDigest::of(text.as_bytes()));
     }
     if normalize::is_skeleton(&text) {
         scope.leave_out(call.arguments.first(), Unreadable::Malformed);
-        return Value::Null;
+        return RenderValue::Null;
     }
     match already_hashed(&text) {
-        Some(hash) => Value::Text(Cow::Owned(hash)),
-        None => Value::Digest(HexDigest::of(text.as_bytes())),
+        Some(hash) => RenderValue::Text(Cow::Owned(hash)),
+        None => RenderValue::Digest(HexDigest::of(text.as_bytes())),
     }
 }
 
@@ -235,12 +241,13 @@ fn sha256<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
 /// `{prefix}.{time of the click in ms}.{click parameter}`. Never made up without either; where no parameter is
 /// named, the cookie alone. What is malformed is not sent and leaves a remark, the cookie also where a new one
 /// takes its place.
-fn click_cookie_or_stamp<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
-    let Some(click) = scope.click else { return Value::Null };
+fn click_cookie_or_stamp<'a>(call: &'a HelperCall, scope: &RenderScope<'a>) -> RenderValue<'a> {
+    let Some(click) = scope.click else { return RenderValue::Null };
     let named = |index| call.option(index, scope).into_text();
     let prefix = named(2).unwrap_or_default();
     let platform = prefix.split('.').next().unwrap_or_default();
-    let kind = if call.option(3, scope) == Value::Truth(true) { StampId::Digits } else { StampId::Token };
+    let kind =
+        if call.option(3, scope) == RenderValue::Truth(true) { StampId::Digits } else { StampId::Token };
     let cookie = named(0).and_then(|name| {
         let text = find(&click.cookies, &name).map(str::trim).filter(|text| !text.is_empty())?;
         let id = stamp::id_of(text, platform, kind, scope.now);
@@ -258,16 +265,16 @@ fn click_cookie_or_stamp<'a>(call: &'a Call, scope: &Scope<'a>) -> Value<'a> {
         Some(text)
     });
     match (cookie, param) {
-        (Some((cookie, _)), None) => Value::text(cookie),
-        (Some((cookie, id)), Some(param)) if id == param => Value::text(cookie),
+        (Some((cookie, _)), None) => RenderValue::text(cookie),
+        (Some((cookie, id)), Some(param)) if id == param => RenderValue::text(cookie),
         (_, Some(param)) if stamp::times(scope.now).contains(&click.at.as_millis()) => {
-            Value::owned(Some(format!("{prefix}.{}.{param}", click.at.as_millis())))
+            RenderValue::owned(Some(format!("{prefix}.{}.{param}", click.at.as_millis())))
         }
         (_, Some(_)) => {
             scope.leave_out_field("click.time".to_owned(), Unreadable::Malformed);
-            Value::Null
+            RenderValue::Null
         }
-        (None, None) => Value::Null,
+        (None, None) => RenderValue::Null,
     }
 }
 

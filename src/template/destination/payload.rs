@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 
 use crate::domain::click::Pairs;
 use crate::template::destination::calculation;
-use crate::template::destination::compile::{Source, pieces};
-use crate::template::destination::expression::Piece;
-use crate::template::destination::expression::{Expression, Scope, Value};
+use crate::template::destination::compile::{CompileContext, pieces};
+use crate::template::destination::expression::TemplatePiece;
+use crate::template::destination::expression::{Expression, RenderScope, RenderValue};
 use crate::template::destination::helpers::RAW;
 use crate::template::diagnostic::Problem;
 
@@ -22,41 +22,41 @@ const MARK: char = '\u{E000}';
 /// The template of one event's payload. It looks like the platform's own example; its structure is
 /// fixed when it is read, so no value can break it.
 pub(crate) struct Payload {
-    root: Node,
+    root: PayloadNode,
     watched: usize,
 }
 
-struct Node {
-    shape: Shape,
+struct PayloadNode {
+    shape: NodeShape,
     /// The number under which a requirement asks for it.
     watch: Option<usize>,
 }
 
-enum Shape {
+enum NodeShape {
     Null,
     /// A string, number or truth value of the template itself, as JSON.
     Literal(String),
     Value(Expression),
-    Object(Vec<(Key, Node)>),
-    Array(Vec<Node>),
+    Object(Vec<(MemberKey, PayloadNode)>),
+    Array(Vec<PayloadNode>),
 }
 
 /// The member's name, and the same as JSON with its colon.
-struct Key {
+struct MemberKey {
     name: String,
     json: String,
 }
 
 /// A payload as bytes, and where in it the watched members stand.
-pub(crate) struct Written {
+pub(crate) struct RenderedPayload {
     pub bytes: Vec<u8>,
     pub members: Vec<Option<Range<usize>>>,
 }
 
 impl Payload {
     /// Reads a JSON template. A value is a typed helper and is where a JSON value is.
-    pub(crate) fn parse(source: &Source<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
-        let mut reading = Reading::default();
+    pub(crate) fn parse(source: &CompileContext<'_>, text: &str) -> Result<Payload, Vec<Problem>> {
+        let mut reading = MarkedPayload::default();
         let (pieces, mut problems) = pieces(source, text);
         for piece in pieces {
             problems.extend(reading.take(source, piece).err());
@@ -77,10 +77,10 @@ impl Payload {
         for step in pointer.strip_prefix('/')?.split('/') {
             let step = step.replace("~1", "/").replace("~0", "~");
             node = match &mut node.shape {
-                Shape::Object(members) => {
+                NodeShape::Object(members) => {
                     members.iter_mut().find(|(key, _)| key.name == step).map(|(_, node)| node)?
                 }
-                Shape::Array(elements) => elements.get_mut(step.parse::<usize>().ok()?)?,
+                NodeShape::Array(elements) => elements.get_mut(step.parse::<usize>().ok()?)?,
                 _ => return None,
             };
         }
@@ -95,41 +95,44 @@ impl Payload {
     }
 
     /// Writes the payload. Null members, empty objects and empty arrays are left out.
-    pub(crate) fn write(&self, scope: &Scope<'_>) -> Written {
-        let mut writing = Written { bytes: Vec::with_capacity(1024), members: vec![None; self.watched] };
+    pub(crate) fn write(&self, scope: &RenderScope<'_>) -> RenderedPayload {
+        let mut writing =
+            RenderedPayload { bytes: Vec::with_capacity(1024), members: vec![None; self.watched] };
         self.root.write(scope, &mut writing);
         writing
     }
 }
 
-impl Node {
+impl PayloadNode {
     fn any(&self, test: &dyn Fn(&Expression) -> bool) -> bool {
         match &self.shape {
-            Shape::Null | Shape::Literal(_) => false,
-            Shape::Value(expression) => expression.any(test),
-            Shape::Object(members) => members.iter().any(|(_, node)| node.any(test)),
-            Shape::Array(elements) => elements.iter().any(|node| node.any(test)),
+            NodeShape::Null | NodeShape::Literal(_) => false,
+            NodeShape::Value(expression) => expression.any(test),
+            NodeShape::Object(members) => members.iter().any(|(_, node)| node.any(test)),
+            NodeShape::Array(elements) => elements.iter().any(|node| node.any(test)),
         }
     }
 
     /// Says whether anything was written.
-    fn write(&self, scope: &Scope<'_>, to: &mut Written) -> bool {
+    fn write(&self, scope: &RenderScope<'_>, to: &mut RenderedPayload) -> bool {
         let start = to.bytes.len();
         let wrote = match &self.shape {
-            Shape::Null => false,
-            Shape::Literal(json) => {
+            NodeShape::Null => false,
+            NodeShape::Literal(json) => {
                 to.bytes.extend_from_slice(json.as_bytes());
                 true
             }
-            Shape::Value(expression) => write_value(expression.value(scope), &mut to.bytes),
-            Shape::Object(members) => {
-                let write = |(key, node): &(Key, Node), to: &mut Written| {
+            NodeShape::Value(expression) => write_value(expression.value(scope), &mut to.bytes),
+            NodeShape::Object(members) => {
+                let write = |(key, node): &(MemberKey, PayloadNode), to: &mut RenderedPayload| {
                     to.bytes.extend_from_slice(key.json.as_bytes());
                     node.write(scope, to)
                 };
                 write_all((b'{', b'}'), members, to, write)
             }
-            Shape::Array(elements) => write_all((b'[', b']'), elements, to, |node, to| node.write(scope, to)),
+            NodeShape::Array(elements) => {
+                write_all((b'[', b']'), elements, to, |node, to| node.write(scope, to))
+            }
         };
         if wrote
             && let Some(watch) = self.watch
@@ -144,8 +147,8 @@ impl Node {
 fn write_all<T>(
     (open, close): (u8, u8),
     items: &[T],
-    to: &mut Written,
-    write: impl Fn(&T, &mut Written) -> bool,
+    to: &mut RenderedPayload,
+    write: impl Fn(&T, &mut RenderedPayload) -> bool,
 ) -> bool {
     let start = to.bytes.len();
     to.bytes.push(open);
@@ -167,17 +170,17 @@ fn write_all<T>(
 }
 
 /// Writes a value as JSON; null writes nothing. A decimal leaves with exactly its digits.
-fn write_value(value: Value<'_>, to: &mut Vec<u8>) -> bool {
+fn write_value(value: RenderValue<'_>, to: &mut Vec<u8>) -> bool {
     // Writing to a vector cannot fail, and a text always has a JSON form.
     match value {
-        Value::Null => return false,
-        Value::Text(text) => return serde_json::to_writer(to, text.as_ref()).is_ok(),
-        Value::Digest(digest) => return write!(to, "\"{}\"", digest.as_str()).is_ok(),
-        Value::Time(time) => return write!(to, "\"{time}\"").is_ok(),
-        Value::Decimal(number) => return write!(to, "{number}").is_ok(),
-        Value::Integer(number) => return write!(to, "{number}").is_ok(),
-        Value::Pairs(pairs) => return write_pairs(pairs, to),
-        Value::Truth(truth) => to.extend_from_slice(if truth { b"true" } else { b"false" }),
+        RenderValue::Null => return false,
+        RenderValue::Text(text) => return serde_json::to_writer(to, text.as_ref()).is_ok(),
+        RenderValue::Digest(digest) => return write!(to, "\"{}\"", digest.as_str()).is_ok(),
+        RenderValue::Time(time) => return write!(to, "\"{time}\"").is_ok(),
+        RenderValue::Decimal(number) => return write!(to, "{number}").is_ok(),
+        RenderValue::Integer(number) => return write!(to, "{number}").is_ok(),
+        RenderValue::Pairs(pairs) => return write_pairs(pairs, to),
+        RenderValue::Truth(truth) => to.extend_from_slice(if truth { b"true" } else { b"false" }),
     }
     true
 }
@@ -200,7 +203,7 @@ fn write_pairs(pairs: &Pairs, to: &mut Vec<u8>) -> bool {
 
 /// The JSON text with a numbered mark for every value, so that a JSON reader can find its structure.
 #[derive(Default)]
-struct Reading {
+struct MarkedPayload {
     json: String,
     expressions: Vec<Option<Expression>>,
     /// Where each stretch of text begins in `json`, and on which line of the file.
@@ -210,11 +213,11 @@ struct Reading {
     after_value: bool,
 }
 
-impl Reading {
-    fn take(&mut self, source: &Source<'_>, piece: Piece) -> Result<(), Problem> {
+impl MarkedPayload {
+    fn take(&mut self, source: &CompileContext<'_>, piece: TemplatePiece) -> Result<(), Problem> {
         match piece {
-            Piece::Text { text, line } => self.take_text(source, &text, line),
-            Piece::Value { expression, line, bare } => {
+            TemplatePiece::Text { text, line } => self.take_text(source, &text, line),
+            TemplatePiece::Value { expression, line, bare } => {
                 let wrong = self.wrong_value(&expression, bare);
                 self.json.push_str(&format!("\"{MARK}{}\"", self.expressions.len()));
                 self.expressions.push(Some(expression));
@@ -226,7 +229,7 @@ impl Reading {
         }
     }
 
-    fn take_text(&mut self, source: &Source<'_>, text: &str, line: usize) -> Result<(), Problem> {
+    fn take_text(&mut self, source: &CompileContext<'_>, text: &str, line: usize) -> Result<(), Problem> {
         let calculates = self.after_value && !self.in_string && calculation::goes_on_in(text);
         self.after_value = false;
         self.stretches.push((self.json.len(), line));
@@ -269,7 +272,7 @@ impl Reading {
     }
 
     /// The tree, once everything is taken.
-    fn root(mut self, source: &Source<'_>) -> Result<Node, Vec<Problem>> {
+    fn root(mut self, source: &CompileContext<'_>) -> Result<PayloadNode, Vec<Problem>> {
         let json: Json = serde_json::from_str(&self.json).map_err(|error| {
             let line = self.line_of(error.line(), error.column());
             let what = format!("the template is not JSON: {}", without_place(&error));
@@ -280,7 +283,7 @@ impl Reading {
             vec![Problem::new(what, "write the name of a member as text").in_file(source.file)]
         })?;
         match root.shape {
-            Shape::Object(_) | Shape::Array(_) => Ok(root),
+            NodeShape::Object(_) | NodeShape::Array(_) => Ok(root),
             _ => {
                 let what = "the payload is neither an object nor an array";
                 Err(vec![Problem::new(what, "begin it with `{`").at(source.file, source.first_line)])
@@ -329,14 +332,14 @@ fn wrong_in_json(expression: &Expression, bare: bool) -> Option<(&'static str, &
     }
 }
 
-fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<Node, String> {
+fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<PayloadNode, String> {
     let shape = match json {
-        Json::Null => Shape::Null,
+        Json::Null => NodeShape::Null,
         Json::String(text) => match expression(&text, expressions) {
-            Some(expression) => Shape::Value(expression),
-            None => Shape::Literal(Json::String(text).to_string()),
+            Some(expression) => NodeShape::Value(expression),
+            None => NodeShape::Literal(Json::String(text).to_string()),
         },
-        Json::Array(elements) => Shape::Array(
+        Json::Array(elements) => NodeShape::Array(
             elements.into_iter().map(|element| node(element, expressions)).collect::<Result<_, _>>()?,
         ),
         Json::Object(members) => {
@@ -346,13 +349,13 @@ fn node(json: Json, expressions: &mut [Option<Expression>]) -> Result<Node, Stri
                     return Err("a value is where the name of a member belongs".to_owned());
                 }
                 let json = format!("{}:", Json::String(name.clone()));
-                nodes.push((Key { name, json }, node(member, expressions)?));
+                nodes.push((MemberKey { name, json }, node(member, expressions)?));
             }
-            Shape::Object(nodes)
+            NodeShape::Object(nodes)
         }
-        scalar => Shape::Literal(scalar.to_string()),
+        scalar => NodeShape::Literal(scalar.to_string()),
     };
-    Ok(Node { shape, watch: None })
+    Ok(PayloadNode { shape, watch: None })
 }
 
 fn expression(text: &str, expressions: &mut [Option<Expression>]) -> Option<Expression> {

@@ -9,10 +9,10 @@ use crate::domain::remark::Remark;
 use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
-use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
+use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::destination::templated::{DestinationSpec, Templated};
 use crate::template::diagnostic::Problem;
-use crate::template::macros::outgoing::Postback;
+use crate::template::macros::outgoing::OutgoingPostback;
 
 /// The name by which a template reads whether the visitor agreed to personalized ads.
 const PERSONALIZATION: &str = "click.ad_personalization";
@@ -20,7 +20,7 @@ const PERSONALIZATION: &str = "click.ad_personalization";
 /// One configured destination, ready to render and classify; shared by `Arc`.
 pub struct ReadyDestination {
     id: DestinationId,
-    mode: Mode,
+    mode: DestinationMode,
     /// Whether nothing is sent without an explicit yes of the visitor's.
     explicit_consent: bool,
     kind: Kind,
@@ -30,7 +30,7 @@ enum Kind {
     /// An ad account or webhook, in its template's words.
     Templated(Box<Templated>),
     /// A URL with macros.
-    Postback(Box<Postback>),
+    Postback(Box<OutgoingPostback>),
 }
 
 impl ReadyDestination {
@@ -46,7 +46,11 @@ impl ReadyDestination {
     }
 
     /// An outgoing postback: a campaign's, an affiliate's or one for all.
-    pub fn of_postback(id: DestinationId, mode: Mode, postback: Postback) -> ReadyDestination {
+    pub fn of_postback(
+        id: DestinationId,
+        mode: DestinationMode,
+        postback: OutgoingPostback,
+    ) -> ReadyDestination {
         ReadyDestination { id, mode, explicit_consent: false, kind: Kind::Postback(Box::new(postback)) }
     }
 
@@ -75,7 +79,7 @@ impl ReadyDestination {
         &self.id
     }
 
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> DestinationMode {
         self.mode
     }
 

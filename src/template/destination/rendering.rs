@@ -38,7 +38,7 @@ pub enum Rendered {
 
 /// What a destination does with the events it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
+pub enum DestinationMode {
     #[default]
     Live,
     /// The platform's own test mode.
@@ -48,25 +48,26 @@ pub enum Mode {
     Off,
 }
 
-impl Mode {
-    pub const ALL: [Mode; 4] = [Mode::Live, Mode::Test, Mode::Shadow, Mode::Off];
+impl DestinationMode {
+    pub const ALL: [DestinationMode; 4] =
+        [DestinationMode::Live, DestinationMode::Test, DestinationMode::Shadow, DestinationMode::Off];
 
     /// The word of the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
-            Mode::Live => "live",
-            Mode::Test => "test",
-            Mode::Shadow => "shadow",
-            Mode::Off => "off",
+            DestinationMode::Live => "live",
+            DestinationMode::Test => "test",
+            DestinationMode::Shadow => "shadow",
+            DestinationMode::Off => "off",
         }
     }
 
     /// Whether anything leaves.
     pub fn sends(self) -> bool {
-        matches!(self, Mode::Live | Mode::Test)
+        matches!(self, DestinationMode::Live | DestinationMode::Test)
     }
 
-    pub fn parse(word: &str) -> Option<Mode> {
-        Mode::ALL.into_iter().find(|mode| mode.as_str() == word)
+    pub fn parse(word: &str) -> Option<DestinationMode> {
+        DestinationMode::ALL.into_iter().find(|mode| mode.as_str() == word)
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use crate::domain::delivery::{Answer, Reply, ReplyVerdict};
+use crate::domain::delivery::{PlatformResponse, Reply, ReplyVerdict};
 use crate::domain::time::Time;
-use crate::template::destination::wait::{self, Concerns, WaitPlace};
+use crate::template::destination::wait::{self, WaitPlace, WaitRule};
 use crate::template::toml_doc::text::Scalar;
 
 /// A request carries one event, so a platform that took all of it took one.
@@ -40,26 +40,26 @@ pub(crate) struct Rule {
     pub json: Vec<Condition<String>>,
     /// By lower-case name.
     pub headers: Vec<Condition<String>>,
-    pub then: Outcome,
+    pub then: ReplyOutcome,
     pub why: Option<String>,
     /// Where a delivered answer keeps its warnings.
     pub warnings: Option<String>,
     /// Whom a wait that the answer asks for concerns.
-    pub concerns: Concerns,
+    pub concerns: WaitRule,
 }
 
 /// Something at a place (a JSON pointer, a header's name) and what it must be.
 #[derive(Debug)]
 pub(crate) struct Condition<P> {
     pub at: P,
-    pub test: Test,
+    pub test: ReplyCondition,
 }
 
 #[derive(Debug)]
-pub(crate) enum Test {
+pub(crate) enum ReplyCondition {
     Exists(bool),
     /// One of these; numbers may come as text.
-    OneOf(Vec<Wanted>),
+    OneOf(Vec<ExpectedValue>),
     /// As many as were sent.
     EqualsSent,
     /// A text that holds this one, which is in lower case; ASCII letters are compared whatever their case.
@@ -67,7 +67,7 @@ pub(crate) enum Test {
 }
 
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum ExpectedValue {
     Scalar(Scalar),
     Range(NumberRange),
 }
@@ -86,19 +86,19 @@ impl NumberRange {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum ReplyOutcome {
     Delivered,
     Retry,
     Dead,
     Park,
 }
 
-impl Outcome {
-    pub(crate) const NAMES: [(Outcome, &'static str); 4] = [
-        (Outcome::Delivered, "delivered"),
-        (Outcome::Retry, "retry"),
-        (Outcome::Dead, "dead"),
-        (Outcome::Park, "park"),
+impl ReplyOutcome {
+    pub(crate) const NAMES: [(ReplyOutcome, &'static str); 4] = [
+        (ReplyOutcome::Delivered, "delivered"),
+        (ReplyOutcome::Retry, "retry"),
+        (ReplyOutcome::Dead, "dead"),
+        (ReplyOutcome::Park, "park"),
     ];
 }
 
@@ -111,10 +111,10 @@ impl ReplyRules {
             not_json: false,
             json: Vec::new(),
             headers: Vec::new(),
-            then: Outcome::Dead,
+            then: ReplyOutcome::Dead,
             why: None,
             warnings: None,
-            concerns: Concerns::AsUsual,
+            concerns: WaitRule::AsUsual,
         };
         ReplyRules { rules: vec![refused], ..ReplyRules::default() }
     }
@@ -135,21 +135,21 @@ impl ReplyRules {
         let why = rule.and_then(|rule| rule.why.as_deref()).or_else(|| usual_why(answer.status, outcome));
         let reason = || self.reason(answer, json.as_ref(), why);
         match outcome {
-            Outcome::Delivered => {
+            ReplyOutcome::Delivered => {
                 let at = rule.and_then(|rule| rule.warnings.as_deref());
                 ReplyVerdict::Delivered { warnings: warnings(json.as_ref(), at) }
             }
-            Outcome::Retry => {
-                let concerns = rule.map_or(Concerns::AsUsual, |rule| rule.concerns);
+            ReplyOutcome::Retry => {
+                let concerns = rule.map_or(WaitRule::AsUsual, |rule| rule.concerns);
                 let asked = wait::asked(&self.waits, concerns, answer, now);
                 ReplyVerdict::Retry { reason: reason(), after_ms: asked.after_ms, hold_ms: asked.hold_ms }
             }
-            Outcome::Dead => ReplyVerdict::Dead { reason: reason() },
-            Outcome::Park => ReplyVerdict::Park { reason: reason() },
+            ReplyOutcome::Dead => ReplyVerdict::Dead { reason: reason() },
+            ReplyOutcome::Park => ReplyVerdict::Park { reason: reason() },
         }
     }
 
-    fn reason(&self, answer: &Answer, json: Option<&Json>, why: Option<&str>) -> String {
+    fn reason(&self, answer: &PlatformResponse, json: Option<&Json>, why: Option<&str>) -> String {
         let mut parts = Vec::new();
         for part in &self.reasons {
             let found = json.and_then(|json| json.pointer(&part.at)).and_then(plain);
@@ -171,25 +171,25 @@ impl ReplyRules {
 }
 
 /// What an answer means where a template does not say otherwise.
-fn usual(status: u16) -> Outcome {
+fn usual(status: u16) -> ReplyOutcome {
     match status {
-        200..=299 => Outcome::Delivered,
-        408 | 425 | 429 | 500..=599 => Outcome::Retry,
-        401 | 403 => Outcome::Park,
-        _ => Outcome::Dead,
+        200..=299 => ReplyOutcome::Delivered,
+        408 | 425 | 429 | 500..=599 => ReplyOutcome::Retry,
+        401 | 403 => ReplyOutcome::Park,
+        _ => ReplyOutcome::Dead,
     }
 }
 
-fn usual_why(status: u16, outcome: Outcome) -> Option<&'static str> {
+fn usual_why(status: u16, outcome: ReplyOutcome) -> Option<&'static str> {
     match (status, outcome) {
-        (300..=399, Outcome::Dead) => Some("redirects are not followed; use the address it points to"),
-        (401 | 403, Outcome::Park) => Some("the account is refused"),
+        (300..=399, ReplyOutcome::Dead) => Some("redirects are not followed; use the address it points to"),
+        (401 | 403, ReplyOutcome::Park) => Some("the account is refused"),
         _ => None,
     }
 }
 
 impl Rule {
-    fn fits(&self, answer: &Answer, json: Option<&Json>) -> bool {
+    fn fits(&self, answer: &PlatformResponse, json: Option<&Json>) -> bool {
         let status = i64::from(answer.status);
         (self.status.is_empty() || self.status.iter().any(|range| range.contains(status)))
             && !(self.not_json && json.is_some())
@@ -203,28 +203,28 @@ impl Rule {
     }
 }
 
-impl Test {
+impl ReplyCondition {
     fn holds(&self, found: Option<Cow<'_, Json>>) -> bool {
         let found = found.filter(|found| !found.is_null());
         match (self, found) {
-            (Test::Exists(wanted), found) => found.is_some() == *wanted,
+            (ReplyCondition::Exists(wanted), found) => found.is_some() == *wanted,
             (_, None) => false,
-            (Test::OneOf(wanted), Some(found)) => wanted.iter().any(|wanted| wanted.is(&found)),
-            (Test::EqualsSent, Some(found)) => whole_number(&found) == Some(EVENTS_IN_A_REQUEST),
-            (Test::Contains(wanted), Some(found)) => {
+            (ReplyCondition::OneOf(wanted), Some(found)) => wanted.iter().any(|wanted| wanted.is(&found)),
+            (ReplyCondition::EqualsSent, Some(found)) => whole_number(&found) == Some(EVENTS_IN_A_REQUEST),
+            (ReplyCondition::Contains(wanted), Some(found)) => {
                 found.as_str().is_some_and(|text| text.to_ascii_lowercase().contains(wanted.as_str()))
             }
         }
     }
 }
 
-impl Wanted {
+impl ExpectedValue {
     fn is(&self, found: &Json) -> bool {
         match self {
-            Wanted::Scalar(Scalar::Text(text)) => found.as_str() == Some(text),
-            Wanted::Scalar(Scalar::Truth(truth)) => found.as_bool() == Some(*truth),
-            Wanted::Scalar(Scalar::Integer(number)) => whole_number(found) == Some(*number),
-            Wanted::Range(range) => whole_number(found).is_some_and(|number| range.contains(number)),
+            ExpectedValue::Scalar(Scalar::Text(text)) => found.as_str() == Some(text),
+            ExpectedValue::Scalar(Scalar::Truth(truth)) => found.as_bool() == Some(*truth),
+            ExpectedValue::Scalar(Scalar::Integer(number)) => whole_number(found) == Some(*number),
+            ExpectedValue::Range(range) => whole_number(found).is_some_and(|number| range.contains(number)),
         }
     }
 }

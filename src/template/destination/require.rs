@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::template::destination::payload::{Payload, Written};
+use crate::template::destination::payload::{Payload, RenderedPayload};
 
 /// One requirement of a template's `[[require]]`.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Requirement {
 }
 
 /// A requirement, with its places found in one payload.
-pub(crate) struct Bound {
+pub(crate) struct LocatedRequirement {
     requirement: Requirement,
     places: Vec<Option<usize>>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Bound {
 pub(crate) fn bind(
     requirements: &[Requirement],
     payload: &mut Payload,
-) -> (Vec<Bound>, Vec<(usize, String)>) {
+) -> (Vec<LocatedRequirement>, Vec<(usize, String)>) {
     let mut unknown = Vec::new();
     let mut bound = Vec::with_capacity(requirements.len());
     for requirement in requirements {
@@ -59,19 +59,19 @@ pub(crate) fn bind(
             }
             places.push(place);
         }
-        bound.push(Bound { requirement: requirement.clone(), places });
+        bound.push(LocatedRequirement { requirement: requirement.clone(), places });
     }
     (bound, unknown)
 }
 
-impl Bound {
+impl LocatedRequirement {
     /// Whether a recorded click would bring what is required.
     pub(crate) fn is_found_by_click(&self) -> bool {
         self.requirement.from_click
     }
 
     /// Why this payload is not to be sent, if so. Names the field.
-    pub(crate) fn refusal(&self, event_name: &str, written: &Written) -> Option<String> {
+    pub(crate) fn refusal(&self, event_name: &str, written: &RenderedPayload) -> Option<String> {
         let requirement = &self.requirement;
         if !requirement.events.is_empty() && !requirement.events.iter().any(|event| event == event_name) {
             return None;

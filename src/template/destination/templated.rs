@@ -12,10 +12,10 @@ use crate::domain::ids::DestinationId;
 use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::{self, SigningKey};
-use crate::template::destination::expression::Scope;
+use crate::template::destination::expression::RenderScope;
 use crate::template::destination::file::{Auth, SettingKind, SettingSpec};
-use crate::template::destination::payload::{MAX_PAYLOAD_BYTES, Written};
-use crate::template::destination::rendering::{Mode, RenderInput, Rendered, Rendering};
+use crate::template::destination::payload::{MAX_PAYLOAD_BYTES, RenderedPayload};
+use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
 use crate::template::diagnostic::{Problem, did_you_mean};
 
 /// What a configuration says of one destination.
@@ -23,7 +23,7 @@ use crate::template::diagnostic::{Problem, did_you_mean};
 pub struct DestinationSpec {
     pub id: DestinationId,
     pub template: Arc<DestinationTemplate>,
-    pub mode: Mode,
+    pub mode: DestinationMode,
     /// Replaces scheme and host of the template's URL and goes before its path.
     pub endpoint: Option<String>,
     pub settings: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ pub struct DestinationSpec {
 /// A template and the settings of one account.
 pub(crate) struct Templated {
     pub(crate) template: Arc<DestinationTemplate>,
-    mode: Mode,
+    mode: DestinationMode,
     endpoint: Option<String>,
     /// In the order the template declares them; absent ones are `None`.
     settings: Vec<Option<String>>,
@@ -93,14 +93,14 @@ impl Templated {
         if let Some(reason) = self.too_old(input) {
             return unmade(reason);
         }
-        let scope = Scope {
+        let scope = RenderScope {
             conversion: input.conversion,
             click: input.click,
             delivery: input.delivery,
             now: input.now,
             event_name,
             settings: &self.settings,
-            test: self.mode == Mode::Test,
+            test: self.mode == DestinationMode::Test,
             customer: input.customer,
             left_out: RefCell::default(),
         };
@@ -108,7 +108,7 @@ impl Templated {
         Ok(Rendering { rendered, remarks: scope.left_out.into_inner() })
     }
 
-    fn render_in(&self, scope: &Scope<'_>) -> Result<Rendered, Problem> {
+    fn render_in(&self, scope: &RenderScope<'_>) -> Result<Rendered, Problem> {
         let (event, event_name) = (&scope.conversion.event, scope.event_name);
         let mut body = Vec::new();
         if let Some(template) = self.template.body(event.as_str()) {
@@ -197,7 +197,7 @@ impl Templated {
         })
     }
 
-    fn url(&self, scope: &Scope<'_>) -> Result<String, Problem> {
+    fn url(&self, scope: &RenderScope<'_>) -> Result<String, Problem> {
         let url = self.template.url.render(scope);
         let Some(endpoint) = &self.endpoint else {
             check_web_address("url", &url)?;
@@ -208,7 +208,7 @@ impl Templated {
         Ok(format!("{endpoint}{path}"))
     }
 
-    fn headers(&self, scope: &Scope<'_>, body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+    fn headers(&self, scope: &RenderScope<'_>, body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
         let mut headers = Vec::with_capacity(self.template.headers.len() + 4);
         let content_type = &self.template.file.request.content_type;
         if !body.is_empty() && !content_type.is_empty() {
@@ -276,7 +276,7 @@ fn spellings(secret: String) -> Vec<String> {
     if escaped == secret { vec![secret] } else { vec![secret, escaped] }
 }
 
-fn check_size(written: Written) -> Result<Vec<u8>, Problem> {
+fn check_size(written: RenderedPayload) -> Result<Vec<u8>, Problem> {
     let size = written.bytes.len();
     if size == 0 {
         return Err(Problem::new("the payload is empty", "name values in the template that are known"));
@@ -342,7 +342,7 @@ fn check_web_address(name: &str, text: &str) -> Result<(), Problem> {
 }
 
 fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<Problem> {
-    if spec.mode != Mode::Test {
+    if spec.mode != DestinationMode::Test {
         return Vec::new();
     }
     let Some(needs) = &spec.template.file.test else {

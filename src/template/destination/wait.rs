@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value as Json;
 
-use crate::domain::delivery::Answer;
+use crate::domain::delivery::PlatformResponse;
 use crate::domain::time::{DAY_MS, Time};
 
 /// A header in which a platform writes a wait, in addition to `Retry-After`.
@@ -17,35 +17,38 @@ pub(crate) struct WaitPlace {
     /// The header is JSON, and the wait is the largest member of this name anywhere in it. `None`: the
     /// header itself is the wait, a number or a date.
     pub largest: Option<String>,
-    pub unit: Unit,
+    pub unit: WaitUnit,
     /// Whether what is asked for there concerns the whole destination, whatever the answer's status.
     pub hold: bool,
 }
 
 /// What a number of a wait counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub(crate) enum WaitUnit {
     Milliseconds,
     Seconds,
     Minutes,
 }
 
-impl Unit {
-    pub(crate) const NAMES: [(Unit, &'static str); 3] =
-        [(Unit::Milliseconds, "milliseconds"), (Unit::Seconds, "seconds"), (Unit::Minutes, "minutes")];
+impl WaitUnit {
+    pub(crate) const NAMES: [(WaitUnit, &'static str); 3] = [
+        (WaitUnit::Milliseconds, "milliseconds"),
+        (WaitUnit::Seconds, "seconds"),
+        (WaitUnit::Minutes, "minutes"),
+    ];
 
     fn millis(self) -> i64 {
         match self {
-            Unit::Milliseconds => 1,
-            Unit::Seconds => 1_000,
-            Unit::Minutes => 60_000,
+            WaitUnit::Milliseconds => 1,
+            WaitUnit::Seconds => 1_000,
+            WaitUnit::Minutes => 60_000,
         }
     }
 }
 
 /// What the rule that fits says of waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Concerns {
+pub(crate) enum WaitRule {
     /// `Retry-After` of a 429 or 503, and the places that say so.
     AsUsual,
     /// The whole destination, wherever the wait is written.
@@ -56,7 +59,7 @@ pub(crate) enum Concerns {
 
 /// What an answer asks for, in milliseconds from now: 0 to 24 hours each.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct RequestedWait {
     /// The earliest next try of the delivery.
     pub after_ms: Option<i64>,
     /// How long nothing should be sent to the destination; above 0.
@@ -64,26 +67,31 @@ pub(crate) struct Asked {
 }
 
 /// Reads every wait of an answer; of several the longest counts, and what cannot be read is none.
-pub(crate) fn asked(places: &[WaitPlace], concerns: Concerns, answer: &Answer, now: Time) -> Asked {
+pub(crate) fn asked(
+    places: &[WaitPlace],
+    concerns: WaitRule,
+    answer: &PlatformResponse,
+    now: Time,
+) -> RequestedWait {
     let by_header = longest(answer, "retry-after", |text| retry_after_ms(text, now));
     let throttled = matches!(answer.status, 429 | 503);
-    let mut found = Asked { after_ms: by_header, hold_ms: by_header.filter(|_| throttled) };
+    let mut found = RequestedWait { after_ms: by_header, hold_ms: by_header.filter(|_| throttled) };
     for place in places {
         let wait = longest(answer, &place.header, |text| place.read(text, now));
         found.after_ms = found.after_ms.max(wait);
         found.hold_ms = found.hold_ms.max(wait.filter(|_| place.hold));
     }
     found.hold_ms = match concerns {
-        Concerns::AsUsual => found.hold_ms,
-        Concerns::Destination => found.after_ms,
-        Concerns::Delivery => None,
+        WaitRule::AsUsual => found.hold_ms,
+        WaitRule::Destination => found.after_ms,
+        WaitRule::Delivery => None,
     };
     found.hold_ms = found.hold_ms.filter(|wait| *wait > 0);
     found
 }
 
 /// The longest wait in all headers of this name: some senders repeat them.
-fn longest(answer: &Answer, name: &str, read: impl Fn(&str) -> Option<i64>) -> Option<i64> {
+fn longest(answer: &PlatformResponse, name: &str, read: impl Fn(&str) -> Option<i64>) -> Option<i64> {
     let named = answer.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
     named.filter_map(|(_, value)| read(value)).max()
 }

@@ -13,7 +13,7 @@ use crate::template::macros::placeholder::{is_half_macro, is_nothing, is_placeho
 
 /// What a value is used for; some words are empty in one use and legal in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub enum ValueUse {
     /// A transaction, click or item id: `0` is no id.
     Id,
     /// An amount: `0` is an amount.
@@ -24,7 +24,7 @@ pub enum Use {
 
 /// What a value turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Classified {
+pub enum ValueClass {
     /// To be taken as it was received.
     Sound,
     /// Nothing but white space, or nothing.
@@ -40,41 +40,41 @@ pub enum Classified {
 
 /// Classifies a value that was decoded once; `raw` is what it was before. Macros are looked for in the
 /// value, in its raw form where `%` is the mark, and after one more decoding: senders encode twice.
-pub fn classify(value: &str, raw: &[u8], used: Use) -> Classified {
+pub fn classify(value: &str, raw: &[u8], used: ValueUse) -> ValueClass {
     let text = trim(value);
     if text.is_empty() {
-        return Classified::Empty;
+        return ValueClass::Empty;
     }
-    let is_id = used == Use::Id;
+    let is_id = used == ValueUse::Id;
     if is_nothing(text, is_id) {
-        return Classified::Nothing;
+        return ValueClass::Nothing;
     }
     let is_macro = |text: &str| holds_macro(text) || (is_id && is_half_macro(text));
     // A whole macro first: without its marks `__TID__` would be a placeholder.
     let is_whole = holds_macro(text);
     if !is_whole && is_placeholder(text, is_id) {
-        return Classified::Skeleton;
+        return ValueClass::Skeleton;
     }
     if is_whole || (is_id && is_half_macro(text)) {
-        return Classified::Macro(text.to_owned());
+        return ValueClass::Macro(text.to_owned());
     }
     if raw.first() == Some(&b'%')
         && let Ok(raw) = std::str::from_utf8(raw)
         && is_percent_macro(raw)
     {
-        return Classified::Macro(raw.to_owned());
+        return ValueClass::Macro(raw.to_owned());
     }
     if text.contains('%') {
         let twice: Cow<'_, str> = percent_decode_str(text).decode_utf8_lossy();
         let twice_text = twice.trim();
         if twice != text && (is_macro(twice_text) || is_placeholder(twice_text, is_id)) {
-            return Classified::Macro(twice_text.to_owned());
+            return ValueClass::Macro(twice_text.to_owned());
         }
         if twice != text && is_id && is_nothing(twice_text, is_id) {
-            return Classified::Nothing;
+            return ValueClass::Nothing;
         }
     }
-    Classified::Sound
+    ValueClass::Sound
 }
 
 /// Whether `text` is a macro of any known grammar, or holds one of the grammars that no plain text

@@ -3,7 +3,7 @@
 use percent_encoding::utf8_percent_encode;
 
 use crate::template::diagnostic::Problem;
-use crate::template::macros::url::{ENCODED, MacroUrl, Piece};
+use crate::template::macros::url::{ENCODED, MacroUrl, UrlPiece};
 
 /// Stand around the name of a macro that only a click fills in: no URL holds them as they are.
 const OPEN: &str = "\u{1}";
@@ -50,8 +50,8 @@ impl MacroUrl {
         let mut text = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(part) => text.push_str(part),
-                Piece::Name(name) => match value(name) {
+                UrlPiece::Text(part) => text.push_str(part),
+                UrlPiece::Name(name) => match value(name) {
                     Some(value) => text.extend(utf8_percent_encode(&value, ENCODED)),
                     None => text.extend([OPEN, name, CLOSE]),
                 },

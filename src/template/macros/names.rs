@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::domain::address;
-use crate::domain::click::{Click, Trait, find};
+use crate::domain::click::{Click, CustomerTrait, find};
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::ClickId;
 use crate::domain::money::Money;
@@ -18,7 +18,7 @@ pub struct MacroContext<'a> {
 }
 
 /// One macro: its name, what it says, and where that is found. Absent is empty.
-pub struct Meaning {
+pub struct MacroMeaning {
     pub name: &'static str,
     pub doc: &'static str,
     value: for<'a> fn(&MacroContext<'a>) -> Option<String>,
@@ -29,7 +29,7 @@ macro_rules! macros {
         /// The names, in the order of [`MEANINGS`].
         pub const POSTBACK: &[&str] = &[$($name),*];
         /// Every macro of an outgoing postback.
-        pub static MEANINGS: &[Meaning] = &[$(Meaning { name: $name, doc: $doc, value: $value }),*];
+        pub static MEANINGS: &[MacroMeaning] = &[$(MacroMeaning { name: $name, doc: $doc, value: $value }),*];
     };
 }
 
@@ -43,12 +43,12 @@ macros! {
     "transaction_id" "The advertiser's own id of the sale." transaction_id;
     "tid" "The same." transaction_id;
     "order_id" "The order that the sale belongs to, as the advertiser reported it." order_id;
-    "event" "The event's name: Purchase, Lead…" |reported| Some(reported.conversion.event.to_string());
-    "status" "approved, pending or rejected." |reported| Some(reported.conversion.status.as_str().to_owned());
+    "event" "The event's name: Purchase, Lead…" |context| Some(context.conversion.event.to_string());
+    "status" "approved, pending or rejected." |context| Some(context.conversion.status.as_str().to_owned());
     "payout" "What the affiliate earns, times `scale`; empty where no payout is known." payout;
     "price" "The same." payout;
     "currency" "The currency of the payout, else of the sale: three capitals." currency;
-    "revenue" "What the advertiser pays." |reported| number(reported.conversion.revenue);
+    "revenue" "What the advertiser pays." |context| number(context.conversion.revenue);
     "amount" "The sale's amount, else what the event is worth." amount;
     "affiliate_id" "Whose click it was." affiliate;
     "affid" "The same." affiliate;
@@ -58,21 +58,21 @@ macros! {
     "campid" "The same." campaign;
     "creative_id" "The creative that was clicked." creative;
     "cid" "The same: a creative, no click." creative;
-    "s1" "The affiliate's first sub id, as the link carried it." |reported| sub_id(reported, 1, "s1");
-    "s2" "The second." |reported| sub_id(reported, 2, "s2");
-    "s3" "The third." |reported| sub_id(reported, 3, "s3");
-    "s4" "The fourth." |reported| sub_id(reported, 4, "s4");
-    "s5" "The fifth." |reported| sub_id(reported, 5, "s5");
-    "sub1" "The first sub id." |reported| sub_id(reported, 1, "sub1");
-    "sub2" "The second." |reported| sub_id(reported, 2, "sub2");
-    "sub3" "The third." |reported| sub_id(reported, 3, "sub3");
-    "sub4" "The fourth." |reported| sub_id(reported, 4, "sub4");
-    "sub5" "The fifth." |reported| sub_id(reported, 5, "sub5");
-    "aff_sub" "The first sub id." |reported| sub_id(reported, 1, "aff_sub");
-    "aff_sub2" "The second." |reported| sub_id(reported, 2, "aff_sub2");
-    "aff_sub3" "The third." |reported| sub_id(reported, 3, "aff_sub3");
-    "aff_sub4" "The fourth." |reported| sub_id(reported, 4, "aff_sub4");
-    "aff_sub5" "The fifth." |reported| sub_id(reported, 5, "aff_sub5");
+    "s1" "The affiliate's first sub id, as the link carried it." |context| sub_id(context, 1, "s1");
+    "s2" "The second." |context| sub_id(context, 2, "s2");
+    "s3" "The third." |context| sub_id(context, 3, "s3");
+    "s4" "The fourth." |context| sub_id(context, 4, "s4");
+    "s5" "The fifth." |context| sub_id(context, 5, "s5");
+    "sub1" "The first sub id." |context| sub_id(context, 1, "sub1");
+    "sub2" "The second." |context| sub_id(context, 2, "sub2");
+    "sub3" "The third." |context| sub_id(context, 3, "sub3");
+    "sub4" "The fourth." |context| sub_id(context, 4, "sub4");
+    "sub5" "The fifth." |context| sub_id(context, 5, "sub5");
+    "aff_sub" "The first sub id." |context| sub_id(context, 1, "aff_sub");
+    "aff_sub2" "The second." |context| sub_id(context, 2, "aff_sub2");
+    "aff_sub3" "The third." |context| sub_id(context, 3, "aff_sub3");
+    "aff_sub4" "The fourth." |context| sub_id(context, 4, "aff_sub4");
+    "aff_sub5" "The fifth." |context| sub_id(context, 5, "aff_sub5");
     "ip" "The address that the conversion was made from, where it was reported." conversion_ip;
     "sourceip" "The address that the click was made from." click_ip;
     "udid" "The device's id, where link or conversion carried one as `udid`." device_id;
@@ -104,34 +104,34 @@ impl MacroContext<'_> {
     }
 }
 
-fn click_id(reported: &MacroContext<'_>) -> Option<String> {
-    let attribution = &reported.conversion.attribution;
+fn click_id(context: &MacroContext<'_>) -> Option<String> {
+    let attribution = &context.conversion.attribution;
     let id = attribution.click().map(ClickId::as_str).or(attribution.given())?;
     Some(id.to_owned())
 }
 
-fn conversion_id(reported: &MacroContext<'_>) -> Option<String> {
-    Some(reported.conversion.id.to_string())
+fn conversion_id(context: &MacroContext<'_>) -> Option<String> {
+    Some(context.conversion.id.to_string())
 }
 
-fn event_id(reported: &MacroContext<'_>) -> Option<String> {
-    Some(reported.conversion.id.event_id().to_string())
+fn event_id(context: &MacroContext<'_>) -> Option<String> {
+    Some(context.conversion.id.event_id().to_string())
 }
 
-fn transaction_id(reported: &MacroContext<'_>) -> Option<String> {
-    reported.conversion.transaction_id.clone()
+fn transaction_id(context: &MacroContext<'_>) -> Option<String> {
+    context.conversion.transaction_id.clone()
 }
 
-fn order_id(reported: &MacroContext<'_>) -> Option<String> {
-    reported.conversion.order_id().map(str::to_owned)
+fn order_id(context: &MacroContext<'_>) -> Option<String> {
+    context.conversion.order_id().map(str::to_owned)
 }
 
-fn payout(reported: &MacroContext<'_>) -> Option<String> {
-    reported.payout.map(|payout| payout.to_string())
+fn payout(context: &MacroContext<'_>) -> Option<String> {
+    context.payout.map(|payout| payout.to_string())
 }
 
-fn currency(reported: &MacroContext<'_>) -> Option<String> {
-    let conversion = reported.conversion;
+fn currency(context: &MacroContext<'_>) -> Option<String> {
+    let conversion = context.conversion;
     let money = conversion.payout.or(conversion.sale_amount).or(conversion.value)?;
     Some(money.currency.to_string())
 }
@@ -140,59 +140,59 @@ fn number(money: Option<Money>) -> Option<String> {
     money.map(|money| money.amount.to_string())
 }
 
-fn amount(reported: &MacroContext<'_>) -> Option<String> {
-    number(reported.conversion.sale_amount.or(reported.conversion.value))
+fn amount(context: &MacroContext<'_>) -> Option<String> {
+    number(context.conversion.sale_amount.or(context.conversion.value))
 }
 
-fn affiliate(reported: &MacroContext<'_>) -> Option<String> {
-    reported.campaign_ref()?.affiliate.as_ref().map(ToString::to_string)
+fn affiliate(context: &MacroContext<'_>) -> Option<String> {
+    context.campaign_ref()?.affiliate.as_ref().map(ToString::to_string)
 }
 
-fn offer(reported: &MacroContext<'_>) -> Option<String> {
-    Some(reported.campaign_ref()?.offer.to_string())
+fn offer(context: &MacroContext<'_>) -> Option<String> {
+    Some(context.campaign_ref()?.offer.to_string())
 }
 
-fn campaign(reported: &MacroContext<'_>) -> Option<String> {
-    reported.campaign_ref()?.campaign.as_ref().map(ToString::to_string)
+fn campaign(context: &MacroContext<'_>) -> Option<String> {
+    context.campaign_ref()?.campaign.as_ref().map(ToString::to_string)
 }
 
-fn creative(reported: &MacroContext<'_>) -> Option<String> {
-    reported.campaign_ref()?.creative.as_ref().map(ToString::to_string)
+fn creative(context: &MacroContext<'_>) -> Option<String> {
+    context.campaign_ref()?.creative.as_ref().map(ToString::to_string)
 }
 
 /// The sub id of this name, else of this number under the other names that links use. What a
 /// conversion says counts only where no click is known: there it may be the advertiser's own.
-fn sub_id(reported: &MacroContext<'_>, number: u8, name: &str) -> Option<String> {
-    let pairs = reported.click.map_or(&reported.conversion.params, |click| &click.sub_ids);
+fn sub_id(context: &MacroContext<'_>, number: u8, name: &str) -> Option<String> {
+    let pairs = context.click.map_or(&context.conversion.params, |click| &click.sub_ids);
     let numbered = [format!("s{number}"), format!("sub{number}"), format!("aff_sub{number}")];
     let first = (number == 1).then_some("aff_sub");
     let names = std::iter::once(name).chain(numbered.iter().map(String::as_str)).chain(first);
     names.filter_map(|name| find(pairs, name)).find(|value| !value.is_empty()).map(str::to_owned)
 }
 
-fn conversion_ip(reported: &MacroContext<'_>) -> Option<String> {
-    reported.conversion.traits.get(Trait::Ip).and_then(address::visitors).map(|ip| ip.to_string())
+fn conversion_ip(context: &MacroContext<'_>) -> Option<String> {
+    context.conversion.traits.get(CustomerTrait::Ip).and_then(address::visitors).map(|ip| ip.to_string())
 }
 
-fn click_ip(reported: &MacroContext<'_>) -> Option<String> {
-    reported.click?.ip.filter(|ip| address::is_visitors(*ip)).map(|ip| ip.to_canonical().to_string())
+fn click_ip(context: &MacroContext<'_>) -> Option<String> {
+    context.click?.ip.filter(|ip| address::is_visitors(*ip)).map(|ip| ip.to_canonical().to_string())
 }
 
-fn device_id(reported: &MacroContext<'_>) -> Option<String> {
-    let of_click = || reported.click.and_then(|click| find(&click.params, "udid"));
-    find(&reported.conversion.params, "udid").or_else(of_click).map(str::to_owned)
+fn device_id(context: &MacroContext<'_>) -> Option<String> {
+    let of_click = || context.click.and_then(|click| find(&click.params, "udid"));
+    find(&context.conversion.params, "udid").or_else(of_click).map(str::to_owned)
 }
 
-fn unix_time(reported: &MacroContext<'_>) -> Option<String> {
-    Some(reported.conversion.event_time.as_seconds().to_string())
+fn unix_time(context: &MacroContext<'_>) -> Option<String> {
+    Some(context.conversion.event_time.as_seconds().to_string())
 }
 
-fn click_time(reported: &MacroContext<'_>) -> Option<String> {
-    Some(reported.click?.at.as_seconds().to_string())
+fn click_time(context: &MacroContext<'_>) -> Option<String> {
+    Some(context.click?.at.as_seconds().to_string())
 }
 
 /// Seven digits of a second and no zone, as the affiliates' own documents show it.
-fn source_time(reported: &MacroContext<'_>) -> Option<String> {
-    let text = reported.conversion.event_time.to_string();
+fn source_time(context: &MacroContext<'_>) -> Option<String> {
+    let text = context.conversion.event_time.to_string();
     Some(format!("{}0000", text.strip_suffix('Z')?))
 }

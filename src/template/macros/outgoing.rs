@@ -35,7 +35,7 @@ const KEYS: [&str; 10] = [
 
 /// What is reported, to whom, and how much of the payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Postback {
+pub struct OutgoingPostback {
     pub url: MacroUrl,
     /// Factor on the payout that is sent. The conversion keeps its own.
     pub scale: Decimal,
@@ -43,14 +43,14 @@ pub struct Postback {
     pub changes: Changes,
 }
 
-impl Postback {
+impl OutgoingPostback {
     /// A conversion without a payout is reported too, with an empty price: a lead may earn nothing.
     pub(crate) fn render(&self, conversion: &Conversion, click: Option<&Click>) -> OutgoingRequest {
         let payout = conversion.payout.map(|payout| reported_payout(payout.amount, self.scale));
-        let reported = MacroContext { conversion, click, payout };
+        let context = MacroContext { conversion, click, payout };
         OutgoingRequest {
             method: "GET".to_owned(),
-            url: self.url.render(&|name| reported.value(name)),
+            url: self.url.render(&|name| context.value(name)),
             headers: Vec::new(),
             body: Vec::new(),
             secrets: self.url.secrets().to_vec(),

@@ -39,7 +39,7 @@ pub(in crate::template) const ENCODED: &AsciiSet =
 const SHORTEST_SECRET: usize = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::template) enum Piece {
+pub(in crate::template) enum UrlPiece {
     Text(String),
     Name(String),
 }
@@ -48,7 +48,7 @@ pub(in crate::template) enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MacroUrl {
     written: String,
-    pub(in crate::template) pieces: Vec<Piece>,
+    pub(in crate::template) pieces: Vec<UrlPiece>,
     host: String,
     query_names: Vec<String>,
     secrets: Vec<String>,
@@ -117,8 +117,8 @@ impl MacroUrl {
         let mut url = String::with_capacity(self.written.len() + 64);
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => url.push_str(text),
-                Piece::Name(name) => {
+                UrlPiece::Text(text) => url.push_str(text),
+                UrlPiece::Name(name) => {
                     let value = value(name).unwrap_or_default();
                     url.extend(utf8_percent_encode(&value, ENCODED));
                 }
@@ -134,7 +134,7 @@ impl MacroUrl {
     pub fn names(&self) -> Vec<&str> {
         let mut names = Vec::new();
         for piece in &self.pieces {
-            if let Piece::Name(name) = piece
+            if let UrlPiece::Name(name) = piece
                 && !names.contains(&name.as_str())
             {
                 names.push(name.as_str());
@@ -161,7 +161,7 @@ impl MacroUrl {
 
     /// Whether it has a part behind `#`, which no server is sent.
     pub fn has_fragment(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains('#')))
+        self.pieces.iter().any(|piece| matches!(piece, UrlPiece::Text(text) if text.contains('#')))
     }
 
     fn path_segments(&self) -> impl Iterator<Item = &str> {
@@ -185,7 +185,7 @@ fn check_characters(written: &str) -> Result<(), Problem> {
 }
 
 /// Cuts the URL at its macros.
-fn pieces(written: &str, grammar: &Grammar, known: &[&str]) -> Result<Vec<Piece>, Problem> {
+fn pieces(written: &str, grammar: &Grammar, known: &[&str]) -> Result<Vec<UrlPiece>, Problem> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = written;
@@ -196,9 +196,9 @@ fn pieces(written: &str, grammar: &Grammar, known: &[&str]) -> Result<Vec<Piece>
         match read_macro(inner, grammar, known)? {
             Some((name, behind)) => {
                 if !text.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    pieces.push(UrlPiece::Text(std::mem::take(&mut text)));
                 }
-                pieces.push(Piece::Name(name.to_owned()));
+                pieces.push(UrlPiece::Name(name.to_owned()));
                 rest = behind;
             }
             None => {
@@ -211,7 +211,7 @@ fn pieces(written: &str, grammar: &Grammar, known: &[&str]) -> Result<Vec<Piece>
     }
     text.push_str(rest);
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(UrlPiece::Text(text));
     }
     Ok(pieces)
 }
@@ -281,8 +281,8 @@ fn unknown(name: &str, grammar: &Grammar, known: &[&str]) -> Problem {
 }
 
 /// The host, which is all text. The URL parser is asked only about what no macro can change.
-fn host(written: &str, pieces: &[Piece]) -> Result<String, Problem> {
-    let Some(Piece::Text(first)) = pieces.first() else {
+fn host(written: &str, pieces: &[UrlPiece]) -> Result<String, Problem> {
+    let Some(UrlPiece::Text(first)) = pieces.first() else {
         return Err(Problem::new(format!("`{written}` begins with a macro"), EXAMPLE));
     };
     let Some((scheme, behind)) = first.split_once("://") else {
@@ -311,13 +311,13 @@ fn host(written: &str, pieces: &[Piece]) -> Result<String, Problem> {
 }
 
 /// Refuses what looks like a macro and would be sent as it is.
-fn check_marks(pieces: &[Piece], grammar: &Grammar, known: &[&str]) -> Result<(), Problem> {
+fn check_marks(pieces: &[UrlPiece], grammar: &Grammar, known: &[&str]) -> Result<(), Problem> {
     for (at, piece) in pieces.iter().enumerate() {
         match piece {
-            Piece::Text(text) => check_other_grammars(text, grammar, known)?,
-            Piece::Name(name) => {
+            UrlPiece::Text(text) => check_other_grammars(text, grammar, known)?,
+            UrlPiece::Name(name) => {
                 let text = |at: Option<usize>| match at.and_then(|at| pieces.get(at)) {
-                    Some(Piece::Text(text)) => text.as_str(),
+                    Some(UrlPiece::Text(text)) => text.as_str(),
                     _ => "",
                 };
                 let before = grammar.before.get(..1).unwrap_or_default();
@@ -352,12 +352,12 @@ fn check_other_grammars(text: &str, grammar: &Grammar, known: &[&str]) -> Result
 const MACRO: char = '\u{1}';
 
 /// The URL with a mark in the place of each macro.
-fn marked(pieces: &[Piece]) -> String {
+fn marked(pieces: &[UrlPiece]) -> String {
     let mut text = String::new();
     for piece in pieces {
         match piece {
-            Piece::Text(part) => text.push_str(part),
-            Piece::Name(_) => text.push(MACRO),
+            UrlPiece::Text(part) => text.push_str(part),
+            UrlPiece::Name(_) => text.push(MACRO),
         }
     }
     text
@@ -370,7 +370,7 @@ fn split_query(url: &str) -> (&str, &str) {
 }
 
 /// The names in the query; one that holds a macro is no one's.
-fn query_names(pieces: &[Piece]) -> Vec<String> {
+fn query_names(pieces: &[UrlPiece]) -> Vec<String> {
     let text = marked(pieces);
     let pairs = form_urlencoded::parse(split_query(&text).1.as_bytes());
     pairs.map(|(name, _)| name.into_owned()).filter(|name| !name.contains(MACRO)).collect()

@@ -62,14 +62,14 @@ impl Charset {
 }
 
 /// A body in UTF-16, as text.
-pub struct Wide {
+pub struct Utf16Body {
     pub text: String,
     encoding: &'static Encoding,
     /// It began with a byte order mark.
     marked: bool,
 }
 
-impl Wide {
+impl Utf16Body {
     /// Another text as this one was encoded.
     pub fn encoded(&self, text: &str) -> Vec<u8> {
         let mark = self.marked.then_some(0xfeff);
@@ -83,7 +83,7 @@ impl Wide {
 /// A body in UTF-16, which a byte order mark or its own zero bytes show. What is declared counts where the
 /// first character does not say, and never for a body without a zero byte: there is no UTF-16 without the
 /// ASCII of names, and senders declare it of bodies in UTF-8.
-pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Wide> {
+pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Utf16Body> {
     let marked = Encoding::for_bom(body);
     let (encoding, length) = match (marked, body) {
         (Some((encoding, _)), _) if encoding == UTF_8 => return None,
@@ -100,7 +100,7 @@ pub fn wide(content_type: Option<&str>, body: &[u8]) -> Option<Wide> {
         }
     };
     let text = encoding.decode_without_bom_handling(body.get(length..).unwrap_or_default()).0.into_owned();
-    Some(Wide { text, encoding, marked: length > 0 })
+    Some(Utf16Body { text, encoding, marked: length > 0 })
 }
 
 /// A body as bytes whose ASCII is ASCII, without byte order marks, and the charset of the rest.

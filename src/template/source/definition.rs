@@ -5,17 +5,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::domain::click::Trait;
+use crate::domain::click::CustomerTrait;
 use crate::domain::conversion::Dedup;
 use crate::domain::customer::DateOrder;
 use crate::domain::event::EventName;
 use crate::domain::ids::SourceId;
-use crate::domain::moment::Unit;
+use crate::domain::moment::EpochUnit;
 use crate::domain::money::{Currency, DecimalMark};
 use crate::domain::status::Status;
 use crate::template::diagnostic::{Problem, did_you_mean};
 use crate::template::source::html_repair;
-use crate::template::source::params::{Names, Params};
+use crate::template::source::params::{ParamNames, Params};
 
 /// What one configured source says over its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +36,13 @@ pub struct SourceTemplate {
     pub(crate) docs: String,
     /// What the network writes before and behind a macro's name.
     pub(crate) macro_marks: (String, String),
-    pub(crate) names: Names,
+    pub(crate) names: ParamNames,
     /// The postback URL's parameters in order.
-    pub(crate) postback: Vec<Entry>,
+    pub(crate) postback: Vec<UrlParam>,
     /// Parameters that the URL may carry besides.
-    pub(crate) extra: Vec<Entry>,
+    pub(crate) extra: Vec<UrlParam>,
     /// What each mapped field reads, the first reading that holds a value.
-    pub(crate) fields: Vec<(Field, Vec<Reading>)>,
+    pub(crate) fields: Vec<(Field, Vec<FieldRule>)>,
     /// Parameters kept under their own names.
     pub(crate) keep: Vec<usize>,
     /// Their status word (lower case) and ours.
@@ -58,7 +58,7 @@ pub struct SourceTemplate {
     /// What a field is taken to be when its parameter is absent.
     pub(crate) defaults: HashMap<Field, String>,
     pub(crate) body: BodyLimits,
-    pub(crate) links: Option<Links>,
+    pub(crate) links: Option<NetworkLinks>,
     pub(crate) provenance: Vec<Provenance>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct BodyLimits {
 
 /// What the tag knows of a network's links.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Links {
+pub(crate) struct NetworkLinks {
     /// The sub id that carries our click id.
     pub(crate) param: String,
     /// A link to another host is the network's where its query has all of these parameters, each a number.
@@ -107,7 +107,7 @@ pub enum Field {
     AdUserData,
     /// Whether the visitor agreed to personalized ads.
     AdPersonalization,
-    Trait(Trait),
+    Trait(CustomerTrait),
 }
 
 impl Field {
@@ -130,7 +130,7 @@ impl Field {
 
     pub(crate) fn parse(name: &str) -> Option<Field> {
         let own = Field::NAMES.iter().find(|(_, known)| *known == name).map(|(field, _)| *field);
-        own.or_else(|| Trait::parse(name).map(Field::Trait))
+        own.or_else(|| CustomerTrait::parse(name).map(Field::Trait))
     }
 
     pub fn name(self) -> &'static str {
@@ -143,21 +143,21 @@ impl Field {
 
 /// How a field reads the parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum FieldRule {
     One(usize),
     /// `{{s2}}{{s3}}`: several, joined.
-    Join(Vec<Piece>),
+    Join(Vec<ValuePiece>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum ValuePiece {
     Text(String),
     Param(usize),
 }
 
 /// One parameter of the postback URL and the macro that fills it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct UrlParam {
     pub(crate) param: usize,
     pub(crate) macro_name: String,
 }
@@ -179,7 +179,7 @@ pub(crate) struct EventRules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
     /// A number since 1970, where it is a likely moment in this unit.
-    Epoch(Unit),
+    Epoch(EpochUnit),
     Rfc3339,
     /// `20261127101500`; without an offset in it, in the template's zone.
     Compact,
@@ -189,7 +189,7 @@ pub(crate) enum TimeFormat {
 
 /// One parameter that was received, and what the template made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explained {
+pub struct ExplainedParam {
     pub param: String,
     pub received_text: String,
     /// The field it became; `params` when it is kept under its own name; absent when it is not read.
@@ -218,7 +218,7 @@ impl SourceTemplate {
     /// # Errors
     /// A name in `with` that the template does not know.
     pub fn postback_query(&self, with: &[String]) -> Result<String, Problem> {
-        let mut entries: Vec<&Entry> = self.postback.iter().collect();
+        let mut entries: Vec<&UrlParam> = self.postback.iter().collect();
         for name in with {
             let wanted = self.names.find(name.trim());
             let known = self.extra.iter().chain(&self.postback).find(|entry| Some(entry.param) == wanted);
@@ -228,8 +228,9 @@ impl SourceTemplate {
             }
         }
         let (before, behind) = &self.macro_marks;
-        let one =
-            |entry: &&Entry| format!("{}={before}{}{behind}", self.names.name(entry.param), entry.macro_name);
+        let one = |entry: &&UrlParam| {
+            format!("{}={before}{}{behind}", self.names.name(entry.param), entry.macro_name)
+        };
         Ok(entries.iter().map(one).collect::<Vec<_>>().join("&"))
     }
 
@@ -305,11 +306,11 @@ impl SourceTemplate {
         let index = self.names.find(&params.pairs.get(last)?.name)?;
         let at = self.postback.iter().position(|entry| entry.param == index)?;
         let behind = self.postback.get(at + 1..)?;
-        let received_text =
+        let was_received =
             |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
         let missing = self.names.find(missing);
         let is_due = behind.iter().any(|entry| Some(entry.param) == missing);
-        (is_due && !behind.iter().any(|entry| received_text(entry.param))).then(|| self.names.name(index))
+        (is_due && !behind.iter().any(|entry| was_received(entry.param))).then(|| self.names.name(index))
     }
 
     /// Whether the query was cut at a `#` that the sender took for a URL's fragment: the last
@@ -319,9 +320,9 @@ impl SourceTemplate {
         if !params.cut_at_fragment || !self.macro_marks.0.contains('#') {
             return None;
         }
-        let received_text =
+        let was_received =
             |index: usize| params.pairs.iter().any(|param| self.names.find(&param.name) == Some(index));
-        let last = self.postback.iter().rposition(|entry| received_text(entry.param))?;
+        let last = self.postback.iter().rposition(|entry| was_received(entry.param))?;
         let entry = self.postback.get(last)?;
         let name = self.names.name(entry.param);
         let is_empty = params

@@ -3,15 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::address;
-use crate::domain::click::{Pairs, Trait};
+use crate::domain::click::{CustomerTrait, Pairs};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Draft, EventClaim};
 use crate::domain::money::{Currency, Money, parse_decimal};
 use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
-use crate::template::macros::detect::{Classified, Use};
-use crate::template::source::definition::{Explained, Field, Piece, Reading, SourceBinding, SourceTemplate};
+use crate::template::macros::detect::{ValueClass, ValueUse};
+use crate::template::source::definition::{
+    ExplainedParam, Field, FieldRule, SourceBinding, SourceTemplate, ValuePiece,
+};
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{Param, Params, shown};
 use crate::template::source::time;
@@ -82,12 +84,12 @@ fn pairs_json(pairs: &Pairs) -> Map<String, Value> {
 impl SourceTemplate {
     /// Each parameter that was received, with the field it became or why it did not; for previews and pages.
     /// What is missing, [`SourceTemplate::map`] says.
-    pub fn explain(&self, params: &Params) -> Vec<Explained> {
+    pub fn explain(&self, params: &Params) -> Vec<ExplainedParam> {
         let params = &*self.repaired(params);
         params.pairs.iter().map(|param| self.explain_one(params, param)).collect()
     }
 
-    fn explain_one(&self, params: &Params, param: &Param) -> Explained {
+    fn explain_one(&self, params: &Params, param: &Param) -> ExplainedParam {
         let index = self.names.find(&param.name);
         let field = index.and_then(|index| self.field_of(index));
         let kept = index.is_some_and(|index| self.keep.contains(&index));
@@ -99,7 +101,7 @@ impl SourceTemplate {
             Some(index) if kept || field.is_some() => self.verdict(index, field, param),
             _ => "not read by this template".to_owned(),
         };
-        Explained {
+        ExplainedParam {
             param: param.name.clone(),
             received_text: shown(&param.name, &param.value),
             field: field.map(Field::name).or(kept.then_some("params")),
@@ -108,27 +110,29 @@ impl SourceTemplate {
     }
 
     pub(crate) fn field_of(&self, index: usize) -> Option<Field> {
-        let reads = |reading: &Reading| match reading {
-            Reading::One(one) => *one == index,
-            Reading::Join(pieces) => pieces.contains(&Piece::Param(index)),
+        let reads = |reading: &FieldRule| match reading {
+            FieldRule::One(one) => *one == index,
+            FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
         };
         self.fields.iter().find(|(_, readings)| readings.iter().any(reads)).map(|(field, _)| *field)
     }
 
     fn verdict(&self, index: usize, field: Option<Field>, param: &Param) -> String {
         let used = match field {
-            Some(Field::TransactionId | Field::ClickId | Field::ItemId) => Use::Id,
-            Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => Use::Amount,
-            _ => Use::Text,
+            Some(Field::TransactionId | Field::ClickId | Field::ItemId) => ValueUse::Id,
+            Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => ValueUse::Amount,
+            _ => ValueUse::Text,
         };
         let text = trim(&param.value);
         let wrong = match self.classify(index, param, used) {
-            Classified::Empty => Some("empty"),
-            Classified::Nothing => Some("means nothing"),
-            Classified::Macro(_) => Some("a macro that was not filled in"),
-            Classified::Skeleton => Some("a placeholder that no one replaced"),
-            Classified::Sound => match field {
-                _ if used == Use::Amount && parse_decimal(text, self.decimal).is_none() => Some("no decimal"),
+            ValueClass::Empty => Some("empty"),
+            ValueClass::Nothing => Some("means nothing"),
+            ValueClass::Macro(_) => Some("a macro that was not filled in"),
+            ValueClass::Skeleton => Some("a placeholder that no one replaced"),
+            ValueClass::Sound => match field {
+                _ if used == ValueUse::Amount && parse_decimal(text, self.decimal).is_none() => {
+                    Some("no decimal")
+                }
                 Some(Field::Currency) if Currency::parse(text).is_none() => Some("no currency of a sale"),
                 Some(Field::AdUserData | Field::AdPersonalization) if yes_or_no(text).is_none() => {
                     Some("neither yes nor no")
@@ -138,7 +142,7 @@ impl SourceTemplate {
                     Some(Err(_)) => Some("a time before 2005"),
                     Some(Ok(_)) => None,
                 },
-                Some(Field::Trait(Trait::Ip)) if address::visitors(text).is_none() => {
+                Some(Field::Trait(CustomerTrait::Ip)) if address::visitors(text).is_none() => {
                     Some("no address that a visitor can have")
                 }
                 Some(Field::Status)

@@ -6,8 +6,8 @@ use crate::domain::postback::Fault;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::diagnostic::did_you_mean;
-use crate::template::macros::detect::Classified;
-use crate::template::source::definition::{Field, Piece, Reading, SourceTemplate};
+use crate::template::macros::detect::ValueClass;
+use crate::template::source::definition::{Field, FieldRule, SourceTemplate, ValuePiece};
 use crate::template::source::params::{self, Param, Params, quoted, shown};
 
 /// Several faults as one: each hint once, and the first code with its field.
@@ -39,9 +39,9 @@ pub(crate) fn cut(name: &str, template: &SourceTemplate) -> Fault {
 
 /// Why a parameter that was received cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wrong<'a> {
+pub(crate) enum UnusableParam<'a> {
     /// Its value is none.
-    Classified(Classified),
+    Classified(ValueClass),
     /// It was received with this value too.
     Twice(&'a Param),
     /// Its bytes are no text.
@@ -49,52 +49,52 @@ pub(crate) enum Wrong<'a> {
 }
 
 /// An essential parameter that cannot be used.
-pub(crate) fn unfilled(param: &Param, why: &Wrong<'_>) -> Fault {
+pub(crate) fn unfilled(param: &Param, why: &UnusableParam<'_>) -> Fault {
     let hint = match why {
-        Wrong::Classified(Classified::Macro(_)) => {
+        UnusableParam::Classified(ValueClass::Macro(_)) => {
             "check that the network knows this macro in just this spelling and that the event was no test: a network that knows it never sends the macro itself"
         }
-        Wrong::Classified(_) => {
+        UnusableParam::Classified(_) => {
             "put the network's macro in its place in the postback URL, or take the parameter out of it"
         }
-        Wrong::Twice(_) => {
+        UnusableParam::Twice(_) => {
             return Fault::new(
                 twice_reason(param, why),
                 format!("leave only one `{}` in the postback URL and the body", param.name),
             );
         }
-        Wrong::Unreadable => return params::unreadable(param),
+        UnusableParam::Unreadable => return params::unreadable(param),
     };
     Fault::new(left_out(param, why), hint)
 }
 
 /// What is said of a parameter that is left out; of unreadable bytes the parameters' own note says it.
-pub(crate) fn named(param: &Param, why: &Wrong<'_>) -> Option<String> {
-    (*why != Wrong::Unreadable).then(|| left_out(param, why))
+pub(crate) fn named(param: &Param, why: &UnusableParam<'_>) -> Option<String> {
+    (*why != UnusableParam::Unreadable).then(|| left_out(param, why))
 }
 
 /// ``` `s1` was received as `#s1#`, a macro that was not filled in ```
-pub(crate) fn left_out(param: &Param, why: &Wrong<'_>) -> String {
+pub(crate) fn left_out(param: &Param, why: &UnusableParam<'_>) -> String {
     let received_text = shown(&param.name, &param.value);
     match why {
-        Wrong::Classified(Classified::Macro(read)) if *read != trim(&param.value) => format!(
+        UnusableParam::Classified(ValueClass::Macro(read)) if *read != trim(&param.value) => format!(
             "`{}` was received as `{received_text}`, which is `{}` encoded once more, a macro that was not filled in",
             param.name,
             shown(&param.name, read)
         ),
-        Wrong::Classified(Classified::Macro(_)) => {
+        UnusableParam::Classified(ValueClass::Macro(_)) => {
             format!("`{}` was received as `{received_text}`, a macro that was not filled in", param.name)
         }
-        Wrong::Classified(_) => {
+        UnusableParam::Classified(_) => {
             format!("`{}` was received as `{received_text}`, a placeholder that no one replaced", param.name)
         }
-        Wrong::Twice(_) | Wrong::Unreadable => twice_reason(param, why),
+        UnusableParam::Twice(_) | UnusableParam::Unreadable => twice_reason(param, why),
     }
 }
 
-fn twice_reason(param: &Param, why: &Wrong<'_>) -> String {
+fn twice_reason(param: &Param, why: &UnusableParam<'_>) -> String {
     match why {
-        Wrong::Twice(other) => twice(param, other),
+        UnusableParam::Twice(other) => twice(param, other),
         _ => params::unreadable(param).reason,
     }
 }
@@ -114,9 +114,9 @@ pub(crate) fn twice(first: &Param, second: &Param) -> String {
 }
 
 /// A transaction or click id that is none, with what to do: the postback counts all the same.
-pub(crate) fn no_id(param: &Param, why: &Wrong<'_>) -> String {
+pub(crate) fn no_id(param: &Param, why: &UnusableParam<'_>) -> String {
     let fix = match why {
-        Wrong::Classified(Classified::Macro(_)) => {
+        UnusableParam::Classified(ValueClass::Macro(_)) => {
             "check that the network knows this macro in just this spelling"
         }
         _ => "put the network's macro in its place in the postback URL",
@@ -326,10 +326,10 @@ fn entry(name: &str, template: &SourceTemplate) -> String {
 fn first_param(field: Field, template: &SourceTemplate) -> Option<&str> {
     let (_, readings) = template.fields.iter().find(|(known, _)| *known == field)?;
     readings.iter().find_map(|reading| match reading {
-        Reading::One(index) => Some(template.names.name(*index)),
-        Reading::Join(pieces) => pieces.iter().find_map(|piece| match piece {
-            Piece::Param(index) => Some(template.names.name(*index)),
-            Piece::Text(_) => None,
+        FieldRule::One(index) => Some(template.names.name(*index)),
+        FieldRule::Join(pieces) => pieces.iter().find_map(|piece| match piece {
+            ValuePiece::Param(index) => Some(template.names.name(*index)),
+            ValuePiece::Text(_) => None,
         }),
     })
 }

@@ -1,20 +1,20 @@
 //! The `[map]` of a source template: which parameters each field reads.
 
-use crate::domain::click::Trait;
+use crate::domain::click::CustomerTrait;
 use crate::domain::money::DecimalMark;
 use crate::template::destination::calculation;
 use crate::template::diagnostic::Problem;
-use crate::template::source::definition::{Field, Piece, Reading, TimeFormat};
-use crate::template::source::params::{Names, check_param};
+use crate::template::source::definition::{Field, FieldRule, TimeFormat, ValuePiece};
+use crate::template::source::params::{ParamNames, check_param};
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
 
 /// Reads the section.
 pub(crate) fn read(
     root: &Table<'_>,
-    names: &mut Names,
+    names: &mut ParamNames,
     (decimal, times): (DecimalMark, &[TimeFormat]),
-) -> Vec<(Field, Vec<Reading>)> {
+) -> Vec<(Field, Vec<FieldRule>)> {
     if !root.has("map") {
         let hint = "write [map] with lines such as transaction_id = \"tid\"";
         root.problem("map", "`map` is missing", hint);
@@ -43,11 +43,11 @@ pub(crate) fn read(
 fn check_number(
     key: &str,
     text: &Text,
-    reading: Reading,
-    (mark, names): (Option<DecimalMark>, &Names),
-) -> Result<Reading, Problem> {
+    reading: FieldRule,
+    (mark, names): (Option<DecimalMark>, &ParamNames),
+) -> Result<FieldRule, Problem> {
     match (&reading, mark) {
-        (Reading::Join(pieces), Some(mark)) if calculation::joins_no_number(pieces, mark) => {
+        (FieldRule::Join(pieces), Some(mark)) if calculation::joins_no_number(pieces, mark) => {
             let what = format!("`{key}` joins {}, which is never a number", text.shown());
             let example = format!("{key} = \"{}\"", first_name(pieces, names));
             Err(Problem::new(what, calculation::hint(&example)))
@@ -68,10 +68,10 @@ fn number_mark(field: Field, decimal: DecimalMark, times: &[TimeFormat]) -> Opti
     }
 }
 
-fn first_name<'n>(pieces: &[Piece], names: &'n Names) -> &'n str {
+fn first_name<'n>(pieces: &[ValuePiece], names: &'n ParamNames) -> &'n str {
     let mut params = pieces.iter().filter_map(|piece| match piece {
-        Piece::Param(index) => Some(names.name(*index)),
-        Piece::Text(_) => None,
+        ValuePiece::Param(index) => Some(names.name(*index)),
+        ValuePiece::Text(_) => None,
     });
     params.next().unwrap_or("…")
 }
@@ -81,21 +81,21 @@ pub(crate) fn field(table: &Table<'_>, key: &str) -> Option<Field> {
     let field = Field::parse(key);
     if field.is_none() {
         let fields = Field::NAMES.iter().map(|(_, name)| *name);
-        let known: Vec<&str> = fields.chain(Trait::NAMES.iter().map(|(_, name)| *name)).collect();
+        let known: Vec<&str> = fields.chain(CustomerTrait::NAMES.iter().map(|(_, name)| *name)).collect();
         table.unknown(key, &known, None);
     }
     field
 }
 
 /// A parameter's name, or a text with `{{name}}` in it.
-fn reading(text: &Text, names: &mut Names) -> Result<Reading, Problem> {
+fn reading(text: &Text, names: &mut ParamNames) -> Result<FieldRule, Problem> {
     let text = text.value.as_str();
     if let Some(calculation) = calculated(text) {
         let what = format!("`{calculation}` is a calculation, not a parameter's name");
         return Err(Problem::new(what, calculation::hint("as in value = \"price\"")));
     }
     if !text.contains("{{") {
-        return check_param(text).map(|()| Reading::One(names.intern(text)));
+        return check_param(text).map(|()| FieldRule::One(names.intern(text)));
     }
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -103,16 +103,16 @@ fn reading(text: &Text, names: &mut Names) -> Result<Reading, Problem> {
         let unclosed = || Problem::new("`{{` without `}}`", "write each parameter as {{name}}");
         let (name, after) = behind.split_once("}}").ok_or_else(unclosed)?;
         if !before.is_empty() {
-            pieces.push(Piece::Text(before.to_owned()));
+            pieces.push(ValuePiece::Text(before.to_owned()));
         }
         check_param(name.trim())?;
-        pieces.push(Piece::Param(names.intern(name.trim())));
+        pieces.push(ValuePiece::Param(names.intern(name.trim())));
         rest = after;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
+        pieces.push(ValuePiece::Text(rest.to_owned()));
     }
-    Ok(Reading::Join(pieces))
+    Ok(FieldRule::Join(pieces))
 }
 
 /// What of a reading is in the place of a name and is a calculation: the whole of one without braces, or

@@ -9,11 +9,11 @@ use crate::domain::money::{Currency, DecimalMark, parse_decimal};
 use crate::domain::status::Status;
 use crate::template::diagnostic::Problem;
 use crate::template::source::definition::{
-    BodyLimits, Entry, EventRules, Field, Links, Piece, Provenance, Reading, SourceTemplate,
+    BodyLimits, EventRules, Field, FieldRule, NetworkLinks, Provenance, SourceTemplate, UrlParam, ValuePiece,
 };
 use crate::template::source::fields::{self, field};
 use crate::template::source::map::yes_or_no;
-use crate::template::source::params::{MAX_PARAMS, Names, check_param};
+use crate::template::source::params::{MAX_PARAMS, ParamNames, check_param};
 use crate::template::source::time;
 use crate::template::toml_doc::table::{self, Table};
 use crate::template::toml_doc::text::Text;
@@ -32,7 +32,7 @@ impl SourceTemplate {
 /// Reads everything there is, however much of it is wrong, so that all problems are reported at once.
 fn build(root: &Table<'_>) -> SourceTemplate {
     let loose = root.parsed("names", |text| text.one_of(&[("exact", false), ("loose", true)]));
-    let mut names = Names { loose: loose.unwrap_or_default(), ..Names::default() };
+    let mut names = ParamNames { loose: loose.unwrap_or_default(), ..ParamNames::default() };
     let postback = entries(root, "postback", &mut names);
     let extra = entries(root, "extra", &mut names);
     let decimal = decimal(root);
@@ -129,13 +129,13 @@ fn macro_marks(root: &Table<'_>) -> Option<(String, String)> {
 }
 
 /// The parameters of the postback URL: `"s1"`, or `"click_id=aff_sub"` where the macro has another name.
-fn entries(root: &Table<'_>, key: &'static str, names: &mut Names) -> Vec<Entry> {
-    let mut found: Vec<Entry> = Vec::new();
+fn entries(root: &Table<'_>, key: &'static str, names: &mut ParamNames) -> Vec<UrlParam> {
+    let mut found: Vec<UrlParam> = Vec::new();
     for text in root.readable_texts(key) {
         let (param, macro_name) = text.value.split_once('=').unwrap_or((&text.value, &text.value));
         let (param, macro_name) = (param.trim(), macro_name.trim());
         let checked = check_param(param).and_then(|()| {
-            let entry = Entry { param: names.intern(param), macro_name: macro_name.to_owned() };
+            let entry = UrlParam { param: names.intern(param), macro_name: macro_name.to_owned() };
             let is_new = !found.iter().any(|known| known.param == entry.param);
             let what = || format!("`{param}` is named twice in `{key}`");
             is_new.then_some(entry).ok_or_else(|| Problem::new(what(), "leave one of them out"))
@@ -149,7 +149,7 @@ fn entries(root: &Table<'_>, key: &'static str, names: &mut Names) -> Vec<Entry>
 }
 
 /// What the URL names and no field reads is kept under its own name; `keep` adds more.
-fn keep(root: &Table<'_>, names: &mut Names, fields: &[(Field, Vec<Reading>)]) -> Vec<usize> {
+fn keep(root: &Table<'_>, names: &mut ParamNames, fields: &[(Field, Vec<FieldRule>)]) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..names.list.len()).filter(|index| !reads(fields, *index)).collect();
     for text in root.readable_texts("keep") {
         match check_param(&text.value).map(|()| names.intern(&text.value)) {
@@ -161,14 +161,14 @@ fn keep(root: &Table<'_>, names: &mut Names, fields: &[(Field, Vec<Reading>)]) -
     kept
 }
 
-fn reads(fields: &[(Field, Vec<Reading>)], index: usize) -> bool {
+fn reads(fields: &[(Field, Vec<FieldRule>)], index: usize) -> bool {
     fields.iter().flat_map(|(_, readings)| readings).any(|reading| match reading {
-        Reading::One(one) => *one == index,
-        Reading::Join(pieces) => pieces.contains(&Piece::Param(index)),
+        FieldRule::One(one) => *one == index,
+        FieldRule::Join(pieces) => pieces.contains(&ValuePiece::Param(index)),
     })
 }
 
-fn statuses(root: &Table<'_>, fields: &[(Field, Vec<Reading>)]) -> Vec<(String, Status)> {
+fn statuses(root: &Table<'_>, fields: &[(Field, Vec<FieldRule>)]) -> Vec<(String, Status)> {
     let known = Status::ALL.map(|status| (status.as_str(), status));
     let found = words(root, "status", |text| text.one_of(&known));
     let is_mapped = fields.iter().any(|(field, _)| *field == Field::Status);
@@ -241,7 +241,7 @@ fn defaults(root: &Table<'_>, statuses: &[(String, Status)]) -> HashMap<Field, S
             None => Ok(text.value.clone()),
             Some(wrong) => Err(Problem::new(
                 format!("{} {wrong}", text.shown()),
-                "a default is defaults as if it had been received",
+                "a default is read as if it had been received",
             )),
         });
         found.extend(text.map(|text| (field, text)));
@@ -273,7 +273,7 @@ fn wrong_default(field: Field, text: &str, statuses: &[(String, Status)]) -> Opt
 }
 
 /// Reads `link_param` and `link_query`; nothing where the template has no `link_param`.
-fn links(root: &Table<'_>) -> Option<Links> {
+fn links(root: &Table<'_>) -> Option<NetworkLinks> {
     let query = link_query(root);
     if root.has("link_query") && !root.has("link_param") {
         root.problem(
@@ -282,7 +282,7 @@ fn links(root: &Table<'_>) -> Option<Links> {
             "add link_param = \"…\", the sub id that brings the click id back",
         );
     }
-    Some(Links { param: root.text("link_param")?.value, query })
+    Some(NetworkLinks { param: root.text("link_param")?.value, query })
 }
 
 fn link_query(root: &Table<'_>) -> Vec<String> {

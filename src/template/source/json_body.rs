@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::domain::money::without_exponent;
 use crate::domain::postback::Fault;
 use crate::template::source::charset::DAMAGE;
-use crate::template::source::reader::Reader;
+use crate::template::source::reader::ParamsReader;
 
 /// Objects within objects that are walked whatever is in them; deeper only to what is read.
 const MAX_DEPTH: usize = 16;
@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 16;
 /// # Errors
 /// Broken JSON, anything but an object at the top, and the reader's own faults; more than 16 levels
 /// where everything is read.
-pub(crate) fn read(text: &str, reader: &mut Reader<'_>) -> Result<(), Fault> {
+pub(crate) fn read(text: &str, reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
     if text.starts_with('[') {
         return Err(Fault::new(
             "the body is a JSON array, and a postback is one event",
@@ -35,7 +35,7 @@ pub(crate) fn read(text: &str, reader: &mut Reader<'_>) -> Result<(), Fault> {
             "send one object: `{\"transaction_id\": …}`, or the content type of a form",
         ));
     }
-    let mut walk = Walk { reader, path: String::new(), depth: 0, fault: None };
+    let mut walk = JsonWalk { reader, path: String::new(), depth: 0, fault: None };
     walk.value(text)
 }
 
@@ -106,15 +106,15 @@ fn is_list_of_nothing(value: &serde_json::Value) -> bool {
 }
 
 /// The way through a document: the dotted name so far, and the reader of what is found.
-struct Walk<'w, 'r> {
-    reader: &'w mut Reader<'r>,
+struct JsonWalk<'w, 'r> {
+    reader: &'w mut ParamsReader<'r>,
     path: String,
     depth: usize,
     /// The reader's own fault, carried past serde.
     fault: Option<Fault>,
 }
 
-impl Walk<'_, '_> {
+impl JsonWalk<'_, '_> {
     /// One value under the path, by its first character: a number's text is taken as it is, but
     /// that an exponent is applied.
     fn value(&mut self, json: &str) -> Result<(), Fault> {
@@ -150,7 +150,7 @@ impl Walk<'_, '_> {
         }
         self.depth += 1;
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let walked = Members(self).deserialize(&mut deserializer);
+        let walked = JsonMembers(self).deserialize(&mut deserializer);
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
@@ -180,9 +180,9 @@ fn broken(error: serde_json::Error) -> Fault {
 }
 
 /// An object's or array's members in order, each value still as its JSON text.
-struct Members<'m, 'w, 'r>(&'m mut Walk<'w, 'r>);
+struct JsonMembers<'m, 'w, 'r>(&'m mut JsonWalk<'w, 'r>);
 
-impl<'de> DeserializeSeed<'de> for Members<'_, '_, '_> {
+impl<'de> DeserializeSeed<'de> for JsonMembers<'_, '_, '_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
@@ -192,7 +192,7 @@ impl<'de> DeserializeSeed<'de> for Members<'_, '_, '_> {
 /// Never shown: the fault itself is reported instead.
 const STOPPED: &str = "stopped at a fault";
 
-impl<'de> Visitor<'de> for Members<'_, '_, '_> {
+impl<'de> Visitor<'de> for JsonMembers<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,9 +16,11 @@ use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::template::macros::detect::{Classified, Use, classify};
-use crate::template::source::definition::{Entry, Field, Piece, Reading, SourceBinding, SourceTemplate};
-use crate::template::source::fault::{self as fault, Wrong};
+use crate::template::macros::detect::{ValueClass, ValueUse, classify};
+use crate::template::source::definition::{
+    Field, FieldRule, SourceBinding, SourceTemplate, UrlParam, ValuePiece,
+};
+use crate::template::source::fault::{self as fault, UnusableParam};
 use crate::template::source::params::{Param, Params};
 use crate::template::source::received::ReceivedParams;
 use crate::template::source::repair;
@@ -35,18 +37,18 @@ impl SourceTemplate {
             return Err(fault::cut(name, self));
         }
         let (received, params) = (params, &*self.repaired(params));
-        let received_text = ReceivedParams::index(self, params)?;
+        let indexed = ReceivedParams::index(self, params)?;
         let mut mapping = Mapping {
             template: self,
             binding,
             params,
-            received_text,
+            indexed,
             faults: Vec::new(),
             no_ids: Vec::new(),
             repaired: Vec::new(),
             left_out: Vec::new(),
         };
-        mapping.left_out.append(&mut mapping.received_text.left_out);
+        mapping.left_out.append(&mut mapping.indexed.left_out);
         let draft = mapping.draft();
         match draft {
             Some(draft) if mapping.faults.is_empty() => Ok(draft),
@@ -61,24 +63,24 @@ impl SourceTemplate {
 
     /// Classifies a parameter's value, knowing the macro that fills it. A sender that takes the last `#`
     /// of a URL for an empty fragment leaves `#price`.
-    pub(crate) fn classify(&self, index: usize, param: &Param, used: Use) -> Classified {
+    pub(crate) fn classify(&self, index: usize, param: &Param, used: ValueUse) -> ValueClass {
         let verdict = classify(&param.value, &param.raw, used);
         let (before, behind) = &self.macro_marks;
         let Some(inner) = trim(&param.value).strip_prefix(before.as_str()) else { return verdict };
         let mut entries = self.postback.iter().chain(&self.extra);
-        let own = |entry: &Entry| {
+        let own = |entry: &UrlParam| {
             entry.param == index
                 && inner.strip_prefix(&entry.macro_name).is_some_and(|rest| rest.is_empty() || rest == behind)
         };
-        if verdict == Classified::Sound && !before.is_empty() && entries.any(own) {
-            return Classified::Macro(trim(&param.value).to_owned());
+        if verdict == ValueClass::Sound && !before.is_empty() && entries.any(own) {
+            return ValueClass::Macro(trim(&param.value).to_owned());
         }
         verdict
     }
 }
 
 /// What a field's parameters hold.
-enum Found<'a> {
+enum FieldInput<'a> {
     Absent,
     /// The parameter by the name it was received under, and its value, decoded once and not trimmed.
     Sound {
@@ -87,7 +89,7 @@ enum Found<'a> {
     },
     Bad {
         param: &'a Param,
-        why: Wrong<'a>,
+        why: UnusableParam<'a>,
     },
 }
 
@@ -95,7 +97,7 @@ struct Mapping<'a> {
     template: &'a SourceTemplate,
     binding: &'a SourceBinding,
     params: &'a Params,
-    received_text: ReceivedParams<'a>,
+    indexed: ReceivedParams<'a>,
     faults: Vec<Fault>,
     /// Ids that count as absent; where something else stops the postback, they are named with it.
     no_ids: Vec<Fault>,
@@ -132,7 +134,7 @@ impl<'a> Mapping<'a> {
             status: Some(status),
             transaction_id,
             click_id,
-            item_id: self.optional(Field::ItemId, Use::Id),
+            item_id: self.optional(Field::ItemId, ValueUse::Id),
             value,
             negative_received,
             payout: self.money(Field::Payout, currency, None),
@@ -148,63 +150,63 @@ impl<'a> Mapping<'a> {
     }
 
     /// The first of a field's readings that holds anything.
-    fn find(&mut self, field: Field, used: Use) -> Found<'a> {
+    fn find(&mut self, field: Field, used: ValueUse) -> FieldInput<'a> {
         let template = self.template;
         let Some((_, readings)) = template.fields.iter().find(|(known, _)| *known == field) else {
-            return Found::Absent;
+            return FieldInput::Absent;
         };
         for reading in readings {
             let found = self.read(reading, used);
-            if !matches!(found, Found::Absent) {
+            if !matches!(found, FieldInput::Absent) {
                 return found;
             }
         }
-        Found::Absent
+        FieldInput::Absent
     }
 
-    fn read(&mut self, reading: &Reading, used: Use) -> Found<'a> {
+    fn read(&mut self, reading: &FieldRule, used: ValueUse) -> FieldInput<'a> {
         match reading {
-            Reading::One(index) => self.one(*index, used),
-            Reading::Join(pieces) => self.join(pieces, used),
+            FieldRule::One(index) => self.one(*index, used),
+            FieldRule::Join(pieces) => self.join(pieces, used),
         }
     }
 
-    fn one(&mut self, index: usize, used: Use) -> Found<'a> {
-        let Some(param) = self.received_text.get(index) else { return Found::Absent };
-        if let Some(why) = self.received_text.wrong(index, param) {
-            return Found::Bad { param, why };
+    fn one(&mut self, index: usize, used: ValueUse) -> FieldInput<'a> {
+        let Some(param) = self.indexed.get(index) else { return FieldInput::Absent };
+        if let Some(why) = self.indexed.wrong(index, param) {
+            return FieldInput::Bad { param, why };
         }
         match self.template.classify(index, param, used) {
-            Classified::Sound => Found::Sound { param, text: Cow::Borrowed(&param.value) },
-            Classified::Empty => Found::Absent,
-            Classified::Nothing => {
+            ValueClass::Sound => FieldInput::Sound { param, text: Cow::Borrowed(&param.value) },
+            ValueClass::Empty => FieldInput::Absent,
+            ValueClass::Nothing => {
                 self.left_out.push(fault::nothing(param));
-                Found::Absent
+                FieldInput::Absent
             }
-            why @ (Classified::Macro(_) | Classified::Skeleton) => {
-                Found::Bad { param, why: Wrong::Classified(why) }
+            why @ (ValueClass::Macro(_) | ValueClass::Skeleton) => {
+                FieldInput::Bad { param, why: UnusableParam::Classified(why) }
             }
         }
     }
 
     /// Sound parts joined; absent when every parameter is.
-    fn join(&mut self, pieces: &[Piece], used: Use) -> Found<'a> {
+    fn join(&mut self, pieces: &[ValuePiece], used: ValueUse) -> FieldInput<'a> {
         let mut joined = String::new();
         let mut first = None;
         for piece in pieces {
             match piece {
-                Piece::Text(text) => joined.push_str(text),
-                Piece::Param(index) => match self.one(*index, used) {
-                    Found::Sound { param, text } => {
+                ValuePiece::Text(text) => joined.push_str(text),
+                ValuePiece::Param(index) => match self.one(*index, used) {
+                    FieldInput::Sound { param, text } => {
                         joined.push_str(trim(&text));
                         first.get_or_insert(param);
                     }
-                    Found::Absent => {}
+                    FieldInput::Absent => {}
                     bad => return bad,
                 },
             }
         }
-        first.map_or(Found::Absent, |param| Found::Sound { param, text: Cow::Owned(joined) })
+        first.map_or(FieldInput::Absent, |param| FieldInput::Sound { param, text: Cow::Owned(joined) })
     }
 
     fn default(&self, field: Field) -> Option<&'a str> {
@@ -217,15 +219,15 @@ impl<'a> Mapping<'a> {
         let template = self.template;
         let (_, readings) = template.fields.iter().find(|(known, _)| *known == field)?;
         for reading in readings {
-            match self.read(reading, Use::Id) {
-                Found::Absent => {}
-                Found::Sound { param, text } => return Some((param, text)),
-                Found::Bad { param, why: why @ Wrong::Classified(_) } => {
+            match self.read(reading, ValueUse::Id) {
+                FieldInput::Absent => {}
+                FieldInput::Sound { param, text } => return Some((param, text)),
+                FieldInput::Bad { param, why: why @ UnusableParam::Classified(_) } => {
                     self.left_out.push(fault::no_id(param, &why));
                     self.no_ids.push(fault::unfilled(param, &why));
                 }
                 // An id was received, and which one cannot be known.
-                Found::Bad { param, why } => {
+                FieldInput::Bad { param, why } => {
                     self.faults.push(fault::unfilled(param, &why));
                     return None;
                 }
@@ -235,14 +237,14 @@ impl<'a> Mapping<'a> {
     }
 
     /// A field that no event needs.
-    fn optional(&mut self, field: Field, used: Use) -> Option<String> {
+    fn optional(&mut self, field: Field, used: ValueUse) -> Option<String> {
         match self.find(field, used) {
-            Found::Sound { param, text } => Some(match field {
+            FieldInput::Sound { param, text } => Some(match field {
                 Field::Trait(name) => repair::customer(name, param, &text, &mut self.repaired),
                 _ => trim(&text).to_owned(),
             }),
-            Found::Absent => self.default(field).map(str::to_owned),
-            Found::Bad { param, why } => {
+            FieldInput::Absent => self.default(field).map(str::to_owned),
+            FieldInput::Bad { param, why } => {
                 self.left_out.extend(fault::named(param, &why));
                 None
             }
@@ -251,13 +253,13 @@ impl<'a> Mapping<'a> {
 
     /// Our status, and the network's word for it in lower case.
     fn status(&mut self) -> (Status, Option<String>) {
-        let (param, word) = match self.find(Field::Status, Use::Text) {
-            Found::Sound { param, text } => (Some(param), text),
-            Found::Absent => match self.default(Field::Status) {
+        let (param, word) = match self.find(Field::Status, ValueUse::Text) {
+            FieldInput::Sound { param, text } => (Some(param), text),
+            FieldInput::Absent => match self.default(Field::Status) {
                 Some(word) => (None, Cow::Borrowed(word)),
                 None => return (Status::Approved, None),
             },
-            Found::Bad { param, why } => {
+            FieldInput::Bad { param, why } => {
                 self.faults.push(fault::unfilled(param, &why));
                 return (Status::Approved, None);
             }
@@ -275,16 +277,16 @@ impl<'a> Mapping<'a> {
 
     /// The postback's own currency, else the source's, else the template's.
     fn currency(&mut self) -> Option<Currency> {
-        match self.find(Field::Currency, Use::Text) {
-            Found::Sound { param, text } => {
+        match self.find(Field::Currency, ValueUse::Text) {
+            FieldInput::Sound { param, text } => {
                 let currency = Currency::check(&text);
                 currency.map_err(|why| self.faults.push(fault::no_currency_code(param, why))).ok()
             }
-            Found::Bad { param, why } => {
+            FieldInput::Bad { param, why } => {
                 self.faults.push(fault::unfilled(param, &why));
                 None
             }
-            Found::Absent => {
+            FieldInput::Absent => {
                 self.binding.currency.or_else(|| self.default(Field::Currency).and_then(Currency::parse))
             }
         }
@@ -293,8 +295,8 @@ impl<'a> Mapping<'a> {
     /// Named by the postback, else by its status, else by default, else inferred from the value.
     fn event(&mut self, status_word: Option<&str>) -> Option<EventClaim> {
         let rules = &self.template.events;
-        let named = match self.find(Field::Event, Use::Text) {
-            Found::Sound { param, text } => {
+        let named = match self.find(Field::Event, ValueUse::Text) {
+            FieldInput::Sound { param, text } => {
                 let named = self.event_named(&text);
                 if named.is_none() {
                     self.left_out.push(format!("`{}` is too long for an event name", param.name));
@@ -302,15 +304,15 @@ impl<'a> Mapping<'a> {
                 named
             }
             // Of two events one was meant, and the other is another event.
-            Found::Bad { param, why: why @ Wrong::Twice(_) } => {
+            FieldInput::Bad { param, why: why @ UnusableParam::Twice(_) } => {
                 self.faults.push(fault::unfilled(param, &why));
                 None
             }
-            Found::Bad { param, why } => {
+            FieldInput::Bad { param, why } => {
                 self.left_out.extend(fault::named(param, &why));
                 None
             }
-            Found::Absent => None,
+            FieldInput::Absent => None,
         };
         let by_status = || {
             let word = status_word?;
@@ -343,8 +345,8 @@ impl<'a> Mapping<'a> {
     }
 
     fn event_time(&mut self) -> Option<Time> {
-        match self.find(Field::EventTime, Use::Text) {
-            Found::Sound { param, text } => {
+        match self.find(Field::EventTime, ValueUse::Text) {
+            FieldInput::Sound { param, text } => {
                 let why = match time::moment(self.template, &text) {
                     Some(Ok(moment)) => return Some(moment),
                     Some(Err(too_old)) => fault::time_too_old(param, too_old),
@@ -353,33 +355,33 @@ impl<'a> Mapping<'a> {
                 self.left_out.push(why);
                 None
             }
-            Found::Bad { param, why } => {
+            FieldInput::Bad { param, why } => {
                 self.left_out.extend(fault::named(param, &why));
                 None
             }
-            Found::Absent => None,
+            FieldInput::Absent => None,
         }
     }
 
     /// The parameters kept under their own names, in the order in which they were received.
     fn kept(&mut self) -> Pairs {
         let template = self.template;
-        let mut pairs = Pairs::with_capacity(self.received_text.pairs.len());
-        for (index, param) in &self.received_text.pairs {
+        let mut pairs = Pairs::with_capacity(self.indexed.pairs.len());
+        for (index, param) in &self.indexed.pairs {
             if !template.keep.contains(index) {
                 continue;
             }
-            if let Some(why) = self.received_text.wrong(*index, param) {
+            if let Some(why) = self.indexed.wrong(*index, param) {
                 self.left_out.extend(fault::named(param, &why));
                 continue;
             }
-            match template.classify(*index, param, Use::Text) {
-                Classified::Sound => {
+            match template.classify(*index, param, ValueUse::Text) {
+                ValueClass::Sound => {
                     pairs.push((template.names.name(*index).to_owned(), trim(&param.value).to_owned()));
                 }
-                Classified::Empty => {}
-                Classified::Nothing => self.left_out.push(fault::nothing(param)),
-                why => self.left_out.push(fault::left_out(param, &Wrong::Classified(why))),
+                ValueClass::Empty => {}
+                ValueClass::Nothing => self.left_out.push(fault::nothing(param)),
+                why => self.left_out.push(fault::left_out(param, &UnusableParam::Classified(why))),
             }
         }
         pairs

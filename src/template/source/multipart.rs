@@ -12,14 +12,14 @@ use memchr::{memchr, memmem};
 /// The parts of a form, in the order of the body.
 #[derive(Debug, Default)]
 pub struct Parts<'a> {
-    pub parts: Vec<Part<'a>>,
+    pub parts: Vec<FormPart<'a>>,
     /// The last boundary is there, and every part has a head that names it.
     pub is_whole: bool,
 }
 
 /// One field or file.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub struct FormPart<'a> {
     /// The field's name, as bytes of the form's charset.
     pub name: Cow<'a, [u8]>,
     /// The file's name, where the part is a file. It may be empty.
@@ -30,7 +30,7 @@ pub struct Part<'a> {
     pub value: Range<usize>,
 }
 
-impl Part<'_> {
+impl FormPart<'_> {
     /// Whether the part is a file and no field: a browser also sends a part with an empty file name where
     /// no file was chosen.
     pub fn is_file(&self) -> bool {
@@ -123,7 +123,7 @@ fn without_line_end(body: &[u8], end: usize) -> usize {
     text.len()
 }
 
-fn part(body: &[u8], at: Range<usize>) -> Option<Part<'_>> {
+fn part(body: &[u8], at: Range<usize>) -> Option<FormPart<'_>> {
     let whole = body.get(at.clone())?;
     let (mut disposition, mut charset) = (None, None);
     let mut rest = whole;
@@ -147,7 +147,7 @@ fn part(body: &[u8], at: Range<usize>) -> Option<Part<'_>> {
     let named = |name: &[u8]| parameter(&disposition, name).map(|value| Cow::Owned(plain(value)));
     let extended = |name: &[u8]| parameter(&disposition, name).map(|value| Cow::Owned(unextended(&value)));
     let value = at.start + (whole.len() - rest.len())..at.end;
-    Some(Part {
+    Some(FormPart {
         name: named(b"name").or_else(|| extended(b"name*"))?,
         file: named(b"filename").or_else(|| extended(b"filename*")),
         charset,

@@ -44,7 +44,7 @@ pub struct Params {
 }
 
 /// Who reads parameters, and so which of them may cost anything.
-pub trait Reads {
+pub trait ParamFilter {
     /// Whether a parameter of this name is read.
     fn reads(&self, name: &str) -> bool;
 
@@ -63,9 +63,9 @@ pub trait Reads {
 }
 
 /// Reads the parameters of a list.
-pub struct Listed<'a>(pub &'a [&'a str]);
+pub struct ListReader<'a>(pub &'a [&'a str]);
 
-impl Reads for Listed<'_> {
+impl ParamFilter for ListReader<'_> {
     fn reads(&self, name: &str) -> bool {
         self.0.contains(&name)
     }
@@ -205,13 +205,13 @@ pub(crate) fn unreadable(param: &Param) -> Fault {
 
 /// The parameters a template knows, and how their names are compared.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Names {
+pub(crate) struct ParamNames {
     pub(crate) loose: bool,
     pub(crate) list: Vec<String>,
     pub(crate) index: HashMap<String, usize>,
 }
 
-impl Names {
+impl ParamNames {
     /// The index of `name`, made known if it was not.
     pub(crate) fn intern(&mut self, name: &str) -> usize {
         let key = if self.loose { fold(name) } else { name.to_owned() };

@@ -8,14 +8,14 @@ use crate::domain::postback::Fault;
 use crate::domain::text::trim;
 use crate::template::source::character_reference::without_ampersands;
 use crate::template::source::charset::Charset;
-use crate::template::source::params::{MAX_PARAMS, Param, Params, Reads, quoted, segments, too_many};
+use crate::template::source::params::{MAX_PARAMS, Param, ParamFilter, Params, quoted, segments, too_many};
 
 /// So many names with two values are kept whether they are read or not.
 const MAX_REPEATED: usize = 64;
 
 /// Gathers parameters, and what had to be repaired to read them.
-pub(crate) struct Reader<'a> {
-    reads: &'a dyn Reads,
+pub(crate) struct ParamsReader<'a> {
+    reads: &'a dyn ParamFilter,
     params: Params,
     /// The charset of the form that is being read; a query is UTF-8.
     pub(crate) charset: Charset,
@@ -27,9 +27,9 @@ pub(crate) struct Reader<'a> {
     later_question: bool,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(reads: &'a dyn Reads) -> Reader<'a> {
-        Reader {
+impl<'a> ParamsReader<'a> {
+    pub(crate) fn new(reads: &'a dyn ParamFilter) -> ParamsReader<'a> {
+        ParamsReader {
             reads,
             params: Params::default(),
             charset: Charset::default(),

@@ -3,11 +3,11 @@
 use crate::domain::postback::Fault;
 use crate::domain::text::trim;
 use crate::template::source::definition::SourceTemplate;
-use crate::template::source::fault::{self as fault, Wrong};
-use crate::template::source::params::{Param, Params, Reads, too_many};
+use crate::template::source::fault::{self as fault, UnusableParam};
+use crate::template::source::params::{Param, ParamFilter, Params, too_many};
 use crate::template::source::request;
 
-impl Reads for SourceTemplate {
+impl ParamFilter for SourceTemplate {
     fn reads(&self, name: &str) -> bool {
         self.names.find(name).is_some()
     }
@@ -46,7 +46,7 @@ impl<'a> ReceivedParams<'a> {
     /// # Errors
     /// More of them were received than the template reads.
     pub(crate) fn index(template: &SourceTemplate, params: &'a Params) -> Result<ReceivedParams<'a>, Fault> {
-        let mut received_text = ReceivedParams {
+        let mut received = ReceivedParams {
             by_index: vec![None; template.names.list.len()],
             pairs: Vec::with_capacity(params.pairs.len()),
             twice: Vec::new(),
@@ -56,19 +56,19 @@ impl<'a> ReceivedParams<'a> {
         for param in &params.pairs {
             let Some(index) = template.names.find(&param.name) else {
                 let near = template.names.list.iter().find(|name| name.eq_ignore_ascii_case(&param.name));
-                received_text.left_out.extend(near.map(|name| fault::other_case(param, name)));
+                received.left_out.extend(near.map(|name| fault::other_case(param, name)));
                 continue;
             };
             read += 1;
-            let Some(slot) = received_text.by_index.get_mut(index) else { continue };
+            let Some(slot) = received.by_index.get_mut(index) else { continue };
             match slot {
                 Some(known) if trim(&known.value) != trim(&param.value) => {
-                    received_text.twice.push((index, param))
+                    received.twice.push((index, param))
                 }
                 Some(_) => {}
                 None => {
                     *slot = Some(param);
-                    received_text.pairs.push((index, param));
+                    received.pairs.push((index, param));
                 }
             }
         }
@@ -77,13 +77,11 @@ impl<'a> ReceivedParams<'a> {
         }
         for other in &params.repeated {
             match template.names.find(&other.name) {
-                Some(index) => received_text.twice.push((index, other)),
-                None => {
-                    received_text.left_out.extend(params.get(&other.name).map(|one| fault::twice(one, other)))
-                }
+                Some(index) => received.twice.push((index, other)),
+                None => received.left_out.extend(params.get(&other.name).map(|one| fault::twice(one, other))),
             }
         }
-        Ok(received_text)
+        Ok(received)
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&'a Param> {
@@ -91,11 +89,11 @@ impl<'a> ReceivedParams<'a> {
     }
 
     /// Why a parameter cannot be used, whatever it is for.
-    pub(crate) fn wrong(&self, index: usize, param: &Param) -> Option<Wrong<'a>> {
+    pub(crate) fn wrong(&self, index: usize, param: &Param) -> Option<UnusableParam<'a>> {
         if param.is_damaged() {
-            return Some(Wrong::Unreadable);
+            return Some(UnusableParam::Unreadable);
         }
         let other = self.twice.iter().find(|(known, _)| *known == index);
-        other.map(|(_, other)| Wrong::Twice(other))
+        other.map(|(_, other)| UnusableParam::Twice(other))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::click::Trait;
+use crate::domain::click::CustomerTrait;
 use crate::domain::text::{
     email_with_plus, equal_repeats, holds_invisible, is_invisible, phone_with_plus, trim,
 };
@@ -36,10 +36,10 @@ pub(crate) fn note_invisible(param: &Param, text: &str, notes: &mut Vec<String>)
 }
 
 /// What is known of the customer, with a `+` back that a query made a space.
-pub(crate) fn customer(name: Trait, param: &Param, text: &str, notes: &mut Vec<String>) -> String {
+pub(crate) fn customer(name: CustomerTrait, param: &Param, text: &str, notes: &mut Vec<String>) -> String {
     let restored = match name {
-        Trait::Email => email_with_plus(text),
-        Trait::Phone => phone_with_plus(text).filter(|phone| {
+        CustomerTrait::Email => email_with_plus(text),
+        CustomerTrait::Phone => phone_with_plus(text).filter(|phone| {
             let digits = phone.bytes().filter(u8::is_ascii_digit).count();
             // Written `%20` it may be a stray space before a national number.
             param.raw.first() == Some(&b'+') || digits >= INTERNATIONAL_DIGITS

@@ -10,13 +10,13 @@ use crate::domain::postback::Fault;
 use crate::template::source::charset::{self, Charset};
 use crate::template::source::json_body;
 use crate::template::source::multipart;
-use crate::template::source::params::{Params, Reads, quoted};
-use crate::template::source::reader::Reader;
+use crate::template::source::params::{ParamFilter, Params, quoted};
+use crate::template::source::reader::ParamsReader;
 
 /// Reads whatever is there.
-struct Everything;
+struct AllParams;
 
-impl Reads for Everything {
+impl ParamFilter for AllParams {
     fn reads(&self, _: &str) -> bool {
         true
     }
@@ -37,7 +37,7 @@ impl Reads for Everything {
 /// More than 256 parameters; JSON that is broken, nested too deep, or no object; a multipart body that
 /// cannot be read.
 pub fn read(query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Fault> {
-    read_for(&Everything, query, content_type, body)
+    read_for(&AllParams, query, content_type, body)
 }
 
 /// The same for someone who reads only some of the parameters: the others neither count nor stop anything.
@@ -45,12 +45,12 @@ pub fn read(query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Par
 /// # Errors
 /// As [`read`]; the number of parameters is that of those which are read.
 pub fn read_for(
-    reads: &dyn Reads,
+    reads: &dyn ParamFilter,
     query: &[u8],
     content_type: Option<&str>,
     body: &[u8],
 ) -> Result<Params, Fault> {
-    let mut reader = Reader::new(reads);
+    let mut reader = ParamsReader::new(reads);
     reader.query(query)?;
     if !body.is_empty() {
         read_body(content_type, body, &mut reader)?;
@@ -64,7 +64,7 @@ pub fn read_for(
 ///
 /// # Errors
 /// JSON that is broken or no object, a multipart form without any part, and the reader's own faults.
-fn read_body(content_type: Option<&str>, body: &[u8], reader: &mut Reader<'_>) -> Result<(), Fault> {
+fn read_body(content_type: Option<&str>, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
     let (charset, body) = charset::narrowed(content_type, body);
     let body = charset::without_end(&body).trim_ascii();
     if body.first() == Some(&b'"')
@@ -80,22 +80,22 @@ fn read_body(content_type: Option<&str>, body: &[u8], reader: &mut Reader<'_>) -
         reader.note(format!("the charset `{}` of the body is not known; it was read as UTF-8", shown(label)));
     }
     match kind(content_type, body) {
-        Kind::Json => json(&charset, body, reader),
-        Kind::Form => form(charset, body, reader),
-        Kind::JsonCalledForm => {
+        BodyKind::Json => json(&charset, body, reader),
+        BodyKind::Form => form(charset, body, reader),
+        BodyKind::JsonCalledForm => {
             reader.note("the body says it is a form but is JSON; it was read as JSON");
             json(&charset, body, reader)
         }
-        Kind::FormCalledJson => {
+        BodyKind::FormCalledJson => {
             reader.note("the body says it is JSON but is a form; it was read as a form");
             form(charset, body, reader)
         }
-        Kind::Multipart => fields(content_type, charset, body, reader),
+        BodyKind::Multipart => fields(content_type, charset, body, reader),
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum BodyKind {
     Json,
     Form,
     /// Declared a form, but an object: what `curl -d '{…}'` sends.
@@ -105,38 +105,38 @@ enum Kind {
     Multipart,
 }
 
-fn kind(content_type: Option<&str>, body: &[u8]) -> Kind {
+fn kind(content_type: Option<&str>, body: &[u8]) -> BodyKind {
     let media = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let first = body.first();
     let begins_like_json = matches!(first, Some(b'{' | b'['));
     // A header that a person set by hand does not turn what the HTTP library writes into something else.
     if multipart::begins_like_one(body) {
-        return Kind::Multipart;
+        return BodyKind::Multipart;
     }
     let says_json = matches!(media.as_str(), "application/json" | "text/json") || media.ends_with("+json");
     match media.as_str() {
         _ if says_json && !begins_like_json && first != Some(&b'"') && body.contains(&b'=') => {
-            Kind::FormCalledJson
+            BodyKind::FormCalledJson
         }
-        _ if says_json => Kind::Json,
+        _ if says_json => BodyKind::Json,
         _ if media.starts_with("multipart/") && multipart::read(content_type, body).is_some() => {
-            Kind::Multipart
+            BodyKind::Multipart
         }
         "application/x-www-form-urlencoded" if first == Some(&b'{') && json_body::check(body) => {
-            Kind::JsonCalledForm
+            BodyKind::JsonCalledForm
         }
-        "application/x-www-form-urlencoded" => Kind::Form,
-        _ if begins_like_json => Kind::Json,
-        _ => Kind::Form,
+        "application/x-www-form-urlencoded" => BodyKind::Form,
+        _ if begins_like_json => BodyKind::Json,
+        _ => BodyKind::Form,
     }
 }
 
-fn json(charset: &Charset, body: &[u8], reader: &mut Reader<'_>) -> Result<(), Fault> {
+fn json(charset: &Charset, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
     let text = charset.text(Cow::Borrowed(body));
     json_body::read(&text, reader)
 }
 
-fn form(charset: Charset, body: &[u8], reader: &mut Reader<'_>) -> Result<(), Fault> {
+fn form(charset: Charset, body: &[u8], reader: &mut ParamsReader<'_>) -> Result<(), Fault> {
     reader.charset = charset;
     reader.form(body)
 }
@@ -146,7 +146,7 @@ fn fields(
     content_type: Option<&str>,
     charset: Charset,
     body: &[u8],
-    reader: &mut Reader<'_>,
+    reader: &mut ParamsReader<'_>,
 ) -> Result<(), Fault> {
     let read = multipart::read(content_type, body).unwrap_or_default();
     if read.parts.is_empty() && !read.is_whole {
@@ -155,7 +155,7 @@ fn fields(
             "send the parameters in the query, as a form (`application/x-www-form-urlencoded`) or as JSON",
         ));
     }
-    let value = |part: &multipart::Part<'_>| body.get(part.value.clone()).unwrap_or_default();
+    let value = |part: &multipart::FormPart<'_>| body.get(part.value.clone()).unwrap_or_default();
     // RFC 7578 §4.6: the field `_charset_` names the charset of the others.
     let named = read.parts.iter().find(|part| &*part.name == b"_charset_");
     let default = named.map_or(charset, |part| Charset::of_label(&String::from_utf8_lossy(value(part))));

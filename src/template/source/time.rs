@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::conversion::Draft;
 use crate::domain::decision::join;
-use crate::domain::moment::{self, Unit};
+use crate::domain::moment::{self, EpochUnit};
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::template::diagnostic::Problem;
@@ -19,10 +19,10 @@ use crate::template::typed_text::time_zone;
 /// Reads `[time] formats, zone`; without it moments are numbers of the Unix epoch, RFC 3339 or compact dates.
 pub(crate) fn read(root: &Table<'_>) -> (Vec<TimeFormat>, TimeZone) {
     let usual = vec![
-        TimeFormat::Epoch(Unit::Seconds),
-        TimeFormat::Epoch(Unit::Millis),
-        TimeFormat::Epoch(Unit::Micros),
-        TimeFormat::Epoch(Unit::Nanos),
+        TimeFormat::Epoch(EpochUnit::Seconds),
+        TimeFormat::Epoch(EpochUnit::Millis),
+        TimeFormat::Epoch(EpochUnit::Micros),
+        TimeFormat::Epoch(EpochUnit::Nanos),
         TimeFormat::Rfc3339,
         TimeFormat::Compact,
     ];
@@ -36,10 +36,10 @@ pub(crate) fn read(root: &Table<'_>) -> (Vec<TimeFormat>, TimeZone) {
 
 fn time_format(text: &Text) -> Result<TimeFormat, Problem> {
     Ok(match text.value.as_str() {
-        "unix" => TimeFormat::Epoch(Unit::Seconds),
-        "unix_ms" => TimeFormat::Epoch(Unit::Millis),
-        "unix_us" => TimeFormat::Epoch(Unit::Micros),
-        "unix_ns" => TimeFormat::Epoch(Unit::Nanos),
+        "unix" => TimeFormat::Epoch(EpochUnit::Seconds),
+        "unix_ms" => TimeFormat::Epoch(EpochUnit::Millis),
+        "unix_us" => TimeFormat::Epoch(EpochUnit::Micros),
+        "unix_ns" => TimeFormat::Epoch(EpochUnit::Nanos),
         "rfc3339" => TimeFormat::Rfc3339,
         "compact" => TimeFormat::Compact,
         pattern if reads_what_it_writes(pattern) => TimeFormat::Pattern(pattern.to_owned()),

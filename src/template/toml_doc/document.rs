@@ -59,7 +59,7 @@ impl<'a> Document<'a> {
             let hint = if message.contains("duplicate key") {
                 "keep one of the two; only tables headed in double brackets, such as [[source]], repeat"
             } else {
-                "see https://toml.io for the syntax: texts stand in double quotes, lists in brackets"
+                "see https://toml.io for the syntax: texts are in double quotes, lists in brackets"
             };
             self.problem(line, Problem::new(format!("this is not TOML: {message}"), hint));
         }

@@ -11,7 +11,7 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where a text is from; messages name the place instead of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Origin {
+pub enum TextOrigin {
     #[default]
     Literal,
     Env(String),
@@ -36,7 +36,7 @@ pub(super) fn resolve(
     table: &DeTable<'_>,
     env: Env<'_>,
     path: impl Fn(&str) -> PathBuf,
-) -> Result<(String, Origin), Problem> {
+) -> Result<(String, TextOrigin), Problem> {
     let (Some((key, value)), 1) = (table.iter().next(), table.len()) else {
         return Err(Problem::new("a value from outside names exactly one place", FORM));
     };
@@ -54,9 +54,9 @@ pub(super) fn resolve(
     }
 }
 
-fn from_env(name: &str, env: Env<'_>) -> Result<(String, Origin), Problem> {
+fn from_env(name: &str, env: Env<'_>) -> Result<(String, TextOrigin), Problem> {
     match env(name).map(|text| text.trim().to_owned()) {
-        Some(text) if !text.is_empty() => Ok((text, Origin::Env(name.to_owned()))),
+        Some(text) if !text.is_empty() => Ok((text, TextOrigin::Env(name.to_owned()))),
         Some(_) => Err(Problem::new(
             format!("the environment variable {name} is empty"),
             format!("give {name} its value before starting, or name another variable; {NO_NEW_VARIABLE}"),
@@ -68,7 +68,7 @@ fn from_env(name: &str, env: Env<'_>) -> Result<(String, Origin), Problem> {
     }
 }
 
-fn from_file(shown: &str, path: &Path) -> Result<(String, Origin), Problem> {
+fn from_file(shown: &str, path: &Path) -> Result<(String, TextOrigin), Problem> {
     let what = format!("the file {shown} cannot be read");
     let unreadable = |error: std::io::Error| access::problem(path, &what, &error, ELSEWHERE);
     let size = std::fs::metadata(path).map_err(unreadable)?;
@@ -80,5 +80,5 @@ fn from_file(shown: &str, path: &Path) -> Result<(String, Origin), Problem> {
     if text.is_empty() {
         return Err(Problem::new(format!("the file {shown} is empty"), "write the secret into it"));
     }
-    Ok((text.to_owned(), Origin::File(shown.to_owned())))
+    Ok((text.to_owned(), TextOrigin::File(shown.to_owned())))
 }

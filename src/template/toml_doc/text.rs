@@ -5,29 +5,29 @@ use std::fmt;
 use toml::de::DeValue;
 
 use crate::template::diagnostic::{Problem, did_you_mean};
-use crate::template::toml_doc::outside::Origin;
+use crate::template::toml_doc::outside::TextOrigin;
 
 /// A text with its place; it may be a secret, so it is shown by [`Text::shown`] only.
 #[derive(Clone, Default)]
 pub struct Text {
     pub value: String,
     pub line: usize,
-    pub(super) origin: Origin,
+    pub(super) origin: TextOrigin,
 }
 
 impl Text {
     /// For messages: the text itself, or where it is from when it is outside the document.
     pub fn shown(&self) -> String {
         match &self.origin {
-            Origin::Literal => format!("`{}`", self.value),
-            Origin::Env(name) => format!("the value of ${name}"),
-            Origin::File(path) => format!("the content of {path}"),
+            TextOrigin::Literal => format!("`{}`", self.value),
+            TextOrigin::Env(name) => format!("the value of ${name}"),
+            TextOrigin::File(path) => format!("the content of {path}"),
         }
     }
 
     /// Whether it is outside the document, where people keep secrets.
     pub fn is_from_outside(&self) -> bool {
-        self.origin != Origin::Literal
+        self.origin != TextOrigin::Literal
     }
 
     /// A problem that was worded by code that knows only the text: it may quote it no more than

@@ -11,7 +11,7 @@ use crate::web::api::{Api, Outcome, document};
 use crate::web::list_query::{BadParameter, Query};
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct DestinationList<'a> {
     items: Vec<DestinationView<'a>>,
     /// Those that are not configured any more, and for which something waits; on the first page.
     removed: Vec<RemovedDestinationView>,
@@ -41,7 +41,7 @@ impl Api {
         });
         let items = items.collect();
         let removed = if after.is_empty() { self.removed(&health) } else { Vec::new() };
-        document(&Listed { items, removed, next_cursor })
+        document(&DestinationList { items, removed, next_cursor })
     }
 
     fn removed(&self, health: &DestinationHealth) -> Vec<RemovedDestinationView> {

@@ -23,14 +23,14 @@ use crate::view::delivery::{DeliveryView, ListedDeliveryView};
 use crate::view::postback::{PostbackView, ReprocessedView};
 use crate::view::value::PageView;
 use crate::web::answer::{self, Answer};
-use crate::web::health::Health;
+use crate::web::health::ProcessHealth;
 use crate::web::list_query::{self, BadParameter, Query};
 
 /// The parts the API works with.
 #[derive(Clone)]
 pub struct Api {
     pub ops: Ops,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
 }
 
 /// What a read or a change became: a document, or a worded error.
@@ -106,7 +106,7 @@ impl Api {
         }))
     }
 
-    /// `GET /api/v1/conversions/{id}`: one sale's way, end to end.
+    /// `GET /api/v1/conversions/{id}`: one conversion's trace, end to end.
     pub async fn conversion(&self, id: &str) -> Outcome {
         let id = list_query::id(id, ConversionId::parse)?;
         let trace = self.ops.store.conversion(id).await?.ok_or_else(|| missing("conversion"))?;

@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::domain::suppression::{ListSummary, Suppressed, SuppressedKind, Wish, list_name};
-use crate::ops::suppression::{self, Layout, Order, ReadLine};
+use crate::domain::suppression::{ListChange, ListSummary, Suppressed, SuppressedKind, list_name};
+use crate::ops::suppression::{self, EntryLayout, ReadLine, SuppressionRequest};
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
 use crate::web::api::{Api, Outcome, Refused, document, missing};
@@ -38,19 +38,19 @@ impl Api {
 
     /// `POST /api/v1/suppression/{list}`, and the same with `/remove` behind: text with one entry a line,
     /// CSV, or `{"entries":[{"kind","value"}]}`.
-    pub async fn suppress(&self, wish: Wish, reported: &Submission<'_>, query: &Query) -> Outcome {
+    pub async fn suppress(&self, wish: ListChange, submission: &Submission<'_>, query: &Query) -> Outcome {
         let allowed = "a list's name has 1 to 64 visible characters";
         let list =
-            list_name(reported.list).ok_or_else(|| BadParameter::new("list", reported.list, allowed))?;
+            list_name(submission.list).ok_or_else(|| BadParameter::new("list", submission.list, allowed))?;
         let kind =
             query.parsed("kind", "a kind is email, phone, ip, order_id or click_id", |received_text| {
                 SuppressedKind::parse(received_text)
             })?;
-        let media = reported.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media = submission.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let lines = match media.as_str() {
-            "application/json" => entries(reported.body, kind),
-            "text/csv" => suppression::read(reported.body, Layout::Csv, kind),
-            _ => suppression::read(reported.body, Layout::Lines, kind),
+            "application/json" => entries(submission.body, kind),
+            "text/csv" => suppression::read(submission.body, EntryLayout::Csv, kind),
+            _ => suppression::read(submission.body, EntryLayout::Lines, kind),
         };
         let lines = lines.map_err(|why| {
             let message = format!("nothing was read: {why}");
@@ -61,8 +61,12 @@ impl Api {
                 "send text/plain with one entry a line, text/csv, or {\"entries\":[{\"kind\",\"value\"}]}",
             )
         })?;
-        let order =
-            Order { wish, list: list.clone(), actor: reported.actor.to_owned(), now: self.ops.clock.now() };
+        let order = SuppressionRequest {
+            wish,
+            list: list.clone(),
+            actor: submission.actor.to_owned(),
+            now: self.ops.clock.now(),
+        };
         let done = suppression::carry_out(self.ops.store.as_ref(), &order, lines).await?;
         document(&ListChangeView::of(&list, wish, &done))
     }

@@ -9,14 +9,14 @@ use crate::domain::rights::Rights;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status_move::Actor;
 use crate::template::source::params::{Params, usable};
-use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
+use crate::web::request::ReceivedRequest;
 
 const KEY: &str = "api_key";
 
 /// Someone with a valid key.
 #[derive(Debug, Clone)]
-pub(super) struct Caller {
+pub(super) struct KeyHolder {
     /// The name of the token.
     pub(super) name: String,
     rights: Rights,
@@ -31,15 +31,15 @@ pub(super) enum KeyPlace {
 }
 
 /// Why it is not known who calls.
-pub(super) enum Unknown {
+pub(super) enum UnknownCaller {
     /// There is no usable key.
     NoKey(Fault),
     WrongKey(Fault),
 }
 
-impl From<Fault> for Unknown {
-    fn from(fault: Fault) -> Unknown {
-        Unknown::NoKey(fault)
+impl From<Fault> for UnknownCaller {
+    fn from(fault: Fault) -> UnknownCaller {
+        UnknownCaller::NoKey(fault)
     }
 }
 
@@ -51,9 +51,9 @@ impl From<Fault> for Unknown {
 pub(super) fn identify(
     tokens: &Tokens,
     place: KeyPlace,
-    call: &Asked<'_>,
+    call: &ReceivedRequest<'_>,
     params: Result<&Params, &Fault>,
-) -> Result<Caller, Unknown> {
+) -> Result<KeyHolder, UnknownCaller> {
     let hint = match place {
         KeyPlace::Body => "send `api_key` as a member of the JSON body; keys are the tokens under [api]",
         KeyPlace::Query => "send `api_key` in the query; keys are the tokens under [api]",
@@ -75,9 +75,9 @@ pub(super) fn identify(
     let key = key.filter(|key| !key.trim().is_empty());
     let key = key.ok_or_else(|| Fault::new("`api_key` is missing", hint))?;
     let holder = tokens.holder_of(key.trim());
-    let wrong = || Unknown::WrongKey(Fault::new("`api_key` is none of the configured keys", hint));
+    let wrong = || UnknownCaller::WrongKey(Fault::new("`api_key` is none of the configured keys", hint));
     let holder = holder.ok_or_else(wrong)?;
-    Ok(Caller { name: holder.name.to_owned(), rights: holder.rights.clone() })
+    Ok(KeyHolder { name: holder.name.to_owned(), rights: holder.rights.clone() })
 }
 
 /// The query's key, if there is just one.
@@ -93,7 +93,7 @@ fn member_key(body: &[u8]) -> Option<String> {
     body.get(KEY)?.as_str().map(str::to_owned)
 }
 
-impl Caller {
+impl KeyHolder {
     /// Whether this caller may report conversions of this offer, and change them.
     pub(super) fn may_write(&self, offer: &Offer) -> bool {
         self.rights.may_change_all() || self.owns(offer)

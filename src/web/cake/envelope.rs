@@ -27,7 +27,7 @@ pub(super) fn text(document: &impl Serialize) -> String {
 
 /// The answer to a conversion that was recorded. What is not known of it is left out.
 #[derive(Serialize)]
-pub(super) struct Recorded<'a> {
+pub(super) struct RecordReply<'a> {
     request_status: &'static str,
     conversion_id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,11 +48,11 @@ pub(super) struct Recorded<'a> {
     conversion_status: &'static str,
 }
 
-impl Recorded<'_> {
+impl RecordReply<'_> {
     /// `number`: by which the caller knows it.
-    pub(super) fn of(conversion: &Conversion, number: u64) -> Recorded<'_> {
-        let row = Row::of(conversion, number);
-        Recorded {
+    pub(super) fn of(conversion: &Conversion, number: u64) -> RecordReply<'_> {
+        let row = HistoryRow::of(conversion, number);
+        RecordReply {
             request_status: "Success",
             conversion_id: row.conversion_id,
             click_id: row.click_id,
@@ -70,15 +70,15 @@ impl Recorded<'_> {
 
 /// A page of the history.
 #[derive(Serialize)]
-pub(super) struct History<'a> {
+pub(super) struct HistoryReply<'a> {
     pub(super) request_status: &'static str,
     pub(super) total_rows: u64,
-    pub(super) conversions: Vec<Row<'a>>,
+    pub(super) conversions: Vec<HistoryRow<'a>>,
 }
 
 /// A conversion as the history shows it. What is not known of it is left out.
 #[derive(Serialize)]
-pub(super) struct Row<'a> {
+pub(super) struct HistoryRow<'a> {
     conversion_id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     click_id: Option<&'a str>,
@@ -96,13 +96,13 @@ pub(super) struct Row<'a> {
     order_id: Option<&'a str>,
 }
 
-impl Row<'_> {
+impl HistoryRow<'_> {
     /// `conversion_id`: the number by which the caller knows it.
-    pub(super) fn of(conversion: &Conversion, conversion_id: u64) -> Row<'_> {
+    pub(super) fn of(conversion: &Conversion, conversion_id: u64) -> HistoryRow<'_> {
         let placed = conversion.campaign_ref.as_ref();
         // The id as it was recorded; where no click is known, as it was reported.
         let click = conversion.attribution.click().map(|id| id.as_str());
-        Row {
+        HistoryRow {
             conversion_id,
             click_id: click.or(conversion.attribution.given()),
             offer_id: placed.map(|placed| whole(placed.offer.as_str())),
@@ -121,14 +121,14 @@ pub(super) fn updated(conversion: &Conversion, conversion_id: u64) -> String {
     #[derive(Serialize)]
     struct Updated {
         request_status: &'static str,
-        conversion: Changed,
+        conversion: UpdateReply,
     }
     #[derive(Serialize)]
-    struct Changed {
+    struct UpdateReply {
         conversion_id: u64,
         conversion_status: &'static str,
     }
-    let changed = Changed { conversion_id, conversion_status: conversion.status.as_str() };
+    let changed = UpdateReply { conversion_id, conversion_status: conversion.status.as_str() };
     text(&Updated { request_status: "Success", conversion: changed })
 }
 

@@ -4,13 +4,13 @@ use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::ingest::network::MOST_CHARS;
+use crate::ingest::advertiser::MOST_CHARS;
 use crate::ingest::parameters::{DIGITS, ParamReader, start_of};
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::template::source::params::Params;
-use crate::web::cake::caller::Caller;
-use crate::web::cake::envelope::{History, Row, text};
-use crate::web::cake::{NetworkApi, Outcome};
+use crate::web::cake::caller::KeyHolder;
+use crate::web::cake::envelope::{HistoryReply, HistoryRow, text};
+use crate::web::cake::{AdvertiserApi, CakeResult};
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 9] = [
@@ -29,7 +29,7 @@ const USUAL_ROWS: u64 = 100;
 const MOST_ROWS: u64 = 500;
 
 /// What is asked for, before it is known who asks.
-struct Wanted {
+struct ListQuery {
     from: Time,
     /// Exclusive; `None` where no day follows.
     until: Option<Time>,
@@ -41,8 +41,8 @@ struct Wanted {
     limit: usize,
 }
 
-impl NetworkApi {
-    pub(super) async fn list(&self, caller: &Caller, params: &Params) -> Outcome {
+impl AdvertiserApi {
+    pub(super) async fn list(&self, caller: &KeyHolder, params: &Params) -> CakeResult {
         let wanted = self.wanted(params)?;
         let offers = self.offers(caller, &wanted);
         let page = if offers.as_ref().is_some_and(Vec::is_empty) {
@@ -61,12 +61,12 @@ impl NetworkApi {
         };
         let numbering = self.numbering(caller).await?;
         let rows = page.rows.iter();
-        let conversions = rows.map(|row| Row::of(row, numbering.number(row.seq))).collect();
-        Ok(text(&History { request_status: "Success", total_rows: page.total, conversions }))
+        let conversions = rows.map(|row| HistoryRow::of(row, numbering.number(row.seq))).collect();
+        Ok(text(&HistoryReply { request_status: "Success", total_rows: page.total, conversions }))
     }
 
     /// The offers whose conversions are listed. `None`: all there are.
-    fn offers(&self, caller: &Caller, wanted: &Wanted) -> Option<Vec<OfferId>> {
+    fn offers(&self, caller: &KeyHolder, wanted: &ListQuery) -> Option<Vec<OfferId>> {
         let visible = caller.visible(&self.rules, wanted.advertiser.as_ref());
         match (&wanted.offer, visible) {
             (None, visible) => visible,
@@ -75,7 +75,7 @@ impl NetworkApi {
         }
     }
 
-    fn wanted(&self, params: &Params) -> Result<Wanted, Fault> {
+    fn wanted(&self, params: &Params) -> Result<ListQuery, Fault> {
         let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
         let (first, last) = (reader.date("start_date")?, reader.date("end_date")?);
         if last < first {
@@ -97,7 +97,7 @@ impl NetworkApi {
             Ok(number.filter(|number| *number > 0).map(|number| number.to_string()))
         };
         let end = last.tomorrow().ok().map(|day| start_of(day, &self.zone));
-        Ok(Wanted {
+        Ok(ListQuery {
             from: start_of(first, &self.zone),
             until: end,
             offer: id("offer_id")?.and_then(|id| OfferId::parse(&id).ok()),

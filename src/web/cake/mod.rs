@@ -22,28 +22,28 @@ use crate::domain::ids::Seq;
 use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::ruleset::Ruleset;
-use crate::ingest::network;
+use crate::ingest::advertiser;
 use crate::ingest::parameters::ParamReader;
-use crate::ops::numbers::Numbers;
+use crate::ops::numbers::StoreNumbers;
 use crate::store::{Store, StoreError};
 use crate::template::source::html_repair;
-use crate::template::source::params::{Listed, Params};
+use crate::template::source::params::{ListReader, Params};
 use crate::template::source::request;
 use crate::web::access::{Access, Denied, TokenCheck};
-use crate::web::access_log::{Area, Reason};
+use crate::web::access_log::{Reason, TokenArea};
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
 use crate::web::auth::Tokens;
-use crate::web::cake::caller::{Caller, KeyPlace, Unknown};
-use crate::web::health::Health;
-use crate::web::postback::{Postbacks, WrongKeys};
+use crate::web::cake::caller::{KeyHolder, KeyPlace, UnknownCaller};
+use crate::web::collect::{Postbacks, WrongKeys};
+use crate::web::health::ProcessHealth;
+use crate::web::request::ReceivedRequest;
 
 /// The parts this endpoint works with.
 #[derive(Clone)]
-pub struct NetworkApi {
+pub struct AdvertiserApi {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
     pub tokens: Tokens,
     pub access: Arc<Access>,
     /// The offers, with their advertisers.
@@ -53,13 +53,13 @@ pub struct NetworkApi {
     /// Dates are days of this zone.
     pub zone: TimeZone,
     /// The numbers by which advertisers know their conversions.
-    pub numbers: Numbers,
+    pub numbers: StoreNumbers,
     /// Keeps what is turned away, and counts wrong keys.
     pub postbacks: Postbacks,
 }
 
 /// Why there is no answer of the usual form.
-enum Stop {
+enum CakeError {
     /// The caller's mistake, or what it does not reach.
     Asked(Fault),
     Store(StoreError),
@@ -67,61 +67,61 @@ enum Stop {
     DiskLow,
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Asked(fault)
+impl From<Fault> for CakeError {
+    fn from(fault: Fault) -> CakeError {
+        CakeError::Asked(fault)
     }
 }
 
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
+impl From<StoreError> for CakeError {
+    fn from(error: StoreError) -> CakeError {
+        CakeError::Store(error)
     }
 }
 
 /// The JSON text of a success, or why there is none.
-type Outcome = Result<String, Stop>;
+type CakeResult = Result<String, CakeError>;
 
 /// By which numbers a caller knows conversions.
-enum Numbering<'a> {
+enum ConversionNumbering<'a> {
     /// The number of the postback that made it.
     Ours,
     Theirs(&'a AdvertiserNumbers),
 }
 
-impl Numbering<'_> {
+impl ConversionNumbering<'_> {
     fn number(&self, seq: Seq) -> u64 {
         match self {
-            Numbering::Ours => seq.get(),
-            Numbering::Theirs(numbers) => numbers.number(seq),
+            ConversionNumbering::Ours => seq.get(),
+            ConversionNumbering::Theirs(numbers) => numbers.number(seq),
         }
     }
 
     /// The conversion that is meant by a number.
     fn seq(&self, number: u64) -> Option<Seq> {
         match self {
-            Numbering::Ours => Seq::new(number),
-            Numbering::Theirs(numbers) => numbers.seq(number),
+            ConversionNumbering::Ours => Seq::new(number),
+            ConversionNumbering::Theirs(numbers) => numbers.seq(number),
         }
     }
 }
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
+enum CakeRoute {
     Record,
     List,
     Update,
     Tracking,
 }
 
-impl Endpoint {
-    fn of(path: &str) -> Option<Endpoint> {
+impl CakeRoute {
+    fn of(path: &str) -> Option<CakeRoute> {
         Some(match path {
-            "conversion.json" => Endpoint::Record,
-            "conversions.json" => Endpoint::List,
-            "update_conversion.json" => Endpoint::Update,
-            "tracking.json" => Endpoint::Tracking,
+            "conversion.json" => CakeRoute::Record,
+            "conversions.json" => CakeRoute::List,
+            "update_conversion.json" => CakeRoute::Update,
+            "tracking.json" => CakeRoute::Tracking,
             _ => return None,
         })
     }
@@ -129,33 +129,33 @@ impl Endpoint {
     /// The parameters that are read.
     fn names(self) -> &'static [&'static str] {
         match self {
-            Endpoint::Record => &network::NAMES,
-            Endpoint::List => &list::NAMES,
-            Endpoint::Update => &update::NAMES,
-            Endpoint::Tracking => &tracking::NAMES,
+            CakeRoute::Record => &advertiser::NAMES,
+            CakeRoute::List => &list::NAMES,
+            CakeRoute::Update => &update::NAMES,
+            CakeRoute::Tracking => &tracking::NAMES,
         }
     }
 
     fn method(self) -> &'static str {
-        if self == Endpoint::Update { "POST" } else { "GET" }
+        if self == CakeRoute::Update { "POST" } else { "GET" }
     }
 
     /// In the body alone of what changes something: a URL is written into logs on its way.
     fn key_place(self) -> KeyPlace {
-        if self == Endpoint::Update { KeyPlace::Body } else { KeyPlace::Query }
+        if self == CakeRoute::Update { KeyPlace::Body } else { KeyPlace::Query }
     }
 }
 
-impl NetworkApi {
+impl AdvertiserApi {
     /// The answer to a body that cannot be read.
     pub fn unread(status: StatusCode, fault: &Fault) -> Answer {
         envelope::error(status, fault.sentence())
     }
 
     /// Answers a request for what is behind `/api/2/`.
-    pub async fn answer(&self, path: &str, call: &Asked<'_>) -> Answer {
+    pub async fn answer(&self, path: &str, call: &ReceivedRequest<'_>) -> Answer {
         let method = &call.method;
-        let Some(endpoint) = Endpoint::of(path) else {
+        let Some(endpoint) = CakeRoute::of(path) else {
             let message = "nothing answers at this path; there are conversion.json, conversions.json, update_conversion.json and tracking.json";
             return envelope::error(StatusCode::NOT_FOUND, message);
         };
@@ -165,13 +165,13 @@ impl NetworkApi {
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(endpoint.method()));
             return refused;
         }
-        let (key, area, now) = (call.limit_key(), Area::NetworkApi, self.clock.reading());
+        let (key, area, now) = (call.limit_key(), TokenArea::NetworkApi, self.clock.reading());
         let check = TokenCheck { key, area, now, is_signed_in: false };
         if let Some(seconds) = self.access.locked_out(&self.tokens, check) {
             return too_many(seconds);
         }
         let names = endpoint.names();
-        let reads = Listed(names);
+        let reads = ListReader(names);
         let place = endpoint.key_place();
         let params = match place {
             KeyPlace::Body => {
@@ -183,8 +183,8 @@ impl NetworkApi {
         };
         let caller = match caller::identify(&self.tokens, place, call, params.as_ref()) {
             Ok(caller) => caller,
-            Err(Unknown::NoKey(fault)) => return self.without_key(call, fault).await,
-            Err(Unknown::WrongKey(fault)) => {
+            Err(UnknownCaller::NoKey(fault)) => return self.without_key(call, fault).await,
+            Err(UnknownCaller::WrongKey(fault)) => {
                 return match self.access.wrong(check) {
                     Denied::TooMany { seconds } => too_many(seconds),
                     _ => self.without_key(call, fault).await,
@@ -192,42 +192,42 @@ impl NetworkApi {
             }
         };
         let outcome = self.outcome(endpoint, caller, call, params).await;
-        self.reported(outcome)
+        self.answer_of(outcome)
     }
 
     async fn outcome(
         &self,
-        endpoint: Endpoint,
-        caller: Caller,
-        call: &Asked<'_>,
+        endpoint: CakeRoute,
+        caller: KeyHolder,
+        call: &ReceivedRequest<'_>,
         params: Result<Params, Fault>,
-    ) -> Outcome {
+    ) -> CakeResult {
         match endpoint {
-            Endpoint::List => self.list(&caller, &params?).await,
-            Endpoint::Tracking => self.tracking(&caller, &params?),
-            Endpoint::Record | Endpoint::Update if !self.health.disk_space().records_postbacks() => {
-                Err(Stop::DiskLow)
+            CakeRoute::List => self.list(&caller, &params?).await,
+            CakeRoute::Tracking => self.tracking(&caller, &params?),
+            CakeRoute::Record | CakeRoute::Update if !self.health.disk_space().records_postbacks() => {
+                Err(CakeError::DiskLow)
             }
-            Endpoint::Update => self.update(&caller, &params?).await,
-            Endpoint::Record => self.record(&caller, call, params).await,
+            CakeRoute::Update => self.update(&caller, &params?).await,
+            CakeRoute::Record => self.record(&caller, call, params).await,
         }
     }
 
-    fn reported(&self, outcome: Outcome) -> Answer {
+    fn answer_of(&self, outcome: CakeResult) -> Answer {
         match outcome {
             Ok(text) => envelope::success(text),
-            Err(Stop::Asked(fault)) => envelope::error(StatusCode::OK, fault.sentence()),
-            Err(Stop::Store(error @ StoreError::Corrupt { .. })) => {
+            Err(CakeError::Asked(fault)) => envelope::error(StatusCode::OK, fault.sentence()),
+            Err(CakeError::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(%error, "a record that the API needs cannot be read");
                 let message = "the record is damaged on disk; inform the network";
                 envelope::error(StatusCode::INTERNAL_SERVER_ERROR, message)
             }
-            Err(Stop::Store(error)) => {
+            Err(CakeError::Store(error)) => {
                 self.health.store_failed(&error);
                 let message = "the request could not be stored durably and was not taken; send it again in a few seconds";
                 unavailable(message, "5")
             }
-            Err(Stop::DiskLow) => {
+            Err(CakeError::DiskLow) => {
                 answer::count_disk_low();
                 let message =
                     "there is too little free disk space, and the request was not taken; send it again later";
@@ -238,17 +238,21 @@ impl NetworkApi {
 
     /// By which numbers the caller knows conversions: who sees only an advertiser's own must not learn from them
     /// how much the network takes in.
-    async fn numbering(&self, caller: &Caller) -> Result<Numbering<'_>, StoreError> {
-        Ok(if caller.reads_all() { Numbering::Ours } else { Numbering::Theirs(self.numbers.get().await?) })
+    async fn numbering(&self, caller: &KeyHolder) -> Result<ConversionNumbering<'_>, StoreError> {
+        Ok(if caller.reads_all() {
+            ConversionNumbering::Ours
+        } else {
+            ConversionNumbering::Theirs(self.numbers.get().await?)
+        })
     }
 
     /// The offer of `offer_id`, where the caller reaches it; else it is as one that does not exist.
     fn reached(&self, reader: &ParamReader<'_>, reaches: impl Fn(&Offer) -> bool) -> Result<&Offer, Fault> {
-        network::named_offer(&self.rules, reader, reaches)
+        advertiser::named_offer(&self.rules, reader, reaches)
     }
 
     /// Refuses a call without a usable key, keeping a record of it within the budget.
-    async fn without_key(&self, call: &Asked<'_>, fault: Fault) -> Answer {
+    async fn without_key(&self, call: &ReceivedRequest<'_>, fault: Fault) -> Answer {
         match self.postbacks.wrong_key(call, &fault).await {
             WrongKeys::Few => envelope::error(StatusCode::UNAUTHORIZED, fault.sentence()),
             WrongKeys::TooMany => too_many(1),
@@ -256,9 +260,9 @@ impl NetworkApi {
     }
 
     /// What a caller is answered who may only look.
-    fn only_looks(&self, caller: &Caller) -> Fault {
+    fn only_looks(&self, caller: &KeyHolder) -> Fault {
         let now = self.clock.now();
-        self.access.log.refused(Area::NetworkApi, Reason::LacksRight, Some(&caller.name), now);
+        self.access.log.refused(TokenArea::NetworkApi, Reason::LacksRight, Some(&caller.name), now);
         caller.may_only_look()
     }
 }

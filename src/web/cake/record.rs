@@ -4,55 +4,55 @@ use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::postback::Fault;
 use crate::domain::reporter::{self, Reporter};
 use crate::domain::time::Time;
-use crate::ingest::network::{self, AdvertiserReport, Reported};
+use crate::ingest::advertiser::{self, AdvertiserReport, RecordedReport};
 use crate::ingest::submit::Received;
 use crate::template::source::params::{Params, shown};
-use crate::web::asked::Asked;
-use crate::web::cake::caller::Caller;
-use crate::web::cake::envelope::{Recorded, text};
-use crate::web::cake::{NetworkApi, Outcome, Stop};
+use crate::web::cake::caller::KeyHolder;
+use crate::web::cake::envelope::{RecordReply, text};
+use crate::web::cake::{AdvertiserApi, CakeError, CakeResult};
+use crate::web::request::ReceivedRequest;
 
-impl NetworkApi {
+impl AdvertiserApi {
     pub(super) async fn record(
         &self,
-        caller: &Caller,
-        call: &Asked<'_>,
+        caller: &KeyHolder,
+        call: &ReceivedRequest<'_>,
         params: Result<Params, Fault>,
-    ) -> Outcome {
+    ) -> CakeResult {
         let source = SourceId::parse(reporter::API_SOURCE);
         let source = source.map_err(|error| Fault::new(error.to_string(), "inform the network"))?;
         let now = self.clock.now();
         let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };
-        let reported = match params.and_then(|params| self.reported_of(caller, &params, now)) {
-            Ok(reported) => reported,
+        let report = match params.and_then(|params| self.reported_of(caller, &params, now)) {
+            Ok(report) => report,
             Err(fault) => {
                 if fault.may_reopen() {
                     received.raw.reporter = Some(Box::new(Reporter::Keyed));
                 }
-                network::quarantine(self.store.as_ref(), received, fault.clone()).await?;
-                return Err(Stop::Asked(fault));
+                advertiser::quarantine(self.store.as_ref(), received, fault.clone()).await?;
+                return Err(CakeError::Asked(fault));
             }
         };
-        let (click, offer) = (reported.click_id.clone(), reported.offer.clone());
-        match network::report(self.store.as_ref(), received, network::draft(source, reported)).await? {
-            Reported::Taken(conversion) => {
+        let (click, offer) = (report.click_id.clone(), report.offer.clone());
+        match advertiser::report(self.store.as_ref(), received, advertiser::draft(source, report)).await? {
+            RecordedReport::Taken(conversion) => {
                 let number = self.numbering(caller).await?.number(conversion.seq);
-                Ok(text(&Recorded::of(&conversion, number)))
+                Ok(text(&RecordReply::of(&conversion, number)))
             }
             // The network hears whose click it is; an advertiser is not.
-            Reported::AnotherOffer(fault) if caller.changes_all() => Err(fault.into()),
-            Reported::TooLate(_) | Reported::AnotherOffer(_) | Reported::NoClick => {
+            RecordedReport::AnotherOffer(fault) if caller.changes_all() => Err(fault.into()),
+            RecordedReport::TooLate(_) | RecordedReport::AnotherOffer(_) | RecordedReport::NoClick => {
                 Err(self.no_usable_click(&click, &offer).into())
             }
         }
     }
 
     /// What the call reports, or the first thing in it that a person has to fix.
-    fn reported_of(&self, caller: &Caller, params: &Params, now: Time) -> Result<AdvertiserReport, Fault> {
+    fn reported_of(&self, caller: &KeyHolder, params: &Params, now: Time) -> Result<AdvertiserReport, Fault> {
         if !caller.may_write_some() {
             return Err(self.only_looks(caller));
         }
-        network::read(
+        advertiser::read(
             params,
             |reader| self.reached(reader, |offer| caller.may_write(offer)),
             (&self.zone, now),

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ingest::network::MOST_CHARS;
+use crate::ingest::advertiser::MOST_CHARS;
 use crate::ingest::parameters::ParamReader;
 use crate::template::source::params::Params;
-use crate::web::cake::caller::Caller;
+use crate::web::cake::caller::KeyHolder;
 use crate::web::cake::envelope::{text, whole};
-use crate::web::cake::{NetworkApi, Outcome};
+use crate::web::cake::{AdvertiserApi, CakeResult};
 use crate::web::snippets::OfferSnippets;
 
 /// The parameters that it reads.
@@ -30,8 +30,8 @@ struct Tracking {
     server_postback_url: Option<String>,
 }
 
-impl NetworkApi {
-    pub(super) fn tracking(&self, caller: &Caller, params: &Params) -> Outcome {
+impl AdvertiserApi {
+    pub(super) fn tracking(&self, caller: &KeyHolder, params: &Params) -> CakeResult {
         let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
         let offer = self.reached(&reader, |offer| caller.sees(offer))?;
         let snippets = OfferSnippets::of(&self.public_url, offer);

@@ -5,13 +5,13 @@ use crate::domain::postback::Fault;
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, MoveRefused, StatusMove};
-use crate::ingest::network::MOST_CHARS;
+use crate::ingest::advertiser::MOST_CHARS;
 use crate::ingest::parameters::{DIGITS, ParamReader};
 use crate::store::{ConversionRef, StatusChanged};
 use crate::template::source::params::Params;
-use crate::web::access_log::Area;
-use crate::web::cake::caller::Caller;
-use crate::web::cake::{NetworkApi, Outcome, Stop, envelope};
+use crate::web::access_log::TokenArea;
+use crate::web::cake::caller::KeyHolder;
+use crate::web::cake::{AdvertiserApi, CakeError, CakeResult, envelope};
 
 /// The parameters that are read.
 pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note"];
@@ -19,13 +19,13 @@ pub(super) const NAMES: [&str; 4] = ["api_key", "conversion_id", "status", "note
 const ID_HINT: &str = "send the conversion_id that conversion.json or conversions.json answered";
 const STATUS_HINT: &str = "send approved, rejected or pending";
 
-impl NetworkApi {
-    pub(super) async fn update(&self, caller: &Caller, params: &Params) -> Outcome {
+impl AdvertiserApi {
+    pub(super) async fn update(&self, caller: &KeyHolder, params: &Params) -> CakeResult {
         if !caller.may_write_some() {
             return Err(self.only_looks(caller).into());
         }
         let (number, order) = order(caller, params)?;
-        let unknown = || Stop::Asked(Fault::new(format!("there is no conversion {number}"), ID_HINT));
+        let unknown = || CakeError::Asked(Fault::new(format!("there is no conversion {number}"), ID_HINT));
         let meant = self.numbering(caller).await?.seq(number);
         let which = meant.map(ConversionRef::Number).ok_or_else(unknown)?;
         let kept = self.store.conversion_now(which).await?;
@@ -37,7 +37,7 @@ impl NetworkApi {
         match self.store.set_status(which, order, self.clock.now()).await? {
             StatusChanged::Changed(conversion) => {
                 let id = number.to_string();
-                self.access.log.changed(&caller.name, Area::NetworkApi, "conversion: status", &id);
+                self.access.log.changed(&caller.name, TokenArea::NetworkApi, "conversion: status", &id);
                 Ok(envelope::updated(&conversion, number))
             }
             StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion, number)),
@@ -55,13 +55,13 @@ impl NetworkApi {
 
     /// Why an advertiser may not change a conversion here: its offer takes nothing by this API. The network's own
     /// keys change what they may change everywhere.
-    fn closed_to(&self, caller: &Caller, conversion: &Conversion) -> Option<Fault> {
+    fn closed_to(&self, caller: &KeyHolder, conversion: &Conversion) -> Option<Fault> {
         let placed = conversion.campaign_ref.as_ref().filter(|_| !caller.changes_all())?;
         self.rules.offer(&placed.offer)?.reports.closed(&placed.offer, ReportRoute::Api, None)
     }
 }
 
-fn order(caller: &Caller, params: &Params) -> Result<(u64, StatusMove), Fault> {
+fn order(caller: &KeyHolder, params: &Params) -> Result<(u64, StatusMove), Fault> {
     let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
     let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
     let number = reader.whole("conversion_id", DIGITS)?.ok_or_else(|| missing("conversion_id", ID_HINT))?;

@@ -12,16 +12,16 @@ use crate::domain::ids::ClickId;
 use crate::view::click::{ClickView, FilterVerdictView};
 use crate::web::list_query::{Query, conversions_of};
 use crate::web::pages::conversions::SaleLine;
-use crate::web::pages::list::{Filters, List};
-use crate::web::pages::program::{NamedCampaignRef, named};
+use crate::web::pages::list::{Filters, ListTemplate};
+use crate::web::pages::offer_pages::{NamedCampaignRef, named};
 use crate::web::pages::route::segment;
-use crate::web::pages::{Page, Pages, Stop, document};
+use crate::web::pages::{PageContent, PageExit, Pages, document};
 
-const CLICKS: List = List { template: "clicks", path: "/clicks", title: "Clicks" };
+const CLICKS: ListTemplate = ListTemplate { template: "clicks", path: "/clicks", title: "Clicks" };
 
 impl Pages {
     /// `/clicks`, newest first.
-    pub(super) async fn clicks(&self, query: &[u8]) -> Result<Page, Stop> {
+    pub(super) async fn clicks(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, store) = (Filters::read(query), &self.ops.store);
         let found = filters.find(Query::click_filter, |filter, page| store.clicks(filter, page)).await?;
         let own = json!({"filter": self.click_filters(&filters)});
@@ -44,13 +44,13 @@ impl Pages {
     }
 
     /// `/clicks/{id}`.
-    pub(super) async fn click(&self, id: &str) -> Result<Page, Stop> {
+    pub(super) async fn click(&self, id: &str) -> Result<PageContent, PageExit> {
         let found = match ClickId::parse(id) {
             Ok(id) => self.ops.store.click(&id).await?,
             Err(_) => None,
         };
         let click = found.ok_or_else(|| {
-            Stop::Refused(
+            PageExit::Refused(
                 StatusCode::NOT_FOUND,
                 "No click with this id is kept".to_owned(),
                 "It may be past `keep_clicks_days`, or was never recorded. Look for it under Clicks."
@@ -63,14 +63,14 @@ impl Pages {
         let data = document(&ClickPage {
             path: path(&click.id),
             belongs_to: click.context.campaign_ref.as_ref().map(|placed| named(&self.config, placed)),
-            facts: Facts::of(&click),
+            facts: ClickRemarks::of(&click),
             kind_note: kind_note(click.context.kind),
             consent: (!click.context.consent.is_empty()).then(|| consent(click.context.consent.answers())),
-            verdicts: click.context.verdicts.iter().map(Verdict::of).collect(),
+            verdicts: click.context.verdicts.iter().map(FilterRow::of).collect(),
             click: ClickView::of(&click),
             items: lines.collect(),
         });
-        Ok(Page::new("click", &format!("Click {}", click.id), data))
+        Ok(PageContent::new("click", &format!("Click {}", click.id), data))
     }
 }
 
@@ -85,10 +85,10 @@ struct ClickPage<'a> {
     path: String,
     click: ClickView<'a>,
     belongs_to: Option<NamedCampaignRef<'a>>,
-    facts: Facts,
+    facts: ClickRemarks,
     kind_note: &'static str,
     consent: Option<String>,
-    verdicts: Vec<Verdict<'a>>,
+    verdicts: Vec<FilterRow<'a>>,
     items: Vec<SaleLine<'a>>,
 }
 
@@ -98,9 +98,9 @@ struct ClickLine<'a> {
     path: String,
     click: ClickView<'a>,
     belongs_to: Option<NamedCampaignRef<'a>>,
-    facts: Facts,
+    facts: ClickRemarks,
     /// The filters that hit.
-    marks: Vec<Verdict<'a>>,
+    marks: Vec<FilterRow<'a>>,
 }
 
 impl<'a> ClickLine<'a> {
@@ -110,29 +110,29 @@ impl<'a> ClickLine<'a> {
             path: path(&click.id),
             click: ClickView::of(click),
             belongs_to: click.context.campaign_ref.as_ref().map(|placed| named(config, placed)),
-            facts: Facts::of(click),
-            marks: marks.map(Verdict::of).collect(),
+            facts: ClickRemarks::of(click),
+            marks: marks.map(FilterRow::of).collect(),
         }
     }
 }
 
 /// What follows from how a click was made.
 #[derive(Serialize)]
-struct Facts {
+struct ClickRemarks {
     is_visit: bool,
     is_blocked: bool,
     /// Device, browser and system in one line.
     machine: Option<String>,
 }
 
-impl Facts {
-    fn of(click: &Click) -> Facts {
+impl ClickRemarks {
+    fn of(click: &Click) -> ClickRemarks {
         let context = &click.context;
         let machine = context.agent.as_ref().map(|agent| {
             let parts = [Some(agent.device.as_str()), agent.browser.as_deref(), agent.system.as_deref()];
             parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
         });
-        Facts { is_visit: context.kind == ClickKind::Visit, is_blocked: context.is_blocked(), machine }
+        ClickRemarks { is_visit: context.kind == ClickKind::Visit, is_blocked: context.is_blocked(), machine }
     }
 }
 
@@ -160,19 +160,19 @@ fn consent(consent: Consent) -> String {
 
 /// What a filter said, and what that did to the click.
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct FilterRow<'a> {
     #[serde(flatten)]
     verdict: FilterVerdictView<'a>,
     outcome: &'static str,
 }
 
-impl<'a> Verdict<'a> {
-    fn of(verdict: &'a FilterVerdict) -> Verdict<'a> {
+impl<'a> FilterRow<'a> {
+    fn of(verdict: &'a FilterVerdict) -> FilterRow<'a> {
         let outcome = match (&verdict.hit, verdict.blocks()) {
             (None, _) => "passed",
             (Some(_), true) => "blocked",
             (Some(_), false) => "marked",
         };
-        Verdict { verdict: FilterVerdictView::of(verdict), outcome }
+        FilterRow { verdict: FilterVerdictView::of(verdict), outcome }
     }
 }

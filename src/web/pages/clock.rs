@@ -2,17 +2,17 @@
 
 use crate::ops;
 use crate::view::clock::ClockView;
-use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Page, Pages, document};
+use crate::web::pages::session::{Flash, SignedIn};
+use crate::web::pages::{PageContent, Pages, document};
 
 impl Pages {
     /// `/clock`.
-    pub(super) fn clock_sheet(&self) -> Page {
+    pub(super) fn clock_page(&self) -> PageContent {
         let clock = &self.ops.clock;
-        Page::new("clock", "Clock", document(&ClockView::of(clock.now(), clock.doubt().as_ref())))
+        PageContent::new("clock", "Clock", document(&ClockView::of(clock.now(), clock.doubt().as_ref())))
     }
 
-    pub(super) fn confirm_clock(&self, visitor: &Visitor) -> Flash {
+    pub(super) fn confirm_clock(&self, visitor: &SignedIn) -> Flash {
         let clock = &self.ops.clock;
         let was_paused = clock.doubt().is_some();
         ops::confirm_clock(clock, &visitor.name);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::domain::advertiser_number::AdvertiserNumbers;
 use crate::domain::attribution::Considered;
 use crate::domain::claim::is_held;
-use crate::domain::conversion::{Cause, Change, Role, no_click};
+use crate::domain::conversion::{ActorRole, Cause, Change, no_click};
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, sent_before};
 use crate::domain::ids::{ConversionId, DeliveryId};
 use crate::domain::offer::PayoutFrom;
@@ -24,23 +24,23 @@ use crate::view::conversion::{CandidateView, ChangeView, ConversionView, UnsentV
 use crate::view::postback::PostbackVerdictView;
 use crate::view::value::RemarkView;
 use crate::web::list_query::{self, BadParameter};
-use crate::web::pages::exchange::{DeliveryCard, Present};
-use crate::web::pages::form::Form;
-use crate::web::pages::mapping::{self, Mapping};
-use crate::web::pages::program::{NamedCampaignRef, named};
+use crate::web::pages::exchange::{DeliveryCard, DeliveryContext};
+use crate::web::pages::form::PostedForm;
+use crate::web::pages::mapping::{self, MappingTable};
+use crate::web::pages::offer_pages::{NamedCampaignRef, named};
 use crate::web::pages::raw::RawCard;
-use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Page, Pages, Stop, clicks, document};
+use crate::web::pages::session::{Flash, SignedIn};
+use crate::web::pages::{PageContent, PageExit, Pages, clicks, document};
 
 impl Pages {
     /// `/conversions/{id}`.
-    pub(super) async fn conversion(&self, id: &str) -> Result<Page, Stop> {
+    pub(super) async fn conversion(&self, id: &str) -> Result<PageContent, PageExit> {
         let found = match ConversionId::parse(id) {
             Ok(id) => self.ops.store.conversion(id).await?,
             Err(_) => None,
         };
         let trace = found.ok_or_else(|| {
-            Stop::Refused(
+            PageExit::Refused(
                 StatusCode::NOT_FOUND,
                 "No conversion with this id is kept".to_owned(),
                 "It may be past `keep_conversions_days`. Look for its transaction id under Conversions."
@@ -53,13 +53,13 @@ impl Pages {
             trace.conversion.transaction_id.as_deref().unwrap_or("")
         );
         let numbers = self.ops.numbers.if_reported().await?;
-        Ok(Page::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
+        Ok(PageContent::new("conversion", title.trim(), self.trace(&trace, numbers.as_ref())))
     }
 
     fn trace<'a>(&self, trace: &'a Trace, numbers: Option<&AdvertiserNumbers>) -> Value {
         let (conversion, health) = (&trace.conversion, DestinationHealth::now(&self.ops));
         let (circumstances, now) = (ops::circumstances(&self.ops), health.at);
-        let present = Present { health: &health, circumstances: &circumstances };
+        let present = DeliveryContext { health: &health, circumstances: &circumstances };
         let all: Vec<Delivery> = trace.deliveries.iter().map(|(delivery, _)| delivery.clone()).collect();
         let card = |(one, attempts): &'a (Delivery, Vec<Attempt>)| {
             DeliveryCard::of(conversion, (one, sent_before(&all, one)), attempts, &present)
@@ -107,7 +107,12 @@ impl Pages {
     }
 
     /// Gives the conversion the status of the form, and words the result.
-    pub(super) async fn set_status(&self, visitor: &Visitor, id: &str, form: &Form) -> Result<Flash, Stop> {
+    pub(super) async fn set_status(
+        &self,
+        visitor: &SignedIn,
+        id: &str,
+        form: &PostedForm,
+    ) -> Result<Flash, PageExit> {
         let asked = |text: &str, hint: &str| Flash {
             good: false,
             text: text.to_owned(),
@@ -147,7 +152,7 @@ impl Pages {
     }
 
     /// Makes a dead or skipped delivery due now, and words the result.
-    pub(super) async fn retry(&self, id: &str) -> Result<Flash, Stop> {
+    pub(super) async fn retry(&self, id: &str) -> Result<Flash, PageExit> {
         let flash = |good, text, hint: &str| Flash { good, text, hint: hint.to_owned(), link: None };
         let id = match list_query::id(id, DeliveryId::parse) {
             Ok(id) => id,
@@ -197,7 +202,7 @@ struct PostbackCard<'a> {
     #[serde(flatten)]
     verdict: PostbackVerdictView<'a>,
     raw: Option<RawCard<'a>>,
-    mapping: Option<Mapping>,
+    mapping: Option<MappingTable>,
     /// Whether it was received by a route of our own, which needs no template.
     is_built_in: bool,
 }
@@ -234,8 +239,8 @@ fn caused_by(cause: &Cause) -> String {
         Cause::Click(click) => format!("the click {click} arrived"),
         Cause::Person { name, role, note } => {
             let by = match role {
-                Role::Network => format!("set by {name}"),
-                Role::Advertiser => format!("set by {name}, of the advertiser"),
+                ActorRole::Network => format!("set by {name}"),
+                ActorRole::Advertiser => format!("set by {name}, of the advertiser"),
             };
             note.as_ref().map_or(by.clone(), |note| format!("{by}: {note}"))
         }

@@ -1,4 +1,4 @@
-//! The list of conversions with its filters: is my sale here, and where does it stand?
+//! The list of conversions with its filters: is my sale here, and in which state?
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,14 +11,15 @@ use crate::domain::reporter;
 use crate::domain::status::Status;
 use crate::view::conversion::ConversionView;
 use crate::web::list_query::Query;
-use crate::web::pages::list::{Filters, List, options};
-use crate::web::pages::{Page, Pages, Stop};
+use crate::web::pages::list::{Filters, ListTemplate, options};
+use crate::web::pages::{PageContent, PageExit, Pages};
 
-const CONVERSIONS: List = List { template: "conversions", path: "/conversions", title: "Conversions" };
+const CONVERSIONS: ListTemplate =
+    ListTemplate { template: "conversions", path: "/conversions", title: "Conversions" };
 
 impl Pages {
     /// `/conversions`.
-    pub(super) async fn conversions(&self, query: &[u8]) -> Result<Page, Stop> {
+    pub(super) async fn conversions(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, store) = (Filters::read(query), &self.ops.store);
         let read = |filter, page| store.conversions(filter, page);
         let found = filters.find(Query::conversion_filter, read).await?;

@@ -7,25 +7,26 @@ use crate::ops::{self, DestinationHealth};
 use crate::store::contract::lookup::{DeliveryFilter, ListedDelivery};
 use crate::view::conversion::ReportedView;
 use crate::web::list_query::Query;
-use crate::web::pages::exchange::{DeliveryCard, Present};
-use crate::web::pages::list::{Filters, List, options};
-use crate::web::pages::{Page, Pages, Stop};
+use crate::web::pages::exchange::{DeliveryCard, DeliveryContext};
+use crate::web::pages::list::{Filters, ListTemplate, options};
+use crate::web::pages::{PageContent, PageExit, Pages};
 
-const DEAD: List = List { template: "deliveries", path: "/dead-letters", title: "Dead letters" };
-const ALL: List = List { template: "deliveries", path: "/deliveries", title: "Deliveries" };
+const DEAD: ListTemplate =
+    ListTemplate { template: "deliveries", path: "/dead-letters", title: "Dead letters" };
+const ALL: ListTemplate = ListTemplate { template: "deliveries", path: "/deliveries", title: "Deliveries" };
 
 impl Pages {
     /// `/dead-letters`, newest first.
-    pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<Page, Stop> {
+    pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         self.delivery_list(DEAD, query).await
     }
 
     /// `/deliveries`, newest first.
-    pub(super) async fn deliveries(&self, query: &[u8]) -> Result<Page, Stop> {
+    pub(super) async fn deliveries(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         self.delivery_list(ALL, query).await
     }
 
-    async fn delivery_list(&self, list: List, query: &[u8]) -> Result<Page, Stop> {
+    async fn delivery_list(&self, list: ListTemplate, query: &[u8]) -> Result<PageContent, PageExit> {
         let (filters, is_dead_only) = (Filters::read(query), list.path == DEAD.path);
         let read = |filter: DeliveryFilter, page| {
             let state = if is_dead_only { Some("dead".to_owned()) } else { filter.state };
@@ -33,7 +34,7 @@ impl Pages {
         };
         let found = filters.find(Query::delivery_filter, read).await?;
         let (health, circumstances) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops));
-        let present = Present { health: &health, circumstances: &circumstances };
+        let present = DeliveryContext { health: &health, circumstances: &circumstances };
         let destinations = self.ops.destinations.iter().map(|destination| destination.id().as_str());
         let states = ["held", "waiting", "delivered", "dead", "skipped"];
         let own = json!({
@@ -55,7 +56,7 @@ struct DeliveryLine<'a> {
 }
 
 impl<'a> DeliveryLine<'a> {
-    fn of(listed: &'a ListedDelivery, present: &Present<'_>) -> DeliveryLine<'a> {
+    fn of(listed: &'a ListedDelivery, present: &DeliveryContext<'_>) -> DeliveryLine<'a> {
         let (conversion, delivery) = (&listed.conversion, (&listed.delivery, listed.sent_before));
         DeliveryLine {
             path: format!("/conversions/{}", conversion.id),

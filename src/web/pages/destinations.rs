@@ -10,13 +10,13 @@ use crate::domain::time::Time;
 use crate::ops::{self, DestinationHealth};
 use crate::store::Backlog;
 use crate::template::destination::ready::ReadyDestination;
-use crate::template::destination::rendering::Mode;
+use crate::template::destination::rendering::DestinationMode;
 use crate::view::destination::DestinationView;
-use crate::web::pages::{Page, Pages, document};
+use crate::web::pages::{PageContent, Pages, document};
 
 impl Pages {
     /// `/destinations`.
-    pub(super) fn destinations(&self) -> Page {
+    pub(super) fn destinations(&self) -> PageContent {
         let (health, removed) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops).removed);
         let card = |destination: &Arc<ReadyDestination>| {
             let (worker, queue) = (health.worker(destination.id()), health.queue(destination.id()));
@@ -31,11 +31,11 @@ impl Pages {
             let id =
                 queue.destination.clone().filter(|id| !is_known(id) && queue.held + queue.waiting > 0)?;
             let until = removed.get(&id).copied();
-            Some(Stray { id, held: queue.held, waiting: queue.waiting, until })
+            Some(RemovedDestinationCard { id, held: queue.held, waiting: queue.waiting, until })
         };
         let items: Vec<Value> = self.ops.destinations.iter().map(card).collect();
-        let strays: Vec<Stray> = health.backlog.iter().filter_map(stray).collect();
-        Page::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
+        let strays: Vec<RemovedDestinationCard> = health.backlog.iter().filter_map(stray).collect();
+        PageContent::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
     }
 }
 
@@ -65,18 +65,18 @@ impl<'a> DestinationCard<'a> {
 
 /// Deliveries to a destination that is not configured any more.
 #[derive(Serialize)]
-struct Stray {
+struct RemovedDestinationCard {
     id: DestinationId,
     held: u64,
     waiting: u64,
     until: Option<Time>,
 }
 
-fn mode_note(mode: Mode) -> &'static str {
+fn mode_note(mode: DestinationMode) -> &'static str {
     match mode {
-        Mode::Live => "Events are sent and count.",
-        Mode::Test => "Events are sent to the platform's test mode and do not count.",
-        Mode::Shadow => "Requests are made and checked, but never sent.",
-        Mode::Off => "Nothing is sent.",
+        DestinationMode::Live => "Events are sent and count.",
+        DestinationMode::Test => "Events are sent to the platform's test mode and do not count.",
+        DestinationMode::Shadow => "Requests are made and checked, but never sent.",
+        DestinationMode::Off => "Nothing is sent.",
     }
 }

@@ -5,16 +5,16 @@ use serde::Serialize;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::time::Time;
-use crate::domain::unsent::{self, Circumstances};
+use crate::domain::unsent::{self, UnsentContext};
 use crate::ops::DestinationHealth;
 use crate::view::delivery::{AttemptView, DeliveryView};
 use crate::view::value::readable;
 use crate::web::pages::advice;
 
 /// What a delivery is shown by.
-pub struct Present<'a> {
+pub struct DeliveryContext<'a> {
     pub health: &'a DestinationHealth,
-    pub circumstances: &'a Circumstances,
+    pub circumstances: &'a UnsentContext,
 }
 
 /// A delivery with attempts, its next step, and whether it can be sent again, as the templates `conversion` and
@@ -42,9 +42,9 @@ impl<'a> DeliveryCard<'a> {
         conversion: &Conversion,
         (delivery, sent_before): (&'a Delivery, bool),
         attempts: &'a [Attempt],
-        present: &Present<'_>,
+        present: &DeliveryContext<'_>,
     ) -> DeliveryCard<'a> {
-        let Present { health, circumstances } = *present;
+        let DeliveryContext { health, circumstances } = *present;
         let worker = health.worker(&delivery.destination);
         let next_step = match unsent::of_delivery(conversion, (delivery, sent_before), circumstances) {
             Some(unsent) => unsent.next_step().to_owned(),

@@ -6,7 +6,7 @@ use crate::template::source::multipart::{self, Parts};
 
 /// The fields of a posted form.
 #[derive(Default)]
-pub struct Form {
+pub struct PostedForm {
     fields: Vec<(String, String)>,
     file: Option<File>,
 }
@@ -17,26 +17,26 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-impl Form {
+impl PostedForm {
     /// Reads a query or an URL-encoded body.
-    pub fn read(body: &[u8]) -> Form {
-        Form { fields: form_urlencoded::parse(body).into_owned().collect(), file: None }
+    pub fn read(body: &[u8]) -> PostedForm {
+        PostedForm { fields: form_urlencoded::parse(body).into_owned().collect(), file: None }
     }
 
     /// Reads a body as its `Content-Type` says. One that is cut or mixed up has no fields, and so not the
     /// session's token either: nothing is done by it.
-    pub fn posted(headers: &HeaderMap, body: &[u8]) -> Form {
+    pub fn posted(headers: &HeaderMap, body: &[u8]) -> PostedForm {
         let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if !media.trim_start().to_ascii_lowercase().starts_with("multipart/") {
-            return Form::read(body);
+            return PostedForm::read(body);
         }
         let read = multipart::read(Some(media), body).filter(|read| read.is_whole);
-        read.and_then(|read| Form::of_parts(&read, body)).unwrap_or_default()
+        read.and_then(|read| PostedForm::of_parts(&read, body)).unwrap_or_default()
     }
 
     /// The fields and the file; `None` where a field is no text, or a name is none.
-    fn of_parts(read: &Parts<'_>, body: &[u8]) -> Option<Form> {
-        let mut form = Form::default();
+    fn of_parts(read: &Parts<'_>, body: &[u8]) -> Option<PostedForm> {
+        let mut form = PostedForm::default();
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
         for part in &read.parts {
             let value = body.get(part.value.clone())?;

@@ -4,16 +4,16 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::config::configuration::Config;
-use crate::config::offer::Campaign;
+use crate::config::offer::CampaignConfig;
 use crate::domain::ids::CreativeId;
 use crate::domain::offer;
-use crate::web::pages::form::Form;
-use crate::web::pages::{Page, Pages};
+use crate::web::pages::form::PostedForm;
+use crate::web::pages::{PageContent, Pages};
 
 /// What is chosen so far. Each needs the one before it.
-struct Choice<'c> {
+struct LinkChoice<'c> {
     affiliate: Option<&'c str>,
-    campaign: Option<&'c Campaign>,
+    campaign: Option<&'c CampaignConfig>,
     creative: Option<&'c CreativeId>,
     /// What was asked for and is not configured.
     fault: Option<String>,
@@ -21,9 +21,9 @@ struct Choice<'c> {
 
 impl Pages {
     /// `/generate-link`: each step narrows the next one; where only one is left, it is chosen.
-    pub(super) fn generate_link(&self, query: &[u8]) -> Page {
+    pub(super) fn generate_link(&self, query: &[u8]) -> PageContent {
         let config = self.config.as_ref();
-        let choice = Choice::of(config, &Form::read(query));
+        let choice = LinkChoice::of(config, &PostedForm::read(query));
         let data = json!({
             "affiliates": config.affiliates.iter().map(|one| {
                 option(one.id.as_str(), Some(&one.name), choice.affiliate == Some(one.id.as_str()))
@@ -35,17 +35,17 @@ impl Pages {
             "fault": choice.fault,
         });
         let status = if choice.fault.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        Page { status, ..Page::new("generate-link", "Generate link", data) }
+        PageContent { status, ..PageContent::new("generate-link", "Generate link", data) }
     }
 }
 
-impl<'c> Choice<'c> {
+impl<'c> LinkChoice<'c> {
     /// What a form asks for. A campaign of another affiliate than the one that is chosen now, and a
     /// creative of another campaign, are what was chosen before: they are asked for again.
-    fn of(config: &'c Config, form: &Form) -> Choice<'c> {
+    fn of(config: &'c Config, form: &PostedForm) -> LinkChoice<'c> {
         let [affiliate, campaign, creative] =
             ["affiliate", "campaign", "creative"].map(|name| form.get(name));
-        let mut choice = Choice { affiliate: None, campaign: None, creative: None, fault: None };
+        let mut choice = LinkChoice { affiliate: None, campaign: None, creative: None, fault: None };
         let named = config.campaign(campaign);
         if named.is_none() && !campaign.is_empty() {
             choice.fault = Some(format!("No campaign with the id `{campaign}` is configured."));
@@ -95,7 +95,7 @@ impl<'c> Choice<'c> {
     }
 }
 
-fn of_affiliate<'c>(config: &'c Config, affiliate: &str) -> impl Iterator<Item = &'c Campaign> {
+fn of_affiliate<'c>(config: &'c Config, affiliate: &str) -> impl Iterator<Item = &'c CampaignConfig> {
     config.campaigns.iter().filter(move |one| one.campaign.affiliate.as_str() == affiliate)
 }
 
@@ -109,8 +109,8 @@ fn is_known(config: &Config, creative: &str) -> bool {
     config.campaigns.iter().flat_map(|one| &one.campaign.creatives).any(|one| one.as_str() == creative)
 }
 
-fn campaigns(config: &Config, affiliate: &str, chosen: Option<&Campaign>) -> Vec<Value> {
-    let view = |one: &Campaign| {
+fn campaigns(config: &Config, affiliate: &str, chosen: Option<&CampaignConfig>) -> Vec<Value> {
+    let view = |one: &CampaignConfig| {
         let is_chosen = chosen.is_some_and(|chosen| chosen.campaign.id == one.campaign.id);
         let offer = config.offer(&one.campaign.offer).map(|offer| offer.name.as_str());
         option(one.campaign.id.as_str(), one.name.as_deref().or(offer), is_chosen)
@@ -118,7 +118,7 @@ fn campaigns(config: &Config, affiliate: &str, chosen: Option<&Campaign>) -> Vec
     of_affiliate(config, affiliate).map(view).collect()
 }
 
-fn creatives(config: &Config, campaign: &Campaign, chosen: Option<&CreativeId>) -> Vec<Value> {
+fn creatives(config: &Config, campaign: &CampaignConfig, chosen: Option<&CreativeId>) -> Vec<Value> {
     let view = |id: &CreativeId| {
         let name = config.creative(id).map(|creative| creative.name.as_str());
         option(id.as_str(), name, chosen == Some(id))

@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use crate::domain::time::Time;
 use crate::store::contract::lookup::{self, PageRequest};
-use crate::store::{Later, StoreError};
+use crate::store::{StoreError, StoreFuture};
 use crate::web::list_query::{BadParameter, Query};
-use crate::web::pages::{Page, document};
+use crate::web::pages::{PageContent, document};
 
 /// Lines on one page, where the query does not say.
 const LINES: &str = "50";
 
 /// A list of the pages.
 #[derive(Clone, Copy)]
-pub struct List {
+pub struct ListTemplate {
     pub template: &'static str,
     pub path: &'static str,
     pub title: &'static str,
@@ -104,7 +104,7 @@ impl Filters {
     pub async fn find<'s, F, T>(
         &self,
         filter: impl FnOnce(&Query) -> Result<F, BadParameter>,
-        read: impl FnOnce(F, PageRequest) -> Later<'s, lookup::Page<T>>,
+        read: impl FnOnce(F, PageRequest) -> StoreFuture<'s, lookup::Page<T>>,
     ) -> Result<Found<T>, StoreError> {
         match self.query().and_then(|query| Ok((filter(&query)?, query.page()?))) {
             Ok((filter, page)) => Ok(Ok(read(filter, page).await?)),
@@ -115,12 +115,12 @@ impl Filters {
     /// The page of a list with what was found, a line for each.
     pub fn page<'a, T, L: Serialize>(
         &self,
-        list: List,
+        list: ListTemplate,
         found: &'a Found<T>,
         line: impl Fn(&'a T) -> L,
         own: Value,
-    ) -> Page {
-        let List { template, path, title } = list;
+    ) -> PageContent {
+        let ListTemplate { template, path, title } = list;
         let next_cursor = found.as_ref().ok().and_then(|found| found.next_cursor.as_deref());
         let data = document(&ListPage {
             path,
@@ -132,7 +132,7 @@ impl Filters {
             links: self.links(path, next_cursor),
             own,
         });
-        let mut page = Page::new(template, title, data);
+        let mut page = PageContent::new(template, title, data);
         if found.is_err() {
             page.status = StatusCode::BAD_REQUEST;
         }

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::domain::postback::{Fault, RawRequest};
 use crate::ingest::postback::Network;
-use crate::template::source::definition::Explained;
+use crate::template::source::definition::ExplainedParam;
 use crate::template::source::params::Params;
 
 /// What the template `mapping` shows.
 #[derive(Serialize)]
-pub struct Mapping {
+pub struct MappingTable {
     template: String,
-    lines: Vec<Line>,
+    lines: Vec<MappingRow>,
     /// What was repaired.
     notes: Vec<String>,
     fault: Option<FaultText>,
@@ -31,7 +31,7 @@ impl FaultText {
 }
 
 #[derive(Serialize)]
-struct Line {
+struct MappingRow {
     param: String,
     received: String,
     field: Option<&'static str>,
@@ -39,29 +39,29 @@ struct Line {
     verdict: String,
 }
 
-impl Line {
-    fn of(explained: Explained) -> Line {
-        let Explained { param, received_text, field, verdict } = explained;
+impl MappingRow {
+    fn of(explained: ExplainedParam) -> MappingRow {
+        let ExplainedParam { param, received_text, field, verdict } = explained;
         let field = field.map(|field| if field == "params" { "kept under its name" } else { field });
-        Line { param, received: received_text, field, taken: verdict == "taken", verdict }
+        MappingRow { param, received: received_text, field, taken: verdict == "taken", verdict }
     }
 }
 
 /// The mapping of a stored request by its source's template as it is today.
-pub fn of_stored(network: &Network, raw: &RawRequest) -> Mapping {
+pub fn of_stored(network: &Network, raw: &RawRequest) -> MappingTable {
     of(network, &network.read(raw.query(), raw))
 }
 
 /// The mapping of parameters, or why there are none.
-pub fn of(network: &Network, params: &Result<Params, Fault>) -> Mapping {
+pub fn of(network: &Network, params: &Result<Params, Fault>) -> MappingTable {
     let template = network.template.name().to_owned();
     match params {
         Ok(params) => {
-            let lines = network.template.explain(params).into_iter().map(Line::of).collect();
-            Mapping { template, lines, notes: params.notes.clone(), fault: None }
+            let lines = network.template.explain(params).into_iter().map(MappingRow::of).collect();
+            MappingTable { template, lines, notes: params.notes.clone(), fault: None }
         }
         Err(fault) => {
-            Mapping { template, lines: Vec::new(), notes: Vec::new(), fault: Some(FaultText::of(fault)) }
+            MappingTable { template, lines: Vec::new(), notes: Vec::new(), fault: Some(FaultText::of(fault)) }
         }
     }
 }

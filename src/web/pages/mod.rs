@@ -14,10 +14,10 @@ mod links;
 mod list;
 mod mapping;
 mod notices;
+pub mod offer_pages;
 mod offers;
 mod partners;
 mod preview;
-pub mod program;
 mod quarantine;
 mod raw;
 mod route;
@@ -35,21 +35,21 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::configuration::Config;
-use crate::domain::suppression::Wish;
+use crate::domain::suppression::ListChange;
 use crate::ops::Ops;
 use crate::preview::Forecast;
 use crate::store::StoreError;
 use crate::template::tag_script::TagScript;
 use crate::web::access::Access;
-use crate::web::access_log::Area;
+use crate::web::access_log::TokenArea;
 use crate::web::answer::Answer;
-use crate::web::auth::{Need, Tokens};
-use crate::web::health::Health;
+use crate::web::auth::{RequiredRight, Tokens};
+use crate::web::health::ProcessHealth;
 use crate::web::list_query::BadParameter;
-use crate::web::pages::form::Form;
-use crate::web::pages::program::PostbackUrl;
-use crate::web::pages::route::{Route, own_path};
-use crate::web::pages::session::{Flash, Sessions, Visitor};
+use crate::web::pages::form::PostedForm;
+use crate::web::pages::offer_pages::PostbackUrl;
+use crate::web::pages::route::{PageRoute, own_path};
+use crate::web::pages::session::{Flash, Sessions, SignedIn};
 use crate::web::per_address::LimitKey;
 use crate::web::proxy::HidingProxies;
 use crate::web::unrecorded::Unrecorded;
@@ -58,7 +58,7 @@ use crate::web::unrecorded::Unrecorded;
 #[derive(Clone)]
 pub struct Pages {
     pub ops: Ops,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
     pub tokens: Tokens,
     /// Outlives a reload of the configuration.
     pub sessions: Arc<Sessions>,
@@ -76,7 +76,7 @@ pub struct Pages {
 }
 
 /// A request for a page.
-pub struct PageRequest {
+pub struct BrowserRequest {
     pub method: Method,
     /// The path as it was received, up to the `?`.
     pub path: String,
@@ -91,7 +91,7 @@ pub struct PageRequest {
 }
 
 /// Why something other than the page is answered.
-enum Stop {
+enum PageExit {
     /// No one is signed in.
     SignIn,
     /// Status, what is wrong, and how to fix it.
@@ -99,20 +99,20 @@ enum Stop {
     Store(StoreError),
 }
 
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
+impl From<StoreError> for PageExit {
+    fn from(error: StoreError) -> PageExit {
+        PageExit::Store(error)
     }
 }
 
-impl From<BadParameter> for Stop {
-    fn from(BadParameter(message): BadParameter) -> Stop {
-        Stop::Refused(StatusCode::BAD_REQUEST, message, BadParameter::HINT.to_owned())
+impl From<BadParameter> for PageExit {
+    fn from(BadParameter(message): BadParameter) -> PageExit {
+        PageExit::Refused(StatusCode::BAD_REQUEST, message, BadParameter::HINT.to_owned())
     }
 }
 
 /// One page to make: its template, its title (which is also its place in the navigation), its data.
-struct Page {
+struct PageContent {
     status: StatusCode,
     template: &'static str,
     title: String,
@@ -127,16 +127,16 @@ fn document(view: &impl Serialize) -> Value {
     })
 }
 
-impl Page {
-    fn new(template: &'static str, title: &str, data: Value) -> Page {
-        Page { status: StatusCode::OK, template, title: title.to_owned(), data }
+impl PageContent {
+    fn new(template: &'static str, title: &str, data: Value) -> PageContent {
+        PageContent { status: StatusCode::OK, template, title: title.to_owned(), data }
     }
 }
 
 impl Pages {
     /// Answers what is one of the pages' paths; `None` for every other.
-    pub async fn answer(&self, request: PageRequest) -> Option<Answer> {
-        let Some(route) = Route::of(&request.path, &request.query) else { return self.lost(&request) };
+    pub async fn answer(&self, request: BrowserRequest) -> Option<Answer> {
+        let Some(route) = PageRoute::of(&request.path, &request.query) else { return self.lost(&request) };
         if !route.allowed().split(", ").any(|method| method == request.method.as_str()) {
             let mut refused = self.message(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -147,16 +147,16 @@ impl Pages {
             return Some(refused);
         }
         match route {
-            Route::Style => return Some(engine::style()),
-            Route::SignIn => return Some(self.sign_in(&request)),
-            Route::Home => return Some(engine::redirect("/conversions")),
+            PageRoute::Style => return Some(engine::style()),
+            PageRoute::SignIn => return Some(self.sign_in(&request)),
+            PageRoute::Home => return Some(engine::redirect("/conversions")),
             _ => {}
         }
         let visitor = self.visitor(&request);
         let outcome = match (&visitor, request.method == Method::POST) {
-            (None, _) => Err(Stop::SignIn),
+            (None, _) => Err(PageExit::SignIn),
             (Some(visitor), true) => self.act(visitor, &route, &request).await,
-            (Some(visitor), false) => match self.may(visitor, Need::Look) {
+            (Some(visitor), false) => match self.may(visitor, RequiredRight::Look) {
                 Ok(()) => {
                     self.show(visitor, &route, &request).await.map(|page| self.page(Some(visitor), page))
                 }
@@ -167,7 +167,7 @@ impl Pages {
     }
 
     /// A person in a browser who mistyped is reported as a person; a script gets the API's answer.
-    fn lost(&self, request: &PageRequest) -> Option<Answer> {
+    fn lost(&self, request: &BrowserRequest) -> Option<Answer> {
         let accepts = request.headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
         let reads_pages = request.method == Method::GET && accepts.is_some_and(|a| a.contains("text/html"));
         let visitor = self.visitor(request).filter(|_| reads_pages)?;
@@ -175,33 +175,43 @@ impl Pages {
         Some(self.said(Some(&visitor), StatusCode::NOT_FOUND, "There is no such page", hint))
     }
 
-    async fn show(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Page, Stop> {
+    async fn show(
+        &self,
+        visitor: &SignedIn,
+        route: &PageRoute,
+        request: &BrowserRequest,
+    ) -> Result<PageContent, PageExit> {
         match route {
-            Route::Conversion(id) => self.conversion(id).await,
-            Route::Clicks => self.clicks(&request.query).await,
-            Route::Click(id) => self.click(id).await,
-            Route::Quarantine => self.quarantine(&request.query).await,
-            Route::DeadLetters => self.dead_letters(&request.query).await,
-            Route::Deliveries => self.deliveries(&request.query).await,
-            Route::Sources => self.sources(visitor, None).await,
-            Route::Destinations => Ok(self.destinations()),
-            Route::Clock => Ok(self.clock_sheet()),
-            Route::Offers => Ok(self.offers()),
-            Route::Offer(id) => self.offer(id).await,
-            Route::Campaigns => Ok(self.campaigns()),
-            Route::GenerateLink => Ok(self.generate_link(&request.query)),
-            Route::Tag => Ok(self.tag()),
-            Route::Lists => self.lists().await,
-            Route::List(name) => self.list(name, &request.query).await,
+            PageRoute::Conversion(id) => self.conversion(id).await,
+            PageRoute::Clicks => self.clicks(&request.query).await,
+            PageRoute::Click(id) => self.click(id).await,
+            PageRoute::Quarantine => self.quarantine(&request.query).await,
+            PageRoute::DeadLetters => self.dead_letters(&request.query).await,
+            PageRoute::Deliveries => self.deliveries(&request.query).await,
+            PageRoute::Sources => self.sources(visitor, None).await,
+            PageRoute::Destinations => Ok(self.destinations()),
+            PageRoute::Clock => Ok(self.clock_page()),
+            PageRoute::Offers => Ok(self.offers()),
+            PageRoute::Offer(id) => self.offer(id).await,
+            PageRoute::Campaigns => Ok(self.campaigns()),
+            PageRoute::GenerateLink => Ok(self.generate_link(&request.query)),
+            PageRoute::Tag => Ok(self.tag()),
+            PageRoute::Lists => self.lists().await,
+            PageRoute::List(name) => self.list(name, &request.query).await,
             _ => self.conversions(&request.query).await,
         }
     }
 
     /// Does what a form asks for. Only a form of this very session is heard.
-    async fn act(&self, visitor: &Visitor, route: &Route, request: &PageRequest) -> Result<Answer, Stop> {
-        let form = Form::posted(&request.headers, &request.body);
+    async fn act(
+        &self,
+        visitor: &SignedIn,
+        route: &PageRoute,
+        request: &BrowserRequest,
+    ) -> Result<Answer, PageExit> {
+        let form = PostedForm::posted(&request.headers, &request.body);
         if is_cross_site(&request.headers) || !visitor.sent(form.get("csrf")) {
-            return Err(Stop::Refused(
+            return Err(PageExit::Refused(
                 StatusCode::FORBIDDEN,
                 "This form is not from a page of your session".to_owned(),
                 "Open the page again and press the button there: nothing was done.".to_owned(),
@@ -211,35 +221,35 @@ impl Pages {
             self.may(visitor, need)?;
         }
         match route {
-            Route::SignOut => {
+            PageRoute::SignOut => {
                 self.sessions.close(visitor);
                 Ok(self.signed_out(request))
             }
-            Route::Retry(id) => {
+            PageRoute::Retry(id) => {
                 let flash = self.retry(id).await?;
                 self.leave(visitor, flash, ("delivery: sent again", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/dead-letters")))
             }
-            Route::Reprocess(id) => {
+            PageRoute::Reprocess(id) => {
                 let flash = self.retry_postback(id).await?;
                 self.leave(visitor, flash, ("postback: reprocessed", id));
                 Ok(engine::redirect(own_path(form.get("back")).unwrap_or("/quarantine")))
             }
-            Route::SetStatus(id) => {
+            PageRoute::SetStatus(id) => {
                 let flash = self.set_status(visitor, id, &form).await?;
                 self.leave(visitor, flash, ("conversion: status", id));
                 let page = format!("/conversions/{id}");
                 Ok(engine::redirect(own_path(&page).unwrap_or("/conversions")))
             }
-            Route::Clock => {
+            PageRoute::Clock => {
                 let flash = self.confirm_clock(visitor);
                 self.sessions.leave(visitor, flash);
                 Ok(engine::redirect("/clock"))
             }
-            Route::RemoveList(list) => self.remove_list(visitor, list, &form).await,
-            Route::Lists => self.changed_list(visitor, (Wish::Add, form.get("list")), &form).await,
-            Route::AddTo(list) => self.changed_list(visitor, (Wish::Add, list), &form).await,
-            Route::TakeOff(list) => self.changed_list(visitor, (Wish::TakeOff, list), &form).await,
+            PageRoute::RemoveList(list) => self.remove_list(visitor, list, &form).await,
+            PageRoute::Lists => self.changed_list(visitor, (ListChange::Add, form.get("list")), &form).await,
+            PageRoute::AddTo(list) => self.changed_list(visitor, (ListChange::Add, list), &form).await,
+            PageRoute::TakeOff(list) => self.changed_list(visitor, (ListChange::TakeOff, list), &form).await,
             _ => {
                 let preview = self.preview(&form).await?;
                 Ok(self.page(Some(visitor), self.sources(visitor, Some(preview)).await?))
@@ -247,22 +257,27 @@ impl Pages {
         }
     }
 
-    async fn changed_list(&self, visitor: &Visitor, what: (Wish, &str), form: &Form) -> Result<Answer, Stop> {
+    async fn changed_list(
+        &self,
+        visitor: &SignedIn,
+        what: (ListChange, &str),
+        form: &PostedForm,
+    ) -> Result<Answer, PageExit> {
         let page = self.change_list(visitor, what, form).await?;
-        self.access.log.changed(&visitor.name, Area::Pages, "suppression list: entries", what.1);
+        self.access.log.changed(&visitor.name, TokenArea::Pages, "suppression list: entries", what.1);
         Ok(self.page(Some(visitor), page))
     }
 
     /// Leaves what an action became for the next page, and in the log where it changed something.
-    fn leave(&self, visitor: &Visitor, flash: Flash, (what, id): (&'static str, &str)) {
+    fn leave(&self, visitor: &SignedIn, flash: Flash, (what, id): (&'static str, &str)) {
         if flash.good {
-            self.access.log.changed(&visitor.name, Area::Pages, what, id);
+            self.access.log.changed(&visitor.name, TokenArea::Pages, what, id);
         }
         self.sessions.leave(visitor, flash);
     }
 
     /// Lays a page out. The data's members stand next to `layout`.
-    fn page(&self, visitor: Option<&Visitor>, page: Page) -> Answer {
+    fn page(&self, visitor: Option<&SignedIn>, page: PageContent) -> Answer {
         let flash = visitor.and_then(|visitor| self.sessions.take(visitor));
         let mut data = page.data;
         if let Value::Object(members) = &mut data {
@@ -272,9 +287,9 @@ impl Pages {
                 "now": self.ops.clock.now(),
                 "visitor": visitor.map(|visitor| &visitor.name),
                 "csrf": visitor.map(|visitor| &visitor.csrf),
-                "may_change": visitor.is_some_and(|visitor| self.allows(visitor, Need::Change)),
+                "may_change": visitor.is_some_and(|visitor| self.allows(visitor, RequiredRight::Change)),
                 "places": visitor.map(|_| places(&page.title)),
-                "flash": flash.map(|flash| reported(&flash)),
+                "flash": flash.map(|flash| flash_view(&flash)),
             });
             members.insert("layout".to_owned(), layout);
         }
@@ -286,29 +301,29 @@ impl Pages {
         self.said(None, status, what, hint)
     }
 
-    fn said(&self, visitor: Option<&Visitor>, status: StatusCode, what: &str, hint: &str) -> Answer {
+    fn said(&self, visitor: Option<&SignedIn>, status: StatusCode, what: &str, hint: &str) -> Answer {
         let data = json!({"what": what, "hint": hint, "code": Value::Null});
         let title = status.canonical_reason().unwrap_or("Message");
-        self.page(visitor, Page { status, template: "message", title: title.to_owned(), data })
+        self.page(visitor, PageContent { status, template: "message", title: title.to_owned(), data })
     }
 
-    fn stopped(&self, visitor: Option<&Visitor>, stop: Stop, request: &PageRequest) -> Answer {
+    fn stopped(&self, visitor: Option<&SignedIn>, stop: PageExit, request: &BrowserRequest) -> Answer {
         match stop {
-            Stop::SignIn => self.ask_to_sign_in(request),
-            Stop::Refused(status, what, hint) => self.said(visitor, status, &what, &hint),
-            Stop::Store(StoreError::Cursor(_)) => self.said(
+            PageExit::SignIn => self.ask_to_sign_in(request),
+            PageExit::Refused(status, what, hint) => self.said(visitor, status, &what, &hint),
+            PageExit::Store(StoreError::Cursor(_)) => self.said(
                 visitor,
                 StatusCode::BAD_REQUEST,
                 "The address names a place in the list that there is not",
                 "Go back to the first page of the list and on from there.",
             ),
-            Stop::Store(error @ StoreError::Corrupt { .. }) => self.said(
+            PageExit::Store(error @ StoreError::Corrupt { .. }) => self.said(
                 visitor,
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &error.to_string(),
                 "The record is damaged on disk; the rest of the store goes on.",
             ),
-            Stop::Store(error) => {
+            PageExit::Store(error) => {
                 self.health.store_failed(&error);
                 let mut answer = self.said(
                     visitor,
@@ -348,7 +363,7 @@ fn places(title: &str) -> Value {
     json!([{"name": "Activity", "links": links(ACTIVITY)}, {"name": "Set up", "links": links(SET_UP)}])
 }
 
-fn reported(flash: &Flash) -> Value {
+fn flash_view(flash: &Flash) -> Value {
     json!({
         "good": flash.good,
         "text": flash.text,

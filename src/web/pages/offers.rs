@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::config::creative::Creative;
 use crate::config::links::CreativeLinks;
-use crate::config::offer::{Campaign, Offer};
+use crate::config::offer::{CampaignConfig, OfferConfig};
 use crate::config::outgoing::Outgoing;
 use crate::domain::click::Click;
 use crate::domain::event::EventName;
@@ -18,9 +18,9 @@ use crate::domain::time::{DAY_MS, Time};
 use crate::store::contract::lookup::{ClickFilter, PageRequest, ReportQuery};
 use crate::template::macros::url::MacroUrl;
 use crate::web::pages::links::click_pixel;
-use crate::web::pages::program::{named, postback_view, reports_of};
+use crate::web::pages::offer_pages::{named, postback_view, reports_of};
 use crate::web::pages::route::segment;
-use crate::web::pages::{Page, Pages, Stop};
+use crate::web::pages::{PageContent, PageExit, Pages};
 use crate::web::snippets::OfferSnippets;
 
 /// How many of today's clicks are counted for a page: a bounded read, not a scan.
@@ -28,19 +28,19 @@ const MOST_COUNTED: usize = 1000;
 
 impl Pages {
     /// `/offers`.
-    pub(super) fn offers(&self) -> Page {
+    pub(super) fn offers(&self) -> PageContent {
         let items: Vec<Value> = self.config.offers.iter().map(|offer| self.offer_card(offer)).collect();
-        Page::new("offers", "Offers", json!({"items": items}))
+        PageContent::new("offers", "Offers", json!({"items": items}))
     }
 
     /// `/offers/{id}`.
-    pub(super) async fn offer(&self, id: &str) -> Result<Page, Stop> {
+    pub(super) async fn offer(&self, id: &str) -> Result<PageContent, PageExit> {
         let found = OfferId::parse(id).ok().and_then(|id| self.config.offer(&id));
         let offer = found.ok_or_else(|| {
-            Stop::Refused(
+            PageExit::Refused(
                 StatusCode::NOT_FOUND,
                 "No offer with this id is configured".to_owned(),
-                "The offers stand under `[[offer]]` in `postbridge.toml`; see Offers.".to_owned(),
+                "The offers are under `[[offer]]` in `postbridge.toml`; see Offers.".to_owned(),
             )
         })?;
         let config = &self.config;
@@ -56,20 +56,20 @@ impl Pages {
             "creatives": creatives.map(creative_card).collect::<Vec<_>>(),
             "campaigns": mine.map(|campaign| self.campaign_card(campaign)).collect::<Vec<_>>(),
         });
-        Ok(Page::new("offer", &offer.name, data))
+        Ok(PageContent::new("offer", &offer.name, data))
     }
 
     /// `/campaigns`.
-    pub(super) fn campaigns(&self) -> Page {
+    pub(super) fn campaigns(&self) -> PageContent {
         let campaigns = &self.config.campaigns;
         let items: Vec<Value> = campaigns.iter().map(|campaign| self.campaign_card(campaign)).collect();
         let is_idle = |postback: &&Outgoing| !campaigns.iter().any(|one| reports_of(postback, &one.campaign));
         let for_all: Vec<Value> = self.config.outgoing.iter().filter(is_idle).map(postback_view).collect();
-        Page::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
+        PageContent::new("campaigns", "Campaigns", json!({"items": items, "idle_postbacks": for_all}))
     }
 
     /// `/tag`.
-    pub(super) fn tag(&self) -> Page {
+    pub(super) fn tag(&self) -> PageContent {
         let (config, script) = (&self.config, &self.tag_script);
         let base = &config.server.public_url;
         // Where no site may use it, it is not shown.
@@ -93,10 +93,10 @@ impl Pages {
                 json!({"campaign": one.campaign.id.as_str(), "name": one.name, "pixel": image})
             })
             .collect();
-        Page::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
+        PageContent::new("tag", "Tag", json!({"script": script, "pixels": pixels}))
     }
 
-    fn offer_card(&self, offer: &Offer) -> Value {
+    fn offer_card(&self, offer: &OfferConfig) -> Value {
         let terms = &offer.terms;
         let campaigns = self.config.campaigns.iter().filter(|one| one.campaign.offer == terms.id).count();
         let revenue = terms.revenue.map(|amount| Money::new(amount, terms.currency).to_string());
@@ -117,7 +117,7 @@ impl Pages {
         })
     }
 
-    fn campaign_card(&self, card: &Campaign) -> Value {
+    fn campaign_card(&self, card: &CampaignConfig) -> Value {
         let (config, campaign) = (&self.config, &card.campaign);
         let links = config.links(card);
         let postbacks = config.outgoing.iter().filter(|postback| reports_of(postback, campaign));
@@ -142,7 +142,7 @@ impl Pages {
     }
 
     /// What the offer had on this UTC day.
-    async fn today(&self, offer: &OfferId) -> Result<Value, Stop> {
+    async fn today(&self, offer: &OfferId) -> Result<Value, PageExit> {
         let midnight = Time::from_millis(day_of(self.ops.clock.now()).saturating_mul(DAY_MS));
         let report = ReportQuery {
             from: midnight,

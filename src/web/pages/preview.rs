@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::domain::time::Time;
 use crate::preview::{PastedPostback, PreviewSetup, preview};
 use crate::view::preview::PreviewView;
-use crate::web::pages::form::Form;
-use crate::web::pages::mapping::{self, Mapping};
-use crate::web::pages::{Pages, Stop, document};
+use crate::web::pages::form::PostedForm;
+use crate::web::pages::mapping::{self, MappingTable};
+use crate::web::pages::{PageExit, Pages, document};
 
 /// What was asked, to be shown again, and what became of it.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub struct Shown {
 #[derive(Serialize)]
 struct PreviewCard<'a> {
     source: &'a str,
-    mapping: Mapping,
+    mapping: MappingTable,
     /// When the click that the conversion would have was received.
     click_time: Option<Time>,
     notes: &'a [String],
@@ -33,14 +33,14 @@ struct PreviewCard<'a> {
 
 impl Pages {
     /// Runs what was pasted the whole way on paper; the click is looked up in the store.
-    pub(super) async fn preview(&self, form: &Form) -> Result<Shown, Stop> {
+    pub(super) async fn preview(&self, form: &PostedForm) -> Result<Shown, PageExit> {
         let pasted = form.get("pasted").trim();
         let body = form.get("body").trim();
         let chosen = form.get("source");
         let source = if chosen.is_empty() { named_source(pasted).unwrap_or_default() } else { chosen };
         let known = self.ops.networks.iter().find(|(id, _)| id.as_str() == source);
         let Some((_, network)) = known else {
-            return Err(Stop::Refused(
+            return Err(PageExit::Refused(
                 StatusCode::BAD_REQUEST,
                 "The pasted text names no configured source".to_owned(),
                 "Choose the source in the form on the Sources page.".to_owned(),

@@ -11,16 +11,17 @@ use crate::ops;
 use crate::store::contract::lookup::PostbackFilter;
 use crate::view::postback::PostbackVerdictView;
 use crate::web::list_query::{self, BadParameter, Query};
-use crate::web::pages::list::{Filters, List, options};
+use crate::web::pages::list::{Filters, ListTemplate, options};
 use crate::web::pages::raw::RawCard;
 use crate::web::pages::session::Flash;
-use crate::web::pages::{Page, Pages, Stop};
+use crate::web::pages::{PageContent, PageExit, Pages};
 
-const QUARANTINE: List = List { template: "quarantine", path: "/quarantine", title: "Quarantine" };
+const QUARANTINE: ListTemplate =
+    ListTemplate { template: "quarantine", path: "/quarantine", title: "Quarantine" };
 
 impl Pages {
     /// `/quarantine`: what still waits for a fix, newest first.
-    pub(super) async fn quarantine(&self, query: &[u8]) -> Result<Page, Stop> {
+    pub(super) async fn quarantine(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         let filters = Filters::read(query);
         let read = |filter: PostbackFilter, page| {
             let verdict = Some("quarantined".to_owned());
@@ -58,7 +59,7 @@ impl Pages {
     }
 
     /// Maps a quarantined record again by today's template, and words the result.
-    pub(super) async fn retry_postback(&self, id: &str) -> Result<Flash, Stop> {
+    pub(super) async fn retry_postback(&self, id: &str) -> Result<Flash, PageExit> {
         let not_mapped = |why: String| Flash {
             good: false,
             text: format!("Postback {id} was not reprocessed: {why}"),

@@ -33,12 +33,12 @@ impl<'a> RawCard<'a> {
 /// A text in runs, plain and odd by turns, and what is odd about it.
 #[derive(Serialize)]
 struct MarkedText {
-    runs: Vec<Run>,
+    runs: Vec<TextRun>,
     odd: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Run {
+struct TextRun {
     odd: bool,
     text: String,
 }
@@ -47,7 +47,7 @@ struct Run {
 fn line(bytes: &[u8]) -> MarkedText {
     let start = bytes.iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
     let end = bytes.iter().rposition(|b| *b == b' ').filter(|end| *end >= start).unwrap_or(bytes.len());
-    let mut marked = Marked::default();
+    let mut marked = MarkedReader::default();
     marked.read(bytes.get(..start).unwrap_or(&[]), |letter| letter != ' ' && !letter.is_ascii_graphic());
     marked.read(bytes.get(start..end).unwrap_or(&[]), |letter| {
         !letter.is_ascii_graphic()
@@ -58,20 +58,20 @@ fn line(bytes: &[u8]) -> MarkedText {
 }
 
 fn body(bytes: &[u8]) -> MarkedText {
-    let mut marked = Marked::default();
+    let mut marked = MarkedReader::default();
     marked.read(bytes, |letter| letter.is_control() && letter != '\n');
     marked.finish()
 }
 
 /// Reads a text into runs.
 #[derive(Default)]
-struct Marked {
-    runs: Vec<Run>,
+struct MarkedReader {
+    runs: Vec<TextRun>,
     /// Each kind of odd byte with how often it was received.
     kinds: Vec<(String, usize)>,
 }
 
-impl Marked {
+impl MarkedReader {
     fn read(&mut self, bytes: &[u8], is_odd: impl Fn(char) -> bool) {
         for chunk in bytes.utf8_chunks() {
             for letter in chunk.valid().chars() {
@@ -93,7 +93,7 @@ impl Marked {
     fn push(&mut self, odd: bool, text: &str) {
         match self.runs.last_mut() {
             Some(run) if run.odd == odd => run.text.push_str(text),
-            _ => self.runs.push(Run { odd, text: text.to_owned() }),
+            _ => self.runs.push(TextRun { odd, text: text.to_owned() }),
         }
     }
 

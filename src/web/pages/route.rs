@@ -1,11 +1,11 @@
 //! Every path of the pages, the methods each takes, and what sending its form needs.
 
-use crate::web::auth::Need;
+use crate::web::auth::RequiredRight;
 use crate::web::pages::engine;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Route {
+pub enum PageRoute {
     Style,
     Home,
     SignIn,
@@ -37,37 +37,37 @@ pub enum Route {
     RemoveList(String),
 }
 
-impl Route {
-    pub fn of(path: &str, query: &[u8]) -> Option<Route> {
+impl PageRoute {
+    pub fn of(path: &str, query: &[u8]) -> Option<PageRoute> {
         let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match parts.as_slice() {
-            [""] if !is_tracking_link(query) => Route::Home,
-            ["sign-in"] => Route::SignIn,
-            ["sign-out"] => Route::SignOut,
-            ["conversions"] => Route::Conversions,
-            ["conversions", id] => Route::Conversion(decoded(id)),
-            ["conversions", id, "status"] => Route::SetStatus(decoded(id)),
-            ["clicks"] => Route::Clicks,
-            ["clicks", id] => Route::Click(decoded(id)),
-            ["deliveries"] => Route::Deliveries,
-            ["deliveries", id, "retry"] => Route::Retry(decoded(id)),
-            ["quarantine"] => Route::Quarantine,
-            ["postbacks", id, "reprocess"] => Route::Reprocess(decoded(id)),
-            ["dead-letters"] => Route::DeadLetters,
-            ["sources"] => Route::Sources,
-            ["destinations"] => Route::Destinations,
-            ["clock"] => Route::Clock,
-            ["offers"] => Route::Offers,
-            ["offers", id] => Route::Offer(decoded(id)),
-            ["campaigns"] => Route::Campaigns,
-            ["generate-link"] => Route::GenerateLink,
-            ["tag"] => Route::Tag,
-            ["suppression"] => Route::Lists,
-            ["suppression", list] => Route::List(decoded(list)),
-            ["suppression", list, "add"] => Route::AddTo(decoded(list)),
-            ["suppression", list, "take-off"] => Route::TakeOff(decoded(list)),
-            ["suppression", list, "remove"] => Route::RemoveList(decoded(list)),
-            [_] if path == engine::STYLE_PATH.as_str() => Route::Style,
+            [""] if !is_tracking_link(query) => PageRoute::Home,
+            ["sign-in"] => PageRoute::SignIn,
+            ["sign-out"] => PageRoute::SignOut,
+            ["conversions"] => PageRoute::Conversions,
+            ["conversions", id] => PageRoute::Conversion(decoded(id)),
+            ["conversions", id, "status"] => PageRoute::SetStatus(decoded(id)),
+            ["clicks"] => PageRoute::Clicks,
+            ["clicks", id] => PageRoute::Click(decoded(id)),
+            ["deliveries"] => PageRoute::Deliveries,
+            ["deliveries", id, "retry"] => PageRoute::Retry(decoded(id)),
+            ["quarantine"] => PageRoute::Quarantine,
+            ["postbacks", id, "reprocess"] => PageRoute::Reprocess(decoded(id)),
+            ["dead-letters"] => PageRoute::DeadLetters,
+            ["sources"] => PageRoute::Sources,
+            ["destinations"] => PageRoute::Destinations,
+            ["clock"] => PageRoute::Clock,
+            ["offers"] => PageRoute::Offers,
+            ["offers", id] => PageRoute::Offer(decoded(id)),
+            ["campaigns"] => PageRoute::Campaigns,
+            ["generate-link"] => PageRoute::GenerateLink,
+            ["tag"] => PageRoute::Tag,
+            ["suppression"] => PageRoute::Lists,
+            ["suppression", list] => PageRoute::List(decoded(list)),
+            ["suppression", list, "add"] => PageRoute::AddTo(decoded(list)),
+            ["suppression", list, "take-off"] => PageRoute::TakeOff(decoded(list)),
+            ["suppression", list, "remove"] => PageRoute::RemoveList(decoded(list)),
+            [_] if path == engine::STYLE_PATH.as_str() => PageRoute::Style,
             _ => return None,
         })
     }
@@ -75,24 +75,24 @@ impl Route {
     /// The methods it takes, as the `Allow` header writes them.
     pub fn allowed(&self) -> &'static str {
         match self {
-            Route::SignIn | Route::Sources | Route::Lists | Route::Clock => "GET, HEAD, POST",
-            Route::SignOut
-            | Route::Retry(_)
-            | Route::Reprocess(_)
-            | Route::SetStatus(_)
-            | Route::AddTo(_)
-            | Route::TakeOff(_)
-            | Route::RemoveList(_) => "POST",
+            PageRoute::SignIn | PageRoute::Sources | PageRoute::Lists | PageRoute::Clock => "GET, HEAD, POST",
+            PageRoute::SignOut
+            | PageRoute::Retry(_)
+            | PageRoute::Reprocess(_)
+            | PageRoute::SetStatus(_)
+            | PageRoute::AddTo(_)
+            | PageRoute::TakeOff(_)
+            | PageRoute::RemoveList(_) => "POST",
             _ => "GET, HEAD",
         }
     }
 
     /// What sending its form needs: a preview only looks, and everyone may leave.
-    pub fn needs(&self) -> Option<Need> {
+    pub fn needs(&self) -> Option<RequiredRight> {
         match self {
-            Route::SignOut => None,
-            Route::Sources => Some(Need::Look),
-            _ => Some(Need::Change),
+            PageRoute::SignOut => None,
+            PageRoute::Sources => Some(RequiredRight::Look),
+            _ => Some(RequiredRight::Change),
         }
     }
 }
@@ -107,8 +107,8 @@ fn is_tracking_link(query: &[u8]) -> bool {
 pub fn own_path(text: &str) -> Option<&str> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    let route = Route::of(path, query.as_bytes()).filter(|route| route.allowed().starts_with("GET"));
-    (plain && !matches!(route, None | Some(Route::SignIn | Route::Style))).then_some(text)
+    let route = PageRoute::of(path, query.as_bytes()).filter(|route| route.allowed().starts_with("GET"));
+    (plain && !matches!(route, None | Some(PageRoute::SignIn | PageRoute::Style))).then_some(text)
 }
 
 fn decoded(segment: &str) -> String {

@@ -26,10 +26,10 @@ const MOST_LINKS: usize = 100;
 
 /// All sessions of this process. Survives a reload of the configuration; ends with the process.
 #[derive(Default)]
-pub struct Sessions(Mutex<Inner>);
+pub struct Sessions(Mutex<SessionTable>);
 
 #[derive(Default)]
-struct Inner {
+struct SessionTable {
     /// By the digest of the id in the cookie: what is looked up says nothing about what is there.
     sessions: HashMap<[u8; 32], Session>,
     /// One-time links by the digest of their secret, with the end of their time.
@@ -55,7 +55,7 @@ impl Session {
 
 /// A signed-in person, as one request sees them.
 #[derive(Clone)]
-pub struct Visitor {
+pub struct SignedIn {
     key: [u8; 32],
     /// The name of the token they signed in with.
     pub name: String,
@@ -66,7 +66,7 @@ pub struct Visitor {
     pub csrf: String,
 }
 
-impl Visitor {
+impl SignedIn {
     /// Whether a form was sent from a page of this session. Takes the same time whatever was sent.
     pub fn sent(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
@@ -130,12 +130,12 @@ impl Sessions {
     }
 
     /// The session with this id, if it has not ended. This uses it: its idle time begins anew.
-    pub fn visitor(&self, id: &str, (from, now): (LimitKey, i64)) -> Option<Visitor> {
+    pub fn visitor(&self, id: &str, (from, now): (LimitKey, i64)) -> Option<SignedIn> {
         let key = digest(id);
         let mut inner = self.0.lock();
         let session = inner.sessions.get_mut(&key).filter(|session| session.is_open(now))?;
         (session.used, session.used_from) = (now, from);
-        Some(Visitor {
+        Some(SignedIn {
             key,
             name: session.name.clone(),
             token: session.token.clone(),
@@ -144,19 +144,19 @@ impl Sessions {
     }
 
     /// Ends a session.
-    pub fn close(&self, visitor: &Visitor) {
+    pub fn close(&self, visitor: &SignedIn) {
         self.0.lock().sessions.remove(&visitor.key);
     }
 
     /// Leaves a message for the session's next page.
-    pub fn leave(&self, visitor: &Visitor, flash: Flash) {
+    pub fn leave(&self, visitor: &SignedIn, flash: Flash) {
         if let Some(session) = self.0.lock().sessions.get_mut(&visitor.key) {
             session.flash = Some(flash);
         }
     }
 
     /// Takes the message that was left, if there is one.
-    pub fn take(&self, visitor: &Visitor) -> Option<Flash> {
+    pub fn take(&self, visitor: &SignedIn) -> Option<Flash> {
         self.0.lock().sessions.get_mut(&visitor.key).and_then(|session| session.flash.take())
     }
 

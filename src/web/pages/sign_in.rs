@@ -4,13 +4,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use crate::web::access::{Denied, TokenCheck};
-use crate::web::access_log::{Area, Reason};
+use crate::web::access_log::{Reason, TokenArea};
 use crate::web::answer::{self, Answer};
-use crate::web::auth::{Need, SecretDigest};
-use crate::web::pages::form::Form;
+use crate::web::auth::{RequiredRight, SecretDigest};
+use crate::web::pages::form::PostedForm;
 use crate::web::pages::route::own_path;
-use crate::web::pages::session::{SESSION_MS, Visitor};
-use crate::web::pages::{Page, PageRequest, Pages, Stop, engine, is_cross_site};
+use crate::web::pages::session::{SESSION_MS, SignedIn};
+use crate::web::pages::{BrowserRequest, PageContent, PageExit, Pages, engine, is_cross_site};
 use crate::web::per_address::LimitKey;
 
 /// Where a sign-in leads when nothing else was asked for.
@@ -18,17 +18,17 @@ const FIRST_PAGE: &str = "/conversions";
 
 impl Pages {
     /// Who sent this request, if they are signed in by a token that is still configured.
-    pub(super) fn visitor(&self, request: &PageRequest) -> Option<Visitor> {
+    pub(super) fn visitor(&self, request: &BrowserRequest) -> Option<SignedIn> {
         self.signed_in(&request.headers, request.is_https, request.limit_key)
     }
 
     /// Whether a request with these headers is of someone who is signed in and may change things.
     pub fn lets_change(&self, headers: &HeaderMap, is_https: bool, from: LimitKey) -> bool {
         let visitor = self.signed_in(headers, is_https, from);
-        visitor.is_some_and(|visitor| self.allows(&visitor, Need::Change))
+        visitor.is_some_and(|visitor| self.allows(&visitor, RequiredRight::Change))
     }
 
-    fn signed_in(&self, headers: &HeaderMap, is_https: bool, from: LimitKey) -> Option<Visitor> {
+    fn signed_in(&self, headers: &HeaderMap, is_https: bool, from: LimitKey) -> Option<SignedIn> {
         let wanted = cookie_name(is_https);
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -43,27 +43,32 @@ impl Pages {
     ///
     /// # Errors
     /// What they may not do, and the fix.
-    pub(super) fn may(&self, visitor: &Visitor, need: Need) -> Result<(), Stop> {
+    pub(super) fn may(&self, visitor: &SignedIn, need: RequiredRight) -> Result<(), PageExit> {
         if self.allows(visitor, need) {
             return Ok(());
         }
         let Some(holder) = visitor.token.as_ref().and_then(|token| self.tokens.holder(token)) else {
-            return Err(Stop::SignIn);
+            return Err(PageExit::SignIn);
         };
-        self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), self.ops.clock.now());
+        self.access.log.refused(
+            TokenArea::Pages,
+            Reason::LacksRight,
+            Some(holder.name),
+            self.ops.clock.now(),
+        );
         let (what, hint) = holder.lacks(need);
-        Err(Stop::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
+        Err(PageExit::Refused(StatusCode::FORBIDDEN, capitalised(&what), format!("{}.", capitalised(hint))))
     }
 
     /// The same without a line in the log: for what a page shows.
-    pub(super) fn allows(&self, visitor: &Visitor, need: Need) -> bool {
+    pub(super) fn allows(&self, visitor: &SignedIn, need: RequiredRight) -> bool {
         let allows = |token| self.tokens.holder(token).is_some_and(|holder| need.is_met_by(holder.rights));
         visitor.token.as_ref().is_none_or(allows)
     }
 
     /// `/sign-in`: the form, the form sent, or a one-time link.
-    pub(super) fn sign_in(&self, request: &PageRequest) -> Answer {
-        let query = Form::read(&request.query);
+    pub(super) fn sign_in(&self, request: &BrowserRequest) -> Answer {
+        let query = PostedForm::read(&request.query);
         if request.method == Method::POST {
             return self.try_token(request);
         }
@@ -80,17 +85,17 @@ impl Pages {
     }
 
     /// A one-time link is not guessed, and so it is not counted: a page of another site could open many.
-    fn redeem(&self, request: &PageRequest, once: &str, next: &str) -> Answer {
+    fn redeem(&self, request: &BrowserRequest, once: &str, next: &str) -> Answer {
         if !self.sessions.redeem(once, self.ops.clock.running_ms()) {
-            self.access.log.refused(Area::Pages, Reason::StaleLink, None, self.ops.clock.now());
+            self.access.log.refused(TokenArea::Pages, Reason::StaleLink, None, self.ops.clock.now());
             let fault = "This sign-in link was used already, or its ten minutes are over.";
             return self.sign_in_form(StatusCode::FORBIDDEN, next, Some(fault));
         }
         self.let_in(request, "one-time link", None, next)
     }
 
-    fn try_token(&self, request: &PageRequest) -> Answer {
-        let form = Form::posted(&request.headers, &request.body);
+    fn try_token(&self, request: &BrowserRequest) -> Answer {
+        let form = PostedForm::posted(&request.headers, &request.body);
         let next = form.get("next");
         if self.tokens.is_empty() {
             return self.no_tokens();
@@ -104,14 +109,14 @@ impl Pages {
             return refused("No token was entered.");
         }
         let (now, is_signed_in) = (self.ops.clock.reading(), self.visitor(request).is_some());
-        let check = TokenCheck { key: request.limit_key, area: Area::Pages, now, is_signed_in };
+        let check = TokenCheck { key: request.limit_key, area: TokenArea::Pages, now, is_signed_in };
         let holder = match self.access.holder(&self.tokens, token, check) {
             Ok(holder) => holder,
             Err(Denied::TooMany { seconds }) => return self.too_many(next, seconds),
             Err(_) => return refused("This is none of the configured tokens."),
         };
-        if !Need::Look.is_met_by(holder.rights) {
-            self.access.log.refused(Area::Pages, Reason::LacksRight, Some(holder.name), check.now.wall);
+        if !RequiredRight::Look.is_met_by(holder.rights) {
+            self.access.log.refused(TokenArea::Pages, Reason::LacksRight, Some(holder.name), check.now.wall);
             return refused(
                 "This token reaches only the network's API. Sign in with one that has the right `read` or `network`.",
             );
@@ -120,7 +125,13 @@ impl Pages {
     }
 
     /// Opens a session; one that the same browser presents ends.
-    fn let_in(&self, request: &PageRequest, name: &str, token: Option<SecretDigest>, next: &str) -> Answer {
+    fn let_in(
+        &self,
+        request: &BrowserRequest,
+        name: &str,
+        token: Option<SecretDigest>,
+        next: &str,
+    ) -> Answer {
         let id = match self.sessions.open(name, token, (request.limit_key, self.ops.clock.running_ms())) {
             Ok(id) => id,
             Err(error) => {
@@ -138,14 +149,14 @@ impl Pages {
     }
 
     /// Back to the form, the cookie gone.
-    pub(super) fn signed_out(&self, request: &PageRequest) -> Answer {
+    pub(super) fn signed_out(&self, request: &BrowserRequest) -> Answer {
         let mut answer = engine::redirect("/sign-in");
         set_cookie(&mut answer, request.is_https, "", 0);
         answer
     }
 
     /// What is answered where there is no session: a page leads to the form and back, an action is refused.
-    pub(super) fn ask_to_sign_in(&self, request: &PageRequest) -> Answer {
+    pub(super) fn ask_to_sign_in(&self, request: &BrowserRequest) -> Answer {
         if self.tokens.is_empty() {
             return self.no_tokens();
         }
@@ -176,7 +187,7 @@ impl Pages {
         }
         let next = own_path(next).unwrap_or(FIRST_PAGE);
         let data = json!({"next": next, "fault": fault, "usable": !self.tokens.is_empty()});
-        self.page(None, Page { status, template: "sign-in", title: "Sign in".to_owned(), data })
+        self.page(None, PageContent { status, template: "sign-in", title: "Sign in".to_owned(), data })
     }
 
     fn too_many(&self, next: &str, seconds: i64) -> Answer {
@@ -194,7 +205,7 @@ impl Pages {
             "code": "[api]\ntokens = [{ name = \"ops\", token = { env = \"POSTBRIDGE_TOKEN\" }, rights = [\"network\"] }]",
         });
         let title = "No token is configured".to_owned();
-        self.page(None, Page { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
+        self.page(None, PageContent { status: StatusCode::UNAUTHORIZED, template: "message", title, data })
     }
 }
 

@@ -15,11 +15,11 @@ use crate::domain::time::Time;
 use crate::ingest::postback::Network;
 use crate::store::contract::lookup::{PageRequest, PostbackFilter};
 use crate::store::transactions::ReusedTransaction;
-use crate::web::auth::Need;
+use crate::web::auth::RequiredRight;
 use crate::web::pages::list::options;
 use crate::web::pages::preview::Shown;
-use crate::web::pages::session::Visitor;
-use crate::web::pages::{Page, Pages, Stop};
+use crate::web::pages::session::SignedIn;
+use crate::web::pages::{PageContent, PageExit, Pages};
 
 /// How many of a source's latest postbacks are counted: a bounded read, not a scan.
 const LATEST: usize = 100;
@@ -28,10 +28,14 @@ const REUSED: usize = 5;
 
 impl Pages {
     /// `/sources`, with what a preview became when one was asked for.
-    pub(super) async fn sources(&self, visitor: &Visitor, preview: Option<Shown>) -> Result<Page, Stop> {
+    pub(super) async fn sources(
+        &self,
+        visitor: &SignedIn,
+        preview: Option<Shown>,
+    ) -> Result<PageContent, PageExit> {
         let mut networks: Vec<(&SourceId, &Network)> = self.ops.networks.iter().collect();
         networks.sort_unstable_by_key(|(id, _)| id.as_str());
-        let shows_keys = self.allows(visitor, Need::Change);
+        let shows_keys = self.allows(visitor, RequiredRight::Change);
         let mut items = Vec::with_capacity(networks.len());
         for (id, network) in networks {
             items.push(self.source(id, network, shows_keys).await?);
@@ -51,7 +55,7 @@ impl Pages {
             },
             "preview": shown.preview,
         });
-        Ok(Page::new("sources", "Sources", data))
+        Ok(PageContent::new("sources", "Sources", data))
     }
 
     async fn source<'a>(
@@ -59,7 +63,7 @@ impl Pages {
         id: &'a SourceId,
         network: &'a Network,
         shows_keys: bool,
-    ) -> Result<SourceCard<'a>, Stop> {
+    ) -> Result<SourceCard<'a>, PageExit> {
         let template = &network.template;
         let policy = &network.policy;
         let forwarded: Vec<&str> = policy.forward_status.iter().copied().map(Status::as_str).collect();
@@ -86,13 +90,13 @@ impl Pages {
     }
 
     /// The transaction ids that are received again and again with different clicks.
-    async fn reused(&self, id: &SourceId) -> Result<Vec<Reused>, Stop> {
+    async fn reused(&self, id: &SourceId) -> Result<Vec<ReusedIdRow>, PageExit> {
         let reused = self.ops.store.reused_transactions(id.clone(), REUSED).await?;
-        Ok(reused.iter().map(|one| Reused::of(id, one)).collect())
+        Ok(reused.iter().map(|one| ReusedIdRow::of(id, one)).collect())
     }
 
     /// The verdicts of the latest postbacks, and when the last one was received.
-    async fn latest(&self, id: &SourceId) -> Result<Latest, Stop> {
+    async fn latest(&self, id: &SourceId) -> Result<LatestPostbacks, PageExit> {
         let filter = PostbackFilter { source: Some(id.clone()), ..PostbackFilter::default() };
         let page = self.ops.store.postbacks(filter, PageRequest { cursor: None, limit: LATEST }).await?;
         let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -100,7 +104,7 @@ impl Pages {
             *counts.entry(postback.verdict.as_str()).or_default() += 1;
         }
         let last = page.items.first().map(|postback| postback.received_at);
-        Ok(Latest { total: page.items.len(), counts, last })
+        Ok(LatestPostbacks { total: page.items.len(), counts, last })
     }
 }
 
@@ -118,8 +122,8 @@ struct SourceCard<'a> {
     forwarded: String,
     unmatched: String,
     events: Option<EventsByValue>,
-    latest: Latest,
-    reused: Vec<Reused>,
+    latest: LatestPostbacks,
+    reused: Vec<ReusedIdRow>,
 }
 
 /// The events that are meant where none is named.
@@ -131,7 +135,7 @@ struct EventsByValue {
 
 /// What became of the latest postbacks.
 #[derive(Serialize)]
-struct Latest {
+struct LatestPostbacks {
     total: usize,
     counts: BTreeMap<&'static str, u64>,
     last: Option<Time>,
@@ -139,7 +143,7 @@ struct Latest {
 
 /// A transaction id that was received with many clicks.
 #[derive(Serialize)]
-struct Reused {
+struct ReusedIdRow {
     id: String,
     event: EventName,
     conversions: u32,
@@ -148,15 +152,15 @@ struct Reused {
     link: String,
 }
 
-impl Reused {
-    fn of(source: &SourceId, reused: &ReusedTransaction) -> Reused {
+impl ReusedIdRow {
+    fn of(source: &SourceId, reused: &ReusedTransaction) -> ReusedIdRow {
         let newest = &reused.newest;
         let transaction = newest.transaction_id.as_deref().unwrap_or_default();
         let query: String = form_urlencoded::Serializer::new(String::new())
             .append_pair("source", source.as_str())
             .append_pair("transaction_id", transaction)
             .finish();
-        Reused {
+        ReusedIdRow {
             id: shown_id(transaction),
             event: newest.event.clone(),
             conversions: reused.conversions,

@@ -4,34 +4,36 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::suppression::{ChangedLine, ListSummary, ListedEntry, SuppressedKind, Wish, list_name};
-use crate::ops::suppression::{self, Layout, Order};
+use crate::domain::suppression::{
+    ChangedLine, ListChange, ListSummary, ListedEntry, SuppressedKind, list_name,
+};
+use crate::ops::suppression::{self, EntryLayout, SuppressionRequest};
 use crate::view::suppression::{EntryView, LineView, ListView};
 use crate::web::answer::Answer;
 use crate::web::import_limit::IMPORT_BYTES;
-use crate::web::pages::form::Form;
+use crate::web::pages::form::PostedForm;
 use crate::web::pages::list::{Filters, options};
 use crate::web::pages::route::segment;
-use crate::web::pages::session::{Flash, Visitor};
-use crate::web::pages::{Page, Pages, Stop, document, engine};
+use crate::web::pages::session::{Flash, SignedIn};
+use crate::web::pages::{PageContent, PageExit, Pages, document, engine};
 
 /// The most lines of an import that are reported one by one.
 const MOST_SHOWN: usize = 2000;
 
 impl Pages {
     /// `/suppression`.
-    pub(super) async fn lists(&self) -> Result<Page, Stop> {
+    pub(super) async fn lists(&self) -> Result<PageContent, PageExit> {
         let lists = self.ops.store.lists().await?;
         let data = json!({
             "items": lists.iter().map(ListCard::of).collect::<Vec<_>>(),
             "kinds": kinds(""),
             "limit": size_limit(),
         });
-        Ok(Page::new("lists", "Suppression", data))
+        Ok(PageContent::new("lists", "Suppression", data))
     }
 
     /// `/suppression/{list}`.
-    pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<Page, Stop> {
+    pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<PageContent, PageExit> {
         let filters = Filters::read(query);
         let page = filters.query()?.page()?;
         let list = self.known_list(name).await?;
@@ -44,16 +46,16 @@ impl Pages {
             "kinds": kinds(""),
             "limit": size_limit(),
         });
-        Ok(Page::new("list", &format!("Suppression list {}", list.name), data))
+        Ok(PageContent::new("list", &format!("Suppression list {}", list.name), data))
     }
 
     /// Puts what a form holds on a list or takes it off, and reports what became of every line.
     pub(super) async fn change_list(
         &self,
-        visitor: &Visitor,
-        (wish, name): (Wish, &str),
-        form: &Form,
-    ) -> Result<Page, Stop> {
+        visitor: &SignedIn,
+        (wish, name): (ListChange, &str),
+        form: &PostedForm,
+    ) -> Result<PageContent, PageExit> {
         let list = list_name(name).ok_or_else(|| {
             refused(
                 "The list has no usable name",
@@ -67,7 +69,7 @@ impl Pages {
             })?),
         };
         let mut lines = Vec::new();
-        for (text, layout) in reported(form) {
+        for (text, layout) in posted_texts(form) {
             let read = suppression::read(text, layout, kind);
             lines.extend(
                 read.map_err(|why| refused("Nothing was read, and nothing was changed", &sentence(&why)))?,
@@ -79,25 +81,25 @@ impl Pages {
                 "Write one entry a line, or choose a file, and send it again.",
             ));
         }
-        let order = Order { wish, list, actor: visitor.name.clone(), now: self.ops.clock.now() };
+        let order = SuppressionRequest { wish, list, actor: visitor.name.clone(), now: self.ops.clock.now() };
         let done = suppression::carry_out(self.ops.store.as_ref(), &order, lines).await?;
-        Ok(Page::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
+        Ok(PageContent::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
     }
 
-    async fn known_list(&self, name: &str) -> Result<ListSummary, Stop> {
+    async fn known_list(&self, name: &str) -> Result<ListSummary, PageExit> {
         suppression::list(self.ops.store.as_ref(), name).await?.ok_or_else(|| {
             let hint = "ids come from the lists".to_owned();
-            Stop::Refused(StatusCode::NOT_FOUND, "no such suppression list is kept".to_owned(), hint)
+            PageExit::Refused(StatusCode::NOT_FOUND, "no such suppression list is kept".to_owned(), hint)
         })
     }
 
     /// Removes a whole list, if the form says that this is meant.
     pub(super) async fn remove_list(
         &self,
-        visitor: &Visitor,
+        visitor: &SignedIn,
         name: &str,
-        form: &Form,
-    ) -> Result<Answer, Stop> {
+        form: &PostedForm,
+    ) -> Result<Answer, PageExit> {
         if form.get("sure") != "yes" {
             return Err(refused(
                 "The list was not removed: the box next to the button was not ticked",
@@ -119,16 +121,16 @@ fn size_limit() -> String {
 }
 
 /// What was written into the form, and what was chosen as a file.
-fn reported(form: &Form) -> Vec<(&[u8], Layout)> {
+fn posted_texts(form: &PostedForm) -> Vec<(&[u8], EntryLayout)> {
     let written = form.get("entries").as_bytes();
-    let mut reported = Vec::new();
+    let mut posted_texts = Vec::new();
     if !written.trim_ascii().is_empty() {
-        reported.push((written, Layout::Lines));
+        posted_texts.push((written, EntryLayout::Lines));
     }
     if let Some(file) = form.file() {
-        reported.push((file.bytes.as_slice(), Layout::of(&file.name)));
+        posted_texts.push((file.bytes.as_slice(), EntryLayout::of(&file.name)));
     }
-    reported
+    posted_texts
 }
 
 /// The page of a list.
@@ -183,8 +185,8 @@ fn what(kind: SuppressedKind) -> &'static str {
 struct ImportReport<'a> {
     list: &'a str,
     path: String,
-    changed: Count,
-    same: Count,
+    changed: OutcomeCount,
+    same: OutcomeCount,
     refused: usize,
     /// Lines that are not shown.
     left_out: usize,
@@ -193,7 +195,7 @@ struct ImportReport<'a> {
 
 /// How many lines had an outcome.
 #[derive(Serialize)]
-struct Count {
+struct OutcomeCount {
     word: String,
     count: usize,
 }
@@ -207,9 +209,9 @@ struct ImportLine<'a> {
 }
 
 impl<'a> ImportReport<'a> {
-    fn of(order: &'a Order, done: &'a [ChangedLine]) -> ImportReport<'a> {
+    fn of(order: &'a SuppressionRequest, done: &'a [ChangedLine]) -> ImportReport<'a> {
         let count = |wanted: &str| done.iter().filter(|line| line.outcome(order.wish) == wanted).count();
-        let counted = |code: &str| Count { word: code.replace('_', " "), count: count(code) };
+        let counted = |code: &str| OutcomeCount { word: code.replace('_', " "), count: count(code) };
         // Where there are too many, what was refused matters: the rest went as wished.
         let only_refused = done.len() > MOST_SHOWN;
         let line = |one: &'a ChangedLine| ImportLine {
@@ -231,8 +233,8 @@ impl<'a> ImportReport<'a> {
     }
 }
 
-fn refused(what: &str, hint: &str) -> Stop {
-    Stop::Refused(StatusCode::BAD_REQUEST, what.to_owned(), hint.to_owned())
+fn refused(what: &str, hint: &str) -> PageExit {
+    PageExit::Refused(StatusCode::BAD_REQUEST, what.to_owned(), hint.to_owned())
 }
 
 /// As a sentence of its own.

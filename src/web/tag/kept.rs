@@ -2,7 +2,7 @@
 
 use crate::domain::landing_url::up_to;
 use crate::domain::postback::{Fault, RawRequest};
-use crate::web::postback::REFUSED_BYTES;
+use crate::web::collect::REFUSED_BYTES;
 
 /// The most bytes of a request, of its line and body together.
 pub const MOST_BYTES: usize = REFUSED_BYTES;

@@ -16,17 +16,19 @@ use crate::domain::ids::VisitorId;
 use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::Time;
-use crate::ingest::tag::{self, Caller, SeenClick, TagAnswer, TagClick, TagEvent, TagReport, Whose};
-use crate::ingest::visit::{Carried, VisitorEnricher};
+use crate::ingest::landing::{CarriedPairs, VisitorEnricher};
+use crate::ingest::tag::{
+    self, BrowserIdentity, ClickOwner, SeenClick, TagAnswer, TagClick, TagEvent, TagReport,
+};
 use crate::store::{Store, StoreError};
 use crate::template::tag_script::{self, TagScript};
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
 use crate::web::click_budget::ClickBudget;
-use crate::web::health::Health;
+use crate::web::collect::RefusalBudget;
+use crate::web::health::ProcessHealth;
 use crate::web::link_table::{CREATIVE, LinkTable};
 use crate::web::per_address::PerAddress;
-use crate::web::postback::RefusalBudget;
+use crate::web::request::ReceivedRequest;
 use crate::web::target;
 use crate::web::visitor::{self, CookieRule};
 
@@ -35,7 +37,7 @@ use crate::web::visitor::{self, CookieRule};
 pub struct Tag {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
     pub enricher: Arc<VisitorEnricher>,
     pub cookie: CookieRule,
     pub script: Arc<TagScript>,
@@ -86,7 +88,7 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 
 impl Tag {
     /// `/tag.js`, or `/tag.{hash}.js` of today's version or of an earlier one.
-    pub async fn script(&self, path: ScriptPath<'_>, request: &Asked<'_>) -> Option<Answer> {
+    pub async fn script(&self, path: ScriptPath<'_>, request: &ReceivedRequest<'_>) -> Option<Answer> {
         let headers = &request.headers;
         if request.method != Method::GET && request.method != Method::HEAD {
             return Some(answer::method_not_allowed("GET, HEAD"));
@@ -127,7 +129,7 @@ impl Tag {
     }
 
     /// Takes a click or an event. 204 when it is durable.
-    pub async fn receive(&self, report: TagRoute, request: &Asked<'_>) -> Answer {
+    pub async fn receive(&self, report: TagRoute, request: &ReceivedRequest<'_>) -> Answer {
         if request.method != Method::POST {
             return answer::method_not_allowed("POST");
         }
@@ -183,7 +185,7 @@ impl Tag {
         }
     }
 
-    async fn click(&self, request: &Asked<'_>, now: Time) -> Answer {
+    async fn click(&self, request: &ReceivedRequest<'_>, now: Time) -> Answer {
         let reported = match read::click(&request.body, now) {
             Ok(reported) => reported,
             Err(fault) => return answer::error(StatusCode::BAD_REQUEST, "bad_click", fault, HINT),
@@ -193,17 +195,17 @@ impl Tag {
             return answer::disk_low();
         }
         let visitor = match visitor::known(&visitor::cookies(&request.headers)) {
-            Some(known) => Caller::Known(known),
+            Some(known) => BrowserIdentity::Known(known),
             None => match clock::entropy::<16>() {
-                Ok(entropy) => Caller::New(VisitorId::mint(now.as_millis(), entropy)),
+                Ok(entropy) => BrowserIdentity::New(VisitorId::mint(now.as_millis(), entropy)),
                 Err(error) => {
                     tracing::error!(%error, "the operating system gave no entropy for a visitor id");
                     return answer::unavailable();
                 }
             },
         };
-        let campaign_ref = |click: &TagClick, carried: &Carried<'_>| self.campaign_ref(click, carried);
-        let whose = Whose { browser: visitor::browser(request), visitor, campaign_ref: &campaign_ref };
+        let campaign_ref = |click: &TagClick, carried: &CarriedPairs<'_>| self.campaign_ref(click, carried);
+        let whose = ClickOwner { browser: visitor::browser(request), visitor, campaign_ref: &campaign_ref };
         let mut seen = SeenClick::new(&self.enricher, reported, whose, now);
         if !seen.is_refused() {
             match self.budget.admit_bytes(request.limit_key().address(), &seen.click, now) {
@@ -229,7 +231,7 @@ impl Tag {
 
     /// Whose click it is. What the page's own address says is this visitor's: `pb_campaign`, which the tag
     /// reads itself, then `a` and `c` of a direct link; what is written on the script is every visitor's.
-    fn campaign_ref(&self, click: &TagClick, carried: &Carried<'_>) -> Option<CampaignRef> {
+    fn campaign_ref(&self, click: &TagClick, carried: &CarriedPairs<'_>) -> Option<CampaignRef> {
         let creative = carried.link_value(CREATIVE);
         let named = click.campaign.as_deref().and_then(|id| self.links.of_campaign(id, creative.as_deref()));
         let direct = self.links.of_creative(carried);
@@ -240,7 +242,7 @@ impl Tag {
         found.map(|link| link.campaign_ref.clone())
     }
 
-    async fn event(&self, request: &Asked<'_>, now: Time) -> Answer {
+    async fn event(&self, request: &ReceivedRequest<'_>, now: Time) -> Answer {
         let visitor = visitor::known(&visitor::cookies(&request.headers));
         let disk = self.health.disk_space();
         let reported = match read::event(&request.body, now) {
@@ -285,7 +287,7 @@ impl Tag {
     }
 
     /// Whether an event's bytes are within what strangers may have recorded.
-    fn budget_takes(&self, request: &Asked<'_>, raw: &RawRequest, now: Time) -> bool {
+    fn budget_takes(&self, request: &ReceivedRequest<'_>, raw: &RawRequest, now: Time) -> bool {
         // What it says is in its conversion too, and its link in what it is sent apart by.
         let bytes = raw.line.len() + raw.body.len() + 2 * request.body.len();
         let takes = self.budget.admit_whole(request.limit_key().address(), bytes, now);

@@ -17,8 +17,10 @@ const YEAR_MS: i64 = 31_556_952_000;
 /// `31-DEC-05` is left out, because it is as well 1905 as 2005.
 pub(crate) fn birthdate(text: &str, order: Option<DateOrder>, now: Time) -> Result<String, Unreadable> {
     unless_hashed(text, |text| {
-        let read =
-            Reading { order, this_year: i16::try_from(1970 + now.as_millis() / YEAR_MS).unwrap_or(i16::MAX) };
+        let read = DateHints {
+            order,
+            this_year: i16::try_from(1970 + now.as_millis() / YEAR_MS).unwrap_or(i16::MAX),
+        };
         if text.len() > MAX_BYTES {
             return Err(Unreadable::Malformed);
         }
@@ -28,13 +30,13 @@ pub(crate) fn birthdate(text: &str, order: Option<DateOrder>, now: Time) -> Resu
 
 /// A stretch of digits or of letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'t> {
+enum DateToken<'t> {
     Digits(&'t str),
     Word(&'t str),
 }
 
 /// The text's digits and words in order, without a time of day, which is known by its first `:`.
-fn tokens(text: &str) -> Vec<Token<'_>> {
+fn tokens(text: &str) -> Vec<DateToken<'_>> {
     let mut tokens = Vec::with_capacity(4);
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -44,7 +46,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             ':' => {
                 // The hour is before it; and before the hour, perhaps, the `T` of ISO 8601.
                 tokens.pop();
-                if tokens.last() == Some(&Token::Word("T")) {
+                if tokens.last() == Some(&DateToken::Word("T")) {
                     tokens.pop();
                 }
                 break;
@@ -56,26 +58,26 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         };
         let end = rest.find(|c| !same(c)).unwrap_or(rest.len());
         let (token, behind) = rest.split_at(end);
-        tokens.push(if first.is_ascii_digit() { Token::Digits(token) } else { Token::Word(token) });
+        tokens.push(if first.is_ascii_digit() { DateToken::Digits(token) } else { DateToken::Word(token) });
         rest = behind;
     }
     tokens
 }
 
-struct Reading {
+struct DateHints {
     order: Option<DateOrder>,
     this_year: i16,
 }
 
-impl Reading {
-    fn date(&self, tokens: &[Token<'_>]) -> Result<String, Unreadable> {
+impl DateHints {
+    fn date(&self, tokens: &[DateToken<'_>]) -> Result<String, Unreadable> {
         let mut numbers: Vec<&str> = Vec::with_capacity(3);
         let mut month = None;
         for token in tokens {
             match token {
-                Token::Digits(digits) => numbers.push(digits),
-                Token::Word(word) if is_filler(word) => {}
-                Token::Word(word) => {
+                DateToken::Digits(digits) => numbers.push(digits),
+                DateToken::Word(word) if is_filler(word) => {}
+                DateToken::Word(word) => {
                     let named = month_of(word).ok_or(Unreadable::Malformed)?;
                     if month.replace(named).is_some() {
                         return Err(Unreadable::Malformed);

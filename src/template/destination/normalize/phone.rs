@@ -19,7 +19,7 @@ const MOST_DIGITS: usize = 15;
 
 /// Of which country a number is that has no calling code. The first that is known counts.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Home<'a> {
+pub(crate) struct HomeCountry<'a> {
     pub region: Option<PhoneRegion>,
     /// A calling code in digits: its main country.
     pub calling_code: Option<&'a str>,
@@ -37,7 +37,7 @@ pub(crate) fn reads_numbers_of(region: PhoneRegion) -> bool {
 ///
 /// A number without a calling code is one of `home`, if it has the length of one. Without a home, one that
 /// begins with 0 or has no calling code in front is left out, for its hash would be another person's.
-pub(crate) fn phone(text: &str, plus: bool, home: Home<'_>) -> Result<String, Unreadable> {
+pub(crate) fn phone(text: &str, plus: bool, home: HomeCountry<'_>) -> Result<String, Unreadable> {
     let digits =
         unless_hashed(text, |text| match plain_digits(text) {
             Some((digits, is_international)) if is_international || home.is_unknown() => {
@@ -49,7 +49,7 @@ pub(crate) fn phone(text: &str, plus: bool, home: Home<'_>) -> Result<String, Un
     Ok(if is_number { format!("+{digits}") } else { digits })
 }
 
-impl Home<'_> {
+impl HomeCountry<'_> {
     fn is_unknown(&self) -> bool {
         self.region.is_none() && self.calling_code.is_none()
     }
@@ -117,7 +117,7 @@ fn is_possible(number: &PhoneNumber) -> bool {
     matches!(reason, Ok(NumberLengthType::IsPossible))
 }
 
-fn read(text: &str, home: Home<'_>) -> Result<String, Unreadable> {
+fn read(text: &str, home: HomeCountry<'_>) -> Result<String, Unreadable> {
     if text.len() > MAX_BYTES {
         return Err(Unreadable::Malformed);
     }

@@ -3,27 +3,27 @@
 use rust_decimal::Decimal;
 
 use crate::domain::address;
-use crate::domain::click::{Trait, Traits};
+use crate::domain::click::{CustomerTrait, CustomerTraits};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::EventClaim;
 use crate::domain::money::{Currency, DecimalMark, Money, parse_decimal};
 use crate::domain::postback::Fault;
-use crate::template::macros::detect::Use;
+use crate::template::macros::detect::ValueUse;
 use crate::template::source::definition::Field;
 use crate::template::source::fault;
-use crate::template::source::map::{Found, Mapping, yes_or_no};
+use crate::template::source::map::{FieldInput, Mapping, yes_or_no};
 
 impl Mapping<'_> {
-    pub(super) fn traits(&mut self) -> Traits {
-        let mut traits = Traits::default();
+    pub(super) fn traits(&mut self) -> CustomerTraits {
+        let mut traits = CustomerTraits::default();
         let template = self.template;
         let mapped = |field: &&Field| template.fields.iter().any(|(known, _)| known == *field);
         let defaults = template.defaults.keys().filter(|field| !mapped(field));
         for field in template.fields.iter().map(|(field, _)| field).chain(defaults) {
             let Field::Trait(name) = *field else { continue };
             let value = match name {
-                Trait::Ip => self.address(),
-                _ => self.optional(Field::Trait(name), Use::Text),
+                CustomerTrait::Ip => self.address(),
+                _ => self.optional(Field::Trait(name), ValueUse::Text),
             };
             if let Some(value) = value {
                 traits.0.insert(name, value);
@@ -41,7 +41,7 @@ impl Mapping<'_> {
     }
 
     fn answer(&mut self, field: Field) -> Option<bool> {
-        let word = self.optional(field, Use::Text)?;
+        let word = self.optional(field, ValueUse::Text)?;
         let answer = yes_or_no(&word);
         if answer.is_none() {
             self.left_out.push(format!("`{}` is `{word}`, which is neither yes nor no", field.name()));
@@ -52,16 +52,16 @@ impl Mapping<'_> {
     /// The customer's address, of all that were received the first that a visitor can have: a proxy's or a
     /// server's own must not displace the click's.
     fn address(&mut self) -> Option<String> {
-        let field = Field::Trait(Trait::Ip);
+        let field = Field::Trait(CustomerTrait::Ip);
         let (_, readings) = self.template.fields.iter().find(|(known, _)| *known == field)?;
         for reading in readings {
-            match self.read(reading, Use::Text) {
-                Found::Sound { param, text } => match address::visitors(&text) {
+            match self.read(reading, ValueUse::Text) {
+                FieldInput::Sound { param, text } => match address::visitors(&text) {
                     Some(address) => return Some(address.to_string()),
                     None => self.left_out.push(fault::no_visitors_address(param)),
                 },
-                Found::Bad { param, why } => self.left_out.extend(fault::named(param, &why)),
-                Found::Absent => {}
+                FieldInput::Bad { param, why } => self.left_out.extend(fault::named(param, &why)),
+                FieldInput::Absent => {}
             }
         }
         self.default(field).map(str::to_owned)
@@ -92,13 +92,13 @@ impl<'a> Mapping<'a> {
     }
 
     fn amount(&mut self, field: Field) -> Result<Option<(&'a str, Decimal)>, Fault> {
-        match self.find(field, Use::Amount) {
-            Found::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
+        match self.find(field, ValueUse::Amount) {
+            FieldInput::Sound { param, text } => match parse_decimal(&text, self.template.decimal) {
                 Some(amount) => Ok(Some((param.name.as_str(), amount))),
                 None => Err(fault::no_decimal(param, self.template.decimal)),
             },
-            Found::Bad { param, why } => Err(fault::unfilled(param, &why)),
-            Found::Absent => Ok(self
+            FieldInput::Bad { param, why } => Err(fault::unfilled(param, &why)),
+            FieldInput::Absent => Ok(self
                 .default(field)
                 .and_then(|text| parse_decimal(text, DecimalMark::Dot))
                 .map(|amount| (field.name(), amount))),
@@ -109,11 +109,11 @@ impl<'a> Mapping<'a> {
     pub(super) fn value_received(&mut self) -> Option<String> {
         // It was looked for before: what was left out on the way is noted already.
         let noted = self.left_out.len();
-        let found = self.find(Field::Value, Use::Amount);
+        let found = self.find(Field::Value, ValueUse::Amount);
         self.left_out.truncate(noted);
         match found {
-            Found::Sound { param, .. } => Some(fault::received_text(param)),
-            Found::Absent | Found::Bad { .. } => None,
+            FieldInput::Sound { param, .. } => Some(fault::received_text(param)),
+            FieldInput::Absent | FieldInput::Bad { .. } => None,
         }
     }
 }

@@ -6,24 +6,27 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::template::diagnostic::{Problem, access};
-use crate::template::toml_doc::outside::{Origin, resolve};
+use crate::template::toml_doc::outside::{TextOrigin, resolve};
 use crate::template::toml_doc::table::{ROOT, Table};
 use crate::template::toml_doc::text::{Scalar, Text};
 
-struct Found<'a> {
+struct ValueAtLine<'a> {
     value: &'a DeValue<'a>,
     line: usize,
 }
 
 impl<'a> Table<'a> {
-    fn find(&self, key: &'a str) -> Option<Found<'a>> {
+    fn find(&self, key: &'a str) -> Option<ValueAtLine<'a>> {
         self.asked.borrow_mut().insert(key);
         if let Some(value) = self.table.and_then(|table| table.get(key)) {
-            return Some(Found { value: value.get_ref(), line: self.document.line(value.span().start) });
+            return Some(ValueAtLine {
+                value: value.get_ref(),
+                line: self.document.line(value.span().start),
+            });
         }
         let may_default = self.defaulted.is_none_or(|keys| keys.contains(&key));
         let value = self.defaults.filter(|_| may_default)?.get(key)?;
-        Some(Found { value: value.get_ref(), line: self.line })
+        Some(ValueAtLine { value: value.get_ref(), line: self.line })
     }
 
     /// Keeps a problem with the value of `key`, found at `line`.
@@ -48,9 +51,9 @@ impl<'a> Table<'a> {
         self.read_text(key, &found)
     }
 
-    fn read_text(&self, key: &str, found: &Found<'_>) -> Option<Text> {
+    fn read_text(&self, key: &str, found: &ValueAtLine<'_>) -> Option<Text> {
         let resolved = match (found.value, self.document.env()) {
-            (DeValue::String(text), _) => Ok((text.to_string(), Origin::Literal)),
+            (DeValue::String(text), _) => Ok((text.to_string(), TextOrigin::Literal)),
             (DeValue::Table(table), Some(env)) => resolve(table, env, |path| self.document.path(path)),
             (other, _) => {
                 self.wrong_type(key, found.line, other, "a text in quotes");
@@ -70,8 +73,8 @@ impl<'a> Table<'a> {
     }
 
     /// What is kept in a file of its own is kept there because it is a secret.
-    fn warn_of_readable(&self, line: usize, origin: &Origin) {
-        let Origin::File(shown) = origin else { return };
+    fn warn_of_readable(&self, line: usize, origin: &TextOrigin) {
+        let TextOrigin::File(shown) = origin else { return };
         let path = self.document.path(shown);
         if let Some(mode) = access::readable_by_others(&path) {
             self.document.warning(line, access::exposed(&format!("the file {shown}"), &path, mode));
@@ -113,7 +116,7 @@ impl<'a> Table<'a> {
         let read = |item: &Spanned<DeValue<'a>>| {
             let is_own = self.value(key).is_some();
             let line = if is_own { self.document.line(item.span().start) } else { found.line };
-            self.read_text(key, &Found { value: item.get_ref(), line })
+            self.read_text(key, &ValueAtLine { value: item.get_ref(), line })
         };
         Some(array.iter().map(read).collect())
     }
@@ -207,7 +210,7 @@ impl<'a> Table<'a> {
                 _ => None,
             };
             let text = match plain {
-                Some(value) => Text { value, line: found.line, origin: Origin::Literal },
+                Some(value) => Text { value, line: found.line, origin: TextOrigin::Literal },
                 None => self.read_text(key, &found)?,
             };
             Some((key, text))

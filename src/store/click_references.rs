@@ -9,9 +9,9 @@ const SHARDS: usize = 64;
 
 /// Spreads 32 bits over 64.
 #[derive(Default)]
-pub struct Spread(u64);
+pub struct SpreadHasher(u64);
 
-impl Hasher for Spread {
+impl Hasher for SpreadHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -27,17 +27,17 @@ impl Hasher for Spread {
 
 /// How many conversions with an unfinished delivery name each click, by the click's [`tag`]: 8 bytes a
 /// click, in shards, so that growing copies little at a time. Of two clicks with one tag both stay.
-pub struct Needed {
-    shards: Vec<HashMap<u32, u32, BuildHasherDefault<Spread>>>,
+pub struct ClickReferences {
+    shards: Vec<HashMap<u32, u32, BuildHasherDefault<SpreadHasher>>>,
 }
 
-impl Default for Needed {
-    fn default() -> Needed {
-        Needed { shards: (0..SHARDS).map(|_| HashMap::default()).collect() }
+impl Default for ClickReferences {
+    fn default() -> ClickReferences {
+        ClickReferences { shards: (0..SHARDS).map(|_| HashMap::default()).collect() }
     }
 }
 
-impl Needed {
+impl ClickReferences {
     /// Moves a conversion from one appearance to another.
     pub fn apply(&mut self, before: Option<&Sketch>, after: Option<&Sketch>) {
         let (before, after) = (before.and_then(click), after.and_then(click));

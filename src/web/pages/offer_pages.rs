@@ -8,8 +8,8 @@ use crate::config::configuration::Config;
 use crate::config::outgoing::Outgoing;
 use crate::domain::ids::{AffiliateId, CampaignId, CreativeId};
 use crate::domain::offer::{Campaign, CampaignRef};
-use crate::domain::routing::{Changes, Scope};
-use crate::template::destination::rendering::Mode;
+use crate::domain::routing::{Changes, RouteScope};
+use crate::template::destination::rendering::DestinationMode;
 
 /// The URL to paste at a network.
 #[derive(Clone)]
@@ -24,17 +24,17 @@ pub struct PostbackUrl {
 pub fn named<'a>(config: &'a Config, campaign_ref: &'a CampaignRef) -> NamedCampaignRef<'a> {
     let offer = config.offer(&campaign_ref.offer).map(|offer| offer.name.as_str());
     let campaign = |id: &'a CampaignId| {
-        Named::of(id.as_str(), config.campaign(id.as_str()).and_then(|found| found.name.as_deref()))
+        NamedId::of(id.as_str(), config.campaign(id.as_str()).and_then(|found| found.name.as_deref()))
     };
     let affiliate = |id: &'a AffiliateId| {
         let found = config.affiliates.iter().find(|known| known.id == *id);
-        Named::of(id.as_str(), found.map(|found| found.name.as_str()))
+        NamedId::of(id.as_str(), found.map(|found| found.name.as_str()))
     };
     let creative = |id: &'a CreativeId| {
-        Named::of(id.as_str(), config.creative(id).map(|creative| creative.name.as_str()))
+        NamedId::of(id.as_str(), config.creative(id).map(|creative| creative.name.as_str()))
     };
     NamedCampaignRef {
-        offer: Named::of(campaign_ref.offer.as_str(), offer),
+        offer: NamedId::of(campaign_ref.offer.as_str(), offer),
         campaign: campaign_ref.campaign.as_ref().map(campaign),
         affiliate: campaign_ref.affiliate.as_ref().map(affiliate),
         creative: campaign_ref.creative.as_ref().map(creative),
@@ -44,22 +44,22 @@ pub fn named<'a>(config: &'a Config, campaign_ref: &'a CampaignRef) -> NamedCamp
 /// Where a click or conversion belongs, with names.
 #[derive(Serialize)]
 pub struct NamedCampaignRef<'a> {
-    offer: Named<'a>,
-    campaign: Option<Named<'a>>,
-    affiliate: Option<Named<'a>>,
-    creative: Option<Named<'a>>,
+    offer: NamedId<'a>,
+    campaign: Option<NamedId<'a>>,
+    affiliate: Option<NamedId<'a>>,
+    creative: Option<NamedId<'a>>,
 }
 
 /// An id with its name, where that says more.
 #[derive(Serialize)]
-struct Named<'a> {
+struct NamedId<'a> {
     id: &'a str,
     name: Option<&'a str>,
 }
 
-impl<'a> Named<'a> {
-    fn of(id: &'a str, name: Option<&'a str>) -> Named<'a> {
-        Named { id, name: name.filter(|name| *name != id) }
+impl<'a> NamedId<'a> {
+    fn of(id: &'a str, name: Option<&'a str>) -> NamedId<'a> {
+        NamedId { id, name: name.filter(|name| *name != id) }
     }
 }
 
@@ -77,7 +77,7 @@ pub fn postback_view(outgoing: &Outgoing) -> Value {
     if outgoing.scale != Decimal::ONE {
         terms.push(format!("payout × {}", outgoing.scale));
     }
-    if outgoing.mode != Mode::Live {
+    if outgoing.mode != DestinationMode::Live {
         terms.push(format!("mode {}", outgoing.mode.as_str()));
     }
     json!({
@@ -93,19 +93,19 @@ pub fn postback_view(outgoing: &Outgoing) -> Value {
     })
 }
 
-fn whose(scope: &Scope) -> String {
+fn whose(scope: &RouteScope) -> String {
     match scope {
-        Scope::Campaign(id) => format!("the campaign {id}"),
-        Scope::Affiliate(id) => format!("the affiliate {id}"),
-        Scope::AnyCampaign | Scope::Any => "all campaigns".to_owned(),
+        RouteScope::Campaign(id) => format!("the campaign {id}"),
+        RouteScope::Affiliate(id) => format!("the affiliate {id}"),
+        RouteScope::AnyCampaign | RouteScope::Any => "all campaigns".to_owned(),
     }
 }
 
 /// Whether an outgoing postback reports conversions of this campaign.
 pub fn reports_of(outgoing: &Outgoing, campaign: &Campaign) -> bool {
     match &outgoing.route.scope {
-        Scope::Campaign(id) => campaign.id == *id,
-        Scope::Affiliate(id) => campaign.affiliate == *id,
-        Scope::AnyCampaign | Scope::Any => true,
+        RouteScope::Campaign(id) => campaign.id == *id,
+        RouteScope::Affiliate(id) => campaign.affiliate == *id,
+        RouteScope::AnyCampaign | RouteScope::Any => true,
     }
 }

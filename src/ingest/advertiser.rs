@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::domain::attribution::Attribution;
-use crate::domain::click::{Pairs, Traits};
+use crate::domain::click::{CustomerTraits, Pairs};
 use crate::domain::consent::Consent;
 use crate::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use crate::domain::ids::{OfferId, SourceId};
@@ -20,7 +20,7 @@ use crate::ingest::parameters::ParamReader;
 use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::store::contract::arrival::Finding;
 use crate::store::{ConversionRef, Store, StoreError};
-use crate::template::macros::detect::Use;
+use crate::template::macros::detect::ValueUse;
 use crate::template::source::params::Params;
 
 /// What a caller reports of a conversion, read and found sound.
@@ -46,7 +46,7 @@ pub struct AdvertiserReport {
 
 /// What a report became, after it is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reported {
+pub enum RecordedReport {
     /// The conversion as it is now; of a repeat, the first report's.
     Taken(Box<Conversion>),
     /// The click had expired: the conversion is kept, scrubbed, and earns nothing.
@@ -106,7 +106,7 @@ pub fn read<'a>(
     let unique_id = reader.id("unique_id")?.map(|id| trim(id).to_owned());
     let mut kept = Pairs::new();
     for name in KEPT {
-        let used = if name == "order_id" { Use::Id } else { Use::Text };
+        let used = if name == "order_id" { ValueUse::Id } else { ValueUse::Text };
         if let Some(value) = reader.text(name, used)? {
             kept.push((name.to_owned(), value));
         }
@@ -146,14 +146,18 @@ pub fn named_offer<'a>(
 ///
 /// # Errors
 /// Only the store's: whatever the caller reported is data.
-pub async fn report(store: &dyn Store, received: Received, draft: Draft) -> Result<Reported, StoreError> {
+pub async fn report(
+    store: &dyn Store,
+    received: Received,
+    draft: Draft,
+) -> Result<RecordedReport, StoreError> {
     let mapped = with_click(store, draft).await?;
     let is_known = mapped.click.is_some();
     let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
     count(reporter::API_SOURCE, &receipt);
     match &receipt.verdict {
-        Verdict::Quarantined(fault) if is_known => Ok(Reported::AnotherOffer(fault.clone())),
-        Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(Reported::NoClick),
+        Verdict::Quarantined(fault) if is_known => Ok(RecordedReport::AnotherOffer(fault.clone())),
+        Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(RecordedReport::NoClick),
         Verdict::Accepted { conversion }
         | Verdict::Updated { conversion }
         | Verdict::Duplicate { conversion } => {
@@ -178,35 +182,35 @@ pub async fn quarantine(store: &dyn Store, received: Received, fault: Fault) -> 
 }
 
 /// Anyone who took a scrubbed one back made it count: then the click's age is no news any more.
-fn classified(conversion: Conversion) -> Reported {
+fn classified(conversion: Conversion) -> RecordedReport {
     let too_late = matches!(conversion.attribution, Attribution::Expired { .. })
         && conversion.status == Status::Scrubbed;
     let conversion = Box::new(conversion);
-    if too_late { Reported::TooLate(conversion) } else { Reported::Taken(conversion) }
+    if too_late { RecordedReport::TooLate(conversion) } else { RecordedReport::Taken(conversion) }
 }
 
 /// What is to be decided. The reference makes repeats one within its offer, whatever else they say.
-pub fn draft(source: SourceId, reported: AdvertiserReport) -> Draft {
-    let money = |amount: Decimal| Money::new(amount, reported.currency);
-    let key = reported.unique_id.as_ref().map(|unique| format!("offer:{}:unique:{unique}", reported.offer));
+pub fn draft(source: SourceId, report: AdvertiserReport) -> Draft {
+    let money = |amount: Decimal| Money::new(amount, report.currency);
+    let key = report.unique_id.as_ref().map(|unique| format!("offer:{}:unique:{unique}", report.offer));
     Draft {
         source,
         event: EventClaim::sale_or_lead(),
         status: None,
-        transaction_id: reported.unique_id,
-        click_id: Some(reported.click_id),
+        transaction_id: report.unique_id,
+        click_id: Some(report.click_id),
         item_id: None,
         // Where it is absent, the offer's terms decide what the sale is worth.
-        value: reported.amount.map(money),
+        value: report.amount.map(money),
         negative_received: None,
-        payout: reported.payout.map(money),
-        revenue: reported.revenue.map(money),
-        sale_amount: reported.amount.map(money),
-        event_time: reported.happened,
-        traits: Traits::default(),
+        payout: report.payout.map(money),
+        revenue: report.revenue.map(money),
+        sale_amount: report.amount.map(money),
+        event_time: report.happened,
+        traits: CustomerTraits::default(),
         consent: Consent::default(),
-        params: reported.params,
-        note: reported.note,
-        network: NetworkClaim { offer: Some(reported.offer), visitor: None, key, needs_click: true },
+        params: report.params,
+        note: report.note,
+        network: NetworkClaim { offer: Some(report.offer), visitor: None, key, needs_click: true },
     }
 }

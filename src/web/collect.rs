@@ -13,21 +13,21 @@ use crate::clock::{self, Clock};
 use crate::domain::ids::SourceId;
 use crate::domain::postback::{Fault, RawRequest};
 use crate::domain::time::{LineLimit, Time};
-use crate::http1::fault as wire;
+use crate::http1::refusal as wire;
 use crate::ingest::postback::{self, Network};
 use crate::ingest::submit::{Received, submit};
 use crate::store::Store;
 use crate::store::contract::arrival::{Finding, Receipt};
 use crate::view::postback::ReceiptView;
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
 use crate::web::auth::Keys;
-use crate::web::health::Health;
+use crate::web::health::ProcessHealth;
 use crate::web::per_address::{LimitKey, PerAddress};
+use crate::web::request::ReceivedRequest;
 use crate::web::target;
 
 /// One configured network's endpoint.
-pub struct Endpoint {
+pub struct SourceEndpoint {
     pub network: Network,
     pub keys: Keys,
     limiter: Option<DefaultDirectRateLimiter>,
@@ -40,8 +40,8 @@ struct Counters {
     ack_seconds: metrics::Histogram,
 }
 
-impl Endpoint {
-    pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> Endpoint {
+impl SourceEndpoint {
+    pub fn new(network: Network, keys: Keys, max_per_second: Option<NonZeroU32>) -> SourceEndpoint {
         let source = network.policy.source.to_string();
         let by_verdict = ["accepted", "updated", "duplicate", "quarantined"]
             .into_iter()
@@ -52,7 +52,7 @@ impl Endpoint {
             })
             .collect();
         let ack_seconds = metrics::histogram!("postbridge_ack_seconds", "source" => source);
-        Endpoint {
+        SourceEndpoint {
             network,
             keys,
             limiter: max_per_second.map(|rate| RateLimiter::direct(Quota::per_second(rate))),
@@ -142,10 +142,10 @@ impl RefusalBudget {
 /// The parts this endpoint works with.
 #[derive(Clone)]
 pub struct Postbacks {
-    pub endpoints: Arc<HashMap<String, Arc<Endpoint>>>,
+    pub endpoints: Arc<HashMap<String, Arc<SourceEndpoint>>>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
     pub budget: Arc<RefusalBudget>,
 }
 
@@ -170,19 +170,23 @@ fn without_slashes(mut segment: &str) -> &str {
 
 impl Postbacks {
     /// The endpoint that the key in a postback's path opens, or why none; `None` of any other path.
-    pub fn enter(&self, path: &str) -> Option<Result<Arc<Endpoint>, Turned>> {
+    pub fn enter(&self, path: &str) -> Option<Result<Arc<SourceEndpoint>, TurnedAway>> {
         let (key, source) = split_path(path)?;
         let source = percent_encoding::percent_decode_str(source).decode_utf8_lossy();
         let Some(endpoint) = self.endpoints.get(source.trim()) else {
-            return Some(Err(Turned::UnknownSource));
+            return Some(Err(TurnedAway::UnknownSource));
         };
         let key = percent_encoding::percent_decode_str(key);
         let opens = endpoint.keys.open_for(&std::borrow::Cow::<[u8]>::from(key));
-        Some(if opens { Ok(Arc::clone(endpoint)) } else { Err(Turned::BadKey) })
+        Some(if opens { Ok(Arc::clone(endpoint)) } else { Err(TurnedAway::BadKey) })
     }
 
     /// Takes a postback in. Runs to its end even when the sender hangs up.
-    pub async fn receive(&self, entered: Result<Arc<Endpoint>, Turned>, asked: &Asked<'_>) -> Answer {
+    pub async fn receive(
+        &self,
+        entered: Result<Arc<SourceEndpoint>, TurnedAway>,
+        asked: &ReceivedRequest<'_>,
+    ) -> Answer {
         if asked.method != Method::GET && asked.method != Method::POST {
             return answer::method_not_allowed("GET, POST");
         }
@@ -208,7 +212,7 @@ impl Postbacks {
         self.take(&endpoint, asked).await
     }
 
-    async fn take(&self, endpoint: &Endpoint, asked: &Asked<'_>) -> Answer {
+    async fn take(&self, endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>) -> Answer {
         let started = clock::stopwatch();
         let (request, now) = ((asked.head.query(), asked.raw()), self.clock.now());
         match postback::receive(self.store.as_ref(), &endpoint.network, request, now).await {
@@ -217,7 +221,7 @@ impl Postbacks {
                 if let Some(counter) = endpoint.counters.by_verdict.get(receipt.verdict.as_str()) {
                     counter.increment(1);
                 }
-                reported(endpoint, &receipt)
+                answer_of(endpoint, &receipt)
             }
             Err(error) => {
                 self.health.store_failed(&error);
@@ -227,8 +231,8 @@ impl Postbacks {
     }
 
     /// The body would be, or is, larger than the source takes: the request is kept without it.
-    async fn too_large(&self, endpoint: &Endpoint, asked: &Asked<'_>) -> Answer {
-        let fault = Fault::new(wire::Fault::BODY_TOO_LARGE.message, LARGER);
+    async fn too_large(&self, endpoint: &SourceEndpoint, asked: &ReceivedRequest<'_>) -> Answer {
+        let fault = Fault::new(wire::HttpRefusal::BODY_TOO_LARGE.message, LARGER);
         let source = Some(endpoint.network.policy.source.clone());
         self.keep_refused(asked.raw(), source, fault.clone(), RefusedFor::TooLarge).await;
         answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", fault.reason, &fault.hint)
@@ -240,13 +244,13 @@ impl Postbacks {
     }
 
     /// Turns a request away, keeping a record of it within the budget.
-    async fn turn_away(&self, turned: Turned, asked: &Asked<'_>) -> Answer {
+    async fn turn_away(&self, turned: TurnedAway, asked: &ReceivedRequest<'_>) -> Answer {
         let (status, code, fault) = turned.worded();
         match turned {
-            Turned::UnknownSource => {
+            TurnedAway::UnknownSource => {
                 self.keep_refused(asked.raw(), None, fault.clone(), RefusedFor::UnknownSource).await;
             }
-            Turned::BadKey => {
+            TurnedAway::BadKey => {
                 if self.wrong_key(asked, &fault).await == WrongKeys::TooMany {
                     return answer::too_many("too many wrong keys from this address", "wait a second");
                 }
@@ -256,7 +260,7 @@ impl Postbacks {
     }
 
     /// Counts a wrong key, and keeps a record of the request within the budget.
-    pub async fn wrong_key(&self, asked: &Asked<'_>, fault: &Fault) -> WrongKeys {
+    pub async fn wrong_key(&self, asked: &ReceivedRequest<'_>, fault: &Fault) -> WrongKeys {
         if self.budget.is_guessing(asked.limit_key(), self.clock.now()) {
             metrics::counter!("postbridge_refused_total", "reason" => "guessing").increment(1);
             return WrongKeys::TooMany;
@@ -333,15 +337,15 @@ pub enum WrongKeys {
 
 /// Why a request may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turned {
+pub enum TurnedAway {
     UnknownSource,
     BadKey,
 }
 
-impl Turned {
+impl TurnedAway {
     fn worded(self) -> (StatusCode, &'static str, Fault) {
         match self {
-            Turned::UnknownSource => (
+            TurnedAway::UnknownSource => (
                 StatusCode::NOT_FOUND,
                 "unknown_source",
                 Fault::new(
@@ -349,7 +353,7 @@ impl Turned {
                     "copy the postback URL from `postbridge url SOURCE`",
                 ),
             ),
-            Turned::BadKey => (
+            TurnedAway::BadKey => (
                 StatusCode::FORBIDDEN,
                 "bad_key",
                 Fault::new(
@@ -362,7 +366,7 @@ impl Turned {
 }
 
 /// The 200: the template's own text where it sets one, else every field, null when not known.
-fn reported(endpoint: &Endpoint, receipt: &Receipt) -> Answer {
+fn answer_of(endpoint: &SourceEndpoint, receipt: &Receipt) -> Answer {
     match endpoint.network.template.reply_text() {
         Some(text) => answer::text(StatusCode::OK, text.to_owned()),
         None => answer::json(StatusCode::OK, &ReceiptView::of(receipt)),

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
@@ -14,12 +14,16 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Attempt;
 use crate::domain::ids::ClickId;
+use crate::domain::ruleset::Ruleset;
 use crate::store::StoreError;
 use crate::store::clicks::StoredClick;
-use crate::store::kv::{Direction, Kv, KvError, Span, Visit};
+use crate::store::clicks::lately::RecentClicks;
+use crate::store::index::Index;
+use crate::store::kv::{Direction, Kv, KvError, ScanVisitor, Span};
 use crate::store::layout::{
-    self, Attempts, Block, EntryHead, LayoutError, Marks, Pieces, Sketch, Standing, StoredAttempt, key,
+    self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, Pieces, Sketch, StoredAttempt, key,
 };
+use crate::store::sources::QuarantineLines;
 use crate::store::weight::ByBytes;
 
 /// Clicks kept at hand: about so many, and never more bytes than this.
@@ -34,32 +38,43 @@ const BANDS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub conversion: Conversion,
-    pub standing: Standing,
+    pub standing: DeliveryStates,
     /// The further pieces of its overlay, if it has one.
     pub overlay: Option<u16>,
 }
 
 /// A record with the number of its further pieces, which anyone who replaces it has to know.
-pub struct Found<T> {
+pub struct ChunkedRecord<T> {
     pub value: T,
     pub pieces: u16,
 }
 
-/// All reading of the embedded store.
-pub struct Shelf {
-    kv: Arc<dyn Kv>,
-    failed: OnceLock<StoreError>,
-    blocks: Coherent<u64, Arc<Block>>,
-    clicks: Coherent<ClickId, Arc<Click>>,
+/// What reading and writing share.
+pub struct StoreShared {
+    pub records: Records,
+    pub index: Mutex<Index>,
+    /// What decisions go by; see [`crate::store::Store::set_rules`].
+    pub rules: RwLock<Arc<Ruleset>>,
+    /// Only the writer moves it on.
+    pub lately: Mutex<RecentClicks>,
+    pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
 }
 
-impl Shelf {
-    pub fn new(kv: Arc<dyn Kv>) -> Shelf {
-        Shelf {
+/// All reading of the embedded store.
+pub struct Records {
+    kv: Arc<dyn Kv>,
+    failed: OnceLock<StoreError>,
+    blocks: CoherentCache<u64, Arc<Block>>,
+    clicks: CoherentCache<ClickId, Arc<Click>>,
+}
+
+impl Records {
+    pub fn new(kv: Arc<dyn Kv>) -> Records {
+        Records {
             kv,
             failed: OnceLock::new(),
-            blocks: Coherent::new(BLOCKS, BLOCK_BYTES),
-            clicks: Coherent::new(CLICKS, CLICK_BYTES),
+            blocks: CoherentCache::new(BLOCKS, BLOCK_BYTES),
+            clicks: CoherentCache::new(CLICKS, CLICK_BYTES),
         }
     }
 
@@ -84,20 +99,20 @@ impl Shelf {
     }
 
     /// Visits values upwards or downwards, as [`Kv::scan`].
-    pub fn scan(&self, span: Span<'_>, visit: Visit<'_>) -> Result<(), StoreError> {
+    pub fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), StoreError> {
         self.check()?;
         self.kv.scan(span, visit).map_err(|error| self.fail("read", &error))
     }
 
     /// Joins the pieces of a record.
-    pub fn join(&self, key: &[u8], mut bytes: Vec<u8>) -> Result<Found<Vec<u8>>, StoreError> {
+    pub fn join(&self, key: &[u8], mut bytes: Vec<u8>) -> Result<ChunkedRecord<Vec<u8>>, StoreError> {
         let pieces = layout::further(&bytes).map_err(|error| corrupt(key, &error))?;
         for number in 1..=pieces {
             let piece = self.get(&key::piece(key, number))?;
             let missing = || corrupt(key, &LayoutError::Content(format!("its piece {number} is missing")));
             bytes.extend_from_slice(&piece.ok_or_else(missing)?);
         }
-        Ok(Found { value: bytes, pieces })
+        Ok(ChunkedRecord { value: bytes, pieces })
     }
 
     /// The first piece of the record at `key`, often all of it.
@@ -105,7 +120,7 @@ impl Shelf {
         self.get(key)
     }
 
-    fn record_bytes(&self, key: &[u8]) -> Result<Option<Found<Vec<u8>>>, StoreError> {
+    fn record_bytes(&self, key: &[u8]) -> Result<Option<ChunkedRecord<Vec<u8>>>, StoreError> {
         match self.get(key)? {
             None => Ok(None),
             Some(bytes) => self.join(key, bytes).map(Some),
@@ -113,10 +128,10 @@ impl Shelf {
     }
 
     /// The body of the record at `key`, past every cache.
-    pub fn body<B: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<Found<B>>, StoreError> {
+    pub fn body<B: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<ChunkedRecord<B>>, StoreError> {
         let Some(bytes) = self.record_bytes(key)? else { return Ok(None) };
         let value = layout::body(&bytes.value).map_err(|error| corrupt(key, &error))?;
-        Ok(Some(Found { value, pieces: bytes.pieces }))
+        Ok(Some(ChunkedRecord { value, pieces: bytes.pieces }))
     }
 
     /// The head of the record at `key`, whose first piece may be at hand.
@@ -160,9 +175,9 @@ impl Shelf {
     }
 
     /// The marks next to the block that begins at `first`.
-    pub fn marks(&self, first: u64) -> Result<Found<Marks>, StoreError> {
+    pub fn marks(&self, first: u64) -> Result<ChunkedRecord<Marks>, StoreError> {
         let found = self.body(&key::marks(first))?;
-        Ok(found.unwrap_or(Found { value: Marks::new(), pieces: 0 }))
+        Ok(found.unwrap_or(ChunkedRecord { value: Marks::new(), pieces: 0 }))
     }
 
     /// What replaced conversion `seq` of its block.
@@ -205,15 +220,17 @@ impl Shelf {
     }
 
     /// The click as stored, past the cache.
-    pub fn click_afresh(&self, id: &ClickId) -> Result<Option<Found<Click>>, StoreError> {
+    pub fn click_afresh(&self, id: &ClickId) -> Result<Option<ChunkedRecord<Click>>, StoreError> {
         let key = key::click(id);
-        let Some(Found { value, pieces }) = self.body::<StoredClick<'static>>(&key)? else { return Ok(None) };
+        let Some(ChunkedRecord { value, pieces }) = self.body::<StoredClick<'static>>(&key)? else {
+            return Ok(None);
+        };
         let value = value.into_click().map_err(|error| corrupt(&key, &error))?;
-        Ok(Some(Found { value, pieces }))
+        Ok(Some(ChunkedRecord { value, pieces }))
     }
 
     /// The block of attempts that holds attempt `number`: its first number, and the attempts.
-    pub fn attempt_block(&self, number: u64) -> Result<Option<(u64, Found<Attempts>)>, StoreError> {
+    pub fn attempt_block(&self, number: u64) -> Result<Option<(u64, ChunkedRecord<Attempts>)>, StoreError> {
         let mut first = None;
         let (from, to) = (key::attempts(0), key::attempts(number.saturating_add(1)));
         let span = Span { from: &from, to: &to, direction: Direction::Down };
@@ -225,7 +242,7 @@ impl Shelf {
         let key = key::attempts(first);
         let bytes = self.join(&key, bytes)?;
         let value = layout::body(&bytes.value).map_err(|error| corrupt(&key, &error))?;
-        Ok(Some((first, Found { value, pieces: bytes.pieces })))
+        Ok(Some((first, ChunkedRecord { value, pieces: bytes.pieces })))
     }
 
     /// Attempt `number` of delivery `delivery` of conversion `seq`; `None` when it is purged.
@@ -275,7 +292,7 @@ fn record_in(block: &Block, marks: &Marks, seq: u64) -> Result<Option<Record>, L
 ///
 /// # Errors
 /// A mark of a delivery that the conversion does not have.
-pub fn standing_in(head: &EntryHead, marks: &Marks, at: u64) -> Result<Option<Standing>, LayoutError> {
+pub fn standing_in(head: &EntryHead, marks: &Marks, at: u64) -> Result<Option<DeliveryStates>, LayoutError> {
     let Some(sketch) = &head.sketch else { return Ok(None) };
     let mut standing = sketch.standing.clone();
     for mark in marks.iter().filter(|mark| u64::from(mark.entry) == at) {
@@ -300,18 +317,18 @@ pub fn corrupt(key: &[u8], error: &LayoutError) -> StoreError {
 
 /// A cache of so many bytes in front of the engine. A reader that was overtaken by a commit does not put
 /// its old value back: it finds its band's number moved.
-struct Coherent<K, V> {
+struct CoherentCache<K, V> {
     cache: Cache<K, V, ByBytes>,
     bands: Vec<Mutex<u64>>,
     hasher: RandomState,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Coherent<K, V>
+impl<K: Hash + Eq + Clone, V: Clone> CoherentCache<K, V>
 where
     ByBytes: Weighter<K, V>,
 {
-    fn new(items: usize, bytes: u64) -> Coherent<K, V> {
-        Coherent {
+    fn new(items: usize, bytes: u64) -> CoherentCache<K, V> {
+        CoherentCache {
             cache: Cache::with_weighter(items, bytes, ByBytes),
             bands: (0..BANDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),

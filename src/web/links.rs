@@ -12,26 +12,26 @@ use http::{HeaderValue, Method, StatusCode, header};
 use metrics::Counter;
 
 use crate::clock::{self, Clock};
-use crate::domain::click::{Origin, find};
+use crate::domain::click::{ClickOrigin, find};
 use crate::domain::click_size::ClickSize;
 use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
-use crate::ingest::visit::{self, Carried, VisitorEnricher};
+use crate::ingest::landing::{self, CarriedPairs, VisitorEnricher};
 use crate::store::Store;
 use crate::store::contract::arrival::{ClickArrival, Screening};
 use crate::web::answer::{self, Answer};
-use crate::web::asked::Asked;
 use crate::web::click_budget::ClickBudget;
-use crate::web::health::Health;
+use crate::web::health::ProcessHealth;
 use crate::web::link_table::{AFFILIATE, CREATIVE, Link, LinkTable};
 use crate::web::per_address::LimitKey;
+use crate::web::request::ReceivedRequest;
 use crate::web::unrecorded::UnrecordedReason;
 use crate::web::visitor::{self, CookieRule};
 
 /// The parts these endpoints work with.
-pub struct Links {
+pub struct LinkEndpoints {
     pub table: Arc<LinkTable>,
     pub enricher: Arc<VisitorEnricher>,
     pub cookie: CookieRule,
@@ -39,7 +39,7 @@ pub struct Links {
     pub fallback_url: Option<String>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub health: Arc<Health>,
+    pub health: Arc<ProcessHealth>,
     pub budget: Arc<ClickBudget>,
     /// What keeps the visitor of an unrecorded click from an offer.
     pub rules: Arc<Ruleset>,
@@ -67,7 +67,7 @@ impl Default for LinkCounters {
 }
 
 /// A click that is on its way to be recorded.
-struct Arriving {
+struct ArrivingClick {
     id: ClickId,
     draft: ClickDraft,
     now: Time,
@@ -75,15 +75,15 @@ struct Arriving {
 
 /// Where the visitor of a click goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum LinkTarget {
     ToOffer,
     /// An enforced filter keeps the visitor from the offer.
     KeptAway,
 }
 
-impl Outcome {
-    fn of(is_kept_away: bool) -> Outcome {
-        if is_kept_away { Outcome::KeptAway } else { Outcome::ToOffer }
+impl LinkTarget {
+    fn of(is_kept_away: bool) -> LinkTarget {
+        if is_kept_away { LinkTarget::KeptAway } else { LinkTarget::ToOffer }
     }
 }
 
@@ -98,7 +98,7 @@ const NAME_IT: &str = "write ?campaign= and the id of a [[campaign]]; or, where 
 pub struct LinkRequest<'a> {
     /// The campaign in the path; without one, `a` and `c` say which link it is.
     campaign: Option<Cow<'a, str>>,
-    carried: Carried<'a>,
+    carried: CarriedPairs<'a>,
 }
 
 impl<'a> LinkRequest<'a> {
@@ -108,15 +108,15 @@ impl<'a> LinkRequest<'a> {
         if campaign.is_none() && path != "/" {
             return None;
         }
-        let carried = Carried::of_query(query);
+        let carried = CarriedPairs::of_query(query);
         let is_link = campaign.is_some() || [AFFILIATE, CREATIVE].iter().all(|name| carried.names(name));
         is_link.then_some(LinkRequest { campaign, carried })
     }
 }
 
-impl Links {
+impl LinkEndpoints {
     /// `/c/{campaign}` and `/?a=&c=`: records the click, then sends the visitor on.
-    pub async fn follow(&self, link: LinkRequest<'_>, request: &Asked<'_>) -> Answer {
+    pub async fn follow(&self, link: LinkRequest<'_>, request: &ReceivedRequest<'_>) -> Answer {
         if request.method != Method::GET && request.method != Method::HEAD {
             return answer::method_not_allowed("GET, HEAD");
         }
@@ -127,7 +127,7 @@ impl Links {
             None => self.table.of_creative(&carried),
         };
         let Some(link) = link else { return self.elsewhere(self.fallback_url.as_deref()) };
-        let Some(mut arriving) = self.arriving(Origin::Link, link, request, &carried) else {
+        let Some(mut arriving) = self.arriving(ClickOrigin::Link, link, request, &carried) else {
             return ask_again();
         };
         if let Some(other) = creative.filter(|named| !link.shows(named) && named.len() <= LONGEST_CREATIVE) {
@@ -139,7 +139,7 @@ impl Links {
         arriving.draft.referrer = visitor::referrer(&request.headers);
         let cookie = arriving.draft.context.visitor.as_ref().and_then(|visitor| self.cookie.set(visitor));
         let Some(outcome) = self.record(arriving, request.limit_key()).await else { return ask_again() };
-        let mut answer = if outcome == Outcome::KeptAway {
+        let mut answer = if outcome == LinkTarget::KeptAway {
             self.elsewhere(link.fallback_url.as_deref().or(self.fallback_url.as_deref()))
         } else {
             self.counters.offer.increment(1);
@@ -151,13 +151,13 @@ impl Links {
 
     /// `/click.gif`: the page that shows it is where the visitor landed. Whose visitor it is says the
     /// page's own address, as a direct link does, else the image's `campaign`, or its `a` and `c`.
-    pub async fn pixel(&self, request: &Asked<'_>) -> Answer {
+    pub async fn pixel(&self, request: &ReceivedRequest<'_>) -> Answer {
         if request.method != Method::GET {
             return answer::method_not_allowed("GET");
         }
         let page = visitor::referrer(&request.headers);
-        let on_page = Carried::of_address(page.as_deref().unwrap_or_default());
-        let on_image = Carried::of_query(request.head.query());
+        let on_page = CarriedPairs::of_address(page.as_deref().unwrap_or_default());
+        let on_image = CarriedPairs::of_query(request.head.query());
         let direct = self.table.of_creative(&on_page);
         let campaign = on_image.link_value("campaign").map(Cow::into_owned);
         // What is written on the image is the same for all its visitors; a direct link is this one's.
@@ -167,7 +167,7 @@ impl Links {
             self.counters.nowhere.increment(1);
             return answer::error(StatusCode::NOT_FOUND, "unknown_campaign", "no such campaign", NAME_IT);
         };
-        let Some(mut arriving) = self.arriving(Origin::Pixel, link, request, &carried) else {
+        let Some(mut arriving) = self.arriving(ClickOrigin::Pixel, link, request, &carried) else {
             return answer::unavailable();
         };
         arriving.draft.landing_url = page;
@@ -184,11 +184,11 @@ impl Links {
     /// The click as it will be recorded; `None` where the system has no entropy for its ids.
     fn arriving(
         &self,
-        origin: Origin,
+        origin: ClickOrigin,
         link: &Link,
-        request: &Asked<'_>,
-        carried: &Carried<'_>,
-    ) -> Option<Arriving> {
+        request: &ReceivedRequest<'_>,
+        carried: &CarriedPairs<'_>,
+    ) -> Option<ArrivingClick> {
         let entropy = |what| {
             clock::entropy::<16>()
                 .inspect_err(|error| tracing::error!(%error, what, "the operating system gave no entropy"))
@@ -204,12 +204,12 @@ impl Links {
         let mut draft = self.enricher.draft(origin, visitor::browser(request), carried, &cookies);
         draft.context.campaign_ref = Some(link.campaign_ref.clone());
         draft.context.visitor = Some(visitor);
-        Some(Arriving { id, draft, now })
+        Some(ArrivingClick { id, draft, now })
     }
 
     /// Records the click. `None` where it could not be made durable.
-    async fn record(&self, arriving: Arriving, key: LimitKey) -> Option<Outcome> {
-        let Arriving { id, draft, now } = arriving;
+    async fn record(&self, arriving: ArrivingClick, key: LimitKey) -> Option<LinkTarget> {
+        let ArrivingClick { id, draft, now } = arriving;
         let mut click = draft.into_click(id, now);
         let admitted = if self.health.disk_space().records_visitors() {
             self.budget.admit(key.address(), &click, now)
@@ -218,14 +218,14 @@ impl Links {
             None
         };
         match admitted {
-            None => return Some(Outcome::of(visit::is_kept_away(&self.rules, &mut click))),
+            None => return Some(LinkTarget::of(landing::is_kept_away(&self.rules, &mut click))),
             Some(ClickSize::Full) => {}
             Some(ClickSize::Short) => click.fit(ClickSize::Short),
         }
         let arrival = ClickArrival { click, screening: Screening::Filters };
         let recorded = self.store.record_click(arrival).await;
         let receipt = recorded.inspect_err(|error| self.health.store_failed(error)).ok()?;
-        Some(Outcome::of(receipt.click.context.is_blocked()))
+        Some(LinkTarget::of(receipt.click.context.is_blocked()))
     }
 
     /// The fallback for whom no offer takes; a page where there is none.
@@ -253,7 +253,7 @@ fn remember(answer: &mut Answer, cookie: Option<HeaderValue>) {
 }
 
 /// What a macro of the landing URL is replaced by.
-fn value(arriving: &Arriving, name: &str) -> Option<String> {
+fn value(arriving: &ArrivingClick, name: &str) -> Option<String> {
     let draft = &arriving.draft;
     let campaign_ref = draft.context.campaign_ref.as_ref()?;
     match name {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 /// One refusal: the status, and the words for the person who reads the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
+pub struct HttpRefusal {
     /// The HTTP status of the answer.
     pub status: StatusCode,
     /// What is wrong, as a sentence.
@@ -29,77 +29,82 @@ pub struct Fault {
 /// How long browsers come by https only, once they did.
 pub const ONE_YEAR: &str = "max-age=31536000";
 
-impl Fault {
+impl HttpRefusal {
     /// 400: the head or the body's framing is not HTTP/1.1 as this endpoint reads it.
-    pub const fn bad(message: &'static str, hint: &'static str) -> Fault {
-        Fault::new(StatusCode::BAD_REQUEST, message, hint)
+    pub const fn bad(message: &'static str, hint: &'static str) -> HttpRefusal {
+        HttpRefusal::new(StatusCode::BAD_REQUEST, message, hint)
     }
 
-    pub const fn new(status: StatusCode, message: &'static str, hint: &'static str) -> Fault {
-        Fault { status, message, hint, retry_after: None, challenge: None }
+    pub const fn new(status: StatusCode, message: &'static str, hint: &'static str) -> HttpRefusal {
+        HttpRefusal { status, message, hint, retry_after: None, challenge: None }
     }
 
     /// 503: send it again in a moment.
-    const fn overloaded(message: &'static str, hint: &'static str) -> Fault {
-        Fault { retry_after: Some(1), ..Fault::new(StatusCode::SERVICE_UNAVAILABLE, message, hint) }
+    const fn overloaded(message: &'static str, hint: &'static str) -> HttpRefusal {
+        HttpRefusal {
+            retry_after: Some(1),
+            ..HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, message, hint)
+        }
     }
 
     /// 408: the head or the body did not arrive in time.
-    pub const fn slow(message: &'static str) -> Fault {
+    pub const fn slow(message: &'static str) -> HttpRefusal {
         let hint = "send the whole request within the server's time limit";
-        Fault::new(StatusCode::REQUEST_TIMEOUT, message, hint)
+        HttpRefusal::new(StatusCode::REQUEST_TIMEOUT, message, hint)
     }
 
     /// 413: the body is larger than the server takes.
-    pub const BODY_TOO_LARGE: Fault = Fault::new(
+    pub const BODY_TOO_LARGE: HttpRefusal = HttpRefusal::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "the body is larger than this server takes",
         "send a smaller body, or raise `max_body_bytes`",
     );
 
     /// 414: the request line is too long.
-    pub const LINE_TOO_LONG: Fault = Fault::new(
+    pub const LINE_TOO_LONG: HttpRefusal = HttpRefusal::new(
         StatusCode::URI_TOO_LONG,
         "the request line is too long",
         "send the parameters in the body of a POST",
     );
 
     /// 431: too many headers, or too large ones.
-    pub const HEAD_TOO_LARGE: Fault = Fault::new(
+    pub const HEAD_TOO_LARGE: HttpRefusal = HttpRefusal::new(
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         "the request's headers are too many or too large",
         "send fewer or shorter headers",
     );
 
     /// 400: the client stopped sending in the middle of a request.
-    pub const CUT_OFF: Fault =
-        Fault::bad("the connection ended before the request did", "send the whole request before closing");
+    pub const CUT_OFF: HttpRefusal = HttpRefusal::bad(
+        "the connection ended before the request did",
+        "send the whole request before closing",
+    );
 
     /// 503: the request was not whole when its connection's place was needed.
-    pub const CROWDED_OUT: Fault = Fault::overloaded(
+    pub const CROWDED_OUT: HttpRefusal = HttpRefusal::overloaded(
         "all connections are taken, and the request was not whole when its place was needed",
         "send it again, without a pause within it",
     );
 
     /// 503: the requests that are being received take all the memory they may.
-    pub const NO_MEMORY: Fault = Fault::overloaded(
+    pub const NO_MEMORY: HttpRefusal = HttpRefusal::overloaded(
         "too many large requests are being received at the same time",
         "send it again in a moment, or send a smaller one",
     );
 
     /// 400: hyper read another target than the one it was handed. Never seen; this is the last guard.
-    pub const NOT_AS_READ: Fault =
-        Fault::bad("the request cannot be read in one way only", "send the request percent-encoded");
+    pub const NOT_AS_READ: HttpRefusal =
+        HttpRefusal::bad("the request cannot be read in one way only", "send the request percent-encoded");
 
     /// 500: the handler broke.
-    pub const BROKEN: Fault = Fault::new(
+    pub const BROKEN: HttpRefusal = HttpRefusal::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "this server failed to answer",
         "try again; see the server's log",
     );
 
     /// 500: the positions that were read of a message lie outside its bytes. Never seen; see [`part`].
-    pub const MISCOUNTED: Fault = Fault::new(
+    pub const MISCOUNTED: HttpRefusal = HttpRefusal::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "this server lost count of the request's bytes",
         "send it again on a new connection, and report it",
@@ -184,8 +189,8 @@ fn title_case(name: &str) -> String {
 /// The bytes of a message at `place`.
 ///
 /// # Errors
-/// [`Fault::MISCOUNTED`] where the message has no such bytes: then nothing of it may be handed on, as no one
+/// [`HttpRefusal::MISCOUNTED`] where the message has no such bytes: then nothing of it may be handed on, as no one
 /// knows any more where it ends.
-pub(super) fn part<P: SliceIndex<[u8], Output = [u8]>>(bytes: &[u8], place: P) -> Result<&[u8], Fault> {
-    bytes.get(place).ok_or(Fault::MISCOUNTED)
+pub(super) fn part<P: SliceIndex<[u8], Output = [u8]>>(bytes: &[u8], place: P) -> Result<&[u8], HttpRefusal> {
+    bytes.get(place).ok_or(HttpRefusal::MISCOUNTED)
 }

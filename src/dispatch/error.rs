@@ -8,20 +8,20 @@ use crate::store::StoreError;
 
 /// Why dispatch cannot go on: the process must end and start again.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Fault {
+pub enum DispatchError {
     #[error(transparent)]
     Store(StoreError),
     #[error(transparent)]
     Client(ClientError),
     #[error("the loop of the destination {0} ended before it was stopped")]
-    WorkerPlan(DestinationId),
+    WorkerEnded(DestinationId),
     #[error("an attempt at the delivery {delivery} took {seconds} s, which is longer than can be recorded")]
     TooLong { delivery: DeliveryId, seconds: u64 },
 }
 
 /// Where faults are raised; the first one stays.
 #[derive(Clone)]
-pub struct Faults(watch::Sender<Option<Fault>>);
+pub struct Faults(watch::Sender<Option<DispatchError>>);
 
 impl Default for Faults {
     fn default() -> Faults {
@@ -30,7 +30,7 @@ impl Default for Faults {
 }
 
 impl Faults {
-    pub fn raise(&self, fault: Fault) {
+    pub fn raise(&self, fault: DispatchError) {
         self.0.send_if_modified(|known| {
             let first = known.is_none();
             if first {
@@ -42,7 +42,7 @@ impl Faults {
     }
 
     /// For who must stop the process.
-    pub fn subscribe(&self) -> watch::Receiver<Option<Fault>> {
+    pub fn subscribe(&self) -> watch::Receiver<Option<DispatchError>> {
         self.0.subscribe()
     }
 

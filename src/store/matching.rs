@@ -12,15 +12,15 @@ use crate::domain::reconcile::{reconcile, superseded};
 use crate::domain::routing;
 use crate::domain::time::Time;
 use crate::store::clicks::trail::Footprint;
-use crate::store::command::{Command, Retry, Withdraw};
+use crate::store::command::{Retry, StoreCommand, Withdraw};
 use crate::store::contract::arrival::{ClickArrival, ClickReceipt, ClickRecorded};
-use crate::store::group::{Clicked, Group};
-use crate::store::group_facts::Memory;
+use crate::store::group::{CommitGroup, NewClick};
+use crate::store::group_facts::DecisionLookups;
 use crate::store::layout::{LayoutError, StoredAttempt, hash, key};
 use crate::store::network::line::{ReportLine, Tally};
-use crate::store::queues::{MAX_DELIVERIES, Slot};
-use crate::store::shelf::{Record, corrupt};
-use crate::store::{Outcome, StoreError};
+use crate::store::queues::{DeliverySlot, MAX_DELIVERIES};
+use crate::store::records::{Record, corrupt};
+use crate::store::{AttemptOutcome, StoreError};
 
 /// How many conversions one step of a long command changes.
 pub const STEP: usize = 1024;
@@ -31,7 +31,7 @@ pub enum Withdrawn {
     Some(Withdraw),
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// Records a click, or fills a known one, and matches what waits for it.
     pub fn click(&mut self, arrival: ClickArrival) -> Result<ClickReceipt, StoreError> {
         let ClickArrival { mut click, screening } = arrival;
@@ -59,20 +59,20 @@ impl Group<'_> {
         let click = Arc::new(click);
         let matched = self.matched(&click, step.found)?;
         if done != ClickRecorded::Known {
-            self.clicks.insert(click.id.clone(), Clicked { click: Arc::clone(&click), had });
+            self.clicks.insert(click.id.clone(), NewClick { click: Arc::clone(&click), had });
             self.leave(footprint);
         }
         self.match_all(matched);
         if let Some(after) = step.rest {
             self.matching.insert(click.id.clone(), true);
-            self.again.push(Command::Match { click: click.id.clone(), after });
+            self.again.push(StoreCommand::Match { click: click.id.clone(), after });
         }
         Ok(ClickReceipt { recorded: done, click })
     }
 
     /// The next step of matching a click that has very many conversions waiting.
     pub fn go_on_matching(&mut self, id: &ClickId, after: u64) -> Result<(), StoreError> {
-        let Some(click) = self.shared.shelf.click(id)? else {
+        let Some(click) = self.shared.records.click(id)? else {
             self.matching.insert(id.clone(), false);
             return Ok(());
         };
@@ -80,7 +80,7 @@ impl Group<'_> {
         let matched = self.matched(&click, step.found)?;
         self.match_all(matched);
         match step.rest {
-            Some(after) => self.again.push(Command::Match { click: id.clone(), after }),
+            Some(after) => self.again.push(StoreCommand::Match { click: id.clone(), after }),
             None => {
                 self.matching.insert(id.clone(), false);
             }
@@ -109,7 +109,7 @@ impl Group<'_> {
         // Nothing is changed before all of it is decided; a cap counts those decided before all the same.
         let mut tally = if found.is_empty() { Tally::default() } else { self.tally.clone() };
         for (number, old) in found {
-            let memory = Memory::new(self, &tally, None).with(number, old.clone());
+            let memory = DecisionLookups::new(self, &tally, None).with(number, old.clone());
             let joined = matched_by(&self.rules, &old.conversion, click, click.recorded_at, &memory)?;
             let Some(mut conversion) = joined else { continue };
             let earlier = &old.standing.deliveries;
@@ -142,14 +142,14 @@ impl Group<'_> {
 
     /// Keeps a text permanently. One that is kept already is not written again.
     pub fn keep(&mut self, name: String, text: String) -> Result<(), StoreError> {
-        if self.shared.shelf.text(&name)?.is_none() {
+        if self.shared.records.text(&name)?.is_none() {
             self.texts.entry(name).or_insert(text);
         }
         Ok(())
     }
 
     /// Remembers an attempt and where it leads.
-    pub fn record(&mut self, outcome: Outcome) -> Result<(), StoreError> {
+    pub fn record(&mut self, outcome: AttemptOutcome) -> Result<(), StoreError> {
         let Some((number, old, place)) = self.find_delivery(&outcome.id)? else {
             tracing::warn!(delivery.id = %outcome.id, "an attempt at a delivery that is not kept was left out");
             return Ok(());
@@ -176,7 +176,7 @@ impl Group<'_> {
         standing.last_attempts.resize(standing.deliveries.len(), None);
         self.numbers.next_attempt += 1;
         self.attempts.push(StoredAttempt { seq: number, delivery, previous, attempt: outcome.attempt });
-        self.ended.extend(Slot::new(number, place).map(|slot| (outcome.id.destination, slot)));
+        self.ended.extend(DeliverySlot::new(number, place).map(|slot| (outcome.id.destination, slot)));
         self.change(number, &old, record, added);
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Group<'_> {
         let Some(delivery) = record.standing.deliveries.get_mut(place) else {
             return Ok(Err(RetryRefused::Unknown));
         };
-        let leased = Slot::new(number, place)
+        let leased = DeliverySlot::new(number, place)
             .is_some_and(|slot| self.shared.index.lock().queues(&retry.id.destination).is_leased(slot));
         match delivery.state {
             DeliveryState::Delivered { .. } => return Ok(Err(RetryRefused::Delivered)),
@@ -203,7 +203,7 @@ impl Group<'_> {
             _ => delivery.state = DeliveryState::Waiting { due: retry.now },
         }
         let delivery = delivery.clone();
-        self.manual.extend(Slot::new(number, place));
+        self.manual.extend(DeliverySlot::new(number, place));
         self.change(number, &old, record, false);
         Ok(Ok(delivery))
     }
@@ -262,7 +262,7 @@ impl Group<'_> {
         Ok(expired)
     }
 
-    /// As [`Group::peek`], for commands that go through many: one that cannot be read stops no one.
+    /// As [`CommitGroup::peek`], for commands that go through many: one that cannot be read stops no one.
     pub fn readable(&self, number: u64) -> Result<Option<Record>, StoreError> {
         self.peek(number).or_else(|error| match error {
             StoreError::Corrupt { .. } => {

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 
-use crate::domain::click::{Click, ClickContext, ClickKind, Origin, Pairs, find};
+use crate::domain::click::{Click, ClickContext, ClickKind, ClickOrigin, Pairs, find};
 use crate::domain::filter::{ClickFacts, classify};
 use crate::domain::omission::{Omission, OmissionReason, Omissions};
 use crate::domain::ruleset::Ruleset;
-use crate::enrich::agent::{self, Preview};
+use crate::enrich::agent::{self, LinkPreview};
 use crate::enrich::country::Countries;
 use crate::ingest::click::ClickDraft;
 use crate::template::source::character_reference::without_ampersands;
@@ -52,10 +52,10 @@ impl VisitorEnricher {
     /// A click of this browser, with what its link and its cookies carry.
     pub fn draft(
         &self,
-        origin: Origin,
+        origin: ClickOrigin,
         browser: Browser,
-        carried: &Carried<'_>,
-        cookies: &Carried<'_>,
+        carried: &CarriedPairs<'_>,
+        cookies: &CarriedPairs<'_>,
     ) -> ClickDraft {
         let mut context = self.context(origin, &browser);
         let omitted = &mut context.omitted;
@@ -71,10 +71,10 @@ impl VisitorEnricher {
     }
 
     /// How a click of this browser is recorded.
-    pub fn context(&self, origin: Origin, browser: &Browser) -> ClickContext {
+    pub fn context(&self, origin: ClickOrigin, browser: &Browser) -> ClickContext {
         let reported = agent::read(browser.user_agent.as_deref());
         let kind = match (browser.asked, reported.preview) {
-            (ClickKind::Visit, Preview::Yes) => ClickKind::Preview,
+            (ClickKind::Visit, LinkPreview::Yes) => ClickKind::Preview,
             (asked, _) => asked,
         };
         let country = self.countries.of(browser.ip);
@@ -94,9 +94,9 @@ pub fn is_kept_away(rules: &Ruleset, click: &mut Click) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Landing {
-    pub params: Names,
-    pub cookies: Names,
-    pub sub_ids: Names,
+    pub params: NamePatterns,
+    pub cookies: NamePatterns,
+    pub sub_ids: NamePatterns,
 }
 
 impl Landing {
@@ -116,9 +116,9 @@ impl Landing {
 /// Names, and with a `*` at the end beginnings of names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Names(Vec<String>);
+pub struct NamePatterns(Vec<String>);
 
-impl Names {
+impl NamePatterns {
     /// Each as it was declared.
     pub fn as_slice(&self) -> &[String] {
         &self.0
@@ -133,8 +133,8 @@ impl Names {
     }
 
     /// What is kept of these pairs: each name once, the first, with a value.
-    pub fn pick(&self, carried: &Carried<'_>) -> Picked {
-        let mut picked = Picked::default();
+    pub fn pick(&self, carried: &CarriedPairs<'_>) -> PickedPairs {
+        let mut picked = PickedPairs::default();
         for (name, value) in carried.0.iter().filter(|(_, value)| !value.is_empty()) {
             let Some(known) = self.spelling(&String::from_utf8_lossy(name)) else { continue };
             if picked.pairs.iter().any(|(had, _)| *had == known) {
@@ -183,15 +183,15 @@ impl Names {
 
 /// What is kept of one sort of pairs, and what would be if it were shorter, or fewer.
 #[derive(Debug, Default)]
-pub struct Picked {
+pub struct PickedPairs {
     pub pairs: Pairs,
     /// Names, with the lengths of their values.
     missing: Vec<(String, OmissionReason, usize)>,
 }
 
-impl Picked {
+impl PickedPairs {
     /// Without those whose names are known already.
-    pub fn next_to(mut self, known: &Pairs) -> Picked {
+    pub fn without(mut self, known: &Pairs) -> PickedPairs {
         self.pairs.retain(|(name, _)| find(known, name).is_none());
         self.missing.retain(|(name, ..)| find(known, name).is_none());
         self
@@ -227,46 +227,46 @@ fn is_covered_in_any_case(pattern: &str, name: &[u8]) -> bool {
 /// Names and values of a query or of cookies, decoded once, in the order in which they were received. They are bytes,
 /// and those of the request where nothing is encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Carried<'a>(Vec<CarriedPair<'a>>);
+pub struct CarriedPairs<'a>(Vec<CarriedPair<'a>>);
 
 /// A name and its value.
 type CarriedPair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
-impl<'a> Carried<'a> {
+impl<'a> CarriedPairs<'a> {
     /// Those of a raw query, repaired as a postback's: `amp;` before a name, as a URL copied from HTML leaves
     /// it, is taken off, and a second `?` divides like `&`: so it is where one query was appended to another.
-    pub fn of_query(query: &'a [u8]) -> Carried<'a> {
+    pub fn of_query(query: &'a [u8]) -> CarriedPairs<'a> {
         let named = segments(query).filter(|(segment, _)| !segment.is_empty()).take(MOST_READ);
         let pairs = named.map(|(segment, _)| {
             let (name, value) = split(segment);
             (bare(decoded(name)), decoded(value))
         });
-        Carried(pairs.collect())
+        CarriedPairs(pairs.collect())
     }
 
     /// Those in the query of a page's address.
-    pub fn of_address(address: &'a str) -> Carried<'a> {
+    pub fn of_address(address: &'a str) -> CarriedPairs<'a> {
         let before_fragment = address.split('#').next().unwrap_or_default();
         let (_, query) = before_fragment.split_once('?').unwrap_or_default();
-        Carried::of_query(query.as_bytes())
+        CarriedPairs::of_query(query.as_bytes())
     }
 
     /// Those of a `Cookie` header; cookies are not encoded.
-    pub fn of_cookies(headers: impl IntoIterator<Item = &'a [u8]>) -> Carried<'a> {
+    pub fn of_cookies(headers: impl IntoIterator<Item = &'a [u8]>) -> CarriedPairs<'a> {
         let cookies = headers.into_iter().flat_map(|header| header.split(|b| *b == b';'));
         let pairs = cookies.map(|pair| split(pair.trim_ascii())).take(MOST_READ);
-        Carried(pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect())
+        CarriedPairs(pairs.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect())
     }
 
     /// Those that were decoded already.
-    pub fn of_pairs(pairs: &'a Pairs) -> Carried<'a> {
+    pub fn of_pairs(pairs: &'a Pairs) -> CarriedPairs<'a> {
         let pairs = pairs.iter().take(MOST_READ);
         let bytes = |text: &'a String| Cow::Borrowed(text.as_bytes());
-        Carried(pairs.map(|(name, value)| (bare(bytes(name)), bytes(value))).collect())
+        CarriedPairs(pairs.map(|(name, value)| (bare(bytes(name)), bytes(value))).collect())
     }
 
     /// These, and behind them `others`, of which a name that is here counts no more.
-    pub fn before(mut self, others: Carried<'a>) -> Carried<'a> {
+    pub fn before(mut self, others: CarriedPairs<'a>) -> CarriedPairs<'a> {
         self.0.extend(others.0);
         self
     }

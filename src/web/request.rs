@@ -14,7 +14,7 @@ use crate::web::per_address::LimitKey;
 use crate::web::target;
 
 /// A request, read whole.
-pub struct Asked<'a> {
+pub struct ReceivedRequest<'a> {
     pub method: Method,
     pub headers: HeaderMap,
     pub head: &'a RawHead,
@@ -32,7 +32,7 @@ pub struct Asked<'a> {
     pub is_https: bool,
 }
 
-impl Asked<'_> {
+impl ReceivedRequest<'_> {
     /// Whose requests a limit by address counts this one with.
     pub fn limit_key(&self) -> LimitKey {
         LimitKey::of_sender(self.sender)
