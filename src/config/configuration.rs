@@ -133,11 +133,6 @@ impl Config {
     pub fn campaign(&self, id: &str) -> Option<&CampaignConfig> {
         self.campaigns.iter().find(|campaign| campaign.campaign.id.as_str() == id)
     }
-
-    /// The destination with this id.
-    pub fn destination(&self, id: &str) -> Option<&Destination> {
-        self.destinations.iter().find(|destination| destination.ready.id().as_str() == id)
-    }
 }
 
 /// What the endpoints that need no `[[source]]` want done with their conversions, where the endpoint itself does

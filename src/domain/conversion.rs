@@ -39,14 +39,6 @@ pub enum EventClaim {
 }
 
 impl EventClaim {
-    /// The name that was reported; empty where none was.
-    pub fn as_str(&self) -> &str {
-        match self {
-            EventClaim::Named(event) => event.as_str(),
-            EventClaim::ByValue { .. } => "",
-        }
-    }
-
     /// For endpoints where no one names an event: a sale where there is something to pay, else a lead.
     pub fn sale_or_lead() -> EventClaim {
         EventClaim::ByValue { positive: EventName::purchase(), zero: EventName::lead() }

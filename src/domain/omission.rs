@@ -94,10 +94,6 @@ impl Omissions {
         self.named.iter().map(Omission::sentence).chain(more).collect()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.named.is_empty()
-    }
-
     /// Names one more. Of a field that is named already, what was sent first and is kept now counts.
     pub fn add(&mut self, omission: Omission) {
         let field = up_to(&omission.field, LONGEST_FIELD);

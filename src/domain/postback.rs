@@ -241,17 +241,6 @@ pub enum RejectionCode {
 }
 
 impl RejectionCode {
-    pub const ALL: [RejectionCode; 8] = [
-        RejectionCode::UnsupportedEncoding,
-        RejectionCode::UnreadableBytes,
-        RejectionCode::AmbiguousTransaction,
-        RejectionCode::UnknownTransaction,
-        RejectionCode::DamagedEncoding,
-        RejectionCode::EndpointClosed,
-        RejectionCode::SenderBehindProxy,
-        RejectionCode::TooManyFurtherSales,
-    ];
-
     /// Whether a report that fails for this alone may count later as it was received: once the configuration
     /// allows it, or a person has made room for it.
     pub fn may_reopen(self) -> bool {

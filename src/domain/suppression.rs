@@ -96,17 +96,6 @@ impl Suppressed {
             Suppressed::ClickId(_) => SuppressedKind::ClickId,
         }
     }
-
-    /// The normalized text.
-    pub fn text(&self) -> String {
-        match self {
-            Suppressed::Email(text)
-            | Suppressed::Phone(text)
-            | Suppressed::OrderId(text)
-            | Suppressed::ClickId(text) => text.clone(),
-            Suppressed::Ip(net) => net.to_string(),
-        }
-    }
 }
 
 fn normal_email(text: &str) -> Result<String, String> {

@@ -246,7 +246,6 @@ fn listed(shared: &StoreShared, record: &Record, place: usize) -> Result<Option<
         None => None,
     };
     Ok(Some(ListedDelivery {
-        id: delivery.id(record.conversion.id),
         conversion: record.conversion.clone(),
         delivery: delivery.clone(),
         sent_before: sent_before(&standing.deliveries, delivery),

@@ -58,7 +58,7 @@ impl Catalog {
             catalog.take_source(name, (&place, &text), &mut problems);
         }
         for (name, (place, files)) in found.destinations {
-            match DestinationTemplate::parse_at(&name, &place, &files) {
+            match DestinationTemplate::parse(&name, &place, &files) {
                 Ok(template) => {
                     catalog.destinations.insert(name, Arc::new(template));
                 }

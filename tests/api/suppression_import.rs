@@ -1,13 +1,23 @@
 //! Lines for a suppression list: what each is read as, or why not.
 
-use postbridge::domain::suppression::SuppressedKind;
+use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::ops::suppression::{EntryLayout, MOST_LINES, ReadLine, read};
 use proptest::prelude::*;
+
+fn text_of(entry: &Suppressed) -> String {
+    match entry {
+        Suppressed::Email(text)
+        | Suppressed::Phone(text)
+        | Suppressed::OrderId(text)
+        | Suppressed::ClickId(text) => text.clone(),
+        Suppressed::Ip(net) => net.to_string(),
+    }
+}
 
 /// `3 email jo@example.com` or `4 ! it is no…`, a line each.
 fn shown(lines: &[ReadLine]) -> Vec<String> {
     let one = |line: &ReadLine| match &line.entry {
-        Ok(entry) => format!("{} {} {}", line.number, entry.kind().as_str(), entry.text()),
+        Ok(entry) => format!("{} {} {}", line.number, entry.kind().as_str(), text_of(entry)),
         Err(why) => format!("{} ! {why}", line.number),
     };
     lines.iter().map(one).collect()

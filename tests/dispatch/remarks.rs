@@ -126,7 +126,7 @@ fn destination(body: &str) -> ReadyDestination {
     let files: BTreeMap<String, String> = [("destination.toml", toml), ("event.json.hbs", body)]
         .map(|(name, text)| (name.to_owned(), text.to_owned()))
         .into();
-    ready(Arc::new(DestinationTemplate::parse("own", &files).unwrap()), &[])
+    ready(Arc::new(DestinationTemplate::parse("own", "own", &files).unwrap()), &[])
 }
 
 fn left_out(body: &str, traits: &[(CustomerTrait, &str)]) -> Vec<Remark> {

@@ -53,7 +53,7 @@ fn lists_go_newest_first_page_by_page(engine: &Engine) {
     loop {
         let page = PageRequest { cursor, limit: 3 };
         let page = wait(store.deliveries(DeliveryFilter::default(), page)).unwrap();
-        deliveries.extend(page.items.into_iter().map(|listed| listed.id));
+        deliveries.extend(page.items.into_iter().map(|listed| listed.delivery.id(listed.conversion.id)));
         cursor = page.next_cursor;
         if cursor.is_none() {
             break;
@@ -134,7 +134,9 @@ fn dead_letters_are_listed_with_their_last_attempt(engine: &Engine) {
         let rest = wait(store.deliveries(filter.clone(), rest)).unwrap();
         assert_eq!(rest.items.iter().map(name).collect::<Vec<_>>(), ["t3"]);
         if reopened {
-            wait(store.retry(rest.items[0].id.clone(), at(5), None)).unwrap().unwrap();
+            wait(store.retry(rest.items[0].delivery.id(rest.items[0].conversion.id), at(5), None))
+                .unwrap()
+                .unwrap();
             assert_eq!(wait(store.deliveries(filter.clone(), first_page(9))).unwrap().items.len(), 2);
         }
     });

@@ -56,7 +56,7 @@ fn dead_letters_and_the_oldest_unsent_are_counted_by_destination(engine: &Engine
                 ..postbridge::store::contract::lookup::DeliveryFilter::default()
             };
             for one in wait(store.deliveries(dead, first_page(9))).unwrap().items {
-                wait(store.retry(one.id, at(22), None)).unwrap().unwrap();
+                wait(store.retry(one.delivery.id(one.conversion.id), at(22), None)).unwrap().unwrap();
             }
             assert_eq!(backlog(store, "ads", at(22)).unwrap().dead, 0);
         }

@@ -73,7 +73,7 @@ fn template(changes: &str) -> Arc<DestinationTemplate> {
         ("destination.toml".to_owned(), toml),
         ("event.json.hbs".to_owned(), EVENT.to_owned()),
     ]);
-    match DestinationTemplate::parse("standin", &files) {
+    match DestinationTemplate::parse("standin", "standin", &files) {
         Ok(template) => Arc::new(template),
         Err(problems) => panic!("{problems:?}"),
     }

@@ -18,7 +18,7 @@ fn destination(event: &str, query: &str, header: &str) -> Vec<Problem> {
     let toml = TOML.replace("URL", query).replace("HEADER", header);
     let files = [("destination.toml", toml), ("event.json.hbs", event.to_owned())];
     let files = files.map(|(name, text)| (name.to_owned(), text)).into_iter().collect();
-    DestinationTemplate::parse("test", &files).err().unwrap_or_default()
+    DestinationTemplate::parse("test", "test", &files).err().unwrap_or_default()
 }
 
 fn postback(query: &str, grammar: &str) -> Vec<Problem> {

@@ -213,7 +213,7 @@ fn a_visitors_answer_is_reported_in_the_platforms_words_and_left_out_where_no_on
     let body = r#"{"data": {{answer click.ad_user_data yes="GRANTED" no="DENIED"}}, "ads": {{answer click.ad_personalization yes="G" no="D"}}}"#;
     let files = [("destination.toml", toml), ("event.json.hbs", body)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
-    let destination = ready(Arc::new(DestinationTemplate::parse("answers", &files).unwrap()), &[]);
+    let destination = ready(Arc::new(DestinationTemplate::parse("answers", "answers", &files).unwrap()), &[]);
     let mut click = click();
     click.context.consent =
         Consent { ad_user_data: Some(true), ad_personalization: Some(false) }.said_at(Time::EPOCH);
@@ -235,7 +235,7 @@ fn number_template(more: &str, settings: &[(&str, &str)]) -> ReadyDestination {
         ),
     ];
     let files = files.map(|(name, text)| (name.to_owned(), text)).into_iter().collect();
-    ready(Arc::new(DestinationTemplate::parse("numbers", &files).unwrap()), settings)
+    ready(Arc::new(DestinationTemplate::parse("numbers", "numbers", &files).unwrap()), settings)
 }
 
 proptest! {

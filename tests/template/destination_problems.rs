@@ -26,7 +26,7 @@ required = true
 fn parse(toml: &str, event: &str) -> Result<DestinationTemplate, Vec<Problem>> {
     let files = [("destination.toml", toml), ("event.json.hbs", event)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
-    DestinationTemplate::parse("test", &files)
+    DestinationTemplate::parse("test", "test", &files)
 }
 
 /// Every problem of a payload template as one line each.
@@ -229,7 +229,7 @@ fn a_payload_of_its_own_belongs_to_a_listed_event() {
     .map(|(name, text)| (name.to_owned(), text.to_owned()))
     .into_iter()
     .collect();
-    let problems = DestinationTemplate::parse("test", &files).err().unwrap();
+    let problems = DestinationTemplate::parse("test", "test", &files).err().unwrap();
     assert!(problems[0].to_string().contains("`Leed` is not among"), "{problems:?}");
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery};
-use crate::domain::ids::{AffiliateId, CampaignId, DeliveryId, DestinationId, OfferId, SourceId, VisitorId};
+use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId, VisitorId};
 use crate::domain::postback::Postback;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -83,7 +83,6 @@ pub struct DeliveryFilter {
 /// A line of the delivery list.
 #[derive(Debug, Clone)]
 pub struct ListedDelivery {
-    pub id: DeliveryId,
     pub conversion: Conversion,
     pub delivery: Delivery,
     /// As of a [`Claimed`].

@@ -32,16 +32,11 @@ pub(crate) struct EventBody {
 
 impl DestinationTemplate {
     /// Reads a folder: `destination.toml`, `event.json.hbs`, optionally `event.<Event>.json.hbs` and
-    /// `setup.md`. `name` is the folder's name, under which problems are placed.
+    /// `setup.md`. `name` is the folder's name; the folder is at `place`, which is how problems name it.
     ///
     /// # Errors
     /// Everything that is wrong in any of the files, at once.
-    pub fn parse(name: &str, files: &BTreeMap<String, String>) -> Result<DestinationTemplate, Vec<Problem>> {
-        DestinationTemplate::parse_at(name, name, files)
-    }
-
-    /// The same, for a folder that is at `place`, which is how problems name it.
-    pub(crate) fn parse_at(
+    pub fn parse(
         name: &str,
         place: &str,
         files: &BTreeMap<String, String>,

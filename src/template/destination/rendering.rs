@@ -66,8 +66,4 @@ impl DestinationMode {
     pub fn sends(self) -> bool {
         matches!(self, DestinationMode::Live | DestinationMode::Test)
     }
-
-    pub fn parse(word: &str) -> Option<DestinationMode> {
-        DestinationMode::ALL.into_iter().find(|mode| mode.as_str() == word)
-    }
 }

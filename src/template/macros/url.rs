@@ -50,7 +50,7 @@ pub struct MacroUrl {
     written: String,
     pub(in crate::template) pieces: Vec<UrlPiece>,
     host: String,
-    query_names: Vec<String>,
+    pub query_names: Vec<String>,
     secrets: Vec<String>,
 }
 
@@ -152,11 +152,6 @@ impl MacroUrl {
     pub fn shown(&self) -> String {
         let mask = |text: String, secret: &String| delivery::without_secret(&text, secret).unwrap_or(text);
         self.secrets.iter().fold(self.written.clone(), mask)
-    }
-
-    /// The names of the parameters that stand in its query, decoded.
-    pub fn query_names(&self) -> Vec<&str> {
-        self.query_names.iter().map(String::as_str).collect()
     }
 
     /// Whether it has a part behind `#`, which no server is sent.
