@@ -1,11 +1,11 @@
 //! Postbridge: a postback relay and attribution bridge. This page is the map of the crate.
 //!
-//! Nouns, words, memory, three verbs, endpoints. `domain` holds the nouns; `template` turns outside words
-//! into nouns and back; `store` remembers. The verbs meet only in the store: `ingest` (something
-//! arrived → one write), `dispatch` (something is due out), `maintenance` (time passed). `web` and `send`
-//! are the endpoints, `config`, `app` and `cli` the wiring.
+//! `domain` holds the nouns and the pure rules about them; `template` reads what networks send and writes what
+//! platforms want; `store` keeps it all. `ingest` (something was received → one write), `dispatch` (something is due to
+//! be sent), `maintenance` (time has passed) and `ops` (a person wants something) meet only in the store. `web` and
+//! `send` are the way in and the way out; `config`, `app` and `cli` the wiring.
 //!
-//! The way of a postback: `http1` (bytes) → `web::postback` (key, limits) → `ingest::postback` (template, click) →
+//! The way of a postback: `http1` (bytes) → `web::collect` (key, limits) → `ingest::postback` (template, click) →
 //! `ingest::submit` → `store::writer` (one thread, one write for many) → `store::sled` (`fdatasync`); then the answer.
 //! The way of a delivery: `dispatch::worker` (lease) → `dispatch::attempt` → `template::destination` (payload) →
 //! `send` → the template's reply rules → the store again.

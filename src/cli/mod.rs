@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and which file does it.
+//! The command line: what may be typed, and which file does it. No rule of the business is here.
 
 /// Writes a line to standard output. A reader that has gone away (`| head`) is no fault.
 macro_rules! say {

@@ -46,7 +46,7 @@ pub struct PreviewArgs {
     /// it is the click that the postback names.
     #[arg(long, value_name = "FILE")]
     click: Option<PathBuf>,
-    /// The campaign whose link the click was received by: its postbacks are previewed too.
+    /// The campaign whose link the click was made on: its postbacks are previewed too.
     #[arg(long, value_name = "CAMPAIGN")]
     campaign: Option<String>,
     /// Print one JSON document: {"postback","conversion","attribution","requests","skipped"}.

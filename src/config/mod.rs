@@ -1,4 +1,4 @@
-//! `postbridge.toml` → a validated [`Config`], or every problem at once, each with its line and fix.
+//! `postbridge.toml` → a validated [`Config`](configuration::Config), or every problem at once, each with its line and fix.
 //!
 //! Read once at the start and at a reload; nothing here is asked while a request is answered, and nothing here
 //! opens a store or a socket.

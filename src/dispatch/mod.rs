@@ -1,4 +1,6 @@
 //! What is due goes out: claim, render, limit, send, classify, record. One worker a destination.
+//!
+//! Nothing here knows of HTTP requests to us or of pages; what a platform's answer means is the template's.
 
 mod attempt;
 pub mod breaker;

@@ -101,12 +101,12 @@ pub struct Click {
     pub context: ClickContext,
 }
 
-/// How a click was received by, and what was made of it.
+/// How a click was received, and what was made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickContext {
     pub origin: ClickOrigin,
     pub kind: ClickKind,
-    /// The campaign it was received by, with its offer and affiliate as they were then.
+    /// The campaign whose link it was made on, with its offer and affiliate as they were then.
     pub campaign_ref: Option<CampaignRef>,
     /// The first-party cookie of the browser.
     pub visitor: Option<VisitorId>,

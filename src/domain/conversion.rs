@@ -53,7 +53,7 @@ pub struct Draft {
     /// `None`: as the offer's disposition says, and no news in a repeat.
     pub status: Option<Status>,
     pub transaction_id: Option<String>,
-    /// As received, decoded once: [`attribution::candidates`] reads it.
+    /// As received, decoded once: [`candidates`](crate::domain::attribution::candidates) reads it.
     pub click_id: Option<String>,
     pub item_id: Option<String>,
     /// What is reported to the ad platform as the event's worth. Always there for [`EventClaim::ByValue`], but

@@ -103,7 +103,7 @@ impl HttpRefusal {
         "try again; see the server's log",
     );
 
-    /// 500: the positions that were read of a message lie outside its bytes. Never seen; see [`part`].
+    /// 500: the positions that were read of a message lie outside its bytes. Never seen; see `part`.
     pub const MISCOUNTED: HttpRefusal = HttpRefusal::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "this server lost count of the request's bytes",

@@ -1,4 +1,5 @@
-//! The verb for what arrives: a postback or a click becomes one durable write. No HTTP here.
+//! What was received becomes one durable write: postbacks, clicks, pixels, advertisers' reports. No HTTP here, and
+//! nothing is sent.
 
 pub mod advertiser;
 pub mod click;

@@ -183,7 +183,7 @@ pub struct EntryHead {
     pub sales: Vec<ConversionId>,
 }
 
-/// [`Verdict::word`] in a byte.
+/// [`Verdict::as_str`] in a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VerdictWord {
     Accepted,

@@ -30,7 +30,7 @@ const EXPECTED: &str = "expected.json";
 /// How the stories of one directory went.
 #[derive(Debug, Default)]
 pub struct StoryReport {
-    /// `template/story` of each that was received out as expected, or was written.
+    /// `template/story` of each that ended as expected, or was written.
     pub passed: Vec<String>,
     /// Each that did not, and each that a template lacks.
     pub problems: Vec<Problem>,

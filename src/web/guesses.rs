@@ -1,6 +1,6 @@
 //! How many wrong tokens one address has presented lately, in memory that never grows.
 //!
-//! The table has a fixed number of places, and an address may stand in [`WAYS`] of them, chosen by a hash
+//! The table has a fixed number of places, and an address may stand in `WAYS` of them, chosen by a hash
 //! that no one outside knows. Where all of these are taken, the address with the fewest wrong tokens gives
 //! way, the longest ago of several: many addresses that try once each displace one another and neither one
 //! that is over its limit nor anyone who never tried.

@@ -1,4 +1,6 @@
 //! The endpoints for HTTP: one page that says who answers which path, and what each may use.
+//!
+//! Nothing here decides about a conversion, sends to a platform or knows the engine behind the store.
 
 pub mod access;
 pub mod access_log;

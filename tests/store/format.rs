@@ -165,7 +165,7 @@ fn visitor() -> VisitorId {
     VisitorId::parse("visitor-0123456789").unwrap()
 }
 
-/// A click by a tracking link, with all that is known of how it was received by.
+/// A click by a tracking link, with all that is known of how it was received.
 /// What a click names of itself that is missing.
 fn omitted() -> Omissions {
     let mut omitted = Omissions::default();

@@ -41,7 +41,7 @@ pub struct CakeFixture {
     pub api: AdvertiserApi,
 }
 
-/// What was received back.
+/// The answer.
 pub struct Reported {
     pub status: u16,
     pub text: String,

@@ -64,7 +64,7 @@ pub struct PagesFixture {
     csrf: Mutex<String>,
 }
 
-/// What was received back.
+/// The answer.
 pub struct Answered {
     pub status: StatusCode,
     pub headers: HeaderMap,

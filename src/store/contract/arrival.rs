@@ -38,7 +38,7 @@ pub enum Finding {
     Refused(Fault),
 }
 
-/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`].
+/// A mapped arrival. What the decision about it goes by is the ruleset of [`Store::set_rules`](crate::store::Store::set_rules).
 #[derive(Debug, Clone)]
 pub struct MappedArrival {
     pub draft: Draft,

@@ -85,7 +85,7 @@ pub struct DeliveryFilter {
 pub struct ListedDelivery {
     pub conversion: Conversion,
     pub delivery: Delivery,
-    /// As of a [`Claimed`].
+    /// As of a [`Claimed`](crate::store::Claimed).
     pub sent_before: bool,
     pub last_attempt: Option<Attempt>,
 }

@@ -1,5 +1,5 @@
 //! `/api/v1`: the event log, the raw log, the deliveries, the destinations, the clicks and the suppression
-//! lists, for scripts.
+//! lists, for scripts. What a request changes is done by `ops`; what it shows is made by `view`.
 
 pub mod clicks;
 pub mod destinations;

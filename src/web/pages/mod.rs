@@ -1,4 +1,5 @@
-//! The pages: server-rendered, signed in by token, whole without JavaScript. Who may see which.
+//! The pages: server-rendered, signed in by token, whole without JavaScript. Who may see which. What a form
+//! changes is done by `ops`.
 
 mod advice;
 mod clicks;
