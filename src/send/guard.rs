@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, Shared};
 use ipnet::{Ipv4Net, Ipv6Net};
 use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 /// Why a request was not sent: its address may not be reached from here.
@@ -127,11 +128,18 @@ pub fn filter(found: &[IpAddr], allow_private_network: bool) -> Result<Vec<IpAdd
     }
 }
 
+/// How many names are looked up at a time, by all destinations. Each look-up takes one of the 512 threads on which
+/// the store waits for its disk too, and a name server that hangs must not take them all.
+pub const LOOKUPS: usize = 64;
+
+/// Permits to look up a name. What waits for one waits within its attempt's time limit.
+pub static LOOKUP_PERMITS: Semaphore = Semaphore::const_new(LOOKUPS);
+
 type Lookup = Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, String>>>;
 
 /// Resolves a name once and hands the client only addresses that may be reached, so that no second
-/// look-up can answer otherwise. Look-ups of one name that run at the same time are one look-up: a
-/// name server that hangs costs one thread per name.
+/// look-up can answer otherwise. Look-ups of one name that run at the same time are one look-up, and at most
+/// [`LOOKUPS`] names are looked up at a time: a name server that hangs costs no more threads.
 #[derive(Clone, Default)]
 pub struct Resolver {
     allow_private_network: bool,
@@ -163,6 +171,7 @@ impl Resolver {
 }
 
 async fn system_lookup(name: &str) -> Result<Arc<[IpAddr]>, String> {
+    let _permit = LOOKUP_PERMITS.acquire().await.map_err(|closed| closed.to_string())?;
     match tokio::net::lookup_host((name, 0)).await {
         Ok(found) => Ok(found.map(|address| address.ip()).collect()),
         Err(cause) => Err(cause.to_string()),

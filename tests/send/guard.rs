@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use postbridge::domain::delivery::{OutgoingRequest, Reply};
 use postbridge::send::client::{Client, SendPolicy};
-use postbridge::send::guard::{filter, is_public};
+use postbridge::send::guard::{LOOKUP_PERMITS, LOOKUPS, filter, is_public};
 
 /// Hosts as a URL may spell them; `{port}` is where the canary listens.
 const REFUSED: &[&str] = &[
@@ -143,6 +143,23 @@ async fn the_canary_is_reached_where_the_destination_allows_it() {
         assert!(matches!(reply, Reply::Failed(_)), "the canary never answers: {reply:?}");
     }
     assert!(received_text.load(Ordering::SeqCst) >= 3);
+}
+
+#[tokio::test]
+async fn names_are_looked_up_a_few_at_a_time_and_wait_within_their_attempts_time() {
+    let (port, received_text) = canary().await;
+    let policy = SendPolicy { allow_private_network: true, timeout_ms: 200, ..SendPolicy::default() };
+    let client = Client::new(policy).unwrap();
+    let most = u32::try_from(LOOKUPS).unwrap();
+    let others = LOOKUP_PERMITS.acquire_many(most).await.unwrap();
+    let reply = client.send(&request(format!("http://localhost:{port}/"))).await;
+    assert!(matches!(reply, Reply::Failed(_)), "{reply:?}");
+    assert_eq!(received_text.load(Ordering::SeqCst), 0, "the name was looked up beyond the most");
+    client.send(&request(format!("http://127.0.0.1:{port}/"))).await;
+    assert_eq!(received_text.load(Ordering::SeqCst), 1, "an address waits for no look-up");
+    drop(others);
+    client.send(&request(format!("http://localhost:{port}/"))).await;
+    assert_eq!(received_text.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
