@@ -45,6 +45,8 @@ use crate::store::{
 const LONG_READS: usize = 2;
 /// How many reads of few records may wait for the disk at a time.
 const SHORT_READS: usize = 32;
+/// How many reads for dispatch may: no delivery waits until strangers' reads are done.
+const DISPATCH_READS: usize = 32;
 
 /// How an embedded store is opened.
 #[derive(Clone)]
@@ -73,6 +75,8 @@ pub struct Embedded {
     long_reads: Arc<Semaphore>,
     /// Permits to look at few.
     short_reads: Arc<Semaphore>,
+    /// Permits to hand out work and to take it back.
+    dispatch_reads: Arc<Semaphore>,
     queue: Arc<CommandQueue>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Clicks whose waiting conversions were not all matched when the last process ended: they are
@@ -112,6 +116,7 @@ impl Embedded {
             shared,
             long_reads,
             short_reads: Arc::new(Semaphore::new(SHORT_READS)),
+            dispatch_reads: Arc::new(Semaphore::new(DISPATCH_READS)),
             queue,
             writer: Mutex::new(Some(writer)),
             left: Mutex::new(opened.matching),
@@ -323,7 +328,7 @@ impl Store for Embedded {
             Ok(leased) => leased,
             Err(error) => return now(Err(error)),
         };
-        let reading = self.read(move |_| leases.work().map(|work| (leases, work)));
+        let reading = self.read_by(&self.dispatch_reads, move |_| leases.work().map(|work| (leases, work)));
         Box::pin(async move {
             let (leases, work) = reading.await?;
             leases.hand_over();
@@ -332,7 +337,7 @@ impl Store for Embedded {
     }
 
     fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>> {
-        let reading = self.read(move |shared| leases::claim_oldest(shared, &destination));
+        let reading = self.read_by(&self.dispatch_reads, move |shared| leases::claim_oldest(shared, &destination));
         Box::pin(async move {
             Ok(reading.await?.map(|(leases, claimed)| {
                 leases.hand_over();
@@ -346,7 +351,7 @@ impl Store for Embedded {
     }
 
     fn release(&self, ids: Vec<DeliveryId>) -> StoreFuture<'_, ()> {
-        self.read(move |shared| leases::release(shared, &ids))
+        self.read_by(&self.dispatch_reads, move |shared| leases::release(shared, &ids))
     }
 
     fn wakeup(&self, destination: &DestinationId) -> Arc<Notify> {
