@@ -58,7 +58,8 @@ pub struct Refusal {
 
 /// Anyone who answers the requests of a listener.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. The body is whole before this is called; hanging up does not cancel it.
+    /// Answers one request. The body is whole before this is called. Nothing that the client does cancels it, by
+    /// hanging up, a reset or garbage over TLS; only the end of the process does.
     fn handle(
         &self,
         request: Request<Incoming>,

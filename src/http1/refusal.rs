@@ -96,12 +96,15 @@ impl HttpRefusal {
     pub const NOT_AS_READ: HttpRefusal =
         HttpRefusal::bad("the request cannot be read in one way only", "send the request percent-encoded");
 
-    /// 500: the handler broke.
-    pub const BROKEN: HttpRefusal = HttpRefusal::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "this server failed to answer",
-        "try again; see the server's log",
-    );
+    /// 503: the handler panicked, maybe before what was sent was kept.
+    pub const BROKEN: HttpRefusal = HttpRefusal {
+        retry_after: Some(5),
+        ..HttpRefusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this server failed to answer; the request may not have been kept",
+            "send it again in a few seconds; see the server's log",
+        )
+    };
 
     /// 500: the positions that were read of a message lie outside its bytes. Never seen; see `part`.
     pub const MISCOUNTED: HttpRefusal = HttpRefusal::new(

@@ -45,9 +45,14 @@ impl ConnectionSlot {
         self.answered.store(true, Ordering::Release);
     }
 
+    /// Whether the answer to the request at hand was made, and is not written yet.
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire)
+    }
+
     /// Whether an answer was made since the last call.
     pub fn take_answered(&self) -> bool {
-        self.answered.load(Ordering::Acquire) && self.answered.swap(false, Ordering::AcqRel)
+        self.is_answered() && self.answered.swap(false, Ordering::AcqRel)
     }
 
     /// Whether the connection is to end in the middle of what it does: another needs the place.

@@ -54,10 +54,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for HyperStream<T> {
         self.io.is_write_vectored()
     }
 
-    /// hyper flushes only when it has written all it has, so after an answer this is the turn.
+    /// hyper flushes only when it has written all it has, so after an answer this is the turn. Before it, hyper hears of
+    /// no failure: it would drop the handler, and TLS has an alert to send where a client goes on with garbage.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let flushed = Pin::new(&mut wire.io).poll_flush(cx);
+        if let Phase::Handing(_) | Phase::Answering = wire.phase
+            && !wire.slot.is_answered()
+        {
+            return Poll::Ready(Ok(()));
+        }
         ready!(wire.patient(cx, flushed, |()| 0))?;
         if let Phase::Answering = wire.phase
             && wire.slot.take_answered()

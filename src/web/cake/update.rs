@@ -36,6 +36,7 @@ impl AdvertiserApi {
         }
         match self.store.set_status(which, order, self.clock.now()).await? {
             StatusChanged::Changed(conversion) => {
+                // No caller keeps this line from being written: nothing that it does cancels what answers it.
                 let id = number.to_string();
                 self.access.log.changed(&caller.name, TokenArea::NetworkApi, "conversion: status", &id);
                 Ok(envelope::updated(&conversion, number))
