@@ -1,6 +1,5 @@
 //! The store inside the process: readers on their own threads, one writer on its own.
 
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -31,8 +30,7 @@ use crate::store::network::statuses::{StatusCommand, StatusOrder};
 use crate::store::network::suppressed::{RemoveList, SuppressionCommand};
 use crate::store::network::{lists, report};
 use crate::store::open::{OpenError, rebuild};
-use crate::store::records::Records;
-use crate::store::records::StoreShared;
+use crate::store::records::{Records, StoreShared, without_panic};
 use crate::store::sled::Sled;
 use crate::store::transactions::{ReusedTransaction, Transactions};
 use crate::store::writer::{self, CommandQueue, Watch};
@@ -151,14 +149,11 @@ impl Embedded {
             let permit = permit.map_err(|_| StoreError::Closed)?;
             let shared = Arc::clone(&self.shared);
             let reading = tokio::task::spawn_blocking(move || {
-                let done = read(&shared);
+                let done = without_panic(|| read(&shared));
                 drop(permit);
                 done
             });
-            reading.await.unwrap_or_else(|ended| match ended.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(StoreError::Closed),
-            })
+            reading.await.unwrap_or(Err(StoreError::Closed))
         })
     }
 
@@ -337,7 +332,8 @@ impl Store for Embedded {
     }
 
     fn claim_oldest(&self, destination: DestinationId) -> StoreFuture<'_, Option<Claimed>> {
-        let reading = self.read_by(&self.dispatch_reads, move |shared| leases::claim_oldest(shared, &destination));
+        let reading =
+            self.read_by(&self.dispatch_reads, move |shared| leases::claim_oldest(shared, &destination));
         Box::pin(async move {
             Ok(reading.await?.map(|(leases, claimed)| {
                 leases.hand_over();

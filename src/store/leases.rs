@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::delivery::{self, Delivery, DeliveryState};
 use crate::domain::ids::{DeliveryId, DestinationId};
 use crate::store::queues::DeliverySlot;
-use crate::store::records::StoreShared;
+use crate::store::records::{StoreShared, without_panic};
 use crate::store::{ClaimRequest, Claimed, LeasedWork, StoreError, read};
 
 /// Slots that are leased for a caller. They are given back where no one takes what was read for them.
@@ -55,20 +55,24 @@ impl Leases {
         self.slots.is_empty()
     }
 
-    /// The work behind them. What has changed under the lease is left out; so is a record that cannot be read,
-    /// which stays leased until the next start and is in no one's way.
+    /// The work behind them. What has changed under the lease is left out, also what was skipped and asked for
+    /// again while it was read: that waits in the queue. So is a record that cannot be read, which stays leased
+    /// until the next start and is in no one's way.
     pub fn work(&self) -> Result<Vec<Claimed>, StoreError> {
         let mut work = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
-            match claimed(&self.shared, *slot) {
-                Ok(claimed) => work.extend(claimed),
+            match without_panic(|| claimed(&self.shared, *slot)) {
+                Ok(claimed) => work.extend(claimed.map(|claimed| (*slot, claimed))),
                 Err(error @ StoreError::Corrupt { .. }) => {
                     tracing::error!(postback = slot.seq(), %error, "a delivery cannot be read and is left out");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(work)
+        let mut index = self.shared.index.lock();
+        let queues = index.queues(&self.destination);
+        work.retain(|(slot, _)| queues.is_leased(*slot));
+        Ok(work.into_iter().map(|(_, claimed)| claimed).collect())
     }
 }
 

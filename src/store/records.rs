@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -58,6 +59,15 @@ pub struct StoreShared {
     /// Only the writer moves it on.
     pub lately: Mutex<RecentClicks>,
     pub quarantine_lines: Arc<Mutex<QuarantineLines>>,
+}
+
+/// A read whose panic fails it alone, as a damaged record does: a restart would meet the same bytes. What panicked,
+/// and where, is in the log.
+pub fn without_panic<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_logged| {
+        let (key, cause) = ("that was looked for".to_owned(), "reading it panicked; see the log".to_owned());
+        Err(StoreError::Corrupt { key, cause })
+    })
 }
 
 /// All reading of the embedded store.

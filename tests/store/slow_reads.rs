@@ -15,7 +15,7 @@ use postbridge::store::contract::arrival::{ClickArrival, Screening};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Kv, KvError, ScanVisitor, Span, Step};
-use postbridge::store::{ClaimRequest, ConversionRef, Store};
+use postbridge::store::{ClaimRequest, ConversionRef, Store, StoreError};
 
 use crate::support::memory::Memory;
 use crate::support::store_fixture::*;
@@ -26,6 +26,7 @@ struct Slow {
     memory: Memory,
     slow: AtomicBool,
     slow_commits: AtomicBool,
+    panics: AtomicBool,
     waiting: AtomicUsize,
     most: AtomicUsize,
     go: Mutex<bool>,
@@ -34,6 +35,7 @@ struct Slow {
 
 impl Slow {
     fn pass(&self) {
+        assert!(!self.panics.load(Ordering::SeqCst), "asked to");
         if self.slow.load(Ordering::SeqCst) {
             self.wait();
         }
@@ -146,6 +148,51 @@ async fn a_delivery_claimed_while_its_retry_is_written_goes_to_no_one_else() {
     assert_eq!(counted(7), Some((1, 1, Some(at(7)))));
     assert_eq!(claim(6).await.len(), 0, "not due again yet");
     assert_eq!(claim(7).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_skipped_and_retried_while_its_claim_is_read_is_handed_out_once() {
+    let slow = Arc::new(Slow::default());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
+    store.set_rules(sale("any").forward().rules());
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    let due = |now| {
+        let destination = destination("ads");
+        ClaimRequest { destination, now: at(now), fresh: 9, retries: 9, due_from: None }
+    };
+    let id = store.claim(due(0)).await.unwrap().work.remove(0).id;
+    store.release(vec![id.clone()]).await.unwrap();
+    slow.slow.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        while slow.waiting.load(Ordering::SeqCst) < 1 {
+            tokio::task::yield_now().await;
+        }
+        slow.slow.store(false, Ordering::SeqCst);
+        assert_eq!(store.withdraw(destination("ads"), at(1)).await.unwrap(), 1);
+        store.retry(id.clone(), at(5), None).await.unwrap().unwrap();
+        slow.let_go();
+    };
+    let (claim, ()) = tokio::join!(store.claim(due(0)), meanwhile);
+    assert_eq!(claim.unwrap().work.len(), 0, "it waits in the queue");
+    assert_eq!(store.claim(due(5)).await.unwrap().work.len(), 1);
+    assert_eq!(store.claim(due(5)).await.unwrap().work.len(), 0);
+}
+
+#[tokio::test]
+async fn a_read_that_panics_fails_as_a_damaged_record_does_and_stops_no_dispatch() {
+    let slow = Arc::new(Slow::default());
+    let store = Embedded::open(Arc::new(Disk(Arc::clone(&slow)))).unwrap();
+    store.set_rules(sale("any").forward().rules());
+    store.arrive(sale("t1").forward().arrival()).await.unwrap();
+    slow.panics.store(true, Ordering::SeqCst);
+    let found = store.find_click("unknown").await;
+    assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{found:?}");
+    let due =
+        ClaimRequest { destination: destination("ads"), now: at(0), fresh: 9, retries: 9, due_from: None };
+    assert_eq!(store.claim(due).await.unwrap().work.len(), 0, "it is left out");
+    slow.panics.store(false, Ordering::SeqCst);
+    assert!(store.find_click("unknown").await.unwrap().is_none());
+    store.arrive(sale("t2").forward().arrival()).await.unwrap();
 }
 
 #[tokio::test]
