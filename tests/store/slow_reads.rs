@@ -260,7 +260,8 @@ async fn no_delivery_waits_until_what_strangers_look_for_is_read() {
         }
         slow.let_go();
     };
-    let ((_, (claim, oldest, released)), ()) = tokio::join!(reads, meanwhile);
+    let ((texts, (claim, oldest, released)), ()) = tokio::join!(reads, meanwhile);
+    assert!(texts.into_iter().all(|text| text.unwrap().is_none()), "none waited in vain");
     assert_eq!(claim.unwrap().work.len(), 1);
     assert!(oldest.unwrap().is_some());
     released.unwrap();
