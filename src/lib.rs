@@ -5,15 +5,18 @@
 //! be sent), `maintenance` (time has passed) and `ops` (a person wants something) meet only in the store. `web` and
 //! `send` are the way in and the way out; `config`, `app` and `cli` the wiring.
 //!
-//! The way of a postback: `http1` (bytes) → `web::collect` (key, limits) → `ingest::postback` (template, click) →
-//! `ingest::submit` → `store::writer` (one thread, one write for many) → `store::sled` (`fdatasync`); then the answer.
-//! The way of a delivery: `dispatch::worker` (lease) → `dispatch::attempt` → `template::destination` (payload) →
-//! `send` → the template's reply rules → the store again.
+//! The way of a postback: `http1` (bytes) → `web::handler`, `web::collect` (key, limits) → `ingest::postback` (template,
+//! click) → `ingest::submit` → `store::embedded` → `store::writer` (one thread; `store::group` decides, one write for
+//! many) → `store::sled` (`fdatasync`) → `CommitGroup::answer` → `collect::answer_of`, the 200.
+//! The way of a delivery: `dispatch::worker` (may it leave: `dispatch::health`; lease) → `dispatch::attempt` →
+//! `template::destination` (payload) → `send` → the template's reply rules (`Retry-After`: `wait`) → `dispatch::decide`,
+//! `schedule` → the store again. Free disk space: `app::disk` measures, `domain::disk` decides, each endpoint asks.
 //!
 //! What holds everywhere:
 //!
-//! 1. A 200 means durable. Any storage error is a 503, and the process ends.
-//! 2. Every postback with a valid key leaves one record with its bytes, whatever happens.
+//! 1. A 200 means durable. A storage error is a 503, and a broken store ends the process.
+//! 2. Every postback with a valid key leaves one record with its bytes, whatever is wrong with it; what cannot be
+//!    recorded is answered 503 and sent again.
 //! 3. A conversion, or a change to it, and the deliveries it causes appear together or not at all.
 //! 4. Ids are derived: a retry, a replay and a re-import carry the same event id.
 //! 5. At least once, never silently dropped: a delivery ends as delivered, dead or skipped.

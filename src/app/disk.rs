@@ -92,7 +92,7 @@ impl DiskWatch {
                 free_mb,
                 reserve_mb,
                 "free disk space is below [store] reserve_mb: visitors are redirected without a record, \
-                 conversion pixels are answered 503; free some space"
+                 conversion pixels and the tag are answered 503; free some space"
             ),
             DiskSpace::VeryLow => warn!(
                 free_mb,

@@ -14,9 +14,9 @@ pub struct DiskReserve(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskSpace {
     Enough,
-    /// Below the reserve: visitors are redirected without a record, conversion pixels are answered 503.
+    /// Below the reserve: visitors are redirected without a record, conversion pixels and the tag are answered 503.
     Low,
-    /// Below half of the reserve: postbacks and the API's clicks are answered 503 too.
+    /// Below half of the reserve: postbacks, the API's clicks, the network's API and answers about consent are answered 503 too.
     VeryLow,
 }
 

@@ -135,6 +135,5 @@ impl ProcessHealth {
     }
 }
 
-const LOW: &str = "ready; free disk space is below the reserve: visitors are redirected without a record, conversion pixels are answered 503\n";
-const VERY_LOW: &str =
-    "free disk space is below half of the reserve: postbacks and recorded clicks are answered 503\n";
+const LOW: &str = "ready; free disk space is below the reserve: visitors are redirected without a record, conversion pixels and the tag are answered 503\n";
+const VERY_LOW: &str = "free disk space is below half of the reserve: postbacks, /api/v1/clicks and the network's API are answered 503\n";

@@ -1,6 +1,7 @@
 //! The helpers that a destination template may call: look up, default, join, format, hash. No other logic.
 //! A new one is a line in [`HELPERS`], a row in `templates/README.md` and a test of what it gives in
-//! `tests/template/destination_payloads.rs`; one that passes a value through is named in `calculation` too.
+//! `tests/template/destination_payloads.rs`; one that passes its argument through is named in
+//! `calculation::is_no_number` and `is_amount` too. The crate Handlebars only parses: these functions are ours.
 
 use std::borrow::Cow;
 
