@@ -20,7 +20,7 @@ use crate::dispatch::{Dispatch, DispatchPlan, OutgoingPlan, WorkerPlan};
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::http1::ConnectionLimits;
 use crate::ingest::{reopen, reprocess};
-use crate::maintenance::{self, MaintenanceSignals, RetentionDays, Upkeep};
+use crate::maintenance::{self, Maintenance, MaintenanceSignals, RetentionDays};
 use crate::ops::numbers::StoreNumbers;
 use crate::store::{Backlog, Store};
 use crate::template::diagnostic::Problem;
@@ -52,11 +52,11 @@ pub struct App {
     shared: AcrossReloads,
     web: WebListener,
     config: Arc<Mutex<Arc<Config>>>,
-    /// Destinations that a reload configured, for upkeep to take note of.
+    /// Destinations that a reload configured, for maintenance to take note of.
     put_back: Arc<Mutex<HashSet<DestinationId>>>,
     dispatch: Arc<Dispatch>,
-    stop_upkeep: watch::Sender<bool>,
-    upkeep: JoinHandle<()>,
+    stop_maintenance: watch::Sender<bool>,
+    maintenance: JoinHandle<()>,
     reprocessing: JoinHandle<()>,
     drain: JoinHandle<()>,
     disk: JoinHandle<()>,
@@ -111,7 +111,7 @@ impl App {
             if config.server.admin_listen.is_some() { ListenerSide::Public } else { ListenerSide::Whole };
         let web = WebListener::new(router::build(&shared, &config, enricher, metrics.clone()), side);
         let endpoints = bound.open(&config, &web)?;
-        let (stop_upkeep, stop) = watch::channel(false);
+        let (stop_maintenance, stop) = watch::channel(false);
         let keep = keep_of(&config);
         let config = Arc::new(Mutex::new(config));
         let put_back = Arc::default();
@@ -125,7 +125,7 @@ impl App {
             stop,
             heartbeat: Arc::clone(&shared.health.heartbeat),
         };
-        let upkeep = tokio::spawn(run_upkeep(shared.clone(), signals));
+        let maintenance = tokio::spawn(run_maintenance(shared.clone(), signals));
         let (access, clicks) = (Arc::clone(&shared.access), Arc::clone(&shared.clicks));
         let clock = shared.clock.clone();
         let drain = tokio::spawn(measure::drain(metrics, move || {
@@ -135,7 +135,7 @@ impl App {
         let disk = tokio::spawn(disk.run());
         tokio::spawn(take_reopened(shared.clone(), Arc::clone(&config), &[Duration::ZERO]));
         let reprocessing =
-            tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_upkeep.subscribe()));
+            tokio::spawn(reprocess(shared.clone(), Arc::clone(&config), stop_maintenance.subscribe()));
         Ok(App {
             endpoints,
             shared,
@@ -143,8 +143,8 @@ impl App {
             config,
             put_back,
             dispatch,
-            stop_upkeep,
-            upkeep,
+            stop_maintenance,
+            maintenance,
             reprocessing,
             drain,
             disk,
@@ -200,7 +200,7 @@ impl App {
         }
         let metrics = measure::recorder().map_err(|problem| vec![problem])?;
         let opens = reopen::differ(&self.config().ruleset(), &new.ruleset());
-        // First: upkeep skips nothing any more of what is put back.
+        // First: maintenance skips nothing any more of what is put back.
         self.put_back.lock().extend(new.destination_ids());
         let new = Arc::new(new);
         *self.config.lock() = Arc::clone(&new);
@@ -236,9 +236,9 @@ impl App {
             Some(dispatch) => dispatch.stop(GRACE).await,
             None => warn!("someone still looks at the dispatch; its leases end with the process"),
         }
-        self.stop_upkeep.send_replace(true);
+        self.stop_maintenance.send_replace(true);
         // A loop that panicked has nothing left to finish.
-        let _ = self.upkeep.await;
+        let _ = self.maintenance.await;
         let _ = self.reprocessing.await;
         self.drain.abort();
         self.disk.abort();
@@ -309,9 +309,9 @@ impl Listeners {
     }
 }
 
-async fn run_upkeep(shared: AcrossReloads, signals: MaintenanceSignals) {
-    let upkeep = Upkeep::new(Arc::clone(&shared.store), shared.clock, signals);
-    if let Err(error) = upkeep.run().await {
+async fn run_maintenance(shared: AcrossReloads, signals: MaintenanceSignals) {
+    let maintenance = Maintenance::new(Arc::clone(&shared.store), shared.clock, signals);
+    if let Err(error) = maintenance.run().await {
         shared.health.store_failed(&error);
     }
 }

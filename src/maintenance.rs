@@ -117,7 +117,7 @@ pub struct MaintenanceSignals {
 }
 
 /// The loop's state between two ticks.
-pub struct Upkeep {
+pub struct Maintenance {
     store: Arc<dyn Store>,
     clock: Clock,
     signals: MaintenanceSignals,
@@ -132,9 +132,9 @@ pub struct Upkeep {
     looked_for_removed: Option<i64>,
 }
 
-impl Upkeep {
-    pub fn new(store: Arc<dyn Store>, clock: Clock, signals: MaintenanceSignals) -> Upkeep {
-        Upkeep {
+impl Maintenance {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, signals: MaintenanceSignals) -> Maintenance {
+        Maintenance {
             store,
             clock,
             signals,
@@ -158,7 +158,7 @@ impl Upkeep {
             match self.tick().await {
                 // What is damaged must not end what keeps the rest in order.
                 Err(error @ StoreError::Corrupt { .. }) => {
-                    tracing::error!(%error, "upkeep left out what cannot be read");
+                    tracing::error!(%error, "maintenance left out what cannot be read");
                     self.since_purge = if self.since_purge >= PURGE_EVERY { 0 } else { self.since_purge + 1 };
                 }
                 done => done?,

@@ -15,7 +15,7 @@ use crate::web::answer::{self, Answer};
 
 /// What the process knows of its own state.
 pub struct ProcessHealth {
-    /// What [`Clock::running_ms`] was at the end of the upkeep loop's last step; 0 before the first.
+    /// What [`Clock::running_ms`] was at the end of the maintenance loop's last step; 0 before the first.
     pub heartbeat: Arc<AtomicI64>,
     stopping: AtomicBool,
     /// A [`DiskSpace`], by its number: every request that would be recorded reads it.
@@ -96,7 +96,7 @@ impl ProcessHealth {
         }
         answer::text(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("the upkeep loop has been silent for {silent} ms\n"),
+            format!("the maintenance loop has been silent for {silent} ms\n"),
         )
     }
 

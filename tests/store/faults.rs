@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postbridge::domain::postback::Verdict;
-use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep};
+use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays};
 use postbridge::store::contract::lookup::{ConversionFilter, DeliveryFilter, PostbackFilter};
 use postbridge::store::embedded::Embedded;
 use postbridge::store::kv::{Batch, Direction, Kv, Span};
@@ -173,7 +173,7 @@ fn what_goes_through_many_leaves_a_damaged_one_out() {
 }
 
 #[tokio::test]
-async fn upkeep_goes_on_past_a_damaged_record() {
+async fn maintenance_goes_on_past_a_damaged_record() {
     let (_memory, store) =
         tokio::task::spawn_blocking(|| with_a_damaged_sale(|name| sale(name).forward())).await.unwrap();
     let keep = RetentionDays { conversions_days: 1, postbacks_days: 1, clicks_days: 1, removed_hours: 72 };
@@ -188,7 +188,7 @@ async fn upkeep_goes_on_past_a_damaged_record() {
         stop: stopping,
         heartbeat: Arc::clone(&heartbeat),
     };
-    let running = tokio::spawn(Upkeep::new(Arc::new(store), clock, signals).run());
+    let running = tokio::spawn(Maintenance::new(Arc::new(store), clock, signals).run());
     crate::support::dispatch_fixture::until("a step", || {
         heartbeat.load(std::sync::atomic::Ordering::Relaxed) != 0
     })

@@ -9,7 +9,7 @@ use postbridge::clock::Clock;
 use postbridge::domain::delivery::{DeliveryState, SkipCode};
 use postbridge::domain::ids::DestinationId;
 use postbridge::domain::routing::refused;
-use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep, watch_clock};
+use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::Reprocess;
 use postbridge::store::keeping::SourceTally;
@@ -92,9 +92,9 @@ fn quarantine_and_the_latest_postback_are_counted_by_source(engine: &Engine) {
     assert_eq!(store.source_tally(&source()).open_quarantine, 2, "also after a purge and a restart");
 }
 
-/// Upkeep with a configuration that tests change.
+/// Maintenance with a configuration that tests change.
 struct Watched {
-    upkeep: Upkeep,
+    maintenance: Maintenance,
     clock: Clock,
     configured: Arc<Mutex<HashSet<DestinationId>>>,
     put_back: Arc<Mutex<HashSet<DestinationId>>>,
@@ -114,15 +114,15 @@ impl Watched {
             stop,
             heartbeat: Arc::new(AtomicI64::new(0)),
         };
-        let upkeep = Upkeep::new(Arc::clone(store), clock.clone(), signals);
-        Watched { upkeep, clock, configured, put_back }
+        let maintenance = Maintenance::new(Arc::clone(store), clock.clone(), signals);
+        Watched { maintenance, clock, configured, put_back }
     }
 
     /// Hours in which the loop ticks now and then.
     fn pass(&mut self, hours: i64) {
         for _ in 0..hours * 4 {
             self.clock.run(HOUR / 4);
-            wait(self.upkeep.tick()).unwrap();
+            wait(self.maintenance.tick()).unwrap();
         }
     }
 }
@@ -191,9 +191,9 @@ fn a_destination_that_is_put_back_at_the_last_moment_is_not_skipped(engine: &Eng
         stop,
         heartbeat: Arc::new(AtomicI64::new(0)),
     };
-    let mut upkeep = Upkeep::new(Arc::clone(&store), clock.clone(), signals);
+    let mut maintenance = Maintenance::new(Arc::clone(&store), clock.clone(), signals);
     for _ in 0..3 {
-        wait(upkeep.tick()).unwrap();
+        wait(maintenance.tick()).unwrap();
         clock.run(6_000);
     }
     assert!(matches!(states(&*store, &sold)[0], DeliveryState::Waiting { .. }));

@@ -34,7 +34,7 @@ conformance! {
     a_pending_conversion_takes_its_offers_status_when_it_is_due,
     a_status_set_by_hand_ends_what_was_foreseen,
     dispositions_are_done_the_longest_due_first_and_no_more_than_asked_for,
-    upkeep_gives_statuses_that_are_due,
+    maintenance_gives_statuses_that_are_due,
 }
 
 fn deliveries(store: &dyn Store, number: Seq) -> Vec<(Occasion, &'static str)> {
@@ -248,7 +248,7 @@ fn dispositions_are_done_the_longest_due_first_and_no_more_than_asked_for(engine
     assert_eq!(early.iter().chain([&late]).filter(approved).count(), 4);
 }
 
-fn upkeep_gives_statuses_that_are_due(engine: &Engine) {
+fn maintenance_gives_statuses_that_are_due(engine: &Engine) {
     let store = engine.open();
     store.set_rules(rules_of(&[approved_after("565", 2)]));
     let reported = arrive(&*store, sale("t1").of("565").arrival());

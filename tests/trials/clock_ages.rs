@@ -9,7 +9,7 @@ use postbridge::clock::Clock;
 use postbridge::domain::click::ClickOrigin;
 use postbridge::domain::consent::Consent;
 use postbridge::domain::time::Time;
-use postbridge::maintenance::{MaintenanceSignals, RetentionDays, Upkeep, watch_clock};
+use postbridge::maintenance::{Maintenance, MaintenanceSignals, RetentionDays, watch_clock};
 use postbridge::store::Store;
 use postbridge::store::contract::arrival::ConsentArrival;
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
@@ -34,7 +34,7 @@ conformance! {
 const KEEP: RetentionDays =
     RetentionDays { conversions_days: 6, postbacks_days: 3, clicks_days: 4, removed_hours: 72 };
 
-/// A relay's store, its clock and its upkeep.
+/// A relay's store, its clock and its maintenance.
 struct Relay<'a> {
     engine: &'a Engine,
     store: Option<Arc<dyn Store>>,
@@ -62,15 +62,15 @@ impl<'a> Relay<'a> {
         self.tick();
     }
 
-    /// One tick of upkeep, and as many as the pass of purging that it begins needs.
+    /// One tick of maintenance, and as many as the pass of purging that it begins needs.
     fn tick(&mut self) {
         let (_, stop) = watch::channel(false);
         let configured = Arc::new(|| HashSet::from(["ads"].map(destination)));
         let heartbeat = Arc::new(AtomicI64::new(0));
         let signals =
             MaintenanceSignals { keep: KEEP, configured, put_back: Arc::default(), stop, heartbeat };
-        let mut upkeep = Upkeep::new(Arc::clone(self.store()), self.clock.clone(), signals);
-        (0..3).for_each(|_| wait(upkeep.tick()).unwrap());
+        let mut maintenance = Maintenance::new(Arc::clone(self.store()), self.clock.clone(), signals);
+        (0..3).for_each(|_| wait(maintenance.tick()).unwrap());
     }
 
     fn run(&mut self, millis: i64) {
