@@ -7,6 +7,7 @@ use crate::domain::time::{MINUTE_MS, Time};
 
 /// What a visitor answered. `None` in a field: not asked, or not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Consent {
     /// Whether data about the visitor may be given to ad platforms.
     pub ad_user_data: Option<bool>,

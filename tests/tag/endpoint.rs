@@ -90,7 +90,7 @@ fn messages_are_read_strictly() {
         assert_eq!(reported.status, status, "{body}: {}", reported.text());
         assert!(reported.text().contains(names), "{body}: {}", reported.text());
     };
-    refused("/t/click", "{", 400, "not JSON");
+    refused("/t/click", "{", 400, "not a JSON object");
     refused("/t/click", &message(CLICK, json!({"ip": "203.0.113.9"})).to_string(), 400, "`ip`");
     refused("/t/click", &message("a b", json!({})).to_string(), 400, "`click_id`");
     refused("/t/click", &message(CLICK, json!({"params": ["x"]})).to_string(), 400, "`params`");
@@ -104,6 +104,12 @@ fn messages_are_read_strictly() {
     );
     let below = json!({"name": "Refund", "value": "-1.00", "currency": "USD"});
     refused("/t/event", &message(CLICK, below).to_string(), 400, "below 0");
+    let unlike = json!({"consent": {"ad_user_data": "yes"}});
+    refused("/t/click", &message(CLICK, unlike).to_string(), 400, "`consent`: `ad_user_data`: invalid type");
+    let deep = json!({"params": {"fbclid": ["x"]}});
+    refused("/t/click", &message(CLICK, deep).to_string(), 400, "`params`: `fbclid`");
+    let listed = json!({"consent": [true, true]});
+    refused("/t/click", &message(CLICK, listed).to_string(), 400, "`consent`");
     refused("/t/click", &"x".repeat(8193), 413, "8192");
     let origin = format!("Origin: {}", fixture.shop(""));
     let as_json = request(&fixture, "POST /t/click", &[&origin, "Content-Type: application/json"], "{}");

@@ -1,5 +1,8 @@
 //! Reads what the tag reports: strictly, every member known and of bounded length.
 
+use rust_decimal::Decimal;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::domain::click::Pairs;
@@ -17,37 +20,54 @@ const MOST_BYTES: usize = 4096;
 const LONGEST_KEPT_MS: i64 = 30 * DAY_MS;
 /// The longest transaction id, name of a campaign and currency.
 const LONGEST_WORD: usize = 200;
+const NO_CLICK_ID: &str = "`click_id` is missing";
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ClickMessage {
+    click_id: Id,
+    at: Millis,
+    now: Millis,
+    campaign: Word,
+    landing_url: Text,
+    referrer: Text,
+    params: Option<Texts>,
+    cookies: Option<Texts>,
+    consent: Option<Answers>,
+    consent_at: Millis,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EventMessage {
+    click_id: Id,
+    at: Millis,
+    now: Millis,
+    name: Name,
+    link: Text,
+    value: Amount,
+    currency: Code,
+    transaction_id: Word,
+    consent: Option<Answers>,
+    consent_at: Millis,
+}
 
 /// Reads a click reported at `now`.
 ///
 /// # Errors
 /// A sentence naming the member, what was received, and what is allowed.
 pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
-    let members = members(
-        body,
-        &[
-            "click_id",
-            "at",
-            "now",
-            "campaign",
-            "landing_url",
-            "referrer",
-            "params",
-            "cookies",
-            "consent",
-            "consent_at",
-        ],
-    )?;
-    let text = |name: &str| optional(name, member(&members, name), |text| Ok(text.to_owned()));
+    let click: ClickMessage = message(members(body)?)?;
+    let pairs = |texts: Option<Texts>| texts.map_or_else(Pairs::new, |texts| texts.0);
     Ok(TagClick {
-        id: click_id(&members)?,
-        at: moment(&members, now)?,
-        campaign: word(&members, "campaign")?,
-        landing_url: text("landing_url")?,
-        referrer: text("referrer")?,
-        params: pairs("params", member(&members, "params"))?,
-        cookies: pairs("cookies", member(&members, "cookies"))?,
-        consent: consent(&members, now)?,
+        id: click.click_id.0.ok_or(NO_CLICK_ID)?,
+        at: moment(click.at.0, click.now.0, now),
+        campaign: click.campaign.0,
+        landing_url: click.landing_url.0,
+        referrer: click.referrer.0,
+        params: pairs(click.params),
+        cookies: pairs(click.cookies),
+        consent: consent(click.consent, click.consent_at.0.or(click.at.0), click.now.0, now),
     })
 }
 
@@ -56,170 +76,142 @@ pub fn click(body: &[u8], now: Time) -> Result<TagClick, String> {
 /// # Errors
 /// As [`click`].
 pub fn event(body: &[u8], now: Time) -> Result<TagReport, String> {
-    const EVENT: [&str; 8] = ["click_id", "at", "now", "name", "link", "value", "currency", "transaction_id"];
-    let members = members(body, &[&EVENT[..], &["consent", "consent_at"]].concat())?;
-    let consent = consent(&members, now)?;
-    if member(&members, "name").is_null() && !consent.is_empty() {
-        if let Some(of_event) = ["link", "value", "currency", "transaction_id"]
-            .into_iter()
-            .find(|of_event| !member(&members, of_event).is_null())
-        {
-            return Err(format!("`{of_event}` is of an event, and `name` is missing"));
-        }
-        return Ok(TagReport::Answer(TagAnswer { click: click_id(&members)?, consent }));
+    let members = members(body)?;
+    let has = |name: &&str| members.get(*name).is_some_and(|value| !value.is_null());
+    let is_named = has(&"name");
+    let of_event = ["link", "value", "currency", "transaction_id"].into_iter().find(has);
+    let event: EventMessage = message(members)?;
+    let consent = consent(event.consent, event.consent_at.0.or(event.at.0), event.now.0, now);
+    let is_answer = !is_named && !consent.is_empty();
+    if let Some(of_event) = of_event.filter(|_| is_answer) {
+        return Err(format!("`{of_event}` is of an event, and `name` is missing"));
     }
-    let name = |text: &str| {
-        EventName::parse(text)
-            .ok_or("it must have 1–64 characters, none of them a control character".to_owned())
-    };
-    let link = optional("link", member(&members, "link"), |text| Ok(text.to_owned()))?;
-    let (value, note) = value(&members)?;
+    let click = event.click_id.0.ok_or(NO_CLICK_ID)?;
+    if is_answer {
+        return Ok(TagReport::Answer(TagAnswer { click, consent }));
+    }
+    let no_currency = event.value.0.is_some() && event.currency.0.is_none();
     Ok(TagReport::Event(TagEvent {
-        click: click_id(&members)?,
+        click,
         consent,
-        at: moment(&members, now)?,
-        name: optional("name", member(&members, "name"), name)?.ok_or("`name` is missing")?,
-        link,
-        value,
-        transaction_id: word(&members, "transaction_id")?,
-        note,
+        at: moment(event.at.0, event.now.0, now),
+        name: event.name.0.ok_or("`name` is missing")?,
+        link: event.link.0,
+        value: event.value.0.zip(event.currency.0).map(|(amount, currency)| Money::new(amount, currency)),
+        transaction_id: event.transaction_id.0,
+        note: no_currency.then(|| "`value` was left out: no currency was received with it".to_owned()),
     }))
 }
 
-fn members(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, String> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
-    let Value::Object(members) = value else { return Err("the body is not a JSON object".to_owned()) };
-    match members.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(other) => Err(format!("`{other}` is not among the members: {}", known.join(", "))),
-        None => Ok(members),
-    }
+fn members(body: &[u8]) -> Result<Map<String, Value>, String> {
+    serde_json::from_slice(body).map_err(|error| format!("the body is not a JSON object: {error}"))
 }
 
-fn member<'a>(members: &'a Map<String, Value>, name: &str) -> &'a Value {
-    members.get(name).unwrap_or(&Value::Null)
-}
-
-fn click_id(members: &Map<String, Value>) -> Result<ClickId, String> {
-    let read = |text: &str| ClickId::parse(text).map_err(|error| error.to_string());
-    optional("click_id", member(members, "click_id"), read)?.ok_or("`click_id` is missing".to_owned())
-}
-
-fn word(members: &Map<String, Value>, name: &str) -> Result<Option<String>, String> {
-    optional(name, member(members, name), |text| {
-        if text.len() <= LONGEST_WORD && !text.chars().any(char::is_control) {
-            return Ok(text.to_owned());
-        }
-        Err(format!("it may have {LONGEST_WORD} bytes, none of them a control character"))
-    })
+fn message<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, String> {
+    serde_path_to_error::deserialize(members)
+        .map_err(|error| format!("`{}`: {}", error.path(), error.inner()))
 }
 
 /// When it happened. A browser's clock may be wrong; the time between its own two readings is not.
-fn moment(members: &Map<String, Value>, now: Time) -> Result<Time, String> {
-    let (Some(at), Some(then)) = (millis(members, "at")?, millis(members, "now")?) else { return Ok(now) };
-    Ok(now.plus_millis(-then.saturating_sub(at).clamp(0, LONGEST_KEPT_MS)))
+fn moment(at: Option<i64>, sent: Option<i64>, now: Time) -> Time {
+    let kept = at.zip(sent).map_or(0, |(at, sent)| sent.saturating_sub(at).clamp(0, LONGEST_KEPT_MS));
+    now.plus_millis(-kept)
 }
 
-fn value(members: &Map<String, Value>) -> Result<(Option<Money>, Option<String>), String> {
-    let decimal = |text: &str| {
-        let amount = parse_decimal(text, DecimalMark::Dot).ok_or("it is not a decimal such as 7.50")?;
-        let below = amount.is_sign_negative() && !amount.is_zero();
-        if below { Err("it is below 0; a page takes no sale back".to_owned()) } else { Ok(amount) }
-    };
-    let code = |text: &str| Currency::check(text).map_err(|why| format!("the code {text}, {}", why.why()));
-    let amount = optional("value", member(members, "value"), decimal)?;
-    let currency = optional("currency", member(members, "currency"), code)?;
-    let note = "`value` was left out: no currency was received with it";
-    Ok(match (amount, currency) {
-        (Some(amount), Some(currency)) => (Some(Money::new(amount, currency)), None),
-        (Some(_), None) => (None, Some(note.to_owned())),
-        (None, _) => (None, None),
-    })
+/// The answers with the time at which they were given; now, where the message names none.
+fn consent(answers: Option<Answers>, said: Option<i64>, sent: Option<i64>, now: Time) -> ConsentRecord {
+    let at = said.map_or(now, |said| said_by_browser(said, sent, now));
+    answers.unwrap_or_default().0.said_at(at)
 }
 
-fn millis(members: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
-    let read = |text: &str| text.parse::<i64>().map_err(|_| "it must be whole milliseconds".to_owned());
-    optional(name, member(members, name), read)
-}
+/// The answers: an object, where serde would take a list as well.
+#[derive(Default, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+struct Answers(Consent);
 
-/// The answers with the time at which they were given: `consent_at`, else the message's own `at`, else now.
-fn consent(members: &Map<String, Value>, now: Time) -> Result<ConsentRecord, String> {
-    let said = millis(members, "consent_at")?.or(millis(members, "at")?);
-    let sent = millis(members, "now")?;
-    let answers = answers(member(members, "consent"))?.unwrap_or_default();
-    Ok(answers.said_at(said.map_or(now, |said| said_by_browser(said, sent, now))))
-}
+impl TryFrom<Map<String, Value>> for Answers {
+    type Error = String;
 
-fn answers(value: &Value) -> Result<Option<Consent>, String> {
-    let wrong = |what: &str| format!("`consent{what}`: {{ad_user_data, ad_personalization}}, true or false");
-    let members = match value {
-        Value::Null => return Ok(None),
-        Value::Object(members) => members,
-        _ => return Err(wrong("")),
-    };
-    let mut consent = Consent::default();
-    for (name, value) in members {
-        let place = match name.as_str() {
-            "ad_user_data" => &mut consent.ad_user_data,
-            "ad_personalization" => &mut consent.ad_personalization,
-            other => return Err(wrong(&format!(".{other}"))),
-        };
-        *place = match value {
-            Value::Null => None,
-            Value::Bool(said) => Some(*said),
-            _ => return Err(wrong(&format!(".{name}"))),
-        };
+    fn try_from(members: Map<String, Value>) -> Result<Answers, String> {
+        message(members).map(Answers)
     }
-    Ok(Some(consent))
 }
 
-fn text(name: &str, value: &Value) -> Result<Option<String>, String> {
+/// A text or a number as a text; `None` where it is null or empty.
+fn text(value: Value) -> Result<Option<String>, String> {
     let text = match value {
         Value::Null => return Ok(None),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text,
         Value::Number(number) => {
             let number = number.to_string();
             // A script writes a small amount as `1e-7`.
             without_exponent(&number).unwrap_or(number)
         }
-        other => return Err(format!("`{name}` is {other}; it must be a text")),
+        other => return Err(format!("{other} is not a text")),
     };
     if text.len() > MOST_BYTES {
-        return Err(format!("`{name}` has {} bytes; at most {MOST_BYTES} are kept", text.len()));
+        return Err(format!("it has {} bytes; at most {MOST_BYTES} are kept", text.len()));
     }
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// The text of a member, read; `None` where it is absent, null or empty.
-fn optional<T>(
-    name: &str,
-    value: &Value,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    match text(name, value)? {
-        Some(text) => parse(&text).map(Some).map_err(|fault| format!("`{name}` is `{text}`: {fault}")),
-        None => Ok(None),
-    }
+/// Members that are a text or a number, each read by its own function.
+macro_rules! texts {
+    ($($name:ident($of:ty): $parse:expr;)*) => {$(
+        #[derive(Default)]
+        struct $name(Option<$of>);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
+                let Some(text) = text(Value::deserialize(from)?).map_err(Error::custom)? else {
+                    return Ok($name(None));
+                };
+                let parsed: Result<$of, String> = $parse(&text);
+                parsed.map(|it| $name(Some(it))).map_err(|why| Error::custom(format!("`{text}` {why}")))
+            }
+        }
+    )*};
+}
+texts! {
+    Text(String): |text: &str| Ok(text.to_owned());
+    Word(String): word;
+    Id(ClickId): |text: &str| ClickId::parse(text).map_err(|error| format!("is wrong: {error}"));
+    Name(EventName): |text: &str| EventName::parse(text)
+        .ok_or("must have 1–64 characters, none of them a control character".to_owned());
+    Amount(Decimal): amount;
+    Code(Currency): |text: &str| Currency::check(text).map_err(|why| format!("is a code {}", why.why()));
+    Millis(i64): |text: &str| text.parse().map_err(|_| "is not whole milliseconds".to_owned());
 }
 
-fn object<'a>(name: &str, value: &'a Value) -> Result<Option<&'a Map<String, Value>>, String> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Object(members) if members.len() <= MOST_NAMES => Ok(Some(members)),
-        Value::Object(members) => {
-            Err(format!("`{name}` has {} names; at most {MOST_NAMES} are kept", members.len()))
-        }
-        other => Err(format!("`{name}` is {other}; it must be an object of texts")),
+fn word(text: &str) -> Result<String, String> {
+    if text.len() <= LONGEST_WORD && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
     }
+    Err(format!("may have {LONGEST_WORD} bytes, none of them a control character"))
 }
 
-/// The members of an object of texts; those without a text are left out.
-fn pairs(name: &str, value: &Value) -> Result<Pairs, String> {
-    let mut pairs = Pairs::new();
-    for (key, value) in object(name, value)?.into_iter().flatten() {
-        if let Some(text) = text(&format!("{name}.{key}"), value)? {
-            pairs.push((key.clone(), text));
+fn amount(text: &str) -> Result<Decimal, String> {
+    let amount = parse_decimal(text, DecimalMark::Dot).ok_or("is not a decimal number such as 7.50")?;
+    let below = amount.is_sign_negative() && !amount.is_zero();
+    if below { Err("is below 0; a page takes no sale back".to_owned()) } else { Ok(amount) }
+}
+
+/// An object of texts in their order; members without a text are left out.
+#[derive(Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+struct Texts(Pairs);
+
+impl TryFrom<Map<String, Value>> for Texts {
+    type Error = String;
+
+    fn try_from(members: Map<String, Value>) -> Result<Texts, String> {
+        if members.len() > MOST_NAMES {
+            return Err(format!("it has {} names; at most {MOST_NAMES} are kept", members.len()));
         }
+        let read = |(name, value)| match text(value) {
+            Ok(text) => text.map(|text| Ok((name, text))),
+            Err(why) => Some(Err(format!("`{name}`: {why}"))),
+        };
+        members.into_iter().filter_map(read).collect::<Result<_, _>>().map(Texts)
     }
-    Ok(pairs)
 }
