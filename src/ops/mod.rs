@@ -50,27 +50,35 @@ pub fn circumstances(ops: &Ops) -> UnsentContext {
     }
 }
 
-/// How every destination was doing at one moment, and how much waited for it.
+/// How every destination was doing at one moment.
 pub struct DestinationHealth {
     pub at: Time,
     workers: Vec<DestinationState>,
-    /// Also of destinations that are not configured any more.
-    pub backlog: Vec<Backlog>,
 }
 
 impl DestinationHealth {
     /// As it is now.
     pub fn now(ops: &Ops) -> DestinationHealth {
-        let at = ops.clock.now();
-        DestinationHealth { at, workers: (ops.workers)(), backlog: ops.store.backlog(at) }
+        DestinationHealth { at: ops.clock.now(), workers: (ops.workers)() }
     }
 
     pub fn worker(&self, id: &DestinationId) -> Option<&DestinationState> {
         self.workers.iter().find(|worker| worker.destination == *id)
     }
+}
+
+/// How much waits for each destination, also for those that are not configured any more. Read only where it is
+/// shown: it visits every busy destination under the lock that the writer needs.
+pub struct DestinationBacklogs(pub Vec<Backlog>);
+
+impl DestinationBacklogs {
+    /// As they were at the time of `health`.
+    pub fn at(ops: &Ops, health: &DestinationHealth) -> DestinationBacklogs {
+        DestinationBacklogs(ops.store.backlog(health.at))
+    }
 
     pub fn queue(&self, id: &DestinationId) -> Option<&Backlog> {
-        self.backlog.iter().find(|queue| queue.destination.as_ref() == Some(id))
+        self.0.iter().find(|queue| queue.destination.as_ref() == Some(id))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
-use crate::ops::{self, DestinationHealth};
+use crate::ops::{self, DestinationBacklogs, DestinationHealth};
 use crate::template::destination::ready::ReadyDestination;
 use crate::view::destination::{DestinationView, RemovedDestinationView};
 use crate::web::api::{Api, Outcome, document};
@@ -35,19 +35,20 @@ impl Api {
         let chosen: Vec<&ReadyDestination> = rest.by_ref().take(page.limit).collect();
         let next_cursor = rest.next().and(chosen.last().map(|last| last.id().to_string()));
         let health = DestinationHealth::now(&self.ops);
+        let queues = DestinationBacklogs::at(&self.ops, &health);
         let items = chosen.into_iter().map(|destination| {
-            let (worker, queue) = (health.worker(destination.id()), health.queue(destination.id()));
+            let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
             DestinationView::of(destination, worker, queue, health.at)
         });
         let items = items.collect();
-        let removed = if after.is_empty() { self.removed(&health) } else { Vec::new() };
+        let removed = if after.is_empty() { self.removed(&queues) } else { Vec::new() };
         document(&DestinationList { items, removed, next_cursor })
     }
 
-    fn removed(&self, health: &DestinationHealth) -> Vec<RemovedDestinationView> {
+    fn removed(&self, queues: &DestinationBacklogs) -> Vec<RemovedDestinationView> {
         let until = ops::circumstances(&self.ops).removed;
         let view = |(id, since): (DestinationId, Time)| {
-            let (queue, until) = (health.queue(&id), *until.get(&id)?);
+            let (queue, until) = (queues.queue(&id), *until.get(&id)?);
             Some(RemovedDestinationView::of(id, (since, until), queue))
         };
         self.ops.store.removed().into_iter().filter_map(view).collect()

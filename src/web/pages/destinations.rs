@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::DestinationId;
 use crate::domain::time::Time;
-use crate::ops::{self, DestinationHealth};
+use crate::ops::{self, DestinationBacklogs, DestinationHealth};
 use crate::store::Backlog;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
@@ -18,8 +18,9 @@ impl Pages {
     /// `/destinations`.
     pub(super) fn destinations(&self) -> PageContent {
         let (health, removed) = (DestinationHealth::now(&self.ops), ops::circumstances(&self.ops).removed);
+        let queues = DestinationBacklogs::at(&self.ops, &health);
         let card = |destination: &Arc<ReadyDestination>| {
-            let (worker, queue) = (health.worker(destination.id()), health.queue(destination.id()));
+            let (worker, queue) = (health.worker(destination.id()), queues.queue(destination.id()));
             document(&DestinationCard::of(
                 destination,
                 DestinationView::of(destination, worker, queue, health.at),
@@ -34,7 +35,7 @@ impl Pages {
             Some(RemovedDestinationCard { id, held: queue.held, waiting: queue.waiting, until })
         };
         let items: Vec<Value> = self.ops.destinations.iter().map(card).collect();
-        let strays: Vec<RemovedDestinationCard> = health.backlog.iter().filter_map(stray).collect();
+        let strays: Vec<RemovedDestinationCard> = queues.0.iter().filter_map(stray).collect();
         PageContent::new("destinations", "Destinations", json!({"items": items, "strays": strays}))
     }
 }
