@@ -16,7 +16,7 @@ use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
-use crate::ingest::parameters::ParamReader;
+use crate::ingest::parameters::{ParamReader, TextLimit};
 use crate::ingest::submit::{Received, count, submit, with_click};
 use crate::store::contract::arrival::Finding;
 use crate::store::{ConversionRef, Store, StoreError};
@@ -64,8 +64,8 @@ const OFFER_HINT: &str = "copy the postback URL from the offer: its offer_id is 
 const BELOW_HINT: &str =
     "send 0 or more; a sale is taken back by update_conversion.json with the status rejected";
 
-/// The most characters of a text that is kept.
-pub const MOST_CHARS: usize = 200;
+/// The longest text that is kept.
+pub const LONGEST_TEXT: TextLimit = TextLimit::Characters(200);
 
 /// The parameters that are read.
 pub const NAMES: [&str; 14] = [
@@ -97,7 +97,7 @@ pub fn read<'a>(
     offer: impl FnOnce(&ParamReader<'_>) -> Result<&'a Offer, Fault>,
     (zone, now): (&TimeZone, Time),
 ) -> Result<AdvertiserReport, Fault> {
-    let mut reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+    let mut reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
     let click_id = reader.needed("click_id", CLICK_HINT)?;
     let offer = offer(&reader)?;
     if let Some(closed) = offer.reports.closed(&offer.id, ReportRoute::Api, None) {

@@ -1,5 +1,7 @@
 //! The typed reader of reported parameters: what is absent, what is sound, and what a person has to fix.
 
+use std::fmt;
+
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
@@ -16,19 +18,50 @@ use crate::template::source::params::{Param, Params, shown, unread_repeats, usab
 /// How a whole number is to be written.
 pub const DIGITS: &str = "write it in digits alone";
 
+/// The longest text that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextLimit {
+    /// Trimmed.
+    Characters(usize),
+    /// As it was received: what anyone may send takes no more room than this.
+    Bytes(usize),
+}
+
+impl TextLimit {
+    fn is_exceeded_by(self, value: &str) -> bool {
+        match self {
+            TextLimit::Characters(most) => trim(value).chars().count() > most,
+            TextLimit::Bytes(most) => value.len() > most,
+        }
+    }
+}
+
+impl fmt::Display for TextLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TextLimit::Characters(most) => write!(f, "{most} characters"),
+            TextLimit::Bytes(most) => write!(f, "{most} bytes"),
+        }
+    }
+}
+
 /// Reads parameters by name, and notes what it leaves out.
 pub struct ParamReader<'a> {
     params: &'a Params,
-    /// The most characters of a text that is kept.
-    longest: usize,
-    pub notes: Vec<String>,
+    longest: TextLimit,
+    notes: Vec<String>,
 }
 
 impl<'a> ParamReader<'a> {
     /// `names`: all that are read.
-    pub fn new(params: &'a Params, names: &[&str], longest: usize) -> ParamReader<'a> {
+    pub fn new(params: &'a Params, names: &[&str], longest: TextLimit) -> ParamReader<'a> {
         let notes = params.notes.iter().cloned().chain(unread_repeats(params, names)).collect();
         ParamReader { params, longest, notes }
+    }
+
+    /// Notes that a parameter is not used, and why.
+    pub fn leave_out(&mut self, name: &str, why: &str) {
+        self.notes.push(format!("`{name}` was left out: {why}"));
     }
 
     /// What was noted, as one text.
@@ -77,7 +110,7 @@ impl<'a> ParamReader<'a> {
         match usable(self.params, name) {
             Ok(param) => Ok(self.sound(param, used)?.map(|value| trim(value).to_owned())),
             Err(fault) => {
-                self.notes.push(format!("`{name}` was left out: {}", fault.reason));
+                self.leave_out(name, &fault.reason);
                 Ok(None)
             }
         }
@@ -87,23 +120,22 @@ impl<'a> ParamReader<'a> {
         let Some(param) = param else { return Ok(None) };
         match classify(&param.value, &param.raw, used) {
             ValueClass::Sound => {
-                let hint = format!("send at most {} characters", self.longest);
+                let hint = format!("send at most {}", self.longest);
                 self.short(param, &hint).map(Some)
             }
             ValueClass::Empty => Ok(None),
             ValueClass::Nothing | ValueClass::Skeleton | ValueClass::Macro(_) => {
-                let (name, value) = (&param.name, shown(&param.name, trim(&param.value)));
-                self.notes.push(format!("`{name}` was left out: it was received as `{value}`"));
+                let value = shown(&param.name, trim(&param.value));
+                self.leave_out(&param.name, &format!("it was received as `{value}`"));
                 Ok(None)
             }
         }
     }
 
     fn short(&self, param: &'a Param, hint: &str) -> Result<&'a str, Fault> {
-        let value = trim(&param.value);
-        if value.chars().count() > self.longest {
-            let wrong = format!("longer than {} characters", self.longest);
-            return Err(fault(&param.name, value, &wrong, hint));
+        if self.longest.is_exceeded_by(&param.value) {
+            let wrong = format!("longer than {}", self.longest);
+            return Err(fault(&param.name, trim(&param.value), &wrong, hint));
         }
         Ok(&param.value)
     }
@@ -121,7 +153,7 @@ impl<'a> ParamReader<'a> {
         }
     }
 
-    /// Whether an amount was received, sound or not.
+    /// Whether an amount was received, sound or not. Of several the first counts.
     pub fn names_amount(&self, name: &str) -> bool {
         let kind = self.params.get(name).map(|param| classify(&param.value, &param.raw, ValueUse::Amount));
         !matches!(kind, None | Some(ValueClass::Empty | ValueClass::Nothing))
@@ -209,7 +241,7 @@ impl<'a> ParamReader<'a> {
         } else {
             return Ok(Some(read.min(now)));
         };
-        self.notes.push(format!("`{name}` was left out: it was received as `{}`, {why}", shown(name, value)));
+        self.leave_out(name, &format!("it was received as `{}`, {why}", shown(name, value)));
         Ok(None)
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::postback::Fault;
 use crate::domain::reporter::{self, Keyless, ParamSpelling, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
-use crate::ingest::parameters::{ParamReader, fault};
+use crate::ingest::parameters::{ParamReader, TextLimit, fault};
 use crate::ingest::submit::with_click;
 use crate::store::contract::arrival::MappedArrival;
 use crate::store::{Store, StoreError};
@@ -75,8 +75,8 @@ pub const SHORT: Dialect = Dialect {
     order_id: "",
 };
 
-/// The most characters of a text that is kept.
-const MOST_CHARS: usize = 256;
+/// The longest text that is kept: anyone may call a pixel.
+const LONGEST_TEXT: TextLimit = TextLimit::Bytes(256);
 
 /// Who calls, and from where.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ pub fn read(rules: &Ruleset, query: &[u8], caller: PixelCaller<'_>) -> Result<Pi
     let names = dialect.names();
     let params = request::read_for(&ListReader(&names), query, None, &[])?;
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
-    let reader = ParamReader::new(&params, &names, MOST_CHARS);
+    let reader = ParamReader::new(&params, &names, LONGEST_TEXT);
     let offer = offer(&reader, rules, dialect)?;
     if let Some(closed) = offer.reports.closed(&offer.id, caller.keyless.route, caller.sender) {
         return Err(closed);
@@ -117,7 +117,7 @@ pub fn names_offer(rules: &Ruleset, query: &[u8], spelling: ParamSpelling) -> bo
     let names = dialect.names();
     let Ok(params) = request::read_for(&ListReader(&names), query, None, &[]) else { return false };
     let params = html_repair::repaired(&params, &names, |name| names.contains(&name));
-    offer(&ParamReader::new(&params, &names, MOST_CHARS), rules, dialect).is_ok()
+    offer(&ParamReader::new(&params, &names, LONGEST_TEXT), rules, dialect).is_ok()
 }
 
 fn dialect(spelling: ParamSpelling) -> &'static Dialect {
@@ -227,12 +227,12 @@ fn money(
     dialect: &Dialect,
     offer: &Offer,
 ) -> Result<Option<Money>, Fault> {
+    // Also where another price follows a `null`: a sale without its price is worth more than none.
+    if !reader.names_amount(name) {
+        return Ok(None);
+    }
     if !offer.accept_pixel_value {
-        if reader.names_amount(name) {
-            reader.notes.push(format!(
-                "`{name}` does not count: the offer takes no prices from pixels (`accept_pixel_value`)"
-            ));
-        }
+        reader.leave_out(name, "the offer takes no prices from pixels (`accept_pixel_value`)");
         return Ok(None);
     }
     let Some(amount) = reader.amount(name, "send 0 or more; a pixel takes no sale back")? else {

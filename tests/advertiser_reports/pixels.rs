@@ -1,6 +1,6 @@
 //! Conversion pixels through a built `serve`: whose click, counted once, and what the caller hears.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::link_fixture::{browse, header, location, parameter, relay_with, visit};
 use crate::support::relay::{Answer, Relay};
@@ -216,6 +216,35 @@ fn a_browsers_word_for_the_price_counts_only_where_the_offer_says_so() {
         (&newest["revenue"]["amount"], &newest["revenue"]["currency"]),
         (&"3.50".into(), &"USD".into())
     );
+}
+
+#[test]
+fn a_sale_whose_price_is_nothing_at_first_counts_also_where_another_price_follows() {
+    let (relay, _folder) = relay("accept_pixel_value = true");
+    // The payout is what a sale without a price is worth.
+    for (values, counted) in [("value=&value=12", json!("12")), ("value=null&value=12", json!("7.00"))] {
+        let (click, _) = visitor(&relay);
+        let query = format!("click_id={click}&event=Purchase&{values}");
+        let answer = browse(&relay, &format!("/pixel.gif?offer=565&{query}"));
+        assert_eq!(header(&answer, "x-pixel-result").as_deref(), Some("SUCCESS"), "{values}");
+        assert_eq!(conversions(&relay)[0]["value"]["amount"], counted, "{values}");
+    }
+}
+
+#[test]
+fn an_id_of_a_pixel_takes_at_most_256_bytes_however_few_its_characters_are() {
+    let (relay, _folder) = relay("");
+    for (character, most) in [("a", 252), ("%C3%A9", 126), ("%F0%9F%92%B0", 63)] {
+        let (click, _) = visitor(&relay);
+        let receive = |count: usize| {
+            let id = format!("4711{}", character.repeat(count));
+            let target = format!("/pixel.gif?offer=565&click_id={click}&transaction_id={id}");
+            header(&browse(&relay, &target), "x-pixel-result").unwrap()
+        };
+        assert_eq!(receive(most), "SUCCESS", "{character}");
+        let refused = receive(most + 1);
+        assert!(refused.contains("longer than 256 bytes"), "{refused}");
+    }
 }
 
 #[test]

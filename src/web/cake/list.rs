@@ -4,7 +4,7 @@ use crate::domain::ids::{AdvertiserId, AffiliateId, OfferId};
 use crate::domain::postback::Fault;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::ingest::advertiser::MOST_CHARS;
+use crate::ingest::advertiser::LONGEST_TEXT;
 use crate::ingest::parameters::{DIGITS, ParamReader, start_of};
 use crate::store::contract::lookup::{ReportPage, ReportQuery};
 use crate::template::source::params::Params;
@@ -76,7 +76,7 @@ impl AdvertiserApi {
     }
 
     fn wanted(&self, params: &Params) -> Result<ListQuery, Fault> {
-        let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+        let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
         let (first, last) = (reader.date("start_date")?, reader.date("end_date")?);
         if last < first {
             return Err(Fault::new(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ingest::advertiser::MOST_CHARS;
+use crate::ingest::advertiser::LONGEST_TEXT;
 use crate::ingest::parameters::ParamReader;
 use crate::template::source::params::Params;
 use crate::web::cake::caller::KeyHolder;
@@ -32,7 +32,7 @@ struct Tracking {
 
 impl AdvertiserApi {
     pub(super) fn tracking(&self, caller: &KeyHolder, params: &Params) -> CakeResult {
-        let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+        let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
         let offer = self.reached(&reader, |offer| caller.sees(offer))?;
         let snippets = OfferSnippets::of(&self.public_url, offer);
         Ok(text(&Tracking {

@@ -5,7 +5,7 @@ use crate::domain::postback::Fault;
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, MoveRefused, StatusMove};
-use crate::ingest::advertiser::MOST_CHARS;
+use crate::ingest::advertiser::LONGEST_TEXT;
 use crate::ingest::parameters::{DIGITS, ParamReader};
 use crate::store::{ConversionRef, StatusChanged};
 use crate::template::source::params::Params;
@@ -64,7 +64,7 @@ impl AdvertiserApi {
 
 fn order(caller: &KeyHolder, params: &Params) -> Result<(u64, StatusMove), Fault> {
     let missing = |name: &str, hint| Fault::new(format!("`{name}` is missing"), hint);
-    let reader = ParamReader::new(params, &NAMES, MOST_CHARS);
+    let reader = ParamReader::new(params, &NAMES, LONGEST_TEXT);
     let number = reader.whole("conversion_id", DIGITS)?.ok_or_else(|| missing("conversion_id", ID_HINT))?;
     let to: Status = reader.status("status")?.ok_or_else(|| missing("status", STATUS_HINT))?;
     let note = status_move::note(reader.given("note")?.unwrap_or_default()).map_err(|length| {
