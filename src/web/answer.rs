@@ -22,11 +22,19 @@ pub fn body(status: StatusCode, content_type: &'static str, body: impl Into<Byte
     answer
 }
 
-/// A JSON document.
+/// A JSON document; a logged 500 where it cannot be written.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    // Only a map whose keys are no texts cannot be written, and no answer has one.
-    json_text(status, serde_json::to_vec(value).unwrap_or_default())
+    match serde_json::to_vec(value) {
+        Ok(text) => json_text(status, text),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            json_text(StatusCode::INTERNAL_SERVER_ERROR, NOT_WRITTEN)
+        }
+    }
 }
+
+const NOT_WRITTEN: &str =
+    r#"{"error":{"code":"internal","message":"the answer could not be written","hint":"see the log"}}"#;
 
 /// A JSON document that is written already.
 pub fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Answer {

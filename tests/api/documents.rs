@@ -1,8 +1,10 @@
 //! The documents of `/api/v1`, whole: which members each has, always, and of which type.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::support::link_fixture::{BROWSER, header, location, parameter, visit};
@@ -328,4 +330,12 @@ fn a_quarantined_postback_has_its_reason_and_names_the_one_that_it_reprocesses()
     let second = relay.api("/api/v1/postbacks")["items"][0].clone();
     assert_eq!(second["reprocesses"], id);
     assert_eq!(shape(&second), quarantined(json!("text")), "{second:#}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_500_that_says_so_and_never_an_empty_200() {
+    let unwritable = BTreeMap::from([((1, 2), "a key that is no text")]);
+    let answer = postbridge::web::answer::json(StatusCode::OK, &unwritable);
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(hyper::body::Body::size_hint(answer.body()).lower() > 0);
 }
