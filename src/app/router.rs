@@ -25,6 +25,7 @@ use crate::web::auth::{Keys, Tokens};
 use crate::web::cake::AdvertiserApi;
 use crate::web::click_budget::ClickLimits;
 use crate::web::collect::{Postbacks, SourceEndpoint};
+use crate::web::health::MetricsPage;
 use crate::web::link_table::{Link, LinkTable};
 use crate::web::links::{LinkCounters, LinkEndpoints};
 use crate::web::pages::Pages;
@@ -32,7 +33,7 @@ use crate::web::pages::offer_pages::PostbackUrl;
 use crate::web::per_address::PerAddress;
 use crate::web::pixel::PixelEndpoints;
 use crate::web::visitor::{CookieRule, Transport};
-use crate::web::{Operations, Router, api, click};
+use crate::web::{Router, api, click};
 
 /// One configured source, as ingest needs it.
 pub(super) fn network(config: &Config, id: &SourceId) -> Option<Network> {
@@ -119,7 +120,7 @@ pub fn build(
         is_tls: config.server.tls.is_some(),
         open_metrics: config.server.open_metrics,
         max_body_bytes: config.server.max_body_bytes,
-        operations: operations(shared, config, metrics),
+        metrics: metrics_page(shared, config, metrics),
     }
 }
 
@@ -143,20 +144,9 @@ fn ops(
     }
 }
 
-/// What operators' paths read.
-fn operations(shared: &AcrossReloads, config: &Config, metrics: measure::Recorder) -> Operations {
-    let (store, clock) = (Arc::clone(&shared.store), shared.clock.clone());
-    Operations {
-        metrics: measure::renderer(
-            metrics,
-            (Arc::clone(&store), clock.clone()),
-            Arc::clone(&shared.known),
-            measured_sources(config),
-        ),
-        store,
-        clock,
-        health: Arc::clone(&shared.health),
-    }
+fn metrics_page(shared: &AcrossReloads, config: &Config, metrics: measure::Recorder) -> MetricsPage {
+    let stored = (Arc::clone(&shared.store), shared.clock.clone());
+    MetricsPage::new(measure::renderer(metrics, stored, Arc::clone(&shared.known), measured_sources(config)))
 }
 
 fn network_api(

@@ -1,9 +1,8 @@
 //! Who a request is of: by its connection, and by its token; and what that lets it do.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 
 use crate::domain::forwarding::HidingProxy;
 use crate::web::access::{TokenCheck, denied};
@@ -43,7 +42,7 @@ impl Router {
             HidingProxy::Silent(_) => route.is_visitors(),
         };
         if is_noted {
-            self.hiding_proxies.note(proxy, self.operations.clock.now());
+            self.hiding_proxies.note(proxy, self.api.ops.clock.now());
         }
     }
 
@@ -57,7 +56,7 @@ impl Router {
         area: TokenArea,
         need: RequiredRight,
     ) -> Result<TokenHolder<'_>, Box<Answer>> {
-        let now = self.operations.clock.reading();
+        let now = self.api.ops.clock.reading();
         let check = TokenCheck { key: asked.limit_key(), area, now, is_signed_in: false };
         let holder = self.access.bearer(&self.tokens, &asked.headers, check);
         let holder = holder.map_err(|why| Box::new(denied(&self.tokens, why)))?;
@@ -76,11 +75,6 @@ impl Router {
         if !is_open && let Err(refused) = self.let_in(asked, TokenArea::Metrics, RequiredRight::Look) {
             return *refused;
         }
-        // Since when the oldest waits is read from the disk.
-        let render = Arc::clone(&self.operations.metrics);
-        match tokio::task::spawn_blocking(move || render()).await {
-            Ok(text) => answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
-            Err(_) => answer::unavailable(),
-        }
+        self.metrics.answer().await
     }
 }

@@ -26,6 +26,37 @@ pub struct ProcessHealth {
     probed: Mutex<Option<(Time, bool)>>,
 }
 
+/// `/metrics`: Prometheus text, of which one scrape at a time is made, since it reads the disk and takes a lock.
+#[derive(Clone)]
+pub struct MetricsPage {
+    render: Arc<dyn Fn() -> String + Send + Sync>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl MetricsPage {
+    pub fn new(render: Arc<dyn Fn() -> String + Send + Sync>) -> MetricsPage {
+        MetricsPage { render, turn: Arc::default() }
+    }
+
+    /// All numbers as they are now.
+    pub async fn answer(&self) -> Answer {
+        let (render, turn) = (Arc::clone(&self.render), Arc::clone(&self.turn).lock_owned().await);
+        let rendering = tokio::task::spawn_blocking(move || {
+            let text = render();
+            drop(turn);
+            text
+        });
+        match rendering.await {
+            Ok(text) => answer::body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
+            Err(error) => {
+                error!(%error, "the metrics could not be rendered");
+                let message = "the metrics could not be rendered";
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal", message, "see the log")
+            }
+        }
+    }
+}
+
 /// How long the loops may be silent before the process counts as stuck.
 const SILENCE_MS: i64 = 30_000;
 /// A probe's answer is good for this long: readiness writes at most once a second.

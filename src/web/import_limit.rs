@@ -50,7 +50,7 @@ impl Router {
                 .lets_change(headers, self.is_https(peer, headers), key)
                 .then_some(IMPORT_BYTES));
         }
-        let now = self.operations.clock.reading();
+        let now = self.api.ops.clock.reading();
         let check = TokenCheck { key, area: TokenArea::Api, now, is_signed_in: false };
         let holder = self.access.bearer(&self.tokens, headers, check).map_err(fault_of)?;
         if !RequiredRight::Change.is_met_by(holder.rights) {

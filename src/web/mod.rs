@@ -44,10 +44,8 @@ use http::{Method, StatusCode, header};
 use ipnet::IpNet;
 use parking_lot::RwLock;
 
-use crate::clock::Clock;
 use crate::domain::postback::{EncodedBody, Fault, RejectionCode};
 use crate::domain::suppression::ListChange;
-use crate::store::Store;
 use crate::web::access::Access;
 use crate::web::access_log::TokenArea;
 use crate::web::answer::Answer;
@@ -80,17 +78,7 @@ pub struct Router {
     pub open_metrics: bool,
     /// The largest body that is taken, in bytes; a source's template may say another.
     pub max_body_bytes: usize,
-    pub operations: Operations,
-}
-
-/// What operators' paths read.
-#[derive(Clone)]
-pub struct Operations {
-    pub store: Arc<dyn Store>,
-    pub clock: Clock,
-    pub health: Arc<health::ProcessHealth>,
-    /// Renders the metrics as Prometheus text.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub metrics: health::MetricsPage,
 }
 
 /// Which paths a listener answers.
@@ -160,12 +148,10 @@ impl Router {
 
     /// The route table.
     async fn answer(&self, side: ListenerSide, route: WebRoute<'_>, request: ReceivedRequest<'_>) -> Answer {
-        let operations = &self.operations;
+        let api::Api { ops, health } = &self.api;
         match route {
-            WebRoute::Alive => return operations.health.livez(&operations.clock),
-            WebRoute::Ready => {
-                return operations.health.readyz(operations.store.as_ref(), &operations.clock).await;
-            }
+            WebRoute::Alive => return health.livez(&ops.clock),
+            WebRoute::Ready => return health.readyz(ops.store.as_ref(), &ops.clock).await,
             WebRoute::Metrics if side != ListenerSide::Public => return self.metrics(side, &request).await,
             WebRoute::Api(rest) if side != ListenerSide::Public => return self.api(rest, &request).await,
             _ => {}

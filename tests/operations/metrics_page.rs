@@ -1,6 +1,11 @@
 //! What `/metrics` shows of a relay that has just begun: every number explained, every counter at 0.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use postbridge::web::health::MetricsPage;
 
 use crate::support::relay::{Setup, TOKEN, ask};
 
@@ -45,4 +50,29 @@ fn the_first_death_raises_a_counter_that_was_at_0() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn metrics_that_cannot_be_rendered_are_a_500_and_the_next_scrape_is_tried() {
+    let page = MetricsPage::new(Arc::new(|| panic!("a bug")));
+    for _ in 0..2 {
+        assert_eq!(page.answer().await.status(), 500);
+    }
+}
+
+#[tokio::test]
+async fn one_scrape_at_a_time_is_rendered() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    let page = MetricsPage::new(Arc::new(move || {
+        seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(10));
+        now.fetch_sub(1, Ordering::SeqCst);
+        String::new()
+    }));
+    let scrapes = (0..8).map(|_| page.clone()).map(|page| tokio::spawn(async move { page.answer().await }));
+    for scrape in scrapes.collect::<Vec<_>>() {
+        assert_eq!(scrape.await.unwrap().status(), 200);
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1);
 }
