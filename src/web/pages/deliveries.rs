@@ -18,16 +18,16 @@ const ALL: ListTemplate = ListTemplate { template: "deliveries", path: "/deliver
 impl Pages {
     /// `/dead-letters`, newest first.
     pub(super) async fn dead_letters(&self, query: &[u8]) -> Result<PageContent, PageExit> {
-        self.delivery_list(DEAD, query).await
+        self.delivery_list(true, query).await
     }
 
     /// `/deliveries`, newest first.
     pub(super) async fn deliveries(&self, query: &[u8]) -> Result<PageContent, PageExit> {
-        self.delivery_list(ALL, query).await
+        self.delivery_list(false, query).await
     }
 
-    async fn delivery_list(&self, list: ListTemplate, query: &[u8]) -> Result<PageContent, PageExit> {
-        let (filters, is_dead_only) = (Filters::read(query), list.path == DEAD.path);
+    async fn delivery_list(&self, is_dead_only: bool, query: &[u8]) -> Result<PageContent, PageExit> {
+        let (filters, list) = (Filters::read(query), if is_dead_only { DEAD } else { ALL });
         let read = |filter: DeliveryFilter, page| {
             let state = if is_dead_only { Some("dead".to_owned()) } else { filter.state };
             self.ops.store.deliveries(DeliveryFilter { state, ..filter }, page)
