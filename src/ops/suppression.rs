@@ -239,10 +239,31 @@ pub async fn carry_out(
     Ok(done.collect())
 }
 
-/// The list with this name, if there is one.
+/// Why nothing is done with a list.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    #[error("no such suppression list is kept")]
+    Unknown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ListError {
+    pub const HINT: &str = "ids come from the lists";
+}
+
+/// The list with this name.
 ///
 /// # Errors
-/// Only the store's.
-pub async fn list(store: &dyn Store, name: &str) -> Result<Option<ListSummary>, StoreError> {
-    Ok(store.lists().await?.into_iter().find(|list| list.name == name))
+/// There is none, or the store fails.
+pub async fn list(store: &dyn Store, name: &str) -> Result<ListSummary, ListError> {
+    store.lists().await?.into_iter().find(|list| list.name == name).ok_or(ListError::Unknown)
+}
+
+/// Removes a whole list. Answers how many entries it had.
+///
+/// # Errors
+/// There is none, or the store fails.
+pub async fn remove(store: &dyn Store, name: &str) -> Result<u64, ListError> {
+    Ok(store.remove_list(list(store, name).await?.name).await?)
 }

@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::domain::suppression::{ListChange, ListSummary, Suppressed, SuppressedKind, list_name};
-use crate::ops::suppression::{self, EntryLayout, ReadLine, SuppressionRequest};
+use crate::domain::suppression::{ListChange, Suppressed, SuppressedKind, list_name};
+use crate::ops::suppression::{self, EntryLayout, ListError, ReadLine, SuppressionRequest};
 use crate::view::suppression::{EntryView, ListChangeView, ListView, RemovedListView};
 use crate::view::value::PageView;
 use crate::web::api::{Api, Outcome, Refused, document, missing};
@@ -31,7 +31,7 @@ impl Api {
     /// `GET /api/v1/suppression/{list}`.
     pub async fn listed(&self, name: &str, query: &Query) -> Outcome {
         query.only(&[])?;
-        self.known_list(name).await?;
+        suppression::list(self.ops.store.as_ref(), name).await?;
         let page = self.ops.store.listed(name.to_owned(), query.page()?).await?;
         document(&PageView::of(&page, EntryView::of))
     }
@@ -73,13 +73,17 @@ impl Api {
 
     /// `DELETE /api/v1/suppression/{list}`.
     pub async fn remove_list(&self, name: &str) -> Outcome {
-        self.known_list(name).await?;
-        let removed = self.ops.store.remove_list(name.to_owned()).await?;
+        let removed = suppression::remove(self.ops.store.as_ref(), name).await?;
         document(&RemovedListView { list: name, removed })
     }
+}
 
-    async fn known_list(&self, name: &str) -> Result<ListSummary, Refused> {
-        suppression::list(self.ops.store.as_ref(), name).await?.ok_or_else(|| missing("suppression list"))
+impl From<ListError> for Refused {
+    fn from(error: ListError) -> Refused {
+        match error {
+            ListError::Unknown => missing("suppression list"),
+            ListError::Store(error) => error.into(),
+        }
     }
 }
 

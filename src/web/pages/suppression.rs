@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::domain::suppression::{
     ChangedLine, ListChange, ListSummary, ListedEntry, SuppressedKind, list_name,
 };
-use crate::ops::suppression::{self, EntryLayout, SuppressionRequest};
+use crate::ops::suppression::{self, EntryLayout, ListError, SuppressionRequest};
 use crate::view::suppression::{EntryView, LineView, ListView};
 use crate::web::answer::Answer;
 use crate::web::import_limit::IMPORT_BYTES;
@@ -36,7 +36,7 @@ impl Pages {
     pub(super) async fn list(&self, name: &str, query: &[u8]) -> Result<PageContent, PageExit> {
         let filters = Filters::read(query);
         let page = filters.query()?.page()?;
-        let list = self.known_list(name).await?;
+        let list = suppression::list(self.ops.store.as_ref(), name).await?;
         let page = self.ops.store.listed(list.name.clone(), page).await?;
         let path = path(&list.name);
         let data = json!({
@@ -86,13 +86,6 @@ impl Pages {
         Ok(PageContent::new("import", "Suppression list changed", document(&ImportReport::of(&order, &done))))
     }
 
-    async fn known_list(&self, name: &str) -> Result<ListSummary, PageExit> {
-        suppression::list(self.ops.store.as_ref(), name).await?.ok_or_else(|| {
-            let hint = "ids come from the lists".to_owned();
-            PageExit::Refused(StatusCode::NOT_FOUND, "no such suppression list is kept".to_owned(), hint)
-        })
-    }
-
     /// Removes a whole list, if the form says that this is meant.
     pub(super) async fn remove_list(
         &self,
@@ -106,12 +99,22 @@ impl Pages {
                 "Go back, tick it and press the button again.",
             ));
         }
-        let list = self.known_list(name).await?;
-        let entries = self.ops.store.remove_list(list.name).await?;
+        let entries = suppression::remove(self.ops.store.as_ref(), name).await?;
         let text = format!("The list `{name}` is removed, with its {entries} entries");
         let flash = Flash { good: true, text, hint: String::new(), link: None };
         self.leave(visitor, flash, ("suppression list: removed", name));
         Ok(engine::redirect("/suppression"))
+    }
+}
+
+impl From<ListError> for PageExit {
+    fn from(error: ListError) -> PageExit {
+        match error {
+            ListError::Store(error) => error.into(),
+            unknown @ ListError::Unknown => {
+                PageExit::Refused(StatusCode::NOT_FOUND, unknown.to_string(), ListError::HINT.to_owned())
+            }
+        }
     }
 }
 
