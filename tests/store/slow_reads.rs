@@ -203,9 +203,11 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
     let receipt = store.arrive(sale("t1").forward().arrival()).await.unwrap();
     let which = ConversionRef::Id(conversion_of(&receipt.verdict));
     store.keep_text("a.js".to_owned(), "text".to_owned()).await.unwrap();
-    let due = |destination| ClaimRequest { destination, now: at(0), fresh: 9, retries: 9, due_from: None };
-    let claimed = store.claim(due(destination("ads"))).await.unwrap().work.remove(0);
-    store.release(vec![claimed.id.clone()]).await.unwrap();
+    store.arrive(sale("t2").forward().arrival()).await.unwrap();
+    let due =
+        || ClaimRequest { destination: destination("ads"), now: at(0), fresh: 1, retries: 0, due_from: None };
+    // One is given back while the other is claimed.
+    let claimed = store.claim(due()).await.unwrap().work.remove(0);
     slow.slow.store(true, Ordering::SeqCst);
     let unknown = ClickId::parse("unknown").unwrap();
     // All of them wait at once, on this one thread.
@@ -215,7 +217,7 @@ async fn no_read_of_a_record_holds_up_what_else_runs() {
             store.find_click("unknown"),
             store.kept_text("a.js".to_owned()),
             store.conversion_now(which),
-            store.claim(due(destination("ads"))),
+            store.claim(due()),
             store.release(vec![claimed.id.clone()]),
         )
     };
