@@ -69,7 +69,7 @@ async fn campaigns_that_report_one_host_share_its_places() {
     }
     let dispatch = dispatch(&fixture, &reported);
     fixture.all_reach(&sales, "delivered").await;
-    assert!(tracker.connections() <= HOST_PLACES, "{} at once", tracker.connections());
+    assert!(tracker.most_at_once() <= HOST_PLACES, "{} at once", tracker.most_at_once());
     dispatch.stop(Duration::from_secs(5)).await;
 }
 

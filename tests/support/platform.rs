@@ -106,6 +106,8 @@ struct Shared {
     script: Mutex<Script>,
     received: Mutex<Vec<Received>>,
     connections: Mutex<usize>,
+    /// The requests that wait for their answer, and the most that did at once.
+    unanswered: Mutex<(usize, usize)>,
     news: Notify,
 }
 
@@ -124,6 +126,7 @@ impl Platform {
             script: Mutex::new(Arc::new(script)),
             received: Mutex::default(),
             connections: Mutex::default(),
+            unanswered: Mutex::default(),
             news: Notify::new(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
@@ -161,6 +164,11 @@ impl Platform {
 
     pub fn connections(&self) -> usize {
         *self.shared.connections.lock()
+    }
+
+    /// The most requests that waited for their answer at once.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.unanswered.lock().1
     }
 
     /// Waits until `count` requests have come; fails the test after 10 s.
@@ -206,7 +214,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
             drop(all);
             script(&received)
         };
+        {
+            let mut unanswered = shared.unanswered.lock();
+            unanswered.0 += 1;
+            unanswered.1 = unanswered.1.max(unanswered.0);
+        }
         shared.news.notify_waiters();
+        let act = waited(act).await;
+        shared.unanswered.lock().0 -= 1;
         if !perform(&mut stream, act).await? {
             return Ok(());
         }
@@ -214,18 +229,28 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
     Ok(())
 }
 
+/// What is to be done once what the script waits for is over.
+async fn waited(mut act: Act) -> Act {
+    loop {
+        act = match act {
+            Act::After(wait, then) => {
+                tokio::time::sleep(wait).await;
+                *then
+            }
+            // A semaphore without permits: waiting for one ends when it is closed, and only then.
+            Act::Behind(gate, then) => {
+                assert!(gate.0.acquire().await.is_err());
+                *then
+            }
+            act => return act,
+        };
+    }
+}
+
 /// Does what the script says; answers whether the connection goes on.
 async fn perform(stream: &mut TcpStream, act: Act) -> std::io::Result<bool> {
     match act {
-        Act::After(wait, then) => {
-            tokio::time::sleep(wait).await;
-            return Box::pin(perform(stream, *then)).await;
-        }
-        Act::Behind(gate, then) => {
-            // A semaphore without permits: waiting for one ends when it is closed, and only then.
-            assert!(gate.0.acquire().await.is_err());
-            return Box::pin(perform(stream, *then)).await;
-        }
+        Act::After(..) | Act::Behind(..) => unreachable!("it is waited for before"),
         Act::Answer { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} As Scripted\r\ncontent-length: {}\r\n", body.len());
             for (name, value) in headers {
