@@ -1,6 +1,7 @@
 //! What becomes of a delivery, before anything is sent and after an answer was received. Pure.
 
 use crate::dispatch::schedule::{AgeRule, Limit, LimitKind, PATIENCE_MS, Schedule};
+use crate::domain::code::ReasonCode;
 use crate::domain::consent::ConsentNeed;
 use crate::domain::delivery::{DeliveryState, ReplyVerdict, SkipCode};
 use crate::domain::routing::{self, Changes, Forwarding, SourcePolicy, is_forwardable};
@@ -139,7 +140,7 @@ impl SettledAttempt {
 
     /// Not sent because the visitor's consent does not allow it.
     fn without_consent(claimed: &Claimed, code: SkipCode, now: Time) -> SettledAttempt {
-        let reason = code.sentence().to_owned();
+        let reason = code.meaning().to_owned();
         SettledAttempt {
             verdict: ReplyVerdict::Skipped { code: Some(code), reason },
             state: routing::refused(code, now),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::codes;
 use crate::domain::ids::{ConversionId, DeliveryId, DestinationId, Occasion};
 use crate::domain::remark::Remark;
 use crate::domain::time::Time;
@@ -64,40 +65,19 @@ pub enum DeliveryState {
     },
 }
 
-/// Why a delivery was skipped, as a code that programs can compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SkipCode {
-    /// The visitor refused that data about them goes to ad platforms (`ad_user_data`).
-    ConsentDenied,
-    /// The destination wants an explicit yes, and there is none.
-    ConsentUnknown,
-    /// The destination was taken out of the configuration and not put back in time.
-    DestinationRemoved,
-}
-
-impl SkipCode {
-    /// As API and pages write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SkipCode::ConsentDenied => "consent_denied",
-            SkipCode::ConsentUnknown => "consent_unknown",
-            SkipCode::DestinationRemoved => "destination_removed",
-        }
-    }
-
-    /// For people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            SkipCode::ConsentDenied => {
-                "the visitor refused consent (`ad_user_data`): nothing is sent unless a later answer grants it"
-            }
-            SkipCode::ConsentUnknown => {
-                "the visitor's consent is not known, and this destination has `consent = \"granted\"`"
-            }
-            SkipCode::DestinationRemoved => {
-                "the destination was taken out of the configuration and not put back within `keep_removed_hours`"
-            }
-        }
+codes! {
+    /// Why a delivery was skipped, as a code that programs can compare.
+    #[derive(Serialize, Deserialize)]
+    SkipCode {
+        ConsentDenied = "consent_denied",
+            "the visitor refused consent (`ad_user_data`): nothing is sent unless a later answer grants it",
+            "ask the visitor again; a later answer that grants it sends the conversion";
+        ConsentUnknown = "consent_unknown",
+            "the visitor's consent is not known, and this destination has `consent = \"granted\"`",
+            "ask visitors for consent, and send their answer with the click or the postback";
+        DestinationRemoved = "destination_removed",
+            "the destination was taken out of the configuration and not put back within `keep_removed_hours`",
+            "put the destination back into the configuration, then retry";
     }
 }
 

@@ -9,6 +9,7 @@ pub mod click;
 pub mod click_fill;
 pub mod click_size;
 pub mod clock_rule;
+pub mod code;
 pub mod consent;
 pub mod conversion;
 pub mod customer;

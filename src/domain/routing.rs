@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::code::ReasonCode;
 use crate::domain::consent::{Consent, ConsentNeed};
 use crate::domain::conversion::{Conversion, Dedup};
 use crate::domain::customer::CustomerFormat;
@@ -297,7 +298,7 @@ fn allowed(state: DeliveryState, route: &Route, consent: Consent, now: Time) -> 
 
 /// A delivery that the visitor's consent does not allow.
 pub fn refused(code: SkipCode, now: Time) -> DeliveryState {
-    DeliveryState::Skipped { at: now, code: Some(code), reason: code.sentence().to_owned() }
+    DeliveryState::Skipped { at: now, code: Some(code), reason: code.meaning().to_owned() }
 }
 
 /// Frees held deliveries: their click has come. A destination that wants a delay has it from then on.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::code::ReasonCode;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use crate::domain::ids::DestinationId;

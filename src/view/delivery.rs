@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::domain::code::ReasonCode;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{
     Attempt, Delivery, DeliveryState, PlatformResponse, ReplyVerdict, SentRequest, SkipCode,
