@@ -94,7 +94,7 @@ pub fn not_found() -> Answer {
         StatusCode::NOT_FOUND,
         "not_found",
         "nothing answers at this path",
-        "see the README's table of paths",
+        "docs/http-api.md lists every path",
     )
 }
 

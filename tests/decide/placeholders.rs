@@ -84,6 +84,10 @@ async fn no_placeholder_that_we_print_merges_two_sales() {
     }
     let documents = [
         include_str!("../../README.md"),
+        include_str!("../../docs/cake-api.md"),
+        include_str!("../../docs/http-api.md"),
+        include_str!("../../docs/network.md"),
+        include_str!("../../docs/tag.md"),
         include_str!("../../templates/README.md"),
         include_str!("../../src/config/default.toml"),
     ];

@@ -1,4 +1,6 @@
 //! The documentation is true.
 
+mod links;
 mod readme;
+mod templates;
 mod watching;

@@ -1,4 +1,4 @@
-//! The README's nginx configuration, run with a certificate of its own: what arrives through it byte for
+//! The nginx configuration of docs/operating.md, run with a certificate of its own: what arrives through it byte for
 //! byte, whose address arrives with it, and what it refuses.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 use crate::support::platform::Platform;
 use crate::support::relay::{Answer, CAMPAIGN, KEY, Relay, Setup, ask, parse, wait_until};
 
-/// The name in the README's configuration.
+/// The name in the guide's configuration.
 const NAME: &str = "t.example.com";
 /// Where the visitor is: an address that is neither nginx's nor the relay's.
 const VISITOR: [u8; 4] = [127, 0, 0, 9];
@@ -37,11 +37,11 @@ impl Drop for Nginx {
     }
 }
 
-/// The one `nginx` block of the README.
-fn readme_configuration() -> String {
-    let readme = include_str!("../../README.md");
-    let block = readme.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next());
-    block.expect("the README shows an nginx configuration").to_owned()
+/// The one `nginx` block of the guide.
+fn guide_configuration() -> String {
+    let guide = include_str!("../../docs/operating.md");
+    let block = guide.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next());
+    block.expect("the guide shows an nginx configuration").to_owned()
 }
 
 fn nginx_program() -> Option<&'static str> {
@@ -61,19 +61,19 @@ fn free_port() -> u16 {
 
 /// Replaces what must be there.
 fn replaced(text: &str, from: &str, to: &str) -> String {
-    assert!(text.contains(from), "the README's nginx configuration has no `{from}`");
+    assert!(text.contains(from), "the guide's nginx configuration has no `{from}`");
     text.replace(from, to)
 }
 
 impl Nginx {
-    /// Runs the README's configuration in front of a relay, with other ports, files and `changes`.
+    /// Runs the guide's configuration in front of a relay, with other ports, files and `changes`.
     fn start(program: &str, folder: &Path, relay: SocketAddr, changes: &[(&str, &str)]) -> Nginx {
         let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
         let here = folder.display();
         std::fs::write(folder.join("fullchain.pem"), made.cert.pem()).unwrap();
         std::fs::write(folder.join("privkey.pem"), made.key_pair.serialize_pem()).unwrap();
         let (plain, secure) = (free_port(), free_port());
-        let mut server = readme_configuration();
+        let mut server = guide_configuration();
         for (from, to) in [
             ("listen 80;", format!("listen 127.0.0.1:{plain};")),
             ("listen 443 ssl;", format!("listen 127.0.0.1:{secure} ssl;")),
@@ -145,7 +145,7 @@ impl Nginx {
     }
 }
 
-/// A relay as the README has it behind its proxy, with a campaign and a source that takes large bodies.
+/// A relay as the guide has it behind its proxy, with a campaign and a source that takes large bodies.
 fn relay(folder: &Path, platform: &Platform) -> Relay {
     let mut setup = Setup::cake_to_meta(folder, platform.address);
     setup.server = format!("public_url = \"https://{NAME}\"\ntrusted_proxies = [\"127.0.0.1\"]\n");
@@ -159,7 +159,7 @@ fn postback(query: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_readmes_nginx_hands_postbacks_on_byte_for_byte_and_bodies_as_large_as_ours() {
+async fn the_guides_nginx_hands_postbacks_on_byte_for_byte_and_bodies_as_large_as_ours() {
     let Some(program) = nginx_program() else { return };
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
@@ -194,7 +194,7 @@ async fn the_readmes_nginx_hands_postbacks_on_byte_for_byte_and_bodies_as_large_
 }
 
 #[tokio::test]
-async fn pages_and_links_come_through_the_readmes_nginx_with_the_visitors_address() {
+async fn pages_and_links_come_through_the_guides_nginx_with_the_visitors_address() {
     let Some(program) = nginx_program() else { return };
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
@@ -217,7 +217,7 @@ async fn pages_and_links_come_through_the_readmes_nginx_with_the_visitors_addres
 }
 
 #[tokio::test]
-async fn the_readmes_nginx_slows_a_flood_of_one_address_down_and_no_postback() {
+async fn the_guides_nginx_slows_a_flood_of_one_address_down_and_no_postback() {
     let Some(program) = nginx_program() else { return };
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
@@ -238,7 +238,7 @@ async fn the_readmes_nginx_slows_a_flood_of_one_address_down_and_no_postback() {
 }
 
 #[tokio::test]
-async fn the_readmes_nginx_holds_an_address_to_its_share_of_connections() {
+async fn the_guides_nginx_holds_an_address_to_its_share_of_connections() {
     let Some(program) = nginx_program() else { return };
     let (folder, platform) = (tempfile::tempdir().unwrap(), Platform::accepting());
     let relay = relay(folder.path(), &platform);
