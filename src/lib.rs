@@ -5,12 +5,7 @@
 //! be sent), `maintenance` (time has passed) and `ops` (a person wants something) meet only in the store. `web` and
 //! `send` are the way in and the way out; `config`, `app` and `cli` the wiring.
 //!
-//! The way of a postback: `http1` (bytes) → `web::handler`, `web::collect` (key, limits) → `ingest::postback` (template,
-//! click) → `ingest::submit` → `store::embedded` → `store::writer` (one thread; `store::group` decides, one write for
-//! many) → `store::sled` (`fdatasync`) → `CommitGroup::answer` → `collect::answer_of`, the 200.
-//! The way of a delivery: `dispatch::worker` (may it leave: `dispatch::health`; lease) → `dispatch::attempt` →
-//! `template::destination` (payload) → `send` → the template's reply rules (`Retry-After`: `wait`) → `dispatch::decide`,
-//! `schedule` → the store again. Free disk space: `app::disk` measures, `domain::disk` decides, each endpoint asks.
+//! ARCHITECTURE.md follows a postback, a delivery and a click through the files.
 //!
 //! What holds everywhere:
 //!
