@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::candidate::{Considered, NotChosen};
 use crate::domain::click::Click;
 use crate::domain::ids::{ClickId, OfferId, VisitorId};
 use crate::domain::offer::{AttributionModel, Offer};
@@ -78,11 +79,31 @@ impl Attribution {
         }
     }
 
-    pub fn as_str(&self) -> &'static str {
+    pub fn state(&self) -> AttributionState {
         match self {
-            Attribution::Matched { .. } | Attribution::Visitor { .. } => "matched",
-            Attribution::Expired { .. } => "expired",
-            Attribution::NoClickId | Attribution::Unmatched { .. } => "unmatched",
+            Attribution::Matched { .. } | Attribution::Visitor { .. } => AttributionState::Matched,
+            Attribution::Expired { .. } => AttributionState::Expired,
+            Attribution::NoClickId | Attribution::Unmatched { .. } => AttributionState::Unmatched,
+        }
+    }
+}
+
+/// Whether a conversion has its click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttributionState {
+    Matched,
+    /// The click is known, and was too early to earn it.
+    Expired,
+    Unmatched,
+}
+
+impl AttributionState {
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AttributionState::Matched => "matched",
+            AttributionState::Expired => "expired",
+            AttributionState::Unmatched => "unmatched",
         }
     }
 }
@@ -104,15 +125,6 @@ pub struct EarlierClick {
     pub billable: bool,
 }
 
-/// A click that might have earned the conversion and did not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Considered {
-    pub click: ClickId,
-    pub at: Time,
-    /// A sentence: why not.
-    pub why: String,
-}
-
 /// The most losing candidates that a conversion keeps: the likeliest.
 pub const MAX_CONSIDERED: usize = 16;
 
@@ -131,10 +143,8 @@ pub fn by_visitor(offer: &Offer, visits: &[EarlierClick], at: Time) -> (Option<C
     let lost = latest_first.iter().filter(|visit| Some(&visit.click) != winner.as_ref());
     let why = |visit: &EarlierClick| match (unfit(offer, visit, at), offer.model) {
         (Some(why), _) => why,
-        (None, AttributionModel::LastTouch) => "a later click of the visitor earns: last touch".to_owned(),
-        (None, AttributionModel::FirstTouch) => {
-            "an earlier click of the visitor earns: first touch".to_owned()
-        }
+        (None, AttributionModel::LastTouch) => NotChosen::LaterClick,
+        (None, AttributionModel::FirstTouch) => NotChosen::EarlierClick,
     };
     let considered = lost.take(MAX_CONSIDERED).map(|visit| Considered {
         click: visit.click.clone(),
@@ -145,21 +155,18 @@ pub fn by_visitor(offer: &Offer, visits: &[EarlierClick], at: Time) -> (Option<C
     (winner, considered)
 }
 
-fn unfit(offer: &Offer, visit: &EarlierClick, at: Time) -> Option<String> {
+fn unfit(offer: &Offer, visit: &EarlierClick, at: Time) -> Option<NotChosen> {
     if visit.offer.as_ref() != Some(&offer.id) {
-        return Some(match &visit.offer {
-            Some(other) => format!("it is of the offer {other}"),
-            None => "it is of no offer".to_owned(),
-        });
+        return Some(NotChosen::OtherOffer { of: visit.offer.clone() });
     }
     if !visit.billable {
-        return Some("it was no visit, or a filter kept it from the offer".to_owned());
+        return Some(NotChosen::NotBillable);
     }
     if visit.at > at {
-        return Some("it was received after the conversion".to_owned());
+        return Some(NotChosen::AfterConversion);
     }
     let old = !offer.remembers(visit.at, at);
-    old.then(|| format!("it is older than the offer's {} days", offer.click_cookie_days))
+    old.then_some(NotChosen::TooOld { days: offer.click_cookie_days })
 }
 
 /// A click id in the one reading by which two are compared. It is made as [`candidates`] makes its readings,

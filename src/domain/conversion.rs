@@ -1,17 +1,20 @@
-//! A conversion, what a postback reports of one, and the history of its changes.
+//! A conversion, and what a postback reports of one.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::attribution::{Attribution, Considered};
+use crate::domain::attribution::Attribution;
+use crate::domain::candidate::Considered;
 use crate::domain::click::{Click, CustomerTraits, Pairs};
 use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::event::EventName;
-use crate::domain::ids::{ClickId, ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
+use crate::domain::history::{Cause, Change, FieldChange};
+use crate::domain::ids::{ConversionId, DestinationId, OfferId, Seq, SourceId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::{CampaignRef, PayoutFrom};
 use crate::domain::remark::Remark;
 use crate::domain::reporter;
 use crate::domain::status::Status;
+use crate::domain::status_reason::StatusReason;
 use crate::domain::time::Time;
 
 /// How a source distinguishes two sales from one that is reported twice.
@@ -118,7 +121,7 @@ pub struct Conversion {
     /// The source of `payout`. `None` without an offer.
     pub payout_from: Option<PayoutFrom>,
     /// Why it has the status it has, where there is more to say than that the network says so.
-    pub reason: Option<String>,
+    pub reason: Option<StatusReason>,
     /// What a person should know of it.
     pub remarks: Vec<Remark>,
     /// What its senders said that the visitor agreed to, as of when it happened.
@@ -167,48 +170,6 @@ impl Conversion {
     }
 }
 
-/// One change to a conversion. Its number (1 and up) is the occasion of the deliveries it causes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    pub number: u32,
-    pub at: Time,
-    pub cause: Cause,
-    /// `status: pending → approved` and the like, one entry a field.
-    pub what: Vec<String>,
-    /// The conversion's status after it.
-    pub status: Status,
-}
-
-/// What brought a change about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Cause {
-    /// A later postback with the same identity.
-    Postback(Seq),
-    /// The click it waited for arrived.
-    Click(ClickId),
-    /// Someone changed its status. The name of their token, and for whom they act.
-    Person { name: String, role: ActorRole, note: Option<String> },
-    /// The offer's disposition fell due.
-    Disposition,
-}
-
-/// For whom a person acts who changes a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ActorRole {
-    Network,
-    Advertiser,
-}
-
-impl ActorRole {
-    /// As API and pages write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ActorRole::Network => "network",
-            ActorRole::Advertiser => "advertiser",
-        }
-    }
-}
-
 /// A value below 0 that was received instead of an event name takes the sale back.
 pub fn reported_status(draft: &Draft) -> Option<Status> {
     let taken_back =
@@ -217,10 +178,10 @@ pub fn reported_status(draft: &Draft) -> Option<Status> {
 }
 
 /// Adds a change to a conversion's history.
-pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, what: Vec<String>) {
+pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, fields: Vec<FieldChange>) {
     let number = u32::try_from(conversion.history.len()).unwrap_or(u32::MAX).saturating_add(1);
     let status = conversion.status;
-    conversion.history.push(Change { number, at, cause, what, status });
+    conversion.history.push(Change { number, at, cause, fields, status });
 }
 
 /// The remark on a conversion that a pixel reported and that has no click. It follows from how the

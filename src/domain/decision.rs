@@ -1,14 +1,14 @@
 //! The one decision about everything that reports a sale: new, changed, repeated or wrong. Pure but for
 //! the look-ups it is handed.
 
-use std::fmt;
-
 use crate::domain::attribution::{Attribution, canonical_click};
-use crate::domain::conversion::{Cause, Conversion, Dedup, Draft, EventClaim, push_change, reported_status};
+use crate::domain::code::CodedReason;
+use crate::domain::conversion::{Conversion, Dedup, Draft, EventClaim, push_change, reported_status};
 use crate::domain::dedup::{AmountRule, FurtherIdentity, Identity, ReportMatch, shown_id};
 use crate::domain::earning::{self, JoinedClick};
 use crate::domain::event::EventName;
 use crate::domain::facts::Facts;
+use crate::domain::history::{Cause, FieldChange, FromTo};
 use crate::domain::ids::{ConversionId, OfferId, Seq};
 use crate::domain::money::Money;
 use crate::domain::once::{self, ConversionIds, EarlierReport, MeantEvent, OnceKey};
@@ -219,19 +219,20 @@ fn with_click<F: Facts>(
         return Ok(BroughtClick::Nothing);
     };
     let mut now = earlier.clone();
-    let named = joined.attribution.click().map(|click| format!("click id: none → {click}"));
+    let named = joined.attribution.click().map(|click| click_named(click.as_str()));
     let moved = earning::rejoin(rules, &mut now, joined, facts)?;
     if let Some(taken) = once::taken_click(rules, &now, facts)? {
         return Ok(BroughtClick::Unfit(taken));
     }
     if let Some(moved) = moved.as_ref().filter(|_| earlier.once.is_some()) {
-        let why = now.reason.map(|reason| format!(", {reason}")).unwrap_or_default();
+        let why = now.reason.map(|reason| format!(", {}", reason.sentence())).unwrap_or_default();
         return Ok(BroughtClick::Unfit(format!(
-            "it stays without the click that was named, which would change its status ({moved}{why})"
+            "it stays without the click that was named, which would change its status ({}{why})",
+            moved.sentence()
         )));
     }
-    let what = named.into_iter().chain(moved).collect();
-    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
+    let fields = named.into_iter().chain(moved).collect();
+    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), fields);
     Ok(BroughtClick::Click(Box::new(now)))
 }
 
@@ -317,8 +318,8 @@ fn repeat<F: Facts>(
 ) -> Result<Decision, F::Error> {
     let RepeatReport { draft, arrived, note, amounts } = again;
     let mut now = earlier.clone();
-    let mut what = Vec::new();
-    let note = join(note, change_status(&mut what, &mut now, draft));
+    let mut fields = Vec::new();
+    let note = join(note, change_status(&mut fields, &mut now, draft));
     let differs = draft.value != earlier.value;
     let both =
         draft.value.is_some_and(Money::is_above_zero) && earlier.value.is_some_and(Money::is_above_zero);
@@ -326,17 +327,17 @@ fn repeat<F: Facts>(
         let kept = "without a transaction id another value cannot be distinguished from a second sale: the first one is kept";
         join(note, Some(kept.to_owned()))
     } else {
-        change_amounts(&mut what, &mut now, draft);
-        what.extend(earning::reprice(rules, &mut now, draft, &earlier));
+        change_amounts(&mut fields, &mut now, draft);
+        fields.extend(earning::reprice(rules, &mut now, draft, &earlier));
         note
     };
-    what.extend(change_consent(&mut now, draft, arrived));
+    change_consent(&mut fields, &mut now, draft, arrived);
     let note = match (&earlier.attribution, draft.click_id.as_deref()) {
         (Attribution::NoClickId, Some(given)) => {
             match earning::join_click(rules, draft, now.event_time, facts)? {
                 Ok(joined) => {
-                    what.push(format!("click id: none → {given}"));
-                    what.extend(earning::rejoin(rules, &mut now, joined, facts)?);
+                    fields.push(click_named(given));
+                    fields.extend(earning::rejoin(rules, &mut now, joined, facts)?);
                     note
                 }
                 Err(fault) => join(note, Some(fault.reason)),
@@ -345,7 +346,7 @@ fn repeat<F: Facts>(
         (had, Some(given)) => join(note, another_click(had, given)),
         _ => note,
     };
-    if what.is_empty() {
+    if fields.is_empty() {
         return Ok(Decision::Duplicate { conversion: earlier, note });
     }
     now.traits.fill(&draft.traits);
@@ -355,26 +356,26 @@ fn repeat<F: Facts>(
     if now.transaction_id.is_none() {
         now.transaction_id.clone_from(&draft.transaction_id);
     }
-    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), what);
+    push_change(&mut now, arrived.now, Cause::Postback(arrived.seq), fields);
     Ok(Decision::Update { conversion: now, note })
 }
 
+fn click_named(given: &str) -> FieldChange {
+    FieldChange::ClickId(FromTo { from: None, to: Some(given.to_owned()) })
+}
+
 /// Takes what a repeat says of the visitor's consent, where that is later than what is known, or stricter.
-fn change_consent(now: &mut Conversion, draft: &Draft, arrived: ArrivalContext) -> Vec<String> {
-    let before = now.consent.answers();
+fn change_consent(
+    fields: &mut Vec<FieldChange>,
+    now: &mut Conversion,
+    draft: &Draft,
+    arrived: ArrivalContext,
+) {
+    let mut known = now.consent.answers();
     now.consent = now.consent.latest(draft.consent.said_at(happened(draft, arrived)));
-    let after = now.consent.answers();
-    let word = |answer: Option<bool>| match answer {
-        Some(true) => "granted",
-        Some(false) => "denied",
-        None => "unknown",
-    };
-    let questions = [
-        ("ad_user_data", before.ad_user_data, after.ad_user_data),
-        ("ad_personalization", before.ad_personalization, after.ad_personalization),
-    ];
-    let changed = questions.into_iter().filter(|(_, before, after)| before != after);
-    changed.map(|(name, before, after)| format!("{name}: {} → {}", word(before), word(after))).collect()
+    let said = now.consent.answers();
+    change(fields, FieldChange::AdUserData, &mut known.ad_user_data, said.ad_user_data);
+    change(fields, FieldChange::AdPersonalization, &mut known.ad_personalization, said.ad_personalization);
 }
 
 fn another_click(had: &Attribution, given: &str) -> Option<String> {
@@ -383,7 +384,7 @@ fn another_click(had: &Attribution, given: &str) -> Option<String> {
 }
 
 /// Takes a status that is reported. What was scrubbed here stays so: only a person takes it back.
-fn change_status(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) -> Option<String> {
+fn change_status(fields: &mut Vec<FieldChange>, now: &mut Conversion, draft: &Draft) -> Option<String> {
     let reported = reported_status(draft)?;
     if now.status == Status::Scrubbed && reported != Status::Scrubbed {
         return Some(format!("it reports `{}`; the conversion is scrubbed and stays so", reported.as_str()));
@@ -392,33 +393,34 @@ fn change_status(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) ->
         now.disposition = None;
         now.reason = None;
     }
-    change(what, "status", &mut now.status, reported, Status::as_str);
+    change(fields, FieldChange::Status, &mut now.status, reported);
     None
 }
 
-fn change_amounts(what: &mut Vec<String>, now: &mut Conversion, draft: &Draft) {
-    for (name, mine, reported) in [
-        ("value", &mut now.value, draft.value),
-        ("payout", &mut now.payout, draft.payout),
-        ("revenue", &mut now.revenue, draft.revenue),
-        ("sale_amount", &mut now.sale_amount, draft.sale_amount),
-    ] {
+fn change_amounts(fields: &mut Vec<FieldChange>, now: &mut Conversion, draft: &Draft) {
+    type Amount = fn(FromTo<Option<Money>>) -> FieldChange;
+    let amounts: [(Amount, _, _); 4] = [
+        (FieldChange::Value, &mut now.value, draft.value),
+        (FieldChange::Payout, &mut now.payout, draft.payout),
+        (FieldChange::Revenue, &mut now.revenue, draft.revenue),
+        (FieldChange::SaleAmount, &mut now.sale_amount, draft.sale_amount),
+    ];
+    for (field, known, reported) in amounts {
         if reported.is_some() {
-            change(what, name, mine, reported, |money| money.map_or("none".to_owned(), |m| m.to_string()));
+            change(fields, field, known, reported);
         }
     }
 }
 
-fn change<T: PartialEq + Copy, S: fmt::Display>(
-    what: &mut Vec<String>,
-    name: &str,
-    mine: &mut T,
+fn change<T: PartialEq + Copy>(
+    fields: &mut Vec<FieldChange>,
+    field: impl Fn(FromTo<T>) -> FieldChange,
+    known: &mut T,
     reported: T,
-    word: impl Fn(T) -> S,
 ) {
-    if *mine != reported {
-        what.push(format!("{name}: {} → {}", word(*mine), word(reported)));
-        *mine = reported;
+    if *known != reported {
+        fields.push(field(FromTo { from: *known, to: reported }));
+        *known = reported;
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::attribution::{self, Attribution, Considered, FoundClick, by_visitor};
+use crate::domain::attribution::{self, Attribution, FoundClick, by_visitor};
+use crate::domain::candidate::Considered;
 use crate::domain::click::{Click, CustomerTrait};
-use crate::domain::conversion::{Cause, Conversion, Draft, EventClaim, push_change, reported_status};
+use crate::domain::conversion::{Conversion, Draft, EventClaim, push_change, reported_status};
 use crate::domain::facts::Facts;
 use crate::domain::filter_verdict::FilterMode;
+use crate::domain::history::{Cause, FieldChange, FromTo};
 use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::{self, CampaignRef, Offer, OfferStatus, Payout, PayoutFrom};
@@ -17,7 +19,8 @@ use crate::domain::reporter;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::status_move::is_taken_back;
-use crate::domain::suppression::{SuppressedKind, Traces};
+use crate::domain::status_reason::StatusReason;
+use crate::domain::suppression::{SuppressedKind, SuppressionHit, Traces};
 use crate::domain::time::Time;
 
 /// A draft's click, or that it has none, and what else might have been.
@@ -165,8 +168,7 @@ fn disbelieve(rules: &Ruleset, conversion: &mut Conversion) {
     let Some(placed) = &conversion.campaign_ref else { return };
     let believed = rules.offer(&placed.offer).is_some_and(|offer| offer.accept_pixel_value);
     if conversion.source.as_str() == reporter::TAG_SOURCE && !believed && conversion.value.take().is_some() {
-        let why = "its value does not count: the offer takes no prices from pages (`accept_pixel_value`)";
-        conversion.reason = Some(why.to_owned());
+        conversion.reason = Some(StatusReason::PageValueIgnored);
     }
 }
 
@@ -231,25 +233,23 @@ fn screen<F: Facts>(
     let mut reason = too_late(conversion, click, offer.as_deref());
     if reason.is_none() {
         let listed = facts.suppressed(&traces(conversion, click))?;
-        reason = listed.map(|listed| {
-            format!("its {} is on the suppression list `{}`", listed.kind.as_str(), listed.list)
-        });
+        reason = listed.map(|SuppressionHit { list, kind }| StatusReason::Suppressed { list, kind });
     }
     if let Some(offer) =
         offer.as_ref().filter(|offer| reason.is_none() && own_endpoint && offer.status != OfferStatus::Active)
     {
-        reason = Some(format!("the offer is {}", offer.status.as_str()));
+        reason = Some(StatusReason::OfferNotActive { status: offer.status });
     }
-    if let Some((offer, cap)) =
+    if let Some((offer, most)) =
         offer.as_ref().and_then(|offer| Some((offer, offer.caps.conversions_per_day?)))
         && reason.is_none()
         && is_brought(conversion)
-        && facts.conversions_on(&offer.id, offer::day_of(conversion.received_at), &conversion.id)? >= cap
+        && facts.conversions_on(&offer.id, offer::day_of(conversion.received_at), &conversion.id)? >= most
     {
-        let over = format!("the offer has had its {cap} conversions of this UTC day");
+        let over = |observed| Some(StatusReason::ConversionCap { most, observed });
         match rules.filters.cap {
-            FilterMode::Enforce => reason = Some(over),
-            FilterMode::Observe => conversion.reason = Some(format!("{over} (observed)")),
+            FilterMode::Enforce => reason = over(false),
+            FilterMode::Observe => conversion.reason = over(true),
         }
     }
     if let Some(reason) = reason {
@@ -260,11 +260,14 @@ fn screen<F: Facts>(
     Ok(())
 }
 
-fn too_late(conversion: &Conversion, click: Option<&Click>, offer: Option<&Offer>) -> Option<String> {
+fn too_late(conversion: &Conversion, click: Option<&Click>, offer: Option<&Offer>) -> Option<StatusReason> {
     let Attribution::Expired { click: id, .. } = &conversion.attribution else { return None };
-    let clicked = click.map(|click| format!(" of {}", click.at)).unwrap_or_default();
-    let hours = offer.map(|offer| format!(" of {}", offer.session())).unwrap_or_default();
-    Some(format!("the click {id}{clicked} had expired: the offer's session{hours} was over"))
+    let session_hours = offer.map(|offer| offer.session_hours);
+    Some(StatusReason::ClickExpired {
+        click: id.clone(),
+        clicked_at: click.map(|click| click.at),
+        session_hours,
+    })
 }
 
 fn traces(conversion: &Conversion, click: Option<&Click>) -> Traces {
@@ -295,7 +298,7 @@ pub fn reprice(
     conversion: &mut Conversion,
     draft: &Draft,
     before: &Conversion,
-) -> Option<String> {
+) -> Option<FieldChange> {
     let offer = offer_of(rules, conversion).cloned()?;
     if draft.payout.is_some() {
         conversion.payout_from = Some(PayoutFrom::Caller);
@@ -316,9 +319,9 @@ pub fn reprice(
     if from != PayoutFrom::Percent || conversion.payout == Some(payout) {
         return None;
     }
-    let had = conversion.payout.map_or("none".to_owned(), |had| had.to_string());
-    (conversion.payout, conversion.payout_from) = (Some(payout), Some(from));
-    Some(format!("payout: {had} → {payout}"))
+    conversion.payout_from = Some(from);
+    let had = conversion.payout.replace(payout);
+    Some(FieldChange::Payout(FromTo { from: had, to: Some(payout) }))
 }
 
 /// Joins a conversion that was without a click to one that was received later, and so to its offer. Answers
@@ -331,7 +334,7 @@ pub fn rejoin<F: Facts>(
     conversion: &mut Conversion,
     joined: JoinedClick,
     facts: &F,
-) -> Result<Option<String>, F::Error> {
+) -> Result<Option<FieldChange>, F::Error> {
     let before = conversion.status;
     conversion.attribution = joined.attribution;
     let placed = joined.click.as_ref().and_then(|click| click.context.campaign_ref.clone());
@@ -349,7 +352,7 @@ pub fn rejoin<F: Facts>(
     }
     screen(rules, conversion, joined.click.as_deref(), false, facts)?;
     let now = conversion.status;
-    Ok((now != before).then(|| format!("status: {} → {}", before.as_str(), now.as_str())))
+    Ok((now != before).then_some(FieldChange::Status(FromTo { from: before, to: now })))
 }
 
 /// Joins the click that a conversion waited for. `None` when it is matched already or waits for
@@ -371,28 +374,31 @@ pub fn matched_by<F: Facts>(
     let wanted = conversion.campaign_ref.as_ref().map(|placed| placed.offer.clone());
     let placed = click.context.campaign_ref.as_ref().map(|placed| &placed.offer);
     if let Some((placed, wanted)) = placed.zip(wanted.as_ref()).filter(|(placed, wanted)| placed != wanted) {
-        let reason = of_another_offer(given, placed, wanted).reason;
+        let (of, wanted) = (placed.clone(), wanted.clone());
+        let reason = StatusReason::ClickOfAnotherOffer { click: given.clone(), of, wanted };
         return Ok(why_not(conversion, click, at, reason));
     }
     let mut now = conversion.clone();
     let found = FoundClick { click: Arc::clone(click), reading };
     let joined = by_click_id(rules, wanted.as_ref(), given, found, conversion.event_time);
-    let mut what = vec![format!("attribution: unmatched → {}", joined.attribution.as_str())];
-    what.extend(rejoin(rules, &mut now, joined, facts)?);
+    let (from, to) = (conversion.attribution.state(), joined.attribution.state());
+    let mut fields = vec![FieldChange::Attribution(FromTo { from, to })];
+    fields.extend(rejoin(rules, &mut now, joined, facts)?);
     if now.value != conversion.value {
-        what.extend(conversion.value.map(|value| format!("value: {value} → none")));
+        fields.push(FieldChange::Value(FromTo { from: conversion.value, to: now.value }));
     }
-    push_change(&mut now, at, Cause::Click(click.id.clone()), what);
+    push_change(&mut now, at, Cause::Click(click.id.clone()), fields);
     Ok(Some(now))
 }
 
 /// A conversion whose click was received and cannot earn it: it says so, once, and stays as it was.
-fn why_not(conversion: &Conversion, click: &Click, at: Time, reason: String) -> Option<Conversion> {
+fn why_not(conversion: &Conversion, click: &Click, at: Time, reason: StatusReason) -> Option<Conversion> {
     if conversion.reason.as_ref() == Some(&reason) {
         return None;
     }
     let mut now = conversion.clone();
-    now.reason = Some(reason.clone());
-    push_change(&mut now, at, Cause::Click(click.id.clone()), vec![reason]);
+    let from = now.reason.replace(reason.clone());
+    let said = FieldChange::Reason(FromTo { from, to: Some(reason) });
+    push_change(&mut now, at, Cause::Click(click.id.clone()), vec![said]);
     Some(now)
 }

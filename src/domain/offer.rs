@@ -42,7 +42,7 @@ impl Offer {
 
     /// How long a click id converts, in words.
     pub fn session(&self) -> String {
-        if self.session_hours == 1 { "1 hour".to_owned() } else { format!("{} hours", self.session_hours) }
+        hours(self.session_hours)
     }
 
     /// Whether a visitor's click of `clicked` still counts at `now`.
@@ -110,8 +110,13 @@ pub fn effective_payout(
     }
 }
 
+/// So many hours, in words.
+pub fn hours(count: u32) -> String {
+    if count == 1 { "1 hour".to_owned() } else { format!("{count} hours") }
+}
+
 /// Whether an offer takes traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OfferStatus {
     Active,
     Paused,

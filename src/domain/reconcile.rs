@@ -1,7 +1,8 @@
 //! What became news while an attempt was out, and which delivery another one makes needless. Pure.
 
-use crate::domain::conversion::{Cause, Change, Conversion};
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState};
+use crate::domain::history::{Cause, Change};
 use crate::domain::ids::{DeliveryId, Occasion};
 use crate::domain::routing::Changes;
 

@@ -1,7 +1,9 @@
 //! How a conversion's status may change by hand or by time, and what is kept of it. Pure.
 
 use crate::domain::claim;
-use crate::domain::conversion::{ActorRole, Cause, Change, Conversion, push_change};
+use crate::domain::code::{CodedReason, codes};
+use crate::domain::conversion::{Conversion, push_change};
+use crate::domain::history::{ActorRole, Cause, Change, FieldChange, FromTo};
 use crate::domain::remark::Remark;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -55,17 +57,27 @@ pub fn note(written: &str) -> Result<Option<String>, usize> {
     }
 }
 
-/// Why a status may not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MoveRefused {
-    #[error("the conversion is scrubbed; only the network can take that back")]
-    Scrubbed,
-    #[error("the network rejected the conversion; only the network can take that back")]
-    Rejected,
-    #[error("only the network can scrub a conversion; an advertiser rejects it")]
-    MayNotScrub,
-    #[error("the conversion has changed too often already; find out what goes back and forth")]
-    TooOften,
+codes! {
+    /// Why a status may not change.
+    MoveRefused {
+        Scrubbed = "scrubbed_by_network",
+            "the conversion is scrubbed; only the network can take that back", "ask the network to take it back";
+        Rejected = "rejected_by_network",
+            "the network rejected the conversion; only the network can take that back", "ask the network to take it back";
+        MayNotScrub = "may_not_scrub",
+            "only the network can scrub a conversion; an advertiser rejects it", "send approved, rejected or pending";
+        TooOften = "changed_too_often",
+            "the conversion has changed too often already",
+            "leave it as it is, and find out in its history what goes back and forth";
+    }
+}
+
+impl CodedReason for MoveRefused {
+    type Code = MoveRefused;
+
+    fn code(&self) -> MoveRefused {
+        *self
+    }
 }
 
 /// The conversion with another status; `None` when it has it already.
@@ -128,28 +140,22 @@ fn set_by(conversion: &Conversion) -> Option<&Change> {
 
 /// Whether a person took a scrub back: from then on nothing that is found out scrubs it again.
 pub fn is_taken_back(conversion: &Conversion) -> bool {
-    let scrubbed = step(Status::Scrubbed, "");
     let by_person = |change: &&Change| matches!(change.cause, Cause::Person { .. });
-    let changes = conversion.history.iter().filter(by_person);
-    changes.flat_map(|change| &change.what).any(|what| what.starts_with(&scrubbed))
-}
-
-/// As the history words a change of status. It is stored, and [`is_taken_back`] reads it: the words never
-/// change.
-fn step(from: Status, to: &str) -> String {
-    format!("status: {} → {to}", from.as_str())
+    let unscrubbed =
+        |field: &FieldChange| matches!(field, FieldChange::Status(FromTo { from: Status::Scrubbed, .. }));
+    conversion.history.iter().filter(by_person).flat_map(|change| &change.fields).any(unscrubbed)
 }
 
 fn moved(conversion: &Conversion, to: Status, cause: Cause, now: Time) -> Conversion {
     let mut moved = conversion.clone();
-    let mut what = vec![step(conversion.status, to.as_str())];
+    let mut fields = vec![FieldChange::Status(FromTo { from: conversion.status, to })];
     moved.status = to;
     moved.disposition = None;
     // Why it had its old status is known from now on by the history alone.
-    what.extend(moved.reason.take().map(|reason| format!("reason: {reason} → none")));
+    fields.extend(moved.reason.take().map(|had| FieldChange::Reason(FromTo { from: Some(had), to: None })));
     if claim::is_held(conversion) {
         moved.remarks.retain(|remark| !matches!(remark, Remark::SecondSaleOfClick { .. }));
     }
-    push_change(&mut moved, now, cause, what);
+    push_change(&mut moved, now, cause, fields);
     moved
 }

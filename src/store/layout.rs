@@ -1,4 +1,4 @@
-//! Every key and record of the embedded store, format 5. Written once, here.
+//! Every key and record of the embedded store, format 6. Written once, here.
 //!
 //! One prefix byte, then the key proper; numbers are big-endian, so that keys sort as numbers do.
 //!
@@ -47,7 +47,7 @@ use crate::store::network::line::ReportLine;
 use crate::store::transactions::SketchedReuse;
 
 /// The format that this program writes.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 /// The most arrivals, or attempts, in one record.
 pub const BLOCK_ENTRIES: usize = 16;
 /// The most plain bytes that go together into one block; a longer entry has a block of its own.

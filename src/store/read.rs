@@ -1,8 +1,9 @@
 //! Traces and lists. A list looks at a bounded number of records and says where to go on.
 
 use crate::domain::attribution::candidates;
-use crate::domain::conversion::{Cause, Conversion};
+use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
+use crate::domain::history::Cause;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
 use crate::domain::postback::Postback;
 use crate::domain::time::Time;

@@ -4,12 +4,15 @@
 use serde::Serialize;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::domain::attribution::{Attribution, Considered, MatchMethod};
+use crate::domain::attribution::{Attribution, MatchMethod};
+use crate::domain::candidate::Considered;
 use crate::domain::claim;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
-use crate::domain::conversion::{Cause, Change, Conversion, no_click};
+use crate::domain::conversion::{Conversion, no_click};
 use crate::domain::delivery::{Attempt, Delivery, sent_before};
 use crate::domain::event::EventName;
+use crate::domain::history::{Cause, Change, FieldChange, FromTo};
 use crate::domain::ids::{ClickId, ConversionId, DestinationId, EventId, SourceId, VisitorId};
 use crate::domain::offer::PayoutFrom;
 use crate::domain::remark::Remark;
@@ -68,6 +71,7 @@ pub struct ConversionView<'a> {
     reported: ReportedView<'a>,
     reason_code: Option<&'static str>,
     reason: Option<String>,
+    hint: Option<String>,
     disposition: Option<DispositionView>,
     campaign_ref: Option<CampaignRefView<'a>>,
     attribution: AttributionView<'a>,
@@ -82,13 +86,16 @@ pub struct ConversionView<'a> {
 
 impl<'a> ConversionView<'a> {
     pub fn of(conversion: &'a Conversion) -> ConversionView<'a> {
-        let held = claim::held(conversion);
+        let reason = conversion.reason.as_ref();
+        // One that says nothing else may wait for a person.
+        let held = claim::held(conversion).filter(|_| reason.is_none());
         ConversionView {
             id: conversion.id,
             sequence: conversion.seq.get(),
             reported: ReportedView::of(conversion),
-            reason_code: held.map(Remark::code),
-            reason: conversion.reason.clone().or_else(|| held.map(Remark::sentence)),
+            reason_code: reason.map(|reason| reason.code().as_str()).or(held.map(Remark::code)),
+            reason: reason.map(CodedReason::sentence).or(held.map(Remark::sentence)),
+            hint: reason.map(CodedReason::hint),
             disposition: DispositionView::of(conversion),
             campaign_ref: conversion.campaign_ref.as_ref().map(CampaignRefView::of),
             attribution: AttributionView::of(&conversion.attribution),
@@ -164,8 +171,7 @@ pub struct ChangeView<'a> {
     number: u32,
     at: Time,
     cause: CauseView<'a>,
-    /// `status: pending → approved` and the like, one text a field.
-    changes: &'a [String],
+    changes: Vec<FieldChangeView>,
 }
 
 impl<'a> ChangeView<'a> {
@@ -174,8 +180,25 @@ impl<'a> ChangeView<'a> {
             number: change.number,
             at: change.at,
             cause: CauseView::of(&change.cause),
-            changes: &change.what,
+            changes: change.fields.iter().map(FieldChangeView::of).collect(),
         }
+    }
+}
+
+/// What one field was before a change and what it is after it; null where it has no value.
+#[derive(Serialize)]
+struct FieldChangeView {
+    field: &'static str,
+    from: Option<String>,
+    to: Option<String>,
+    /// `status: pending → approved` and the like.
+    text: String,
+}
+
+impl FieldChangeView {
+    fn of(change: &FieldChange) -> FieldChangeView {
+        let FromTo { from, to } = change.values();
+        FieldChangeView { field: change.code().as_str(), from, to, text: change.sentence() }
     }
 }
 
@@ -228,7 +251,7 @@ impl<'a> AttributionView<'a> {
             _ => None,
         };
         AttributionView {
-            state: attribution.as_str(),
+            state: attribution.state().as_str(),
             raw_click_id: attribution.given(),
             click_id: attribution.click(),
             match_method: reading.map(MatchMethod::as_str),
@@ -244,12 +267,14 @@ pub struct CandidateView<'a> {
     click_id: &'a ClickId,
     time: Time,
     /// Why not.
-    reason: &'a str,
+    reason_code: &'static str,
+    reason: String,
 }
 
 impl<'a> CandidateView<'a> {
     pub fn of(candidate: &'a Considered) -> CandidateView<'a> {
-        CandidateView { click_id: &candidate.click, time: candidate.at, reason: &candidate.why }
+        let Considered { click, at, why } = candidate;
+        CandidateView { click_id: click, time: *at, reason_code: why.code().as_str(), reason: why.sentence() }
     }
 }
 

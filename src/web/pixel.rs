@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::clock::Clock;
 use crate::domain::claim::is_held;
+use crate::domain::code::CodedReason;
 use crate::domain::conversion::no_click;
 use crate::domain::ids::SourceId;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
@@ -205,7 +206,8 @@ async fn worded(store: &dyn Store, receipt: &Receipt) -> Result<PixelReply, Stor
         return Ok(PixelReply::Success(repeat.map(str::to_owned)));
     };
     if conversion.status == Status::Scrubbed {
-        let why = conversion.reason.unwrap_or_else(|| "the network scrubbed it".to_owned());
+        let why = conversion.reason.as_ref().map(CodedReason::sentence);
+        let why = why.unwrap_or_else(|| "the network scrubbed it".to_owned());
         return Ok(PixelReply::Not(format!("it does not count: {why}")));
     }
     let code = |remark: Remark| format!("{}: {}", remark.code(), remark.sentence());

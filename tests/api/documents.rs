@@ -189,6 +189,7 @@ fn conversion_document() -> Value {
         "status": "text",
         "reason_code": null,
         "reason": null,
+        "hint": null,
         "disposition": null,
         "campaign_ref": campaign_ref(),
         "transaction_id": "text",
@@ -243,8 +244,8 @@ fn a_conversion_is_listed_and_traced_with_all_its_members() {
 
     assert_eq!(sale(&relay, &format!("s2={clicked}&tid=A-1&price=9.00")), id);
     let changed = relay.api(&format!("/api/v1/conversions/{id}"));
-    let change =
-        json!({"number": "number", "at": "text", "cause": {"postback": "text"}, "changes": ["text"]});
+    let field = json!({"field": "text", "from": "text", "to": "text", "text": "text"});
+    let change = json!({"number": "number", "at": "text", "cause": {"postback": "text"}, "changes": [field]});
     assert_eq!(shape(&changed["history"]), json!([change]), "{changed:#}");
 }
 
@@ -294,7 +295,7 @@ fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
     );
     assert_eq!(
         shape(&conversion["candidates"]),
-        json!([{"click_id": "text", "time": "text", "reason": "text"}])
+        json!([{"click_id": "text", "time": "text", "reason_code": "text", "reason": "text"}])
     );
     assert_eq!(
         shape(&relay.api(&format!("/api/v1/clicks/{clicked}"))["verdicts"]),

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{ActorRole, Cause, Conversion};
+use postbridge::domain::conversion::Conversion;
+use postbridge::domain::history::{ActorRole, Cause};
 use postbridge::domain::ids::Seq;
+use postbridge::domain::status_reason::StatusReason;
 use postbridge::store::{ConversionRef, Store};
 
 use crate::support::cake_fixture::{
     ADVERTISER_31, ADVERTISER_32, CakeFixture, NETWORK, READER, now, numbers,
 };
+use crate::support::history::changed_fields;
 use crate::support::store_fixture::sale;
 
 const CLICK: &str = "click_id=abc123xyz789&offer_id=12345";
@@ -201,8 +204,8 @@ async fn a_change_is_kept_with_its_note_and_the_name_of_the_key() {
         role: ActorRole::Advertiser,
         note: Some("Duplicate order".to_owned()),
     };
-    assert_eq!((change.cause, change.at), (cause, now()));
-    assert_eq!(change.what, ["status: approved → rejected"]);
+    assert_eq!((&change.cause, change.at), (&cause, now()));
+    assert_eq!(changed_fields(&change), [["status", "approved", "rejected"]]);
 }
 
 #[tokio::test]
@@ -241,8 +244,8 @@ async fn an_expired_click_earns_nothing_and_says_so_in_the_conversion() {
     let unknown = fixture.record(NETWORK, "click_id=unknown-click&offer_id=12345").await;
     assert_eq!(reported.text.replace("expired-click", "unknown-click"), unknown.text, "the same error");
     let kept = kept(&fixture, 1).await;
-    assert_eq!((kept.status.as_str(), kept.attribution.as_str()), ("scrubbed", "expired"));
-    assert!(kept.reason.unwrap().contains("session of 720 hours was over"));
+    assert_eq!((kept.status.as_str(), kept.attribution.state().as_str()), ("scrubbed", "expired"));
+    assert!(matches!(kept.reason, Some(StatusReason::ClickExpired { session_hours: Some(720), .. })));
 }
 
 #[tokio::test]

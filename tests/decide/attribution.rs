@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Attribution;
+use postbridge::domain::candidate::NotChosen;
 use postbridge::domain::click::{Click, ClickContext, ClickKind, CustomerTrait, CustomerTraits};
 use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim};
 use postbridge::domain::decision::Decision;
 use postbridge::domain::earning::matched_by;
 use postbridge::domain::event::EventName;
 use postbridge::domain::filter_verdict::FilterMode;
-use postbridge::domain::ids::OfferId;
+use postbridge::domain::ids::{ClickId, OfferId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{Caps, Disposition, Offer, OfferStatus, Payout, PayoutFrom};
 use postbridge::domain::remark::Remark;
 use postbridge::domain::status::Status;
+use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::SuppressedKind;
 
+use crate::support::history::changed_fields;
 use crate::support::known_facts::{
     KnownFacts, by_click, by_visitor, click, known_facts, new, noon, offer, pixel, receive, refused, usd,
 };
@@ -39,8 +42,11 @@ fn an_expired_click_makes_the_conversion_scrubbed_with_the_reason() {
     let conversion = new(&known, &by_click("c1"));
     assert!(matches!(conversion.attribution, Attribution::Expired { .. }));
     assert_eq!(conversion.status, Status::Scrubbed);
-    let reason = conversion.reason.unwrap();
-    assert!(reason.contains("expired") && reason.contains("24 hours"), "{reason}");
+    let (click, clicked_at) = (ClickId::parse("c1").unwrap(), Some(noon(-25)));
+    assert_eq!(
+        conversion.reason,
+        Some(StatusReason::ClickExpired { click, clicked_at, session_hours: Some(24) })
+    );
 }
 
 #[test]
@@ -78,10 +84,10 @@ fn of_a_visitors_clicks_the_last_earns_by_last_touch_and_the_others_say_why_not(
     assert_eq!(earned_by(&conversion), Some("late"));
     let why =
         |id: &str| conversion.considered.iter().find(|lost| lost.click.as_str() == id).unwrap().why.clone();
-    assert!(why("early").contains("last touch"));
-    assert!(why("other").contains("offer 566"));
-    assert!(why("after").contains("after the conversion"));
-    assert!(why("ancient").contains("30 days"));
+    assert_eq!(why("early"), NotChosen::LaterClick);
+    assert_eq!(why("other"), NotChosen::OtherOffer { of: OfferId::parse("566").ok() });
+    assert_eq!(why("after"), NotChosen::AfterConversion);
+    assert_eq!(why("ancient"), NotChosen::TooOld { days: 30 });
 }
 
 #[test]
@@ -192,8 +198,7 @@ fn what_is_on_a_suppression_list_is_scrubbed_naming_the_list() {
         known.listed = Some((kind, value));
         let conversion = new(&known, &ordered);
         assert_eq!(conversion.status, Status::Scrubbed, "{kind:?}");
-        let reason = conversion.reason.unwrap();
-        assert!(reason.contains("`fraud`") && reason.contains(kind.as_str()), "{reason}");
+        assert_eq!(conversion.reason, Some(StatusReason::Suppressed { list: "fraud".to_owned(), kind }));
     }
 }
 
@@ -208,7 +213,7 @@ fn beyond_the_days_cap_a_conversion_is_scrubbed_or_where_caps_only_observe_marke
     known.rules.filters.cap = FilterMode::Observe;
     let marked = new(&known, &by_click("c1"));
     assert_eq!(marked.status, Status::Approved);
-    assert!(marked.reason.unwrap().contains("500 conversions"));
+    assert_eq!(marked.reason, Some(StatusReason::ConversionCap { most: 500, observed: true }));
 }
 
 #[test]
@@ -271,7 +276,10 @@ fn a_sale_that_changes_pays_the_offers_percentage_of_what_it_is_worth_now() {
     assert_eq!(first.payout, Some(usd("4")));
     let less = updated(&known, &Draft { value: Some(usd("25")), ..sale.clone() });
     assert_eq!((less.payout, less.payout_from), (Some(usd("2.5")), Some(PayoutFrom::Percent)));
-    assert_eq!(less.history[0].what, ["value: 40 USD → 25 USD", "payout: 4.00 USD → 2.50 USD"]);
+    assert_eq!(
+        changed_fields(&less.history[0]),
+        [["value", "40 USD", "25 USD"], ["payout", "4.00 USD", "2.50 USD"]]
+    );
     let reported = updated(&known, &Draft { payout: Some(usd("3")), value: Some(usd("25")), ..sale });
     assert_eq!((reported.payout, reported.payout_from), (Some(usd("3")), Some(PayoutFrom::Caller)));
 }
@@ -331,7 +339,10 @@ fn a_repeat_that_names_an_expired_click_scrubs_the_sale_and_its_history_says_so(
     known.conversions.insert(unnamed.id, unnamed);
     let scrubbed = updated(&known, &Draft { click_id: Some("old".to_owned()), ..sale });
     assert_eq!(scrubbed.status, Status::Scrubbed);
-    assert_eq!(scrubbed.history[0].what, ["click id: none → old", "status: approved → scrubbed"]);
+    assert_eq!(
+        changed_fields(&scrubbed.history[0]),
+        [["click_id", "none", "old"], ["status", "approved", "scrubbed"]]
+    );
 }
 
 #[test]
@@ -344,6 +355,10 @@ fn a_later_click_of_another_offer_is_not_joined_and_the_conversion_says_so_once(
     let reported = reported.unwrap();
     assert!(matches!(reported.attribution, Attribution::Unmatched { .. }));
     assert_eq!((reported.status, reported.history.len()), (waits.status, 1));
-    assert!(reported.reason.as_deref().unwrap().contains("of the offer 566, not of 565"));
+    let [of, wanted] = ["566", "565"].map(|id| OfferId::parse(id).unwrap());
+    assert_eq!(
+        reported.reason,
+        Some(StatusReason::ClickOfAnotherOffer { click: "c1".to_owned(), of, wanted })
+    );
     assert_eq!(matched_by(&known.rules, &reported, &received_text, noon(2), &known), Ok(None));
 }

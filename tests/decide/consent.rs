@@ -1,8 +1,9 @@
 //! What counts of a visitor's answers about consent, and which destinations a conversion goes to by them.
 
 use postbridge::domain::consent::{CLOCK_TOLERANCE_MS, Consent, ConsentNeed, ConsentRecord, said_by_browser};
-use postbridge::domain::conversion::{Cause, Change, Conversion};
+use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState, SkipCode};
+use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter;
@@ -159,7 +160,7 @@ fn a_change_of_what_a_destination_knows_is_planned_although_consent_ended() {
         number: 1,
         at: noon(1),
         cause: Cause::Disposition,
-        what: vec![],
+        fields: vec![],
         status: dearer.status,
     });
     let after = planned(&dearer, &sent, &route, Some(false));

@@ -8,6 +8,7 @@ use postbridge::domain::postback::RejectionCode;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 
+use crate::support::history::changed_fields;
 use crate::support::known_conversions::{Known, by_value, duplicate, money, named, new, update};
 
 #[test]
@@ -17,7 +18,7 @@ fn a_repeat_is_a_duplicate_when_the_numbers_and_the_currency_are_the_same() {
     assert_eq!(duplicate(known.receive(&by_value(Some("T"), Some("c"), "7.00 USD"))).0.id, first.id);
     let changed = update(known.receive(&by_value(Some("T"), Some("c"), "7.00 EUR")));
     assert_eq!((changed.id, changed.history.len()), (first.id, 1));
-    assert_eq!(changed.history[0].what, ["value: 7 USD → 7.00 EUR"]);
+    assert_eq!(changed_fields(&changed.history[0]), [["value", "7 USD", "7.00 EUR"]]);
     let other = new(known.receive(&by_value(Some("U"), Some("c"), "7 USD")));
     assert_ne!(other.id, first.id);
     assert_ne!(first.id.event_id(), other.id.event_id());

@@ -11,6 +11,7 @@ use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::SuppressedKind;
 
+use crate::support::history::changed_fields;
 use crate::support::known_facts::{KnownFacts, click, known_facts, new, offer, pixel, receive};
 
 /// A pixel's report, in a known_facts where pixels are decided as in a configuration.
@@ -55,7 +56,7 @@ fn a_stranger_who_repeats_a_sale_with_a_click_that_would_scrub_it_changes_nothin
     let mut fine = known_facts(vec![offer("565")], vec![click("c1", -1, "565")]);
     let report = by_pixel_rules(&mut fine);
     let joined = repeated_with_a_click(&mut fine, report).0.unwrap();
-    assert_eq!(joined.history[0].what, ["click id: none → c1"]);
+    assert_eq!(changed_fields(&joined.history[0]), [["click_id", "none", "c1"]]);
 }
 
 #[test]
@@ -65,6 +66,9 @@ fn a_repeat_under_a_key_that_scrubs_the_sale_by_its_click_says_so_in_its_history
         keyed.network.key = Some("offer:565:unique:TXN-1".to_owned());
         let scrubbed = repeated_with_a_click(&mut known, keyed).0.unwrap();
         assert_eq!(scrubbed.status, Status::Scrubbed);
-        assert_eq!(scrubbed.history[0].what, ["click id: none → c1", "status: approved → scrubbed"]);
+        assert_eq!(
+            changed_fields(&scrubbed.history[0]),
+            [["click_id", "none", "c1"], ["status", "approved", "scrubbed"]]
+        );
     }
 }

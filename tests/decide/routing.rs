@@ -2,8 +2,9 @@
 
 use postbridge::domain::attribution::{Attribution, MatchMethod};
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{ActorRole, Cause, Change, Conversion};
+use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState};
+use postbridge::domain::history::{ActorRole, Cause, Change};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
 use postbridge::domain::offer::CampaignRef;
 use postbridge::domain::reporter;
@@ -13,6 +14,7 @@ use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove, dispose, set_status};
 use postbridge::domain::time::Time;
 
+use crate::support::history::changed_fields;
 use crate::support::payload_fixture;
 
 fn noon() -> Time {
@@ -55,7 +57,7 @@ fn changed(conversion: &Conversion, status: Status) -> Conversion {
     let mut changed = conversion.clone();
     changed.status = status;
     let number = changed.history.len() as u32 + 1;
-    changed.history.push(Change { number, at: noon(), cause: Cause::Disposition, what: vec![], status });
+    changed.history.push(Change { number, at: noon(), cause: Cause::Disposition, fields: vec![], status });
     changed
 }
 
@@ -178,7 +180,7 @@ fn a_status_set_by_hand_keeps_who_when_and_why() {
         note: Some("looked at it".to_owned()),
     };
     assert_eq!((&last.cause, last.at), (&cause, noon()));
-    assert_eq!(last.what, ["status: approved → rejected"]);
+    assert_eq!(changed_fields(last), [["status", "approved", "rejected"]]);
     assert_eq!(set_status(&moved, &order(Status::Rejected, by()), noon()), Ok(None));
 }
 

@@ -4,8 +4,9 @@ use postbridge::dispatch::decide::{DeliveryClass, Rules, after, before, by_ids_a
 use postbridge::dispatch::schedule::{AgeRule, Schedule};
 use postbridge::domain::attribution::Attribution;
 use postbridge::domain::consent::{Consent, ConsentNeed};
-use postbridge::domain::conversion::{Cause, Change, Conversion, Dedup};
+use postbridge::domain::conversion::{Conversion, Dedup};
 use postbridge::domain::delivery::{Delivery, DeliveryState, OutgoingRequest, ReplyVerdict, SkipCode};
+use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{DeliveryId, DestinationId, Occasion, Seq, SourceId};
 use postbridge::domain::reconcile::{Observed, reconcile, superseded};
 use postbridge::domain::routing::{Changes, SourcePolicy, Unmatched};
@@ -268,7 +269,7 @@ fn died(millis: i64) -> DeliveryState {
 
 fn change(number: u32) -> Change {
     let cause = Cause::Postback(Seq::new(u64::from(number) + 1).unwrap());
-    Change { number, at: at(i64::from(number)), cause, what: Vec::new(), status: Status::Approved }
+    Change { number, at: at(i64::from(number)), cause, fields: Vec::new(), status: Status::Approved }
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod links;
 mod readme;
+mod reason_codes;
 mod templates;
 mod watching;

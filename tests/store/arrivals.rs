@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use postbridge::domain::conversion::{Cause, Dedup};
+use postbridge::domain::conversion::Dedup;
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::history::Cause;
 use postbridge::domain::ids::Seq;
 use postbridge::domain::postback::Verdict;
 use postbridge::domain::status::Status;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use postbridge::domain::attribution::Attribution;
+use postbridge::domain::candidate::NotChosen;
 use postbridge::domain::click::{Agent, Click, ClickKind};
 use postbridge::domain::filter::{DuplicateBy, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
-use postbridge::domain::ids::VisitorId;
+use postbridge::domain::ids::{OfferId, VisitorId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
 use postbridge::store::Store;
@@ -235,7 +236,10 @@ fn a_visitors_last_click_earns_by_last_touch_and_the_first_by_first_touch(engine
             assert_eq!(trace.conversion.attribution, joined);
             assert_eq!(trace.conversion.campaign_ref, visit("a", at(0)).context.campaign_ref);
             assert_eq!(trace.conversion.considered.len(), 3);
-            assert_eq!(trace.conversion.considered[0].why, "it is of the offer 9");
+            assert_eq!(
+                trace.conversion.considered[0].why,
+                NotChosen::OtherOffer { of: OfferId::parse("9").ok() }
+            );
             assert_eq!(trace.click.unwrap().id, click_id(first));
         }
     });
@@ -258,7 +262,7 @@ fn a_blocked_click_earns_nothing_for_its_visitor(engine: &Engine) {
     let receipt = wait(store.arrive(earned("t1", at(2)).arrival())).unwrap();
     let trace = trace(&*store, &receipt);
     assert_eq!(trace.conversion.attribution.click(), Some(&click_id("a")));
-    assert_eq!(trace.conversion.considered[0].why, "it was no visit, or a filter kept it from the offer");
+    assert_eq!(trace.conversion.considered[0].why, NotChosen::NotBillable);
 }
 
 fn of_very_many_clicks_of_a_visitor_the_newest_that_count_are_looked_at(engine: &Engine) {

@@ -8,10 +8,10 @@ use postbridge::domain::click::{
     Agent, Click, ClickContext, ClickKind, ClickOrigin, CustomerTrait, CustomerTraits,
 };
 use postbridge::domain::consent::Consent;
-use postbridge::domain::conversion::{ActorRole, Cause};
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule, FilterRules};
 use postbridge::domain::filter_verdict::{Filter, FilterMode};
+use postbridge::domain::history::{ActorRole, Cause};
 use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq, VisitorId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, Payout, PayoutFrom};
@@ -22,6 +22,7 @@ use postbridge::domain::routing::{NO_CLICK, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, StatusMove};
+use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::contract::arrival::{ClickArrival, Finding, Reprocess, Screening};
 use postbridge::store::contract::lookup::{ClickFilter, PostbackFilter, ReportQuery};
@@ -29,6 +30,7 @@ use postbridge::store::embedded::Embedded;
 use postbridge::store::open::OpenError;
 use postbridge::store::{ConversionRef, PurgeBefore, Store, SuppressionOrder};
 
+use crate::support::history::changed_fields;
 use crate::support::offer_fixture::offer;
 use crate::support::store_fixture::*;
 
@@ -118,7 +120,7 @@ fn check(store: &dyn Store) {
 
     let changed = trace(5);
     assert_eq!(changed.conversion.status, Status::Rejected);
-    assert_eq!(changed.conversion.history[0].what, ["status: pending → rejected"]);
+    assert_eq!(changed_fields(&changed.conversion.history[0]), [["status", "pending", "rejected"]]);
     assert_eq!(changed.conversion.history[0].at, at(5));
     assert_eq!(changed.postbacks.len(), 2);
 
@@ -286,10 +288,10 @@ fn check_network(store: &dyn Store) {
     let expired = trace(14).conversion;
     assert!(matches!(expired.attribution, Attribution::Expired { .. }));
     assert_eq!(expired.status, Status::Scrubbed);
-    assert!(expired.reason.unwrap().contains("had expired"));
+    assert!(matches!(expired.reason, Some(StatusReason::ClickExpired { .. })));
 
     let approved = trace(15);
-    assert_eq!(approved.conversion.history[0].what, ["status: pending → approved"]);
+    assert_eq!(changed_fields(&approved.conversion.history[0]), [["status", "pending", "approved"]]);
     assert_eq!(approved.deliveries[0].1[0].remarks, [left_out()]);
     let cause = Cause::Person {
         name: "shop".to_owned(),
@@ -301,7 +303,8 @@ fn check_network(store: &dyn Store) {
     let disposed = trace(17).conversion;
     assert_eq!((disposed.status, &disposed.history[0].cause), (Status::Approved, &Cause::Disposition));
     let listed = trace(18).conversion;
-    assert_eq!(listed.reason.as_deref(), Some("its email is on the suppression list `refunds`"));
+    let (list, kind) = ("refunds".to_owned(), SuppressedKind::Email);
+    assert_eq!(listed.reason, Some(StatusReason::Suppressed { list, kind }));
     let lists = wait(store.lists()).unwrap();
     assert_eq!(lists.len(), 1);
     let report = wait(store.report(ReportQuery { limit: 9, ..ReportQuery::default() })).unwrap();

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use postbridge::clock::Clock;
-use postbridge::domain::conversion::{ActorRole, Cause};
 use postbridge::domain::delivery::DeliveryState;
+use postbridge::domain::history::{ActorRole, Cause};
 use postbridge::domain::ids::{Occasion, Seq};
 use postbridge::domain::offer::{Offer, OfferStatus};
 use postbridge::domain::routing::Changes;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::{Actor, MoveRefused, StatusMove};
+use postbridge::domain::status_reason::StatusReason;
 use postbridge::maintenance;
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::ReportQuery;
 use postbridge::store::embedded::Embedded;
 use postbridge::store::{AttemptOutcome, ConversionRef, StatusChanged, Store};
 
+use crate::support::history::changed_fields;
 use crate::support::memory::{FaultAt, Memory};
 use crate::support::offer_fixture::*;
 use crate::support::store_fixture::*;
@@ -64,7 +66,7 @@ fn a_status_changed_by_hand_keeps_who_changed_it_and_why(engine: &Engine) {
             note: Some("returned".to_owned()),
         };
         assert_eq!((change.number, change.at, &change.cause), (1, at(5), &cause));
-        assert_eq!(change.what, ["status: pending → rejected"]);
+        assert_eq!(changed_fields(change), [["status", "pending", "rejected"]]);
     });
 }
 
@@ -114,7 +116,7 @@ fn what_is_scrubbed_is_planned_for_no_destination(engine: &Engine) {
     let reported = arrive(&*store, sale("t1").brought_to("565").arrival());
     let scrubbed = now_of(&*store, &reported);
     assert_eq!(scrubbed.status, Status::Scrubbed);
-    assert!(scrubbed.reason.unwrap().contains("its 0 conversions of this UTC day"));
+    assert!(matches!(scrubbed.reason, Some(StatusReason::ConversionCap { most: 0, observed: false })));
     assert_eq!(deliveries(&*store, reported.postback), []);
     let by_hand = sale("t2").status(Status::Pending).arrival();
     let by_hand = arrive(&*store, by_hand);
@@ -127,8 +129,8 @@ fn a_person_takes_a_scrub_back_and_then_it_is_sent(engine: &Engine) {
     store.set_rules(rules_of(&[capped("565", 0)]));
     let reported = arrive(&*store, sale("t1").brought_to("565").arrival());
     set_status(&*store, reported.postback, Status::Approved, at(5));
-    let what = now_of(&*store, &reported).history[0].what.join("; ");
-    assert!(what.starts_with("status: scrubbed → approved; reason: the offer has had its 0"), "{what}");
+    let taken_back = changed_fields(&now_of(&*store, &reported).history[0]);
+    assert_eq!(taken_back, [["status", "scrubbed", "approved"], ["reason", "conversion_cap", "none"]]);
     before_and_after_reopening(engine, store, |store, reopened| {
         let now = now_of(store, &reported);
         assert_eq!((now.status, now.reason), (Status::Approved, None));

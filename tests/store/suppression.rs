@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use postbridge::domain::click::CustomerTrait;
 use postbridge::domain::status::Status;
+use postbridge::domain::status_reason::StatusReason;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::store::contract::arrival::Receipt;
 use postbridge::store::contract::lookup::PageRequest;
@@ -42,7 +43,7 @@ fn suppress(store: &dyn Store, list: &str, entries: &[Suppressed]) -> Vec<bool> 
 }
 
 /// The reason why a sale with these facts is scrubbed, if it is.
-fn reason(store: &dyn Store, name: &str, shape: impl Fn(&mut Sale)) -> Option<String> {
+fn reason(store: &dyn Store, name: &str, shape: impl Fn(&mut Sale)) -> Option<StatusReason> {
     let mut reported = sale(name);
     shape(&mut reported);
     let reported = now_of(store, &arrive(store, reported.arrival()));
@@ -54,8 +55,8 @@ fn with(name: CustomerTrait, value: &'static str) -> impl Fn(&mut Sale) {
     move |sale| drop(sale.draft.traits.0.insert(name, value.to_owned()))
 }
 
-fn on(kind: &str, list: &str) -> Option<String> {
-    Some(format!("its {kind} is on the suppression list `{list}`"))
+fn on(kind: SuppressedKind, list: &str) -> Option<StatusReason> {
+    Some(StatusReason::Suppressed { list: list.to_owned(), kind })
 }
 
 fn what_is_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
@@ -76,14 +77,20 @@ fn what_is_on_a_list_is_scrubbed_naming_the_list(engine: &Engine) {
     before_and_after_reopening(engine, store, |store, reopened| {
         let reported =
             |name: &str, shape: &dyn Fn(&mut Sale)| reason(store, &format!("{name}{reopened}"), shape);
-        assert_eq!(reported("a", &with(CustomerTrait::Email, "eve@example.com ")), on("email", "people"));
-        assert_eq!(reported("b", &with(CustomerTrait::Phone, "12025550143")), on("phone", "people"));
+        assert_eq!(
+            reported("a", &with(CustomerTrait::Email, "eve@example.com ")),
+            on(SuppressedKind::Email, "people")
+        );
+        assert_eq!(
+            reported("b", &with(CustomerTrait::Phone, "12025550143")),
+            on(SuppressedKind::Phone, "people")
+        );
         assert_eq!(reported("c", &with(CustomerTrait::Email, "adam@example.com")), None);
         let ordered = |sale: &mut Sale| sale.draft.params.push(("order_id".to_owned(), "A-1".to_owned()));
-        assert_eq!(reported("d", &ordered), on("order_id", "orders"));
+        assert_eq!(reported("d", &ordered), on(SuppressedKind::OrderId, "orders"));
         assert_eq!(
             reported("e", &|sale| sale.draft.click_id = Some("c9".to_owned())),
-            on("click_id", "orders")
+            on(SuppressedKind::ClickId, "orders")
         );
         assert_eq!(reported("f", &|sale| sale.draft.click_id = Some("c99".to_owned())), None);
         assert_eq!(claim(store, "ads", at(0)).len(), 0, "nothing of it is sent");
@@ -106,7 +113,11 @@ fn an_address_is_found_in_a_network_of_any_length(engine: &Engine) {
         let name = visitor.id.as_str().to_owned();
         wait(store.record_click(unscreened(visitor))).unwrap();
         let reported_click = reason(store, &name, |sale| sale.draft.click_id = Some(name.clone()));
-        assert_eq!(reported_click, on("ip", "nets"), "the same address in the other notation, of the click");
+        assert_eq!(
+            reported_click,
+            on(SuppressedKind::Ip, "nets"),
+            "the same address in the other notation, of the click"
+        );
         for ip in ["203.0.114.1", "198.51.100.8", "11.0.0.1", "2001:db8:3::9", "2001:db8:2::2"] {
             assert!(!reported(ip), "{ip}");
         }
@@ -125,13 +136,13 @@ fn of_several_lists_the_first_by_name_is_named(engine: &Engine) {
     };
     suppress(&*store, "m", &phone);
     suppress(&*store, "z", &eve);
-    assert_eq!(reported("t1"), on("phone", "m"));
+    assert_eq!(reported("t1"), on(SuppressedKind::Phone, "m"));
     suppress(&*store, "b", &eve);
     suppress(&*store, "a", &[entry(SuppressedKind::OrderId, "other")]);
-    assert_eq!(reported("t2"), on("email", "b"));
+    assert_eq!(reported("t2"), on(SuppressedKind::Email, "b"));
     wait(store.unsuppress(order("b", &eve))).unwrap();
     wait(store.remove_list("m".to_owned())).unwrap();
-    assert_eq!(reported("t3"), on("email", "z"));
+    assert_eq!(reported("t3"), on(SuppressedKind::Email, "z"));
 }
 
 fn an_entry_counts_for_what_is_decided_after_it_and_changes_nothing_before(engine: &Engine) {
@@ -308,7 +319,7 @@ fn entries_whose_commit_failed_stand_on_no_list() {
         let lists = wait(store.lists()).unwrap();
         assert_eq!(lists.iter().map(|list| (&*list.name, list.entries)).collect::<Vec<_>>(), [("nets", 1)]);
         assert_eq!(reason(&store, "t1", with(CustomerTrait::Email, "eve@example.com")), None);
-        assert_eq!(reason(&store, "t2", with(CustomerTrait::Ip, "10.0.0.1")), on("ip", "nets"));
+        assert_eq!(reason(&store, "t2", with(CustomerTrait::Ip, "10.0.0.1")), on(SuppressedKind::Ip, "nets"));
         assert_eq!(suppress(&store, "a", &eve), [true, true]);
     }
 }

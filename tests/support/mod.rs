@@ -8,6 +8,7 @@ pub mod command_line;
 pub mod country_file;
 pub mod customer_fixture;
 pub mod dispatch_fixture;
+pub mod history;
 pub mod http1_server;
 pub mod known_conversions;
 pub mod known_facts;

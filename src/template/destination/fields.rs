@@ -33,7 +33,7 @@ pub(crate) static FIELDS: &[ContextField] = &[
     field("transaction_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.transaction_id.as_deref())),
     field("item_id", ValueKind::Text, |s| RenderValue::maybe(s.conversion.item_id.as_deref())),
     field("click_id", ValueKind::Text, click_id),
-    field("attribution", ValueKind::Text, |s| RenderValue::text(s.conversion.attribution.as_str())),
+    field("attribution", ValueKind::Text, |s| RenderValue::text(s.conversion.attribution.state().as_str())),
     field("value", ValueKind::Number, |s| {
         s.conversion.value.map_or(RenderValue::Null, |m| RenderValue::Decimal(m.amount))
     }),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::delivery::{Delivery, RetryRefused, sent_before};
 use crate::domain::ids::{ConversionId, DeliveryId, Seq};
 use crate::domain::status::Status;
@@ -124,12 +125,9 @@ impl Api {
         match self.ops.store.set_status(ConversionRef::Id(which), order, now).await? {
             StatusChanged::Changed(_) | StatusChanged::Already(_) => self.conversion(id).await,
             StatusChanged::Unknown => Err(missing("conversion")),
-            StatusChanged::Refused(refused) => Err(Refused::Asked(
-                StatusCode::CONFLICT,
-                "status_refused",
-                refused.to_string(),
-                "see the conversion's history",
-            )),
+            StatusChanged::Refused(refused) => {
+                Err(Refused::Asked(StatusCode::CONFLICT, refused.as_str(), refused.sentence(), refused.fix()))
+            }
         }
     }
 

@@ -18,10 +18,12 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Clock;
 use crate::domain::advertiser_number::AdvertiserNumbers;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::ids::Seq;
 use crate::domain::offer::Offer;
 use crate::domain::postback::Fault;
 use crate::domain::ruleset::Ruleset;
+use crate::domain::status_move::MoveRefused;
 use crate::ingest::advertiser;
 use crate::ingest::parameters::ParamReader;
 use crate::ops::numbers::StoreNumbers;
@@ -62,6 +64,8 @@ pub struct AdvertiserApi {
 enum CakeError {
     /// The caller's mistake, or what it does not reach.
     Asked(Fault),
+    /// The status that the caller wants may not be.
+    Move(MoveRefused),
     Store(StoreError),
     /// There is too little free disk space to record anything.
     DiskLow,
@@ -217,6 +221,10 @@ impl AdvertiserApi {
         match outcome {
             Ok(text) => envelope::success(text),
             Err(CakeError::Asked(fault)) => envelope::error(StatusCode::OK, fault.sentence()),
+            Err(CakeError::Move(refused)) => {
+                let (code, what, fix) = (refused.as_str(), refused.sentence(), refused.hint());
+                envelope::error(StatusCode::OK, format!("{code}: {what}; {fix}"))
+            }
             Err(CakeError::Store(error @ StoreError::Corrupt { .. })) => {
                 tracing::error!(%error, "a record that the API needs cannot be read");
                 let message = "the record is damaged on disk; inform the network";

@@ -4,7 +4,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::postback::Fault;
 use crate::domain::reporter::ReportRoute;
 use crate::domain::status::Status;
-use crate::domain::status_move::{self, MoveRefused, StatusMove};
+use crate::domain::status_move::{self, StatusMove};
 use crate::ingest::advertiser::LONGEST_TEXT;
 use crate::ingest::parameters::{DIGITS, ParamReader};
 use crate::store::{ConversionRef, StatusChanged};
@@ -43,14 +43,7 @@ impl AdvertiserApi {
             }
             StatusChanged::Already(conversion) => Ok(envelope::updated(&conversion, number)),
             StatusChanged::Unknown => Err(unknown()),
-            StatusChanged::Refused(refused) => {
-                let hint = match refused {
-                    MoveRefused::Scrubbed | MoveRefused::Rejected => "ask the network to take it back",
-                    MoveRefused::MayNotScrub => STATUS_HINT,
-                    MoveRefused::TooOften => "leave it as it is, and inform the network",
-                };
-                Err(Fault::new(refused.to_string(), hint).into())
-            }
+            StatusChanged::Refused(refused) => Err(CakeError::Move(refused)),
         }
     }
 

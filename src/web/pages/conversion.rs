@@ -5,10 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::advertiser_number::AdvertiserNumbers;
-use crate::domain::attribution::Considered;
+use crate::domain::candidate::Considered;
 use crate::domain::claim::is_held;
-use crate::domain::conversion::{ActorRole, Cause, Change, no_click};
+use crate::domain::code::CodedReason;
+use crate::domain::conversion::no_click;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState, sent_before};
+use crate::domain::history::{ActorRole, Cause, Change};
 use crate::domain::ids::{ConversionId, DeliveryId};
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
@@ -29,7 +31,7 @@ use crate::web::pages::form::PostedForm;
 use crate::web::pages::mapping::{self, MappingTable};
 use crate::web::pages::offer_pages::{NamedCampaignRef, named};
 use crate::web::pages::raw::RawCard;
-use crate::web::pages::session::{Flash, SignedIn};
+use crate::web::pages::session::{Flash, SignedIn, sentence};
 use crate::web::pages::{PageContent, PageExit, Pages, clicks, document};
 
 impl Pages {
@@ -146,7 +148,9 @@ impl Pages {
             StatusChanged::Already(now) => {
                 asked(&format!("The conversion is {} already", now.status.as_str()), "Nothing was changed.")
             }
-            StatusChanged::Refused(refused) => asked(&format!("Not changed: {refused}"), ""),
+            StatusChanged::Refused(refused) => {
+                asked(&format!("Not changed: {}", refused.sentence()), &sentence(&refused.hint()))
+            }
             StatusChanged::Unknown => asked("There is no such conversion any more", "Nothing was changed."),
         })
     }

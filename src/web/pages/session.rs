@@ -192,3 +192,10 @@ fn drop_oldest<V>(map: &mut HashMap<[u8; 32], V>, most: usize, ends: impl Fn(&V)
         map.remove(&key);
     }
 }
+
+/// As a sentence of its own.
+pub(super) fn sentence(why: &str) -> String {
+    let mut letters = why.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
+}

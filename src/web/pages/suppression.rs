@@ -14,7 +14,7 @@ use crate::web::import_limit::IMPORT_BYTES;
 use crate::web::pages::form::PostedForm;
 use crate::web::pages::list::{Filters, options};
 use crate::web::pages::route::segment;
-use crate::web::pages::session::{Flash, SignedIn};
+use crate::web::pages::session::{Flash, SignedIn, sentence};
 use crate::web::pages::{PageContent, PageExit, Pages, document, engine};
 
 /// The most lines of an import that are reported one by one.
@@ -238,11 +238,4 @@ impl<'a> ImportReport<'a> {
 
 fn refused(what: &str, hint: &str) -> PageExit {
     PageExit::Refused(StatusCode::BAD_REQUEST, what.to_owned(), hint.to_owned())
-}
-
-/// As a sentence of its own.
-fn sentence(why: &str) -> String {
-    let mut letters = why.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str())
 }
