@@ -16,11 +16,11 @@ use crate::config::source::Source;
 use crate::dispatch::prepare::forecast;
 use crate::domain::attribution::Attribution;
 use crate::domain::click::Click;
+use crate::domain::code::CodedReason;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::ClickId;
 use crate::domain::money::Money;
-use crate::domain::omission::Omission;
 use crate::domain::routing::Route;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -155,7 +155,7 @@ fn read_click(path: &Path, otherwise: ClickId, now: Time) -> Result<Click, Probl
     })?;
     // A preview is to show what would be sent, so a member that would be lost is a mistake in the file.
     let click = read.draft.into_click(otherwise, now);
-    let missing = click.context.omitted.named().first().map(Omission::sentence);
+    let missing = click.context.omitted.named().first().map(CodedReason::sentence);
     if let Some(note) = read.notes.first().or(missing.as_ref()) {
         let hint = "correct or remove that member";
         return Err(

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::age_clock::{AgeClock, FAR_MS};
+use crate::domain::code::{CodedReason, codes};
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Time};
 
 /// How long the wall clock and the monotonic clock must agree before a time that is far away is believed,
@@ -50,6 +51,16 @@ pub struct DoubtRecord {
     pub agreed_ms: i64,
 }
 
+codes! {
+    /// Why a wall clock is not believed.
+    ClockDoubtCode {
+        After = "clock_far_after",
+            "the clock is more than 48 h after the newest time on record", "set the clock right; if it is right, as after a long pause of this machine, say so on the page Clock (`/clock`) or by `postbridge confirm-clock`";
+        Before = "clock_far_before",
+            "the clock is more than 48 h before the newest time on record", "set the clock right; if it is right, as after a long pause of this machine, say so on the page Clock (`/clock`) or by `postbridge confirm-clock`";
+    }
+}
+
 /// A wall clock that is not believed, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Doubt {
@@ -59,6 +70,23 @@ pub struct Doubt {
     pub wall: Time,
     /// When it is believed, if both clocks agree until then.
     pub until: Time,
+}
+
+impl CodedReason for Doubt {
+    type Code = ClockDoubtCode;
+
+    fn code(&self) -> ClockDoubtCode {
+        if self.wall > self.believed { ClockDoubtCode::After } else { ClockDoubtCode::Before }
+    }
+
+    fn sentence(&self) -> String {
+        let which = match self.code() {
+            ClockDoubtCode::After => "after",
+            ClockDoubtCode::Before => "before",
+        };
+        let (shown, newest) = (self.wall, self.believed);
+        format!("the clock shows {shown}, more than 48 h {which} the newest time on record ({newest})")
+    }
 }
 
 /// What an observation changed.

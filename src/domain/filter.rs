@@ -1,7 +1,7 @@
 //! Click filters: what is odd about a click, and whether that keeps it from the offer. Pure.
 
 use crate::domain::click::Click;
-use crate::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
+use crate::domain::filter_verdict::{Filter, FilterHit, FilterMode, FilterVerdict, ListedTrait};
 use crate::domain::ids::ClickId;
 use crate::domain::landing_url::up_to;
 use crate::domain::offer::{Offer, OfferStatus};
@@ -83,53 +83,48 @@ pub fn classify(
     let mut verdicts = Vec::new();
     let mut add = |filter, mode, hit| verdicts.push(FilterVerdict { filter, mode, hit });
     if let Some(rule) = &rules.duplicate {
-        let hit = facts.duplicate_of.as_ref().map(|earlier| {
-            format!(
-                "the click {earlier} is of the same visitor, less than {} s before",
-                rule.window_ms / 1000
-            )
-        });
+        let window_ms = rule.window_ms;
+        let hit = facts.duplicate_of.clone().map(|earlier| FilterHit::Duplicate { earlier, window_ms });
         add(Filter::Duplicate, rule.mode, hit);
     }
     if let Some(mode) = rules.bot {
-        let bot = agent.and_then(|agent| agent.bot.as_deref());
-        add(Filter::Bot, mode, bot.map(|bot| format!("the user agent is of a bot: {bot}")));
+        let bot = agent.and_then(|agent| agent.bot.clone());
+        add(Filter::Bot, mode, bot.map(|name| FilterHit::Bot { name }));
     }
     if let (Some(rule), Some(country)) = (&rules.country, click.context.country.as_deref()) {
-        add(
-            Filter::Country,
-            rule.mode,
-            listed(rule, "country", country, |known| known.eq_ignore_ascii_case(country)),
-        );
+        let hit = listed(rule, (ListedTrait::Country, country), |known| known.eq_ignore_ascii_case(country));
+        add(Filter::Country, rule.mode, hit);
     }
     if let (Some(rule), Some(device)) = (&rules.device, agent.map(|agent| agent.device.as_str())) {
-        add(
-            Filter::Device,
-            rule.mode,
-            listed(rule, "device", device, |known| known.eq_ignore_ascii_case(device)),
-        );
+        let hit = listed(rule, (ListedTrait::Device, device), |known| known.eq_ignore_ascii_case(device));
+        add(Filter::Device, rule.mode, hit);
     }
     if let Some(rule) = &rules.referrer {
         let host = click.referrer.as_deref().map_or(NO_REFERRER.to_owned(), host_of);
-        add(Filter::Referrer, rule.mode, listed(rule, "referrer", &host, |known| covers(known, &host)));
+        let hit = listed(rule, (ListedTrait::Referrer, &host), |known| covers(known, &host));
+        add(Filter::Referrer, rule.mode, hit);
     }
-    if let Some(cap) = offer.and_then(|offer| offer.caps.clicks_per_day) {
-        let hit = (facts.clicks_today >= cap)
-            .then(|| format!("the offer has had its {cap} clicks of this UTC day"));
+    if let Some(most) = offer.and_then(|offer| offer.caps.clicks_per_day) {
+        let hit = (facts.clicks_today >= most).then_some(FilterHit::Cap { most });
         add(Filter::Cap, rules.cap, hit);
     }
     if let Some(status) = offer.map(|offer| offer.status).filter(|status| *status != OfferStatus::Active) {
-        add(Filter::OfferStatus, FilterMode::Enforce, Some(format!("the offer is {}", status.as_str())));
+        add(Filter::OfferStatus, FilterMode::Enforce, Some(FilterHit::OfferStatus { status }));
     }
     verdicts
 }
 
-fn listed(rule: &ListRule, what: &str, value: &str, is: impl Fn(&str) -> bool) -> Option<String> {
+fn listed(
+    rule: &ListRule,
+    (what, value): (ListedTrait, &str),
+    is: impl Fn(&str) -> bool,
+) -> Option<FilterHit> {
+    let value = || value.to_owned();
     if rule.deny.iter().any(|known| is(known)) {
-        return Some(format!("the {what} is {value}, which is denied"));
+        return Some(FilterHit::Denied { what, value: value() });
     }
     let allowed = rule.allow.is_empty() || rule.allow.iter().any(|known| is(known));
-    (!allowed).then(|| format!("the {what} is {value}, which is not among those allowed"))
+    (!allowed).then(|| FilterHit::NotAllowed { what, value: value() })
 }
 
 /// The host in a referrer, in lower case; the text itself where there is none.

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::{CodedReason, codes};
+use crate::domain::ids::ClickId;
+use crate::domain::offer::OfferStatus;
+
 /// What a filter looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Filter {
@@ -49,13 +53,126 @@ impl FilterMode {
     }
 }
 
+codes! {
+    /// What a [`FilterHit`] says.
+    FilterHitCode {
+        Duplicate = "duplicate_click",
+            "the same visitor clicked on the same offer shortly before",
+            "shorten `window_seconds` of `[filters] duplicate` where that is too long";
+        Bot = "bot",
+            "the user agent is of a known bot",
+            "take `bot` out of `[filters]` where bots are to count";
+        Denied = "value_denied",
+            "the click's country, device or referrer is one that is denied",
+            "take it off the `deny` list of its filter";
+        NotAllowed = "value_not_allowed",
+            "the click's country, device or referrer is not among those allowed",
+            "add it to the `allow` list of its filter";
+        Cap = "click_cap",
+            "the offer has had all the clicks of this UTC day that it takes",
+            "raise the offer's `clicks_per_day`";
+        OfferStatus = "offer_not_active",
+            "the offer takes no clicks",
+            "set the offer's `status` to active";
+    }
+}
+
+/// What a list of allowed or denied values looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListedTrait {
+    Country,
+    Device,
+    Referrer,
+}
+
+impl ListedTrait {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ListedTrait::Country => "country",
+            ListedTrait::Device => "device",
+            ListedTrait::Referrer => "referrer",
+        }
+    }
+}
+
+/// Why a filter hit a click.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FilterHit {
+    Duplicate { earlier: ClickId, window_ms: i64 },
+    Bot { name: String },
+    Denied { what: ListedTrait, value: String },
+    NotAllowed { what: ListedTrait, value: String },
+    Cap { most: u64 },
+    OfferStatus { status: OfferStatus },
+}
+
+impl FilterHit {
+    /// How many bytes its texts take.
+    pub fn text_bytes(&self) -> usize {
+        self.value().map_or(0, str::len)
+    }
+}
+
+impl CodedReason for FilterHit {
+    type Code = FilterHitCode;
+
+    fn code(&self) -> FilterHitCode {
+        match self {
+            FilterHit::Duplicate { .. } => FilterHitCode::Duplicate,
+            FilterHit::Bot { .. } => FilterHitCode::Bot,
+            FilterHit::Denied { .. } => FilterHitCode::Denied,
+            FilterHit::NotAllowed { .. } => FilterHitCode::NotAllowed,
+            FilterHit::Cap { .. } => FilterHitCode::Cap,
+            FilterHit::OfferStatus { .. } => FilterHitCode::OfferStatus,
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        Some(match self {
+            FilterHit::Duplicate { .. } => "visitor",
+            FilterHit::Bot { .. } => "user_agent",
+            FilterHit::Denied { what, .. } | FilterHit::NotAllowed { what, .. } => what.as_str(),
+            FilterHit::Cap { .. } => "clicks_per_day",
+            FilterHit::OfferStatus { .. } => "status",
+        })
+    }
+
+    fn value(&self) -> Option<&str> {
+        match self {
+            FilterHit::Duplicate { earlier, .. } => Some(earlier.as_str()),
+            FilterHit::Bot { name } => Some(name),
+            FilterHit::Denied { value, .. } | FilterHit::NotAllowed { value, .. } => Some(value),
+            FilterHit::Cap { .. } => None,
+            FilterHit::OfferStatus { status } => Some(status.as_str()),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            FilterHit::Duplicate { earlier, window_ms } => {
+                let seconds = window_ms / 1000;
+                format!("the click {earlier} is of the same visitor, less than {seconds} s before")
+            }
+            FilterHit::Bot { name } => format!("the user agent is of a bot: {name}"),
+            FilterHit::Denied { what, value } => {
+                format!("the {} is {value}, which is denied", what.as_str())
+            }
+            FilterHit::NotAllowed { what, value } => {
+                format!("the {} is {value}, which is not among those allowed", what.as_str())
+            }
+            FilterHit::Cap { most } => format!("the offer has had its {most} clicks of this UTC day"),
+            FilterHit::OfferStatus { status } => format!("the offer is {}", status.as_str()),
+        }
+    }
+}
+
 /// What one filter said of one click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterVerdict {
     pub filter: Filter,
     pub mode: FilterMode,
     /// Why it hit; `None`: it passed.
-    pub hit: Option<String>,
+    pub hit: Option<FilterHit>,
 }
 
 impl FilterVerdict {

@@ -2,29 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::{CodedReason, ReasonCode, codes};
 use crate::domain::landing_url::up_to;
 
-/// Why something of a click is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OmissionReason {
-    /// The value is longer than any value may be.
-    ValueTooLong,
-    /// One sort has more names than are kept.
-    TooManyNames,
-    /// The click as a whole is larger than any click may be.
-    ClickTooLarge,
-    /// Its address had more clicks recorded than one address may: of its further ones little is kept.
-    AddressRate,
-}
-
-impl OmissionReason {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            OmissionReason::ValueTooLong => "value_too_long",
-            OmissionReason::TooManyNames => "too_many_names",
-            OmissionReason::ClickTooLarge => "click_too_large",
-            OmissionReason::AddressRate => "address_rate",
-        }
+codes! {
+    /// Why something of a click is missing.
+    #[derive(Serialize, Deserialize)]
+    OmissionReason {
+        ValueTooLong = "value_too_long",
+            "no value may be so long", "send a shorter value";
+        TooManyNames = "too_many_names",
+            "there were too many of its sort", "send fewer parameters, sub ids or cookies";
+        ClickTooLarge = "click_too_large",
+            "a click keeps 6 KiB in all", "send less with each click";
+        AddressRate = "address_rate",
+            "its address had more clicks than one address may",
+            "raise `max_per_second_per_ip` of `[links]`, or declare the proxy that the address is";
     }
 }
 
@@ -45,16 +38,22 @@ impl Omission {
     pub fn new(field: &str, reason: OmissionReason, (sent, kept): (usize, usize)) -> Omission {
         Omission { field: field.to_owned(), reason, sent: sent as u64, kept: kept as u64 }
     }
+}
 
-    /// A sentence that says it.
-    pub fn sentence(&self) -> String {
+impl CodedReason for Omission {
+    type Code = OmissionReason;
+
+    fn code(&self) -> OmissionReason {
+        self.reason
+    }
+
+    fn field(&self) -> Option<&str> {
+        Some(&self.field)
+    }
+
+    fn sentence(&self) -> String {
         let Omission { field, reason, sent, kept } = self;
-        let why = match reason {
-            OmissionReason::ValueTooLong => "no value may be so long",
-            OmissionReason::TooManyNames => "there were too many of its sort",
-            OmissionReason::ClickTooLarge => "a click keeps 6 KiB in all",
-            OmissionReason::AddressRate => "its address had more clicks than one address may",
-        };
+        let why = reason.meaning();
         match kept {
             0 => format!("left_out: `{field}` has {sent} bytes; {why}"),
             kept => format!("cut: `{field}` has {sent} bytes; its first {kept} are kept: {why}"),
@@ -91,7 +90,7 @@ impl Omissions {
     /// A sentence for each, and one where more is missing than is named.
     pub fn sentences(&self) -> Vec<String> {
         let more = self.more.then(|| MORE.to_owned());
-        self.named.iter().map(Omission::sentence).chain(more).collect()
+        self.named.iter().map(CodedReason::sentence).chain(more).collect()
     }
 
     /// Names one more. Of a field that is named already, what was sent first and is kept now counts.

@@ -7,6 +7,7 @@ use quick_cache::Weighter;
 
 use crate::domain::click::{Click, Pairs};
 use crate::domain::conversion::Conversion;
+use crate::domain::filter_verdict::FilterHit;
 use crate::domain::ids::ClickId;
 use crate::store::layout::{Block, BlockEntry, EntryHead};
 
@@ -40,7 +41,7 @@ pub fn of_click(click: &Click) -> usize {
     let texts: usize = texts.into_iter().flatten().map(String::capacity).sum();
     let customer: usize = click.customer.0.values().map(|value| value.capacity() + TEXT).sum();
     let verdicts = &click.context.verdicts;
-    let reasons: usize = verdicts.iter().filter_map(|one| one.hit.as_ref()).map(String::len).sum();
+    let reasons: usize = verdicts.iter().filter_map(|one| one.hit.as_ref()).map(FilterHit::text_bytes).sum();
     let lists = of_pairs(&click.params) + of_pairs(&click.cookies) + of_pairs(&click.sub_ids);
     let other_bytes = verdicts.len() * TEXT + reasons + click.context.omitted.bytes();
     size_of::<Click>() + texts + customer + lists + other_bytes

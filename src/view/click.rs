@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::domain::click::{Agent, Click};
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::consent::Consent;
 use crate::domain::filter_verdict::FilterVerdict;
 use crate::domain::ids::{ClickId, VisitorId};
@@ -94,16 +95,25 @@ pub struct FilterVerdictView<'a> {
     filter: &'static str,
     mode: &'static str,
     hit: bool,
-    reason: Option<&'a str>,
+    reason_code: Option<&'static str>,
+    field: Option<&'a str>,
+    value: Option<&'a str>,
+    reason: Option<String>,
+    hint: Option<String>,
 }
 
 impl<'a> FilterVerdictView<'a> {
     pub fn of(verdict: &'a FilterVerdict) -> FilterVerdictView<'a> {
+        let hit = verdict.hit.as_ref();
         FilterVerdictView {
             filter: verdict.filter.as_str(),
             mode: verdict.mode.as_str(),
-            hit: verdict.hit.is_some(),
-            reason: verdict.hit.as_deref(),
+            hit: hit.is_some(),
+            reason_code: hit.map(|hit| hit.code().as_str()),
+            field: hit.and_then(CodedReason::field),
+            value: hit.and_then(CodedReason::value),
+            reason: hit.map(CodedReason::sentence),
+            hint: hit.map(CodedReason::hint),
         }
     }
 }
@@ -132,7 +142,7 @@ impl<'a> OmissionView<'a> {
 
     fn of(omission: &'a Omission) -> OmissionView<'a> {
         OmissionView {
-            code: omission.reason.as_str(),
+            code: omission.code().as_str(),
             field: Some(&omission.field),
             sent_bytes: Some(omission.sent),
             kept_bytes: Some(omission.kept),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::clock_rule::Doubt;
+use crate::domain::code::{CodedReason, ReasonCode};
 use crate::domain::time::Time;
 
 /// The clock, and whether retention goes by it.
@@ -11,7 +12,9 @@ pub struct ClockView {
     now: Time,
     /// `running` or `paused`.
     retention: &'static str,
+    reason_code: Option<&'static str>,
     reason: Option<String>,
+    hint: Option<String>,
     /// The newest time that was believed.
     believed: Option<Time>,
     /// When the clock is believed, if both clocks of the machine agree until then.
@@ -23,18 +26,11 @@ impl ClockView {
         ClockView {
             now,
             retention: if doubt.is_some() { "paused" } else { "running" },
-            reason: doubt.map(reason),
+            reason_code: doubt.map(|doubt| doubt.code().as_str()),
+            reason: doubt.map(CodedReason::sentence),
+            hint: doubt.map(CodedReason::hint),
             believed: doubt.map(|doubt| doubt.believed),
             until: doubt.map(|doubt| doubt.until),
         }
     }
-}
-
-/// Why retention is paused, for people.
-pub fn reason(doubt: &Doubt) -> String {
-    let which = if doubt.wall > doubt.believed { "after" } else { "before" };
-    format!(
-        "the clock shows {}, more than 48 h {which} the newest time on record ({})",
-        doubt.wall, doubt.believed
-    )
 }

@@ -110,7 +110,16 @@ fn click_document() -> Value {
         "agent": {"device": "text", "system": "text", "browser": "text", "bot": null},
         "country": null,
         "billable": "flag",
-        "verdicts": [{"filter": "text", "mode": "text", "hit": "flag", "reason": null}],
+        "verdicts": [{
+            "filter": "text",
+            "mode": "text",
+            "hit": "flag",
+            "reason_code": null,
+            "field": null,
+            "value": null,
+            "reason": null,
+            "hint": null,
+        }],
         "consent": null,
         "omitted": [],
     })
@@ -299,7 +308,10 @@ fn the_clicks_of_a_visitor_that_earned_nothing_are_named_with_the_reason() {
     );
     assert_eq!(
         shape(&relay.api(&format!("/api/v1/clicks/{clicked}"))["verdicts"]),
-        json!([{"filter": "text", "mode": "text", "hit": "flag", "reason": "text"}])
+        json!([{
+            "filter": "text", "mode": "text", "hit": "flag", "reason_code": "text", "field": "text", "value": "text",
+            "reason": "text", "hint": "text",
+        }])
     );
 }
 

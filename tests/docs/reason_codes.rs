@@ -6,11 +6,14 @@ use std::path::Path;
 
 use postbridge::domain::attribution::AttributionState;
 use postbridge::domain::candidate::NotChosen;
+use postbridge::domain::clock_rule::Doubt;
 use postbridge::domain::code::{CodedReason, ReasonCode};
+use postbridge::domain::filter_verdict::{FilterHit, ListedTrait};
 use postbridge::domain::history::{FieldChange, FromTo};
 use postbridge::domain::ids::{ClickId, OfferId};
 use postbridge::domain::money::Money;
 use postbridge::domain::offer::OfferStatus;
+use postbridge::domain::omission::{Omission, OmissionReason};
 use postbridge::domain::status::Status;
 use postbridge::domain::status_move::MoveRefused;
 use postbridge::domain::status_reason::StatusReason;
@@ -40,7 +43,7 @@ fn family<R: CodedReason>(title: &str, place: &str, examples: &[R]) -> String {
 }
 
 fn families() -> String {
-    [status_reasons(), status_moves(), history(), candidates()].concat()
+    [status_reasons(), status_moves(), history(), candidates(), filters(), omissions(), clock()].concat()
 }
 
 fn offer(id: &str) -> OfferId {
@@ -113,6 +116,40 @@ fn candidates() -> String {
             NotChosen::EarlierClick,
         ],
     )
+}
+
+fn filters() -> String {
+    let (earlier, window_ms) = (ClickId::parse("c1").unwrap(), 3_600_000);
+    let denied = FilterHit::Denied { what: ListedTrait::Device, value: "tv".to_owned() };
+    let not_allowed = FilterHit::NotAllowed { what: ListedTrait::Country, value: "FR".to_owned() };
+    let place = "`reason_code` of a click's `verdicts`, with `field`, `value`, `reason` and `hint`.";
+    family(
+        "What a filter says of a click",
+        place,
+        &[
+            FilterHit::Duplicate { earlier, window_ms },
+            FilterHit::Bot { name: "Examplebot".to_owned() },
+            denied,
+            not_allowed,
+            FilterHit::Cap { most: 10_000 },
+            FilterHit::OfferStatus { status: OfferStatus::Expired },
+        ],
+    )
+}
+
+fn omissions() -> String {
+    let long = Omission::new("cookies._ga", OmissionReason::ValueTooLong, (5000, 0));
+    let many = Omission::new("params.x64", OmissionReason::TooManyNames, (12, 0));
+    let large = Omission::new("landing_url", OmissionReason::ClickTooLarge, (7000, 5000));
+    let rate = Omission::new("referrer", OmissionReason::AddressRate, (900, 200));
+    let place = "`code` of what is `omitted` of a click; `more` says that more is missing than is named.";
+    family("What is missing of a click", place, &[long, many, large, rate])
+}
+
+fn clock() -> String {
+    let doubt = |wall| Doubt { believed: noon(0), wall, until: noon(24) };
+    let place = "`reason_code` of `/api/v1/clock` while retention is paused.";
+    family("Why the clock is not believed", place, &[doubt(noon(24 * 365)), doubt(noon(-24 * 365))])
 }
 
 #[test]

@@ -6,7 +6,7 @@ use postbridge::domain::attribution::Attribution;
 use postbridge::domain::candidate::NotChosen;
 use postbridge::domain::click::{Agent, Click, ClickKind};
 use postbridge::domain::filter::{DuplicateBy, FilterRules};
-use postbridge::domain::filter_verdict::{Filter, FilterMode, FilterVerdict};
+use postbridge::domain::filter_verdict::{Filter, FilterHit, FilterMode, FilterVerdict};
 use postbridge::domain::ids::{OfferId, VisitorId};
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::Offer;
@@ -86,8 +86,8 @@ fn a_duplicate_is_one_within_the_window_only_and_on_the_same_offer_only(engine: 
     assert!(!reported(on(visit("elsewhere", at(1)), "9")));
     assert!(!reported(by(visit("another", at(1)), "another-9876543210")));
     let second = receive(&*store, visit("second", at(HOUR - 1)));
-    let reason = second.click.context.verdicts[0].hit.as_deref().unwrap();
-    assert_eq!(reason, "the click first is of the same visitor, less than 3600 s before");
+    let duplicate = FilterHit::Duplicate { earlier: click_id("first"), window_ms: HOUR };
+    assert_eq!(second.click.context.verdicts[0].hit, Some(duplicate));
     assert!(second.click.context.is_billable(), "it is only observed");
     assert!(reported(visit("third", at(2 * HOUR - 2))), "the second counts, so it begins the window anew");
     assert!(!reported(visit("fourth", at(3 * HOUR - 2))));
@@ -136,8 +136,7 @@ fn a_cap_lets_exactly_as_many_clicks_through_as_it_says(engine: &Engine) {
     store.set_rules(rules);
     let reported = at_once(&store, batch("c"));
     assert_eq!(billable(&reported), 0);
-    let reason = reported[0].click.context.verdicts[0].hit.as_deref();
-    assert_eq!(reason, Some("the offer has had its 10 clicks of this UTC day"));
+    assert_eq!(reported[0].click.context.verdicts[0].hit, Some(FilterHit::Cap { most: 10 }));
     assert!(receive(&*store, on(visit("other", at(0)), "9")).click.context.is_billable());
 }
 
@@ -193,7 +192,7 @@ fn verdicts_are_kept_and_a_second_report_changes_none(engine: &Engine) {
     let verdict = FilterVerdict {
         filter: Filter::Bot,
         mode: FilterMode::Enforce,
-        hit: Some("the user agent is of a bot: Examplebot".to_owned()),
+        hit: Some(FilterHit::Bot { name: "Examplebot".to_owned() }),
     };
     assert_eq!(reported.click.context.verdicts, std::slice::from_ref(&verdict));
     store.set_rules(rules(&[offer("565")], FilterRules::default()));
@@ -311,8 +310,8 @@ fn a_commit_that_fails_counts_no_click_and_lists_none() {
         assert_eq!(listed(&store, &ClickFilter::default(), 9), ["kept"]);
         let next = receive(&store, visit("next", at(2)));
         assert!(!is_hit(&next, Filter::Cap), "one counted before it");
-        let reason = next.click.context.verdicts[0].hit.clone().unwrap();
-        assert!(reason.starts_with("the click kept is"), "{reason}");
+        let hit = next.click.context.verdicts[0].hit.as_ref();
+        assert!(matches!(hit, Some(FilterHit::Duplicate { earlier, .. }) if *earlier == click_id("kept")));
         assert!(is_hit(&receive(&store, visit("last", at(3))), Filter::Cap));
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::domain::code::CodedReason;
 use crate::domain::forwarding::HidingProxy;
-use crate::view::clock::reason;
 use crate::web::pages::Pages;
 
 /// What is so, and the fix.
@@ -39,7 +39,7 @@ impl Pages {
         };
         let paused = self.ops.clock.doubt().map(|doubt| {
             let hint = "Nothing is deleted and no hold ends. The page Clock (`/clock`) says until when, and what to do.";
-            Notice { text: format!("Retention is paused: {}", reason(&doubt)), hint: hint.to_owned() }
+            Notice { text: format!("Retention is paused: {}", doubt.sentence()), hint: hint.to_owned() }
         });
         paused.into_iter().chain(proxies.into_iter().map(notice)).collect()
     }
