@@ -35,8 +35,8 @@ pub struct ListTemplates {
 
 #[derive(Args)]
 pub struct TestTemplates {
-    /// A folder with sources/ or destinations/, and their stories in fixtures/sources/<name>/ and
-    /// fixtures/destinations/<name>/ [default: the one that the configuration names]
+    /// A folder with sources/ or destinations/, and their stories in fixtures/sources/NAME/ and
+    /// fixtures/destinations/NAME/ [default: the one that the configuration names]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     #[command(flatten)]

@@ -32,6 +32,13 @@ impl EventName {
 
     /// 1–64 characters without control characters. A standard name is known whatever its case,
     /// `_`, `-` and spaces; any other text is a custom event, kept as reported.
+    ///
+    /// ```
+    /// use postbridge::domain::event::EventName;
+    ///
+    /// assert_eq!(EventName::parse("complete_registration").unwrap().as_str(), "CompleteRegistration");
+    /// assert_eq!(EventName::parse("Upsell 2").unwrap().as_str(), "Upsell 2");
+    /// ```
     pub fn parse(text: &str) -> Option<EventName> {
         let text = text.trim();
         let sane = !text.is_empty() && text.chars().count() <= 64 && !text.chars().any(char::is_control);

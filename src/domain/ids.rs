@@ -32,6 +32,16 @@ pub struct ClickId(String);
 
 impl ClickId {
     /// 1–100 characters of `[A-Za-z0-9._~-]`, which no URL encoder changes.
+    ///
+    /// ```
+    /// use postbridge::domain::ids::ClickId;
+    ///
+    /// assert_eq!(ClickId::parse("0mwpksvhilar8").unwrap().as_str(), "0mwpksvhilar8");
+    /// assert!(ClickId::parse("#s2#").is_err(), "a macro that was not filled in is no id");
+    /// ```
+    ///
+    /// # Errors
+    /// Another character, none, or too many.
     pub fn parse(text: &str) -> Result<ClickId, IdError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
         if (1..=100).contains(&text.len()) && text.bytes().all(allowed) {

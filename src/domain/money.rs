@@ -53,6 +53,13 @@ const WITHDRAWN: [&str; 58] = [
 
 impl Currency {
     /// Parses the code of a currency that a sale can be in, whatever its case; `None` for anything else.
+    ///
+    /// ```
+    /// use postbridge::domain::money::Currency;
+    ///
+    /// assert_eq!(Currency::parse("usd").unwrap().as_str(), "USD");
+    /// assert_eq!(Currency::parse("XAU"), None, "no one pays in gold");
+    /// ```
     pub fn parse(text: &str) -> Option<Currency> {
         Currency::check(text).ok()
     }
@@ -104,8 +111,19 @@ impl Money {
         self.amount.is_sign_negative() && !self.amount.is_zero()
     }
 
-    /// Rounded, half to even, to what can be paid in the currency, with all its digits: 6.24875 USD is
-    /// 6.25, 5 USD is 5.00, and of JPY there are no parts.
+    /// Rounded, half to even, to what can be paid in the currency, with all its digits.
+    ///
+    /// ```
+    /// use postbridge::domain::money::{Currency, Money};
+    ///
+    /// let payable = |amount: &str, currency| {
+    ///     let currency = Currency::parse(currency).unwrap();
+    ///     Money::new(amount.parse().unwrap(), currency).payable().to_string()
+    /// };
+    /// assert_eq!(payable("6.24875", "USD"), "6.25 USD");
+    /// assert_eq!(payable("5", "USD"), "5.00 USD");
+    /// assert_eq!(payable("6.5", "JPY"), "6 JPY");
+    /// ```
     pub fn payable(self) -> Money {
         let digits = iso_currency::Currency::from_code(self.currency.as_str());
         let digits = u32::from(digits.and_then(|known| known.exponent()).unwrap_or(2));
@@ -133,6 +151,13 @@ pub enum DecimalMark {
 /// exponent, no currency sign: what is not plainly a number is for a person to look at.
 ///
 /// Keeps the digits as they were received (`7.00` stays `7.00`); at most 28 significant digits. A zero has no sign.
+///
+/// ```
+/// use postbridge::domain::money::{DecimalMark, parse_decimal};
+///
+/// assert_eq!(parse_decimal("7,00", DecimalMark::Comma).unwrap().to_string(), "7.00");
+/// assert_eq!(parse_decimal("$7.00", DecimalMark::Dot), None);
+/// ```
 pub fn parse_decimal(text: &str, mark: DecimalMark) -> Option<Decimal> {
     let text = trim(text);
     let mark = match mark {

@@ -23,6 +23,14 @@ impl Status {
         }
     }
 
+    /// The status that API, pages and templates write so, in lower case.
+    ///
+    /// ```
+    /// use postbridge::domain::status::Status;
+    ///
+    /// assert_eq!(Status::parse("scrubbed"), Some(Status::Scrubbed));
+    /// assert_eq!(Status::parse("refunded"), None, "a network's own words are for its template");
+    /// ```
     pub fn parse(word: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|status| status.as_str() == word)
     }

@@ -42,6 +42,14 @@ impl Time {
     }
 
     /// Parses RFC 3339, the form every page and API writes.
+    ///
+    /// ```
+    /// use postbridge::domain::time::Time;
+    ///
+    /// let time = Time::parse("2026-11-28T13:00:00+01:00").unwrap();
+    /// assert_eq!(time.to_string(), "2026-11-28T12:00:00.000Z");
+    /// assert_eq!(Time::parse("yesterday"), None);
+    /// ```
     pub fn parse(text: &str) -> Option<Time> {
         let stamp: jiff::Timestamp = text.trim().parse().ok()?;
         Time::from_millis(stamp.as_millisecond())

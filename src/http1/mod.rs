@@ -7,7 +7,7 @@
 //! the query percent-encoded where it must be, the body always framed by one `Content-Length`. The
 //! bytes after that message stay here until the answer is written.
 //!
-//! What it refuses it answers itself, with the status of [`HttpRefusal`](refusal::HttpRefusal), and closes.
+//! What it refuses it answers itself, with the status of [`HttpRefusal`], and closes.
 //! Its rules, where they are a choice:
 //!
 //! - A target is a path (`/path?query`), a whole URL (`http://host/path?query`) or `*`. The host of a URL

@@ -22,10 +22,10 @@ impl ParamFilter for SourceTemplate {
 }
 
 impl SourceTemplate {
-    /// The parameters of a request, as [`request::read_for`](crate::template::source::request::read_for) reads them for this template.
+    /// The parameters of a request, as [`request::read_for`] reads them for this template.
     ///
     /// # Errors
-    /// Those of [`request::read_for`](crate::template::source::request::read_for).
+    /// Those of [`request::read_for`].
     pub fn read(&self, query: &[u8], content_type: Option<&str>, body: &[u8]) -> Result<Params, Fault> {
         request::read_for(self, query, content_type, body)
     }
