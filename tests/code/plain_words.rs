@@ -71,7 +71,14 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 /// The files that are read: all code, and what users read; of the fixtures the names too. The changelog says what was, in the words of its time.
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = ["README.md", "ARCHITECTURE.md", "fixtures/README.md", "src/config/default.toml"];
+    let read = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "fixtures/README.md",
+        "src/config/default.toml",
+    ];
     let mut files: Vec<PathBuf> = read.iter().map(|file| root.join(file)).collect();
     for (folder, endings) in [
         ("src", &["rs"][..]),

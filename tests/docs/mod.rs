@@ -5,3 +5,4 @@ mod readme;
 mod reason_codes;
 mod templates;
 mod watching;
+mod workflow;
