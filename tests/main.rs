@@ -19,6 +19,7 @@ mod journeys;
 mod links;
 mod operations;
 mod outgoing;
+mod packaging;
 mod pages;
 mod send;
 mod store;

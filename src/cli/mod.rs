@@ -11,9 +11,11 @@ mod demo;
 pub mod init;
 mod link;
 mod listing;
+mod manual;
 pub mod preview;
 mod remote;
 mod serve;
+mod service_manager;
 pub mod stderr;
 pub mod templates;
 pub mod url;
@@ -58,6 +60,12 @@ enum Command {
     ConfirmClock(confirm_clock::ConfirmClock),
     /// Show the main job end to end, on a relay in a temporary folder and a stand-in platform.
     Demo(Demo),
+    /// Write man pages, for packages.
+    #[command(hide = true)]
+    Man(manual::Man),
+    /// Print the completions of a shell, for packages.
+    #[command(hide = true)]
+    Completions(manual::Completions),
 }
 
 /// The arguments of `postbridge serve`.
@@ -151,6 +159,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Preview(command) => command.run(),
         Command::Templates(command) => command.run(),
         Command::ConfirmClock(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Completions(command) => command.run(),
         Command::Serve(command) => {
             stderr::start_log(command.log_format, "info");
             run_to_end(serve::run(&command.config.path()))

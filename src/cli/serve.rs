@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::app::open::after_failure;
+use crate::cli::service_manager::{ServiceState, notify};
 use crate::cli::{Failure, listing, stderr};
 use crate::clock::Clock;
 use crate::config::configuration::Config;
@@ -26,10 +27,15 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
     let mut signals = ProcessSignals::new().map_err(Failure::running)?;
     let app = App::start(config, Clock::system()).await.map_err(Failure::running)?;
     announce(&app);
+    notify(ServiceState::Ready);
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                SignalRequest::Reload => reload(&app, path).await,
+                SignalRequest::Reload => {
+                    notify(ServiceState::Reloading);
+                    reload(&app, path).await;
+                    notify(ServiceState::Ready);
+                }
                 SignalRequest::Stop => break,
             },
             reason = app.failed() => {
@@ -39,6 +45,7 @@ pub async fn run(path: &Path) -> Result<(), Failure> {
             }
         }
     }
+    notify(ServiceState::Stopping);
     info!("stopping: finishing what is on its way; a second signal exits at once");
     tokio::select! {
         stopped = app.stop() => stopped.map_err(Failure::running),

@@ -77,6 +77,7 @@ fn files() -> Vec<PathBuf> {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "fixtures/README.md",
+        "packaging/README.md",
         "src/config/default.toml",
     ];
     let mut files: Vec<PathBuf> = read.iter().map(|file| root.join(file)).collect();

@@ -1,0 +1,48 @@
+//! What the service manager that started the process is informed of, by the protocol of systemd's `sd_notify`.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use tracing::warn;
+
+/// What the process does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceState {
+    /// It listens, and reads its configuration no more.
+    Ready,
+    /// It reads its configuration again.
+    Reloading,
+    /// It was asked to end.
+    Stopping,
+}
+
+impl ServiceState {
+    fn message(self) -> &'static [u8] {
+        match self {
+            ServiceState::Ready => b"READY=1",
+            ServiceState::Reloading => b"RELOADING=1",
+            ServiceState::Stopping => b"STOPPING=1",
+        }
+    }
+}
+
+/// Informs the service manager, where `NOTIFY_SOCKET` says that there is one. One that cannot be reached is
+/// logged: the process does its work without it.
+pub fn notify(state: ServiceState) {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
+    if let Err(error) = send(&socket, state.message()) {
+        warn!(%error, ?state, "the service manager could not be informed");
+    }
+}
+
+/// A name that begins with `@` is one of Linux' own, which is no file.
+fn send(socket: &OsStr, message: &[u8]) -> io::Result<()> {
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(message, &address).map(drop)
+}

@@ -1,0 +1,6 @@
+//! What packages hold: the service, the image, alerts, the dashboard, man pages, completions.
+
+mod image;
+mod manual;
+mod service;
+mod watching;
