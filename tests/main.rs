@@ -13,6 +13,7 @@ mod config;
 mod decide;
 mod dispatch;
 mod docs;
+mod fuzz;
 mod http1;
 mod in_chromium;
 mod journeys;

@@ -77,6 +77,7 @@ fn files() -> Vec<PathBuf> {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "fixtures/README.md",
+        "fuzz/README.md",
         "packaging/README.md",
         "src/config/default.toml",
     ];

@@ -3,6 +3,7 @@
 mod clock_ages;
 mod kill;
 mod load;
+mod mutated_inputs;
 mod store_kill;
 pub mod store_loader;
 mod store_power_cut;

@@ -1,0 +1,7 @@
+//! See `targets::http1_head`.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::http1_head(data));

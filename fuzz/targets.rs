@@ -1,0 +1,229 @@
+//! What every fuzz target does with its bytes: one function each, with what must hold of what is read. They panic
+//! where it does not. The tests feed them the corpora on stable Rust.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use postbridge::config::configuration::Config;
+use postbridge::domain::delivery::{PlatformResponse, Reply};
+use postbridge::domain::ids::{DestinationId, SourceId};
+use postbridge::domain::time::Time;
+use postbridge::http1::ConnectionLimits;
+use postbridge::http1::body::{BodyProgress, Chunked};
+use postbridge::http1::head::{self, Framing, HeadSearch};
+use postbridge::template::catalog::Catalog;
+use postbridge::template::destination::definition::DestinationTemplate;
+use postbridge::template::destination::ready::ReadyDestination;
+use postbridge::template::destination::rendering::DestinationMode;
+use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::diagnostic::Problem;
+use postbridge::template::macros::detect::{ValueUse, classify};
+use postbridge::template::macros::grammar::Grammar;
+use postbridge::template::macros::url::MacroUrl;
+use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+
+/// A target's name, which is its corpus's too, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: [Target; 8] = [
+    ("config", config),
+    ("destination_template", destination_template),
+    ("http1_chunked", http1_chunked),
+    ("http1_head", http1_head),
+    ("macros", macros),
+    ("params", params),
+    ("reply", reply),
+    ("source_template", source_template),
+];
+
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).expect("the built-in templates"));
+
+/// The text up to the first line that is `mark` alone, and what follows.
+fn parted<'a>(data: &'a [u8], mark: &[u8]) -> (&'a [u8], &'a [u8]) {
+    let line = [b"\n", mark, b"\n"].concat();
+    let at = data.windows(line.len()).position(|window| window == line);
+    at.map_or((data, &[][..]), |at| (&data[..at], &data[at + line.len()..]))
+}
+
+fn have_places(problems: &[Problem]) {
+    assert!(!problems.is_empty(), "refused without a problem");
+    for problem in problems {
+        assert!(!problem.at.is_empty() && !problem.what.is_empty(), "{problem:?}");
+    }
+}
+
+fn binding() -> SourceBinding {
+    SourceBinding {
+        source: SourceId::parse("fuzz").expect("an id"),
+        currency: None,
+        positive_event: None,
+        zero_event: None,
+    }
+}
+
+fn mapped(template: &SourceTemplate, query: &[u8], content_type: Option<&str>, body: &[u8]) -> String {
+    let read = template.read(query, content_type, body);
+    format!("{:?}", read.and_then(|params| template.map(&binding(), &params)))
+}
+
+/// The query, then a line of the content type, then the body.
+pub fn params(data: &[u8]) {
+    let (query, rest) = parted(data, b"--");
+    let (content_type, body) = parted(rest, b"--");
+    let content_type = str::from_utf8(content_type).ok().filter(|text| !text.is_empty());
+    for name in CATALOG.source_names() {
+        let template = CATALOG.source(name).expect("it is listed");
+        let once = mapped(&template, query, content_type, body);
+        assert_eq!(once, mapped(&template, query, content_type, body));
+    }
+}
+
+/// The first byte says where the bytes are cut into two reads.
+pub fn http1_head(data: &[u8]) {
+    let Some((cut, bytes)) = data.split_first() else { return };
+    let limits = ConnectionLimits::default();
+    let whole = HeadSearch::default().find(bytes, &limits);
+    let cut = usize::from(*cut).min(bytes.len());
+    let mut search = HeadSearch::default();
+    let pieces = match search.find(&bytes[..cut], &limits) {
+        Ok(None) => search.find(bytes, &limits),
+        early => early,
+    };
+    assert_eq!(format!("{whole:?}"), format!("{pieces:?}"), "cut at {cut}");
+    let Ok(Some(length)) = whole else { return };
+    let bytes = &bytes[..length];
+    let Ok(read) = head::read(bytes) else { return };
+    let line = &bytes[read.line.clone()];
+    let repaired = head::repaired(line, &read).expect("its own line");
+    let handed = repaired.map_or_else(|| line[read.target.whole.clone()].to_vec(), String::into_bytes);
+    let chunked = (read.framing == Framing::Chunked).then_some(7);
+    let mut written = Vec::new();
+    head::rewrite(bytes, &read, &handed, chunked, &mut written).expect("its own bytes");
+    let again = head::read(&written).expect("what is handed on is read");
+    assert!(!again.needs_rewrite && again.framing != Framing::Chunked, "{again:?}");
+}
+
+/// In one piece, and byte by byte.
+pub fn http1_chunked(data: &[u8]) {
+    let none = || Ok(None);
+    let mut at_once = Chunked::new(4096);
+    let whole = at_once.feed(data, &none);
+    let mut bytewise = Chunked::new(4096);
+    let mut pieces = Ok(BodyProgress::More);
+    for (at, byte) in data.iter().enumerate() {
+        pieces = match bytewise.feed(std::slice::from_ref(byte), &none) {
+            Ok(BodyProgress::Complete(used)) => Ok(BodyProgress::Complete(at + used)),
+            other => other,
+        };
+        if pieces != Ok(BodyProgress::More) {
+            break;
+        }
+    }
+    assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));
+    if whole.is_ok() {
+        assert_eq!(at_once.body(), bytewise.body());
+        assert!(at_once.body().len() <= 4096);
+    }
+}
+
+/// A line of the grammar, the URL, and what the macros are filled with.
+pub fn macros(data: &[u8]) {
+    let (grammar, rest) = parted(data, b"--");
+    let (url, value) = parted(rest, b"--");
+    for used in [ValueUse::Id, ValueUse::Amount, ValueUse::Text] {
+        let text = String::from_utf8_lossy(value);
+        assert_eq!(classify(&text, value, used), classify(&text, value, used));
+    }
+    let (Ok(grammar), Ok(url)) = (str::from_utf8(grammar), str::from_utf8(url)) else { return };
+    let Ok(grammar) = Grammar::parse(grammar) else { return };
+    let names = ["click_id", "s1", "price", "tid"];
+    let Ok(compiled) = MacroUrl::compile(url, &grammar, &names) else { return };
+    let value = String::from_utf8_lossy(value).into_owned();
+    let filled = compiled.render(&|_| Some(value.clone()));
+    let empty = compiled.render(&|_| None);
+    let authority = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let authority = |url: &str| authority(url.split(['?', '#']).next().unwrap_or_default());
+    assert_eq!(authority(&filled), authority(&empty), "{filled} and {empty}");
+}
+
+/// A template, then a query.
+pub fn source_template(data: &[u8]) {
+    let (text, query) = parted(data, b"--");
+    let Ok(text) = str::from_utf8(text) else { return };
+    match SourceTemplate::parse("fuzz.toml", text) {
+        Ok(template) => {
+            assert!(template.postback_query(&[]).is_ok());
+            assert_eq!(mapped(&template, query, None, b""), mapped(&template, query, None, b""));
+        }
+        Err(problems) => have_places(&problems),
+    }
+}
+
+/// destination.toml, then event.json.hbs.
+pub fn destination_template(data: &[u8]) {
+    let (toml, event) = parted(data, b"--");
+    let (Ok(toml), Ok(event)) = (str::from_utf8(toml), str::from_utf8(event)) else { return };
+    let files = [("destination.toml", toml), ("event.json.hbs", event)];
+    let files: BTreeMap<String, String> =
+        files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    if let Err(problems) = DestinationTemplate::parse("fuzz", "fuzz", &files) {
+        have_places(&problems);
+    }
+}
+
+/// A postbridge.toml. What would read a file of the machine is left out.
+pub fn config(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if ["file", "templates", "certificate", "\\u", "\\U"].iter().any(|word| text.contains(word)) {
+        return;
+    }
+    if let Err(problems) =
+        Config::parse("postbridge.toml", text, &|_| Some("3f9c1e0b7a52d846c0f1".to_owned()))
+    {
+        have_places(&problems);
+    }
+}
+
+fn ready(name: &str) -> ReadyDestination {
+    let template = CATALOG.destination(name).expect("it is listed");
+    let value = |name: &str| match name {
+        "url" | "event_source_url" => "https://receiver.example/x",
+        "secret" | "previous_secret" => "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        _ => "1234567890",
+    };
+    let settings = template.settings().iter().map(|one| (one.name.clone(), value(&one.name).to_owned()));
+    let settings = settings.collect();
+    let id = DestinationId::parse("fuzz").expect("an id");
+    let spec = DestinationSpec {
+        id,
+        template,
+        mode: DestinationMode::Live,
+        endpoint: None,
+        settings,
+        events: BTreeMap::new(),
+    };
+    ReadyDestination::build(spec).expect("a built-in template with settings")
+}
+
+static DESTINATIONS: LazyLock<Vec<ReadyDestination>> =
+    LazyLock::new(|| CATALOG.destination_names().into_iter().map(ready).collect());
+
+/// The status, headers as `name: value`, then the body.
+pub fn reply(data: &[u8]) {
+    let (head, body) = parted(data, b"--");
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(200);
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.trim().to_lowercase(), value.trim().to_owned()))
+    };
+    let headers = lines.filter_map(header).collect();
+    let answer = Reply::Answer(PlatformResponse { status, headers, body: body.to_vec(), truncated: false });
+    let now = Time::parse("2026-11-28T12:00:00Z").expect("a time");
+    for destination in DESTINATIONS.iter() {
+        let once = destination.classify(&answer, now);
+        assert_eq!(format!("{once:?}"), format!("{:?}", destination.classify(&answer, now)));
+    }
+}

@@ -1,0 +1,3 @@
+//! The fuzz targets with the inputs of their corpora.
+
+pub mod corpora;
