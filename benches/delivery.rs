@@ -31,7 +31,7 @@ use postbridge::store::embedded::Embedded;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// As in the program: the allocator is part of what is measured.

@@ -15,7 +15,7 @@ use postbridge::domain::time::Time;
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered};
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 

@@ -15,7 +15,7 @@ use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use postbridge::template::diagnostic::Problem;
 use postbridge::template::macros::detect::{ValueUse, classify};
 use postbridge::template::macros::grammar::Grammar;

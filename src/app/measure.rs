@@ -9,7 +9,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
 use crate::clock::{Clock, stopwatch};
-use crate::config::outgoing::ID_PREFIXES;
 use crate::dispatch::OUTGOING;
 use crate::domain::ids::{DestinationId, SourceId};
 use crate::domain::time::Time;
@@ -245,9 +244,9 @@ fn set_source(store: &dyn Store, source: &SourceId) {
 fn by_label(backlogs: Vec<Backlog>) -> BTreeMap<String, Backlog> {
     let mut labelled: BTreeMap<String, Backlog> = BTreeMap::new();
     for backlog in backlogs {
-        let Some(id) = backlog.destination.as_ref().map(DestinationId::as_str) else { continue };
-        let outgoing = ID_PREFIXES.iter().any(|prefix| id.starts_with(prefix));
-        let sum = labelled.entry(if outgoing { OUTGOING } else { id }.to_owned()).or_default();
+        let Some(id) = backlog.destination.as_ref() else { continue };
+        let label = if id.outgoing().is_some() { OUTGOING } else { id.as_str() };
+        let sum = labelled.entry(label.to_owned()).or_default();
         sum.held += backlog.held;
         sum.waiting += backlog.waiting;
         sum.due += backlog.due;

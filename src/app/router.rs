@@ -10,7 +10,7 @@ use crate::dispatch::prepare::forecast;
 use crate::domain::delivery::DestinationState;
 use crate::domain::ids::{CreativeId, SourceId};
 use crate::domain::offer;
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::ruleset::Ruleset;
 use crate::enrich::agent;
 use crate::enrich::country::Countries;
@@ -171,7 +171,7 @@ fn network_api(
 
 /// The configured sources and the built-in ones.
 fn measured_sources(config: &Config) -> Vec<SourceId> {
-    let built_in = reporter::BUILT_IN_SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    let built_in = BuiltInSource::ALL.map(BuiltInSource::id);
     config.sources.iter().map(|source| source.id.clone()).chain(built_in).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::config::source::Source;
 use crate::domain::conversion::Dedup;
 use crate::domain::filter::FilterRules;
 use crate::domain::ids::{DestinationId, SourceId};
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::{Ruleset, usual};
 use crate::template::catalog::Catalog;
@@ -138,9 +138,11 @@ impl Config {
 /// What the endpoints that need no `[[source]]` want done with their conversions, where the endpoint itself does
 /// not name what distinguishes one sale from another.
 fn built_in_policies() -> impl Iterator<Item = (SourceId, Arc<SourcePolicy>)> {
-    let ids = reporter::BUILT_IN_SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
     // A page shown twice is no second sale; what an advertiser's server reports without a reference is.
-    let dedup =
-        |id: &SourceId| if id.as_str() == reporter::PIXEL_SOURCE { Dedup::Click } else { Dedup::Each };
-    ids.map(move |id| (id.clone(), Arc::new(SourcePolicy { dedup: dedup(&id), ..usual(id) })))
+    let dedup = |source| match source {
+        BuiltInSource::Pixel => Dedup::Click,
+        BuiltInSource::Api | BuiltInSource::Tag => Dedup::Each,
+    };
+    let policy = move |source: BuiltInSource| SourcePolicy { dedup: dedup(source), ..usual(source.id()) };
+    BuiltInSource::ALL.into_iter().map(move |source| (source.id(), Arc::new(policy(source))))
 }

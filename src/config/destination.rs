@@ -1,6 +1,6 @@
 //! `[[destination]]`: one configured ad account or webhook, and which conversions it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -8,19 +8,18 @@ use url::Url;
 
 use crate::config::exposure::{self, is_private};
 use crate::config::names::{AFFILIATE, CAMPAIGN, IdKind, OFFER, SOURCE};
-use crate::config::outgoing::ID_PREFIXES;
 use crate::config::server::web_url;
 use crate::config::source::unknown_template;
 use crate::domain::event::EventName;
 use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::{Only, Route};
 use crate::template::catalog::Catalog;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::file::{SettingKind, SettingSpec};
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::DestinationMode;
-use crate::template::destination::templated::DestinationSpec;
+use crate::template::destination::spec::{DestinationSpec, SpecPart};
 use crate::template::diagnostic::Problem;
 use crate::template::toml_doc::table::Table;
 use crate::template::toml_doc::text::Text;
@@ -108,9 +107,10 @@ fn read(
     let destination = match ReadyDestination::build(spec) {
         Ok(destination) => destination.with_explicit_consent(explicit?),
         Err(problems) => {
-            let reported = |problem: &Problem| settings.unread.iter().any(|name| problem.what.contains(name));
-            let new = problems.into_iter().filter(|problem| !reported(problem));
-            new.for_each(|problem| document.problem(places.line(&problem), problem));
+            let reported =
+                |part: &SpecPart| part.setting().is_some_and(|name| settings.unread.contains(name));
+            let new = problems.into_iter().filter(|wrong| !reported(&wrong.part));
+            new.for_each(|wrong| document.problem(places.line(&wrong.part), wrong.problem));
             return None;
         }
     };
@@ -153,8 +153,8 @@ fn plain_url(template: &DestinationTemplate, given: &BTreeMap<String, String>) -
 /// An id that is not one of those that outgoing postbacks have.
 fn own_id(section: &Table<'_>, ids: &mut Vec<DestinationId>) -> Option<DestinationId> {
     let id = DESTINATION.own(section, ids)?;
-    if let Some(prefix) = ID_PREFIXES.iter().find(|prefix| id.as_str().starts_with(**prefix)) {
-        let what = format!("`id` in [[destination]]: `{id}` begins with `{prefix}`");
+    if let Some(kind) = id.outgoing() {
+        let what = format!("`id` in [[destination]]: `{id}` begins with `{}`", kind.beginning());
         section.problem("id", what, "choose another: outgoing postbacks have such ids");
         return None;
     }
@@ -197,15 +197,15 @@ fn warn_of_private_endpoint(section: &Table<'_>, endpoint: &Url) {
 
 struct SettingsTable {
     read: BTreeMap<String, String>,
-    /// Those whose value could not be read, in the quotes of a message: reported already.
-    unread: Vec<String>,
+    /// Those whose value could not be read: reported already.
+    unread: BTreeSet<String>,
 }
 
 fn read_settings(section: &Table<'_>) -> SettingsTable {
     let read: BTreeMap<String, String> =
         section.free_texts().into_iter().map(|(name, text)| (name.to_owned(), text.value)).collect();
     let unread = section.keys().into_iter().filter(|name| !read.contains_key(*name));
-    SettingsTable { unread: unread.map(|name| format!("`{name}`")).collect(), read }
+    SettingsTable { unread: unread.map(str::to_owned).collect(), read }
 }
 
 fn is_setting(key: &str, template: Option<&DestinationTemplate>) -> Option<String> {
@@ -223,7 +223,11 @@ fn renamed(events: &Table<'_>) -> BTreeMap<String, String> {
 /// Where in the file each setting is, to place what the template says about it.
 struct SettingPositions {
     head: usize,
-    lines: Vec<(String, usize)>,
+    settings: BTreeMap<String, usize>,
+    events: BTreeMap<String, usize>,
+    /// Keys of the destination's own table.
+    mode: Option<usize>,
+    endpoint: Option<usize>,
 }
 
 impl SettingPositions {
@@ -232,20 +236,32 @@ impl SettingPositions {
         settings: Option<&Table<'a>>,
         events: Option<&Table<'a>>,
     ) -> SettingPositions {
-        let mut lines = Vec::new();
-        for section in [settings, events].into_iter().flatten() {
-            lines.extend(section.keys().into_iter().map(|key| (format!("`{key}`"), section.line_of(key))));
+        let lines = |table: Option<&Table<'a>>| {
+            let keys = table
+                .into_iter()
+                .flat_map(|table| table.keys().into_iter().map(|key| (key.to_owned(), table.line_of(key))));
+            keys.collect::<BTreeMap<String, usize>>()
+        };
+        let own = |key: &'static str| head.has(key).then(|| head.line_of(key));
+        SettingPositions {
+            head: settings.map_or(head.line(), Table::line),
+            settings: lines(settings),
+            events: lines(events),
+            mode: own("mode"),
+            endpoint: own("endpoint"),
         }
-        if head.has("mode") {
-            lines.push(("mode".to_owned(), head.line_of("mode")));
-        }
-        SettingPositions { head: settings.map_or(head.line(), Table::line), lines }
     }
 
-    /// The line of the first name that the problem quotes; else of the settings, or the destination.
-    fn line(&self, problem: &Problem) -> usize {
-        let named = self.lines.iter().find(|(name, _)| problem.what.contains(name.as_str()));
-        named.map_or(self.head, |(_, line)| *line)
+    /// The line of what the problem is about; where that is not written, of the settings or the destination.
+    fn line(&self, part: &SpecPart) -> usize {
+        let line = match part {
+            SpecPart::Setting(name) => self.settings.get(name).copied(),
+            SpecPart::TestSetting(name) => self.settings.get(name).copied().or(self.mode),
+            SpecPart::Event(name) => self.events.get(name).copied(),
+            SpecPart::Mode => self.mode,
+            SpecPart::Endpoint => self.endpoint,
+        };
+        line.unwrap_or(self.head)
     }
 }
 
@@ -259,7 +275,7 @@ pub struct NamableIds<'a> {
 
 /// Reads the table; what names no such thing is a problem.
 fn read_only(section: Table<'_>, known: &NamableIds<'_>) -> Only {
-    let built_in = reporter::BUILT_IN_SOURCES.iter().filter_map(|id| SourceId::parse(id).ok());
+    let built_in = BuiltInSource::ALL.map(BuiltInSource::id);
     let sources: Vec<SourceId> = known.sources.iter().cloned().chain(built_in).collect();
     let source = |text: &Text| SOURCE.one_of(text, &sources);
     let offer = |text: &Text| OFFER.one_of(text, known.offers);

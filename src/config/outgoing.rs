@@ -9,7 +9,7 @@ use crate::config::exposure::{self, is_private};
 use crate::config::names::IdKind;
 use crate::config::offer::amount;
 use crate::config::source::forwarded_status;
-use crate::domain::ids::DestinationId;
+use crate::domain::ids::{DestinationId, OutgoingKind};
 use crate::domain::routing::{Changes, Route, RouteScope};
 use crate::template::destination::calculation;
 use crate::template::destination::ready::ReadyDestination;
@@ -46,9 +46,6 @@ impl Outgoing {
     }
 }
 
-/// What the ids of outgoing postbacks begin with; no `[[destination]]` may have such an id.
-pub const ID_PREFIXES: [&str; 3] = ["campaign:", "affiliate:", "postback:"];
-
 /// The keys whose default is that of the default file's example.
 const DEFAULTED: &[&str] = &[
     "macro",
@@ -74,8 +71,8 @@ const POSTBACK: IdKind<DestinationId> = IdKind {
 pub fn read_of<'a>(root: &Table<'a>, owner: &Table<'a>, scope: Option<RouteScope>) -> Option<Outgoing> {
     let section = owner.table("postback")?;
     let id = match &scope {
-        Some(RouteScope::Campaign(id)) => Some(format!("campaign:{id}")),
-        Some(RouteScope::Affiliate(id)) => Some(format!("affiliate:{id}")),
+        Some(RouteScope::Campaign(id)) => Some((OutgoingKind::Campaign, id.to_string())),
+        Some(RouteScope::Affiliate(id)) => Some((OutgoingKind::Affiliate, id.to_string())),
         Some(RouteScope::Any | RouteScope::AnyCampaign) | None => None,
     };
     read(with_defaults(root, section), id, scope)
@@ -90,13 +87,17 @@ fn with_defaults<'a>(root: &Table<'a>, section: Table<'a>) -> Table<'a> {
 pub fn read_for_all<'a>(root: &Table<'a>) -> Vec<Outgoing> {
     let mut ids = Vec::new();
     let read = |section: Table<'a>| {
-        let id = POSTBACK.own(&section, &mut ids).map(|id| format!("postback:{id}"));
+        let id = POSTBACK.own(&section, &mut ids).map(|id| (OutgoingKind::Every, id.to_string()));
         read(with_defaults(root, section), id, Some(RouteScope::AnyCampaign))
     };
     root.tables("postback").into_iter().filter_map(read).collect()
 }
 
-fn read(section: Table<'_>, id: Option<String>, scope: Option<RouteScope>) -> Option<Outgoing> {
+fn read(
+    section: Table<'_>,
+    id: Option<(OutgoingKind, String)>,
+    scope: Option<RouteScope>,
+) -> Option<Outgoing> {
     let is_there = section.require("url", "\"https://aff.example/pb?cid=#s2#&payout=#price#\"");
     let grammar = section.parsed("macro", |text| Grammar::parse(&text.value));
     let url = match (is_there, &grammar) {
@@ -124,7 +125,7 @@ fn read(section: Table<'_>, id: Option<String>, scope: Option<RouteScope>) -> Op
     if let Some(url) = &url {
         exposure::warn_of_odd_url(&section, "url", url);
     }
-    let id = id.and_then(|id| whole_id(&section, &id));
+    let id = id.and_then(|(kind, owner)| whole_id(&section, kind, &owner));
     section.finish();
     let id = id?;
     let route = Route {
@@ -161,13 +162,16 @@ fn compile(text: &Text, grammar: &Grammar) -> Result<MacroUrl, Problem> {
     Ok(if text.is_from_outside() { url.kept_secret() } else { url })
 }
 
-fn whole_id(section: &Table<'_>, id: &str) -> Option<DestinationId> {
-    let parsed = DestinationId::parse(id).ok();
-    if parsed.is_none() {
-        let what = format!("`{id}`, under which its deliveries would be kept, is longer than 64 characters");
+fn whole_id(section: &Table<'_>, kind: OutgoingKind, owner: &str) -> Option<DestinationId> {
+    let id = DestinationId::of_outgoing(kind, owner).ok();
+    if id.is_none() {
+        let what = format!(
+            "`{}{owner}`, under which its deliveries would be kept, is longer than 64 characters",
+            kind.beginning()
+        );
         section.problem("id", what, "give what the postback belongs to a shorter id");
     }
-    parsed
+    id
 }
 
 fn mode(text: &Text) -> Result<DestinationMode, Problem> {

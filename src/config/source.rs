@@ -9,7 +9,7 @@ use crate::domain::conversion::Dedup;
 use crate::domain::customer::{CustomerFormat, DateOrder, PhoneRegion};
 use crate::domain::ids::SourceId;
 use crate::domain::money::Currency;
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::{SourcePolicy, Unmatched};
 use crate::domain::secret_strength::weakness;
 use crate::domain::status::Status;
@@ -174,7 +174,7 @@ fn path_pattern(text: &Text) -> Result<String, Problem> {
 /// An id that none of the sources has that are there without being configured.
 fn own_id(section: &Table<'_>, ids: &mut Vec<SourceId>) -> Option<SourceId> {
     let id = SOURCE.own(section, ids)?;
-    if reporter::BUILT_IN_SOURCES.contains(&id.as_str()) {
+    if BuiltInSource::of(&id).is_some() {
         let what = format!("`id` in [[source]]: `{id}` is the id of a built-in source");
         section.problem("id", what, "choose another: conversions are kept under it");
         return None;

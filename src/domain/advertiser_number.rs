@@ -30,8 +30,7 @@ impl AdvertiserNumbers {
 
     /// What the advertiser of the conversion's offer gets as its number; `None` where no advertiser is notified of it.
     pub fn of(&self, conversion: &Conversion) -> Option<u64> {
-        let is_report =
-            conversion.campaign_ref.is_some() && conversion.source.as_str() != reporter::TAG_SOURCE;
+        let is_report = conversion.campaign_ref.is_some() && reporter::earns(&conversion.source);
         is_report.then(|| self.number(conversion.seq))
     }
 

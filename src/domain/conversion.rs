@@ -12,7 +12,7 @@ use crate::domain::ids::{ConversionId, DestinationId, OfferId, Seq, SourceId, Vi
 use crate::domain::money::Money;
 use crate::domain::offer::{CampaignRef, PayoutFrom};
 use crate::domain::remark::Remark;
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::domain::status_reason::StatusReason;
 use crate::domain::time::Time;
@@ -187,7 +187,7 @@ pub fn push_change(conversion: &mut Conversion, at: Time, cause: Cause, fields: 
 /// The remark on a conversion that a pixel reported and that has no click. It follows from how the
 /// conversion is now and is not kept with it: a repeat that names the click ends it.
 pub fn no_click(conversion: &Conversion) -> Option<Remark> {
-    let by_pixel = conversion.source.as_str() == reporter::PIXEL_SOURCE;
+    let by_pixel = BuiltInSource::of(&conversion.source) == Some(BuiltInSource::Pixel);
     let attribution = &conversion.attribution;
     (by_pixel && attribution.click().is_none())
         .then(|| Remark::NoClick { named: attribution.given().is_some() })

@@ -15,7 +15,7 @@ use crate::domain::money::Money;
 use crate::domain::offer::{self, CampaignRef, Offer, OfferStatus, Payout, PayoutFrom};
 use crate::domain::postback::Fault;
 use crate::domain::remark::Remark;
-use crate::domain::reporter;
+use crate::domain::reporter::{self, BuiltInSource};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::status_move::is_taken_back;
@@ -167,14 +167,15 @@ pub fn settle<F: Facts>(
 fn disbelieve(rules: &Ruleset, conversion: &mut Conversion) {
     let Some(placed) = &conversion.campaign_ref else { return };
     let believed = rules.offer(&placed.offer).is_some_and(|offer| offer.accept_pixel_value);
-    if conversion.source.as_str() == reporter::TAG_SOURCE && !believed && conversion.value.take().is_some() {
+    let by_page = BuiltInSource::of(&conversion.source) == Some(BuiltInSource::Tag);
+    if by_page && !believed && conversion.value.take().is_some() {
         conversion.reason = Some(StatusReason::PageValueIgnored);
     }
 }
 
 /// The offer's terms, where the conversion is one that earns: events of the tag are not.
 fn offer_of<'a>(rules: &'a Ruleset, conversion: &Conversion) -> Option<&'a Arc<Offer>> {
-    let earns = conversion.source.as_str() != reporter::TAG_SOURCE;
+    let earns = reporter::earns(&conversion.source);
     conversion.campaign_ref.as_ref().filter(|_| earns).and_then(|placed| rules.offer(&placed.offer))
 }
 

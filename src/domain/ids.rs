@@ -128,10 +128,54 @@ config_id!(
     /// The id of one configured network, as in `/{key}/collect/{source}`.
     SourceId
 );
+impl SourceId {
+    /// The id of a source that no one configures: see [`crate::domain::reporter::BuiltInSource`].
+    pub(in crate::domain) fn built_in(id: &'static str) -> SourceId {
+        SourceId(Arc::from(id))
+    }
+}
+
 config_id!(
     /// The id of one configured ad account, or of one outgoing postback.
     DestinationId
 );
+
+/// To whom an outgoing postback reports, as the beginning of its id says: `campaign:8599`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutgoingKind {
+    Campaign,
+    Affiliate,
+    /// A `[[postback]]`, for the conversions of every campaign.
+    Every,
+}
+
+impl OutgoingKind {
+    pub const ALL: [OutgoingKind; 3] = [OutgoingKind::Campaign, OutgoingKind::Affiliate, OutgoingKind::Every];
+
+    /// What the ids of this kind begin with.
+    pub fn beginning(self) -> &'static str {
+        match self {
+            OutgoingKind::Campaign => "campaign:",
+            OutgoingKind::Affiliate => "affiliate:",
+            OutgoingKind::Every => "postback:",
+        }
+    }
+}
+
+impl DestinationId {
+    /// The id of the outgoing postback of `owner`.
+    ///
+    /// # Errors
+    /// Where both together are longer than an id may be.
+    pub fn of_outgoing(kind: OutgoingKind, owner: &str) -> Result<DestinationId, IdError> {
+        DestinationId::parse(&format!("{}{owner}", kind.beginning()))
+    }
+
+    /// Which kind of outgoing postback it is the id of; `None`: of a `[[destination]]`.
+    pub fn outgoing(&self) -> Option<OutgoingKind> {
+        OutgoingKind::ALL.into_iter().find(|kind| self.as_str().starts_with(kind.beginning()))
+    }
+}
 
 config_id!(
     /// The id of one offer.

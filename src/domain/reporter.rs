@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::VisitorId;
+use crate::domain::ids::{SourceId, VisitorId};
 
 /// A route by which an advertiser reports conversions. The tag's events are no reports: they earn nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +71,45 @@ pub enum ParamSpelling {
     Short,
 }
 
-/// Conversions that advertisers report on the API_SOURCE of [`crate::web`]'s network endpoint.
-pub const API_SOURCE: &str = "cake-api";
-/// Conversions of the pixels.
-pub const PIXEL_SOURCE: &str = "pixel";
-/// Events of the tag: clicks on outbound links, and what a page reports.
-pub const TAG_SOURCE: &str = "tag";
-pub const BUILT_IN_SOURCES: [&str; 3] = [API_SOURCE, PIXEL_SOURCE, TAG_SOURCE];
+/// A source that no one configures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltInSource {
+    /// Conversions that advertisers report by the network's API.
+    Api,
+    /// Conversions of the pixels, and of servers that call the same route.
+    Pixel,
+    /// Events of the tag: clicks on outbound links, and what a page reports.
+    Tag,
+}
+
+impl BuiltInSource {
+    pub const ALL: [BuiltInSource; 3] = [BuiltInSource::Api, BuiltInSource::Pixel, BuiltInSource::Tag];
+
+    /// Its id, as API, pages and configuration write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BuiltInSource::Api => "cake-api",
+            BuiltInSource::Pixel => "pixel",
+            BuiltInSource::Tag => "tag",
+        }
+    }
+
+    pub fn id(self) -> SourceId {
+        SourceId::built_in(self.as_str())
+    }
+
+    /// Which of them the id is of; `None`: of a configured source.
+    pub fn of(source: &SourceId) -> Option<BuiltInSource> {
+        BuiltInSource::ALL.into_iter().find(|known| known.as_str() == source.as_str())
+    }
+}
+
+/// Whether the source's conversions can be an offer's: the tag's events earn nothing.
+pub fn earns(source: &SourceId) -> bool {
+    BuiltInSource::of(source) != Some(BuiltInSource::Tag)
+}
+
+/// Whether advertisers report by the source: this program is the network there.
+pub fn is_of_advertisers(source: &SourceId) -> bool {
+    matches!(BuiltInSource::of(source), Some(BuiltInSource::Api | BuiltInSource::Pixel))
+}

@@ -102,11 +102,6 @@ fn is_among<T: PartialEq>(wanted: &[T], given: Option<&T>) -> bool {
     wanted.is_empty() || given.is_some_and(|given| wanted.contains(given))
 }
 
-/// Whether the conversion was reported by an advertiser, on a route where this program is the network.
-fn is_of_an_advertiser(conversion: &Conversion) -> bool {
-    matches!(conversion.source.as_str(), reporter::API_SOURCE | reporter::PIXEL_SOURCE)
-}
-
 /// Whose conversions a destination takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteScope {
@@ -149,7 +144,7 @@ impl Route {
     /// Whether it would take the conversion from a source, and does not because an advertiser reported it.
     fn leaves_out(&self, conversion: &Conversion) -> bool {
         self.scope == RouteScope::Any
-            && is_of_an_advertiser(conversion)
+            && reporter::is_of_advertisers(&conversion.source)
             && !self.only.names_whose()
             && self.only.fits(conversion)
     }
@@ -181,7 +176,7 @@ impl RouteScope {
     pub fn covers(&self, conversion: &Conversion) -> bool {
         let campaign_ref = conversion.campaign_ref.as_ref();
         // What the tag reports is no sale of a campaign's.
-        let earns = conversion.source.as_str() != reporter::TAG_SOURCE;
+        let earns = reporter::earns(&conversion.source);
         match self {
             RouteScope::Any => true,
             RouteScope::AnyCampaign => earns && campaign_ref.is_some_and(|placed| placed.campaign.is_some()),

@@ -11,7 +11,7 @@ use crate::domain::ids::{OfferId, SourceId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Verdict};
-use crate::domain::reporter::{self, ReportRoute};
+use crate::domain::reporter::{BuiltInSource, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::text::trim;
@@ -154,7 +154,7 @@ pub async fn report(
     let mapped = with_click(store, draft).await?;
     let is_known = mapped.click.is_some();
     let receipt = submit(store, received, Finding::Mapped(Box::new(mapped))).await?;
-    count(reporter::API_SOURCE, &receipt);
+    count(BuiltInSource::Api.as_str(), &receipt);
     match &receipt.verdict {
         Verdict::Quarantined(fault) if is_known => Ok(RecordedReport::AnotherOffer(fault.clone())),
         Verdict::Quarantined(_) | Verdict::Refused(_) => Ok(RecordedReport::NoClick),
@@ -177,7 +177,7 @@ pub async fn report(
 /// Only the store's.
 pub async fn quarantine(store: &dyn Store, received: Received, fault: Fault) -> Result<(), StoreError> {
     let receipt = submit(store, received, Finding::Quarantined(fault)).await?;
-    count(reporter::API_SOURCE, &receipt);
+    count(BuiltInSource::Api.as_str(), &receipt);
     Ok(())
 }
 

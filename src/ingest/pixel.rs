@@ -12,12 +12,12 @@ use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::earning::misplaced;
 use crate::domain::event::EventName;
 use crate::domain::forwarding::Sender;
-use crate::domain::ids::{OfferId, SourceId};
+use crate::domain::ids::OfferId;
 use crate::domain::money::Money;
 use crate::domain::offer::Offer;
 use crate::domain::once::MeantEvent;
 use crate::domain::postback::Fault;
-use crate::domain::reporter::{self, Keyless, ParamSpelling, ReportRoute};
+use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::text::trim;
 use crate::ingest::parameters::{ParamReader, TextLimit, fault};
@@ -176,7 +176,7 @@ fn draft(
     let value = money(&mut reader, dialect.value, dialect, offer)?;
     let revenue = money(&mut reader, dialect.revenue, dialect, offer)?;
     Ok(Draft {
-        source: SourceId::parse(reporter::PIXEL_SOURCE).map_err(|error| Fault::new(error.to_string(), ""))?,
+        source: BuiltInSource::Pixel.id(),
         event,
         status: None,
         transaction_id,

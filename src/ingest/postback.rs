@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::conversion::Draft;
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::postback::{EncodedBody, Fault, RawRequest, Verdict};
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::routing::SourcePolicy;
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -105,7 +105,7 @@ pub async fn again(
     }
     let raw = record.raw.ok_or(ReprocessRefused::Purged)?;
     let source = record.source.ok_or_else(|| ReprocessRefused::NoSource("unknown".to_owned()))?;
-    if reporter::BUILT_IN_SOURCES.contains(&source.as_str()) {
+    if BuiltInSource::of(&source).is_some() {
         return Err(ReprocessRefused::SenderInformed(source.to_string()));
     }
     let network = network(&source).ok_or_else(|| ReprocessRefused::NoSource(source.to_string()))?;

@@ -14,7 +14,7 @@ use crate::domain::forwarding::{self, HidingProxy, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
 use crate::domain::postback::{Fault, Postback, RawRequest, RejectionCode, Verdict};
-use crate::domain::reporter::{self, Keyless, Reporter};
+use crate::domain::reporter::{BuiltInSource, Keyless, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
 use crate::ingest::advertiser::{self, AdvertiserReport};
@@ -35,7 +35,7 @@ const REMEMBERED: usize = 1_000_000;
 /// How many are handed to the store together: it makes them durable in few commits.
 const TOGETHER: usize = 64;
 /// The sources whose reports may be kept on a closed route.
-const SOURCES: [&str; 2] = [reporter::API_SOURCE, reporter::PIXEL_SOURCE];
+const SOURCES: [BuiltInSource; 2] = [BuiltInSource::Api, BuiltInSource::Pixel];
 
 /// What reports are read by.
 #[derive(Clone)]
@@ -258,7 +258,7 @@ async fn take(
 
 /// The oldest reports whose route is open now, the oldest first, and whether there are more.
 async fn open_now(store: &dyn Store, terms: &ReportTerms) -> Result<(Vec<Seq>, bool), StoreError> {
-    let sources = SOURCES.into_iter().filter_map(|id| SourceId::parse(id).ok());
+    let sources = SOURCES.into_iter().map(BuiltInSource::id);
     let quarantined = sources.filter(|source| store.source_tally(source).open_quarantine > 0);
     let (mut found, mut more) = (Vec::new(), false);
     for source in quarantined {

@@ -5,11 +5,11 @@ use crate::domain::consent::{Consent, ConsentRecord};
 use crate::domain::conversion::{Draft, EventClaim, NetworkClaim};
 use crate::domain::decision::join;
 use crate::domain::event::EventName;
-use crate::domain::ids::{ClickId, SourceId, VisitorId};
+use crate::domain::ids::{ClickId, VisitorId};
 use crate::domain::money::Money;
 use crate::domain::offer::CampaignRef;
 use crate::domain::postback::{Fault, RawRequest};
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::text::trim;
 use crate::domain::time::Time;
 use crate::ingest::click::ClickDraft;
@@ -211,9 +211,9 @@ pub async fn event(
         Ok(draft) => Finding::Mapped(Box::new(with_click(store, draft).await?)),
         Err(fault) => Finding::Quarantined(fault),
     };
-    let source = SourceId::parse(reporter::TAG_SOURCE).ok();
+    let source = Some(BuiltInSource::Tag.id());
     let receipt = submit(store, Received { source, raw, received_at }, finding).await?;
-    count(reporter::TAG_SOURCE, &receipt);
+    count(BuiltInSource::Tag.as_str(), &receipt);
     Ok(())
 }
 
@@ -225,7 +225,7 @@ fn draft(event: TagEvent) -> Result<Draft, Fault> {
     // None of the three can hold a line end but the last.
     let key = format!("{}\n{}\n{distinguished_by}", event.click, event.name);
     Ok(Draft {
-        source: SourceId::parse(reporter::TAG_SOURCE).map_err(|error| Fault::new(error.to_string(), ""))?,
+        source: BuiltInSource::Tag.id(),
         event: EventClaim::Named(event.name),
         status: None,
         transaction_id,

@@ -25,7 +25,7 @@ use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::ready::ReadyDestination;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendering};
-use crate::template::destination::templated::DestinationSpec;
+use crate::template::destination::spec::DestinationSpec;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::grammar::Grammar;
 use crate::template::macros::outgoing::OutgoingPostback;
@@ -79,7 +79,7 @@ impl Story {
             events: self.events.clone(),
         };
         ReadyDestination::build(spec).map_err(|problems| {
-            let all: Vec<String> = problems.into_iter().map(|problem| problem.what).collect();
+            let all: Vec<String> = problems.into_iter().map(|wrong| wrong.problem.what).collect();
             Problem::new(all.join("; "), "fix the story's settings")
         })
     }

@@ -10,10 +10,9 @@ use crate::clock::Clock;
 use crate::domain::claim::is_held;
 use crate::domain::code::CodedReason;
 use crate::domain::conversion::no_click;
-use crate::domain::ids::SourceId;
 use crate::domain::postback::{Fault, RawRequest, Verdict};
 use crate::domain::remark::Remark;
-use crate::domain::reporter::{Keyless, PIXEL_SOURCE, ParamSpelling, ReportRoute, Reporter};
+use crate::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
@@ -144,7 +143,7 @@ impl PixelEndpoints {
             Err(StoreError::Surplus(fault)) => return keep(store, &self.budget, call, *fault).await,
             receipt => receipt?,
         };
-        count(PIXEL_SOURCE, &receipt);
+        count(BuiltInSource::Pixel.as_str(), &receipt);
         worded(store, &receipt).await
     }
 }
@@ -172,7 +171,7 @@ impl PixelCall {
         let line = self.line.get(..STRANGER_BYTES).unwrap_or(&self.line).to_vec();
         let peer = Some(self.peer);
         let raw = RawRequest { line, content_type: None, body: Vec::new(), peer, encoded: None, reporter };
-        Received { source: SourceId::parse(PIXEL_SOURCE).ok(), raw, received_at: self.at }
+        Received { source: Some(BuiltInSource::Pixel.id()), raw, received_at: self.at }
     }
 }
 
@@ -188,7 +187,7 @@ async fn keep(
         return Ok(PixelReply::Not(fault.sentence()));
     }
     let receipt = submit(store, call.received(Some(&fault)), Finding::Quarantined(fault)).await?;
-    count(PIXEL_SOURCE, &receipt);
+    count(BuiltInSource::Pixel.as_str(), &receipt);
     worded(store, &receipt).await
 }
 

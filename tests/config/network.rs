@@ -5,9 +5,9 @@ use postbridge::config::file::{DEFAULT, with_examples};
 use postbridge::domain::conversion::Dedup;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
-use postbridge::domain::ids::{AdvertiserId, OfferId, SourceId};
+use postbridge::domain::ids::{AdvertiserId, OfferId};
 use postbridge::domain::offer::{AttributionModel, Caps, OfferStatus, Payout};
-use postbridge::domain::reporter::{self, ReportRoute};
+use postbridge::domain::reporter::{BuiltInSource, ReportRoute};
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::{Changes, RouteScope, Unmatched};
 use postbridge::domain::status::Status;
@@ -221,11 +221,10 @@ fn the_ruleset_has_the_offers_the_filters_and_the_policies_of_the_built_in_sourc
     let rules = config.ruleset();
     assert!(rules.offer(&OfferId::parse("565").unwrap()).is_some());
     assert_eq!(rules.filters.bot, Some(FilterMode::Enforce));
-    for id in reporter::BUILT_IN_SOURCES {
-        let id = SourceId::parse(id).unwrap();
+    for id in BuiltInSource::ALL.map(BuiltInSource::id) {
         let policy = rules.policies.get(&id).unwrap();
         // A pixel that is shown twice is no second sale.
-        let dedup = if id.as_str() == reporter::PIXEL_SOURCE { Dedup::Click } else { Dedup::Each };
+        let dedup = if id == BuiltInSource::Pixel.id() { Dedup::Click } else { Dedup::Each };
         assert_eq!((policy.dedup, &policy.source), (dedup, &id));
         assert_eq!(policy.forward_status, [Status::Approved]);
         assert_eq!(policy.unmatched, Unmatched::Hold { hours: 72 });

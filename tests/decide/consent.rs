@@ -6,7 +6,7 @@ use postbridge::domain::delivery::{Delivery, DeliveryState, SkipCode};
 use postbridge::domain::history::{Cause, Change};
 use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId};
 use postbridge::domain::offer::CampaignRef;
-use postbridge::domain::reporter;
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::routing::{Changes, Only, PlanRules, Route, RouteScope, Unmatched, not_routed, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
@@ -184,14 +184,15 @@ fn what_advertisers_report_goes_only_where_it_is_named() {
         (campaign("8599"), [1, 1, 1, 1]),
         (affiliate("200"), [1, 1, 1, 1]),
         (affiliate("201"), [0, 0, 0, 0]),
-        (source(reporter::API_SOURCE), [0, 0, 1, 0]),
-        (source(reporter::PIXEL_SOURCE), [0, 0, 0, 1]),
+        (source(BuiltInSource::Api.as_str()), [0, 0, 1, 0]),
+        (source(BuiltInSource::Pixel.as_str()), [0, 0, 0, 1]),
         (source("shop"), [1, 0, 0, 0]),
         (both, [0, 0, 0, 0]),
     ];
     for (only, wanted) in cases {
         let route = ads(only.clone());
-        let sources = ["shop", reporter::TAG_SOURCE, reporter::API_SOURCE, reporter::PIXEL_SOURCE];
+        let sources =
+            ["shop", BuiltInSource::Tag.as_str(), BuiltInSource::Api.as_str(), BuiltInSource::Pixel.as_str()];
         let got = sources.map(|source| planned(&of(source), &[], &route, None).len());
         assert_eq!(got, wanted, "{only:?}");
     }
@@ -201,16 +202,16 @@ fn what_advertisers_report_goes_only_where_it_is_named() {
 fn what_the_rule_leaves_out_is_listed_and_nothing_else_is() {
     let route = |name: &str, only: Only| Route { only, ..Route::to(DestinationId::parse(name).unwrap()) };
     let lead = Only { events: vec!["Lead".to_owned()], ..Only::default() };
-    let named = Only { sources: vec![SourceId::parse(reporter::API_SOURCE).unwrap()], ..Only::default() };
+    let named = Only { sources: vec![BuiltInSource::Api.id()], ..Only::default() };
     let partner = Route { scope: RouteScope::AnyCampaign, ..route("postback", Only::default()) };
     let routes = [route("all", Only::default()), route("leads", lead), route("named", named), partner];
     let left_out = |source: &str, earlier: &[Delivery]| -> Vec<String> {
         not_routed(&of(source), earlier, &routes).iter().map(ToString::to_string).collect()
     };
-    assert_eq!(left_out(reporter::API_SOURCE, &[]), ["all"]);
-    assert_eq!(left_out(reporter::PIXEL_SOURCE, &[]), ["all"]);
+    assert_eq!(left_out(BuiltInSource::Api.as_str(), &[]), ["all"]);
+    assert_eq!(left_out(BuiltInSource::Pixel.as_str(), &[]), ["all"]);
     assert_eq!(left_out("shop", &[]), [""; 0]);
-    assert_eq!(left_out(reporter::TAG_SOURCE, &[]), [""; 0]);
+    assert_eq!(left_out(BuiltInSource::Tag.as_str(), &[]), [""; 0]);
     let earlier = planned(&of("shop"), &[], &routes[0], None);
-    assert_eq!(left_out(reporter::API_SOURCE, &earlier), [""; 0], "it has a delivery");
+    assert_eq!(left_out(BuiltInSource::Api.as_str(), &earlier), [""; 0], "it has a delivery");
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use postbridge::domain::conversion::{Draft, NetworkClaim};
 use postbridge::domain::earning::matched_by;
-use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::{Caps, Offer, Payout, PayoutFrom};
-use postbridge::domain::reporter;
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::status::Status;
 use postbridge::domain::status_reason::StatusReason;
 
@@ -15,7 +14,7 @@ use crate::support::known_facts::{by_click, click, known_facts, new, noon, offer
 
 /// An event of the tag, with a price, that names this click.
 fn from_a_page(click: &str) -> Draft {
-    let source = SourceId::parse(reporter::TAG_SOURCE).unwrap();
+    let source = BuiltInSource::Tag.id();
     Draft { source, value: Some(usd("999.00")), network: NetworkClaim::default(), ..by_click(click) }
 }
 

@@ -5,9 +5,9 @@ use postbridge::domain::consent::Consent;
 use postbridge::domain::conversion::Conversion;
 use postbridge::domain::delivery::{Delivery, DeliveryState};
 use postbridge::domain::history::{ActorRole, Cause, Change};
-use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq, SourceId};
+use postbridge::domain::ids::{AffiliateId, CampaignId, DestinationId, Occasion, OfferId, Seq};
 use postbridge::domain::offer::CampaignRef;
-use postbridge::domain::reporter;
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::routing::{Changes, PlanRules, Route, RouteScope, plan};
 use postbridge::domain::ruleset::usual;
 use postbridge::domain::status::Status;
@@ -85,7 +85,7 @@ fn a_postback_is_reported_the_conversions_of_its_own_campaign_affiliate_or_all_c
 #[test]
 fn what_the_tag_reports_is_no_sale_of_a_campaign() {
     let mut outbound = sale("c1");
-    outbound.source = SourceId::parse(reporter::TAG_SOURCE).unwrap();
+    outbound.source = BuiltInSource::Tag.id();
     assert!(planned(&outbound, &[], &campaigns()).is_empty());
 }
 

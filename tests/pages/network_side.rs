@@ -7,7 +7,7 @@ use postbridge::domain::conversion::Dedup;
 use postbridge::domain::ids::{OfferId, SourceId};
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::RawRequest;
-use postbridge::domain::reporter::{self, Keyless, ParamSpelling, ReportRoute, Reporter};
+use postbridge::domain::reporter::{BuiltInSource, Keyless, ParamSpelling, ReportRoute, Reporter};
 use postbridge::domain::rights::{Right, Rights};
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -144,7 +144,7 @@ async fn a_pixels_conversion_without_its_click_says_so_once_next_to_the_click() 
         ("N-2", Some("gone"), "that it names is not recorded"),
     ] {
         let mut sale = sale(transaction).at(noon());
-        sale.draft.source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
+        sale.draft.source = BuiltInSource::Pixel.id();
         sale.draft.network.offer = Some(OfferId::parse("565").unwrap());
         sale.draft.click_id = click.map(str::to_owned);
         fixture.store.arrive(sale.arrival()).await.unwrap();
@@ -212,7 +212,7 @@ async fn an_offer_shows_only_what_it_opens_and_the_line_that_opens_the_rest() {
 async fn one_button_approves_a_further_sale_of_a_click() {
     let fixture = PagesFixture::trading().await;
     let mut rules = Ruleset::clone(&fixture.network.rules);
-    let pixel = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
+    let pixel = BuiltInSource::Pixel.id();
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(pixel.clone()) };
     rules.policies.insert(pixel.clone(), Arc::new(policy));
     rules.offers.insert(offer_id("565"), Arc::new(offer("565")));

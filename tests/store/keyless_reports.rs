@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use postbridge::domain::conversion::{Conversion, Dedup, EventClaim};
-use postbridge::domain::ids::SourceId;
 use postbridge::domain::offer::Offer;
 use postbridge::domain::postback::Verdict;
-use postbridge::domain::reporter;
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::reports::FurtherSales;
 use postbridge::domain::routing::SourcePolicy;
 use postbridge::domain::ruleset::{Ruleset, usual};
@@ -32,7 +31,7 @@ conformance! {
 /// Offers by which pixels are decided as they are in a configuration.
 fn rules(offer: Offer) -> Arc<Ruleset> {
     let mut rules = Ruleset::clone(&rules_of(&[offer]));
-    let source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
+    let source = BuiltInSource::Pixel.id();
     let policy = SourcePolicy { dedup: Dedup::Click, ..usual(source.clone()) };
     rules.policies.insert(source, Arc::new(policy));
     Arc::new(rules)
@@ -41,11 +40,11 @@ fn rules(offer: Offer) -> Arc<Ruleset> {
 /// A pixel's report of a sale by the click `brought`.
 fn report(transaction: Option<&str>) -> Arrival {
     let mut sale = sale(transaction.unwrap_or("none")).brought_to("565");
-    sale.draft.source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
+    sale.draft.source = BuiltInSource::Pixel.id();
     sale.draft.event = EventClaim::sale_or_lead();
     sale.draft.transaction_id = transaction.map(str::to_owned);
     let mut arrival = sale.arrival();
-    arrival.source = SourceId::parse(reporter::PIXEL_SOURCE).ok();
+    arrival.source = Some(BuiltInSource::Pixel.id());
     arrival
 }
 

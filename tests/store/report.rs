@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use postbridge::domain::ids::{AffiliateId, SourceId};
+use postbridge::domain::ids::AffiliateId;
 use postbridge::domain::offer::CampaignRef;
-use postbridge::domain::reporter;
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::status::Status;
 use postbridge::domain::time::Time;
 use postbridge::store::contract::lookup::{ReportPage, ReportQuery};
@@ -169,7 +169,7 @@ fn what_is_of_no_offer_and_what_the_tag_reported_is_in_no_report(engine: &Engine
     store.set_rules(rules_of(&[capped("1", 1)]));
     arrive(&*store, sale("none").arrival());
     let mut reported = sale("tag").of("1");
-    reported.draft.source = SourceId::parse(reporter::TAG_SOURCE).unwrap();
+    reported.draft.source = BuiltInSource::Tag.id();
     arrive(&*store, reported.arrival());
     let counted = arrive(&*store, sale("t1").of("1").arrival());
     assert_eq!(

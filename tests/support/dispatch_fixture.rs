@@ -23,7 +23,7 @@ use postbridge::store::embedded::Embedded;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 
 use crate::support::memory::Memory;
 

@@ -10,10 +10,10 @@ use postbridge::domain::conversion::{Conversion, Draft, EventClaim, NetworkClaim
 use postbridge::domain::decision::{ArrivalContext, Decision, decide};
 use postbridge::domain::event::EventName;
 use postbridge::domain::facts::Facts;
-use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, SourceId, VisitorId};
+use postbridge::domain::ids::{AffiliateId, CampaignId, ConversionId, OfferId, Seq, VisitorId};
 use postbridge::domain::money::{Currency, Money};
 use postbridge::domain::offer::{CampaignRef, Offer};
-use postbridge::domain::reporter;
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::status::Status;
 use postbridge::domain::suppression::{SuppressedKind, SuppressionHit, Traces};
@@ -118,7 +118,7 @@ pub fn known_facts(offers: Vec<Offer>, clicks: Vec<Click>) -> KnownFacts {
 pub fn pixel() -> Draft {
     let event = |name| EventName::parse(name).unwrap();
     Draft {
-        source: SourceId::parse(reporter::PIXEL_SOURCE).unwrap(),
+        source: BuiltInSource::Pixel.id(),
         event: EventClaim::ByValue { positive: event("Purchase"), zero: event("Lead") },
         status: None,
         network: NetworkClaim { offer: Some(OfferId::parse("565").unwrap()), ..NetworkClaim::default() },

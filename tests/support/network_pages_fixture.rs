@@ -7,8 +7,8 @@ use postbridge::domain::click::{Agent, Click, ClickContext, ClickKind, ClickOrig
 use postbridge::domain::consent::Consent;
 use postbridge::domain::filter::{DuplicateBy, DuplicateRule};
 use postbridge::domain::filter_verdict::FilterMode;
-use postbridge::domain::ids::{OfferId, SourceId, VisitorId};
-use postbridge::domain::reporter;
+use postbridge::domain::ids::{OfferId, VisitorId};
+use postbridge::domain::reporter::BuiltInSource;
 use postbridge::domain::ruleset::Ruleset;
 use postbridge::domain::suppression::{Suppressed, SuppressedKind};
 use postbridge::domain::time::{HOUR_MS, Time};
@@ -169,7 +169,7 @@ impl PagesFixture {
         fixture.receive(format!("s2={FIRST}&tid=S-1&price=7.50").as_bytes()).await;
         fixture.receive(format!("s2={OLD}&tid=X-1&price=7.50").as_bytes()).await;
         let mut seen = sale("V-1").at(noon());
-        seen.draft.source = SourceId::parse(reporter::PIXEL_SOURCE).unwrap();
+        seen.draft.source = BuiltInSource::Pixel.id();
         seen.draft.network.offer = Some(OfferId::parse("565").unwrap());
         seen.draft.network.visitor = Some(VisitorId::parse(VISITOR).unwrap());
         fixture.store.arrive(seen.arrival()).await.unwrap();

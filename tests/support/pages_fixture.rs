@@ -32,7 +32,7 @@ use postbridge::store::{AttemptOutcome, ClaimRequest, Store};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use postbridge::template::source::definition::SourceBinding;
 use postbridge::template::tag_script::TagScript;
 use postbridge::web::access::Access;

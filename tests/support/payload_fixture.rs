@@ -17,7 +17,7 @@ use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -9,7 +9,7 @@ use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::definition::DestinationTemplate;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use postbridge::template::diagnostic::Problem;
 
 const TOML: &str = r#"label = "Test"
@@ -249,7 +249,7 @@ fn account_problems(spec: DestinationSpec) -> Vec<String> {
         .err()
         .unwrap_or_default()
         .into_iter()
-        .map(|problem| problem.to_string())
+        .map(|wrong| wrong.problem.to_string())
         .collect()
 }
 

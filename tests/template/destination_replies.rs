@@ -9,7 +9,7 @@ use postbridge::domain::time::{DAY_MS, Time};
 use postbridge::template::catalog::Catalog;
 use postbridge::template::destination::ready::ReadyDestination;
 use postbridge::template::destination::rendering::DestinationMode;
-use postbridge::template::destination::templated::DestinationSpec;
+use postbridge::template::destination::spec::DestinationSpec;
 use postbridge::template::destination::wait;
 use proptest::prelude::*;
 

@@ -5,7 +5,7 @@ use postbridge::domain::ids::SourceId;
 use postbridge::domain::money::Currency;
 use postbridge::domain::status::Status;
 use postbridge::template::diagnostic::Problem;
-use postbridge::template::source::definition::{SourceBinding, SourceTemplate};
+use postbridge::template::source::definition::{ExplainedField, ParamOutcome, SourceBinding, SourceTemplate};
 use postbridge::template::source::request;
 
 const CAKE: &str = include_str!("../../templates/sources/cake.toml");
@@ -287,17 +287,19 @@ fn a_time_more_than_a_day_ahead_is_left_out_and_named() {
 #[test]
 fn each_parameter_is_explained_and_no_secret_shown() {
     let read = request::read(b"s1=%23s1%23&s2=abc&price=seven&foo=1&api_key=hush", None, b"").unwrap();
+    use ExplainedField::{KeptByName, Mapped};
+    use ParamOutcome::{LeftOut, NotRead, Taken};
     let reported = template(CAKE).explain(&read);
     let rows: Vec<_> = reported
         .iter()
-        .map(|row| (row.param.as_str(), row.received_text.as_str(), row.field, row.verdict.as_str()))
+        .map(|row| (row.param.as_str(), row.received_text.as_str(), row.field, row.outcome))
         .collect();
     let expected = [
-        ("s1", "#s1#", Some("params"), "left out: a macro that was not filled in"),
-        ("s2", "abc", Some("click_id"), "taken"),
-        ("price", "seven", Some("value"), "left out: no decimal"),
-        ("foo", "1", None, "not read by this template"),
-        ("api_key", "***", None, "not read by this template"),
+        ("s1", "#s1#", Some(KeptByName), LeftOut("a macro that was not filled in")),
+        ("s2", "abc", Some(Mapped("click_id")), Taken),
+        ("price", "seven", Some(Mapped("value")), LeftOut("no decimal")),
+        ("foo", "1", None, NotRead),
+        ("api_key", "***", None, NotRead),
     ];
     assert_eq!(rows, expected);
 }

@@ -36,10 +36,7 @@ pub enum CapPlace {
 impl ReportLine {
     /// Events of the tag are no conversions of an offer.
     pub fn of(conversion: &Conversion) -> Option<ReportLine> {
-        let placed = conversion
-            .campaign_ref
-            .as_ref()
-            .filter(|_| conversion.source.as_str() != reporter::TAG_SOURCE)?;
+        let placed = conversion.campaign_ref.as_ref().filter(|_| reporter::earns(&conversion.source))?;
         Some(ReportLine {
             at: conversion.event_time,
             offer: placed.offer.clone(),

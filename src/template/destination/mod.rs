@@ -17,5 +17,6 @@ pub mod rendering;
 pub mod reply;
 pub(crate) mod reply_file;
 pub(crate) mod require;
+pub mod spec;
 pub mod templated;
 pub mod wait;

@@ -10,7 +10,8 @@ use crate::domain::routing::Changes;
 use crate::domain::time::Time;
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
-use crate::template::destination::templated::{DestinationSpec, Templated};
+use crate::template::destination::spec::{DestinationSpec, SpecProblem};
+use crate::template::destination::templated::Templated;
 use crate::template::diagnostic::Problem;
 use crate::template::macros::outgoing::OutgoingPostback;
 
@@ -38,8 +39,8 @@ impl ReadyDestination {
     ///
     /// # Errors
     /// Every missing, unknown or unreadable setting at once; test mode without what it needs; an
-    /// endpoint that is no web address. The problems have no place: the caller knows the file.
-    pub fn build(spec: DestinationSpec) -> Result<ReadyDestination, Vec<Problem>> {
+    /// endpoint that is no web address.
+    pub fn build(spec: DestinationSpec) -> Result<ReadyDestination, Vec<SpecProblem>> {
         let (id, mode) = (spec.id.clone(), spec.mode);
         let kind = Kind::Templated(Box::new(Templated::build(spec)?));
         Ok(ReadyDestination { id, mode, explicit_consent: false, kind })

@@ -8,7 +8,6 @@ use url::Url;
 
 use crate::domain::delivery::{OutgoingRequest, Reply, ReplyVerdict};
 use crate::domain::event::EventName;
-use crate::domain::ids::DestinationId;
 use crate::domain::time::{HOUR_MS, Time};
 use crate::template::destination::definition::DestinationTemplate;
 use crate::template::destination::digest::{self, SigningKey};
@@ -16,20 +15,8 @@ use crate::template::destination::expression::RenderScope;
 use crate::template::destination::file::{Auth, SettingKind, SettingSpec};
 use crate::template::destination::payload::{MAX_PAYLOAD_BYTES, RenderedPayload};
 use crate::template::destination::rendering::{DestinationMode, RenderInput, Rendered, Rendering};
+use crate::template::destination::spec::{DestinationSpec, SpecPart, SpecProblem};
 use crate::template::diagnostic::{Problem, did_you_mean};
-
-/// What a configuration says of one destination.
-#[derive(Clone)]
-pub struct DestinationSpec {
-    pub id: DestinationId,
-    pub template: Arc<DestinationTemplate>,
-    pub mode: DestinationMode,
-    /// Replaces scheme and host of the template's URL and goes before its path.
-    pub endpoint: Option<String>,
-    pub settings: BTreeMap<String, String>,
-    /// Our event names and the platform's, over the template's table.
-    pub events: BTreeMap<String, String>,
-}
 
 /// A template and the settings of one account.
 pub(crate) struct Templated {
@@ -48,23 +35,24 @@ impl Templated {
     ///
     /// # Errors
     /// Every missing, unknown or unreadable setting at once; test mode without what it needs; an
-    /// endpoint that is no web address. The problems have no place: the caller knows the file.
-    pub(crate) fn build(spec: DestinationSpec) -> Result<Templated, Vec<Problem>> {
+    /// endpoint that is no web address.
+    pub(crate) fn build(spec: DestinationSpec) -> Result<Templated, Vec<SpecProblem>> {
         let mut problems = Vec::new();
         let specs = spec.template.settings();
         for name in spec.settings.keys().filter(|name| !specs.iter().any(|known| known.name == **name)) {
-            problems.push(unknown_setting(name, specs));
+            problems.push(SpecProblem::of_setting(name, unknown_setting(name, specs)));
         }
         let settings: Vec<Option<String>> =
             specs.iter().map(|known| value_of(known, &spec.settings)).collect();
         for (known, value) in specs.iter().zip(&settings) {
-            problems.extend(check_setting(known, value.as_deref()).err());
+            let wrong = check_setting(known, value.as_deref()).err();
+            problems.extend(wrong.map(|problem| SpecProblem::of_setting(&known.name, problem)));
         }
         problems.extend(check_test_mode(&spec, &settings));
         let endpoint =
             spec.endpoint.as_deref().map(|endpoint| endpoint.trim().trim_end_matches('/').to_owned());
-        problems
-            .extend(endpoint.as_deref().and_then(|endpoint| check_web_address("endpoint", endpoint).err()));
+        let wrong = endpoint.as_deref().and_then(|endpoint| check_web_address("endpoint", endpoint).err());
+        problems.extend(wrong.map(|problem| SpecProblem { part: SpecPart::Endpoint, problem }));
         let events = events(&spec.events, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
@@ -341,13 +329,14 @@ fn check_web_address(name: &str, text: &str) -> Result<(), Problem> {
     }
 }
 
-fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<Problem> {
+fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<SpecProblem> {
     if spec.mode != DestinationMode::Test {
         return Vec::new();
     }
     let Some(needs) = &spec.template.file.test else {
         let what = format!("`{}` has no test mode", spec.template.name());
-        return vec![Problem::new(what, "use mode = \"shadow\" to see requests without sending them")];
+        let problem = Problem::new(what, "use mode = \"shadow\" to see requests without sending them");
+        return vec![SpecProblem { part: SpecPart::Mode, problem }];
     };
     let specs = spec.template.settings();
     let missing = needs.iter().filter(|index| matches!(settings.get(**index), Some(None)));
@@ -355,25 +344,29 @@ fn check_test_mode(spec: &DestinationSpec, settings: &[Option<String>]) -> Vec<P
         .filter_map(|index| specs.get(*index))
         .map(|setting| {
             let what = format!("test mode needs the setting `{}` ({})", setting.name, setting.label);
-            Problem::new(what, setting.hint.clone())
+            let problem = Problem::new(what, setting.hint.clone());
+            SpecProblem { part: SpecPart::TestSetting(setting.name.clone()), problem }
         })
         .collect()
 }
 
-fn events(given: &BTreeMap<String, String>, problems: &mut Vec<Problem>) -> BTreeMap<EventName, String> {
+fn events(given: &BTreeMap<String, String>, problems: &mut Vec<SpecProblem>) -> BTreeMap<EventName, String> {
     let mut events = BTreeMap::new();
     for (ours, theirs) in given {
         match EventName::parse(ours) {
             Some(event) if !theirs.trim().is_empty() => {
                 events.insert(event, theirs.trim().to_owned());
             }
-            Some(_) => problems.push(Problem::new(
-                format!("the event `{ours}` has an empty name at the destination"),
-                "name it, or route it away by `only`",
+            Some(_) => problems.push(SpecProblem::of_event(
+                ours,
+                Problem::new(
+                    format!("the event `{ours}` has an empty name at the destination"),
+                    "name it, or route it away by `only`",
+                ),
             )),
-            None => problems.push(Problem::new(
-                format!("`{ours}` is no event name"),
-                "an event name has 1 to 64 characters",
+            None => problems.push(SpecProblem::of_event(
+                ours,
+                Problem::new(format!("`{ours}` is no event name"), "an event name has 1 to 64 characters"),
             )),
         }
     }

@@ -192,10 +192,38 @@ pub(crate) enum TimeFormat {
 pub struct ExplainedParam {
     pub param: String,
     pub received_text: String,
-    /// The field it became; `params` when it is kept under its own name; absent when it is not read.
-    pub field: Option<&'static str>,
-    /// `taken`, or why it was left out.
-    pub verdict: String,
+    /// `None` when it is not read.
+    pub field: Option<ExplainedField>,
+    pub outcome: ParamOutcome,
+}
+
+/// What a parameter became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExplainedField {
+    /// The field of this name.
+    Mapped(&'static str),
+    /// It is kept among the conversion's parameters.
+    KeptByName,
+}
+
+/// Whether a parameter's value is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamOutcome {
+    Taken,
+    NotRead,
+    /// What is wrong with it.
+    LeftOut(&'static str),
+}
+
+impl ParamOutcome {
+    /// For people.
+    pub fn sentence(self) -> String {
+        match self {
+            ParamOutcome::Taken => "taken".to_owned(),
+            ParamOutcome::NotRead => "not read by this template".to_owned(),
+            ParamOutcome::LeftOut(wrong) => format!("left out: {wrong}"),
+        }
+    }
 }
 
 impl SourceTemplate {

@@ -12,7 +12,7 @@ use crate::domain::status::Status;
 use crate::domain::text::trim;
 use crate::template::macros::detect::{ValueClass, ValueUse};
 use crate::template::source::definition::{
-    ExplainedParam, Field, FieldRule, SourceBinding, SourceTemplate, ValuePiece,
+    ExplainedField, ExplainedParam, Field, FieldRule, ParamOutcome, SourceBinding, SourceTemplate, ValuePiece,
 };
 use crate::template::source::map::yes_or_no;
 use crate::template::source::params::{Param, Params, shown};
@@ -93,19 +93,22 @@ impl SourceTemplate {
         let index = self.names.find(&param.name);
         let field = index.and_then(|index| self.field_of(index));
         let kept = index.is_some_and(|index| self.keep.contains(&index));
-        let verdict = match index {
-            Some(_) if param.is_damaged() => "left out: bytes that are no text".to_owned(),
+        let outcome = match index {
+            Some(_) if param.is_damaged() => ParamOutcome::LeftOut("bytes that are no text"),
             Some(_) if params.other(&param.name).is_some() => {
-                "left out: was received with two different values".to_owned()
+                ParamOutcome::LeftOut("was received with two different values")
             }
-            Some(index) if kept || field.is_some() => self.verdict(index, field, param),
-            _ => "not read by this template".to_owned(),
+            Some(index) if kept || field.is_some() => {
+                self.wrong(index, field, param).map_or(ParamOutcome::Taken, ParamOutcome::LeftOut)
+            }
+            _ => ParamOutcome::NotRead,
         };
+        let mapped = field.map(|field| ExplainedField::Mapped(field.name()));
         ExplainedParam {
             param: param.name.clone(),
             received_text: shown(&param.name, &param.value),
-            field: field.map(Field::name).or(kept.then_some("params")),
-            verdict,
+            field: mapped.or(kept.then_some(ExplainedField::KeptByName)),
+            outcome,
         }
     }
 
@@ -117,14 +120,15 @@ impl SourceTemplate {
         self.fields.iter().find(|(_, readings)| readings.iter().any(reads)).map(|(field, _)| *field)
     }
 
-    fn verdict(&self, index: usize, field: Option<Field>, param: &Param) -> String {
+    /// What is wrong with a value that is read.
+    fn wrong(&self, index: usize, field: Option<Field>, param: &Param) -> Option<&'static str> {
         let used = match field {
             Some(Field::TransactionId | Field::ClickId | Field::ItemId) => ValueUse::Id,
             Some(Field::Value | Field::Payout | Field::Revenue | Field::SaleAmount) => ValueUse::Amount,
             _ => ValueUse::Text,
         };
         let text = trim(&param.value);
-        let wrong = match self.classify(index, param, used) {
+        match self.classify(index, param, used) {
             ValueClass::Empty => Some("empty"),
             ValueClass::Nothing => Some("means nothing"),
             ValueClass::Macro(_) => Some("a macro that was not filled in"),
@@ -152,7 +156,6 @@ impl SourceTemplate {
                 }
                 _ => None,
             },
-        };
-        wrong.map_or_else(|| "taken".to_owned(), |wrong| format!("left out: {wrong}"))
+        }
     }
 }

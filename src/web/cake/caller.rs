@@ -126,7 +126,7 @@ impl KeyHolder {
     /// lists them.
     pub(super) fn may_change(&self, rules: &Ruleset, conversion: &Conversion) -> bool {
         let Some(placed) = conversion.campaign_ref.as_ref() else { return false };
-        conversion.source.as_str() != reporter::TAG_SOURCE
+        reporter::earns(&conversion.source)
             && (self.rights.may_change_all() || self.offer(rules, &placed.offer).is_some())
     }
 

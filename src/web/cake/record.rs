@@ -1,8 +1,8 @@
 //! `GET conversion.json`: an advertiser reports a conversion. Every call with a valid key is kept.
 
-use crate::domain::ids::{OfferId, SourceId};
+use crate::domain::ids::OfferId;
 use crate::domain::postback::Fault;
-use crate::domain::reporter::{self, Reporter};
+use crate::domain::reporter::{BuiltInSource, Reporter};
 use crate::domain::time::Time;
 use crate::ingest::advertiser::{self, AdvertiserReport, RecordedReport};
 use crate::ingest::submit::Received;
@@ -19,8 +19,7 @@ impl AdvertiserApi {
         call: &ReceivedRequest<'_>,
         params: Result<Params, Fault>,
     ) -> CakeResult {
-        let source = SourceId::parse(reporter::API_SOURCE);
-        let source = source.map_err(|error| Fault::new(error.to_string(), "inform the network"))?;
+        let source = BuiltInSource::Api.id();
         let now = self.clock.now();
         let mut received = Received { source: Some(source.clone()), raw: call.raw(), received_at: now };
         let report = match params.and_then(|params| self.reported_of(caller, &params, now)) {

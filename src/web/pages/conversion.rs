@@ -14,7 +14,7 @@ use crate::domain::history::{ActorRole, Cause, Change};
 use crate::domain::ids::{ConversionId, DeliveryId};
 use crate::domain::offer::PayoutFrom;
 use crate::domain::postback::Postback;
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::domain::status_move::{self, Actor, StatusMove, is_rejected_by_advertiser};
 use crate::domain::unsent::{self, Unsent};
@@ -101,10 +101,7 @@ impl Pages {
             mapping: network
                 .zip(postback.raw.as_ref())
                 .map(|(network, raw)| mapping::of_stored(network, raw)),
-            is_built_in: postback
-                .source
-                .as_ref()
-                .is_some_and(|source| reporter::BUILT_IN_SOURCES.contains(&source.as_str())),
+            is_built_in: postback.source.as_ref().and_then(BuiltInSource::of).is_some(),
         }
     }
 

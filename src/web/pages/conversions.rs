@@ -7,7 +7,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventName;
 use crate::domain::ids::DestinationId;
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::view::conversion::ConversionView;
 use crate::web::list_query::Query;
@@ -61,7 +61,7 @@ impl Pages {
 
     /// Where conversions come from: the configured sources, and the endpoints of the network's side.
     pub(super) fn origins(&self) -> Vec<&str> {
-        self.source_ids().into_iter().chain(reporter::BUILT_IN_SOURCES).collect()
+        self.source_ids().into_iter().chain(BuiltInSource::ALL.map(BuiltInSource::as_str)).collect()
     }
 
     /// The configured sources, in the order of their ids.

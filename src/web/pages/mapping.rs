@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::postback::{Fault, RawRequest};
 use crate::ingest::postback::Network;
-use crate::template::source::definition::ExplainedParam;
+use crate::template::source::definition::{ExplainedField, ExplainedParam, ParamOutcome};
 use crate::template::source::params::Params;
 
 /// What the template `mapping` shows.
@@ -41,9 +41,13 @@ struct MappingRow {
 
 impl MappingRow {
     fn of(explained: ExplainedParam) -> MappingRow {
-        let ExplainedParam { param, received_text, field, verdict } = explained;
-        let field = field.map(|field| if field == "params" { "kept under its name" } else { field });
-        MappingRow { param, received: received_text, field, taken: verdict == "taken", verdict }
+        let ExplainedParam { param, received_text, field, outcome } = explained;
+        let field = field.map(|field| match field {
+            ExplainedField::Mapped(name) => name,
+            ExplainedField::KeptByName => "kept under its name",
+        });
+        let (taken, verdict) = (outcome == ParamOutcome::Taken, outcome.sentence());
+        MappingRow { param, received: received_text, field, taken, verdict }
     }
 }
 

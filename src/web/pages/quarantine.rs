@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::domain::ids::Seq;
 use crate::domain::postback::{Fault, Postback};
-use crate::domain::reporter;
+use crate::domain::reporter::BuiltInSource;
 use crate::ingest::postback::ReprocessRefused;
 use crate::ops;
 use crate::store::contract::lookup::PostbackFilter;
@@ -35,10 +35,7 @@ impl Pages {
     fn quarantined<'a>(&self, postback: &'a Postback) -> QuarantinedCard<'a> {
         let configured =
             postback.source.as_ref().is_some_and(|source| self.ops.networks.contains_key(source));
-        let own_endpoint = postback
-            .source
-            .as_ref()
-            .is_some_and(|source| reporter::BUILT_IN_SOURCES.contains(&source.as_str()));
+        let own_endpoint = postback.source.as_ref().and_then(BuiltInSource::of).is_some();
         let was_closed = own_endpoint && postback.verdict.fault().is_some_and(Fault::may_reopen);
         let hindrance = match (&postback.raw, configured) {
             (Some(raw), _) if was_closed && raw.reporter.is_some() => None,

@@ -1,0 +1,62 @@
+//! What a configuration says of one destination, and what can be wrong with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::ids::DestinationId;
+use crate::template::destination::definition::DestinationTemplate;
+use crate::template::destination::rendering::DestinationMode;
+use crate::template::diagnostic::Problem;
+
+/// What a configuration says of one destination.
+#[derive(Clone)]
+pub struct DestinationSpec {
+    pub id: DestinationId,
+    pub template: Arc<DestinationTemplate>,
+    pub mode: DestinationMode,
+    /// Replaces scheme and host of the template's URL and goes before its path.
+    pub endpoint: Option<String>,
+    pub settings: BTreeMap<String, String>,
+    /// Our event names and the platform's, over the template's table.
+    pub events: BTreeMap<String, String>,
+}
+
+/// The part of a [`DestinationSpec`] that a problem is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpecPart {
+    /// The setting of this name; it may be missing.
+    Setting(String),
+    /// A setting that only the test mode needs.
+    TestSetting(String),
+    /// The event of this name.
+    Event(String),
+    Mode,
+    Endpoint,
+}
+
+impl SpecPart {
+    /// The name of the setting that it is.
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            SpecPart::Setting(name) | SpecPart::TestSetting(name) => Some(name),
+            SpecPart::Event(_) | SpecPart::Mode | SpecPart::Endpoint => None,
+        }
+    }
+}
+
+/// A problem of a [`DestinationSpec`], without its place: the caller knows the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecProblem {
+    pub part: SpecPart,
+    pub problem: Problem,
+}
+
+impl SpecProblem {
+    pub(crate) fn of_setting(name: &str, problem: Problem) -> SpecProblem {
+        SpecProblem { part: SpecPart::Setting(name.to_owned()), problem }
+    }
+
+    pub(crate) fn of_event(name: &str, problem: Problem) -> SpecProblem {
+        SpecProblem { part: SpecPart::Event(name.to_owned()), problem }
+    }
+}
