@@ -196,6 +196,15 @@ impl ClickContext {
     }
 }
 
+/// The sub id of this number (1 and up) by the names that links use for it: `s2`, `sub2`, `aff_sub2`; the first may
+/// be `aff_sub` too. An empty one is none.
+pub fn sub_id(pairs: &Pairs, number: u8) -> Option<&str> {
+    let numbered = [format!("s{number}"), format!("sub{number}"), format!("aff_sub{number}")];
+    let first = (number == 1).then_some("aff_sub");
+    let mut names = numbered.iter().map(String::as_str).chain(first);
+    names.find_map(|name| find(pairs, name).filter(|value| !value.is_empty()))
+}
+
 /// Looks a name up among pairs.
 pub fn find<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
     pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

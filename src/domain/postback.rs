@@ -172,14 +172,19 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub fn as_str(&self) -> &'static str {
+    pub fn name(&self) -> VerdictName {
         match self {
-            Verdict::Accepted { .. } => "accepted",
-            Verdict::Updated { .. } => "updated",
-            Verdict::Duplicate { .. } => "duplicate",
-            Verdict::Quarantined(_) => "quarantined",
-            Verdict::Refused(_) => "refused",
+            Verdict::Accepted { .. } => VerdictName::Accepted,
+            Verdict::Updated { .. } => VerdictName::Updated,
+            Verdict::Duplicate { .. } => VerdictName::Duplicate,
+            Verdict::Quarantined(_) => VerdictName::Quarantined,
+            Verdict::Refused(_) => VerdictName::Refused,
         }
+    }
+
+    /// As API and pages write it.
+    pub fn as_str(&self) -> &'static str {
+        self.name().as_str()
     }
 
     /// Why it was quarantined or refused.
@@ -197,6 +202,46 @@ impl Verdict {
             | Verdict::Duplicate { conversion } => Some(*conversion),
             Verdict::Quarantined(_) | Verdict::Refused(_) => None,
         }
+    }
+}
+
+/// A [`Verdict`] without what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VerdictName {
+    Accepted,
+    Updated,
+    Duplicate,
+    Quarantined,
+    Refused,
+}
+
+impl VerdictName {
+    pub const ALL: [VerdictName; 5] = [
+        VerdictName::Accepted,
+        VerdictName::Updated,
+        VerdictName::Duplicate,
+        VerdictName::Quarantined,
+        VerdictName::Refused,
+    ];
+
+    /// As API and pages write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VerdictName::Accepted => "accepted",
+            VerdictName::Updated => "updated",
+            VerdictName::Duplicate => "duplicate",
+            VerdictName::Quarantined => "quarantined",
+            VerdictName::Refused => "refused",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<VerdictName> {
+        VerdictName::ALL.into_iter().find(|name| name.as_str() == word)
+    }
+
+    /// Whether a conversion was made of it, changed by it or known before it.
+    pub fn is_conversion(self) -> bool {
+        matches!(self, VerdictName::Accepted | VerdictName::Updated | VerdictName::Duplicate)
     }
 }
 

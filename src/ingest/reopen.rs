@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::domain::forwarding::{self, HidingProxy, Sender};
 use crate::domain::ids::{Seq, SourceId};
 use crate::domain::offer::Offer;
-use crate::domain::postback::{Fault, Postback, RawRequest, RejectionCode, Verdict};
+use crate::domain::postback::{Fault, Postback, RawRequest, RejectionCode, Verdict, VerdictName};
 use crate::domain::reporter::{BuiltInSource, Keyless, Reporter};
 use crate::domain::ruleset::Ruleset;
 use crate::domain::time::Time;
@@ -280,7 +280,7 @@ async fn open_of(
 ) -> Result<(VecDeque<Seq>, bool), StoreError> {
     let filter = PostbackFilter {
         source: Some(source),
-        verdict: Some("quarantined".to_owned()),
+        verdict: Some(VerdictName::Quarantined),
         open_only: true,
         ..PostbackFilter::default()
     };

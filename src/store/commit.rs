@@ -14,7 +14,7 @@ use crate::store::group::{ChangedConversion, CommitGroup};
 use crate::store::kv::Batch;
 use crate::store::layout::{
     self, BLOCK_BYTES, BLOCK_ENTRIES, Block, ClickHead, DeliveryMark, EntryHead, LayoutError, Marks, Pieces,
-    Sketch, StoredAttempt, VerdictWord, key, tag,
+    Sketch, StoredAttempt, key, tag,
 };
 use crate::store::records::corrupt;
 
@@ -215,7 +215,7 @@ fn head_of(postback: &Postback, sketch: Option<Sketch>, sales: Vec<ConversionId>
     EntryHead {
         at: postback.received_at,
         source: postback.source.as_ref().map(|source| tag(source.as_str())),
-        word: VerdictWord::of(&postback.verdict),
+        verdict: postback.verdict.name(),
         again: postback.again,
         raw: postback.raw.is_some(),
         gone: false,

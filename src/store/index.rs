@@ -258,7 +258,7 @@ impl Index {
                 let is_open = was_noted && !head.gone && !self.is_reprocessed(of.get());
                 let closed = head.source.filter(|_| is_open);
                 closed.into_iter().for_each(|source| self.sources.close(source));
-                self.note_again(seq, of.get(), head.word.is_conversion());
+                self.note_again(seq, of.get(), head.verdict.is_conversion());
             }
         }
     }

@@ -40,7 +40,7 @@ use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery, DeliveryState};
 use crate::domain::ids::{ClickId, ConversionId, Seq};
-use crate::domain::postback::{Postback, Verdict};
+use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::time::Time;
 use crate::store::kv::{Batch, MAX_VALUE};
 use crate::store::network::line::ReportLine;
@@ -170,7 +170,7 @@ pub struct EntryHead {
     pub at: Time,
     /// The [`tag`] of its source, where it has one.
     pub source: Option<u32>,
-    pub word: VerdictWord,
+    pub verdict: VerdictName,
     pub again: Option<Seq>,
     /// Whether the raw bytes are still kept.
     pub raw: bool,
@@ -181,43 +181,6 @@ pub struct EntryHead {
     /// Where it is quarantined because it takes back a sale that is not known: the ids that the sale may
     /// have.
     pub sales: Vec<ConversionId>,
-}
-
-/// [`Verdict::as_str`] in a byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VerdictWord {
-    Accepted,
-    Updated,
-    Duplicate,
-    Quarantined,
-    Refused,
-}
-
-impl VerdictWord {
-    pub fn of(verdict: &Verdict) -> VerdictWord {
-        match verdict {
-            Verdict::Accepted { .. } => VerdictWord::Accepted,
-            Verdict::Updated { .. } => VerdictWord::Updated,
-            Verdict::Duplicate { .. } => VerdictWord::Duplicate,
-            Verdict::Quarantined(_) => VerdictWord::Quarantined,
-            Verdict::Refused(_) => VerdictWord::Refused,
-        }
-    }
-
-    /// Whether a conversion was made of it, changed by it or known before it.
-    pub fn is_conversion(self) -> bool {
-        matches!(self, VerdictWord::Accepted | VerdictWord::Updated | VerdictWord::Duplicate)
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            VerdictWord::Accepted => "accepted",
-            VerdictWord::Updated => "updated",
-            VerdictWord::Duplicate => "duplicate",
-            VerdictWord::Quarantined => "quarantined",
-            VerdictWord::Refused => "refused",
-        }
-    }
 }
 
 /// Body of one entry of a block.

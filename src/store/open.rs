@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::ids::ClickId;
+use crate::domain::postback::VerdictName;
 use crate::store::StoreError;
 use crate::store::chunk::Chunk;
 use crate::store::clicks::lately::RecentClicks;
@@ -14,7 +15,7 @@ use crate::store::clicks::log;
 use crate::store::index::Index;
 use crate::store::keeping::OperatorRecords;
 use crate::store::kv::{Batch, Direction, Span};
-use crate::store::layout::{LayoutError, NumberSequences, StoredAttempt, VERSION, VerdictWord, key};
+use crate::store::layout::{LayoutError, NumberSequences, StoredAttempt, VERSION, key};
 use crate::store::network::lists::Lists;
 use crate::store::records::{Records, corrupt};
 
@@ -95,7 +96,7 @@ pub fn rebuild(records: &Records, dedup_mask: u64) -> Result<Opened, OpenError> 
             index.add_block(*first, heads.len());
             for (number, head) in (*first..).zip(heads) {
                 index.note_head(number, head, head.again.is_some_and(|of| quarantined.contains(&of.get())));
-                if !head.gone && head.word == VerdictWord::Quarantined {
+                if !head.gone && head.verdict == VerdictName::Quarantined {
                     quarantined.insert(number);
                 }
                 if let Some(sketch) = &head.sketch {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::domain::postback::VerdictName;
 use crate::domain::time::Time;
 use crate::store::ages::AgeKey;
 use crate::store::clicks::purge::{ClickCursor, ClickPurge};
@@ -15,7 +16,7 @@ use crate::store::keeping::OperatorRecords;
 use crate::store::kv::Batch;
 use crate::store::layout::{
     self, Attempts, Block, DeliveryStates, EntryHead, LayoutError, Marks, NumberSequences, Pieces, Sketch,
-    StoredAttempt, VerdictWord, key,
+    StoredAttempt, key,
 };
 use crate::store::records::{ChunkedRecord, corrupt};
 use crate::store::{PurgeBefore, Purged, StoreError};
@@ -210,7 +211,7 @@ impl Purging {
             }
             if head.sketch.is_none() && due.raw && due.conversion {
                 (head.gone, *slot) = (true, None);
-                let quarantined = head.source.filter(|_| head.word == VerdictWord::Quarantined);
+                let quarantined = head.source.filter(|_| head.verdict == VerdictName::Quarantined);
                 self.forgotten.push((number, quarantined));
                 changed = true;
             }

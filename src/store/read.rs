@@ -1,17 +1,20 @@
 //! Traces and lists. A list looks at a bounded number of records and says where to go on.
 
 use crate::domain::attribution::candidates;
+use crate::domain::click::{Pairs, sub_id};
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Delivery, DeliveryState, sent_before};
 use crate::domain::history::Cause;
 use crate::domain::ids::{ConversionId, Seq, SourceId};
-use crate::domain::postback::Postback;
+use crate::domain::offer::CampaignRef;
+use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::time::Time;
 use crate::store::StoreError;
 use crate::store::contract::lookup::{
     ConversionFilter, DeliveryFilter, ListedDelivery, Page, PageRequest, PostbackFilter, Trace,
 };
-use crate::store::layout::{Sketch, VerdictWord, tag};
+use crate::store::layout::{Sketch, tag};
+use crate::store::network::line::ReportLine;
 use crate::store::records::Record;
 use crate::store::records::StoreShared;
 use crate::store::transactions::ReusedTransaction;
@@ -112,8 +115,8 @@ pub fn postbacks(
             return Ok(Vec::new());
         }
         let reprocessed = || shared.index.lock().is_reprocessed(number);
-        let open = !filter.open_only || head.word != VerdictWord::Quarantined || !reprocessed();
-        let verdict = filter.verdict.as_deref().is_none_or(|verdict| verdict == head.word.as_str());
+        let open = !filter.open_only || head.verdict != VerdictName::Quarantined || !reprocessed();
+        let verdict = filter.verdict.is_none_or(|verdict| verdict == head.verdict);
         if !(verdict && open && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());
         }
@@ -139,12 +142,18 @@ pub fn conversions(
         let tags =
             (transaction.is_none() || sketch.transaction == transaction) && clicks.as_ref().is_none_or(click);
         let state = filter.state.as_deref().is_none_or(|state| has_state(sketch, state));
-        if !(tags && state && within(head.at, filter.since, filter.until)) {
+        let line = sketch.report.as_ref().is_none_or(|line| may_fit(line, filter));
+        if !(tags && state && line && within(head.at, filter.since, filter.until)) {
             return Ok(Vec::new());
         }
         *spent += UNPACK;
-        let found = readable(shared, number)?.filter(|record| fits(&record.conversion, filter));
-        Ok(found.map(|record| (0, (record.conversion, record.standing.deliveries))).into_iter().collect())
+        let Some(record) = readable(shared, number)? else { return Ok(Vec::new()) };
+        if !fits(&record.conversion, filter)
+            || !has_sub_ids(shared, &record.conversion, &filter.sub_ids, spent)?
+        {
+            return Ok(Vec::new());
+        }
+        Ok(vec![(0, (record.conversion, record.standing.deliveries))])
     })
 }
 
@@ -161,11 +170,49 @@ fn fits(conversion: &Conversion, filter: &ConversionFilter) -> bool {
         given || attribution.click().is_some_and(|click| click.as_str() == wanted)
     };
     let transaction = |wanted: &String| conversion.transaction_id.as_ref() == Some(wanted);
-    filter.source.as_ref().is_none_or(|source| conversion.source == *source)
+    is_placed(conversion.campaign_ref.as_ref(), filter)
+        && filter.source.as_ref().is_none_or(|source| conversion.source == *source)
         && filter.event.as_deref().is_none_or(|event| conversion.event.as_str() == event)
         && filter.status.is_none_or(|status| conversion.status == status)
         && filter.transaction_id.as_ref().is_none_or(transaction)
         && filter.click_id.as_ref().is_none_or(click)
+}
+
+/// Whether a conversion with this line in reports can fit: without a look at its record.
+fn may_fit(line: &ReportLine, filter: &ConversionFilter) -> bool {
+    filter.status.is_none_or(|status| line.status == status)
+        && filter.offer.as_ref().is_none_or(|offer| line.offer == *offer)
+        && filter.affiliate.as_ref().is_none_or(|affiliate| line.affiliate.as_ref() == Some(affiliate))
+}
+
+fn is_placed(placed: Option<&CampaignRef>, filter: &ConversionFilter) -> bool {
+    fn is<T: PartialEq>(wanted: Option<&T>, given: Option<&T>) -> bool {
+        wanted.is_none_or(|wanted| given == Some(wanted))
+    }
+    is(filter.offer.as_ref(), placed.map(|placed| &placed.offer))
+        && is(filter.campaign.as_ref(), placed.and_then(|placed| placed.campaign.as_ref()))
+        && is(filter.affiliate.as_ref(), placed.and_then(|placed| placed.affiliate.as_ref()))
+        && is(filter.creative.as_ref(), placed.and_then(|placed| placed.creative.as_ref()))
+}
+
+/// Whether the conversion, or its click, has every sub id that is wanted. The click is read only for those that
+/// the conversion does not have itself.
+fn has_sub_ids(
+    shared: &StoreShared,
+    conversion: &Conversion,
+    wanted: &[Option<String>; 5],
+    spent: &mut usize,
+) -> Result<bool, StoreError> {
+    let wanted = (1..).zip(wanted).filter_map(|(number, value)| Some((number, value.as_deref()?)));
+    let has = |pairs: &Pairs, (number, value): (u8, &str)| sub_id(pairs, number) == Some(value);
+    let missing: Vec<(u8, &str)> = wanted.filter(|one| !has(&conversion.params, *one)).collect();
+    if missing.is_empty() {
+        return Ok(true);
+    }
+    let Some(click) = conversion.attribution.click() else { return Ok(false) };
+    *spent += UNPACK;
+    let click = unless_damaged(conversion.seq.get(), shared.records.click(click))?;
+    Ok(click.is_some_and(|click| missing.iter().all(|one| has(&click.sub_ids, *one))))
 }
 
 fn has_state(sketch: &Sketch, state: &str) -> bool {

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::domain::ids::{Seq, SourceId};
-use crate::domain::postback::RejectionCode;
+use crate::domain::postback::{RejectionCode, VerdictName};
 use crate::domain::time::{LineLimit, Time};
 use crate::store::keeping::SourceTally;
-use crate::store::layout::{EntryHead, VerdictWord};
+use crate::store::layout::EntryHead;
 
 /// The log lines about quarantined postbacks, by source: once a minute each.
 #[derive(Debug, Default)]
@@ -58,14 +58,14 @@ impl SourceIndex {
     /// Takes note of a record. What reprocesses an earlier one bears the time of that one.
     pub fn note(&mut self, head: &EntryHead) {
         let Some(source) = head.source.filter(|_| !head.gone) else { return };
-        if head.word == VerdictWord::Refused {
+        if head.verdict == VerdictName::Refused {
             return;
         }
         let tally = self.0.entry(source).or_default();
         if head.again.is_none() {
             tally.last = Some(head.at);
         }
-        tally.open_quarantine += u64::from(head.word == VerdictWord::Quarantined);
+        tally.open_quarantine += u64::from(head.verdict == VerdictName::Quarantined);
     }
 
     /// A quarantined record of this source was reprocessed, or is gone.

@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
-use crate::domain::ids::{AffiliateId, CampaignId, ClickId, DestinationId, OfferId, SourceId, VisitorId};
+use crate::domain::ids::{
+    AffiliateId, CampaignId, ClickId, CreativeId, DestinationId, OfferId, SourceId, VisitorId,
+};
+use crate::domain::postback::VerdictName;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::store::contract::lookup::{
@@ -38,8 +41,25 @@ pub struct Query(Vec<(String, String)>);
 
 /// The filters that each list reads; another name is refused, so that no one acts on a list that did
 /// not hear what was asked.
-const CONVERSIONS: &[&str] =
-    &["source", "state", "event", "status", "transaction_id", "click_id", "since", "until"];
+const CONVERSIONS: &[&str] = &[
+    "source",
+    "state",
+    "event",
+    "status",
+    "transaction_id",
+    "click_id",
+    "offer",
+    "campaign",
+    "affiliate",
+    "creative",
+    "s1",
+    "s2",
+    "s3",
+    "s4",
+    "s5",
+    "since",
+    "until",
+];
 const POSTBACKS: &[&str] = &["source", "status", "open", "since", "until"];
 const CLICKS: &[&str] = &["offer", "campaign", "affiliate", "visitor", "marked", "since", "until"];
 const DELIVERIES: &[&str] =
@@ -97,6 +117,16 @@ impl Query {
         self.get(name).map(str::to_owned)
     }
 
+    /// The id of something that the configuration names.
+    fn configured<T, E>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, BadParameter> {
+        let any = "no id in the configuration is written so";
+        self.parsed(name, any, |received_text| parse(received_text).ok())
+    }
+
     fn time(&self, name: &str) -> Result<Option<Time>, BadParameter> {
         self.parsed(name, "a time is written 2026-11-20T10:00:00Z", Time::parse)
     }
@@ -145,6 +175,11 @@ impl Query {
             click_id: self.text("click_id"),
             since: self.time("since")?,
             until: self.time("until")?,
+            offer: self.configured("offer", OfferId::parse)?,
+            campaign: self.configured("campaign", CampaignId::parse)?,
+            affiliate: self.configured("affiliate", AffiliateId::parse)?,
+            creative: self.configured("creative", CreativeId::parse)?,
+            sub_ids: ["s1", "s2", "s3", "s4", "s5"].map(|name| self.text(name)),
             state: self.state()?,
         })
     }
@@ -153,15 +188,12 @@ impl Query {
     /// A value that its field cannot have.
     pub fn postback_filter(&self) -> Result<PostbackFilter, BadParameter> {
         self.only(POSTBACKS)?;
-        const VERDICTS: [&str; 5] = ["accepted", "updated", "duplicate", "quarantined", "refused"];
-        let verdict =
-            |received_text: &str| VERDICTS.contains(&received_text).then(|| received_text.to_owned());
         Ok(PostbackFilter {
             source: self.source()?,
             verdict: self.parsed(
                 "status",
                 "a postback is accepted, updated, duplicate, quarantined or refused",
-                verdict,
+                VerdictName::parse,
             )?,
             open_only: self.get("open") == Some("true"),
             since: self.time("since")?,
@@ -183,14 +215,12 @@ impl Query {
     /// A value that its field cannot have.
     pub fn click_filter(&self) -> Result<ClickFilter, BadParameter> {
         self.only(CLICKS)?;
-        let any = "no id in the configuration is written so";
         let marked =
             self.parsed("marked", "it is true or false", |received_text| received_text.parse().ok())?;
         Ok(ClickFilter {
-            offer: self.parsed("offer", any, |received_text| OfferId::parse(received_text).ok())?,
-            campaign: self.parsed("campaign", any, |received_text| CampaignId::parse(received_text).ok())?,
-            affiliate: self
-                .parsed("affiliate", any, |received_text| AffiliateId::parse(received_text).ok())?,
+            offer: self.configured("offer", OfferId::parse)?,
+            campaign: self.configured("campaign", CampaignId::parse)?,
+            affiliate: self.configured("affiliate", AffiliateId::parse)?,
             visitor: self.parsed("visitor", "no visitor can have this id", |received_text| {
                 VisitorId::parse(received_text).ok()
             })?,

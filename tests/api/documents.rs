@@ -239,6 +239,11 @@ fn a_conversion_is_listed_and_traced_with_all_its_members() {
     assert_eq!(trace["attribution"]["match_method"], "exact");
     let listed = relay.api("/api/v1/conversions");
     assert_eq!(shape(&listed), json!({"items": [conversion_document()], "next_cursor": null}));
+    let same = "/api/v1/conversions?offer=565&campaign=8599&affiliate=200&creative=761&s1=a&status=approved";
+    assert_eq!(relay.api(same), listed);
+    for other in ["offer=9", "campaign=9", "affiliate=9", "creative=9", "s1=b", "s2=a"] {
+        assert_eq!(relay.api(&format!("/api/v1/conversions?{other}"))["items"], json!([]), "{other}");
+    }
     let wanted = with(
         conversion_document(),
         json!({

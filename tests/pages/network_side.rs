@@ -277,7 +277,13 @@ async fn a_report_on_a_closed_endpoint_has_a_button_that_takes_it_once_that_is_o
     fixture.pages.ops.reports.rules = offers(offer("565"));
     fixture.post(&again, &[]).await;
     fixture.get("/quarantine").await.hides(&again);
-    fixture.get("/conversions?source=pixel").await.shows("C-1");
+    fixture
+        .get("/conversions?source=pixel&offer=565")
+        .await
+        .shows("C-1")
+        .shows("<details class=\"plain\" open>");
+    fixture.get("/conversions?offer=9").await.hides("C-1").shows("No conversion fits");
+    fixture.get("/conversions?s3=nothing").await.hides("C-1").shows("value=\"nothing\"");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use postbridge::domain::conversion::Dedup;
 use postbridge::domain::delivery::DeliveryState;
 use postbridge::domain::history::Cause;
 use postbridge::domain::ids::Seq;
-use postbridge::domain::postback::Verdict;
+use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::status::Status;
 use postbridge::store::contract::arrival::{Arrival, ClickRecorded, Receipt, Reprocess};
 use postbridge::store::contract::lookup::{ConversionFilter, PostbackFilter};
@@ -129,7 +129,7 @@ fn a_quarantined_postback_is_kept_and_leaves_the_open_list_once_it_is_reprocesse
     let bad = wait(store.arrive(quarantined("no price", at(1)))).unwrap();
     assert_eq!(bad.matched, None);
     let open = PostbackFilter {
-        verdict: Some("quarantined".to_owned()),
+        verdict: Some(VerdictName::Quarantined),
         open_only: true,
         ..PostbackFilter::default()
     };

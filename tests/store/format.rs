@@ -16,7 +16,7 @@ use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, Seq,
 use postbridge::domain::offer::AttributionModel;
 use postbridge::domain::offer::{CampaignRef, Caps, Disposition, Offer, Payout, PayoutFrom};
 use postbridge::domain::omission::{Omission, OmissionReason, Omissions};
-use postbridge::domain::postback::Verdict;
+use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::remark::Remark;
 use postbridge::domain::routing::{NO_CLICK, Unmatched};
 use postbridge::domain::ruleset::Ruleset;
@@ -137,7 +137,7 @@ fn check(store: &dyn Store) {
     assert_eq!(postback(11).unwrap().again, Seq::new(9));
     assert!(matches!(postback(12).unwrap().verdict, Verdict::Duplicate { .. }));
     let open = PostbackFilter {
-        verdict: Some("quarantined".to_owned()),
+        verdict: Some(VerdictName::Quarantined),
         open_only: true,
         ..PostbackFilter::default()
     };

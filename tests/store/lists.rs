@@ -3,8 +3,8 @@
 use postbridge::domain::conversion::EventClaim;
 use postbridge::domain::delivery::{DeliveryState, ReplyVerdict};
 use postbridge::domain::event::EventName;
-use postbridge::domain::ids::SourceId;
-use postbridge::domain::postback::Verdict;
+use postbridge::domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId, SourceId};
+use postbridge::domain::postback::{Verdict, VerdictName};
 use postbridge::domain::status::Status;
 use postbridge::store::contract::arrival::{Receipt, Reprocess};
 use postbridge::store::contract::lookup::{
@@ -12,11 +12,13 @@ use postbridge::store::contract::lookup::{
 };
 use postbridge::store::{PurgeBefore, StoreError};
 
+use crate::support::offer_fixture::placed;
 use crate::support::store_fixture::*;
 
 conformance! {
     lists_go_newest_first_page_by_page,
     lists_obey_their_filters,
+    conversions_are_listed_by_where_they_belong_and_by_their_sub_ids,
     a_list_goes_on_past_an_old_record_that_was_reprocessed_lately,
     dead_letters_are_listed_with_their_last_attempt,
     purging_strips_raw_bytes_and_keeps_the_conversion,
@@ -94,13 +96,51 @@ fn lists_obey_their_filters(engine: &Engine) {
     assert_eq!(list(ConversionFilter { state: Some("held".to_owned()), ..all() }), ["e", "c"]);
     assert_eq!(list(ConversionFilter { state: Some("waiting".to_owned()), ..all() }), ["d", "a"]);
     assert_eq!(list(ConversionFilter { since: Some(at(20)), until: Some(at(40)), ..all() }), ["c", "b"]);
-    let verdict = |word: &str| PostbackFilter { verdict: Some(word.to_owned()), ..PostbackFilter::default() };
+    let verdict = |verdict| PostbackFilter { verdict: Some(verdict), ..PostbackFilter::default() };
     let postbacks = |filter| wait(store.postbacks(filter, first_page(100))).unwrap().items.len();
-    assert_eq!((postbacks(verdict("accepted")), postbacks(verdict("updated"))), (5, 1));
+    assert_eq!((postbacks(verdict(VerdictName::Accepted)), postbacks(verdict(VerdictName::Updated))), (5, 1));
     let shop = PostbackFilter { source: SourceId::parse("shop").ok(), ..PostbackFilter::default() };
     assert_eq!(postbacks(shop), 1);
     let waiting = DeliveryFilter { state: Some("waiting".to_owned()), ..DeliveryFilter::default() };
     assert_eq!(wait(store.deliveries(waiting, first_page(100))).unwrap().items.len(), 2);
+}
+
+fn conversions_are_listed_by_where_they_belong_and_by_their_sub_ids(engine: &Engine) {
+    let store = engine.open();
+    let clicked = |id: &str, offer: &str, campaign: &str, s1: &str| {
+        let mut clicked = click(id);
+        clicked.context.campaign_ref = Some(placed(offer, campaign));
+        clicked.sub_ids = vec![("sub1".to_owned(), s1.to_owned()), ("s2".to_owned(), "same".to_owned())];
+        wait(store.record_click(unscreened(clicked))).unwrap();
+    };
+    clicked("c1", "565", "8599", "blue");
+    clicked("c2", "9", "7", "red");
+    sale("a").click("c1").receive(&*store);
+    sale("b").click("c2").receive(&*store);
+    let mut own = sale("c");
+    own.draft.params = vec![("s1".to_owned(), "blue".to_owned())];
+    own.receive(&*store);
+    sale("d").receive(&*store);
+    before_and_after_reopening(engine, store, |store, _| {
+        let list = |filter: ConversionFilter| transactions(store, filter);
+        let all = ConversionFilter::default;
+        assert_eq!(list(ConversionFilter { offer: OfferId::parse("565").ok(), ..all() }), ["a"]);
+        assert_eq!(list(ConversionFilter { campaign: CampaignId::parse("7").ok(), ..all() }), ["b"]);
+        let found = placed("565", "8599");
+        assert_eq!(list(ConversionFilter { affiliate: found.affiliate.clone(), ..all() }), ["b", "a"]);
+        let other = AffiliateId::parse("no-ones").ok();
+        assert_eq!(list(ConversionFilter { affiliate: other, ..all() }), [""; 0]);
+        let creative = CreativeId::parse("no-ones").ok();
+        assert_eq!(list(ConversionFilter { creative, ..all() }), [""; 0]);
+        let sub_ids = |values: [&str; 5]| {
+            let sub_ids = values.map(|value| Some(value.to_owned()).filter(|value| !value.is_empty()));
+            list(ConversionFilter { sub_ids, ..all() })
+        };
+        assert_eq!(sub_ids(["blue", "", "", "", ""]), ["c", "a"]);
+        assert_eq!(sub_ids(["", "same", "", "", ""]), ["b", "a"]);
+        assert_eq!(sub_ids(["blue", "same", "", "", ""]), ["a"]);
+        assert_eq!(sub_ids(["", "", "same", "", ""]), [""; 0]);
+    });
 }
 
 fn a_list_goes_on_past_an_old_record_that_was_reprocessed_lately(engine: &Engine) {

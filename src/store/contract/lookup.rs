@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::{Attempt, Delivery};
-use crate::domain::ids::{AffiliateId, CampaignId, DestinationId, OfferId, SourceId, VisitorId};
-use crate::domain::postback::Postback;
+use crate::domain::ids::{AffiliateId, CampaignId, CreativeId, DestinationId, OfferId, SourceId, VisitorId};
+use crate::domain::postback::{Postback, VerdictName};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
 
@@ -54,6 +54,12 @@ pub struct ConversionFilter {
     pub since: Option<Time>,
     /// By arrival, exclusive.
     pub until: Option<Time>,
+    pub offer: Option<OfferId>,
+    pub campaign: Option<CampaignId>,
+    pub affiliate: Option<AffiliateId>,
+    pub creative: Option<CreativeId>,
+    /// The sub ids `s1` to `s5`, as the conversion's parameters or its click have them.
+    pub sub_ids: [Option<String>; 5],
     /// With a delivery in this state (`held`, `waiting`, `delivered`, `dead`, `skipped`).
     pub state: Option<String>,
 }
@@ -62,8 +68,7 @@ pub struct ConversionFilter {
 #[derive(Debug, Clone, Default)]
 pub struct PostbackFilter {
     pub source: Option<SourceId>,
-    /// The verdict's word: `accepted`, `quarantined`…
-    pub verdict: Option<String>,
+    pub verdict: Option<VerdictName>,
     /// Leave out quarantined records that a later record reprocesses.
     pub open_only: bool,
     pub since: Option<Time>,

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::domain::address;
-use crate::domain::click::{Click, CustomerTrait, find};
+use crate::domain::click::{self, Click, CustomerTrait, find};
 use crate::domain::conversion::Conversion;
 use crate::domain::ids::ClickId;
 use crate::domain::money::Money;
@@ -164,10 +164,8 @@ fn creative(context: &MacroContext<'_>) -> Option<String> {
 /// conversion says counts only where no click is known: there it may be the advertiser's own.
 fn sub_id(context: &MacroContext<'_>, number: u8, name: &str) -> Option<String> {
     let pairs = context.click.map_or(&context.conversion.params, |click| &click.sub_ids);
-    let numbered = [format!("s{number}"), format!("sub{number}"), format!("aff_sub{number}")];
-    let first = (number == 1).then_some("aff_sub");
-    let names = std::iter::once(name).chain(numbered.iter().map(String::as_str)).chain(first);
-    names.filter_map(|name| find(pairs, name)).find(|value| !value.is_empty()).map(str::to_owned)
+    let named = find(pairs, name).filter(|value| !value.is_empty());
+    named.or_else(|| click::sub_id(pairs, number)).map(str::to_owned)
 }
 
 fn conversion_ip(context: &MacroContext<'_>) -> Option<String> {

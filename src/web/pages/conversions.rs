@@ -1,12 +1,14 @@
 //! The list of conversions with its filters: is my sale here, and in which state?
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::conversion::Conversion;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::EventName;
-use crate::domain::ids::DestinationId;
+use crate::domain::ids::{CreativeId, DestinationId};
 use crate::domain::reporter::BuiltInSource;
 use crate::domain::status::Status;
 use crate::view::conversion::ConversionView;
@@ -44,9 +46,14 @@ impl Pages {
     }
 
     fn filter_view(&self, filters: &Filters) -> Value {
-        let further = ["source", "event", "status", "since", "until"];
+        let further =
+            ["source", "event", "status", "since", "until", "offer", "campaign", "affiliate", "creative"];
+        let sub_ids = ["s1", "s2", "s3", "s4", "s5"].map(|name| (name, filters.get(name)));
+        let has_sub_id = sub_ids.iter().any(|(_, value)| !value.is_empty());
         json!({
-            "more": further.iter().any(|name| !filters.get(name).is_empty()),
+            "more": has_sub_id || further.iter().any(|name| !filters.get(name).is_empty()),
+            "placed": self.placed_filters(filters),
+            "sub_ids": sub_ids.map(|(name, value)| json!({"name": name, "value": value})),
             "sources": options(self.origins(), filters.get("source")),
             "states": options(["held", "waiting", "delivered", "dead", "skipped"], filters.get("state")),
             "statuses": options(Status::ALL.map(Status::as_str), filters.get("status")),
@@ -57,6 +64,21 @@ impl Pages {
             "since": filters.minute("since"),
             "until": filters.minute("until"),
         })
+    }
+
+    /// The filters by what a conversion belongs to, each with what the configuration has.
+    fn placed_filters(&self, filters: &Filters) -> Value {
+        let config = &self.config;
+        let filter = |name: &str, label: &str, known: Vec<&str>| json!({"name": name, "label": label, "value": filters.get(name), "known": known});
+        let campaigns = || config.campaigns.iter().map(|one| &one.campaign);
+        let creatives: BTreeSet<&str> =
+            campaigns().flat_map(|campaign| &campaign.creatives).map(CreativeId::as_str).collect();
+        json!([
+            filter("offer", "Offer", config.offers.iter().map(|one| one.terms.id.as_str()).collect()),
+            filter("campaign", "Campaign", campaigns().map(|one| one.id.as_str()).collect()),
+            filter("affiliate", "Affiliate", config.affiliates.iter().map(|one| one.id.as_str()).collect()),
+            filter("creative", "Creative", creatives.into_iter().collect()),
+        ])
     }
 
     /// Where conversions come from: the configured sources, and the endpoints of the network's side.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::ids::Seq;
-use crate::domain::postback::{Fault, Postback};
+use crate::domain::postback::{Fault, Postback, VerdictName};
 use crate::domain::reporter::BuiltInSource;
 use crate::ingest::postback::ReprocessRefused;
 use crate::ops;
@@ -24,7 +24,7 @@ impl Pages {
     pub(super) async fn quarantine(&self, query: &[u8]) -> Result<PageContent, PageExit> {
         let filters = Filters::read(query);
         let read = |filter: PostbackFilter, page| {
-            let verdict = Some("quarantined".to_owned());
+            let verdict = Some(VerdictName::Quarantined);
             self.ops.store.postbacks(PostbackFilter { verdict, open_only: true, ..filter }, page)
         };
         let found = filters.find(Query::postback_filter, read).await?;
