@@ -1,7 +1,7 @@
 //! The image: built from this repository alone, run without root, with its data on a volume and its health asked.
 
 const FILE: &str = include_str!("../../packaging/Containerfile");
-const IGNORED: &str = include_str!("../../.containerignore");
+const IGNORED: &str = include_str!("../../.dockerignore");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 
 /// The instructions, each on one line.
