@@ -4,7 +4,14 @@
 //! Each click is recorded and of its own visitor, so that every clause of the rule is asked: the costliest
 //! way through it. `POSTBRIDGE_BENCH_EVENTS` makes it smaller.
 
-#![allow(clippy::disallowed_methods)] // A bench reads the clock.
+// A bench reads the clock, and what is not as it must be ends it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 mod support;
 

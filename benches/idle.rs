@@ -1,7 +1,14 @@
 //! What campaigns cost whose postbacks wait for nothing: memory and CPU of a `serve` with 2,000 of them,
 //! next to one whose campaigns have no postback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::disallowed_methods)]
+
+// A bench reads the clock, and what is not as it must be ends it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 mod support;
 

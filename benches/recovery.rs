@@ -4,7 +4,14 @@
 //! `POSTBRIDGE_BENCH_EVENTS` makes it smaller. The parent fills the store and ends without closing it, as
 //! a killed process does; each opening happens in a fresh process.
 
-#![allow(clippy::disallowed_methods)] // A bench reads the clock.
+// A bench reads the clock, and what is not as it must be ends it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 use std::error::Error;
 use std::io::Write;

@@ -1,5 +1,7 @@
 //! Durable redirects a second through the built `serve`, against a bare hyper 302, round by round; and
 //! what durability adds to a visitor's wait at 1,000 clicks a second, in fdatasyncs of the same disk.
+
+// A bench reads the clock, and what is not as it must be ends it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -5,7 +5,14 @@
 //! one of the same sales without: what the second needs less of memory is what the rows need. Each is opened
 //! in a fresh process.
 
-#![allow(clippy::disallowed_methods)] // A bench reads the clock.
+// A bench reads the clock, and what is not as it must be ends it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 use std::error::Error;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! The whole way: postbacks accepted and delivered to a sink while accepting goes on.
+
+// A bench reads the clock, and what is not as it must be ends it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -34,9 +34,9 @@ use crate::web::tls::TlsSettings;
 use crate::web::{ListenerSide, WebListener};
 
 mod disk;
-pub mod measure;
-pub mod open;
-pub mod open_files;
+pub(crate) mod measure;
+pub(crate) mod open;
+pub(crate) mod open_files;
 mod router;
 mod tag;
 

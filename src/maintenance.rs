@@ -20,8 +20,11 @@ use crate::store::{PurgeBefore, Purged, Store, StoreError};
 /// How long each kind of record is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct RetentionDays {
+    /// Conversions, with their deliveries and attempts.
     pub conversions_days: u32,
+    /// The raw postbacks.
     pub postbacks_days: u32,
+    /// Clicks, and answers about consent.
     pub clicks_days: u32,
     /// How long what waits for a destination is kept that is not configured any more.
     pub removed_hours: u32,
@@ -106,11 +109,13 @@ fn log_doubt(doubt: &Doubt) {
 
 /// What the loop receives from outside, and reports.
 pub struct MaintenanceSignals {
+    /// How long things are kept.
     pub keep: RetentionDays,
     /// The destinations that are configured now.
     pub configured: Arc<dyn Fn() -> HashSet<DestinationId> + Send + Sync>,
     /// Those that a reload configured since this was looked at last, perhaps not for long.
     pub put_back: Arc<Mutex<HashSet<DestinationId>>>,
+    /// True once the relay stops.
     pub stop: watch::Receiver<bool>,
     /// Set to the clock's `running_ms` at the end of each step: the loop's sign of life.
     pub heartbeat: Arc<AtomicI64>,
@@ -133,6 +138,7 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
+    /// A loop that has looked at nothing yet.
     pub fn new(store: Arc<dyn Store>, clock: Clock, signals: MaintenanceSignals) -> Maintenance {
         Maintenance {
             store,

@@ -5,20 +5,20 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::print_line(&format!($($text)*)) };
 }
 
-pub mod check;
+pub(crate) mod check;
 mod confirm_clock;
 mod demo;
-pub mod init;
+pub(crate) mod init;
 mod link;
 mod listing;
 mod manual;
-pub mod preview;
+pub(crate) mod preview;
 mod remote;
 mod serve;
 mod service_manager;
 pub mod stderr;
-pub mod templates;
-pub mod url;
+pub(crate) mod templates;
+pub(crate) mod url;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -71,6 +71,7 @@ enum Command {
 /// The arguments of `postbridge serve`.
 #[derive(Args)]
 pub struct Serve {
+    /// The configuration that the relay runs by.
     #[command(flatten)]
     pub config: ConfigPath,
     /// How log lines are written; RUST_LOG says which.
@@ -81,7 +82,9 @@ pub struct Serve {
 /// For people or for machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
+    /// A readable line, for a terminal.
     Text,
+    /// One JSON document a line.
     Json,
 }
 

@@ -17,9 +17,13 @@ use crate::template::toml_doc::table::Table;
 /// The ids of all tables of a file, also of those with a problem.
 #[derive(Default)]
 pub struct TableIds {
+    /// Of every `[[source]]`.
     pub sources: Vec<SourceId>,
+    /// Of every `[[campaign]]`.
     pub campaigns: Vec<CampaignId>,
+    /// Of every `[[offer]]`.
     pub offers: Vec<OfferId>,
+    /// Of every `[[creative]]`.
     pub creatives: Vec<CreativeId>,
 }
 

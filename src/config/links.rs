@@ -10,6 +10,7 @@ use crate::template::macros::url::MacroUrl;
 /// What leads visitors to one creative of a campaign.
 #[derive(Debug, Clone)]
 pub struct CreativeLinks {
+    /// The creative that these links lead to.
     pub creative: CreativeId,
     /// Records the click, then sends the visitor on.
     pub tracking: String,
@@ -22,6 +23,7 @@ pub struct CreativeLinks {
 /// The address of a landing page that carries the tag or the click pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectLinkConfig {
+    /// The landing page's own address, with `a` and `c`.
     pub url: String,
     /// The page's origin, as browsers write it.
     pub origin: String,

@@ -3,22 +3,22 @@
 //! Read once at the start and at a reload; nothing here is asked while a request is answered, and nothing here
 //! opens a store or a socket.
 
-pub mod campaign;
-pub mod checks;
+pub(crate) mod campaign;
+pub(crate) mod checks;
 pub mod configuration;
-pub mod creative;
-pub mod destination;
-pub mod endpoints;
-pub mod exposure;
+pub(crate) mod creative;
+pub(crate) mod destination;
+pub(crate) mod endpoints;
+pub(crate) mod exposure;
 pub mod file;
-pub mod filters;
+pub(crate) mod filters;
 pub mod links;
-pub mod names;
-pub mod offer;
-pub mod outgoing;
-pub mod part;
+pub(crate) mod names;
+pub(crate) mod offer;
+pub(crate) mod outgoing;
+pub(crate) mod part;
 pub mod secrets;
-pub mod server;
-pub mod server_exposure;
-pub mod source;
-pub mod templates;
+pub(crate) mod server;
+pub(crate) mod server_exposure;
+pub(crate) mod source;
+pub(crate) mod templates;

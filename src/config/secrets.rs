@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub struct Secret(Arc<str>);
 
 impl Secret {
+    /// Takes a text that must not be shown from here on.
     pub fn new(text: &str) -> Secret {
         Secret(Arc::from(text))
     }

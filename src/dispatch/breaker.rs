@@ -56,6 +56,7 @@ pub struct Breaker {
 /// What a breaker lets through now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerPermit {
+    /// Nothing keeps an attempt from leaving.
     Free,
     /// One request, to see whether the platform is back.
     Probe,
@@ -64,6 +65,7 @@ pub enum BreakerPermit {
 }
 
 impl Breaker {
+    /// A closed breaker: attempts leave until too many of them fail.
     pub fn new(rule: BreakerRule) -> Breaker {
         Breaker { rule, state: BreakerState::Closed, window: [WindowSlice::default(); BUCKETS] }
     }

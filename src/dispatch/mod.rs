@@ -5,7 +5,7 @@
 mod attempt;
 pub mod breaker;
 pub mod decide;
-pub mod error;
+pub(crate) mod error;
 pub mod health;
 mod meters;
 pub mod prepare;
@@ -44,10 +44,13 @@ use crate::template::destination::ready::ReadyDestination;
 /// How one destination is sent to.
 #[derive(Clone)]
 pub struct WorkerPlan {
+    /// What is sent, and how its answers are read.
     pub destination: Arc<ReadyDestination>,
+    /// The most attempts that begin in a second; `None`: only the receiver limits.
     pub max_per_second: Option<NonZeroU32>,
     /// Attempts under way at once; at least 1.
     pub max_in_flight: usize,
+    /// Whether private and loopback addresses may be reached.
     pub allow_private_network: bool,
     /// The whole of one attempt.
     pub timeout_ms: u64,
@@ -71,14 +74,18 @@ pub const OUTGOING: &str = "outgoing:*";
 /// Every destination, and what the sources forward.
 #[derive(Clone, Default)]
 pub struct DispatchPlan {
+    /// One for each destination and outgoing postback.
     pub workers: Vec<WorkerPlan>,
+    /// What each source wants done with its conversions.
     pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
 }
 
 /// The waits of dispatch. The default is what is promised; tests make them short.
 #[derive(Debug, Clone)]
 pub struct DispatchWaits {
+    /// When what failed is tried again.
     pub schedule: Schedule,
+    /// When sending pauses because most attempts fail.
     pub breaker: BreakerRule,
     /// How often a parked destination is probed, in milliseconds.
     pub probe_every_ms: i64,

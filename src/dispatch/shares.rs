@@ -19,7 +19,9 @@ const DRY_MS: i64 = 1_000;
 /// How many of each kind to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShareRequest {
+    /// How many deliveries that were never tried.
     pub fresh: usize,
+    /// How many that were tried before.
     pub retries: usize,
 }
 
@@ -35,10 +37,12 @@ pub struct Shares {
 }
 
 impl Shares {
+    /// Shares of this many places.
     pub fn new(places: usize) -> Shares {
         Shares { places: places.max(1), fresh_dry_until: None, retries_dry_until: None, turn: 0 }
     }
 
+    /// Takes another number of places; what is in flight keeps its own.
     pub fn resize(&mut self, places: usize) {
         self.places = places.max(1);
     }
@@ -93,12 +97,15 @@ impl Shares {
 /// The rate of one worker, and a permission that was taken and not used yet.
 pub struct Limiter {
     inner: DefaultDirectRateLimiter,
+    /// The rate: attempts that begin in a second.
     pub per_second: NonZeroU32,
+    /// How many may begin at one time.
     pub burst: NonZeroU32,
     held: bool,
 }
 
 impl Limiter {
+    /// A limiter that lets this many begin in a second.
     pub fn new(per_second: NonZeroU32) -> Limiter {
         // A twentieth of a second's worth may go at once: below that a timer's grain would be the
         // limit, above it the first second would see far more than was asked for.

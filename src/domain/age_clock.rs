@@ -21,6 +21,7 @@ pub const FAR_MS: i64 = 48 * HOUR_MS;
 /// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgeClock {
+    /// The time by which records age; it never goes back.
     pub now: Time,
     /// What it would be, had it gone back with the wall clock: never after `now`.
     pub shown: Time,

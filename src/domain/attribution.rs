@@ -79,6 +79,7 @@ impl Attribution {
         }
     }
 
+    /// Which of the cases it is, without what it is about.
     pub fn state(&self) -> AttributionState {
         match self {
             Attribution::Matched { .. } | Attribution::Visitor { .. } => AttributionState::Matched,
@@ -91,9 +92,11 @@ impl Attribution {
 /// Whether a conversion has its click.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttributionState {
+    /// A click earned it.
     Matched,
     /// The click is known, and was too early to earn it.
     Expired,
+    /// None did.
     Unmatched,
 }
 
@@ -111,15 +114,20 @@ impl AttributionState {
 /// A click that was looked up by what a sender reported, and how that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundClick {
+    /// As it is recorded.
     pub click: Arc<Click>,
+    /// How the id had to be read to find it.
     pub reading: MatchMethod,
 }
 
 /// A visitor's earlier click, as far as attribution looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlierClick {
+    /// The earlier click.
     pub click: ClickId,
+    /// When it happened.
     pub at: Time,
+    /// What it was on; `None` for a click of no offer.
     pub offer: Option<OfferId>,
     /// See [`crate::domain::click::ClickContext::is_billable`].
     pub billable: bool,

@@ -29,14 +29,21 @@ codes! {
 pub enum NotChosen {
     /// `None`: it is of no offer.
     OtherOffer {
+        /// The offer that the click was on; `None` for a click of no offer.
         of: Option<OfferId>,
     },
+    /// A filter or a cap hit it, or no one clicked.
     NotBillable,
+    /// It happened after the conversion did.
     AfterConversion,
+    /// It was out of the offer's `click_cookie_days`.
     TooOld {
+        /// The offer's days.
         days: u32,
     },
+    /// Another one counts, which is later.
     LaterClick,
+    /// Another one counts, which is earlier.
     EarlierClick,
 }
 
@@ -70,7 +77,10 @@ impl CodedReason for NotChosen {
 /// A click that might have earned the conversion and did not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Considered {
+    /// The click that was looked at.
     pub click: ClickId,
+    /// When it happened.
     pub at: Time,
+    /// What kept it from earning the conversion.
     pub why: NotChosen,
 }

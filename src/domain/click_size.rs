@@ -17,6 +17,7 @@ const RESERVED: usize = 1024;
 /// How much of a click is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClickSize {
+    /// All that was received, within the most that a click may take.
     Full,
     /// Without long values: its address presses.
     Short,

@@ -17,6 +17,7 @@ const TOLERANCE_MS: i64 = MINUTE_MS;
 /// Both clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
+    /// What the machine's clock shows.
     pub wall: Time,
     /// What the monotonic clock shows, in milliseconds since some beginning.
     pub running_ms: i64,
@@ -27,7 +28,9 @@ pub struct ClockReading {
 pub struct ClockRecord {
     /// The latest time that was believed.
     pub believed: Time,
+    /// The time by which records age.
     pub age: AgeClock,
+    /// Present while the clock is not believed.
     pub doubt: Option<DoubtRecord>,
 }
 
@@ -46,6 +49,7 @@ impl ClockRecord {
 /// A wall clock that is not believed, as it was last seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoubtRecord {
+    /// What the clock showed when the doubt began.
     pub wall: Time,
     /// For how long both clocks had agreed, in milliseconds.
     pub agreed_ms: i64,

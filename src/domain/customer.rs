@@ -15,7 +15,9 @@ pub struct CustomerFormat {
 /// Which part of a written date is its first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateOrder {
+    /// `31.12.1990`.
     DayFirst,
+    /// `12/31/1990`.
     MonthFirst,
 }
 
@@ -39,6 +41,7 @@ impl PhoneRegion {
             .then(|| PhoneRegion(letters.map(|b| b.to_ascii_uppercase())))
     }
 
+    /// Two letters of ISO 3166, in capitals.
     pub fn as_str(&self) -> &str {
         // Only ASCII letters get in.
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -13,6 +13,7 @@ pub struct DiskReserve(u64);
 /// How the free space compares with the reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskSpace {
+    /// Everything is recorded.
     Enough,
     /// Below the reserve: visitors are redirected without a record, conversion pixels and the tag are answered 503.
     Low,
@@ -26,6 +27,7 @@ impl DiskReserve {
         DiskReserve((u64::from(reserve_mb) * MB).min(disk_bytes / LARGEST_PART))
     }
 
+    /// The reserve in bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct EventName(String);
 
 impl EventName {
+    /// The names that the industry uses, as they are written.
     pub const STANDARD: [&'static str; 8] = [
         "Purchase",
         "Lead",
@@ -53,6 +54,7 @@ impl EventName {
         sane.then(|| EventName(known.map_or_else(|| text.to_owned(), |name| (*name).to_owned())))
     }
 
+    /// As it is stored and shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }

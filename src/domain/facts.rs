@@ -20,6 +20,7 @@ pub struct LaterConversions {
 /// What a decision has to look up. A store answers from what it remembers; a preview knows no more
 /// than a click.
 pub trait Facts {
+    /// Why a look-up failed.
     type Error;
 
     /// The conversion with this id, if it is known.

@@ -11,31 +11,40 @@ use crate::domain::offer::{Offer, OfferStatus};
 pub enum DuplicateBy {
     /// The first-party visitor cookie.
     Cookie,
+    /// The address: everyone behind one is one visitor.
     Ip,
+    /// Address and user agent together.
     IpAndAgent,
 }
 
 /// `[filters] duplicate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DuplicateRule {
+    /// Whether a repeat is marked only, or kept from the offer.
     pub mode: FilterMode,
+    /// How long after a click another one is a repeat, in milliseconds.
     pub window_ms: i64,
+    /// By what a visitor is known again.
     pub by: DuplicateBy,
 }
 
 /// Values of which some are let through. An empty `allow` lets through all that `deny` does not name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRule {
+    /// Whether a hit is marked only, or kept from the offer.
     pub mode: FilterMode,
     /// Compared without regard to case.
     pub allow: Vec<String>,
+    /// Values that hit.
     pub deny: Vec<String>,
 }
 
 /// `[filters]`: a filter that is absent says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterRules {
+    /// Repeats; `None`: the filter is off.
     pub duplicate: Option<DuplicateRule>,
+    /// Known bots; `None`: the filter is off.
     pub bot: Option<FilterMode>,
     /// Two-letter codes of ISO 3166. A country that is not known gives no verdict.
     pub country: Option<ListRule>,

@@ -11,9 +11,13 @@ use crate::domain::offer::OfferStatus;
 pub enum Filter {
     /// The same visitor on the same offer, shortly before.
     Duplicate,
+    /// The user agent is a known bot's.
     Bot,
+    /// The address's country is denied, or not among those that are allowed.
     Country,
+    /// So is the kind of device.
     Device,
+    /// So is the host of the page before.
     Referrer,
     /// The offer has all the clicks it takes today.
     Cap,
@@ -22,6 +26,7 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// As the configuration, the API and pages write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Filter::Duplicate => "duplicate",
@@ -45,6 +50,7 @@ pub enum FilterMode {
 }
 
 impl FilterMode {
+    /// As the configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             FilterMode::Observe => "observe",
@@ -80,12 +86,16 @@ codes! {
 /// What a list of allowed or denied values looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListedTrait {
+    /// Two letters of ISO 3166.
     Country,
+    /// `desktop`, `mobile`…
     Device,
+    /// The host of the page before.
     Referrer,
 }
 
 impl ListedTrait {
+    /// The field's name, for API and pages.
     pub fn as_str(self) -> &'static str {
         match self {
             ListedTrait::Country => "country",
@@ -98,11 +108,17 @@ impl ListedTrait {
 /// Why a filter hit a click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FilterHit {
+    /// The visitor's earlier click on the offer is within this many milliseconds.
     Duplicate { earlier: ClickId, window_ms: i64 },
+    /// The bot's name in the list.
     Bot { name: String },
+    /// A value that the configuration denies.
     Denied { what: ListedTrait, value: String },
+    /// A value that is not among those that it allows.
     NotAllowed { what: ListedTrait, value: String },
+    /// The offer has had its clicks of this UTC day.
     Cap { most: u64 },
+    /// The offer takes no one.
     OfferStatus { status: OfferStatus },
 }
 
@@ -169,7 +185,9 @@ impl CodedReason for FilterHit {
 /// What one filter said of one click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterVerdict {
+    /// Which filter looked.
     pub filter: Filter,
+    /// What the configuration had it do then.
     pub mode: FilterMode,
     /// Why it hit; `None`: it passed.
     pub hit: Option<FilterHit>,

@@ -13,9 +13,13 @@ use crate::domain::time::Time;
 /// One change to a conversion. Its number (1 and up) is the occasion of the deliveries it causes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// 1 for the first change; the occasion of the deliveries that it causes.
     pub number: u32,
+    /// When it was decided.
     pub at: Time,
+    /// Who or what changed it.
     pub cause: Cause,
+    /// What changed; never empty.
     pub fields: Vec<FieldChange>,
     /// The conversion's status after it.
     pub status: Status,
@@ -37,7 +41,9 @@ pub enum Cause {
 /// For whom a person acts who changes a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActorRole {
+    /// The network's own people and programs.
     Network,
+    /// The advertiser of the offer.
     Advertiser,
 }
 
@@ -80,24 +86,34 @@ codes! {
 /// What a field was before a change and what it is after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FromTo<T> {
+    /// What it was.
     pub from: T,
+    /// What it became.
     pub to: T,
 }
 
 /// One field that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FieldChange {
+    /// The status.
     Status(FromTo<Status>),
+    /// Why the status is what it is.
     Reason(FromTo<Option<StatusReason>>),
+    /// What ad platforms are sent.
     Value(FromTo<Option<Money>>),
+    /// What the affiliate earns.
     Payout(FromTo<Option<Money>>),
+    /// What the advertiser pays.
     Revenue(FromTo<Option<Money>>),
+    /// What the customer paid.
     SaleAmount(FromTo<Option<Money>>),
     /// As it was received.
     ClickId(FromTo<Option<String>>),
+    /// Whether a click earned it.
     Attribution(FromTo<AttributionState>),
     /// `None`: not asked, or not known.
     AdUserData(FromTo<Option<bool>>),
+    /// Whether ads may be chosen by the visitor's data; `None`: no answer is known.
     AdPersonalization(FromTo<Option<bool>>),
 }
 

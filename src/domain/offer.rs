@@ -12,7 +12,9 @@ use crate::domain::time::{DAY_MS, HOUR_MS, Time};
 /// What decides about an offer's clicks and conversions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
+    /// The id by which links and reports name it.
     pub id: OfferId,
+    /// Whose it is; `None`: no advertiser's token reaches it.
     pub advertiser: Option<AdvertiserId>,
     /// Of payout and revenue, and of every amount that a caller reports without one.
     pub currency: Currency,
@@ -20,13 +22,17 @@ pub struct Offer {
     pub payout: Option<Payout>,
     /// From the advertiser, per conversion.
     pub revenue: Option<Decimal>,
+    /// Whether it takes visitors and conversions.
     pub status: OfferStatus,
+    /// The most that it takes in a day.
     pub caps: Caps,
     /// How long after a click its id converts.
     pub session_hours: u32,
     /// How long a visitor's click counts where no click id is reported.
     pub click_cookie_days: u32,
+    /// Which of a visitor's clicks earns a conversion that names none.
     pub model: AttributionModel,
+    /// The status of a conversion whose caller names none.
     pub disposition: Disposition,
     /// Whether a browser's word for the price counts.
     pub accept_pixel_value: bool,
@@ -54,6 +60,7 @@ impl Offer {
 /// What an affiliate earns by a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payout {
+    /// An amount in the offer's currency.
     Fixed(Decimal),
     /// Of the sale's amount, in hundredths: 12.5 is 12.5 %.
     Percent(Decimal),
@@ -118,14 +125,19 @@ pub fn hours(count: u32) -> String {
 /// Whether an offer takes traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OfferStatus {
+    /// It takes visitors and conversions.
     Active,
+    /// It takes neither, for the time being.
     Paused,
+    /// It takes neither any more.
     Expired,
 }
 
 impl OfferStatus {
+    /// Every status, as the configuration lists them.
     pub const ALL: [OfferStatus; 3] = [OfferStatus::Active, OfferStatus::Paused, OfferStatus::Expired];
 
+    /// As the configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             OfferStatus::Active => "active",
@@ -138,7 +150,9 @@ impl OfferStatus {
 /// The most an offer takes on one UTC day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caps {
+    /// Clicks of a UTC day that count; `None`: no cap.
     pub clicks_per_day: Option<u64>,
+    /// Conversions of a UTC day; `None`: no cap.
     pub conversions_per_day: Option<u64>,
 }
 
@@ -146,15 +160,20 @@ pub struct Caps {
 /// `pending` until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disposition {
+    /// What it becomes.
     pub status: Status,
+    /// How long it is pending before, in hours; 0: at once.
     pub after_hours: u32,
 }
 
 /// One affiliate's run of one offer. Its tracking link is `/c/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
+    /// The id in the tracking link.
     pub id: CampaignId,
+    /// What it sends visitors to.
     pub offer: OfferId,
+    /// Who brings them.
     pub affiliate: AffiliateId,
     /// The offer's creatives that it shows. A link that names none of them is the first one's.
     pub creatives: Vec<CreativeId>,
@@ -180,10 +199,13 @@ impl Campaign {
 /// Which offer a click or conversion belongs to, and who brought it. Kept as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CampaignRef {
+    /// The offer that the click was on.
     pub offer: OfferId,
     /// Absent where no one's click is known: a pixel names only the offer.
     pub campaign: Option<CampaignId>,
+    /// Who brought the visitor; `None` where no one did.
     pub affiliate: Option<AffiliateId>,
+    /// The ad that was clicked, where the offer has several.
     pub creative: Option<CreativeId>,
 }
 
@@ -202,11 +224,14 @@ pub fn day_of(time: Time) -> i64 {
 /// Which of a visitor's clicks earns, where no click id is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttributionModel {
+    /// The newest click.
     LastTouch,
+    /// The oldest within the offer's days.
     FirstTouch,
 }
 
 impl AttributionModel {
+    /// As the configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             AttributionModel::LastTouch => "last_touch",

@@ -26,6 +26,7 @@ codes! {
 pub struct Omission {
     /// `landing_url`, `params.utm_term`, `cookies._ga`…
     pub field: String,
+    /// Why it was left out or cut.
     pub reason: OmissionReason,
     /// How many bytes it had.
     pub sent: u64,

@@ -18,6 +18,7 @@ pub enum Right {
 pub struct Rights(Vec<Right>);
 
 impl Rights {
+    /// Exactly these rights.
     pub fn new(rights: Vec<Right>) -> Rights {
         Rights(rights)
     }

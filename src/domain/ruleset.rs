@@ -14,10 +14,13 @@ use crate::domain::status::Status;
 /// All that decisions read of the configuration. Swapped whole by a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ruleset {
+    /// What each source wants done with its conversions.
     pub policies: HashMap<SourceId, Arc<SourcePolicy>>,
+    /// The terms of every offer.
     pub offers: HashMap<OfferId, Arc<Offer>>,
     /// Every destination's route, those of outgoing postbacks included; the plan picks those that fit.
     pub routes: Vec<Route>,
+    /// What is odd about a click, and what is done about it.
     pub filters: FilterRules,
 }
 
@@ -27,6 +30,7 @@ impl Ruleset {
         self.policies.get(source).cloned().unwrap_or_else(|| Arc::new(usual(source.clone())))
     }
 
+    /// The terms of an offer; `None` once it is out of the configuration.
     pub fn offer(&self, id: &OfferId) -> Option<&Arc<Offer>> {
         self.offers.get(id)
     }

@@ -5,15 +5,21 @@ use serde::{Deserialize, Serialize};
 /// The state of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Status {
+    /// The sale counts: it is paid, and ad platforms hear of it.
     Approved,
+    /// A person, the network or time will decide.
     Pending,
+    /// It does not count: taken back, refused, charged back.
     Rejected,
+    /// It does not count, and no one is sent it: expired, suppressed, over a cap.
     Scrubbed,
 }
 
 impl Status {
+    /// Every status, in the order in which pages offer them.
     pub const ALL: [Status; 4] = [Status::Approved, Status::Pending, Status::Rejected, Status::Scrubbed];
 
+    /// As API, pages and templates write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Approved => "approved",

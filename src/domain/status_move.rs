@@ -18,12 +18,14 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The name of the token that it was done with.
     pub fn name(&self) -> &str {
         match self {
             Actor::Network(name) | Actor::Advertiser(name) => name,
         }
     }
 
+    /// Whose side it is on.
     pub fn role(&self) -> ActorRole {
         match self {
             Actor::Network(_) => ActorRole::Network,
@@ -35,7 +37,9 @@ impl Actor {
 /// A status that someone wants a conversion to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusMove {
+    /// The status that is wanted.
     pub to: Status,
+    /// Who wants it.
     pub by: Actor,
     /// Why, in their words.
     pub note: Option<String>,

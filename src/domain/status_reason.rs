@@ -35,30 +35,43 @@ codes! {
 /// Why a conversion is as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StatusReason {
+    /// The click's session was over.
     ClickExpired {
+        /// The click that the report names.
         click: ClickId,
         /// `None`: the click was purged.
         clicked_at: Option<Time>,
         /// `None`: the offer is not configured any more.
         session_hours: Option<u32>,
     },
+    /// Something of it is on a suppression list.
     Suppressed {
+        /// The list's name.
         list: String,
+        /// What of it is on the list; never the value itself.
         kind: SuppressedKind,
     },
+    /// The offer took no conversions then.
     OfferNotActive {
+        /// What the offer was instead of active.
         status: OfferStatus,
     },
+    /// The offer had had its conversions of the UTC day.
     ConversionCap {
+        /// How many those are.
         most: u64,
         /// The cap only marks what is above it.
         observed: bool,
     },
+    /// A page reported a value, and the offer takes none from pages.
     PageValueIgnored,
+    /// The click that it names is of another offer.
     ClickOfAnotherOffer {
         /// As the conversion names it.
         click: String,
+        /// The offer that the click is of.
         of: OfferId,
+        /// The offer that the report is about.
         wanted: OfferId,
     },
 }

@@ -16,11 +16,14 @@ pub enum SuppressedKind {
     Phone,
     /// An address or a network.
     Ip,
+    /// The advertiser's number of an order.
     OrderId,
+    /// The id of one click.
     ClickId,
 }
 
 impl SuppressedKind {
+    /// Every kind, in the order in which pages offer them.
     pub const ALL: [SuppressedKind; 5] = [
         SuppressedKind::Email,
         SuppressedKind::Phone,
@@ -29,6 +32,7 @@ impl SuppressedKind {
         SuppressedKind::ClickId,
     ];
 
+    /// As lists and the API write it.
     pub fn as_str(self) -> &'static str {
         match self {
             SuppressedKind::Email => "email",
@@ -39,6 +43,7 @@ impl SuppressedKind {
         }
     }
 
+    /// The kind that is written so, in lower case.
     pub fn parse(word: &str) -> Option<SuppressedKind> {
         SuppressedKind::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
@@ -53,10 +58,15 @@ impl SuppressedKind {
 /// its digits, a network with its host bits cleared, the rest trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Suppressed {
+    /// An address, trimmed and in lower case.
     Email(String),
+    /// Digits alone, 7 to 15 of them.
     Phone(String),
+    /// One address, or a network.
     Ip(IpNet),
+    /// As it was reported.
     OrderId(String),
+    /// As it was minted or reported.
     ClickId(String),
 }
 
@@ -87,6 +97,7 @@ impl Suppressed {
         }
     }
 
+    /// What the value is.
     pub fn kind(&self) -> SuppressedKind {
         match self {
             Suppressed::Email(_) => SuppressedKind::Email,
@@ -122,14 +133,20 @@ fn normal_phone(text: &str) -> Result<String, String> {
 /// What of a conversion and its click may stand on a list. Normalized as the entries are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
+    /// E-mail addresses of the customer, normalized as on a list.
     pub email: Vec<String>,
+    /// Phone numbers of the customer, normalized as on a list.
     pub phone: Vec<String>,
+    /// Addresses of the click and of the report.
     pub ip: Vec<IpAddr>,
+    /// Numbers of the order.
     pub order_id: Vec<String>,
+    /// Ids of the click, and what was reported for one.
     pub click_id: Vec<String>,
 }
 
 impl Traces {
+    /// Adds what was reported, where it can be on a list of this kind.
     pub fn add(&mut self, kind: SuppressedKind, text: Option<&str>) {
         let Some(Ok(entry)) = text.map(|text| Suppressed::parse(kind, text)) else { return };
         match entry {
@@ -145,7 +162,9 @@ impl Traces {
 /// Where something was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuppressionHit {
+    /// The name of the list.
     pub list: String,
+    /// What was found on it.
     pub kind: SuppressedKind,
 }
 
@@ -161,17 +180,22 @@ pub fn list_name(text: &str) -> Option<String> {
 /// One list, counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListSummary {
+    /// The name by which API and pages know it.
     pub name: String,
+    /// How many entries are on it.
     pub entries: u64,
+    /// When an entry was put on it or taken off last.
     pub changed_at: Time,
 }
 
 /// One entry as it may be shown: a hashed one without its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedEntry {
+    /// What the entry is.
     pub kind: SuppressedKind,
     /// `None`: only its hash is kept.
     pub value: Option<String>,
+    /// When it was put on the list.
     pub added_at: Time,
     /// Who added it.
     pub actor: String,
@@ -180,7 +204,9 @@ pub struct ListedEntry {
 /// What is wanted of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListChange {
+    /// Put the entries on the list.
     Add,
+    /// Take them off.
     TakeOff,
 }
 
@@ -197,7 +223,9 @@ impl ListChange {
 /// What became of one line of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedLine {
+    /// The line in what was sent, from 1.
     pub number: u64,
+    /// The line as it was received.
     pub received_text: String,
     /// What it was read as, and whether the list has changed by it; or a sentence why it was not read.
     pub outcome: Result<(SuppressedKind, bool), String>,

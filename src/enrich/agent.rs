@@ -14,14 +14,18 @@ use crate::domain::landing_url::up_to;
 /// What was made of a user agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedAgent {
+    /// What is known of program and device.
     pub agent: Agent,
+    /// Whether a program looks at the link, and no person.
     pub preview: LinkPreview,
 }
 
 /// Whether a program draws a preview of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkPreview {
+    /// A preview, as a messenger makes one.
     Yes,
+    /// Not known as one.
     No,
 }
 

@@ -8,8 +8,10 @@ use maxminddb::{Reader, path};
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CountryFault {
+    /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
+    /// It is not in MaxMind's format.
     #[error("it is not a file in MaxMind's format: {0}")]
     Format(#[from] maxminddb::MaxMindDbError),
 }

@@ -13,6 +13,7 @@ const TRAILER_BYTES: usize = 4096;
 pub enum Framer {
     /// This many bytes in all.
     Length(usize),
+    /// In chunks, which say themselves where the body ends.
     Chunked(Chunked),
 }
 

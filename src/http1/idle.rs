@@ -94,6 +94,7 @@ impl Idle {
         self.task.wake();
     }
 
+    /// Whether it was asked to end after the answer that is on its way.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Acquire) != STAYS
     }

@@ -33,6 +33,7 @@ struct HeldBytes {
 /// Who sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodySender {
+    /// No key or token in what it sent so far.
     Stranger,
     /// Someone with a source's key, or with a token that may import.
     Known,

@@ -24,12 +24,12 @@
 pub mod body;
 pub mod exchange;
 pub mod head;
-pub mod hints;
+pub(crate) mod hints;
 pub mod idle;
-pub mod io;
+pub(crate) mod io;
 pub mod memory;
 pub mod refusal;
-pub mod slot;
+pub(crate) mod slot;
 pub mod target;
 pub mod timer;
 

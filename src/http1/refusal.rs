@@ -35,6 +35,7 @@ impl HttpRefusal {
         HttpRefusal::new(StatusCode::BAD_REQUEST, message, hint)
     }
 
+    /// A refusal that is not to be repeated soon and asks for no token.
     pub const fn new(status: StatusCode, message: &'static str, hint: &'static str) -> HttpRefusal {
         HttpRefusal { status, message, hint, retry_after: None, challenge: None }
     }

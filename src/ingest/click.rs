@@ -14,14 +14,23 @@ pub struct ClickDraft {
     pub id: Option<ClickId>,
     /// Now when absent; a time to come is taken as now.
     pub at: Option<Time>,
+    /// The page on which the visitor landed, or was sent to.
     pub landing_url: Option<String>,
+    /// The page before.
     pub referrer: Option<String>,
+    /// The visitor's address.
     pub ip: Option<IpAddr>,
+    /// The browser's own words.
     pub user_agent: Option<String>,
+    /// What the link or the landing page carried, of what platforms need.
     pub params: Pairs,
+    /// The cookies that platforms need.
     pub cookies: Pairs,
+    /// `s1` to `s5`.
     pub sub_ids: Pairs,
+    /// What is known of the customer already.
     pub customer: CustomerTraits,
+    /// Offer, campaign, visitor, program, country, and what filters say.
     pub context: ClickContext,
 }
 

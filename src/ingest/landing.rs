@@ -33,14 +33,18 @@ pub const LONGEST_AGENT: usize = 1024;
 /// What is seen of visitors, as configured.
 #[derive(Default)]
 pub struct VisitorEnricher {
+    /// Which country an address is in; without a file, none.
     pub countries: Countries,
+    /// What is kept of a link, by name.
     pub landing: Landing,
 }
 
 /// What a request says of the browser behind it.
 #[derive(Debug, Clone)]
 pub struct Browser {
+    /// Its address, as a declared proxy has it.
     pub ip: IpAddr,
+    /// What it says it is.
     pub user_agent: Option<String>,
     /// How many bytes of user agent it sent, of which [`LONGEST_AGENT`] are looked at.
     pub agent_bytes: usize,
@@ -94,8 +98,11 @@ pub fn is_kept_away(rules: &Ruleset, click: &mut Click) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Landing {
+    /// Parameters of the link.
     pub params: NamePatterns,
+    /// Cookies of the request.
     pub cookies: NamePatterns,
+    /// Parameters that are sub ids.
     pub sub_ids: NamePatterns,
 }
 
@@ -184,6 +191,7 @@ impl NamePatterns {
 /// What is kept of one sort of pairs, and what would be if it were shorter, or fewer.
 #[derive(Debug, Default)]
 pub struct PickedPairs {
+    /// What was found, under the names that are asked for.
     pub pairs: Pairs,
     /// Names, with the lengths of their values.
     missing: Vec<(String, OmissionReason, usize)>,

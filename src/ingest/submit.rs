@@ -15,6 +15,7 @@ pub struct Received {
     pub source: Option<SourceId>,
     /// Secrets are masked.
     pub raw: RawRequest,
+    /// When its first byte was taken in.
     pub received_at: Time,
 }
 

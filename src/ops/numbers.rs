@@ -22,6 +22,7 @@ pub struct StoreNumbers {
 }
 
 impl StoreNumbers {
+    /// The numbers of this store.
     pub fn of(store: Arc<dyn Store>) -> StoreNumbers {
         StoreNumbers { store, known: Arc::default() }
     }

@@ -203,10 +203,13 @@ fn line_of(text: &[u8], ended: &csv::Position) -> u64 {
 /// Whose wish it is, and of which list.
 #[derive(Debug, Clone)]
 pub struct SuppressionRequest {
+    /// Whether entries are put on or taken off.
     pub wish: ListChange,
     /// As [`crate::domain::suppression::list_name`] allows.
     pub list: String,
+    /// The name of the token, for the log.
     pub actor: String,
+    /// When it was asked for.
     pub now: Time,
 }
 
@@ -242,13 +245,16 @@ pub async fn carry_out(
 /// Why nothing is done with a list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
+    /// No list or entry has this id.
     #[error("no such suppression list is kept")]
     Unknown,
+    /// The store failed; nothing was changed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ListError {
+    /// What to do about an id that is unknown.
     pub const HINT: &str = "ids come from the lists";
 }
 

@@ -1,11 +1,11 @@
 //! All that is kept of clicks next to their own records: the log, what repeats and caps are recognized by, and
 //! the clicks of each browser.
 
-pub mod consent;
-pub mod lately;
-pub mod log;
-pub mod purge;
-pub mod trail;
+pub(crate) mod consent;
+pub(crate) mod lately;
+pub(crate) mod log;
+pub(crate) mod purge;
+pub(crate) mod trail;
 
 use std::borrow::Cow;
 use std::net::IpAddr;

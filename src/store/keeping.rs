@@ -42,6 +42,7 @@ pub trait OperatorStore {
     /// As it was kept last.
     fn removed(&self) -> RemovedDestinations;
 
+    /// Remembers which destinations are out of the configuration, and since when.
     fn keep_removed(&self, removed: RemovedDestinations) -> StoreFuture<'_, ()>;
 
     /// Counted at open and as things happen, never scanned.
@@ -53,7 +54,9 @@ pub trait OperatorStore {
 
 /// What the store is asked to keep.
 pub enum KeepingCommand {
+    /// Remembers what is known of the clock.
     Clock(ClockRecord, ReplySender<()>),
+    /// Remembers the destinations that are out of the configuration.
     Removed(RemovedDestinations, ReplySender<()>),
 }
 
@@ -78,7 +81,9 @@ impl KeepingCommand {
 #[derive(Debug, Clone, Default)]
 pub struct OperatorRecords {
     clock: Option<ClockRecord>,
+    /// The times by which records age.
     pub ages: Ages,
+    /// The destinations that are out of the configuration.
     pub removed: RemovedDestinations,
     /// Further pieces of the record of `removed`.
     pieces: u16,

@@ -19,14 +19,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Writes a value, over what the key had.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.writes.push((key, Some(value)));
     }
 
+    /// Takes a key away; one that is not there is no fault.
     pub fn remove(&mut self, key: Vec<u8>) {
         self.writes.push((key, None));
     }
 
+    /// Whether nothing would be written.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
@@ -50,15 +53,20 @@ impl Batch {
 /// Which way a scan goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
+    /// From the lowest key.
     Up,
+    /// From the highest key.
     Down,
 }
 
 /// The keys from `from` (inclusive) to `to` (exclusive).
 #[derive(Debug, Clone, Copy)]
 pub struct Span<'a> {
+    /// The first key that is within it.
     pub from: &'a [u8],
+    /// The first key that is past it.
     pub to: &'a [u8],
+    /// Where it begins.
     pub direction: Direction,
 }
 
@@ -76,8 +84,10 @@ pub type ScanVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// An ordered key-value engine with one writer.
 pub trait Kv: Send + Sync + 'static {
+    /// The value of a key; `None` where it has none.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
 
+    /// Hands over each pair of a span in order, until the visitor has enough.
     fn scan(&self, span: Span<'_>, visit: ScanVisitor<'_>) -> Result<(), KvError>;
 
     /// Makes the whole batch durable before it answers `Ok`. `passed` hears of each step.

@@ -29,7 +29,7 @@
 //! A record is: version (1 byte) · further pieces (u16) · length of the head (u32) · head (postcard) ·
 //! body (lz4 block of postcard, preceded by its plain length). Either may be empty.
 
-pub mod key;
+pub(crate) mod key;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ mod clicks;
 mod command;
 mod commit;
 pub mod contract;
-pub mod crash;
+pub(crate) mod crash;
 pub mod embedded;
 pub mod folder;
 mod group;

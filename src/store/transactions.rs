@@ -21,6 +21,7 @@ use crate::store::layout::Sketch;
 pub struct ReusedTransaction {
     /// How many conversions the id had, those purged since included.
     pub conversions: u32,
+    /// The one of which a report was received last.
     pub newest: Conversion,
 }
 
@@ -41,14 +42,18 @@ pub trait Transactions {
 /// A [`Reuse`], with the tag of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SketchedReuse {
+    /// The conversion that had the transaction id first.
     pub first: ConversionId,
     /// The postback that made the one before.
     pub previous: Option<u64>,
+    /// Which conversion of its transaction id it is, from 2.
     pub nth: u32,
+    /// The tag of the source.
     pub source: u32,
 }
 
 impl SketchedReuse {
+    /// As the index keeps it.
     pub fn of(reuse: &Reuse, source: u32) -> SketchedReuse {
         let previous = reuse.previous.map(Seq::get);
         SketchedReuse { first: reuse.first, previous, nth: reuse.nth, source }

@@ -37,6 +37,7 @@ pub struct CommitReport {
 pub struct Watch {
     /// A monotonic clock.
     pub clock: fn() -> Instant,
+    /// Is called after each commit that wrote, on the writer's thread: it must not wait.
     pub report: Arc<dyn Fn(CommitReport) + Send + Sync>,
 }
 

@@ -106,6 +106,7 @@ impl Catalog {
         !self.destinations.contains_key(name) && (self.broken.any || self.broken.destinations.contains(name))
     }
 
+    /// The source template of this name.
     pub fn source(&self, name: &str) -> Option<Arc<SourceTemplate>> {
         self.sources.get(name).cloned()
     }
@@ -115,6 +116,7 @@ impl Catalog {
         self.sources.keys().map(String::as_str).collect()
     }
 
+    /// The destination template of this name.
     pub fn destination(&self, name: &str) -> Option<Arc<DestinationTemplate>> {
         self.destinations.get(name).cloned()
     }

@@ -1,6 +1,6 @@
 //! What a person reads when something is wrong: what happened, where, and how to fix it.
 
-pub mod access;
+pub(crate) mod access;
 
 use std::fmt;
 

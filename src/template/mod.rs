@@ -9,5 +9,5 @@ pub mod macros;
 pub mod minify;
 pub mod source;
 pub mod tag_script;
-pub mod toml_doc;
-pub mod typed_text;
+pub(crate) mod toml_doc;
+pub(crate) mod typed_text;

@@ -29,6 +29,7 @@ pub struct TagConfig {
     pub direct: Vec<String>,
     /// Cookies to keep, written alike.
     pub cookies: Vec<String>,
+    /// The kinds of links that are decorated, one for each source template with a `link_param`.
     pub groups: Vec<LinkGroup>,
 }
 
@@ -51,6 +52,7 @@ pub struct LinkGroup {
 /// A version of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagScript {
+    /// The script as it is served.
     pub text: String,
     /// The same, compressed as `gzip`.
     pub gzip: Vec<u8>,
@@ -79,6 +81,7 @@ struct WrittenGroup<'a> {
 }
 
 impl TagScript {
+    /// Fills the script in, and makes it small.
     pub fn new(config: &TagConfig) -> TagScript {
         let written = ScriptTexts {
             endpoint: format!("{}/t/", config.public_url.trim_end_matches('/')),

@@ -24,7 +24,9 @@ use crate::web::per_address::LimitKey;
 /// Outlives a reload of the configuration.
 #[derive(Default)]
 pub struct Access {
+    /// Who is signed in to the pages.
     pub sessions: Arc<Sessions>,
+    /// What is logged about tokens.
     pub log: AccessLog,
     guesses: Guesses,
 }
@@ -32,8 +34,11 @@ pub struct Access {
 /// One look at a token: whose limit it counts against, what the token is to open, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenCheck {
+    /// Whose wrong tokens count together.
     pub key: LimitKey,
+    /// Where the token was presented.
     pub area: TokenArea,
+    /// When, by both clocks.
     pub now: ClockReading,
     /// Whether the request itself presents a session that is open.
     pub is_signed_in: bool,
@@ -42,16 +47,21 @@ pub struct TokenCheck {
 /// Why a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
+    /// Nothing was presented.
     NoToken,
     /// There is an `Authorization`, and no bearer token in it.
     NoBearer,
+    /// No token has this text.
     WrongToken,
+    /// Nothing is looked at any more from there.
     TooMany {
+        /// Until it is looked at again.
         seconds: i64,
     },
 }
 
 impl Access {
+    /// Nothing was refused yet.
     pub fn of(sessions: Arc<Sessions>) -> Access {
         Access { sessions, ..Access::default() }
     }

@@ -9,11 +9,13 @@ use crate::domain::time::Time;
 /// What a token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenArea {
+    /// The pages, their sign-in included.
     Pages,
     /// `/api/v1`.
     Api,
     /// `/api/2`.
     NetworkApi,
+    /// `/metrics`.
     Metrics,
 }
 
@@ -33,7 +35,9 @@ impl TokenArea {
 /// Why someone was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// No token has this text.
     WrongToken,
+    /// The token may not do this.
     LacksRight,
     /// More wrong tokens within a minute than one address may present.
     TooMany,
@@ -125,6 +129,7 @@ impl AccessLog {
         }
     }
 
+    /// A line that someone signed in with the token of this name.
     pub fn signed_in(&self, token: &str) {
         info!(token, "signed in to the pages");
     }

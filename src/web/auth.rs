@@ -12,6 +12,7 @@ use crate::web::answer::{self, Answer};
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
+    /// The digest of a secret, which is not kept.
     pub fn of(secret: &str) -> SecretDigest {
         SecretDigest(Sha256::digest(secret.as_bytes()).into())
     }
@@ -26,6 +27,7 @@ impl SecretDigest {
 pub struct Keys(Vec<SecretDigest>);
 
 impl Keys {
+    /// An endpoint that each of these secrets opens.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Keys {
         Keys(secrets.into_iter().map(SecretDigest::of).collect())
     }
@@ -53,6 +55,7 @@ struct TokenEntry {
 pub struct TokenHolder<'a> {
     /// The token's name, which history shows.
     pub name: &'a str,
+    /// What it may do.
     pub rights: &'a Rights,
 }
 
@@ -67,6 +70,7 @@ impl Tokens {
         Tokens(tokens.into_iter().map(token).collect())
     }
 
+    /// Whether no token is configured, so that no one can be let in.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -108,6 +112,7 @@ impl RequiredRight {
         }
     }
 
+    /// Whether these rights are enough.
     pub fn is_met_by(self, rights: &Rights) -> bool {
         match self {
             RequiredRight::Look => rights.may_read_all(),

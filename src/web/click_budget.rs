@@ -43,6 +43,7 @@ const BYTES_WITHOUT_TEXTS: usize = 512;
 #[derive(Default)]
 pub struct ClickBudget {
     state: Mutex<BudgetState>,
+    /// What is counted and logged of clicks that are not recorded.
     pub unrecorded: Arc<Unrecorded>,
 }
 

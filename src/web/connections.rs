@@ -95,6 +95,7 @@ pub struct Seated {
     number: usize,
     /// Whose share it counts against, if anyone's.
     pub home: Option<IpAddr>,
+    /// How the connection is asked to leave.
     pub idle: Arc<Idle>,
     /// Whether another connection of the address was asked to leave for this one.
     pub is_at_share: bool,

@@ -34,6 +34,7 @@ pub struct MetricsPage {
 }
 
 impl MetricsPage {
+    /// A page of what `render` answers, which may take its time.
     pub fn new(render: Arc<dyn Fn() -> String + Send + Sync>) -> MetricsPage {
         MetricsPage { render, turn: Arc::default() }
     }

@@ -12,6 +12,7 @@ pub struct OnceAMinute {
 }
 
 impl OnceAMinute {
+    /// Counts once more what the next line says.
     pub fn note(&mut self) {
         self.times = self.times.saturating_add(1);
     }

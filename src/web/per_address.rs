@@ -23,6 +23,7 @@ impl LimitKey {
         LimitKey::Address(home_of(address))
     }
 
+    /// The address, or the proxy that hides it.
     pub fn of_sender(sender: Sender) -> LimitKey {
         match sender.hidden_by {
             Some(proxy) => LimitKey::BehindProxy(proxy.address()),

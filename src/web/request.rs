@@ -15,8 +15,11 @@ use crate::web::target;
 
 /// A request, read whole.
 pub struct ReceivedRequest<'a> {
+    /// As it was sent.
     pub method: Method,
+    /// As hyper read them.
     pub headers: HeaderMap,
+    /// The request line, byte for byte.
     pub head: &'a RawHead,
     /// Inflated.
     pub body: Bytes,
@@ -38,6 +41,7 @@ impl ReceivedRequest<'_> {
         LimitKey::of_sender(self.sender)
     }
 
+    /// The body's content type, as text.
     pub fn content_type(&self) -> Option<Cow<'_, str>> {
         self.headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }

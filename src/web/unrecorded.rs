@@ -27,6 +27,7 @@ impl UnrecordedReason {
         UnrecordedReason::Disk,
     ];
 
+    /// As metrics and logs write it.
     pub fn as_str(self) -> &'static str {
         match self {
             UnrecordedReason::Rate => "rate",
@@ -72,8 +73,11 @@ struct RecentCounts {
 /// What happened within a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastDay {
+    /// How many clicks since it began.
     pub count: u64,
+    /// When the latest was not recorded.
     pub last: Time,
+    /// Why the latest was not.
     pub reason: UnrecordedReason,
 }
 

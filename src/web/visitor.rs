@@ -13,6 +13,7 @@ pub const COOKIE: &str = "pbv";
 /// How the visitor cookie is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CookieRule {
+    /// Whether the cookie may be for https alone.
     pub transport: Transport,
     /// The longest time that any offer remembers a visitor's click.
     pub max_age_days: u32,
@@ -21,7 +22,9 @@ pub struct CookieRule {
 /// How visitors reach this: a cookie for other sites' pages needs https.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
+    /// The visitor's connection is TLS, here or at a declared proxy.
     Https,
+    /// It is not.
     Http,
 }
 

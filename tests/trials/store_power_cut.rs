@@ -84,6 +84,7 @@ impl Disk {
     }
 
     /// `EXT4_IOC_SHUTDOWN` with `NOLOGFLUSH`: from here on nothing reaches the disk.
+    #[allow(unsafe_code)] // A system call that no crate has.
     fn cut_power(&self) -> std::io::Result<()> {
         const EXT4_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
         const NOLOGFLUSH: u32 = 2;

@@ -88,6 +88,7 @@ impl DestinationTemplate {
         &self.file.docs
     }
 
+    /// What a person has to say about the account, in the order of the file.
     pub fn settings(&self) -> &[SettingSpec] {
         &self.file.settings
     }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here sends, waits or knows a platform's name.
 
-pub mod calculation;
+pub(crate) mod calculation;
 pub(crate) mod compile;
 pub mod definition;
 pub(crate) mod digest;
@@ -14,7 +14,7 @@ pub(crate) mod normalize;
 pub(crate) mod payload;
 pub mod ready;
 pub mod rendering;
-pub mod reply;
+pub(crate) mod reply;
 pub(crate) mod reply_file;
 pub(crate) mod require;
 pub mod spec;

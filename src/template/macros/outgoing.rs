@@ -36,6 +36,7 @@ const KEYS: [&str; 10] = [
 /// What is reported, to whom, and how much of the payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingPostback {
+    /// Where it goes, with the macros that are filled in for each conversion.
     pub url: MacroUrl,
     /// Factor on the payout that is sent. The conversion keeps its own.
     pub scale: Decimal,

@@ -50,6 +50,7 @@ pub struct MacroUrl {
     written: String,
     pub(in crate::template) pieces: Vec<UrlPiece>,
     host: String,
+    /// Names in its own query, which win over what is handed on.
     pub query_names: Vec<String>,
     secrets: Vec<String>,
 }

@@ -2,20 +2,20 @@
 //!
 //! Nothing here decides what a conversion is worth or whose it is, or knows a network's name.
 
-pub mod character_reference;
-pub mod charset;
+pub(crate) mod character_reference;
+pub(crate) mod charset;
 pub mod definition;
 pub mod explain;
 pub mod fault;
 pub(crate) mod fields;
-pub mod file;
+pub(crate) mod file;
 pub(crate) mod html_repair;
-pub mod json_body;
-pub mod map;
+pub(crate) mod json_body;
+pub(crate) mod map;
 pub mod multipart;
 pub mod params;
 pub(crate) mod reader;
 pub(crate) mod received;
 pub(crate) mod repair;
 pub mod request;
-pub mod time;
+pub(crate) mod time;

@@ -12,6 +12,7 @@ use memchr::{memchr, memmem};
 /// The parts of a form, in the order of the body.
 #[derive(Debug, Default)]
 pub struct Parts<'a> {
+    /// In the order of the body.
     pub parts: Vec<FormPart<'a>>,
     /// The last boundary is there, and every part has a head that names it.
     pub is_whole: bool,

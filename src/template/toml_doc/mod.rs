@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows what a key means; anyone who reads a document asks for its keys.
 
-pub mod document;
-pub mod outside;
-pub mod table;
-pub mod text;
+pub(crate) mod document;
+pub(crate) mod outside;
+pub(crate) mod table;
+pub(crate) mod text;

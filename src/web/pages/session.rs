@@ -76,7 +76,9 @@ impl SignedIn {
 /// What an action became, shown once on the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flash {
+    /// Whether it went well.
     pub good: bool,
+    /// What is shown above the next page, once.
     pub text: String,
     /// How to go on; may be empty.
     pub hint: String,
